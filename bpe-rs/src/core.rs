@@ -1,0 +1,248 @@
+//! A tokenizer's core: a vocabulary, a pattern, special tokens, and their ids.
+//!
+//! All of it is frozen, so one core serves any number of threads. Twin of
+//! `pytok/reference/core.py`.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::vocab::{Rank, Vocab};
+use crate::{encode_piece, Error, Pattern};
+
+/// Vocabulary, pattern and special tokens under their external ids.
+#[derive(Debug)]
+pub struct Core {
+    vocab: Vocab,
+    pattern: Pattern,
+    /// The id of each rank, where ids are not the ranks themselves.
+    ids: Option<Vec<u32>>,
+    /// The rank of each id, likewise.
+    ranks: FxHashMap<u32, Rank>,
+    specials: Vec<(String, u32)>,
+    special_of_id: FxHashMap<u32, usize>,
+}
+
+/// Which special tokens are recognised in a text; the others are ordinary text in it.
+#[derive(Debug)]
+pub struct Allowed {
+    /// `None` if there are none.
+    search: Option<AhoCorasick>,
+    ids: Vec<u32>,
+}
+
+impl Core {
+    /// Assembles a core. *tokens* come in rank order; *ids* gives the id of each rank, the ranks
+    /// themselves if `None`; *specials* are texts and their ids.
+    ///
+    /// # Errors
+    /// When the tokens make no vocabulary, the pattern does not compile, two ids are the same, or
+    /// a special token is empty.
+    pub fn new<T: AsRef<[u8]>>(
+        tokens: impl IntoIterator<Item = T>,
+        ids: Option<Vec<u32>>,
+        pattern: &str,
+        specials: Vec<(String, u32)>,
+    ) -> Result<Self, Error> {
+        let vocab = Vocab::new(tokens)?;
+        let pattern = Pattern::new(pattern)?;
+        let mut ranks = FxHashMap::default();
+        if let Some(ids) = &ids {
+            if ids.len() != vocab.len() {
+                return Err(Error::IdCount { tokens: vocab.len(), ids: ids.len() });
+            }
+            for (rank, &id) in ids.iter().enumerate() {
+                if ranks.insert(id, rank as Rank).is_some() {
+                    return Err(Error::DuplicateId { id });
+                }
+            }
+        }
+        let mut core =
+            Self { vocab, pattern, ids, ranks, specials, special_of_id: FxHashMap::default() };
+        for (place, (text, id)) in core.specials.iter().enumerate() {
+            if text.is_empty() {
+                return Err(Error::EmptySpecial);
+            }
+            if core.rank(*id).is_some() || core.special_of_id.insert(*id, place).is_some() {
+                return Err(Error::DuplicateId { id: *id });
+            }
+        }
+        Ok(core)
+    }
+
+    /// The vocabulary, without the special tokens.
+    #[must_use]
+    pub fn vocab(&self) -> &Vocab {
+        &self.vocab
+    }
+
+    /// The pattern that splits text into pieces.
+    #[must_use]
+    pub fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    /// The bytes of *id*, ordinary or special.
+    #[must_use]
+    pub fn token(&self, id: u32) -> Option<&[u8]> {
+        match self.rank(id) {
+            Some(rank) => self.vocab.token(rank),
+            None => self.special_of_id.get(&id).map(|&place| self.specials[place].0.as_bytes()),
+        }
+    }
+
+    /// The id that spells *token*, ordinary before special.
+    #[must_use]
+    pub fn id(&self, token: &[u8]) -> Option<u32> {
+        let special = || self.specials.iter().find(|(text, _)| text.as_bytes() == token);
+        self.vocab
+            .rank(token)
+            .map(|rank| self.id_of_rank(rank))
+            .or_else(|| special().map(|&(_, id)| id))
+    }
+
+    /// Those special tokens of *names* that the core has, ready to be searched for.
+    #[must_use]
+    pub fn allow<S: AsRef<str>>(&self, names: &[S]) -> Allowed {
+        let names: FxHashSet<&str> = names.iter().map(AsRef::as_ref).collect();
+        let (texts, ids): (Vec<&str>, Vec<u32>) = self
+            .specials
+            .iter()
+            .filter(|(text, _)| names.contains(text.as_str()))
+            .map(|(text, id)| (text.as_str(), *id))
+            .unzip();
+        // `build` fails only past 2³¹ states; then no special token could be told apart anyway.
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts);
+        Allowed { search: search.ok().filter(|_| !ids.is_empty()), ids }
+    }
+
+    /// Hands the ids of *text* to *sink*, piece by piece. Special tokens in *allowed* are found
+    /// first, the leftmost and longest; what lies between is split by the pattern.
+    ///
+    /// # Errors
+    /// When the pattern fails on the text, and whatever *sink* returns.
+    pub fn encode_each(
+        &self,
+        text: &str,
+        allowed: Option<&Allowed>,
+        mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut start = 0;
+        let mut scratch = Vec::new();
+        if let Some(Allowed { search: Some(search), ids }) = allowed {
+            for found in search.find_iter(text) {
+                self.encode_span(text, start, found.start(), &mut scratch, &mut sink)?;
+                sink(&[ids[found.pattern().as_usize()]])?;
+                start = found.end();
+            }
+        }
+        self.encode_span(text, start, text.len(), &mut scratch, &mut sink)
+    }
+
+    fn encode_span(
+        &self,
+        text: &str,
+        start: usize,
+        end: usize,
+        ids: &mut Vec<u32>,
+        sink: &mut impl FnMut(&[u32]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let encode = |piece: &str| {
+            ids.clear();
+            self.encode_piece(piece.as_bytes(), ids);
+            sink(ids)
+        };
+        self.pattern.split(&text[start..end], encode).map_err(|error| error.moved_by(start))
+    }
+
+    /// The ids of *text*; special tokens in *allowed* become their ids, others are text.
+    ///
+    /// # Errors
+    /// When the pattern fails on the text.
+    ///
+    /// ```
+    /// use pytok_bpe::{Core, BYTE_ORDER};
+    ///
+    /// let core = Core::new(BYTE_ORDER.map(|byte| [byte]), None, "gpt2", vec![("<|end|>".into(), 256)])?;
+    /// assert_eq!(core.encode("hi<|end|>", Some(&core.allow(&["<|end|>"])))?, [71, 72, 256]);
+    /// assert_eq!(core.encode("hi<|end|>", None)?.len(), 9);
+    /// # Ok::<(), pytok_bpe::Error>(())
+    /// ```
+    pub fn encode(&self, text: &str, allowed: Option<&Allowed>) -> Result<Vec<u32>, Error> {
+        let mut all = Vec::with_capacity(text.len() / 3);
+        self.encode_each(text, allowed, |ids| {
+            all.extend_from_slice(ids);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Appends the ids of *piece*, which is not split.
+    pub fn encode_piece(&self, piece: &[u8], ids: &mut Vec<u32>) {
+        let from = ids.len();
+        encode_piece(&self.vocab, piece, ids);
+        if let Some(id_of_rank) = &self.ids {
+            for id in &mut ids[from..] {
+                *id = id_of_rank[*id as usize];
+            }
+        }
+    }
+
+    fn id_of_rank(&self, rank: Rank) -> u32 {
+        self.ids.as_ref().map_or(rank, |ids| ids[rank as usize])
+    }
+
+    fn rank(&self, id: u32) -> Option<Rank> {
+        match &self.ids {
+            None => ((id as usize) < self.vocab.len()).then_some(id),
+            Some(_) => self.ranks.get(&id).copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BYTE_ORDER;
+
+    fn core(ids: Option<Vec<u32>>, specials: &[(&str, u32)]) -> Result<Core, Error> {
+        let specials = specials.iter().map(|&(text, id)| (text.to_owned(), id)).collect();
+        Core::new(BYTE_ORDER.map(|byte| [byte]), ids, "gpt2", specials)
+    }
+
+    #[test]
+    fn of_two_special_tokens_the_longer_is_found() {
+        let core = core(None, &[("<a>", 256), ("<a>b", 257)]).unwrap();
+
+        let allowed = core.allow(&["<a>", "<a>b"]);
+
+        assert_eq!(core.encode("<a>b<a>", Some(&allowed)).unwrap(), [257, 256]);
+    }
+
+    #[test]
+    fn a_special_token_that_is_not_allowed_is_text() {
+        let core = core(None, &[("<a>", 256), ("a", 257)]).unwrap();
+
+        let ids = core.encode("<a>", Some(&core.allow(&["a"]))).unwrap();
+
+        assert_eq!(ids, [27, 257, 29]);
+    }
+
+    #[test]
+    fn ids_need_not_be_ranks() {
+        let core = core(Some((1000..1256).collect()), &[]).unwrap();
+
+        assert_eq!(core.encode("!", None).unwrap(), [1000]);
+        assert_eq!(core.token(1000), Some(&b"!"[..]));
+        assert_eq!(core.token(0), None);
+    }
+
+    #[test]
+    fn a_special_token_may_not_take_a_tokens_id() {
+        assert_eq!(core(None, &[("<a>", 7)]).unwrap_err(), Error::DuplicateId { id: 7 });
+    }
+
+    #[test]
+    fn an_empty_special_token_is_refused() {
+        assert_eq!(core(None, &[("", 256)]).unwrap_err(), Error::EmptySpecial);
+    }
+}

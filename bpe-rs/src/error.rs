@@ -1,0 +1,132 @@
+//! Everything that can go wrong in this crate, as values.
+//!
+//! The texts are those of the Python twin (`pytok/reference`), letter for letter: a caller
+//! sees the same message from either engine. Twin of `pytok/errors.py`.
+
+use std::fmt;
+
+/// What a caller can do wrong, and what a watcher can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A vocabulary lists the same bytes twice.
+    DuplicateToken {
+        /// The bytes.
+        token: Vec<u8>,
+        /// The rank that has them already.
+        first: usize,
+        /// The rank that has them again.
+        second: usize,
+    },
+    /// A vocabulary lists an empty token.
+    EmptyToken {
+        /// Its rank.
+        rank: usize,
+    },
+    /// A vocabulary lacks one of the 256 bytes, so some text could not be encoded.
+    MissingByte {
+        /// The byte.
+        byte: u8,
+    },
+    /// A vocabulary is larger than 32-bit ranks and offsets can hold.
+    VocabTooLarge,
+    /// There are more or fewer ids than tokens.
+    IdCount {
+        /// How many tokens there are.
+        tokens: usize,
+        /// How many ids there are.
+        ids: usize,
+    },
+    /// Two tokens, ordinary or special, have the same id.
+    DuplicateId {
+        /// The id.
+        id: u32,
+    },
+    /// A special token is the empty string.
+    EmptySpecial,
+    /// A pattern does not compile.
+    Pattern {
+        /// The regex engine's explanation.
+        reason: String,
+    },
+    /// A pattern gave up on a text, as backtracking engines do on long repetitions.
+    PatternFailed {
+        /// Where in the text, in bytes.
+        at: usize,
+        /// The regex engine's explanation.
+        reason: String,
+    },
+    /// A pattern matched the empty string, which splits nothing.
+    EmptyMatch {
+        /// Where in the text, in bytes.
+        at: usize,
+    },
+    /// An id that the vocabulary does not have.
+    UnknownId {
+        /// The id.
+        id: u32,
+    },
+    /// A vocabulary size that leaves no room for the 256 bytes.
+    SizeTooSmall {
+        /// The size asked for.
+        size: usize,
+    },
+    /// A corpus with more distinct pieces than 32-bit indices can number.
+    TooManyPieces,
+    /// The watcher asked to stop.
+    Interrupted,
+}
+
+impl Error {
+    /// The same error with its place in the text *bytes* further on: for a part of a text.
+    #[must_use]
+    pub(crate) fn moved_by(mut self, bytes: usize) -> Self {
+        if let Self::PatternFailed { at, .. } | Self::EmptyMatch { at } = &mut self {
+            *at += bytes;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateToken { token, first, second } => {
+                write!(f, "the token 0x")?;
+                token.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                write!(f, " occurs twice, at ranks {first} and {second}")
+            }
+            Self::EmptyToken { rank } => write!(f, "the token at rank {rank} is empty"),
+            Self::MissingByte { byte } => write!(
+                f,
+                "the byte 0x{byte:02x} is no token: a vocabulary needs all 256 bytes, or some text \
+                 could not be encoded"
+            ),
+            Self::VocabTooLarge => write!(f, "the vocabulary is larger than 4 GiB"),
+            Self::IdCount { tokens, ids } => {
+                write!(f, "{tokens} tokens need as many ids, not {ids}")
+            }
+            Self::DuplicateId { id } => write!(f, "two tokens have the id {id}"),
+            Self::EmptySpecial => write!(f, "a special token is the empty string"),
+            Self::Pattern { reason } => write!(f, "the pattern does not compile: {reason}"),
+            Self::PatternFailed { at, reason } => {
+                write!(f, "the pattern fails on the text at byte {at}: {reason}")
+            }
+            Self::EmptyMatch { at } => write!(
+                f,
+                "the pattern matches the empty string at byte {at}: each match must take at least \
+                 one character"
+            ),
+            Self::UnknownId { id } => write!(f, "Invalid token for decoding: {id}"),
+            Self::SizeTooSmall { size } => {
+                write!(f, "a vocabulary of {size} is too small: the 256 single bytes come first")
+            }
+            Self::TooManyPieces => {
+                write!(f, "the corpus has more than 4,294,967,295 distinct pieces")
+            }
+            Self::Interrupted => write!(f, "interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

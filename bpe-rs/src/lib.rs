@@ -1,0 +1,44 @@
+//! Byte-level BPE: a trainer and an encoder.
+//!
+//! A text is split into pieces by a [`Pattern`]; pieces never merge with each other. Training
+//! counts the pieces of a corpus ([`PieceCounts`]) and [`train`]s a [`Vocab`] on them; encoding
+//! merges the bytes of each piece along that vocabulary. A [`Core`] holds what a tokenizer needs.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use pytok_bpe::{decode, train, Core, PieceCounts};
+//!
+//! let mut counts = PieceCounts::new("cl100k")?;
+//! counts.add(&["the theme of the thesis", "then and there"])?;
+//! let vocab = train(&counts, 260, &mut |_| ControlFlow::Continue(()))?;
+//!
+//! let core = Core::new(vocab.tokens(), None, "cl100k", vec![("<|endoftext|>".into(), 260)])?;
+//! let ids = core.encode("the end", None)?;
+//! assert_eq!(decode(&core, &ids)?, b"the end");
+//! # Ok::<(), pytok_bpe::Error>(())
+//! ```
+//!
+//! Ids follow GPT-2: the 256 bytes in [`BYTE_ORDER`], then one token a merge, in the order learnt.
+//! Trained on the same pieces, merges equal those of Hugging Face's `BpeTrainer`; encoding equals
+//! tiktoken's on any vocabulary. Each file here has a twin of the same name in `pytok/reference/`,
+//! in Python, which takes the plain way to the same answers.
+
+mod core;
+mod count;
+mod decode;
+mod encode;
+mod error;
+mod pretokenize;
+#[cfg(feature = "python")]
+mod python;
+mod train;
+mod vocab;
+
+pub use crate::core::{Allowed, Core};
+pub use count::PieceCounts;
+pub use decode::decode;
+pub use encode::{encode_piece, merges};
+pub use error::Error;
+pub use pretokenize::{resolve, Pattern, CL100K, GPT2, O200K, PATTERNS};
+pub use train::train;
+pub use vocab::{Rank, Vocab, BYTE_ORDER};
