@@ -1,0 +1,34 @@
+"""A tokenizer-first toolkit for training a language model from scratch.
+
+>>> import pytok
+>>> tok = pytok.train(["she sells sea shells by the sea shore"], vocab_size=270)
+>>> tok.decode(tok.encode("sea shells"))
+'sea shells'
+
+``import pytok as tiktoken`` runs code written for tiktoken.
+"""
+
+from pytok.encodings import (
+    encoding_for_model,
+    encoding_name_for_model,
+    get_encoding,
+    list_encoding_names,
+)
+from pytok.streaming import StreamDecoder
+from pytok.tokenizer import Tokenizer
+from pytok.training import train
+
+Encoding = Tokenizer
+load = Tokenizer.load
+
+__all__ = [
+    "Encoding",
+    "StreamDecoder",
+    "Tokenizer",
+    "encoding_for_model",
+    "encoding_name_for_model",
+    "get_encoding",
+    "list_encoding_names",
+    "load",
+    "train",
+]

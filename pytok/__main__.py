@@ -1,0 +1,501 @@
+"""The `pytok` command: each subcommand parses its arguments and makes one call of the library.
+
+Results go to stdout, progress and messages to stderr. Exit codes: 0; 1 it failed, and one line says
+what and what to do; 2 the arguments are wrong; 130 Ctrl-C.
+"""
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn, TypeVar
+
+import click
+
+import pytok
+from pytok import corpus
+from pytok.encodings import open_tokenizer
+from pytok.engine import EngineName
+from pytok.errors import CorpusError, PytokError
+from pytok.reference.pretokenize import PATTERNS, can_cut, parts
+from pytok.terminal import Bars, coloured
+from pytok.tokenizer import Tokenizer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["native", "reference"]),
+    default="native",
+    show_default=True,
+    help="The compiled engine, or its readable twin in Python: same answers, slower.",
+)
+tokenizer_option = click.option(
+    "-t",
+    "--tokenizer",
+    "name",
+    required=True,
+    metavar="TOKENIZER",
+    help="A tokenizer.json, a folder with vocab.json and merges.txt, or an encoding's name "
+    "such as cl100k_base.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(1), help="How many threads to use.  [default: all cores]"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+corpus_options = _options(
+    click.option(
+        "--field",
+        default="text",
+        show_default=True,
+        help="The field of .jsonl, or the column of .parquet, that holds the text.",
+    ),
+    click.option(
+        "--errors",
+        type=click.Choice(["strict", "replace"]),
+        default="strict",
+        show_default=True,
+        help="Invalid UTF-8: stop and say where, or put U+FFFD in its place.",
+    ),
+    click.option(
+        "--separator",
+        metavar="TEXT",
+        help="Split text files into documents at this, e.g. '<|endoftext|>'.",
+    ),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pytok")
+def cli() -> None:
+    r"""Train byte-level BPE tokenizers, and use them.
+
+    \b
+    pytok train corpus.txt --vocab 50257 -o tokenizer.json
+    pytok show tokenizer.json --text "How is this split?"
+    echo "some text" | pytok encode -t tokenizer.json
+    pytok shard corpus.txt -t tokenizer.json -o data/
+    """
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "--vocab",
+    type=click.IntRange(256),
+    required=True,
+    help="How many ids in all: 256 bytes, the merges, and the special tokens.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(),
+    default="tokenizer.json",
+    show_default=True,
+    help="Where to write it: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's).",
+)
+@click.option(
+    "--pattern",
+    default="cl100k",
+    show_default=True,
+    help=f"How text is split before merging: {', '.join(PATTERNS)}, or a regex in Rust's syntax.",
+)
+@click.option(
+    "--special",
+    multiple=True,
+    default=("<|endoftext|>",),
+    show_default=True,
+    metavar="TOKEN",
+    help="A special token; may be given several times.",
+)
+@click.option("--no-special", is_flag=True, help="No special tokens at all.")
+@corpus_options
+@threads_option
+@engine_option
+def train(
+    sources: tuple[str, ...],
+    vocab: int,
+    out: str,
+    pattern: str,
+    special: tuple[str, ...],
+    no_special: bool,
+    field: str,
+    errors: str,
+    separator: str | None,
+    threads: int | None,
+    engine: EngineName,
+) -> None:
+    """Train a tokenizer on SOURCES: files, folders, or patterns such as 'data/*.jsonl'.
+
+    Text files, .jsonl and .parquet are read, plain or .gz or .zst. The most frequent pair of
+    neighbouring tokens is merged first, and among equals the one with the smallest ids, as Hugging
+    Face does it; the result depends neither on the order of documents nor on the threads.
+    """
+    with Bars() as bars, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        tokenizer = pytok.train(
+            [Path(file) for file in corpus.resolve(sources)],
+            vocab,
+            pattern=pattern,
+            special_tokens=() if no_special else special,
+            engine=engine,
+            name=Path(out).stem,
+            field=field,
+            errors=errors,
+            separator=separator,
+            num_threads=threads,
+            progress=bars.update,
+        )
+        tokenizer.save(out)
+    for warning in said:
+        _say(str(warning.message))
+    specials = len(tokenizer.special_tokens)
+    _say(
+        f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {len(tokenizer.vocab) - 256:,} merges, "
+        f"{specials} special token{'s' * (specials != 1)}"
+    )
+
+
+@cli.command()
+@tokenizer_option
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option(
+    "--special",
+    is_flag=True,
+    help="Recognise special tokens. Without it they are ordinary text, as in text from strangers "
+    "they should be.",
+)
+@json_option
+@engine_option
+def encode(name: str, file: IO[bytes], special: bool, as_json: bool, engine: EngineName) -> None:
+    """Print the ids of FILE, or of what comes on stdin, separated by spaces.
+
+    Any file will do: bytes that are not UTF-8 are encoded as they are, and `pytok decode` gives
+    them back.
+    """
+    tokenizer = open_tokenizer(name, engine)
+    data = file.read()
+    with Bars() as bars:
+        ids = list(_encode(tokenizer, data, special, bars))
+    click.echo(json.dumps(ids) if as_json else " ".join(map(str, ids)))
+
+
+def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Iterator[int]:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        if special:
+            raise CorpusError(
+                f"byte {error.start:,} is not UTF-8; special tokens are recognised in text only"
+            ) from None
+        yield from tokenizer._encode_bytes(data)
+        return
+    if special:
+        yield from tokenizer.encode(text, allowed_special="all")
+        return
+    done = 0
+    for part in parts(text) if can_cut(tokenizer.pattern) else [text]:
+        yield from tokenizer.encode_ordinary(part)
+        done += len(part)
+        bars.update("encode", done * len(data) // len(text), len(data))
+
+
+@cli.command()
+@tokenizer_option
+@click.argument("file", type=click.File("rb"), default="-")
+@engine_option
+def decode(name: str, file: IO[bytes], engine: EngineName) -> None:
+    """Print what the ids in FILE, or on stdin, spell: numbers between spaces, or a JSON list."""
+    tokenizer = open_tokenizer(name, engine)
+    words = file.read().replace(b"[", b" ").replace(b"]", b" ").replace(b",", b" ").split()
+    try:
+        ids = list(map(int, words))
+    except ValueError:
+        place = next(place for place, word in enumerate(words, 1) if not word.isdigit())
+        shown = words[place - 1][:40].decode("utf-8", "backslashreplace")
+        raise CorpusError(f"{file.name}: word {place:,}: {shown!r} is not an id") from None
+    try:
+        data = tokenizer.decode_bytes(ids)
+    except OverflowError as error:
+        raise CorpusError(f"{file.name}: {error}") from None
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+@cli.command()
+@tokenizer_option
+@click.argument("sources", nargs=-1, required=True)
+@corpus_options
+@json_option
+@engine_option
+def count(
+    name: str,
+    sources: tuple[str, ...],
+    field: str,
+    errors: str,
+    separator: str | None,
+    as_json: bool,
+    engine: EngineName,
+) -> None:
+    """Count the tokens of SOURCES, and the bytes of text that a token stands for.
+
+    SOURCES are files, folders, or patterns such as 'data/*.jsonl'; special tokens are text.
+    """
+    tokenizer = open_tokenizer(name, engine)
+    files = corpus.resolve(sources)
+    total, read, rows = corpus.size(files), 0, []
+    with Bars() as bars:
+        for file in files:
+            tokens = size = 0
+            for part in corpus.read_parts(
+                file,
+                field=field,
+                errors=errors,
+                separator=separator,
+                cut=can_cut(tokenizer.pattern),
+            ):
+                tokens += tokenizer.count(part.text, disallowed_special=())
+                size += len(part.text.encode())
+                read += part.read
+                bars.update("count", read, total)
+            rows.append((str(file), tokens, size))
+    if as_json:
+        click.echo(
+            json.dumps([dict(zip(("file", "tokens", "bytes"), row, strict=True)) for row in rows])
+        )
+        return
+    if len(rows) > 1:
+        rows.append(("total", sum(row[1] for row in rows), sum(row[2] for row in rows)))
+    for file_name, tokens, size in rows:
+        rate = f"{size / tokens:.3f} bytes a token" if tokens else "empty"
+        click.echo(f"{tokens:>15,} tokens  {size:>15,} bytes  {rate:<20}  {file_name}")
+
+
+@cli.command()
+@click.argument("name", metavar="TOKENIZER")
+@click.option("--text", help="Show how this text is split, a colour a token.")
+@json_option
+@engine_option
+def show(name: str, text: str | None, as_json: bool, engine: EngineName) -> None:
+    """Show what TOKENIZER is made of: its size, pattern, special tokens, first and last merges.
+
+    TOKENIZER is a file, a folder, or an encoding's name such as cl100k_base.
+    """
+    tokenizer = open_tokenizer(name, engine)
+    ids = None if text is None else tokenizer.encode(text, disallowed_special=())
+    tokens = list(tokenizer.vocab)
+    facts = {
+        "name": tokenizer.name,
+        "ids": tokenizer.n_vocab,
+        "merges": len(tokens) - 256,
+        "pattern": _pattern_name(tokenizer),
+        "special_tokens": dict(tokenizer.special_tokens),
+        "longest_token": max(tokens, key=len).decode("utf-8", "backslashreplace"),
+        "fingerprint": tokenizer.fingerprint,
+    }
+    if as_json:
+        text_ids = {} if ids is None else {"text": text, "text_ids": ids}
+        click.echo(json.dumps(facts | text_ids, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
+    merged = [token for token in tokens if len(token) > 1]
+    rows = {key.replace("_", " "): _shown(value) for key, value in facts.items()} | {
+        "first merges": " ".join(map(_quoted, merged[:12])),
+        "last merges": " ".join(map(_quoted, merged[-8:])),
+    }
+    for key, value in rows.items():
+        table.add_row(f"[bold]{key}", _escaped(value))
+    console.print(table)
+    if ids is not None and text is not None:
+        decoder = tokenizer.decoder()
+        spelled = [*map(decoder.feed, ids), decoder.finish()]
+        console.print(coloured(filter(None, spelled)), soft_wrap=True)
+        console.print(f"{len(ids)} tokens, {len(text.encode('utf-8', 'replace'))} bytes: {ids}")
+
+
+def _pattern_name(tokenizer: Tokenizer) -> str:
+    names = {regex: name for name, regex in PATTERNS.items()}
+    return names.get(tokenizer.pattern, tokenizer.pattern)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        more = f" and {len(value) - 8:,} more" if len(value) > 8 else ""
+        return ", ".join(f"{text} = {id}" for text, id in list(value.items())[:8]) + more or "none"
+    return str(value)
+
+
+def _quoted(token: bytes) -> str:
+    return json.dumps(token.decode("utf-8", "backslashreplace"), ensure_ascii=False)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True)
+@tokenizer_option
+@click.option("-o", "--out", type=click.Path(), required=True, help="The folder to write.")
+@click.option(
+    "--val",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="The share of the text to hold out for validation.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["share", "documents"]),
+    default="share",
+    show_default=True,
+    help="Hold out the last of the text, or whole documents, evenly spread.",
+)
+@click.option(
+    "--shard-tokens",
+    type=click.IntRange(1),
+    help="How many tokens a file holds at most.  [default: 100 million, as llm.c's]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the folder if it is there.")
+@corpus_options
+@threads_option
+@engine_option
+def shard(
+    sources: tuple[str, ...],
+    name: str,
+    out: str,
+    val: float,
+    split: str,
+    shard_tokens: int | None,
+    overwrite: bool,
+    field: str,
+    errors: str,
+    separator: str | None,
+    threads: int | None,
+    engine: EngineName,
+) -> None:
+    """Tokenize SOURCES into a folder of token shards that `gpt train` reads.
+
+    The .bin files are those of llm.c and modded-nanogpt; shards.json says which tokenizer wrote
+    them and how many bytes of text they stand for. The folder appears whole or not at all.
+    """
+    from pytok import shards  # here, since it loads numpy
+
+    tokenizer = open_tokenizer(name, engine)
+    with Bars() as bars:
+        written = shards.write(
+            sources,
+            tokenizer,
+            out,
+            val=val,
+            split=split,
+            field=field,
+            errors=errors,
+            separator=separator,
+            shard_tokens=shard_tokens or shards.SHARD_TOKENS,
+            num_threads=threads,
+            overwrite=overwrite,
+            progress=lambda done, total: bars.update("shard", done, total),
+        )
+    for kind, part in written.splits.items():
+        _say(
+            f"{out}: {kind}: {part.tokens:,} tokens of {part.bytes:,} bytes in {part.documents:,} "
+            f"document{'s' * (part.documents != 1)}"
+        )
+
+
+@cli.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT")
+@click.option("--pattern", help="The pattern, where IN is a .tiktoken file: cl100k, gpt2, ...")
+@click.option(
+    "--special",
+    multiple=True,
+    metavar="TOKEN=ID",
+    help="A special token, where IN is a .tiktoken file; may be given several times.",
+)
+def convert(source: str, target: str, pattern: str | None, special: tuple[str, ...]) -> None:
+    r"""Convert a tokenizer from one format to another; the ids stay the same.
+
+    \b
+    *.json       Hugging Face's tokenizer.json
+    *.tiktoken   ranks only, neither pattern nor special tokens
+    a folder     GPT-2's vocab.json and merges.txt
+
+    IN may also be an encoding's name, such as cl100k_base. What the target cannot hold is refused.
+    """
+    specials = dict(map(_special_of, special)) or None
+    if pattern is None and specials is None:
+        tokenizer = open_tokenizer(source)
+    else:
+        tokenizer = pytok.load(source, pattern=pattern, special_tokens=specials)
+    tokenizer.save(target)
+    _say(f"{target}: {tokenizer.n_vocab:,} ids")
+    if target.endswith(".tiktoken"):
+        _say(
+            f"{target} holds ranks only; to read it, say --pattern {_pattern_name(tokenizer)!r}"
+            + "".join(f" --special '{text}={id}'" for text, id in tokenizer.special_tokens.items())
+        )
+
+
+def _special_of(option: str) -> tuple[str, int]:
+    text, _, id = option.rpartition("=")
+    if not text or not id.isdigit():
+        raise click.BadParameter(f"{option!r} is not TOKEN=ID, e.g. '<|endoftext|>=50256'")
+    return text, int(id)
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _fail(message: str) -> NoReturn:
+    _say(f"pytok: {message}")
+    sys.exit(1)
+
+
+def main() -> None:
+    """Run the command; the entry point."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of stdout has had enough; Python's own flush at exit must not complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except PytokError as error:
+        _fail(error.message)
+    except OSError as error:
+        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+    except MemoryError:
+        _fail("out of memory")
+
+
+if __name__ == "__main__":
+    main()

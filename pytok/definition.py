@@ -1,0 +1,56 @@
+"""All that a tokenizer is made of, and the fingerprint of it. No engine, no file."""
+
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+
+from pytok.errors import VocabError
+from pytok.reference.pretokenize import resolve
+
+
+END_OF_TEXT = "<|endoftext|>"
+"""The special token that marks where a document begins or ends, in GPT-2 and ever since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """All that a tokenizer is made of. Tokens are in rank order, the order of merging.
+
+    *pattern* may be the name of a known pattern; it is kept as the regex. Raises VocabError for an
+    id that is not an unsigned 32-bit integer.
+    """
+
+    name: str
+    tokens: Sequence[bytes]
+    ids: Sequence[int]
+    pattern: str
+    special_tokens: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", resolve(self.pattern))
+        for id in (*self.ids, *self.special_tokens.values()):
+            if not 0 <= id < 1 << 32:
+                raise VocabError(f"the id {id} does not lie between 0 and 4294967295")
+
+    def fingerprint(self) -> str:
+        """A SHA-256 in hexadecimal over tokens, ids, pattern and special tokens, not the name.
+
+        It hashes numbers as 8 bytes little-endian and strings behind their length: the pattern; the
+        number of tokens; each token in rank order, its id before it; and each special token in the
+        order of ids, likewise.
+        """
+        digest = hashlib.sha256(b"pytok tokenizer 1\n")
+
+        def add(*fields: int | bytes) -> None:
+            for field in fields:
+                number, tail = (field, b"") if isinstance(field, int) else (len(field), field)
+                digest.update(struct.pack("<Q", number) + tail)
+
+        add(self.pattern.encode(), len(self.tokens))
+        for token, id in zip(self.tokens, self.ids, strict=True):
+            add(id, token)
+        for text, id in sorted(self.special_tokens.items(), key=itemgetter(1)):
+            add(id, text.encode())
+        return digest.hexdigest()

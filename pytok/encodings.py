@@ -1,0 +1,268 @@
+"""The named encodings: their patterns, special tokens, and where their rank files are found.
+
+Patterns, special tokens, model names and hashes are those of tiktoken's ``openai_public`` and
+``model``. Rank files are looked for where tiktoken keeps them (``TIKTOKEN_CACHE_DIR``, then
+``DATA_GYM_CACHE_DIR``, then ``data-gym-cache`` in the temporary folder), downloaded if they are not
+there, and used only if their SHA-256 is the published one.
+"""
+
+import functools
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytok.atomic import replace_file
+from pytok.engine import EngineName
+from pytok.errors import FormatError
+from pytok.formats import tiktoken
+from pytok.reference.pretokenize import CL100K, GPT2, O200K
+from pytok.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class RankFile:
+    """A published rank file."""
+
+    url: str
+    sha256: str
+
+    @property
+    def cache_name(self) -> str:
+        """What tiktoken calls the file in its cache."""
+        return hashlib.sha1(self.url.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEncoding:
+    """What a named encoding is made of, but for the ranks themselves."""
+
+    ranks: RankFile
+    pattern: str
+    special_tokens: Mapping[str, int]
+    n_vocab: int | None = None
+
+
+_PUBLIC = "https://openaipublic.blob.core.windows.net/encodings/"
+_R50K = RankFile(
+    _PUBLIC + "r50k_base.tiktoken",
+    "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+)
+_P50K = RankFile(
+    _PUBLIC + "p50k_base.tiktoken",
+    "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069",
+)
+_CL100K = RankFile(
+    _PUBLIC + "cl100k_base.tiktoken",
+    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+)
+_O200K = RankFile(
+    _PUBLIC + "o200k_base.tiktoken",
+    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+)
+
+ENCODINGS: dict[str, NamedEncoding] = {
+    "r50k_base": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}, 50257),
+    "p50k_base": NamedEncoding(_P50K, GPT2, {"<|endoftext|>": 50256}, 50281),
+    "p50k_edit": NamedEncoding(
+        _P50K,
+        GPT2,
+        {
+            "<|endoftext|>": 50256,
+            "<|fim_prefix|>": 50281,
+            "<|fim_middle|>": 50282,
+            "<|fim_suffix|>": 50283,
+        },
+    ),
+    "cl100k_base": NamedEncoding(
+        _CL100K,
+        CL100K,
+        {
+            "<|endoftext|>": 100257,
+            "<|fim_prefix|>": 100258,
+            "<|fim_middle|>": 100259,
+            "<|fim_suffix|>": 100260,
+            "<|endofprompt|>": 100276,
+        },
+    ),
+    "o200k_base": NamedEncoding(
+        _O200K, O200K, {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
+    ),
+}
+"""The named encodings, in tiktoken's order."""
+
+_ENCODING_OF_MODEL = {
+    "o1": "o200k_base",
+    "o3": "o200k_base",
+    "o4-mini": "o200k_base",
+    "gpt-5": "o200k_base",
+    "gpt-4.1": "o200k_base",
+    "gpt-4o": "o200k_base",
+    "gpt-4": "cl100k_base",
+    "gpt-3.5-turbo": "cl100k_base",
+    "gpt-3.5": "cl100k_base",
+    "gpt-35-turbo": "cl100k_base",
+    "davinci-002": "cl100k_base",
+    "babbage-002": "cl100k_base",
+    "text-embedding-ada-002": "cl100k_base",
+    "text-embedding-3-small": "cl100k_base",
+    "text-embedding-3-large": "cl100k_base",
+    "text-davinci-003": "p50k_base",
+    "text-davinci-002": "p50k_base",
+    "text-davinci-001": "r50k_base",
+    "text-curie-001": "r50k_base",
+    "text-babbage-001": "r50k_base",
+    "text-ada-001": "r50k_base",
+    "davinci": "r50k_base",
+    "curie": "r50k_base",
+    "babbage": "r50k_base",
+    "ada": "r50k_base",
+    "code-davinci-002": "p50k_base",
+    "code-davinci-001": "p50k_base",
+    "code-cushman-002": "p50k_base",
+    "code-cushman-001": "p50k_base",
+    "davinci-codex": "p50k_base",
+    "cushman-codex": "p50k_base",
+    "text-davinci-edit-001": "p50k_edit",
+    "code-davinci-edit-001": "p50k_edit",
+    "text-similarity-davinci-001": "r50k_base",
+    "text-similarity-curie-001": "r50k_base",
+    "text-similarity-babbage-001": "r50k_base",
+    "text-similarity-ada-001": "r50k_base",
+    "text-search-davinci-doc-001": "r50k_base",
+    "text-search-curie-doc-001": "r50k_base",
+    "text-search-babbage-doc-001": "r50k_base",
+    "text-search-ada-doc-001": "r50k_base",
+    "code-search-babbage-code-001": "r50k_base",
+    "code-search-ada-code-001": "r50k_base",
+    "gpt2": "gpt2",
+    "gpt-2": "gpt2",
+}
+_ENCODING_OF_PREFIX = {
+    "o1-": "o200k_base",
+    "o3-": "o200k_base",
+    "o4-mini-": "o200k_base",
+    "gpt-5": "o200k_base",
+    "gpt-4.5-": "o200k_base",
+    "gpt-4.1-": "o200k_base",
+    "chatgpt-4o-": "o200k_base",
+    "gpt-4o-": "o200k_base",
+    "gpt-4-": "cl100k_base",
+    "gpt-3.5-turbo-": "cl100k_base",
+    "gpt-35-turbo-": "cl100k_base",
+    "gpt-oss-": "o200k_harmony",
+    "ft:gpt-4o": "o200k_base",
+    "ft:gpt-4": "cl100k_base",
+    "ft:gpt-3.5-turbo": "cl100k_base",
+    "ft:davinci-002": "cl100k_base",
+    "ft:babbage-002": "cl100k_base",
+}
+
+
+def list_encoding_names() -> list[str]:
+    """The names that `get_encoding` takes."""
+    return list(ENCODINGS)
+
+
+_building = threading.Lock()
+
+
+def get_encoding(encoding_name: str, engine: EngineName = "native") -> Tokenizer:
+    """The named encoding; the same object each time.
+
+    Raises ValueError for an unknown name, FormatError where the rank file can be had neither from
+    the cache nor from the network, or is not the published one.
+    """
+    if not isinstance(encoding_name, str):
+        raise ValueError(f"Expected a string in get_encoding, got {type(encoding_name)}")
+    if encoding_name not in ENCODINGS:
+        raise ValueError(
+            f"Unknown encoding {encoding_name}.\nKnown encodings: {', '.join(ENCODINGS)}"
+        )
+    with _building:
+        return _build(encoding_name, engine)
+
+
+@functools.cache
+def _build(name: str, engine: EngineName) -> Tokenizer:
+    encoding = ENCODINGS[name]
+    tokenizer = Tokenizer(
+        name,
+        pat_str=encoding.pattern,
+        mergeable_ranks=tiktoken.parse(read_ranks(encoding.ranks), encoding.ranks.url),
+        special_tokens=encoding.special_tokens,
+        explicit_n_vocab=encoding.n_vocab,
+        engine=engine,
+    )
+    tokenizer.pickle_as(get_encoding, name, engine)
+    return tokenizer
+
+
+def encoding_name_for_model(model_name: str) -> str:
+    """The name of the encoding that a model uses; KeyError for an unknown model."""
+    if model_name in _ENCODING_OF_MODEL:
+        return _ENCODING_OF_MODEL[model_name]
+    for prefix, name in _ENCODING_OF_PREFIX.items():
+        if model_name.startswith(prefix):
+            return name
+    raise KeyError(
+        f"Could not automatically map {model_name} to a tokeniser. "
+        "Please use `pytok.get_encoding` to explicitly get the tokeniser you expect."
+    )
+
+
+def encoding_for_model(model_name: str) -> Tokenizer:
+    """The encoding that a model uses; KeyError for an unknown model."""
+    return get_encoding(encoding_name_for_model(model_name))
+
+
+def open_tokenizer(name_or_path: str, engine: EngineName = "native") -> Tokenizer:
+    """A tokenizer by the path of its file or folder, or by the name of an encoding."""
+    if name_or_path in ENCODINGS and not Path(name_or_path).exists():
+        return get_encoding(name_or_path, engine)
+    return Tokenizer.load(name_or_path, engine=engine)
+
+
+def read_ranks(file: RankFile) -> bytes:
+    """The rank file, from the cache or else from the network; its SHA-256 is checked."""
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
+    if folder == "":  # as in tiktoken: no cache at all
+        return _download(file, "")
+    cache = Path(folder or Path(tempfile.gettempdir(), "data-gym-cache"))
+    try:
+        data = (cache / file.cache_name).read_bytes()
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() == file.sha256:
+        return data
+    data = _download(file, f", or put it into {cache} under the name {file.cache_name}")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        replace_file(cache / file.cache_name, data)
+    except OSError:
+        # A default cache that cannot be written is no reason to fail; one that was asked for is.
+        if folder is not None:
+            raise
+    return data
+
+
+def _download(file: RankFile, instead: str) -> bytes:
+    import urllib.error  # here, since few need it and it takes longer to load than the package
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(file.url, timeout=60) as response:
+            data: bytes = response.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise FormatError(
+            f"cannot download {file.url} ({error}): get it from a machine with a network{instead}"
+        ) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != file.sha256:
+        raise FormatError(
+            f"{file.url}: the download's SHA-256 is {found}, not {file.sha256}: try again"
+        )
+    return data

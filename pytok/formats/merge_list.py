@@ -1,0 +1,151 @@
+"""What the formats that list merges have in common: the byte alphabet, the order, the check."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from pytok.definition import Definition
+from pytok.errors import FormatError
+from pytok.formats.fields import Fields
+from pytok.reference.vocab import BYTE_ORDER
+
+Merges = Sequence[tuple[int, int] | None]
+"""For each rank the pair of ranks whose merge makes its token, ``None`` where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedMerges:
+    """The merges that a file lists, as ranks, to be held against those its tokens imply."""
+
+    pairs: Sequence[tuple[int, int]]
+    complete: bool
+    """Whether tokens that no merge makes are unreachable, so that there may be none."""
+    place: str
+    """How the file calls its list, for messages."""
+
+
+def check_merges(
+    path: str | PathLike[str], definition: Definition, stated: StatedMerges, merges: Merges
+) -> None:
+    """Refuses a file whose merges are not those that its tokens imply (*merges*).
+
+    pytok merges by the rank of the merged bytes, Hugging Face by the rank of the pair. Where the
+    lists agree, so do all encodings (`pytok.reference.encode.merges` says why).
+    """
+    implied = [pair for pair in merges if pair is not None]
+    for place, (said, meant) in enumerate(zip(stated.pairs, implied, strict=False)):
+        if said != meant:
+            raise FormatError(
+                f"{path}: {stated.place}[{place}] merges {_show(definition, said)}, but the order "
+                f"of the tokens implies {_show(definition, meant)}: it would encode differently"
+            )
+    unmade = sum(len(token) > 1 for token in definition.tokens) - len(implied)
+    if len(stated.pairs) != len(implied) or (unmade and stated.complete):
+        raise FormatError(
+            f"{path}: {stated.place} has {len(stated.pairs)} merges, but the tokens imply "
+            f"{len(implied)}, and {unmade} more that no merge makes: it would encode differently"
+        )
+
+
+def _show(definition: Definition, pair: tuple[int, int]) -> str:
+    left, right = (definition.tokens[rank] for rank in pair)
+    return f"{left!r} + {right!r}"
+
+
+LETTERS = {
+    byte: chr(byte) if rank < 188 else chr(68 + rank) for rank, byte in enumerate(BYTE_ORDER)
+}
+"""GPT-2's printable stand-in for each byte: itself where printable, else U+0100 and on."""
+_BYTES = {ord(letter): byte for byte, letter in LETTERS.items()}
+
+
+def _spell(token: bytes) -> str:
+    """*token* in GPT-2's alphabet.
+
+    >>> _spell(b" hi")
+    'Ġhi'
+    """
+    return token.decode("latin-1").translate(LETTERS)
+
+
+def _unspell(letters: str) -> bytes:
+    """The token that *letters* spell in GPT-2's alphabet; UnicodeEncodeError if they do not.
+
+    >>> _unspell("Ġhi")
+    b' hi'
+    """
+    if not all(ord(letter) in _BYTES for letter in set(letters)):
+        raise UnicodeEncodeError("byte-level", letters, 0, len(letters), "not in the alphabet")
+    return letters.translate(_BYTES).encode("latin-1")
+
+
+def spelled(
+    path: Path, definition: Definition, merges: Merges
+) -> tuple[dict[str, int], list[list[str]], bool]:
+    """Vocabulary by id and merges by rank, spelled; and whether some tokens have no merge."""
+    tokens = definition.tokens
+    known = set(tokens)
+    unmade = [
+        token for token, pair in zip(tokens, merges, strict=True) if pair is None and len(token) > 1
+    ]
+    for token in unmade:
+        # Merging in another order could make it after all, but a list of merges would not.
+        if any(token[:at] in known and token[at:] in known for at in range(1, len(token))):
+            raise FormatError(
+                f"{path}: the token {token!r} comes before the tokens that make it, which a list "
+                "of merges cannot say: save it as .tiktoken"
+            )
+    letters = [_spell(token) for token in tokens]
+    by_id = sorted(zip(letters, definition.ids, strict=True), key=lambda item: item[1])
+    pairs = [[letters[pair[0]], letters[pair[1]]] for pair in merges if pair is not None]
+    return dict(by_id), pairs, bool(unmade)
+
+
+def assemble(
+    reader: Fields,
+    name: str,
+    vocab: dict[str, int],
+    pairs: list[tuple[str, str]],
+    pattern: str,
+    specials: dict[str, int],
+    ignore_merges: bool,
+    prefix: str,
+) -> tuple[Definition, StatedMerges]:
+    """Tokens in rank order from a vocabulary by id and a list of merges, both spelled."""
+    for letters in vocab:
+        try:
+            _unspell(letters)
+        except UnicodeEncodeError:
+            raise FormatError(
+                f"{reader.path}: {prefix}vocab: {letters!r} is neither in the byte-level alphabet "
+                "nor a special token"
+            ) from None
+    place = f"{prefix}merges" if prefix else "merges"
+    made = []
+    for number, (left, right) in enumerate(pairs):
+        for part in (left, right, left + right):
+            if part not in vocab:
+                raise FormatError(
+                    f"{reader.path}: {place}[{number}]: {part!r} is not in the vocabulary"
+                )
+        made.append(left + right)
+    by_id = sorted(vocab, key=vocab.__getitem__)
+    ids_of_made = [vocab[letters] for letters in made]
+    if ids_of_made == sorted(ids_of_made):
+        order = by_id
+    else:
+        # The order of merging is not that of ids: it counts, and ids are a mapping over it.
+        order = [letters for letters in by_id if len(letters) == 1] + list(dict.fromkeys(made))
+        if len(order) != len(vocab):
+            raise FormatError(
+                f"{reader.path}: {prefix}vocab has {len(vocab) - len(order)} tokens that no merge "
+                "makes, and ids that are not in the order of merging: pytok cannot order them"
+            )
+    ranks = {letters: rank for rank, letters in enumerate(order)}
+    definition = Definition(
+        name, [_unspell(letters) for letters in order], [vocab[letters] for letters in order],
+        pattern, specials,
+    )  # fmt: skip
+    stated = [(ranks[left], ranks[right]) for left, right in pairs]
+    return definition, StatedMerges(stated, complete=not ignore_merges, place=place)

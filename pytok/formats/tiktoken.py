@@ -1,0 +1,49 @@
+"""``.tiktoken``: tokens in base64 and their ranks, nothing else."""
+
+import base64
+import binascii
+from os import PathLike
+from pathlib import Path
+
+from pytok.definition import Definition
+from pytok.errors import FormatError
+
+
+def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
+    r"""The ranks in *data*, a ``.tiktoken`` file: a line each of base64 and a number.
+
+    Raises FormatError with *source* and the line.
+
+    >>> parse(b"IQ== 0\nIg== 1\n", "two.tiktoken")
+    {b'!': 0, b'"': 1}
+    """
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line:
+            continue
+        try:
+            letters, rank = line.split()
+            token = base64.b64decode(letters, validate=True)
+            value = int(rank)
+        except (ValueError, binascii.Error):
+            shown = line[:60].decode("ascii", "backslashreplace")
+            raise FormatError(
+                f"{source}: line {number}: {shown!r} is not a token in base64 and a rank"
+            ) from None
+        if token in ranks:
+            raise FormatError(f"{source}: line {number}: the token {token!r} occurs twice")
+        ranks[token] = value
+    if len(set(ranks.values())) != len(ranks):
+        raise FormatError(f"{source}: two tokens have the same rank")
+    return ranks
+
+
+def dump(path: Path, definition: Definition) -> bytes:
+    """The content of the file; *path* is for messages."""
+    if list(definition.ids) != sorted(definition.ids):
+        raise FormatError(
+            f"{path}: the ids are not in the order of merging, which a .tiktoken file cannot say: "
+            "save it as .json"
+        )
+    lines = zip(definition.tokens, definition.ids, strict=True)
+    return b"".join(base64.b64encode(token) + b" %d\n" % id for token, id in lines)

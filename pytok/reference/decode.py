@@ -1,0 +1,20 @@
+"""Ids to bytes. Twin of `bpe-rs/src/decode.rs`."""
+
+from collections.abc import Iterable, Mapping
+
+from pytok.errors import UnknownTokenError
+
+
+def decode(tokens: Mapping[int, bytes], ids: Iterable[int]) -> bytes:
+    """What *ids* spell, end to end; not necessarily UTF-8.
+
+    *tokens* is the bytes of each id, special tokens included. Raises UnknownTokenError when it has
+    no such id.
+
+    >>> decode({71: b"h", 72: b"i"}, [71, 72])
+    b'hi'
+    """
+    try:
+        return b"".join([tokens[token] for token in ids])
+    except KeyError as missing:
+        raise UnknownTokenError(f"Invalid token for decoding: {missing.args[0]}") from None

@@ -1,0 +1,87 @@
+"""A piece to ranks.
+
+A piece that is a token is that token; else its bytes are merged, at each step the two neighbours
+that spell the token of lowest rank, leftmost first, until no two neighbours spell one. This is
+tiktoken's rule, by bytes, for any vocabulary. Twin of `bpe-rs/src/encode.rs`.
+"""
+
+from heapq import heapify, heappop, heappush
+
+from pytok.reference.vocab import Vocab
+
+
+def encode_piece(vocab: Vocab, piece: bytes) -> list[int]:
+    """The ranks of *piece*.
+
+    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"lo", b"hel"])
+    >>> encode_piece(vocab, b"hello")  # h e l lo: nothing spells "he", so "hel" is not reached
+    [71, 68, 75, 256]
+    >>> encode_piece(vocab, b"hel")
+    [257]
+    """
+    rank = vocab.ranks.get(piece)
+    return merge(vocab, piece, len(vocab)) if rank is None else [rank]
+
+
+def merges(vocab: Vocab) -> list[tuple[int, int] | None]:
+    """For each token the two tokens whose merge makes it.
+
+    ``None`` for the 256 bytes, and for a token that no merge of lower-ranked ones makes (only a
+    whole piece can be that token).
+
+    A vocabulary in which all others have one is encoded alike by this rule and by Hugging Face's,
+    which ranks pairs, not bytes: whatever spans a token's bytes at the time of its turn has been
+    merged just as those bytes are by themselves, so the pair that spells the token is this one.
+
+    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"lo", b"hel", b"llo"])
+    >>> merges(vocab)[256:]
+    [(75, 78), None, (75, 256)]
+    """
+    found: list[tuple[int, int] | None] = []
+    for rank, token in enumerate(vocab.tokens):
+        parts = merge(vocab, token, rank)
+        found.append((parts[0], parts[1]) if len(parts) == 2 else None)
+    return found
+
+
+def merge(vocab: Vocab, piece: bytes, limit: int) -> list[int]:
+    """The ranks of *piece*, merged with the tokens of rank below *limit* only.
+
+    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"ab", b"bc", b"abab"])
+    >>> merge(vocab, b"ababc", limit=259), merge(vocab, b"ababc", limit=258)
+    ([258, 66], [256, 256, 66])
+    """
+    ranks, longest, length = vocab.ranks, vocab.longest, len(piece)
+    # A part is known by where it begins. `end[start]` is where it ends, 0 once a part to its left
+    # has swallowed it; `before[start]` is where its left neighbour begins.
+    end = list(range(1, length + 1))
+    before = list(range(-1, length - 1))
+    heap: list[tuple[int, int, int]] = []
+
+    def consider(start: int, stop: int) -> None:
+        rank = ranks.get(piece[start:stop], limit) if stop - start <= longest else limit
+        if rank < limit:
+            heap.append((rank, start, stop)) if building else heappush(heap, (rank, start, stop))
+
+    building = True
+    for start in range(length - 1):
+        consider(start, start + 2)
+    heapify(heap)
+    building = False
+    while heap:
+        _, start, stop = heappop(heap)
+        middle = end[start]
+        # Stale, if this part or its right neighbour has grown or gone since.
+        if middle == 0 or middle >= length or end[middle] != stop:
+            continue
+        end[start] = stop
+        end[middle] = 0
+        if stop < length:
+            before[stop] = start
+            consider(start, end[stop])
+        if start > 0:
+            consider(before[start], stop)
+    return [ranks[piece[start:stop]] for start, stop in enumerate(end) if stop]

@@ -1,0 +1,194 @@
+"""Patterns: how a text is split into pieces before any byte pair is merged.
+
+A pattern is a regular expression in tiktoken's spelling, which is Rust's. This module turns it into
+Python's `regex` dialect and lets that engine do the work. Twin of `bpe-rs/src/pretokenize.rs`.
+"""
+
+import functools
+from collections.abc import Iterator
+
+import regex
+
+from pytok.errors import PatternError
+from pytok.reference.unicode import CLASSES
+
+GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+"""GPT-2's pattern, in tiktoken's spelling."""
+
+CL100K = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+"""GPT-4's pattern, in tiktoken's spelling."""
+
+O200K = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""GPT-4o's pattern, in tiktoken's spelling."""
+
+PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K}
+"""The known patterns by name."""
+
+
+def resolve(pattern: str) -> str:
+    r"""The regex behind *pattern*: its own if it is a known name, else *pattern* itself.
+
+    >>> resolve("gpt2") == GPT2
+    True
+    >>> resolve(r"\w+")
+    '\\w+'
+    """
+    return PATTERNS.get(pattern, pattern)
+
+
+class Pattern:
+    r"""A compiled pattern: a known name, or a regex in Rust's syntax.
+
+    Text that a custom pattern does not match is a piece of its own, as in Hugging Face's ``Split``
+    with ``isolated``; nothing is dropped. Raises PatternError when the regex does not compile.
+
+    >>> Pattern("gpt2").split("It's 2 o'clock")
+    ['It', "'s", ' 2', ' o', "'", 'clock']
+    >>> Pattern(r"\d+").split("a12b")
+    ['a', '12', 'b']
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.regex = resolve(pattern)
+        self._installed = _compile(translate(self.regex, tables=False))
+
+    def split(self, text: str, offset: int = 0) -> list[str]:
+        """The pieces of *text*, in order; they concatenate to it.
+
+        Raises PatternError when the pattern matches the empty string; the place it names is moved
+        by *offset*, the bytes before *text* in what the caller has.
+        """
+        pieces = []
+        end = 0
+        for match in self._matcher(text).finditer(text):
+            start = match.start()
+            if start == match.end():
+                at = offset + len(text[:start].encode())
+                raise PatternError(
+                    f"the pattern matches the empty string at byte {at}: each match must take at "
+                    "least one character"
+                )
+            if end < start:
+                pieces.append(text[end:start])
+            pieces.append(match[0])
+            end = match.end()
+        if end < len(text):
+            pieces.append(text[end:])
+        return pieces
+
+    def _matcher(self, text: str) -> "regex.Pattern[str]":
+        """The installed tables are much faster than ours, and right unless the two differ."""
+        if text.isascii() or disputed().isdisjoint(text):
+            return self._installed
+        return _compile(translate(self.regex, tables=True))
+
+
+@functools.lru_cache(maxsize=64)
+def _compile(pattern: str) -> "regex.Pattern[str]":
+    try:
+        return regex.compile(pattern)
+    except (regex.error, ValueError) as error:
+        raise PatternError(f"the pattern does not compile: {error}") from None
+
+
+def translate(pattern: str, *, tables: bool) -> str:
+    r"""*pattern*, written for Rust, in the dialect of Python's `regex`.
+
+    ``$`` means the end of the text in Rust; in Python it also matches before a last newline. With
+    *tables*, Unicode classes are spelled out from `CLASSES`.
+
+    >>> translate(r"\s++$|[$]", tables=False)
+    '\\s++\\Z|[$]'
+    >>> translate(r"\p{Lt}", tables=True)[:22]
+    '[\\U00001f88-\\U00001f8f'
+    """
+    parts = []
+    in_set = False
+    multiline = regex.search(r"\(\?[a-z]*m", pattern) is not None
+    for token in regex.findall(r"\\p\{\w+\}|\\p\w|\\.|\[\^?\]?|.", pattern, flags=regex.DOTALL):
+        name = token[2:].strip("{}")
+        if token.startswith(r"\p") and tables and name in CLASSES:
+            parts.append(_members(name) if in_set else f"[{_members(name)}]")
+        elif token == "$" and not in_set and not multiline:
+            parts.append(r"\Z")
+        else:
+            in_set = (in_set or token[0] == "[") and token != "]"
+            parts.append(token)
+    return "".join(parts)
+
+
+def _members(name: str) -> str:
+    """The ranges of a class as the inside of a set, the widest first: they are tried in order."""
+    ascii_first_then_widest = sorted(_ranges(name), key=lambda r: (r[0] > 0x7F, r[0] - r[1]))
+    return "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in ascii_first_then_widest)
+
+
+def _ranges(name: str) -> Iterator[tuple[int, int]]:
+    for span in "".join(CLASSES[name]).split():
+        first, _, last = span.partition("-")
+        yield int(first, 16), int(last or first, 16)
+
+
+@functools.cache
+def disputed() -> frozenset[str]:
+    """The characters that the installed `regex` puts in another class than `CLASSES` does.
+
+    They are those that a newer Unicode has assigned, and the few that it has moved.
+    """
+    characters = "".join(map(chr, range(0xD800))) + "".join(map(chr, range(0xE000, 0x110000)))
+    differing: set[str] = set()
+    for name in CLASSES:
+        installed = set("".join(regex.findall(rf"\p{{{name}}}+", characters)))
+        ours = {chr(point) for first, last in _ranges(name) for point in range(first, last + 1)}
+        differing |= installed ^ ours
+    return frozenset(differing)
+
+
+def can_cut(pattern: str) -> bool:
+    r"""Whether `last_cut` holds for *pattern*, a known name or a regex.
+
+    >>> can_cut("cl100k"), can_cut(r"\w+")
+    (True, False)
+    """
+    return resolve(pattern) in PATTERNS.values()
+
+
+def parts(text: str, size: int = 1 << 20) -> Iterator[str]:
+    r"""*text* in parts of at most *size* characters, where it can be cut (see `last_cut`).
+
+    >>> list(parts("one\ntwo\nthree", size=6))
+    ['one\n', 'two\n', 'three']
+    """
+    start = 0
+    while len(text) - start > size and (end := last_cut(text[start : start + size])):
+        yield text[start : start + end]
+        start += end
+    yield text[start:]
+
+
+def last_cut(text: str) -> int:
+    r"""The last place where *text* can be cut so that both sides split as they do together.
+
+    It lies after a newline that has a character other than white space on either side; 0 if there
+    is none. There, no known pattern's piece crosses: a run of white space of which the newline
+    is all ends with it, cut or not; a word begins neither with a newline nor spans one; and
+    punctuation takes only newlines, and in o200k slashes, along.
+
+    >>> last_cut("one\ntwo\n three")
+    4
+    """
+    newline = len(text)
+    while (newline := text.rfind("\n", 0, newline)) > 0:
+        before, after = text[newline - 1], text[newline + 1 : newline + 2]
+        if not before.isspace() and after and not after.isspace() and after != "/":
+            return newline + 1
+    return 0

@@ -1,0 +1,56 @@
+"""A vocabulary: byte strings in rank order, and the look-ups in both directions.
+
+The rank of a token is its priority as a merge: lower ranks merge first. Merges are not stored, they
+follow from the tokens (`pytok.reference.encode.merges`). Twin of `bpe-rs/src/vocab.rs`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pytok.errors import VocabError
+
+BYTE_ORDER: tuple[int, ...] = tuple(
+    sorted(range(256), key=lambda b: not (33 <= b <= 126 or 161 <= b <= 172 or b >= 174))
+)
+"""The 256 bytes in GPT-2's order, which is that of its ids 0-255: first the printable ones of
+Latin-1, then the rest. Hugging Face's ``ByteLevel`` alphabet sorts the same way."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Vocab:
+    """Tokens in rank order; checked once, then frozen.
+
+    Raises VocabError when a token is empty or occurs twice, or when one of the 256 bytes is
+    missing.
+
+    >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"th"])
+    >>> vocab.ranks[b"th"], vocab.tokens[256]
+    (256, b'th')
+    """
+
+    tokens: tuple[bytes, ...]
+    ranks: dict[bytes, int] = field(repr=False, compare=False)
+    longest: int = field(repr=False, compare=False)
+
+    def __init__(self, tokens: Iterable[bytes]) -> None:
+        ranks: dict[bytes, int] = {}
+        for rank, token in enumerate(tokens):
+            if not token:
+                raise VocabError(f"the token at rank {rank} is empty")
+            if token in ranks:
+                raise VocabError(
+                    f"the token 0x{token.hex()} occurs twice, at ranks {ranks[token]} and {rank}"
+                )
+            ranks[token] = rank
+        for byte in range(256):
+            if bytes([byte]) not in ranks:
+                raise VocabError(
+                    f"the byte 0x{byte:02x} is no token: a vocabulary needs all 256 bytes, or some "
+                    "text could not be encoded"
+                )
+        object.__setattr__(self, "tokens", tuple(ranks))
+        object.__setattr__(self, "ranks", ranks)
+        object.__setattr__(self, "longest", max(map(len, ranks)))
+
+    def __len__(self) -> int:
+        return len(self.tokens)

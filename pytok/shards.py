@@ -1,0 +1,290 @@
+"""Token shards out and in: a corpus is tokenized once, into a folder that others read as well.
+
+A shard folder holds, for each split, the ids as ``.bin`` files and where each document ends
+(``train_000000.bin``, ``train_documents.npy``); the tokenizer; and ``shards.json``, the manifest,
+which says which tokenizer wrote it and how many bytes of text the tokens stand for.
+
+Reading maps the files and loads no tokenizer. What a batch is, the trainer decides.
+"""
+
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from pytok import corpus
+from pytok.atomic import replace_file
+from pytok.corpus import Part
+from pytok.definition import END_OF_TEXT
+from pytok.errors import ShardError
+from pytok.reference.pretokenize import can_cut
+from pytok.shardfile import Split, SplitWriter, manifest_field, open_split, read_shard
+from pytok.tokenizer import Tokenizer
+
+__all__ = ["SHARD_TOKENS", "Shards", "Split", "open_shards", "read_shard", "write"]
+
+SHARD_TOKENS = 100_000_000
+"""Tokens a file: what llm.c and modded-nanogpt use, 200 MB as uint16."""
+
+BATCH_CHARACTERS = 1 << 24
+"""Text encoded at a time: all threads stay busy, and its ids take less than a gigabyte."""
+
+BATCH_PARTS = 1 << 16
+"""Parts encoded at a time, which bounds the memory that very short documents take."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Called with the bytes read from disk so far, and the bytes to read in all."""
+
+_VERSION = 1
+_MANIFEST = "shards.json"
+_OWN_FILES = re.compile(r"shards\.json|tokenizer\.json|(train|val)_(\d{6,}\.bin|documents\.npy)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shards:
+    """A shard folder, open."""
+
+    folder: Path
+    fingerprint: str
+    """Of the tokenizer that wrote it."""
+    vocab_size: int
+    eot: int | None
+    """The id of `END_OF_TEXT`, if the tokenizer has it."""
+    splits: dict[str, Split]
+    """"train" and, unless nothing was held out, "val"."""
+
+    def check(self, fingerprint: str) -> None:
+        """Raise ShardError unless the tokenizer with *fingerprint* wrote these shards."""
+        if fingerprint != self.fingerprint:
+            raise ShardError(
+                f"{self.folder} was written with the tokenizer {self.fingerprint[:12]}, not "
+                f"{fingerprint[:12]}; use its tokenizer.json, or shard the corpus again"
+            )
+
+
+def open_shards(folder: str | os.PathLike[str]) -> Shards:
+    """Map the shard folder *folder*, once its files agree with its manifest.
+
+    Raises ShardError that names the file and the field that is wrong.
+    """
+    path = Path(folder, _MANIFEST)
+    try:
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ShardError(f"{path}: not found; `pytok shard` writes shard folders") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ShardError(f"{path}: cannot be read: {error}") from error
+    version = manifest_field(path, record, "version", int)
+    if version != _VERSION:
+        raise ShardError(f"{path}: version is {version}, not {_VERSION}; another pytok wrote it")
+    dtype = manifest_field(path, record, "dtype", str)
+    splits = manifest_field(path, record, "splits", dict)
+    return Shards(
+        folder=path.parent,
+        fingerprint=manifest_field(path, record, "fingerprint", str),
+        vocab_size=manifest_field(path, record, "vocab_size", int),
+        eot=manifest_field(path, record, "eot", int, type(None)),
+        splits={name: open_split(path, name, entry, dtype) for name, entry in splits.items()},
+    )
+
+
+def write(
+    source: corpus.Source,
+    tokenizer: Tokenizer,
+    folder: str | os.PathLike[str],
+    *,
+    val: float = 0.1,
+    split: str = "share",
+    field: str = "text",
+    errors: str = "strict",
+    separator: str | None = None,
+    shard_tokens: int = SHARD_TOKENS,
+    num_threads: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Shards:
+    """Tokenize *source* into the new shard folder *folder*, the share *val* held out; open it.
+
+    ``split="share"`` holds out the last of the text, from byte ``floor(total * (1 - val))``,
+    moved down to a character's first byte, wherever that falls: a document cut there is one
+    document on each side. It reads the corpus twice. ``split="documents"`` holds out whole
+    documents, evenly spread: document i, from 0, if ``floor((i + 1) * val) > floor(i * val)``.
+
+    *field*, *errors* and *separator* are `corpus.read_parts`'s. A special token in the text is
+    text. Memory does not grow with the corpus, but by 8 bytes a document. The folder appears
+    whole or not at all; *overwrite* replaces a shard folder, and nothing else.
+
+    Raises CorpusError for what cannot be read; ShardError for a bad argument, a folder that may
+    not or cannot be written, and a split that would be empty.
+    """
+    if not 0 <= val < 1:
+        raise ShardError(f"val={val} is no share to hold out; pass 0 (none) or more, below 1")
+    if split not in _SPLITS:
+        raise ShardError(f"split={split!r} is not known; pass one of {', '.join(_SPLITS)}")
+    assign, readings = _SPLITS[split if val else "documents"]
+    cut = can_cut(tokenizer.pattern)
+    eot = tokenizer.special_tokens.get(END_OF_TEXT)
+    dtype = "uint16" if tokenizer.n_vocab <= 1 << 16 else "uint32"
+    paths = corpus.resolve(source)
+    meter = _Meter(readings * corpus.size(paths), progress)
+
+    def read() -> Iterator[Part]:
+        return corpus.read_parts(paths, field=field, errors=errors, separator=separator, cut=cut)
+
+    target = Path(folder).resolve()
+    with _aside(target, overwrite) as side:
+        writers = {
+            name: SplitWriter(side, name, dtype, shard_tokens)
+            for name in (("train", "val") if val else ("train",))
+        }
+        text_bytes = dict.fromkeys(writers, 0)
+        for batch in _batches(assign(read, val, meter)):
+            texts = [part.text for _, part in batch]
+            encoded = tokenizer.encode_ordinary_batch(texts, num_threads=num_threads)
+            for (name, part), ids in zip(batch, encoded, strict=True):
+                writer = writers[name]
+                if writer.ended and eot is not None:
+                    writer.append([eot])
+                writer.append(ids)
+                text_bytes[name] += _utf8_length(part.text)
+                if part.ends_document:
+                    writer.end_document()
+            for writer in writers.values():
+                writer.flush()
+            meter.advance(batch)
+        splits = {}
+        for name, writer in writers.items():
+            if not writer.tokens:
+                raise ShardError(
+                    f"the {name} split would be empty; give more text, another val, or "
+                    "split='share', which can cut a document"
+                )
+            if not writer.ended:  # the other split has the rest of the document
+                writer.end_document()
+            splits[name] = {"bytes": text_bytes[name], **writer.close()}
+        tokenizer.save(side / "tokenizer.json")
+        manifest = {
+            "version": _VERSION,
+            "fingerprint": tokenizer.fingerprint,
+            "vocab_size": tokenizer.n_vocab,
+            "eot": eot,
+            "dtype": dtype,
+            "splits": splits,
+        }
+        replace_file(side / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+    return open_shards(folder)
+
+
+# Which split a part goes to.
+
+_Assigned: TypeAlias = tuple[str, Part]
+
+
+class _Meter:
+    """Progress over all readings of the corpus; it never goes back, nor past the total."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+        self.advance([])
+
+    def advance(self, batch: Iterable[_Assigned]) -> None:
+        self._done = min(self._done + sum(part.read for _, part in batch), self._total)
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _by_share(read: Callable[[], Iterator[Part]], val: float, meter: _Meter) -> Iterator[_Assigned]:
+    total = 0
+    for batch in _batches(("train", part) for part in read()):
+        total += sum(_utf8_length(part.text) for _, part in batch)
+        meter.advance(batch)
+    boundary = math.floor(total * (1 - val))
+    position = 0
+    for part in read():
+        before = boundary - position
+        position += _utf8_length(part.text)
+        if before <= 0 or position <= boundary:
+            yield ("val" if before <= 0 else "train"), part
+            continue
+        head = part.text.encode()[:before].decode("utf-8", "ignore")
+        if head:
+            yield "train", Part(head, ends_document=False, read=0)
+        yield "val", Part(part.text[len(head) :], part.ends_document, part.read)
+    if position != total:
+        raise ShardError("the corpus changed between its two readings; shard it again")
+
+
+def _by_document(
+    read: Callable[[], Iterator[Part]], val: float, meter: _Meter
+) -> Iterator[_Assigned]:
+    document = 0
+    for part in read():
+        held_out = math.floor((document + 1) * val) > math.floor(document * val)
+        yield ("val" if held_out else "train"), part
+        document += part.ends_document
+
+
+# Each rule, and how often it reads the corpus.
+_SPLITS = {"share": (_by_share, 2), "documents": (_by_document, 1)}
+
+
+def _batches(assigned: Iterable[_Assigned]) -> Iterator[list[_Assigned]]:
+    batch: list[_Assigned] = []
+    characters = 0
+    for name, part in assigned:
+        batch.append((name, part))
+        characters += len(part.text)
+        if characters >= BATCH_CHARACTERS or len(batch) == BATCH_PARTS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+# A folder that appears whole or not at all.
+
+
+@contextmanager
+def _aside(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Lend a hidden folder near *target* that becomes it at the end, or vanishes on an error."""
+    beside = next(parent for parent in (*target.parents, target) if parent.exists())
+    new, old = (beside / f".{target.name}.{secrets.token_hex(4)}.{age}" for age in ("new", "old"))
+    try:
+        _check_target(target, overwrite)
+        new.mkdir()
+        yield new
+        _check_target(target, overwrite)  # much may have happened since
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    except BaseException as error:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(new, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise ShardError(f"{target}: cannot be written: {error}") from error
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    names = sorted(path.name for path in target.iterdir()) if target.exists() else []
+    strangers = [name for name in names if not _OWN_FILES.fullmatch(name)]
+    if strangers or (names and _MANIFEST not in names):
+        raise ShardError(
+            f"{target} holds {(strangers or names)[0]!r} and is no shard folder; choose another"
+        )
+    if names and not overwrite:
+        raise ShardError(f"{target} holds shards; choose another folder, or pass overwrite=True")

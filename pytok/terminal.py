@@ -1,0 +1,92 @@
+"""What the commands show while they work: progress bars and coloured tokens.
+
+All of it goes to stderr or stdout through rich, and only where a person is looking.
+"""
+
+import sys
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.text import Text
+
+PATIENCE = 0.5
+"""Seconds before a bar appears: what is over sooner needs none."""
+
+
+class Bars:
+    """Progress bars on stderr, one a stage, if stderr is a terminal and the work takes a while.
+
+    Used as a context; `update` is a progress callback of `pytok.train`.
+    """
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._bars: Progress | None = None
+        self._tasks: dict[str, int] = {}
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def update(self, stage: str, done: int, total: int) -> None:
+        """Show that *done* of *total* is done; bytes if the stage reads, else tokens."""
+        if not self._shown or time.monotonic() - self._began < PATIENCE:
+            return
+        if self._bars is None:
+            self._bars = _progress()
+            self._bars.start()
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total or None)
+        self._bars.update(self._tasks[stage], completed=done)  # type: ignore[arg-type]
+
+
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Task as Row
+    from rich.text import Text
+
+    class Amount(ProgressColumn):
+        """How much is done, of how much, and how fast."""
+
+        def render(self, task: Row) -> Text:
+            rate = task.speed or 0.0
+            if task.description == "merge":
+                return Text(
+                    f"{task.completed:,.0f} of {task.total or 0:,.0f} tokens, {rate:,.0f}/s"
+                )
+            done, total = task.completed / 1e6, (task.total or 0) / 1e6
+            return Text(f"{done:,.1f} of {total:,.1f} MB, {rate / 1e6:,.1f} MB/s")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        Amount(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def coloured(tokens: Iterable[str]) -> "Text":
+    """*tokens* side by side, each on a colour of its own."""
+    from rich.text import Text
+
+    colours = ("on #d7e8ff", "on #d9f2d9", "on #fff1c9", "on #ffdfdf", "on #ecdfff")
+    text = Text(style="black")
+    for number, token in enumerate(tokens):
+        shown = token.replace("\n", "⏎\n").replace("\t", "→")
+        text.append(shown, style=colours[number % len(colours)])
+    return text

@@ -1,0 +1,489 @@
+"""The tokenizer: tiktoken's public API, once, over either engine.
+
+Everything public in ``tiktoken.Encoding`` is here with the same names, meanings and errors, so that
+code moves by changing the constructor. What pytok adds comes last in each section. The work itself
+is done by an engine's core (`pytok.engine`).
+"""
+
+import functools
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pytok import engine as engines
+from pytok import formats, unstable
+from pytok.definition import END_OF_TEXT, Definition
+from pytok.engine import EngineName
+from pytok.errors import SpecialTokenError, UnknownTokenError, VocabError
+from pytok.streaming import StreamDecoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+AllowedSpecial = Literal["all"] | Set[str]
+DisallowedSpecial = Literal["all"] | Collection[str]
+
+T = TypeVar("T")
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Tokenizer:
+    """Text to token ids and back.
+
+    *mergeable_ranks* gives each token's bytes its id, and ids are merge priorities: lower ones
+    merge first. *special_tokens* are texts with ids of their own, never made by merging. *pat_str*
+    is the regex that splits text into pieces before merging, in tiktoken's spelling, or the name of
+    a known one (``gpt2``, ``cl100k``, ``o200k``). With *explicit_n_vocab* the number of tokens and
+    the greatest id are checked. Raises VocabError or PatternError where the parts do not fit.
+
+    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)} | {b"he": 256}
+    >>> specials = {"<|e|>": 257}
+    >>> tok = Tokenizer("tiny", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=specials)
+    >>> tok.encode("hey<|e|>", allowed_special="all")
+    [256, 88, 257]
+    >>> tok.decode([256, 88])
+    'hey'
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pat_str: str,
+        mergeable_ranks: Mapping[bytes, int],
+        special_tokens: Mapping[str, int],
+        explicit_n_vocab: int | None = None,
+        engine: EngineName = "native",
+    ) -> None:
+        ordered = sorted(mergeable_ranks.items(), key=itemgetter(1))
+        tokens, ids = [token for token, _ in ordered], [id for _, id in ordered]
+        self._build(Definition(name, tokens, ids, pat_str, dict(special_tokens)), engine)
+        if explicit_n_vocab:
+            count = len(tokens) + len(special_tokens)
+            if count != explicit_n_vocab or self.max_token_value != explicit_n_vocab - 1:
+                raise VocabError(
+                    f"{name}: explicit_n_vocab is {explicit_n_vocab}, but there are {count} tokens "
+                    f"and the greatest id is {self.max_token_value}"
+                )
+
+    @classmethod
+    def from_definition(cls, definition: Definition, engine: EngineName = "native") -> "Tokenizer":
+        """A tokenizer whose ids need not be its merge priorities: tokens come in rank order."""
+        tokenizer = cls.__new__(cls)
+        tokenizer._build(definition, engine)
+        return tokenizer
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+        engine: EngineName = "native",
+    ) -> "Tokenizer":
+        """Reads a tokenizer from a file or folder that `save` or another library wrote.
+
+        A ``tokenizer.json`` says all by itself. A ``.tiktoken`` file holds ranks only: give
+        *pattern* and *special_tokens*. A folder with ``vocab.json`` and ``merges.txt`` is GPT-2's
+        format: the pattern is gpt2's, and entries that no merge makes are special tokens.
+
+        Raises FormatError, naming the file and the place, for what is malformed or cannot be
+        represented exactly; OSError where the file cannot be read.
+        """
+        definition, stated = formats.read(path, pattern=pattern, special_tokens=special_tokens)
+        tokenizer = cls.from_definition(definition, engine)
+        if stated is not None:
+            formats.check_merges(path, definition, stated, tokenizer._core.merges())
+        return tokenizer
+
+    def _build(self, definition: Definition, engine: EngineName) -> None:
+        tokens, ids = definition.tokens, list(definition.ids)
+        specials = definition.special_tokens
+        self.name = definition.name
+        self._engine: EngineName = engine
+        identity = ids == list(range(len(tokens)))
+        self._core = engines.load(engine).Core(
+            tokens, None if identity else ids, definition.pattern, list(specials.items())
+        )
+        self._definition = definition
+        self._mergeable_ranks = dict(zip(tokens, ids, strict=True))
+        self._special_tokens = dict(specials)
+        self._special_token_values = set(specials.values())
+        self.max_token_value = max(max(ids), max(specials.values(), default=0))
+        self.pickle_as(type(self).from_definition, definition, engine)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def __reduce__(self) -> tuple[Callable[..., "Tokenizer"], tuple[Any, ...]]:
+        return self._rebuild
+
+    def pickle_as(self, build: Callable[..., "Tokenizer"], *arguments: object) -> None:
+        """Pickle and copy as this call, where it gives an equal tokenizer more cheaply."""
+        self._rebuild = (build, arguments)
+
+    # ------------------------------------------------------------------------------- encoding
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """The ids of *text*; special tokens in it are ordinary text.
+
+        Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
+        """
+        return self._repairing(lambda text: self._core.encode(text, ()), text)
+
+    def encode(
+        self,
+        text: str,
+        *,
+        allowed_special: AllowedSpecial = _NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> list[int]:
+        """The ids of *text*.
+
+        Text that spells a special token can make a model do what its writer wants, so by default it
+        is an error. *allowed_special* are those to recognise ("all", or a set);
+        *disallowed_special* those to refuse ("all" means all that are not allowed); one that is
+        neither is ordinary text. Raises SpecialTokenError (a ValueError) for a disallowed one.
+
+        Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
+        """
+        allowed = self._check_special(text, allowed_special, disallowed_special)
+        return self._repairing(lambda text: self._core.encode(text, allowed), text)
+
+    def encode_to_numpy(
+        self,
+        text: str,
+        *,
+        allowed_special: AllowedSpecial = _NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> "npt.NDArray[np.uint32]":
+        """The ids of *text* as a read-only array, shape (n,), dtype uint32; see `encode`.
+
+        As in tiktoken, lone surrogates are not repaired here: UnicodeEncodeError.
+        """
+        import numpy as np
+
+        allowed = self._check_special(text, allowed_special, disallowed_special)
+        return np.frombuffer(self._core.encode_to_buffer(text, allowed), dtype=np.uint32)
+
+    def encode_ordinary_batch(
+        self, text: Sequence[str], *, num_threads: int | None = None
+    ) -> list[list[int]]:
+        """The ids of each text; special tokens are ordinary text.
+
+        Runs on *num_threads* threads, all cores if ``None``.
+        """
+        return self._encode_batch(text, (), num_threads)
+
+    def encode_batch(
+        self,
+        text: Sequence[str],
+        *,
+        num_threads: int | None = None,
+        allowed_special: AllowedSpecial = _NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> list[list[int]]:
+        """The ids of each text; see `encode`.
+
+        Runs on *num_threads* threads, all cores if ``None``.
+        """
+        allowed: Sequence[str] = ()
+        for one in text:
+            allowed = self._check_special(one, allowed_special, disallowed_special)
+        return self._encode_batch(text, allowed, num_threads)
+
+    def _encode_batch(
+        self, texts: Sequence[str], allowed: Sequence[str], num_threads: int | None
+    ) -> list[list[int]]:
+        if num_threads is not None and num_threads < 1:
+            raise ValueError(f"num_threads is {num_threads}: at least 1 is needed")
+        try:
+            return self._core.encode_batch(texts, allowed, num_threads)
+        except UnicodeEncodeError:
+            return self._core.encode_batch([repair(text) for text in texts], allowed, num_threads)
+
+    def encode_with_unstable(
+        self,
+        text: str,
+        *,
+        allowed_special: AllowedSpecial = _NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> tuple[list[int], list[list[int]]]:
+        """The ids of *text* that more text cannot change, and what could stand for the rest.
+
+        Each of the second list is a sequence of ids that spells the rest of the text or begins
+        with it, in no particular order. The results are tiktoken's; see `pytok.unstable`.
+        """
+        allowed = self._check_special(text, allowed_special, disallowed_special)
+        ids = self._core.encode(text, allowed)
+        ordinary = text
+        if allowed:
+            ordinary = text[
+                max((m.end() for m in _special_regex(allowed).finditer(text)), default=0) :
+            ]
+        stable, tail = unstable.stable_and_tail(self._core, ordinary, ids)
+        return stable, unstable.completions(self._core, self._sorted_tokens, tail)
+
+    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
+        """The id of one token, special tokens included; UnknownTokenError (a KeyError) if none."""
+        if isinstance(text_or_bytes, str):
+            text_or_bytes = text_or_bytes.encode()
+        id = self._core.id(text_or_bytes)
+        if id is None:
+            raise UnknownTokenError(text_or_bytes)
+        return id
+
+    def count(
+        self,
+        text: str,
+        *,
+        allowed_special: AllowedSpecial = _NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> int:
+        """How many ids *text* has, without building them; see `encode`."""
+        allowed = self._check_special(text, allowed_special, disallowed_special)
+        return self._repairing(lambda text: self._core.count(text, allowed), text)
+
+    def truncate(
+        self,
+        text: str,
+        max_tokens: int,
+        *,
+        allowed_special: AllowedSpecial = _NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> str:
+        """The beginning of *text* that has at most *max_tokens* ids; all of it if it has no more.
+
+        It ends where a token of *text* ends, moved back to the end of a whole character, and is cut
+        shorter still where it would have more ids by itself than it has within *text*.
+        """
+        if max_tokens < 0:
+            raise ValueError(f"max_tokens is {max_tokens}: at least 0 is needed")
+        allowed = self._check_special(text, allowed_special, disallowed_special)
+        text = repair(text)
+        ids = self._core.encode(text, allowed)
+        if len(ids) <= max_tokens:
+            return text
+        for length in range(max_tokens, 0, -1):
+            beginning = self._core.decode_bytes(ids[:length]).decode("utf-8", "ignore")
+            if self._core.count(beginning, allowed) <= max_tokens:
+                return beginning
+        return ""
+
+    @staticmethod
+    def _repairing(encode: Callable[[str], T], text: str) -> T:
+        try:
+            return encode(text)
+        except UnicodeEncodeError:
+            return encode(repair(text))
+
+    def _check_special(
+        self, text: str, allowed: AllowedSpecial, disallowed: DisallowedSpecial
+    ) -> Sequence[str]:
+        """The special tokens to recognise; SpecialTokenError if *text* holds a disallowed one."""
+        names: Set[str] = self._special_tokens.keys() if allowed == "all" else allowed
+        refused: Collection[str] = (
+            self._special_tokens.keys() - names if disallowed == "all" else disallowed
+        )
+        if refused and (match := _special_regex(frozenset(refused)).search(text)):
+            token = match[0]
+            raise SpecialTokenError(
+                f"Encountered text corresponding to disallowed special token {token!r}.\n"
+                "If you want this text to be encoded as a special token, "
+                f"pass it to `allowed_special`, e.g. `allowed_special={{{token!r}, ...}}`.\n"
+                "If you want this text to be encoded as normal text, disable the check for this "
+                "token by passing "
+                f"`disallowed_special=(enc.special_tokens_set - {{{token!r}}})`.\n"
+                "To disable this check for all special tokens, pass `disallowed_special=()`.\n"
+            )
+        return [name for name in self._special_tokens if name in names]
+
+    # ------------------------------------------------------------------------------- decoding
+
+    def decode_bytes(self, tokens: Sequence[int]) -> bytes:
+        """What *tokens* spell. UnknownTokenError (a KeyError) for an id that is none."""
+        try:
+            return self._core.decode_bytes(tokens)
+        except OverflowError:
+            raise OverflowError("a token id lies between 0 and 4294967295") from None
+
+    def decode(self, tokens: Sequence[int], errors: str = "replace") -> str:
+        """What *tokens* spell, as text.
+
+        Tokens may end in the middle of a character; *errors* says what becomes of bytes that are
+        not UTF-8, as in `bytes.decode`.
+        """
+        return self.decode_bytes(tokens).decode("utf-8", errors=errors)
+
+    def decode_single_token_bytes(self, token: int) -> bytes:
+        """The bytes of one id, special or not; UnknownTokenError (a KeyError) if there is none."""
+        try:
+            found = self._core.token(token)
+        except OverflowError:
+            raise OverflowError("a token id lies between 0 and 4294967295") from None
+        if found is None:
+            raise UnknownTokenError(str(token))
+        return found
+
+    def decode_tokens_bytes(self, tokens: Sequence[int]) -> list[bytes]:
+        """The bytes of each id."""
+        return [self.decode_single_token_bytes(token) for token in tokens]
+
+    def decode_with_offsets(self, tokens: Sequence[int]) -> tuple[str, list[int]]:
+        """What *tokens* spell, and where in that text each token begins, in characters.
+
+        A token that begins inside a character has the place of that character. Raises
+        UnicodeDecodeError when the tokens spell no valid UTF-8.
+        """
+        spelled = self.decode_tokens_bytes(tokens)
+        length = 0
+        offsets = []
+        for token in spelled:
+            offsets.append(max(0, length - (0x80 <= token[0] < 0xC0)))
+            length += sum(not 0x80 <= byte < 0xC0 for byte in token)
+        return b"".join(spelled).decode("utf-8", errors="strict"), offsets
+
+    def decode_batch(
+        self, batch: Sequence[Sequence[int]], *, errors: str = "replace", num_threads: int = 8
+    ) -> list[str]:
+        """What each of *batch* spells, as text, on *num_threads* threads."""
+        with ThreadPoolExecutor(num_threads) as pool:
+            return list(pool.map(functools.partial(self.decode, errors=errors), batch))
+
+    def decode_bytes_batch(
+        self, batch: Sequence[Sequence[int]], *, num_threads: int = 8
+    ) -> list[bytes]:
+        """What each of *batch* spells, on *num_threads* threads."""
+        with ThreadPoolExecutor(num_threads) as pool:
+            return list(pool.map(self.decode_bytes, batch))
+
+    def decoder(self, errors: str = "replace") -> StreamDecoder:
+        """A decoder for ids that come one by one, which never gives out half a character."""
+        return StreamDecoder(self.decode_bytes, errors)
+
+    # -------------------------------------------------------------------------- what it is made of
+
+    @property
+    def engine(self) -> EngineName:
+        """Which engine does the work: ``native`` or ``reference``."""
+        return self._engine
+
+    @property
+    def vocab(self) -> Mapping[bytes, int]:
+        """The id of each token, in rank order (the order of merging), without special tokens."""
+        return MappingProxyType(self._mergeable_ranks)
+
+    @property
+    def pattern(self) -> str:
+        """The regex that splits text into pieces, in tiktoken's spelling."""
+        return self._definition.pattern
+
+    @property
+    def special_tokens(self) -> Mapping[str, int]:
+        """The id of each special token."""
+        return MappingProxyType(self._special_tokens)
+
+    @functools.cached_property
+    def special_tokens_set(self) -> set[str]:
+        """The special tokens."""
+        return set(self._special_tokens)
+
+    def is_special_token(self, token: int) -> bool:
+        """Whether *token* is the id of a special token."""
+        assert isinstance(token, int)
+        return token in self._special_token_values
+
+    @property
+    def eot_token(self) -> int:
+        """The id of ``<|endoftext|>``; KeyError if there is no such special token."""
+        return self._special_tokens[END_OF_TEXT]
+
+    @property
+    def n_vocab(self) -> int:
+        """The size of the id space: the greatest id and one."""
+        return self.max_token_value + 1
+
+    def token_byte_values(self) -> list[bytes]:
+        """All tokens but the special ones, sorted by their bytes."""
+        return list(self._sorted_tokens)
+
+    @functools.cached_property
+    def _sorted_tokens(self) -> list[bytes]:
+        return sorted(self._mergeable_ranks)
+
+    def pieces(self, text: str) -> list[str]:
+        """The pieces that the pattern splits *text* into; no token spans two of them."""
+        return self._core.pieces(repair(text))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A SHA-256 in hexadecimal over tokens, ids, pattern and special tokens, not the name.
+
+        Whatever was written with one tokenizer is refused with another by it.
+        """
+        return self._definition.fingerprint()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the tokenizer: ``*.json`` (Hugging Face's), ``*.tiktoken``, or a folder (GPT-2's).
+
+        A file appears whole or not at all. Raises FormatError when the format cannot hold the
+        tokenizer exactly. ``.tiktoken`` holds ranks only, neither pattern nor special tokens.
+        """
+        formats.write(path, self._definition, self._core.merges())
+
+    # ----------------------------------------------------------------- tiktoken's half-private part
+
+    @property
+    def _pat_str(self) -> str:
+        return self._definition.pattern
+
+    def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
+        if isinstance(text_or_bytes, str):
+            text_or_bytes = text_or_bytes.encode()
+        return self._core.encode_piece(text_or_bytes)
+
+    def _encode_only_native_bpe(self, text: str) -> list[int]:
+        return [id for piece in self._core.pieces(text) for id in self._encode_single_piece(piece)]
+
+    def _encode_bytes(self, text: bytes) -> list[int]:
+        """The ids of bytes that need not be UTF-8; they decode to the same bytes.
+
+        From the first byte that is not UTF-8 on, and the piece before it, all is one piece.
+        """
+        try:
+            return self._core.encode(text.decode(), ())
+        except UnicodeDecodeError as error:
+            valid = text[: error.start].decode()
+            stable, tail = unstable.stable_and_tail(self._core, valid, self._core.encode(valid, ()))
+            return stable + self._core.encode_piece(tail + text[error.start :])
+
+
+def repair(text: str) -> str:
+    r"""*text* with surrogate pairs joined and lone surrogates replaced by U+FFFD.
+
+    >>> repair("a\ud800b")
+    'a\ufffdb'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _special_regex(tokens: Iterable[str]) -> re.Pattern[str]:
+    return _alternatives(frozenset(tokens))
+
+
+@functools.lru_cache(maxsize=128)
+def _alternatives(tokens: frozenset[str]) -> re.Pattern[str]:
+    """Finds the leftmost of *tokens*, and of those the longest."""
+    return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))))

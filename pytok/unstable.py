@@ -1,0 +1,85 @@
+"""Which tokens may still change as a text goes on: tiktoken's `encode_with_unstable`.
+
+A text that is cut off anywhere may end inside what would become another token. Its *stable* tokens
+are those before its last piece; its *completions* are the token sequences that could stand for
+the rest, once more text has come. The method, its approximations included, is that of tiktoken's
+`_encode_unstable_native`, so that results are equal.
+"""
+
+import bisect
+from collections.abc import Sequence
+
+from pytok.engine import Core
+
+
+def stable_and_tail(core: Core, text: str, ids: list[int]) -> tuple[list[int], bytes]:
+    """Splits *ids* before the last piece of *text*: the stable ids, and the bytes of the rest.
+
+    *text* is what followed the last special token; *ids* may reach back beyond it. A tail of white
+    space reaches back over all white space before it, which more text could join to it.
+    """
+    pieces = core.pieces(text)
+    if not pieces:
+        return ids, b""
+    tail = len(core.encode_piece(pieces[-1].encode()))
+    if _is_space(core, ids[-tail]):
+        while tail < len(ids) and _is_space(core, ids[-tail - 1]):
+            tail += 1
+    return ids[:-tail], core.decode_bytes(ids[-tail:])
+
+
+def _is_space(core: Core, id: int) -> bool:
+    token = core.token(id)
+    return token is not None and not token.strip(b" \n\t")
+
+
+def completions(core: Core, tokens: Sequence[bytes], tail: bytes) -> list[list[int]]:
+    """The token sequences that could stand for *tail* once more text has come.
+
+    *tokens* is the vocabulary sorted by bytes, without special tokens. Each sequence spells at
+    least *tail*; they come in no particular order.
+    """
+    if not tail:
+        return []
+    found = {tuple(core.encode_piece(token)) for token in _starting_with(tokens, tail)}
+    # A token may begin anywhere in the tail and go on past its end.
+    for start in range(1, len(tail)):
+        for token in _starting_with(tokens, tail[start:]):
+            found.add(_covering(core, tail[:start] + token, len(tail)))
+    # More text may split the last character off white space: in gpt2, "\n\n" before a "0" does.
+    last = _last_character(tail)
+    if last and last.isspace() and len(last.encode()) < len(tail):
+        head = tail[: -len(last.encode())]
+        found.add((*core.encode_piece(head), *core.encode_piece(last.encode())))
+    return [list(sequence) for sequence in found]
+
+
+def _starting_with(tokens: Sequence[bytes], prefix: bytes) -> Sequence[bytes]:
+    start = stop = bisect.bisect_left(tokens, prefix)
+    while stop < len(tokens) and tokens[stop].startswith(prefix):
+        stop += 1
+    return tokens[start:stop]
+
+
+def _covering(core: Core, candidate: bytes, length: int) -> tuple[int, ...]:
+    """The first ids of *candidate* that together spell *length* bytes or more."""
+    try:
+        ids = core.encode(candidate.decode(), ())
+    except UnicodeDecodeError:
+        ids = core.encode_piece(candidate)
+    size = 0
+    for count, id in enumerate(ids, 1):
+        size += len(core.token(id) or b"")
+        if size >= length:
+            return tuple(ids[:count])
+    return tuple(ids)
+
+
+def _last_character(tail: bytes) -> str:
+    """The last character of *tail*, empty if it does not end in a whole one."""
+    for length in range(1, min(4, len(tail)) + 1):
+        try:
+            return tail[-length:].decode()
+        except UnicodeDecodeError:
+            continue
+    return ""
