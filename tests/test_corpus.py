@@ -1,0 +1,312 @@
+"""Reading corpora: every format, and every border of blocks, parts and documents.
+
+The oracles are the writers that others wrote (gzip, zstandard, json, pyarrow) and ``bytes.decode``.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pyarrow as arrow
+import pyarrow.parquet
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytok import corpus
+from pytok.corpus import Part, read_documents, read_parts, resolve, size
+from pytok.errors import CorpusError
+from pytok.reference.pretokenize import PATTERNS, Pattern
+
+DOCUMENTS = ["One day\r\nI saw", "naïve – 東京 \U0001f600", "\ufeff mark\n\n", " ", "end"]
+SEPARATOR = "<|endoftext|>"
+
+one_file = settings(
+    deadline=None,  # the first example compiles the patterns
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each overwrites the same file
+)
+
+
+def write_text(path: Path, documents: Iterable[str]) -> None:
+    path.write_bytes(SEPARATOR.join(documents).encode())
+
+
+def write_jsonl(path: Path, documents: Iterable[str]) -> None:
+    lines = (json.dumps({"id": 1, "text": document}) for document in documents)
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_ndjson(path: Path, documents: Iterable[str]) -> None:
+    lines = (json.dumps({"text": each}, ensure_ascii=False) + "\r\n\n" for each in documents)
+    path.write_bytes("".join(lines).encode())
+
+
+def write_parquet(path: Path, documents: Iterable[str]) -> None:
+    table = arrow.table({"id": list(range(len(DOCUMENTS))), "text": list(documents)})
+    arrow.parquet.write_table(table, path, row_group_size=2)
+
+
+def write_dictionary(path: Path, documents: Iterable[str]) -> None:
+    column = arrow.array(list(documents)).dictionary_encode()
+    arrow.parquet.write_table(arrow.table({"text": column}), path)
+
+
+FORMATS = {
+    "a.txt": write_text,
+    "a.md": write_text,
+    "a.JSONL": write_jsonl,
+    "a.ndjson": write_ndjson,
+    "a.parquet": write_parquet,
+    "dictionary.parquet": write_dictionary,
+}
+
+
+def two_members(pack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    return lambda content: pack(content[:7]) + pack(content[7:])
+
+
+WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": two_members(gzip.compress),
+    ".zst": two_members(lambda content: zstandard.ZstdCompressor().compress(content)),
+}
+
+
+def join(parts: Iterable[Part]) -> list[str]:
+    """Put the documents together again; the last must be ended."""
+    documents = [""]
+    for part in parts:
+        documents[-1] += part.text
+        if part.ends_document:
+            documents.append("")
+    assert documents.pop() == ""
+    return documents
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 3 bytes and parts of 8 characters, so that every border is met."""
+    monkeypatch.setattr(corpus, "BLOCK_BYTES", 3)
+    monkeypatch.setattr(corpus, "PART_CHARACTERS", 8)
+
+
+# Formats.
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("blocks", ["large", "small"])
+def test_a_format_gives_back_the_documents_it_was_written_with(
+    name: str, blocks: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """All formats read alike, newlines and byte order marks untouched."""
+    if blocks == "small":
+        request.getfixturevalue("small_blocks")
+    FORMATS[name](tmp_path / name, DOCUMENTS)
+
+    assert list(read_documents(tmp_path / name, separator=SEPARATOR)) == DOCUMENTS
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("name", ["a.txt", "a.ndjson"])
+def test_a_wrapped_file_reads_as_the_file_itself(name: str, wrapping: str, tmp_path: Path) -> None:
+    """Several gzip members, or zstd frames, are one file, as gzip and zstd themselves have it."""
+    plain = tmp_path / name
+    FORMATS[name](plain, DOCUMENTS)
+    wrapped = tmp_path / (name + wrapping)
+    wrapped.write_bytes(WRAPPINGS[wrapping](plain.read_bytes()))
+
+    assert list(read_parts(wrapped))[-1].text == list(read_parts(plain))[-1].text
+    assert list(read_documents(wrapped)) == list(read_documents(plain))
+
+
+def test_a_text_file_is_one_document_without_a_separator(tmp_path: Path) -> None:
+    """Then the separator is text like any other."""
+    path = tmp_path / "a.txt"
+    write_text(path, DOCUMENTS)
+
+    assert list(read_documents(path)) == [SEPARATOR.join(DOCUMENTS)]
+
+
+def test_a_document_without_text_is_left_out(tmp_path: Path) -> None:
+    """In every format alike."""
+    write_jsonl(tmp_path / "a.jsonl", ["", "one", "", "two", ""])
+    write_text(tmp_path / "b.txt", ["", "one", "", "two", ""])
+    (tmp_path / "c.txt").touch()
+
+    assert list(read_documents(tmp_path, separator=SEPARATOR)) == ["one", "two"] * 2
+
+
+def test_a_json_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    """Editors on Windows put one there."""
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n', encoding="utf-8-sig")
+
+    assert list(read_documents(tmp_path / "a.jsonl")) == ["one"]
+
+
+def test_a_field_can_be_named(tmp_path: Path) -> None:
+    """The field of jsonl is the column of parquet."""
+    (tmp_path / "a.jsonl").write_text('{"body": "one", "text": 2}')
+    arrow.parquet.write_table(arrow.table({"body": ["two"]}), tmp_path / "b.parquet")
+
+    assert list(read_documents(tmp_path, field="body")) == ["one", "two"]
+
+
+# Parts.
+
+texts = st.text(st.sampled_from(list("ab \n\r/é東\U0001f600<|>")), max_size=80)
+
+
+@one_file
+@given(text=texts)
+def test_parts_concatenate_to_the_text(text: str, tmp_path: Path, small_blocks: None) -> None:
+    """Nothing is lost or doubled where blocks, characters and parts end."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode())
+
+    assert join(read_parts(path)) == ([text] if text else [])
+
+
+@one_file
+@given(text=texts)
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_piece_crosses_the_end_of_a_part(
+    text: str, name: str, tmp_path: Path, small_blocks: None
+) -> None:
+    """The pieces of the parts are the pieces of the text."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode())
+    pattern = Pattern(name)
+
+    pieces = [piece for part in read_parts(path) for piece in pattern.split(part.text)]
+
+    assert pieces == pattern.split(text)
+
+
+@one_file
+@given(text=texts, separator=st.sampled_from(["<|>", "aa", "\n", "é東", "<" * 9]))
+def test_a_separator_is_found_wherever_blocks_end(
+    text: str, separator: str, tmp_path: Path, small_blocks: None
+) -> None:
+    """As ``str.split`` on the whole text finds it."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode())
+
+    documents = join(read_parts(path, separator=separator))
+
+    assert documents == [document for document in text.split(separator) if document]
+
+
+@one_file
+@given(content=st.binary(max_size=40) | st.text(max_size=9).map(lambda text: text.encode()[1:-1]))
+def test_replacement_is_that_of_the_whole_file(
+    content: bytes, tmp_path: Path, small_blocks: None
+) -> None:
+    """Where blocks end does not change how many U+FFFD an invalid sequence becomes."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+
+    assert "".join(read_documents(path, errors="replace")) == content.decode("utf-8", "replace")
+
+
+@one_file
+@given(content=st.binary(max_size=40))
+def test_the_invalid_byte_is_named_as_a_decoder_names_it(
+    content: bytes, tmp_path: Path, small_blocks: None
+) -> None:
+    """Counted from the beginning of the file, wherever blocks end."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start} is not UTF-8 (0x{content[error.start]:02x})"
+        with pytest.raises(CorpusError, match=re.escape(where)):
+            list(read_parts(path))
+    else:
+        assert join(read_parts(path)) == ([content.decode()] if content else [])
+
+
+def test_parts_stay_near_their_size(tmp_path: Path) -> None:
+    """A long document comes in many parts, none much longer than the constant says."""
+    path = tmp_path / "a.txt"
+    path.write_text("All the world's a stage\n" * 200_000)
+
+    lengths = [len(part.text) for part in read_parts(path)]
+
+    assert len(lengths) > 3
+    assert max(lengths) < 2 * corpus.PART_CHARACTERS
+
+
+def test_a_text_that_cannot_be_cut_is_one_part(tmp_path: Path, small_blocks: None) -> None:
+    """However much longer than a part it is."""
+    path = tmp_path / "a.txt"
+    path.write_text("a" * 100)
+
+    assert [part.text for part in read_parts(path)] == ["a" * 100]
+
+
+def test_cutting_can_be_forbidden(tmp_path: Path, small_blocks: None) -> None:
+    """For a custom pattern every document is one part."""
+    path = tmp_path / "a.txt"
+    path.write_text("one\n" * 100)
+
+    assert [part.text for part in read_parts(path, cut=False)] == ["one\n" * 100]
+
+
+@pytest.mark.parametrize("separator", [None, SEPARATOR])
+def test_what_was_read_sums_to_the_size_on_disk(
+    separator: str | None, tmp_path: Path, small_blocks: None
+) -> None:
+    """Over plain, packed and empty files, and blank lines after the last document."""
+    for name, write in FORMATS.items():
+        write(tmp_path / name, DOCUMENTS)
+    (tmp_path / "blank.jsonl").write_text('{"text": "x"}\n\n\n\n\n\n\n\n\n')
+    (tmp_path / "zz.txt.gz").write_bytes(gzip.compress(b""))
+    for suffix, pack in WRAPPINGS.items():
+        (tmp_path / f"packed.txt{suffix}").write_bytes(pack(b"one\ntwo\n" * 99))
+    paths = resolve(tmp_path)
+
+    reads = [part.read for part in read_parts(tmp_path, separator=separator)]
+
+    assert sum(reads) == size(paths) == sum(path.stat().st_size for path in paths)
+    assert min(reads) >= 0
+
+
+# Paths.
+
+
+def test_a_folder_stands_for_its_visible_files_in_order(tmp_path: Path) -> None:
+    """Recursively; what begins with a dot is skipped."""
+    for name in ("b.txt", "a/z.txt", "a/b/c", ".hidden", ".git/config"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+
+    assert resolve(tmp_path) == [tmp_path / name for name in ("a/b/c", "a/z.txt", "b.txt")]
+
+
+def test_a_pattern_stands_for_its_matches_once(tmp_path: Path) -> None:
+    """``**`` matches folders and the files in them; neither is read twice."""
+    (tmp_path / "a").mkdir()
+    for name in ("a/x.txt", "y.txt", "z.md"):
+        (tmp_path / name).write_text(name)
+
+    assert resolve(f"{tmp_path}/**") == [tmp_path / name for name in ("a/x.txt", "y.txt", "z.md")]
+    assert resolve(f"{tmp_path}/**/*.txt") == [tmp_path / "a/x.txt", tmp_path / "y.txt"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    """What exists is taken at its name."""
+    (tmp_path / "a[1].txt").touch()
+
+    assert resolve(tmp_path / "a[1].txt") == [tmp_path / "a[1].txt"]
+
+
+def test_several_sources_are_read_as_given(tmp_path: Path) -> None:
+    """In their order, and twice if named twice."""
+    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
+    first.write_text("one")
+    second.write_text("two")
+
+    assert list(read_documents([second, str(first), second])) == ["two", "one", "two"]

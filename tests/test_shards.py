@@ -1,0 +1,398 @@
+"""Token shards: what is written is what llm.c reads, and what is read is what was written."""
+
+import json
+import math
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import pytok
+from pytok import corpus, shards
+from pytok.errors import CorpusError, ShardError
+from pytok.shards import END_OF_TEXT, open_shards, write
+from pytok.tokenizer import Tokenizer
+
+TEXT = "One day, naïve – 東京 \U0001f600.\nTwo days\n\n three\r\n" * 5
+DOCUMENTS = [f"{number} {TEXT[: 7 * number]}" for number in range(1, 21)]
+
+one_folder = settings(
+    deadline=None,  # files are written and synced
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each overwrites the same folder
+)
+
+
+@pytest.fixture(scope="module", params=["native", "reference"])
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    """Train a small vocabulary, on either engine."""
+    return pytok.train([TEXT], vocab_size=280, special_tokens=(END_OF_TEXT,), engine=request.param)
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """Write `DOCUMENTS`, a line each."""
+    path = tmp_path / "documents.jsonl"
+    path.write_text("\n".join(json.dumps({"text": document}) for document in DOCUMENTS))
+    return path
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    """Write `TEXT`, one document."""
+    path = tmp_path / "text.txt"
+    path.write_bytes(TEXT.encode())
+    return path
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every document many parts, and every corpus many batches."""
+    monkeypatch.setattr(corpus, "BLOCK_BYTES", 5)
+    monkeypatch.setattr(corpus, "PART_CHARACTERS", 16)
+    monkeypatch.setattr(shards, "BATCH_CHARACTERS", 50)
+
+
+def ids_of(folder: Path, split: str) -> list[int]:
+    """All ids of a split, as anyone with numpy reads them."""
+    files = sorted(folder.glob(f"{split}_*.bin"))
+    return list(chain.from_iterable(np.fromfile(file, "<u2", offset=1024) for file in files))
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """Every file below *folder*, with its bytes."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+# Writing.
+
+
+def test_a_shard_is_what_llm_c_reads(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """Header and ids lie where its loader looks for them."""
+    write(text, tokenizer, tmp_path / "data", val=0)
+
+    header = np.fromfile(tmp_path / "data/train_000000.bin", "<i4", count=256)
+    ids = np.fromfile(tmp_path / "data/train_000000.bin", "<u2", offset=1024)
+
+    assert header.tolist() == [20240520, 1, len(ids), *[0] * 253]
+    assert ids.tolist() == [tokenizer.eot_token, *tokenizer.encode_ordinary(TEXT)]
+
+
+class Wide:
+    """A tokenizer whose id space is just too large for uint16."""
+
+    n_vocab = (1 << 16) + 1
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+def test_an_id_space_past_65536_is_written_as_uint32(
+    tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """With the magic and version of llm.c's Llama 3 shards."""
+    opened = write(text, Wide(tokenizer), tmp_path / "data", val=0)  # type: ignore[arg-type]
+
+    header = np.fromfile(tmp_path / "data/train_000000.bin", "<i4", count=256)
+    ids = np.fromfile(tmp_path / "data/train_000000.bin", "<u4", offset=1024)
+
+    assert header[:3].tolist() == [20240801, 7, len(ids)]
+    assert opened.splits["train"].read(0, len(ids)).tolist() == ids.tolist()
+
+
+def test_every_document_begins_with_the_end_of_text_token(
+    tokenizer: Tokenizer, documents: Path, tmp_path: Path
+) -> None:
+    """And the ends are where the next one begins."""
+    opened = write(documents, tokenizer, tmp_path / "data", val=0)
+    train = opened.splits["train"]
+    expected = [[opened.eot, *tokenizer.encode_ordinary(document)] for document in DOCUMENTS]
+
+    assert train.read(0, len(train)).tolist() == list(chain.from_iterable(expected))
+    assert train.document_ends.tolist() == np.cumsum([len(ids) for ids in expected]).tolist()
+    assert (train.documents, train.bytes) == (20, sum(len(each.encode()) for each in DOCUMENTS))
+
+
+def test_without_that_token_documents_follow_one_another(documents: Path, tmp_path: Path) -> None:
+    """Then the manifest says that there is none."""
+    tokenizer = pytok.train([TEXT], vocab_size=270, special_tokens=())
+
+    opened = write(documents, tokenizer, tmp_path / "data", val=0)
+
+    ids = [tokenizer.encode_ordinary(document) for document in DOCUMENTS]
+    assert opened.eot is None
+    assert ids_of(tmp_path / "data", "train") == list(chain.from_iterable(ids))
+
+
+def test_a_special_token_in_the_text_is_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """A corpus cannot forge the end of a document."""
+    (tmp_path / "a.txt").write_text(END_OF_TEXT)
+
+    write(tmp_path / "a.txt", tokenizer, tmp_path / "data", val=0)
+
+    assert ids_of(tmp_path / "data", "train").count(tokenizer.eot_token) == 1
+
+
+def test_parts_and_batches_leave_no_trace(
+    tokenizer: Tokenizer, text: Path, documents: Path, tmp_path: Path, request: Any
+) -> None:
+    """Small ones give the same files as large ones."""
+    sources = [text, documents]
+    write(sources, tokenizer, tmp_path / "large", shard_tokens=37)
+    request.getfixturevalue("small_parts")
+
+    write(sources, tokenizer, tmp_path / "small", shard_tokens=37, num_threads=2)
+
+    assert listing(tmp_path / "small") == listing(tmp_path / "large")
+
+
+def test_a_custom_pattern_is_given_whole_documents(tmp_path: Path, small_parts: None) -> None:
+    """Its pieces may lie across any place where a document could be cut."""
+    (tmp_path / "a.txt").write_text("a\nb" * 50)
+    tokenizer = pytok.train(["a\nb" * 50], vocab_size=260, pattern=r"[^0]+")
+
+    write(tmp_path / "a.txt", tokenizer, tmp_path / "data", val=0)
+
+    assert ids_of(tmp_path / "data", "train")[1:] == tokenizer.encode_ordinary("a\nb" * 50)
+
+
+def test_the_folder_holds_its_tokenizer(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """The one whose fingerprint the manifest has."""
+    opened = write(text, tokenizer, tmp_path / "data")
+
+    assert pytok.load(tmp_path / "data/tokenizer.json").fingerprint == opened.fingerprint
+
+
+# Splits.
+
+
+@one_folder
+@given(text=st.text("ab\n é東\U0001f600", min_size=2), val=st.floats(0.01, 0.99))
+def test_a_share_is_cut_at_its_byte_moved_down_to_a_character(
+    text: str, val: float, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """The two sides make up the text, and only the end of the text is held out."""
+    content = text.encode()
+    expected = content[: math.floor(len(content) * (1 - val))].decode("utf-8", "ignore")
+    (tmp_path / "a.txt").write_bytes(content)
+    if not expected:
+        with pytest.raises(ShardError, match="the train split would be empty"):
+            write(tmp_path / "a.txt", tokenizer, tmp_path / "data", val=val, overwrite=True)
+        return
+
+    opened = write(tmp_path / "a.txt", tokenizer, tmp_path / "data", val=val, overwrite=True)
+
+    sides = [tokenizer.decode(ids_of(tmp_path / "data", name)[1:]) for name in ("train", "val")]
+    assert sides == [expected, text[len(expected) :]]
+    assert [opened.splits[name].bytes for name in ("train", "val")] == [
+        len(side.encode()) for side in sides
+    ]
+
+
+def test_a_document_cut_by_a_share_is_one_on_each_side(
+    tokenizer: Tokenizer, documents: Path, tmp_path: Path
+) -> None:
+    """Its end on the left, and an end-of-text token of its own on the right."""
+    opened = write(documents, tokenizer, tmp_path / "data", val=0.5)
+    train, val = opened.splits["train"], opened.splits["val"]
+
+    assert train.documents + val.documents == len(DOCUMENTS) + 1
+    assert train.document_ends[-1] == len(train)
+    assert val.read(0, 1).tolist() == [opened.eot]
+
+
+@pytest.mark.parametrize("val", [0.05, 0.1, 0.3, 0.5, 0.9])
+def test_whole_documents_are_held_out_evenly(
+    val: float, tokenizer: Tokenizer, documents: Path, tmp_path: Path, small_parts: None
+) -> None:
+    """By the stated rule, and with all their parts."""
+    held_out = [math.floor((i + 1) * val) > math.floor(i * val) for i in range(len(DOCUMENTS))]
+
+    write(documents, tokenizer, tmp_path / "data", val=val, split="documents")
+
+    texts = tokenizer.decode(ids_of(tmp_path / "data", "val")).split(END_OF_TEXT)[1:]
+    assert texts == [each for each, held in zip(DOCUMENTS, held_out, strict=True) if held]
+    assert len(texts) == round(val * len(DOCUMENTS))
+
+
+def test_nothing_need_be_held_out(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """Then there is no second split."""
+    assert list(write(text, tokenizer, tmp_path / "data", val=0).splits) == ["train"]
+    assert not list((tmp_path / "data").glob("val*"))
+
+
+@pytest.mark.parametrize("split", ["share", "documents"])
+def test_progress_moves_from_nothing_to_all(
+    split: str, tokenizer: Tokenizer, documents: Path, tmp_path: Path, small_parts: None
+) -> None:
+    """In bytes on disk, and over both readings where there are two."""
+    calls: list[tuple[int, ...]] = []
+
+    folder = tmp_path / "data"
+    write(documents, tokenizer, folder, split=split, progress=lambda *call: calls.append(call))
+
+    total = documents.stat().st_size * (2 if split == "share" else 1)
+    assert calls == sorted(calls)
+    assert len(calls) > 10
+    assert (calls[0], calls[-1]) == ((0, total), (total, total))
+
+
+# Refusals and interruptions.
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [{"val": 1}, {"val": -0.1}, {"val": math.nan}, {"split": "half"}, {"shard_tokens": 0}],
+)
+def test_an_argument_without_meaning_is_refused(
+    argument: dict[str, Any], tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """By name, and nothing is written."""
+    with pytest.raises(ShardError, match=next(iter(argument))):
+        write(text, tokenizer, tmp_path / "data", **argument)
+    assert list(tmp_path.iterdir()) == [text]
+
+
+def test_too_few_documents_are_refused(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """With what to do instead."""
+    with pytest.raises(ShardError, match=r"the val split would be empty; .* split='share'"):
+        write(text, tokenizer, tmp_path / "data", split="documents")
+    assert list(tmp_path.iterdir()) == [text]
+
+
+def test_a_corpus_that_changes_between_readings_is_refused(
+    tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """The share would not be the one asked for."""
+
+    def grow(done: int, total: int) -> None:
+        if 0 < done < total:
+            text.write_bytes(TEXT.encode() * 2)
+
+    with pytest.raises(ShardError, match="changed"):
+        write(text, tokenizer, tmp_path / "data", progress=grow)
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 6])
+def test_an_interruption_leaves_everything_as_it_was(
+    calls: int, tokenizer: Tokenizer, documents: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The old folder too, wherever Ctrl-C strikes."""
+    write(documents, tokenizer, tmp_path / "data")
+    before = listing(tmp_path)
+    monkeypatch.setattr(shards, "BATCH_CHARACTERS", 500)
+    remaining = iter(range(calls))
+
+    def interrupt(done: int, total: int) -> None:
+        if next(remaining, None) is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(documents, tokenizer, tmp_path / "data", overwrite=True, progress=interrupt)
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_rename_that_fails_leaves_everything_as_it_was(
+    failing: int, tokenizer: Tokenizer, text: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The old folder is put back."""
+    write(text, tokenizer, tmp_path / "data")
+    before = listing(tmp_path)
+    rename, calls = Path.rename, iter(range(1, 9))
+
+    def fail(path: Path, target: Path) -> Path:
+        if next(calls) == failing:
+            raise OSError("the disk is gone")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(ShardError, match="cannot be written: the disk is gone"):
+        write(text, tokenizer, tmp_path / "data", overwrite=True, val=0)
+    assert listing(tmp_path) == before
+
+
+def test_a_document_that_cannot_be_read_leaves_nothing(
+    tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """Not even the folders on the way to the target."""
+    text.write_bytes(TEXT.encode() + b"\xff")
+
+    with pytest.raises(CorpusError, match="not UTF-8"):
+        write(text, tokenizer, tmp_path / "new/data")
+    assert list(tmp_path.iterdir()) == [text]
+
+
+def test_shards_are_replaced_only_on_request(
+    tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """And then wholly: files of the old folder do not stay."""
+    write(text, tokenizer, tmp_path / "data", shard_tokens=10)
+
+    with pytest.raises(ShardError, match="overwrite=True"):
+        write(text, tokenizer, tmp_path / "data", val=0)
+    write(text, tokenizer, tmp_path / "data", val=0, overwrite=True)
+    names = {"shards.json", "tokenizer.json", "train_000000.bin", "train_documents.npy"}
+    assert listing(tmp_path).keys() == {"text.txt", *(f"data/{name}" for name in names)}
+
+
+@pytest.mark.parametrize("kind", ["no shards", "shards and more", "a file"])
+def test_what_is_no_shard_folder_is_never_replaced(
+    kind: str, tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """Whatever overwrite says."""
+    if kind == "shards and more":
+        write(text, tokenizer, tmp_path / "data")
+    path = tmp_path / ("data" if kind == "a file" else "data/thesis.txt")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("years of work")
+    before = listing(tmp_path)
+
+    with pytest.raises(ShardError, match=r"choose another|Not a directory"):
+        write(text, tokenizer, tmp_path / "data", overwrite=True)
+    assert listing(tmp_path) == before
+
+
+def test_a_folder_that_appears_meanwhile_is_left_alone(
+    tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """It is looked at again before anything is replaced."""
+
+    def appear(done: int, total: int) -> None:
+        if done == total:
+            (tmp_path / "data").mkdir()
+            (tmp_path / "data/thesis.txt").write_text("years of work")
+
+    with pytest.raises(ShardError, match="choose another"):
+        write(text, tokenizer, tmp_path / "data", progress=appear)
+    assert listing(tmp_path).keys() == {"text.txt", "data/thesis.txt"}
+
+
+def test_an_empty_folder_is_filled(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """There is nothing in it to lose."""
+    (tmp_path / "data").mkdir()
+
+    assert write(text, tokenizer, tmp_path / "data").splits.keys() == {"train", "val"}
+
+
+# Reading.
+
+
+def test_a_shard_refuses_another_vocabulary(
+    tokenizer: Tokenizer, text: Path, tmp_path: Path
+) -> None:
+    """And takes its own."""
+    write(text, tokenizer, tmp_path / "data")
+    opened = open_shards(tmp_path / "data")
+    opened.check(tokenizer.fingerprint)
+
+    with pytest.raises(ShardError, match="was written with the tokenizer"):
+        opened.check(pytok.train([TEXT], vocab_size=270).fingerprint)

@@ -1,0 +1,231 @@
+"""The public face: tiktoken's members with tiktoken's meanings, and what pytok adds."""
+
+import copy
+import pickle
+
+import pytest
+import tiktoken
+
+import pytok
+from pytok.engine import EngineName, load
+from pytok.errors import PytokError, SpecialTokenError, VocabError
+from pytok.reference.vocab import BYTE_ORDER
+from tests.conftest import CORPUS, on_engine
+
+BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
+SPECIALS = {"<|endoftext|>": 256, "<|end|>": 257}
+
+
+def build(engine: EngineName = "native", **changes: object) -> pytok.Tokenizer:
+    parts: dict[str, object] = {
+        "pat_str": "gpt2",
+        "mergeable_ranks": BYTES,
+        "special_tokens": SPECIALS,
+        "engine": engine,
+    }
+    return pytok.Tokenizer("bytes", **parts | changes)  # type: ignore[arg-type]
+
+
+def test_every_public_member_of_tiktokens_encoding_is_here() -> None:
+    """And the half-private ones that others lean on."""
+    theirs = tiktoken.Encoding(
+        "bytes", pat_str=r"\w+", mergeable_ranks=BYTES, special_tokens=SPECIALS
+    )
+    public = {name for name in dir(theirs) if not name.startswith("_")}
+    leaned_on = {"_pat_str", "_mergeable_ranks", "_special_tokens", "_encode_single_piece"}
+    leaned_on |= {"_encode_bytes", "_encode_only_native_bpe"}
+
+    assert public | leaned_on <= set(dir(build()))
+
+
+def test_the_module_has_tiktokens_functions() -> None:
+    """So that `import pytok as tiktoken` runs existing code."""
+    names = {"get_encoding", "list_encoding_names", "encoding_for_model", "Encoding"}
+
+    assert names | {"encoding_name_for_model"} <= set(dir(pytok))
+    assert pytok.Encoding is pytok.Tokenizer
+
+
+def test_a_disallowed_special_token_is_refused_in_tiktokens_words(engine: EngineName) -> None:
+    """To the letter, and as a ValueError."""
+    theirs = tiktoken.Encoding(
+        "bytes", pat_str=r"\w+", mergeable_ranks=BYTES, special_tokens=SPECIALS
+    )
+    with pytest.raises(ValueError, match="disallowed special token") as expected:
+        theirs.encode("a <|endoftext|> b")
+
+    with pytest.raises(SpecialTokenError) as error:
+        build(engine).encode("a <|endoftext|> b")
+
+    assert str(error.value) == str(expected.value)
+    assert isinstance(error.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "disallowed", "ids"),
+    [
+        ("all", "all", [64, 257]),
+        ({"<|end|>"}, "all", [64, 257]),
+        ({"<|end|>"}, (), [64, 257]),
+        (set(), (), [64, 27, 91, 68, 77, 67, 91, 29]),
+        ({"<|endoftext|>"}, ["<|endoftext|>"], [64, 27, 91, 68, 77, 67, 91, 29]),
+        (set(), {"something else"}, [64, 27, 91, 68, 77, 67, 91, 29]),
+    ],
+)
+def test_special_tokens_are_ids_or_text_as_asked(
+    allowed: object, disallowed: object, ids: list[int], engine: EngineName
+) -> None:
+    """For a single text, a batch, numpy and count."""
+    tokenizer = build(engine)
+    asked = {"allowed_special": allowed, "disallowed_special": disallowed}
+
+    assert tokenizer.encode("a<|end|>", **asked) == ids
+    assert tokenizer.encode_batch(["a<|end|>"], **asked) == [ids]
+    assert tokenizer.encode_to_numpy("a<|end|>", **asked).tolist() == ids
+    assert tokenizer.count("a<|end|>", **asked) == len(ids)
+
+
+@pytest.mark.parametrize("method", ["encode", "encode_to_numpy", "encode_with_unstable", "count"])
+def test_special_tokens_are_refused_everywhere_by_default(method: str, engine: EngineName) -> None:
+    """The safe thing is the default."""
+    with pytest.raises(SpecialTokenError):
+        getattr(build(engine), method)("<|end|>")
+
+
+def test_a_batch_is_refused_for_one_of_its_texts(engine: EngineName) -> None:
+    """None of it is encoded."""
+    with pytest.raises(SpecialTokenError):
+        build(engine).encode_batch(["a", "<|end|>"])
+
+
+def test_numpy_does_not_repair_surrogates(engine: EngineName) -> None:
+    """As in tiktoken, where `encode` does."""
+    with pytest.raises(UnicodeEncodeError):
+        build(engine).encode_to_numpy("\ud800")
+
+    assert build(engine).encode("\ud800") == build(engine).encode("\ufffd")
+
+
+def test_offsets_are_places_in_the_decoded_text(engine: EngineName) -> None:
+    """A token inside a character has the place of that character."""
+    assert build(engine).decode_with_offsets(list(build().encode("aé!"))) == ("aé!", [0, 1, 1, 2])
+
+
+def test_batches_decode_one_by_one(engine: EngineName) -> None:
+    """As text and as bytes."""
+    tokenizer = build(engine)
+
+    assert tokenizer.decode_batch([[64], [65, 66]]) == ["a", "bc"]
+    assert tokenizer.decode_bytes_batch([[64], [65, 66]], num_threads=2) == [b"a", b"bc"]
+
+
+def test_decode_replaces_what_is_not_utf8_unless_told_otherwise(engine: EngineName) -> None:
+    """`errors` means what it means in `bytes.decode`."""
+    tokenizer = build(engine)
+    half = tokenizer._encode_bytes(b"\xc3")
+
+    assert tokenizer.decode(half) == "\ufffd"
+    assert tokenizer.decode(half, errors="ignore") == ""
+    with pytest.raises(UnicodeDecodeError):
+        tokenizer.decode(half, errors="strict")
+
+
+def test_small_facts(engine: EngineName) -> None:
+    """Each property of the class."""
+    tokenizer = build(engine)
+
+    assert repr(tokenizer) == "<Tokenizer 'bytes'>"
+    assert (tokenizer.n_vocab, tokenizer.max_token_value, tokenizer.eot_token) == (258, 257, 256)
+    assert tokenizer.special_tokens_set == {"<|endoftext|>", "<|end|>"}
+    assert (tokenizer.is_special_token(257), tokenizer.is_special_token(5)) == (True, False)
+    assert tokenizer.token_byte_values() == [bytes([byte]) for byte in range(256)]
+    assert tokenizer.encode_single_token("<|end|>") == 257
+    assert tokenizer.encode_single_token(b"\xff") == BYTES[b"\xff"]
+    assert tokenizer.decode_tokens_bytes([64, 257]) == [b"a", b"<|end|>"]
+    assert tokenizer.engine == engine
+    assert tokenizer._encode_only_native_bpe("a b") == tokenizer.encode("a b")
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
+)
+def test_a_copy_is_the_same_tokenizer(copied, engine: EngineName) -> None:  # type: ignore[no-untyped-def]
+    """By its fingerprint, on its engine, under its name."""
+    original = pytok.train(CORPUS, 300, engine=engine, name="mine")
+
+    twin = copied(original)
+
+    assert (twin.fingerprint, twin.engine, twin.name) == (original.fingerprint, engine, "mine")
+    assert twin.encode("some text") == original.encode("some text")
+
+
+def test_the_fingerprint_is_of_the_content_alone(trained: pytok.Tokenizer) -> None:
+    """Neither the name nor the engine counts; a pattern or a special token does."""
+    same = on_engine(trained, "reference")
+    same.name = "another"
+    parts = {"mergeable_ranks": trained.vocab, "special_tokens": trained.special_tokens}
+    other_pattern = pytok.Tokenizer("x", pat_str="gpt2", **parts)
+    other_special = pytok.Tokenizer(
+        "x", pat_str=trained.pattern, **parts | {"special_tokens": {"<|x|>": 599}}
+    )
+
+    assert same.fingerprint == trained.fingerprint
+    assert len({trained.fingerprint, other_pattern.fingerprint, other_special.fingerprint}) == 3
+
+
+def test_the_fingerprint_never_changes() -> None:
+    """Shards and checkpoints carry it: this value is a promise."""
+    assert build().fingerprint == (
+        "da0d72f308cf78cce3811ced4cad30da62718b90b64f6f3856c6aa2a0e923b9b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mergeable_ranks": {b"a": 0}}, "the byte 0x00 is no token"),
+        ({"mergeable_ranks": BYTES | {b"": 300}}, "the token at rank 256 is empty"),
+        ({"mergeable_ranks": BYTES | {b"ab": 5}}, "two tokens have the id 5"),
+        ({"mergeable_ranks": BYTES | {b"ab": -1}}, "the id -1 does not lie between 0 and"),
+        ({"mergeable_ranks": BYTES | {b"ab": 1 << 32}}, "the id 4294967296 does not lie"),
+        ({"special_tokens": {"<e>": 7}}, "two tokens have the id 7"),
+        ({"special_tokens": {"<e>": 300, "<f>": 300}}, "two tokens have the id 300"),
+        ({"special_tokens": {"": 300}}, "a special token is the empty string"),
+        ({"special_tokens": {"<e>": -1}}, "the id -1 does not lie between"),
+        ({"explicit_n_vocab": 300}, "explicit_n_vocab is 300, but there are 258 tokens"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(
+    changes: dict[str, object], message: str, engine: EngineName
+) -> None:
+    """At the door, with one message for both engines."""
+    with pytest.raises(VocabError) as error:
+        build(engine, **changes)
+
+    assert message in str(error.value)
+    with pytest.raises(VocabError) as other:
+        build("native" if engine == "reference" else "reference", **changes)
+    assert str(other.value) == str(error.value)
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    """With the names of those there are."""
+    with pytest.raises(ValueError, match="unknown engine 'turbo': it is 'native' or 'reference'"):
+        load("turbo")  # type: ignore[arg-type]
+
+
+def test_threads_are_one_or_more(engine: EngineName) -> None:
+    """None means all cores; zero means nothing."""
+    with pytest.raises(ValueError, match="num_threads is 0"):
+        build(engine).encode_ordinary_batch(["a"], num_threads=0)
+
+
+def test_every_error_is_a_pytok_error() -> None:
+    """One except clause catches what pytok raises on purpose."""
+    from pytok import errors
+
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    drawn = [name for name in errors.__doc__.split() if name.endswith("Error")]  # type: ignore[union-attr]
+
+    assert all(issubclass(value, PytokError) for value in classes)
+    assert {value.__name__ for value in classes} == {"PytokError", *drawn} & set(dir(errors))
