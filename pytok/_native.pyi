@@ -1,6 +1,8 @@
 from collections.abc import Callable, Sequence
 from typing import final
 
+__all__ = ["PATTERNS", "Core", "PieceCounts", "train"]
+
 PATTERNS: Sequence[tuple[str, str]]
 
 @final

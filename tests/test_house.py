@@ -196,7 +196,7 @@ def test_the_top_level_is_the_plan() -> None:
     )
     top = {name.split("/")[0] for name in tracked.stdout.splitlines() if "/" in name}
 
-    assert top == {"bpe-rs", "pytok", "gpt", "tests", "docs", "benches", ".ci"}
+    assert top == {"bpe-rs", "pytok", "gpt", "tests", "docs", "benches", "examples", ".ci"}
 
 
 @pytest.mark.parametrize("name", ["utils", "common", "helpers", "misc"])

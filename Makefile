@@ -1,0 +1,63 @@
+# What a person does with this repository, one line each: `make help`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CORPUS ?=
+
+SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find bpe-rs/src -name '*.rs')
+PACKAGES := pytok gpt benches examples tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.installed-gpt ## from text to a model that writes, in minutes; CORPUS=my.txt for your own text
+	@PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh "$(CORPUS)"
+
+test: $(VENV)/.installed-dev ## all fast tests: Rust, Python, doctests
+	cargo test --workspace --quiet
+	$(BIN)/python -m pytest --quiet tests
+	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt/config.py
+
+test-all: $(VENV)/.installed-dev ## the fast tests, the slow ones, and thorough fuzzing
+	PROPTEST_CASES=20000 cargo test --workspace --quiet --release
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest --quiet -m "not gpu" tests
+	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt/config.py
+
+lint: $(VENV)/.installed-dev ## formatting, lints and types, Rust and Python
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest pytok._native
+	cargo fmt --check
+	PYO3_PYTHON=$(abspath $(BIN)/python) cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+
+format: $(VENV)/.installed-dev ## format everything, mend what can be mended
+	$(BIN)/ruff check --fix $(PACKAGES)
+	$(BIN)/ruff format $(PACKAGES)
+	cargo fmt
+
+bench: $(VENV)/.installed-dev ## speed, side by side with other libraries; see docs/benchmarks.md
+	$(BIN)/python -m benches
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) demo target build pytok/_native*.so
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "pytok needs Python 3.10 or newer; say which: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "pytok needs Python 3.10 or newer, and $(PYTHON) is older; say which: make PYTHON=python3.12"; exit 1; }
+	@command -v cargo >/dev/null || { echo "pytok needs a Rust toolchain: https://rustup.rs"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-gpt: $(VENV)/bin/python $(SOURCES)
+	@echo "installing pytok, PyTorch and the rest into $(VENV); the first time takes some minutes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[data,gpt]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/bin/python $(SOURCES)
+	@echo "installing pytok and what its tests need into $(VENV); the first time takes some minutes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-gpt

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# From text to a model that writes, with the commands that a user would type.
+# Usage: demo.sh [CORPUS]; without one it takes the English that every Python carries.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+show() {
+    printf '\n\033[1m$ %s\033[0m\n' "$(printf '%q ' "$@")"
+    "$@"
+}
+
+rm -rf demo
+mkdir demo
+corpus=${1:-}
+if [ -z "$corpus" ]; then
+    corpus=demo/corpus.txt
+    show python examples/standard_library.py "$corpus"
+fi
+
+show pytok train "$corpus" --vocab 4096 -o demo/tokenizer.json
+show pytok show demo/tokenizer.json --text "A text is split into tokens, and each token is a number."
+show pytok shard "$corpus" -t demo/tokenizer.json -o demo/data
+show gpt train --data demo/data --out demo/run
+show gpt sample demo/run --prompt "The " --samples 2 --tokens 120
+show gpt eval demo/run
+
+printf '\nThe model is in demo/run, its loss in demo/run/loss.png. Go on with:\n'
+printf '  .venv/bin/gpt sample demo/run --prompt "Return the"\n'
