@@ -287,4 +287,4 @@ def _check_target(target: Path, overwrite: bool) -> None:
             f"{target} holds {(strangers or names)[0]!r} and is no shard folder; choose another"
         )
     if names and not overwrite:
-        raise ShardError(f"{target} holds shards; choose another folder, or pass overwrite=True")
+        raise ShardError(f"{target} holds shards; choose another folder, or pass overwrite=True (--overwrite)")

@@ -37,6 +37,18 @@ impl PieceCounts {
     /// # Ok::<(), pytok_bpe::Error>(())
     /// ```
     pub fn add<T: AsRef<str> + Sync>(&mut self, texts: &[T]) -> Result<(), Error> {
+        self.add_unless(texts, || Ok(()))
+    }
+
+    /// Like [`add`](Self::add), and breaks off when *watch*, asked at each piece, returns an error.
+    ///
+    /// # Errors
+    /// Those of `add`, and *watch*'s; then none of *texts* is counted.
+    pub fn add_unless<T: AsRef<str> + Sync>(
+        &mut self,
+        texts: &[T],
+        watch: impl Fn() -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
         let threads = NonZeroUsize::new(rayon::current_num_threads()).map_or(1, NonZeroUsize::get);
         let share = texts.len().div_ceil(threads).max(1);
         let partial: Vec<FxHashMap<&str, u64>> = texts
@@ -46,7 +58,7 @@ impl PieceCounts {
                 for text in texts {
                     self.pattern.split(text.as_ref(), |piece| {
                         *counts.entry(piece).or_insert(0) += 1;
-                        Ok(())
+                        watch()
                     })?;
                 }
                 Ok(counts)

@@ -71,7 +71,7 @@ pub enum Error {
         /// The size asked for.
         size: usize,
     },
-    /// A corpus with more distinct pieces than 32-bit indices can number.
+    /// A corpus with more distinct pieces, or a longer one, than 32 bits can number.
     TooManyPieces,
     /// The watcher asked to stop.
     Interrupted,
@@ -121,9 +121,10 @@ impl fmt::Display for Error {
             Self::SizeTooSmall { size } => {
                 write!(f, "a vocabulary of {size} is too small: the 256 single bytes come first")
             }
-            Self::TooManyPieces => {
-                write!(f, "the corpus has more than 4,294,967,295 distinct pieces")
-            }
+            Self::TooManyPieces => write!(
+                f,
+                "the corpus has more distinct pieces, or a longer one, than 32 bits can number"
+            ),
             Self::Interrupted => write!(f, "interrupted"),
         }
     }

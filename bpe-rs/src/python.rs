@@ -7,7 +7,11 @@
 #![allow(clippy::needless_pass_by_value)] // pyo3 hands converted arguments over by value
 
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
@@ -15,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPoolBuilder;
 
 use crate::{decode, merges, train, Core, Error, PieceCounts, Rank};
 
@@ -69,16 +73,52 @@ impl Signals {
         })
     }
 
-    /// *result*, with the exception that interrupted it in place of `Error::Interrupted`.
+    /// *result*, unless a signal handler raised: its exception is never lost, even where the
+    /// work was done before it could be broken off.
     fn or_raise<T>(self, result: Result<T, Error>) -> PyResult<T> {
-        result.map_err(|error| self.raised.unwrap_or_else(|| error.into()))
+        match self.raised {
+            Some(raised) => Err(raised),
+            None => Ok(result?),
+        }
     }
 }
 
-/// So many threads, one a core if `None`, for the length of one call.
-fn threads(count: Option<usize>) -> PyResult<ThreadPool> {
-    let pool = ThreadPoolBuilder::new().num_threads(count.unwrap_or(0)).build();
-    pool.map_err(|error| PyRuntimeError::new_err(format!("cannot start threads: {error}")))
+/// Runs *work* on *threads* threads, one a core if `None`, while this one looks for signals.
+///
+/// *work* is handed a flag, and is to give up with `Error::Interrupted` soon after it is set.
+fn on_threads<T: Send>(
+    threads: Option<usize>,
+    work: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    let pool =
+        pool.map_err(|error| PyRuntimeError::new_err(format!("cannot start threads: {error}")))?;
+    let stop = AtomicBool::new(false);
+    let mut signals = Signals::new();
+    let result = thread::scope(|scope| {
+        // The sender goes with the work: that it is gone is the news.
+        let (working, done) = mpsc::channel::<()>();
+        let worker = scope.spawn(|| {
+            let _working = working;
+            pool.install(|| work(&stop))
+        });
+        while done.recv_timeout(Signals::INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            if signals.look(|_| Ok(())).is_err() {
+                stop.store(true, Ordering::Relaxed);
+                break;
+            }
+        }
+        worker.join().unwrap_or_else(|panic| resume_unwind(panic))
+    });
+    signals.or_raise(result)
+}
+
+fn unless_stopped(stop: &AtomicBool) -> Result<(), Error> {
+    if stop.load(Ordering::Relaxed) {
+        Err(Error::Interrupted)
+    } else {
+        Ok(())
+    }
 }
 
 /// A vocabulary, a pattern and special tokens, frozen.
@@ -155,32 +195,19 @@ impl PyCore {
         allowed: Vec<String>,
         num_threads: Option<usize>,
     ) -> PyResult<Vec<Vec<u32>>> {
-        /// How much text is encoded between two looks for signals: some tenths of a second's.
-        const GROUP: usize = 4 << 20;
         py.detach(|| {
             let allowed = (!allowed.is_empty()).then(|| self.0.allow(&allowed));
-            let encode = |text: &PyBackedStr| self.0.encode(text, allowed.as_ref());
-            let pool = threads(num_threads)?;
-            let mut all = Vec::with_capacity(texts.len());
-            let mut signals = Signals::new();
-            let mut rest = &texts[..];
-            while !rest.is_empty() {
-                let mut size = 0;
-                let fits = |text: &&PyBackedStr| {
-                    size += text.len();
-                    size <= GROUP
+            on_threads(num_threads, |stop| {
+                let encode = |text: &PyBackedStr| {
+                    let mut all = Vec::with_capacity(text.len() / 3);
+                    self.0.encode_each(text, allowed.as_ref(), |ids| {
+                        all.extend_from_slice(ids);
+                        unless_stopped(stop)
+                    })?;
+                    Ok(all)
                 };
-                let (group, after) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-                all.extend(
-                    pool.install(|| group.par_iter().map(encode).collect::<Result<Vec<_>, _>>())?,
-                );
-                rest = after;
-                let looked = signals.look(|_| Ok(()));
-                if looked.is_err() {
-                    return signals.or_raise(looked.map(|()| all));
-                }
-            }
-            Ok(all)
+                texts.par_iter().map(encode).collect()
+            })
         })
     }
 
@@ -243,7 +270,7 @@ impl PyPieceCounts {
     fn add(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<()> {
         py.detach(|| {
             let counts = &mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(threads(self.num_threads)?.install(|| counts.add(&texts))?)
+            on_threads(self.num_threads, |stop| counts.add_unless(&texts, || unless_stopped(stop)))
         })
     }
 
