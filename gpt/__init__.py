@@ -1,0 +1,40 @@
+"""A compact GPT trainer on token shards.
+
+>>> from gpt import GPTConfig
+>>> GPTConfig(vocab_size=4096).head_width
+64
+
+Names only; torch is imported when a name that needs it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpt.checkpoint import read_checkpoint as load
+    from gpt.config import GPTConfig
+    from gpt.model import GPT
+    from gpt.recipe import Recipe
+    from gpt.sample import Sampling, generate
+    from gpt.training import train
+
+_HOMES = {
+    "GPT": ("gpt.model", "GPT"),
+    "GPTConfig": ("gpt.config", "GPTConfig"),
+    "Recipe": ("gpt.recipe", "Recipe"),
+    "Sampling": ("gpt.sample", "Sampling"),
+    "generate": ("gpt.sample", "generate"),
+    "load": ("gpt.checkpoint", "read_checkpoint"),
+    "train": ("gpt.training", "train"),
+}
+
+__all__ = ["GPT", "GPTConfig", "Recipe", "Sampling", "generate", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gpt' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,223 @@
+"""The `gpt` command: parse, make one library call, print.
+
+Text and ``--json`` go to stdout, all else to stderr. Exit codes: 0; 1, with one line that says
+what failed and what to do; 2 for usage; 130 and 143 for a run that Ctrl-C or SIGTERM stopped.
+torch is imported by the commands that compute, so ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Union
+
+import tyro
+
+from gpt.errors import ConfigError, GPTError
+from gpt.interruption import Interruption
+from gpt.plain import from_plain
+from gpt.progress import ConsoleReporter
+from gpt.recipe import Recipe, read_toml
+from pytok.errors import PytokError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a model on token shards, or go on with a run that was stopped.
+
+    `pytok shard` makes the shards. The run's folder gets checkpoints/, metrics.jsonl and loss.png.
+    Ctrl-C writes a checkpoint, and the same command goes on from it.
+    """
+
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    config: Path | None = None
+    """A TOML file with fields of the recipe; options given here come before it."""
+
+    def __call__(self) -> int:
+        """Train; 0, or 128 + the signal that stopped it."""
+        from gpt.training import train
+
+        with ConsoleReporter() as reporter, Interruption() as interruption:
+            outcome = train(
+                self.recipe, reporter=reporter, stop=lambda: interruption.signal is not None
+            )
+        state = outcome.state
+        if interruption.signal is not None and not outcome.finished:
+            print(
+                f"stopped at step {state.step} of {self.recipe.steps}, checkpoint written; "
+                f"to go on: gpt {shlex.join(sys.argv[1:])}",
+                file=sys.stderr,
+            )
+            return 128 + interruption.signal
+        measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
+        print(
+            f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
+            f"next: gpt sample {shlex.quote(str(self.recipe.out))}",
+            file=sys.stderr,
+        )
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Write text with a trained model, as a stream on stdout."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, or one checkpoint's."""
+    prompt: str = ""
+    """Text to go on from; empty: the beginning of a document."""
+    tokens: int = 256
+    """Tokens to write at most."""
+    samples: int = 1
+    """Texts to write; each has the seed after the one before."""
+    temperature: float = 0.8
+    """Below 1 favours likely tokens; 0 takes the likeliest always."""
+    top_k: int | None = None
+    """Keep the k likeliest tokens."""
+    top_p: float | None = None
+    """Keep the likeliest tokens that together reach this chance."""
+    min_p: float | None = None
+    """Keep tokens with this share of the likeliest one's chance."""
+    stop: tuple[str, ...] = ()
+    """End before any of these texts."""
+    seed: int = 0
+    """Decides the draws."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+    def __call__(self) -> int:
+        """Print the samples; 0."""
+        from gpt.checkpoint import read_checkpoint
+        from gpt.runtime import Runtime
+        from gpt.sample import Sampling, generate
+
+        checkpoint = read_checkpoint(self.run)
+        model = checkpoint.model(Runtime.choose(self.device).device)
+        tokenizer = checkpoint.tokenizer()
+        for number in range(self.samples):
+            sampling = Sampling(
+                temperature=self.temperature,
+                top_k=self.top_k,
+                top_p=self.top_p,
+                min_p=self.min_p,
+                seed=self.seed + number,
+            )
+            if self.samples > 1:
+                print(f"--- sample {number + 1} of {self.samples}", file=sys.stderr)
+            sys.stdout.write(self.prompt)
+            for piece in generate(
+                model,
+                tokenizer,
+                self.prompt,
+                max_tokens=self.tokens,
+                sampling=sampling,
+                stop=self.stop,
+            ):
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+            sys.stdout.write("\n")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Measure a trained model on the whole validation split, in bits per byte."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, or one checkpoint's."""
+    data: Path | None = None
+    """Folder of token shards; none: the one that the run learnt from."""
+    split: str = "val"
+    """Which split of the shards."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    dtype: str = "auto"
+    """auto, float32 or bfloat16."""
+
+    def __call__(self) -> int:
+        """Print the losses; 0."""
+        from gpt.checkpoint import read_checkpoint
+        from gpt.data import open_data, open_split
+        from gpt.evaluate import evaluate
+        from gpt.runtime import Runtime
+
+        checkpoint = read_checkpoint(self.run)
+        state = checkpoint.state
+        shards = open_data(self.data or state.recipe.data, fingerprint=state.fingerprint)
+        runtime = Runtime.choose(self.device, self.dtype)
+        result = evaluate(
+            checkpoint.model(runtime.device), open_split(shards, self.split), runtime=runtime
+        )
+        if self.json:
+            print(json.dumps({"step": state.step, **dataclasses.asdict(result)}))
+            return 0
+        print(f"step {state.step}, split {self.split}: {result.tokens:,} tokens predicted")
+        print(f"  {result.bits_per_byte:.4f} bits per byte ({result.bytes:,} bytes)")
+        print(f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}")
+        return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command of *arguments* (else of the process); return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        recipe = _recipe_defaults(given)
+        command: Any = tyro.cli(
+            _commands(recipe),
+            prog="gpt",
+            description="Train a GPT on token shards, write text with it, and measure it.",
+            args=given,
+        )
+        return int(command())
+    except (GPTError, PytokError) as error:
+        print(f"gpt: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of stdout left, as `head` does. Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"gpt: {where}{error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _commands(recipe: Recipe) -> Any:
+    """Build the union that tyro makes subcommands of; *recipe* holds train's defaults."""
+    return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
+        Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
+        Annotated[Sample, tyro.conf.subcommand("sample")],
+        Annotated[Evaluate, tyro.conf.subcommand("eval")],
+    ]
+
+
+def _recipe_defaults(arguments: Sequence[str]) -> Recipe:
+    """Read what the file of ``--config`` sets, over the recipe's own defaults.
+
+    tyro needs defaults before it parses, so this one option is looked for beforehand.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    path = parser.parse_known_args(arguments)[0].config
+    fields = {} if path is None else read_toml(path)
+    missing = {name: tyro.MISSING for name in ("data", "out") if name not in fields}
+    try:
+        recipe = from_plain(Recipe, {"data": "", "out": "", **fields})
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return dataclasses.replace(recipe, **missing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""Checkpoints: a run as files, written whole or not at all, checked when read. Never pickle.
+
+::
+
+    runs/first/checkpoints/step-00000400/
+        model.safetensors      weights, by parameter name
+        optimizer.safetensors  the optimizer's tensors, as "<parameter name>:<key>"
+        state.json             `State`
+        tokenizer.json         the tokenizer of the data, as it was
+        SHA256SUMS             of the four, for `sha256sum -c` too
+
+A checkpoint is written into a folder beside its place and renamed when it is on the disk; only then
+the one before it is removed. A kill at any moment leaves a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+import pytok
+from gpt.config import GPTConfig
+from gpt.errors import CheckpointError, ConfigError
+from gpt.model import GPT
+from gpt.plain import from_plain, to_plain
+from gpt.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pytok.tokenizer import Tokenizer
+
+_REMEDY = "put back a copy of the folder, or remove it and train again"
+SUMS = "SHA256SUMS"
+FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """All of a run that is no tensor.
+
+    The place in the data and all chance follow from (recipe.seed, step), so there is no random
+    state to keep.
+    """
+
+    FORMAT: ClassVar[int] = 1
+
+    config: GPTConfig
+    recipe: Recipe
+    step: int
+    """Updates made."""
+    seconds: float
+    """Training time they took."""
+    fingerprint: str
+    """Of the tokenizer; shards of another are refused."""
+    train_tokens: int
+    """Tokens of the training split; one of another length would be read in another order."""
+    val_bpb: float | None = None
+    """The last evaluation's bits per byte on the validation split."""
+    best_val_bpb: float | None = None
+    """The least of all."""
+    best_step: int | None = None
+    """The step that had it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint's files, read and verified, not yet put to use."""
+
+    folder: Path
+    state: State
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+
+    def model(self, device: torch.device | str = "cpu") -> GPT:
+        """Build the model, in evaluation mode, on *device*."""
+        model = GPT(self.state.config)
+        self.restore(model)
+        return model.to(device).eval()
+
+    def tokenizer(self) -> Tokenizer:
+        """Load the tokenizer of the data that the model has learnt.
+
+        Raises CheckpointError where tokenizer.json is another one's.
+        """
+        path = self.folder / "tokenizer.json"
+        tokenizer = pytok.load(path)
+        if tokenizer.fingerprint != self.state.fingerprint:
+            raise CheckpointError(f"{path}: not the tokenizer that the model has learnt; {_REMEDY}")
+        return tokenizer
+
+    def restore(self, model: GPT, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Put the weights into *model* and, where given, its state into *optimizer*.
+
+        Raises CheckpointError where they do not fit.
+        """
+        parameters = dict(model.named_parameters())
+        self._same_names("model.safetensors", set(self.weights), set(parameters))
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                if parameter.shape != self.weights[name].shape:
+                    raise CheckpointError(
+                        f"{self.folder / 'model.safetensors'}: {name} has shape "
+                        f"{tuple(self.weights[name].shape)}, and the config of state.json makes it "
+                        f"{tuple(parameter.shape)}; the two are not of one run"
+                    )
+                parameter.copy_(self.weights[name])
+        if optimizer is None:
+            return
+        moments = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.moments.items()}
+        self._same_names("optimizer.safetensors", {name for name, _ in moments}, set(parameters))
+        for (name, moment), tensor in moments.items():
+            parameter = parameters[name]
+            optimizer.state[parameter][moment] = tensor.to(parameter.device)
+
+    def _same_names(self, file: str, there: set[str], wanted: set[str]) -> None:
+        if there != wanted:
+            raise CheckpointError(
+                f"{self.folder / file}: its tensors are not this model's "
+                f"(the first to differ: {min(there ^ wanted)}); the files are not of one run"
+            )
+
+
+def write_checkpoint(
+    run: Path, model: GPT, optimizer: torch.optim.Optimizer, state: State, tokenizer: bytes
+) -> Path:
+    """Write a checkpoint of *run* and remove older ones; return its folder.
+
+    *tokenizer* is the content of tokenizer.json. A step that has a checkpoint keeps it.
+    """
+    parent = run / "checkpoints"
+    folder = parent / f"step-{state.step:08d}"
+    if folder.exists():
+        return folder
+    parent.mkdir(parents=True, exist_ok=True)
+    for leftover in parent.glob("*.partial"):
+        shutil.rmtree(leftover)
+    parameters = dict(model.named_parameters())
+    moments = {
+        f"{name}:{key}": tensor.contiguous()
+        for name, parameter in parameters.items()
+        for key, tensor in optimizer.state[parameter].items()
+    }
+    document = {"format": State.FORMAT, **to_plain(state)}
+    contents = {
+        "model.safetensors": save({n: p.detach().contiguous() for n, p in parameters.items()}),
+        "optimizer.safetensors": save(moments),
+        "state.json": (json.dumps(document, indent=2) + "\n").encode(),
+        "tokenizer.json": tokenizer,
+    }
+    sums = "".join(f"{_digest(data)}  {name}\n" for name, data in contents.items())
+    contents[SUMS] = sums.encode()
+
+    aside = parent / f"{folder.name}.partial"
+    aside.mkdir()
+    for name, data in contents.items():
+        with (aside / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync_folder(aside)
+    aside.rename(folder)
+    _sync_folder(parent)
+    for older in parent.glob("step-*"):
+        if older != folder:
+            shutil.rmtree(older)
+    return folder
+
+
+def find_checkpoint(path: Path) -> Path | None:
+    """Return the newest checkpoint of the run *path*, or *path* if it is one; else None."""
+    if (path / SUMS).is_file():
+        return path
+    complete = (path / "checkpoints").glob("step-" + "[0-9]" * 8)
+    return max(complete, default=None)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and verify the newest checkpoint of *path*, a run or a checkpoint.
+
+    Raises CheckpointError naming the file that is missing, damaged, or of another version.
+    """
+    folder = find_checkpoint(path)
+    if folder is None:
+        raise CheckpointError(f"{path}: no checkpoint there; `gpt train --out {path}` makes one")
+    contents = _verified(folder)
+    where = folder / "state.json"
+    try:
+        document = json.loads(contents["state.json"])
+        version = document.pop("format")
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise CheckpointError(f"{where}: not the state of a run") from None
+    if version != State.FORMAT:
+        raise CheckpointError(
+            f"{where}: format {version}; this version of gpt reads format {State.FORMAT}"
+        )
+    try:
+        state = from_plain(State, document)
+    except ConfigError as error:
+        raise CheckpointError(f"{where}: {error}") from error
+    try:
+        weights, moments = load(contents[FILES[0]]), load(contents[FILES[1]])
+    except SafetensorError as error:
+        raise CheckpointError(f"{folder}: not safetensors: {error}") from error
+    return Checkpoint(folder=folder, state=state, weights=weights, moments=moments)
+
+
+def _verified(folder: Path) -> dict[str, bytes]:
+    """Read each file of *folder*, and see that all are what SHA256SUMS says."""
+    contents = {}
+    for name in (SUMS, *FILES):
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"{folder / name}: {error.strerror}; {_REMEDY}") from error
+    lines = contents[SUMS].decode("utf-8", "replace").splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in FILES:
+        if sums.get(name) != _digest(contents[name]):
+            raise CheckpointError(
+                f"{folder / name}: damaged: its SHA-256 is not the one in {SUMS}; {_REMEDY}"
+            )
+    return contents
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in *folder* on the disk, where the system can (Windows cannot)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,237 @@
+"""What a model is: `GPTConfig`, and the spec of every mechanism it can be built from.
+
+A spec is frozen, holds only its own mechanism's fields, and is checked when it is made, so a model
+that cannot be built cannot be written down. `gpt.zoo` maps each spec's type to its module.
+Nothing here imports torch. Notation: *width* is the size of the residual stream, *head_width* that
+of one attention head, *context* the number of tokens a prediction may look back on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gpt.errors import ConfigError
+from gpt.plain import from_plain, to_plain
+
+
+def _positive(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ConfigError(f"{name} must be above 0; got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm:
+    """Subtract the mean, divide by the standard deviation, scale (Ba 2016, arXiv:1607.06450)."""
+
+    eps: float = 1e-5
+    """Added to the variance."""
+    bias: bool = True
+    """Learn a shift beside the scale."""
+
+    def __post_init__(self) -> None:
+        _positive(eps=self.eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMSNorm:
+    """Divide by the root mean square (Zhang and Sennrich 2019, arXiv:1910.07467)."""
+
+    eps: float = 1e-6
+    """Added to the mean square."""
+    weight: bool = True
+    """Learn a scale."""
+
+    def __post_init__(self) -> None:
+        _positive(eps=self.eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gelu:
+    """Two linears with GELU between them (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+
+    hidden: int | None = None
+    """Size between the linears; None: 4 x width."""
+    tanh: bool = False
+    """The tanh approximation, as GPT-2 has it, instead of the exact function."""
+
+    def __post_init__(self) -> None:
+        _positive(hidden=self.hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relu2:
+    """Two linears with the square of ReLU between them (So 2021, Primer, arXiv:2109.08668)."""
+
+    hidden: int | None = None
+    """Size between the linears; None: 4 x width."""
+
+    def __post_init__(self) -> None:
+        _positive(hidden=self.hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwiGLU:
+    """A linear gated by the SiLU of another (Shazeer 2020, arXiv:2002.05202)."""
+
+    hidden: int | None = None
+    """Size between the linears; None: 8/3 x width, rounded up to a multiple of 64, which has
+    about the parameters of a plain MLP of 4 x width."""
+
+    def __post_init__(self) -> None:
+        _positive(hidden=self.hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """One learned vector a place, added to the token's (Radford 2018, GPT)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rope:
+    """Rotate queries and keys by their place (Su 2021, RoFormer, arXiv:2104.09864)."""
+
+    theta: float = 10_000.0
+    """Base of the wavelengths: they run from 2 pi to about 2 pi theta tokens."""
+    fraction: float = 1.0
+    """Share of each head that is rotated; the rest carries no position."""
+
+    def __post_init__(self) -> None:
+        _positive(theta=self.theta)
+        if not 0 < self.fraction <= 1:
+            raise ConfigError(f"fraction must be above 0 and at most 1; got {self.fraction}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoPosition:
+    """None: the causal mask alone tells order (Kazemnejad 2023, arXiv:2305.19466)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedQuery:
+    """Softmax attention whose query heads share key and value heads (arXiv:2305.13245).
+
+    With ``kv_heads == heads`` it is multi-head attention, with 1 multi-query attention.
+    """
+
+    heads: int
+    """Query heads."""
+    kv_heads: int
+    """Key and value heads; divides heads."""
+    head_width: int | None = None
+    """Size of one head; None: width / heads."""
+    window: int | None = None
+    """Tokens a query sees, itself included; None: all before it."""
+    qk_norm: bool = False
+    """RMS-normalize queries and keys, each with its own scale, before positions are applied
+    (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
+
+    def __post_init__(self) -> None:
+        _positive(
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            head_width=self.head_width,
+            window=self.window,
+        )
+        if self.heads % self.kv_heads:
+            divisors = [n for n in range(1, self.heads + 1) if self.heads % n == 0]
+            raise ConfigError(
+                f"{self.heads} heads cannot share {self.kv_heads} kv_heads; "
+                f"set kv_heads to one of {divisors}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A model but for its vocabulary, which the data decides."""
+
+    context: int = 128
+    """Tokens a prediction may look back on."""
+    layers: int = 4
+    """Blocks of attention and MLP."""
+    width: int = 256
+    """Size of the residual stream."""
+    attention: GroupedQuery = GroupedQuery(heads=4, kv_heads=4, qk_norm=True)
+    """How tokens look at each other."""
+    position: Learned | Rope | NoPosition = Rope()
+    """How a token knows its place."""
+    mlp: Gelu | Relu2 | SwiGLU = Relu2()
+    """What happens to each token by itself."""
+    norm: LayerNorm | RMSNorm = RMSNorm()
+    """What keeps each branch's input in scale."""
+    tie: bool = True
+    """Use the token embedding as the head, too (Press and Wolf 2017, arXiv:1608.05859)."""
+    bias: bool = False
+    """Give the linears of attention and MLP a bias."""
+    dropout: float = 0.0
+    """Share of each branch's output set to zero while training."""
+
+    def __post_init__(self) -> None:
+        _positive(context=self.context, layers=self.layers, width=self.width)
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be at least 0 and below 1; got {self.dropout}")
+        if self.attention.head_width is None and self.width % self.attention.heads:
+            raise ConfigError(
+                f"width {self.width} does not divide into {self.attention.heads} heads; "
+                f"set attention.head_width, or width to a multiple of {self.attention.heads}"
+            )
+        if isinstance(self.position, Rope) and self.rotated % 2:
+            raise ConfigError(
+                f"position.fraction {self.position.fraction} of heads of {self.head_width} is "
+                f"{self.rotated}, and rotation needs pairs; choose another fraction or head width"
+            )
+
+    @property
+    def head_width(self) -> int:
+        """Size of one attention head."""
+        return self.attention.head_width or self.width // self.attention.heads
+
+    @property
+    def hidden(self) -> int:
+        """Size between the linears of the MLP."""
+        if self.mlp.hidden is not None:
+            return self.mlp.hidden
+        if isinstance(self.mlp, SwiGLU):
+            return 64 * math.ceil(self.width * 8 / 3 / 64)
+        return 4 * self.width
+
+    @property
+    def rotated(self) -> int:
+        """Leading features of a head that rotate; 0 unless positions are `Rope`."""
+        if not isinstance(self.position, Rope):
+            return 0
+        return round(self.head_width * self.position.fraction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPTConfig(Architecture):
+    """A whole model: an architecture over a vocabulary."""
+
+    vocab_size: int
+    """Ids the model reads and predicts: 0 to vocab_size - 1."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(vocab_size=self.vocab_size)
+
+    @classmethod
+    def over(cls, architecture: Architecture, vocab_size: int) -> GPTConfig:
+        """*architecture* with a vocabulary of *vocab_size* ids."""
+        chosen = {field.name: getattr(architecture, field.name) for field in fields(Architecture)}
+        return cls(vocab_size=vocab_size, **chosen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as what JSON can hold; the axes are tagged by ``kind``.
+
+        >>> GPTConfig(vocab_size=512).to_dict()["norm"]
+        {'kind': 'RMSNorm', 'eps': 1e-06, 'weight': True}
+        """
+        return to_plain(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], where: str = "") -> GPTConfig:
+        """Invert `to_dict`; raises ConfigError naming the field, after *where*."""
+        return from_plain(cls, plain, where)

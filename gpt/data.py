@@ -1,0 +1,133 @@
+"""Batches from token shards: a pure function of (seed, row), so a run resumes without a state file.
+
+A row is a window of the split: *context* tokens to read, and the same moved on by one to predict.
+Windows run over document borders. Ids come as int64 tensors on the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpt.errors import DataError
+from pytok.errors import PytokError
+from pytok.shards import Shards, open_shards
+
+
+class Tokens(Protocol):
+    """What batches are made from: a split of `pytok.shards`."""
+
+    @property
+    def bytes(self) -> int:
+        """UTF-8 bytes of the text that the tokens spell."""
+
+    def __len__(self) -> int:
+        """How many tokens there are."""
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return the ids at places *start* to *stop* - 1."""
+
+
+def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
+    """Open the shards of *folder*; raises DataError where they are missing, damaged or unfit.
+
+    With *fingerprint*, they must have been written with the tokenizer that has it.
+    """
+    try:
+        shards = open_shards(folder)
+        if fingerprint is not None:
+            shards.check(fingerprint)
+    except (PytokError, OSError) as error:
+        raise DataError(str(error)) from error
+    return shards
+
+
+def open_split(shards: Shards, name: str) -> Tokens:
+    """Return the split *name* of *shards*; DataError where there is none of that name."""
+    if name not in shards.splits:
+        raise DataError(
+            f"{shards.folder}: no split called {name}; it has {', '.join(shards.splits)}"
+        )
+    return shards.splits[name]
+
+
+class TrainingRows:
+    """The endless sequence of training rows of *tokens*.
+
+    An epoch is a permutation of windows that do not overlap, so no token is seen twice before
+    all were seen. Every epoch draws a new permutation and a new place for the first window to
+    begin, both from (seed, epoch): the cuts fall elsewhere each time. Less than two windows of
+    tokens, at the split's ends, are left out of an epoch, other ones each time.
+    """
+
+    def __init__(self, tokens: Tokens, *, context: int, vocab_size: int, seed: int) -> None:
+        """Take the rows of *tokens*; raises DataError where they do not fill one window."""
+        if len(tokens) < context + 1:
+            raise DataError(
+                f"the training split has {len(tokens):,} tokens, and a window of context "
+                f"{context} needs {context + 1:,}; use more text or a smaller context"
+            )
+        self.tokens = tokens
+        self.context = context
+        self.vocab_size = vocab_size
+        self.seed = seed
+        self.per_epoch = max(1, (len(tokens) - context) // context)
+        self._epoch: tuple[int, np.ndarray] | None = None
+
+    def batch(self, first: int, count: int) -> tuple[Tensor, Tensor]:
+        """Rows *first* to *first* + *count* - 1: inputs and targets, each (count, context)."""
+        rows = np.stack([self._row(row) for row in range(first, first + count)])
+        return _pair(rows, self.vocab_size)
+
+    def start(self, row: int) -> int:
+        """Return the place in the split at which *row* begins."""
+        epoch, place = divmod(row, self.per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            draw = np.random.default_rng((self.seed, epoch))
+            slack = len(self.tokens) - 1 - self.per_epoch * self.context
+            shift = draw.integers(min(slack + 1, self.context))
+            starts = shift + self.context * draw.permutation(self.per_epoch)
+            self._epoch = (epoch, starts)
+        return int(self._epoch[1][place])
+
+    def _row(self, row: int) -> np.ndarray:
+        start = self.start(row)
+        return self.tokens.read(start, start + self.context + 1)
+
+
+def evaluation_batches(
+    tokens: Tokens, *, context: int, vocab_size: int, rows: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All of *tokens* once, in order: inputs and targets, at most (rows, context).
+
+    Every token but the first is a target exactly once, and reads what precedes it in its window;
+    the last window is as short as what is left. Raises DataError below two tokens.
+    """
+    last = len(tokens) - 1
+    if last < 1:
+        raise DataError(f"a split of {len(tokens)} tokens leaves nothing to predict")
+    whole = last - last % context
+    for start in range(0, whole, rows * context):
+        stop = min(start + rows * context, whole)
+        ids = tokens.read(start, stop + 1)
+        windows = np.lib.stride_tricks.sliding_window_view(ids, context + 1)[::context]
+        yield _pair(windows, vocab_size)
+    if whole < last:
+        yield _pair(tokens.read(whole, last + 1)[None], vocab_size)
+
+
+def _pair(windows: np.ndarray, vocab_size: int) -> tuple[Tensor, Tensor]:
+    """Split windows (B, T + 1) into inputs and targets, (B, T) each."""
+    ids = torch.from_numpy(windows.astype(np.int64))
+    largest = int(ids.max())
+    if largest >= vocab_size:
+        raise DataError(
+            f"the shards hold id {largest}, and the model has ids 0 to {vocab_size - 1}; "
+            "they were written with another tokenizer, or are damaged: write them again"
+        )
+    return ids[:, :-1], ids[:, 1:]

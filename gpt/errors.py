@@ -1,0 +1,32 @@
+"""Everything that gpt raises on purpose.
+
+::
+
+    GPTError
+    ├── ConfigError         (ValueError)    a model or a recipe that cannot be built
+    ├── DataError           (ValueError)    token shards that do not fit the model or the recipe
+    ├── CheckpointError     (ValueError)    a checkpoint that is damaged, foreign, or of another run
+    └── TrainingError       (RuntimeError)  a run that cannot go on: its loss is no longer a number
+
+Each message says what is wrong, where, and what to do.
+"""
+
+
+class GPTError(Exception):
+    """The root: ``except GPTError`` catches all that gpt raises on purpose."""
+
+
+class ConfigError(GPTError, ValueError):
+    """A model or a recipe that cannot be built, or that asks for the impossible."""
+
+
+class DataError(GPTError, ValueError):
+    """Token shards that do not fit the model or the recipe."""
+
+
+class CheckpointError(GPTError, ValueError):
+    """A checkpoint that is damaged, foreign, or of another run."""
+
+
+class TrainingError(GPTError, RuntimeError):
+    """A run that cannot go on: its loss is no longer a number."""

@@ -1,0 +1,55 @@
+"""How good a model is, over the whole of a split."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from gpt.data import Tokens, evaluation_batches
+from gpt.model import GPT
+from gpt.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Losses over a split."""
+
+    nats_per_token: float
+    """Mean cross-entropy of the tokens predicted."""
+    perplexity: float
+    """e to the nats per token; comparable between models of one vocabulary only."""
+    bits_per_byte: float
+    """All nats, in bits, over the bytes of the text: comparable between vocabularies."""
+    tokens: int
+    """Tokens predicted: all of the split but its first."""
+    bytes: int
+    """Bytes of the split's text as UTF-8; end-of-text tokens have none."""
+
+
+def evaluate(model: GPT, split: Tokens, *, runtime: Runtime, rows: int = 16) -> Evaluation:
+    """Predict every token of *split* but the first once, *rows* windows at a time.
+
+    The model is in training mode or not afterwards as it was before. Raises DataError where the
+    split does not fit the model.
+    """
+    training = model.training
+    model.eval()
+    nats, tokens = 0.0, 0
+    batches = evaluation_batches(
+        split, context=model.config.context, vocab_size=model.config.vocab_size, rows=rows
+    )
+    with torch.inference_mode(), runtime.autocast():
+        for inputs, targets in batches:
+            output = model(inputs.to(runtime.device), targets.to(runtime.device))
+            nats += output.loss.item() * targets.numel()
+            tokens += targets.numel()
+    model.train(training)
+    return Evaluation(
+        nats_per_token=nats / tokens,
+        perplexity=math.exp(min(nats / tokens, 700.0)),  # e^710 is no float any more
+        bits_per_byte=nats / math.log(2) / split.bytes,
+        tokens=tokens,
+        bytes=split.bytes,
+    )

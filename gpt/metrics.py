@@ -1,0 +1,79 @@
+"""The history of a run: `metrics.jsonl`, one JSON object a step."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpt.errors import DataError
+from gpt.plain import from_plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one step did."""
+
+    step: int
+    """Updates so far, this one included."""
+    tokens: int
+    """Tokens predicted so far."""
+    bytes: int
+    """The same as bytes of text, at the mean length of the training split's tokens."""
+    seconds: float
+    """Training time so far; evaluation and checkpoints are left out."""
+    loss: float
+    """Mean over the step's rows, before the update, in nats per token."""
+    lr: float
+    """Learning rate of this update."""
+    val_bpb: float | None = None
+    """Bits per byte on the validation split after the update; None where it was not measured."""
+
+
+class MetricsFile:
+    """`metrics.jsonl`, open for more rows."""
+
+    def __init__(self, path: Path, *, keep: int) -> None:
+        """Open *path*, dropping rows of steps after *keep* and a last line that was cut off.
+
+        A run that was killed has rows past its last checkpoint; it makes them again.
+        """
+        rows = [row for row in read_metrics(path) if row.step <= keep] if path.exists() else []
+        aside = path.with_suffix(".partial")
+        aside.write_text("".join(map(_line, rows)), encoding="utf-8")
+        aside.replace(path)
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, row: Row) -> None:
+        """Add *row*; a reader sees it at once."""
+        self._file.write(_line(row))
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Return when all rows are on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Read the rows of *path*; a last line without its end, as a kill leaves it, is not one.
+
+    Raises DataError naming the line where a whole one is not a row.
+    """
+    rows = []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            rows.append(from_plain(Row, json.loads(line)))
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: not a row of metrics: {error}") from error
+    return rows
+
+
+def _line(row: Row) -> str:
+    return json.dumps(dataclasses.asdict(row)) + "\n"

@@ -1,0 +1,137 @@
+"""The model: `Block` and `GPT`, assembled from the zoo by a config.
+
+Assembly only. What a mechanism computes is in `gpt.zoo`; how a model learns is in `gpt.training`.
+Tensors of ids are int64. B: batch, T: tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from gpt.config import Architecture, GPTConfig
+from gpt.zoo import ATTENTIONS, MLPS, NORMS, POSITIONS
+from gpt.zoo.attention import KeyValueCache
+from gpt.zoo.loss import linear_cross_entropy
+from gpt.zoo.positions import Position
+
+Cache: TypeAlias = list[KeyValueCache]
+"""One cache a layer; `GPT.new_cache` makes it."""
+
+
+class Output(NamedTuple):
+    """What a forward pass gives."""
+
+    logits: Tensor | None
+    """(B, T, vocab_size); None where targets were given."""
+    loss: Tensor | None
+    """Nats per token, the mean over the targets, float32; None without targets."""
+
+
+class Block(nn.Module):
+    """x → x + attention(norm(x)) → x + mlp(norm(x)): pre-norm, as in GPT-2."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        spec, width = architecture, architecture.width
+        self.attention_norm = NORMS[type(spec.norm)](spec.norm, width)
+        self.attention = ATTENTIONS[type(spec.attention)](
+            spec.attention, width, spec.head_width, spec.bias
+        )
+        self.mlp_norm = NORMS[type(spec.norm)](spec.norm, width)
+        self.mlp = MLPS[type(spec.mlp)](spec.mlp, width, spec.hidden, spec.bias)
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def forward(
+        self, x: Tensor, position: Position, start: int, cache: KeyValueCache | None
+    ) -> Tensor:
+        """One layer over the residual stream x (B, T, width)."""
+        attended = self.attention(self.attention_norm(x), position, start, cache)
+        x = x + self.dropout(attended)
+        mapped: Tensor = self.mlp(self.mlp_norm(x))
+        return x + cast(Tensor, self.dropout(mapped))
+
+
+class GPT(nn.Module):
+    """A decoder-only transformer (Radford 2018, GPT), its mechanisms chosen by *config*.
+
+    The weights are a function of *config* and *seed*. The embedding and the head have
+    `padded_vocab` rows; the rows past the vocabulary are never read, sampled or trained.
+    """
+
+    def __init__(self, config: GPTConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(padded_vocab(config.vocab_size), config.width)
+        self.position = POSITIONS[type(config.position)](config.position, config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = NORMS[type(config.norm)](config.norm, config.width)
+        self.head = nn.Linear(config.width, self.embedding.num_embeddings, bias=False)
+        if config.tie:
+            self.head.weight = self.embedding.weight
+        self._initialize(torch.Generator().manual_seed(seed))
+
+    def forward(
+        self, ids: Tensor, targets: Tensor | None = None, cache: Cache | None = None
+    ) -> Output:
+        """Predict the token after each of *ids* (B, T).
+
+        With *targets* (B, T), the tokens that did come, the loss; without, the logits. With
+        *cache*, *ids* go on from the tokens that it holds, and are added to it. Raises ValueError
+        where they do not fit the context.
+        """
+        start = cache[0].length if cache else 0
+        if start + ids.shape[1] > self.config.context:
+            raise ValueError(
+                f"{start + ids.shape[1]} tokens do not fit the context of {self.config.context}"
+            )
+        x = self.dropout(self.position.add(self.embedding(ids), start))  # (B, T, width)
+        for layer, block in enumerate(self._layers()):
+            x = block(x, self.position, start, cache[layer] if cache else None)
+        x = self.norm(x)
+        vocab = self.config.vocab_size
+        if targets is not None:
+            hidden = x.flatten(0, 1)  # (B * T, width)
+            loss = linear_cross_entropy(hidden, self.head.weight[:vocab], targets.flatten())
+            return Output(logits=None, loss=loss)
+        logits: Tensor = self.head(x)
+        return Output(logits=logits[..., :vocab], loss=None)
+
+    def new_cache(self, batch: int, dtype: torch.dtype = torch.float32) -> Cache:
+        """Make an empty cache for *batch* rows of at most a context of tokens each."""
+        context = self.config.context
+        return [block.attention.new_cache(batch, context, dtype) for block in self._layers()]
+
+    def _layers(self) -> Iterator[Block]:
+        # A ModuleList forgets the type of what it holds.
+        return (cast(Block, block) for block in self.blocks)
+
+    def _initialize(self, generator: torch.Generator) -> None:
+        """Keep the scale of what passes through, and begin every branch at zero.
+
+        Embeddings and the head are normal with deviation 0.02 (Radford 2019, GPT-2), the linears of
+        the blocks with 1/√inputs (LeCun 1998, Efficient BackProp; on 1 MB of text 0.05 bits per
+        byte better after a hundred steps than 0.02), biases are zero and scales one. The last
+        linear of a branch is zero, so a block begins as the identity (Zhang 2019, Fixup,
+        arXiv:1901.09321).
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Embedding) or module is self.head:
+                nn.init.normal_(module.weight, std=0.02, generator=generator)
+            elif isinstance(module, nn.Linear):
+                deviation = module.in_features**-0.5
+                nn.init.normal_(module.weight, std=deviation, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for block in self._layers():
+            nn.init.zeros_(block.attention.output.weight)
+            nn.init.zeros_(block.mlp.output.weight)
+
+
+def padded_vocab(vocab_size: int) -> int:
+    """Round *vocab_size* up to a multiple of 64, the width matrix kernels like (nanoGPT)."""
+    return -(-vocab_size // 64) * 64

@@ -1,0 +1,139 @@
+"""What a training run is: `Recipe`, every choice that decides its weights, and where they go.
+
+Defaults suit two CPU cores and a corpus of 1 to 10 MB: about two minutes. Nothing here imports
+torch. Sizes are in tokens, rows and steps; a step is one update of the weights.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gpt.config import Architecture
+from gpt.errors import ConfigError
+from gpt.plain import from_plain, to_plain
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A run: what it learns from, for how long, how, and where it happens."""
+
+    data: Path
+    """Folder of token shards, as `pytok shard` writes it."""
+    out: Path
+    """Folder of the run: checkpoints/, metrics.jsonl, loss.png. A run found there goes on."""
+    steps: int = 600
+    """Updates of the weights, in all."""
+    batch_size: int = 16
+    """Rows, each of one context of tokens, in a forward pass."""
+    accumulate: int = 1
+    """Forward passes whose gradients are averaged into one step."""
+    lr: float = 3e-3
+    """Learning rate at its peak."""
+    min_lr: float = 0.0
+    """Learning rate of the last step."""
+    warmup: float = 0.05
+    """Share of the steps over which the learning rate rises to its peak."""
+    weight_decay: float = 0.1
+    """Of the linears' matrices; embeddings, scales and biases do not decay."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """AdamW's memories: of the gradient and of its square."""
+    clip: float = 1.0
+    """Largest norm of the gradient; a longer one is shortened to it."""
+    seed: int = 0
+    """Decides the first weights, the order of the data, and dropout."""
+    eval_every: int = 100
+    """Steps between evaluations on the whole validation split; the last step has one too."""
+    checkpoint_every: int = 100
+    """Steps between checkpoints; the last step, and an interrupted one, have one too."""
+    device: str = "auto"
+    """auto, cpu or cuda; auto takes CUDA where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What matrices are multiplied in; auto: bfloat16 where the processor has it."""
+    compile: bool = False
+    """torch.compile the training step: faster steps after a minute of compiling."""
+    threads: int | None = None
+    """CPU threads; none: as many as torch takes by itself."""
+    model: Architecture = field(default_factory=Architecture)
+    """The model, but for its vocabulary, which is that of the data."""
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every", "threads")
+        for name in counts:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1; got {value}")
+        for name in ("lr", "clip"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0; got {getattr(self, name)}")
+        if not 0 <= self.min_lr <= self.lr:
+            raise ConfigError(f"min_lr must be from 0 to lr ({self.lr}); got {self.min_lr}")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"warmup is a share of the steps, from 0 to 1; got {self.warmup}")
+        if not self.weight_decay >= 0:
+            raise ConfigError(f"weight_decay must be at least 0; got {self.weight_decay}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"betas must be at least 0 and below 1; got {self.betas}")
+        if not 0 <= self.seed < 2**31:
+            raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows that one update learns from."""
+        return self.batch_size * self.accumulate
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as what JSON can hold."""
+        return to_plain(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], where: str = "") -> Recipe:
+        """Invert `to_dict`; raises ConfigError naming the field, after *where*."""
+        return from_plain(cls, plain, where)
+
+
+MAY_CHANGE = frozenset(
+    {"data", "out", "steps", "eval_every", "checkpoint_every", "device", "dtype", "compile"}
+    | {"threads"}
+)
+"""Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
+and where it happens. Any other would make it a run of another kind from the middle on."""
+
+
+def check_resumable(saved: Recipe, asked: Recipe) -> None:
+    """Raise ConfigError, naming the first field, where *asked* cannot go on from *saved*."""
+    theirs, ours = _flat(saved.to_dict()), _flat(asked.to_dict())
+    for name in sorted(theirs.keys() | ours.keys()):
+        if name not in MAY_CHANGE and theirs.get(name) != ours.get(name):
+            raise ConfigError(
+                f"{asked.out} holds a run with {name} = {theirs.get(name)}, and this recipe has "
+                f"{ours.get(name)}; give {name} its old value to go on, or another --out"
+            )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read the fields of a recipe that the TOML file *path* sets; ConfigError if malformed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+
+
+def _flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in plain.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -1,0 +1,248 @@
+"""The one loop: set the rate, accumulate, clip, step, evaluate, log, checkpoint.
+
+A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
+(seed, step), and batches are a function of the same, so a run that stopped goes on as if it had
+not: on one machine, in float32 on CPU, bit for bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
+from gpt.config import GPTConfig
+from gpt.data import Tokens, TrainingRows, open_data, open_split
+from gpt.errors import ConfigError, DataError, TrainingError
+from gpt.evaluate import evaluate
+from gpt.metrics import MetricsFile, Row
+from gpt.model import GPT
+from gpt.optim import adamw, learning_rate
+from gpt.plot import write_plot
+from gpt.recipe import Recipe, check_resumable
+from gpt.runtime import Runtime
+
+
+class Reporter(Protocol):
+    """Who is told of a run as it goes."""
+
+    def notice(self, text: str) -> None:
+        """Something worth a line, such as that a run is resumed."""
+
+    def row(self, row: Row, steps: int) -> None:
+        """Hear that a step of *steps* was made."""
+
+
+class Silent:
+    """A reporter that tells nobody."""
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+    def row(self, row: Row, steps: int) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a call of `train` ended."""
+
+    finished: bool
+    """All steps were made; False where *stop* asked for an end before."""
+    state: State
+    """What the last checkpoint holds."""
+    checkpoint: Path
+    """Its folder."""
+
+
+def train(
+    recipe: Recipe,
+    *,
+    reporter: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
+
+    *stop* is asked after every step; when it says True the run writes a checkpoint and returns.
+    The caller's random state is left as it was. Raises ConfigError for a recipe that does not fit
+    the run found, DataError for data that does not fit, CheckpointError for a damaged checkpoint,
+    TrainingError where the loss is no longer a number (the last checkpoint is kept).
+    """
+    runtime = Runtime.choose(recipe.device, recipe.dtype)
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
+    reporter = reporter or Silent()
+    cuda = [runtime.device] if runtime.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        run = _Run(recipe, runtime, reporter)
+        try:
+            return run.go(stop)
+        finally:
+            run.metrics.close()
+
+
+class _Run:
+    """A run in progress: the model, its optimizer, its data, and how far it is."""
+
+    def __init__(self, recipe: Recipe, runtime: Runtime, reporter: Reporter) -> None:
+        self.recipe, self.runtime, self.reporter = recipe, runtime, reporter
+        shards = open_data(recipe.data)
+        self.train_split = open_split(shards, "train")
+        self.val_split = open_split(shards, "val") if "val" in shards.splits else None
+        self.tokenizer = (shards.folder / "tokenizer.json").read_bytes()
+        config = GPTConfig.over(recipe.model, shards.vocab_size)
+        self.rows = TrainingRows(
+            self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
+        )
+        self.model = GPT(config, recipe.seed).to(runtime.device)
+        self.optimizer = adamw(
+            self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, betas=recipe.betas
+        )
+        self.state = State(
+            config=config,
+            recipe=recipe,
+            step=0,
+            seconds=0.0,
+            fingerprint=shards.fingerprint,
+            train_tokens=len(self.train_split),
+        )
+        if find_checkpoint(recipe.out) is not None:
+            self._resume()
+        self.forward = torch.compile(self.model) if recipe.compile else self.model
+        recipe.out.mkdir(parents=True, exist_ok=True)
+        self.metrics = MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
+
+    def go(self, stop: Callable[[], bool]) -> Outcome:
+        """Make the steps that are left."""
+        recipe = self.recipe
+        self.model.train()
+        stopped = False
+        while self.state.step < recipe.steps and not stopped:
+            row = self._step()
+            last = row.step == recipe.steps
+            if self.val_split is not None and (last or row.step % recipe.eval_every == 0):
+                row = self._evaluate(row, self.val_split)
+            self.metrics.append(row)
+            self.reporter.row(row, recipe.steps)
+            stopped = stop()
+            if last or stopped or row.step % recipe.checkpoint_every == 0:
+                self._checkpoint()
+        folder = self._checkpoint()
+        write_plot(recipe.out)
+        finished = self.state.step >= recipe.steps
+        return Outcome(finished=finished, state=self.state, checkpoint=folder)
+
+    def _step(self) -> Row:
+        """One update of the weights."""
+        recipe, step = self.recipe, self.state.step
+        began = time.perf_counter()
+        rate = learning_rate(
+            step,
+            steps=recipe.steps,
+            warmup=round(recipe.warmup * recipe.steps),
+            peak=recipe.lr,
+            floor=recipe.min_lr,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # A run has 2^32 seeds, so that its steps never share one with those of another seed.
+        torch.manual_seed((recipe.seed << 32) + step)
+        try:
+            loss = self._gradients(step)
+        except torch.OutOfMemoryError:
+            raise TrainingError(
+                f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
+                "memory of the device; halve batch_size and double accumulate, into another --out"
+            ) from None
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        if not math.isfinite(loss) or not bool(norm.isfinite()):
+            self._diverged(loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        seconds = self.state.seconds + time.perf_counter() - began
+        self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
+        tokens = (step + 1) * recipe.rows_per_step * recipe.model.context
+        return Row(
+            step=step + 1,
+            tokens=tokens,
+            bytes=round(tokens * self.train_split.bytes / len(self.train_split)),
+            seconds=seconds,
+            loss=loss,
+            lr=rate,
+        )
+
+    def _gradients(self, step: int) -> float:
+        """Add up the gradients of *step*; return its loss."""
+        recipe, loss = self.recipe, 0.0
+        for part in range(recipe.accumulate):
+            first = step * recipe.rows_per_step + part * recipe.batch_size
+            inputs, targets = (
+                ids.to(self.runtime.device) for ids in self.rows.batch(first, recipe.batch_size)
+            )
+            with self.runtime.autocast():
+                part_loss = self.forward(inputs, targets).loss / recipe.accumulate
+            part_loss.backward()
+            loss += part_loss.item()
+        return loss
+
+    def _evaluate(self, row: Row, split: Tokens) -> Row:
+        """*row* with the bits per byte on *split*."""
+        result = evaluate(
+            self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
+        ).bits_per_byte
+        best = self.state.best_val_bpb
+        if best is None or result < best:
+            self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
+        self.state = dataclasses.replace(self.state, val_bpb=result)
+        return dataclasses.replace(row, val_bpb=result)
+
+    def _checkpoint(self) -> Path:
+        self.metrics.sync()
+        return write_checkpoint(
+            self.recipe.out, self.model, self.optimizer, self.state, self.tokenizer
+        )
+
+    def _resume(self) -> None:
+        """Take up the run that ``recipe.out`` holds."""
+        found = read_checkpoint(self.recipe.out)
+        saved = found.state
+        check_resumable(saved.recipe, self.recipe)
+        if saved.fingerprint != self.state.fingerprint:
+            raise DataError(
+                f"{self.recipe.data} was written with another tokenizer than the run in "
+                f"{self.recipe.out} has learnt; give the data of that run, or another --out"
+            )
+        if saved.train_tokens != self.state.train_tokens or saved.config != self.state.config:
+            raise DataError(
+                f"{self.recipe.data} has {self.state.train_tokens:,} training tokens, and the run "
+                f"in {self.recipe.out} began on {saved.train_tokens:,}; give it the data it began "
+                "on, or another --out"
+            )
+        if saved.step > self.recipe.steps:
+            raise ConfigError(
+                f"{self.recipe.out} is at step {saved.step} already, past steps = "
+                f"{self.recipe.steps}; ask for more steps, or another --out"
+            )
+        found.restore(self.model, self.optimizer)
+        self.state = dataclasses.replace(saved, recipe=self.recipe)
+        self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")
+        if saved.recipe.steps != self.recipe.steps:
+            self.reporter.notice(
+                f"steps {saved.recipe.steps} -> {self.recipe.steps}: "
+                "the learning rate follows the new schedule from here"
+            )
+
+    def _diverged(self, loss: float) -> None:
+        kept = find_checkpoint(self.recipe.out)
+        rescue = f"the checkpoint {kept.name} is kept" if kept else "there is no checkpoint yet"
+        raise TrainingError(
+            f"the loss is {loss} at step {self.state.step + 1} (or its gradient is not finite); "
+            f"{rescue}; lower lr, or raise warmup, and train into another --out"
+        )

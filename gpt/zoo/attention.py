@@ -1,0 +1,93 @@
+"""Attention: how tokens look at each other, and the cache that generation keeps.
+
+B: batch, T: new tokens, S: all tokens seen, H: query heads, K: key and value heads, D: head_width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt import config
+from gpt.zoo.norms import RMSNorm
+from gpt.zoo.positions import Position
+
+
+class KeyValueCache:
+    """Keys and values of the tokens one layer has seen, preallocated for *capacity* tokens."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        """Take two empty tensors (B, K, capacity, D) to fill."""
+        self.keys = keys
+        self.values = values
+        self.length = 0
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store *keys* and *values* (B, K, T, D); return all so far, (B, K, S, D)."""
+        start, self.length = self.length, self.length + keys.shape[2]
+        self.keys[:, :, start : self.length] = keys
+        self.values[:, :, start : self.length] = values
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+
+
+class GroupedQueryAttention(nn.Module):
+    """softmax(q kᵀ / √D) v, query heads sharing kv heads. Ainslie 2023, arXiv:2305.13245.
+
+    Query head h reads kv head h // (H / K). Has `output`, the linear back into the residual
+    stream, which the model initializes to zero.
+    """
+
+    def __init__(self, spec: config.GroupedQuery, width: int, head_width: int, bias: bool) -> None:
+        super().__init__()
+        self.head_width = head_width
+        self.kv_heads = spec.kv_heads
+        self.shared = spec.heads != spec.kv_heads
+        self.window = spec.window
+        self.query = nn.Linear(width, spec.heads * head_width, bias=bias)
+        self.key = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
+        self.value = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
+        self.output = nn.Linear(spec.heads * head_width, width, bias=bias)
+        self.query_norm = _head_norm(spec, head_width)
+        self.key_norm = _head_norm(spec, head_width)
+
+    def forward(
+        self, x: Tensor, position: Position, start: int = 0, cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """Attend from x (B, T, width), at places *start* on, to it and what *cache* holds."""
+        queries = position.rotate(self.query_norm(self._heads(self.query(x))), start)
+        keys = position.rotate(self.key_norm(self._heads(self.key(x))), start)
+        values = self._heads(self.value(x))  # (B, K, T, D)
+        if cache is not None:
+            keys, values = cache.append(keys, values)  # (B, K, S, D)
+        # Without a mask SDPA may take its flash kernel, which is also the one on CPU.
+        causal = start == 0 and self.window is None
+        mask = None if causal else visible(x.shape[1], keys.shape[2], self.window, x.device)
+        mixed = F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, is_causal=causal, enable_gqa=self.shared
+        )  # (B, H, T, D)
+        y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return y
+
+    def new_cache(self, batch: int, capacity: int, dtype: torch.dtype) -> KeyValueCache:
+        """Make an empty cache for *batch* rows of at most *capacity* tokens."""
+        shape = (batch, self.kv_heads, capacity, self.head_width)
+        empty = self.key.weight.new_empty(shape, dtype=dtype)
+        return KeyValueCache(empty, torch.empty_like(empty))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(B, T, heads · D) → (B, heads, T, D)."""
+        batch, tokens, _ = x.shape
+        return x.view(batch, tokens, -1, self.head_width).transpose(1, 2)
+
+
+def visible(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
+    """Which of the *keys* each of the last *queries* places sees: bool, (queries, keys)."""
+    key = torch.arange(keys, device=device)
+    query = key[keys - queries :, None]
+    seen = key <= query
+    return seen if window is None else seen & (key > query - window)
+
+
+def _head_norm(spec: config.GroupedQuery, head_width: int) -> nn.Module:
+    return RMSNorm(config.RMSNorm(), head_width) if spec.qk_norm else nn.Identity()

@@ -1,0 +1,108 @@
+"""Small things to train on: a tokenizer of single bytes, shards that it wrote, and a recipe."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gpt.config import Architecture, GroupedQuery
+from gpt.recipe import Recipe
+from pytok import shards
+
+GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+TEXT = "".join(
+    f"{animal} {number} saw {other} by the {place}.\n"
+    for number in range(4)
+    for animal in ("cat", "dog", "owl")
+    for other in ("cat", "dog", "owl")
+    for place in ("river", "barn")
+)
+
+
+class ByteTokenizer:
+    """Ids 0-255 are bytes, *end* is <|endoftext|>: what gpt asks of a tokenizer, and no more."""
+
+    def __init__(self, end: int | None = 256) -> None:
+        self.special_tokens = {} if end is None else {"<|endoftext|>": end}
+        self.n_vocab = 256 if end is None else end + 1
+        self.pattern = GPT2_PATTERN
+        self.fingerprint = hashlib.sha256(f"bytes {end}".encode()).hexdigest()
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """Return the bytes of *text*."""
+        return list(text.encode())
+
+    def encode_ordinary_batch(self, texts: Sequence[str], **options: Any) -> list[list[int]]:
+        """Encode each of *texts*."""
+        return [self.encode_ordinary(text) for text in texts]
+
+    def decoder(self) -> ByteDecoder:
+        """Begin to decode a stream."""
+        return ByteDecoder()
+
+    def save(self, path: Path) -> None:
+        """Write a file in place of tokenizer.json."""
+        path.write_text(json.dumps(self.special_tokens), encoding="utf-8")
+
+
+class ByteDecoder:
+    """A streaming decoder of `ByteTokenizer`."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, id: int) -> str:
+        """Return what *id* completes."""
+        return self._decoder.decode(bytes([id]))
+
+    def finish(self) -> str:
+        """Return what is left."""
+        return self._decoder.decode(b"", final=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Compute on one thread: these tensors are too small to share out."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> ByteTokenizer:
+    """The tokenizer of `data`."""
+    return ByteTokenizer()
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory, tokenizer: ByteTokenizer) -> Path:
+    """A shard folder: `TEXT`, its last fifth held out."""
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    shards.write(folder / "corpus.txt", tokenizer, folder / "data", val=0.2)
+    return folder / "data"
+
+
+@pytest.fixture
+def recipe(data: Path, tmp_path: Path) -> Recipe:
+    """A run of a second: a model of 2 layers, 12 steps, in float32 on the CPU."""
+    return Recipe(
+        data=data,
+        out=tmp_path / "run",
+        steps=12,
+        batch_size=2,
+        accumulate=2,
+        eval_every=5,
+        checkpoint_every=4,
+        device="cpu",
+        dtype="float32",
+        threads=1,
+        model=Architecture(
+            context=16, layers=2, width=32, attention=GroupedQuery(heads=2, kv_heads=1), dropout=0.1
+        ),
+    )

@@ -1,0 +1,212 @@
+"""The `gpt` command: what it takes, what it prints, how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gpt.__main__ import main
+from gpt.checkpoint import read_checkpoint
+from gpt.config import Relu2
+from gpt.metrics import read_metrics
+
+SMALL = """
+batch_size = 2
+eval_every = 1000
+checkpoint_every = 1000
+device = "cpu"
+dtype = "float32"
+threads = 1
+
+[model]
+context = 16
+layers = 1
+width = 32
+attention = {heads = 2, kv_heads = 2}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A recipe.toml without data, out and steps."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def arguments(config: Path, data: Path, *more: str) -> list[str]:
+    out = config.parent / "run"
+    return ["train", "--config", str(config), "--data", str(data), "--out", str(out), *more]
+
+
+def spawn(given: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gpt", *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
+def test_training_writes_a_run(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint, metrics, a picture; nothing on stdout, and the next command on stderr."""
+    code = main(arguments(config, data, "--steps", "3"))
+    run = config.parent / "run"
+    printed = capsys.readouterr()
+
+    assert code == 0
+    assert len(read_metrics(run / "metrics.jsonl")) == 3
+    assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert printed.out == ""
+    assert f"next: gpt sample {run}" in printed.err
+    assert "validation" in printed.err
+
+
+def test_options_come_before_the_config_file(config: Path, data: Path) -> None:
+    """Nested fields and axes too."""
+    main(
+        arguments(
+            config,
+            data,
+            "--steps",
+            "1",
+            "--batch-size",
+            "3",
+            "--model.width",
+            "48",
+            "model.mlp:relu2",
+        )
+    )
+    recipe = read_checkpoint(config.parent / "run").state.recipe
+
+    assert (recipe.batch_size, recipe.model.width, recipe.model.mlp) == (3, 48, Relu2())
+    assert recipe.model.context == 16
+
+
+def test_config_file_error_names_file_and_field(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here a field that does not exist."""
+    config.write_text(SMALL + "depth = 4\n")
+
+    assert main(arguments(config, data)) == 1
+    assert f"{config}: model.depth: no such field; there are context" in capsys.readouterr().err
+
+
+def test_evaluation_prints_json(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The numbers that the run's last evaluation had, alone on stdout."""
+    main(arguments(config, data, "--steps", "2"))
+    capsys.readouterr()
+    run = config.parent / "run"
+    code = main(["eval", str(run), "--json", "--device", "cpu", "--dtype", "float32"])
+    result = json.loads(capsys.readouterr().out)
+
+    assert code == 0
+    assert result["step"] == 2
+    assert result["bits_per_byte"] == pytest.approx(read_metrics(run / "metrics.jsonl")[-1].val_bpb)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["eval", "nowhere"], "nowhere: no checkpoint there"),
+        (["sample", "nowhere"], "nowhere: no checkpoint there"),
+        (["train", "--data", "nowhere", "--out", "run"], "nowhere"),
+        (["train", "--config", "nowhere.toml"], "nowhere.toml: No such file"),
+        (["train", "--data", "d", "--out", "o", "--device", "gpu"], "no device is called 'gpu'"),
+        (["train", "--data", "d", "--out", "o", "--steps", "0"], "steps must be at least 1; got 0"),
+    ],
+)
+def test_failure_is_one_line_and_exit_code_1(
+    given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What failed, without a traceback."""
+    code = main(given)
+    printed = capsys.readouterr()
+
+    assert code == 1
+    assert printed.out == ""
+    assert printed.err.startswith("gpt: ")
+    assert words in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["train", "--data", "d", "--out", "o", "--steps", "many"], "many"),
+        (["train", "--data", "d", "--out", "o", "--stepz", "1"], "--stepz"),
+        (["train"], "--data"),
+        (["fly"], "fly"),
+    ],
+)
+def test_usage_error_is_exit_code_2(
+    given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the argument."""
+    with pytest.raises(SystemExit) as caught:
+        main(given)
+
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_run_that_cannot_be_written_is_one_line(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here, because a file has the run's name."""
+    (config.parent / "run").write_text("in the way")
+    code = main(arguments(config, data))
+
+    assert code == 1
+    assert capsys.readouterr().err == f"gpt: {config.parent / 'run'}: File exists\n"
+
+
+def test_help_loads_neither_torch_nor_matplotlib() -> None:
+    """It is there at once, and teaches the units."""
+    script = (
+        "import sys\nfrom gpt.__main__ import main\n"
+        "try:\n    main(['train', '--help'])\n"
+        "except SystemExit:\n    print(sorted({'torch', 'matplotlib', 'numpy'} & set(sys.modules)))"
+    )
+    given = [sys.executable, "-c", script]
+    root = str(Path(__file__).parents[2])
+    printed = subprocess.run(given, capture_output=True, text=True, check=True, cwd=root).stdout
+
+    assert printed.endswith("[]\n")
+    assert "Updates of the weights" in printed
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_interrupted_command_goes_on(
+    config: Path, data: Path, number: signal.Signals, code: int
+) -> None:
+    """A signal in the middle: a checkpoint, the exit code, and how to go on; then it does."""
+    run = config.parent / "run"
+    process = spawn(arguments(config, data, "--steps", "100000"))
+    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
+        assert process.poll() is None, process.communicate()[1]
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    step = read_checkpoint(run).state.step
+
+    assert process.returncode == code
+    assert f"stopped at step {step} of 100000" in error
+    assert "to go on: gpt train --config" in error
+    assert read_metrics(run / "metrics.jsonl")[-1].step == step
+    assert main(arguments(config, data, "--steps", str(step + 2))) == 0
+    assert read_checkpoint(run).state.step == step + 2

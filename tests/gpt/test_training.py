@@ -1,0 +1,368 @@
+"""The loop: what it learns, what it writes, and that it goes on as if it had not stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gpt.checkpoint import read_checkpoint
+from gpt.errors import CheckpointError, ConfigError, DataError, TrainingError
+from gpt.interruption import Interruption
+from gpt.metrics import MetricsFile, Row, read_metrics
+from gpt.model import GPT
+from gpt.recipe import Recipe
+from gpt.training import Silent, train
+from pytok import shards
+
+
+def after(step: int) -> Callable[[], bool]:
+    """A `stop` that says so after *step* calls."""
+    calls = iter(range(1, 1000))
+    return lambda: next(calls) >= step
+
+
+def history(run: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl but for their times."""
+    rows = [dataclasses.asdict(row) for row in read_metrics(run / "metrics.jsonl")]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def moved(recipe: Recipe, name: str, **changes: Any) -> Recipe:
+    """*recipe* into another folder beside its own."""
+    return dataclasses.replace(recipe, out=recipe.out.with_name(name), **changes)
+
+
+@pytest.fixture
+def whole(recipe: Recipe) -> Recipe:
+    """A run that was never stopped."""
+    whole = moved(recipe, "whole")
+    train(whole)
+    return whole
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 7, 11])
+def test_stopped_run_goes_on_bit_for_bit(recipe: Recipe, whole: Recipe, stop_at: int) -> None:
+    """Losses, rates, evaluations and weights equal those of the run that was not stopped."""
+    stopped = train(recipe, stop=after(stop_at))
+    resumed = train(recipe)
+    there, here = read_checkpoint(whole.out), read_checkpoint(recipe.out)
+
+    assert (stopped.finished, stopped.state.step, resumed.finished) == (False, stop_at, True)
+    assert history(recipe.out) == history(whole.out)
+    assert all(torch.equal(here.weights[name], there.weights[name]) for name in there.weights)
+    assert all(torch.equal(here.moments[name], there.moments[name]) for name in there.moments)
+
+
+def test_killed_run_goes_on_from_its_last_checkpoint(recipe: Recipe, whole: Recipe) -> None:
+    """Rows of the metrics past the checkpoint, half a row, and half a checkpoint are dropped."""
+
+    class Killed(Exception):
+        """In place of a kill."""
+
+    class Killer(Silent):
+        def row(self, row: Row, steps: int) -> None:
+            if row.step == 7:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe, reporter=Killer())
+    with (recipe.out / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 8, "tok')
+    half = recipe.out / "checkpoints" / "step-00000008.partial"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    assert read_checkpoint(recipe.out).state.step == 4
+    train(recipe)
+
+    assert history(recipe.out) == history(whole.out)
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("writes", [0, 1, 4, 6, 7])
+def test_checkpoint_survives_a_kill_at_any_write(
+    recipe: Recipe, whole: Recipe, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Killed after 0 to 7 writes to the disk, a run has its last checkpoint or the new one."""
+    train(recipe, stop=after(4))
+    left = iter(range(writes))
+
+    def fsync(descriptor: int) -> None:
+        if next(left, None) is None:
+            raise SystemError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fsync)
+        with pytest.raises(SystemError, match="killed"):
+            train(recipe)
+    survived = read_checkpoint(recipe.out).state.step
+    train(recipe)
+
+    assert survived == (8 if writes == 7 else 4)
+    assert history(recipe.out) == history(whole.out)
+
+
+def test_longer_run_goes_on_where_the_shorter_ended(recipe: Recipe) -> None:
+    """Its steps may change; the reporter hears that the schedule does."""
+    notices: list[str] = []
+
+    class Listener(Silent):
+        def notice(self, text: str) -> None:
+            notices.append(text)
+
+    train(recipe)
+    longer = dataclasses.replace(recipe, steps=15)
+    outcome = train(longer, reporter=Listener())
+
+    assert outcome.state.step == 15
+    assert [row["step"] for row in history(recipe.out)] == list(range(1, 16))
+    assert any("steps 12 -> 15" in text for text in notices)
+
+
+def test_finished_run_is_left_as_it_is(whole: Recipe) -> None:
+    """Asked again, it makes no step."""
+    before = history(whole.out)
+
+    assert train(whole).finished
+    assert history(whole.out) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"lr": 0.1}, "lr = 0.003"), ({"seed": 5}, "seed = 0"), ({"steps": 3}, "3")],
+)
+def test_run_of_another_recipe_is_refused(
+    whole: Recipe, changes: dict[str, Any], words: str
+) -> None:
+    """The message names the field and its old value."""
+    with pytest.raises(ConfigError, match=words):
+        train(dataclasses.replace(whole, **changes))
+
+
+@pytest.mark.parametrize("end", [256, 300])
+def test_run_on_other_data_is_refused(
+    whole: Recipe, tokenizer: Any, tmp_path: Path, end: int
+) -> None:
+    """Of another tokenizer, or of the same one and another length."""
+    (tmp_path / "other.txt").write_text("something else entirely, and not much of it\n" * 9)
+    shards.write(tmp_path / "other.txt", type(tokenizer)(end), tmp_path / "other")
+    with pytest.raises(DataError, match="another --out"):
+        train(dataclasses.replace(whole, data=tmp_path / "other"))
+
+
+def test_run_learns_a_small_text_by_heart(recipe: Recipe) -> None:
+    """A hundred steps on a few sentences: the loss goes from ln 257 to nearly nothing."""
+    small = dataclasses.replace(
+        recipe.model, context=32, width=64, dropout=0.0, attention=recipe.model.attention
+    )
+    outcome = train(
+        moved(recipe, "small", steps=150, batch_size=8, accumulate=1, lr=1e-2, model=small)
+    )
+    losses = [row.loss for row in read_metrics(outcome.checkpoint.parent.parent / "metrics.jsonl")]
+
+    assert losses[0] == pytest.approx(5.55, abs=0.3)
+    assert losses[-1] < 0.35
+    assert outcome.state.val_bpb is not None
+    assert outcome.state.val_bpb < 0.6
+
+
+def test_accumulated_gradients_equal_those_of_one_batch(recipe: Recipe) -> None:
+    """Two halves averaged are the whole: the same weights after a step, up to rounding."""
+    still = dataclasses.replace(recipe.model, dropout=0.0)
+    halves = moved(recipe, "halves", steps=3, model=still)
+    at_once = moved(recipe, "at-once", steps=3, model=still, batch_size=4, accumulate=1)
+    train(halves)
+    train(at_once)
+
+    ours, theirs = read_checkpoint(halves.out).weights, read_checkpoint(at_once.out).weights
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_metrics_count_tokens_and_bytes(whole: Recipe, data: Path) -> None:
+    """64 tokens a step, as bytes at the split's mean; evaluation at 5, 10 and the end."""
+    rows = read_metrics(whole.out / "metrics.jsonl")
+    split = shards.open_shards(data).splits["train"]
+
+    assert [row.tokens for row in rows] == [64 * step for step in range(1, 13)]
+    assert rows[-1].bytes == round(64 * 12 * split.bytes / len(split))
+    assert [row.step for row in rows if row.val_bpb is not None] == [5, 10, 12]
+    assert [row.seconds for row in rows] == sorted(row.seconds for row in rows)
+
+
+def test_run_without_a_validation_split_is_not_evaluated(
+    recipe: Recipe, tokenizer: Any, tmp_path: Path
+) -> None:
+    """It trains all the same."""
+    (tmp_path / "text.txt").write_text("no split is held out of this\n" * 9)
+    shards.write(tmp_path / "text.txt", tokenizer, tmp_path / "all", val=0)
+
+    assert train(dataclasses.replace(recipe, data=tmp_path / "all")).state.val_bpb is None
+
+
+def test_loss_that_is_no_number_ends_the_run(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last checkpoint is kept, with the weights before the damage."""
+
+    def explode(step: int, **options: object) -> float:
+        return 1e-3 if step < 5 else math.nan
+
+    monkeypatch.setattr("gpt.training.learning_rate", explode)
+    with pytest.raises(TrainingError, match=r"at step 7 .*step-00000004 is kept; lower lr"):
+        train(recipe)
+
+    assert read_checkpoint(recipe.out).state.step == 4
+
+
+def test_batch_that_does_not_fit_in_memory_ends_the_run(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says which fields to change."""
+
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(GPT, "forward", full)
+    with pytest.raises(TrainingError, match="halve batch_size and double accumulate"):
+        train(recipe)
+
+
+def test_training_leaves_the_callers_random_state(recipe: Recipe) -> None:
+    """What the caller draws next does not depend on whether it trained."""
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    train(moved(recipe, "aside", steps=2))
+
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_bfloat16_run_learns(recipe: Recipe) -> None:
+    """Autocast on the CPU, emulated where the processor lacks it."""
+    train(dataclasses.replace(recipe, dtype="bfloat16", steps=30))
+    losses = [row["loss"] for row in history(recipe.out)]
+
+    assert losses[-1] < losses[0] - 1
+
+
+@pytest.mark.gpu
+def test_cuda_run_goes_on_where_it_stopped(recipe: Recipe) -> None:
+    """The optimizer's state comes back to the device."""
+    on_gpu = dataclasses.replace(recipe, device="cuda")
+    train(on_gpu, stop=after(5))
+
+    assert train(on_gpu).finished
+
+
+@pytest.mark.slow
+def test_compiled_run_learns_what_an_eager_one_does(recipe: Recipe) -> None:
+    """Up to rounding; its checkpoints have the same names."""
+    still = dataclasses.replace(recipe.model, dropout=0.0)
+    eager, compiled = moved(recipe, "eager", model=still), moved(recipe, "compiled", model=still)
+    train(eager)
+    train(dataclasses.replace(compiled, compile=True))
+    losses = [[row["loss"] for row in history(run.out)] for run in (eager, compiled)]
+
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert read_checkpoint(compiled.out).weights.keys() == read_checkpoint(eager.out).weights.keys()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interruption_notes_the_first_signal(number: signal.Signals) -> None:
+    """And gives the handlers back, so that the second one acts at once."""
+    before = signal.getsignal(number)
+    with Interruption() as interruption:
+        assert interruption.signal is None
+        os.kill(os.getpid(), number)
+
+        assert interruption.signal == number
+        assert signal.getsignal(number) is before
+
+
+def test_metrics_line_that_is_no_row_is_named(tmp_path: Path) -> None:
+    """By file and line."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n')
+    with pytest.raises(DataError, match=r"metrics\.jsonl:1: not a row of metrics: tokens: missing"):
+        read_metrics(path)
+
+
+def test_metrics_file_keeps_rows_up_to_a_step(tmp_path: Path) -> None:
+    """Later ones are dropped when it is opened."""
+    path = tmp_path / "metrics.jsonl"
+    rows = [Row(step=s, tokens=s, bytes=s, seconds=s / 2, loss=1 / s, lr=0.1) for s in (1, 2, 3)]
+    path.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
+    file = MetricsFile(path, keep=2)
+    file.append(rows[0])
+    file.close()
+
+    assert read_metrics(path) == [rows[0], rows[1], rows[0]]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_damaged_checkpoint_is_named(whole: Recipe, name: str, damage: str) -> None:
+    """A flipped byte, a cut or missing file: one error that says which."""
+    path = read_checkpoint(whole.out).folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    if damage != "remove":
+        path.write_bytes(content if damage == "flip" else content[:-1])
+    with pytest.raises(CheckpointError, match=f"{name}: .*train again"):
+        train(whole)
+
+
+def test_checkpoint_mixed_of_two_models_is_refused(whole: Recipe, tmp_path: Path) -> None:
+    """Even when its sums were made anew."""
+    folder = read_checkpoint(whole.out).folder
+    state = json.loads((folder / "state.json").read_text())
+    state["config"]["mlp"]["hidden"] = 99
+    (folder / "state.json").write_text(json.dumps(state))
+    names = ["model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json"]
+    sums = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
+    (folder / "SHA256SUMS").write_text(
+        "".join(f"{s}  {n}\n" for s, n in zip(sums, names, strict=True))
+    )
+    with pytest.raises(CheckpointError, match="not of one run"):
+        read_checkpoint(whole.out).model()
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b'{"format": 99}', b'{"format": 1, "step": "x"}'])
+def test_state_that_is_none_is_refused(whole: Recipe, content: bytes) -> None:
+    """Not JSON, not a state, of another version, or with a wrong field."""
+    folder = read_checkpoint(whole.out).folder
+    sums = (folder / "SHA256SUMS").read_text()
+    old = hashlib.sha256((folder / "state.json").read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(sums.replace(old, hashlib.sha256(content).hexdigest()))
+    (folder / "state.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"state\.json: "):
+        read_checkpoint(whole.out)
+
+
+def test_folder_without_a_checkpoint_says_how_to_make_one(tmp_path: Path) -> None:
+    """A mistyped run is one clear error."""
+    with pytest.raises(CheckpointError, match="no checkpoint there; `gpt train --out"):
+        read_checkpoint(tmp_path / "runs")
+
+
+def test_run_keeps_one_checkpoint(whole: Recipe) -> None:
+    """The newest; older ones are gone."""
+    assert [path.name for path in (whole.out / "checkpoints").iterdir()] == ["step-00000012"]
+
+
+def test_checkpoint_can_be_moved_and_read_by_itself(whole: Recipe, tmp_path: Path) -> None:
+    """A folder with its five files is all there is."""
+    shutil.copytree(read_checkpoint(whole.out).folder, tmp_path / "alone")
+
+    assert read_checkpoint(tmp_path / "alone").model().config.vocab_size == 257

@@ -1,0 +1,248 @@
+"""Every mechanism of the zoo, alone and in a model; the tables say which there are."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt import config
+from gpt.config import Architecture, GPTConfig, GroupedQuery
+from gpt.model import GPT, padded_vocab
+from gpt.zoo import ATTENTIONS, MLPS, NORMS, POSITIONS
+from gpt.zoo.loss import linear_cross_entropy
+
+SMALL = GPTConfig(
+    vocab_size=50, context=16, layers=2, width=32, attention=GroupedQuery(heads=4, kv_heads=4)
+)
+SPECS: dict[str, list[Any]] = {
+    "norm": [
+        config.LayerNorm(),
+        config.LayerNorm(bias=False),
+        config.RMSNorm(),
+        config.RMSNorm(weight=False),
+    ],
+    "mlp": [config.Gelu(), config.Gelu(tanh=True), config.Relu2(), config.SwiGLU(hidden=40)],
+    "position": [config.Learned(), config.Rope(), config.Rope(fraction=0.5), config.NoPosition()],
+    "attention": [
+        GroupedQuery(heads=4, kv_heads=4),
+        GroupedQuery(heads=4, kv_heads=2, qk_norm=True),
+        GroupedQuery(heads=4, kv_heads=1, head_width=6),
+        GroupedQuery(heads=4, kv_heads=4, window=5),
+    ],
+}
+MODELS = [
+    pytest.param(dataclasses.replace(SMALL, **{axis: spec}), id=f"{axis}-{spec}")
+    for axis, specs in SPECS.items()
+    for spec in specs
+] + [
+    pytest.param(dataclasses.replace(SMALL, tie=False), id="untied"),
+    pytest.param(dataclasses.replace(SMALL, bias=True), id="bias"),
+]
+
+
+def lively(written: GPTConfig) -> GPT:
+    """A model whose branches are not zero, as they are in a new one."""
+    model = GPT(written)
+    noise = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, generator=noise)
+    return model.eval()
+
+
+def some_ids(rows: int, tokens: int) -> Tensor:
+    return torch.randint(
+        SMALL.vocab_size, (rows, tokens), generator=torch.Generator().manual_seed(2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("axis", "table"),
+    [("norm", NORMS), ("mlp", MLPS), ("position", POSITIONS), ("attention", ATTENTIONS)],
+)
+def test_tests_cover_every_row_of_a_table(axis: str, table: dict[type, Any]) -> None:
+    """A mechanism that is added without a case here is noticed."""
+    assert {type(spec) for spec in SPECS[axis]} == set(table)
+
+
+@pytest.mark.parametrize("written", MODELS)
+def test_model_predicts_the_vocabulary_at_every_place(written: GPTConfig) -> None:
+    """Padding of the vocabulary is not seen from outside."""
+    assert lively(written)(some_ids(3, 7)).logits.shape == (3, 7, SMALL.vocab_size)
+
+
+@pytest.mark.parametrize("written", MODELS)
+def test_future_tokens_do_not_change_the_past(written: GPTConfig) -> None:
+    """Causality: the logits before a token are the same whatever the token is."""
+    model, ids = lively(written), some_ids(1, 16)
+    other = ids.clone()
+    other[0, 9] = (ids[0, 9] + 1) % SMALL.vocab_size
+    before, after = model(ids).logits, model(other).logits
+
+    torch.testing.assert_close(before[:, :9], after[:, :9])
+    assert not torch.allclose(before[:, 9:], after[:, 9:])
+
+
+@pytest.mark.parametrize("written", MODELS)
+@pytest.mark.parametrize("parts", [(16,), (1,) * 16, (5, 1, 7, 3)], ids=str)
+def test_cached_logits_equal_uncached(written: GPTConfig, parts: tuple[int, ...]) -> None:
+    """However the tokens are handed over: at once, one by one, or in uneven parts."""
+    model, ids = lively(written), some_ids(2, 16)
+    cache = model.new_cache(2)
+    cached = [model(part, cache=cache).logits for part in ids.split(parts, dim=1)]
+
+    torch.testing.assert_close(torch.cat(cached, dim=1), model(ids).logits)
+
+
+@pytest.mark.parametrize("written", MODELS)
+def test_gradients_reach_every_parameter(written: GPTConfig) -> None:
+    """None is left out of the graph, and none is always zero."""
+    model = lively(written)
+    ids = some_ids(4, 16)
+    model(ids, ids.roll(-1, 1)).loss.backward()
+    still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+
+    assert still == []
+
+
+@pytest.mark.parametrize("written", MODELS)
+def test_loss_is_the_cross_entropy_of_the_logits(written: GPTConfig) -> None:
+    """The sliced loss against torch's own over all logits."""
+    model, ids = lively(written), some_ids(3, 16)
+    targets = ids.flip(1)
+    expected = F.cross_entropy(model(ids).logits.flatten(0, 1), targets.flatten())
+
+    torch.testing.assert_close(model(ids, targets).loss, expected)
+
+
+def test_sliced_loss_has_torchs_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the hidden states and of the head, over slices that do not divide the rows."""
+    monkeypatch.setattr("gpt.zoo.loss.SLICE", {"cpu": 3 * 20})
+    monkeypatch.setattr("gpt.zoo.loss.ROWS", 1)
+    hidden, weight = torch.randn(10, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)
+    targets = torch.randint(20, (10,))
+    ours = torch.autograd.grad(3 * linear_cross_entropy(hidden, weight, targets), [hidden, weight])
+    loss = 3 * F.cross_entropy(F.linear(hidden, weight), targets)
+
+    torch.testing.assert_close(ours, torch.autograd.grad(loss, [hidden, weight]))
+
+
+def test_new_model_is_a_function_of_its_seed() -> None:
+    """The same seed gives the same weights, another one others."""
+    weights = [GPT(SMALL, seed).embedding.weight for seed in (3, 3, 4)]
+
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_new_model_knows_nothing() -> None:
+    """Its loss is about that of a guess: ln of the vocabulary's size, padding not counted."""
+    ids = some_ids(8, 16)
+    loss = GPT(dataclasses.replace(SMALL, tie=False))(ids, ids).loss
+
+    assert loss.item() == pytest.approx(math.log(SMALL.vocab_size), abs=0.05)
+
+
+def test_padded_rows_are_never_trained() -> None:
+    """The rows past the vocabulary get no gradient."""
+    model, ids = lively(SMALL), some_ids(4, 16)
+    model(ids, ids).loss.backward()
+    grad = model.embedding.weight.grad
+
+    assert grad is not None
+    assert grad.shape[0] == padded_vocab(50) == 64
+    assert not grad[50:].any()
+
+
+def test_tokens_past_the_context_are_refused() -> None:
+    """With both numbers, cached or not."""
+    model = GPT(SMALL)
+    cache = model.new_cache(1)
+    model(some_ids(1, 10), cache=cache)
+    with pytest.raises(ValueError, match="17 tokens do not fit the context of 16"):
+        model(some_ids(1, 7), cache=cache)
+
+
+@pytest.mark.parametrize("shift", [1, 5])
+def test_rope_sees_distances_only(shift: int) -> None:
+    """q·k after rotation depends on the distance of their places, not on the places."""
+    rope = POSITIONS[config.Rope](config.Rope(), Architecture(width=256))
+    q, k = torch.randn(1, 1, 1, 64), torch.randn(1, 1, 1, 64)
+
+    near = (rope.rotate(q, 7) * rope.rotate(k, 3)).sum()
+    far = (rope.rotate(q, 7 + shift) * rope.rotate(k, 3 + shift)).sum()
+    torch.testing.assert_close(near, far, rtol=1e-4, atol=1e-4)
+
+
+def test_window_sees_its_last_tokens_and_no_others() -> None:
+    """A token further back than the window changes nothing one layer on; the window's edge does."""
+    spec = GroupedQuery(heads=4, kv_heads=4, window=5)
+    model = lively(dataclasses.replace(SMALL, attention=spec, layers=1))
+    ids = some_ids(1, 16)
+    for place, seen in ((9, False), (10, False), (11, True)):
+        other = ids.clone()
+        other[0, place] = (ids[0, place] + 1) % SMALL.vocab_size
+        same = torch.allclose(model(ids).logits[0, 15], model(other).logits[0, 15])
+
+        assert same is not seen
+
+
+def test_grouped_query_equals_attention_over_repeated_heads() -> None:
+    """Query head h reads kv head h // 2: against an explicit softmax over repeated heads."""
+    spec = GroupedQuery(heads=4, kv_heads=2)
+    attention = ATTENTIONS[GroupedQuery](spec, 32, 8, False)
+    still = POSITIONS[config.NoPosition](config.NoPosition(), SMALL)
+    x = torch.randn(2, 6, 32)
+
+    q = attention.query(x).view(2, 6, 4, 8)
+    k, v = (
+        f(x).view(2, 6, 2, 8).repeat_interleave(2, dim=2) for f in (attention.key, attention.value)
+    )
+    scores = torch.einsum("bthd,bshd->bhts", q, k) / math.sqrt(8)
+    scores = scores.masked_fill(torch.ones(6, 6).triu(1).bool(), -math.inf).softmax(-1)
+    expected = attention.output(torch.einsum("bhts,bshd->bthd", scores, v).flatten(2))
+    torch.testing.assert_close(attention(x, still), expected)
+
+
+@pytest.mark.parametrize("weight", [True, False])
+def test_rms_norm_equals_torchs(weight: bool) -> None:
+    """Against the module, and the formula."""
+    ours = NORMS[config.RMSNorm](config.RMSNorm(eps=1e-3, weight=weight), 16)
+    x = 5 * torch.randn(4, 16)
+
+    torch.testing.assert_close(ours(x), nn.RMSNorm(16, eps=1e-3)(x))
+    torch.testing.assert_close(ours(x), x / (x.square().mean(-1, keepdim=True) + 1e-3).sqrt())
+
+
+def test_layer_norm_equals_torchs() -> None:
+    """Scale, shift and eps included."""
+    ours, theirs = NORMS[config.LayerNorm](config.LayerNorm(eps=1e-3), 16), nn.LayerNorm(16, 1e-3)
+    nn.init.normal_(ours.weight)
+    nn.init.normal_(ours.bias)
+    theirs.load_state_dict(ours.state_dict())
+    x = 5 * torch.randn(4, 16)
+
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(
+    ("spec", "formula"),
+    [
+        (config.Gelu(), lambda m, x: m.output(F.gelu(m.input(x)))),
+        (config.Gelu(tanh=True), lambda m, x: m.output(F.gelu(m.input(x), approximate="tanh"))),
+        (config.Relu2(), lambda m, x: m.output(m.input(x).clamp(min=0) ** 2)),
+        (config.SwiGLU(), lambda m, x: m.output(m.gate(x) * m.gate(x).sigmoid() * m.input(x))),
+    ],
+    ids=str,
+)
+def test_mlp_equals_its_formula(spec: Any, formula: Any) -> None:
+    """In one line of torch."""
+    mlp, x = MLPS[type(spec)](spec, 16, 40, True), torch.randn(3, 5, 16)
+
+    torch.testing.assert_close(mlp(x), formula(mlp, x))
