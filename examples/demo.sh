@@ -20,7 +20,7 @@ fi
 show pytok train "$corpus" --vocab 4096 -o demo/tokenizer.json
 show pytok show demo/tokenizer.json --text "A text is split into tokens, and each token is a number."
 show pytok shard "$corpus" -t demo/tokenizer.json -o demo/data
-show gpt train --data demo/data --out demo/run
+show gpt train --data demo/data --out demo/run --seconds 120
 show gpt sample demo/run --prompt "The " --samples 2 --tokens 120
 show gpt eval demo/run
 

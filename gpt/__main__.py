@@ -23,7 +23,7 @@ import tyro
 from gpt.errors import ConfigError, GPTError
 from gpt.interruption import Interruption
 from gpt.plain import from_plain
-from gpt.progress import ConsoleReporter
+from gpt.progress import Bar, ConsoleReporter
 from gpt.recipe import Recipe, read_toml
 from pytok.errors import PytokError
 
@@ -154,9 +154,13 @@ class Evaluate:
         state = checkpoint.state
         shards = open_data(self.data or state.recipe.data, fingerprint=state.fingerprint)
         runtime = Runtime.choose(self.device, self.dtype)
-        result = evaluate(
-            checkpoint.model(runtime.device), open_split(shards, self.split), runtime=runtime
-        )
+        with Bar("evaluating") as bar:
+            result = evaluate(
+                checkpoint.model(runtime.device),
+                open_split(shards, self.split),
+                runtime=runtime,
+                progress=bar.update,
+            )
         if self.json:
             print(json.dumps({"step": state.step, **dataclasses.asdict(result)}))
             return 0

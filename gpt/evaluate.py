@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,11 +29,19 @@ class Evaluation:
     """Bytes of the split's text as UTF-8; end-of-text tokens have none."""
 
 
-def evaluate(model: GPT, split: Tokens, *, runtime: Runtime, rows: int = 16) -> Evaluation:
+def evaluate(
+    model: GPT,
+    split: Tokens,
+    *,
+    runtime: Runtime,
+    rows: int = 16,
+    progress: Callable[[int, int], object] | None = None,
+) -> Evaluation:
     """Predict every token of *split* but the first once, *rows* windows at a time.
 
-    The model is in training mode or not afterwards as it was before. Raises DataError where the
-    split does not fit the model.
+    *progress* is told, after each batch, how many tokens have been predicted, and of how many. The
+    model is in training mode or not afterwards as it was before. Raises DataError where the split
+    does not fit the model.
     """
     training = model.training
     model.eval()
@@ -45,6 +54,8 @@ def evaluate(model: GPT, split: Tokens, *, runtime: Runtime, rows: int = 16) -> 
             output = model(inputs.to(runtime.device), targets.to(runtime.device))
             nats += output.loss.item() * targets.numel()
             tokens += targets.numel()
+            if progress is not None:
+                progress(tokens, len(split) - 1)
     model.train(training)
     return Evaluation(
         nats_per_token=nats / tokens,

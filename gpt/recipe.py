@@ -6,6 +6,7 @@ torch. Sizes are in tokens, rows and steps; a step is one update of the weights.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class Recipe:
     """Folder of the run: checkpoints/, metrics.jsonl, loss.png. A run found there goes on."""
     steps: int = 600
     """Updates of the weights, in all."""
+    seconds: float | None = None
+    """Training time to fill, about: steps is then chosen by timing some when the run begins."""
     batch_size: int = 16
     """Rows, each of one context of tokens, in a forward pass."""
     accumulate: int = 1
@@ -71,9 +74,10 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
-        for name in ("lr", "clip"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0; got {getattr(self, name)}")
+        for name in ("lr", "clip", "seconds"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"{name} must be above 0; got {value}")
         if not 0 <= self.min_lr <= self.lr:
             raise ConfigError(f"min_lr must be from 0 to lr ({self.lr}); got {self.min_lr}")
         if not 0 <= self.warmup < 1:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gpt.errors import ConfigError
 from gpt.model import GPT, Cache
+from pytok.definition import END_OF_TEXT
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -64,11 +65,11 @@ def generate(
     tokenizer needs an end-of-text token (ConfigError without). Special tokens in *prompt* are
     text like any other.
     """
-    end = tokenizer.special_tokens.get("<|endoftext|>")
+    end = tokenizer.special_tokens.get(END_OF_TEXT)
     ids, not_first = tokenizer.encode_ordinary(prompt), list[int]()
     if not ids:
         if end is None:
-            raise ConfigError("the vocabulary has no <|endoftext|> to begin with; give a prompt")
+            raise ConfigError(f"the vocabulary has no {END_OF_TEXT} to begin with; give a prompt")
         ids, not_first = [end], [end]
     ends = {end, *stop_ids}
     drawn = generate_ids(model, ids, sampling=sampling, not_first=not_first)

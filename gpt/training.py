@@ -29,6 +29,9 @@ from gpt.plot import write_plot
 from gpt.recipe import Recipe, check_resumable
 from gpt.runtime import Runtime
 
+TIMED_STEPS = 3
+"""Timed to choose the number of steps: they differ by some percent."""
+
 
 class Reporter(Protocol):
     """Who is told of a run as it goes."""
@@ -113,9 +116,11 @@ class _Run:
             fingerprint=shards.fingerprint,
             train_tokens=len(self.train_split),
         )
+        self.forward = torch.compile(self.model) if recipe.compile else self.model
         if find_checkpoint(recipe.out) is not None:
             self._resume()
-        self.forward = torch.compile(self.model) if recipe.compile else self.model
+        elif recipe.seconds is not None:
+            self._choose_steps(recipe.seconds)
         recipe.out.mkdir(parents=True, exist_ok=True)
         self.metrics = MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
 
@@ -154,13 +159,7 @@ class _Run:
             group["lr"] = rate
         # A run has 2^32 seeds, so that its steps never share one with those of another seed.
         torch.manual_seed((recipe.seed << 32) + step)
-        try:
-            loss = self._gradients(step)
-        except torch.OutOfMemoryError:
-            raise TrainingError(
-                f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
-                "memory of the device; halve batch_size and double accumulate, into another --out"
-            ) from None
+        loss = self._gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         if not math.isfinite(loss) or not bool(norm.isfinite()):
             self._diverged(loss)
@@ -181,16 +180,34 @@ class _Run:
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
         recipe, loss = self.recipe, 0.0
-        for part in range(recipe.accumulate):
-            first = step * recipe.rows_per_step + part * recipe.batch_size
-            inputs, targets = (
-                ids.to(self.runtime.device) for ids in self.rows.batch(first, recipe.batch_size)
-            )
-            with self.runtime.autocast():
-                part_loss = self.forward(inputs, targets).loss / recipe.accumulate
-            part_loss.backward()
-            loss += part_loss.item()
+        try:
+            for part in range(recipe.accumulate):
+                first = step * recipe.rows_per_step + part * recipe.batch_size
+                inputs, targets = (
+                    ids.to(self.runtime.device) for ids in self.rows.batch(first, recipe.batch_size)
+                )
+                with self.runtime.autocast():
+                    part_loss = self.forward(inputs, targets).loss / recipe.accumulate
+                part_loss.backward()
+                loss += part_loss.item()
+        except torch.OutOfMemoryError:
+            raise TrainingError(
+                f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
+                "memory of the device; halve batch_size and double accumulate, into another --out"
+            ) from None
         return loss
+
+    def _choose_steps(self, seconds: float) -> None:
+        """Fill *seconds* with steps. The run keeps their number, so it resumes like any other."""
+        self._gradients(0)  # the first pass warms up, and compiles
+        began = time.perf_counter()
+        for _ in range(TIMED_STEPS):
+            self._gradients(0)
+        self.optimizer.zero_grad(set_to_none=True)
+        steps = max(1, round(seconds * TIMED_STEPS / (time.perf_counter() - began)))
+        self.recipe = dataclasses.replace(self.recipe, steps=steps)
+        self.state = dataclasses.replace(self.state, recipe=self.recipe)
+        self.reporter.notice(f"{steps} steps fill about {seconds:g} seconds here")
 
     def _evaluate(self, row: Row, split: Tokens) -> Row:
         """*row* with the bits per byte on *split*."""
@@ -213,6 +230,8 @@ class _Run:
         """Take up the run that ``recipe.out`` holds."""
         found = read_checkpoint(self.recipe.out)
         saved = found.state
+        if self.recipe.seconds is not None:
+            self.recipe = dataclasses.replace(self.recipe, steps=saved.recipe.steps)
         check_resumable(saved.recipe, self.recipe)
         if saved.fingerprint != self.state.fingerprint:
             raise DataError(

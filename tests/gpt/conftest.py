@@ -15,8 +15,8 @@ import torch
 from gpt.config import Architecture, GroupedQuery
 from gpt.recipe import Recipe
 from pytok import shards
+from pytok.reference.pretokenize import GPT2
 
-GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 TEXT = "".join(
     f"{animal} {number} saw {other} by the {place}.\n"
     for number in range(4)
@@ -32,7 +32,7 @@ class ByteTokenizer:
     def __init__(self, end: int | None = 256) -> None:
         self.special_tokens = {} if end is None else {"<|endoftext|>": end}
         self.n_vocab = 256 if end is None else end + 1
-        self.pattern = GPT2_PATTERN
+        self.pattern = GPT2
         self.fingerprint = hashlib.sha256(f"bytes {end}".encode()).hexdigest()
 
     def encode_ordinary(self, text: str) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -22,7 +23,7 @@ from gpt.interruption import Interruption
 from gpt.metrics import MetricsFile, Row, read_metrics
 from gpt.model import GPT
 from gpt.recipe import Recipe
-from gpt.training import Silent, train
+from gpt.training import TIMED_STEPS, Silent, train
 from pytok import shards
 
 
@@ -127,6 +128,21 @@ def test_longer_run_goes_on_where_the_shorter_ended(recipe: Recipe) -> None:
     assert outcome.state.step == 15
     assert [row["step"] for row in history(recipe.out)] == list(range(1, 16))
     assert any("steps 12 -> 15" in text for text in notices)
+
+
+def test_run_that_fills_a_time_keeps_its_number_of_steps(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chosen once, by timing; the run resumes to the same end however fast the machine is then."""
+    ticks = itertools.count()  # by this clock the steps that are timed take a second together
+    monkeypatch.setattr("gpt.training.time.perf_counter", lambda: float(next(ticks)))
+    timed = dataclasses.replace(recipe, seconds=5 / TIMED_STEPS)
+
+    first = train(timed, stop=lambda: True)
+    second = train(dataclasses.replace(timed, steps=99))
+
+    assert (first.state.step, first.state.recipe.steps) == (1, 5)
+    assert (second.state.step, second.finished) == (5, True)
 
 
 def test_finished_run_is_left_as_it_is(whole: Recipe) -> None:
