@@ -4,8 +4,8 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0; 1 it faile
 what and what to do; 2 the arguments are wrong; 130 Ctrl-C.
 """
 
+import io
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,9 +15,9 @@ from typing import IO, Any, NoReturn, TypeVar
 import click
 
 import pytok
-from pytok import corpus
+from pytok import corpus, formats
 from pytok.encodings import open_tokenizer
-from pytok.engine import EngineName
+from pytok.engine import MAX_THREADS, EngineName
 from pytok.errors import CorpusError, PytokError
 from pytok.reference.pretokenize import PATTERNS, can_cut, parts
 from pytok.terminal import Bars, coloured
@@ -52,7 +52,9 @@ tokenizer_option = click.option(
     "such as cl100k_base.",
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(1), help="How many threads to use.  [default: all cores]"
+    "--threads",
+    type=click.IntRange(1, MAX_THREADS),
+    help="How many threads to use.  [default: all cores]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 corpus_options = _options(
@@ -143,10 +145,12 @@ def train(
     neighbouring tokens is merged first, and among equals the one with the smallest ids, as Hugging
     Face does it; the result depends neither on the order of documents nor on the threads.
     """
+    formats.check_target(out, pattern)
+    files = corpus.resolve(sources)
     with Bars() as bars, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         tokenizer = pytok.train(
-            [Path(file) for file in corpus.resolve(sources)],
+            files,
             vocab,
             pattern=pattern,
             special_tokens=() if no_special else special,
@@ -208,8 +212,8 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
     done = 0
     for part in parts(text) if can_cut(tokenizer.pattern) else [text]:
         yield from tokenizer.encode_ordinary(part)
-        done += len(part)
-        bars.update("encode", done * len(data) // len(text), len(data))
+        done += len(part.encode())
+        bars.update("encode", done, len(data))
 
 
 @cli.command()
@@ -219,15 +223,13 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
 def decode(name: str, file: IO[bytes], engine: EngineName) -> None:
     """Print what the ids in FILE, or on stdin, spell: numbers between spaces, or a JSON list."""
     tokenizer = open_tokenizer(name, engine)
-    words = file.read().replace(b"[", b" ").replace(b"]", b" ").replace(b",", b" ").split()
+    words = file.read().translate(bytes.maketrans(b"[],", b"   ")).split()
+    for place, word in enumerate(words, 1):
+        if not word.isdigit() or len(word) > 10:
+            shown = word[:40].decode("utf-8", "backslashreplace")
+            raise CorpusError(f"{file.name}: word {place:,}: {shown!r} is not an id")
     try:
-        ids = list(map(int, words))
-    except ValueError:
-        place = next(place for place, word in enumerate(words, 1) if not word.isdigit())
-        shown = words[place - 1][:40].decode("utf-8", "backslashreplace")
-        raise CorpusError(f"{file.name}: word {place:,}: {shown!r} is not an id") from None
-    try:
-        data = tokenizer.decode_bytes(ids)
+        data = tokenizer.decode_bytes(list(map(int, words)))
     except OverflowError as error:
         raise CorpusError(f"{file.name}: {error}") from None
     sys.stdout.buffer.write(data)
@@ -296,13 +298,14 @@ def show(name: str, text: str | None, as_json: bool, engine: EngineName) -> None
     tokenizer = open_tokenizer(name, engine)
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     tokens = list(tokenizer.vocab)
+    longest = max(tokens, key=len)
     facts = {
         "name": tokenizer.name,
         "ids": tokenizer.n_vocab,
         "merges": len(tokens) - 256,
         "pattern": _pattern_name(tokenizer),
         "special_tokens": dict(tokenizer.special_tokens),
-        "longest_token": max(tokens, key=len).decode("utf-8", "backslashreplace"),
+        "longest_token": longest.decode("utf-8", "backslashreplace"),
         "fingerprint": tokenizer.fingerprint,
     }
     if as_json:
@@ -318,6 +321,7 @@ def show(name: str, text: str | None, as_json: bool, engine: EngineName) -> None
     table.add_column(overflow="fold")
     merged = [token for token in tokens if len(token) > 1]
     rows = {key.replace("_", " "): _shown(value) for key, value in facts.items()} | {
+        "longest token": _quoted(longest if len(longest) <= 64 else longest[:61] + b"..."),
         "first merges": " ".join(map(_quoted, merged[:12])),
         "last merges": " ".join(map(_quoted, merged[-8:])),
     }
@@ -462,13 +466,13 @@ def convert(source: str, target: str, pattern: str | None, special: tuple[str, .
 
 def _special_of(option: str) -> tuple[str, int]:
     text, _, id = option.rpartition("=")
-    if not text or not id.isdigit():
+    if not text or not (id.isascii() and id.isdigit() and len(id) <= 10):
         raise click.BadParameter(f"{option!r} is not TOKEN=ID, e.g. '<|endoftext|>=50256'")
     return text, int(id)
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    click.echo(message.replace("\n", "\\n"), err=True)
 
 
 def _fail(message: str) -> NoReturn:
@@ -478,6 +482,11 @@ def _fail(message: str) -> NoReturn:
 
 def main() -> None:
     """Run the command; the entry point."""
+    if sys.stdout is None:
+        _fail("stdout is closed, and results go there")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot show, it shows escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -485,14 +494,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of stdout has had enough; Python's own flush at exit must not complain of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except PytokError as error:
-        _fail(error.message)
+    except (PytokError, ImportError) as error:
+        _fail(error.message if isinstance(error, PytokError) else str(error))
     except OSError as error:
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+    except RuntimeError:
+        if sys.stdin is not None:
+            raise
+        _fail("stdin is closed; name a file instead")
     except MemoryError:
         _fail("out of memory")
 

@@ -1,22 +1,45 @@
 """Files that appear whole or not at all."""
 
 import os
-import tempfile
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes *data* to *path*, which is whole at every moment: the old file, or the new one."""
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write *data* to *path*, which is whole at every moment: the old file, or the new one."""
+    replace_files({path: data})
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write several files that belong together: all are on the disk before the first appears.
+
+    A link is followed, and a file that is there keeps its mode. Raises OSError that names the file.
+    """
+    # Beside the target, since a rename must not cross file systems.
+    targets = {path: path.resolve() for path in contents}
+    asides = {
+        path: target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        for path, target in targets.items()
+    }
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(aside).chmod(0o666 & ~umask)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+        for path, data in contents.items():
+            try:
+                _write(asides[path], data)
+                if targets[path].exists():
+                    asides[path].chmod(targets[path].stat().st_mode)
+            except OSError as error:
+                error.filename = str(path)
+                raise
+        for path, aside in asides.items():
+            aside.replace(targets[path])
+    finally:
+        for aside in asides.values():
+            aside.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -9,7 +9,6 @@ from operator import itemgetter
 from pytok.errors import VocabError
 from pytok.reference.pretokenize import resolve
 
-
 END_OF_TEXT = "<|endoftext|>"
 """The special token that marks where a document begins or ends, in GPT-2 and ever since."""
 
@@ -19,7 +18,8 @@ class Definition:
     """All that a tokenizer is made of. Tokens are in rank order, the order of merging.
 
     *pattern* may be the name of a known pattern; it is kept as the regex. Raises VocabError for an
-    id that is not an unsigned 32-bit integer.
+    id that is not an unsigned 32-bit integer, and for half a surrogate pair in *pattern* or a
+    special token.
     """
 
     name: str
@@ -30,6 +30,12 @@ class Definition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", resolve(self.pattern))
+        named = [("pattern", self.pattern), *(("special token", t) for t in self.special_tokens)]
+        for what, text in named:
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise VocabError(f"the {what} {text!r} holds half a surrogate pair") from None
         for id in (*self.ids, *self.special_tokens.values()):
             if not 0 <= id < 1 << 32:
                 raise VocabError(f"the id {id} does not lie between 0 and 4294967295")

@@ -221,8 +221,13 @@ def encoding_for_model(model_name: str) -> Tokenizer:
 
 def open_tokenizer(name_or_path: str, engine: EngineName = "native") -> Tokenizer:
     """A tokenizer by the path of its file or folder, or by the name of an encoding."""
-    if name_or_path in ENCODINGS and not Path(name_or_path).exists():
-        return get_encoding(name_or_path, engine)
+    if not Path(name_or_path).exists():
+        if name_or_path in ENCODINGS:
+            return get_encoding(name_or_path, engine)
+        raise FormatError(
+            f"{name_or_path}: no such file, and no encoding of that name; known are "
+            f"{', '.join(ENCODINGS)}"
+        )
     return Tokenizer.load(name_or_path, engine=engine)
 
 

@@ -11,6 +11,16 @@ from typing import Any, Literal, Protocol, cast
 EngineName = Literal["native", "reference"]
 
 
+MAX_THREADS = 1024
+"""More never help, and a slip of the finger should not ask the system for a million."""
+
+
+def check_threads(num_threads: int | None) -> None:
+    """Raise ValueError unless *num_threads* is ``None``, for all cores, or 1 to `MAX_THREADS`."""
+    if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
+        raise ValueError(f"num_threads is {num_threads}: 1 to {MAX_THREADS} are possible")
+
+
 class Core(Protocol):
     """A vocabulary, a pattern and special tokens, frozen; safe to share between threads.
 

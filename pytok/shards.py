@@ -23,6 +23,7 @@ from pytok import corpus
 from pytok.atomic import replace_file
 from pytok.corpus import Part
 from pytok.definition import END_OF_TEXT
+from pytok.engine import check_threads
 from pytok.errors import ShardError
 from pytok.reference.pretokenize import can_cut
 from pytok.shardfile import Split, SplitWriter, manifest_field, open_split, read_shard
@@ -124,6 +125,7 @@ def write(
     Raises CorpusError for what cannot be read; ShardError for a bad argument, a folder that may
     not or cannot be written, and a split that would be empty.
     """
+    check_threads(num_threads)
     if not 0 <= val < 1:
         raise ShardError(f"val={val} is no share to hold out; pass 0 (none) or more, below 1")
     if split not in _SPLITS:
@@ -287,4 +289,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
             f"{target} holds {(strangers or names)[0]!r} and is no shard folder; choose another"
         )
     if names and not overwrite:
-        raise ShardError(f"{target} holds shards; choose another folder, or pass overwrite=True (--overwrite)")
+        raise ShardError(
+            f"{target} holds shards; choose another folder, or pass overwrite=True (--overwrite)"
+        )

@@ -18,7 +18,13 @@ from pytok import engine as engines
 from pytok import formats, unstable
 from pytok.definition import END_OF_TEXT, Definition
 from pytok.engine import EngineName
-from pytok.errors import SpecialTokenError, UnknownTokenError, VocabError
+from pytok.errors import (
+    FormatError,
+    PatternError,
+    SpecialTokenError,
+    UnknownTokenError,
+    VocabError,
+)
 from pytok.streaming import StreamDecoder
 
 if TYPE_CHECKING:
@@ -98,8 +104,11 @@ class Tokenizer:
         Raises FormatError, naming the file and the place, for what is malformed or cannot be
         represented exactly; OSError where the file cannot be read.
         """
-        definition, stated = formats.read(path, pattern=pattern, special_tokens=special_tokens)
-        tokenizer = cls.from_definition(definition, engine)
+        try:
+            definition, stated = formats.read(path, pattern=pattern, special_tokens=special_tokens)
+            tokenizer = cls.from_definition(definition, engine)
+        except (VocabError, PatternError) as error:
+            raise FormatError(f"{os.fspath(path)}: {error.message}") from None
         if stated is not None:
             formats.check_merges(path, definition, stated, tokenizer._core.merges())
         return tokenizer
@@ -203,8 +212,7 @@ class Tokenizer:
     def _encode_batch(
         self, texts: Sequence[str], allowed: Sequence[str], num_threads: int | None
     ) -> list[list[int]]:
-        if num_threads is not None and num_threads < 1:
-            raise ValueError(f"num_threads is {num_threads}: at least 1 is needed")
+        engines.check_threads(num_threads)
         try:
             return self._core.encode_batch(texts, allowed, num_threads)
         except UnicodeEncodeError:

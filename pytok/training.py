@@ -11,6 +11,7 @@ from pytok.definition import END_OF_TEXT, Definition
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
 from pytok.reference.pretokenize import can_cut, parts
+from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer, repair
 
 BATCH_CHARACTERS = 16 << 20
@@ -47,8 +48,8 @@ def train(
     depends neither on the order of documents nor on *num_threads* (all cores if ``None``).
 
     A corpus that runs out of pairs gives a smaller vocabulary, and a UserWarning that says so.
-    Raises TrainingError for a size that cannot be, CorpusError for what cannot be read,
-    PatternError for a pattern that does not compile or fails.
+    Raises TrainingError for a size that cannot be, VocabError for a special token that cannot,
+    CorpusError for what cannot be read, PatternError for a pattern that does not compile or fails.
 
     >>> tok = train(["the theme of the thesis", "then and there"], 260)
     >>> list(tok.vocab)[256:], tok.special_tokens["<|endoftext|>"]
@@ -56,12 +57,23 @@ def train(
     """
     if len(set(special_tokens)) != len(special_tokens):
         raise TrainingError("a special token is listed twice")
+    if vocab_size > 1 << 32:
+        raise TrainingError(f"a vocabulary of {vocab_size} is too large: ids have 32 bits")
+    engines.check_threads(num_threads)
     size = vocab_size - len(special_tokens)
     if size < 256:
         raise TrainingError(
             f"a vocabulary of {vocab_size} is too small: the 256 bytes and {len(special_tokens)} "
             f"special tokens make {256 + len(special_tokens)}"
         )
+
+    def tokenizer(tokens: Sequence[bytes]) -> Tokenizer:
+        specials = {text: len(tokens) + place for place, text in enumerate(special_tokens)}
+        definition = Definition(name, tokens, range(len(tokens)), pattern, specials)
+        return Tokenizer.from_definition(definition, engine)
+
+    # What cannot be is refused now, not when the work is done.
+    tokenizer([bytes([byte]) for byte in BYTE_ORDER])
     implementation = engines.load(engine)
     counts = implementation.PieceCounts(pattern, num_threads)
     for batch, done, total in _batches(source, can_cut(pattern), field, errors, separator):
@@ -70,15 +82,15 @@ def train(
             progress("count", done, total)
     report = None if progress is None else lambda learnt: progress("merge", learnt, size)
     tokens = implementation.train(counts, size, report)
+    if progress is not None:
+        progress("merge", len(tokens), len(tokens))
     if len(tokens) < size:
         warnings.warn(
             f"the corpus has no more pairs to merge: the vocabulary has "
             f"{len(tokens) + len(special_tokens):,} ids, not {vocab_size:,}",
             stacklevel=2,
         )
-    specials = {text: len(tokens) + place for place, text in enumerate(special_tokens)}
-    ids = range(len(tokens))
-    return Tokenizer.from_definition(Definition(name, tokens, ids, pattern, specials), engine)
+    return tokenizer(tokens)
 
 
 def _batches(

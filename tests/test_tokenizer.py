@@ -214,10 +214,13 @@ def test_an_unknown_engine_is_refused() -> None:
         load("turbo")  # type: ignore[arg-type]
 
 
-def test_threads_are_one_or_more(engine: EngineName) -> None:
-    """None means all cores; zero means nothing."""
-    with pytest.raises(ValueError, match="num_threads is 0"):
-        build(engine).encode_ordinary_batch(["a"], num_threads=0)
+@pytest.mark.parametrize("threads", [0, -1, 1_000_000])
+def test_threads_are_one_to_a_thousand(threads: int, engine: EngineName) -> None:
+    """None means all cores; zero means nothing; a million would take the machine down."""
+    with pytest.raises(ValueError, match=f"num_threads is {threads}: 1 to 1024"):
+        build(engine).encode_ordinary_batch(["a"], num_threads=threads)
+    with pytest.raises(ValueError, match=f"num_threads is {threads}: 1 to 1024"):
+        pytok.train(CORPUS, 300, engine=engine, num_threads=threads)
 
 
 def test_every_error_is_a_pytok_error() -> None:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
-from pytok.atomic import replace_file
+from pytok.atomic import replace_file, replace_files
 from pytok.definition import Definition
 from pytok.errors import FormatError
 from pytok.formats import gpt2, tiktoken, tokenizer_json
 from pytok.formats.merge_list import Merges, StatedMerges, check_merges
-from pytok.reference.pretokenize import GPT2
+from pytok.reference.pretokenize import GPT2, resolve
 
-__all__ = ["check_merges", "read", "write"]
+__all__ = ["check_merges", "check_target", "read", "write"]
 
 
 def read(
@@ -38,7 +38,8 @@ def read(
     if path.suffix == ".tiktoken":
         if pattern is None:
             raise FormatError(
-                f"{path}: a .tiktoken file holds no pattern: say which, such as 'cl100k' or 'gpt2'"
+                f"{path}: a .tiktoken file holds no pattern: say which, such as 'cl100k', or put "
+                f"it into a tokenizer.json: pytok convert {path} tokenizer.json --pattern cl100k"
             )
         ranks = tiktoken.parse(path.read_bytes(), path)
         tokens = sorted(ranks, key=ranks.__getitem__)
@@ -49,23 +50,39 @@ def read(
     return tokenizer_json.read(path)
 
 
+def check_target(path: str | PathLike[str], pattern: str) -> None:
+    """Refuse, before any work is done, a *path* to which no tokenizer of *pattern* can be written.
+
+    Raises FormatError for a format that is not known or cannot hold the pattern, and for a folder
+    that is not there.
+    """
+    path = Path(path)
+    pattern = resolve(pattern)
+    if path.is_dir() or not path.suffix:
+        gpt2.check_target(path, pattern)
+    elif path.suffix == ".json":
+        tokenizer_json.check_target(path, pattern)
+    elif path.suffix != ".tiktoken":
+        raise FormatError(
+            f"{path}: unknown format {path.suffix!r}: use .json, .tiktoken, or a folder's name"
+        )
+    if not path.absolute().parent.is_dir():
+        raise FormatError(f"{path}: there is no folder {path.parent}: make it first")
+
+
 def write(path: str | PathLike[str], definition: Definition, merges: Merges) -> None:
-    """Writes *definition* in the format that the name of *path* asks for.
+    """Write *definition* in the format that the name of *path* asks for.
 
     ``*.json`` is Hugging Face's, ``*.tiktoken`` a list of ranks, and a name without a suffix, or
     an existing folder, GPT-2's two files. Raises FormatError for what a format cannot hold.
     """
     path = Path(path)
-    if path.suffix == ".json" and not path.is_dir():
-        replace_file(path, tokenizer_json.dump(path, definition, merges).encode())
-    elif path.suffix == ".tiktoken" and not path.is_dir():
-        replace_file(path, tiktoken.dump(path, definition))
-    elif path.is_dir() or not path.suffix:
+    check_target(path, definition.pattern)
+    if path.is_dir() or not path.suffix:
         vocab, lines = gpt2.dump(path, definition, merges)
-        path.mkdir(parents=True, exist_ok=True)
-        replace_file(path / "vocab.json", vocab.encode())
-        replace_file(path / "merges.txt", lines.encode())
+        path.mkdir(exist_ok=True)
+        replace_files({path / "vocab.json": vocab.encode(), path / "merges.txt": lines.encode()})
+    elif path.suffix == ".json":
+        replace_file(path, tokenizer_json.dump(path, definition, merges).encode())
     else:
-        raise FormatError(
-            f"{path}: unknown format {path.suffix!r}: use .json, .tiktoken, or a folder's name"
-        )
+        replace_file(path, tiktoken.dump(path, definition))

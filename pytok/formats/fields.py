@@ -1,31 +1,60 @@
 """Fields of a parsed file, and errors that name the one that is wrong."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytok.errors import FormatError
 
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+"""How JSON escapes the halves of a surrogate pair."""
+
 
 def read_text(path: Path) -> str:
     """The text of *path*; FormatError if it is not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: byte {error.start} is not UTF-8") from None
 
 
 def parse_json(path: Path) -> Any:
-    """What the JSON in *path* says; FormatError with line and column if it is none."""
+    """What the JSON in *path* says.
+
+    Raises FormatError, with line and column, if it is none, and for what JSON allows but a
+    tokenizer cannot hold: a key listed twice, half a surrogate pair.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise FormatError(f"{path}: {twice!r} is listed twice in one object")
+        return found
+
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        value = json.loads(text, object_pairs_hook=unique)
+        if re.search(rf"{_HIGH}|{_LOW}", text):
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise FormatError(
             f"{path}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         ) from None
+    except UnicodeEncodeError:
+        half = re.search(rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}", text)
+        line = text.count("\n", 0, half.start() if half else 0) + 1
+        raise FormatError(f"{path}: line {line}: a string holds half a surrogate pair") from None
+    except FormatError:
+        raise
     except RecursionError:
-        raise FormatError(f"{path}: JSON nested too deeply") from None
+        raise FormatError(f"{path}: not JSON that can be read: nested too deeply") from None
+    except ValueError as error:  # a number past Python's limit
+        raise FormatError(f"{path}: not JSON that can be read: {error}") from None
+    return value
 
 
 def kind(value: object) -> str:
@@ -42,12 +71,12 @@ class Fields:
 
     def get(self, holder: Any, field: str, expected: type, where: str = "") -> Any:
         """The *field* of *holder*, of that type; FormatError if it is missing or of another."""
-        value = holder.get(field) if isinstance(holder, dict) else None
-        if not isinstance(value, expected) or isinstance(value, bool):
+        if not isinstance(holder, dict) or field not in holder:
+            raise FormatError(f"{self.path}: {where}{field} is missing")
+        value = holder[field]
+        if type(value) is not expected:
             raise FormatError(
                 f"{self.path}: {where}{field} is {kind(value)}, not {kind(expected())}"
-                if isinstance(holder, dict) and field in holder
-                else f"{self.path}: {where}{field} is missing"
             )
         return value
 
@@ -60,8 +89,9 @@ class Fields:
         where: str = "",
     ) -> None:
         """Refuse a *field* that says what pytok does not do."""
-        if holder.get(field) not in values:
-            raise FormatError(f"{self.path}: {where}{field} is {holder.get(field)!r}: {why}")
+        value = holder.get(field)
+        if not any(value == allowed and type(value) is type(allowed) for allowed in values):
+            raise FormatError(f"{self.path}: {where}{field} is {value!r}: {why}")
 
     def pair(self, merge: object, place: str) -> tuple[str, str]:
         """The two tokens of a merge, which is a pair or two words."""

@@ -26,25 +26,37 @@ def read(
     if not isinstance(vocab, dict) or not all(type(id) is int for id in vocab.values()):
         raise FormatError(f"{vocab_path}: not an object of tokens and ids")
     reader = Fields(merges_path)
-    pairs = []
-    for number, line in enumerate(read_text(merges_path).split("\n"), 1):
-        if line and not line.startswith("#version"):
-            pairs.append(reader.pair(line, f"line {number}"))
-    made = {left + right for left, right in pairs} | set(LETTERS.values())
+    pairs = {
+        (place := f"line {number}"): reader.pair(line, place)
+        for number, line in enumerate(read_text(merges_path).split("\n"), 1)
+        if line and not (number == 1 and line.startswith("#version"))
+    }
+    made = {left + right for left, right in pairs.values()} | set(LETTERS.values())
     specials = {text: id for text, id in vocab.items() if text not in made}
     ordinary = {text: id for text, id in vocab.items() if text in made}
     specials.update(special_tokens or {})
-    return assemble(reader, path.name, ordinary, pairs, pattern, specials, False, "")
+    return assemble(
+        merges_path, vocab=ordinary, pairs=pairs, pattern=pattern, specials=specials, complete=True
+    )
+
+
+def check_target(path: Path, pattern: str) -> None:
+    """Refuse a pattern that the format does not have, and a folder that would not be read."""
+    if pattern != GPT2:
+        raise FormatError(
+            f"{path}: vocab.json and merges.txt are read with gpt2's pattern, and this tokenizer "
+            "has another: save it as .json"
+        )
+    if (path / "tokenizer.json").exists():
+        raise FormatError(
+            f"{path}: holds a tokenizer.json, which would be read in place of vocab.json and "
+            "merges.txt: choose another folder"
+        )
 
 
 def dump(path: Path, definition: Definition, merges: Merges) -> tuple[str, str]:
     """The texts of vocab.json and merges.txt; *path* is for messages."""
     vocab, pairs, unmade = spelled(path, definition, merges)
-    if definition.pattern != GPT2:
-        raise FormatError(
-            f"{path}: vocab.json and merges.txt are read with gpt2's pattern, and this tokenizer "
-            "has another: save it as .json"
-        )
     if unmade:
         raise FormatError(f"{path}: some tokens are made by no merge: save it as .json")
     vocab |= definition.special_tokens

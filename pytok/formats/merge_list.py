@@ -1,13 +1,12 @@
 """What the formats that list merges have in common: the byte alphabet, the order, the check."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from pytok.definition import Definition
 from pytok.errors import FormatError
-from pytok.formats.fields import Fields
 from pytok.reference.vocab import BYTE_ORDER
 
 Merges = Sequence[tuple[int, int] | None]
@@ -18,11 +17,10 @@ Merges = Sequence[tuple[int, int] | None]
 class StatedMerges:
     """The merges that a file lists, as ranks, to be held against those its tokens imply."""
 
-    pairs: Sequence[tuple[int, int]]
+    pairs: Mapping[str, tuple[int, int]]
+    """By the place that each has in the file."""
     complete: bool
     """Whether tokens that no merge makes are unreachable, so that there may be none."""
-    place: str
-    """How the file calls its list, for messages."""
 
 
 def check_merges(
@@ -34,17 +32,17 @@ def check_merges(
     lists agree, so do all encodings (`pytok.reference.encode.merges` says why).
     """
     implied = [pair for pair in merges if pair is not None]
-    for place, (said, meant) in enumerate(zip(stated.pairs, implied, strict=False)):
+    for (place, said), meant in zip(stated.pairs.items(), implied, strict=False):
         if said != meant:
             raise FormatError(
-                f"{path}: {stated.place}[{place}] merges {_show(definition, said)}, but the order "
-                f"of the tokens implies {_show(definition, meant)}: it would encode differently"
+                f"{path}: {place} merges {_show(definition, said)}, but the order of the tokens "
+                f"implies {_show(definition, meant)}: it would encode differently"
             )
     unmade = sum(len(token) > 1 for token in definition.tokens) - len(implied)
     if len(stated.pairs) != len(implied) or (unmade and stated.complete):
         raise FormatError(
-            f"{path}: {stated.place} has {len(stated.pairs)} merges, but the tokens imply "
-            f"{len(implied)}, and {unmade} more that no merge makes: it would encode differently"
+            f"{path}: lists {len(stated.pairs)} merges, but its tokens imply {len(implied)}, and "
+            f"{unmade} tokens that no merge makes: it would encode differently"
         )
 
 
@@ -83,7 +81,10 @@ def _unspell(letters: str) -> bytes:
 def spelled(
     path: Path, definition: Definition, merges: Merges
 ) -> tuple[dict[str, int], list[list[str]], bool]:
-    """Vocabulary by id and merges by rank, spelled; and whether some tokens have no merge."""
+    """Vocabulary by id and merges by rank, spelled; and whether some tokens have no merge.
+
+    Raises FormatError, for *path*, for what lists of tokens and merges cannot say.
+    """
     tokens = definition.tokens
     known = set(tokens)
     unmade = [
@@ -97,55 +98,58 @@ def spelled(
                 "of merges cannot say: save it as .tiktoken"
             )
     letters = [_spell(token) for token in tokens]
+    for text in definition.special_tokens.keys() & set(letters):
+        raise FormatError(
+            f"{path}: the special token {text!r} is spelled like an ordinary token, which the "
+            "format cannot tell apart: save it as .tiktoken"
+        )
     by_id = sorted(zip(letters, definition.ids, strict=True), key=lambda item: item[1])
     pairs = [[letters[pair[0]], letters[pair[1]]] for pair in merges if pair is not None]
     return dict(by_id), pairs, bool(unmade)
 
 
 def assemble(
-    reader: Fields,
-    name: str,
-    vocab: dict[str, int],
-    pairs: list[tuple[str, str]],
+    path: Path,
+    *,
+    vocab: Mapping[str, int],
+    pairs: Mapping[str, tuple[str, str]],
     pattern: str,
-    specials: dict[str, int],
-    ignore_merges: bool,
-    prefix: str,
+    specials: Mapping[str, int],
+    complete: bool,
 ) -> tuple[Definition, StatedMerges]:
-    """Tokens in rank order from a vocabulary by id and a list of merges, both spelled."""
+    """Tokens in rank order from a vocabulary by id and a list of merges, both spelled.
+
+    *pairs* are the merges by the place that each has in the file.
+    """
     for letters in vocab:
         try:
             _unspell(letters)
         except UnicodeEncodeError:
             raise FormatError(
-                f"{reader.path}: {prefix}vocab: {letters!r} is neither in the byte-level alphabet "
-                "nor a special token"
+                f"{path}: {letters!r} is neither in the byte-level alphabet nor a special token"
             ) from None
-    place = f"{prefix}merges" if prefix else "merges"
-    made = []
-    for number, (left, right) in enumerate(pairs):
+    for place, (left, right) in pairs.items():
         for part in (left, right, left + right):
             if part not in vocab:
-                raise FormatError(
-                    f"{reader.path}: {place}[{number}]: {part!r} is not in the vocabulary"
-                )
-        made.append(left + right)
-    by_id = sorted(vocab, key=vocab.__getitem__)
+                raise FormatError(f"{path}: {place}: {part!r} is not in the vocabulary")
+    made = [left + right for left, right in pairs.values()]
+    order = sorted(vocab, key=vocab.__getitem__)
     ids_of_made = [vocab[letters] for letters in made]
-    if ids_of_made == sorted(ids_of_made):
-        order = by_id
-    else:
+    if ids_of_made != sorted(ids_of_made):
         # The order of merging is not that of ids: it counts, and ids are a mapping over it.
-        order = [letters for letters in by_id if len(letters) == 1] + list(dict.fromkeys(made))
+        order = [letters for letters in order if len(letters) == 1] + list(dict.fromkeys(made))
         if len(order) != len(vocab):
             raise FormatError(
-                f"{reader.path}: {prefix}vocab has {len(vocab) - len(order)} tokens that no merge "
-                "makes, and ids that are not in the order of merging: pytok cannot order them"
+                f"{path}: {len(vocab) - len(order)} tokens of the vocabulary are made by no merge, "
+                "and ids are not in the order of merging: pytok cannot order them"
             )
     ranks = {letters: rank for rank, letters in enumerate(order)}
     definition = Definition(
-        name, [_unspell(letters) for letters in order], [vocab[letters] for letters in order],
-        pattern, specials,
-    )  # fmt: skip
-    stated = [(ranks[left], ranks[right]) for left, right in pairs]
-    return definition, StatedMerges(stated, complete=not ignore_merges, place=place)
+        path.stem,
+        [_unspell(letters) for letters in order],
+        [vocab[letters] for letters in order],
+        pattern,
+        specials,
+    )
+    stated = {place: (ranks[left], ranks[right]) for place, (left, right) in pairs.items()}
+    return definition, StatedMerges(stated, complete)

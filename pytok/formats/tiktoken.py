@@ -18,6 +18,7 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
     {b'!': 0, b'"': 1}
     """
     ranks: dict[bytes, int] = {}
+    seen: set[int] = set()
     for number, line in enumerate(data.splitlines(), 1):
         if not line:
             continue
@@ -32,9 +33,12 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
             ) from None
         if token in ranks:
             raise FormatError(f"{source}: line {number}: the token {token!r} occurs twice")
+        if value in seen:
+            raise FormatError(f"{source}: line {number}: the rank {value} occurs twice")
+        if not 0 <= value < 1 << 32:
+            raise FormatError(f"{source}: line {number}: {value} is no rank: 0 to 4294967295 are")
         ranks[token] = value
-    if len(set(ranks.values())) != len(ranks):
-        raise FormatError(f"{source}: two tokens have the same rank")
+        seen.add(value)
     return ranks
 
 

@@ -8,19 +8,8 @@ from pytok.definition import Definition
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields, kind, parse_json
 from pytok.formats.merge_list import Merges, StatedMerges, assemble, spelled
-from pytok.reference.pretokenize import CL100K, GPT2, O200K
-
-_HUGGING_FACE_SPELLING = {
-    # Oniguruma reads `$` as the end of a line and `{1,3}+` as a repeated group, so the known
-    # patterns are spelled in the syntax that all engines read alike. They split the same.
-    GPT2: r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    CL100K: r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s+(?![\s\S])|\s*[\r\n]|\s+(?!\S)|\s",
-    O200K: O200K,
-}
-_KNOWN_SPELLING = {spelling: regex for regex, spelling in _HUGGING_FACE_SPELLING.items()} | {
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+": GPT2
-}
+from pytok.formats.oniguruma import spell, unspell
+from pytok.reference.pretokenize import GPT2
 
 
 def read(path: Path) -> tuple[Definition, StatedMerges]:
@@ -39,18 +28,28 @@ def read(path: Path) -> tuple[Definition, StatedMerges]:
     for field, kinds in (("post_processor", (None, "ByteLevel")), ("decoder", ("ByteLevel",))):
         part = document.get(field)
         if (part.get("type") if isinstance(part, dict) else part) not in kinds:
-            raise FormatError(f"{path}: {field} is {part!r}: pytok has no such thing")
+            meant = " or ".join("null" if kind is None else kind for kind in kinds)
+            raise FormatError(f"{path}: {field} is {part!r}, and pytok does {meant} only")
     pattern = _pattern_of(reader, document)
     specials = _special_tokens_of(reader, document)
     vocab = reader.get(model, "vocab", dict, "model.")
     listed = reader.get(model, "merges", list, "model.")
-    pairs = [reader.pair(merge, f"model.merges[{place}]") for place, merge in enumerate(listed)]
     for letters, id in vocab.items():
-        if not isinstance(id, int) or isinstance(id, bool):
+        if type(id) is not int:
             raise FormatError(f"{path}: model.vocab[{letters!r}] is {id!r}, not an id")
-    ignore_merges = model.get("ignore_merges", False) is True
-    ordinary = {text: id for text, id in vocab.items() if specials.get(text) != id}
-    return assemble(reader, path.stem, ordinary, pairs, pattern, specials, ignore_merges, "model.")
+    if "ignore_merges" in model:
+        reader.get(model, "ignore_merges", bool, "model.")
+    return assemble(
+        path,
+        vocab={text: id for text, id in vocab.items() if specials.get(text) != id},
+        pairs={
+            (place := f"model.merges[{number}]"): reader.pair(merge, place)
+            for number, merge in enumerate(listed)
+        },
+        pattern=pattern,
+        specials=specials,
+        complete=not model.get("ignore_merges"),
+    )
 
 
 def _pattern_of(reader: Fields, document: dict[str, Any]) -> str:
@@ -65,31 +64,26 @@ def _pattern_of(reader: Fields, document: dict[str, Any]) -> str:
             {"type": "Split", "pattern": {"Regex": str(regex)}, "behavior": "Isolated", **split},
             {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
         ] if not split.get("invert"):
-            if regex in _KNOWN_SPELLING:
-                return _KNOWN_SPELLING[regex]
-            if _reads_differently(regex):
-                raise FormatError(
-                    f"{reader.path}: pre_tokenizer: the pattern {regex!r} uses ^, $ or a "
-                    "possessive repeat, which its engine and pytok's read differently"
-                )
-            return regex
+            try:
+                return unspell(regex)
+            except FormatError as error:
+                raise FormatError(f"{reader.path}: pre_tokenizer: {error}") from None
     raise FormatError(
         f"{reader.path}: pre_tokenizer is not a Split by a Regex (Isolated) and a ByteLevel "
         "without prefix space, which is all that pytok can do exactly"
     )
 
 
-def _reads_differently(regex: str) -> bool:
-    """Whether Oniguruma, Hugging Face's engine, may read *regex* in another way than Rust does."""
-    bare = regex.replace("\\\\", "").replace(r"\$", "").replace(r"\^", "").replace("[^", "[")
-    return "$" in bare or "^" in bare or "}+" in bare or "&&" in bare
-
-
 def _special_tokens_of(reader: Fields, document: dict[str, Any]) -> dict[str, int]:
     specials: dict[str, int] = {}
-    for place, token in enumerate(document.get("added_tokens") or []):
+    listed = (
+        [] if document.get("added_tokens") is None else reader.get(document, "added_tokens", list)
+    )
+    for place, token in enumerate(listed):
         where = f"added_tokens[{place}]."
         text = reader.get(token, "content", str, where)
+        if text in specials:
+            raise FormatError(f"{reader.path}: {where}content {text!r} is there already")
         specials[text] = reader.get(token, "id", int, where)
         for flag in ("lstrip", "rstrip", "single_word"):
             reader.must_be(token, flag, (None, False), "pytok takes special tokens exactly", where)
@@ -97,15 +91,17 @@ def _special_tokens_of(reader: Fields, document: dict[str, Any]) -> dict[str, in
     return specials
 
 
+def check_target(path: Path, pattern: str) -> None:
+    """Refuse a pattern that Hugging Face's engine may read differently."""
+    try:
+        spell(pattern)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}: save it as .tiktoken") from None
+
+
 def dump(path: Path, definition: Definition, merges: Merges) -> str:
     """The text of the file; *path* is for messages."""
     vocab, pairs, unmade = spelled(path, definition, merges)
-    pattern = _HUGGING_FACE_SPELLING.get(definition.pattern, definition.pattern)
-    if pattern is definition.pattern and pattern != O200K and _reads_differently(pattern):
-        raise FormatError(
-            f"{path}: the pattern {pattern!r} uses ^, $ or a possessive repeat, which Hugging "
-            "Face's engine reads differently"
-        )
     # Insertion order is what Hugging Face's own files have: by id.
     document = {
         "version": "1.0",
@@ -129,7 +125,7 @@ def dump(path: Path, definition: Definition, merges: Merges) -> str:
             "pretokenizers": [
                 {
                     "type": "Split",
-                    "pattern": {"Regex": pattern},
+                    "pattern": {"Regex": spell(definition.pattern)},
                     "behavior": "Isolated",
                     "invert": False,
                 },

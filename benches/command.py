@@ -1,0 +1,81 @@
+"""The command line that both benchmarks share."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from benches import report
+from benches.encoders import ENCODERS, OWN
+from benches.report import Record
+from benches.trainers import TRAINERS
+from pytok import corpus
+from pytok.errors import CorpusError
+
+DEPENDENCIES = ("numpy", "regex")
+"""Not in the race, but their versions can move its figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for; *text* is the user's own, ``None`` for the default texts."""
+
+    text: str | None
+    quick: bool
+    minbpe: Path | None
+
+
+def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
+    """A command that runs *benchmarks* and exits 1 where pytok's answer is not the peers'."""
+
+    @click.command(help="Compare pytok with its peers, on FILE... or on texts that Python carries.")
+    @click.argument("files", nargs=-1, metavar="[FILE...]")
+    @click.option("--quick", is_flag=True, help="Less text, fewer rounds: under a minute.")
+    @click.option(
+        "--json",
+        "records_path",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write every figure to FILE.",
+    )
+    @click.option(
+        "--minbpe",
+        metavar="FOLDER",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="A checkout of karpathy/minbpe, to train beside the reference.",
+    )
+    def run(
+        files: tuple[str, ...], quick: bool, records_path: Path | None, minbpe: Path | None
+    ) -> None:
+        settings = Settings(_read(files) if files else None, quick, minbpe)
+        rows = (*ENCODERS, *TRAINERS)
+        names = dict.fromkeys(row.distribution for row in rows if row.distribution)
+        machine = report.machine([*names, *DEPENDENCIES])
+        for line in report.describe(machine):
+            click.echo(line)
+        records = [record for benchmark in benchmarks for record in benchmark(settings)]
+        if records_path is not None:
+            report.save(records_path, machine, records)
+        wrong = list(_wrong(records))
+        if wrong:
+            raise click.ClickException("\n".join(wrong))
+
+    return run
+
+
+def _read(files: Sequence[str]) -> str:
+    try:
+        text = "\n".join(corpus.read_documents(files))
+    except CorpusError as error:
+        raise click.ClickException(str(error)) from None
+    if not text.strip():
+        raise click.ClickException(f"no text in {', '.join(files)}: name a file that has some")
+    return text
+
+
+def _wrong(records: Sequence[Record]) -> Iterator[str]:
+    """Where pytok, in whatever kind, gave no answer or a wrong one."""
+    for record in records:
+        if record["name"].startswith(OWN) and record["state"] != "timed":
+            yield f"{record['name']}, {record['question']}: {record['state']}: {record['reason']}"

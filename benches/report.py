@@ -1,0 +1,88 @@
+"""What the benchmarks say: the machine, tables for a person, records for a program."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+
+from pytok.atomic import replace_file
+
+Record: TypeAlias = dict[str, Any]
+"""One contestant on one question: what was asked, who, and the figures or the reason for none."""
+
+
+def machine(distributions: Iterable[str]) -> Record:
+    """CPU, cores, Python, and the version of each of *distributions*, ``None`` if not installed."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "versions": {name: version(name) for name in distributions},
+    }
+
+
+def version(distribution: str) -> str | None:
+    """The installed version, ``None`` if it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def describe(machine: Mapping[str, Any]) -> list[str]:
+    """The lines above the tables: where, with what, and who is absent."""
+    versions: dict[str, str | None] = machine["versions"]
+    present = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
+    absent = ", ".join(name for name, found in versions.items() if not found)
+    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['python']}"
+    return [where, f"with {present}", f"not installed: {absent or 'none'}"]
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> None:
+    """Print a table: drawn on a terminal, else plain text that Markdown reads as a table."""
+    console = Console()
+    if console.is_terminal:
+        table = Table(title=title, caption=note or None, title_justify="left")
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        return
+    lines = [columns, ["---", *("---:" for _ in columns[1:])], *rows]
+    print(f"\n{title}\n")
+    for line in lines:
+        print("| " + " | ".join(line) + " |")
+    if note:
+        print(f"\n{note}")
+    sys.stdout.flush()
+
+
+def save(path: Path, machine: Record, records: Sequence[Record]) -> None:
+    """Write *records* as JSON; the file appears whole or not at all."""
+    document = {"machine": machine, "records": records}
+    replace_file(path, json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def reason(error: BaseException) -> str:
+    """The kind of *error* and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _cpu() -> str:
+    """The model as the kernel names it; other systems say less."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

@@ -1,0 +1,209 @@
+"""The trainers that take part, each a row of `TRAINERS`, and the process that runs one of them.
+
+Each training is a fresh process (``python -m benches.trainers``), so that its peak memory and its
+processor time are its own. All read the same file, split it by GPT-2's pattern, and learn merges
+over the 256 bytes; a trainer that wants documents gets those of `texts.documents`.
+"""
+
+import importlib
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benches import texts
+
+GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""The split of Radford et al. 2019, for the trainers that have no name for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """One way to learn a vocabulary.
+
+    *distribution* is what one installs ("" where a path is given instead), *module* what one
+    imports. *train* takes that module, the file and the size of the vocabulary; *tokens* then reads
+    the learnt tokens off, in order, outside the clock. *equals* names the row whose tokens it must
+    give; ``None`` where its rules are others, which *rule* then says. *readable* ones run on little
+    text.
+    """
+
+    name: str
+    distribution: str
+    module: str
+    train: Callable[[Any, Path, int], Any]
+    tokens: Callable[[Any], list[bytes]]
+    equals: str | None
+    rule: str = ""
+    readable: bool = False
+
+
+def _documents(path: Path) -> list[str]:
+    return list(texts.documents(path.read_bytes().decode()))
+
+
+def _pytok(pytok: Any, path: Path, size: int) -> Any:
+    return pytok.train(path, size, pattern="gpt2", special_tokens=())
+
+
+def _pytok_reference(pytok: Any, path: Path, size: int) -> Any:
+    return pytok.train(path, size, pattern="gpt2", special_tokens=(), engine="reference")
+
+
+def _pytok_tokens(tokenizer: Any) -> list[bytes]:
+    return list(tokenizer.vocab)[256:]
+
+
+def _tokenizers_documents(tokenizers: Any, path: Path, size: int) -> Any:
+    tokenizer, trainer = _byte_level(tokenizers, size)
+    tokenizer.train_from_iterator(_documents(path), trainer)
+    return tokenizer
+
+
+def _tokenizers_file(tokenizers: Any, path: Path, size: int) -> Any:
+    tokenizer, trainer = _byte_level(tokenizers, size)
+    tokenizer.train([str(path)], trainer)
+    return tokenizer
+
+
+def _byte_level(tokenizers: Any, size: int) -> tuple[Any, Any]:
+    byte_level = tokenizers.pre_tokenizers.ByteLevel
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
+    return tokenizer, tokenizers.trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=byte_level.alphabet(), show_progress=False
+    )
+
+
+def _tokenizers_tokens(tokenizer: Any) -> list[bytes]:
+    return _unspell(json.loads(tokenizer.to_str())["model"]["merges"])
+
+
+def _gigabpe(gigabpe: Any, path: Path, size: int) -> Any:
+    _, merges = gigabpe.train_bpe([str(path)], size, special_tokens=[], pretokenizer="bytelevel")
+    return merges[: size - 256]  # bytes that the text lacks get no id, which leaves room for more
+
+
+def _gigatoken(gigatoken: Any, path: Path, size: int) -> Any:
+    return gigatoken.train_bpe(path, size, [])
+
+
+def _gigatoken_tokens(trained: Any) -> list[bytes]:
+    return [left + right for left, right in trained[1]]
+
+
+def _rustbpe(rustbpe: Any, path: Path, size: int) -> Any:
+    tokenizer = rustbpe.Tokenizer()
+    tokenizer.train_from_iterator(iter(_documents(path)), size, pattern=GPT2)
+    return tokenizer
+
+
+def _rustbpe_tokens(tokenizer: Any) -> list[bytes]:
+    ranks = sorted((rank, bytes(token)) for token, rank in tokenizer.get_mergeable_ranks())
+    return [token for _, token in ranks[256:]]
+
+
+def _minbpe(minbpe: Any, path: Path, size: int) -> Any:
+    tokenizer = minbpe.RegexTokenizer(GPT2)
+    tokenizer.train(path.read_bytes().decode(), size)
+    return tokenizer
+
+
+def _minbpe_tokens(tokenizer: Any) -> list[bytes]:
+    return [tokenizer.vocab[id] for id in range(256, len(tokenizer.vocab))]
+
+
+def _unspell(merges: list[Any]) -> list[bytes]:
+    """The tokens that *merges* make, out of the letters that stand for bytes in these files."""
+    from pytok.formats.merge_list import LETTERS
+
+    byte_of = {letter: byte for byte, letter in LETTERS.items()}
+    pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in merges)
+    return [bytes(byte_of[letter] for letter in left + right) for left, right in pairs]
+
+
+OWN = "pytok"
+BY_DOCUMENT = "tokenizers, documents"
+BY_LINE = "tokenizers, file"
+
+TRAINERS = (
+    Trainer(OWN, "pytok", "pytok", _pytok, _pytok_tokens, BY_DOCUMENT),
+    Trainer(
+        "pytok reference", "pytok", "pytok", _pytok_reference, _pytok_tokens, OWN, readable=True
+    ),
+    Trainer(
+        BY_DOCUMENT,
+        "tokenizers",
+        "tokenizers",
+        _tokenizers_documents,
+        _tokenizers_tokens,
+        BY_DOCUMENT,
+    ),
+    Trainer(
+        BY_LINE,
+        "tokenizers",
+        "tokenizers",
+        _tokenizers_file,
+        _tokenizers_tokens,
+        None,
+        "reads by line, so no space crosses a line end",
+    ),
+    Trainer("gigabpe", "gigabpe", "gigabpe", _gigabpe, _unspell, BY_LINE),
+    Trainer("gigatoken", "gigatoken", "gigatoken", _gigatoken, _gigatoken_tokens, BY_DOCUMENT),
+    Trainer(
+        "rustbpe",
+        "rustbpe",
+        "rustbpe",
+        _rustbpe,
+        _rustbpe_tokens,
+        None,
+        "among equals the smallest pair with bytes in their own order, not GPT-2's",
+    ),
+    Trainer(
+        "minbpe",
+        "",
+        "minbpe",
+        _minbpe,
+        _minbpe_tokens,
+        None,
+        "among equals the pair that is met first",
+        readable=True,
+    ),
+)
+
+
+def _run(name: str, path: Path, size: int, answer: Path) -> None:
+    trainer = next(row for row in TRAINERS if row.name == name)
+    module = importlib.import_module(trainer.module)
+    warnings.simplefilter("ignore", UserWarning)  # a text too small shows as fewer tokens
+    began, processor = time.perf_counter(), time.process_time()
+    trained = trainer.train(module, path, size)
+    seconds, busy = time.perf_counter() - began, time.process_time() - processor
+    peak = _peak_memory()
+    tokens = [token.hex() for token in trainer.tokens(trained)]
+    document = {"seconds": seconds, "cpu_seconds": busy, "peak_bytes": peak, "tokens": tokens}
+    answer.write_text(json.dumps(document))
+
+
+def _peak_memory() -> int:
+    """The most memory this process had resident, in bytes.
+
+    Linux hands ``ru_maxrss`` on from the process that started this one, and the benchmark itself
+    may be large, so the kernel's own line is read where there is one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
