@@ -5,7 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 show() {
-    printf '\n\033[1m$ %s\033[0m\n' "$(printf '%q ' "$@")"
+    local word line=
+    for word in "$@"; do
+        case $word in *[!A-Za-z0-9_./=-]*) line+=" \"$word\"" ;; *) line+=" $word" ;; esac
+    done
+    printf '\n\033[1m$%s\033[0m\n' "$line"
     "$@"
 }
 
