@@ -64,7 +64,31 @@ _O200K = RankFile(
     "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 )
 
+_O200K_SPECIALS = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
+_HARMONY_SPECIALS = (
+    _O200K_SPECIALS
+    | {
+        "<|startoftext|>": 199998,
+        "<|reserved_200000|>": 200000,
+        "<|reserved_200001|>": 200001,
+        "<|return|>": 200002,
+        "<|constrain|>": 200003,
+        "<|reserved_200004|>": 200004,
+        "<|channel|>": 200005,
+        "<|start|>": 200006,
+        "<|end|>": 200007,
+        "<|message|>": 200008,
+        "<|reserved_200009|>": 200009,
+        "<|reserved_200010|>": 200010,
+        "<|reserved_200011|>": 200011,
+        "<|call|>": 200012,
+    }
+    | {f"<|reserved_{id}|>": id for id in range(200013, 201088)}
+)
+
 ENCODINGS: dict[str, NamedEncoding] = {
+    # tiktoken makes gpt2 from GPT-2's own two files; the ranks in them are r50k_base's.
+    "gpt2": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}, 50257),
     "r50k_base": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}, 50257),
     "p50k_base": NamedEncoding(_P50K, GPT2, {"<|endoftext|>": 50256}, 50281),
     "p50k_edit": NamedEncoding(
@@ -88,9 +112,8 @@ ENCODINGS: dict[str, NamedEncoding] = {
             "<|endofprompt|>": 100276,
         },
     ),
-    "o200k_base": NamedEncoding(
-        _O200K, O200K, {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
-    ),
+    "o200k_base": NamedEncoding(_O200K, O200K, _O200K_SPECIALS),
+    "o200k_harmony": NamedEncoding(_O200K, O200K, _HARMONY_SPECIALS),
 }
 """The named encodings, in tiktoken's order."""
 

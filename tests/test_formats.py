@@ -388,7 +388,9 @@ def test_ids_in_another_order_than_merges_are_kept(tmp_path: Path) -> None:
     learnt("cl100k").save(tmp_path / "a.json")
     document = json.loads((tmp_path / "a.json").read_text())
     vocab = document["model"]["vocab"]
-    document["model"]["vocab"] = {token: 396 - id for token, id in vocab.items()}
+    document["model"]["vocab"] = {
+        token: 396 - id if id <= 396 else id for token, id in vocab.items()
+    }
     (tmp_path / "a.json").write_text(json.dumps(document))
     ours = pytok.load(tmp_path / "a.json")
 

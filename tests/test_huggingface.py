@@ -81,6 +81,23 @@ def test_merges_equal_those_of_hugging_face(texts: list[str], pattern: str, tmp_
     assert ours
 
 
+def test_special_tokens_beyond_a_hole_in_the_ids_keep_theirs(tmp_path, trained) -> None:  # type: ignore[no-untyped-def]
+    """As in cl100k_base; alone in added_tokens, they would be numbered on from the last token."""
+    holes = pytok.Tokenizer(
+        "holes",
+        pat_str=trained.pattern,
+        mergeable_ranks=trained.vocab,
+        special_tokens={"<|a|>": 601, "<|b|>": 620},
+    )
+    holes.save(tmp_path / "holes.json")
+
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "holes.json"))
+
+    assert theirs.encode("x<|b|><|a|>").ids == holes.encode("x<|b|><|a|>", allowed_special="all")
+    assert theirs.decode([620, 601], skip_special_tokens=False) == "<|b|><|a|>"
+    assert pytok.load(tmp_path / "holes.json").fingerprint == holes.fingerprint
+
+
 @given(texts=corpora(), size=sizes())
 def test_merges_of_any_corpus_equal_those_of_hugging_face(  # type: ignore[no-untyped-def]
     texts: list[str], size: int, tmp_path_factory

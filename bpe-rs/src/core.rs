@@ -32,7 +32,8 @@ pub struct Allowed {
 
 impl Core {
     /// Assembles a core. *tokens* come in rank order; *ids* gives the id of each rank, the ranks
-    /// themselves if `None`; *specials* are texts and their ids.
+    /// themselves if `None`; *specials* are texts and their ids. Two special
+    /// tokens may have one id, as in o200k_harmony; it decodes to the first.
     ///
     /// # Errors
     /// When the tokens make no vocabulary, the pattern does not compile, two ids are the same, or
@@ -62,9 +63,10 @@ impl Core {
             if text.is_empty() {
                 return Err(Error::EmptySpecial);
             }
-            if core.rank(*id).is_some() || core.special_of_id.insert(*id, place).is_some() {
+            if core.rank(*id).is_some() {
                 return Err(Error::DuplicateId { id: *id });
             }
+            core.special_of_id.entry(*id).or_insert(place);
         }
         Ok(core)
     }
@@ -239,6 +241,14 @@ mod tests {
     #[test]
     fn a_special_token_may_not_take_a_tokens_id() {
         assert_eq!(core(None, &[("<a>", 7)]).unwrap_err(), Error::DuplicateId { id: 7 });
+    }
+
+    #[test]
+    fn of_two_special_tokens_with_one_id_the_first_is_decoded() {
+        let core = core(None, &[("<a>", 256), ("<b>", 256)]).unwrap();
+
+        assert_eq!(core.encode("<b>", Some(&core.allow(&["<a>", "<b>"]))).unwrap(), [256]);
+        assert_eq!(core.token(256), Some(&b"<a>"[..]));
     }
 
     #[test]

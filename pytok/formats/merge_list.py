@@ -103,6 +103,11 @@ def spelled(
             f"{path}: the special token {text!r} is spelled like an ordinary token, which the "
             "format cannot tell apart: save it as .tiktoken"
         )
+    if len(set(definition.special_tokens.values())) < len(definition.special_tokens):
+        raise FormatError(
+            f"{path}: two special tokens have one id, and the format keeps only one of them: save "
+            "it as .tiktoken"
+        )
     by_id = sorted(zip(letters, definition.ids, strict=True), key=lambda item: item[1])
     pairs = [[letters[pair[0]], letters[pair[1]]] for pair in merges if pair is not None]
     return dict(by_id), pairs, bool(unmade)

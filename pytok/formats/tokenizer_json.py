@@ -1,6 +1,7 @@
 """``tokenizer.json``: Hugging Face's format, and pytok's own."""
 
 import json
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,9 @@ def check_target(path: Path, pattern: str) -> None:
 def dump(path: Path, definition: Definition, merges: Merges) -> str:
     """The text of the file; *path* is for messages."""
     vocab, pairs, unmade = spelled(path, definition, merges)
+    # Special tokens are in the vocabulary, too: only so do tokenizers take their ids as they are,
+    # where ids before them are missing.
+    vocab = dict(sorted((vocab | definition.special_tokens).items(), key=itemgetter(1)))
     # Insertion order is what Hugging Face's own files have: by id.
     document = {
         "version": "1.0",

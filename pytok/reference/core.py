@@ -21,8 +21,9 @@ class Core:
     An id that 32 bits cannot hold is an OverflowError, as it is for the twin.
 
     *tokens* come in rank order; *ids* gives the id of each rank, the ranks themselves if ``None``;
-    *specials* are texts and their ids. Raises VocabError when the tokens make no vocabulary, two
-    ids are the same, or a special token is empty; PatternError when the pattern does not compile.
+    *specials* are texts and their ids; two may have one id, as in o200k_harmony, and it decodes to
+    the first. Raises VocabError when the tokens make no vocabulary, two ids are the same, or a
+    special token is empty; PatternError when the pattern does not compile.
 
     >>> from pytok.reference.vocab import BYTE_ORDER
     >>> core = Core([bytes([byte]) for byte in BYTE_ORDER], None, "gpt2", [("<|end|>", 256)])
@@ -50,12 +51,14 @@ class Core:
             if id in self.token_of_id:
                 raise VocabError(f"two tokens have the id {id}")
             self.token_of_id[id] = token
+        special_of_id: dict[int, bytes] = {}
         for text, id in specials:
             if not text:
                 raise VocabError("a special token is the empty string")
             if id in self.token_of_id:
                 raise VocabError(f"two tokens have the id {id}")
-            self.token_of_id[id] = text.encode()
+            special_of_id.setdefault(id, text.encode())
+        self.token_of_id |= special_of_id
 
     def encode(self, text: str, allowed: Collection[str]) -> list[int]:
         """The ids of *text*; special tokens in *allowed* become their ids, others are text.
