@@ -33,7 +33,7 @@ pub struct Allowed {
 impl Core {
     /// Assembles a core. *tokens* come in rank order; *ids* gives the id of each rank, the ranks
     /// themselves if `None`; *specials* are texts and their ids. Two special
-    /// tokens may have one id, as in o200k_harmony; it decodes to the first.
+    /// tokens may have one id, as in `o200k_harmony`; it decodes to the first.
     ///
     /// # Errors
     /// When the tokens make no vocabulary, the pattern does not compile, two ids are the same, or

@@ -105,7 +105,7 @@ def dump(path: Path, definition: Definition, merges: Merges) -> str:
     vocab, pairs, unmade = spelled(path, definition, merges)
     # Special tokens are in the vocabulary, too: only so do tokenizers take their ids as they are,
     # where ids before them are missing.
-    vocab = dict(sorted((vocab | definition.special_tokens).items(), key=itemgetter(1)))
+    vocab = dict(sorted({**vocab, **definition.special_tokens}.items(), key=itemgetter(1)))
     # Insertion order is what Hugging Face's own files have: by id.
     document = {
         "version": "1.0",
