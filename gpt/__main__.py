@@ -23,9 +23,10 @@ import tyro
 from gpt.errors import ConfigError, GPTError
 from gpt.interruption import Interruption
 from gpt.plain import from_plain
-from gpt.progress import Bar, ConsoleReporter
+from gpt.progress import ConsoleReporter
 from gpt.recipe import Recipe, read_toml
 from pytok.errors import PytokError
+from pytok.terminal import Bars
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,12 +155,12 @@ class Evaluate:
         state = checkpoint.state
         shards = open_data(self.data or state.recipe.data, fingerprint=state.fingerprint)
         runtime = Runtime.choose(self.device, self.dtype)
-        with Bar("evaluating") as bar:
+        with Bars() as bars:
             result = evaluate(
                 checkpoint.model(runtime.device),
                 open_split(shards, self.split),
                 runtime=runtime,
-                progress=bar.update,
+                progress=lambda done, total: bars.update("evaluate", done, total),
             )
         if self.json:
             print(json.dumps({"step": state.step, **dataclasses.asdict(result)}))
@@ -183,7 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return int(command())
     except (GPTError, PytokError) as error:
-        print(f"gpt: {error}", file=sys.stderr)
+        message = error.message if isinstance(error, PytokError) else str(error)
+        print(f"gpt: {message}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of stdout left, as `head` does. Python would complain once more at its exit.

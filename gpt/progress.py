@@ -8,7 +8,6 @@ from types import TracebackType
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import Progress
 from rich.text import Text
 
 from gpt.metrics import Row
@@ -66,32 +65,6 @@ class ConsoleReporter:
             pace = (now - self._began) / (row.step - self._first.step + 1)
             parts += [f"{speed:,.0f} tokens/s", f"{_clock(pace * (steps - row.step))} left"]
         return " · ".join(parts)
-
-
-class Bar:
-    """A bar on stderr while it is entered, if stderr is a terminal; it leaves no trace."""
-
-    def __init__(self, description: str) -> None:
-        """Name what the bar is of."""
-        console = Console(stderr=True)
-        self._bars = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bars.add_task(description, total=None)
-
-    def __enter__(self) -> Bar:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.stop()
-
-    def update(self, done: int, total: int) -> None:
-        """Show that *done* of *total* is done."""
-        self._bars.update(self._task, completed=done, total=total)
 
 
 def _clock(seconds: float) -> str:

@@ -17,6 +17,10 @@ PATIENCE = 0.5
 """Seconds before a bar appears: what is over sooner needs none."""
 
 
+IN_TOKENS = {"merge", "evaluate"}
+"""The stages that are counted in tokens; others are in bytes."""
+
+
 class Bars:
     """Progress bars on stderr, one a stage, if stderr is a terminal and the work takes a while.
 
@@ -42,7 +46,7 @@ class Bars:
             self._bars.stop()
 
     def update(self, stage: str, done: int, total: int) -> None:
-        """Show that *done* of *total* is done; bytes if the stage reads, else tokens."""
+        """Show that *done* of *total* is done, in bytes or in tokens (`IN_TOKENS`)."""
         if not self._shown or time.monotonic() - self._began < PATIENCE:
             return
         if self._bars is None:
@@ -64,7 +68,7 @@ def _progress() -> "Progress":
 
         def render(self, task: Row) -> Text:
             rate = task.speed or 0.0
-            if task.description == "merge":
+            if task.description in IN_TOKENS:
                 return Text(
                     f"{task.completed:,.0f} of {task.total or 0:,.0f} tokens, {rate:,.0f}/s"
                 )
