@@ -20,12 +20,12 @@ demo: $(VENV)/.installed-gpt ## from text to a model that writes, in minutes; CO
 test: $(VENV)/.installed-dev ## all fast tests: Rust, Python, doctests
 	cargo test --workspace --quiet
 	$(BIN)/python -m pytest --quiet tests
-	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt/config.py
+	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt
 
 test-all: $(VENV)/.installed-dev ## the fast tests, the slow ones, and thorough fuzzing
 	PROPTEST_CASES=20000 cargo test --workspace --quiet --release
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest --quiet -m "not gpu" tests
-	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt/config.py
+	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt
 
 lint: $(VENV)/.installed-dev ## formatting, lints and types, Rust and Python
 	$(BIN)/ruff format --check $(PACKAGES)

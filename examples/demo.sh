@@ -13,9 +13,13 @@ show() {
     "$@"
 }
 
-rm -rf demo
-mkdir demo
 corpus=${1:-}
+if [ -n "$corpus" ] && [ ! -e "$corpus" ]; then
+    echo "demo: $corpus: no such file; say CORPUS=your-text.txt" >&2
+    exit 1
+fi
+mkdir -p demo
+rm -rf demo/tokenizer.json demo/data demo/run
 if [ -z "$corpus" ]; then
     corpus=demo/corpus.txt
     show python examples/standard_library.py "$corpus"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
 import os
 import shlex
@@ -52,7 +53,7 @@ class Train:
         state = outcome.state
         if interruption.signal is not None and not outcome.finished:
             print(
-                f"stopped at step {state.step} of {self.recipe.steps}, checkpoint written; "
+                f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; "
                 f"to go on: gpt {shlex.join(sys.argv[1:])}",
                 file=sys.stderr,
             )
@@ -174,6 +175,9 @@ class Evaluate:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command of *arguments* (else of the process); return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot show, it shows escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         recipe = _recipe_defaults(given)
         command: Any = tyro.cli(
@@ -193,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"gpt: {where}{error.strerror}", file=sys.stderr)
+        print(f"gpt: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _REMEDY = "put back a copy of the folder, or remove it and train again"
 SUMS = "SHA256SUMS"
+STEPS = "step-" + "[0-9]" * 8
+"""The folders that are ours; whatever else lies beside them is the user's."""
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json")
 
 
@@ -169,8 +171,8 @@ def write_checkpoint(
     _sync_folder(aside)
     aside.rename(folder)
     _sync_folder(parent)
-    for older in parent.glob("step-*"):
-        if older != folder:
+    for older in parent.glob(STEPS):
+        if older != folder and older.is_dir():
             shutil.rmtree(older)
     return folder
 
@@ -179,8 +181,8 @@ def find_checkpoint(path: Path) -> Path | None:
     """Return the newest checkpoint of the run *path*, or *path* if it is one; else None."""
     if (path / SUMS).is_file():
         return path
-    complete = (path / "checkpoints").glob("step-" + "[0-9]" * 8)
-    return max(complete, default=None)
+    complete = (path / "checkpoints").glob(STEPS)
+    return max(filter(Path.is_dir, complete), default=None)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

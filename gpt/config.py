@@ -178,7 +178,7 @@ class Architecture:
                 f"width {self.width} does not divide into {self.attention.heads} heads; "
                 f"set attention.head_width, or width to a multiple of {self.attention.heads}"
             )
-        if isinstance(self.position, Rope) and self.rotated % 2:
+        if isinstance(self.position, Rope) and (self.rotated < 2 or self.rotated % 2):
             raise ConfigError(
                 f"position.fraction {self.position.fraction} of heads of {self.head_width} is "
                 f"{self.rotated}, and rotation needs pairs; choose another fraction or head width"

@@ -49,14 +49,16 @@ def evaluate(
     batches = evaluation_batches(
         split, context=model.config.context, vocab_size=model.config.vocab_size, rows=rows
     )
-    with torch.inference_mode(), runtime.autocast():
-        for inputs, targets in batches:
-            output = model(inputs.to(runtime.device), targets.to(runtime.device))
-            nats += output.loss.item() * targets.numel()
-            tokens += targets.numel()
-            if progress is not None:
-                progress(tokens, len(split) - 1)
-    model.train(training)
+    try:
+        with torch.inference_mode(), runtime.autocast():
+            for inputs, targets in batches:
+                output = model(inputs.to(runtime.device), targets.to(runtime.device))
+                nats += output.loss.item() * targets.numel()
+                tokens += targets.numel()
+                if progress is not None:
+                    progress(tokens, len(split) - 1)
+    finally:
+        model.train(training)
     return Evaluation(
         nats_per_token=nats / tokens,
         perplexity=math.exp(min(nats / tokens, 700.0)),  # e^710 is no float any more

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gpt.errors import DataError
 from gpt.plain import from_plain
+from pytok.atomic import replace_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,7 @@ class MetricsFile:
         A run that was killed has rows past its last checkpoint; it makes them again.
         """
         rows = [row for row in read_metrics(path) if row.step <= keep] if path.exists() else []
-        aside = path.with_suffix(".partial")
-        aside.write_text("".join(map(_line, rows)), encoding="utf-8")
-        aside.replace(path)
+        replace_file(path, "".join(map(_line, rows)).encode())
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, row: Row) -> None:
@@ -66,7 +65,7 @@ def read_metrics(path: Path) -> list[Row]:
     Raises DataError naming the line where a whole one is not a row.
     """
     rows = []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
             rows.append(from_plain(Row, json.loads(line)))

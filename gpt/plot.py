@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gpt.metrics import Row, read_metrics
+from pytok.atomic import replace_file
 
 TRAIN, VAL = "#9db4d6", "#b3362b"
 
@@ -29,9 +31,9 @@ def write_plot(run: Path) -> Path:
     _draw_steps(by_step, rows)
     _draw_seconds(by_time, rows)
     path = run / "loss.png"
-    aside = run / "loss.partial"
-    figure.savefig(aside, format="png", dpi=120)
-    aside.replace(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    replace_file(path, picture.getvalue())
     return path
 
 

@@ -42,6 +42,8 @@ class Sampling:
             raise ConfigError(f"temperature must be at least 0; got {self.temperature}")
         if self.top_k is not None and self.top_k < 1:
             raise ConfigError(f"top_k must be at least 1; got {self.top_k}")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed must be from 0 to {2**63 - 1}; got {self.seed}")
         for name in ("top_p", "min_p"):
             share = getattr(self, name)
             if share is not None and not 0 < share <= 1:
@@ -65,6 +67,8 @@ def generate(
     tokenizer needs an end-of-text token (ConfigError without). Special tokens in *prompt* are
     text like any other.
     """
+    if max_tokens < 0:
+        raise ConfigError(f"tokens must be at least 0; got {max_tokens}")
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     ids, not_first = tokenizer.encode_ordinary(prompt), list[int]()
     if not ids:
@@ -120,7 +124,8 @@ def choose(logits: Tensor, sampling: Sampling, draws: torch.Generator) -> int:
     """Draw an id by *logits* (V,) as *sampling* says."""
     if sampling.temperature == 0:
         return int(logits.argmax())
-    logits = logits.float() / sampling.temperature
+    # Less the greatest, so that a small temperature makes no infinity; chances stay the same.
+    logits = (logits.float() - logits.max()) / sampling.temperature
     if sampling.top_k is not None:
         logits = keep_top_k(logits, sampling.top_k)
     if sampling.top_p is not None:

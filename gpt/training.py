@@ -74,21 +74,26 @@ def train(
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
     *stop* is asked after every step; when it says True the run writes a checkpoint and returns.
-    The caller's random state is left as it was. Raises ConfigError for a recipe that does not fit
-    the run found, DataError for data that does not fit, CheckpointError for a damaged checkpoint,
-    TrainingError where the loss is no longer a number (the last checkpoint is kept).
+    The caller's random state and number of threads are left as they were. Raises ConfigError for a
+    recipe that does not fit the run found, DataError for data that does not fit, CheckpointError
+    for a damaged checkpoint, TrainingError where the loss is no longer a number (the last
+    checkpoint is kept).
     """
     runtime = Runtime.choose(recipe.device, recipe.dtype)
+    threads = torch.get_num_threads()
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     reporter = reporter or Silent()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        run = _Run(recipe, runtime, reporter)
-        try:
-            return run.go(stop)
-        finally:
-            run.metrics.close()
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            run = _Run(recipe, runtime, reporter)
+            try:
+                return run.go(stop)
+            finally:
+                run.metrics.close()
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Run:
@@ -199,11 +204,16 @@ class _Run:
 
     def _choose_steps(self, seconds: float) -> None:
         """Fill *seconds* with steps. The run keeps their number, so it resumes like any other."""
-        self._gradients(0)  # the first pass warms up, and compiles
-        began = time.perf_counter()
-        for _ in range(TIMED_STEPS):
+        for group in self.optimizer.param_groups:
+            group["lr"] = 0.0  # so that the weights stay
+        for timed in range(1 + TIMED_STEPS):
+            if timed == 1:  # the first step warms up, and compiles
+                began = time.perf_counter()
             self._gradients(0)
-        self.optimizer.zero_grad(set_to_none=True)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.state.clear()
         steps = max(1, round(seconds * TIMED_STEPS / (time.perf_counter() - began)))
         self.recipe = dataclasses.replace(self.recipe, steps=steps)
         self.state = dataclasses.replace(self.state, recipe=self.recipe)
@@ -238,7 +248,7 @@ class _Run:
                 f"{self.recipe.data} was written with another tokenizer than the run in "
                 f"{self.recipe.out} has learnt; give the data of that run, or another --out"
             )
-        if saved.train_tokens != self.state.train_tokens or saved.config != self.state.config:
+        if saved.train_tokens != self.state.train_tokens:
             raise DataError(
                 f"{self.recipe.data} has {self.state.train_tokens:,} training tokens, and the run "
                 f"in {self.recipe.out} began on {saved.train_tokens:,}; give it the data it began "

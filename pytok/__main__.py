@@ -18,7 +18,7 @@ import pytok
 from pytok import corpus, formats
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName
-from pytok.errors import CorpusError, PytokError
+from pytok.errors import CorpusError, FormatError, PytokError
 from pytok.reference.pretokenize import PATTERNS, can_cut, parts
 from pytok.terminal import Bars, coloured
 from pytok.tokenizer import Tokenizer
@@ -162,7 +162,12 @@ def train(
             num_threads=threads,
             progress=bars.update,
         )
+    try:
         tokenizer.save(out)
+    except FormatError as error:
+        rescue = f"{out}.tiktoken"
+        tokenizer.save(rescue)
+        raise FormatError(f"{error.message}; what was learnt is in {rescue}") from None
     for warning in said:
         _say(str(warning.message))
     specials = len(tokenizer.special_tokens)

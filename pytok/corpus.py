@@ -250,7 +250,7 @@ def _parquet(path: Path, options: _Options) -> Iterator[_Span]:
         parquet.ParquetFile(path, pre_buffer=False) as file,
     ):
         schema, rows = file.schema_arrow, file.metadata.num_rows
-        if field not in schema.names:
+        if schema.names.count(field) != 1:
             _refuse_field(str(path), field, schema.names)
         kind = schema.field(field).type
         values = kind.value_type if arrow.types.is_dictionary(kind) else kind

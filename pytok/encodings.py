@@ -278,13 +278,13 @@ def read_ranks(file: RankFile) -> bytes:
 
 
 def _download(file: RankFile, instead: str) -> bytes:
-    import urllib.error  # here, since few need it and it takes longer to load than the package
+    import http.client  # here, since few need it and it takes longer to load than the package
     import urllib.request
 
     try:
         with urllib.request.urlopen(file.url, timeout=60) as response:
             data: bytes = response.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise FormatError(
             f"cannot download {file.url} ({error}): get it from a machine with a network{instead}"
         ) from None

@@ -89,7 +89,10 @@ class Engine(Protocol):
     def train(
         self, counts: Any, size: int, progress: Callable[[int], object] | None
     ) -> list[bytes]:
-        """Learns *size* tokens, in rank order, from this engine's own *counts*."""
+        """Learns *size* tokens, in rank order, from this engine's own *counts*.
+
+        *progress* is told now and then how many there are.
+        """
 
 
 @functools.cache

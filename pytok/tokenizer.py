@@ -6,9 +6,10 @@ is done by an engine's core (`pytok.engine`).
 """
 
 import functools
+import itertools
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from types import MappingProxyType
@@ -213,6 +214,8 @@ class Tokenizer:
         self, texts: Sequence[str], allowed: Sequence[str], num_threads: int | None
     ) -> list[list[int]]:
         engines.check_threads(num_threads)
+        if isinstance(texts, str):
+            raise TypeError("a batch is a list of str, not a str")
         try:
             return self._core.encode_batch(texts, allowed, num_threads)
         except UnicodeEncodeError:
@@ -235,7 +238,9 @@ class Tokenizer:
         ordinary = text
         if allowed:
             ordinary = text[
-                max((m.end() for m in _special_regex(allowed).finditer(text)), default=0) :
+                max(
+                    (m.end() for m in _special_regex(frozenset(allowed)).finditer(text)), default=0
+                ) :
             ]
         stable, tail = unstable.stable_and_tail(self._core, ordinary, ids)
         return stable, unstable.completions(self._core, self._sorted_tokens, tail)
@@ -277,14 +282,26 @@ class Tokenizer:
             raise ValueError(f"max_tokens is {max_tokens}: at least 0 is needed")
         allowed = self._check_special(text, allowed_special, disallowed_special)
         text = repair(text)
-        ids = self._core.encode(text, allowed)
-        if len(ids) <= max_tokens:
+        ends = [0, *itertools.accumulate(self._token_lengths(text, allowed))]
+        if len(ends) - 1 <= max_tokens:
             return text
-        for length in range(max_tokens, 0, -1):
-            beginning = self._core.decode_bytes(ids[:length]).decode("utf-8", "ignore")
+        for end in reversed(ends[: max_tokens + 1]):
+            beginning = text.encode()[:end].decode("utf-8", "ignore")
             if self._core.count(beginning, allowed) <= max_tokens:
                 return beginning
         return ""
+
+    def _token_lengths(self, text: str, allowed: Sequence[str]) -> Iterator[int]:
+        """How many bytes of *text* each of its ids stands for."""
+        start = 0
+        specials = _special_regex(frozenset(allowed)).finditer(text) if allowed else ()
+        for special in specials:
+            for id in self._core.encode(text[start : special.start()], ()):
+                yield len(self._core.token(id) or b"")
+            yield len(special[0].encode())
+            start = special.end()
+        for id in self._core.encode(text[start:], ()):
+            yield len(self._core.token(id) or b"")
 
     @staticmethod
     def _repairing(encode: Callable[[str], T], text: str) -> T:
@@ -487,11 +504,7 @@ def repair(text: str) -> str:
     return text
 
 
-def _special_regex(tokens: Iterable[str]) -> re.Pattern[str]:
-    return _alternatives(frozenset(tokens))
-
-
 @functools.lru_cache(maxsize=128)
-def _alternatives(tokens: frozenset[str]) -> re.Pattern[str]:
+def _special_regex(tokens: frozenset[str]) -> re.Pattern[str]:
     """Finds the leftmost of *tokens*, and of those the longest."""
     return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))))

@@ -15,7 +15,10 @@ from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer, repair
 
 BATCH_CHARACTERS = 16 << 20
-"""Counted at a time: enough parts for all cores, little enough that Ctrl-C is answered at once."""
+"""Counted at a time: enough parts to keep all cores busy."""
+
+BATCH_TEXTS = 1 << 16
+"""Counted at a time at most, however short they are."""
 
 Progress = Callable[[str, int, int], object]
 """Told the stage ("count", "merge"), how much of it is done, and of how much (0 if not known):
@@ -115,7 +118,7 @@ def _batches(
         batch.append(text)
         length += len(text)
         done += size
-        if length >= BATCH_CHARACTERS:
+        if length >= BATCH_CHARACTERS or len(batch) == BATCH_TEXTS:
             yield batch, done, total
             batch, length = [], 0
     yield batch, done, total

@@ -233,6 +233,17 @@ def test_truncated_text_is_a_beginning_with_no_more_tokens(
             assert beginning == text
 
 
+def test_truncating_at_a_special_token_with_two_names_keeps_the_text(engine: EngineName) -> None:
+    """Its id decodes to the first of them, which need not be in the text."""
+    ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
+    specials = {"<a>": 256, "<bb>": 256}
+    tokenizer = pytok.Tokenizer(
+        "x", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=specials, engine=engine
+    )
+
+    assert tokenizer.truncate("<bb>xyz", 2, allowed_special="all") == "<bb>x"
+
+
 def test_one_tokenizer_serves_many_threads(trained: pytok.Tokenizer) -> None:
     """At the same time, with the same answers."""
     from concurrent.futures import ThreadPoolExecutor

@@ -81,20 +81,40 @@ def test_only_known_patterns_can_be_cut() -> None:
     assert [can_cut("gpt2"), can_cut(PATTERNS["o200k"]), can_cut(r"\w+")] == [True, True, False]
 
 
+CUSTOM = [
+    r"\p{L}+",
+    r"\s+$|\S",
+    r"(?<=a)b|[^\p{L}\s]+(?=\s)",
+    r"[\p{Ll}x]+",
+    r"\p{Lu}?+.|\n",
+    r"\z|a+",
+]
+
+
+@pytest.mark.parametrize("pattern", CUSTOM)
 @given(text=texts())
-def test_custom_patterns_split_alike_in_both_engines(text: str) -> None:
+def test_custom_patterns_split_alike_in_both_engines(pattern: str, text: str) -> None:
     r"""Gaps are pieces; classes by Unicode's names, `$` and look-around mean the same."""
-    for pattern in (
-        r"\p{L}+",
-        r"\s+$|\d",
-        r"(?<=a)b|[^\p{L}\s]+(?=\s)",
-        r"\P{Lu}|.",
-        r"[\p{Ll}x]+",
-    ):
-        native, reference = splitter(pattern, "native"), splitter(pattern, "reference")
-        if r"\P" in pattern or r"\d" in pattern:
-            text = "".join(filter(str.isascii, text))
-        assert native.pieces(text) == reference.pieces(text)
+    native, reference = splitter(pattern, "native"), splitter(pattern, "reference")
+
+    assert native.pieces(text) == reference.pieces(text)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"[a-z&&[^aeiou]]+", r"[a[bc]]+", r"[a--b]+", r"\h+", r"\x{41}", r"[[:alpha:]]", r"\X"],
+)
+def test_the_reference_refuses_what_python_reads_differently(pattern: str) -> None:
+    """Rather than split another way in silence."""
+    with pytest.raises(PatternError, match="use the native engine"):
+        splitter(pattern, "reference")
+
+
+def test_an_empty_match_at_the_end_splits_nothing(engine: EngineName) -> None:
+    """Nor does an empty text."""
+    assert splitter("a*", engine).pieces("aa") == ["aa"]
+    assert splitter("a*", engine).pieces("") == []
+    assert splitter("$", engine).pieces("x") == ["x"]
 
 
 def test_text_that_a_pattern_does_not_match_is_a_piece(engine: EngineName) -> None:

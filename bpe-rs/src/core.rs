@@ -103,6 +103,9 @@ impl Core {
     }
 
     /// Those special tokens of *names* that the core has, ready to be searched for.
+    ///
+    /// # Panics
+    /// When their texts together pass 2 GiB.
     #[must_use]
     pub fn allow<S: AsRef<str>>(&self, names: &[S]) -> Allowed {
         let names: FxHashSet<&str> = names.iter().map(AsRef::as_ref).collect();
@@ -112,9 +115,13 @@ impl Core {
             .filter(|(text, _)| names.contains(text.as_str()))
             .map(|(text, id)| (text.as_str(), *id))
             .unzip();
-        // `build` fails only past 2³¹ states; then no special token could be told apart anyway.
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts);
-        Allowed { search: search.ok().filter(|_| !ids.is_empty()), ids }
+        let search = (!ids.is_empty()).then(|| {
+            AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(texts)
+                .expect("special tokens of less than 2 GiB in all")
+        });
+        Allowed { search, ids }
     }
 
     /// Hands the ids of *text* to *sink*, piece by piece. Special tokens in *allowed* are found

@@ -2,8 +2,6 @@
 //!
 //! Memory grows with the distinct pieces, not with the corpus. Twin of `pytok/reference/count.py`.
 
-use std::num::NonZeroUsize;
-
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
@@ -49,8 +47,7 @@ impl PieceCounts {
         texts: &[T],
         watch: impl Fn() -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
-        let threads = NonZeroUsize::new(rayon::current_num_threads()).map_or(1, NonZeroUsize::get);
-        let share = texts.len().div_ceil(threads).max(1);
+        let share = texts.len().div_ceil(rayon::current_num_threads()).max(1);
         let partial: Vec<FxHashMap<&str, u64>> = texts
             .par_chunks(share)
             .map(|texts| {

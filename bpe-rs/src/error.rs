@@ -1,7 +1,7 @@
 //! Everything that can go wrong in this crate, as values.
 //!
-//! The texts are those of the Python twin (`pytok/reference`), letter for letter: a caller
-//! sees the same message from either engine. Twin of `pytok/errors.py`.
+//! Where the Python twin (`pytok/reference`) can fail in the same way, its words are the same; what
+//! a regex engine explains is its own. The exceptions are those of `pytok/errors.py`.
 
 use std::fmt;
 

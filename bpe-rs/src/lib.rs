@@ -20,8 +20,8 @@
 //!
 //! Ids follow GPT-2: the 256 bytes in [`BYTE_ORDER`], then one token a merge, in the order learnt.
 //! Trained on the same pieces, merges equal those of Hugging Face's `BpeTrainer`; encoding equals
-//! tiktoken's on any vocabulary. Each file here has a twin of the same name in `pytok/reference/`,
-//! in Python, which takes the plain way to the same answers.
+//! tiktoken's on any vocabulary. Each file of the algorithm has a twin of the same name in
+//! `pytok/reference/`, in Python, which takes the plain way to the same answers.
 
 mod core;
 mod count;

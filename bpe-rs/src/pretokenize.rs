@@ -42,6 +42,10 @@ pub fn resolve(pattern: &str) -> &str {
 /// fills it again and again and falls back to a slower search: 0.4 MB/s instead of 17.
 const CACHE_BYTES: usize = 8 << 20;
 
+/// How often a custom pattern may step back in one search: under a second's worth. A pattern
+/// whose cost doubles with each character then fails where it would seem to hang.
+const PATIENCE: usize = 10_000_000;
+
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern {
@@ -78,10 +82,8 @@ impl Pattern {
             GPT2 => Matcher::known(GPT2, Space::Gpt2)?,
             CL100K => Matcher::known(CL100K, Space::Cl100k)?,
             O200K => Matcher::known(O200K, Space::O200k)?,
-            // The engine's limit is a guess at patience; a text is refused only where its
-            // stack is full, at about a million steps back.
             _ => fancy_regex::RegexBuilder::new(regex)
-                .backtrack_limit(usize::MAX)
+                .backtrack_limit(PATIENCE)
                 .build()
                 .map(Matcher::Custom)
                 .map_err(|error| Error::Pattern { reason: error.to_string() })?,
@@ -137,7 +139,9 @@ impl Pattern {
                     let found = regex.find_from_pos(text, start).map_err(|error| {
                         Error::PatternFailed { at: start, reason: error.to_string() }
                     })?;
-                    let Some(found) = found else { break };
+                    let Some(found) = found.filter(|found| found.start() < text.len()) else {
+                        break;
+                    };
                     if found.start() == found.end() {
                         return Err(Error::EmptyMatch { at: found.start() });
                     }
@@ -276,6 +280,16 @@ mod tests {
         let pattern = Pattern::new("a*").unwrap();
 
         assert_eq!(pattern.split("aab", |_| Ok(())), Err(Error::EmptyMatch { at: 2 }));
+        assert_eq!(pieces(&pattern, "aa"), ["aa"]); // at the end it splits nothing
+    }
+
+    #[test]
+    fn a_pattern_that_explodes_fails_instead_of_hanging() {
+        let pattern = Pattern::new(r"(?:(?=x)x+x+)+y|[\s\S]").unwrap();
+
+        let error = pattern.split(&"x".repeat(60), |_| Ok(())).unwrap_err();
+
+        assert!(matches!(error, Error::PatternFailed { at: 0, .. }));
     }
 
     #[test]

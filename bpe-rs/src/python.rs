@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 use rayon::prelude::*;
-use rayon::ThreadPoolBuilder;
+use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
 use crate::{decode, merges, train, Core, Error, PieceCounts, Rank};
 
@@ -90,9 +90,6 @@ fn on_threads<T: Send>(
     threads: Option<usize>,
     work: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send,
 ) -> PyResult<T> {
-    let pool = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-    let pool =
-        pool.map_err(|error| PyRuntimeError::new_err(format!("cannot start threads: {error}")))?;
     let stop = AtomicBool::new(false);
     let mut signals = Signals::new();
     let result = thread::scope(|scope| {
@@ -100,7 +97,10 @@ fn on_threads<T: Send>(
         let (working, done) = mpsc::channel::<()>();
         let worker = scope.spawn(|| {
             let _working = working;
-            pool.install(|| work(&stop))
+            // A scoped pool has joined its threads when it returns.
+            ThreadPoolBuilder::new()
+                .num_threads(threads.unwrap_or(0))
+                .build_scoped(ThreadBuilder::run, |pool| pool.install(|| work(&stop)))
         });
         while done.recv_timeout(Signals::INTERVAL) == Err(RecvTimeoutError::Timeout) {
             if signals.look(|_| Ok(())).is_err() {
@@ -110,6 +110,8 @@ fn on_threads<T: Send>(
         }
         worker.join().unwrap_or_else(|panic| resume_unwind(panic))
     });
+    let result = result
+        .map_err(|error| PyRuntimeError::new_err(format!("cannot start threads: {error}")))?;
     signals.or_raise(result)
 }
 

@@ -24,6 +24,8 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
             continue
         try:
             letters, rank = line.split()
+            if not rank.removeprefix(b"-").isdigit():  # int() would take 1_0 and +5
+                raise ValueError
             token = base64.b64decode(letters, validate=True)
             value = int(rank)
         except (ValueError, binascii.Error):

@@ -60,6 +60,17 @@ class Core:
             special_of_id.setdefault(id, text.encode())
         self.token_of_id |= special_of_id
 
+    def token(self, id: int) -> bytes | None:
+        """The bytes of *id*, ordinary or special."""
+        return self.token_of_id.get(array("I", [id])[0])
+
+    def id(self, token: bytes) -> int | None:
+        """The id that spells *token*, ordinary before special."""
+        rank = self.vocab.ranks.get(token)
+        if rank is not None:
+            return self.ids[rank]
+        return {text.encode(): id for text, id in self.specials.items()}.get(token)
+
     def encode(self, text: str, allowed: Collection[str]) -> list[int]:
         """The ids of *text*; special tokens in *allowed* become their ids, others are text.
 
@@ -112,17 +123,6 @@ class Core:
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """What *ids* spell. Raises UnknownTokenError for an id that is none."""
         return decode(self.token_of_id, array("I", ids))
-
-    def token(self, id: int) -> bytes | None:
-        """The bytes of *id*, ordinary or special."""
-        return self.token_of_id.get(array("I", [id])[0])
-
-    def id(self, token: bytes) -> int | None:
-        """The id that spells *token*, ordinary before special."""
-        rank = self.vocab.ranks.get(token)
-        if rank is not None:
-            return self.ids[rank]
-        return {text.encode(): id for text, id in self.specials.items()}.get(token)
 
     def merges(self) -> list[tuple[int, int] | None]:
         """For each rank the pair of ranks that makes its token, ``None`` where none does."""

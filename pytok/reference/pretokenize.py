@@ -71,6 +71,8 @@ class Pattern:
         end = 0
         for match in self._matcher(text).finditer(text):
             start = match.start()
+            if start == len(text):  # an empty match at the end splits nothing
+                break
             if start == match.end():
                 at = offset + len(text[:start].encode())
                 raise PatternError(
@@ -96,15 +98,23 @@ class Pattern:
 def _compile(pattern: str) -> "regex.Pattern[str]":
     try:
         return regex.compile(pattern)
-    except (regex.error, ValueError) as error:
+    except (regex.error, ValueError, RecursionError) as error:
         raise PatternError(f"the pattern does not compile: {error}") from None
+
+
+_SAME = r"[^\\\[\]]|\\[rntafsSwWdDbBA0-9]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
+"""What both dialects read alike, in a set and outside, but for what `translate` looks after."""
+_TOKEN = regex.compile(
+    rf"\\[pP]\{{\^?\w+\}}|\\[pP]\w|\\z|\\(?![<>])[[:punct:]]|\[\^?\]?|\]|{_SAME}"
+)
 
 
 def translate(pattern: str, *, tables: bool) -> str:
     r"""*pattern*, written for Rust, in the dialect of Python's `regex`.
 
-    ``$`` means the end of the text in Rust; in Python it also matches before a last newline. With
-    *tables*, Unicode classes are spelled out from `CLASSES`.
+    ``$`` and ``\z`` mean the end of the text in Rust; in Python ``$`` also matches before a last
+    newline. With *tables*, Unicode classes are spelled out from `CLASSES`. Raises PatternError for
+    syntax that the two dialects read differently.
 
     >>> translate(r"\s++$|[$]", tables=False)
     '\\s++\\Z|[$]'
@@ -114,16 +124,28 @@ def translate(pattern: str, *, tables: bool) -> str:
     parts = []
     in_set = False
     multiline = regex.search(r"\(\?[a-z]*m", pattern) is not None
-    for token in regex.findall(r"\\p\{\w+\}|\\p\w|\\.|\[\^?\]?|.", pattern, flags=regex.DOTALL):
+    end = 0
+    while end < len(pattern):
+        match = _TOKEN.match(pattern, end)
+        token = match[0] if match else pattern[end]
+        if match is None or (in_set and (token[0] == "[" or pattern[end : end + 2] in _OPERATORS)):
+            raise PatternError(
+                f"the reference engine cannot read {pattern[end : end + 8]!r} in the pattern as "
+                "Rust does: use the native engine"
+            )
+        end = match.end()
         name = token[2:].strip("{}")
         if token.startswith(r"\p") and tables and name in CLASSES:
             parts.append(_members(name) if in_set else f"[{_members(name)}]")
-        elif token == "$" and not in_set and not multiline:
+        elif (token == "$" and not in_set and not multiline) or token == r"\z":
             parts.append(r"\Z")
         else:
             in_set = (in_set or token[0] == "[") and token != "]"
             parts.append(token)
     return "".join(parts)
+
+
+_OPERATORS = {"&&", "--", "~~", "||"}
 
 
 def _members(name: str) -> str:

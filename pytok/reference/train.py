@@ -31,8 +31,8 @@ def train(
 ) -> list[bytes]:
     """Learns a vocabulary of *size* tokens: the 256 bytes, then one token a merge.
 
-    The vocabulary is smaller if the corpus runs out of pairs. *progress* is told after each merge
-    how many tokens there are. Raises TrainingError when *size* is below 256.
+    The vocabulary is smaller if the corpus runs out of pairs. *progress* is told now and then how
+    many tokens there are. Raises TrainingError when *size* is below 256.
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["aaabdaaabac"])

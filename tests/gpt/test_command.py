@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -198,8 +199,10 @@ def test_interrupted_command_goes_on(
     """A signal in the middle: a checkpoint, the exit code, and how to go on; then it does."""
     run = config.parent / "run"
     process = spawn(arguments(config, data, "--steps", "100000"))
+    end = time.monotonic() + 120
     while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
         assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end, "it has made no step in two minutes"
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     step = read_checkpoint(run).state.step
