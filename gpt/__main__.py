@@ -100,6 +100,8 @@ class Sample:
         from gpt.runtime import Runtime
         from gpt.sample import Sampling, generate
 
+        if self.samples < 1:
+            raise ConfigError(f"samples must be at least 1; got {self.samples}")
         checkpoint = read_checkpoint(self.run)
         model = checkpoint.model(Runtime.choose(self.device).device)
         tokenizer = checkpoint.tokenizer()
@@ -186,6 +188,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description="Train a GPT on token shards, write text with it, and measure it.",
             args=given,
         )
+    except ConfigError as error:
+        print(f"gpt: {error}", file=sys.stderr)
+        return 2
+    try:
         return int(command())
     except (GPTError, PytokError) as error:
         message = error.message if isinstance(error, PytokError) else str(error)

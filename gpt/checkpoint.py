@@ -163,11 +163,16 @@ def write_checkpoint(
 
     aside = parent / f"{folder.name}.partial"
     aside.mkdir()
-    for name, data in contents.items():
-        with (aside / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    try:
+        for name, data in contents.items():
+            with (aside / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        error.filename = str(aside)
+        raise
     _sync_folder(aside)
     aside.rename(folder)
     _sync_folder(parent)

@@ -18,6 +18,8 @@ from gpt.errors import DataError
 from pytok.errors import PytokError
 from pytok.shards import Shards, open_shards
 
+__all__ = ["Shards", "Tokens", "TrainingRows", "evaluation_batches", "open_data", "open_split"]
+
 
 class Tokens(Protocol):
     """What batches are made from: a split of `pytok.shards`."""

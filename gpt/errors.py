@@ -3,7 +3,7 @@
 ::
 
     GPTError
-    ├── ConfigError         (ValueError)    a model or a recipe that cannot be built
+    ├── ConfigError                         a model or a recipe that cannot be built
     ├── DataError           (ValueError)    token shards that do not fit the model or the recipe
     ├── CheckpointError     (ValueError)    a checkpoint that is damaged, foreign, or of another run
     └── TrainingError       (RuntimeError)  a run that cannot go on: its loss is no longer a number
@@ -16,7 +16,7 @@ class GPTError(Exception):
     """The root: ``except GPTError`` catches all that gpt raises on purpose."""
 
 
-class ConfigError(GPTError, ValueError):
+class ConfigError(GPTError):
     """A model or a recipe that cannot be built, or that asks for the impossible."""
 
 

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpt.errors import DataError
+from gpt.errors import ConfigError, DataError
 from gpt.plain import from_plain
 from pytok.atomic import replace_file
 
@@ -69,8 +69,10 @@ def read_metrics(path: Path) -> list[Row]:
     for number, line in enumerate(lines[:-1], start=1):
         try:
             rows.append(from_plain(Row, json.loads(line)))
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: not a row of metrics: {error}") from error
+        except (ValueError, ConfigError) as error:
+            raise DataError(
+                f"{path}:{number}: not a row of metrics: {error}; remove the line to go on"
+            ) from error
     return rows
 
 

@@ -67,8 +67,8 @@ def generate(
     tokenizer needs an end-of-text token (ConfigError without). Special tokens in *prompt* are
     text like any other.
     """
-    if max_tokens < 0:
-        raise ConfigError(f"tokens must be at least 0; got {max_tokens}")
+    if max_tokens < 1:
+        raise ConfigError(f"tokens must be at least 1; got {max_tokens}")
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     ids, not_first = tokenizer.encode_ordinary(prompt), list[int]()
     if not ids:

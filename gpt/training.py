@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from filelock import FileLock, Timeout
 
 from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
 from gpt.config import GPTConfig
-from gpt.data import Tokens, TrainingRows, open_data, open_split
+from gpt.data import Shards, Tokens, TrainingRows, open_data, open_split
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluate import evaluate
 from gpt.metrics import MetricsFile, Row
@@ -80,18 +81,25 @@ def train(
     checkpoint is kept).
     """
     runtime = Runtime.choose(recipe.device, recipe.dtype)
+    shards = open_data(recipe.data)
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(recipe.out / ".lock", blocking=False)
     threads = torch.get_num_threads()
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     reporter = reporter or Silent()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=cuda):
-            run = _Run(recipe, runtime, reporter)
+        with lock, torch.random.fork_rng(devices=cuda):
+            run = _Run(recipe, shards, runtime, reporter)
             try:
                 return run.go(stop)
             finally:
                 run.metrics.close()
+    except Timeout:
+        raise ConfigError(
+            f"another process is training in {recipe.out}; wait for it, or choose another --out"
+        ) from None
     finally:
         torch.set_num_threads(threads)
 
@@ -99,9 +107,10 @@ def train(
 class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
-    def __init__(self, recipe: Recipe, runtime: Runtime, reporter: Reporter) -> None:
+    def __init__(
+        self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter
+    ) -> None:
         self.recipe, self.runtime, self.reporter = recipe, runtime, reporter
-        shards = open_data(recipe.data)
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
         self.tokenizer = (shards.folder / "tokenizer.json").read_bytes()
@@ -126,7 +135,6 @@ class _Run:
             self._resume()
         elif recipe.seconds is not None:
             self._choose_steps(recipe.seconds)
-        recipe.out.mkdir(parents=True, exist_ok=True)
         self.metrics = MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
 
     def go(self, stop: Callable[[], bool]) -> Outcome:

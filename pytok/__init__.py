@@ -32,3 +32,11 @@ __all__ = [
     "load",
     "train",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pytok")
+    raise AttributeError(f"module 'pytok' has no attribute {name!r}")

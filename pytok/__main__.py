@@ -4,13 +4,15 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0; 1 it faile
 what and what to do; 2 the arguments are wrong; 130 Ctrl-C.
 """
 
+import functools
 import io
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar
+from typing import IO, Any, NoReturn, TypeVar, cast
 
 import click
 
@@ -42,14 +44,60 @@ engine_option = click.option(
     show_default=True,
     help="The compiled engine, or its readable twin in Python: same answers, slower.",
 )
-tokenizer_option = click.option(
-    "-t",
-    "--tokenizer",
-    "name",
-    required=True,
-    metavar="TOKENIZER",
-    help="A tokenizer.json, a folder with vocab.json and merges.txt, or an encoding's name "
-    "such as cl100k_base.",
+tokenizer_parts = _options(
+    click.option(
+        "--pattern",
+        help="How text is split, where the tokenizer is a .tiktoken file, which does not say.",
+    ),
+    click.option(
+        "--special-token",
+        "special_tokens",
+        multiple=True,
+        metavar="TOKEN=ID",
+        help="A special token of a .tiktoken file; may be given several times.",
+    ),
+    engine_option,
+)
+
+
+def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Give a command the tokenizer that *named_by*, an argument or option `name`, names."""
+
+    def decorate(command: F) -> F:
+        @named_by
+        @tokenizer_parts
+        @functools.wraps(command)
+        def run(
+            name: str,
+            pattern: str | None,
+            special_tokens: tuple[str, ...],
+            engine: EngineName,
+            **rest: Any,
+        ) -> Any:
+            specials = dict(map(_special_of, special_tokens)) or None
+            if pattern is None and specials is None:
+                tokenizer = open_tokenizer(name, engine)
+            else:
+                tokenizer = pytok.load(
+                    name, pattern=pattern, special_tokens=specials, engine=engine
+                )
+            return command(tokenizer=tokenizer, **rest)
+
+        return cast(F, run)
+
+    return decorate
+
+
+tokenizer_option = takes_tokenizer(
+    named_by=click.option(
+        "-t",
+        "--tokenizer",
+        "name",
+        required=True,
+        metavar="TOKENIZER",
+        help="A tokenizer.json, a .tiktoken file, a folder with vocab.json and merges.txt, or an "
+        "encoding's name such as cl100k_base.",
+    )
 )
 threads_option = click.option(
     "--threads",
@@ -82,14 +130,14 @@ corpus_options = _options(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pytok")
 def cli() -> None:
-    r"""Train byte-level BPE tokenizers, and use them.
+    """Train byte-level BPE tokenizers, and use them.
 
     \b
     pytok train corpus.txt --vocab 50257 -o tokenizer.json
     pytok show tokenizer.json --text "How is this split?"
     echo "some text" | pytok encode -t tokenizer.json
     pytok shard corpus.txt -t tokenizer.json -o data/
-    """
+    """  # noqa: D301 (click wants a backspace)
 
 
 @cli.command()
@@ -187,14 +235,12 @@ def train(
     "they should be.",
 )
 @json_option
-@engine_option
-def encode(name: str, file: IO[bytes], special: bool, as_json: bool, engine: EngineName) -> None:
+def encode(tokenizer: Tokenizer, file: IO[bytes], special: bool, as_json: bool) -> None:
     """Print the ids of FILE, or of what comes on stdin, separated by spaces.
 
     Any file will do: bytes that are not UTF-8 are encoded as they are, and `pytok decode` gives
     them back.
     """
-    tokenizer = open_tokenizer(name, engine)
     data = file.read()
     with Bars() as bars:
         ids = list(_encode(tokenizer, data, special, bars))
@@ -224,10 +270,8 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
 @cli.command()
 @tokenizer_option
 @click.argument("file", type=click.File("rb"), default="-")
-@engine_option
-def decode(name: str, file: IO[bytes], engine: EngineName) -> None:
+def decode(tokenizer: Tokenizer, file: IO[bytes]) -> None:
     """Print what the ids in FILE, or on stdin, spell: numbers between spaces, or a JSON list."""
-    tokenizer = open_tokenizer(name, engine)
     words = file.read().translate(bytes.maketrans(b"[],", b"   ")).split()
     for place, word in enumerate(words, 1):
         if not word.isdigit() or len(word) > 10:
@@ -246,21 +290,18 @@ def decode(name: str, file: IO[bytes], engine: EngineName) -> None:
 @click.argument("sources", nargs=-1, required=True)
 @corpus_options
 @json_option
-@engine_option
 def count(
-    name: str,
+    tokenizer: Tokenizer,
     sources: tuple[str, ...],
     field: str,
     errors: str,
     separator: str | None,
     as_json: bool,
-    engine: EngineName,
 ) -> None:
     """Count the tokens of SOURCES, and the bytes of text that a token stands for.
 
     SOURCES are files, folders, or patterns such as 'data/*.jsonl'; special tokens are text.
     """
-    tokenizer = open_tokenizer(name, engine)
     files = corpus.resolve(sources)
     total, read, rows = corpus.size(files), 0, []
     with Bars() as bars:
@@ -291,16 +332,14 @@ def count(
 
 
 @cli.command()
-@click.argument("name", metavar="TOKENIZER")
+@takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
 @click.option("--text", help="Show how this text is split, a colour a token.")
 @json_option
-@engine_option
-def show(name: str, text: str | None, as_json: bool, engine: EngineName) -> None:
+def show(tokenizer: Tokenizer, text: str | None, as_json: bool) -> None:
     """Show what TOKENIZER is made of: its size, pattern, special tokens, first and last merges.
 
     TOKENIZER is a file, a folder, or an encoding's name such as cl100k_base.
     """
-    tokenizer = open_tokenizer(name, engine)
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     tokens = list(tokenizer.vocab)
     longest = max(tokens, key=len)
@@ -330,9 +369,13 @@ def show(name: str, text: str | None, as_json: bool, engine: EngineName) -> None
         "first merges": " ".join(map(_quoted, merged[:12])),
         "last merges": " ".join(map(_quoted, merged[-8:])),
     }
-    for key, value in rows.items():
-        table.add_row(f"[bold]{key}", _escaped(value))
-    console.print(table)
+    if console.is_terminal:
+        for key, value in rows.items():
+            table.add_row(f"[bold]{key}", _escaped(value))
+        console.print(table)
+    else:
+        for key, value in rows.items():
+            click.echo(f"{key:<15} {value}")
     if ids is not None and text is not None:
         decoder = tokenizer.decoder()
         spelled = [*map(decoder.feed, ids), decoder.finish()]
@@ -355,7 +398,8 @@ def _shown(value: object) -> str:
 
 
 def _quoted(token: bytes) -> str:
-    return json.dumps(token.decode("utf-8", "backslashreplace"), ensure_ascii=False)
+    text = json.dumps(token.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+    return re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
 
 
 def _escaped(text: str) -> str:
@@ -390,10 +434,9 @@ def _escaped(text: str) -> str:
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it is there.")
 @corpus_options
 @threads_option
-@engine_option
 def shard(
     sources: tuple[str, ...],
-    name: str,
+    tokenizer: Tokenizer,
     out: str,
     val: float,
     split: str,
@@ -403,7 +446,6 @@ def shard(
     errors: str,
     separator: str | None,
     threads: int | None,
-    engine: EngineName,
 ) -> None:
     """Tokenize SOURCES into a folder of token shards that `gpt train` reads.
 
@@ -412,7 +454,6 @@ def shard(
     """
     from pytok import shards  # here, since it loads numpy
 
-    tokenizer = open_tokenizer(name, engine)
     with Bars() as bars:
         written = shards.write(
             sources,
@@ -436,17 +477,10 @@ def shard(
 
 
 @cli.command()
-@click.argument("source", metavar="IN")
+@takes_tokenizer(named_by=click.argument("name", metavar="IN"))
 @click.argument("target", metavar="OUT")
-@click.option("--pattern", help="The pattern, where IN is a .tiktoken file: cl100k, gpt2, ...")
-@click.option(
-    "--special",
-    multiple=True,
-    metavar="TOKEN=ID",
-    help="A special token, where IN is a .tiktoken file; may be given several times.",
-)
-def convert(source: str, target: str, pattern: str | None, special: tuple[str, ...]) -> None:
-    r"""Convert a tokenizer from one format to another; the ids stay the same.
+def convert(tokenizer: Tokenizer, target: str) -> None:
+    """Convert a tokenizer from one format to another; the ids stay the same.
 
     \b
     *.json       Hugging Face's tokenizer.json
@@ -454,18 +488,15 @@ def convert(source: str, target: str, pattern: str | None, special: tuple[str, .
     a folder     GPT-2's vocab.json and merges.txt
 
     IN may also be an encoding's name, such as cl100k_base. What the target cannot hold is refused.
-    """
-    specials = dict(map(_special_of, special)) or None
-    if pattern is None and specials is None:
-        tokenizer = open_tokenizer(source)
-    else:
-        tokenizer = pytok.load(source, pattern=pattern, special_tokens=specials)
+    """  # noqa: D301 (click wants a backspace)
     tokenizer.save(target)
     _say(f"{target}: {tokenizer.n_vocab:,} ids")
     if target.endswith(".tiktoken"):
         _say(
             f"{target} holds ranks only; to read it, say --pattern {_pattern_name(tokenizer)!r}"
-            + "".join(f" --special '{text}={id}'" for text, id in tokenizer.special_tokens.items())
+            + "".join(
+                f" --special-token '{text}={id}'" for text, id in tokenizer.special_tokens.items()
+            )
         )
 
 

@@ -37,6 +37,8 @@ PART_CHARACTERS = 1 << 20
 _ZSTD_BLOCK_BYTES = 1 << 13
 """Fed to zstd at a time: 4 bytes can unpack to 128 KiB, so a hostile file reaches 256 MiB."""
 
+_REPLACE = "pass errors='replace' (--errors replace)"
+
 _PARQUET_ROWS = 256
 """Decoded at a time: the rows of web corpora are some kilobytes, and a book is a megabyte."""
 
@@ -234,7 +236,7 @@ def _json_field(line: str, where: str, options: _Options) -> str:
         if options.errors == "strict":
             raise CorpusError(
                 f"{where}: field {options.field!r} holds half a surrogate pair "
-                f"(\\u{ord(text[error.start]):04x}); mend the file, or pass errors='replace'"
+                f"(\\u{ord(text[error.start]):04x}); mend the file, or {_REPLACE}"
             ) from None
         text = re.sub("[\ud800-\udfff]", "\ufffd", text)
     return text
@@ -389,9 +391,11 @@ def _library(name: str) -> Any:
 
 
 def _refuse_bytes(where: str, offset: int, error: UnicodeDecodeError) -> NoReturn:
+    if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise CorpusError(f"{where}: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8") from None
     raise CorpusError(
         f"{where}: byte {offset + error.start:,} is not UTF-8 (0x{error.object[error.start]:02x}); "
-        "convert the file, or pass errors='replace'"
+        f"convert the file, or {_REPLACE}"
     ) from None
 
 

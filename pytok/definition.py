@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from pytok.errors import VocabError
-from pytok.reference.pretokenize import resolve
+from pytok.errors import PatternError, VocabError
+from pytok.reference.pretokenize import PATTERNS, resolve
 
 END_OF_TEXT = "<|endoftext|>"
 """The special token that marks where a document begins or ends, in GPT-2 and ever since."""
@@ -17,9 +17,9 @@ END_OF_TEXT = "<|endoftext|>"
 class Definition:
     """All that a tokenizer is made of. Tokens are in rank order, the order of merging.
 
-    *pattern* may be the name of a known pattern; it is kept as the regex. Raises VocabError for an
-    id that is not an unsigned 32-bit integer, and for half a surrogate pair in *pattern* or a
-    special token.
+    *pattern* may be the name of a known pattern; it is kept as the regex. Raises PatternError for
+    a bare word that is no such name, VocabError for an id that is not an unsigned 32-bit integer,
+    and for half a surrogate pair in *pattern* or a special token.
     """
 
     name: str
@@ -30,6 +30,11 @@ class Definition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", resolve(self.pattern))
+        if self.pattern.isidentifier():
+            raise PatternError(
+                f"{self.pattern!r} is no known pattern, and as a regex it would find only itself; "
+                f"known are {', '.join(PATTERNS)}"
+            )
         named = [("pattern", self.pattern), *(("special token", t) for t in self.special_tokens)]
         for what, text in named:
             try:

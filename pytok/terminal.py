@@ -3,6 +3,7 @@
 All of it goes to stderr or stdout through rich, and only where a person is looking.
 """
 
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -92,5 +93,7 @@ def coloured(tokens: Iterable[str]) -> "Text":
     text = Text(style="black")
     for number, token in enumerate(tokens):
         shown = token.replace("\n", "⏎\n").replace("\t", "→")
+        # A text must not command the terminal.
+        shown = re.sub(r"[\x00-\x09\x0b-\x1f\x7f]", lambda c: f"\\x{ord(c[0]):02x}", shown)
         text.append(shown, style=colours[number % len(colours)])
     return text

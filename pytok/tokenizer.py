@@ -9,7 +9,7 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from types import MappingProxyType
@@ -185,17 +185,17 @@ class Tokenizer:
         return np.frombuffer(self._core.encode_to_buffer(text, allowed), dtype=np.uint32)
 
     def encode_ordinary_batch(
-        self, text: Sequence[str], *, num_threads: int | None = None
+        self, text: Iterable[str], *, num_threads: int | None = None
     ) -> list[list[int]]:
         """The ids of each text; special tokens are ordinary text.
 
         Runs on *num_threads* threads, all cores if ``None``.
         """
-        return self._encode_batch(text, (), num_threads)
+        return self._encode_batch(list(text), (), num_threads)
 
     def encode_batch(
         self,
-        text: Sequence[str],
+        text: Iterable[str],
         *,
         num_threads: int | None = None,
         allowed_special: AllowedSpecial = _NOTHING,
@@ -205,17 +205,16 @@ class Tokenizer:
 
         Runs on *num_threads* threads, all cores if ``None``.
         """
+        texts = list(text)
         allowed: Sequence[str] = ()
-        for one in text:
+        for one in texts:
             allowed = self._check_special(one, allowed_special, disallowed_special)
-        return self._encode_batch(text, allowed, num_threads)
+        return self._encode_batch(texts, allowed, num_threads)
 
     def _encode_batch(
         self, texts: Sequence[str], allowed: Sequence[str], num_threads: int | None
     ) -> list[list[int]]:
         engines.check_threads(num_threads)
-        if isinstance(texts, str):
-            raise TypeError("a batch is a list of str, not a str")
         try:
             return self._core.encode_batch(texts, allowed, num_threads)
         except UnicodeEncodeError:
@@ -314,6 +313,8 @@ class Tokenizer:
         self, text: str, allowed: AllowedSpecial, disallowed: DisallowedSpecial
     ) -> Sequence[str]:
         """The special tokens to recognise; SpecialTokenError if *text* holds a disallowed one."""
+        if isinstance(allowed, str) and allowed != "all":
+            raise TypeError(f"allowed_special is 'all' or a set of texts, not {allowed!r}")
         names: Set[str] = self._special_tokens.keys() if allowed == "all" else allowed
         refused: Collection[str] = (
             self._special_tokens.keys() - names if disallowed == "all" else disallowed

@@ -58,6 +58,8 @@ def train(
     >>> list(tok.vocab)[256:], tok.special_tokens["<|endoftext|>"]
     ([b'he', b'the', b' the'], 259)
     """
+    if isinstance(special_tokens, str):
+        raise TypeError(f"special_tokens is a list of texts, not {special_tokens!r}")
     if len(set(special_tokens)) != len(special_tokens):
         raise TrainingError("a special token is listed twice")
     if vocab_size > 1 << 32:
@@ -136,7 +138,8 @@ def _paths(
 
 
 def _texts(source: object) -> Iterator[str]:
-    assert isinstance(source, Iterable)
+    if not isinstance(source, Iterable):
+        raise TypeError(f"a corpus is a path or an iterable of str, not {source!r}")
     for number, text in enumerate(source):
         if not isinstance(text, str):
             raise TypeError(

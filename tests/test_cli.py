@@ -274,11 +274,11 @@ def test_convert_there_and_back_changes_nothing(
     """With what a .tiktoken file does not hold told again."""
     there = command("convert", tokenizer_path, "t.tiktoken")
     back = command(
-        *("convert", "t.tiktoken", "t.json", "--pattern", "cl100k", "--special", f"{END}=599")
+        *("convert", "t.tiktoken", "t.json", "--pattern", "cl100k", "--special-token", f"{END}=599")
     )
 
     assert (there.code, back.code) == (0, 0)
-    assert f"say --pattern 'cl100k' --special '{END}=599'" in there.err
+    assert f"say --pattern 'cl100k' --special-token '{END}=599'" in there.err
     assert pytok.load("t.json").fingerprint == trained.fingerprint
 
 
@@ -358,7 +358,11 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(out: str) -> 
         *("train corpus.txt --vocab 300 --engine x", "train corpus.txt --vocab 300 --threads 0"),
         *("encode -t x none.txt", "encode -t x .", "count -t x", "show", "show a b"),
         *("shard corpus.txt -t x", "shard corpus.txt -t x -o y --val 1", "convert a"),
-        *("convert a b --special x", "convert a b --special x=y", "convert a b --special x=²"),
+        *(
+            "convert a b --special-token x",
+            "convert a b --special-token x=y",
+            "convert a b --special-token x=²",
+        ),
     ],
 )
 def test_wrong_usage_is_explained(arguments: str) -> None:

@@ -27,6 +27,19 @@ def test_python_in_documents_runs(
         exec(compile(block, path.name, "exec"), {})
 
 
+def test_the_recipe_in_the_readme_is_one(tmp_path: Path) -> None:
+    """With fields and mechanisms that there are."""
+    from gpt.recipe import Recipe, read_toml
+
+    (block,) = blocks(ROOT / "README.md", "toml")
+    (tmp_path / "recipe.toml").write_text(block)
+
+    recipe = Recipe.from_dict(read_toml(tmp_path / "recipe.toml") | {"data": "d", "out": "o"})
+
+    assert recipe.steps == 1000
+    assert type(recipe.model.mlp).__name__ == "SwiGLU"
+
+
 def test_the_readme_shows_python() -> None:
     """Else the test above would test nothing."""
     assert "assert" in "".join(blocks(ROOT / "README.md", "python"))

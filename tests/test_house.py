@@ -154,7 +154,8 @@ def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
         "pytok.tokenizer": 520,  # tiktoken's whole API, each member with its docstring
-        "pytok.__main__": 520,  # every command with its help
+        "pytok.__main__": 560,  # every command with its help
+        "pytok.corpus": 410,  # every format, compressed or not
     }
 
     assert len(path.read_text().splitlines()) <= longer.get(module_name(path), 400)

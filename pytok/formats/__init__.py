@@ -38,8 +38,8 @@ def read(
     if path.suffix == ".tiktoken":
         if pattern is None:
             raise FormatError(
-                f"{path}: a .tiktoken file holds no pattern: say which, such as 'cl100k', or put "
-                f"it into a tokenizer.json: pytok convert {path} tokenizer.json --pattern cl100k"
+                f"{path}: a .tiktoken file holds no pattern: say which, such as 'cl100k' "
+                "(--pattern cl100k)"
             )
         ranks = tiktoken.parse(path.read_bytes(), path)
         tokens = sorted(ranks, key=ranks.__getitem__)

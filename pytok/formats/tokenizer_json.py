@@ -26,6 +26,8 @@ def read(path: Path) -> tuple[Definition, StatedMerges]:
     reader.must_be(model, "type", ("BPE",), "pytok reads byte-level BPE only", "model.")
     for field in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         reader.must_be(model, field, (None, "", 0, 0.0), "pytok has no such thing", "model.")
+    if _adds_nothing(document.get("post_processor")):
+        document["post_processor"] = None
     for field, kinds in (("post_processor", (None, "ByteLevel")), ("decoder", ("ByteLevel",))):
         part = document.get(field)
         if (part.get("type") if isinstance(part, dict) else part) not in kinds:
@@ -51,6 +53,14 @@ def read(path: Path) -> tuple[Definition, StatedMerges]:
         specials=specials,
         complete=not model.get("ignore_merges"),
     )
+
+
+def _adds_nothing(post_processor: object) -> bool:
+    """Whether it is the template that transformers writes, without a token of its own."""
+    match post_processor:
+        case {"type": "TemplateProcessing", "single": [{"Sequence": _}], "special_tokens": tokens}:
+            return not tokens
+    return False
 
 
 def _pattern_of(reader: Fields, document: dict[str, Any]) -> str:

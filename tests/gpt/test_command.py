@@ -100,7 +100,7 @@ def test_config_file_error_names_file_and_field(
     """Here a field that does not exist."""
     config.write_text(SMALL + "depth = 4\n")
 
-    assert main(arguments(config, data)) == 1
+    assert main(arguments(config, data)) == 2
     assert f"{config}: model.depth: no such field; there are context" in capsys.readouterr().err
 
 
@@ -120,24 +120,37 @@ def test_evaluation_prints_json(
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "code", "words"),
     [
-        (["eval", "nowhere"], "nowhere: no checkpoint there"),
-        (["sample", "nowhere"], "nowhere: no checkpoint there"),
-        (["train", "--data", "nowhere", "--out", "run"], "nowhere"),
-        (["train", "--config", "nowhere.toml"], "nowhere.toml: No such file"),
-        (["train", "--data", "d", "--out", "o", "--device", "gpu"], "no device is called 'gpu'"),
-        (["train", "--data", "d", "--out", "o", "--steps", "0"], "steps must be at least 1; got 0"),
+        (["eval", "nowhere"], 1, "nowhere: no checkpoint there"),
+        (["sample", "nowhere"], 1, "nowhere: no checkpoint there"),
+        (["sample", "nowhere", "--samples", "0"], 1, "samples must be at least 1"),
+        (["train", "--data", "nowhere", "--out", "run"], 1, "nowhere"),
+        (["train", "--config", "nowhere.toml"], 2, "nowhere.toml: No such file"),
+        (["train", "--data", "d", "--out", "o", "--device", "gpu"], 1, "no device is called 'gpu'"),
+        (["train", "--data", "d", "--out", "o", "--steps", "0"], 2, "steps must be at least 1"),
+        (
+            ["train", "--data", "d", "--out", "o", "--model.width", "33"],
+            2,
+            "width 33 does not divide into 4 heads",
+        ),
     ],
 )
-def test_failure_is_one_line_and_exit_code_1(
-    given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+def test_failure_is_one_line(
+    given: list[str],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What failed, without a traceback."""
-    code = main(given)
+    """What failed, without a traceback and without a trace on the disk; 2 for bad arguments."""
+    monkeypatch.chdir(tmp_path)
+    returned = main(given)
     printed = capsys.readouterr()
 
-    assert code == 1
+    assert returned == code
+    assert list(tmp_path.iterdir()) == []
     assert printed.out == ""
     assert printed.err.startswith("gpt: ")
     assert words in printed.err

@@ -145,6 +145,17 @@ def test_run_that_fills_a_time_keeps_its_number_of_steps(
     assert (second.state.step, second.finished) == (5, True)
 
 
+def test_two_processes_do_not_train_in_one_folder(recipe: Recipe) -> None:
+    """The second would remove the checkpoints of the first."""
+
+    def train_again() -> bool:
+        with pytest.raises(ConfigError, match="another process is training in"):
+            train(recipe)
+        return True
+
+    assert train(recipe, stop=train_again).state.step == 1
+
+
 def test_finished_run_is_left_as_it_is(whole: Recipe) -> None:
     """Asked again, it makes no step."""
     before = history(whole.out)
