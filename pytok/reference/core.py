@@ -27,10 +27,14 @@ class Core:
 
     >>> from pytok.reference.vocab import BYTE_ORDER
     >>> core = Core([bytes([byte]) for byte in BYTE_ORDER], None, "gpt2", [("<|end|>", 256)])
-    >>> core.encode("hi<|end|>", ["<|end|>"])
-    [71, 72, 256]
-    >>> core.decode_bytes([71, 72, 256])
-    b'hi<|end|>'
+    >>> core.encode("hi<|end|>", ["<|end|>"]), core.count("hi<|end|>", [])
+    ([71, 72, 256], 9)
+    >>> core.decode_bytes([71, 72, 256]), core.token(256), core.id(b"i")
+    (b'hi<|end|>', b'<|end|>', 72)
+    >>> core.encode_batch(["h", "i"], [], None), core.encode_to_buffer("hi", [])[::4]
+    ([[71], [72]], b'GH')
+    >>> core.pieces("hi there"), core.encode_piece(b"hi"), core.merges()[0]
+    (['hi', ' there'], [71, 72], None)
     """
 
     def __init__(

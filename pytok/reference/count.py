@@ -22,7 +22,13 @@ class PieceCounts:
         self.counts: Counter[str] = Counter()
 
     def add(self, texts: Iterable[str]) -> None:
-        """Counts the pieces of *texts*, each a document by itself: no piece spans two of them."""
+        """Counts the pieces of *texts*, each a document by itself: no piece spans two of them.
+
+        >>> counts = PieceCounts("gpt2")
+        >>> counts.add(["hel", "lo"])
+        >>> len(counts)
+        2
+        """
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(self.pattern.split(text))

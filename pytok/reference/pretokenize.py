@@ -62,10 +62,13 @@ class Pattern:
         self._installed = _compile(translate(self.regex, tables=False))
 
     def split(self, text: str, offset: int = 0) -> list[str]:
-        """The pieces of *text*, in order; they concatenate to it.
+        r"""The pieces of *text*, in order; they concatenate to it.
 
         Raises PatternError when the pattern matches the empty string; the place it names is moved
         by *offset*, the bytes before *text* in what the caller has.
+
+        >>> Pattern("cl100k").split("a  b\n\n 1234")
+        ['a', ' ', ' b', '\n\n', ' ', '123', '4']
         """
         pieces = []
         end = 0
@@ -165,6 +168,9 @@ def disputed() -> frozenset[str]:
     """The characters that the installed `regex` puts in another class than `CLASSES` does.
 
     They are those that a newer Unicode has assigned, and the few that it has moved.
+
+    >>> "a" in disputed()
+    False
     """
     characters = "".join(map(chr, range(0xD800))) + "".join(map(chr, range(0xE000, 0x110000)))
     differing: set[str] = set()

@@ -68,7 +68,13 @@ class Found:
     """The words that hold the pair, or held it once: a superset."""
 
     def add(self, word: int, count: int) -> None:
-        """Counts the pair *count* more times, in *word*."""
+        """Counts the pair *count* more times, in *word*.
+
+        >>> found = Found()
+        >>> found.add(word=7, count=3)
+        >>> found
+        Found(count=3, words={7})
+        """
         self.count += count
         self.words.add(word)
 
