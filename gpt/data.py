@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gpt.errors import DataError
@@ -31,7 +32,7 @@ class Tokens(Protocol):
     def __len__(self) -> int:
         """How many tokens there are."""
 
-    def read(self, start: int, stop: int) -> np.ndarray:
+    def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return the ids at places *start* to *stop* - 1."""
 
 
@@ -79,7 +80,7 @@ class TrainingRows:
         self.vocab_size = vocab_size
         self.seed = seed
         self.per_epoch = max(1, (len(tokens) - context) // context)
-        self._epoch: tuple[int, np.ndarray] | None = None
+        self._epoch: tuple[int, NDArray[Any]] | None = None
 
     def batch(self, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Rows *first* to *first* + *count* - 1: inputs and targets, each (count, context)."""
@@ -97,7 +98,7 @@ class TrainingRows:
             self._epoch = (epoch, starts)
         return int(self._epoch[1][place])
 
-    def _row(self, row: int) -> np.ndarray:
+    def _row(self, row: int) -> NDArray[Any]:
         start = self.start(row)
         return self.tokens.read(start, start + self.context + 1)
 
@@ -123,7 +124,7 @@ def evaluation_batches(
         yield _pair(tokens.read(whole, last + 1)[None], vocab_size)
 
 
-def _pair(windows: np.ndarray, vocab_size: int) -> tuple[Tensor, Tensor]:
+def _pair(windows: NDArray[Any], vocab_size: int) -> tuple[Tensor, Tensor]:
     """Split windows (B, T + 1) into inputs and targets, (B, T) each."""
     ids = torch.from_numpy(windows.astype(np.int64))
     largest = int(ids.max())

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +169,8 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
     documents = manifest_field(manifest, entry, "documents", int)
     path = folder / manifest_field(manifest, entry, "document_ends", str)
     try:
-        ends = np.lib.format.open_memmap(path, mode="r").view(np.ndarray)
+        # Through Any, since some numpy versions have no types for it.
+        ends = cast(Any, np.lib.format).open_memmap(path, mode="r").view(np.ndarray)
     except (OSError, ValueError) as error:
         raise ShardError(f"{path}: cannot be read: {error}") from error
     if ends.dtype != np.int64 or ends.shape != (documents,) or ends[-1:].tolist() != [tokens]:
