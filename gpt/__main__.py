@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union
 
-import tyro
+try:
+    import tyro
+except ImportError:
+    sys.exit("gpt: PyTorch and what else it needs is not installed: pip install 'pytok[gpt]'")
 
 from gpt.errors import ConfigError, GPTError
 from gpt.interruption import Interruption
@@ -196,6 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (GPTError, PytokError) as error:
         message = error.message if isinstance(error, PytokError) else str(error)
         print(f"gpt: {message}", file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(f"gpt: {error}: pip install 'pytok[gpt]'", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of stdout left, as `head` does. Python would complain once more at its exit.

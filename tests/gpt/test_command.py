@@ -226,3 +226,26 @@ def test_interrupted_command_goes_on(
     assert read_metrics(run / "metrics.jsonl")[-1].step == step
     assert main(arguments(config, data, "--steps", str(step + 2))) == 0
     assert read_checkpoint(run).state.step == step + 2
+
+
+@pytest.mark.parametrize("missing", ["tyro", "torch"])
+def test_what_is_not_installed_is_named(missing: str) -> None:
+    """The tokenizer comes without the trainer's packages; one line says how to get them."""
+    code = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path, target=None):
+        if name == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}")
+
+sys.meta_path.insert(0, Missing())
+sys.argv = ["gpt", "sample", "run"]
+from gpt.__main__ import main
+sys.exit(main())
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "pip install 'pytok[gpt]'" in result.stderr
