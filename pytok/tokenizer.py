@@ -165,7 +165,7 @@ class Tokenizer:
 
         Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
         """
-        allowed = self._check_special(text, allowed_special, disallowed_special)
+        allowed = self._check_special([text], allowed_special, disallowed_special)
         return self._repairing(lambda text: self._core.encode(text, allowed), text)
 
     def encode_to_numpy(
@@ -181,7 +181,7 @@ class Tokenizer:
         """
         import numpy as np
 
-        allowed = self._check_special(text, allowed_special, disallowed_special)
+        allowed = self._check_special([text], allowed_special, disallowed_special)
         return np.frombuffer(self._core.encode_to_buffer(text, allowed), dtype=np.uint32)
 
     def encode_ordinary_batch(
@@ -206,9 +206,7 @@ class Tokenizer:
         Runs on *num_threads* threads, all cores if ``None``.
         """
         texts = list(text)
-        allowed: Sequence[str] = ()
-        for one in texts:
-            allowed = self._check_special(one, allowed_special, disallowed_special)
+        allowed = self._check_special(texts, allowed_special, disallowed_special)
         return self._encode_batch(texts, allowed, num_threads)
 
     def _encode_batch(
@@ -232,16 +230,12 @@ class Tokenizer:
         Each of the second list is a sequence of ids that spells the rest of the text or begins
         with it, in no particular order. The results are tiktoken's; see `pytok.unstable`.
         """
-        allowed = self._check_special(text, allowed_special, disallowed_special)
+        allowed = self._check_special([text], allowed_special, disallowed_special)
         ids = self._core.encode(text, allowed)
-        ordinary = text
-        if allowed:
-            ordinary = text[
-                max(
-                    (m.end() for m in _special_regex(frozenset(allowed)).finditer(text)), default=0
-                ) :
-            ]
-        stable, tail = unstable.stable_and_tail(self._core, ordinary, ids)
+        start = 0
+        for special in _specials_in(text, allowed):
+            start = special.end()
+        stable, tail = unstable.stable_and_tail(self._core, text[start:], ids)
         return stable, unstable.completions(self._core, self._sorted_tokens, tail)
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
@@ -261,7 +255,7 @@ class Tokenizer:
         disallowed_special: DisallowedSpecial = "all",
     ) -> int:
         """How many ids *text* has, without building them; see `encode`."""
-        allowed = self._check_special(text, allowed_special, disallowed_special)
+        allowed = self._check_special([text], allowed_special, disallowed_special)
         return self._repairing(lambda text: self._core.count(text, allowed), text)
 
     def truncate(
@@ -279,7 +273,7 @@ class Tokenizer:
         """
         if max_tokens < 0:
             raise ValueError(f"max_tokens is {max_tokens}: at least 0 is needed")
-        allowed = self._check_special(text, allowed_special, disallowed_special)
+        allowed = self._check_special([text], allowed_special, disallowed_special)
         text = repair(text)
         ends = [0, *itertools.accumulate(self._token_lengths(text, allowed))]
         if len(ends) - 1 <= max_tokens:
@@ -293,8 +287,7 @@ class Tokenizer:
     def _token_lengths(self, text: str, allowed: Sequence[str]) -> Iterator[int]:
         """How many bytes of *text* each of its ids stands for."""
         start = 0
-        specials = _special_regex(frozenset(allowed)).finditer(text) if allowed else ()
-        for special in specials:
+        for special in _specials_in(text, allowed):
             for id in self._core.encode(text[start : special.start()], ()):
                 yield len(self._core.token(id) or b"")
             yield len(special[0].encode())
@@ -310,16 +303,17 @@ class Tokenizer:
             return encode(repair(text))
 
     def _check_special(
-        self, text: str, allowed: AllowedSpecial, disallowed: DisallowedSpecial
+        self, texts: Sequence[str], allowed: AllowedSpecial, disallowed: DisallowedSpecial
     ) -> Sequence[str]:
-        """The special tokens to recognise; SpecialTokenError if *text* holds a disallowed one."""
+        """The special tokens to recognise; SpecialTokenError if a text holds a disallowed one."""
         if isinstance(allowed, str) and allowed != "all":
             raise TypeError(f"allowed_special is 'all' or a set of texts, not {allowed!r}")
         names: Set[str] = self._special_tokens.keys() if allowed == "all" else allowed
         refused: Collection[str] = (
             self._special_tokens.keys() - names if disallowed == "all" else disallowed
         )
-        if refused and (match := _special_regex(frozenset(refused)).search(text)):
+        search = _special_regex(frozenset(refused)).search if refused else None
+        if search and (match := next(filter(None, map(search, texts)), None)):
             token = match[0]
             raise SpecialTokenError(
                 f"Encountered text corresponding to disallowed special token {token!r}.\n"
@@ -503,6 +497,11 @@ def repair(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def _specials_in(text: str, allowed: Sequence[str]) -> Iterator[re.Match[str]]:
+    """Where the engines find the *allowed* special tokens."""
+    return _special_regex(frozenset(allowed)).finditer(text) if allowed else iter(())
 
 
 @functools.lru_cache(maxsize=128)

@@ -383,6 +383,13 @@ def test_merges_spelled_as_words_are_read(tmp_path: Path) -> None:
     assert pytok.load(tmp_path / "a.json").fingerprint == learnt("cl100k").fingerprint
 
 
+def test_a_folder_of_two_files_names_the_tokenizer(tmp_path: Path) -> None:
+    """The files have the same names in every folder."""
+    pytok.train(CORPUS, 300, pattern="gpt2").save(tmp_path / "mine")
+
+    assert pytok.load(tmp_path / "mine").name == "mine"
+
+
 def test_ids_in_another_order_than_merges_are_kept(tmp_path: Path) -> None:
     """The list of merges says what merges first; ids are names."""
     learnt("cl100k").save(tmp_path / "a.json")

@@ -36,7 +36,13 @@ def read(
     ordinary = {text: id for text, id in vocab.items() if text in made}
     specials.update(special_tokens or {})
     return assemble(
-        merges_path, vocab=ordinary, pairs=pairs, pattern=pattern, specials=specials, complete=True
+        merges_path,
+        name=path.name,
+        vocab=ordinary,
+        pairs=pairs,
+        pattern=pattern,
+        specials=specials,
+        complete=True,
     )
 
 

@@ -116,6 +116,7 @@ def spelled(
 def assemble(
     path: Path,
     *,
+    name: str,
     vocab: Mapping[str, int],
     pairs: Mapping[str, tuple[str, str]],
     pattern: str,
@@ -124,7 +125,7 @@ def assemble(
 ) -> tuple[Definition, StatedMerges]:
     """Tokens in rank order from a vocabulary by id and a list of merges, both spelled.
 
-    *pairs* are the merges by the place that each has in the file.
+    *path* is for messages; *pairs* are the merges by the place that each has in the file.
     """
     for letters in vocab:
         try:
@@ -150,7 +151,7 @@ def assemble(
             )
     ranks = {letters: rank for rank, letters in enumerate(order)}
     definition = Definition(
-        path.stem,
+        name,
         [_unspell(letters) for letters in order],
         [vocab[letters] for letters in order],
         pattern,

@@ -44,6 +44,7 @@ def read(path: Path) -> tuple[Definition, StatedMerges]:
         reader.get(model, "ignore_merges", bool, "model.")
     return assemble(
         path,
+        name=path.stem,
         vocab={text: id for text, id in vocab.items() if specials.get(text) != id},
         pairs={
             (place := f"model.merges[{number}]"): reader.pair(merge, place)

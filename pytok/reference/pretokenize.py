@@ -107,6 +107,8 @@ def _compile(pattern: str) -> "regex.Pattern[str]":
 
 _SAME = r"[^\\\[\]]|\\[rntafsSwWdDbBA0-9]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
 """What both dialects read alike, in a set and outside, but for what `translate` looks after."""
+_OPERATORS = {"&&", "--", "~~", "||"}
+"""Of sets: some are Rust's, some Python's."""
 _TOKEN = regex.compile(
     rf"\\[pP]\{{\^?\w+\}}|\\[pP]\w|\\z|\\(?![<>])[[:punct:]]|\[\^?\]?|\]|{_SAME}"
 )
@@ -146,9 +148,6 @@ def translate(pattern: str, *, tables: bool) -> str:
             in_set = (in_set or token[0] == "[") and token != "]"
             parts.append(token)
     return "".join(parts)
-
-
-_OPERATORS = {"&&", "--", "~~", "||"}
 
 
 def _members(name: str) -> str:
