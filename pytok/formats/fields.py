@@ -94,6 +94,25 @@ class Fields:
         if not any(value == allowed and type(value) is type(allowed) for allowed in values):
             raise FormatError(f"{self.path}: {where}{field} is {value!r}: {why}")
 
+    def parts(self, holder: dict[str, Any], field: str, inner: str) -> list[tuple[str, Any]]:
+        """The objects that *field* of *holder* runs one after the other, each with its place.
+
+        Null is none, a Sequence those of its list *inner*, Sequences in it too; all have a type.
+        """
+        found = []
+        waiting = [] if holder.get(field) is None else [(field, holder[field])]
+        while waiting:
+            where, part = waiting.pop()
+            if not isinstance(part, dict):
+                raise FormatError(f"{self.path}: {where} is {kind(part)}, not object")
+            if self.get(part, "type", str, f"{where}.") == "Sequence":
+                listed = self.get(part, inner, list, f"{where}.")
+                places = [(f"{where}.{inner}[{place}]", each) for place, each in enumerate(listed)]
+                waiting += reversed(places)
+            else:
+                found.append((where, part))
+        return found
+
     def pair(self, merge: object, place: str) -> tuple[str, str]:
         """The two tokens of a merge, which is a pair or two words."""
         parts = merge.split(" ") if isinstance(merge, str) else merge

@@ -42,7 +42,7 @@ def read(
         pairs=pairs,
         pattern=pattern,
         specials=specials,
-        complete=True,
+        whole_pieces=False,
     )
 
 

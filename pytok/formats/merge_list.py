@@ -1,4 +1,9 @@
-"""What the formats that list merges have in common: the byte alphabet, the order, the check."""
+"""What the formats that list merges have in common: the byte alphabet, the order, the check.
+
+pytok merges by the rank of the merged bytes, Hugging Face's tokenizers by the place of the pair in
+a list. `implied_merges` is what joins the two: see "Why merging by bytes equals merging by pairs"
+in docs/architecture.md.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +12,8 @@ from pathlib import Path
 
 from pytok.definition import Definition
 from pytok.errors import FormatError
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.reference.encode import merge
+from pytok.reference.vocab import BYTE_ORDER, Vocab
 
 Merges = Sequence[tuple[int, int] | None]
 """For each rank the pair of ranks whose merge makes its token, ``None`` where none does."""
@@ -17,38 +23,63 @@ Merges = Sequence[tuple[int, int] | None]
 class StatedMerges:
     """The merges that a file lists, as ranks, to be held against those its tokens imply."""
 
-    pairs: Mapping[str, tuple[int, int]]
-    """By the place that each has in the file."""
-    complete: bool
-    """Whether tokens that no merge makes are unreachable, so that there may be none."""
+    places: Mapping[tuple[int, int], str]
+    """Where in the file each pair stands, in the order of merging."""
+    whole_pieces: bool
+    """Whether a piece that is a token is that token, though no merge makes it (ignore_merges)."""
+
+
+def implied_merges(tokens: Sequence[bytes], merges: Merges) -> Merges:
+    """The only merge that ever makes each token; ``None`` for bytes and tokens that none makes.
+
+    *merges* are those of tokens of lower rank (`pytok.engine.Core.merges`). A token that comes
+    before its parts is made by merging, too, which this adds.
+    """
+    unmade = [rank for rank, pair in enumerate(merges) if pair is None and len(tokens[rank]) > 1]
+    if not unmade:
+        return merges
+    found, vocab = list(merges), Vocab(tokens)
+    for rank in unmade:
+        # Without the token itself, all others stop at the parts that would make it.
+        del vocab.ranks[tokens[rank]]
+        parts = merge(vocab, tokens[rank], len(tokens))
+        vocab.ranks[tokens[rank]] = rank
+        if len(parts) == 2:
+            found[rank] = (parts[0], parts[1])
+    return found
 
 
 def check_merges(
     path: str | PathLike[str], definition: Definition, stated: StatedMerges, merges: Merges
 ) -> None:
-    """Refuses a file whose merges are not those that its tokens imply (*merges*).
+    """Refuses a file whose list of merges encodes otherwise than its tokens in their order.
 
-    pytok merges by the rank of the merged bytes, Hugging Face by the rank of the pair. Where the
-    lists agree, so do all encodings (`pytok.reference.encode.merges` says why).
+    *merges* are those of tokens of lower rank (`pytok.engine.Core.merges`). The list must hold the
+    one merge that ever makes each token, in the order of the tokens; others in it are never used.
     """
-    implied = [pair for pair in merges if pair is not None]
-    for (place, said), meant in zip(stated.pairs.items(), implied, strict=False):
-        if said != meant:
+    tokens = definition.tokens
+    order = {pair: number for number, pair in enumerate(stated.places)}
+    last = -1
+    for token, id, pair in zip(tokens, definition.ids, implied_merges(tokens, merges), strict=True):
+        if pair is None:
+            if len(token) > 1 and not stated.whole_pieces:
+                raise FormatError(
+                    f"{path}: no merge makes the token {token!r} (id {id}), which is never encoded "
+                    "where ignore_merges is false: pytok would encode it"
+                )
+            continue
+        left, right = tokens[pair[0]], tokens[pair[1]]
+        if pair not in order:
             raise FormatError(
-                f"{path}: {place} merges {_show(definition, said)}, but the order of the tokens "
-                f"implies {_show(definition, meant)}: it would encode differently"
+                f"{path}: the order of the tokens implies the merge {left!r} + {right!r}, which is "
+                "not listed: it would encode differently"
             )
-    unmade = sum(len(token) > 1 for token in definition.tokens) - len(implied)
-    if len(stated.pairs) != len(implied) or (unmade and stated.complete):
-        raise FormatError(
-            f"{path}: lists {len(stated.pairs)} merges, but its tokens imply {len(implied)}, and "
-            f"{unmade} tokens that no merge makes: it would encode differently"
-        )
-
-
-def _show(definition: Definition, pair: tuple[int, int]) -> str:
-    left, right = (definition.tokens[rank] for rank in pair)
-    return f"{left!r} + {right!r}"
+        if order[pair] < last:
+            raise FormatError(
+                f"{path}: {stated.places[pair]} merges {left!r} + {right!r}, which is out of the "
+                "order of the tokens, by id or by first merge: it may encode differently"
+            )
+        last = order[pair]
 
 
 LETTERS = {
@@ -56,6 +87,7 @@ LETTERS = {
 }
 """GPT-2's printable stand-in for each byte: itself where printable, else U+0100 and on."""
 _BYTES = {ord(letter): byte for byte, letter in LETTERS.items()}
+_ALPHABET = frozenset(LETTERS.values())
 
 
 def _spell(token: bytes) -> str:
@@ -67,15 +99,27 @@ def _spell(token: bytes) -> str:
     return token.decode("latin-1").translate(LETTERS)
 
 
-def _unspell(letters: str) -> bytes:
+def unspell(letters: str) -> bytes:
     """The token that *letters* spell in GPT-2's alphabet; UnicodeEncodeError if they do not.
 
-    >>> _unspell("Ġhi")
+    >>> unspell("Ġhi")
     b' hi'
     """
-    if not all(ord(letter) in _BYTES for letter in set(letters)):
+    if not _ALPHABET.issuperset(letters):
         raise UnicodeEncodeError("byte-level", letters, 0, len(letters), "not in the alphabet")
     return letters.translate(_BYTES).encode("latin-1")
+
+
+def spells_another(text: str) -> bool:
+    """Whether *text*, read in GPT-2's alphabet, is another than itself.
+
+    >>> spells_another("Ġhi"), spells_another("hi"), spells_another("終")
+    (True, False, False)
+    """
+    try:
+        return unspell(text) != text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def spelled(
@@ -83,20 +127,10 @@ def spelled(
 ) -> tuple[dict[str, int], list[list[str]], bool]:
     """Vocabulary by id and merges by rank, spelled; and whether some tokens have no merge.
 
-    Raises FormatError, for *path*, for what lists of tokens and merges cannot say.
+    *merges* are those of tokens of lower rank (`pytok.engine.Core.merges`). Raises FormatError, for
+    *path*, for what lists of tokens and merges cannot say.
     """
     tokens = definition.tokens
-    known = set(tokens)
-    unmade = [
-        token for token, pair in zip(tokens, merges, strict=True) if pair is None and len(token) > 1
-    ]
-    for token in unmade:
-        # Merging in another order could make it after all, but a list of merges would not.
-        if any(token[:at] in known and token[at:] in known for at in range(1, len(token))):
-            raise FormatError(
-                f"{path}: the token {token!r} comes before the tokens that make it, which a list "
-                "of merges cannot say: save it as .tiktoken"
-            )
     letters = [_spell(token) for token in tokens]
     for text in definition.special_tokens.keys() & set(letters):
         raise FormatError(
@@ -109,8 +143,9 @@ def spelled(
             "it as .tiktoken"
         )
     by_id = sorted(zip(letters, definition.ids, strict=True), key=lambda item: item[1])
-    pairs = [[letters[pair[0]], letters[pair[1]]] for pair in merges if pair is not None]
-    return dict(by_id), pairs, bool(unmade)
+    made = [pair for pair in implied_merges(tokens, merges) if pair is not None]
+    pairs = [[letters[left], letters[right]] for left, right in made]
+    return dict(by_id), pairs, len(made) < sum(len(token) > 1 for token in tokens)
 
 
 def assemble(
@@ -121,41 +156,43 @@ def assemble(
     pairs: Mapping[str, tuple[str, str]],
     pattern: str,
     specials: Mapping[str, int],
-    complete: bool,
+    whole_pieces: bool,
 ) -> tuple[Definition, StatedMerges]:
     """Tokens in rank order from a vocabulary by id and a list of merges, both spelled.
 
-    *path* is for messages; *pairs* are the merges by the place that each has in the file.
+    *path* is for messages; *pairs* are the merges by the place that each has in the file. See
+    `StatedMerges` for *whole_pieces*.
     """
+    tokens: dict[str, bytes] = {}
     for letters in vocab:
         try:
-            _unspell(letters)
+            tokens[letters] = unspell(letters)
         except UnicodeEncodeError:
             raise FormatError(
                 f"{path}: {letters!r} is neither in the byte-level alphabet nor a special token"
             ) from None
+    places: dict[tuple[str, str], str] = {}
     for place, (left, right) in pairs.items():
         for part in (left, right, left + right):
-            if part not in vocab:
-                raise FormatError(f"{path}: {place}: {part!r} is not in the vocabulary")
-    made = [left + right for left, right in pairs.values()]
+            if part not in tokens:
+                why = "a special token" if part in specials else "not in the vocabulary"
+                raise FormatError(f"{path}: {place}: {part!r} is {why}")
+        places.pop((left, right), None)  # of a pair that is listed twice, the last place counts
+        places[left, right] = place
+    made = [left + right for left, right in places]
     order = sorted(vocab, key=vocab.__getitem__)
     ids_of_made = [vocab[letters] for letters in made]
     if ids_of_made != sorted(ids_of_made):
         # The order of merging is not that of ids: it counts, and ids are a mapping over it.
-        order = [letters for letters in order if len(letters) == 1] + list(dict.fromkeys(made))
-        if len(order) != len(vocab):
-            raise FormatError(
-                f"{path}: {len(vocab) - len(order)} tokens of the vocabulary are made by no merge, "
-                "and ids are not in the order of merging: pytok cannot order them"
-            )
+        single = [letters for letters in order if len(letters) == 1]
+        order = list(dict.fromkeys([*single, *made, *order]))
     ranks = {letters: rank for rank, letters in enumerate(order)}
     definition = Definition(
         name,
-        [_unspell(letters) for letters in order],
+        [tokens[letters] for letters in order],
         [vocab[letters] for letters in order],
         pattern,
         specials,
     )
-    stated = {place: (ranks[left], ranks[right]) for place, (left, right) in pairs.items()}
-    return definition, StatedMerges(stated, complete)
+    by_rank = {(ranks[left], ranks[right]): place for (left, right), place in places.items()}
+    return definition, StatedMerges(by_rank, whole_pieces)

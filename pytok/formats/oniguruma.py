@@ -9,19 +9,19 @@ them is on a list of what both engines read alike.
 import re
 
 from pytok.errors import FormatError
-from pytok.reference.pretokenize import CL100K, GPT2, O200K
+from pytok.reference.pretokenize import CL100K, GPT2, PATTERNS
 
 _SPELLINGS = {
     # Possessive repeats change no match of these patterns, and `\s+(?![\s\S])` is `\s++$`.
     GPT2: r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     CL100K: r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s+(?![\s\S])|\s*[\r\n]|\s+(?!\S)|\s",
-    O200K: O200K,
 }
-_PATTERNS = {spelling: regex for regex, spelling in _SPELLINGS.items()} | {
-    # As Hugging Face's own ByteLevel has it.
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+": GPT2
-}
+"""The known patterns that the two dialects do not read alike."""
+BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""GPT-2's pattern, as Hugging Face's ByteLevel has it in itself."""
+_PATTERNS = {_SPELLINGS.get(regex, regex): regex for regex in PATTERNS.values()}
+_PATTERNS[BYTE_LEVEL] = GPT2
 
 _ESCAPE = r"\\[rntsSdD]|\\[pP]\{(?:L[ultmo]?|M|N|P|S)\}|\\(?![<>])[!-/:-@\[-`{-~]"
 _MEMBER = rf"(?:[^\[\]\\^&-]|{_ESCAPE})"
@@ -48,7 +48,25 @@ def spell(pattern: str) -> str:
 
 def unspell(spelling: str) -> str:
     """The regex in Rust's dialect that splits as *spelling* does; FormatError if unsure."""
-    return _PATTERNS.get(spelling) or _checked(spelling)
+    return _PATTERNS.get(escaped(spelling)) or _checked(spelling)
+
+
+def escaped(spelling: str) -> str:
+    r"""*spelling* with escapes for the line ends that some files hold themselves.
+
+    >>> escaped("[^\r\n]")
+    '[^\\r\\n]'
+    """
+    return re.sub(r"(?<!\\)[\r\n]", lambda end: repr(end[0])[1:-1], spelling)
+
+
+def literal(text: str) -> str:
+    r"""A regex, in either dialect, that matches *text* alone.
+
+    >>> literal("a.b")
+    '(?:a\\.b)'
+    """
+    return "(?:" + re.sub(r"[\[\]\\(){}|?*+^$.]", r"\\\g<0>", text) + ")"
 
 
 def _checked(pattern: str) -> str:

@@ -1,4 +1,9 @@
-"""``tokenizer.json``: Hugging Face's format, and pytok's own."""
+"""``tokenizer.json``: Hugging Face's format, and pytok's own.
+
+What is read encodes as tokenizers does with ``add_special_tokens=False``; a file that could not is
+refused with the field and the reason. `pre_tokenizer`, `added_tokens` and `merge_list` see to the
+parts that have rooms of their own.
+"""
 
 import json
 from operator import itemgetter
@@ -7,100 +12,92 @@ from typing import Any
 
 from pytok.definition import Definition
 from pytok.errors import FormatError
+from pytok.formats.added_tokens import special_tokens_of
 from pytok.formats.fields import Fields, kind, parse_json
-from pytok.formats.merge_list import Merges, StatedMerges, assemble, spelled
-from pytok.formats.oniguruma import spell, unspell
-from pytok.reference.pretokenize import GPT2
+from pytok.formats.merge_list import (
+    Merges,
+    StatedMerges,
+    assemble,
+    spelled,
+    spells_another,
+    unspell,
+)
+from pytok.formats.oniguruma import spell
+from pytok.formats.pre_tokenizer import pattern_of
 
 
 def read(path: Path) -> tuple[Definition, StatedMerges]:
-    """What *path* defines, and the merges it lists."""
+    """What *path* defines, and the merges it lists.
+
+    A post-processor is not kept: it puts tokens around whole texts, which pytok leaves to its
+    caller, as tokenizers does when told ``add_special_tokens=False``.
+    """
     document = parse_json(path)
     if not isinstance(document, dict):
         raise FormatError(f"{path}: the file is a JSON {kind(document)}, not an object")
     reader = Fields(path)
-    reader.must_be(document, "normalizer", (None,), "pytok encodes text as it is")
+    reader.must_be(document, "version", (None, "1.0"), "pytok reads version 1.0")
+    model = reader.get(document, "model", dict)
+    # GPT-2's own file is older than the field.
+    reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
+    pattern = pattern_of(reader, document)
+    _check_normalizer(reader, document)
     reader.must_be(document, "truncation", (None,), "pytok never cuts what it encodes")
     reader.must_be(document, "padding", (None,), "pytok never pads")
-    model = reader.get(document, "model", dict)
-    reader.must_be(model, "type", ("BPE",), "pytok reads byte-level BPE only", "model.")
-    for field in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
-        reader.must_be(model, field, (None, "", 0, 0.0), "pytok has no such thing", "model.")
-    if _adds_nothing(document.get("post_processor")):
-        document["post_processor"] = None
-    for field, kinds in (("post_processor", (None, "ByteLevel")), ("decoder", ("ByteLevel",))):
-        part = document.get(field)
-        if (part.get("type") if isinstance(part, dict) else part) not in kinds:
-            meant = " or ".join("null" if kind is None else kind for kind in kinds)
-            raise FormatError(f"{path}: {field} is {part!r}, and pytok does {meant} only")
-    pattern = _pattern_of(reader, document)
-    specials = _special_tokens_of(reader, document)
+    _check_post_processor(reader, document)
+    decoder = [part["type"] for _, part in reader.parts(document, "decoder", "decoders")]
+    if decoder != ["ByteLevel"]:
+        raise FormatError(
+            f"{path}: decoder is {' then '.join(decoder) or 'null'}, not ByteLevel: it would "
+            "decode differently"
+        )
+    reader.must_be(model, "dropout", (None, 0, 0.0), "pytok leaves nothing to chance", "model.")
+    for field in ("continuing_subword_prefix", "end_of_word_suffix"):
+        reader.must_be(model, field, (None, ""), "pytok has no such thing", "model.")
+    # Without an unknown byte, unk_token, fuse_unk and byte_fallback say nothing; a vocabulary that
+    # lacks one of the 256 is refused where the core is built.
+    whole_pieces = "ignore_merges" in model and reader.get(model, "ignore_merges", bool, "model.")
     vocab = reader.get(model, "vocab", dict, "model.")
-    listed = reader.get(model, "merges", list, "model.")
     for letters, id in vocab.items():
         if type(id) is not int:
             raise FormatError(f"{path}: model.vocab[{letters!r}] is {id!r}, not an id")
-    if "ignore_merges" in model:
-        reader.get(model, "ignore_merges", bool, "model.")
+    specials = special_tokens_of(reader, document, vocab, whole_pieces=whole_pieces)
     return assemble(
         path,
         name=path.stem,
-        vocab={text: id for text, id in vocab.items() if specials.get(text) != id},
+        vocab={text: id for text, id in vocab.items() if text not in specials},
         pairs={
             (place := f"model.merges[{number}]"): reader.pair(merge, place)
-            for number, merge in enumerate(listed)
+            for number, merge in enumerate(reader.get(model, "merges", list, "model."))
         },
         pattern=pattern,
         specials=specials,
-        complete=not model.get("ignore_merges"),
+        whole_pieces=whole_pieces,
     )
 
 
-def _adds_nothing(post_processor: object) -> bool:
-    """Whether it is the template that transformers writes, without a token of its own."""
-    match post_processor:
-        case {"type": "TemplateProcessing", "single": [{"Sequence": _}], "special_tokens": tokens}:
-            return not tokens
-    return False
+def _check_normalizer(reader: Fields, document: dict[str, Any]) -> None:
+    for where, part in reader.parts(document, "normalizer", "normalizers"):
+        raise FormatError(
+            f"{reader.path}: {where}.type is {part['type']!r}, which changes the text: pytok "
+            "encodes it as it is, so that decoding gives it back; set normalizer to null to do so"
+        )
 
 
-def _pattern_of(reader: Fields, document: dict[str, Any]) -> str:
-    """The regex of a pre-tokenizer that splits by one and then maps bytes to letters."""
-    part = reader.get(document, "pre_tokenizer", dict)
-    parts = part.get("pretokenizers") if part.get("type") == "Sequence" else [part]
-    match parts:
-        case [{"type": "ByteLevel", "add_prefix_space": False, **rest}]:
-            if rest.get("use_regex", True):
-                return GPT2
-        case [
-            {"type": "Split", "pattern": {"Regex": str(regex)}, "behavior": "Isolated", **split},
-            {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
-        ] if not split.get("invert"):
-            try:
-                return unspell(regex)
-            except FormatError as error:
-                raise FormatError(f"{reader.path}: pre_tokenizer: {error}") from None
-    raise FormatError(
-        f"{reader.path}: pre_tokenizer is not a Split by a Regex (Isolated) and a ByteLevel "
-        "without prefix space, which is all that pytok can do exactly"
-    )
-
-
-def _special_tokens_of(reader: Fields, document: dict[str, Any]) -> dict[str, int]:
-    specials: dict[str, int] = {}
-    listed = (
-        [] if document.get("added_tokens") is None else reader.get(document, "added_tokens", list)
-    )
-    for place, token in enumerate(listed):
-        where = f"added_tokens[{place}]."
-        text = reader.get(token, "content", str, where)
-        if text in specials:
-            raise FormatError(f"{reader.path}: {where}content {text!r} is there already")
-        specials[text] = reader.get(token, "id", int, where)
-        for flag in ("lstrip", "rstrip", "single_word"):
-            reader.must_be(token, flag, (None, False), "pytok takes special tokens exactly", where)
-        reader.must_be(token, "special", (True,), "pytok has no added tokens but special", where)
-    return specials
+def _check_post_processor(reader: Fields, document: dict[str, Any]) -> None:
+    """Refuses one that does more to the ids of a text than to put tokens around them."""
+    for where, part in reader.parts(document, "post_processor", "processors"):
+        if part["type"] == "TemplateProcessing":
+            pieces = reader.get(part, "single", list, f"{where}.")
+            times = sum(isinstance(piece, dict) and "Sequence" in piece for piece in pieces)
+            if times != 1:
+                raise FormatError(
+                    f"{reader.path}: {where}.single holds the text {times} times, not once"
+                )
+        elif part["type"] not in ("ByteLevel", "RobertaProcessing", "BertProcessing"):
+            raise FormatError(
+                f"{reader.path}: {where}.type is {part['type']!r}, and pytok knows no such thing"
+            )
 
 
 def check_target(path: Path, pattern: str) -> None:
@@ -114,6 +111,11 @@ def check_target(path: Path, pattern: str) -> None:
 def dump(path: Path, definition: Definition, merges: Merges) -> str:
     """The text of the file; *path* is for messages."""
     vocab, pairs, unmade = spelled(path, definition, merges)
+    for text in filter(spells_another, definition.special_tokens if unmade else ()):
+        raise FormatError(
+            f"{path}: the special token {text!r} spells {unspell(text)!r}, too, where tokens that "
+            "no merge makes are looked up: save it as .tiktoken"
+        )
     # Special tokens are in the vocabulary, too: only so do tokenizers take their ids as they are,
     # where ids before them are missing.
     vocab = dict(sorted({**vocab, **definition.special_tokens}.items(), key=itemgetter(1)))
