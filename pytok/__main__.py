@@ -4,6 +4,7 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0; 1 it faile
 what and what to do; 2 the arguments are wrong; 130 Ctrl-C.
 """
 
+import contextlib
 import functools
 import io
 import json
@@ -304,20 +305,33 @@ def count(
     """
     files = corpus.resolve(sources)
     total, read, rows = corpus.size(files), 0, []
+    cut = can_cut(tokenizer.pattern)
     with Bars() as bars:
+
+        def bar(before: int) -> Callable[[int], object]:
+            return lambda done: bars.update("count", before + done, total)
+
         for file in files:
             tokens = size = 0
-            for part in corpus.read_parts(
-                file,
-                field=field,
-                errors=errors,
-                separator=separator,
-                cut=can_cut(tokenizer.pattern),
-            ):
-                tokens += tokenizer.count(part.text, disallowed_special=())
-                size += len(part.text.encode())
-                read += part.read
-                bars.update("count", read, total)
+            if corpus.is_one_text(file) and errors == "strict" and separator is None:
+                size = corpus.size([file])
+                try:
+                    [tokens] = tokenizer.count_files([file], progress=bar(read))
+                except CorpusError as error:
+                    raise CorpusError(f"{error.message}, or pass --errors replace") from None
+                except OSError as error:
+                    raise CorpusError(f"{file}: cannot be read: {error}") from None
+                read += size
+            else:
+                found = corpus.read_parts(
+                    file, field=field, errors=errors, separator=separator, cut=cut
+                )
+                for batch in corpus.batches(found, lambda part: part):
+                    texts = [part.text for part in batch]
+                    tokens += sum(tokenizer.count_batch(texts))
+                    size += sum(len(text.encode()) for text in texts)
+                    read += sum(part.read for part in batch)
+                    bars.update("count", read, total)
             rows.append((str(file), tokens, size))
     if as_json:
         click.echo(
@@ -533,6 +547,8 @@ def main() -> None:
     except (PytokError, ImportError) as error:
         _fail(error.message if isinstance(error, PytokError) else str(error))
     except OSError as error:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python would try to write the rest once more, and say so
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except RuntimeError:
         if sys.stdin is not None:

@@ -20,10 +20,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from pytok.errors import CorpusError
 from pytok.reference.pretokenize import last_cut
+
+T = TypeVar("T")
 
 Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A file, a folder, a pattern such as ``data/**/*.jsonl``, or several of them."""
@@ -33,6 +35,12 @@ BLOCK_BYTES = 1 << 20
 
 PART_CHARACTERS = 1 << 20
 """About a part's length: it amortises a call of the encoder, and a batch has parts for threads."""
+
+BATCH_CHARACTERS = 1 << 24
+"""Text encoded at a time: all threads stay busy, and its ids take less than 100 MB."""
+
+BATCH_PARTS = 1 << 16
+"""Parts encoded at a time, which bounds the memory that very short documents take."""
 
 _ZSTD_BLOCK_BYTES = 1 << 13
 """Fed to zstd at a time: 4 bytes can unpack to 128 KiB, so a hostile file reaches 256 MiB."""
@@ -127,6 +135,28 @@ def read_parts(
     if separator == "":
         raise CorpusError("an empty separator separates nothing; pass None to split nowhere")
     return _read(resolve(source), _Options(field, errors, separator), cut)
+
+
+def batches(found: Iterable[T], part: Callable[[T], Part]) -> Iterator[list[T]]:
+    """Gather what was *found*, each with its *part*, so that threads have enough to share.
+
+    A batch has about `BATCH_CHARACTERS`, and `BATCH_PARTS` at most.
+    """
+    batch: list[T] = []
+    characters = 0
+    for each in found:
+        batch.append(each)
+        characters += len(part(each).text)
+        if characters >= BATCH_CHARACTERS or len(batch) == BATCH_PARTS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def is_one_text(path: Path) -> bool:
+    """Whether `read_parts` takes *path* as one document, as it lies on disk."""
+    return path.suffix.lower() not in _WRAPPINGS and _format(path) is _text
 
 
 def _read(paths: Iterable[Path], options: _Options, cut: bool) -> Iterator[Part]:

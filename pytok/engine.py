@@ -5,6 +5,7 @@ answer alike; the protocols below say to what.
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, cast
 
@@ -21,35 +22,73 @@ def check_threads(num_threads: int | None) -> None:
         raise ValueError(f"num_threads is {num_threads}: 1 to {MAX_THREADS} are possible")
 
 
+Offsets = Any
+"""Whatever numpy takes as an array without a copy: of 64-bit integers here, 32-bit ids in `Ids`."""
+Ids = Any
+
+
 class Core(Protocol):
     """A vocabulary, a pattern and special tokens, frozen; safe to share between threads.
 
-    *allowed* names the special tokens to recognise. Text must be free of lone surrogates:
-    UnicodeEncodeError otherwise. A pattern that fails on a text raises PatternError.
+    *specials* is what `specials` made, or ``None``: all text is ordinary. Text must be free of lone
+    surrogates: UnicodeEncodeError otherwise. A pattern that fails on a text raises PatternError; a
+    refused special token raises SpecialTokenError with the token, and nothing else, as its message.
     """
 
-    def encode(self, text: str, allowed: Sequence[str]) -> list[int]:
+    def specials(self, allowed: Sequence[str], refused: Sequence[str]) -> Any:
+        """What becomes of special tokens: *allowed* become ids, *refused* texts are an error."""
+
+    def encode(self, text: str, specials: Any) -> list[int]:
         """The ids of *text*."""
 
-    def encode_to_buffer(self, text: str, allowed: Sequence[str]) -> bytes:
-        """The ids of *text* as native-endian 32-bit unsigned integers."""
+    def encode_to_array(self, text: str, specials: Any) -> Ids:
+        """The ids of *text*."""
 
     def encode_batch(
-        self, texts: Sequence[str], allowed: Sequence[str], num_threads: int | None
+        self, texts: Sequence[str], specials: Any, num_threads: int | None
     ) -> list[list[int]]:
         """The ids of each text, on *num_threads* threads, all cores if ``None``."""
+
+    def encode_flat(
+        self, texts: Sequence[str], specials: Any, num_threads: int | None
+    ) -> tuple[Ids, Offsets]:
+        """The ids of all texts, and where those of each begin, and the last end."""
+
+    def encode_files(
+        self, paths: Sequence[str | os.PathLike[str]], num_threads: int | None
+    ) -> tuple[Ids, Offsets]:
+        """The ids of the text in each file, likewise. CorpusError for one that is not UTF-8."""
+
+    def count_batch(
+        self, texts: Sequence[str], specials: Any, num_threads: int | None
+    ) -> list[int]:
+        """How many ids each text has."""
+
+    def count_files(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        num_threads: int | None,
+        progress: Callable[[int], object] | None,
+    ) -> list[int]:
+        """How many ids each file has; see `encode_files`.
+
+        *progress* is told now and then how many bytes are done.
+        """
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """The ids of *piece*, which is not split."""
 
-    def count(self, text: str, allowed: Sequence[str]) -> int:
+    def count(self, text: str, specials: Any) -> int:
         """How many ids *text* has."""
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of *text*; they concatenate to it."""
 
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        """What *ids* spell. Raises UnknownTokenError for an id that is none."""
+    def decode_bytes(self, ids: Any) -> bytes:
+        """What *ids*, a sequence or an array, spell. UnknownTokenError for an id that is none."""
+
+    def decode_batch(self, batch: Sequence[Any], num_threads: int | None) -> list[bytes]:
+        """What each of *batch* spells, on *num_threads* threads, all cores if ``None``."""
 
     def token(self, id: int) -> bytes | None:
         """The bytes of *id*, ordinary or special."""

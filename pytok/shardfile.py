@@ -11,7 +11,7 @@ import os
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -84,23 +84,25 @@ class SplitWriter:
             raise ShardError(f"shard_tokens={shard_tokens} does not fit a header; use 1 to 2^31-1")
         self._folder, self._name, self._shard_tokens = folder, name, shard_tokens
         self._magic, self._dtype = _MAGIC[dtype], _little_endian(dtype)
-        self._waiting: list[int] = []
+        self._waiting: list[Sequence[int] | NDArray[np.uint32]] = []
         self._flushed = 0
+        self._appended = 0
         self._ends = array("q")
 
     @property
     def tokens(self) -> int:
         """Tokens appended so far."""
-        return self._flushed + len(self._waiting)
+        return self._appended
 
     @property
     def ended(self) -> bool:
         """Whether the next token begins a document."""
         return self.tokens == (self._ends[-1] if self._ends else 0)
 
-    def append(self, ids: Iterable[int]) -> None:
+    def append(self, ids: Sequence[int] | NDArray[np.uint32]) -> None:
         """Add *ids* to the document that is being written."""
-        self._waiting.extend(ids)
+        self._waiting.append(ids)
+        self._appended += len(ids)
 
     def end_document(self) -> None:
         """Note that a document ends here."""
@@ -108,7 +110,8 @@ class SplitWriter:
 
     def flush(self) -> None:
         """Move what was appended to disk."""
-        ids = np.array(self._waiting, dtype=self._dtype)
+        parts = [np.asarray(ids, dtype=self._dtype) for ids in self._waiting]
+        ids = np.concatenate([np.zeros(0, self._dtype), *parts])
         self._waiting.clear()
         while len(ids):
             index, filled = divmod(self._flushed, self._shard_tokens)

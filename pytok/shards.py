@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,12 +34,6 @@ __all__ = ["SHARD_TOKENS", "Shards", "Split", "open_shards", "read_shard", "writ
 
 SHARD_TOKENS = 100_000_000
 """Tokens a file: what llm.c and modded-nanogpt use, 200 MB as uint16."""
-
-BATCH_CHARACTERS = 1 << 24
-"""Text encoded at a time: all threads stay busy, and its ids take less than a gigabyte."""
-
-BATCH_PARTS = 1 << 16
-"""Parts encoded at a time, which bounds the memory that very short documents take."""
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with the bytes read from disk so far, and the bytes to read in all."""
@@ -147,20 +142,22 @@ def write(
             for name in (("train", "val") if val else ("train",))
         }
         text_bytes = dict.fromkeys(writers, 0)
-        for batch in _batches(assign(read, val, meter)):
+        for batch in corpus.batches(assign(read, val, meter), itemgetter(1)):
             texts = [part.text for _, part in batch]
-            encoded = tokenizer.encode_ordinary_batch(texts, num_threads=num_threads)
-            for (name, part), ids in zip(batch, encoded, strict=True):
+            ids, offsets = tokenizer.encode_batch_to_numpy(
+                texts, num_threads=num_threads, disallowed_special=()
+            )
+            for (name, part), start, stop in zip(batch, offsets, offsets[1:], strict=False):
                 writer = writers[name]
                 if writer.ended and eot is not None:
                     writer.append([eot])
-                writer.append(ids)
+                writer.append(ids[start:stop])
                 text_bytes[name] += _utf8_length(part.text)
                 if part.ends_document:
                     writer.end_document()
             for writer in writers.values():
                 writer.flush()
-            meter.advance(batch)
+            meter.advance(part for _, part in batch)
         splits = {}
         for name, writer in writers.items():
             if not writer.tokens:
@@ -196,16 +193,16 @@ class _Meter:
         self._done, self._total, self._progress = 0, total, progress
         self.advance([])
 
-    def advance(self, batch: Iterable[_Assigned]) -> None:
-        self._done = min(self._done + sum(part.read for _, part in batch), self._total)
+    def advance(self, parts: Iterable[Part]) -> None:
+        self._done = min(self._done + sum(part.read for part in parts), self._total)
         if self._progress:
             self._progress(self._done, self._total)
 
 
 def _by_share(read: Callable[[], Iterator[Part]], val: float, meter: _Meter) -> Iterator[_Assigned]:
     total = 0
-    for batch in _batches(("train", part) for part in read()):
-        total += sum(_utf8_length(part.text) for _, part in batch)
+    for batch in corpus.batches(read(), lambda part: part):
+        total += sum(_utf8_length(part.text) for part in batch)
         meter.advance(batch)
     boundary = math.floor(total * (1 - val))
     position = 0
@@ -235,19 +232,6 @@ def _by_document(
 
 # Each rule, and how often it reads the corpus.
 _SPLITS = {"share": (_by_share, 2), "documents": (_by_document, 1)}
-
-
-def _batches(assigned: Iterable[_Assigned]) -> Iterator[list[_Assigned]]:
-    batch: list[_Assigned] = []
-    characters = 0
-    for name, part in assigned:
-        batch.append((name, part))
-        characters += len(part.text)
-        if characters >= BATCH_CHARACTERS or len(batch) == BATCH_PARTS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
 
 
 def _utf8_length(text: str) -> int:

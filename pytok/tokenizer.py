@@ -8,12 +8,10 @@ is done by an engine's core (`pytok.engine`).
 import functools
 import itertools
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytok import engine as engines
 from pytok import formats, unstable
@@ -26,18 +24,14 @@ from pytok.errors import (
     UnknownTokenError,
     VocabError,
 )
+from pytok.special import NOTHING, AllowedSpecial, DisallowedSpecial, SpecialTokens, refusal
 from pytok.streaming import StreamDecoder
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-AllowedSpecial = Literal["all"] | Set[str]
-DisallowedSpecial = Literal["all"] | Collection[str]
-
 T = TypeVar("T")
-
-_NOTHING: frozenset[str] = frozenset()
 
 
 class Tokenizer:
@@ -98,7 +92,10 @@ class Tokenizer:
     ) -> "Tokenizer":
         """Reads a tokenizer from a file or folder that `save` or another library wrote.
 
-        A ``tokenizer.json`` says all by itself. A ``.tiktoken`` file holds ranks only: give
+        A ``tokenizer.json`` says all by itself. It encodes as `tokenizers` does with
+        ``add_special_tokens=False``, when all special tokens are allowed; its added tokens, special
+        or not, are special tokens here, and what a post-processor would put around a text is the
+        caller's to add. A ``.tiktoken`` file holds ranks only: give
         *pattern* and *special_tokens*. A folder with ``vocab.json`` and ``merges.txt`` is GPT-2's
         format: the pattern is gpt2's, and entries that no merge makes are special tokens.
 
@@ -127,6 +124,7 @@ class Tokenizer:
         self._mergeable_ranks = dict(zip(tokens, ids, strict=True))
         self._special_tokens = dict(specials)
         self._special_token_values = set(specials.values())
+        self._asked = SpecialTokens(specials, self._core.specials)
         self.max_token_value = max(max(ids), max(specials.values(), default=0))
         self.pickle_as(type(self).from_definition, definition, engine)
 
@@ -147,13 +145,16 @@ class Tokenizer:
 
         Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
         """
-        return self._repairing(lambda text: self._core.encode(text, ()), text)
+        try:
+            return self._core.encode(text, None)
+        except UnicodeEncodeError:
+            return self._core.encode(repair(text), None)
 
     def encode(
         self,
         text: str,
         *,
-        allowed_special: AllowedSpecial = _NOTHING,
+        allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> list[int]:
         """The ids of *text*.
@@ -165,64 +166,113 @@ class Tokenizer:
 
         Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
         """
-        allowed = self._check_special([text], allowed_special, disallowed_special)
-        return self._repairing(lambda text: self._core.encode(text, allowed), text)
+        specials = self._asked.specials(allowed_special, disallowed_special)
+        try:
+            return self._core.encode(text, specials)
+        except SpecialTokenError as error:
+            raise refusal(error.message) from None
+        except UnicodeEncodeError:
+            return self.encode(
+                repair(text), allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
 
     def encode_to_numpy(
         self,
         text: str,
         *,
-        allowed_special: AllowedSpecial = _NOTHING,
+        allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> "npt.NDArray[np.uint32]":
-        """The ids of *text* as a read-only array, shape (n,), dtype uint32; see `encode`.
+        """The ids of *text* as an array, shape (n,), dtype uint32; see `encode`.
 
         As in tiktoken, lone surrogates are not repaired here: UnicodeEncodeError.
         """
         import numpy as np
 
-        allowed = self._check_special([text], allowed_special, disallowed_special)
-        return np.frombuffer(self._core.encode_to_buffer(text, allowed), dtype=np.uint32)
+        specials = self._asked.specials(allowed_special, disallowed_special)
+        try:
+            return np.asarray(self._core.encode_to_array(text, specials), dtype=np.uint32)
+        except SpecialTokenError as error:
+            raise refusal(error.message) from None
 
     def encode_ordinary_batch(
         self, text: Iterable[str], *, num_threads: int | None = None
     ) -> list[list[int]]:
         """The ids of each text; special tokens are ordinary text.
 
-        Runs on *num_threads* threads, all cores if ``None``.
+        Runs on *num_threads* threads, all cores if ``None``. They share long texts, too.
         """
-        return self._encode_batch(list(text), (), num_threads)
+        return self._batch(self._core.encode_batch, list(text), None, num_threads)
 
     def encode_batch(
         self,
         text: Iterable[str],
         *,
         num_threads: int | None = None,
-        allowed_special: AllowedSpecial = _NOTHING,
+        allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> list[list[int]]:
         """The ids of each text; see `encode`.
 
-        Runs on *num_threads* threads, all cores if ``None``.
+        Runs on *num_threads* threads, all cores if ``None``. They share long texts, too.
         """
-        texts = list(text)
-        allowed = self._check_special(texts, allowed_special, disallowed_special)
-        return self._encode_batch(texts, allowed, num_threads)
+        specials = self._asked.specials(allowed_special, disallowed_special)
+        return self._batch(self._core.encode_batch, list(text), specials, num_threads)
 
-    def _encode_batch(
-        self, texts: Sequence[str], allowed: Sequence[str], num_threads: int | None
-    ) -> list[list[int]]:
+    def encode_batch_to_numpy(
+        self,
+        text: Iterable[str],
+        *,
+        num_threads: int | None = None,
+        allowed_special: AllowedSpecial = NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> "tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]":
+        """The ids of all texts in one array, and the offsets where those of each begin.
+
+        ``ids[offsets[i]:offsets[i + 1]]`` are those of text i: ids has shape (n,) and dtype uint32,
+        offsets shape (texts + 1,) and dtype int64. Otherwise as `encode_batch`.
+        """
+        import numpy as np
+
+        specials = self._asked.specials(allowed_special, disallowed_special)
+        ids, offsets = self._batch(self._core.encode_flat, list(text), specials, num_threads)
+        return np.asarray(ids, dtype=np.uint32), np.asarray(offsets, dtype=np.int64)
+
+    def encode_files(
+        self, paths: Iterable[str | os.PathLike[str]], *, num_threads: int | None = None
+    ) -> "tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]":
+        """The ids of the text in each file, as `encode_batch_to_numpy` has them.
+
+        A file is one UTF-8 text as it stands, and special tokens in it are ordinary text. The files
+        are mapped, not read: nobody may change them meanwhile. Raises CorpusError for one that is
+        not UTF-8, OSError for one that cannot be read.
+        """
+        import numpy as np
+
+        engines.check_threads(num_threads)
+        ids, offsets = self._core.encode_files(list(paths), num_threads)
+        return np.asarray(ids, dtype=np.uint32), np.asarray(offsets, dtype=np.int64)
+
+    def _batch(
+        self,
+        encode: Callable[[Sequence[str], Any, int | None], T],
+        texts: Sequence[str],
+        specials: Any,
+        num_threads: int | None,
+    ) -> T:
         engines.check_threads(num_threads)
         try:
-            return self._core.encode_batch(texts, allowed, num_threads)
+            return encode(texts, specials, num_threads)
+        except SpecialTokenError as error:
+            raise refusal(error.message) from None
         except UnicodeEncodeError:
-            return self._core.encode_batch([repair(text) for text in texts], allowed, num_threads)
+            return self._batch(encode, [repair(text) for text in texts], specials, num_threads)
 
     def encode_with_unstable(
         self,
         text: str,
         *,
-        allowed_special: AllowedSpecial = _NOTHING,
+        allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> tuple[list[int], list[list[int]]]:
         """The ids of *text* that more text cannot change, and what could stand for the rest.
@@ -230,10 +280,11 @@ class Tokenizer:
         Each of the second list is a sequence of ids that spells the rest of the text or begins
         with it, in no particular order. The results are tiktoken's; see `pytok.unstable`.
         """
-        allowed = self._check_special([text], allowed_special, disallowed_special)
-        ids = self._core.encode(text, allowed)
+        ids = self.encode(
+            text, allowed_special=allowed_special, disallowed_special=disallowed_special
+        )
         start = 0
-        for special in _specials_in(text, allowed):
+        for special in self._asked.places(text, allowed_special):
             start = special.end()
         stable, tail = unstable.stable_and_tail(self._core, text[start:], ids)
         return stable, unstable.completions(self._core, self._sorted_tokens, tail)
@@ -251,19 +302,52 @@ class Tokenizer:
         self,
         text: str,
         *,
-        allowed_special: AllowedSpecial = _NOTHING,
+        allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> int:
         """How many ids *text* has, without building them; see `encode`."""
-        allowed = self._check_special([text], allowed_special, disallowed_special)
-        return self._repairing(lambda text: self._core.count(text, allowed), text)
+        specials = self._asked.specials(allowed_special, disallowed_special)
+        try:
+            return self._core.count(text, specials)
+        except SpecialTokenError as error:
+            raise refusal(error.message) from None
+        except UnicodeEncodeError:
+            return self.count(
+                repair(text), allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+
+    def count_batch(
+        self,
+        text: Iterable[str],
+        *,
+        num_threads: int | None = None,
+        allowed_special: AllowedSpecial = NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> list[int]:
+        """How many ids each text has, without building them; see `encode_batch`."""
+        specials = self._asked.specials(allowed_special, disallowed_special)
+        return self._batch(self._core.count_batch, list(text), specials, num_threads)
+
+    def count_files(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        num_threads: int | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[int]:
+        """How many ids the text in each file has, in memory that does not grow with the files.
+
+        *progress* is told now and then how many bytes are done. See `encode_files`.
+        """
+        engines.check_threads(num_threads)
+        return self._core.count_files(list(paths), num_threads, progress)
 
     def truncate(
         self,
         text: str,
         max_tokens: int,
         *,
-        allowed_special: AllowedSpecial = _NOTHING,
+        allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> str:
         """The beginning of *text* that has at most *max_tokens* ids; all of it if it has no more.
@@ -273,69 +357,44 @@ class Tokenizer:
         """
         if max_tokens < 0:
             raise ValueError(f"max_tokens is {max_tokens}: at least 0 is needed")
-        allowed = self._check_special([text], allowed_special, disallowed_special)
+        specials = self._asked.specials(allowed_special, disallowed_special)
         text = repair(text)
-        ends = [0, *itertools.accumulate(self._token_lengths(text, allowed))]
-        if len(ends) - 1 <= max_tokens:
+        if (
+            self.count(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
+            <= max_tokens
+        ):
             return text
-        for end in reversed(ends[: max_tokens + 1]):
+        lengths = itertools.islice(self._token_lengths(text, allowed_special), max_tokens)
+        for end in reversed([0, *itertools.accumulate(lengths)]):
             beginning = text.encode()[:end].decode("utf-8", "ignore")
-            if self._core.count(beginning, allowed) <= max_tokens:
+            if self._core.count(beginning, specials) <= max_tokens:
                 return beginning
         return ""
 
-    def _token_lengths(self, text: str, allowed: Sequence[str]) -> Iterator[int]:
+    def _token_lengths(self, text: str, allowed: AllowedSpecial) -> Iterator[int]:
         """How many bytes of *text* each of its ids stands for."""
         start = 0
-        for special in _specials_in(text, allowed):
-            for id in self._core.encode(text[start : special.start()], ()):
-                yield len(self._core.token(id) or b"")
+        for special in self._asked.places(text, allowed):
+            ids = self._core.encode(text[start : special.start()], None)
+            yield from map(len, self.decode_tokens_bytes(ids))
             yield len(special[0].encode())
             start = special.end()
-        for id in self._core.encode(text[start:], ()):
-            yield len(self._core.token(id) or b"")
-
-    @staticmethod
-    def _repairing(encode: Callable[[str], T], text: str) -> T:
-        try:
-            return encode(text)
-        except UnicodeEncodeError:
-            return encode(repair(text))
-
-    def _check_special(
-        self, texts: Sequence[str], allowed: AllowedSpecial, disallowed: DisallowedSpecial
-    ) -> Sequence[str]:
-        """The special tokens to recognise; SpecialTokenError if a text holds a disallowed one."""
-        if isinstance(allowed, str) and allowed != "all":
-            raise TypeError(f"allowed_special is 'all' or a set of texts, not {allowed!r}")
-        names: Set[str] = self._special_tokens.keys() if allowed == "all" else allowed
-        refused: Collection[str] = (
-            self._special_tokens.keys() - names if disallowed == "all" else disallowed
-        )
-        search = _special_regex(frozenset(refused)).search if refused else None
-        if search and (match := next(filter(None, map(search, texts)), None)):
-            token = match[0]
-            raise SpecialTokenError(
-                f"Encountered text corresponding to disallowed special token {token!r}.\n"
-                "If you want this text to be encoded as a special token, "
-                f"pass it to `allowed_special`, e.g. `allowed_special={{{token!r}, ...}}`.\n"
-                "If you want this text to be encoded as normal text, disable the check for this "
-                "token by passing "
-                f"`disallowed_special=(enc.special_tokens_set - {{{token!r}}})`.\n"
-                "To disable this check for all special tokens, pass `disallowed_special=()`.\n"
-            )
-        return [name for name in self._special_tokens if name in names]
+        ids = self._core.encode(text[start:], None)
+        yield from map(len, self.decode_tokens_bytes(ids))
 
     # ------------------------------------------------------------------------------- decoding
 
-    def decode_bytes(self, tokens: Sequence[int]) -> bytes:
-        """What *tokens* spell. UnknownTokenError (a KeyError) for an id that is none."""
+    def decode_bytes(self, tokens: "Sequence[int] | npt.NDArray[Any]") -> bytes:
+        """What *tokens*, a sequence or an array, spell.
+
+        UnknownTokenError (a KeyError) for an id that is none.
+        """
         try:
             return self._core.decode_bytes(tokens)
         except OverflowError:
             raise OverflowError("a token id lies between 0 and 4294967295") from None
 
-    def decode(self, tokens: Sequence[int], errors: str = "replace") -> str:
+    def decode(self, tokens: "Sequence[int] | npt.NDArray[Any]", errors: str = "replace") -> str:
         """What *tokens* spell, as text.
 
         Tokens may end in the middle of a character; *errors* says what becomes of bytes that are
@@ -372,18 +431,28 @@ class Tokenizer:
         return b"".join(spelled).decode("utf-8", errors="strict"), offsets
 
     def decode_batch(
-        self, batch: Sequence[Sequence[int]], *, errors: str = "replace", num_threads: int = 8
+        self,
+        batch: Sequence["Sequence[int] | npt.NDArray[Any]"],
+        *,
+        errors: str = "replace",
+        num_threads: int | None = None,
     ) -> list[str]:
-        """What each of *batch* spells, as text, on *num_threads* threads."""
-        with ThreadPoolExecutor(num_threads) as pool:
-            return list(pool.map(functools.partial(self.decode, errors=errors), batch))
+        """What each of *batch* spells, as text; see `decode` and `decode_bytes_batch`."""
+        decoded = self.decode_bytes_batch(batch, num_threads=num_threads)
+        return [text.decode("utf-8", errors=errors) for text in decoded]
 
     def decode_bytes_batch(
-        self, batch: Sequence[Sequence[int]], *, num_threads: int = 8
+        self,
+        batch: Sequence["Sequence[int] | npt.NDArray[Any]"],
+        *,
+        num_threads: int | None = None,
     ) -> list[bytes]:
-        """What each of *batch* spells, on *num_threads* threads."""
-        with ThreadPoolExecutor(num_threads) as pool:
-            return list(pool.map(self.decode_bytes, batch))
+        """What each of *batch* spells, on *num_threads* threads, all cores if ``None``."""
+        engines.check_threads(num_threads)
+        try:
+            return self._core.decode_batch(batch, num_threads)
+        except OverflowError:
+            raise OverflowError("a token id lies between 0 and 4294967295") from None
 
     def decoder(self, errors: str = "replace") -> StreamDecoder:
         """A decoder for ids that come one by one, which never gives out half a character."""
@@ -455,7 +524,8 @@ class Tokenizer:
         """Writes the tokenizer: ``*.json`` (Hugging Face's), ``*.tiktoken``, or a folder (GPT-2's).
 
         A file appears whole or not at all. Raises FormatError when the format cannot hold the
-        tokenizer exactly. ``.tiktoken`` holds ranks only, neither pattern nor special tokens.
+        tokenizer exactly. ``.tiktoken`` holds ranks only, neither pattern nor special tokens. A
+        post-processor, and which added tokens decoding should keep, are not written.
         """
         formats.write(path, self._definition, self._core.merges())
 
@@ -479,10 +549,11 @@ class Tokenizer:
         From the first byte that is not UTF-8 on, and the piece before it, all is one piece.
         """
         try:
-            return self._core.encode(text.decode(), ())
+            return self._core.encode(text.decode(), None)
         except UnicodeDecodeError as error:
             valid = text[: error.start].decode()
-            stable, tail = unstable.stable_and_tail(self._core, valid, self._core.encode(valid, ()))
+            ids = self._core.encode(valid, None)
+            stable, tail = unstable.stable_and_tail(self._core, valid, ids)
             return stable + self._core.encode_piece(tail + text[error.start :])
 
 
@@ -497,14 +568,3 @@ def repair(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
-
-
-def _specials_in(text: str, allowed: Sequence[str]) -> Iterator[re.Match[str]]:
-    """Where the engines find the *allowed* special tokens."""
-    return _special_regex(frozenset(allowed)).finditer(text) if allowed else iter(())
-
-
-@functools.lru_cache(maxsize=128)
-def _special_regex(tokens: frozenset[str]) -> re.Pattern[str]:
-    """Finds the leftmost of *tokens*, and of those the longest."""
-    return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))))

@@ -64,7 +64,7 @@ def _starting_with(tokens: Sequence[bytes], prefix: bytes) -> Sequence[bytes]:
 def _covering(core: Core, candidate: bytes, length: int) -> tuple[int, ...]:
     """The first ids of *candidate* that together spell *length* bytes or more."""
     try:
-        ids = core.encode(candidate.decode(), ())
+        ids = core.encode(candidate.decode(), None)
     except UnicodeDecodeError:
         ids = core.encode_piece(candidate)
     size = 0

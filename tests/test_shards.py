@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pytok
-from pytok import corpus, shards
+from pytok import corpus
 from pytok.errors import CorpusError, ShardError
 from pytok.shards import END_OF_TEXT, open_shards, write
 from pytok.tokenizer import Tokenizer
@@ -54,7 +54,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every document many parts, and every corpus many batches."""
     monkeypatch.setattr(corpus, "BLOCK_BYTES", 5)
     monkeypatch.setattr(corpus, "PART_CHARACTERS", 16)
-    monkeypatch.setattr(shards, "BATCH_CHARACTERS", 50)
+    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 50)
 
 
 def ids_of(folder: Path, split: str) -> list[int]:
@@ -288,7 +288,7 @@ def test_an_interruption_leaves_everything_as_it_was(
     """The old folder too, wherever Ctrl-C strikes."""
     write(documents, tokenizer, tmp_path / "data")
     before = listing(tmp_path)
-    monkeypatch.setattr(shards, "BATCH_CHARACTERS", 500)
+    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 500)
     remaining = iter(range(calls))
 
     def interrupt(done: int, total: int) -> None:

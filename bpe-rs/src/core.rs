@@ -3,31 +3,35 @@
 //! All of it is frozen, so one core serves any number of threads. Twin of
 //! `pytok/reference/core.py`.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::cache::PieceCache;
 use crate::vocab::{Rank, Vocab};
-use crate::{encode_piece, Error, Pattern};
+use crate::{encode_piece, Error, Pattern, Search};
 
 /// Vocabulary, pattern and special tokens under their external ids.
 #[derive(Debug)]
 pub struct Core {
     vocab: Vocab,
-    pattern: Pattern,
+    pub(crate) pattern: Pattern,
     /// The id of each rank, where ids are not the ranks themselves.
     ids: Option<Vec<u32>>,
     /// The rank of each id, likewise.
     ranks: FxHashMap<u32, Rank>,
     specials: Vec<(String, u32)>,
     special_of_id: FxHashMap<u32, usize>,
+    /// Those that no thread encodes with just now.
+    caches: Mutex<Vec<PieceCache>>,
 }
 
 /// Which special tokens are recognised in a text; the others are ordinary text in it.
 #[derive(Debug)]
 pub struct Allowed {
-    /// `None` if there are none.
-    search: Option<AhoCorasick>,
-    ids: Vec<u32>,
+    search: Search,
+    pub(crate) ids: Vec<u32>,
 }
 
 impl Core {
@@ -57,8 +61,15 @@ impl Core {
                 }
             }
         }
-        let mut core =
-            Self { vocab, pattern, ids, ranks, specials, special_of_id: FxHashMap::default() };
+        let mut core = Self {
+            vocab,
+            pattern,
+            ids,
+            ranks,
+            specials,
+            special_of_id: FxHashMap::default(),
+            caches: Mutex::default(),
+        };
         for (place, (text, id)) in core.specials.iter().enumerate() {
             if text.is_empty() {
                 return Err(Error::EmptySpecial);
@@ -83,6 +94,16 @@ impl Core {
         &self.pattern
     }
 
+    /// The greatest id, ordinary or special.
+    #[must_use]
+    pub fn greatest_id(&self) -> u32 {
+        let ordinary = match &self.ids {
+            Some(ids) => ids.iter().copied().max().unwrap_or(0),
+            None => self.vocab.len() as u32 - 1,
+        };
+        self.specials.iter().fold(ordinary, |greatest, &(_, id)| greatest.max(id))
+    }
+
     /// The bytes of *id*, ordinary or special.
     #[must_use]
     pub fn token(&self, id: u32) -> Option<&[u8]> {
@@ -90,6 +111,13 @@ impl Core {
             Some(rank) => self.vocab.token(rank),
             None => self.special_of_id.get(&id).map(|&place| self.specials[place].0.as_bytes()),
         }
+    }
+
+    /// An ordinary token of at most sixteen bytes, with what lies after it up to sixteen, and how
+    /// many are the token's.
+    #[inline]
+    pub(crate) fn token_in_sixteen(&self, id: u32) -> Option<(&[u8; 16], usize)> {
+        self.vocab.token_in_sixteen(self.rank(id)?)
     }
 
     /// The id that spells *token*, ordinary before special.
@@ -115,16 +143,10 @@ impl Core {
             .filter(|(text, _)| names.contains(text.as_str()))
             .map(|(text, id)| (text.as_str(), *id))
             .unzip();
-        let search = (!ids.is_empty()).then(|| {
-            AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .build(texts)
-                .expect("special tokens of less than 2 GiB in all")
-        });
-        Allowed { search, ids }
+        Allowed { search: Search::new(&texts), ids }
     }
 
-    /// Hands the ids of *text* to *sink*, piece by piece. Special tokens in *allowed* are found
+    /// Hands the ids of *text* to *sink*, those of some hundred pieces at a time. Special tokens in *allowed* are found
     /// first, the leftmost and longest; what lies between is split by the pattern.
     ///
     /// # Errors
@@ -135,32 +157,40 @@ impl Core {
         allowed: Option<&Allowed>,
         mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let lock = || self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = lock().pop().unwrap_or_else(PieceCache::new);
         let mut start = 0;
-        let mut scratch = Vec::new();
-        if let Some(Allowed { search: Some(search), ids }) = allowed {
-            for found in search.find_iter(text) {
-                self.encode_span(text, start, found.start(), &mut scratch, &mut sink)?;
-                sink(&[ids[found.pattern().as_usize()]])?;
-                start = found.end();
+        let mut encode = || {
+            for (which, Allowed { ids, .. }, found) in specials(allowed, text) {
+                self.encode_span(text, start..found.start, &mut cache, &mut sink)?;
+                sink(&[ids[which]])?;
+                start = found.end;
             }
-        }
-        self.encode_span(text, start, text.len(), &mut scratch, &mut sink)
+            self.encode_span(text, start..text.len(), &mut cache, &mut sink)
+        };
+        let result = encode();
+        lock().push(cache);
+        result
     }
 
     fn encode_span(
         &self,
         text: &str,
-        start: usize,
-        end: usize,
-        ids: &mut Vec<u32>,
+        span: Range<usize>,
+        cache: &mut PieceCache,
         sink: &mut impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let encode = |piece: &str| {
-            ids.clear();
-            self.encode_piece(piece.as_bytes(), ids);
-            sink(ids)
-        };
-        self.pattern.split(&text[start..end], encode).map_err(|error| error.moved_by(start))
+        let (first, text) = (span.start, &text[span]);
+        let mut start = 0;
+        while start < text.len() {
+            self.pattern
+                .fill(text, start, &mut cache.ends)
+                .map_err(|error| error.moved_by(first))?;
+            let encode = |piece: &[u8], ids: &mut Vec<u32>| self.encode_piece(piece, ids);
+            cache.encode(text, start, encode, &mut *sink)?;
+            start = cache.ends.as_slice().last().copied().unwrap_or(text.len());
+        }
+        Ok(())
     }
 
     /// The ids of *text*; special tokens in *allowed* become their ids, others are text.
@@ -206,6 +236,16 @@ impl Core {
             Some(_) => self.ranks.get(&id).copied(),
         }
     }
+}
+
+/// The special tokens of *allowed* that *text* has: which, and where.
+pub(crate) fn specials<'a>(
+    allowed: Option<&'a Allowed>,
+    text: &'a str,
+) -> impl Iterator<Item = (usize, &'a Allowed, Range<usize>)> + 'a {
+    allowed.into_iter().flat_map(move |allowed| {
+        allowed.search.find_all(text).map(move |(which, found)| (which, allowed, found))
+    })
 }
 
 #[cfg(test)]

@@ -15,9 +15,16 @@ use crate::{Core, Error};
 /// # Ok::<(), pytok_bpe::Error>(())
 /// ```
 pub fn decode(core: &Core, ids: &[u32]) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(ids.len() * 4);
+    let mut bytes = Vec::with_capacity(ids.len() * 5 + 16);
     for &id in ids {
-        bytes.extend_from_slice(core.token(id).ok_or(Error::UnknownId { id })?);
+        if let Some((sixteen, length)) = core.token_in_sixteen(id) {
+            // All sixteen, whose number the compiler knows, cost less than as many as there are.
+            let end = bytes.len() + length;
+            bytes.extend_from_slice(sixteen);
+            bytes.truncate(end);
+        } else {
+            bytes.extend_from_slice(core.token(id).ok_or(Error::UnknownId { id })?);
+        }
     }
     Ok(bytes)
 }

@@ -23,14 +23,19 @@
 //! tiktoken's on any vocabulary. Each file of the algorithm has a twin of the same name in
 //! `pytok/reference/`, in Python, which takes the plain way to the same answers.
 
+mod batch;
+mod cache;
 mod core;
 mod count;
 mod decode;
 mod encode;
 mod error;
+mod key;
 mod pretokenize;
 #[cfg(feature = "python")]
 mod python;
+mod scan;
+mod search;
 mod train;
 mod vocab;
 
@@ -39,6 +44,7 @@ pub use count::PieceCounts;
 pub use decode::decode;
 pub use encode::{encode_piece, merges};
 pub use error::Error;
-pub use pretokenize::{resolve, Pattern, CL100K, GPT2, O200K, PATTERNS};
+pub use pretokenize::{resolve, Pattern, CL100K, GPT2, LLAMA3, O200K, PATTERNS, QWEN2};
+pub use search::Search;
 pub use train::train;
 pub use vocab::{Rank, Vocab, BYTE_ORDER};

@@ -1,15 +1,9 @@
 //! Patterns: how a text is split into pieces before any byte pair is merged.
 //!
-//! The three known patterns run without look-ahead on a linear-time automaton, and the one thing
-//! look-ahead decided, how a run of white space ends, is decided by hand. Any other pattern runs
-//! on `fancy_regex` as it is. Twin of `pytok/reference/pretokenize.py`.
+//! The known patterns have splitters of their own (`scan`). Any other pattern runs on
+//! `fancy_regex` as it is. Twin of `pytok/reference/pretokenize.py`.
 
-use std::ops::Range;
-
-use regex_automata::meta::{Cache, Regex};
-use regex_automata::util::pool::Pool;
-use regex_automata::Input;
-
+use crate::scan::{self, Ends, Scanner};
 use crate::Error;
 
 /// GPT-2's pattern, in tiktoken's spelling.
@@ -22,8 +16,15 @@ pub const CL100K: &str = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N
 /// GPT-4o's pattern, in tiktoken's spelling.
 pub const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// Llama-3's pattern, as its `tokenizer.json` has it.
+pub const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// The pattern of Qwen2, Qwen2.5 and Qwen3, as their `tokenizer.json` has it.
+pub const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
 /// The known patterns by name.
-pub const PATTERNS: [(&str, &str); 3] = [("gpt2", GPT2), ("cl100k", CL100K), ("o200k", O200K)];
+pub const PATTERNS: [(&str, &str); 5] =
+    [("gpt2", GPT2), ("cl100k", CL100K), ("o200k", O200K), ("llama3", LLAMA3), ("qwen2", QWEN2)];
 
 /// The regex behind *pattern*: its own if it is a known name, else *pattern* itself.
 ///
@@ -35,12 +36,6 @@ pub const PATTERNS: [(&str, &str); 3] = [("gpt2", GPT2), ("cl100k", CL100K), ("o
 pub fn resolve(pattern: &str) -> &str {
     PATTERNS.iter().find(|(name, _)| *name == pattern).map_or(pattern, |(_, regex)| regex)
 }
-
-/// What the automaton may keep of its states, for each thread that searches.
-///
-/// PERF: with the engine's default of 2 MiB, o200k on text with thousands of different characters
-/// fills it again and again and falls back to a slower search: 0.4 MB/s instead of 17.
-const CACHE_BYTES: usize = 8 << 20;
 
 /// How often a custom pattern may step back in one search: under a second's worth. A pattern
 /// whose cost doubles with each character then fails where it would seem to hang.
@@ -55,19 +50,8 @@ pub struct Pattern {
 
 #[derive(Debug)]
 enum Matcher {
-    Known { scanner: Scanner, space: Space },
+    Known(Scanner),
     Custom(fancy_regex::Regex),
-}
-
-/// How a known pattern ends a run of white space that no other alternative took.
-#[derive(Clone, Copy, Debug)]
-enum Space {
-    /// `\s++$|\s+(?!\S)|\s`
-    Gpt2,
-    /// `\s++$|\s*[\r\n]|\s+(?!\S)|\s`
-    Cl100k,
-    /// `\s*[\r\n]+|\s+(?!\S)|\s+`
-    O200k,
 }
 
 impl Pattern {
@@ -79,9 +63,11 @@ impl Pattern {
     pub fn new(pattern: &str) -> Result<Self, Error> {
         let regex = resolve(pattern);
         let matcher = match regex {
-            GPT2 => Matcher::known(GPT2, Space::Gpt2)?,
-            CL100K => Matcher::known(CL100K, Space::Cl100k)?,
-            O200K => Matcher::known(O200K, Space::O200k)?,
+            GPT2 => Matcher::Known(Scanner::Gpt2),
+            CL100K => Matcher::Known(Scanner::Cl100k),
+            O200K => Matcher::Known(Scanner::O200k),
+            LLAMA3 => Matcher::Known(Scanner::Llama3),
+            QWEN2 => Matcher::Known(Scanner::Qwen2),
             _ => fancy_regex::RegexBuilder::new(regex)
                 .backtrack_limit(PATIENCE)
                 .build()
@@ -121,111 +107,58 @@ impl Pattern {
         text: &'t str,
         mut sink: impl FnMut(&'t str) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        match &self.matcher {
-            Matcher::Known { scanner, space } => {
-                let mut cache = scanner.caches.get();
-                let mut start = 0;
-                while start < text.len() {
-                    let found = scanner.find(&mut cache, text, start);
-                    let end = start + space.trim(&text[found.clone()], found.end == text.len());
-                    debug_assert_eq!(found.start, start, "a known pattern matches everywhere");
-                    sink(&text[start..end])?;
-                    start = end;
-                }
+        let mut ends = Ends::new();
+        let mut start = 0;
+        while start < text.len() {
+            self.fill(text, start, &mut ends)?;
+            for &end in ends.as_slice() {
+                sink(&text[start..end])?;
+                start = end;
             }
+        }
+        Ok(())
+    }
+
+    /// A place in *text* at or after *near* where it can be cut so that both sides split as they do
+    /// together, if there is one; never in a custom pattern's text.
+    pub(crate) fn cut(&self, text: &str, near: usize) -> Option<usize> {
+        match &self.matcher {
+            Matcher::Known(_) => scan::cut(text, near),
+            Matcher::Custom(_) => None,
+        }
+    }
+
+    /// Finds the ends of the pieces of *text* from *at* on, where one begins, until there are
+    /// enough or the text has no more. The last end is where to go on.
+    ///
+    /// # Errors
+    /// When a custom pattern fails on the text or matches the empty string.
+    pub(crate) fn fill(&self, text: &str, at: usize, ends: &mut Ends) -> Result<(), Error> {
+        match &self.matcher {
+            Matcher::Known(scanner) => scanner.fill(text, at, ends),
             Matcher::Custom(regex) => {
-                let mut start = 0;
-                while start < text.len() {
+                ends.clear();
+                let mut start = at;
+                while start < text.len() && ends.as_slice().len() < Ends::ENOUGH {
                     let found = regex.find_from_pos(text, start).map_err(|error| {
                         Error::PatternFailed { at: start, reason: error.to_string() }
                     })?;
                     let Some(found) = found.filter(|found| found.start() < text.len()) else {
+                        ends.push(text.len());
                         break;
                     };
                     if found.start() == found.end() {
                         return Err(Error::EmptyMatch { at: found.start() });
                     }
                     if start < found.start() {
-                        sink(&text[start..found.start()])?;
+                        ends.push(found.start());
                     }
-                    sink(found.as_str())?;
+                    ends.push(found.end());
                     start = found.end();
-                }
-                if start < text.len() {
-                    sink(&text[start..])?;
                 }
             }
         }
         Ok(())
-    }
-}
-
-impl Matcher {
-    fn known(regex: &'static str, space: Space) -> Result<Self, Error> {
-        // All alternatives from the first that begins with `\s` are white space's own; possessive
-        // quantifiers change no match here (no alternative would match by giving back), and
-        // the automaton has none.
-        let words = regex.split_once(r"|\s").map_or(regex, |(words, _)| words);
-        let words = words.replace("++", "+").replace("?+", "?").replace("*+", "*");
-        let words = words.replace("{1,3}+", "{1,3}");
-        let scanner = Scanner::new(&format!(r"{words}|\s+"))?;
-        Ok(Self::Known { scanner, space })
-    }
-}
-
-/// A linear-time automaton and its scratch space, one for each thread that searches.
-struct Scanner {
-    regex: Regex,
-    caches: Pool<Cache, Box<dyn Fn() -> Cache + Send + Sync>>,
-}
-
-impl Scanner {
-    fn new(pattern: &str) -> Result<Self, Error> {
-        let regex = Regex::builder()
-            .configure(Regex::config().hybrid_cache_capacity(CACHE_BYTES))
-            .build(pattern)
-            .map_err(|error| Error::Pattern { reason: error.to_string() })?;
-        let maker = regex.clone();
-        Ok(Self { regex, caches: Pool::new(Box::new(move || maker.create_cache())) })
-    }
-
-    /// The first match at or after *start*; to the end of the text if there is none.
-    fn find(&self, cache: &mut Cache, text: &str, start: usize) -> Range<usize> {
-        let input = Input::new(text).range(start..);
-        self.regex.search_with(cache, &input).map_or(start..text.len(), |found| found.range())
-    }
-}
-
-impl std::fmt::Debug for Scanner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scanner").field("regex", &self.regex).finish_non_exhaustive()
-    }
-}
-
-impl Space {
-    /// How many bytes of *found* are the piece. Only a run of white space is ever shortened.
-    fn trim(self, found: &str, at_end: bool) -> usize {
-        let mut characters = found.chars();
-        let run = characters.next().is_some_and(char::is_whitespace)
-            && characters.next().is_none_or(char::is_whitespace);
-        if !run {
-            return found.len();
-        }
-        let past_newline = match self {
-            Self::Gpt2 => None,
-            // `\s++$` comes before `\s*[\r\n]` in cl100k, and after it in o200k.
-            Self::Cl100k if at_end => None,
-            Self::Cl100k | Self::O200k => found.rfind(['\r', '\n']).map(|newline| newline + 1),
-        };
-        match past_newline {
-            Some(end) => end,
-            None if at_end => found.len(),
-            // `\s+(?!\S)` leaves the last character to the word that follows, `\s` takes a lone one.
-            None => match found.char_indices().next_back() {
-                Some((last, _)) if last > 0 => last,
-                _ => found.len(),
-            },
-        }
     }
 }
 

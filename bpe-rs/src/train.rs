@@ -52,7 +52,7 @@ pub fn train(
     let mut heap: BinaryHeap<Candidate> =
         pairs.iter().map(|(&pair, found)| Candidate::new(pair, found)).collect();
     while tokens.len() < size {
-        if tokens.len() % MERGES_BETWEEN_LOOKS == 0 && watch(tokens.len()).is_break() {
+        if tokens.len().is_multiple_of(MERGES_BETWEEN_LOOKS) && watch(tokens.len()).is_break() {
             return Err(Error::Interrupted);
         }
         let Some(pair) = next_merge(&mut heap, &pairs) else { break };

@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use crate::key;
 use crate::Error;
 
 /// A token's place in its vocabulary, and its priority as a merge.
@@ -46,9 +47,95 @@ pub struct Vocab {
     bytes: Vec<u8>,
     /// `ends[rank]` is where the token of *rank* ends in `bytes`; it begins where the last ended.
     ends: Vec<u32>,
-    /// Holds ranks only; the bytes that are hashed and compared lie in `bytes`.
-    ranks: HashTable<Rank>,
+    /// The tokens that have a key: nearly all.
+    short: ShortTokens,
+    /// The others. Holds ranks only; the bytes that are hashed and compared lie in `bytes`.
+    long: HashTable<Rank>,
     longest: usize,
+}
+
+/// Ranks by key, a cache line for three, and the next line where one is full.
+#[derive(Clone, Debug)]
+struct ShortTokens {
+    /// Bits of which one is set for each token. Most that is looked up while a piece is merged is
+    /// no token; few enough bits to stay in a near cache say so of seven in eight of it.
+    filter: Vec<u64>,
+    lines: Vec<Line>,
+    bits: u32,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line {
+    /// 0 where there is none.
+    keys: [u128; 3],
+    ranks: [Rank; 3],
+}
+
+impl ShortTokens {
+    /// Sixteen bits of the filter to a line of at most two tokens on average.
+    const FILTER_BITS: u32 = 4;
+
+    fn new(bits: u32) -> Self {
+        let filter = vec![0; 1 << (bits + Self::FILTER_BITS - 6)];
+        let lines = vec![Line { keys: [0; 3], ranks: [0; 3] }; 1 << bits];
+        Self { filter, lines, bits, count: 0 }
+    }
+
+    /// Which bit of the filter is *key*'s: its place among the lines, and four more bits.
+    #[inline]
+    fn bit(&self, key: u128) -> (usize, u64) {
+        let bit = key::place(key, self.bits + Self::FILTER_BITS);
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    #[inline]
+    fn get(&self, key: u128) -> Option<Rank> {
+        let (word, bit) = self.bit(key);
+        if self.filter[word] & bit == 0 {
+            return None;
+        }
+        let mut place = key::place(key, self.bits);
+        loop {
+            let line = &self.lines[place % self.lines.len()];
+            if let Some(found) = line.keys.iter().position(|&other| other == key) {
+                return Some(line.ranks[found]);
+            }
+            if line.keys[2] == 0 {
+                return None;
+            }
+            place += 1;
+        }
+    }
+
+    fn insert(&mut self, key: u128, rank: Rank) {
+        // Two in three places taken at most: then hardly any search goes to a second line.
+        if self.count >= 2 * self.lines.len() {
+            let mut larger = Self::new(self.bits + 1);
+            for line in &self.lines {
+                for (&key, &rank) in line.keys.iter().zip(&line.ranks).filter(|(&key, _)| key != 0)
+                {
+                    larger.insert(key, rank);
+                }
+            }
+            *self = larger;
+        }
+        let mut place = key::place(key, self.bits);
+        let lines = self.lines.len();
+        let (line, free) = loop {
+            let line = &mut self.lines[place % lines];
+            match line.keys.iter().position(|&other| other == 0) {
+                Some(free) => break (line, free),
+                None => place += 1,
+            }
+        };
+        line.keys[free] = key;
+        line.ranks[free] = rank;
+        let (word, bit) = self.bit(key);
+        self.filter[word] |= bit;
+        self.count += 1;
+    }
 }
 
 impl Vocab {
@@ -68,8 +155,13 @@ impl Vocab {
     /// # Ok::<(), pytok_bpe::Error>(())
     /// ```
     pub fn new<T: AsRef<[u8]>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, Error> {
-        let mut vocab =
-            Self { bytes: Vec::new(), ends: Vec::new(), ranks: HashTable::new(), longest: 0 };
+        let mut vocab = Self {
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            short: ShortTokens::new(8),
+            long: HashTable::new(),
+            longest: 0,
+        };
         for token in tokens {
             vocab.push(token.as_ref())?;
         }
@@ -92,9 +184,14 @@ impl Vocab {
         let end = u32::try_from(self.bytes.len()).map_err(|_| Error::VocabTooLarge)?;
         self.ends.push(end);
         self.longest = self.longest.max(token.len());
-        let Self { bytes, ends, ranks, .. } = self;
-        let rehash = |&rank: &Rank| FxBuildHasher.hash_one(token_at(bytes, ends, rank as usize));
-        ranks.insert_unique(FxBuildHasher.hash_one(token), rank as Rank, rehash);
+        if token.len() <= key::MOST {
+            self.short.insert(key::key(token, 0, token.len()), rank as Rank);
+        } else {
+            let Self { bytes, ends, long, .. } = self;
+            let rehash =
+                |&rank: &Rank| FxBuildHasher.hash_one(token_at(bytes, ends, rank as usize));
+            long.insert_unique(FxBuildHasher.hash_one(token), rank as Rank, rehash);
+        }
         Ok(())
     }
 
@@ -117,23 +214,42 @@ impl Vocab {
         (rank < self.len()).then(|| token_at(&self.bytes, &self.ends, rank))
     }
 
+    /// What *rank* spells if that is at most sixteen bytes, with what lies after it up to sixteen,
+    /// and how many of them it is.
+    #[inline]
+    pub(crate) fn token_in_sixteen(&self, rank: Rank) -> Option<(&[u8; 16], usize)> {
+        let rank = rank as usize;
+        let end = *self.ends.get(rank)? as usize;
+        let start = rank.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        let sixteen = self.bytes[start..].first_chunk()?;
+        (end - start <= 16).then_some((sixteen, end - start))
+    }
+
     /// The rank that spells *token*, if there is one.
     #[must_use]
     pub fn rank(&self, token: &[u8]) -> Option<Rank> {
+        self.rank_within(token, 0, token.len())
+    }
+
+    /// The rank that spells the bytes of *text* from *start* to *end*. Quickest where sixteen
+    /// bytes of *text* follow *start*.
+    #[inline]
+    pub(crate) fn rank_within(&self, text: &[u8], start: usize, end: usize) -> Option<Rank> {
+        if end - start <= key::MOST {
+            return self.short.get(key::key(text, start, end - start));
+        }
+        if end - start > self.longest {
+            return None;
+        }
+        let token = &text[start..end];
         let same = |&rank: &Rank| token_at(&self.bytes, &self.ends, rank as usize) == token;
-        self.ranks.find(FxBuildHasher.hash_one(token), same).copied()
+        self.long.find(FxBuildHasher.hash_one(token), same).copied()
     }
 
     /// All tokens in rank order.
     #[must_use]
     pub fn tokens(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.len()).map(|rank| token_at(&self.bytes, &self.ends, rank))
-    }
-
-    /// The length of the longest token in bytes: no longer candidate is worth a look-up.
-    #[must_use]
-    pub fn longest(&self) -> usize {
-        self.longest
     }
 }
 

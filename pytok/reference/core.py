@@ -6,9 +6,12 @@ the same methods (`pytok.engine.Core`).
 
 import re
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
 
-from pytok.errors import VocabError
+from pytok.errors import CorpusError, SpecialTokenError, VocabError
 from pytok.reference.decode import decode
 from pytok.reference.encode import encode_piece, merges
 from pytok.reference.pretokenize import Pattern
@@ -27,12 +30,14 @@ class Core:
 
     >>> from pytok.reference.vocab import BYTE_ORDER
     >>> core = Core([bytes([byte]) for byte in BYTE_ORDER], None, "gpt2", [("<|end|>", 256)])
-    >>> core.encode("hi<|end|>", ["<|end|>"]), core.count("hi<|end|>", [])
+    >>> core.encode("hi<|end|>", core.specials(["<|end|>"], [])), core.count("hi<|end|>", None)
     ([71, 72, 256], 9)
     >>> core.decode_bytes([71, 72, 256]), core.token(256), core.id(b"i")
     (b'hi<|end|>', b'<|end|>', 72)
-    >>> core.encode_batch(["h", "i"], [], None), core.encode_to_buffer("hi", [])[::4]
-    ([[71], [72]], b'GH')
+    >>> core.encode_batch(["h", "i"], None, None), core.encode_to_array("hi", None)
+    ([[71], [72]], array('I', [71, 72]))
+    >>> core.encode_flat(["h", "", "i"], None, None)
+    (array('I', [71, 72]), array('q', [0, 1, 1, 2]))
     >>> core.pieces("hi there"), core.encode_piece(b"hi"), core.merges()[0]
     (['hi', ' there'], [71, 72], None)
     """
@@ -49,7 +54,7 @@ class Core:
         if ids is not None and len(ids) != len(self.vocab):
             raise VocabError(f"{len(self.vocab)} tokens need as many ids, not {len(ids)}")
         self.ids = range(len(self.vocab)) if ids is None else list(ids)
-        self.specials = dict(specials)
+        self.specials_by_text = dict(specials)
         self.token_of_id: dict[int, bytes] = {}
         for id, token in zip(self.ids, self.vocab.tokens, strict=True):
             if id in self.token_of_id:
@@ -73,51 +78,95 @@ class Core:
         rank = self.vocab.ranks.get(token)
         if rank is not None:
             return self.ids[rank]
-        return {text.encode(): id for text, id in self.specials.items()}.get(token)
+        return {text.encode(): id for text, id in self.specials_by_text.items()}.get(token)
 
-    def encode(self, text: str, allowed: Collection[str]) -> list[int]:
-        """The ids of *text*; special tokens in *allowed* become their ids, others are text.
+    def specials(self, allowed: Iterable[str], refused: Iterable[str]) -> "Specials":
+        """What becomes of special tokens: *allowed* become ids, *refused* texts are an error."""
+        return Specials(_search(self.specials_by_text.keys() & set(allowed)), _search(set(refused)))
 
-        They are found first, the leftmost and longest; what lies between is split by the pattern.
+    def encode(self, text: str, specials: "Specials | None") -> list[int]:
+        """The ids of *text*.
+
+        Allowed special tokens are found first, the leftmost and longest; what lies between is split
+        by the pattern. Raises SpecialTokenError, with the token only, for a refused one.
         """
         text.encode()  # refuses lone surrogates, as the native engine does
+        if specials and specials.refused and (found := specials.refused.search(text)):
+            raise SpecialTokenError(found[0])
         ids: list[int] = []
         offset = 0
-        for span, special in self._spans(text, allowed):
+        for span, special in self._spans(text, specials):
             for piece in self.pattern.split(span, offset):
                 ids += self.encode_piece(piece.encode())
             if special is not None:
-                ids.append(self.specials[special])
+                ids.append(self.specials_by_text[special])
                 offset += len((span + special).encode())
         return ids
 
-    def _spans(self, text: str, allowed: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    def _spans(self, text: str, specials: "Specials | None") -> Iterator[tuple[str, str | None]]:
         """The stretches of ordinary text, each with the special token after it."""
         start = 0
-        longest_first = sorted(self.specials.keys() & set(allowed), key=len, reverse=True)
-        if longest_first:
-            for match in re.finditer("|".join(map(re.escape, longest_first)), text):
+        if specials and specials.allowed:
+            for match in specials.allowed.finditer(text):
                 yield text[start : match.start()], match[0]
                 start = match.end()
         yield text[start:], None
 
-    def encode_to_buffer(self, text: str, allowed: Collection[str]) -> bytes:
-        """The ids of *text* as native-endian 32-bit unsigned integers."""
-        return array("I", self.encode(text, allowed)).tobytes()
+    def encode_to_array(self, text: str, specials: "Specials | None") -> "array[int]":
+        """The ids of *text* as 32-bit unsigned integers."""
+        return array("I", self.encode(text, specials))
 
     def encode_batch(
-        self, texts: Iterable[str], allowed: Collection[str], num_threads: int | None
+        self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
     ) -> list[list[int]]:
         """The ids of each text. *num_threads* is there for the twin's sake."""
-        return [self.encode(text, allowed) for text in texts]
+        return [self.encode(text, specials) for text in texts]
+
+    def encode_flat(
+        self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
+    ) -> tuple["array[int]", "array[int]"]:
+        """The ids of all texts, and where those of each begin, and the last end."""
+        ids, offsets = array("I"), array("q", [0])
+        for text in texts:
+            ids.extend(self.encode(text, specials))
+            offsets.append(len(ids))
+        return ids, offsets
+
+    def encode_files(
+        self, paths: Iterable[str | PathLike[str]], num_threads: int | None
+    ) -> tuple["array[int]", "array[int]"]:
+        """The ids of the text in each file, and where those of each begin, and the last end."""
+        return self.encode_flat(map(_read, paths), None, num_threads)
+
+    def count_batch(
+        self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
+    ) -> list[int]:
+        """How many ids each text has."""
+        return [self.count(text, specials) for text in texts]
+
+    def count_files(
+        self,
+        paths: Iterable[str | PathLike[str]],
+        num_threads: int | None,
+        progress: Callable[[int], object] | None,
+    ) -> list[int]:
+        """How many ids the text in each file has."""
+        counts, done = [], 0
+        for path in paths:
+            text = _read(path)
+            counts.append(self.count(text, None))
+            done += len(text.encode())
+            if progress:
+                progress(done)
+        return counts
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """The ids of *piece*, which is not split."""
         return [self.ids[rank] for rank in encode_piece(self.vocab, piece)]
 
-    def count(self, text: str, allowed: Collection[str]) -> int:
+    def count(self, text: str, specials: "Specials | None") -> int:
         """How many ids *text* has."""
-        return len(self.encode(text, allowed))
+        return len(self.encode(text, specials))
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of *text*, in order."""
@@ -126,8 +175,37 @@ class Core:
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """What *ids* spell. Raises UnknownTokenError for an id that is none."""
-        return decode(self.token_of_id, array("I", ids))
+        if not hasattr(ids, "__getitem__"):
+            raise TypeError(f"ids come in a sequence or an array, not a {type(ids).__name__}")
+        return decode(self.token_of_id, array("I", list(ids)))
+
+    def decode_batch(self, batch: Iterable[Iterable[int]], num_threads: int | None) -> list[bytes]:
+        """What each of *batch* spells. *num_threads* is there for the twin's sake."""
+        return [self.decode_bytes(ids) for ids in batch]
 
     def merges(self) -> list[tuple[int, int] | None]:
         """For each rank the pair of ranks that makes its token, ``None`` where none does."""
         return merges(self.vocab)
+
+
+class Specials(NamedTuple):
+    """What becomes of the special tokens in a text; made by `Core.specials`."""
+
+    allowed: re.Pattern[str] | None
+    refused: re.Pattern[str] | None
+
+
+def _search(texts: Collection[str]) -> re.Pattern[str] | None:
+    """Finds the leftmost of *texts*, and of those the longest."""
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if texts else None
+
+
+def _read(path: str | PathLike[str]) -> str:
+    try:
+        return Path(path).read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{path}: byte {error.start} is not UTF-8 (0x{error.object[error.start]:02x}); "
+            "convert the file"
+        ) from None

@@ -30,7 +30,19 @@ O200K = (
 )
 """GPT-4o's pattern, in tiktoken's spelling."""
 
-PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K}
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""Llama-3's pattern, as its ``tokenizer.json`` has it."""
+
+QWEN2 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""The pattern of Qwen2, Qwen2.5 and Qwen3, as their ``tokenizer.json`` has it."""
+
+PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K, "llama3": LLAMA3, "qwen2": QWEN2}
 """The known patterns by name."""
 
 

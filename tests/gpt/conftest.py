@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from gpt.config import Architecture, GroupedQuery
 from gpt.recipe import Recipe
@@ -39,9 +41,13 @@ class ByteTokenizer:
         """Return the bytes of *text*."""
         return list(text.encode())
 
-    def encode_ordinary_batch(self, texts: Sequence[str], **options: Any) -> list[list[int]]:
-        """Encode each of *texts*."""
-        return [self.encode_ordinary(text) for text in texts]
+    def encode_batch_to_numpy(
+        self, texts: Sequence[str], **options: Any
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Encode *texts*, one after another."""
+        encoded = [text.encode() for text in texts]
+        offsets = np.cumsum([0, *map(len, encoded)])
+        return np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint32), offsets
 
     def decoder(self) -> ByteDecoder:
         """Begin to decode a stream."""

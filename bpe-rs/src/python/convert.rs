@@ -1,0 +1,142 @@
+//! Ids and texts, from Python's forms and to them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::exceptions::PyOverflowError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyList};
+
+pyo3::import_exception!(pytok.errors, CorpusError);
+
+/// Ids of several texts, and where those of each begin.
+pub(super) type Flat<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
+
+/// A list of *ids*, which takes its integers from *integers* where those reach.
+#[allow(unsafe_code)]
+pub(super) fn list_of<'py>(
+    py: Python<'py>,
+    ids: &[u32],
+    integers: &[Py<PyAny>],
+) -> PyResult<Bound<'py, PyList>> {
+    let length = ffi::Py_ssize_t::try_from(ids.len())?;
+    // SAFETY: a new list has as many empty places as it was made with; each is filled once, with a
+    // reference of its own, before anyone else can see the list. Where making an integer fails,
+    // the list is dropped with its last places empty, as lists may be.
+    unsafe {
+        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length))?;
+        for (place, &id) in ids.iter().enumerate() {
+            let integer = match integers.get(id as usize) {
+                Some(integer) => {
+                    ffi::Py_INCREF(integer.as_ptr());
+                    integer.as_ptr()
+                }
+                None => id.into_pyobject(py).unwrap_or_else(|never| match never {}).into_ptr(),
+            };
+            ffi::PyList_SET_ITEM(list.as_ptr(), place as ffi::Py_ssize_t, integer);
+        }
+        Ok(list.cast_into_unchecked())
+    }
+}
+
+pub(super) fn arrays(py: Python<'_>, (ids, offsets): (Vec<u32>, Vec<usize>)) -> Flat<'_> {
+    let offsets: Vec<i64> = offsets.into_iter().map(|offset| offset as i64).collect();
+    (ids.into_pyarray(py), offsets.into_pyarray(py))
+}
+
+/// A file as text, mapped.
+pub(super) struct TextFile {
+    map: Option<Mmap>,
+}
+
+impl TextFile {
+    #[allow(unsafe_code)]
+    fn open(path: &Path) -> PyResult<Self> {
+        let file = File::open(path)?;
+        // An empty file cannot be mapped.
+        let map = if file.metadata()?.len() == 0 {
+            None
+        } else {
+            // SAFETY: nobody changes the file while it is read here, as for all readers of mapped
+            // files; what the text is made of was checked to be UTF-8 below.
+            Some(unsafe { Mmap::map(&file) }?)
+        };
+        let bytes = map.as_deref().unwrap_or_default();
+        if let Err(error) = simdutf8::compat::from_utf8(bytes) {
+            let (at, path) = (error.valid_up_to(), path.display());
+            let byte = bytes[at];
+            return Err(CorpusError::new_err(format!(
+                "{path}: byte {at} is not UTF-8 (0x{byte:02x}); convert the file"
+            )));
+        }
+        Ok(Self { map })
+    }
+}
+
+pub(super) fn open_all(paths: &[PathBuf]) -> PyResult<Vec<TextFile>> {
+    paths.iter().map(|path| TextFile::open(path)).collect()
+}
+
+impl AsRef<str> for TextFile {
+    #[allow(unsafe_code)]
+    fn as_ref(&self) -> &str {
+        // SAFETY: `open` has checked it.
+        unsafe { str::from_utf8_unchecked(self.map.as_deref().unwrap_or_default()) }
+    }
+}
+
+/// Ids as Python has them: a list, an array, any sequence.
+pub(super) enum Ids<'py> {
+    Array(PyReadonlyArray1<'py, u32>),
+    Owned(Vec<u32>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Ids<'py> {
+    type Error = PyErr;
+
+    fn extract(ids: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(list) = ids.cast::<PyList>() {
+            return list.iter().map(|id| number(&id)).collect::<PyResult<_>>().map(Self::Owned);
+        }
+        if let Ok(array) = ids.extract::<PyReadonlyArray1<'py, u32>>() {
+            if array.as_slice().is_ok() {
+                return Ok(Self::Array(array));
+            }
+        }
+        if let Ok(array) = ids.extract::<PyReadonlyArray1<'py, i64>>() {
+            if let Ok(ids) = array.as_slice() {
+                let checked: Result<_, _> = ids.iter().map(|&id| u32::try_from(id)).collect();
+                return checked.map(Self::Owned).map_err(|_| PyOverflowError::new_err("not an id"));
+            }
+        }
+        Ok(Self::Owned(ids.extract()?))
+    }
+}
+
+/// An id out of a list; pyo3's own conversion, which takes any object that is like an integer,
+/// is tried where this one does not know it.
+#[allow(unsafe_code)]
+fn number(id: &Bound<'_, PyAny>) -> PyResult<u32> {
+    if id.is_exact_instance_of::<PyInt>() {
+        // SAFETY: the object lives, and is an integer. An error is left in the thread's state, and
+        // is fetched below.
+        let value = unsafe { ffi::PyLong_AsUnsignedLong(id.as_ptr()) };
+        match u32::try_from(value) {
+            Ok(id) if id < u32::MAX => return Ok(id),
+            _ => drop(PyErr::take(id.py())),
+        }
+    }
+    id.extract()
+}
+
+impl Ids<'_> {
+    pub(super) fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::Array(array) => array.as_slice().unwrap_or_default(),
+            Self::Owned(ids) => ids,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! `Core` for Python.
+
+use std::path::PathBuf;
+
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList};
+use rayon::prelude::*;
+
+use super::convert::{arrays, list_of, open_all, Flat, Ids};
+use super::signals::{on_threads, Signals};
+use crate::{decode, merges, Allowed, Core, Rank, Search};
+
+pyo3::import_exception!(pytok.errors, SpecialTokenError);
+
+/// What becomes of the special tokens in a text; made by `PyCore::specials`.
+#[pyclass(frozen, name = "Specials", module = "pytok._native")]
+pub(super) struct PySpecials {
+    allowed: Option<Allowed>,
+    refused: Search,
+}
+
+impl PySpecials {
+    fn allowed(specials: Option<&Self>) -> Option<&Allowed> {
+        specials?.allowed.as_ref()
+    }
+
+    fn refuse(specials: Option<&Self>, text: &str) -> PyResult<()> {
+        match specials.and_then(|specials| specials.refused.find(text)) {
+            Some(found) => Err(SpecialTokenError::new_err(text[found].to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A vocabulary, a pattern and special tokens, frozen.
+#[pyclass(frozen, name = "Core", module = "pytok._native")]
+pub(super) struct PyCore {
+    core: Core,
+    /// The Python integer of each id, made once for all lists: to make one costs several times as
+    /// much as to find it.
+    integers: PyOnceLock<Vec<Py<PyAny>>>,
+}
+
+/// Below so many bytes a text is encoded sooner than other threads could make use of the time.
+const SHORT_TEXT: usize = 1 << 12;
+
+/// Below so many bytes in all, threads would be started for less time than that takes.
+const SHORT_BATCH: usize = 1 << 16;
+
+impl PyCore {
+    /// Hands the ids of *text* to *sink*, and looks for signals meanwhile.
+    fn each(
+        &self,
+        py: Python<'_>,
+        text: &str,
+        specials: Option<&PySpecials>,
+        mut sink: impl FnMut(&[u32]) + Send,
+    ) -> PyResult<()> {
+        if text.len() < SHORT_TEXT {
+            PySpecials::refuse(specials, text)?;
+            let sink = |ids: &[u32]| {
+                sink(ids);
+                Ok(())
+            };
+            return Ok(self.core.encode_each(text, PySpecials::allowed(specials), sink)?);
+        }
+        py.detach(|| {
+            PySpecials::refuse(specials, text)?;
+            let mut signals = Signals::new();
+            let mut calls = 0_usize;
+            let result = self.core.encode_each(text, PySpecials::allowed(specials), |ids| {
+                sink(ids);
+                calls += 1;
+                if calls.is_multiple_of(Signals::CALLS) {
+                    signals.look(|_| Ok(()))?;
+                }
+                Ok(())
+            });
+            signals.or_raise(result)
+        })
+    }
+
+    fn ids(&self, py: Python<'_>, text: &str, specials: Option<&PySpecials>) -> PyResult<Vec<u32>> {
+        let mut ids = Vec::with_capacity(text.len() / 3 + 4);
+        self.each(py, text, specials, |some| ids.extend_from_slice(some))?;
+        Ok(ids)
+    }
+
+    fn flat<T: AsRef<str> + Sync>(
+        &self,
+        py: Python<'_>,
+        texts: &[T],
+        specials: Option<&PySpecials>,
+        num_threads: Option<usize>,
+    ) -> PyResult<(Vec<u32>, Vec<usize>)> {
+        py.detach(|| {
+            for text in texts {
+                PySpecials::refuse(specials, text.as_ref())?;
+            }
+            let allowed = PySpecials::allowed(specials);
+            if texts.iter().map(|text| text.as_ref().len()).sum::<usize>() < SHORT_BATCH {
+                return Ok(self.core.encode_flat_here(texts, allowed)?);
+            }
+            on_threads(num_threads, None, |work| {
+                self.core.encode_flat(texts, allowed, |bytes| work.advance(bytes))
+            })
+        })
+    }
+
+    fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        let integers = self.integers.get_or_init(py, || {
+            // A few special tokens may have ids far beyond the others; those are not kept.
+            let most = self.core.greatest_id().min(2 * self.core.vocab().len() as u32 + (1 << 16));
+            let integer = |id: u32| id.into_pyobject(py).map(|id| id.into_any().unbind());
+            (0..=most).map(|id| integer(id).unwrap_or_else(|never| match never {})).collect()
+        });
+        list_of(py, ids, integers)
+    }
+}
+
+#[pymethods]
+impl PyCore {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        tokens: Vec<PyBackedBytes>,
+        ids: Option<Vec<u32>>,
+        pattern: &str,
+        specials: Vec<(String, u32)>,
+    ) -> PyResult<Self> {
+        let core = py.detach(|| Core::new(tokens, ids, pattern, specials))?;
+        Ok(Self { core, integers: PyOnceLock::new() })
+    }
+
+    fn specials(&self, allowed: Vec<String>, refused: Vec<String>) -> PySpecials {
+        let allowed = (!allowed.is_empty()).then(|| self.core.allow(&allowed));
+        PySpecials { allowed, refused: Search::new(&refused) }
+    }
+
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        text: &str,
+        specials: Option<&PySpecials>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let ids = self.ids(py, text, specials)?;
+        self.list(py, &ids)
+    }
+
+    fn encode_to_array<'py>(
+        &self,
+        py: Python<'py>,
+        text: &str,
+        specials: Option<&PySpecials>,
+    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        Ok(self.ids(py, text, specials)?.into_pyarray(py))
+    }
+
+    fn encode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedStr>,
+        specials: Option<&PySpecials>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Vec<Bound<'py, PyList>>> {
+        let (ids, offsets) = self.flat(py, &texts, specials, num_threads)?;
+        offsets.windows(2).map(|ends| self.list(py, &ids[ends[0]..ends[1]])).collect()
+    }
+
+    fn encode_flat<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedStr>,
+        specials: Option<&PySpecials>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Flat<'py>> {
+        Ok(arrays(py, self.flat(py, &texts, specials, num_threads)?))
+    }
+
+    fn encode_files<'py>(
+        &self,
+        py: Python<'py>,
+        paths: Vec<PathBuf>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Flat<'py>> {
+        let files = py.detach(|| open_all(&paths))?;
+        Ok(arrays(py, self.flat(py, &files, None, num_threads)?))
+    }
+
+    fn encode_piece(&self, py: Python<'_>, piece: &[u8]) -> Vec<u32> {
+        let mut ids = Vec::new();
+        py.detach(|| self.core.encode_piece(piece, &mut ids));
+        ids
+    }
+
+    fn count(&self, py: Python<'_>, text: &str, specials: Option<&PySpecials>) -> PyResult<usize> {
+        let mut count = 0;
+        self.each(py, text, specials, |ids| count += ids.len())?;
+        Ok(count)
+    }
+
+    fn count_batch(
+        &self,
+        py: Python<'_>,
+        texts: Vec<PyBackedStr>,
+        specials: Option<&PySpecials>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Vec<usize>> {
+        py.detach(|| {
+            for text in &texts {
+                PySpecials::refuse(specials, text)?;
+            }
+            let allowed = PySpecials::allowed(specials);
+            on_threads(num_threads, None, |work| {
+                self.core.count_each(&texts, allowed, |bytes| work.advance(bytes))
+            })
+        })
+    }
+
+    fn count_files(
+        &self,
+        py: Python<'_>,
+        paths: Vec<PathBuf>,
+        num_threads: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Vec<usize>> {
+        py.detach(|| {
+            let files = open_all(&paths)?;
+            on_threads(num_threads, progress.as_ref(), |work| {
+                self.core.count_each(&files, None, |bytes| work.advance(bytes))
+            })
+        })
+    }
+
+    fn pieces<'t>(&self, py: Python<'_>, text: &'t str) -> PyResult<Vec<&'t str>> {
+        let mut pieces = Vec::new();
+        py.detach(|| {
+            self.core.pattern().split(text, |piece| {
+                pieces.push(piece);
+                Ok(())
+            })
+        })?;
+        Ok(pieces)
+    }
+
+    fn decode_bytes<'py>(&self, py: Python<'py>, ids: Ids<'_>) -> PyResult<Bound<'py, PyBytes>> {
+        let ids = ids.as_slice();
+        let bytes = if ids.len() < SHORT_TEXT {
+            decode(&self.core, ids)
+        } else {
+            py.detach(|| decode(&self.core, ids))
+        };
+        Ok(PyBytes::new(py, &bytes?))
+    }
+
+    fn decode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        batch: Vec<Ids<'_>>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let batch: Vec<&[u32]> = batch.iter().map(Ids::as_slice).collect();
+        let decode_all = || -> PyResult<Vec<Vec<u8>>> {
+            if batch.iter().map(|ids| ids.len()).sum::<usize>() < SHORT_BATCH {
+                return Ok(batch
+                    .iter()
+                    .map(|ids| decode(&self.core, ids))
+                    .collect::<Result<_, _>>()?);
+            }
+            on_threads(num_threads, None, |work| {
+                let decode = |ids: &&[u32]| work.advance(0).and_then(|()| decode(&self.core, ids));
+                batch.par_iter().map(decode).collect()
+            })
+        };
+        let all = py.detach(decode_all)?;
+        Ok(all.iter().map(|bytes| PyBytes::new(py, bytes)).collect())
+    }
+
+    fn token<'py>(&self, py: Python<'py>, id: u32) -> Option<Bound<'py, PyBytes>> {
+        self.core.token(id).map(|token| PyBytes::new(py, token))
+    }
+
+    fn id(&self, token: &[u8]) -> Option<u32> {
+        self.core.id(token)
+    }
+
+    fn merges(&self, py: Python<'_>) -> Vec<Option<(Rank, Rank)>> {
+        py.detach(|| merges(self.core.vocab()))
+    }
+}

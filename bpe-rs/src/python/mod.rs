@@ -1,0 +1,50 @@
+//! The Python face of this crate: nothing outside this folder names `pyo3`.
+//!
+//! Each method converts, detaches from the interpreter, calls the crate, and converts back; while
+//! it works it looks for signals now and then, so that Ctrl-C is answered. Threads are made for
+//! one call and gone after it: none survive to trouble a process that forks later.
+//! Its Python types are in `pytok/_native.pyi`.
+#![allow(clippy::needless_pass_by_value)] // pyo3 hands converted arguments over by value
+
+mod convert;
+mod core;
+mod signals;
+mod train;
+
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+
+use crate::Error;
+
+pyo3::import_exception!(pytok.errors, PatternError);
+pyo3::import_exception!(pytok.errors, TrainingError);
+pyo3::import_exception!(pytok.errors, UnknownTokenError);
+pyo3::import_exception!(pytok.errors, VocabError);
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Pattern { .. } | Error::PatternFailed { .. } | Error::EmptyMatch { .. } => {
+                PatternError::new_err(message)
+            }
+            Error::SizeTooSmall { .. } | Error::TooManyPieces => TrainingError::new_err(message),
+            Error::UnknownId { .. } => UnknownTokenError::new_err(message),
+            // Signals keep the exception that interrupted; see `Signals::or_raise`.
+            Error::Interrupted => PyKeyboardInterrupt::new_err(()),
+            _ => VocabError::new_err(message),
+        }
+    }
+}
+
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use super::core::{PyCore, PySpecials};
+
+    #[pymodule_export]
+    use super::train::{py_train, PyPieceCounts};
+
+    #[pymodule_export]
+    const PATTERNS: [(&str, &str); 5] = crate::PATTERNS;
+}
