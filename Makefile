@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CORPUS ?=
+BENCH ?=
 
 SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find bpe-rs/src -name '*.rs')
 PACKAGES := pytok gpt benches examples tests
@@ -23,7 +24,7 @@ test: $(VENV)/.installed-dev ## all fast tests: Rust, Python, doctests
 	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt
 
 test-all: $(VENV)/.installed-dev ## the fast tests, the slow ones, and thorough fuzzing
-	PROPTEST_CASES=20000 cargo test --workspace --quiet --release
+	PROPTEST_CASES=20000 cargo test --workspace --quiet --release -- --include-ignored
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest --quiet -m "not gpu" tests
 	$(BIN)/python -m pytest --quiet --doctest-modules pytok gpt
 
@@ -40,8 +41,8 @@ format: $(VENV)/.installed-dev ## format everything, mend what can be mended
 	$(BIN)/ruff format $(PACKAGES)
 	cargo fmt
 
-bench: $(VENV)/.installed-dev ## speed, side by side with other libraries; see docs/benchmarks.md
-	$(BIN)/python -m benches
+bench: $(VENV)/.installed-dev ## speed, side by side with other libraries; BENCH="--quick FILE..." for less, or your own text
+	$(BIN)/python -m benches $(BENCH)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) demo target build pytok/_native*.so

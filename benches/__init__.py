@@ -1,5 +1,6 @@
 """Speed and memory beside the peers; every answer is checked before it is timed.
 
-`encoders` and `trainers` are the tables of who takes part: a new peer is a row there. `encode` and
-`train` ask the questions, `texts` makes what they are asked on.
+`libraries`, `encoders` and `trainers` are the tables of who takes part: a new peer is a row there.
+`encode` and `train` ask the questions, on what `texts` and `workloads` make; libraries run in fresh
+processes (`contest`, `cold`, `trainers`).
 """

@@ -1,13 +1,13 @@
 """The command line that both benchmarks share."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from benches import report
-from benches.encoders import ENCODERS, OWN
+from benches.libraries import LIBRARIES, PYTOK
 from benches.report import Record
 from benches.trainers import TRAINERS
 from pytok import corpus
@@ -19,11 +19,16 @@ DEPENDENCIES = ("numpy", "regex")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user asked for; *text* is the user's own, ``None`` for the default texts."""
+    """What the user asked for; *files* are the user's own texts by name, none for the defaults."""
 
-    text: str | None
+    files: Mapping[str, str]
     quick: bool
     minbpe: Path | None
+
+    @property
+    def text(self) -> str | None:
+        """All of the user's text, ``None`` where the default texts are wanted."""
+        return "\n".join(self.files.values()) if self.files else None
 
 
 def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
@@ -31,7 +36,7 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
 
     @click.command(help="Compare pytok with its peers, on FILE... or on texts that Python carries.")
     @click.argument("files", nargs=-1, metavar="[FILE...]")
-    @click.option("--quick", is_flag=True, help="Less text, fewer rounds: under a minute.")
+    @click.option("--quick", is_flag=True, help="Less text, fewer rounds: some two minutes.")
     @click.option(
         "--json",
         "records_path",
@@ -48,8 +53,8 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
     def run(
         files: tuple[str, ...], quick: bool, records_path: Path | None, minbpe: Path | None
     ) -> None:
-        settings = Settings(_read(files) if files else None, quick, minbpe)
-        rows = (*ENCODERS, *TRAINERS)
+        settings = Settings(_texts(files), quick, minbpe)
+        rows = (*LIBRARIES, *TRAINERS)
         names = dict.fromkeys(row.distribution for row in rows if row.distribution)
         machine = report.machine([*names, *DEPENDENCIES])
         for line in report.describe(machine):
@@ -64,18 +69,25 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
     return run
 
 
-def _read(files: Sequence[str]) -> str:
+def _texts(paths: Sequence[str]) -> dict[str, str]:
+    """The text of each of *paths* by its file name; by the path where two have one name."""
+    names = [Path(path).name for path in paths]
+    unique = len(set(names)) == len(set(paths))
+    return {name if unique else path: _read(path) for name, path in zip(names, paths, strict=True)}
+
+
+def _read(path: str) -> str:
     try:
-        text = "\n".join(corpus.read_documents(files))
+        text = "\n".join(corpus.read_documents([path]))
     except CorpusError as error:
         raise click.ClickException(str(error)) from None
     if not text.strip():
-        raise click.ClickException(f"no text in {', '.join(files)}: name a file that has some")
+        raise click.ClickException(f"no text in {path}: name a file that has some")
     return text
 
 
 def _wrong(records: Sequence[Record]) -> Iterator[str]:
     """Where pytok, in whatever kind, gave no answer or a wrong one."""
     for record in records:
-        if record["name"].startswith(OWN) and record["state"] != "timed":
+        if record["name"].startswith(PYTOK.name) and record["state"] != "timed":
             yield f"{record['name']}, {record['question']}: {record['state']}: {record['reason']}"

@@ -1,239 +1,268 @@
-"""How fast text becomes ids, on one thread, one call for each text.
+"""How fast text becomes ids and ids become text, on one thread and on all.
 
-The ids are first compared with tiktoken's on the very text that is timed. Not measured here:
-batches, threads, loading, memory, decoding.
+Every answer is checked before it is timed: ids against tiktoken's on the very text that is timed.
+Here is what is asked of whom, in fresh processes (`contest`, `cold`), and how it is shown. Not
+measured here: the time to open an encoding, memory, special tokens.
 """
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from statistics import median
+from typing import Any
 
 import click
 
-from benches import report, texts
+from benches import cold, process, report, texts, workloads
 from benches.command import Settings, command
-from benches.encoders import ENCODERS, OWN, Encode, Encoder
+from benches.encoders import BATCH, COUNT, DECODE, DECODE_BATCH, ENCODE, FILE, VERBS
+from benches.libraries import LIBRARIES, PYTOK
 from benches.ranks import lay_out
 from benches.report import Record
-from benches.timing import take_turns
+from benches.workloads import Sizes, Workloads
 from pytok.errors import FormatError
 
 ENCODINGS = ("r50k_base", "cl100k_base", "o200k_base")
 
-LEAST = 10_000
-"""Bytes: on less, the first call weighs more than the rest."""
+SIZES = Sizes(kind=1_000_000, batch=10_000_000, long=100_000_000)
+
+QUICK_SIZES = Sizes(kind=200_000, batch=1_000_000, long=5_000_000)
+
+PATIENCE = 1_800
+"""Seconds that one process may take, which puts all questions on one thread, or on all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """Texts to encode one by one."""
+class Effort:
+    """Rounds for each contestant, and processes for a first pass.
 
-    name: str
-    texts: list[str]
+    After *enough* seconds the contestant gets no further round: it is the rounds of milliseconds
+    that need company.
+    """
 
-    def share(self, part: float) -> list[str]:
-        """The leading *part* of the bytes, at least `LEAST`."""
-        if part == 1:
-            return self.texts
-        return texts.leading(self.texts, max(LEAST, int(_size(self.texts) * part)))
+    rounds: int
+    enough: float
+    processes: int
+
+
+EFFORT, QUICK_EFFORT = Effort(7, 1.0, 2), Effort(3, 0.1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """*verb* is a name of `VERBS`, *texts* the file of the workload."""
+
+    verb: str
+    workload: str
+    texts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One table: the columns are pairs of a verb and a workload."""
+
+    title: str
+    columns: Mapping[tuple[str, str], str]
+    unit: str
 
 
 def run(settings: Settings) -> list[Record]:
-    """Measure and show; a record for every encoder, encoding and workload."""
-    workloads = _workloads(settings.text, 200_000 if settings.quick else 1_000_000)
-    rounds = 3 if settings.quick else 7
+    """Measure and show; a record for every contestant, encoding and question."""
+    made = workloads.make(settings.files, QUICK_SIZES if settings.quick else SIZES)
+    effort = QUICK_EFFORT if settings.quick else EFFORT
+    click.echo(f"\n{_about(made)}")
     records: list[Record] = []
-    with tempfile.TemporaryDirectory() as name, _one_thread(Path(name)):
+    with tempfile.TemporaryDirectory() as name, _rank_files(Path(name)):
+        questions = list(_questions(made, Path(name)))
         for encoding in ENCODINGS:
             try:
                 ranks = lay_out(encoding, Path(name))
             except FormatError as error:
                 click.echo(f"\n{encoding}: left out, {error}")
                 continue
-            found = _measure(encoding, ranks, workloads, rounds)
-            _show(encoding, workloads, rounds, found)
+            found = _measure(encoding, ranks, made, questions, effort)
+            for sheet in _sheets(made):
+                _show(encoding, sheet, found)
+            _complain(found)
             records += found
     return records
 
 
-def _workloads(text: str | None, size: int) -> list[Workload]:
-    """Up to *size* bytes each; more of the one kind would not make the figures steadier."""
-    if text is None:
-        code = "".join(texts.leading(texts.code(), size))
-        kinds = {"English": texts.english(), "code": code, "scripts": texts.many_scripts(size)}
-        text = texts.mixed(*("".join(texts.leading([part], size // 3)) for part in kinds.values()))
-    else:
-        kinds = {"documents": text}
-    found = [
-        Workload(name, texts.leading(texts.documents(kind), size)) for name, kind in kinds.items()
+def _about(made: Workloads) -> str:
+    """What to know about the texts before reading a figure."""
+    long, distinct = workloads.readable(made.long.size), workloads.readable(made.distinct)
+    lengths = (
+        f"Documents have about {texts.DOCUMENT_CHARACTERS:,} characters, messages at most "
+        f"{texts.MESSAGE_CHARACTERS}."
+    )
+    if made.distinct == made.long.size:
+        return f"{lengths} The one document has {long}, none of it repeated."
+    return (
+        f"{lengths} The one document of {long} is {distinct} again and again, which flatters "
+        "those that remember pieces."
+    )
+
+
+def _questions(made: Workloads, folder: Path) -> Iterator[Question]:
+    """Everything that is asked; the workloads are written into *folder*."""
+    paths: dict[str, str] = {}
+    for number, workload in enumerate((*made.short, made.batch, made.long)):
+        path = folder / f"workload-{number}.json"
+        workloads.write(workload, path)
+        paths[workload.name] = str(path)
+    for sheet in _sheets(made):
+        for verb, name in sheet.columns:
+            if verb in VERBS:
+                yield Question(verb, name, paths[name])
+
+
+def _sheets(made: Workloads) -> list[Sheet]:
+    """The tables, in the order in which they are shown."""
+    short = {load.name: load.heading for load in made.short}
+    long = {made.long.name: made.long.heading}
+    first = {(cold.FIRST_PASS, made.kinds[0].name): f"{made.kinds[0].name}, first pass"}
+    batches = {load.name: load.heading for load in (made.batch, made.messages)}
+    one = "of processor time"
+    many = f"by the clock, on {process.cores()} threads"
+    return [
+        Sheet("Encode, one thread", _columns(ENCODE.name, short | long) | first, one),
+        Sheet(
+            "Encode, all threads",
+            _columns(BATCH.name, batches)
+            | {(FILE.name, made.long.name): f"a file ({workloads.readable(made.long.size)})"},
+            many,
+        ),
+        Sheet("Count, one thread", _columns(COUNT.name, short), one),
+        Sheet("Decode, one thread", _columns(DECODE.name, short), one),
+        Sheet("Decode, all threads", _columns(DECODE_BATCH.name, batches), many),
     ]
-    messages = list(texts.messages(text))
-    Random(0).shuffle(messages)
-    found.append(Workload("messages", texts.leading(messages, size)))
-    found.append(Workload("one long text", texts.leading([text], size)))
-    return found
+
+
+def _columns(verb: str, headings: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    return {(verb, name): heading for name, heading in headings.items()}
 
 
 def _measure(
-    encoding: str, ranks: Path, workloads: Sequence[Workload], rounds: int
+    encoding: str, ranks: Path, made: Workloads, questions: Sequence[Question], effort: Effort
 ) -> list[Record]:
-    records: list[Record] = []
-    loaded: dict[Encoder, Encode] = {}
-    for encoder in ENCODERS:
-        state, reason = "absent", _absent(encoder, encoding)
-        if not reason:
-            try:
-                loaded[encoder] = encoder.load(encoding, ranks)
-                continue
-            except BaseException as error:
-                state, reason = "failed", _caught(error)
-        records += [_record(encoding, load.name, encoder, state, reason) for load in workloads]
-    for workload in workloads:
-        records += _compare(encoding, workload, loaded, rounds)
-    return records
-
-
-def _compare(
-    encoding: str, workload: Workload, loaded: dict[Encoder, Encode], rounds: int
-) -> list[Record]:
-    """Check everyone's ids, then time those whose ids are right."""
-    records: list[Record] = []
-    samples = {share: workload.share(share) for share in {encoder.share for encoder in loaded}}
-    right = {share: _right_ids(encoding, sample) for share, sample in samples.items()}
-    ready: list[Encoder] = []
-    for encoder, encode in loaded.items():
-        try:
-            answers = zip(samples[encoder.share], right[encoder.share], strict=True)
-            different = next((text for text, ids in answers if list(encode(text)) != ids), None)
-        except BaseException as error:
-            records.append(_record(encoding, workload.name, encoder, "failed", _caught(error)))
-            continue
-        if different is None:
-            ready.append(encoder)
-        else:
-            reason = f"on {different[:40]!r}"
-            records.append(_record(encoding, workload.name, encoder, "DIFFERS", reason))
-    calls = [partial(_encode_all, loaded[encoder], samples[encoder.share]) for encoder in ready]
-    for encoder, timing in zip(ready, take_turns(calls, rounds), strict=True):
-        sample = samples[encoder.share]
-        record = _record(encoding, workload.name, encoder, "timed")
-        record |= {"texts": len(sample), "bytes": _size(sample), "seconds": timing.seconds}
-        record |= {"mb_per_s": _size(sample) / timing.best / 1e6, "spread": timing.spread}
-        records.append(record)
-    return records
-
-
-def _right_ids(encoding: str, sample: Sequence[str]) -> list[list[int]]:
-    """The ids that tiktoken gives each text: what everyone's must be."""
-    import tiktoken
-
-    try:
-        oracle = tiktoken.get_encoding(encoding)
-        return [oracle.encode_ordinary(text) for text in sample]
-    except BaseException as error:
-        raise click.ClickException(f"tiktoken, the oracle, fails: {_caught(error)}") from None
-
-
-def _absent(encoder: Encoder, encoding: str) -> str:
-    """Why *encoder* does not take part, nothing if it does."""
-    if report.version(encoder.distribution) is None:
-        return "not installed"
-    return "" if encoding in encoder.encodings else "not offered"
-
-
-def _encode_all(encode: Encode, sample: Sequence[str]) -> None:
-    for text in sample:
-        encode(text)
-
-
-def _record(encoding: str, workload: str, encoder: Encoder, state: str, reason: str = "") -> Record:
-    return {
-        "question": f"encode, {encoding}, {workload}",
+    first = made.kinds[0]
+    path = next(question.texts for question in questions if question.workload == first.name)
+    with report.waiting(f"{encoding}: first passes"), process.one_core():
+        records = cold.first_passes(encoding, ranks, first, path, effort.processes)
+    # One that breaks where it is alone would break the process that it shares with the others.
+    broken = {found["name"]: found["reason"] for found in records if found["state"] == "failed"}
+    order = {
         "encoding": encoding,
-        "workload": workload,
-        "name": encoder.name,
-        "returns": encoder.returns,
-        "state": state,
-        "reason": reason,
+        "ranks": str(ranks),
+        "without": broken,
+        "rounds": effort.rounds,
+        "enough": effort.enough,
     }
+    alone = [asdict(question) for question in questions if not VERBS[question.verb].whole]
+    whole = [asdict(question) for question in questions if VERBS[question.verb].whole]
+    with report.waiting(f"{encoding}: one thread"), process.one_core():
+        records += _contest(order | {"questions": alone}, process.ONE_THREAD)
+    with report.waiting(f"{encoding}: all threads"):
+        records += _contest(order | {"questions": whole}, process.all_threads())
+    return records
 
 
-def _caught(error: BaseException) -> str:
-    """What *error* says; the panic of a Rust extension is no Exception, so all were caught."""
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        raise error
-    return report.reason(error)
+def _contest(order: Mapping[str, Any], environment: Mapping[str, str]) -> list[Record]:
+    try:
+        found: list[Record] = process.ask("benches.contest", order, environment, PATIENCE)
+    except RuntimeError as error:
+        raise click.ClickException(f"the encoders, {order['encoding']}: {error}") from None
+    return found
 
 
-def _show(
-    encoding: str, workloads: Sequence[Workload], rounds: int, records: Sequence[Record]
-) -> None:
-    place = {(record["name"], record["returns"], record["workload"]): record for record in records}
+def _show(encoding: str, sheet: Sheet, records: Sequence[Record]) -> None:
+    cells = {
+        (found["name"], found["form"], found["verb"], found["workload"]): found
+        for found in records
+        if (found["verb"], found["workload"]) in sheet.columns
+    }
     rows: list[list[str]] = []
-    for encoder in ENCODERS:
-        cells = [place[encoder.name, encoder.returns, workload.name] for workload in workloads]
-        if any(cell["state"] != "absent" for cell in cells):
-            own = [place[OWN, encoder.returns, workload.name] for workload in workloads]
-            rows.append([encoder.name, encoder.returns, *map(_cell, cells, own)])
-    sizes = [f"{load.name} ({len(load.texts):,})" for load in workloads]
-    spreads = [record["spread"] for record in records if record["state"] == "timed"]
+    for name, form in _rows(sheet):
+        asked_of = [cells.get((name, form, *column)) for column in sheet.columns]
+        if any(cell and cell["state"] != "absent" for cell in asked_of):
+            own = [_own(cells, form, column) for column in sheet.columns]
+            rows.append([name, form, *map(_cell, asked_of, own)])
+    timed = [found for found in cells.values() if found["state"] == "timed"]
+    if not timed:
+        return
+    spreads = [found["spread"] for found in timed if len(found["seconds"]) > 1]
     note = (
-        f"MB for each second of processor time, best of {rounds} rounds, and the ratio to pytok's "
-        "row of the same kind; beside each workload its number of texts. The median round took "
-        f"longer than the best by {median(spreads):.0%} in the middle of all cells, by "
-        f"{max(spreads):.0%} at most."
+        f"MB for each second {sheet.unit}, the best round. In brackets how many times as fast as "
+        f"that {PYTOK.name}'s row of the same kind is: above 1, {PYTOK.name} is faster."
     )
-    report.show(f"Encode, {encoding}, one thread", ["encoder", "returns", *sizes], rows, note)
-    for record in records:
-        if record["state"] in ("DIFFERS", "failed"):
-            click.echo(f"{record['name']}, {record['workload']}: {record['reason']}")
+    if spreads:
+        note += (
+            f" The median round took longer than the best by {median(spreads):.0%} in the middle "
+            f"of all cells, by {max(spreads):.0%} at most."
+        )
+    short = dict.fromkeys(found["name"] for found in timed if not found["whole"])
+    if short:
+        limits = {library.name: workloads.readable(library.most) for library in LIBRARIES}
+        slow = ", ".join(f"{name} the first {limits[name]}" for name in short)
+        note += f" Of a longer text gets {slow}."
+    columns = ["library", "form", *sheet.columns.values()]
+    report.show(f"{sheet.title}, {encoding}", columns, rows, note, names=2)
 
 
-def _cell(record: Record, own: Record) -> str:
-    if record["state"] != "timed":
-        return str(record["state"])
-    if own["state"] != "timed":
-        return f"{record['mb_per_s']:.1f}"
-    return f"{record['mb_per_s']:.1f} ({record['mb_per_s'] / own['mb_per_s']:.2f}×)"
+def _rows(sheet: Sheet) -> list[tuple[str, str]]:
+    """Library and form of every contestant of the sheet's verbs, each once."""
+    verbs = [VERBS[verb] for verb, _ in sheet.columns if verb in VERBS]
+    rows = ((row.library.name, row.form) for verb in verbs for row in verb.contestants)
+    return list(dict.fromkeys(rows))
 
 
-def _size(sample: Sequence[str]) -> int:
-    return sum(len(text.encode()) for text in sample)
+def _own(
+    cells: Mapping[tuple[str, str, str, str], Record], form: str, column: tuple[str, str]
+) -> Record | None:
+    """The cell of pytok in the same form; in another if it answers in one form only."""
+    same = cells.get((PYTOK.name, form, *column))
+    others = (found for key, found in cells.items() if key[0] == PYTOK.name and key[2:] == column)
+    return same or next(others, None)
+
+
+def _cell(found: Record | None, own: Record | None) -> str:
+    if found is None or found["state"] == "absent":
+        return ""
+    if found["state"] != "timed":
+        return str(found["state"])
+    speed = f"{found['mb_per_s']:.1f}"
+    if own is None or own["state"] != "timed":
+        return speed
+    return f"{speed} ({own['mb_per_s'] / found['mb_per_s']:.2f}×)"
+
+
+def _complain(records: Sequence[Record]) -> None:
+    """Say what went wrong, a line for each reason, with the question where it was seen first."""
+    reasons: dict[tuple[str, ...], list[str]] = {}
+    for found in records:
+        if found["state"] in ("DIFFERS", "failed"):
+            key = (found["name"], found["state"], found["reason"])
+            reasons.setdefault(key, []).append(f"{found['question']}, {found['form']}")
+    for (name, state, reason), (first, *others) in reasons.items():
+        more = f", and {len(others)} more" if others else ""
+        click.echo(f"{name}: {state}: {reason} ({first}{more})")
 
 
 @contextmanager
-def _one_thread(ranks: Path) -> Iterator[None]:
-    """Hold the process to one thread, and point tiktoken and pytok to the rank files in *ranks*.
-
-    Where the system allows it, the process is tied to one core, since a library may start threads
-    whatever it is told. All is undone at the end.
-    """
-    wanted = {
-        "RAYON_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TIKTOKEN_CACHE_DIR": str(ranks),
-    }
-    before = {name: os.environ.get(name) for name in wanted}
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    os.environ.update(wanted)
+def _rank_files(folder: Path) -> Iterator[None]:
+    """Point tiktoken and pytok, here and in processes started from here, to those in *folder*."""
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
     try:
-        if cores:
-            os.sched_setaffinity(0, {max(cores)})
         yield
     finally:
-        if cores:
-            os.sched_setaffinity(0, cores)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from pytok import Tokenizer
 from pytok.encodings import ENCODINGS, read_ranks
 
 _SHIPPED = {
@@ -31,11 +32,16 @@ def rank_file(encoding: str) -> bytes:
 
 
 def lay_out(encoding: str, folder: Path) -> Path:
-    """Write the rank file into *folder*, under its own name and as tiktoken's cache names it."""
+    """The path of the rank file, written into *folder*.
+
+    There it is once more as tiktoken's cache names it, and as a tokenizer.json for tokenizers.
+    """
     data = rank_file(encoding)
     (folder / ENCODINGS[encoding].ranks.cache_name).write_bytes(data)
     path = folder / f"{encoding}.tiktoken"
     path.write_bytes(data)
+    pattern = ENCODINGS[encoding].pattern
+    Tokenizer.load(path, pattern=pattern, special_tokens={}).save(path.with_suffix(".json"))
     return path
 
 

@@ -5,11 +5,14 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pytok.atomic import replace_file
@@ -46,24 +49,42 @@ def describe(machine: Mapping[str, Any]) -> list[str]:
     return [where, f"with {present}", f"not installed: {absent or 'none'}"]
 
 
-def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> None:
-    """Print a table: drawn on a terminal, else plain text that Markdown reads as a table."""
+def show(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    note: str = "",
+    names: int = 1,
+) -> None:
+    """Print a table: drawn on a terminal, else plain text that Markdown reads as a table.
+
+    The first *names* columns hold words, the others figures.
+    """
     console = Console()
     if console.is_terminal:
-        table = Table(title=title, caption=note or None, title_justify="left")
+        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
         for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number else "left")
+            table.add_column(escape(column), justify="left" if number < names else "right")
         for row in rows:
             table.add_row(*row)
         console.print(table)
+        console.print(note, highlight=False, markup=False)
         return
-    lines = [columns, ["---", *("---:" for _ in columns[1:])], *rows]
+    rules = ["---" if number < names else "---:" for number in range(len(columns))]
+    lines = [columns, rules, *rows]
     print(f"\n{title}\n")
     for line in lines:
         print("| " + " | ".join(line) + " |")
     if note:
         print(f"\n{note}")
     sys.stdout.flush()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say *what* is under way as long as it is; on a terminal only."""
+    with Console(stderr=True).status(what):
+        yield
 
 
 def save(path: Path, machine: Record, records: Sequence[Record]) -> None:

@@ -15,9 +15,10 @@ DOCUMENT_CHARACTERS = 8_000
 
 MESSAGE_CHARACTERS = 200
 
-_CUT = re.compile(r"(?<=\S)(?:\n(?=\S)|(?= \S))")
+_CUT = re.compile(r"(?<=\S)(?:\n(?=[^\s/])|(?= \S))")
 """After a single line end, or before a single space, between two visible characters: every known
-pattern splits there, so a text has the same pieces whole and cut."""
+pattern splits there, so a text has the same pieces whole and cut. (o200k's lets punctuation take a
+line end and the slashes after it.)"""
 
 _ALPHABETS = (
     "abcdefghijklmnopqrstuvwxyzàâäçéèêëîïñôöùûüß",

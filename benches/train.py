@@ -5,10 +5,6 @@ compared with those of Hugging Face's trainer on the same text; a trainer whose 
 no figure. Not measured here: corpora larger than memory, other patterns.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -17,7 +13,7 @@ from typing import Any
 
 import click
 
-from benches import report, texts
+from benches import process, report, texts
 from benches.command import Settings, command
 from benches.report import Record
 from benches.timing import Timing
@@ -101,28 +97,10 @@ def _train(row: Trainer, path: Path, vocab_size: int, minbpe: Path | None) -> di
         raise LookupError(row.name)
     if row.distribution and report.version(row.distribution) is None:
         raise LookupError(row.name)
-    roots = [str(Path(__file__).parents[1]), *([str(minbpe)] if minbpe else [])]
-    inherited = os.environ.get("PYTHONPATH")
-    roots += [inherited] if inherited else []
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(roots)}
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder, "answer.json")
-        arguments = [row.name, str(path), str(vocab_size), str(answer)]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "benches.trainers", *arguments],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"no end within {PATIENCE} s") from None
-        if done.returncode or not answer.exists():
-            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise RuntimeError(said[-1])
-        return json.loads(answer.read_text())  # type: ignore[no-any-return]
+    order = {"name": row.name, "path": str(path), "vocab_size": vocab_size}
+    environment = {"PYTHONPATH": str(minbpe)} if minbpe else {}
+    found: dict[str, Any] = process.ask("benches.trainers", order, environment, PATIENCE)
+    return found
 
 
 def _figures(

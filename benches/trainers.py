@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benches import texts
+from benches import process, texts
 
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """The split of Radford et al. 2019, for the trainers that have no name for it."""
@@ -176,17 +176,17 @@ TRAINERS = (
 )
 
 
-def _run(name: str, path: Path, size: int, answer: Path) -> None:
-    trainer = next(row for row in TRAINERS if row.name == name)
+def _run(order: dict[str, Any]) -> dict[str, Any]:
+    """What the training that *order* names (*name*, *path*, *vocab_size*) took and gave."""
+    trainer = next(row for row in TRAINERS if row.name == order["name"])
     module = importlib.import_module(trainer.module)
     warnings.simplefilter("ignore", UserWarning)  # a text too small shows as fewer tokens
     began, processor = time.perf_counter(), time.process_time()
-    trained = trainer.train(module, path, size)
+    trained = trainer.train(module, Path(order["path"]), order["vocab_size"])
     seconds, busy = time.perf_counter() - began, time.process_time() - processor
     peak = _peak_memory()
     tokens = [token.hex() for token in trainer.tokens(trained)]
-    document = {"seconds": seconds, "cpu_seconds": busy, "peak_bytes": peak, "tokens": tokens}
-    answer.write_text(json.dumps(document))
+    return {"seconds": seconds, "cpu_seconds": busy, "peak_bytes": peak, "tokens": tokens}
 
 
 def _peak_memory() -> int:
@@ -206,4 +206,4 @@ def _peak_memory() -> int:
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    process.answer(_run)
