@@ -547,8 +547,11 @@ def main() -> None:
     except (PytokError, ImportError) as error:
         _fail(error.message if isinstance(error, PytokError) else str(error))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            sys.stdout.close()  # or Python would try to write the rest once more, and say so
+        if (
+            error.filename is None
+        ):  # stdout's own: Python would write the rest once more, and say so
+            with contextlib.suppress(OSError):
+                sys.stdout.close()
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except RuntimeError:
         if sys.stdin is not None:
