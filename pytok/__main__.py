@@ -547,9 +547,8 @@ def main() -> None:
     except (PytokError, ImportError) as error:
         _fail(error.message if isinstance(error, PytokError) else str(error))
     except OSError as error:
-        if (
-            error.filename is None
-        ):  # stdout's own: Python would write the rest once more, and say so
+        if error.filename is None:
+            # It is stdout's own, and Python would write the rest once more at the end, and say so.
             with contextlib.suppress(OSError):
                 sys.stdout.close()
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))

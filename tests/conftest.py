@@ -8,6 +8,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
+import tiktoken
 from hypothesis import HealthCheck, settings
 
 import pytok
@@ -50,6 +51,17 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 def trained() -> pytok.Tokenizer:
     """A small tokenizer of our own making: cl100k's pattern, 600 ids, one special token."""
     return pytok.train(CORPUS, 600)
+
+
+@pytest.fixture(scope="session")
+def theirs(trained: pytok.Tokenizer) -> tiktoken.Encoding:
+    """Tiktoken on the ranks, pattern and special tokens of `trained`."""
+    return tiktoken.Encoding(
+        "ours",
+        pat_str=trained.pattern,
+        mergeable_ranks=dict(trained.vocab),
+        special_tokens=dict(trained.special_tokens),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -26,17 +26,6 @@ Twins = dict[EngineName, pytok.Tokenizer]
 BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
 
 
-@pytest.fixture(scope="module")
-def theirs(trained: pytok.Tokenizer) -> tiktoken.Encoding:
-    """Tiktoken on our ranks."""
-    return tiktoken.Encoding(
-        "ours",
-        pat_str=trained.pattern,
-        mergeable_ranks=dict(trained.vocab),
-        special_tokens=dict(trained.special_tokens),
-    )
-
-
 def whole(tokens: dict[bytes, int]) -> pytok.Tokenizer:
     """A tokenizer whose pieces are what stands between spaces."""
     return pytok.Tokenizer("whole", pat_str="[^ ]+| ", mergeable_ranks=tokens, special_tokens={})

@@ -18,17 +18,6 @@ from tests.strategies import texts, with_specials
 Twins = dict[EngineName, pytok.Tokenizer]
 
 
-@pytest.fixture(scope="module")
-def theirs(trained: pytok.Tokenizer) -> tiktoken.Encoding:
-    """Tiktoken on the ranks, pattern and special tokens that we have trained."""
-    return tiktoken.Encoding(
-        "ours",
-        pat_str=trained.pattern,
-        mergeable_ranks=dict(trained.vocab),
-        special_tokens=dict(trained.special_tokens),
-    )
-
-
 @given(text=texts(surrogates=True))
 def test_ordinary_text_has_tiktokens_ids(
     text: str, twins: Twins, theirs: tiktoken.Encoding

@@ -246,16 +246,23 @@ def named(part: object) -> str:
     return part if isinstance(part, str) else ""
 
 
+def edited(document: str, edit: Edit, folder: Path) -> Path:
+    """A file with *document*, changed by *edit*."""
+    changed = json.loads(document)
+    edit(changed)
+    path = folder / "a.json"
+    path.write_text(json.dumps(changed))
+    return path
+
+
 @pytest.mark.parametrize(("edit", "said"), MALFORMED + UNSUPPORTED, ids=named)
 def test_a_field_that_is_wrong_is_named(
     edit: Edit, said: str, document: str, tmp_path: Path
 ) -> None:
     """What is malformed, and what pytok would not do exactly."""
-    changed = json.loads(document)
-    edit(changed)
-    (tmp_path / "a.json").write_text(json.dumps(changed))
+    path = edited(document, edit, tmp_path)
 
-    assert f"a.json: {said}" in refusal(tmp_path / "a.json")
+    assert f"a.json: {said}" in refusal(path)
 
 
 @pytest.mark.parametrize(("edit", "said"), MERGES, ids=named)
@@ -263,11 +270,9 @@ def test_merges_that_would_encode_differently_are_refused(
     edit: Edit, said: str, document: str, engine: EngineName, tmp_path: Path
 ) -> None:
     """Each engine derives from the tokens what the file must list."""
-    changed = json.loads(document)
-    edit(changed)
-    (tmp_path / "a.json").write_text(json.dumps(changed))
+    path = edited(document, edit, tmp_path)
 
-    assert f"a.json: {said}" in refusal(tmp_path / "a.json", engine=engine)
+    assert f"a.json: {said}" in refusal(path, engine=engine)
 
 
 @pytest.mark.parametrize(("edit", "said"), NO_VOCABULARY, ids=named)
@@ -275,11 +280,9 @@ def test_a_file_of_no_vocabulary_is_named(
     edit: Edit, said: str, document: str, engine: EngineName, tmp_path: Path
 ) -> None:
     """The parts are read, but do not fit together."""
-    changed = json.loads(document)
-    edit(changed)
-    (tmp_path / "a.json").write_text(json.dumps(changed))
+    path = edited(document, edit, tmp_path)
 
-    assert said in refusal(tmp_path / "a.json", PytokError, engine=engine)
+    assert said in refusal(path, PytokError, engine=engine)
 
 
 @pytest.mark.parametrize(
