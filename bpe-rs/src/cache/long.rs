@@ -1,4 +1,4 @@
-//! Pieces of sixteen bytes and more, and others with many ids.
+//! Pieces of sixteen bytes and more.
 
 use std::hash::BuildHasher;
 
@@ -6,7 +6,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::prefetch;
 
-/// Pieces that have no `key`, but for the longest, and short ones with many ids.
+/// Pieces that have no `key`, but for the longest.
 pub(super) struct LongPieces {
     /// As many as a power of two, no more than half of them taken; a piece is at the place that its
     /// hash says, or after it.

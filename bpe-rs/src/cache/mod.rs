@@ -22,7 +22,7 @@ pub(crate) struct PieceCache {
     long: LongPieces,
     keys: Box<[u128; Ends::MOST]>,
     homes: Box<[u32; Ends::MOST]>,
-    ids: Box<[u32; 4 * Ends::MOST + 4]>,
+    ids: Box<[u32; 2 * ShortPieces::ROOM * Ends::MOST]>,
     some: Vec<u32>,
 }
 
@@ -34,7 +34,7 @@ impl PieceCache {
             long: LongPieces::new(),
             keys: Box::new([0; Ends::MOST]),
             homes: Box::new([0; Ends::MOST]),
-            ids: Box::new([0; 4 * Ends::MOST + 4]),
+            ids: Box::new([0; 2 * ShortPieces::ROOM * Ends::MOST]),
             some: Vec::new(),
         }
     }
@@ -65,19 +65,23 @@ impl PieceCache {
             let from = done.checked_sub(1).map_or(start, |before| ends[before]);
             let piece = &text[from..ends[done]];
             done += 1;
-            some.clear();
-            let is_long = key >> 120 == 0;
-            if is_long || !short.find(key, some) {
-                // A short piece with many ids is kept with the long ones.
-                let key_there = if is_long { key } else { long.expect(piece) };
-                if !long.find(key_there, piece, some) {
+            if key >> 120 != 0 {
+                if let Some(ids) = short.find(key, &mut all[count..]) {
+                    count += ids;
+                    continue;
+                }
+                some.clear();
+                encode(piece, some);
+                short.insert(key, some);
+            } else {
+                some.clear();
+                if !long.find(key, piece, some) {
                     encode(piece, some);
-                    if is_long || !short.insert(key, some) {
-                        long.insert(key_there, piece, some);
-                    }
+                    long.insert(key, piece, some);
                 }
             }
-            if let Some(room) = all[count..].get_mut(..some.len()).filter(|_| some.len() <= 4) {
+            let room = all.len() - ShortPieces::ROOM * (keys.len() - done);
+            if let Some(room) = all[count..room].get_mut(..some.len()) {
                 room.copy_from_slice(some);
                 count += room.len();
             } else {

@@ -3,41 +3,65 @@
 use crate::key;
 use crate::scan::Ends;
 
-/// From here on the last of four numbers says that they are more than three ids, in 21 bits each.
+/// Up to three ids and how many they are; or up to six in `PACKED_BITS` each, and `PACKED`; or the
+/// row that holds them, how many they are, and `IN_A_ROW`.
+type Packed = [u32; 4];
+
+/// From here on the last of the four says that there are more than three ids.
+const IN_A_ROW: u32 = 4;
 const PACKED: u32 = 1 << 31;
 const PACKED_BITS: u32 = 21;
 /// No id: one that is as great is not packed.
 const PACKED_NONE: u128 = (1 << PACKED_BITS) - 1;
 
-/// Up to three *ids* and how many they are, or up to six in less bits; `None` if they do not fit.
-fn pack(ids: &[u32]) -> Option<[u32; 4]> {
+/// As many ids as a piece with a key has bytes, and one more to copy them at once.
+type Row = [u32; key::MOST + 1];
+
+/// *ids* in the place of four, or in a new one of *rows*.
+fn pack(ids: &[u32], rows: &mut Vec<Row>) -> Packed {
     let mut packed = [0, 0, 0, ids.len() as u32];
     if let Some(room) = packed[..3].get_mut(..ids.len()) {
         room.copy_from_slice(ids);
-        return Some(packed);
+        return packed;
     }
     if ids.len() > 6 || ids.iter().any(|&id| u128::from(id) >= PACKED_NONE) {
-        return None;
+        let mut row = Row::default();
+        row[..ids.len()].copy_from_slice(ids);
+        rows.push(row);
+        return [rows.len() as u32 - 1, ids.len() as u32, 0, IN_A_ROW];
     }
     let mut bits = u128::from(PACKED) << 96;
     for place in 0..6 {
         let id = ids.get(place).map_or(PACKED_NONE, |&id| u128::from(id));
         bits |= id << (PACKED_BITS * place as u32);
     }
-    Some([0, 1, 2, 3].map(|place| (bits >> (32 * place)) as u32))
+    [0, 1, 2, 3].map(|place| (bits >> (32 * place)) as u32)
 }
 
-/// Appends the ids that `pack` made *packed* of.
-fn unpack(packed: &[u32; 4], ids: &mut Vec<u32>) {
-    if packed[3] < PACKED {
-        return ids.extend_from_slice(&packed[..packed[3] as usize]);
+/// Puts the ids that `pack` made *packed* of into *ids*, which has room for a row; how many?
+#[inline(always)]
+fn unpack(packed: &Packed, rows: &[Row], ids: &mut [u32]) -> usize {
+    if packed[3] < IN_A_ROW {
+        // All four at once: the next piece overwrites what this one does not have.
+        ids[..4].copy_from_slice(packed);
+        return packed[3] as usize;
+    }
+    if packed[3] == IN_A_ROW {
+        let row = &rows[packed[0] as usize];
+        ids[..row.len()].copy_from_slice(row);
+        return packed[1] as usize;
     }
     let bits = packed.iter().rev().fold(0, |bits, &word| bits << 32 | u128::from(word));
-    let all = (0..6).map(|place| bits >> (PACKED_BITS * place) & PACKED_NONE);
-    ids.extend(all.take_while(|&id| id != PACKED_NONE).map(|id| id as u32));
+    let mut count = 0;
+    for (place, room) in ids[..6].iter_mut().enumerate() {
+        let id = bits >> (PACKED_BITS * place as u32) & PACKED_NONE;
+        *room = id as u32;
+        count += usize::from(id != PACKED_NONE);
+    }
+    count
 }
 
-/// Pieces that have a `key`, and ids that can be packed: most by far.
+/// Pieces that have a `key`: most by far.
 ///
 /// Two pieces share a cache line. A piece is at home, in the line that its key says, or in a later
 /// one where all lines between are full.
@@ -46,14 +70,14 @@ pub(super) struct ShortPieces {
     memory: Vec<u64>,
     bits: u32,
     count: usize,
+    rows: Vec<Row>,
 }
 
 #[repr(C, align(64))]
 pub(super) struct Pair {
     /// 0 where there is none; the first is taken before the second.
     keys: [u128; 2],
-    /// As `pack` makes them.
-    ids: [[u32; 4]; 2],
+    ids: [Packed; 2],
 }
 
 impl ShortPieces {
@@ -63,10 +87,14 @@ impl ShortPieces {
     const FARTHEST: usize = 32;
     /// 2¹⁹ lines, 32 MiB.
     const MOST_BITS: u32 = 19;
+    /// 8 MiB.
+    const MOST_ROWS: usize = 1 << 17;
+    /// The most ids of a piece, and those that are written with them.
+    pub(super) const ROOM: usize = size_of::<Row>() / size_of::<u32>();
 
     pub(super) fn new(bits: u32) -> Self {
         let words = ((1 << bits) + 1) * size_of::<Pair>() / size_of::<u64>();
-        Self { memory: vec![0; words], bits, count: 0 }
+        Self { memory: vec![0; words], bits, count: 0, rows: Vec::new() }
     }
 
     #[inline]
@@ -75,13 +103,15 @@ impl ShortPieces {
         // SAFETY: a `Pair` is integers without padding, so any bits are one.
         let (_, pairs, _) = unsafe { self.memory.align_to_mut() };
         let pairs = &mut pairs[..1 << self.bits];
-        Pairs { lines: pairs, bits: self.bits, count: &mut self.count }
+        Pairs { lines: pairs, bits: self.bits, count: &mut self.count, rows: &mut self.rows }
     }
 
     /// Makes room for a chunk of pieces more, and leaves a quarter of the places free.
     #[inline]
     pub(super) fn reserve(&mut self) {
-        if self.count + Ends::MOST > 3 << (self.bits - 1) {
+        if self.count + Ends::MOST > 3 << (self.bits - 1)
+            || self.rows.len() + Ends::MOST > Self::MOST_ROWS
+        {
             self.grow();
         }
     }
@@ -89,7 +119,7 @@ impl ShortPieces {
     /// Twice the lines, or none of the pieces.
     #[cold]
     fn grow(&mut self) {
-        if self.bits == Self::MOST_BITS {
+        if self.bits == Self::MOST_BITS || self.rows.len() + Ends::MOST > Self::MOST_ROWS {
             *self = Self::new(Self::LEAST_BITS);
             return;
         }
@@ -100,6 +130,7 @@ impl ShortPieces {
                 pairs.insert_packed(key, ids);
             }
         }
+        larger.rows = std::mem::take(&mut self.rows);
         *self = larger;
     }
 }
@@ -109,6 +140,7 @@ pub(super) struct Pairs<'a> {
     pub(super) lines: &'a mut [Pair],
     bits: u32,
     count: &'a mut usize,
+    rows: &'a mut Vec<Row>,
 }
 
 impl Pairs<'_> {
@@ -117,8 +149,8 @@ impl Pairs<'_> {
         key::place(key, self.bits) & (self.lines.len() - 1)
     }
 
-    /// Puts the ids of the pieces with *keys* into *ids*, which has room for four each, up to the
-    /// first that is not at home or has more than three. Says how many pieces, and how many ids.
+    /// Puts the ids of the pieces with *keys* into *ids*, which has `ROOM` for each, up to the first
+    /// that is not at home. Says how many pieces, and how many ids.
     #[inline(never)]
     pub(super) fn find_many(
         &self,
@@ -130,27 +162,24 @@ impl Pairs<'_> {
         for (done, (&key, &home)) in keys.iter().zip(homes).enumerate() {
             let pair = &self.lines[home as usize];
             // Which of the two it is would be guessed wrong half the time: no branch.
-            let (first, second) = (pair.keys[0] == key, pair.keys[1] == key);
-            let found = &pair.ids[usize::from(second)];
-            if !(first | second) || found[3] >= PACKED {
+            let place = usize::from(pair.keys[1] == key);
+            if pair.keys[place] != key {
                 return (done, count);
             }
-            // All four at once: the next piece overwrites what this one does not have.
-            ids[count..count + 4].copy_from_slice(found);
-            count += found[3] as usize;
+            count += unpack(&pair.ids[place], self.rows, &mut ids[count..]);
         }
         (keys.len(), count)
     }
 
-    /// Appends the ids of the piece with *key* to *ids* if it is there; from then on it is at home.
+    /// Puts the ids of the piece with *key* into *ids*, which has `ROOM` for them, if it is there,
+    /// and says how many; from then on it is at home.
     #[inline(never)]
-    pub(super) fn find(&mut self, key: u128, ids: &mut Vec<u32>) -> bool {
+    pub(super) fn find(&mut self, key: u128, ids: &mut [u32]) -> Option<usize> {
         let home = self.home(key);
         for line in self.lines_from(home) {
             let pair = &mut self.lines[line];
             if let Some(place) = pair.keys.iter().position(|&other| other == key) {
                 let found = pair.ids[place];
-                unpack(&found, ids);
                 if line != home {
                     // The one that gives way stays in the row of full lines that began at its home.
                     let Pair { keys, ids } = &mut self.lines[home];
@@ -159,13 +188,13 @@ impl Pairs<'_> {
                     let pair = &mut self.lines[line];
                     (pair.keys[place], pair.ids[place]) = other;
                 }
-                return true;
+                return Some(unpack(&found, self.rows, ids));
             }
             if pair.keys[1] == 0 {
-                return false;
+                return None;
             }
         }
-        false
+        None
     }
 
     /// Where a piece may be whose home is *home*.
@@ -174,17 +203,14 @@ impl Pairs<'_> {
         (home..home + ShortPieces::FARTHEST).map(move |line| line & mask)
     }
 
-    /// Whether the *ids* of the piece with *key* could be packed, and are kept.
+    /// Keeps the *ids* of the piece with *key*, if there is room near its home.
     #[inline(never)]
-    pub(super) fn insert(&mut self, key: u128, ids: &[u32]) -> bool {
-        let packed = pack(ids);
-        if let Some(packed) = packed {
-            self.insert_packed(key, packed);
-        }
-        packed.is_some()
+    pub(super) fn insert(&mut self, key: u128, ids: &[u32]) {
+        let packed = pack(ids, self.rows);
+        self.insert_packed(key, packed);
     }
 
-    fn insert_packed(&mut self, key: u128, ids: [u32; 4]) {
+    fn insert_packed(&mut self, key: u128, ids: Packed) {
         let free = |line: &usize| self.lines[*line].keys[1] == 0;
         let Some(line) = self.lines_from(self.home(key)).find(free) else { return };
         let pair = &mut self.lines[line];
@@ -201,16 +227,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_can_be_packed_comes_out_as_it_went_in(
-            ids in prop::collection::vec(prop_oneof![0..300_000_u32, any::<u32>()], 1..8),
+        fn what_is_packed_comes_out_as_it_went_in(
+            ids in prop::collection::vec(prop_oneof![0..300_000_u32, any::<u32>()], 1..16),
         ) {
-            let mut unpacked = Vec::new();
-            if let Some(packed) = pack(&ids) {
-                unpack(&packed, &mut unpacked);
-                prop_assert_eq!(unpacked, ids);
-            } else {
-                prop_assert!(ids.len() > 6 || ids.iter().any(|&id| id >= PACKED_NONE as u32));
-            }
+            let (mut rows, mut unpacked) = (vec![Row::default()], Row::default());
+            let count = unpack(&pack(&ids, &mut rows), &rows, &mut unpacked);
+            prop_assert_eq!(&unpacked[..count], ids);
         }
     }
 
@@ -218,15 +240,15 @@ mod tests {
     fn pieces_are_found_again_while_the_table_grows_and_after_it_began_anew() {
         let mut pieces = ShortPieces::new(ShortPieces::LEAST_BITS);
         let key_of = |number: u32| key::key(&number.to_le_bytes(), 0, 4);
-        let mut found = Vec::new();
+        let ids_of = |number: u32| vec![number; 1 + number as usize % 15];
+        let mut found = Row::default();
         for number in 0..3_000_000 {
             pieces.reserve();
-            pieces.as_pairs().insert(key_of(number), &[number, 7]);
+            pieces.as_pairs().insert(key_of(number), &ids_of(number));
             for before in [number, number - number.min(500)] {
-                found.clear();
-                let known = pieces.as_pairs().find(key_of(before), &mut found);
-                assert!(known && found == [before, 7] || before < number, "{before} of {number}");
-                assert!(!known || found == [before, 7], "{before} of {number}");
+                let count = pieces.as_pairs().find(key_of(before), &mut found);
+                assert!(count.is_some() || before < number, "{before} of {number}");
+                assert!(count.is_none_or(|count| found[..count] == ids_of(before)), "{before}");
             }
         }
     }

@@ -8,7 +8,8 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyList};
+use pyo3::sync::critical_section::with_critical_section;
+use pyo3::types::PyList;
 
 pyo3::import_exception!(pytok.errors, CorpusError);
 
@@ -99,7 +100,12 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Ids<'py> {
 
     fn extract(ids: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(list) = ids.cast::<PyList>() {
-            return list.iter().map(|id| number(&id)).collect::<PyResult<_>>().map(Self::Owned);
+            if let Some(ids) = plain_ids(&list) {
+                return Ok(Self::Owned(ids));
+            }
+            // A failed conversion has left its error, and pyo3's own, which takes any object that
+            // is like an integer, says what is wrong.
+            drop(PyErr::take(list.py()));
         }
         if let Ok(array) = ids.extract::<PyReadonlyArray1<'py, u32>>() {
             if array.as_slice().is_ok() {
@@ -116,20 +122,26 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Ids<'py> {
     }
 }
 
-/// An id out of a list; pyo3's own conversion, which takes any object that is like an integer,
-/// is tried where this one does not know it.
+/// The ids in *list*, if they are all plain integers that can be ids.
 #[allow(unsafe_code)]
-fn number(id: &Bound<'_, PyAny>) -> PyResult<u32> {
-    if id.is_exact_instance_of::<PyInt>() {
-        // SAFETY: the object lives, and is an integer. An error is left in the thread's state, and
-        // is fetched below.
-        let value = unsafe { ffi::PyLong_AsUnsignedLong(id.as_ptr()) };
-        match u32::try_from(value) {
-            Ok(id) if id < u32::MAX => return Ok(id),
-            _ => drop(PyErr::take(id.py())),
-        }
-    }
-    id.extract()
+fn plain_ids(list: &Bound<'_, PyList>) -> Option<Vec<u32>> {
+    // Where threads run at once, nobody changes the list meanwhile.
+    with_critical_section(list, || {
+        (0..list.len())
+            .map(|place| {
+                // SAFETY: the place is one of the list's, which keeps the integer alive: no code of
+                // Python's runs here that could change it.
+                let value = unsafe {
+                    let integer = ffi::PyList_GET_ITEM(list.as_ptr(), place as ffi::Py_ssize_t);
+                    if ffi::PyLong_CheckExact(integer) == 0 {
+                        return None;
+                    }
+                    ffi::PyLong_AsUnsignedLong(integer)
+                };
+                u32::try_from(value).ok().filter(|&id| id < u32::MAX)
+            })
+            .collect()
+    })
 }
 
 impl Ids<'_> {
