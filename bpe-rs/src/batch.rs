@@ -48,9 +48,18 @@ impl Core {
         };
         let mut ids = Vec::new();
         let mut counts = Vec::with_capacity(spans.len());
-        for round in share_out(&spans).chunks(SHARES * rayon::current_num_threads()) {
+        let shares = share_out(&spans);
+        let rounds = shares.chunks(SHARES * rayon::current_num_threads());
+        let count = rounds.len();
+        for (before, round) in rounds.enumerate() {
             let encoded: Vec<(Vec<u32>, Vec<usize>)> =
                 round.par_iter().map(|spans| encode(spans)).collect::<Result<_, Error>>()?;
+            let more = encoded.iter().map(|(ids, _)| ids.len()).sum();
+            if ids.capacity() - ids.len() < more {
+                // The rounds to come, which are no longer than this, will have about as many each.
+                let each = (ids.len() + more) / (before + 1);
+                make_room(&mut ids, more, (each + each / 16) * (count - before - 1));
+            }
             append_all(&mut ids, encoded.iter().map(|(ids, _)| ids.as_slice()));
             counts.extend(encoded.into_iter().flat_map(|(_, counts)| counts));
         }
@@ -116,6 +125,26 @@ impl Core {
             counts[place] += count;
         }
         Ok(counts)
+    }
+
+    /// What `count_each` does, on this thread: for texts too short to share.
+    ///
+    /// # Errors
+    /// When the pattern fails on a text.
+    pub fn count_each_here<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        allowed: Option<&Allowed>,
+    ) -> Result<Vec<usize>, Error> {
+        let count = |text: &T| {
+            let mut count = 0;
+            self.encode_each(text.as_ref(), allowed, |ids| {
+                count += ids.len();
+                Ok(())
+            })?;
+            Ok(count)
+        };
+        texts.iter().map(count).collect()
     }
 
     /// *texts* in stretches that are encoded by themselves, with the special tokens between them.
@@ -210,6 +239,31 @@ fn append_all<'s>(all: &mut Vec<u32>, shares: impl Iterator<Item = &'s [u32]>) {
     unsafe { all.set_len(all.len() + more) };
 }
 
+/// Makes room for *more* ids, and, if there is memory, for those that are *expected* after them.
+///
+/// A fault for each page of 4 KiB that is touched for the first time would take an eighth of the
+/// time that large files take, so the memory is asked for in pages of 2 MiB; and at once, because
+/// they are slow to move.
+#[allow(unsafe_code)]
+fn make_room(ids: &mut Vec<u32>, more: usize, expected: usize) {
+    if ids.try_reserve_exact(more + expected).is_err() {
+        ids.reserve(more);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4 << 10;
+        const HUGE_PAGE: usize = 2 << 20;
+        let Range { start, end } = ids.spare_capacity_mut().as_ptr_range();
+        let start = (start as usize).next_multiple_of(PAGE);
+        let length = (end as usize).saturating_sub(start) / PAGE * PAGE;
+        if length >= 2 * HUGE_PAGE {
+            // SAFETY: whole pages of room that *ids* alone has, and that nothing is in yet. A kernel
+            // that does not know such pages, or has another size of page, refuses.
+            unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_HUGEPAGE) };
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +288,7 @@ mod tests {
             }
             let counts: Vec<_> = offsets.windows(2).map(|ends| ends[1] - ends[0]).collect();
             assert_eq!(core.count_each(&texts, Some(&allowed), |_| Ok(())).unwrap(), counts);
+            assert_eq!(core.count_each_here(&texts, Some(&allowed)).unwrap(), counts);
             let here = core.encode_flat_here(&texts, Some(&allowed)).unwrap();
             assert_eq!(here, (ids, offsets));
         }

@@ -88,7 +88,7 @@ impl Search {
 #[derive(Debug)]
 struct Blocks {
     /// Two bits for each block, at the places that its hash says (Bloom 1970).
-    bits: Box<[u64; 1 << (Self::BITS - 6)]>,
+    bits: Vec<u64>,
     /// The bytes of the shortest text, or of its beginning.
     window: usize,
     /// The bytes of a block: four, or all of a shorter window.
@@ -102,7 +102,7 @@ impl Blocks {
     fn of(texts: &[&[u8]]) -> Self {
         let window = texts.iter().map(|text| text.len()).min().unwrap_or(0).min(64);
         let length = window.min(4);
-        let mut blocks = Self { bits: Box::new([0; 1 << (Self::BITS - 6)]), window, length };
+        let mut blocks = Self { bits: vec![0; 1 << (Self::BITS - 6)], window, length };
         for text in texts {
             for end in length..=window {
                 for place in Self::places(blocks.block(text, end)) {
@@ -116,14 +116,12 @@ impl Blocks {
     /// The block of *text* that ends at *end*.
     #[inline(always)]
     fn block(&self, text: &[u8], end: usize) -> u32 {
-        let four = match end.checked_sub(4) {
-            Some(start) => text[start..end].try_into().expect("four"),
-            None => {
-                let mut four = [0; 4];
-                four[4 - end..].copy_from_slice(&text[..end]);
-                four
-            }
-        };
+        let mut four = [0; 4];
+        if let Some(start) = end.checked_sub(4) {
+            four = text[start..end].try_into().expect("four");
+        } else {
+            four[4 - end..].copy_from_slice(&text[..end]);
+        }
         u32::from_le_bytes(four) >> (32 - 8 * self.length)
     }
 

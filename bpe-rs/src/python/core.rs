@@ -33,6 +33,10 @@ impl PySpecials {
             None => Ok(()),
         }
     }
+
+    fn refuse_all<T: AsRef<str>>(specials: Option<&Self>, texts: &[T]) -> PyResult<()> {
+        texts.iter().try_for_each(|text| Self::refuse(specials, text.as_ref()))
+    }
 }
 
 /// A vocabulary, a pattern and special tokens, frozen.
@@ -49,6 +53,10 @@ const SHORT_TEXT: usize = 1 << 12;
 
 /// Below so many bytes in all, threads would be started for less time than that takes.
 const SHORT_BATCH: usize = 1 << 16;
+
+fn is_short<T: AsRef<str>>(texts: &[T]) -> bool {
+    texts.iter().map(|text| text.as_ref().len()).sum::<usize>() < SHORT_BATCH
+}
 
 impl PyCore {
     /// Hands the ids of *text* to *sink*, and looks for signals meanwhile.
@@ -97,11 +105,9 @@ impl PyCore {
         num_threads: Option<usize>,
     ) -> PyResult<(Vec<u32>, Vec<usize>)> {
         py.detach(|| {
-            for text in texts {
-                PySpecials::refuse(specials, text.as_ref())?;
-            }
+            PySpecials::refuse_all(specials, texts)?;
             let allowed = PySpecials::allowed(specials);
-            if texts.iter().map(|text| text.as_ref().len()).sum::<usize>() < SHORT_BATCH {
+            if is_short(texts) {
                 return Ok(self.core.encode_flat_here(texts, allowed)?);
             }
             on_threads(num_threads, None, |work| {
@@ -210,10 +216,11 @@ impl PyCore {
         num_threads: Option<usize>,
     ) -> PyResult<Vec<usize>> {
         py.detach(|| {
-            for text in &texts {
-                PySpecials::refuse(specials, text)?;
-            }
+            PySpecials::refuse_all(specials, &texts)?;
             let allowed = PySpecials::allowed(specials);
+            if is_short(&texts) {
+                return Ok(self.core.count_each_here(&texts, allowed)?);
+            }
             on_threads(num_threads, None, |work| {
                 self.core.count_each(&texts, allowed, |bytes| work.advance(bytes))
             })

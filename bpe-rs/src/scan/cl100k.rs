@@ -4,7 +4,7 @@
 //! each `\p{N}` by itself besides.
 
 use super::classes::{character, run, Class};
-use super::window::{below, spread, Window};
+use super::window::{spread, Window};
 use super::{contraction, digits, white, Rules, Starts};
 
 /// `DIGITS` is how many make a piece at most, 1 or 3; `TEXT_FIRST` is whether `\s++$` comes before
@@ -24,22 +24,14 @@ impl<const DIGITS: usize, const TEXT_FIRST: bool> Rules for Family<DIGITS, TEXT_
         // A white or other character just before takes the letters along, if its piece begins
         // with it: that is sure of the last blank before them, and of a symbol without others.
         let before = blank | window.whole(symbols);
-        let mut starts = Window::first(letter) & !(before << 1)
+        let starts = Window::first(letter) & !(before << 1)
             | digits::starts::<DIGITS>(window)
             | symbols
             | Window::first(white)
             | white::after_newlines(window, white, ends_text && !TEXT_FIRST)
             | white::left_to_the_next(window, blank);
-        let mut quotes = apostrophe & symbols;
-        while quotes != 0 {
-            let place = quotes.trailing_zeros() as usize;
-            quotes &= quotes - 1;
-            let letters = contraction::any_case(text, at + place + 1);
-            if letters > 0 {
-                let end = place + 1 + letters;
-                starts |= below(end + 1) & !below(end);
-            }
-        }
+        let starts =
+            contraction::split_off(starts, apostrophe & symbols, text, at, contraction::any_case);
         Starts::all(starts & valid)
     }
 

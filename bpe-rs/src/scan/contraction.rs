@@ -1,5 +1,29 @@
 //! `'s`, `'t`, `'re` and their like, which every known pattern splits off or keeps.
 
+use super::window::below;
+
+/// The *starts* of pieces in the window of *text* at *at*, where an apostrophe at one of *quotes*,
+/// each a start, is a piece with the *letters* after it, if these are so many.
+#[inline(always)]
+pub(super) fn split_off(
+    mut starts: u64,
+    mut quotes: u64,
+    text: &[u8],
+    at: usize,
+    letters: impl Fn(&[u8], usize) -> usize,
+) -> u64 {
+    while quotes != 0 {
+        let first = quotes.trailing_zeros() as usize + 1;
+        quotes &= quotes - 1;
+        let letters = letters(text, at + first);
+        if letters > 0 {
+            let end = first + letters;
+            starts = starts & !(below(end) & !below(first)) | below(end + 1) & !below(end);
+        }
+    }
+    starts
+}
+
 /// How many bytes of *text* from *at* on, where an apostrophe was just before, are the letters of
 /// an English contraction: `s`, `d`, `m`, `t`, `ll`, `ve` or `re`, in lower case; 0 if none.
 pub(super) fn lower_case(text: &[u8], at: usize) -> usize {

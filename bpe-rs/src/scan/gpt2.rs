@@ -2,7 +2,7 @@
 //! `'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s`
 
 use super::classes::{character, run, Class};
-use super::window::{below, Window};
+use super::window::Window;
 use super::{contraction, white, Rules, Starts};
 
 pub(super) struct Gpt2;
@@ -13,19 +13,10 @@ impl Rules for Gpt2 {
         let Window { letter, number, white, space, apostrophe, valid, .. } = *window;
         let symbol = window.other | window.mark;
         let words = Window::first(letter) | Window::first(number) | Window::first(symbol);
-        let mut starts =
+        let starts =
             words & !(space << 1) | Window::first(white) | white::left_to_the_next(window, white);
-        let mut quotes = apostrophe & starts;
-        while quotes != 0 {
-            let place = quotes.trailing_zeros() as usize;
-            quotes &= quotes - 1;
-            let letters = contraction::lower_case(text, at + place + 1);
-            if letters > 0 {
-                let end = place + 1 + letters;
-                starts &= !(below(end) & !below(place + 1));
-                starts |= below(end + 1) & !below(end);
-            }
-        }
+        let starts =
+            contraction::split_off(starts, apostrophe & starts, text, at, contraction::lower_case);
         Starts::all(starts & valid)
     }
 
