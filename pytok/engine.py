@@ -7,7 +7,11 @@ answer alike; the protocols below say to what.
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 EngineName = Literal["native", "reference"]
 
@@ -20,11 +24,6 @@ def check_threads(num_threads: int | None) -> None:
     """Raise ValueError unless *num_threads* is ``None``, for all cores, or 1 to `MAX_THREADS`."""
     if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
         raise ValueError(f"num_threads is {num_threads}: 1 to {MAX_THREADS} are possible")
-
-
-Offsets = Any
-"""Whatever numpy takes as an array without a copy: of 64-bit integers here, 32-bit ids in `Ids`."""
-Ids = Any
 
 
 class Core(Protocol):
@@ -41,7 +40,7 @@ class Core(Protocol):
     def encode(self, text: str, specials: Any) -> list[int]:
         """The ids of *text*."""
 
-    def encode_to_array(self, text: str, specials: Any) -> Ids:
+    def encode_to_array(self, text: str, specials: Any) -> "NDArray[np.uint32]":
         """The ids of *text*."""
 
     def encode_batch(
@@ -51,12 +50,12 @@ class Core(Protocol):
 
     def encode_flat(
         self, texts: Sequence[str], specials: Any, num_threads: int | None
-    ) -> tuple[Ids, Offsets]:
+    ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
         """The ids of all texts, and where those of each begin, and the last end."""
 
     def encode_files(
         self, paths: Sequence[str | os.PathLike[str]], num_threads: int | None
-    ) -> tuple[Ids, Offsets]:
+    ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
         """The ids of the text in each file, likewise. CorpusError for one that is not UTF-8."""
 
     def count_batch(

@@ -187,11 +187,9 @@ class Tokenizer:
 
         As in tiktoken, lone surrogates are not repaired here: UnicodeEncodeError.
         """
-        import numpy as np
-
         specials = self._asked.specials(allowed_special, disallowed_special)
         try:
-            return np.asarray(self._core.encode_to_array(text, specials), dtype=np.uint32)
+            return self._core.encode_to_array(text, specials)
         except SpecialTokenError as error:
             raise refusal(error.message) from None
 
@@ -232,11 +230,8 @@ class Tokenizer:
         ``ids[offsets[i]:offsets[i + 1]]`` are those of text i: ids has shape (n,) and dtype uint32,
         offsets shape (texts + 1,) and dtype int64. Otherwise as `encode_batch`.
         """
-        import numpy as np
-
         specials = self._asked.specials(allowed_special, disallowed_special)
-        ids, offsets = self._batch(self._core.encode_flat, list(text), specials, num_threads)
-        return np.asarray(ids, dtype=np.uint32), np.asarray(offsets, dtype=np.int64)
+        return self._batch(self._core.encode_flat, list(text), specials, num_threads)
 
     def encode_files(
         self, paths: Iterable[str | os.PathLike[str]], *, num_threads: int | None = None
@@ -247,11 +242,8 @@ class Tokenizer:
         are mapped, not read: nobody may change them meanwhile. Raises CorpusError for one that is
         not UTF-8, OSError for one that cannot be read.
         """
-        import numpy as np
-
         engines.check_threads(num_threads)
-        ids, offsets = self._core.encode_files(list(paths), num_threads)
-        return np.asarray(ids, dtype=np.uint32), np.asarray(offsets, dtype=np.int64)
+        return self._core.encode_files(list(paths), num_threads)
 
     def _batch(
         self,

@@ -9,13 +9,17 @@ from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytok.errors import CorpusError, SpecialTokenError, VocabError
 from pytok.reference.decode import decode
 from pytok.reference.encode import encode_piece, merges
 from pytok.reference.pretokenize import Pattern
 from pytok.reference.vocab import Vocab
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Core:
@@ -35,9 +39,9 @@ class Core:
     >>> core.decode_bytes([71, 72, 256]), core.token(256), core.id(b"i")
     (b'hi<|end|>', b'<|end|>', 72)
     >>> core.encode_batch(["h", "i"], None, None), core.encode_to_array("hi", None)
-    ([[71], [72]], array('I', [71, 72]))
+    ([[71], [72]], array([71, 72], dtype=uint32))
     >>> core.encode_flat(["h", "", "i"], None, None)
-    (array('I', [71, 72]), array('q', [0, 1, 1, 2]))
+    (array([71, 72], dtype=uint32), array([0, 1, 1, 2]))
     >>> core.pieces("hi there"), core.encode_piece(b"hi"), core.merges()[0]
     (['hi', ' there'], [71, 72], None)
     """
@@ -112,9 +116,11 @@ class Core:
                 start = match.end()
         yield text[start:], None
 
-    def encode_to_array(self, text: str, specials: "Specials | None") -> "array[int]":
-        """The ids of *text* as 32-bit unsigned integers."""
-        return array("I", self.encode(text, specials))
+    def encode_to_array(self, text: str, specials: "Specials | None") -> "NDArray[np.uint32]":
+        """The ids of *text*, shape (n,)."""
+        import numpy as np
+
+        return np.array(self.encode(text, specials), np.uint32)
 
     def encode_batch(
         self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
@@ -124,17 +130,19 @@ class Core:
 
     def encode_flat(
         self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
-    ) -> tuple["array[int]", "array[int]"]:
+    ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
         """The ids of all texts, and where those of each begin, and the last end."""
+        import numpy as np
+
         ids, offsets = array("I"), array("q", [0])
         for text in texts:
             ids.extend(self.encode(text, specials))
             offsets.append(len(ids))
-        return ids, offsets
+        return np.array(ids, np.uint32), np.array(offsets, np.int64)
 
     def encode_files(
         self, paths: Iterable[str | PathLike[str]], num_threads: int | None
-    ) -> tuple["array[int]", "array[int]"]:
+    ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
         """The ids of the text in each file, and where those of each begin, and the last end."""
         return self.encode_flat(map(_read, paths), None, num_threads)
 

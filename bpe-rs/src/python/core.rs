@@ -51,6 +51,9 @@ pub(super) struct PyCore {
 /// Below so many bytes a text is encoded sooner than other threads could make use of the time.
 const SHORT_TEXT: usize = 1 << 12;
 
+/// So few ids are copied into an array sooner than their memory is handed over to it.
+const FEW_IDS: usize = 1 << 10;
+
 /// Below so many bytes in all, threads would be started for less time than that takes.
 const SHORT_BATCH: usize = 1 << 16;
 
@@ -162,7 +165,11 @@ impl PyCore {
         text: &str,
         specials: Option<&PySpecials>,
     ) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        Ok(self.ids(py, text, specials)?.into_pyarray(py))
+        let ids = self.ids(py, text, specials)?;
+        if ids.len() < FEW_IDS {
+            return Ok(PyArray1::from_slice(py, &ids));
+        }
+        Ok(ids.into_pyarray(py))
     }
 
     fn encode_batch<'py>(
