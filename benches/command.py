@@ -19,16 +19,16 @@ DEPENDENCIES = ("numpy", "regex")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user asked for; *files* are the user's own texts by name, none for the defaults."""
+    """What the user asked for.
+
+    *files* are the user's own texts by name, none for the defaults; *sizes* are in bytes, none for
+    each benchmark's own.
+    """
 
     files: Mapping[str, str]
     quick: bool
+    sizes: Sequence[int]
     minbpe: Path | None
-
-    @property
-    def text(self) -> str | None:
-        """All of the user's text, ``None`` where the default texts are wanted."""
-        return "\n".join(self.files.values()) if self.files else None
 
 
 def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
@@ -37,6 +37,15 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
     @click.command(help="Compare pytok with its peers, on FILE... or on texts that Python carries.")
     @click.argument("files", nargs=-1, metavar="[FILE...]")
     @click.option("--quick", is_flag=True, help="Less text, fewer rounds: some two minutes.")
+    @click.option(
+        "--megabytes",
+        "sizes",
+        multiple=True,
+        type=click.FloatRange(min=0.1),
+        metavar="N",
+        help="How much text of each kind is encoded, and trained on; may be given several times, "
+        "for trainings on each. Text that is shorter is repeated for training.",
+    )
     @click.option(
         "--json",
         "records_path",
@@ -51,9 +60,14 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         help="A checkout of karpathy/minbpe, to train beside the reference.",
     )
     def run(
-        files: tuple[str, ...], quick: bool, records_path: Path | None, minbpe: Path | None
+        files: tuple[str, ...],
+        quick: bool,
+        sizes: tuple[float, ...],
+        records_path: Path | None,
+        minbpe: Path | None,
     ) -> None:
-        settings = Settings(_texts(files), quick, minbpe)
+        in_bytes = [int(size * 1e6) for size in sizes]
+        settings = Settings(_texts(files), quick, in_bytes, minbpe)
         rows = (*LIBRARIES, *TRAINERS)
         names = dict.fromkeys(row.distribution for row in rows if row.distribution)
         machine = report.machine([*names, *DEPENDENCIES])

@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -71,7 +71,10 @@ class Sheet:
 
 def run(settings: Settings) -> list[Record]:
     """Measure and show; a record for every contestant, encoding and question."""
-    made = workloads.make(settings.files, QUICK_SIZES if settings.quick else SIZES)
+    sizes = QUICK_SIZES if settings.quick else SIZES
+    if settings.sizes:
+        sizes = replace(sizes, kind=max(settings.sizes))
+    made = workloads.make(settings.files, sizes)
     effort = QUICK_EFFORT if settings.quick else EFFORT
     click.echo(f"\n{_about(made)}")
     records: list[Record] = []

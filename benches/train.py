@@ -19,35 +19,45 @@ from benches.report import Record
 from benches.timing import Timing
 from benches.trainers import BY_DOCUMENT, OWN, TRAINERS, Trainer
 
-SIZES = (1_024, 50_257)
+PLAN = {1_000_000: (1_024,), 20_000_000: (8_192, 50_257, 131_072)}
+"""The vocabularies to learn on so many bytes."""
 
-QUICK_SIZES = (1_024, 8_192)
+QUICK_PLAN = {1_000_000: (1_024,), 3_000_000: (8_192,)}
+
+VOCABULARIES = (8_192, 50_257, 131_072)
+"""Those to learn where the user says on how much."""
 
 READABLE_BYTES = 200_000
 """What the readable trainers get: minbpe needs half a minute for it."""
 
+READABLE_VOCABULARY = 1_024
+
 PATIENCE = 300
 """Seconds that one training may take."""
 
-ENOUGH = 60
+ENOUGH = 20
 """Seconds after which a trainer gets no further round: its place is clear."""
 
 
 def run(settings: Settings) -> list[Record]:
     """Measure and show; a record for every trainer and question."""
-    size = 3_000_000 if settings.quick else 40_000_000
+    plan = QUICK_PLAN if settings.quick else PLAN
+    if settings.sizes:
+        plan = dict.fromkeys(settings.sizes, VOCABULARIES)
     rounds = 1 if settings.quick else 3
     fast = [row for row in TRAINERS if not row.readable]
     readable = [row for row in TRAINERS if row.readable or row.name in (OWN, BY_DOCUMENT)]
-    text = _text(size) if settings.text is None else settings.text
+    sources = settings.files or {"mixed text": _text(max(plan))}
     records: list[Record] = []
-    with tempfile.TemporaryDirectory() as name:
-        whole, part = Path(name, "whole.txt"), Path(name, "part.txt")
-        whole.write_bytes("".join(texts.leading([text], size)).encode())
-        part.write_bytes("".join(texts.leading([text], READABLE_BYTES)).encode())
-        for vocab_size in QUICK_SIZES if settings.quick else SIZES:
-            records += _compare(fast, whole, vocab_size, rounds, settings)
-        records += _compare(readable, part, SIZES[0], rounds, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in sources.items():
+            path = Path(folder, Path(name).name)
+            for size, vocabularies in plan.items():
+                _write(path, text, size)
+                for vocab_size in vocabularies:
+                    records += _compare(fast, path, vocab_size, rounds, settings)
+            _write(path, text, READABLE_BYTES)
+            records += _compare(readable, path, READABLE_VOCABULARY, rounds, settings)
     return records
 
 
@@ -59,11 +69,21 @@ def _text(size: int) -> str:
     return texts.mixed(english, scripts, code)
 
 
+def _write(path: Path, text: str, size: int) -> None:
+    """Write *size* bytes of *text*, which is repeated if it is shorter."""
+    length = len(text.encode())
+    if length < size:
+        click.echo(f"\n{length / 1e6:.1f} MB of text, repeated to {size / 1e6:,.1f} MB")
+    with path.open("wb") as file:
+        for rest in range(size, 0, -length):
+            file.write("".join(texts.leading([text], rest)).encode())
+
+
 def _compare(
     rows: Sequence[Trainer], path: Path, vocab_size: int, rounds: int, settings: Settings
 ) -> list[Record]:
     megabytes = path.stat().st_size / 1e6
-    question = f"train, {vocab_size:,} ids, {megabytes:.1f} MB"
+    question = f"train, {vocab_size:,} ids, {path.name}, {megabytes:,.1f} MB"
     failures: dict[str, tuple[str, str]] = {}
     answers: dict[str, list[dict[str, Any]]] = {}
     for _ in range(rounds):

@@ -13,6 +13,9 @@ from benches import texts
 
 DOCUMENTS, MESSAGES, LONG = "documents", "messages", "one document"
 
+MESSAGES_BYTES = 1_000_000
+"""Messages at most: each is a call."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -87,7 +90,7 @@ def make(files: Mapping[str, str], sizes: Sizes) -> Workloads:
     long = "".join(texts.leading([blend * -(-sizes.long // length)], sizes.long))
     return Workloads(
         kinds,
-        Workload(MESSAGES, texts.leading(messages, sizes.kind)),
+        Workload(MESSAGES, texts.leading(messages, min(sizes.kind, MESSAGES_BYTES))),
         Workload(DOCUMENTS, texts.leading(texts.documents(long), sizes.batch)),
         Workload(LONG, [long]),
         min(length, sizes.long),
