@@ -2,8 +2,8 @@
 //!
 //! Text repeats itself: nine pieces in ten are among a few thousand. A piece that is found here
 //! costs no merge. Each encoding thread has a cache of its own, which grows with the pieces that
-//! it sees, to 72 MiB at most (`ShortPieces::MOST_BITS`, `LongPieces::MOST_BYTES` and `MOST_PIECES`); then it
-//! begins anew.
+//! it sees, to 80 MiB at most (`ShortPieces::MOST_BITS` and `MOST_ROWS`, `LongPieces::MOST_BYTES` and
+//! `MOST_PIECES`); then it begins anew.
 
 mod long;
 mod short;
