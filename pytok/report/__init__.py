@@ -4,7 +4,7 @@
 >>> from pytok import report
 >>> tok = pytok.train(["the theme of the thesis"], 262, special_tokens=())
 >>> report.measure(tok).tokens_by_length
-(0, 256, 2, 2, 1, 1)
+(0, 256, 4, 1, 1)
 
 `measure` needs nothing but the tokenizer, and tells more with a corpus; `render` draws what it
 found. ``pytok train --report`` and ``pytok show --report`` do both.

@@ -29,18 +29,28 @@ class Excerpts:
         """Take what the next marks fall on; it begins with a line where there is one near."""
         text, taken = part.text, 0
         while self._marks and self._marks[0] < self._read + part.read:
-            mark = self._marks.pop(0)
-            start = max(0, mark - self._read) * len(text) // part.read
-            line = text.find("\n", start, start + EXCERPT_CHARACTERS) + 1
-            start = max(taken, line if start else 0)
-            taken = min(start + EXCERPT_CHARACTERS, len(text))
-            if taken < len(text):  # better end with a word
-                space = max(text.rfind(" ", start, taken), text.rfind("\n", start, taken))
-                taken = space if space > start + EXCERPT_CHARACTERS // 2 else taken
+            # Behind, if a short document could not serve all the marks that fell on its block.
+            ahead = max(0, self._marks[0] - self._read)
+            start = ahead * len(text) // part.read if ahead else 0
+            line = text.find("\n", start, start + EXCERPT_CHARACTERS) + 1 if start else 0
+            start = max(taken, line or start)
+            if start == len(text):
+                break
+            taken = _end(text, start)
             lines = text[start:taken].strip("\r\n").split("\n", EXCERPT_LINES)
             if excerpt := "\n".join(lines[:EXCERPT_LINES]):
                 self.texts.append(excerpt)
+            self._marks.pop(0)
         self._read += part.read
+
+
+def _end(text: str, start: int) -> int:
+    """Where an excerpt from *start* ends: with a word, if there is one near."""
+    stop = start + EXCERPT_CHARACTERS
+    if stop >= len(text):
+        return len(text)
+    space = max(text.rfind(" ", start, stop), text.rfind("\n", start, stop))
+    return space if space > start + EXCERPT_CHARACTERS // 2 else stop
 
 
 class Glyph(NamedTuple):
