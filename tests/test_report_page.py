@@ -117,6 +117,14 @@ def test_what_cannot_be_seen_is_named(hostile: pytok.Tokenizer, tmp_path: Path) 
     assert "U+202E" in shown
 
 
+def test_a_split_character_that_cannot_be_seen_is_named(tmp_path: Path) -> None:
+    """Above its bytes, and in their title."""
+    (ruby,) = parsed(page_of(tokenizer_of(), tmp_path, ["\u202e"])).iter("ruby")
+
+    assert ruby.get("title") == "U+202E is split over 3 tokens"
+    assert text_of(ruby) == "e280aeU+202E"
+
+
 def test_an_excerpt_shows_the_whole_text(trained: pytok.Tokenizer, tmp_path: Path) -> None:
     """Token by token, newlines where they are."""
     tree = parsed(page_of(trained, tmp_path, ["one text\nof two lines,  no more"]))
@@ -182,7 +190,7 @@ def test_the_table_of_sizes_has_the_figures(trained: pytok.Tokenizer, tmp_path: 
     rows = section(tree, "Compression by vocabulary size").findall(".//tbody/tr")
 
     assert [[text_of(cell) for cell in row][:2] for row in rows] == [
-        [f"{size}", f"{figures.usage.tokens_at(size):,}"] for size in (512, 599)
+        [f"{size}", f"{figures.usage.tokens_at(size):,}"] for size in (256, 512, 599)
     ]
 
 
@@ -204,6 +212,7 @@ def test_scripts_are_compared_where_there_are_several(
         (b"\xe2\x80", "e2 80"),
         (b"\x80abc\xe6", "80 abc e6"),
         ("é".encode(), "é"),
+        ("\u0301a".encode(), "◌\u0301a"),
         ("\u00a0\u202e".encode(), "U+00A0 U+202E"),
         (b"-" * 8, "--------"),
         (b"x" + b"-" * 64, "x-------- ×64"),
@@ -245,5 +254,7 @@ def test_bars_are_as_high_as_their_shares() -> None:
     heights = [float(bar.get("height", "")) for bar in svg.iter("rect")]
 
     whole = charts.HEIGHT - charts.TOP - charts.BOTTOM
+    labels = [text.text for text in svg.iter("text") if text.get("text-anchor") == "end"]
+    assert labels == ["0", "20", "40", "60", "80", "100"]
     assert heights == pytest.approx([whole / 2, 0, whole / 4, whole])
     assert svg.findtext("rect/title") == "one, a things: 50.0%"

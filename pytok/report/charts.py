@@ -35,7 +35,7 @@ def curve(points: Sequence[tuple[int, float]], marked: Sequence[int]) -> str:
     title = f"Bytes per token by vocabulary size, up to {reached}"
     chart = _Chart(title, "bytes per token", "vocabulary size")
     low, high = math.log2(sizes[0]), max(math.log2(sizes[-1]), math.log2(sizes[0]) + 1)
-    top = chart.draw_scale(1.0, max(rates), "{:.1f}")
+    top = chart.draw_scale(1.0, max(rates))
 
     def place(size: int, rate: float) -> tuple[float, float]:
         share = (math.log2(size) - low) / (high - low)
@@ -59,7 +59,7 @@ def curve(points: Sequence[tuple[int, float]], marked: Sequence[int]) -> str:
 def bars(categories: Sequence[str], series: Sequence[Series], *, below: str) -> str:
     """For each category a bar of each series, in percent; *below* says what the categories are."""
     chart = _Chart(f"Percent by {below}", "percent", below)
-    top = chart.draw_scale(0.0, 100 * max(max(shares) for _, shares in series), "{:.0f}")
+    top = chart.draw_scale(0.0, 100 * max(max(shares) for _, shares in series))
     step = (WIDTH - LEFT - RIGHT) / len(categories)
     width = step * 0.8 / len(series)
     for place, category in enumerate(categories):
@@ -101,10 +101,11 @@ class _Chart:
         """Label the place *x* of the horizontal axis."""
         self.write(text, "label", "middle", x, HEIGHT - BOTTOM + 24)
 
-    def draw_scale(self, low: float, high: float, form: str) -> Callable[[float], float]:
+    def draw_scale(self, low: float, high: float) -> Callable[[float], float]:
         """Draw the vertical axis from *low* to *high* or more; give the place of each value."""
         ticks = ticks_between(low, high)
         low, high = ticks[0], ticks[-1]
+        digits = max(0, -math.floor(math.log10(ticks[1] - low) + 1e-9))
 
         def top(value: float) -> float:
             return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
@@ -112,7 +113,7 @@ class _Chart:
         for tick in ticks:
             y = top(tick)
             self.draw("line", "grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y)
-            self.write(form.format(tick), "label", "end", LEFT - 8, y + 5)
+            self.write(f"{tick:.{digits}f}", "label", "end", LEFT - 8, y + 5)
         return top
 
     def svg(self) -> str:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
+from unicodedata import category
 
 from pytok.corpus import Part
 from pytok.tokenizer import Tokenizer
@@ -37,7 +38,7 @@ class Excerpts:
             if start == len(text):
                 break
             taken = _end(text, start)
-            lines = text[start:taken].strip("\r\n").split("\n", EXCERPT_LINES)
+            lines = text[start:taken].rstrip().lstrip("\r\n").split("\n", EXCERPT_LINES)
             if excerpt := "\n".join(lines[:EXCERPT_LINES]):
                 self.texts.append(excerpt)
             self._marks.pop(0)
@@ -78,17 +79,17 @@ class Unit:
     spans: tuple[Span, ...]
 
     @property
-    def split(self) -> str:
+    def split(self) -> tuple[Glyph, ...]:
         """The characters that are split; none in a single token."""
         spelled = b"".join(span.token for span in self.spans)
         ends = set(accumulate(len(span.token) for span in self.spans))
-        split, start = "", 0
-        for character in spelled.decode():
-            stop = start + len(character.encode())
+        split, start = b"", 0
+        for character in map(str.encode, spelled.decode()):
+            stop = start + len(character)
             if not ends.isdisjoint(range(start + 1, stop)):
                 split += character
             start = stop
-        return split
+        return glyphs(split)
 
 
 def units(tokenizer: Tokenizer, text: str) -> list[Unit]:
@@ -111,12 +112,15 @@ def units(tokenizer: Tokenizer, text: str) -> list[Unit]:
 _RUN = 8
 """So many of a character in a row are shown; more are counted."""
 
+_BASE = "◌"
+"""Carries a combining mark that has lost its letter, as in the Unicode Standard's own charts."""
+
 _RUNS = re.compile(rf"(.)\1{{{_RUN},}}|.", re.S)
 _NAMES = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 
 
 def glyphs(token: bytes, *, spaces: bool = False) -> tuple[Glyph, ...]:
-    r"""*token* as it is shown; with *spaces* in a text, where spaces and newlines stay themselves.
+    r"""*token* as it is shown: alone, or with *spaces* that stay themselves, in a text.
 
     >>> [glyph.text for glyph in glyphs(" é\n".encode() + b"\xe2\x80")]
     ['␣', 'é', '⏎', 'e2', '80']
@@ -128,6 +132,8 @@ def glyphs(token: bytes, *, spaces: bool = False) -> tuple[Glyph, ...]:
         if repeats:
             shown.append(Glyph("name", f"×{len(text):,}"))
     joined: list[Glyph] = []
+    if shown and not spaces and category(shown[0].text[0]).startswith("M"):
+        joined.append(Glyph("text", _BASE))
     for kind, text in shown:
         if joined and kind == joined[-1].kind == "text":
             joined[-1] = Glyph("text", joined[-1].text + text)

@@ -76,7 +76,6 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             empty=figures.usage is not None and usage is None,
             excerpts=[units(figures.tokenizer, excerpt) for excerpt in excerpts],
             curve=_curve(figures, usage),
-            sizes=[size for size in figures.sizes() if size >= 2 * BYTES],
             unmade=[glyphs(token) for token in figures.unmade[:3]],
             lengths=_lengths(figures, usage),
             scripts=_scripts(usage) if usage else [],
