@@ -7,10 +7,10 @@ what ``pytok show --json`` prints.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pytok import corpus
 from pytok.corpus import Source
@@ -20,6 +20,8 @@ from pytok.report.excerpts import Excerpts
 from pytok.report.merging import BYTES, Counts, applications, tokens_by_size, unmade
 from pytok.report.scripts import ScriptTally, ScriptUse
 from pytok.tokenizer import Tokenizer
+
+Ids = npt.NDArray[Any]
 
 Progress = Callable[[int, int], object]
 """Told how many bytes on disk are done, and of how many."""
@@ -157,8 +159,7 @@ def measure(
         return figures
     paths = corpus.resolve(source)
     total = corpus.size(paths)
-    ids = np.fromiter(tokenizer.vocab.values(), dtype=np.int64, count=len(tokens))
-    by_id = np.argsort(ids)  # ids need be neither in rank order nor dense
+    rank_of = _rank_of(tokenizer)
     uses = np.zeros(len(tokens), dtype=np.int64)
     lengths = figures.lengths
     scripts, excerpts = ScriptTally(), Excerpts(total)
@@ -167,18 +168,18 @@ def measure(
         paths, field=field, errors=errors, separator=separator, cut=can_cut(tokenizer.pattern)
     )
     for batch in corpus.batches(parts, lambda part: part):
-        found, offsets = tokenizer.encode_batch_to_numpy(
-            map(attrgetter("text"), batch), num_threads=num_threads, disallowed_special=()
+        ids, offsets = tokenizer.encode_batch_to_numpy(
+            [part.text for part in batch], num_threads=num_threads, disallowed_special=()
         )
+        ranks = rank_of(ids)
+        uses += np.bincount(ranks, minlength=len(tokens))
         for part, start, stop in zip(batch, offsets, offsets[1:], strict=False):
-            ranks = by_id[np.searchsorted(ids, found[start:stop], sorter=by_id)]
-            uses += np.bincount(ranks, minlength=len(tokens))
-            scripts.add(part.text, lengths[ranks], ends_document=part.ends_document)
+            scripts.add(part.text, lengths[ranks[start:stop]], ends_document=part.ends_document)
             excerpts.add(part)
             documents += part.ends_document
             read += part.read
-            if progress is not None:
-                progress(read, total)
+        if progress is not None:
+            progress(read, total)
     text_bytes = int(uses @ lengths)
     by_size = inner = None
     if not figures.unmade:
@@ -196,3 +197,12 @@ def measure(
         excerpts=tuple(excerpts.texts),
     )
     return Figures(tokenizer, tokens, figures.unmade, usage)
+
+
+def _rank_of(tokenizer: Tokenizer) -> Callable[[Ids], Ids]:
+    """What gives the ranks of ids, which need be neither in rank order nor dense."""
+    ids = np.array(list(tokenizer.vocab.values()))
+    if np.array_equal(ids, np.arange(len(ids))):
+        return lambda found: found
+    order = np.argsort(ids)
+    return lambda found: order[np.searchsorted(ids, found, sorter=order)]
