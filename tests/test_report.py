@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from pytok import report
 from pytok.engine import EngineName
 from pytok.errors import CorpusError
 from pytok.reference.vocab import BYTE_ORDER
+from pytok.report import scripts
 from pytok.report.scripts import NO_SCRIPT, ScriptTally
 from tests.conftest import CORPUS
 from tests.strategies import corpora, texts
@@ -83,6 +85,32 @@ def test_tokens_by_size_hold_at_every_size(
         sum(tokenizer_of(*learnt[256:size]).count_batch(documents))
         for size in range(256, len(learnt) + 1)
     ]
+
+
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=20),
+    text=st.text("abcd", min_size=1, max_size=60),
+)
+def test_tokens_by_size_hold_for_any_vocabulary_that_has_them(
+    pairs: list[tuple[int, int]], text: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One made up, not learnt: either each smaller one is its beginning, or there are none."""
+    tokens = [b"a", b"b", b"c", b"d"]
+    for left, right in pairs:
+        token = tokens[left % len(tokens)] + tokens[right % len(tokens)]
+        if token not in tokens:
+            tokens.append(token)
+    merged = tokens[4:]
+    figures = report.measure(
+        tokenizer_of(*merged), written(tmp_path_factory.mktemp("corpus"), [text])
+    )
+
+    assert figures.usage is not None
+    assert (figures.usage.tokens_by_size is None) == bool(figures.unmade)
+    if figures.usage.tokens_by_size is not None:
+        assert figures.usage.tokens_by_size.tolist() == [
+            tokenizer_of(*merged[:count]).count(text) for count in range(len(merged) + 1)
+        ]
 
 
 @pytest.mark.parametrize("name", ["r50k_base", "cl100k_base"])
@@ -293,12 +321,16 @@ def plainly(tokenizer: pytok.Tokenizer, documents: Sequence[str]) -> dict[str, l
     return sums
 
 
-@given(documents=st.lists(st.one_of(texts(), st.sampled_from(LANGUAGES)), max_size=5))
+@given(
+    documents=st.lists(st.one_of(texts(), st.sampled_from(LANGUAGES)), max_size=5),
+    at_a_time=st.integers(1, 100),
+)
 def test_scripts_are_what_adding_up_byte_by_byte_gives(
-    documents: list[str], trained: pytok.Tokenizer
+    documents: list[str], at_a_time: int, trained: pytok.Tokenizer
 ) -> None:
-    """Characters, bytes and shares of tokens."""
-    rows, plain = rows_of(trained, documents), plainly(trained, documents)
+    """Characters, bytes and shares of tokens, however much is analysed at a time."""
+    with mock.patch.object(scripts, "FLUSH_CHARACTERS", at_a_time):
+        rows, plain = rows_of(trained, documents), plainly(trained, documents)
 
     assert rows.keys() == plain.keys()
     for name, row in rows.items():

@@ -11,7 +11,8 @@ import pytok
 from pytok import report
 from pytok.engine import EngineName
 from pytok.report import charts
-from pytok.report.excerpts import glyphs, units
+from pytok.report.excerpts import units
+from pytok.report.glyphs import glyphs
 from tests.conftest import CORPUS
 from tests.test_report import LANGUAGES, tokenizer_of, written
 

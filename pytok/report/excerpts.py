@@ -1,16 +1,10 @@
-"""Stretches of a corpus, evenly spread, to be shown token by token; how a token is shown.
+"""Stretches of a corpus, evenly spread, and their tokens, to be shown side by side."""
 
-A text must not command the page: what is invisible or turns the writing direction is named, and
-bytes that are no whole character are shown in hexadecimal.
-"""
-
-import re
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
-from unicodedata import category
 
 from pytok.corpus import Part
+from pytok.report.glyphs import Glyph, glyphs
 from pytok.tokenizer import Tokenizer
 
 EXCERPTS = 8
@@ -52,14 +46,6 @@ def _end(text: str, start: int) -> int:
         return len(text)
     space = max(text.rfind(" ", start, stop), text.rfind("\n", start, stop))
     return space if space > start + EXCERPT_CHARACTERS // 2 else stop
-
-
-class Glyph(NamedTuple):
-    """A stretch of a token as it is shown."""
-
-    kind: str
-    """``text``; ``byte``, in hexadecimal; or ``name``, of what cannot be seen."""
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,48 +93,3 @@ def units(tokenizer: Tokenizer, text: str) -> list[Unit]:
         found.append(Unit(tuple(spans)))
         spans = []
     return found
-
-
-_RUN = 8
-"""So many of a character in a row are shown; more are counted."""
-
-_BASE = "◌"
-"""Carries a combining mark that has lost its letter, as in the Unicode Standard's own charts."""
-
-_RUNS = re.compile(rf"(.)\1{{{_RUN},}}|.", re.S)
-_NAMES = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
-
-
-def glyphs(token: bytes, *, spaces: bool = False) -> tuple[Glyph, ...]:
-    r"""*token* as it is shown: alone, or with *spaces* that stay themselves, in a text.
-
-    >>> [glyph.text for glyph in glyphs(" é\n".encode() + b"\xe2\x80")]
-    ['␣', 'é', '⏎', 'e2', '80']
-    """
-    shown: list[Glyph] = []
-    for match in _RUNS.finditer(token.decode("utf-8", "surrogateescape")):
-        text, repeats = match[0], match[1] is not None and not spaces
-        shown += [_glyph(character, spaces) for character in (text[:_RUN] if repeats else text)]
-        if repeats:
-            shown.append(Glyph("name", f"×{len(text):,}"))
-    joined: list[Glyph] = []
-    if shown and not spaces and category(shown[0].text[0]).startswith("M"):
-        joined.append(Glyph("text", _BASE))
-    for kind, text in shown:
-        if joined and kind == joined[-1].kind == "text":
-            joined[-1] = Glyph("text", joined[-1].text + text)
-        else:
-            joined.append(Glyph(kind, text))
-    return tuple(joined)
-
-
-def _glyph(character: str, spaces: bool) -> Glyph:
-    if "\udc80" <= character <= "\udcff":
-        return Glyph("byte", f"{ord(character) - 0xDC00:02x}")
-    if spaces and character == " ":
-        return Glyph("text", character)
-    if character in _NAMES:
-        return Glyph("name", _NAMES[character] + ("\n" if spaces and character == "\n" else ""))
-    if not character.isprintable():
-        return Glyph("name", f"U+{ord(character):04X}")
-    return Glyph("text", character)

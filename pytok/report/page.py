@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from pytok.reference.pretokenize import PATTERNS
 from pytok.report import charts
-from pytok.report.excerpts import Glyph, glyphs, units
+from pytok.report.excerpts import units
 from pytok.report.figures import Figures, Usage
+from pytok.report.glyphs import Glyph, glyphs
 from pytok.report.merging import BYTES, Counts
 
 LISTED = 16
