@@ -116,6 +116,8 @@ def _refuse_early(context: object, option: object, path: str | None) -> str | No
     """Refuse a report that cannot be written before any work is done."""
     if path is not None:
         import_module("pytok.report")  # what it needs may be missing
+        if Path(path).suffix.lower() not in (".html", ".htm"):  # it could be the tokenizer itself
+            raise click.BadParameter(f"a report is a page of HTML: call it {path}.html")
         if not (folder := Path(path).absolute().parent).is_dir():
             raise click.BadParameter(f"there is no folder {folder}: make it first")
     return path

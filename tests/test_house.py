@@ -186,7 +186,7 @@ def modules_after(statement: str) -> set[str]:
 
 def test_importing_pytok_loads_neither_numpy_nor_torch() -> None:
     """Nor anything else that takes long and may not be needed."""
-    heavy = {"numpy", "torch", "rich", "pyarrow", "http.client", "matplotlib", "click"}
+    heavy = {"numpy", "torch", "rich", "pyarrow", "http.client", "matplotlib", "click", "jinja2"}
 
     assert not heavy & modules_after("import pytok")
 
@@ -195,7 +195,7 @@ def test_help_loads_neither_numpy_nor_torch() -> None:
     """`pytok --help` answers at once."""
     loaded = modules_after("import pytok.__main__")
 
-    assert not {"numpy", "torch", "rich", "pyarrow"} & loaded
+    assert not {"numpy", "torch", "rich", "pyarrow", "jinja2"} & loaded
 
 
 def test_encoding_never_needs_torch() -> None:

@@ -76,6 +76,18 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work() -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["corpus.txt", "tokenizer.json"]
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "corpus.txt", "page"])
+def test_a_report_takes_the_place_of_no_other_file(name: str) -> None:
+    """A slip of the finger must not cost the tokenizer, nor the corpus."""
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+
+    result = command("show", "tokenizer.json", "--corpus", "corpus.txt", "--report", name)
+
+    assert result.code == 2
+    assert f"call it {name}.html" in result.err
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
 @pytest.mark.parametrize("library", ["jinja2", "fontTools"])
 def test_a_missing_library_is_named_before_the_work(
     library: str, monkeypatch: pytest.MonkeyPatch

@@ -26,6 +26,9 @@ LISTED = 16
 LONG = 16
 """Tokens of so many bytes and more are one category."""
 
+LENGTH_NAMES = [*map(str, range(1, LONG)), f"{LONG}+"]
+"""The categories, in bytes."""
+
 POINTS = 160
 """On the curve: less than four pixels apart."""
 
@@ -65,6 +68,7 @@ def render(figures: Figures, *, text: str | None = None) -> str:
     usage = figures.usage if figures.usage is not None and figures.usage.tokens else None
     excerpts = [text] if text is not None else list(usage.excerpts) if usage else []
     names = {regex: name for name, regex in PATTERNS.items()}
+    lengths = _lengths(figures, usage)
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     return (
         _environment()
@@ -78,7 +82,9 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             excerpts=[units(figures.tokenizer, excerpt) for excerpt in excerpts],
             curve=_curve(figures, usage),
             unmade=[glyphs(token) for token in figures.unmade[:3]],
-            lengths=_lengths(figures, usage),
+            length_names=LENGTH_NAMES,
+            lengths=lengths,
+            length_bars=Markup(charts.bars(LENGTH_NAMES, lengths, below="bytes in a token")),
             scripts=_scripts(usage) if usage else [],
             lists=_lists(figures, usage),
             style=Markup(style),
@@ -123,16 +129,16 @@ def _curve(figures: Figures, usage: Usage | None) -> Markup | None:
     return Markup(charts.curve(points, marked))
 
 
-def _lengths(figures: Figures, usage: Usage | None) -> Markup:
+def _lengths(figures: Figures, usage: Usage | None) -> list[charts.Series]:
     def shares(counts: Sequence[int]) -> list[float]:
         short = [*counts[1:LONG], *[0] * (LONG - len(counts))]
         return [count / sum(counts) for count in (*short, sum(counts[LONG:]))]
 
     series = [charts.Series("share of the vocabulary", shares(figures.tokens_by_length))]
     if usage:
-        series.append(charts.Series("share of the corpus", shares(figures.uses_by_length)))
-    categories = [*map(str, range(1, LONG)), f"{LONG}+"]
-    return Markup(charts.bars(categories, series, below="bytes in a token"))
+        uses = shares(figures.uses_by_length)
+        series.append(charts.Series("share of the tokens in the corpus", uses))
+    return series
 
 
 def _scripts(usage: Usage) -> list[_Row]:
