@@ -195,11 +195,14 @@ def test_the_table_of_sizes_has_the_figures(trained: pytok.Tokenizer, tmp_path: 
     ]
 
 
-@pytest.mark.parametrize(("documents", "shown"), [(LANGUAGES, True), (LANGUAGES[:1], False)])
+@pytest.mark.parametrize(
+    ("documents", "shown"),
+    [(LANGUAGES, True), (LANGUAGES[:1], False), (["Latin " * 9999, "one я"], False)],
+)
 def test_scripts_are_compared_where_there_are_several(
     documents: list[str], shown: bool, trained: pytok.Tokenizer, tmp_path: Path
 ) -> None:
-    """One has nothing to be compared with."""
+    """One, but for a trace of others, has nothing to be compared with."""
     titles = [each.findtext("h2") for each in parsed(page_of(trained, tmp_path, documents)).iter()]
 
     assert ("Scripts" in titles) is shown

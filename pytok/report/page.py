@@ -142,7 +142,10 @@ def _lengths(figures: Figures, usage: Usage | None) -> list[charts.Series]:
 
 
 def _scripts(usage: Usage) -> list[_Row]:
+    """A row each, the small ones together; none where there is nothing to compare."""
     large = [row for row in usage.scripts if row.bytes >= SMALL_SHARE * usage.bytes]
+    if len(large) < 2:
+        return []
     small = usage.scripts[len(large) :]
     rows = [
         _Row(
