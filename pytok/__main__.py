@@ -457,7 +457,8 @@ def _measure(tokenizer: Tokenizer, sources: corpus.Source | None, **reading: Any
 def _write_report(path: str, figures: "Figures", text: str | None = None) -> None:
     from pytok.report import render
 
-    replace_file(Path(path), render(figures, text=text).encode())
+    page = render(figures, text=text).encode(errors="backslashreplace")  # names of files
+    replace_file(Path(path), page)
     _say(f"{path}: the report")
 
 

@@ -1,6 +1,7 @@
 """`pytok train --report` and `pytok show --report`: a page, figures as JSON, refusals in time."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -65,6 +66,17 @@ def test_show_tells_the_figures_as_json() -> None:
     assert (result.code, result.err) == (0, "")
     assert told["ids"] == 600
     assert told["corpus"] == json.loads(json.dumps(figures.as_dict()))["corpus"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_may_have_a_name_that_is_not_utf8() -> None:
+    """It is shown escaped."""
+    Path(os.fsdecode(b"caf\xe9.txt")).write_text("text")
+
+    result = command("show", "tokenizer.json", "--corpus", "*.txt", "--report", "page.html")
+
+    assert result.code == 0
+    assert "caf\\udce9.txt" in Path("page.html").read_text(encoding="utf-8")
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_the_work() -> None:

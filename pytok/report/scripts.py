@@ -31,7 +31,7 @@ _CODES = 0x110000
 _END = 0xD800
 """Put between documents: no text that UTF-8 can hold has a surrogate."""
 
-# What a character is to words, as Annex 29 calls it: see the regex in `_tables`.
+# What a character is to words, as Annex 29 calls it: see `_kinds_of_all`.
 _OTHER, _WORD, _JOINER, _IGNORED, _LETTER = range(5)
 
 
@@ -119,7 +119,7 @@ class ScriptTally:
         self._texts, self._lengths, self._pending = [], [], 0
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         scripts = self._resolved(codes)
-        self._script = scripts[-1]
+        self._script = int(scripts[-1])
         starts = np.flatnonzero(np.diff(scripts, prepend=-1))  # of the runs of one script
         sizes = np.where(codes == _END, 0, 1 + (codes > 0x7F) + (codes > 0x7FF) + (codes > 0xFFFF))
         run_bytes = np.add.reduceat(sizes, starts)
