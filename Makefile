@@ -55,7 +55,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed-gpt: $(VENV)/bin/python $(SOURCES)
 	@echo "installing pytok, PyTorch and the rest into $(VENV); the first time takes some minutes"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[data,gpt]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[data,gpt,report]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python $(SOURCES)

@@ -25,12 +25,12 @@ if [ -z "$corpus" ]; then
     show python examples/standard_library.py "$corpus"
 fi
 
-show pytok train "$corpus" --vocab 4096 -o demo/tokenizer.json
+show pytok train "$corpus" --vocab 4096 -o demo/tokenizer.json --report demo/report.html
 show pytok show demo/tokenizer.json --text "A text is split into tokens, and each token is a number."
 show pytok shard "$corpus" -t demo/tokenizer.json -o demo/data
 show gpt train --data demo/data --out demo/run --seconds 120
 show gpt sample demo/run --prompt "The " --samples 2 --tokens 120
 show gpt eval demo/run
 
-printf '\nThe model is in demo/run, its loss in demo/run/loss.png. Go on with:\n'
+printf '\nThe model is in demo/run, its loss in demo/run/loss.png, its tokenizer in demo/report.html. Go on with:\n'
 printf '  .venv/bin/gpt sample demo/run --prompt "Return the"\n'

@@ -12,19 +12,24 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import click
 
 import pytok
 from pytok import corpus, formats
+from pytok.atomic import replace_file
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName
 from pytok.errors import CorpusError, FormatError, PytokError
 from pytok.reference.pretokenize import PATTERNS, can_cut, parts
-from pytok.terminal import Bars, coloured
+from pytok.terminal import Bars, print_coloured, print_facts
 from pytok.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from pytok.report import Figures
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,6 +110,26 @@ threads_option = click.option(
     type=click.IntRange(1, MAX_THREADS),
     help="How many threads to use.  [default: all cores]",
 )
+
+
+def _refuse_early(context: object, option: object, path: str | None) -> str | None:
+    """Refuse a report that cannot be written before any work is done."""
+    if path is not None:
+        import_module("pytok.report")  # what it needs may be missing
+        if Path(path).suffix.lower() not in (".html", ".htm"):  # it could be the tokenizer itself
+            raise click.BadParameter(f"a report is a page of HTML: call it {path}.html")
+        if not (folder := Path(path).absolute().parent).is_dir():
+            raise click.BadParameter(f"there is no folder {folder}: make it first")
+    return path
+
+
+report_option = click.option(
+    "--report",
+    type=click.Path(dir_okay=False),
+    callback=_refuse_early,
+    metavar="PAGE.html",
+    help="Write a page that shows the tokenizer in pictures, measured on the corpus.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 corpus_options = _options(
     click.option(
@@ -172,6 +197,7 @@ def cli() -> None:
     help="A special token; may be given several times.",
 )
 @click.option("--no-special", is_flag=True, help="No special tokens at all.")
+@report_option
 @corpus_options
 @threads_option
 @engine_option
@@ -182,6 +208,7 @@ def train(
     pattern: str,
     special: tuple[str, ...],
     no_special: bool,
+    report: str | None,
     field: str,
     errors: str,
     separator: str | None,
@@ -224,6 +251,9 @@ def train(
         f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {len(tokenizer.vocab) - 256:,} merges, "
         f"{specials} special token{'s' * (specials != 1)}"
     )
+    if report:
+        reading = {"field": field, "errors": errors, "separator": separator}
+        _write_report(report, _measure(tokenizer, files, num_threads=threads, **reading))
 
 
 @cli.command()
@@ -348,13 +378,39 @@ def count(
 @cli.command()
 @takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
 @click.option("--text", help="Show how this text is split, a colour a token.")
+@click.option(
+    "--corpus",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Measure it on this file, folder or pattern; may be given several times.",
+)
+@report_option
+@corpus_options
+@threads_option
 @json_option
-def show(tokenizer: Tokenizer, text: str | None, as_json: bool) -> None:
-    """Show what TOKENIZER is made of: its size, pattern, special tokens, first and last merges.
+def show(
+    tokenizer: Tokenizer,
+    text: str | None,
+    sources: tuple[str, ...],
+    report: str | None,
+    field: str,
+    errors: str,
+    separator: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Show what TOKENIZER is made of, and how it serves a corpus; as a page with --report.
 
     TOKENIZER is a file, a folder, or an encoding's name such as cl100k_base.
     """
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
+    figures = None
+    if sources or report:
+        reading = {"field": field, "errors": errors, "separator": separator}
+        figures = _measure(tokenizer, sources or None, num_threads=threads, **reading)
+        if report:
+            _write_report(report, figures, text)
     tokens = list(tokenizer.vocab)
     longest = max(tokens, key=len)
     facts = {
@@ -368,33 +424,42 @@ def show(tokenizer: Tokenizer, text: str | None, as_json: bool) -> None:
     }
     if as_json:
         text_ids = {} if ids is None else {"text": text, "text_ids": ids}
-        click.echo(json.dumps(facts | text_ids, ensure_ascii=False))
+        measured = {} if figures is None else figures.as_dict()
+        click.echo(json.dumps(facts | measured | text_ids, ensure_ascii=False))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column()
-    table.add_column(overflow="fold")
     merged = [token for token in tokens if len(token) > 1]
     rows = {key.replace("_", " "): _shown(value) for key, value in facts.items()} | {
         "longest token": _quoted(longest if len(longest) <= 64 else longest[:61] + b"..."),
         "first merges": " ".join(map(_quoted, merged[:12])),
         "last merges": " ".join(map(_quoted, merged[-8:])),
     }
-    if console.is_terminal:
-        for key, value in rows.items():
-            table.add_row(f"[bold]{key}", _escaped(value))
-        console.print(table)
-    else:
-        for key, value in rows.items():
-            click.echo(f"{key:<15} {value}")
+    if figures is not None and (usage := figures.usage) is not None:
+        rows["corpus"] = f"{usage.bytes:,} bytes in {usage.tokens:,} tokens"
+        rows["bytes a token"] = f"{usage.bytes_per_token:.3f}"
+        rows["never used"] = f"{usage.unused:,} tokens"
+    print_facts(rows)
     if ids is not None and text is not None:
         decoder = tokenizer.decoder()
         spelled = [*map(decoder.feed, ids), decoder.finish()]
-        console.print(coloured(filter(None, spelled)), soft_wrap=True)
-        console.print(f"{len(ids)} tokens, {len(text.encode('utf-8', 'replace'))} bytes: {ids}")
+        size = len(text.encode("utf-8", "replace"))
+        print_coloured(filter(None, spelled), f"{len(ids)} tokens, {size} bytes: {ids}")
+
+
+def _measure(tokenizer: Tokenizer, sources: corpus.Source | None, **reading: Any) -> "Figures":
+    from pytok.report import measure  # here, since it loads numpy
+
+    with Bars() as bars:
+        return measure(
+            tokenizer, sources, progress=functools.partial(bars.update, "measure"), **reading
+        )
+
+
+def _write_report(path: str, figures: "Figures", text: str | None = None) -> None:
+    from pytok.report import render
+
+    page = render(figures, text=text).encode(errors="backslashreplace")  # names of files
+    replace_file(Path(path), page)
+    _say(f"{path}: the report")
 
 
 def _pattern_name(tokenizer: Tokenizer) -> str:
@@ -414,12 +479,6 @@ def _shown(value: object) -> str:
 def _quoted(token: bytes) -> str:
     text = json.dumps(token.decode("utf-8", "surrogateescape"), ensure_ascii=False)
     return re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""What the commands show while they work: progress bars and coloured tokens.
+"""What the commands show on a terminal: progress bars, facts and coloured tokens.
 
 All of it goes to stderr or stdout through rich, and only where a person is looking.
 """
@@ -6,13 +6,12 @@ All of it goes to stderr or stdout through rich, and only where a person is look
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-    from rich.text import Text
 
 PATIENCE = 0.5
 """Seconds before a bar appears: what is over sooner needs none."""
@@ -85,8 +84,28 @@ def _progress() -> "Progress":
     )
 
 
-def coloured(tokens: Iterable[str]) -> "Text":
-    """*tokens* side by side, each on a colour of its own."""
+def print_facts(rows: Mapping[str, str]) -> None:
+    """Print what each name stands for, one a line, or folded into a column on a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for key, value in rows.items():
+            print(f"{key:<15} {value}")
+        return
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in rows.items():
+        table.add_row(key, Text(value))
+    console.print(table)
+
+
+def print_coloured(tokens: Iterable[str], caption: str) -> None:
+    """Print *tokens* side by side, each on a colour of its own, and the *caption* below them."""
+    from rich.console import Console
     from rich.text import Text
 
     colours = ("on #d7e8ff", "on #d9f2d9", "on #fff1c9", "on #ffdfdf", "on #ecdfff")
@@ -96,4 +115,6 @@ def coloured(tokens: Iterable[str]) -> "Text":
         # A text must not command the terminal.
         shown = re.sub(r"[\x00-\x09\x0b-\x1f\x7f]", lambda c: f"\\x{ord(c[0]):02x}", shown)
         text.append(shown, style=colours[number % len(colours)])
-    return text
+    console = Console(highlight=False)
+    console.print(text, soft_wrap=True)
+    console.print(Text(caption))

@@ -28,6 +28,7 @@ FLOORS = {
     "pytok.encodings": 5,
     "pytok.training": 5,
     "pytok.shards": 5,
+    "pytok.report": 5,
     "pytok": 6,
     "pytok.__main__": 7,
     "gpt.errors": 0,
@@ -159,7 +160,7 @@ def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
         "pytok.tokenizer": 580,  # tiktoken's whole API, each member with its docstring
-        "pytok.__main__": 570,  # every command with its help
+        "pytok.__main__": 630,  # every command with its help
         "pytok.corpus": 440,  # every format, compressed or not
     }
 
@@ -185,7 +186,7 @@ def modules_after(statement: str) -> set[str]:
 
 def test_importing_pytok_loads_neither_numpy_nor_torch() -> None:
     """Nor anything else that takes long and may not be needed."""
-    heavy = {"numpy", "torch", "rich", "pyarrow", "http.client", "matplotlib", "click"}
+    heavy = {"numpy", "torch", "rich", "pyarrow", "http.client", "matplotlib", "click", "jinja2"}
 
     assert not heavy & modules_after("import pytok")
 
@@ -194,7 +195,7 @@ def test_help_loads_neither_numpy_nor_torch() -> None:
     """`pytok --help` answers at once."""
     loaded = modules_after("import pytok.__main__")
 
-    assert not {"numpy", "torch", "rich", "pyarrow"} & loaded
+    assert not {"numpy", "torch", "rich", "pyarrow", "jinja2"} & loaded
 
 
 def test_encoding_never_needs_torch() -> None:

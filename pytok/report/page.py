@@ -1,0 +1,188 @@
+"""Figures to one page of HTML: no script, nothing loaded from elsewhere, nothing left unescaped.
+
+The words are in page.html and the looks in style.css; here the figures are chosen and cut to size.
+Equal figures make equal pages: there is no date.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pytok.reference.pretokenize import PATTERNS
+from pytok.report import charts
+from pytok.report.excerpts import units
+from pytok.report.figures import Figures, Usage
+from pytok.report.glyphs import Glyph, glyphs
+from pytok.report.merging import BYTES, Counts
+
+LISTED = 16
+"""Tokens in each list of them."""
+
+LONG = 16
+"""Tokens of so many bytes and more are one category."""
+
+LENGTH_NAMES = [*map(str, range(1, LONG)), f"{LONG}+"]
+"""The categories, in bytes."""
+
+POINTS = 160
+"""On the curve: less than four pixels apart."""
+
+SMALL_SHARE = 0.0005
+"""Scripts with less of the text are one row."""
+
+
+class _Listed(NamedTuple):
+    """A token in a list."""
+
+    id: int
+    glyphs: tuple[Glyph, ...]
+    value: int
+
+
+class _List(NamedTuple):
+    title: str
+    unit: str
+    tokens: Sequence[_Listed]
+
+
+class _Row(NamedTuple):
+    """A script, or several together, in its table."""
+
+    name: str
+    share: float
+    bytes_per_token: float
+    tokens_per_character: float
+    tokens_per_word: float | None
+
+
+def render(figures: Figures, *, text: str | None = None) -> str:
+    """One self-contained page that shows *figures*; *text* takes the place of the excerpts.
+
+    It is HTML, follows the reader's light or dark, and prints.
+    """
+    usage = figures.usage if figures.usage is not None and figures.usage.tokens else None
+    excerpts = [text] if text is not None else list(usage.excerpts) if usage else []
+    names = {regex: name for name, regex in PATTERNS.items()}
+    lengths = _lengths(figures, usage)
+    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            tokenizer=figures.tokenizer,
+            pattern_name=names.get(figures.tokenizer.pattern),
+            figures=figures,
+            usage=usage,
+            empty=figures.usage is not None and usage is None,
+            excerpts=[units(figures.tokenizer, excerpt) for excerpt in excerpts],
+            curve=_curve(figures, usage),
+            unmade=[glyphs(token) for token in figures.unmade[:3]],
+            length_names=LENGTH_NAMES,
+            lengths=lengths,
+            length_bars=Markup(charts.bars(LENGTH_NAMES, lengths, below="bytes in a token")),
+            scripts=_scripts(usage) if usage else [],
+            lists=_lists(figures, usage),
+            style=Markup(style),
+            version=version("pytok"),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pytok", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": "{:,}".format, "percent": _percent, "size": _size}
+    return environment
+
+
+def _percent(share: float) -> str:
+    """A share with the digits that tell something."""
+    return f"{share:.1%}" if share >= 0.01 or share == 0 else f"{share:.2%}"
+
+
+def _size(count: int) -> str:
+    """Bytes in the largest unit that they fill."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{count:,} bytes"
+
+
+def _curve(figures: Figures, usage: Usage | None) -> Markup | None:
+    if usage is None or usage.tokens_by_size is None:
+        return None
+    whole, marked = len(figures.tokens), figures.sizes()
+    spread = np.geomspace(BYTES, whole, POINTS).round().astype(int).tolist()
+    sizes = sorted({*spread, *marked})
+    points = [(size, usage.bytes / usage.tokens_at(size)) for size in sizes]
+    return Markup(charts.curve(points, marked))
+
+
+def _lengths(figures: Figures, usage: Usage | None) -> list[charts.Series]:
+    def shares(counts: Sequence[int]) -> list[float]:
+        short = [*counts[1:LONG], *[0] * (LONG - len(counts))]
+        return [count / sum(counts) for count in (*short, sum(counts[LONG:]))]
+
+    series = [charts.Series("share of the vocabulary", shares(figures.tokens_by_length))]
+    if usage:
+        uses = shares(figures.uses_by_length)
+        series.append(charts.Series("share of the tokens in the corpus", uses))
+    return series
+
+
+def _scripts(usage: Usage) -> list[_Row]:
+    """A row each, the small ones together; none where there is nothing to compare."""
+    large = [row for row in usage.scripts if row.bytes >= SMALL_SHARE * usage.bytes]
+    if len(large) < 2:
+        return []
+    small = usage.scripts[len(large) :]
+    rows = [
+        _Row(
+            row.script,
+            row.bytes / usage.bytes,
+            row.bytes_per_token,
+            row.tokens_per_character,
+            row.tokens_per_word,
+        )
+        for row in large
+    ]
+    if small:
+        size, tokens = sum(row.bytes for row in small), sum(row.tokens for row in small)
+        name = f"{len(small)} more" if len(small) > 1 else small[0].script
+        characters = sum(row.characters for row in small)
+        rows.append(_Row(name, size / usage.bytes, size / tokens, tokens / characters, None))
+    return rows
+
+
+def _lists(figures: Figures, usage: Usage | None) -> list[_List]:
+    ids = list(figures.tokenizer.vocab.values())
+
+    def listed(ranks: Counts, values: Counts) -> list[_Listed]:
+        return [
+            _Listed(ids[rank], glyphs(figures.tokens[rank]), int(values[rank]))
+            for rank in ranks[:LISTED].tolist()
+        ]
+
+    lengths = figures.lengths
+    longest = listed(np.argsort(-lengths, kind="stable"), lengths)
+    lists = [_List("Longest", "bytes", longest)]
+    if usage:
+        uses = usage.uses
+        order = np.argsort(-uses, kind="stable")
+        used, unused = order[uses[order] > 0], np.flatnonzero((uses == 0) & (lengths > 1))
+        lists.append(_List("Most used", "uses", listed(used, uses)))
+        lists.append(_List("Least used", "uses", listed(used[::-1], uses)))
+        if len(unused):
+            lists.append(_List("Never used", "bytes", listed(unused, lengths)))
+    return lists
