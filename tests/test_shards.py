@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pytok
-from pytok import blocks, corpus
+from pytok import corpus
 from pytok.errors import CorpusError, ShardError
 from pytok.shards import END_OF_TEXT, open_shards, write
 from pytok.tokenizer import Tokenizer
@@ -48,14 +48,6 @@ def text(tmp_path: Path) -> Path:
     path = tmp_path / "text.txt"
     path.write_bytes(TEXT.encode())
     return path
-
-
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every document many parts, and every corpus many batches."""
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 5)
-    monkeypatch.setattr(corpus, "PART_CHARACTERS", 16)
-    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 50)
 
 
 def ids_of(folder: Path, split: str) -> list[int]:

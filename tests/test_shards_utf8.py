@@ -21,14 +21,6 @@ from tests.strategies import texts
 Twins = dict[EngineName, pytok.Tokenizer]
 
 
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every document many parts, and every corpus many batches."""
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 5)
-    monkeypatch.setattr(corpus, "PART_CHARACTERS", 16)
-    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 50)
-
-
 def shards_of(
     tokenizer: pytok.Tokenizer, paths: list[Path], folder: Path, **options: object
 ) -> object:
@@ -86,7 +78,26 @@ def test_a_text_file_is_taken_as_it_stands(
     assert shards_of(tokenizer, [tmp_path / "a.txt"], tmp_path / "text") == expected
 
 
+@pytest.mark.parametrize("options", [{"separator": "|"}, {"errors": "replace"}])
+def test_a_text_that_is_not_as_long_as_its_file_is_measured(
+    options: dict[str, str], engine: EngineName, twins: Twins, tmp_path: Path, small_parts: None
+) -> None:
+    """Else the share would end elsewhere."""
+    content = b"one\n|two\n" * 9 + b"\xff" * 9 * ("errors" in options)
+    text = content.decode("utf-8", "replace")
+    documents = text.split(options["separator"]) if "separator" in options else [text]
+    (tmp_path / "a.txt").write_bytes(content)
+    lines = "\n".join(json.dumps({"text": document}) for document in documents)
+    (tmp_path / "a.jsonl").write_text(lines)
+    tokenizer = twins[engine]
+
+    expected = shards_of(tokenizer, [tmp_path / "a.jsonl"], tmp_path / "lines", val=0.3)
+    found = shards_of(tokenizer, [tmp_path / "a.txt"], tmp_path / "text", val=0.3, **options)
+    assert found == expected
+
+
 @example(content="text".encode("utf-16"))
+@example(content=b"\x80" * 60)
 @given(content=st.binary(max_size=60) | texts().map(lambda text: text.encode()[1:-1]))
 def test_what_is_not_utf8_is_refused_as_the_corpus_refuses_it(
     content: bytes, twins: Twins, tmp_path: Path, small_parts: None
@@ -94,7 +105,7 @@ def test_what_is_not_utf8_is_refused_as_the_corpus_refuses_it(
     """With the file, the byte and what to do, wherever parts and the share end."""
     fine, path = tmp_path / "0.txt", tmp_path / "1.txt"
     fine.write_bytes(b"fine\n" * 9)
-    path.write_bytes(content + b"\xff")
+    path.write_bytes(content + b"\x80" * 4)  # no character has so many bytes after its first
     with pytest.raises(CorpusError) as expected:
         list(corpus.read_parts([fine, path]))
 
