@@ -139,6 +139,7 @@ def write(
     )
     by_share = split == "share" and val > 0
     as_it_lies = errors == "strict" and separator is None
+    # Those whose size does not say how much text they have.
     to_measure = [
         path for path in paths if by_share and not (as_it_lies and corpus.is_one_text(path))
     ]

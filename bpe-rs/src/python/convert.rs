@@ -49,7 +49,7 @@ pub(super) fn arrays(py: Python<'_>, (ids, offsets): (Vec<u32>, Vec<usize>)) -> 
     (ids.into_pyarray(py), offsets.into_pyarray(py))
 }
 
-/// *utf8* as texts; Python's own UnicodeDecodeError for the first that is none.
+/// *utf8* as texts; Python's own `UnicodeDecodeError` for the first that is none.
 pub(super) fn texts_of<'a>(py: Python<'_>, utf8: &'a [PyBackedBytes]) -> PyResult<Vec<&'a str>> {
     let text = |bytes: &'a PyBackedBytes| simdutf8::basic::from_utf8(bytes).map_err(|_| bytes);
     py.detach(|| utf8.iter().map(text).collect::<Result<_, _>>())
