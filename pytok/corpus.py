@@ -8,42 +8,32 @@ is cleaned here: no newline translated, no byte order mark dropped, no text norm
 
 import codecs
 import glob
-import gzip
-import importlib
 import json
 import os
 import re
-import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
+from pytok.blocks import is_packed, library, read_blocks, refusing
 from pytok.errors import CorpusError
-from pytok.reference.pretokenize import last_cut
+from pytok.reference.pretokenize import last_cut, last_cut_of_utf8
 
 T = TypeVar("T")
+Text = TypeVar("Text", str, bytes)
 
 Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A file, a folder, a pattern such as ``data/**/*.jsonl``, or several of them."""
 
-BLOCK_BYTES = 1 << 20
-"""Read from a file at a time: Python's cost per block does not show."""
-
 PART_CHARACTERS = 1 << 20
-"""About a part's length: it amortises a call of the encoder, and a batch has parts for threads."""
+"""About a part's length, or bytes of UTF-8: a call of the encoder has enough to do."""
 
 BATCH_CHARACTERS = 1 << 24
 """Text encoded at a time: all threads stay busy, and its ids take less than 100 MB."""
 
 BATCH_PARTS = 1 << 16
 """Parts encoded at a time, which bounds the memory that very short documents take."""
-
-_ZSTD_BLOCK_BYTES = 1 << 13
-"""Fed to zstd at a time: 4 bytes can unpack to 128 KiB, so a hostile file reaches 256 MiB."""
 
 _REPLACE = "pass errors='replace' (--errors replace)"
 
@@ -52,21 +42,17 @@ _PARQUET_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Part(Generic[Text]):
     """A stretch of a document; a document's parts concatenate to exactly its text."""
 
-    text: str
+    text: Text
     ends_document: bool
     read: int
     """Bytes on disk, compressed as they lie there, consumed since the part before this one."""
 
 
-class _Span(NamedTuple):
-    """Text as a format yields it, and how far into the file on disk it was found."""
-
-    text: str
-    ends_document: bool
-    position: int
+_Span: TypeAlias = tuple[Text, bool, int]
+"""Text as a format yields it, whether a document ends, and how far into the file that was."""
 
 
 class _Options(NamedTuple):
@@ -94,7 +80,11 @@ def resolve(source: Source) -> list[Path]:
 
 def size(paths: Iterable[Path]) -> int:
     """Sum the bytes on disk of *paths*: what the `Part.read` of their parts sum to."""
-    return sum(_size(path) for path in paths)
+    total = 0
+    for path in paths:
+        with refusing(path, OSError):
+            total += path.stat().st_size
+    return total
 
 
 def read_documents(
@@ -112,7 +102,7 @@ def read_parts(
     errors: str = "strict",
     separator: str | None = None,
     cut: bool = True,
-) -> Iterator[Part]:
+) -> Iterator[Part[str]]:
     """Yield the documents of *source*, in order, in parts of about `PART_CHARACTERS`.
 
     ``.jsonl`` and ``.ndjson``: a line is a document, the string in its *field*; blank lines may
@@ -130,17 +120,41 @@ def read_parts(
     Raises CorpusError, at once, for a source that `resolve` refuses or a bad argument; while
     reading, for a document that cannot be read, with its file and line, row or byte.
     """
-    if errors not in ("strict", "replace"):
-        raise CorpusError(f"errors={errors!r} is not known; pass 'strict' or 'replace'")
-    if separator == "":
-        raise CorpusError("an empty separator separates nothing; pass None to split nowhere")
-    return _read(resolve(source), _Options(field, errors, separator), cut)
+    options = _options(field, errors, separator)
+    paths = resolve(source)
+    return _read(paths, lambda path: _format(path)(path, options), last_cut if cut else None)
 
 
-def batches(found: Iterable[T], part: Callable[[T], Part]) -> Iterator[list[T]]:
+def read_utf8(
+    source: Source,
+    *,
+    field: str = "text",
+    errors: str = "strict",
+    separator: str | None = None,
+    cut: bool = True,
+) -> Iterator[Part[bytes]]:
+    """Yield the documents of `read_parts` in UTF-8, which need not end their parts at its places.
+
+    Of a text file no strings are made, unless there is a *separator* or errors are replaced. So
+    nobody has looked whether it is UTF-8, which is left to whoever takes the parts; `read_parts`
+    says where it is not.
+    """
+    options = _options(field, errors, separator)
+
+    def spans(path: Path) -> Iterator[_Span[bytes]]:
+        spans_of_text = _format(path)
+        if spans_of_text is _text and errors == "strict" and separator is None:
+            return ((block, not block, position) for block, position in read_blocks(path))
+        found = spans_of_text(path, options)
+        return ((text.encode(), ends_document, position) for text, ends_document, position in found)
+
+    return _read(resolve(source), spans, last_cut_of_utf8 if cut else None)
+
+
+def batches(found: Iterable[T], part: Callable[[T], Part[Any]]) -> Iterator[list[T]]:
     """Gather what was *found*, each with its *part*, so that threads have enough to share.
 
-    A batch has about `BATCH_CHARACTERS`, and `BATCH_PARTS` at most.
+    A batch has about `BATCH_CHARACTERS`, bytes of UTF-8, and `BATCH_PARTS` at most.
     """
     batch: list[T] = []
     characters = 0
@@ -156,80 +170,93 @@ def batches(found: Iterable[T], part: Callable[[T], Part]) -> Iterator[list[T]]:
 
 def is_one_text(path: Path) -> bool:
     """Whether `read_parts` takes *path* as one document, as it lies on disk."""
-    return path.suffix.lower() not in _WRAPPINGS and _format(path) is _text
+    return not is_packed(path) and _format(path) is _text
 
 
-def _read(paths: Iterable[Path], options: _Options, cut: bool) -> Iterator[Part]:
+def _options(field: str, errors: str, separator: str | None) -> _Options:
+    if errors not in ("strict", "replace"):
+        raise CorpusError(f"errors={errors!r} is not known; pass 'strict' or 'replace'")
+    if separator == "":
+        raise CorpusError("an empty separator separates nothing; pass None to split nowhere")
+    return _Options(field, errors, separator)
+
+
+def _read(
+    paths: Iterable[Path],
+    spans: Callable[[Path], Iterator[_Span[Text]]],
+    cut: Callable[[Text], int] | None,
+) -> Iterator[Part[Text]]:
     # One part is held back, so that bytes read after the last text still find a part to count in.
-    held: Part | None = None
+    held: Part[Text] | None = None
     unclaimed = 0
     for path in paths:
         position = 0
-        for span in _regroup(_format(path)(path, options), cut):
+        for text, ends_document, reached in _regroup(spans(path), cut):
             if held:
                 yield held
-            held = Part(span.text, span.ends_document, span.position - position + unclaimed)
-            unclaimed, position = 0, span.position
-        unclaimed += _size(path) - position
+            held = Part(text, ends_document, reached - position + unclaimed)
+            unclaimed, position = 0, reached
+        unclaimed += size([path]) - position
     if held:
         yield replace(held, read=held.read + unclaimed)
 
 
-def _regroup(spans: Iterable[_Span], cut: bool) -> Iterator[_Span]:
+def _regroup(
+    spans: Iterable[_Span[Text]], cut: Callable[[Text], int] | None
+) -> Iterator[_Span[Text]]:
     """Turn *spans* into parts: short ones joined, long ones cut, empty documents dropped."""
-    limit = PART_CHARACTERS if cut else sys.maxsize
-    pending: list[str] = []
-    length, reach = 0, limit
+    pending: list[Text] = []
+    length, reach = 0, PART_CHARACTERS
     for text, ends_document, position in spans:
         for start in range(0, len(text), PART_CHARACTERS):
             pending.append(text[start : start + PART_CHARACTERS])
             length += len(pending[-1])
-            if length < reach:
+            if not cut or length < reach:
                 continue
-            joined = "".join(pending)
-            at = last_cut(joined)
+            joined = text[:0].join(pending)
+            at = cut(joined)
             if at:
-                yield _Span(joined[:at], False, position)
+                yield joined[:at], False, position
             pending, length = [joined[at:]], len(joined) - at
             # Without a cut the next try waits for twice the text: the search stays linear.
-            reach = limit if at else 2 * length
+            reach = PART_CHARACTERS if at else 2 * length
         if ends_document:
             if length:
-                yield _Span("".join(pending), True, position)
-            pending, length, reach = [], 0, limit
+                yield text[:0].join(pending), True, position
+            pending, length, reach = [], 0, PART_CHARACTERS
 
 
 # Formats: a file to spans. Every one ends the last document that it begins.
 
 
-def _format(path: Path) -> Callable[[Path, _Options], Iterator[_Span]]:
+def _format(path: Path) -> Callable[[Path, _Options], Iterator[_Span[str]]]:
     suffix = path.suffix.lower()
-    if suffix in _WRAPPINGS:
+    if is_packed(path):
         suffix = path.with_suffix("").suffix.lower()
         if suffix == ".parquet":
             raise CorpusError(f"{path}: parquet is compressed within; unpack the file first")
     return _FORMATS.get(suffix, _text)
 
 
-def _text(path: Path, options: _Options) -> Iterator[_Span]:
+def _text(path: Path, options: _Options) -> Iterator[_Span[str]]:
     """Read the file as one document, or as the documents between the separators."""
     separator = options.separator
     rest, position = "", 0
     for text, position in _characters(path, options.errors):
         if separator is None:
-            yield _Span(text, False, position)
+            yield text, False, position
             continue
         *documents, rest = (rest + text).split(separator)
         for document in documents:
-            yield _Span(document, True, position)
+            yield document, True, position
         # The end of the rest may be the beginning of a separator: it waits for the next block.
         safe = max(0, len(rest) - len(separator) + 1)
-        yield _Span(rest[:safe], False, position)
+        yield rest[:safe], False, position
         rest = rest[safe:]
-    yield _Span(rest, True, position)
+    yield rest, True, position
 
 
-def _json_lines(path: Path, options: _Options) -> Iterator[_Span]:
+def _json_lines(path: Path, options: _Options) -> Iterator[_Span[str]]:
     """Read the string in one field of the object on each line (https://jsonlines.org)."""
     offset = 0
     for number, (line, position) in enumerate(_lines(path), start=1):
@@ -241,7 +268,7 @@ def _json_lines(path: Path, options: _Options) -> Iterator[_Span]:
         if number == 1:
             text = text.removeprefix("\ufeff")  # a mark of the file, not of a document
         if text and not text.isspace():
-            yield _Span(_json_field(text, where, options), True, position)
+            yield _json_field(text, where, options), True, position
         offset += len(line) + 1
 
 
@@ -272,13 +299,13 @@ def _json_field(line: str, where: str, options: _Options) -> str:
     return text
 
 
-def _parquet(path: Path, options: _Options) -> Iterator[_Span]:
+def _parquet(path: Path, options: _Options) -> Iterator[_Span[str]]:
     """Read the strings of one column, a batch of rows at a time."""
-    arrow, parquet = _library("pyarrow"), _library("pyarrow.parquet")
-    field, on_disk, row = options.field, _size(path), 0
+    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
+    field, on_disk, row = options.field, size([path]), 0
     # Without pre_buffer the pages of a row group are read as they are needed, not all at once.
     with (
-        _refusing(path, arrow.ArrowException, OSError),
+        refusing(path, arrow.ArrowException, OSError),
         parquet.ParquetFile(path, pre_buffer=False) as file,
     ):
         schema, rows = file.schema_arrow, file.metadata.num_rows
@@ -299,7 +326,7 @@ def _parquet(path: Path, options: _Options) -> Iterator[_Span]:
                     text = value.decode("utf-8", options.errors)
                 except UnicodeDecodeError as error:
                     _refuse_bytes(where, 0, error)
-                yield _Span(text, True, on_disk * row // rows)
+                yield text, True, on_disk * row // rows
 
 
 _FORMATS = {".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
@@ -311,7 +338,7 @@ _FORMATS = {".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
 def _characters(path: Path, errors: str) -> Iterator[tuple[str, int]]:
     decoder = codecs.getincrementaldecoder("utf-8")(errors)
     offset = 0
-    for block, position in _blocks(path):
+    for block, position in read_blocks(path):
         # A character across blocks waits in the decoder: an error may lie before this block.
         waiting = len(decoder.getstate()[0])
         try:
@@ -325,7 +352,7 @@ def _lines(path: Path) -> Iterator[tuple[bytes, int]]:
     """Split at newlines: the last line is empty when the file ends with one."""
     pending: list[bytes] = []
     position = 0
-    for block, position in _blocks(path):
+    for block, position in read_blocks(path):
         first, *others = block.split(b"\n")
         pending.append(first)
         for line in others:
@@ -334,52 +361,11 @@ def _lines(path: Path) -> Iterator[tuple[bytes, int]]:
     yield b"".join(pending), position
 
 
-def _blocks(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Read and decompress *path*; the last block, and no other, is empty."""
-    with _refusing(path, OSError, EOFError, zlib.error), path.open("rb") as file:
-        for block in _WRAPPINGS.get(path.suffix.lower(), _plain)(file):
-            yield block, file.tell()
-        yield b"", file.tell()
-
-
-def _plain(file: BufferedIOBase) -> Iterator[bytes]:
-    while block := file.read(BLOCK_BYTES):
-        yield block
-
-
-def _gunzip(file: BufferedIOBase) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-        yield from _plain(unpacked)
-
-
-def _unzstd(file: BufferedIOBase) -> Iterator[bytes]:
-    """Frame by frame: zstandard's own reader takes a truncated file for a short one."""
-    zstandard = _library("zstandard")
-    # `zstd --long=31` asks for a window of 2 GiB, and public dumps are packed with it.
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
-    frame = None
-    try:
-        while block := file.read(_ZSTD_BLOCK_BYTES):
-            while block:
-                frame = frame or decompressor.decompressobj()
-                if unpacked := frame.decompress(block):
-                    yield unpacked
-                block = frame.unused_data
-                frame = None if frame.eof else frame
-    except zstandard.ZstdError as error:
-        raise OSError(str(error)) from error
-    if frame:
-        raise EOFError("the file ends inside a zstd frame; it is truncated")
-
-
-_WRAPPINGS = {".gz": _gunzip, ".zst": _unzstd}
-
-
 # Paths, and the refusals that several formats share.
 
 
 def _files(source: str) -> list[Path]:
-    with _refusing(source, OSError, ValueError):
+    with refusing(source, OSError, ValueError):
         names = [source] if source and Path(source).exists() else []
         names = names or glob.glob(source, recursive=True)  # noqa: PTH207 (it may be absolute)
         found = {path for name in names for path in _walk(Path(name)) if path.is_file()}
@@ -398,26 +384,6 @@ def _walk(path: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(path, onerror=refuse):
         folders[:] = (name for name in folders if not name.startswith("."))
         yield from (Path(parent, name) for name in names if not name.startswith("."))
-
-
-def _size(path: Path) -> int:
-    with _refusing(path, OSError):
-        return path.stat().st_size
-
-
-@contextmanager
-def _refusing(where: str | Path, *errors: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except errors as error:
-        raise CorpusError(f"{where}: cannot be read: {error}") from error
-
-
-def _library(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise CorpusError(f"this corpus needs {name}; pip install 'pytok[data]'") from error
 
 
 def _refuse_bytes(where: str, offset: int, error: UnicodeDecodeError) -> NoReturn:

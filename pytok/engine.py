@@ -58,6 +58,11 @@ class Core(Protocol):
     ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
         """The ids of the text in each file, likewise. CorpusError for one that is not UTF-8."""
 
+    def encode_utf8(
+        self, texts: Sequence[bytes], num_threads: int | None
+    ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
+        """The ids of texts in UTF-8, likewise. UnicodeDecodeError for one that is not."""
+
     def count_batch(
         self, texts: Sequence[str], specials: Any, num_threads: int | None
     ) -> list[int]:

@@ -16,9 +16,10 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from pytok import corpus
 from pytok.atomic import replace_file
@@ -110,8 +111,9 @@ def write(
 
     ``split="share"`` holds out the last of the text, from byte ``floor(total * (1 - val))``,
     moved down to a character's first byte, wherever that falls: a document cut there is one
-    document on each side. It reads the corpus twice. ``split="documents"`` holds out whole
-    documents, evenly spread: document i, from 0, if ``floor((i + 1) * val) > floor(i * val)``.
+    document on each side. Files that are not one text, as they lie on disk, are read twice for
+    it. ``split="documents"`` holds out whole documents, evenly spread: document i, from 0, if
+    ``floor((i + 1) * val) > floor(i * val)``.
 
     *field*, *errors* and *separator* are `corpus.read_parts`'s. A special token in the text is
     text. Memory does not grow with the corpus, but by 8 bytes a document. The folder appears
@@ -125,15 +127,24 @@ def write(
         raise ShardError(f"val={val} is no share to hold out; pass 0 (none) or more, below 1")
     if split not in _SPLITS:
         raise ShardError(f"split={split!r} is not known; pass one of {', '.join(_SPLITS)}")
-    assign, readings = _SPLITS[split if val else "documents"]
-    cut = can_cut(tokenizer.pattern)
     eot = tokenizer.special_tokens.get(END_OF_TEXT)
     dtype = "uint16" if tokenizer.n_vocab <= 1 << 16 else "uint32"
     paths = corpus.resolve(source)
-    meter = _Meter(readings * corpus.size(paths), progress)
-
-    def read() -> Iterator[Part]:
-        return corpus.read_parts(paths, field=field, errors=errors, separator=separator, cut=cut)
+    read = partial(
+        corpus.read_utf8,
+        field=field,
+        errors=errors,
+        separator=separator,
+        cut=can_cut(tokenizer.pattern),
+    )
+    by_share = split == "share" and val > 0
+    as_it_lies = errors == "strict" and separator is None
+    # Those whose size does not say how much text they have.
+    to_measure = [
+        path for path in paths if by_share and not (as_it_lies and corpus.is_one_text(path))
+    ]
+    on_disk, twice = corpus.size(paths), corpus.size(to_measure)
+    meter = _Meter(on_disk + twice, progress)
 
     target = Path(folder).resolve()
     with _aside(target, overwrite) as side:
@@ -142,17 +153,23 @@ def write(
             for name in (("train", "val") if val else ("train",))
         }
         text_bytes = dict.fromkeys(writers, 0)
-        for batch in corpus.batches(assign(read, val, meter), itemgetter(1)):
+        if by_share:
+            measured = _measure(read(to_measure), meter) if to_measure else 0
+            assigned = _by_share(read(paths), val, total=on_disk - twice + measured)
+        else:
+            assigned = _by_document(read(paths), val)
+        for batch in corpus.batches(assigned, itemgetter(1)):
             texts = [part.text for _, part in batch]
-            ids, offsets = tokenizer.encode_batch_to_numpy(
-                texts, num_threads=num_threads, disallowed_special=()
-            )
+            try:
+                ids, offsets = tokenizer.encode_utf8(texts, num_threads=num_threads)
+            except UnicodeDecodeError:
+                _refuse_bytes(paths, field)
             for (name, part), start, stop in zip(batch, offsets, offsets[1:], strict=False):
                 writer = writers[name]
                 if writer.ended and eot is not None:
                     writer.append([eot])
                 writer.append(ids[start:stop])
-                text_bytes[name] += _utf8_length(part.text)
+                text_bytes[name] += len(part.text)
                 if part.ends_document:
                     writer.end_document()
             for writer in writers.values():
@@ -183,7 +200,8 @@ def write(
 
 # Which split a part goes to.
 
-_Assigned: TypeAlias = tuple[str, Part]
+_SPLITS = ("share", "documents")
+_Assigned: TypeAlias = tuple[str, Part[bytes]]
 
 
 class _Meter:
@@ -193,49 +211,57 @@ class _Meter:
         self._done, self._total, self._progress = 0, total, progress
         self.advance([])
 
-    def advance(self, parts: Iterable[Part]) -> None:
+    def advance(self, parts: Iterable[Part[bytes]]) -> None:
         self._done = min(self._done + sum(part.read for part in parts), self._total)
         if self._progress:
             self._progress(self._done, self._total)
 
 
-def _by_share(read: Callable[[], Iterator[Part]], val: float, meter: _Meter) -> Iterator[_Assigned]:
+def _measure(parts: Iterator[Part[bytes]], meter: _Meter) -> int:
+    """How many bytes of text there are in all."""
     total = 0
-    for batch in corpus.batches(read(), lambda part: part):
-        total += sum(_utf8_length(part.text) for part in batch)
+    for batch in corpus.batches(parts, lambda part: part):
+        total += sum(len(part.text) for part in batch)
         meter.advance(batch)
+    return total
+
+
+def _by_share(parts: Iterator[Part[bytes]], val: float, total: int) -> Iterator[_Assigned]:
     boundary = math.floor(total * (1 - val))
     position = 0
-    for part in read():
+    for part in parts:
         before = boundary - position
-        position += _utf8_length(part.text)
+        position += len(part.text)
         if before <= 0 or position <= boundary:
             yield ("val" if before <= 0 else "train"), part
             continue
-        head = part.text.encode()[:before].decode("utf-8", "ignore")
-        if head:
-            yield "train", Part(head, ends_document=False, read=0)
-        yield "val", Part(part.text[len(head) :], part.ends_document, part.read)
+        while before and part.text[before] & 0xC0 == 0x80:  # within a character
+            before -= 1
+        if before:
+            yield "train", Part(part.text[:before], ends_document=False, read=0)
+        yield "val", Part(part.text[before:], part.ends_document, part.read)
     if position != total:
-        raise ShardError("the corpus changed between its two readings; shard it again")
+        raise ShardError(_CHANGED)
 
 
-def _by_document(
-    read: Callable[[], Iterator[Part]], val: float, meter: _Meter
-) -> Iterator[_Assigned]:
+def _by_document(parts: Iterator[Part[bytes]], val: float) -> Iterator[_Assigned]:
     document = 0
-    for part in read():
+    for part in parts:
         held_out = math.floor((document + 1) * val) > math.floor(document * val)
         yield ("val" if held_out else "train"), part
         document += part.ends_document
 
 
-# Each rule, and how often it reads the corpus.
-_SPLITS = {"share": (_by_share, 2), "documents": (_by_document, 1)}
+# Refusals.
+
+_CHANGED = "the corpus changed while it was read; shard it again"
 
 
-def _utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+def _refuse_bytes(paths: list[Path], field: str) -> NoReturn:
+    """Raise CorpusError that names the file, and the byte in it, that is not UTF-8."""
+    for _ in corpus.read_parts(paths, field=field):
+        pass
+    raise ShardError(_CHANGED)
 
 
 # A folder that appears whole or not at all.

@@ -245,6 +245,17 @@ class Tokenizer:
         engines.check_threads(num_threads)
         return self._core.encode_files(list(paths), num_threads)
 
+    def encode_utf8(
+        self, texts: Iterable[bytes], *, num_threads: int | None = None
+    ) -> "tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]":
+        """The ids of each of *texts*, which are UTF-8, as `encode_batch_to_numpy` has them.
+
+        No strings are made of them, and special tokens in them are ordinary text. Raises
+        UnicodeDecodeError for one that is not UTF-8.
+        """
+        engines.check_threads(num_threads)
+        return self._core.encode_utf8(list(texts), num_threads)
+
     def _batch(
         self,
         encode: Callable[[Sequence[str], Any, int | None], T],

@@ -81,6 +81,14 @@ def on_engine(tokenizer: pytok.Tokenizer, engine: EngineName) -> pytok.Tokenizer
     )
 
 
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every document many parts, and every corpus many batches."""
+    monkeypatch.setattr("pytok.blocks.BLOCK_BYTES", 5)
+    monkeypatch.setattr("pytok.corpus.PART_CHARACTERS", 16)
+    monkeypatch.setattr("pytok.corpus.BATCH_CHARACTERS", 50)
+
+
 def data_of(package: str) -> Path:
     """The package's data folder. It is not imported: importing mbpe changes the environment."""
     spec = importlib.util.find_spec(package)

@@ -113,12 +113,53 @@ def test_surrogates_in_a_batch_are_repaired_as_tiktoken_repairs_them(
         assert in_lists(flat) == expected
 
 
+@given(batch=st.lists(with_specials([SPECIAL]), max_size=6), threads=st.sampled_from(THREADS))
+def test_texts_in_utf8_have_the_ids_of_strings(
+    batch: list[str], threads: int | None, twins: Twins
+) -> None:
+    """Special tokens in them are text."""
+    for tokenizer in twins.values():
+        flat = tokenizer.encode_utf8([text.encode() for text in batch], num_threads=threads)
+        assert in_lists(flat) == [tokenizer.encode_ordinary(text) for text in batch]
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_a_large_batch_in_utf8_has_the_ids_of_strings(threads: int | None, twins: Twins) -> None:
+    """Shared out or not; any iterable will do."""
+    expected = [twins["reference"].encode_ordinary(text) for text in MANY]
+
+    for tokenizer in twins.values():
+        flat = tokenizer.encode_utf8((text.encode() for text in MANY), num_threads=threads)
+        assert in_lists(flat) == expected
+
+
+@given(good=st.lists(texts(), max_size=3), bad=st.binary(max_size=9))
+def test_what_is_not_utf8_is_refused_as_python_refuses_it(
+    good: list[str], bad: bytes, twins: Twins
+) -> None:
+    """The error holds the bytes of that text, and where in them it is wrong."""
+    batch = [*(text.encode() for text in good), bad, b"\xff"]
+    with pytest.raises(UnicodeDecodeError) as expected:
+        [text.decode() for text in batch]
+
+    for tokenizer in twins.values():
+        with pytest.raises(UnicodeDecodeError) as error:
+            tokenizer.encode_utf8(batch)
+        assert error.value.args == expected.value.args
+
+
+def test_strings_are_not_taken_for_utf8(engine: EngineName, twins: Twins) -> None:
+    """They have methods of their own."""
+    with pytest.raises(TypeError):
+        twins[engine].encode_utf8(["text"])  # type: ignore[list-item]
+
+
 BAD_THREADS = [0, -1, 1025]
 
 
 @pytest.mark.parametrize("threads", BAD_THREADS)
 @pytest.mark.parametrize(
-    "method", ["encode_batch", "encode_ordinary_batch", "encode_batch_to_numpy"]
+    "method", ["encode_batch", "encode_ordinary_batch", "encode_batch_to_numpy", "encode_utf8"]
 )
 def test_encoding_on_an_impossible_number_of_threads_is_refused(
     method: str, threads: int, engine: EngineName, twins: Twins

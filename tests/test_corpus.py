@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as arrow
 import pyarrow.parquet
@@ -16,8 +17,8 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytok import corpus
-from pytok.corpus import Part, read_documents, read_parts, resolve, size
+from pytok import blocks, corpus
+from pytok.corpus import Part, read_documents, read_parts, read_utf8, resolve, size
 from pytok.errors import CorpusError
 from pytok.reference.pretokenize import PATTERNS, Pattern
 
@@ -74,7 +75,7 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def join(parts: Iterable[Part]) -> list[str]:
+def join(parts: Iterable[Part[str]]) -> list[str]:
     """Put the documents together again; the last must be ended."""
     documents = [""]
     for part in parts:
@@ -88,7 +89,7 @@ def join(parts: Iterable[Part]) -> list[str]:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 3 bytes and parts of 8 characters, so that every border is met."""
-    monkeypatch.setattr(corpus, "BLOCK_BYTES", 3)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 3)
     monkeypatch.setattr(corpus, "PART_CHARACTERS", 8)
 
 
@@ -184,6 +185,50 @@ def test_no_piece_crosses_the_end_of_a_part(
     assert pieces == pattern.split(text)
 
 
+@pytest.mark.parametrize("separator", [None, SEPARATOR])
+@pytest.mark.parametrize("wrapping", ["", *WRAPPINGS])
+@pytest.mark.parametrize("name", FORMATS)
+def test_documents_in_utf8_are_those_in_strings(
+    name: str, wrapping: str, separator: str | None, tmp_path: Path, small_blocks: None
+) -> None:
+    """Of every format, wrapped or not."""
+    if wrapping and name.endswith(".parquet"):
+        return
+    FORMATS[name](tmp_path / name, DOCUMENTS)
+    path = tmp_path / (name + wrapping)
+    path.write_bytes(WRAPPINGS.get(wrapping, bytes)((tmp_path / name).read_bytes()))
+
+    parts = list(read_utf8(path, separator=separator))
+
+    in_strings = [Part(part.text.decode(), part.ends_document, part.read) for part in parts]
+    assert join(in_strings) == list(read_documents(path, separator=separator))
+
+
+@one_file
+@given(text=texts)
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_piece_crosses_the_end_of_a_part_in_utf8(
+    text: str, name: str, tmp_path: Path, small_blocks: None
+) -> None:
+    """Nor does a character, though blocks end within some."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode())
+    pattern = Pattern(name)
+
+    pieces = [piece for part in read_utf8(path) for piece in pattern.split(part.text.decode())]
+
+    assert pieces == pattern.split(text)
+
+
+def test_a_text_file_in_utf8_is_handed_out_unseen(tmp_path: Path) -> None:
+    """Whoever takes it sees whether it is UTF-8; with errors replaced it is."""
+    (tmp_path / "a.txt").write_bytes(b"one\n\xff")
+
+    assert [part.text for part in read_utf8(tmp_path)] == [b"one\n\xff"]
+    replaced = [part.text for part in read_utf8(tmp_path, errors="replace")]
+    assert replaced == ["one\n\ufffd".encode()]
+
+
 @one_file
 @given(text=texts, separator=st.sampled_from(["<|>", "aa", "\n", "é東", "<" * 9]))
 def test_a_separator_is_found_wherever_blocks_end(
@@ -256,8 +301,12 @@ def test_cutting_can_be_forbidden(tmp_path: Path, small_blocks: None) -> None:
 
 
 @pytest.mark.parametrize("separator", [None, SEPARATOR])
+@pytest.mark.parametrize("read", [read_parts, read_utf8])
 def test_what_was_read_sums_to_the_size_on_disk(
-    separator: str | None, tmp_path: Path, small_blocks: None
+    read: Callable[..., Iterable[Part[Any]]],
+    separator: str | None,
+    tmp_path: Path,
+    small_blocks: None,
 ) -> None:
     """Over plain, packed and empty files, and blank lines after the last document."""
     for name, write in FORMATS.items():
@@ -268,7 +317,7 @@ def test_what_was_read_sums_to_the_size_on_disk(
         (tmp_path / f"packed.txt{suffix}").write_bytes(pack(b"one\ntwo\n" * 99))
     paths = resolve(tmp_path)
 
-    reads = [part.read for part in read_parts(tmp_path, separator=separator)]
+    reads = [part.read for part in read(tmp_path, separator=separator)]
 
     assert sum(reads) == size(paths) == sum(path.stat().st_size for path in paths)
     assert min(reads) >= 0

@@ -15,6 +15,7 @@ FLOORS = {
     "pytok.errors": 0,
     "pytok.atomic": 0,
     "pytok.reference": 1,
+    "pytok.blocks": 1,
     "pytok.definition": 2,
     "pytok.engine": 2,
     "pytok.streaming": 2,
@@ -161,7 +162,6 @@ def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     longer = {
         "pytok.tokenizer": 580,  # tiktoken's whole API, each member with its docstring
         "pytok.__main__": 630,  # every command with its help
-        "pytok.corpus": 440,  # every format, compressed or not
     }
 
     assert len(path.read_text().splitlines()) <= longer.get(module_name(path), 400)

@@ -2,11 +2,20 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import pytok
 from pytok.engine import EngineName
 from pytok.errors import PatternError
-from pytok.reference.pretokenize import PATTERNS, Pattern, can_cut, disputed, last_cut, parts
+from pytok.reference.pretokenize import (
+    PATTERNS,
+    Pattern,
+    can_cut,
+    disputed,
+    last_cut,
+    last_cut_of_utf8,
+    parts,
+)
 from pytok.reference.vocab import BYTE_ORDER
 from tests.strategies import texts
 
@@ -74,6 +83,18 @@ def test_a_text_splits_the_same_when_it_is_cut(name: str, text: str) -> None:
 def test_there_is_no_cut_beside_white_space_or_before_a_slash(text: str) -> None:
     """A run of white space longer than the newline, or o200k's slashes, could span it."""
     assert last_cut(text) == 0
+
+
+@given(before=texts(), after=texts(), missing=st.integers(0, 3))
+def test_the_last_cut_of_utf8_is_that_of_its_characters(
+    before: str, after: str, missing: int
+) -> None:
+    """Of the whole ones: what is left of one at the end is not known yet."""
+    utf8 = f"{before}\n{after}".encode()
+    utf8 = utf8[: len(utf8) - missing]
+    text = utf8.decode("utf-8", "ignore")
+
+    assert last_cut_of_utf8(utf8) == len(text[: last_cut(text)].encode())
 
 
 def test_only_known_patterns_can_be_cut() -> None:

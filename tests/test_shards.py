@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,6 @@ def text(tmp_path: Path) -> Path:
     path = tmp_path / "text.txt"
     path.write_bytes(TEXT.encode())
     return path
-
-
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every document many parts, and every corpus many batches."""
-    monkeypatch.setattr(corpus, "BLOCK_BYTES", 5)
-    monkeypatch.setattr(corpus, "PART_CHARACTERS", 16)
-    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 50)
 
 
 def ids_of(folder: Path, split: str) -> list[int]:
@@ -229,17 +222,26 @@ def test_nothing_need_be_held_out(tokenizer: Tokenizer, text: Path, tmp_path: Pa
     assert not list((tmp_path / "data").glob("val*"))
 
 
-@pytest.mark.parametrize("split", ["share", "documents"])
+@pytest.mark.parametrize(
+    ("split", "readings"), [("share", {"text": 1, "lines": 2}), ("documents", {"lines": 1})]
+)
 def test_progress_moves_from_nothing_to_all(
-    split: str, tokenizer: Tokenizer, documents: Path, tmp_path: Path, small_parts: None
+    split: str,
+    readings: dict[str, int],
+    tokenizer: Tokenizer,
+    text: Path,
+    documents: Path,
+    tmp_path: Path,
+    small_parts: None,
 ) -> None:
-    """In bytes on disk, and over both readings where there are two."""
+    """In bytes on disk, over both readings of what has to be measured first."""
+    paths = {"text": text, "lines": documents}
     calls: list[tuple[int, ...]] = []
 
-    folder = tmp_path / "data"
-    write(documents, tokenizer, folder, split=split, progress=lambda *call: calls.append(call))
+    folder, sources = tmp_path / "data", [paths[name] for name in readings]
+    write(sources, tokenizer, folder, split=split, progress=lambda *call: calls.append(call))
 
-    total = documents.stat().st_size * (2 if split == "share" else 1)
+    total = sum(paths[name].stat().st_size * times for name, times in readings.items())
     assert calls == sorted(calls)
     assert len(calls) > 10
     assert (calls[0], calls[-1]) == ((0, total), (total, total))
@@ -269,16 +271,32 @@ def test_too_few_documents_are_refused(tokenizer: Tokenizer, text: Path, tmp_pat
 
 
 def test_a_corpus_that_changes_between_readings_is_refused(
-    tokenizer: Tokenizer, text: Path, tmp_path: Path
+    tokenizer: Tokenizer, documents: Path, tmp_path: Path
 ) -> None:
     """The share would not be the one asked for."""
 
     def grow(done: int, total: int) -> None:
         if 0 < done < total:
-            text.write_bytes(TEXT.encode() * 2)
+            documents.write_text(json.dumps({"text": TEXT}))
 
-    with pytest.raises(ShardError, match="changed"):
-        write(text, tokenizer, tmp_path / "data", progress=grow)
+    with pytest.raises(ShardError, match="changed while it was read"):
+        write(documents, tokenizer, tmp_path / "data", progress=grow)
+
+
+@pytest.mark.parametrize("size", [0, 7, 50 * len(TEXT), 300 * len(TEXT)])
+@pytest.mark.parametrize("when", ["before it is read", "while it is read"])
+def test_a_text_that_shrinks_or_grows_is_refused(
+    when: str, size: int, tokenizer: Tokenizer, text: Path, tmp_path: Path, small_parts: None
+) -> None:
+    """Likewise, and the process lives to say so."""
+    text.write_bytes(100 * TEXT.encode())  # more than is read ahead
+
+    def change(done: int, total: int) -> None:
+        if (done > 0) == (when == "while it is read"):
+            os.truncate(text, size)
+
+    with pytest.raises(ShardError, match="changed while it was read"):
+        write(text, tokenizer, tmp_path / "data", progress=change)
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3, 6])

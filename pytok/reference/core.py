@@ -146,6 +146,12 @@ class Core:
         """The ids of the text in each file, and where those of each begin, and the last end."""
         return self.encode_flat(map(_read, paths), None, num_threads)
 
+    def encode_utf8(
+        self, texts: Iterable[bytes], num_threads: int | None
+    ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
+        """The ids of texts in UTF-8, and where those of each begin, and the last end."""
+        return self.encode_flat((str(text, "utf-8") for text in texts), None, num_threads)
+
     def count_batch(
         self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
     ) -> list[int]:

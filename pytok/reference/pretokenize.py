@@ -227,7 +227,30 @@ def last_cut(text: str) -> int:
     """
     newline = len(text)
     while (newline := text.rfind("\n", 0, newline)) > 0:
-        before, after = text[newline - 1], text[newline + 1 : newline + 2]
-        if not before.isspace() and after and not after.isspace() and after != "/":
+        if _is_cut(text[newline - 1], text[newline + 1 : newline + 2]):
             return newline + 1
     return 0
+
+
+def last_cut_of_utf8(utf8: bytes) -> int:
+    r"""`last_cut` of text in UTF-8, in bytes; the end may lie within a character.
+
+    >>> last_cut_of_utf8("één\ntwee\n drie €".encode()[:-1])
+    6
+    """
+    newline = len(utf8)
+    while (newline := utf8.rfind(b"\n", 0, newline)) > 0:
+        # Most newlines that will not do are beside ASCII's white space: no need to decode there.
+        if utf8[newline - 1 : newline].isspace() or utf8[newline + 1 : newline + 2].isspace():
+            continue
+        # A character has at most four bytes; one that is not whole is left out.
+        before = utf8[max(0, newline - 4) : newline].decode("utf-8", "ignore")
+        after = utf8[newline + 1 : newline + 5].decode("utf-8", "ignore")
+        if _is_cut(before[-1:], after[:1]):
+            return newline + 1
+    return 0
+
+
+def _is_cut(before: str, after: str) -> bool:
+    """Whether text can be cut behind a newline that these characters, or none, are next to."""
+    return not before.isspace() and after not in ("", "/") and not after.isspace()

@@ -41,13 +41,12 @@ class ByteTokenizer:
         """Return the bytes of *text*."""
         return list(text.encode())
 
-    def encode_batch_to_numpy(
-        self, texts: Sequence[str], **options: Any
+    def encode_utf8(
+        self, texts: Sequence[bytes], **options: Any
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Encode *texts*, one after another."""
-        encoded = [text.encode() for text in texts]
-        offsets = np.cumsum([0, *map(len, encoded)])
-        return np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint32), offsets
+        offsets = np.cumsum([0, *map(len, texts)])
+        return np.frombuffer(b"".join(texts), np.uint8).astype(np.uint32), offsets
 
     def decoder(self) -> ByteDecoder:
         """Begin to decode a stream."""

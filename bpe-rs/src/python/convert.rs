@@ -8,8 +8,9 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyString};
 
 pyo3::import_exception!(pytok.errors, CorpusError);
 
@@ -46,6 +47,13 @@ pub(super) fn list_of<'py>(
 pub(super) fn arrays(py: Python<'_>, (ids, offsets): (Vec<u32>, Vec<usize>)) -> Flat<'_> {
     let offsets: Vec<i64> = offsets.into_iter().map(|offset| offset as i64).collect();
     (ids.into_pyarray(py), offsets.into_pyarray(py))
+}
+
+/// *utf8* as texts; Python's own `UnicodeDecodeError` for the first that is none.
+pub(super) fn texts_of<'a>(py: Python<'_>, utf8: &'a [PyBackedBytes]) -> PyResult<Vec<&'a str>> {
+    let text = |bytes: &'a PyBackedBytes| simdutf8::basic::from_utf8(bytes).map_err(|_| bytes);
+    py.detach(|| utf8.iter().map(text).collect::<Result<_, _>>())
+        .map_err(|bytes| PyString::from_bytes(py, bytes).expect_err("it is not UTF-8"))
 }
 
 /// A file as text, mapped.

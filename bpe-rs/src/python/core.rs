@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 use rayon::prelude::*;
 
-use super::convert::{arrays, list_of, open_all, Flat, Ids};
+use super::convert::{arrays, list_of, open_all, texts_of, Flat, Ids};
 use super::signals::{on_threads, Signals};
 use crate::{decode, merges, Allowed, Core, Rank, Search};
 
@@ -201,6 +201,16 @@ impl PyCore {
     ) -> PyResult<Flat<'py>> {
         let files = py.detach(|| open_all(&paths))?;
         Ok(arrays(py, self.flat(py, &files, None, num_threads)?))
+    }
+
+    fn encode_utf8<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedBytes>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Flat<'py>> {
+        let texts = texts_of(py, &texts)?;
+        Ok(arrays(py, self.flat(py, &texts, None, num_threads)?))
     }
 
     fn encode_piece(&self, py: Python<'_>, piece: &[u8]) -> Vec<u32> {
