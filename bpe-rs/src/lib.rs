@@ -8,7 +8,7 @@
 //! use std::ops::ControlFlow;
 //! use pytok_bpe::{decode, train, Core, PieceCounts};
 //!
-//! let mut counts = PieceCounts::new("cl100k")?;
+//! let mut counts = PieceCounts::new("cl100k", &["<|endoftext|>"])?;
 //! counts.add(&["the theme of the thesis", "then and there"])?;
 //! let vocab = train(&counts, 260, &mut |_| ControlFlow::Continue(()))?;
 //!

@@ -31,7 +31,7 @@ const MERGES_BETWEEN_LOOKS: usize = 64;
 /// ```
 /// use std::ops::ControlFlow;
 ///
-/// let mut counts = pytok_bpe::PieceCounts::new("gpt2")?;
+/// let mut counts = pytok_bpe::PieceCounts::new("gpt2", &[""; 0])?;
 /// counts.add(&["aaabdaaabac"])?;
 /// let vocab = pytok_bpe::train(&counts, 259, &mut |_| ControlFlow::Continue(()))?;
 /// let learnt: Vec<_> = vocab.tokens().skip(256).collect();
@@ -210,7 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn learn(texts: &[&str], size: usize) -> Vec<Vec<u8>> {
-        let mut counts = PieceCounts::new("gpt2").unwrap();
+        let mut counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
         counts.add(texts).unwrap();
         let vocab = train(&counts, size, &mut |_| ControlFlow::Continue(())).unwrap();
         vocab.tokens().skip(256).map(<[u8]>::to_vec).collect()
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_size_without_room_for_the_bytes_is_refused() {
-        let counts = PieceCounts::new("gpt2").unwrap();
+        let counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
 
         let error = train(&counts, 255, &mut |_| ControlFlow::Continue(())).unwrap_err();
 
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_watcher_can_break_the_training_off() {
-        let mut counts = PieceCounts::new("gpt2").unwrap();
+        let mut counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
         counts.add(&["some text"]).unwrap();
 
         let result = train(&counts, 300, &mut |_| ControlFlow::Break(()));
@@ -253,7 +253,7 @@ mod tests {
     proptest! {
         #[test]
         fn pair_counts_stay_those_of_a_recount(texts in prop::collection::vec("[ab ]{0,12}", 1..6)) {
-            let mut counts = PieceCounts::new("gpt2")?;
+            let mut counts = PieceCounts::new("gpt2", &[""; 0])?;
             counts.add(&texts)?;
             let mut words = Words::new(&counts)?;
             let mut pairs = words.count_pairs();

@@ -1,41 +1,13 @@
 //! Training for Python.
 
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
-use super::signals::{on_threads, Signals};
-use crate::{train, PieceCounts};
-
-/// Counted pieces; grows with `add`.
-#[pyclass(frozen, name = "PieceCounts", module = "pytok._native")]
-pub(super) struct PyPieceCounts {
-    counts: Mutex<PieceCounts>,
-    num_threads: Option<usize>,
-}
-
-#[pymethods]
-impl PyPieceCounts {
-    #[new]
-    #[pyo3(signature = (pattern, num_threads=None))]
-    fn new(pattern: &str, num_threads: Option<usize>) -> PyResult<Self> {
-        Ok(Self { counts: Mutex::new(PieceCounts::new(pattern)?), num_threads })
-    }
-
-    fn add(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<()> {
-        py.detach(|| {
-            let counts = &mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            on_threads(self.num_threads, None, |work| counts.add_unless(&texts, || work.advance(0)))
-        })
-    }
-
-    fn __len__(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.counts.lock().unwrap_or_else(PoisonError::into_inner).len())
-    }
-}
+use super::count::PyPieceCounts;
+use super::signals::Signals;
+use crate::train;
 
 #[pyfunction]
 #[pyo3(name = "train")]
@@ -47,7 +19,7 @@ pub(super) fn py_train<'py>(
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
     let vocab = py.detach(|| {
         let mut signals = Signals::new();
-        let counts = counts.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = counts.lock();
         let result = train(&counts, size, &mut |learnt| {
             let looked = signals.look(|py| match &progress {
                 Some(progress) => progress.call1(py, (learnt,)).map(drop),
