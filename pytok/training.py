@@ -50,7 +50,8 @@ def train(
     which changes no result. Pieces that occur fewer than *prune* times are dropped before merging,
     which does.
 
-    A corpus that runs out of pairs gives a smaller vocabulary, and a UserWarning that says so.
+    A corpus that runs out of pairs gives a smaller vocabulary, and a UserWarning that says so; one
+    says how much was pruned.
     Raises TrainingError for a size that cannot be, and for *max_memory* that is too small for the
     distinct pieces; VocabError for a special token that cannot,
     CorpusError for what cannot be read, PatternError for a pattern that does not compile or fails.
@@ -95,7 +96,9 @@ def train(
             separator=separator,
             progress=None if progress is None else functools.partial(progress, "count"),
         )
-    counts.prune(prune)
+    dropped = counts.prune(prune)
+    if dropped.pieces:
+        warnings.warn(f"pruning dropped {dropped}", stacklevel=2)
     report = None if progress is None else lambda learnt: progress("merge", learnt, size)
     tokens = engines.load(engine).train(counts.counts, size, report)
     if progress is not None:
