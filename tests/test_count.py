@@ -138,6 +138,27 @@ def test_a_pattern_that_fails_names_its_first_failure(engine: EngineName) -> Non
         counted(["aab", "b" * 1_000_000, "b"], engine, pattern="a*")
 
 
+def test_a_pattern_that_fails_names_the_file_and_the_place(
+    engine: EngineName, tmp_path: Path
+) -> None:
+    """In bytes of the file, special tokens included."""
+    (tmp_path / "a.txt").write_text("aa")
+    (tmp_path / "b.txt").write_text("é<|x|>éaab")
+
+    with pytest.raises(PatternError, match=r"b\.txt: the pattern .* the empty string at byte 11:"):
+        counted(tmp_path, engine, pattern="é|a*", special_tokens=["<|x|>"])
+
+
+def test_counts_in_order_cannot_be_added_up(engine: EngineName) -> None:
+    """Nor be held to a memory."""
+    counts = pytok.PieceCounts(engine=engine, in_order=True)
+
+    with pytest.raises(TrainingError, match="counts in order cannot be added up"):
+        counts.update(pytok.PieceCounts(engine=engine))
+    with pytest.raises(TrainingError, match="max_memory cannot be kept"):
+        pytok.PieceCounts(engine=engine, in_order=True, max_memory=1 << 30)
+
+
 def test_an_iterator_of_texts_is_never_held(
     engine: EngineName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
