@@ -28,7 +28,10 @@ impl From<Error> for PyErr {
             Error::Pattern { .. } | Error::PatternFailed { .. } | Error::EmptyMatch { .. } => {
                 PatternError::new_err(message)
             }
-            Error::SizeTooSmall { .. } | Error::TooManyPieces => TrainingError::new_err(message),
+            Error::SizeTooSmall { .. }
+            | Error::UnmadeToken { .. }
+            | Error::TooManyPieces
+            | Error::CountsTooLarge => TrainingError::new_err(message),
             Error::UnknownId { .. } => UnknownTokenError::new_err(message),
             // Signals keep the exception that interrupted; see `Signals::or_raise`.
             Error::Interrupted => PyKeyboardInterrupt::new_err(()),

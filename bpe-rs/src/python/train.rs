@@ -1,14 +1,13 @@
 //! Training for Python.
 
-use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
-use super::signals::{on_threads, Signals};
-use crate::{train, PieceCounts};
+use super::signals::on_threads;
+use crate::{train, PieceCounts, Training};
 
 /// Counted pieces; grows with `add`.
 #[pyclass(frozen, name = "PieceCounts", module = "pytok._native")]
@@ -46,20 +45,11 @@ pub(super) fn py_train<'py>(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
     let vocab = py.detach(|| {
-        let mut signals = Signals::new();
-        let counts = counts.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = train(&counts, size, &mut |learnt| {
-            let looked = signals.look(|py| match &progress {
-                Some(progress) => progress.call1(py, (learnt,)).map(drop),
-                None => Ok(()),
-            });
-            if looked.is_ok() {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        });
-        signals.or_raise(result)
+        let PyPieceCounts { counts, num_threads } = counts;
+        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        on_threads(*num_threads, progress.as_ref(), |work| {
+            train(&counts, &Training::new(size), &|learnt| work.reach(learnt))
+        })
     })?;
     Ok(vocab.tokens().map(|token| PyBytes::new(py, token)).collect())
 }

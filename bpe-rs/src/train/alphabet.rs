@@ -1,0 +1,50 @@
+//! The characters that take part in merges, where not all of them may.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::PieceCounts;
+
+/// The characters that take part in merges.
+#[derive(Debug)]
+pub(super) struct Alphabet(FxHashSet<char>);
+
+impl Alphabet {
+    /// The *limit* most frequent characters of *counts*; of equals those of the smallest code points.
+    pub(super) fn new(counts: &PieceCounts, limit: usize) -> Self {
+        let mut found: FxHashMap<char, u64> = FxHashMap::default();
+        for (piece, count) in counts.iter() {
+            for character in piece.utf8_chunks().flat_map(|chunk| chunk.valid().chars()) {
+                let sum = found.entry(character).or_default();
+                *sum = sum.saturating_add(count);
+            }
+        }
+        let mut by_frequency: Vec<(Reverse<u64>, char)> =
+            found.into_iter().map(|(character, count)| (Reverse(count), character)).collect();
+        by_frequency.sort_unstable();
+        Self(by_frequency.into_iter().take(limit).map(|(_, character)| character).collect())
+    }
+
+    /// The stretches of *piece* that take part in merges, as ranges of bytes, in order.
+    pub(super) fn stretches(&self, piece: &[u8]) -> Vec<Range<usize>> {
+        let mut stretches: Vec<Range<usize>> = Vec::new();
+        let mut at = 0;
+        for chunk in piece.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let end = at + character.len_utf8();
+                if self.0.contains(&character) {
+                    match stretches.last_mut() {
+                        Some(last) if last.end == at => last.end = end,
+                        _ => stretches.push(at..end),
+                    }
+                }
+                at = end;
+            }
+            // Bytes that are no character are none of the most frequent ones.
+            at += chunk.invalid().len();
+        }
+        stretches
+    }
+}
