@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,10 +19,7 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     """
     # Beside the target, since a rename must not cross file systems.
     targets = {path: path.resolve() for path in contents}
-    asides = {
-        path: target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        for path, target in targets.items()
-    }
+    asides = {path: _beside(target) for path, target in targets.items()}
     try:
         for path, data in contents.items():
             try:
@@ -36,6 +34,32 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     finally:
         for aside in asides.values():
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Lend a path to write to; what is there at the end becomes *path*, unless an error leaves.
+
+    For what is too large to have in memory; a link is followed. Raises OSError that names *path*.
+    """
+    target = path.resolve()
+    aside = _beside(target)
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        if target.exists():
+            aside.chmod(target.stat().st_mode)
+        aside.replace(target)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
 
 
 def _write(path: Path, data: bytes) -> None:

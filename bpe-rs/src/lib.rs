@@ -8,9 +8,9 @@
 //! use std::ops::ControlFlow;
 //! use pytok_bpe::{decode, train, Core, PieceCounts, Training};
 //!
-//! let mut counts = PieceCounts::new("cl100k")?;
+//! let mut counts = PieceCounts::new("cl100k", &["<|endoftext|>"])?;
 //! counts.add(&["the theme of the thesis", "then and there"])?;
-//! let vocab = train(&counts, &Training::new(260), &mut |_| ControlFlow::Continue(()))?;
+//! let vocab = train(&counts, &Training::new(260), &|_| ControlFlow::Continue(()))?;
 //!
 //! let core = Core::new(vocab.tokens(), None, "cl100k", vec![("<|endoftext|>".into(), 260)])?;
 //! let ids = core.encode("the end", None)?;

@@ -72,7 +72,7 @@ impl Training<'_> {
 /// use std::ops::ControlFlow;
 /// use pytok_bpe::{train, PieceCounts, Training};
 ///
-/// let mut counts = PieceCounts::new("gpt2")?;
+/// let mut counts = PieceCounts::new("gpt2", &[""; 0])?;
 /// counts.add(&["aaabdaaabac"])?;
 /// let vocab = train(&counts, &Training::new(259), &|_| ControlFlow::Continue(()))?;
 /// let learnt: Vec<_> = vocab.tokens().skip(256).collect();
@@ -85,7 +85,7 @@ pub fn train(
     watch: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
 ) -> Result<Vocab, Error> {
     let mut watch = Watch { watch, learnt: 0 };
-    if training.size <= u16::MAX as usize {
+    if u16::try_from(training.size).is_ok() {
         learn::<u16>(counts, training, &mut watch)
     } else {
         learn::<u32>(counts, training, &mut watch)
@@ -210,6 +210,109 @@ impl Watch<'_> {
         match (self.watch)(self.learnt) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Interrupted),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn learn(texts: &[&str], training: &Training) -> Vec<Vec<u8>> {
+        let mut counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
+        counts.add(texts).unwrap();
+        let vocab = train(&counts, training, &|_| ControlFlow::Continue(())).unwrap();
+        vocab.tokens().skip(256).map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn among_equals_the_smallest_pair_wins() {
+        assert_eq!(learn(&["ba", "ab"], &Training::new(257)), [b"ab"]);
+    }
+
+    #[test]
+    fn a_run_merges_from_the_left() {
+        assert_eq!(learn(&["aaaaa"], &Training::new(300)), [&b"aa"[..], b"aaa", b"aaaaa"]);
+    }
+
+    #[test]
+    fn training_stops_where_the_pairs_run_out() {
+        assert_eq!(learn(&["ab"], &Training::new(1000)), [b"ab"]);
+    }
+
+    #[test]
+    fn a_pair_that_is_too_rare_is_not_merged() {
+        let training = Training { min_frequency: 2, ..Training::new(300) };
+
+        assert_eq!(learn(&["ab", "ab", "cd"], &training), [b"ab"]);
+    }
+
+    #[test]
+    fn a_size_without_room_for_the_bytes_is_refused() {
+        let counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
+
+        let error =
+            train(&counts, &Training::new(255), &|_| ControlFlow::Continue(())).unwrap_err();
+
+        assert_eq!(error, Error::SizeTooSmall { size: 255, least: 256 });
+    }
+
+    #[test]
+    fn a_base_with_a_token_that_no_merge_makes_is_refused() {
+        let counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
+        let tokens = BYTE_ORDER.iter().map(|&byte| vec![byte]).chain([b"abc".to_vec()]);
+        let base = Vocab::new(tokens).unwrap();
+        let training = Training { base: Some(&base), ..Training::new(300) };
+
+        let error = train(&counts, &training, &|_| ControlFlow::Continue(())).unwrap_err();
+
+        assert_eq!(error, Error::UnmadeToken { token: b"abc".to_vec(), rank: 256 });
+    }
+
+    #[test]
+    fn a_watcher_can_break_the_training_off() {
+        let mut counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
+        counts.add(&["some text"]).unwrap();
+
+        let result = train(&counts, &Training::new(300), &|_| ControlFlow::Break(()));
+
+        assert_eq!(result.unwrap_err(), Error::Interrupted);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_listed_at_birth_leads_where_a_recount_does(
+            texts in prop::collection::vec("[ab ]{0,12}", 1..6),
+        ) {
+            let mut counts = PieceCounts::new("gpt2", &[""; 0])?;
+            counts.add(&texts)?;
+            let (training, watch) = (Training::new(300), |_| ControlFlow::Continue(()));
+            let watch = Watch { watch: &watch, learnt: 0 };
+            let mut words = Words::<u16>::new(&counts, &training, &watch)?;
+            let (_, mut queued) = words.count_pairs(1, u64::MAX, usize::MAX, &watch)?;
+            for rank in 256..262 {
+                let most = |places: &&Places| (places.count, std::cmp::Reverse(places.pair));
+                let Some(at) = queued.iter().max_by_key(most).map(|places| places.pair)
+                else { break };
+                let at = queued.iter().position(|places| places.pair == at).unwrap();
+                let merge = queued.swap_remove(at);
+                queued.extend(words.merge(&merge, rank, 1, &watch)?);
+                for places in &mut queued {
+                    words.look_again(places, &watch)?;
+                }
+                queued.retain(|places| places.count > 0);
+                let (_, recount) = words.count_pairs(1, u64::MAX, usize::MAX, &watch)?;
+                let sorted = |all: &[Places]| {
+                    let mut all: Vec<_> = all
+                        .iter()
+                        .map(|places| (places.pair, places.count, places.list.clone()))
+                        .collect();
+                    all.sort_unstable();
+                    all
+                };
+                prop_assert_eq!(sorted(&queued), sorted(&recount));
+            }
         }
     }
 }

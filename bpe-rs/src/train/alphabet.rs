@@ -1,7 +1,6 @@
 //! The characters that take part in merges, where not all of them may.
 
 use std::cmp::Reverse;
-use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -27,24 +26,17 @@ impl Alphabet {
         Self(by_frequency.into_iter().take(limit).map(|(_, character)| character).collect())
     }
 
-    /// The stretches of *piece* that take part in merges, as ranges of bytes, in order.
-    pub(super) fn stretches(&self, piece: &[u8]) -> Vec<Range<usize>> {
-        let mut stretches: Vec<Range<usize>> = Vec::new();
-        let mut at = 0;
+    /// For each byte of *piece* whether its character takes part.
+    pub(super) fn takes_part(&self, piece: &[u8]) -> Vec<bool> {
+        let mut takes_part = Vec::with_capacity(piece.len());
         for chunk in piece.utf8_chunks() {
             for character in chunk.valid().chars() {
-                let end = at + character.len_utf8();
-                if self.0.contains(&character) {
-                    match stretches.last_mut() {
-                        Some(last) if last.end == at => last.end = end,
-                        _ => stretches.push(at..end),
-                    }
-                }
-                at = end;
+                let bytes = takes_part.len() + character.len_utf8();
+                takes_part.resize(bytes, self.0.contains(&character));
             }
             // Bytes that are no character are none of the most frequent ones.
-            at += chunk.invalid().len();
+            takes_part.resize(takes_part.len() + chunk.invalid().len(), false);
         }
-        stretches
+        takes_part
     }
 }

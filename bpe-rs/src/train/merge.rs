@@ -106,8 +106,8 @@ impl<S: Symbol> Words<S> {
             watch,
         };
         let neighbours = merge.replace(&mut self.slots, 0, &places.list)?;
-        let mut born = self.born(&neighbours.left, |left| (left, rank), floor);
-        born.extend(self.born(&neighbours.right, |right| (rank, right), floor));
+        let mut born = self.born(&neighbours.left, |left| (left, rank), floor, watch)?;
+        born.extend(self.born(&neighbours.right, |right| (rank, right), floor, watch)?);
         Ok(born)
     }
 
@@ -117,16 +117,20 @@ impl<S: Symbol> Words<S> {
         neighbours: &[(Rank, u32)],
         pair: impl Fn(Rank) -> Pair,
         floor: u64,
-    ) -> Vec<Places> {
+        watch: &Watch,
+    ) -> Result<Vec<Places>, Error> {
         let mut tallies: Vec<(Rank, Tally)> = Vec::new();
-        for &(rank, place) in neighbours {
-            let count = self.count(place as usize);
-            let number = &mut self.numbers[rank as usize];
-            if *number == 0 {
-                tallies.push((rank, Tally::default()));
-                *number = tallies.len() as u32;
+        for chunk in neighbours.chunks(SHARE) {
+            watch.look()?;
+            for &(rank, place) in chunk {
+                let count = self.count(place as usize);
+                let number = &mut self.numbers[rank as usize];
+                if *number == 0 {
+                    tallies.push((rank, Tally::default()));
+                    *number = tallies.len() as u32;
+                }
+                tallies[*number as usize - 1].1.add(count);
             }
-            tallies[*number as usize - 1].1.add(count);
         }
         let mut born = Vec::new();
         for (rank, Tally { count, places }) in tallies {
@@ -137,9 +141,12 @@ impl<S: Symbol> Words<S> {
             }
             self.numbers[rank as usize] = if kept { born.len() as u32 } else { 0 };
         }
-        for &(rank, place) in neighbours {
-            if let Some(number) = self.numbers[rank as usize].checked_sub(1) {
-                born[number as usize].list.push(place);
+        for chunk in neighbours.chunks(SHARE) {
+            watch.look()?;
+            for &(rank, place) in chunk {
+                if let Some(number) = self.numbers[rank as usize].checked_sub(1) {
+                    born[number as usize].list.push(place);
+                }
             }
         }
         for places in &born {
@@ -147,6 +154,6 @@ impl<S: Symbol> Words<S> {
             self.numbers[left as usize] = 0;
             self.numbers[right as usize] = 0;
         }
-        born
+        Ok(born)
     }
 }

@@ -28,13 +28,17 @@ pub(super) enum Key {
 }
 
 impl Ties {
-    /// The names of the rules.
-    pub const NAMES: [(&'static str, Self); 4] = [
-        ("hf", Self::HuggingFace),
-        ("rustbpe", Self::RustBpe),
-        ("first", Self::First),
-        ("cs336", Self::Cs336),
-    ];
+    /// The rule of that name: `hf`, `rustbpe`, `first` or `cs336`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "hf" => Some(Self::HuggingFace),
+            "rustbpe" => Some(Self::RustBpe),
+            "first" => Some(Self::First),
+            "cs336" => Some(Self::Cs336),
+            _ => None,
+        }
+    }
 
     /// The key of the pair of *places*, none of which is gone.
     pub(super) fn key(self, places: &Places, tokens: &[Vec<u8>]) -> Key {

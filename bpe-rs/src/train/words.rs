@@ -1,7 +1,8 @@
 //! The distinct pieces, cut into tokens, in one row of slots.
 
 use std::cmp::Reverse;
-use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::alphabet::Alphabet;
 use super::{Ties, Training, Watch};
@@ -77,7 +78,7 @@ impl<S: Symbol> Words<S> {
             total = total.checked_add(weight).ok_or(Error::CountsTooLarge)?;
         }
         if training.ties != Ties::First {
-            pieces.sort_unstable_by_key(|&(_, count)| Reverse(count));
+            pieces.par_sort_unstable_by_key(|&(_, count)| Reverse(count));
         }
         let lengths: Vec<u32> = match training.base {
             None => vec![1; 256],
@@ -107,11 +108,7 @@ impl<S: Symbol> Words<S> {
             }
             match &alphabet {
                 None => words.push(&ranks, count),
-                Some(alphabet) => {
-                    for run in words.within(&ranks, &alphabet.stretches(piece)) {
-                        words.push(&ranks[run], count);
-                    }
-                }
+                Some(alphabet) => words.push_runs(&ranks, &alphabet.takes_part(piece), count),
             }
         }
         words.slots.push(S::NONE);
@@ -142,23 +139,18 @@ impl<S: Symbol> Words<S> {
         self.counts.resize(self.slots.len().div_ceil(BLOCK), count);
     }
 
-    /// The runs of *ranks* whose bytes lie within one of *stretches*.
-    fn within(&self, ranks: &[Rank], stretches: &[Range<usize>]) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        let (mut place, mut at) = (0, 0);
-        for stretch in stretches {
-            while place < ranks.len() && at < stretch.start {
-                at += self.length(ranks[place]);
-                place += 1;
+    /// Adds what is between those of *ranks* of which not each byte takes part.
+    fn push_runs(&mut self, ranks: &[Rank], takes_part: &[bool], count: u64) {
+        let (mut first, mut at) = (0, 0);
+        for (place, &rank) in ranks.iter().enumerate() {
+            let end = at + self.length(rank);
+            if takes_part[at..end].contains(&false) {
+                self.push(&ranks[first..place], count);
+                first = place + 1;
             }
-            let first = place;
-            while place < ranks.len() && at + self.length(ranks[place]) <= stretch.end {
-                at += self.length(ranks[place]);
-                place += 1;
-            }
-            runs.push(first..place);
+            at = end;
         }
-        runs
+        self.push(&ranks[first..], count);
     }
 
     /// How many bytes the token *rank* has.
