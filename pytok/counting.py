@@ -6,6 +6,7 @@ part, on as many machines as there are, and saved (`pytok.countfile`).
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -16,7 +17,7 @@ from pytok.countfile import Splitting
 from pytok.definition import END_OF_TEXT
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
-from pytok.reference.pretokenize import can_cut, resolve
+from pytok.reference.pretokenize import PATTERNS, can_cut, resolve
 from pytok.tokenizer import repair
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
@@ -32,12 +33,21 @@ BATCH_TEXTS = 1 << 16
 """Counted at a time at most, however short they are."""
 
 
-class Dropped(NamedTuple):
-    """What pruning has dropped."""
+class Amount(NamedTuple):
+    """So many distinct pieces, and how often they occur in all."""
 
     pieces: int
     occurrences: int
-    """Of all these pieces together."""
+
+    def __str__(self) -> str:
+        return f"{self.pieces:,} pieces, which occur {self.occurrences:,} times in all"
+
+
+class Saved(NamedTuple):
+    """What was written to a file of counts, and what was too rare for it."""
+
+    written: Amount
+    dropped: Amount
 
 
 class PieceCounts:
@@ -130,45 +140,44 @@ class PieceCounts:
         >>> dict(counts.items())
         {b' b': 1, b'a': 2}
         """
-        _check_alike(other.splitting, self.splitting, "the counts")
+        _check_alike(other.splitting, self.splitting, "these counts")
         for pieces, counts in other._parts():
             self.counts.add_counted(pieces, counts)
 
-    def prune(self, least: int) -> Dropped:
-        """Drop the pieces that occur fewer than *least* times. That changes what is learnt.
+    def prune(self, least: int) -> Amount:
+        """Drop the pieces that occur fewer than *least* times, and say how many those are.
 
-        All that is left is then in memory: TrainingError if it does not fit.
+        That changes what is learnt. All that is left is then in memory: TrainingError if it does
+        not fit.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["a a a b"])
         >>> counts.prune(2), dict(counts.items())
-        (Dropped(pieces=2, occurrences=2), {b' a': 2})
+        (Amount(pieces=2, occurrences=2), {b' a': 2})
         """
-        return Dropped(*self.counts.gather(least))
+        return Amount(*self.counts.gather(least))
 
-    def save(self, path: str | os.PathLike[str], *, prune: int = 0) -> Dropped:
+    def save(self, path: str | os.PathLike[str], *, prune: int = 0) -> Saved:
         """Write the counts to *path*, less the pieces that occur fewer than *prune* times.
 
         The file is parquet (`pytok.countfile`), appears whole or not at all, and may be larger than
         the memory. Raises FormatError without pyarrow, OSError for a file that cannot be written.
         """
-        dropped = [0, 0]
+        often, rare = Counter[str](), Counter[str]()
 
         def kept() -> Iterator[countfile.Rows]:
             for pieces, counts in self._parts():
-                rare = [count for count in counts if count < prune]
-                dropped[0] += len(rare)
-                dropped[1] += sum(rare)
-                rows = zip(pieces, counts, strict=True)
-                often = [row for row in rows if row[1] >= prune] if rare else None
-                yield (
-                    (pieces, counts)
-                    if often is None
-                    else ([row[0] for row in often], [row[1] for row in often])
+                is_often = [count >= prune for count in counts]
+                is_rare = [not each for each in is_often]
+                kept_counts = list(itertools.compress(counts, is_often))
+                often.update(pieces=sum(is_often), occurrences=sum(kept_counts))
+                rare.update(
+                    pieces=sum(is_rare), occurrences=sum(itertools.compress(counts, is_rare))
                 )
+                yield list(itertools.compress(pieces, is_often)), kept_counts
 
         countfile.write(Path(path), self.splitting, kept())
-        return Dropped(*dropped)
+        return Saved(*(Amount(all["pieces"], all["occurrences"]) for all in (often, rare)))
 
     @classmethod
     def load(
@@ -281,18 +290,26 @@ def split_by(
         default.special_tokens if special_tokens is None else tuple(special_tokens),
     )
     if isinstance(source, PieceCounts):
-        _check_alike(source.splitting, asked, "the counts")
+        _check_alike(source.splitting, asked, "these counts")
     return asked
 
 
-def _check_alike(found: Splitting, expected: Splitting, name: str) -> None:
-    for what in Splitting._fields:
-        theirs, ours = getattr(found, what), getattr(expected, what)
-        if set(theirs) != set(ours) if what == "special_tokens" else theirs != ours:
+def _check_alike(found: Splitting, expected: Splitting, where: str) -> None:
+    specials = [sorted(splitting.special_tokens) for splitting in (found, expected)]
+    for how, theirs, ours in (
+        ("by the pattern", _name(found.pattern), _name(expected.pattern)),
+        ("at the special tokens", *specials),
+    ):
+        if theirs != ours:
             raise TrainingError(
-                f"{name}: the {what.replace('_', ' ')} {theirs!r} is not {ours!r}: counts can be "
-                "added up only where the text was split alike"
+                f"the text of {where} was split {how} {theirs}, not {ours}; counts can be added "
+                "up, and learnt from, only where all text was split alike"
             )
+
+
+def _name(pattern: str) -> str:
+    names = {regex: name for name, regex in PATTERNS.items()}
+    return names.get(pattern, repr(pattern))
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

@@ -62,19 +62,19 @@ def train(
     with the smallest ids, as Hugging Face; ``rustbpe`` the same with bytes in their own order;
     ``first`` the one that comes first in the corpus as it is merged so far, as minbpe and
     tiktoken's ``_educational``, for which the corpus itself is needed, not its counts; ``cs336``
-    the greatest pair of byte strings. A pair below *min_frequency* is never merged. Merges make tokens of fewer
-    than *max_token_length* bytes only, as in Hugging Face's trainer. Of the characters in the
-    corpus, the *limit_alphabet* most frequent take part in merges (of equals those of the smallest
-    code points); the bytes of others stay tokens of their own.
+    the greatest pair of byte strings. A pair below *min_frequency* is never merged. Merges make
+    tokens of fewer than *max_token_length* bytes only, as in Hugging Face's trainer. Of the
+    characters in the corpus, the *limit_alphabet* most frequent take part in merges (of equals
+    those of the smallest code points); the bytes of the others stay tokens of their own.
 
     Counts that take more than *max_memory* bytes go to temporary files, and come back to be merged,
     which changes no result. Pieces that occur fewer than *prune* times are dropped before merging,
     which does.
 
-    A corpus that runs out of pairs gives a smaller vocabulary, and a UserWarning that says so.
-    Raises TrainingError for numbers that cannot be, for what contradicts *base*, for a *base* with
-    a token that no merge makes, and for *max_memory* that is too small for the distinct pieces;
-    VocabError for a special token that cannot be,
+    A corpus that runs out of pairs gives a smaller vocabulary, and a UserWarning that says so; one
+    says how much was pruned. Raises TrainingError for numbers that cannot be, for what contradicts
+    *base*, for a *base* with a token that no merge makes, and for *max_memory* that is too small
+    for the distinct pieces; VocabError for a special token that cannot be,
     CorpusError for what cannot be read, PatternError for a pattern that does not compile or fails.
 
     >>> tok = train(["the theme of the thesis", "then and there"], 260)
@@ -122,7 +122,9 @@ def train(
             in_order=ties == "first",
             progress=None if progress is None else functools.partial(progress, "count"),
         )
-    counts.prune(prune)
+    dropped = counts.prune(prune)
+    if dropped.pieces:
+        warnings.warn(f"pruning dropped {dropped}", stacklevel=2)
     size = len(beginning.tokens) + vocab_size - least
     tokens = engines.load(engine).train(
         counts.counts,

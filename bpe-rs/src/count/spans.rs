@@ -14,7 +14,8 @@ use crate::{Error, Pattern, Search};
 /// in the near cache, and that all threads are busy to the end.
 const SPAN: usize = 1 << 18;
 
-/// A cut is looked for in so many bytes before one is looked for in all of the span.
+/// A cut is looked for in the last so many bytes first. Those at the end of what is searched are
+/// searched again with what follows, without which a cut may not be seen for one.
 const MARGIN: usize = 1 << 12;
 
 /// A stretch of a document.
@@ -73,14 +74,20 @@ impl<'s> Spans<'s> for Texts<'s> {
         &mut self,
         cutter: &Cutter,
         _: &'a mut Vec<u8>,
-        _: &impl Fn(usize) -> Result<(), Error>,
+        watch: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<Option<Span<'a>>, Error>
     where
         's: 'a,
     {
         let Self { all, document, start } = *self;
         let Some(rest) = all.get(document).map(|text| &text[start..]) else { return Ok(None) };
-        let cut = if rest.len() > SPAN { cutter.cut(rest, SPAN) } else { None };
+        let (mut cut, mut searched) = (None, SPAN);
+        while cut.is_none() && searched < rest.len() {
+            watch(0)?;
+            let to = rest.len().min(searched + SPAN);
+            cut = cutter.cut_of_bytes(&rest.as_bytes()[..to], searched);
+            searched = if to < rest.len() { to - MARGIN } else { to };
+        }
         (self.document, self.start) = match cut {
             Some(cut) => (document, start + cut),
             None => (document + 1, 0),
@@ -117,7 +124,7 @@ impl<'s> Files<'s> {
             Some(file) => file,
             none => none.insert(File::open(path).map_err(unreadable)?),
         };
-        room.reserve_exact(bytes);
+        room.reserve(bytes);
         let read = file.take(bytes as u64).read_to_end(room).map_err(unreadable)?;
         Ok(read == bytes)
     }
@@ -138,20 +145,13 @@ impl<'s> Spans<'s> for Files<'s> {
         room.clear();
         room.append(&mut self.rest);
         let mut cut = None;
-        // Up to here no cut was found; the next search waits for twice the text, so that all of
-        // them take linear time.
+        // Before this no cut was found, so that all searches together take linear time.
         let mut searched = 0;
-        while self.read(path, SPAN, room)? {
+        while cut.is_none() && self.read(path, SPAN, room)? {
             watch(0)?;
-            if room.len() < 2 * searched {
-                continue;
-            }
-            let last = room.len() - MARGIN;
+            let last = searched.max(room.len() - MARGIN);
             cut = cutter.cut_of_bytes(room, last).or_else(|| cutter.cut_of_bytes(room, searched));
-            if cut.is_some() {
-                break;
-            }
-            searched = last;
+            searched = room.len() - MARGIN.min(room.len());
         }
         if let Some(cut) = cut {
             self.rest.extend_from_slice(&room[cut..]);
@@ -309,11 +309,11 @@ mod tests {
 
     #[test]
     fn a_long_text_has_the_same_pieces_in_spans_from_a_file_and_from_memory() {
-        let lines = "It's 12345 of them,\n\n  isn't it?\r\n/日本語。".repeat(30_000);
-        let numbers = "1,23 456;".repeat(200_000);
-        let uncut = "12 34 56 字\u{301}".repeat(60_000);
+        let lines = "It's 12345 of them,\n\n  isn't it?\r\n/日本語。".repeat(13_000);
+        let numbers = "1,23 456;".repeat(70_000);
+        let uncut = "12\u{301}  34  56 字\u{301}".repeat(30_000);
         let folder = tempfile::tempdir().unwrap();
-        for (number, text) in [lines, numbers, uncut, "x".repeat(3 << 20)].iter().enumerate() {
+        for (number, text) in [lines, numbers, uncut, "x".repeat(1 << 20)].iter().enumerate() {
             let path = folder.path().join(number.to_string());
             fs::write(&path, text).unwrap();
             for (pattern, _) in PATTERNS {
