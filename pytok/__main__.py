@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar, cast
+from typing import IO, Any, NoReturn, TypeVar, cast, get_args
 
 import click
 
@@ -21,7 +21,7 @@ import pytok
 from pytok import corpus, countfile, formats
 from pytok.counting import split_by
 from pytok.encodings import open_tokenizer
-from pytok.engine import MAX_THREADS, EngineName
+from pytok.engine import MAX_THREADS, EngineName, Ties
 from pytok.errors import CorpusError, FormatError, PytokError
 from pytok.reference.pretokenize import PATTERNS, can_cut, parts
 from pytok.terminal import Bars, coloured
@@ -183,6 +183,41 @@ def _specials(special: tuple[str, ...], no_special: bool) -> tuple[str, ...] | N
     return () if no_special else special or None
 
 
+merging_options = _options(
+    click.option(
+        "--base",
+        metavar="TOKENIZER",
+        help="Go on from this tokenizer: its tokens, ids, pattern and special tokens are kept, and "
+        "--vocab counts them too.",
+    ),
+    click.option(
+        "--ties",
+        type=click.Choice(get_args(Ties)),
+        default="hf",
+        show_default=True,
+        help="Which of equally frequent pairs is merged first: the one that Hugging Face, rustbpe, "
+        "minbpe and tiktoken (first), or CS336 would take.",
+    ),
+    click.option(
+        "--min-frequency",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Never merge a pair that occurs less often.",
+    ),
+    click.option(
+        "--max-token-length",
+        type=click.IntRange(3),
+        help="Merge only what has fewer bytes.  [default: no limit]",
+    ),
+    click.option(
+        "--limit-alphabet",
+        type=click.IntRange(1),
+        help="Merge only characters among so many, the most frequent.  [default: all]",
+    ),
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pytok")
 def cli() -> None:
@@ -212,12 +247,18 @@ def cli() -> None:
     show_default=True,
     help="Where to write it: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's).",
 )
+@merging_options
 @counting_options
 @engine_option
 def train(
     sources: tuple[str, ...],
     vocab: int,
     out: str,
+    base: str | None,
+    ties: Ties,
+    min_frequency: int,
+    max_token_length: int | None,
+    limit_alphabet: int | None,
     pattern: str | None,
     special: tuple[str, ...],
     no_special: bool,
@@ -235,7 +276,7 @@ def train(
     Text files, .jsonl and .parquet are read, plain or .gz or .zst; or, with --counts, what was
     counted elsewhere. The most frequent pair of neighbouring tokens is merged first, and among
     equals the one with the smallest ids, as Hugging Face does it; the result depends neither on the
-    order of documents nor on the threads.
+    order of documents (but for --ties first) nor on the threads.
     """
     source: Any = corpus.resolve(sources)
     with Bars() as bars, warnings.catch_warnings(record=True) as said:
@@ -249,13 +290,20 @@ def train(
                 max_memory=max_memory,
                 progress=count_bar,
             )
-        splitting = split_by(source, pattern, _specials(special, no_special))
-        formats.check_target(out, splitting.pattern)
+        specials = _specials(special, no_special)
+        begun = None if base is None else open_tokenizer(base, engine)
+        kept = begun.pattern if begun else split_by(source, pattern, specials).pattern
+        formats.check_target(out, kept)
         tokenizer = pytok.train(
             source,
             vocab,
-            pattern=splitting.pattern,
-            special_tokens=splitting.special_tokens,
+            pattern=pattern,
+            special_tokens=specials,
+            base=begun,
+            ties=ties,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            limit_alphabet=limit_alphabet,
             engine=engine,
             name=Path(out).stem,
             field=field,
@@ -274,10 +322,10 @@ def train(
         raise FormatError(f"{error.message}; what was learnt is in {rescue}") from None
     for warning in said:
         _say(str(warning.message))
-    specials = len(tokenizer.special_tokens)
+    number = len(tokenizer.special_tokens)
     _say(
         f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {len(tokenizer.vocab) - 256:,} merges, "
-        f"{specials} special token{'s' * (specials != 1)}"
+        f"{number} special token{'s' * (number != 1)}"
     )
 
 

@@ -76,5 +76,12 @@ class PieceCounts:
     def __len__(self) -> int: ...
 
 def train(
-    counts: PieceCounts, size: int, progress: Callable[[int], object] | None
+    counts: PieceCounts,
+    size: int,
+    base: Sequence[bytes] | None = None,
+    ties: str = "hf",
+    min_frequency: int = 0,
+    max_token_length: int | None = None,
+    limit_alphabet: int | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> list[bytes]: ...

@@ -11,6 +11,9 @@ from typing import Any, Literal, Protocol, cast
 
 EngineName = Literal["native", "reference"]
 
+Ties = Literal["hf", "rustbpe", "first", "cs336"]
+"""Which of equally frequent pairs is merged first: see `pytok.train`."""
+
 
 MAX_THREADS = 1024
 """More never help, and a slip of the finger should not ask the system for a million."""
@@ -168,11 +171,20 @@ class Engine(Protocol):
         """
 
     def train(
-        self, counts: Any, size: int, progress: Callable[[int], object] | None
+        self,
+        counts: Any,
+        size: int,
+        base: Sequence[bytes] | None = None,
+        ties: str = "hf",
+        min_frequency: int = 0,
+        max_token_length: int | None = None,
+        limit_alphabet: int | None = None,
+        progress: Callable[[int], object] | None = None,
     ) -> list[bytes]:
         """Learns *size* tokens, in rank order, from this engine's own *counts*.
 
-        *progress* is told now and then how many there are.
+        The first of them are those of *base*, the 256 bytes if ``None``; the other arguments are
+        those of `pytok.train`. *progress* is told now and then how many tokens there are.
         """
 
 

@@ -143,7 +143,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
         "pretokenize": ["resolve", "split"],
         "search": [],
         "count": ["add", "add_files", "add_counted", "gather", "part"],
-        "train": ["train", "add", "next_merge", "count_pairs", "merge"],
+        "train": ["train", "first_tokens", "next_merge"],
         "encode": ["encode_piece", "merges", "merge"],
         "decode": ["decode"],
         "core": ["token", "id", "encode", "encode_piece"],
@@ -161,8 +161,8 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
 def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
-        "pytok.tokenizer": 580,  # tiktoken's whole API, each member with its docstring
-        "pytok.__main__": 680,  # every command with its help
+        "pytok.tokenizer": 600,  # tiktoken's whole API, each member with its docstring
+        "pytok.__main__": 730,  # every command with its help
         "pytok.corpus": 440,  # every format, compressed or not
     }
 

@@ -67,13 +67,24 @@ pub enum Error {
         /// The id.
         id: u32,
     },
-    /// A vocabulary size that leaves no room for the 256 bytes.
+    /// A vocabulary size that leaves no room for the tokens to begin with.
     SizeTooSmall {
         /// The size asked for.
         size: usize,
+        /// How many tokens there are to begin with.
+        least: usize,
     },
-    /// A corpus with more distinct pieces, or a longer one, than 32 bits can number.
+    /// A vocabulary to go on from has a token that no merge of lower ranks makes.
+    UnmadeToken {
+        /// The token.
+        token: Vec<u8>,
+        /// Its rank.
+        rank: usize,
+    },
+    /// A corpus whose distinct pieces have more bytes than 32 bits can number.
     TooManyPieces,
+    /// Counts of pieces whose sum has more than 64 bits.
+    CountsTooLarge,
     /// A file that cannot be opened or read.
     Unreadable {
         /// The file.
@@ -131,13 +142,16 @@ impl Error {
     }
 }
 
+fn hexadecimal(token: &[u8]) -> String {
+    token.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuplicateToken { token, first, second } => {
-                write!(f, "the token 0x")?;
-                token.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-                write!(f, " occurs twice, at ranks {first} and {second}")
+                let token = hexadecimal(token);
+                write!(f, "the token {token} occurs twice, at ranks {first} and {second}")
             }
             Self::EmptyToken { rank } => write!(f, "the token at rank {rank} is empty"),
             Self::MissingByte { byte } => write!(
@@ -161,13 +175,25 @@ impl fmt::Display for Error {
                  one character"
             ),
             Self::UnknownId { id } => write!(f, "Invalid token for decoding: {id}"),
-            Self::SizeTooSmall { size } => {
-                write!(f, "a vocabulary of {size} is too small: the 256 single bytes come first")
+            Self::SizeTooSmall { size, least } => {
+                write!(
+                    f,
+                    "a vocabulary of {size} is too small: there are {least} tokens to begin with"
+                )
             }
+            Self::UnmadeToken { token, rank } => write!(
+                f,
+                "training cannot go on from a vocabulary with the token {}, at rank {rank}, which no \
+                 merge of lower ranks makes",
+                hexadecimal(token)
+            ),
             Self::TooManyPieces => write!(
                 f,
-                "the corpus has more distinct pieces, or a longer one, than 32 bits can number"
+                "the distinct pieces of the corpus have more bytes than 32 bits can number"
             ),
+            Self::CountsTooLarge => {
+                write!(f, "the counts of the pieces add up to more than 64 bits hold")
+            }
             Self::Unreadable { path, reason } => {
                 write!(f, "{}: cannot be read: {reason}", path.display())
             }

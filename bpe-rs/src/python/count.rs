@@ -22,6 +22,11 @@ impl PyPieceCounts {
     pub(super) fn lock(&self) -> MutexGuard<'_, PieceCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How many threads they are counted on, and merged; one a core if `None`.
+    pub(super) fn num_threads(&self) -> Option<usize> {
+        self.num_threads
+    }
 }
 
 #[pymethods]

@@ -34,7 +34,9 @@ impl From<Error> for PyErr {
             }
             Error::Unreadable { .. } | Error::NotUtf8 { .. } => CorpusError::new_err(message),
             Error::SizeTooSmall { .. }
+            | Error::UnmadeToken { .. }
             | Error::TooManyPieces
+            | Error::CountsTooLarge
             | Error::CountOverflow { .. }
             | Error::Spill { .. }
             | Error::TooLargeForMemory { .. } => TrainingError::new_err(message),
