@@ -8,6 +8,7 @@
 ``import pytok as tiktoken`` runs code written for tiktoken.
 """
 
+from pytok.counting import PieceCounts, count_pieces
 from pytok.encodings import (
     encoding_for_model,
     encoding_name_for_model,
@@ -23,8 +24,10 @@ load = Tokenizer.load
 
 __all__ = [
     "Encoding",
+    "PieceCounts",
     "StreamDecoder",
     "Tokenizer",
+    "count_pieces",
     "encoding_for_model",
     "encoding_name_for_model",
     "get_encoding",

@@ -14,15 +14,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args
 
 import click
 
 import pytok
-from pytok import corpus, formats
+from pytok import corpus, countfile, formats
 from pytok.atomic import replace_file
+from pytok.counting import split_by
 from pytok.encodings import open_tokenizer
-from pytok.engine import MAX_THREADS, EngineName
+from pytok.engine import MAX_THREADS, EngineName, Ties
 from pytok.errors import CorpusError, FormatError, PytokError
 from pytok.reference.pretokenize import PATTERNS, can_cut, parts
 from pytok.terminal import Bars, print_coloured, print_facts
@@ -153,6 +154,95 @@ corpus_options = _options(
 )
 
 
+def _bytes_of(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9}) ?(?:([KMGT])(i?B)?|B)?", value)
+    if not found or not int(found[1]):
+        raise click.BadParameter(f"{value!r} is no amount of memory, such as 4GiB or 500MB")
+    thousand = 1000 if found[3] == "B" else 1024
+    return int(found[1]) * int(thousand ** (" KMGT".index(found[2] or " ")))
+
+
+counting_options = _options(
+    click.option(
+        "--pattern",
+        help=f"How text is split before merging: {', '.join(PATTERNS)}, or a regex in Rust's "
+        "syntax.  [default: cl100k, or that of the counts]",
+    ),
+    click.option(
+        "--special",
+        multiple=True,
+        metavar="TOKEN",
+        help="A special token, which is cut out of the text; may be given several times.  "
+        "[default: <|endoftext|>, or those of the counts]",
+    ),
+    click.option("--no-special", is_flag=True, help="No special tokens at all."),
+    click.option(
+        "--counts",
+        "from_counts",
+        is_flag=True,
+        help="SOURCES are no text, but what `pytok count-pieces` wrote; it is added up.",
+    ),
+    click.option(
+        "--max-memory",
+        metavar="SIZE",
+        callback=_bytes_of,
+        help="Let counts take so much memory, such as 4GiB, and then go to temporary files; the "
+        "result is the same.",
+    ),
+    click.option(
+        "--prune",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Drop the pieces that occur fewer than N times; that changes the result.",
+    ),
+    corpus_options,
+    threads_option,
+)
+
+
+def _specials(special: tuple[str, ...], no_special: bool) -> tuple[str, ...] | None:
+    """The special tokens that are asked for, ``None`` where nothing is said."""
+    return () if no_special else special or None
+
+
+merging_options = _options(
+    click.option(
+        "--base",
+        metavar="TOKENIZER",
+        help="Go on from this tokenizer: its tokens, ids, pattern and special tokens are kept, and "
+        "--vocab counts them too.",
+    ),
+    click.option(
+        "--ties",
+        type=click.Choice(get_args(Ties)),
+        default="hf",
+        show_default=True,
+        help="Which of equally frequent pairs is merged first: the one that Hugging Face, rustbpe, "
+        "minbpe and tiktoken (first), or CS336 would take.",
+    ),
+    click.option(
+        "--min-frequency",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Never merge a pair that occurs less often.",
+    ),
+    click.option(
+        "--max-token-length",
+        type=click.IntRange(3),
+        help="Merge only what has fewer bytes.  [default: no limit]",
+    ),
+    click.option(
+        "--limit-alphabet",
+        type=click.IntRange(1),
+        help="Merge only characters among so many, the most frequent.  [default: all]",
+    ),
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pytok")
 def cli() -> None:
@@ -182,32 +272,25 @@ def cli() -> None:
     show_default=True,
     help="Where to write it: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's).",
 )
-@click.option(
-    "--pattern",
-    default="cl100k",
-    show_default=True,
-    help=f"How text is split before merging: {', '.join(PATTERNS)}, or a regex in Rust's syntax.",
-)
-@click.option(
-    "--special",
-    multiple=True,
-    default=("<|endoftext|>",),
-    show_default=True,
-    metavar="TOKEN",
-    help="A special token; may be given several times.",
-)
-@click.option("--no-special", is_flag=True, help="No special tokens at all.")
+@merging_options
+@counting_options
 @report_option
-@corpus_options
-@threads_option
 @engine_option
 def train(
     sources: tuple[str, ...],
     vocab: int,
     out: str,
-    pattern: str,
+    base: str | None,
+    ties: Ties,
+    min_frequency: int,
+    max_token_length: int | None,
+    limit_alphabet: int | None,
+    pattern: str | None,
     special: tuple[str, ...],
     no_special: bool,
+    from_counts: bool,
+    max_memory: int | None,
+    prune: int,
     report: str | None,
     field: str,
     errors: str,
@@ -217,25 +300,51 @@ def train(
 ) -> None:
     """Train a tokenizer on SOURCES: files, folders, or patterns such as 'data/*.jsonl'.
 
-    Text files, .jsonl and .parquet are read, plain or .gz or .zst. The most frequent pair of
-    neighbouring tokens is merged first, and among equals the one with the smallest ids, as Hugging
-    Face does it; the result depends neither on the order of documents nor on the threads.
+    Text files, .jsonl and .parquet are read, plain or .gz or .zst; or, with --counts, what was
+    counted elsewhere. The most frequent pair of neighbouring tokens is merged first, and among
+    equals the one with the smallest ids, as Hugging Face does it; the result depends neither on the
+    order of documents (but for --ties first) nor on the threads.
     """
-    formats.check_target(out, pattern)
+    if report and from_counts:
+        raise click.UsageError(
+            "--report is measured on text, and counts hold none: train without it, then "
+            "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
+        )
     files = corpus.resolve(sources)
+    source: Any = files
     with Bars() as bars, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
+        count_bar = functools.partial(bars.update, "count")
+        if from_counts:
+            source = pytok.PieceCounts.load(
+                source,
+                engine=engine,
+                num_threads=threads,
+                max_memory=max_memory,
+                progress=count_bar,
+            )
+        specials = _specials(special, no_special)
+        begun = None if base is None else open_tokenizer(base, engine)
+        kept = begun.pattern if begun else split_by(source, pattern, specials).pattern
+        formats.check_target(out, kept)
         tokenizer = pytok.train(
-            files,
+            source,
             vocab,
             pattern=pattern,
-            special_tokens=() if no_special else special,
+            special_tokens=specials,
+            base=begun,
+            ties=ties,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            limit_alphabet=limit_alphabet,
             engine=engine,
             name=Path(out).stem,
             field=field,
             errors=errors,
             separator=separator,
             num_threads=threads,
+            max_memory=max_memory,
+            prune=prune,
             progress=bars.update,
         )
     try:
@@ -246,14 +355,68 @@ def train(
         raise FormatError(f"{error.message}; what was learnt is in {rescue}") from None
     for warning in said:
         _say(str(warning.message))
-    specials = len(tokenizer.special_tokens)
+    number = len(tokenizer.special_tokens)
     _say(
         f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {len(tokenizer.vocab) - 256:,} merges, "
-        f"{specials} special token{'s' * (specials != 1)}"
+        f"{number} special token{'s' * (number != 1)}"
     )
     if report:
         reading = {"field": field, "errors": errors, "separator": separator}
         _write_report(report, _measure(tokenizer, files, num_threads=threads, **reading))
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "-o", "--out", type=click.Path(), required=True, help="Where to write the counts: *.parquet."
+)
+@counting_options
+def count_pieces(
+    sources: tuple[str, ...],
+    out: str,
+    pattern: str | None,
+    special: tuple[str, ...],
+    no_special: bool,
+    from_counts: bool,
+    max_memory: int | None,
+    prune: int,
+    field: str,
+    errors: str,
+    separator: str | None,
+    threads: int | None,
+) -> None:
+    """Count the pieces of SOURCES, which is the part of training that many machines can share.
+
+    Each counts some of the files; `pytok train --counts` trains on what all have counted, and
+    learns what it would from the files themselves.
+    """
+    countfile.check_target(Path(out))
+    source: Any = corpus.resolve(sources)
+    specials = _specials(special, no_special)
+    with Bars() as bars:
+        bar = functools.partial(bars.update, "count")
+        if from_counts:
+            counts = pytok.PieceCounts.load(
+                source, num_threads=threads, max_memory=max_memory, progress=bar
+            )
+            split_by(counts, pattern, specials)
+        else:
+            splitting = split_by(source, pattern, specials)
+            counts = pytok.count_pieces(
+                source,
+                pattern=splitting.pattern,
+                special_tokens=splitting.special_tokens,
+                num_threads=threads,
+                max_memory=max_memory,
+                field=field,
+                errors=errors,
+                separator=separator,
+                progress=bar,
+            )
+        saved = counts.save(out, prune=prune)
+    _say(f"{out}: {saved.written}")
+    if saved.dropped.pieces:
+        _say(f"pruning dropped {saved.dropped}")
 
 
 @cli.command()

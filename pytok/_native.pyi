@@ -58,10 +58,33 @@ class Core:
 
 @final
 class PieceCounts:
-    def __new__(cls, pattern: str, num_threads: int | None = None) -> PieceCounts: ...
+    parts: int
+    def __new__(
+        cls,
+        pattern: str,
+        special_tokens: Sequence[str] = ...,
+        num_threads: int | None = None,
+        max_memory: int | None = None,
+        in_order: bool = False,
+    ) -> PieceCounts: ...
     def add(self, texts: Sequence[str]) -> None: ...
+    def add_files(
+        self,
+        paths: Sequence[str | PathLike[str]],
+        progress: Callable[[int], object] | None,
+    ) -> None: ...
+    def add_counted(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None: ...
+    def gather(self, least: int) -> tuple[int, int]: ...
+    def part(self, number: int) -> tuple[list[bytes], list[int]]: ...
     def __len__(self) -> int: ...
 
 def train(
-    counts: PieceCounts, size: int, progress: Callable[[int], object] | None
+    counts: PieceCounts,
+    size: int,
+    base: Sequence[bytes] | None = None,
+    ties: str = "hf",
+    min_frequency: int = 0,
+    max_token_length: int | None = None,
+    limit_alphabet: int | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> list[bytes]: ...

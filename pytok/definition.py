@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from pytok.errors import PatternError, VocabError
@@ -44,6 +44,49 @@ class Definition:
         for id in (*self.ids, *self.special_tokens.values()):
             if not 0 <= id < 1 << 32:
                 raise VocabError(f"the id {id} does not lie between 0 and 4294967295")
+
+    @property
+    def next_id(self) -> int:
+        """The id after the greatest."""
+        return max(*self.ids, *self.special_tokens.values()) + 1
+
+    def grown(self, tokens: Sequence[bytes], special_tokens: Sequence[str]) -> "Definition":
+        """The same with more: *tokens* begin with those that there are, *special_tokens* are new.
+
+        New ids follow the greatest, those of special tokens last.
+        """
+        first_special = self.next_id + len(tokens) - len(self.tokens)
+        return replace(
+            self,
+            tokens=tokens,
+            ids=(*self.ids, *range(self.next_id, first_special)),
+            special_tokens={
+                **self.special_tokens,
+                **{text: first_special + place for place, text in enumerate(special_tokens)},
+            },
+        )
+
+    def truncated(self, size: int) -> "Definition":
+        """The first tokens and all special tokens: *size* ids. VocabError; see `Tokenizer`."""
+        special_ids = sorted(set(self.special_tokens.values()))
+        if list(self.ids) != list(range(len(self.tokens))):
+            raise VocabError(
+                "the ids of the tokens are not 0, 1, 2, ... in the order of merging, so fewer "
+                "tokens would leave holes or have other ids"
+            )
+        most, kept = len(self.tokens) + len(special_ids), size - len(special_ids)
+        if not 256 <= kept <= len(self.tokens):
+            raise VocabError(
+                f"a vocabulary of {size} cannot be had: with the 256 bytes and "
+                f"{len(special_ids)} special tokens {256 + len(special_ids)} to {most} are possible"
+            )
+        ids = {id: kept + place for place, id in enumerate(special_ids)}
+        return replace(
+            self,
+            tokens=self.tokens[:kept],
+            ids=range(kept),
+            special_tokens={text: ids[id] for text, id in self.special_tokens.items()},
+        )
 
     def fingerprint(self) -> str:
         """A SHA-256 in hexadecimal over tokens, ids, pattern and special tokens, not the name.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 EngineName = Literal["native", "reference"]
 
+Ties = Literal["hf", "rustbpe", "first", "cs336"]
+"""Which of equally frequent pairs is merged first: see `pytok.train`."""
+
 
 MAX_THREADS = 1024
 """More never help, and a slip of the finger should not ask the system for a million."""
@@ -105,13 +108,44 @@ class Core(Protocol):
 
 
 class PieceCounts(Protocol):
-    """How often each piece occurs in the documents added so far."""
+    """How often each piece occurs in the documents added so far.
+
+    Where adding fails, part of what was added has been counted.
+    """
+
+    @property
+    def parts(self) -> int:
+        """How many parts `part` has, whatever was counted."""
 
     def add(self, texts: Sequence[str]) -> None:
         """Counts the pieces of *texts*, each a document by itself."""
 
+    def add_files(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        progress: Callable[[int], object] | None,
+    ) -> None:
+        """Counts the pieces of the text in each file, which is a document by itself.
+
+        *progress* is told now and then how many bytes are done. Raises CorpusError for a file that
+        cannot be read, or is not UTF-8.
+        """
+
+    def add_counted(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None:
+        """Counts each of *pieces*, which are UTF-8, so many times more."""
+
+    def gather(self, least: int) -> tuple[int, int]:
+        """Brings back to memory what went to disk, less what occurred fewer than *least* times.
+
+        Says how many pieces that were, and how often they occurred in all. Raises TrainingError
+        where the memory is too small.
+        """
+
+    def part(self, number: int) -> tuple[list[bytes], list[int]]:
+        """A share of the distinct pieces, ordered by bytes, and their counts."""
+
     def __len__(self) -> int:
-        """How many distinct pieces there are."""
+        """How many distinct pieces there are in memory."""
 
 
 class Engine(Protocol):
@@ -126,15 +160,35 @@ class Engine(Protocol):
     ) -> Core:
         """Assembles a core; VocabError or PatternError where the parts do not fit."""
 
-    def PieceCounts(self, pattern: str, num_threads: int | None = None) -> PieceCounts:
-        """No counts yet; documents will be split by *pattern*."""
+    def PieceCounts(
+        self,
+        pattern: str,
+        special_tokens: Sequence[str] = (),
+        num_threads: int | None = None,
+        max_memory: int | None = None,
+        in_order: bool = False,
+    ) -> PieceCounts:
+        """No counts yet; documents will be split at *special_tokens*, and by *pattern* between.
+
+        Past *max_memory* bytes counts go to temporary files. With *in_order*, training sees the
+        pieces in the order in which they were first seen; that takes one thread and more memory.
+        """
 
     def train(
-        self, counts: Any, size: int, progress: Callable[[int], object] | None
+        self,
+        counts: Any,
+        size: int,
+        base: Sequence[bytes] | None = None,
+        ties: str = "hf",
+        min_frequency: int = 0,
+        max_token_length: int | None = None,
+        limit_alphabet: int | None = None,
+        progress: Callable[[int], object] | None = None,
     ) -> list[bytes]:
         """Learns *size* tokens, in rank order, from this engine's own *counts*.
 
-        *progress* is told now and then how many there are.
+        The first of them are those of *base*, the 256 bytes if ``None``; the other arguments are
+        those of `pytok.train`. *progress* is told now and then how many tokens there are.
         """
 
 

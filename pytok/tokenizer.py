@@ -523,6 +523,25 @@ class Tokenizer:
         """
         return self._definition.fingerprint()
 
+    @property
+    def definition(self) -> Definition:
+        """All that the tokenizer is made of."""
+        return self._definition
+
+    def truncated(self, size: int) -> "Tokenizer":
+        """The vocabulary of *size* ids that the same training gives: the first merges alone.
+
+        Special tokens count, and take the ids after the last token. Raises VocabError for a size
+        that leaves no room for the 256 bytes or is larger than the vocabulary, and for a vocabulary
+        whose ids are not in the order of merging.
+
+        >>> import pytok
+        >>> tok = pytok.train(["she sells sea shells by the sea shore"], vocab_size=270)
+        >>> tok.truncated(260).vocab.keys() == set(list(tok.vocab)[:259])
+        True
+        """
+        return self.from_definition(self._definition.truncated(size), self._engine)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the tokenizer: ``*.json`` (Hugging Face's), ``*.tiktoken``, or a folder (GPT-2's).
 

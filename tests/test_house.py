@@ -26,12 +26,14 @@ FLOORS = {
     "pytok.special": 2,
     "pytok.tokenizer": 4,
     "pytok.corpus": 4,
+    "pytok.countfile": 3,
     "pytok.encodings": 5,
-    "pytok.training": 5,
+    "pytok.counting": 5,
     "pytok.shards": 5,
     "pytok.report": 5,
-    "pytok": 6,
-    "pytok.__main__": 7,
+    "pytok.training": 6,
+    "pytok": 7,
+    "pytok.__main__": 8,
     "gpt.errors": 0,
     "gpt.interruption": 0,
     "gpt.runtime": 1,
@@ -126,7 +128,7 @@ def test_each_file_of_the_reference_has_a_twin_in_the_crate() -> None:
     """With the same name, naming each other."""
     alone = {"__init__", "unicode"}
     twins = {path.stem for path in (ROOT / "pytok/reference").glob("*.py")} - alone
-    only_speed = {"batch", "key", "search"}
+    only_speed = {"batch", "key"}
     crate = {path.stem for path in (ROOT / "bpe-rs/src").glob("*.rs")} - {"lib", "error"}
     crate -= only_speed
 
@@ -141,8 +143,9 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
     shared = {
         "vocab": [],
         "pretokenize": ["resolve", "split"],
-        "count": ["add"],
-        "train": ["train", "add", "next_merge", "count_pairs", "merge"],
+        "search": [],
+        "count": ["add", "add_files", "add_counted", "gather", "part"],
+        "train": ["train", "first_tokens", "next_merge"],
         "encode": ["encode_piece", "merges", "merge"],
         "decode": ["decode"],
         "core": ["token", "id", "encode", "encode_piece"],
@@ -160,8 +163,8 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
 def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
-        "pytok.tokenizer": 580,  # tiktoken's whole API, each member with its docstring
-        "pytok.__main__": 630,  # every command with its help
+        "pytok.tokenizer": 600,  # tiktoken's whole API, each member with its docstring
+        "pytok.__main__": 810,  # every command with its help
     }
 
     assert len(path.read_text().splitlines()) <= longer.get(module_name(path), 400)

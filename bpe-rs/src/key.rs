@@ -33,12 +33,18 @@ pub(crate) fn key(text: &[u8], at: usize, length: usize) -> u128 {
     sixteen(text, at) & FIRST_BYTES[length % 16] | (length as u128) << 120
 }
 
-/// Where *key* belongs among 2 to the *bits* places.
+/// A hash of *key*, best in its upper bits.
 #[inline(always)]
-pub(crate) fn place(key: u128, bits: u32) -> usize {
+pub(crate) fn hash(key: u128) -> u64 {
     // Multiplication carries every bit of a half upwards; odd constants from the golden ratio and
     // from pi.
     let low = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let high = ((key >> 64) as u64).wrapping_mul(0x2436_A88A_85A3_08D3);
-    ((low ^ high) >> (64 - bits)) as usize
+    low ^ high
+}
+
+/// Where *key* belongs among 2 to the *bits* places.
+#[inline(always)]
+pub(crate) fn place(key: u128, bits: u32) -> usize {
+    (hash(key) >> (64 - bits)) as usize
 }

@@ -1,4 +1,4 @@
-//! Special tokens in text: all of them in one pass.
+//! Special tokens in text: all of them in one pass. Twin of `pytok/reference/search.py`.
 
 use std::ops::Range;
 

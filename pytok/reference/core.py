@@ -6,7 +6,7 @@ the same methods (`pytok.engine.Core`).
 
 import re
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +15,7 @@ from pytok.errors import CorpusError, SpecialTokenError, VocabError
 from pytok.reference.decode import decode
 from pytok.reference.encode import encode_piece, merges
 from pytok.reference.pretokenize import Pattern
+from pytok.reference.search import search
 from pytok.reference.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Core:
 
     def specials(self, allowed: Iterable[str], refused: Iterable[str]) -> "Specials":
         """What becomes of special tokens: *allowed* become ids, *refused* texts are an error."""
-        return Specials(_search(self.specials_by_text.keys() & set(allowed)), _search(set(refused)))
+        return Specials(search(self.specials_by_text.keys() & set(allowed)), search(set(refused)))
 
     def encode(self, text: str, specials: "Specials | None") -> list[int]:
         """The ids of *text*.
@@ -207,12 +208,6 @@ class Specials(NamedTuple):
 
     allowed: re.Pattern[str] | None
     refused: re.Pattern[str] | None
-
-
-def _search(texts: Collection[str]) -> re.Pattern[str] | None:
-    """Finds the leftmost of *texts*, and of those the longest."""
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first))) if texts else None
 
 
 def _read(path: str | PathLike[str]) -> str:

@@ -20,7 +20,7 @@ class Excerpts:
         self._marks = [total * number // EXCERPTS for number in range(EXCERPTS)]
         self._read = 0
 
-    def add(self, part: Part) -> None:
+    def add(self, part: Part[str]) -> None:
         """Take what the next marks fall on; it begins with a line where there is one near."""
         text, taken = part.text, 0
         while self._marks and self._marks[0] < self._read + part.read:

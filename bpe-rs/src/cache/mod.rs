@@ -123,7 +123,7 @@ fn expect(
 /// Asks for the cache line of *place* ahead of its use: the tables are larger than the near caches.
 #[inline(always)]
 #[allow(unsafe_code)]
-fn prefetch<T>(place: &T) {
+pub(crate) fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint, which reads nothing; and the address is a reference's.
     unsafe {

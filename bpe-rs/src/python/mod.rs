@@ -8,6 +8,7 @@
 
 mod convert;
 mod core;
+mod count;
 mod signals;
 mod train;
 
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 
 use crate::Error;
 
+pyo3::import_exception!(pytok.errors, CorpusError);
 pyo3::import_exception!(pytok.errors, PatternError);
 pyo3::import_exception!(pytok.errors, TrainingError);
 pyo3::import_exception!(pytok.errors, UnknownTokenError);
@@ -24,11 +26,20 @@ pyo3::import_exception!(pytok.errors, VocabError);
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         let message = error.to_string();
+        // A file's name in front of an error does not make it another.
+        let error = if let Error::InFile { error, .. } = error { *error } else { error };
         match error {
             Error::Pattern { .. } | Error::PatternFailed { .. } | Error::EmptyMatch { .. } => {
                 PatternError::new_err(message)
             }
-            Error::SizeTooSmall { .. } | Error::TooManyPieces => TrainingError::new_err(message),
+            Error::Unreadable { .. } | Error::NotUtf8 { .. } => CorpusError::new_err(message),
+            Error::SizeTooSmall { .. }
+            | Error::UnmadeToken { .. }
+            | Error::TooManyPieces
+            | Error::CountsTooLarge
+            | Error::CountOverflow { .. }
+            | Error::Spill { .. }
+            | Error::TooLargeForMemory { .. } => TrainingError::new_err(message),
             Error::UnknownId { .. } => UnknownTokenError::new_err(message),
             // Signals keep the exception that interrupted; see `Signals::or_raise`.
             Error::Interrupted => PyKeyboardInterrupt::new_err(()),
@@ -43,7 +54,10 @@ mod _native {
     use super::core::{PyCore, PySpecials};
 
     #[pymodule_export]
-    use super::train::{py_train, PyPieceCounts};
+    use super::count::PyPieceCounts;
+
+    #[pymodule_export]
+    use super::train::py_train;
 
     #[pymodule_export]
     const PATTERNS: [(&str, &str); 5] = crate::PATTERNS;

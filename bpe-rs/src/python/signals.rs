@@ -1,5 +1,6 @@
 //! Long work that Ctrl-C can end, and the threads it runs on.
 
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -71,6 +72,16 @@ impl Work {
             Err(Error::Interrupted)
         } else {
             Ok(())
+        }
+    }
+
+    /// So much is done in all; a break once the work is to stop.
+    pub(super) fn reach(&self, done: usize) -> ControlFlow<()> {
+        self.done.store(done, Ordering::Relaxed);
+        if self.stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     }
 }

@@ -1,65 +1,51 @@
 //! Training for Python.
 
-use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
-
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use super::signals::{on_threads, Signals};
-use crate::{train, PieceCounts};
-
-/// Counted pieces; grows with `add`.
-#[pyclass(frozen, name = "PieceCounts", module = "pytok._native")]
-pub(super) struct PyPieceCounts {
-    counts: Mutex<PieceCounts>,
-    num_threads: Option<usize>,
-}
-
-#[pymethods]
-impl PyPieceCounts {
-    #[new]
-    #[pyo3(signature = (pattern, num_threads=None))]
-    fn new(pattern: &str, num_threads: Option<usize>) -> PyResult<Self> {
-        Ok(Self { counts: Mutex::new(PieceCounts::new(pattern)?), num_threads })
-    }
-
-    fn add(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<()> {
-        py.detach(|| {
-            let counts = &mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            on_threads(self.num_threads, None, |work| counts.add_unless(&texts, || work.advance(0)))
-        })
-    }
-
-    fn __len__(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.counts.lock().unwrap_or_else(PoisonError::into_inner).len())
-    }
-}
+use super::count::PyPieceCounts;
+use super::signals::on_threads;
+use super::TrainingError;
+use crate::{train, Ties, Training, Vocab};
 
 #[pyfunction]
-#[pyo3(name = "train")]
+#[pyo3(
+    name = "train",
+    signature = (
+        counts, size, base=None, ties="hf", min_frequency=0, max_token_length=None,
+        limit_alphabet=None, progress=None
+    )
+)]
+#[allow(clippy::too_many_arguments)] // what `Training` gathers, by Python's names
 pub(super) fn py_train<'py>(
     py: Python<'py>,
     counts: &PyPieceCounts,
     size: usize,
+    base: Option<Vec<PyBackedBytes>>,
+    ties: &str,
+    min_frequency: u64,
+    max_token_length: Option<usize>,
+    limit_alphabet: Option<usize>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let ties = Ties::named(ties)
+        .ok_or_else(|| TrainingError::new_err(format!("unknown ties {ties:?}")))?;
     let vocab = py.detach(|| {
-        let mut signals = Signals::new();
-        let counts = counts.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = train(&counts, size, &mut |learnt| {
-            let looked = signals.look(|py| match &progress {
-                Some(progress) => progress.call1(py, (learnt,)).map(drop),
-                None => Ok(()),
-            });
-            if looked.is_ok() {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        });
-        signals.or_raise(result)
+        let base = base.map(Vocab::new).transpose()?;
+        let training = Training {
+            size,
+            base: base.as_ref(),
+            ties,
+            min_frequency,
+            max_token_length,
+            limit_alphabet,
+        };
+        let num_threads = counts.num_threads();
+        let counts = counts.lock();
+        on_threads(num_threads, progress.as_ref(), |work| {
+            train(&counts, &training, &|learnt| work.reach(learnt))
+        })
     })?;
     Ok(vocab.tokens().map(|token| PyBytes::new(py, token)).collect())
 }

@@ -3,9 +3,9 @@
 use super::classes::{character, Class};
 
 /// A place in *text* at or after *near* where all known patterns begin a piece, whatever is before
-/// or after, and so split both sides as they do the whole: where a letter comes before, and then a
-/// symbol (no apostrophe, which may be part of a contraction, and no mark) or a space and another
-/// letter; or after a newline that no white space is next to, nor a slash after it.
+/// or after, and so split both sides as they do the whole: where a letter or a number comes before,
+/// and then a symbol (no apostrophe, which may be part of a contraction, and no mark) or a space and
+/// another letter or number; or after a newline that no white space is next to, nor a slash after it.
 pub(crate) fn cut(text: &str, near: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = (near..text.len()).find(|&at| text.is_char_boundary(at))?;
@@ -16,14 +16,14 @@ pub(crate) fn cut(text: &str, near: usize) -> Option<usize> {
     })?;
     while let Some((next, length)) = character(bytes, at) {
         let (before, Some(class_before)) = last? else { return None };
-        let after_letter = class_before.is_letter();
+        let is_word = |class: Class| class.is_letter() || class == Class::Number;
         let symbol = next == Class::Other && bytes[at] != b'\'';
-        let space = bytes[at] == b' ' && class(at + 1).is_some_and(Class::is_letter);
+        let space = bytes[at] == b' ' && class(at + 1).is_some_and(is_word);
         let line = bytes[before] == b'\n'
             && earlier.is_some_and(|class| class != Class::White)
             && next != Class::White
             && bytes[at] != b'/';
-        if after_letter && (symbol || space) || line {
+        if is_word(class_before) && (symbol || space) || line {
             return Some(at);
         }
         earlier = Some(class_before);

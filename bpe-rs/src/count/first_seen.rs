@@ -1,0 +1,55 @@
+//! Distinct pieces in the order in which they were first seen, for a rule of ties that asks for it.
+
+use super::shard::{self, Shard};
+use super::spans::{Cutter, Spans};
+use crate::scan::Ends;
+use crate::Error;
+
+/// Pieces one after another, and where each ends.
+#[derive(Debug, Default)]
+pub(super) struct FirstSeen {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl FirstSeen {
+    pub(super) fn push(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+
+    pub(super) fn pruned(&self, keep: impl Fn(&[u8]) -> bool) -> Self {
+        let mut kept = Self::default();
+        self.iter().filter(|piece| keep(piece)).for_each(|piece| kept.push(piece));
+        kept
+    }
+
+    /// Counts the pieces of *spans* on this thread.
+    pub(super) fn add_spans<'s>(
+        &mut self,
+        cutter: &Cutter,
+        mut spans: impl Spans<'s>,
+        shards: &mut [Shard],
+        watch: &impl Fn(usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (mut ends, mut room) = (Ends::new(), Vec::new());
+        while let Some(span) = spans.next(cutter, &mut room, watch)? {
+            cutter.windows(&span, &mut ends, watch, |text, mut start, ends| {
+                for &end in ends {
+                    let piece = &text[start..end];
+                    if shards[shard::of(piece)].add(piece, 1) {
+                        self.push(piece);
+                    }
+                    start = end;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! A share of the distinct pieces and their counts.
+
+use std::hash::BuildHasher;
+
+use hashbrown::hash_table::Entry;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+use crate::cache::prefetch;
+use crate::key;
+
+/// How many shards there are: enough that threads seldom meet in one, and that one at a time is
+/// little memory.
+pub(super) const SHARDS: usize = 1 << SHARD_BITS;
+const SHARD_BITS: u32 = 6;
+
+/// The shard of *piece*.
+pub(super) fn of(piece: &[u8]) -> usize {
+    if piece.len() <= key::MOST {
+        of_short(key::key(piece, 0, piece.len()))
+    } else {
+        of_long(hash(piece))
+    }
+}
+
+/// The shard of the piece with *key*.
+#[inline(always)]
+pub(super) fn of_short(key: u128) -> usize {
+    key::place(key, SHARD_BITS)
+}
+
+/// The shard of the longer piece with *hash*: not by the bits that its table goes by.
+pub(super) fn of_long(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
+}
+
+/// The hash of a piece that has no key.
+pub(super) fn hash(piece: &[u8]) -> u64 {
+    FxBuildHasher.hash_one(piece)
+}
+
+/// Pieces that belong together by their hashes; each one's bytes are held once.
+#[derive(Debug)]
+pub(super) struct Shard {
+    /// Those that have a key: each at the place that its hash says, or at the next free one.
+    slots: Vec<Slot>,
+    taken: usize,
+    /// The others, by where they lie in `bytes`.
+    long: HashTable<Long>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// The bytes of the key, all 0 where the slot is free: of the piece, zeros, and its length.
+    key: [u8; 16],
+    count: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Long {
+    start: usize,
+    length: usize,
+    count: u64,
+}
+
+impl Long {
+    fn piece(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start..self.start + self.length]
+    }
+}
+
+impl Shard {
+    pub(super) fn new() -> Self {
+        Self { slots: Vec::new(), taken: 0, long: HashTable::new(), bytes: Vec::new() }
+    }
+
+    /// Counts *piece* so many times more. Says whether it is new.
+    pub(super) fn add(&mut self, piece: &[u8], count: u64) -> bool {
+        if piece.len() > key::MOST {
+            return self.add_long(hash(piece), piece, count);
+        }
+        self.reserve(1);
+        self.add_short(key::key(piece, 0, piece.len()), count)
+    }
+
+    /// Counts the pieces with *keys* so many times more.
+    pub(super) fn add_all(&mut self, keys: &[u128], counts: &[u32]) {
+        self.reserve(keys.len());
+        // The table is larger than the near caches: all are asked for before the first is used.
+        for &key in keys {
+            prefetch(&self.slots[self.home(key)]);
+        }
+        for (&key, &count) in keys.iter().zip(counts) {
+            self.add_short(key, count.into());
+        }
+    }
+
+    pub(super) fn add_long(&mut self, hash: u64, piece: &[u8], count: u64) -> bool {
+        let Self { long, bytes, .. } = self;
+        let same = |other: &Long| other.length == piece.len() && other.piece(bytes) == piece;
+        let hash_of = |other: &Long| self::hash(other.piece(bytes));
+        match long.entry(hash, same, hash_of) {
+            Entry::Occupied(mut entry) => {
+                entry.get_mut().count += count;
+                false
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Long { start: bytes.len(), length: piece.len(), count });
+                bytes.extend_from_slice(piece);
+                true
+            }
+        }
+    }
+
+    pub(super) fn get(&self, piece: &[u8]) -> u64 {
+        if piece.len() > key::MOST {
+            let same = |other: &Long| other.piece(&self.bytes) == piece;
+            return self.long.find(hash(piece), same).map_or(0, |found| found.count);
+        }
+        if self.slots.is_empty() {
+            return 0;
+        }
+        self.slots[self.find(key::key(piece, 0, piece.len()))].count
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.taken + self.long.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        let short = self.slots.iter().filter(|slot| slot.count > 0);
+        let short = short.map(|slot| (&slot.key[..slot.key[15].into()], slot.count));
+        short.chain(self.long.iter().map(|long| (long.piece(&self.bytes), long.count)))
+    }
+
+    /// Drops the pieces that occurred fewer than *least* times: how many, and how often in all.
+    pub(super) fn prune(&mut self, least: u64) -> (u64, u64) {
+        let rare = self.iter().filter(|&(_, count)| count < least);
+        let dropped = rare.fold((0, 0), |(pieces, times), (_, count)| (pieces + 1, times + count));
+        if dropped.0 > 0 {
+            let mut kept = Self::new();
+            for (piece, count) in self.iter().filter(|&(_, count)| count >= least) {
+                kept.add(piece, count);
+            }
+            *self = kept;
+        }
+        dropped
+    }
+
+    /// How many bytes it takes.
+    pub(super) fn memory(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+            + self.long.allocation_size()
+            + self.bytes.capacity()
+    }
+
+    #[inline(always)]
+    fn home(&self, key: u128) -> usize {
+        // The bits below those that the shard was chosen by, as a fraction of the slots.
+        let fraction = key::hash(key) << SHARD_BITS;
+        ((u128::from(fraction) * self.slots.len() as u128) >> 64) as usize
+    }
+
+    /// Where the piece with *key* is, or would be.
+    #[inline(always)]
+    fn find(&self, key: u128) -> usize {
+        let mut place = self.home(key);
+        loop {
+            let slot = &self.slots[place];
+            if slot.count == 0 || u128::from_le_bytes(slot.key) == key {
+                return place;
+            }
+            place += 1;
+            if place == self.slots.len() {
+                place = 0;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_short(&mut self, key: u128, count: u64) -> bool {
+        let place = self.find(key);
+        let slot = &mut self.slots[place];
+        let new = slot.count == 0;
+        slot.key = key.to_le_bytes();
+        slot.count += count;
+        self.taken += usize::from(new);
+        new
+    }
+
+    /// Makes room for so many short pieces more, and leaves a fifth of the slots free.
+    fn reserve(&mut self, more: usize) {
+        let needed = (self.taken + more) * 5 / 4 + 1;
+        if needed <= self.slots.len() {
+            return;
+        }
+        // By half, not to twice as much: all shards grow at about the same time.
+        let size = needed.max(self.slots.len() + self.slots.len() / 2);
+        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
+        for slot in slots.into_iter().filter(|slot| slot.count > 0) {
+            let place = self.find(u128::from_le_bytes(slot.key));
+            self.slots[place] = slot;
+        }
+    }
+}

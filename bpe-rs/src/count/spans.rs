@@ -1,0 +1,358 @@
+//! A corpus in spans, which threads take one after another.
+//!
+//! A span ends with its document or where no piece and no special token crosses, so that the spans
+//! of a document have together the pieces that it has whole.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::scan::Ends;
+use crate::{Error, Pattern, Search};
+
+/// About how long a span is, in bytes: long enough to amortise a lock, short enough that it stays
+/// in the near cache, and that all threads are busy to the end.
+const SPAN: usize = 1 << 18;
+
+/// A cut is looked for in the last so many bytes first. Those at the end of what is searched are
+/// searched again with what follows, without which a cut may not be seen for one.
+const MARGIN: usize = 1 << 12;
+
+/// A stretch of a document.
+pub(super) struct Span<'a> {
+    bytes: &'a [u8],
+    /// Which document it is of, and where in that it begins.
+    document: usize,
+    start: u64,
+    /// The file that it was read from, if any: then nobody has looked yet whether it is UTF-8.
+    path: Option<&'a Path>,
+}
+
+impl Span<'_> {
+    /// Where it stands in the corpus.
+    pub(super) fn place(&self) -> (usize, u64) {
+        (self.document, self.start)
+    }
+
+    /// The *error* in its text as one in the document.
+    fn error(&self, error: Error) -> Error {
+        let error = error.moved_by(self.start as usize);
+        match self.path {
+            Some(path) => Error::InFile { path: path.to_owned(), error: Box::new(error) },
+            None => error,
+        }
+    }
+
+    fn text(&self) -> Result<&str, Error> {
+        simdutf8::compat::from_utf8(self.bytes).map_err(|error| Error::NotUtf8 {
+            path: self.path.unwrap_or(Path::new("")).to_owned(),
+            at: self.start + error.valid_up_to() as u64,
+            byte: self.bytes[error.valid_up_to()],
+        })
+    }
+}
+
+/// What is left of a corpus.
+pub(super) trait Spans<'s>: Send {
+    /// The next span, in order. Its bytes may lie in *room*, which is the caller's to give again.
+    fn next<'a>(
+        &mut self,
+        cutter: &Cutter,
+        room: &'a mut Vec<u8>,
+        watch: &impl Fn(usize) -> Result<(), Error>,
+    ) -> Result<Option<Span<'a>>, Error>
+    where
+        's: 'a;
+}
+
+/// Texts in memory.
+pub(super) struct Texts<'s> {
+    all: &'s [&'s str],
+    document: usize,
+    start: usize,
+}
+
+impl<'s> Texts<'s> {
+    pub(super) fn new(texts: &'s [&'s str]) -> Self {
+        Self { all: texts, document: 0, start: 0 }
+    }
+}
+
+impl<'s> Spans<'s> for Texts<'s> {
+    fn next<'a>(
+        &mut self,
+        cutter: &Cutter,
+        _: &'a mut Vec<u8>,
+        watch: &impl Fn(usize) -> Result<(), Error>,
+    ) -> Result<Option<Span<'a>>, Error>
+    where
+        's: 'a,
+    {
+        let Self { all, document, start } = *self;
+        let Some(rest) = all.get(document).map(|text| &text[start..]) else { return Ok(None) };
+        let (mut cut, mut searched) = (None, SPAN);
+        while cut.is_none() && searched < rest.len() {
+            watch(0)?;
+            let to = rest.len().min(searched + SPAN);
+            cut = cutter.cut_of_bytes(&rest.as_bytes()[..to], searched);
+            searched = if to < rest.len() { to - MARGIN } else { to };
+        }
+        (self.document, self.start) = match cut {
+            Some(cut) => (document, start + cut),
+            None => (document + 1, 0),
+        };
+        let bytes = &rest.as_bytes()[..cut.unwrap_or(rest.len())];
+        Ok(Some(Span { bytes, document, start: start as u64, path: None }))
+    }
+}
+
+/// Files, of which no more than a span and a bit is read at a time.
+pub(super) struct Files<'s> {
+    paths: &'s [&'s Path],
+    document: usize,
+    /// The document's file, once it is open.
+    file: Option<File>,
+    /// What was read past the last cut, and where in the file that begins.
+    rest: Vec<u8>,
+    start: u64,
+}
+
+impl<'s> Files<'s> {
+    pub(super) fn new(paths: &'s [&'s Path]) -> Self {
+        Self { paths, document: 0, file: None, rest: Vec::new(), start: 0 }
+    }
+
+    /// Reads some *bytes* more of the file into *room*, all that are left if fewer; *path* is for
+    /// the error. Says whether the file may have more.
+    fn read(&mut self, path: &Path, bytes: usize, room: &mut Vec<u8>) -> Result<bool, Error> {
+        let unreadable = |error: std::io::Error| Error::Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::open(path).map_err(unreadable)?),
+        };
+        room.reserve(bytes);
+        let read = file.take(bytes as u64).read_to_end(room).map_err(unreadable)?;
+        Ok(read == bytes)
+    }
+}
+
+impl<'s> Spans<'s> for Files<'s> {
+    fn next<'a>(
+        &mut self,
+        cutter: &Cutter,
+        room: &'a mut Vec<u8>,
+        watch: &impl Fn(usize) -> Result<(), Error>,
+    ) -> Result<Option<Span<'a>>, Error>
+    where
+        's: 'a,
+    {
+        let Self { document, start, .. } = *self;
+        let Some(&path) = self.paths.get(document) else { return Ok(None) };
+        room.clear();
+        room.append(&mut self.rest);
+        let mut cut = None;
+        // Before this no cut was found, so that all searches together take linear time.
+        let mut searched = 0;
+        while cut.is_none() && self.read(path, SPAN, room)? {
+            watch(0)?;
+            let last = searched.max(room.len() - MARGIN);
+            cut = cutter.cut_of_bytes(room, last).or_else(|| cutter.cut_of_bytes(room, searched));
+            searched = room.len() - MARGIN.min(room.len());
+        }
+        if let Some(cut) = cut {
+            self.rest.extend_from_slice(&room[cut..]);
+            room.truncate(cut);
+            self.start += cut as u64;
+        } else {
+            (self.document, self.start, self.file) = (document + 1, 0, None);
+        }
+        Ok(Some(Span { bytes: room, document, start, path: Some(path) }))
+    }
+}
+
+/// How documents become pieces: cut at special tokens, then split by a pattern.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    pattern: Pattern,
+    specials: Vec<String>,
+    search: Search,
+    /// The length of the longest special token.
+    longest: usize,
+}
+
+impl Cutter {
+    pub(super) fn new<S: AsRef<str>>(pattern: Pattern, specials: &[S]) -> Self {
+        let specials: Vec<String> = specials.iter().map(|text| text.as_ref().to_owned()).collect();
+        let longest = specials.iter().map(String::len).max().unwrap_or(0);
+        Self { pattern, search: Search::new(&specials), specials, longest }
+    }
+
+    /// A place in *text* at or after *near* that neither a piece nor a special token crosses.
+    fn cut(&self, text: &str, mut near: usize) -> Option<usize> {
+        loop {
+            let cut = self.pattern.cut(text, near)?;
+            if !self.is_in_special(text.as_bytes(), cut) {
+                return Some(cut);
+            }
+            near = cut + 1;
+        }
+    }
+
+    /// Whether a special token begins before *place* and ends after it, or may: what follows the
+    /// text is not known.
+    fn is_in_special(&self, text: &[u8], place: usize) -> bool {
+        let first = (place + 1).saturating_sub(self.longest);
+        (first..place).any(|start| {
+            let rest = &text[start..];
+            self.specials.iter().map(String::as_bytes).any(|special| {
+                start + special.len() > place
+                    && (rest.starts_with(special) || special.starts_with(rest))
+            })
+        })
+    }
+
+    /// `cut` in bytes that may begin and end within a character. Where they are not UTF-8, no
+    /// place is found after that.
+    fn cut_of_bytes(&self, bytes: &[u8], near: usize) -> Option<usize> {
+        // The pattern looks at two characters before the cut, and at what special tokens span.
+        let before = near.saturating_sub(self.longest.max(16));
+        let is_inside = |byte: &&u8| **byte & 0xC0 == 0x80;
+        let before = before + bytes[before..].iter().take(3).take_while(is_inside).count();
+        let text = match str::from_utf8(&bytes[before..]) {
+            Ok(text) => text,
+            Err(error) => str::from_utf8(&bytes[before..before + error.valid_up_to()]).ok()?,
+        };
+        self.cut(text, near.saturating_sub(before)).map(|cut| before + cut)
+    }
+
+    /// Hands the pieces of *span* to *sink*, some at a time: the text that they are in, where the
+    /// first begins, and where each ends. *watch* is asked as often, and told of the span's bytes.
+    ///
+    /// Errors name places in the document.
+    #[inline(always)]
+    pub(super) fn windows(
+        &self,
+        span: &Span<'_>,
+        ends: &mut Ends,
+        watch: &impl Fn(usize) -> Result<(), Error>,
+        mut sink: impl FnMut(&[u8], usize, &[usize]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let text = span.text()?;
+        let mut stretch = |from: usize, to: usize| {
+            let mut start = from;
+            while start < to {
+                self.pattern.fill(&text[..to], start, ends).map_err(|error| span.error(error))?;
+                sink(text.as_bytes(), start, ends.as_slice())?;
+                start = ends.as_slice().last().copied().unwrap_or(to);
+                watch(0)?;
+            }
+            Ok(())
+        };
+        let mut start = 0;
+        for (_, found) in self.search.find_all(text) {
+            stretch(start, found.start)?;
+            start = found.end;
+        }
+        stretch(start, text.len())?;
+        watch(text.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::PATTERNS;
+    use proptest::prelude::*;
+
+    /// The pieces of all that *spans* has.
+    fn pieces<'s>(cutter: &Cutter, mut spans: impl Spans<'s>) -> Result<Vec<String>, Error> {
+        let (mut pieces, mut room, mut ends) = (Vec::new(), Vec::new(), Ends::new());
+        while let Some(span) = spans.next(cutter, &mut room, &|_| Ok(()))? {
+            cutter.windows(&span, &mut ends, &|_| Ok(()), |text, mut start, ends| {
+                for &end in ends {
+                    pieces.push(String::from_utf8_lossy(&text[start..end]).into_owned());
+                    start = end;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(pieces)
+    }
+
+    fn whole(pattern: &str, stretches: &[&str]) -> Vec<String> {
+        let (pattern, mut pieces) = (Pattern::new(pattern).unwrap(), Vec::new());
+        for stretch in stretches {
+            pattern
+                .split(stretch, |piece| {
+                    pieces.push(piece.to_owned());
+                    Ok(())
+                })
+                .unwrap();
+        }
+        pieces
+    }
+
+    proptest! {
+        #[test]
+        fn no_cut_changes_a_piece_or_a_special_token(
+            text in "([a-cA-C 1,'\n/]|<ab>|b, c|\n\n|é|字){0,60}",
+            near in 0..40_usize,
+        ) {
+            for (pattern, _) in PATTERNS {
+                let specials = ["<ab>", "b, c", "c\na"];
+                let cutter = Cutter::new(Pattern::new(pattern).unwrap(), &specials);
+                let Some(cut) = cutter.cut(&text, near.min(text.len())) else { continue };
+                let (left, right) = text.split_at(cut);
+                let all = pieces(&cutter, Texts::new(&[&text]))?;
+                prop_assert_eq!(all, pieces(&cutter, Texts::new(&[left, right]))?, "{}", pattern);
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_has_the_same_pieces_in_spans_from_a_file_and_from_memory() {
+        let lines = "It's 12345 of them,\n\n  isn't it?\r\n/日本語。".repeat(13_000);
+        let numbers = "1,23 456;".repeat(70_000);
+        let uncut = "12\u{301}  34  56 字\u{301}".repeat(30_000);
+        let folder = tempfile::tempdir().unwrap();
+        for (number, text) in [lines, numbers, uncut, "x".repeat(1 << 20)].iter().enumerate() {
+            let path = folder.path().join(number.to_string());
+            fs::write(&path, text).unwrap();
+            for (pattern, _) in PATTERNS {
+                let cutter = Cutter::new(Pattern::new(pattern).unwrap(), &["<|end|>"]);
+                let expected = whole(pattern, &[text]);
+                assert!(pieces(&cutter, Texts::new(&[text])).unwrap() == expected);
+                assert!(pieces(&cutter, Files::new(&[&path])).unwrap() == expected);
+            }
+        }
+    }
+
+    #[test]
+    fn special_tokens_are_no_pieces_and_no_piece_crosses_one() {
+        let cutter = Cutter::new(Pattern::new("gpt2").unwrap(), &["<|end|>", "<|end|>>"]);
+
+        let found = pieces(&cutter, Texts::new(&["one<|end|>>two", "<|end|>"])).unwrap();
+
+        assert_eq!(found, ["one", "two"]);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_named_by_its_place_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad.txt");
+        let mut bytes = "all is well\n".repeat(100_000).into_bytes();
+        bytes[700_000] = 0xFF;
+        bytes[900_000] = 0xFF;
+        fs::write(&path, &bytes).unwrap();
+        let cutter = Cutter::new(Pattern::new("gpt2").unwrap(), &[""; 0]);
+
+        let error = pieces(&cutter, Files::new(&[&path])).unwrap_err();
+
+        assert_eq!(error, Error::NotUtf8 { path, at: 700_000, byte: 0xFF });
+    }
+}

@@ -1,0 +1,80 @@
+//! Which of equally frequent pairs is merged first: a row for each rule.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::pairs::Places;
+use super::Candidate;
+
+/// Which of equally frequent pairs is merged first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ties {
+    /// The smallest pair of ranks: Hugging Face's `BpeTrainer`, with bytes in GPT-2's order.
+    #[default]
+    HuggingFace,
+    /// The smallest pair, with each byte's own value in place of its rank: `rustbpe`.
+    RustBpe,
+    /// The first one in the corpus as it is merged so far: minbpe's `RegexTokenizer`, and tiktoken's
+    /// `_educational`. The pieces must come in the order in which the corpus first has them.
+    First,
+    /// The greatest pair of byte strings: assignment 1 of Stanford's CS336.
+    Cs336,
+}
+
+/// A pair's place among those of its count: the greatest is merged first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Smallest(Reverse<(u32, u32)>),
+    Greatest(Box<(Vec<u8>, Vec<u8>)>),
+}
+
+impl Ties {
+    /// The rule of that name: `hf`, `rustbpe`, `first` or `cs336`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "hf" => Some(Self::HuggingFace),
+            "rustbpe" => Some(Self::RustBpe),
+            "first" => Some(Self::First),
+            "cs336" => Some(Self::Cs336),
+            _ => None,
+        }
+    }
+
+    /// The key of the pair of *places*, none of which is gone.
+    pub(super) fn key(self, places: &Places, tokens: &[Vec<u8>]) -> Key {
+        let (left, right) = places.pair;
+        let token = |rank: u32| &tokens[rank as usize];
+        match self {
+            Self::HuggingFace => Key::Smallest(Reverse((left, right))),
+            Self::RustBpe => {
+                let id = |rank| match token(rank)[..] {
+                    [byte] => u32::from(byte),
+                    _ => 256 + rank,
+                };
+                Key::Smallest(Reverse((id(left), id(right))))
+            }
+            Self::First => Key::Smallest(Reverse((places.list[0], 0))),
+            Self::Cs336 => Key::Greatest(Box::new((token(left).clone(), token(right).clone()))),
+        }
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.count.cmp(&other.count).then_with(|| self.key.cmp(&other.key))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate {}

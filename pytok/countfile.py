@@ -1,0 +1,143 @@
+"""Counted pieces as a file: what one machine hands to another.
+
+A parquet file with a column ``piece`` (binary) and a column ``count`` (uint64), a row for each
+distinct piece; its metadata has a key ``pytok``: JSON with the version of the format, the pattern
+and the special tokens that the text was split by. Whatever writes such a file may have counted.
+"""
+
+import importlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pytok.atomic import whole_file
+from pytok.errors import FormatError
+
+VERSION = 1
+
+ROWS = 1 << 16
+"""Read at a time."""
+
+Rows = tuple[list[bytes], list[int]]
+"""Pieces, and how often each occurred."""
+
+
+class Splitting(NamedTuple):
+    """What decides which pieces a text has: counts can be added up if it is the same."""
+
+    pattern: str
+    special_tokens: tuple[str, ...]
+
+
+def check_target(path: Path) -> None:
+    """Refuse, before any work is done, a *path* to which no counts can be written: FormatError."""
+    _libraries()
+    if not path.absolute().parent.is_dir():
+        raise FormatError(f"{path}: there is no folder {path.parent}: make it first")
+
+
+def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
+    """Write *parts* to *path*, one at a time. Raises OSError that names the file."""
+    arrow, parquet = _libraries()
+    about = json.dumps({"version": VERSION, **splitting._asdict()})
+    fields = [
+        arrow.field("piece", arrow.binary(), nullable=False),
+        arrow.field("count", arrow.uint64(), nullable=False),
+    ]
+    schema = arrow.schema(fields, metadata={"pytok": about})
+    with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
+        for pieces, counts in parts:
+            if pieces:
+                columns = [arrow.array(pieces, arrow.binary()), arrow.array(counts, arrow.uint64())]
+                writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
+
+
+def read_splitting(path: Path) -> Splitting:
+    """Read how the text of *path* was split. Raises FormatError for a file that is not one."""
+    with _open(path) as file:
+        return _splitting(path, file)
+
+
+def read_rows(path: Path) -> Iterator[Rows]:
+    """Read the rows of *path*, some at a time. Raises FormatError for one that cannot be."""
+    arrow, _ = _libraries()
+    row = 0
+    with _open(path) as file:
+        _splitting(path, file)
+        try:
+            for batch in file.iter_batches(ROWS, columns=["piece", "count"]):
+                yield _rows(path, row, batch)
+                row += len(batch)
+        except (arrow.ArrowException, OSError) as error:
+            raise FormatError(f"{path}: cannot be read: {error}") from None
+
+
+def _splitting(path: Path, file: Any) -> Splitting:
+    arrow, _ = _libraries()
+    schema = file.schema_arrow
+    metadata = (schema.metadata or {}).get(b"pytok")
+    if metadata is None:
+        raise FormatError(
+            f"{path}: the metadata has no 'pytok': not a file of counted pieces, as "
+            "`pytok count-pieces` writes them"
+        )
+    for name, kind in (("piece", arrow.binary()), ("count", arrow.uint64())):
+        found = [field.type for field in schema if field.name == name]
+        if found != [kind]:
+            shown = ", ".join(map(str, found)) or "missing"
+            raise FormatError(f"{path}: the column {name!r} must be {kind}; it is {shown}")
+    try:
+        about = json.loads(metadata)
+        version, pattern, special_tokens = (
+            about[key] for key in ("version", "pattern", "special_tokens")
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path}: the metadata 'pytok' is malformed: {error}") from None
+    if version != VERSION:
+        raise FormatError(
+            f"{path}: version {version} of the format; this pytok reads version {VERSION}"
+        )
+    is_texts = isinstance(special_tokens, list) and all(isinstance(t, str) for t in special_tokens)
+    if not isinstance(pattern, str) or not is_texts:
+        raise FormatError(
+            f"{path}: the metadata 'pytok' is malformed: a pattern is a string, and special tokens "
+            "are a list of strings"
+        )
+    return Splitting(pattern, tuple(special_tokens))
+
+
+def _rows(path: Path, first: int, batch: Any) -> Rows:
+    pieces, counts = (batch.column(name).to_pylist() for name in ("piece", "count"))
+    for row, (piece, count) in enumerate(zip(pieces, counts, strict=True), first + 1):
+        if piece is None or count is None:
+            raise FormatError(f"{path}, row {row:,}: null, where a piece and its count must be")
+        if not piece or not count:
+            raise FormatError(
+                f"{path}, row {row:,}: {piece!r} occurs {count:,} times; "
+                "a piece has at least one byte, and occurs at least once"
+            )
+        try:
+            piece.decode()
+        except UnicodeDecodeError:
+            raise FormatError(f"{path}, row {row:,}: {piece!r} is not UTF-8") from None
+    return pieces, counts
+
+
+def _open(path: Path) -> Any:
+    arrow, parquet = _libraries()
+    try:
+        return parquet.ParquetFile(path, pre_buffer=False)
+    except arrow.ArrowInvalid as error:
+        raise FormatError(f"{path}: not a parquet file: {error}") from None
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error}") from None
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise FormatError(
+            "files of counted pieces need pyarrow; pip install 'pytok[data]'"
+        ) from error
