@@ -18,7 +18,7 @@ from typing import IO, Any, NoReturn, TypeVar, cast, get_args
 import click
 
 import pytok
-from pytok import corpus, formats
+from pytok import corpus, countfile, formats
 from pytok.counting import split_by
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName, Ties
@@ -354,6 +354,7 @@ def count_pieces(
     Each counts some of the files; `pytok train --counts` trains on what all have counted, and
     learns what it would from the files themselves.
     """
+    countfile.check_target(Path(out))
     source: Any = corpus.resolve(sources)
     specials = _specials(special, no_special)
     with Bars() as bars:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -37,16 +38,18 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Lend a path to write to; what is there at the end becomes *path*, unless an error leaves.
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Lend a file to write to; at the end it becomes *path*, unless an error leaves.
 
-    For what is too large to have in memory; a link is followed. Raises OSError that names *path*.
+    For what is too large to have in memory; a link is followed, and a file that is there keeps its
+    mode. Raises OSError that names *path*.
     """
     target = path.resolve()
     aside = _beside(target)
     try:
-        yield aside
-        with aside.open("rb") as file:
+        with aside.open("xb") as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())
         if target.exists():
             aside.chmod(target.stat().st_mode)

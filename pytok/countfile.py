@@ -30,6 +30,13 @@ class Splitting(NamedTuple):
     special_tokens: tuple[str, ...]
 
 
+def check_target(path: Path) -> None:
+    """Refuse, before any work is done, a *path* to which no counts can be written: FormatError."""
+    _libraries()
+    if not path.absolute().parent.is_dir():
+        raise FormatError(f"{path}: there is no folder {path.parent}: make it first")
+
+
 def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
     """Write *parts* to *path*, one at a time. Raises OSError that names the file."""
     arrow, parquet = _libraries()
@@ -39,7 +46,7 @@ def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
         arrow.field("count", arrow.uint64(), nullable=False),
     ]
     schema = arrow.schema(fields, metadata={"pytok": about})
-    with whole_file(path) as aside, parquet.ParquetWriter(aside, schema) as writer:
+    with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
         for pieces, counts in parts:
             if pieces:
                 columns = [arrow.array(pieces, arrow.binary()), arrow.array(counts, arrow.uint64())]

@@ -58,8 +58,8 @@ class PieceCounts:
     name and leave nothing behind; that changes no count. It bounds what the counts take while they
     are taken, added up and saved; reading and the threads' own tables take some 3 MB a thread
     more. With *in_order* the counts can be merged by the rule ``first``; that takes one thread and
-    more memory. Raises PatternError for a pattern that does not compile, VocabError for an empty
-    special token.
+    more memory, and such counts are neither added up nor held to a memory. Raises PatternError for
+    a pattern that does not compile, VocabError for an empty special token.
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["hello hello", " hello<|endoftext|>hello"])
@@ -80,7 +80,10 @@ class PieceCounts:
         if max_memory is not None and max_memory < 1:
             raise TrainingError(f"max_memory is {max_memory}: a number of bytes is possible")
         engines.check_threads(num_threads)
+        if in_order and max_memory is not None:
+            raise TrainingError("counts in order stay in memory: max_memory cannot be kept")
         self.engine: EngineName = engine
+        self.in_order = in_order
         self.splitting = split_by((), pattern, special_tokens)
         self.counts = engines.load(engine).PieceCounts(
             self.splitting.pattern, self.splitting.special_tokens, num_threads, max_memory, in_order
@@ -141,6 +144,8 @@ class PieceCounts:
         {b' b': 1, b'a': 2}
         """
         _check_alike(other.splitting, self.splitting, "these counts")
+        if self.in_order or other.in_order:
+            raise TrainingError("counts in order cannot be added up: what came first is not known")
         for pieces, counts in other._parts():
             self.counts.add_counted(pieces, counts)
 

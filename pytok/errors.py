@@ -8,7 +8,7 @@
     ├── SpecialTokenError   (ValueError)  a disallowed special token in a text
     ├── UnknownTokenError   (KeyError)    an id, or bytes, that the vocabulary does not have
     ├── TrainingError       (ValueError)  a training request that cannot be met
-    ├── FormatError         (ValueError)  a tokenizer file that is malformed, or not representable
+    ├── FormatError         (ValueError)  a file of a tokenizer or of counts that is malformed
     ├── CorpusError         (ValueError)  a document that cannot be read
     └── ShardError          (ValueError)  a shard that is malformed, or of another vocabulary
 
@@ -47,7 +47,7 @@ class TrainingError(PytokError, ValueError):
 
 
 class FormatError(PytokError, ValueError):
-    """A tokenizer file that is malformed or holds what pytok cannot represent exactly."""
+    """A file of a tokenizer, or of counts, that is malformed or cannot be represented exactly."""
 
 
 class CorpusError(PytokError, ValueError):

@@ -162,7 +162,7 @@ def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
         "pytok.tokenizer": 600,  # tiktoken's whole API, each member with its docstring
-        "pytok.__main__": 720,  # every command with its help
+        "pytok.__main__": 730,  # every command with its help
         "pytok.corpus": 440,  # every format, compressed or not
     }
 

@@ -63,7 +63,7 @@ impl PieceCounts {
     }
 
     /// The same, but shards go to temporary files when they take more than *bytes* in memory;
-    /// [`gather`](Self::gather) brings them back.
+    /// [`gather`](Self::gather) brings them back. Counts in order stay in memory, however much.
     #[must_use]
     pub fn within(mut self, bytes: usize) -> Self {
         self.spill = Some(Spill::new(bytes));
@@ -169,7 +169,7 @@ impl PieceCounts {
                 order.push(piece);
             }
         }
-        if home.memory() > before {
+        if home.memory() > before && self.order.is_none() {
             Shared::new(&mut self.shards, self.spill.as_mut()).keep_within()?;
         }
         Ok(())

@@ -101,6 +101,13 @@ pub enum Error {
         /// The byte that no character has there.
         byte: u8,
     },
+    /// What went wrong with the text of a file.
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        error: Box<Error>,
+    },
     /// A piece that occurs more often than can be counted.
     CountOverflow {
         /// The piece.
@@ -202,6 +209,7 @@ impl fmt::Display for Error {
                  errors='replace' (--errors replace)",
                 path.display()
             ),
+            Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
             Self::CountOverflow { piece } => write!(
                 f,
                 "the piece {:?} is counted more than 2^63 times in all; that is no real count",

@@ -1,7 +1,7 @@
 """The pure-Python twin of the crate `bpe-rs/`, file for file.
 
 It takes the plain way to the same answers, and is the oracle of the fast one. Read it in this
-order: `vocab`, `pretokenize`, `count`, `train`, `encode`, `decode`, `core`.
+order: `vocab`, `pretokenize`, `search`, `count`, `train`, `encode`, `decode`, `core`.
 """
 
 from pytok.reference.core import Core

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from pytok.errors import CorpusError, TrainingError, VocabError
+from pytok.errors import CorpusError, PatternError, TrainingError, VocabError
 from pytok.reference.pretokenize import Pattern
 from pytok.reference.search import search
 
@@ -53,11 +53,12 @@ class PieceCounts:
         2
         """
         for text in texts:
-            start = 0
+            start = offset = 0
             for special in self.specials.finditer(text) if self.specials else ():
-                self.counts.update(self.pattern.split(text[start : special.start()]))
+                self.counts.update(self.pattern.split(text[start : special.start()], offset))
+                offset += len(text[start : special.end()].encode())
                 start = special.end()
-            self.counts.update(self.pattern.split(text[start:]))
+            self.counts.update(self.pattern.split(text[start:], offset))
 
     def add_files(
         self,
@@ -66,12 +67,16 @@ class PieceCounts:
     ) -> None:
         """Counts the pieces of the text in each file; *progress* is told how many bytes are done.
 
-        Raises CorpusError for a file that cannot be read, or is not UTF-8.
+        Raises CorpusError for a file that cannot be read, or is not UTF-8; PatternError names the
+        file, too.
         """
         done = 0
         for path in paths:
             data = _read(path)
-            self.add([data.decode()])
+            try:
+                self.add([data.decode()])
+            except PatternError as error:
+                raise PatternError(f"{path}: {error.message}") from None
             done += len(data)
             if progress:
                 progress(done)

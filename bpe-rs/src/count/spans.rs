@@ -34,6 +34,15 @@ impl Span<'_> {
         (self.document, self.start)
     }
 
+    /// The *error* in its text as one in the document.
+    fn error(&self, error: Error) -> Error {
+        let error = error.moved_by(self.start as usize);
+        match self.path {
+            Some(path) => Error::InFile { path: path.to_owned(), error: Box::new(error) },
+            None => error,
+        }
+    }
+
     fn text(&self) -> Result<&str, Error> {
         simdutf8::compat::from_utf8(self.bytes).map_err(|error| Error::NotUtf8 {
             path: self.path.unwrap_or(Path::new("")).to_owned(),
@@ -235,9 +244,7 @@ impl Cutter {
         let mut stretch = |from: usize, to: usize| {
             let mut start = from;
             while start < to {
-                self.pattern
-                    .fill(&text[..to], start, ends)
-                    .map_err(|error| error.moved_by(span.start as usize))?;
+                self.pattern.fill(&text[..to], start, ends).map_err(|error| span.error(error))?;
                 sink(text.as_bytes(), start, ends.as_slice())?;
                 start = ends.as_slice().last().copied().unwrap_or(to);
                 watch(0)?;

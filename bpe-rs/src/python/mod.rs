@@ -26,6 +26,8 @@ pyo3::import_exception!(pytok.errors, VocabError);
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         let message = error.to_string();
+        // A file's name in front of an error does not make it another.
+        let error = if let Error::InFile { error, .. } = error { *error } else { error };
         match error {
             Error::Pattern { .. } | Error::PatternFailed { .. } | Error::EmptyMatch { .. } => {
                 PatternError::new_err(message)
