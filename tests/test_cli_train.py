@@ -23,7 +23,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--ties", "cs336"], {"ties": "cs336"}),
         (["--ties", "first"], {"ties": "first"}),
-        (["--min-frequency", "9"], {"min_frequency": 9}),
+        (["--min-frequency", "99"], {"min_frequency": 99}),
         (["--max-token-length", "4"], {"max_token_length": 4}),
         (["--limit-alphabet", "9"], {"limit_alphabet": 9}),
     ],
