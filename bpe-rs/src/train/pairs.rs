@@ -78,12 +78,16 @@ pub(super) const SHARE: usize = 1 << 12;
 /// pairs are listed that are never merged.
 const DEPTH: u64 = 512;
 
-/// A floor that leaves about enough pairs for *merges*: they lower each other's counts, and some of
+/// Pairs that are listed beyond those for the merges that are left: counting all of them anew for the
+/// last few merges costs more.
+const SPARE: usize = 1 << 10;
+
+/// A floor that leaves about enough pairs for *merges*: they lower each other's counts, but some of
 /// those that they make are merged, too.
 fn floor(found: &[(Pair, Tally)], merges: usize) -> u64 {
     let mut counts: Vec<u64> = found.iter().map(|(_, tally)| tally.count).collect();
     let most = counts.iter().copied().max().unwrap_or(0);
-    let enough = match counts.len().checked_sub(merges.saturating_mul(2)) {
+    let enough = match counts.len().checked_sub(merges.saturating_add(SPARE)) {
         Some(fewer) if merges > 0 => *counts.select_nth_unstable(fewer).1,
         _ => 0,
     };
