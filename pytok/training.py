@@ -82,7 +82,7 @@ def train(
     ([b'he', b'the', b' the'], 259)
     >>> more = train(["then and there"], 262, base=tok)
     >>> more.special_tokens["<|endoftext|>"], list(more.vocab.items())[-2:]
-    (259, [(b'th', 260), (b'th', 261)])
+    (259, [(b'an', 260), (b're', 261)])
     """
     splitting = _splitting(source, pattern, special_tokens, base)
     beginning = _bytes(name, splitting.pattern) if base is None else base.definition

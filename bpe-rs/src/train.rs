@@ -60,8 +60,8 @@ impl Training<'_> {
 
 /// Learns a vocabulary.
 ///
-/// It is smaller than asked if the corpus runs out of pairs. *watch* is told now and then, at least
-/// twenty times a second, how many tokens there are, and may break the training off.
+/// It is smaller than asked if the corpus runs out of pairs. *watch* is told many times a second, by
+/// any thread, how many tokens there are, and may break the training off.
 ///
 /// # Errors
 /// When the size is below that of the base, when the base has a token that no merge makes, when

@@ -56,7 +56,7 @@ def train(
     >>> train(counts, 259)[256:]
     [b'aa', b'ab', b'aaab']
     >>> train(counts, 259, max_token_length=4)[256:]
-    [b'aa', b'ab', b'aac']
+    [b'aa', b'ab', b'ac']
     """
     if ties not in TIES:
         raise TrainingError(f'unknown ties "{ties}"')

@@ -129,7 +129,9 @@ impl<S: Symbol> Words<S> {
                     tallies.push((rank, Tally::default()));
                     *number = tallies.len() as u32;
                 }
-                tallies[*number as usize - 1].1.add(count);
+                let (_, tally) = &mut tallies[*number as usize - 1];
+                tally.count += count;
+                tally.places += 1;
             }
         }
         let mut born = Vec::new();

@@ -26,10 +26,47 @@ pub(super) struct Tally {
     pub places: usize,
 }
 
-impl Tally {
-    pub(super) fn add(&mut self, count: u64) {
-        self.count += count;
-        self.places += 1;
+/// What was found of each pair, numbered in the order of finding.
+struct Tallies {
+    found: Vec<(Pair, Tally)>,
+    /// One more than the number of each pair of ranks below `NEAR`, which at first all are; 0 for
+    /// none.
+    near: Vec<u32>,
+    far: FxHashMap<Pair, u32>,
+}
+
+/// Ranks whose pairs are found without a hash.
+const NEAR: u32 = 256;
+
+impl Tallies {
+    fn new() -> Self {
+        let near = vec![0; (NEAR * NEAR) as usize];
+        Self { found: Vec::new(), near, far: FxHashMap::default() }
+    }
+
+    /// The tally of *pair*, a new one if it has none.
+    fn of(&mut self, pair: Pair) -> &mut Tally {
+        let number = match pair {
+            (left, right) if left < NEAR && right < NEAR => {
+                &mut self.near[(left * NEAR + right) as usize]
+            }
+            _ => self.far.entry(pair).or_default(),
+        };
+        if *number == 0 {
+            self.found.push((pair, Tally::default()));
+            *number = self.found.len() as u32;
+        }
+        &mut self.found[*number as usize - 1].1
+    }
+
+    fn number(&self, pair: Pair) -> Option<usize> {
+        let number = match pair {
+            (left, right) if left < NEAR && right < NEAR => {
+                self.near[(left * NEAR + right) as usize]
+            }
+            _ => *self.far.get(&pair)?,
+        };
+        number.checked_sub(1).map(|number| number as usize)
     }
 }
 
@@ -41,11 +78,16 @@ pub(super) const SHARE: usize = 1 << 12;
 /// pairs are listed that are never merged.
 const DEPTH: u64 = 512;
 
-/// A floor that leaves about enough pairs for *merges*, as others will be born.
-fn floor(tallies: &FxHashMap<Pair, Tally>, merges: usize) -> u64 {
-    let mut counts: Vec<u64> = tallies.values().map(|tally| tally.count).collect();
+/// Pairs that are listed beyond those for the merges that are left: counting all of them anew for the
+/// last few merges costs more.
+const SPARE: usize = 1 << 10;
+
+/// A floor that leaves about enough pairs for *merges*: they lower each other's counts, but some of
+/// those that they make are merged, too.
+fn floor(found: &[(Pair, Tally)], merges: usize) -> u64 {
+    let mut counts: Vec<u64> = found.iter().map(|(_, tally)| tally.count).collect();
     let most = counts.iter().copied().max().unwrap_or(0);
-    let enough = match counts.len().checked_sub(merges) {
+    let enough = match counts.len().checked_sub(merges.saturating_add(SPARE)) {
         Some(fewer) if merges > 0 => *counts.select_nth_unstable(fewer).1,
         _ => 0,
     };
@@ -62,32 +104,23 @@ impl<S: Symbol> Words<S> {
         merges: usize,
         watch: &Watch,
     ) -> Result<(u64, Vec<Places>), Error> {
-        let mut tallies: FxHashMap<Pair, Tally> = FxHashMap::default();
-        for share in self.on_shares(|slots| self.tally(slots, watch))? {
-            if tallies.is_empty() {
-                tallies = share;
-                continue;
-            }
-            #[expect(clippy::iter_over_hash_type, reason = "a sum does not depend on order")]
-            for (pair, tally) in share {
-                let sum = tallies.entry(pair).or_default();
-                sum.count += tally.count;
-                sum.places += tally.places;
-            }
+        let mut tallies = Tallies::new();
+        for (pair, tally) in self.on_shares(|slots| self.tally(slots, watch))?.into_iter().flatten()
+        {
+            let sum = tallies.of(pair);
+            sum.count += tally.count;
+            sum.places += tally.places;
         }
-        let floor = floor(&tallies, merges).clamp(least, ceiling);
-        tallies.retain(|_, tally| tally.count >= floor);
-        let numbers: FxHashMap<Pair, usize> =
-            tallies.keys().enumerate().map(|(number, &pair)| (pair, number)).collect();
-        let mut born: Vec<Places> = tallies
-            .into_iter()
-            .map(|(pair, Tally { count, places })| Places {
-                pair,
-                count,
-                list: Vec::with_capacity(places),
-            })
-            .collect();
-        for lists in self.on_shares(|slots| self.list(slots, &numbers, watch))? {
+        let mut found = tallies.found;
+        let floor = floor(&found, merges).clamp(least, ceiling);
+        found.retain(|(_, tally)| tally.count >= floor);
+        let mut listed = Tallies::new();
+        let mut born = Vec::with_capacity(found.len());
+        for (pair, tally) in found {
+            *listed.of(pair) = tally;
+            born.push(Places { pair, count: tally.count, list: Vec::with_capacity(tally.places) });
+        }
+        for lists in self.on_shares(|slots| self.list(slots, &listed, watch))? {
             for (places, list) in born.iter_mut().zip(lists) {
                 places.list.extend(list);
             }
@@ -108,24 +141,26 @@ impl<S: Symbol> Words<S> {
         first.par_iter().enumerate().map(share).collect()
     }
 
-    fn tally(&self, slots: Range<usize>, watch: &Watch) -> Result<FxHashMap<Pair, Tally>, Error> {
-        let mut tallies: FxHashMap<Pair, Tally> = FxHashMap::default();
+    fn tally(&self, slots: Range<usize>, watch: &Watch) -> Result<Vec<(Pair, Tally)>, Error> {
+        let mut tallies = Tallies::new();
         self.each_pair(slots, watch, |pair, place| {
-            tallies.entry(pair).or_default().add(self.count(place));
+            let tally = tallies.of(pair);
+            tally.count += self.count(place);
+            tally.places += 1;
         })?;
-        Ok(tallies)
+        Ok(tallies.found)
     }
 
-    /// The places of each pair that has a number.
+    /// The places of each pair in *listed*, by its number there.
     fn list(
         &self,
         slots: Range<usize>,
-        numbers: &FxHashMap<Pair, usize>,
+        listed: &Tallies,
         watch: &Watch,
     ) -> Result<Vec<Vec<u32>>, Error> {
-        let mut lists = vec![Vec::new(); numbers.len()];
+        let mut lists = vec![Vec::new(); listed.found.len()];
         self.each_pair(slots, watch, |pair, place| {
-            if let Some(&number) = numbers.get(&pair) {
+            if let Some(number) = listed.number(pair) {
                 lists[number].push(place as u32);
             }
         })?;
