@@ -21,13 +21,14 @@ DEPENDENCIES = ("numpy", "regex")
 class Settings:
     """What the user asked for.
 
-    *files* are the user's own texts by name, none for the defaults; *sizes* are in bytes, none for
-    each benchmark's own.
+    *files* are the user's own texts by name, none for the defaults; *sizes* are in bytes, and
+    *vocabularies* in ids, none for each benchmark's own.
     """
 
     files: Mapping[str, str]
     quick: bool
     sizes: Sequence[int]
+    vocabularies: Sequence[int]
     minbpe: Path | None
 
 
@@ -47,6 +48,14 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         "for trainings on each. Text that is shorter is repeated for training.",
     )
     @click.option(
+        "--vocab",
+        "vocabularies",
+        multiple=True,
+        type=click.IntRange(min=257),
+        metavar="N",
+        help="Learn vocabularies of N ids; may be given several times.",
+    )
+    @click.option(
         "--json",
         "records_path",
         metavar="FILE",
@@ -63,11 +72,12 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         files: tuple[str, ...],
         quick: bool,
         sizes: tuple[float, ...],
+        vocabularies: tuple[int, ...],
         records_path: Path | None,
         minbpe: Path | None,
     ) -> None:
         in_bytes = [int(size * 1e6) for size in sizes]
-        settings = Settings(_texts(files), quick, in_bytes, minbpe)
+        settings = Settings(_texts(files), quick, in_bytes, vocabularies, minbpe)
         rows = (*LIBRARIES, *TRAINERS)
         names = dict.fromkeys(row.distribution for row in rows if row.distribution)
         machine = report.machine([*names, *DEPENDENCIES])

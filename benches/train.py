@@ -32,7 +32,7 @@ READABLE_BYTES = 200_000
 
 READABLE_VOCABULARY = 1_024
 
-PATIENCE = 300
+PATIENCE = 180
 """Seconds that one training may take."""
 
 ENOUGH = 20
@@ -42,8 +42,9 @@ ENOUGH = 20
 def run(settings: Settings) -> list[Record]:
     """Measure and show; a record for every trainer and question."""
     plan = QUICK_PLAN if settings.quick else PLAN
-    if settings.sizes:
-        plan = dict.fromkeys(settings.sizes, VOCABULARIES)
+    if settings.sizes or settings.vocabularies:
+        vocabularies = tuple(settings.vocabularies) or VOCABULARIES
+        plan = dict.fromkeys(settings.sizes or plan, vocabularies)
     rounds = 1 if settings.quick else 3
     fast = [row for row in TRAINERS if not row.readable]
     readable = [row for row in TRAINERS if row.readable or row.name in (OWN, BY_DOCUMENT)]
