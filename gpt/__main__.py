@@ -72,7 +72,7 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Write text with a trained model, as a stream on stdout."""
+    """Write text with a trained model, on stdout; a single one as a stream."""
 
     run: tyro.conf.Positional[Path]
     """A run's folder, or one checkpoint's."""
@@ -81,7 +81,9 @@ class Sample:
     tokens: int = 256
     """Tokens to write at most."""
     samples: int = 1
-    """Texts to write; each has the seed after the one before."""
+    """Texts to write, at once; each has the seed after the one before."""
+    repetition_penalty: float = 1.0
+    """Above 1 disfavours tokens that the text has already."""
     temperature: float = 0.8
     """Below 1 favours likely tokens; 0 takes the likeliest always."""
     top_k: int | None = None
@@ -96,40 +98,51 @@ class Sample:
     """Decides the draws."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    dtype: str = "auto"
+    """What the linears are computed in: auto, float32 or bfloat16."""
 
     def __call__(self) -> int:
         """Print the samples; 0."""
         from gpt.checkpoint import read_checkpoint
+        from gpt.choosing import Sampling
+        from gpt.decoding import with_linears_in
         from gpt.runtime import Runtime
-        from gpt.sample import Sampling, generate
+        from gpt.sample import generate_batch
 
         if self.samples < 1:
             raise ConfigError(f"samples must be at least 1; got {self.samples}")
         checkpoint = read_checkpoint(self.run)
-        model = checkpoint.model(Runtime.choose(self.device).device)
-        tokenizer = checkpoint.tokenizer()
-        for number in range(self.samples):
-            sampling = Sampling(
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-                min_p=self.min_p,
-                seed=self.seed + number,
-            )
-            if self.samples > 1:
-                print(f"--- sample {number + 1} of {self.samples}", file=sys.stderr)
+        runtime = Runtime.choose(self.device, self.dtype)
+        sampling = Sampling(
+            repetition_penalty=self.repetition_penalty,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            seed=self.seed,
+        )
+        pieces = generate_batch(
+            with_linears_in(checkpoint.model(runtime.device), runtime.dtype),
+            checkpoint.tokenizer(),
+            [self.prompt] * self.samples,
+            max_tokens=self.tokens,
+            sampling=sampling,
+            stop=self.stop,
+        )
+        if self.samples == 1:
             sys.stdout.write(self.prompt)
-            for piece in generate(
-                model,
-                tokenizer,
-                self.prompt,
-                max_tokens=self.tokens,
-                sampling=sampling,
-                stop=self.stop,
-            ):
+            for _, piece in pieces:
                 sys.stdout.write(piece)
                 sys.stdout.flush()
             sys.stdout.write("\n")
+            return 0
+        texts = [self.prompt] * self.samples
+        for number, piece in pieces:
+            texts[number] += piece
+        for number, text in enumerate(texts, start=1):
+            print(f"--- sample {number} of {self.samples}", file=sys.stderr)
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
         return 0
 
 

@@ -5,12 +5,15 @@ B: batch, T: new tokens, S: all tokens seen, H: query heads, K: key and value he
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt import config
 from gpt.zoo.cache import KeyValueCache
+from gpt.zoo.linears import CastLinear, project
 from gpt.zoo.norms import RMSNorm
 from gpt.zoo.positions import Position, Start
 
@@ -22,6 +25,8 @@ class GroupedQueryAttention(nn.Module):
     stream, which the model initializes to zero.
     """
 
+    INPUTS: ClassVar[tuple[str, ...]] = ("query", "key", "value")
+
     def __init__(self, spec: config.GroupedQuery, width: int, head_width: int, bias: bool) -> None:
         super().__init__()
         self.head_width = head_width
@@ -31,6 +36,7 @@ class GroupedQueryAttention(nn.Module):
         self.query = nn.Linear(width, spec.heads * head_width, bias=bias)
         self.key = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
         self.value = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
+        self.joined: CastLinear | None = None
         self.output = nn.Linear(spec.heads * head_width, width, bias=bias)
         self.query_norm = _head_norm(spec, head_width)
         self.key_norm = _head_norm(spec, head_width)
@@ -39,9 +45,9 @@ class GroupedQueryAttention(nn.Module):
         self, x: Tensor, position: Position, start: Start = 0, cache: KeyValueCache | None = None
     ) -> Tensor:
         """Attend from x (B, T, width), at places *start* on, to it and what *cache* holds."""
-        queries = position.rotate(self.query_norm(self._heads(self.query(x))), start)
-        keys = position.rotate(self.key_norm(self._heads(self.key(x))), start)
-        values = self._heads(self.value(x))  # (B, K, T, D)
+        queries, keys, values = map(self._heads, project(self, x))  # (B, H or K, T, D)
+        queries = position.rotate(self.query_norm(queries), start)
+        keys = position.rotate(self.key_norm(keys), start)
         if cache is not None:
             keys, values = cache.append(keys, values)  # (B, K, S, D)
         tokens, mask = x.shape[1], None
@@ -52,7 +58,12 @@ class GroupedQueryAttention(nn.Module):
         elif not causal:
             mask = visible(tokens, keys.shape[2], self.window, x.device)
         mixed = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, is_causal=causal, enable_gqa=self.shared
+            queries.to(keys.dtype),
+            keys,
+            values,
+            attn_mask=mask,
+            is_causal=causal,
+            enable_gqa=self.shared,
         )  # (B, H, T, D)
         y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return y

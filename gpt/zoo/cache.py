@@ -1,4 +1,4 @@
-"""The keys and values that one layer keeps of the tokens it has seen, so that none is computed twice.
+"""The keys and values that one layer keeps of the tokens it has seen.
 
 A ring: all rows write to the same slot and the oldest token makes room, so a layer that looks back
 through a window keeps no more than the window. Rows may have begun at different times.
@@ -60,6 +60,7 @@ class KeyValueCache:
             self.keys[:, :, slot : slot + 1] = keys
             self.values[:, :, slot : slot + 1] = values
         else:
+            keys, values = keys.to(self.keys.dtype), values.to(self.values.dtype)
             if self._written:
                 past_keys, past_values = self._in_order()
                 keys = torch.cat((past_keys, keys), dim=2)

@@ -1,8 +1,7 @@
 """Positions: how a token knows its place.
 
 A position has two hooks, and each mechanism uses one or none of them: `add` changes the embedded
-tokens, `rotate` the queries and keys of every layer. *start* is the place of the first token, of all
-rows or of each.
+tokens, `rotate` the queries and keys of every layer. *start* is the place of the first token.
 """
 
 from __future__ import annotations
