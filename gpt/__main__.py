@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Literal, Union
 
 try:
     import tyro
@@ -190,6 +190,57 @@ class Evaluate:
         return 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a trained model for other software: a Hugging Face folder, or a GGUF file."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, or one checkpoint's."""
+    out: tyro.conf.Positional[Path]
+    """The folder or file to write."""
+    to: Literal["hf", "gguf"]
+    """hf: what transformers loads; gguf: what llama.cpp does."""
+
+    def __call__(self) -> int:
+        """Write it; 0."""
+        from gpt.checkpoint import read_checkpoint
+
+        checkpoint = read_checkpoint(self.run)
+        if self.to == "hf":
+            from gpt.formats.huggingface import export_folder
+
+            family = export_folder(checkpoint, self.out)
+        else:
+            from gpt.formats.llama_cpp import export_file
+
+            family = export_file(checkpoint, self.out)
+        print(f"wrote {self.out}, a {family.name} model", file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Make a run of a Hugging Face folder of gpt2, llama or qwen3, to sample from and to measure.
+
+    `gpt eval` needs --data for it: shards written with its tokenizer.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """A folder with config.json, safetensors and the tokenizer."""
+    out: Path
+    """Folder of the run."""
+
+    def __call__(self) -> int:
+        """Write the run; 0."""
+        from gpt.formats.huggingface import import_folder
+        from gpt.formats.imported import write_imported
+
+        write_imported(self.out, *import_folder(self.folder))
+        out = shlex.quote(str(self.out))
+        print(f"wrote {self.out}; next: gpt sample {out}", file=sys.stderr)
+        return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command of *arguments* (else of the process); return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -201,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command: Any = tyro.cli(
             _commands(recipe),
             prog="gpt",
-            description="Train a GPT on token shards, write text with it, and measure it.",
+            description="Train a GPT on token shards, write with it, measure it, pass it on.",
             args=given,
         )
     except ConfigError as error:
@@ -214,7 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gpt: {message}", file=sys.stderr)
         return 1
     except ImportError as error:
-        print(f"gpt: {error}: pip install 'pytok[gpt]'", file=sys.stderr)
+        extra = "gguf" if error.name == "gguf" else "gpt"
+        print(f"gpt: {error}: pip install 'pytok[{extra}]'", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of stdout left, as `head` does. Python would complain once more at its exit.
@@ -234,6 +286,8 @@ def _commands(recipe: Recipe) -> Any:
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
+        Annotated[Export, tyro.conf.subcommand("export")],
+        Annotated[Import, tyro.conf.subcommand("import")],
     ]
 
 

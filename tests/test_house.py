@@ -47,6 +47,7 @@ FLOORS = {
     "gpt.decoding": 5,
     "gpt.checkpoint": 5,
     "gpt.evaluate": 5,
+    "gpt.formats": 6,
     "gpt.sample": 6,
     "gpt.training": 6,
     "gpt": 7,
@@ -55,7 +56,15 @@ FLOORS = {
 """A package named here is one room: its modules may import each other."""
 
 
-BRIDGES = {"gpt.data", "gpt.checkpoint", "gpt.metrics", "gpt.plot", "gpt.sample", "gpt.__main__"}
+BRIDGES = {
+    "gpt.data",
+    "gpt.checkpoint",
+    "gpt.metrics",
+    "gpt.plot",
+    "gpt.formats",
+    "gpt.sample",
+    "gpt.__main__",
+}
 """The rooms of gpt that know pytok: those that need shards, a tokenizer, or whole files."""
 
 
