@@ -8,6 +8,7 @@ written.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,15 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
     contents = {name: json.dumps(fields, indent=2).encode() for name, fields in documents.items()}
     contents["tokenizer.json"] = (checkpoint.folder / "tokenizer.json").read_bytes()
     contents["model.safetensors"] = save(transposed, metadata={"format": "pt"})
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_files({folder / name: data for name, data in contents.items()})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, since a rename must not cross file systems.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
+        whole = Path(aside) / folder.name
+        whole.mkdir()
+        replace_files({whole / name: data for name, data in contents.items()})
+        if folder.exists():
+            folder.rmdir()
+        whole.rename(folder)
     return family
 
 
@@ -100,6 +108,7 @@ def import_folder(folder: Path) -> tuple[GPT, Tokenizer]:
     gpt2 = family.name == "gpt2"
     try:
         config = (_read_gpt2 if gpt2 else _read_llama)(fields, tokenizer.n_vocab, family.name)
+        config = GPTConfig.from_dict(config.to_dict())  # which checks the types of all fields
         obstacles = family.obstacles(config)
     except (KeyError, TypeError) as error:
         raise FormatError(f"{path}: a field is missing or malformed: {error}") from error

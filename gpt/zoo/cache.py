@@ -39,8 +39,8 @@ class KeyValueCache:
         """Put that of a single row in the place of *row*; its last token becomes the latest."""
         keys, values = cache._in_order()  # (1, K, S, D)
         slots = torch.arange(self._written - keys.shape[2], self._written) % self._capacity
-        self.keys[row, :, slots] = keys[0]
-        self.values[row, :, slots] = values[0]
+        self.keys[row][:, slots] = keys[0]
+        self.values[row][:, slots] = values[0]
         self.lengths[row] = cache.lengths[0]
 
     def keep(self, rows: Sequence[int]) -> None:
