@@ -78,7 +78,8 @@ FAMILIES = {family.name: family for family in (GPT2, LLAMA, QWEN3)}
 
 def family_of(config: GPTConfig) -> Family:
     """Find the family that holds *config*; FormatError names what stands against the nearest."""
-    nearest = min(FAMILIES.values(), key=lambda family: len(family.obstacles(config)))
+    # The last first: qwen3 is llama and more, so of the two it is the one that was meant.
+    nearest = min(reversed(FAMILIES.values()), key=lambda family: len(family.obstacles(config)))
     obstacles = nearest.obstacles(config)
     if obstacles:
         raise FormatError(

@@ -50,7 +50,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 def make_tokenizer(pattern: str = "gpt2") -> Tokenizer:
     """One whose ids do not fill a multiple of 64."""
-    return pytok.train(TEXTS * 3, vocab_size=301, pattern=pattern)
+    pangram = "Pack my box with five dozen liquor jugs; how vexingly quick daft zebras jump."
+    return pytok.train([*TEXTS, pangram], vocab_size=301, pattern=pattern)
 
 
 def make_run(folder: Path, fields: dict[str, Any], tokenizer: Tokenizer) -> Checkpoint:
@@ -60,6 +61,6 @@ def make_run(folder: Path, fields: dict[str, Any], tokenizer: Tokenizer) -> Chec
     noise = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=noise)
+            parameter += 0.05 * torch.randn(parameter.shape, generator=noise)
     write_imported(folder, model, tokenizer)
     return read_checkpoint(folder)

@@ -57,7 +57,7 @@ def test_transformers_computes_the_same_logits(checkpoint: Checkpoint, tmp_path:
     ours = checkpoint.model()(IDS).logits
 
     assert theirs.shape == ours.shape
-    assert (theirs - ours).abs().max() <= 1e-5 * max(1, float(ours.abs().max()))
+    assert (theirs - ours).abs().max() <= 1e-5
 
 
 def test_transformers_goes_on_alike(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -223,6 +223,7 @@ def test_folder_without_a_file_is_one_line(
     """And no run appears."""
     _, folder = foreign(THEIRS["llama"])
     (folder / missing).unlink()
+    capsys.readouterr()  # what transformers said when it saved
 
     assert main(["import", str(folder), "--out", str(tmp_path / "new")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
