@@ -98,7 +98,7 @@ def test_llama_cpp_encodes_alike(pattern: str, tmp_path: Path) -> None:
     ("pattern", "fields", "message"),
     [
         ("o200k", {}, "pattern is o200k, and llama.cpp splits text by gpt2, llama3, qwen2"),
-        (r"\w+|\W", {}, "pattern is "),
+        (r"\p{L}+|[^\p{L}]+", {}, "pattern is "),
         ("gpt2", {"mlp": config.Gelu()}, "mlp.tanh is false"),
         ("gpt2", {"mlp": config.Relu2()}, "mlp.kind is Relu2"),
     ],
