@@ -27,7 +27,7 @@ class Decoder:
     """
 
     logits: Tensor
-    """Of the token that comes next in each row: (B, V), float32."""
+    """Of the token that comes next in each row: (B, V), in the dtype of the head."""
 
     @torch.inference_mode()
     def __init__(self, model: GPT, prompts: Sequence[Sequence[int]]) -> None:
