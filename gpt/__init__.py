@@ -14,23 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gpt.checkpoint import read_checkpoint as load
+    from gpt.choosing import Sampling
     from gpt.config import GPTConfig
     from gpt.model import GPT
     from gpt.recipe import Recipe
-    from gpt.sample import Sampling, generate
+    from gpt.sample import generate, generate_batch
     from gpt.training import train
 
 _HOMES = {
     "GPT": ("gpt.model", "GPT"),
     "GPTConfig": ("gpt.config", "GPTConfig"),
     "Recipe": ("gpt.recipe", "Recipe"),
-    "Sampling": ("gpt.sample", "Sampling"),
+    "Sampling": ("gpt.choosing", "Sampling"),
     "generate": ("gpt.sample", "generate"),
+    "generate_batch": ("gpt.sample", "generate_batch"),
     "load": ("gpt.checkpoint", "read_checkpoint"),
     "train": ("gpt.training", "train"),
 }
 
-__all__ = ["GPT", "GPTConfig", "Recipe", "Sampling", "generate", "load", "train"]
+__all__ = ["GPT", "GPTConfig", "Recipe", "Sampling", "generate", "generate_batch", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

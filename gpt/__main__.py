@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Literal, Union
 
 try:
     import tyro
@@ -72,7 +72,7 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Write text with a trained model, as a stream on stdout."""
+    """Write text with a trained model, on stdout; a single one as a stream."""
 
     run: tyro.conf.Positional[Path]
     """A run's folder, or one checkpoint's."""
@@ -81,7 +81,9 @@ class Sample:
     tokens: int = 256
     """Tokens to write at most."""
     samples: int = 1
-    """Texts to write; each has the seed after the one before."""
+    """Texts to write, at once; each has the seed after the one before."""
+    repetition_penalty: float = 1.0
+    """Above 1 disfavours tokens that the text has already."""
     temperature: float = 0.8
     """Below 1 favours likely tokens; 0 takes the likeliest always."""
     top_k: int | None = None
@@ -96,40 +98,51 @@ class Sample:
     """Decides the draws."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    dtype: str = "auto"
+    """What the linears are computed in: auto, float32 or bfloat16."""
 
     def __call__(self) -> int:
         """Print the samples; 0."""
         from gpt.checkpoint import read_checkpoint
+        from gpt.choosing import Sampling
+        from gpt.decoding import with_linears_in
         from gpt.runtime import Runtime
-        from gpt.sample import Sampling, generate
+        from gpt.sample import generate_batch
 
         if self.samples < 1:
             raise ConfigError(f"samples must be at least 1; got {self.samples}")
         checkpoint = read_checkpoint(self.run)
-        model = checkpoint.model(Runtime.choose(self.device).device)
-        tokenizer = checkpoint.tokenizer()
-        for number in range(self.samples):
-            sampling = Sampling(
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-                min_p=self.min_p,
-                seed=self.seed + number,
-            )
-            if self.samples > 1:
-                print(f"--- sample {number + 1} of {self.samples}", file=sys.stderr)
+        runtime = Runtime.choose(self.device, self.dtype)
+        sampling = Sampling(
+            repetition_penalty=self.repetition_penalty,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            seed=self.seed,
+        )
+        pieces = generate_batch(
+            with_linears_in(checkpoint.model(runtime.device), runtime.dtype),
+            checkpoint.tokenizer(),
+            [self.prompt] * self.samples,
+            max_tokens=self.tokens,
+            sampling=sampling,
+            stop=self.stop,
+        )
+        if self.samples == 1:
             sys.stdout.write(self.prompt)
-            for piece in generate(
-                model,
-                tokenizer,
-                self.prompt,
-                max_tokens=self.tokens,
-                sampling=sampling,
-                stop=self.stop,
-            ):
+            for _, piece in pieces:
                 sys.stdout.write(piece)
                 sys.stdout.flush()
             sys.stdout.write("\n")
+            return 0
+        texts = [self.prompt] * self.samples
+        for number, piece in pieces:
+            texts[number] += piece
+        for number, text in enumerate(texts, start=1):
+            print(f"--- sample {number} of {self.samples}", file=sys.stderr)
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
         return 0
 
 
@@ -177,6 +190,57 @@ class Evaluate:
         return 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a trained model for other software: a Hugging Face folder, or a GGUF file."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, or one checkpoint's."""
+    out: tyro.conf.Positional[Path]
+    """The folder or file to write."""
+    to: Literal["hf", "gguf"]
+    """hf: what transformers loads; gguf: what llama.cpp does."""
+
+    def __call__(self) -> int:
+        """Write it; 0."""
+        from gpt.checkpoint import read_checkpoint
+
+        checkpoint = read_checkpoint(self.run)
+        if self.to == "hf":
+            from gpt.formats.huggingface import export_folder
+
+            family = export_folder(checkpoint, self.out)
+        else:
+            from gpt.formats.llama_cpp import export_file
+
+            family = export_file(checkpoint, self.out)
+        print(f"wrote {self.out}, a {family.name} model", file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Make a run of a Hugging Face folder of gpt2, llama or qwen3, to sample from and to measure.
+
+    `gpt eval` needs --data for it: shards written with its tokenizer.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """A folder with config.json, safetensors and the tokenizer."""
+    out: Path
+    """Folder of the run."""
+
+    def __call__(self) -> int:
+        """Write the run; 0."""
+        from gpt.formats.huggingface import import_folder
+        from gpt.formats.imported import write_imported
+
+        write_imported(self.out, *import_folder(self.folder))
+        out = shlex.quote(str(self.out))
+        print(f"wrote {self.out}; next: gpt sample {out}", file=sys.stderr)
+        return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command of *arguments* (else of the process); return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -188,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command: Any = tyro.cli(
             _commands(recipe),
             prog="gpt",
-            description="Train a GPT on token shards, write text with it, and measure it.",
+            description="Train a GPT on token shards, write with it, measure it, pass it on.",
             args=given,
         )
     except ConfigError as error:
@@ -201,7 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gpt: {message}", file=sys.stderr)
         return 1
     except ImportError as error:
-        print(f"gpt: {error}: pip install 'pytok[gpt]'", file=sys.stderr)
+        extra = "gguf" if error.name == "gguf" else "gpt"
+        print(f"gpt: {error}: pip install 'pytok[{extra}]'", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of stdout left, as `head` does. Python would complain once more at its exit.
@@ -221,6 +286,8 @@ def _commands(recipe: Recipe) -> Any:
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
+        Annotated[Export, tyro.conf.subcommand("export")],
+        Annotated[Import, tyro.conf.subcommand("import")],
     ]
 
 

@@ -6,6 +6,7 @@
     ├── ConfigError                         a model or a recipe that cannot be built
     ├── DataError           (ValueError)    token shards that do not fit the model or the recipe
     ├── CheckpointError     (ValueError)    a checkpoint that is damaged, foreign, or of another run
+    ├── FormatError         (ValueError)    a model that another format, or gpt, cannot hold
     └── TrainingError       (RuntimeError)  a run that cannot go on: its loss is no longer a number
 
 Each message says what is wrong, where, and what to do.
@@ -26,6 +27,10 @@ class DataError(GPTError, ValueError):
 
 class CheckpointError(GPTError, ValueError):
     """A checkpoint that is damaged, foreign, or of another run."""
+
+
+class FormatError(GPTError, ValueError):
+    """A model that another format cannot hold, or one in such a format that gpt cannot."""
 
 
 class TrainingError(GPTError, RuntimeError):

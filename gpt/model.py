@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from gpt.config import Architecture, GPTConfig
 from gpt.zoo import ATTENTIONS, MLPS, NORMS, POSITIONS
-from gpt.zoo.attention import KeyValueCache
+from gpt.zoo.cache import KeyValueCache
 from gpt.zoo.loss import linear_cross_entropy
-from gpt.zoo.positions import Position
+from gpt.zoo.positions import Position, Start
 
 Cache: TypeAlias = list[KeyValueCache]
 """One cache a layer; `GPT.new_cache` makes it."""
@@ -46,7 +46,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(spec.dropout)
 
     def forward(
-        self, x: Tensor, position: Position, start: int, cache: KeyValueCache | None
+        self, x: Tensor, position: Position, start: Start, cache: KeyValueCache | None
     ) -> Tensor:
         """One layer over the residual stream x (B, T, width)."""
         attended = self.attention(self.attention_norm(x), position, start, cache)
@@ -84,11 +84,12 @@ class GPT(nn.Module):
         *cache*, *ids* go on from the tokens that it holds, and are added to it. Raises ValueError
         where they do not fit the context.
         """
-        start = cache[0].length if cache else 0
-        if start + ids.shape[1] > self.config.context:
-            raise ValueError(
-                f"{start + ids.shape[1]} tokens do not fit the context of {self.config.context}"
-            )
+        lengths = cache[0].lengths if cache else [0]
+        longest = max(lengths) + ids.shape[1]
+        if longest > self.config.context:
+            raise ValueError(f"{longest} tokens do not fit the context of {self.config.context}")
+        alike = min(lengths) == max(lengths)
+        start = lengths[0] if alike else torch.tensor(lengths, device=ids.device)
         x = self.dropout(self.position.add(self.embedding(ids), start))  # (B, T, width)
         for layer, block in enumerate(self._layers()):
             x = block(x, self.position, start, cache[layer] if cache else None)

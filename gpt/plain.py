@@ -55,6 +55,19 @@ def from_plain(cls: type[Spec], plain: object, where: str = "") -> Spec:
         raise ConfigError(f"{where}: {error}") if where else error from None
 
 
+def flatten(plain: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Write nested tables as one, whose names are dotted paths after *where*.
+
+    >>> flatten({"norm": {"kind": "RMSNorm", "eps": 1e-6}, "tie": True})
+    {'norm.kind': 'RMSNorm', 'norm.eps': 1e-06, 'tie': True}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in plain.items():
+        path = _join(where, name)
+        flat |= flatten(value, path) if isinstance(value, Mapping) else {path: value}
+    return flat
+
+
 def _plain_value(hint: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         plain = to_plain(value)

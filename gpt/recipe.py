@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from gpt.config import Architecture
 from gpt.errors import ConfigError
-from gpt.plain import from_plain, to_plain
+from gpt.plain import flatten, from_plain, to_plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -114,7 +114,7 @@ and where it happens. Any other would make it a run of another kind from the mid
 
 def check_resumable(saved: Recipe, asked: Recipe) -> None:
     """Raise ConfigError, naming the first field, where *asked* cannot go on from *saved*."""
-    theirs, ours = _flat(saved.to_dict()), _flat(asked.to_dict())
+    theirs, ours = flatten(saved.to_dict()), flatten(asked.to_dict())
     for name in sorted(theirs.keys() | ours.keys()):
         if name not in MAY_CHANGE and theirs.get(name) != ours.get(name):
             raise ConfigError(
@@ -131,13 +131,3 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-
-
-def _flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in plain.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

@@ -1,53 +1,26 @@
-"""Text from a model: draws of the next token, with a cache, as a stream.
+"""Text from a model, as a stream: one text, or several at once.
 
-V is the size of the vocabulary. Filters set the logits that are out to -inf and leave the others.
+`gpt.decoding` predicts, `gpt.choosing` draws; here prompts become ids and ids become text, which
+ends at the end of a document, at a length, or before a stop string.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
+from gpt.choosing import Sampling, choose, penalize
+from gpt.decoding import Decoder
 from gpt.errors import ConfigError
-from gpt.model import GPT, Cache
+from gpt.model import GPT
 from pytok.definition import END_OF_TEXT
 
 if TYPE_CHECKING:
+    from pytok.streaming import StreamDecoder
     from pytok.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How the next token is drawn. The filters apply in the order of the fields."""
-
-    temperature: float = 0.8
-    """Divides the logits; below 1 favours the likely. 0: always the likeliest token."""
-    top_k: int | None = None
-    """Keep the k likeliest tokens (Fan 2018, arXiv:1805.04833)."""
-    top_p: float | None = None
-    """Keep the likeliest that together reach p (Holtzman 2019, arXiv:1904.09751)."""
-    min_p: float | None = None
-    """Keep what has p times the chance of the likeliest (Nguyen 2024, arXiv:2407.01082)."""
-    seed: int = 0
-    """Decides the draws."""
-
-    def __post_init__(self) -> None:
-        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
-            raise ConfigError(f"temperature must be at least 0; got {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
-            raise ConfigError(f"top_k must be at least 1; got {self.top_k}")
-        if not 0 <= self.seed < 2**63:
-            raise ConfigError(f"seed must be from 0 to {2**63 - 1}; got {self.seed}")
-        for name in ("top_p", "min_p"):
-            share = getattr(self, name)
-            if share is not None and not 0 < share <= 1:
-                raise ConfigError(f"{name} must be above 0 and at most 1; got {share}")
 
 
 def generate(
@@ -62,122 +35,138 @@ def generate(
 ) -> Iterator[str]:
     """Stream the text that *model* writes after *prompt*, in pieces, without *prompt*.
 
-    It ends after *max_tokens*, at the end-of-text token or one of *stop_ids*, or before the first
-    of the *stop* strings. An empty prompt begins a document, which is not empty; for that the
-    tokenizer needs an end-of-text token (ConfigError without). Special tokens in *prompt* are
-    text like any other.
+    All else is as in `generate_batch`.
+    """
+    pieces = generate_batch(
+        model,
+        tokenizer,
+        [prompt],
+        max_tokens=max_tokens,
+        sampling=sampling,
+        stop=stop,
+        stop_ids=stop_ids,
+    )
+    return (piece for _, piece in pieces)
+
+
+def generate_batch(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    *,
+    max_tokens: int = 256,
+    sampling: Sampling | None = None,
+    stop: Collection[str] = (),
+    stop_ids: Collection[int] = (),
+) -> Iterator[tuple[int, str]]:
+    """Stream the texts that *model* writes after *prompts*: (number of the prompt, next piece).
+
+    A text ends after *max_tokens*, at the end-of-text token or one of *stop_ids*, or before the
+    first of the *stop* strings. An empty prompt begins a document, which is not empty; for that the
+    tokenizer needs an end-of-text token (ConfigError without). Special tokens in a prompt are text
+    like any other. Each text is the one that its prompt gets alone, with its own seed, but for the
+    rounding of sums.
     """
     if max_tokens < 1:
         raise ConfigError(f"tokens must be at least 1; got {max_tokens}")
     end = tokenizer.special_tokens.get(END_OF_TEXT)
-    ids, not_first = tokenizer.encode_ordinary(prompt), list[int]()
-    if not ids:
+    ids = [tokenizer.encode_ordinary(prompt) for prompt in prompts]
+    for row in ids:
+        if row:
+            continue
         if end is None:
             raise ConfigError(f"the vocabulary has no {END_OF_TEXT} to begin with; give a prompt")
-        ids, not_first = [end], [end]
+        row.append(end)
     ends = {end, *stop_ids}
-    drawn = generate_ids(model, ids, sampling=sampling, not_first=not_first)
-    drawn = itertools.islice(drawn, max_tokens)
-    decoder = tokenizer.decoder()
+    chooser = _Chooser(sampling or Sampling(), ids, model, end)
+    texts = [_Text(tokenizer.decoder(), stop) for _ in prompts]
 
-    def pieces() -> Iterator[str]:
-        yield from map(decoder.feed, itertools.takewhile(lambda id: id not in ends, drawn))
-        yield decoder.finish()
+    def pieces() -> Iterator[tuple[int, str]]:
+        decoder = Decoder(model, chooser.prompts)
+        rows = list(range(len(prompts)))
+        """The text that each row of the decoder writes."""
+        for left in range(max_tokens - 1, -1, -1):
+            chosen = chooser.next(decoder, rows)
+            going = []
+            for place, (row, id) in enumerate(zip(rows, chosen, strict=True)):
+                text = texts[row]
+                piece = "" if id in ends else text.feed(id)
+                if id in ends or not left:
+                    piece += text.finish()
+                elif not text.ended:
+                    going.append(place)
+                if piece:
+                    yield row, piece
+            if not going:
+                return
+            if len(going) < len(rows):
+                decoder.keep(going)
+                rows, chosen = ([values[place] for place in going] for values in (rows, chosen))
+            decoder.append(chosen)
 
-    return _until(pieces(), stop)
-
-
-def generate_ids(
-    model: GPT,
-    ids: Sequence[int],
-    *,
-    sampling: Sampling | None = None,
-    not_first: Collection[int] = (),
-) -> Iterator[int]:
-    """Draw tokens after *ids* (at least one), without end, the first not one of *not_first*.
-
-    The model sees all of *ids*, or their last context of tokens. When its context is full it
-    starts over from the last half, so the cost of a token stays the same however long the text
-    gets, and no token is predicted from less than half a context.
-    """
-    sampling = sampling or Sampling()
-    device = model.embedding.weight.device
-    draws = torch.Generator(device).manual_seed(sampling.seed)
-    context = model.config.context
-    window = list(ids[-context:])
-    fresh, cache = window, model.new_cache(1)
-    barred = list(not_first)
-    while True:
-        logits = _next_logits(model, fresh, cache)
-        logits[barred] = -math.inf
-        barred = []
-        chosen = choose(logits, sampling, draws)
-        yield chosen
-        window.append(chosen)
-        fresh = [chosen]
-        if len(window) > context:
-            window = window[-max(1, context // 2) :]
-            fresh, cache = window, model.new_cache(1)
+    return pieces() if prompts else iter(())
 
 
-def choose(logits: Tensor, sampling: Sampling, draws: torch.Generator) -> int:
-    """Draw an id by *logits* (V,) as *sampling* says."""
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    # Less the greatest, so that a small temperature makes no infinity; chances stay the same.
-    logits = (logits.float() - logits.max()) / sampling.temperature
-    if sampling.top_k is not None:
-        logits = keep_top_k(logits, sampling.top_k)
-    if sampling.top_p is not None:
-        logits = keep_top_p(logits, sampling.top_p)
-    if sampling.min_p is not None:
-        logits = keep_min_p(logits, sampling.min_p)
-    return int(torch.multinomial(logits.softmax(-1), 1, generator=draws))
+class _Chooser:
+    """The draws of several texts: a random stream each, and the tokens that each has already."""
+
+    def __init__(
+        self, sampling: Sampling, prompts: Sequence[Sequence[int]], model: GPT, end: int | None
+    ) -> None:
+        device, vocab = model.embedding.weight.device, model.config.vocab_size
+        self.prompts = prompts
+        self._sampling = sampling
+        self._draws = [
+            torch.Generator(device).manual_seed((sampling.seed + row) % 2**63)
+            for row in range(len(prompts))
+        ]
+        self._end = end
+        self._empty = [ids == [end] for ids in prompts]
+        self._present = torch.zeros(len(prompts), vocab, dtype=torch.bool, device=device)
+        for row, ids in enumerate(prompts):
+            self._present[row, list(ids)] = True
+
+    @torch.inference_mode()
+    def next(self, decoder: Decoder, rows: Sequence[int]) -> list[int]:
+        """Draw a token for each of *rows*, which the decoder's rows write."""
+        chosen = []
+        for row, logits in zip(rows, decoder.logits, strict=True):
+            if self._empty[row]:  # a document does not end where it begins
+                logits[self._end] = -math.inf
+                self._empty[row] = False
+            if self._sampling.repetition_penalty != 1:
+                logits = penalize(logits, self._present[row], self._sampling.repetition_penalty)
+            id = choose(logits, self._sampling, self._draws[row])
+            self._present[row, id] = True
+            chosen.append(id)
+        return chosen
 
 
-def keep_top_k(logits: Tensor, k: int) -> Tensor:
-    """Keep the *k* greatest of *logits* (V,), and what equals the least of them."""
-    least = logits.topk(min(k, logits.numel())).values[-1]
-    return logits.masked_fill(logits < least, -math.inf)
+class _Text:
+    """One text as it is written: whole characters, up to a stop string."""
 
+    def __init__(self, decoder: StreamDecoder, stop: Collection[str]) -> None:
+        self._decoder = decoder
+        self._stop = stop
+        self._held = ""
+        self.ended = False
+        """A stop string has come."""
 
-def keep_top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the fewest greatest of *logits* (V,) whose chances sum to at least *p*."""
-    ordered, order = logits.sort(descending=True)
-    chances = ordered.softmax(-1)
-    # Out is what comes when p is reached already; the likeliest never is.
-    out = chances.cumsum(-1) - chances >= p
-    return logits.masked_fill(out.scatter(0, order, out), -math.inf)
-
-
-def keep_min_p(logits: Tensor, p: float) -> Tensor:
-    """Keep what of *logits* (V,) has at least *p* times the chance of the greatest."""
-    return logits.masked_fill(logits < logits.max() + math.log(p), -math.inf)
-
-
-@torch.no_grad()
-def _next_logits(model: GPT, ids: Sequence[int], cache: Cache) -> Tensor:
-    """Predict the token after *ids*, which *cache* takes in: logits (V,)."""
-    device = model.embedding.weight.device
-    logits: Tensor = model(torch.tensor([ids], device=device), cache=cache).logits
-    return logits[0, -1]
-
-
-def _until(pieces: Iterator[str], stop: Collection[str]) -> Iterator[str]:
-    """*pieces* up to the first of the *stop* strings; what may begin one is held back."""
-    held = ""
-    for piece in pieces:
-        held += piece
-        found = [held.index(text) for text in stop if text in held]
+    def feed(self, id: int) -> str:
+        """Return what *id* adds; what may begin a stop string is held back."""
+        self._held += self._decoder.feed(id)
+        found = [self._held.index(text) for text in self._stop if text in self._held]
         if found:
-            yield held[: min(found)]
-            return
-        kept = max((_overlap(held, text) for text in stop), default=0)
-        if len(held) > kept:
-            yield held[: len(held) - kept]
-            held = held[len(held) - kept :]
-    if held:
-        yield held
+            self.ended = True
+            return self._held[: min(found)]
+        kept = max((_overlap(self._held, text) for text in self._stop), default=0)
+        ready = len(self._held) - kept
+        piece, self._held = self._held[:ready], self._held[ready:]
+        return piece
+
+    def finish(self) -> str:
+        """Return what is left when no more tokens come."""
+        return "" if self.ended else self._held + self._decoder.finish()
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -47,9 +47,12 @@ FLOORS = {
     "gpt.progress": 3,
     "gpt.data": 3,
     "gpt.model": 4,
+    "gpt.choosing": 1,
+    "gpt.decoding": 5,
     "gpt.checkpoint": 5,
     "gpt.evaluate": 5,
-    "gpt.sample": 5,
+    "gpt.formats": 6,
+    "gpt.sample": 6,
     "gpt.training": 6,
     "gpt": 7,
     "gpt.__main__": 8,
@@ -57,7 +60,15 @@ FLOORS = {
 """A package named here is one room: its modules may import each other."""
 
 
-BRIDGES = {"gpt.data", "gpt.checkpoint", "gpt.metrics", "gpt.plot", "gpt.sample", "gpt.__main__"}
+BRIDGES = {
+    "gpt.data",
+    "gpt.checkpoint",
+    "gpt.metrics",
+    "gpt.plot",
+    "gpt.formats",
+    "gpt.sample",
+    "gpt.__main__",
+}
 """The rooms of gpt that know pytok: those that need shards, a tokenizer, or whole files."""
 
 

@@ -1,34 +1,21 @@
-"""Attention: how tokens look at each other, and the cache that generation keeps.
+"""Attention: how tokens look at each other.
 
 B: batch, T: new tokens, S: all tokens seen, H: query heads, K: key and value heads, D: head_width.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt import config
+from gpt.zoo.cache import KeyValueCache
+from gpt.zoo.linears import CastLinear, project
 from gpt.zoo.norms import RMSNorm
-from gpt.zoo.positions import Position
-
-
-class KeyValueCache:
-    """Keys and values of the tokens one layer has seen, preallocated for *capacity* tokens."""
-
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
-        """Take two empty tensors (B, K, capacity, D) to fill."""
-        self.keys = keys
-        self.values = values
-        self.length = 0
-
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store *keys* and *values* (B, K, T, D); return all so far, (B, K, S, D)."""
-        start, self.length = self.length, self.length + keys.shape[2]
-        self.keys[:, :, start : self.length] = keys
-        self.values[:, :, start : self.length] = values
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+from gpt.zoo.positions import Position, Start
 
 
 class GroupedQueryAttention(nn.Module):
@@ -37,6 +24,8 @@ class GroupedQueryAttention(nn.Module):
     Query head h reads kv head h // (H / K). Has `output`, the linear back into the residual
     stream, which the model initializes to zero.
     """
+
+    INPUTS: ClassVar[tuple[str, ...]] = ("query", "key", "value")
 
     def __init__(self, spec: config.GroupedQuery, width: int, head_width: int, bias: bool) -> None:
         super().__init__()
@@ -47,31 +36,41 @@ class GroupedQueryAttention(nn.Module):
         self.query = nn.Linear(width, spec.heads * head_width, bias=bias)
         self.key = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
         self.value = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
+        self.joined: CastLinear | None = None
         self.output = nn.Linear(spec.heads * head_width, width, bias=bias)
         self.query_norm = _head_norm(spec, head_width)
         self.key_norm = _head_norm(spec, head_width)
 
     def forward(
-        self, x: Tensor, position: Position, start: int = 0, cache: KeyValueCache | None = None
+        self, x: Tensor, position: Position, start: Start = 0, cache: KeyValueCache | None = None
     ) -> Tensor:
         """Attend from x (B, T, width), at places *start* on, to it and what *cache* holds."""
-        queries = position.rotate(self.query_norm(self._heads(self.query(x))), start)
-        keys = position.rotate(self.key_norm(self._heads(self.key(x))), start)
-        values = self._heads(self.value(x))  # (B, K, T, D)
+        queries, keys, values = map(self._heads, project(self, x))  # (B, H or K, T, D)
+        queries = position.rotate(self.query_norm(queries), start)
+        keys = position.rotate(self.key_norm(keys), start)
         if cache is not None:
             keys, values = cache.append(keys, values)  # (B, K, S, D)
+        tokens, mask = x.shape[1], None
         # Without a mask SDPA may take its flash kernel, which is also the one on CPU.
-        causal = start == 0 and self.window is None
-        mask = None if causal else visible(x.shape[1], keys.shape[2], self.window, x.device)
+        causal = tokens == keys.shape[2] and self.window is None
+        if cache is not None and tokens == 1:
+            mask, causal = cache.seen(), False
+        elif not causal:
+            mask = visible(tokens, keys.shape[2], self.window, x.device)
         mixed = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, is_causal=causal, enable_gqa=self.shared
+            queries.to(keys.dtype),
+            keys,
+            values,
+            attn_mask=mask,
+            is_causal=causal,
+            enable_gqa=self.shared,
         )  # (B, H, T, D)
         y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return y
 
     def new_cache(self, batch: int, capacity: int, dtype: torch.dtype) -> KeyValueCache:
-        """Make an empty cache for *batch* rows of at most *capacity* tokens."""
-        shape = (batch, self.kv_heads, capacity, self.head_width)
+        """Make an empty cache for *batch* rows of *capacity* tokens, or of the window."""
+        shape = (batch, self.kv_heads, min(capacity, self.window or capacity), self.head_width)
         empty = self.key.weight.new_empty(shape, dtype=dtype)
         return KeyValueCache(empty, torch.empty_like(empty))
 

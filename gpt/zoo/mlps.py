@@ -5,10 +5,13 @@ Each has `output`, the linear back into the residual stream, which the model ini
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt import config
+from gpt.zoo.linears import CastLinear, project
 
 
 class GeluMLP(nn.Module):
@@ -43,13 +46,17 @@ class Relu2MLP(nn.Module):
 class SwiGLUMLP(nn.Module):
     """x → W₂ (silu(W₁ x) ⊙ W₃ x). Shazeer 2020, arXiv:2002.05202."""
 
+    INPUTS: ClassVar[tuple[str, ...]] = ("gate", "input")
+
     def __init__(self, spec: config.SwiGLU, width: int, hidden: int, bias: bool) -> None:
         super().__init__()
         self.gate = nn.Linear(width, hidden, bias=bias)
         self.input = nn.Linear(width, hidden, bias=bias)
+        self.joined: CastLinear | None = None
         self.output = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map each token by itself."""
-        y: Tensor = self.output(F.silu(self.gate(x)) * self.input(x))
+        gate, value = project(self, x)
+        y: Tensor = self.output(F.silu(gate) * value)
         return y

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from gpt import config
 
+Start: TypeAlias = int | Tensor
+"""The place of the first token: of all rows, or, (B,) int64, of each."""
+
 
 class NoPosition(nn.Module):
     """Both hooks as identities. Kazemnejad 2023, arXiv:2305.19466."""
@@ -20,11 +23,11 @@ class NoPosition(nn.Module):
     def __init__(self, spec: config.NoPosition, architecture: config.Architecture) -> None:
         super().__init__()
 
-    def add(self, x: Tensor, start: int) -> Tensor:
+    def add(self, x: Tensor, start: Start) -> Tensor:
         """Leave the embedded tokens (B, T, width) as they are."""
         return x
 
-    def rotate(self, x: Tensor, start: int) -> Tensor:
+    def rotate(self, x: Tensor, start: Start) -> Tensor:
         """Leave queries or keys (B, H, T, head_width) as they are."""
         return x
 
@@ -36,11 +39,11 @@ class LearnedPosition(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(architecture.context, architecture.width)
 
-    def add(self, x: Tensor, start: int) -> Tensor:
+    def add(self, x: Tensor, start: Start) -> Tensor:
         """Add the vectors of places start, start + 1, ... to x (B, T, width)."""
-        return x + self.embedding.weight[start : start + x.shape[1]]
+        return x + _at(self.embedding.weight, start, x.shape[1])
 
-    def rotate(self, x: Tensor, start: int) -> Tensor:
+    def rotate(self, x: Tensor, start: Start) -> Tensor:
         """Leave queries or keys (B, H, T, head_width) as they are."""
         return x
 
@@ -68,17 +71,24 @@ class RotaryPosition(nn.Module):
         self.register_buffer("cos", angles.cos().float(), persistent=False)
         self.register_buffer("sin", angle_sin.float(), persistent=False)
 
-    def add(self, x: Tensor, start: int) -> Tensor:
+    def add(self, x: Tensor, start: Start) -> Tensor:
         """Leave the embedded tokens (B, T, width) as they are."""
         return x
 
-    def rotate(self, x: Tensor, start: int) -> Tensor:
+    def rotate(self, x: Tensor, start: Start) -> Tensor:
         """Rotate queries or keys (B, H, T, head_width); the dtype stays."""
-        places = slice(start, start + x.shape[-2])
+        cos, sin = (_at(table, start, x.shape[-2]).unsqueeze(-3) for table in (self.cos, self.sin))
         turned, rest = x[..., : self.rotated], x[..., self.rotated :]
         swapped = turned.roll(self.rotated // 2, dims=-1)
-        turned = turned * self.cos[places].to(x.dtype) + swapped * self.sin[places].to(x.dtype)
+        turned = turned * cos.to(x.dtype) + swapped * sin.to(x.dtype)
         return torch.cat((turned, rest), dim=-1) if rest.shape[-1] else turned
+
+
+def _at(table: Tensor, start: Start, tokens: int) -> Tensor:
+    """The rows of *table* at *tokens* places from *start* on: (T, ...), or (B, T, ...) of each."""
+    if isinstance(start, int):
+        return table[start : start + tokens]
+    return table[start[:, None] + torch.arange(tokens, device=table.device)]
 
 
 Position: TypeAlias = NoPosition | LearnedPosition | RotaryPosition

@@ -10,34 +10,40 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from gpt import sample
-from gpt.config import GPTConfig, GroupedQuery
+from gpt.choosing import Sampling, choose, keep_min_p, keep_top_k, keep_top_p, penalize
+from gpt.config import GPTConfig, GroupedQuery, Learned, SwiGLU
+from gpt.decoding import Decoder, with_linears_in
 from gpt.errors import ConfigError
 from gpt.model import GPT
-from gpt.sample import Sampling, choose, generate, generate_ids, keep_min_p, keep_top_k, keep_top_p
+from gpt.sample import generate, generate_batch
 
 GREEDY = Sampling(temperature=0)
 
 
-@pytest.fixture(scope="module")
-def model() -> GPT:
+def lively(**fields: Any) -> GPT:
     """A model of bytes with a context of 8 whose next token depends on what it sees."""
-    model = GPT(
-        GPTConfig(
-            vocab_size=257,
-            context=8,
-            layers=2,
-            width=32,
-            attention=GroupedQuery(heads=2, kv_heads=1),
-        )
-    )
+    attention = GroupedQuery(heads=2, kv_heads=1)
+    config = {"vocab_size": 257, "context": 8, "layers": 2, "width": 32, "attention": attention}
+    model = GPT(GPTConfig(**(config | fields)))
     noise = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn(parameter.shape, generator=noise)
     return model.eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    """Rotary positions, no window."""
+    return lively()
 
 
 @pytest.mark.parametrize(
@@ -85,41 +91,148 @@ def test_temperature_divides_the_logits() -> None:
     assert chosen.count(1) / 5000 == pytest.approx(0.04 / 0.68, abs=0.02)
 
 
-@pytest.mark.parametrize("prompt", [[1], list(range(8)), list(range(30))])
-def test_generation_equals_prediction_without_a_cache(model: GPT, prompt: list[int]) -> None:
+def test_repetition_penalty_is_transformers() -> None:
+    """On positive and negative logits, of tokens present and absent."""
+    logits = torch.randn(100, generator=torch.Generator().manual_seed(0))
+    present = torch.zeros(100, dtype=torch.bool)
+    present[::3] = True
+    theirs = RepetitionPenaltyLogitsProcessor(1.3)(present.nonzero().T, logits[None].clone())[0]
+
+    assert torch.equal(penalize(logits, present, 1.3), theirs)
+
+
+MODELS = {
+    "rope": lively(),
+    "learned": lively(position=Learned()),
+    "window": lively(attention=GroupedQuery(heads=2, kv_heads=1, window=3)),
+    "short": lively(context=2),
+    "swiglu": lively(mlp=SwiGLU(), bias=True),
+}
+PROMPTS = [[1], list(range(8)), list(range(30)), [5, 6, 7]]
+
+
+def greedy(model: GPT, prompts: list[list[int]], tokens: int) -> list[list[int]]:
+    """What the decoder writes, row by row."""
+    decoder = Decoder(model, prompts)
+    steps = []
+    for _ in range(tokens):
+        steps.append(decoder.logits.argmax(-1).tolist())
+        decoder.append(steps[-1])
+    return [list(row) for row in zip(*steps, strict=True)]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("prompt", PROMPTS, ids=len)
+def test_decoding_equals_prediction_without_a_cache(model: GPT, prompt: list[int]) -> None:
     """Past the context too, where the window starts over from its last half."""
-    window, expected = prompt[-8:], []
+    context = model.config.context
+    window, expected = prompt[-context:], []
     for _ in range(30):
         expected.append(int(model(torch.tensor([window])).logits[0, -1].argmax()))
         window = [*window, expected[-1]]
-        window = window if len(window) <= 8 else window[-4:]
+        window = window if len(window) <= context else window[-(context // 2) :]
 
-    assert list(itertools.islice(generate_ids(model, prompt, sampling=GREEDY), 30)) == expected
+    assert greedy(model, [prompt], 30) == [expected]
 
 
-def test_generation_is_a_function_of_its_seed(model: GPT) -> None:
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_rows_of_a_batch_equal_rows_alone(model: GPT) -> None:
+    """Prompts of different lengths, which start over at different times."""
+    assert greedy(model, PROMPTS, 30) == [greedy(model, [prompt], 30)[0] for prompt in PROMPTS]
+
+
+def test_rows_that_leave_do_not_disturb_the_others(model: GPT) -> None:
+    """Also when those that stay were not the first."""
+    together, alone = Decoder(model, PROMPTS), Decoder(model, [PROMPTS[3]])
+    together.keep([1, 3])
+    for id in range(20):
+        together.append([id + 1, id])
+        alone.append([id])
+
+        torch.testing.assert_close(together.logits[1], alone.logits[0])
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_linears_in_another_dtype_predict_alike(model: GPT) -> None:
+    """Joined or not; as near as the dtype is."""
+    ids = torch.tensor([[1, 2]])
+    expected = model(ids).logits
+
+    for dtype, near in ((torch.float32, 1e-5), (torch.bfloat16, 0.03)):
+        light = with_linears_in(model, dtype)(ids, cache=model.new_cache(1)).logits
+        assert (light - expected).abs().max() < near * expected.abs().max()
+
+
+def test_linears_in_another_dtype_leave_the_model_as_it_was(model: GPT) -> None:
+    """The copy shares what it does not change."""
+    light = with_linears_in(model, torch.bfloat16)
+
+    assert light.embedding.weight is model.embedding.weight
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_text_is_a_function_of_its_seed(model: GPT, tokenizer: Any) -> None:
     """The same seed gives the same draws, another one others."""
     first, again, other = (
-        list(itertools.islice(generate_ids(model, [1], sampling=Sampling(seed=seed)), 20))
+        "".join(generate(model, tokenizer, "p", max_tokens=20, sampling=Sampling(seed=seed)))
         for seed in (0, 0, 1)
     )
 
     assert first == again != other
 
 
-def test_generation_leaves_gradients_on(model: GPT) -> None:
+def test_texts_of_a_batch_have_seeds_of_their_own(model: GPT, tokenizer: Any) -> None:
+    """Each is what its prompt gets alone with the seed after the one before."""
+    texts = ["", "", ""]
+    for row, piece in generate_batch(model, tokenizer, ["p", "pq", "p"], max_tokens=20):
+        texts[row] += piece
+    alone = [
+        "".join(generate(model, tokenizer, prompt, max_tokens=20, sampling=Sampling(seed=row)))
+        for row, prompt in enumerate(["p", "pq", "p"])
+    ]
+
+    assert texts == alone
+
+
+def test_penalty_keeps_the_text_from_repeating(model: GPT, tokenizer: Any, chosen: Any) -> None:
+    """A great one bars what is there already, the prompt included."""
+    sampling = Sampling(temperature=0, repetition_penalty=1e9)
+    list(generate(model, tokenizer, "abc", max_tokens=100, sampling=sampling, stop_ids=[256]))
+    drawn = [*b"abc", *chosen]
+
+    assert len(set(drawn)) == len(drawn) > 50
+
+
+def test_generation_leaves_gradients_on(model: GPT, tokenizer: Any) -> None:
     """Between two draws the caller can train."""
-    drawn = generate_ids(model, [1])
-    next(drawn)
+    next(generate(model, tokenizer, "p"))
 
     assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
 
 
-def test_barred_token_is_not_drawn_first(model: GPT) -> None:
-    """Though it is the likeliest; later it may be."""
-    likeliest = next(generate_ids(model, [1], sampling=GREEDY))
+def test_document_does_not_end_where_it_begins(tokenizer: Any, chosen: Any) -> None:
+    """Though the end is the likeliest; later it may be."""
+    model = lively()
+    with torch.no_grad():  # the end's logit is the sum of its squares, and the greatest
+        model.embedding.weight[256] *= 10
+    pieces = list(generate(model, tokenizer, "", sampling=GREEDY, max_tokens=5))
 
-    assert next(generate_ids(model, [1], sampling=GREEDY, not_first=[likeliest])) != likeliest
+    assert chosen[0] != 256
+    assert pieces or 256 in chosen
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids that are drawn, in order."""
+    ids: list[int] = []
+
+    def record(*arguments: Any) -> int:
+        ids.append(choose(*arguments))
+        return ids[-1]
+
+    monkeypatch.setattr(sample, "choose", record)
+    return ids
 
 
 @pytest.fixture
@@ -127,12 +240,8 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int | None], None]
     """Make the model write a given text, then a token, for ever."""
 
     def script(text: str, then: int | None = None) -> None:
-        def ids(*arguments: object, **options: object) -> itertools.chain[int]:
-            return itertools.chain(
-                text.encode(), itertools.repeat(ord("x") if then is None else then)
-            )
-
-        monkeypatch.setattr(sample, "generate_ids", ids)
+        ids = itertools.chain(text.encode(), itertools.repeat(ord("x") if then is None else then))
+        monkeypatch.setattr(sample, "choose", lambda *arguments: next(ids))
 
     return script  # type: ignore[return-value]
 
@@ -186,7 +295,15 @@ def test_empty_prompt_needs_an_end_of_text_token(model: GPT, tokenizer: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "fields", [{"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}, {"min_p": 2.0}]
+    "fields",
+    [
+        {"repetition_penalty": 0.0},
+        {"temperature": -1.0},
+        {"top_k": 0},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"min_p": 2.0},
+    ],
 )
 def test_sampling_out_of_range_is_refused(fields: dict[str, Any]) -> None:
     """The message begins with the field's name."""
