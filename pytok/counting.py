@@ -14,10 +14,10 @@ from typing import NamedTuple, TypeAlias
 from pytok import corpus, countfile
 from pytok import engine as engines
 from pytok.countfile import Splitting
-from pytok.definition import END_OF_TEXT
+from pytok.definition import END_OF_TEXT, pattern_name
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
-from pytok.reference.pretokenize import PATTERNS, can_cut, resolve
+from pytok.reference.pretokenize import can_cut, resolve
 from pytok.tokenizer import repair
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
@@ -300,9 +300,11 @@ def split_by(
 
 
 def _check_alike(found: Splitting, expected: Splitting, where: str) -> None:
-    specials = [sorted(splitting.special_tokens) for splitting in (found, expected)]
+    both = (found, expected)
+    patterns = [pattern_name(each.pattern) or repr(each.pattern) for each in both]
+    specials = [sorted(each.special_tokens) for each in both]
     for how, theirs, ours in (
-        ("by the pattern", _name(found.pattern), _name(expected.pattern)),
+        ("by the pattern", *patterns),
         ("at the special tokens", *specials),
     ):
         if theirs != ours:
@@ -310,11 +312,6 @@ def _check_alike(found: Splitting, expected: Splitting, where: str) -> None:
                 f"the text of {where} was split {how} {theirs}, not {ours}; counts can be added "
                 "up, and learnt from, only where all text was split alike"
             )
-
-
-def _name(pattern: str) -> str:
-    names = {regex: name for name, regex in PATTERNS.items()}
-    return names.get(pattern, repr(pattern))
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

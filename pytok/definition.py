@@ -13,6 +13,11 @@ END_OF_TEXT = "<|endoftext|>"
 """The special token that marks where a document begins or ends, in GPT-2 and ever since."""
 
 
+def pattern_name(pattern: str) -> str | None:
+    """The name of the known pattern whose regex *pattern* is, ``None`` if it is another."""
+    return {regex: name for name, regex in PATTERNS.items()}.get(pattern)
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """All that a tokenizer is made of. Tokens are in rank order, the order of merging.

@@ -1,6 +1,6 @@
-"""What the commands show on a terminal: progress bars, facts and coloured tokens.
+"""What the commands show: messages, progress bars, facts and coloured tokens.
 
-All of it goes to stderr or stdout through rich, and only where a person is looking.
+Bars and colours are rich's, and appear only where a person is looking.
 """
 
 import re
@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -82,6 +84,11 @@ def _progress() -> "Progress":
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+def say(message: str) -> None:
+    """Print *message* on stderr, on one line whatever it holds."""
+    click.echo(message.replace("\n", "\\n"), err=True)
 
 
 def print_facts(rows: Mapping[str, str]) -> None:

@@ -172,7 +172,7 @@ def _splitting(
 class Rules(TypedDict):
     """Which merges are made, for an engine."""
 
-    ties: str
+    ties: Ties
     min_frequency: int
     max_token_length: int | None
     limit_alphabet: int | None
@@ -180,7 +180,7 @@ class Rules(TypedDict):
 
 def _rules(
     source: Source | PieceCounts,
-    ties: str,
+    ties: Ties,
     min_frequency: int,
     max_token_length: int | None,
     limit_alphabet: int | None,

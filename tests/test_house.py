@@ -33,7 +33,8 @@ FLOORS = {
     "pytok.report": 5,
     "pytok.training": 6,
     "pytok": 7,
-    "pytok.__main__": 8,
+    "pytok.commands": 8,
+    "pytok.__main__": 9,
     "gpt.errors": 0,
     "gpt.interruption": 0,
     "gpt.runtime": 1,
@@ -175,7 +176,6 @@ def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
         "pytok.tokenizer": 600,  # tiktoken's whole API, each member with its docstring
-        "pytok.__main__": 810,  # every command with its help
     }
 
     assert len(path.read_text().splitlines()) <= longer.get(module_name(path), 400)

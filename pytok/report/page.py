@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pytok.reference.pretokenize import PATTERNS
+from pytok.definition import pattern_name
 from pytok.report import charts
 from pytok.report.excerpts import units
 from pytok.report.figures import Figures, Usage
@@ -67,7 +67,6 @@ def render(figures: Figures, *, text: str | None = None) -> str:
     """
     usage = figures.usage if figures.usage is not None and figures.usage.tokens else None
     excerpts = [text] if text is not None else list(usage.excerpts) if usage else []
-    names = {regex: name for name, regex in PATTERNS.items()}
     lengths = _lengths(figures, usage)
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     return (
@@ -75,7 +74,7 @@ def render(figures: Figures, *, text: str | None = None) -> str:
         .get_template("page.html")
         .render(
             tokenizer=figures.tokenizer,
-            pattern_name=names.get(figures.tokenizer.pattern),
+            pattern_name=pattern_name(figures.tokenizer.pattern),
             figures=figures,
             usage=usage,
             empty=figures.usage is not None and usage is None,

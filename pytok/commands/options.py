@@ -1,0 +1,257 @@
+"""The options that several commands share, and what is made of the words given for them.
+
+An option or a group of options is a decorator of a command. Those of a group reach the command as
+the library takes them: a tokenizer that is open, keyword arguments to pass on.
+"""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TypedDict, TypeVar, cast, get_args
+
+import click
+
+import pytok
+from pytok.encodings import open_tokenizer
+from pytok.engine import MAX_THREADS, EngineName, Ties
+from pytok.reference.pretokenize import PATTERNS
+from pytok.training import Rules
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Reading(TypedDict):
+    """How a corpus is read: keyword arguments of all that read one."""
+
+    field: str
+    errors: str
+    separator: str | None
+
+
+class Counting(TypedDict):
+    """How pieces are counted: keyword arguments of `pytok.train`."""
+
+    pattern: str | None
+    special_tokens: tuple[str, ...] | None
+    max_memory: int | None
+    num_threads: int | None
+    prune: int
+
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(get_args(EngineName)),
+    default="native",
+    show_default=True,
+    help="The compiled engine, or its readable twin in Python: same answers, slower.",
+)
+threads_option = click.option(
+    "--threads",
+    "num_threads",
+    type=click.IntRange(1, MAX_THREADS),
+    help="How many threads to use.  [default: all cores]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Give a command the `tokenizer` that *named_by*, an argument or option `name`, names."""
+
+    def decorate(command: F) -> F:
+        @named_by
+        @click.option(
+            "--pattern",
+            help="How text is split, where the tokenizer is a .tiktoken file, which does not say.",
+        )
+        @click.option(
+            "--special-token",
+            "special_tokens",
+            multiple=True,
+            metavar="TOKEN=ID",
+            help="A special token of a .tiktoken file; may be given several times.",
+        )
+        @engine_option
+        @functools.wraps(command)
+        def run(
+            name: str,
+            pattern: str | None,
+            special_tokens: tuple[str, ...],
+            engine: EngineName,
+            **rest: Any,
+        ) -> Any:
+            specials = dict(map(_special_of, special_tokens)) or None
+            if pattern is None and specials is None:
+                tokenizer = open_tokenizer(name, engine)
+            else:
+                tokenizer = pytok.load(
+                    name, pattern=pattern, special_tokens=specials, engine=engine
+                )
+            return command(tokenizer=tokenizer, **rest)
+
+        return cast(F, run)
+
+    return decorate
+
+
+tokenizer_option = takes_tokenizer(
+    named_by=click.option(
+        "-t",
+        "--tokenizer",
+        "name",
+        required=True,
+        metavar="TOKENIZER",
+        help="A tokenizer.json, a .tiktoken file, a folder with vocab.json and merges.txt, or an "
+        "encoding's name such as cl100k_base.",
+    )
+)
+
+
+def _special_of(option: str) -> tuple[str, int]:
+    text, _, id = option.rpartition("=")
+    if not text or not (id.isascii() and id.isdigit() and len(id) <= 10):
+        raise click.BadParameter(f"{option!r} is not TOKEN=ID, e.g. '<|endoftext|>=50256'")
+    return text, int(id)
+
+
+def reading_options(command: F) -> F:
+    """Give a command `reading`."""
+
+    @click.option(
+        "--field",
+        default="text",
+        show_default=True,
+        help="The field of .jsonl, or the column of .parquet, that holds the text.",
+    )
+    @click.option(
+        "--errors",
+        type=click.Choice(["strict", "replace"]),
+        default="strict",
+        show_default=True,
+        help="Invalid UTF-8: stop and say where, or put U+FFFD in its place.",
+    )
+    @click.option(
+        "--separator",
+        metavar="TEXT",
+        help="Split text files into documents at this, e.g. '<|endoftext|>'.",
+    )
+    @functools.wraps(command)
+    def run(field: str, errors: str, separator: str | None, **rest: Any) -> Any:
+        return command(reading=Reading(field=field, errors=errors, separator=separator), **rest)
+
+    return cast(F, run)
+
+
+def counting_options(command: F) -> F:
+    """Give a command `counting`, and `from_counts`: whether the counting is done already."""
+
+    @click.option(
+        "--pattern",
+        help=f"How text is split before merging: {', '.join(PATTERNS)}, or a regex in Rust's "
+        "syntax.  [default: cl100k, or that of the counts]",
+    )
+    @click.option(
+        "--special",
+        multiple=True,
+        metavar="TOKEN",
+        help="A special token, which is cut out of the text; may be given several times.  "
+        "[default: <|endoftext|>, or those of the counts]",
+    )
+    @click.option("--no-special", is_flag=True, help="No special tokens at all.")
+    @click.option(
+        "--counts",
+        "from_counts",
+        is_flag=True,
+        help="SOURCES are no text, but what `pytok count-pieces` wrote; it is added up.",
+    )
+    @click.option(
+        "--max-memory",
+        metavar="SIZE",
+        callback=_bytes_of,
+        help="Let counts take so much memory, such as 4GiB, and then go to temporary files; the "
+        "result is the same.",
+    )
+    @click.option(
+        "--prune",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Drop the pieces that occur fewer than N times; that changes the result.",
+    )
+    @threads_option
+    @functools.wraps(command)
+    def run(
+        pattern: str | None,
+        special: tuple[str, ...],
+        no_special: bool,
+        max_memory: int | None,
+        prune: int,
+        num_threads: int | None,
+        **rest: Any,
+    ) -> Any:
+        counting = Counting(
+            pattern=pattern,
+            special_tokens=() if no_special else special or None,
+            max_memory=max_memory,
+            num_threads=num_threads,
+            prune=prune,
+        )
+        return command(counting=counting, **rest)
+
+    return cast(F, run)
+
+
+def _bytes_of(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9}) ?(?:([KMGT])(i?B)?|B)?", value)
+    if not found or not int(found[1]):
+        raise click.BadParameter(f"{value!r} is no amount of memory, such as 4GiB or 500MB")
+    thousand = 1000 if found[3] == "B" else 1024
+    return int(found[1]) * int(thousand ** (" KMGT".index(found[2] or " ")))
+
+
+def merging_options(command: F) -> F:
+    """Give a command `rules`."""
+
+    @click.option(
+        "--ties",
+        type=click.Choice(get_args(Ties)),
+        default="hf",
+        show_default=True,
+        help="Which of equally frequent pairs is merged first: the one that Hugging Face, rustbpe, "
+        "minbpe and tiktoken (first), or CS336 would take.",
+    )
+    @click.option(
+        "--min-frequency",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Never merge a pair that occurs less often.",
+    )
+    @click.option(
+        "--max-token-length",
+        type=click.IntRange(3),
+        help="Merge only what has fewer bytes.  [default: no limit]",
+    )
+    @click.option(
+        "--limit-alphabet",
+        type=click.IntRange(1),
+        help="Merge only characters among so many, the most frequent.  [default: all]",
+    )
+    @functools.wraps(command)
+    def run(
+        ties: Ties,
+        min_frequency: int,
+        max_token_length: int | None,
+        limit_alphabet: int | None,
+        **rest: Any,
+    ) -> Any:
+        rules = Rules(
+            ties=ties,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            limit_alphabet=limit_alphabet,
+        )
+        return command(rules=rules, **rest)
+
+    return cast(F, run)

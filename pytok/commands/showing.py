@@ -1,0 +1,102 @@
+"""`pytok show`: what a tokenizer is made of, how it splits a text, how it serves a corpus.
+
+For people as lines and colours, for programs as JSON, and as a page (`pytok.commands.reporting`).
+"""
+
+import json
+import re
+
+import click
+
+from pytok.commands.options import (
+    Reading,
+    json_option,
+    reading_options,
+    takes_tokenizer,
+    threads_option,
+)
+from pytok.commands.reporting import measure, report_option, write_report
+from pytok.definition import pattern_name
+from pytok.terminal import print_coloured, print_facts
+from pytok.tokenizer import Tokenizer
+
+
+@click.command()
+@takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
+@click.option("--text", help="Show how this text is split, a colour a token.")
+@click.option(
+    "--corpus",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Measure it on this file, folder or pattern; may be given several times.",
+)
+@report_option
+@reading_options
+@threads_option
+@json_option
+def show(
+    tokenizer: Tokenizer,
+    text: str | None,
+    sources: tuple[str, ...],
+    report: str | None,
+    reading: Reading,
+    num_threads: int | None,
+    as_json: bool,
+) -> None:
+    """Show what TOKENIZER is made of, and how it serves a corpus; as a page with --report.
+
+    TOKENIZER is a file, a folder, or an encoding's name such as cl100k_base.
+    """
+    ids = None if text is None else tokenizer.encode(text, disallowed_special=())
+    figures = None
+    if sources or report:
+        figures = measure(tokenizer, sources or None, reading, num_threads)
+        if report:
+            write_report(report, figures, text)
+    tokens = list(tokenizer.vocab)
+    longest = max(tokens, key=len)
+    facts = {
+        "name": tokenizer.name,
+        "ids": tokenizer.n_vocab,
+        "merges": len(tokens) - 256,
+        "pattern": pattern_name(tokenizer.pattern) or tokenizer.pattern,
+        "special_tokens": dict(tokenizer.special_tokens),
+        "longest_token": longest.decode("utf-8", "backslashreplace"),
+        "fingerprint": tokenizer.fingerprint,
+    }
+    if as_json:
+        text_ids = {} if ids is None else {"text": text, "text_ids": ids}
+        measured = {} if figures is None else figures.as_dict()
+        click.echo(json.dumps(facts | measured | text_ids, ensure_ascii=False))
+        return
+    merged = [token for token in tokens if len(token) > 1]
+    rows = {key.replace("_", " "): _shown(value) for key, value in facts.items()} | {
+        "longest token": _quoted(longest if len(longest) <= 64 else longest[:61] + b"..."),
+        "first merges": " ".join(map(_quoted, merged[:12])),
+        "last merges": " ".join(map(_quoted, merged[-8:])),
+    }
+    if figures is not None and (usage := figures.usage) is not None:
+        rows["corpus"] = f"{usage.bytes:,} bytes in {usage.tokens:,} tokens"
+        rows["bytes a token"] = f"{usage.bytes_per_token:.3f}"
+        rows["never used"] = f"{usage.unused:,} tokens"
+    print_facts(rows)
+    if ids is not None and text is not None:
+        decoder = tokenizer.decoder()
+        spelled = [*map(decoder.feed, ids), decoder.finish()]
+        size = len(text.encode("utf-8", "replace"))
+        print_coloured(filter(None, spelled), f"{len(ids)} tokens, {size} bytes: {ids}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        more = f" and {len(value) - 8:,} more" if len(value) > 8 else ""
+        return ", ".join(f"{text} = {id}" for text, id in list(value.items())[:8]) + more or "none"
+    return str(value)
+
+
+def _quoted(token: bytes) -> str:
+    text = json.dumps(token.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+    return re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)

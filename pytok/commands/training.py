@@ -1,0 +1,169 @@
+"""`pytok train`, and `pytok count-pieces`: the part of it that many machines can share.
+
+What cannot be is refused before the corpus is read, which may take hours.
+"""
+
+import functools
+import warnings
+from pathlib import Path
+
+import click
+
+import pytok
+from pytok import corpus, countfile, formats
+from pytok.commands.options import (
+    Counting,
+    Reading,
+    counting_options,
+    engine_option,
+    merging_options,
+    reading_options,
+)
+from pytok.commands.reporting import measure, report_option, write_report
+from pytok.counting import split_by
+from pytok.encodings import open_tokenizer
+from pytok.engine import EngineName
+from pytok.errors import FormatError
+from pytok.terminal import Bars, say
+from pytok.training import Rules
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "--vocab",
+    type=click.IntRange(256),
+    required=True,
+    help="How many ids in all: 256 bytes, the merges, and the special tokens.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(),
+    default="tokenizer.json",
+    show_default=True,
+    help="Where to write it: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's).",
+)
+@click.option(
+    "--base",
+    metavar="TOKENIZER",
+    help="Go on from this tokenizer: its tokens, ids, pattern and special tokens are kept, and "
+    "--vocab counts them too.",
+)
+@merging_options
+@counting_options
+@reading_options
+@report_option
+@engine_option
+def train(
+    sources: tuple[str, ...],
+    vocab: int,
+    out: str,
+    base: str | None,
+    rules: Rules,
+    counting: Counting,
+    from_counts: bool,
+    reading: Reading,
+    report: str | None,
+    engine: EngineName,
+) -> None:
+    """Train a tokenizer on SOURCES: files, folders, or patterns such as 'data/*.jsonl'.
+
+    Text files, .jsonl and .parquet are read, plain or .gz or .zst; or, with --counts, what was
+    counted elsewhere. The most frequent pair of neighbouring tokens is merged first, and among
+    equals the one with the smallest ids, as Hugging Face does it; the result depends neither on the
+    order of documents (but for --ties first) nor on the threads.
+    """
+    if report and from_counts:
+        raise click.UsageError(
+            "--report is measured on text, and counts hold none: train without it, then "
+            "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
+        )
+    files = corpus.resolve(sources)
+    source: list[Path] | pytok.PieceCounts = files
+    with Bars() as bars, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if from_counts:
+            source = pytok.PieceCounts.load(
+                files,
+                engine=engine,
+                num_threads=counting["num_threads"],
+                max_memory=counting["max_memory"],
+                progress=functools.partial(bars.update, "count"),
+            )
+        begun = None if base is None else open_tokenizer(base, engine)
+        splitting = begun or split_by(source, counting["pattern"], counting["special_tokens"])
+        formats.check_target(out, splitting.pattern)
+        tokenizer = pytok.train(
+            source,
+            vocab,
+            base=begun,
+            engine=engine,
+            name=Path(out).stem,
+            progress=bars.update,
+            **rules,
+            **counting,
+            **reading,
+        )
+    try:
+        tokenizer.save(out)
+    except FormatError as error:
+        rescue = f"{out}.tiktoken"
+        tokenizer.save(rescue)
+        raise FormatError(f"{error.message}; what was learnt is in {rescue}") from None
+    for warning in said:
+        say(str(warning.message))
+    number = len(tokenizer.special_tokens)
+    say(
+        f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {len(tokenizer.vocab) - 256:,} merges, "
+        f"{number} special token{'s' * (number != 1)}"
+    )
+    if report:
+        write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "-o", "--out", type=click.Path(), required=True, help="Where to write the counts: *.parquet."
+)
+@counting_options
+@reading_options
+def count_pieces(
+    sources: tuple[str, ...],
+    out: str,
+    counting: Counting,
+    from_counts: bool,
+    reading: Reading,
+) -> None:
+    """Count the pieces of SOURCES, which is the part of training that many machines can share.
+
+    Each counts some of the files; `pytok train --counts` trains on what all have counted, and
+    learns what it would from the files themselves.
+    """
+    countfile.check_target(Path(out))
+    files = corpus.resolve(sources)
+    pattern, special_tokens = counting["pattern"], counting["special_tokens"]
+    num_threads, max_memory = counting["num_threads"], counting["max_memory"]
+    with Bars() as bars:
+        bar = functools.partial(bars.update, "count")
+        if from_counts:
+            counts = pytok.PieceCounts.load(
+                files, num_threads=num_threads, max_memory=max_memory, progress=bar
+            )
+            split_by(counts, pattern, special_tokens)
+        else:
+            splitting = split_by(files, pattern, special_tokens)
+            counts = pytok.count_pieces(
+                files,
+                pattern=splitting.pattern,
+                special_tokens=splitting.special_tokens,
+                num_threads=num_threads,
+                max_memory=max_memory,
+                progress=bar,
+                **reading,
+            )
+        saved = counts.save(out, prune=counting["prune"])
+    say(f"{out}: {saved.written}")
+    if saved.dropped.pieces:
+        say(f"pruning dropped {saved.dropped}")
