@@ -91,7 +91,7 @@ impl PyPieceCounts {
         .map_err(PyErr::from)
     }
 
-    fn gather(&self, py: Python<'_>, least: u64) -> PyResult<(u64, u64)> {
+    fn gather(&self, py: Python<'_>, least: u64) -> PyResult<(u64, u128)> {
         py.detach(|| {
             let counts = &mut *self.lock();
             on_threads(self.num_threads, None, |work| {
