@@ -2,9 +2,10 @@
 
 python examples/count_with_dask.py corpus/ counts/ 50257 tokenizer.json [tcp://scheduler:8786]
 
-Each file of the corpus becomes a file of counts; without a scheduler this machine does it all, a
-process a core. What is there already is not counted again, so an interrupted run goes on. The
-workers must see both folders under the same names, and have pytok. See docs/many-machines.md.
+Each file of the corpus becomes a file of counts, in the same folders below that of the counts;
+without a scheduler this machine does it all, a process a core. What is there already is not counted
+again, so an interrupted run goes on. The workers must see both folders under the same names, and
+have pytok. See docs/many-machines.md.
 """
 
 import sys
@@ -18,14 +19,14 @@ from pytok import corpus
 
 def count(source: Path, target: Path) -> None:
     """Count the pieces of one file; a worker has one thread for it, and others have the others."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     pytok.count_pieces([source], num_threads=1, max_memory=4 << 30).save(target)
 
 
 def main(sources: str, folder: str, vocab_size: str, out: str, scheduler: str | None) -> None:
     """Count what has not been counted, wherever *scheduler* has workers, and train here."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
     targets = {
-        source: Path(folder, "-".join(source.absolute().parts[1:]) + ".parquet")
+        source: Path(folder, *source.absolute().parts[1:-1], source.name + ".parquet")
         for source in corpus.resolve(sources)
     }
     here = {"threads_per_worker": 1, "dashboard_address": None}

@@ -77,8 +77,8 @@ class PieceCounts:
         max_memory: int | None = None,
         in_order: bool = False,
     ) -> None:
-        if max_memory is not None and max_memory < 1:
-            raise TrainingError(f"max_memory is {max_memory}: a number of bytes is possible")
+        if max_memory is not None and not 1 <= max_memory < 1 << 63:
+            raise TrainingError(f"max_memory is {max_memory}: 1 to 2^63 - 1 bytes are possible")
         engines.check_threads(num_threads)
         if in_order and max_memory is not None:
             raise TrainingError("counts in order stay in memory: max_memory cannot be kept")
@@ -100,7 +100,8 @@ class PieceCounts:
     ) -> None:
         """Count the pieces of *source*; arguments and errors are those of `pytok.train`.
 
-        Where it fails, part of *source* has been counted.
+        Where it fails, part of *source* has been counted. Nobody may use the counts meanwhile, not
+        even *progress*: TrainingError.
         """
         # A special token may hold a newline at which text would be cut.
         tokens = "".join(self.splitting.special_tokens)
@@ -160,6 +161,7 @@ class PieceCounts:
         >>> counts.prune(2), dict(counts.items())
         (Amount(pieces=2, occurrences=2), {b' a': 2})
         """
+        check_prune(least)
         return Amount(*self.counts.gather(least))
 
     def save(self, path: str | os.PathLike[str], *, prune: int = 0) -> Saved:
@@ -168,6 +170,7 @@ class PieceCounts:
         The file is parquet (`pytok.countfile`), appears whole or not at all, and may be larger than
         the memory. Raises FormatError without pyarrow, OSError for a file that cannot be written.
         """
+        check_prune(prune)
         often, rare = Counter[str](), Counter[str]()
 
         def kept() -> Iterator[countfile.Rows]:
@@ -274,6 +277,12 @@ def count_pieces(
     )
     counts.add(source, field=field, errors=errors, separator=separator, progress=progress)
     return counts
+
+
+def check_prune(least: int) -> None:
+    """Raise TrainingError unless pieces that occur fewer than *least* times can be dropped."""
+    if not 0 <= least < 1 << 63:
+        raise TrainingError(f"prune is {least}: 0 to 2^63 - 1 are possible")
 
 
 def split_by(

@@ -110,7 +110,8 @@ class Core(Protocol):
 class PieceCounts(Protocol):
     """How often each piece occurs in the documents added so far.
 
-    Where adding fails, part of what was added has been counted.
+    Where adding fails, part of what was added has been counted. One call at a time: the compiled
+    engine refuses another, from another thread or from *progress*, with TrainingError.
     """
 
     @property

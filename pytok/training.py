@@ -8,7 +8,7 @@ from typing import TypedDict, get_args
 
 from pytok import engine as engines
 from pytok.countfile import Splitting
-from pytok.counting import PieceCounts, Source, count_pieces, split_by
+from pytok.counting import PieceCounts, Source, check_prune, count_pieces, split_by
 from pytok.definition import Definition
 from pytok.engine import EngineName, Ties
 from pytok.errors import TrainingError
@@ -69,7 +69,7 @@ def train(
 
     Counts that take more than *max_memory* bytes go to temporary files, and come back to be merged,
     which changes no result. Pieces that occur fewer than *prune* times are dropped before merging,
-    which does.
+    from the `PieceCounts` themselves if *source* is that, which does change it.
 
     A corpus that runs out of pairs gives a smaller vocabulary, and a UserWarning that says so; one
     says how much was pruned. Raises TrainingError for numbers that cannot be, for what contradicts
@@ -99,6 +99,7 @@ def train(
             f"{len(new_specials)} special tokens make {least}"
         )
     rules = _rules(source, ties, min_frequency, max_token_length, limit_alphabet)
+    check_prune(prune)
     engines.check_threads(num_threads)
 
     def tokenizer(tokens: Sequence[bytes]) -> Tokenizer:

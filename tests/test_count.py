@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import resource
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -232,10 +233,50 @@ def test_pieces_that_do_not_fit_the_memory_are_refused_unless_enough_are_pruned(
     assert b" often" in tokenizer.vocab
 
 
-def test_a_memory_of_nothing_is_refused() -> None:
+def test_a_disk_that_is_full_changes_no_count() -> None:
+    """What was written before it was full is not counted beside what is still in memory."""
+    counts = pytok.PieceCounts(max_memory=1 << 20)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(
+            TrainingError, match=r"cannot be kept here: File too large .* in TMPDIR"
+        ):
+            counts.add([words(100_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert {count for _, count in counts.items()} == {1}
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 63])
+def test_a_memory_that_cannot_be_is_refused(memory: int) -> None:
     """Not silently taken for no limit."""
-    with pytest.raises(TrainingError, match="max_memory is 0"):
-        pytok.count_pieces(CORPUS, max_memory=0)
+    with pytest.raises(TrainingError, match=f"max_memory is {memory}: 1 to"):
+        pytok.count_pieces(CORPUS, max_memory=memory)
+
+
+@pytest.mark.parametrize("least", [-1, 1 << 63])
+def test_pruning_that_cannot_be_is_refused(engine: EngineName, tmp_path: Path, least: int) -> None:
+    """Where it is asked for, and in training before anything is counted."""
+    counts = pytok.PieceCounts(engine=engine)
+
+    with pytest.raises(TrainingError, match=f"prune is {least}: 0 to"):
+        counts.prune(least)
+    with pytest.raises(TrainingError, match=f"prune is {least}: 0 to"):
+        counts.save(tmp_path / "counts.parquet", prune=least)
+    with pytest.raises(TrainingError, match=f"prune is {least}: 0 to"):
+        pytok.train((pytest.fail(text) for text in CORPUS), 300, prune=least, engine=engine)
+
+
+def test_counts_that_are_in_use_are_refused(tmp_path: Path) -> None:
+    """Rather than waited for by their own progress, for ever."""
+    path = tmp_path / "long.txt"
+    path.write_text("ab " * 2_000_000)
+    counts = pytok.PieceCounts(r"(?:(?=a)ab)+|\s+")
+
+    with pytest.raises(TrainingError, match="these counts are in use"):
+        counts.add(path, progress=lambda done, total: len(counts))
 
 
 def test_the_reference_says_that_it_cannot_count_within_a_memory() -> None:

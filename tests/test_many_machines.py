@@ -18,9 +18,11 @@ def test_what_dask_workers_count_trains_the_tokenizer_of_one_machine(tmp_path: P
     """Ids, pattern, special tokens: one fingerprint."""
     pytest.importorskip("distributed")
     folder = tmp_path / "corpus"
-    folder.mkdir()
-    for number, text in enumerate(CORPUS):
-        (folder / f"{number}.txt").write_text(text, encoding="utf-8")
+    # Two of them are told apart by nothing but the folder that they are in.
+    names = ["a-b/c.txt", "a/b-c.txt", *map(str, range(2, len(CORPUS)))]
+    for name, text in zip(names, CORPUS, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
     script = ROOT / "examples/count_with_dask.py"
     arguments = [folder, tmp_path / "counts", 600, tmp_path / "tokenizer.json"]
 
@@ -31,6 +33,6 @@ def test_what_dask_workers_count_trains_the_tokenizer_of_one_machine(tmp_path: P
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
 
-    assert len(list((tmp_path / "counts").iterdir())) == len(CORPUS)
+    assert len(list((tmp_path / "counts").rglob("*.parquet"))) == len(CORPUS)
     trained = pytok.load(tmp_path / "tokenizer.json")
     assert trained.fingerprint == pytok.train(folder, 600).fingerprint

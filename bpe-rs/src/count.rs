@@ -156,14 +156,15 @@ impl PieceCounts {
     /// Counts *piece* so many times more.
     ///
     /// # Errors
-    /// When *piece* has then occurred more often than 63 bits can say, or a temporary file cannot
-    /// be written.
+    /// When *piece* has then occurred more often than 63 bits can say (what went to disk is added
+    /// up, and refused, when it is asked for), or a temporary file cannot be written.
     pub fn add_counted(&mut self, piece: &[u8], count: u64) -> Result<(), Error> {
-        let home = &mut self.shards[shard::of(piece)];
-        let (sum, before) = (home.get(piece).checked_add(count), home.memory());
-        if sum.is_none_or(|sum| i64::try_from(sum).is_err()) {
-            return Err(Error::CountOverflow { piece: piece.to_vec() });
+        if count == 0 {
+            return Ok(());
         }
+        let home = &mut self.shards[shard::of(piece)];
+        let before = home.memory();
+        home.check(piece, count)?;
         if home.add(piece, count) {
             if let Some(order) = &mut self.order {
                 order.push(piece);
@@ -185,22 +186,22 @@ impl PieceCounts {
         &mut self,
         least: u64,
         watch: impl Fn(usize) -> Result<(), Error> + Sync,
-    ) -> Result<(u64, u64), Error> {
+    ) -> Result<(u64, u128), Error> {
         let (mut pieces, mut occurrences) = (0, 0);
-        if let Some(spill) = &mut self.spill {
-            if spill.is_used() {
-                Shared::new(&mut self.shards, Some(spill)).spill_all()?;
-            }
+        // All of them: then each is whole in its file, even where a reading was broken off.
+        let mut spilled = self.spill.as_mut().filter(|spill| spill.is_used());
+        if let Some(spill) = &mut spilled {
+            Shared::new(&mut self.shards, Some(spill)).spill_all()?;
         }
         for number in 0..self.shards.len() {
-            if let Some(spill) = &mut self.spill {
-                spill.restore(number, &mut self.shards[number], &watch)?;
+            if let Some(spill) = &mut spilled {
+                self.shards[number] = spill.restore(number, &watch)?;
             }
             let (dropped, times) = self.shards[number].prune(least);
             pieces += dropped;
             occurrences += times;
-            if let Some(spill) = &self.spill {
-                let (bytes, limit) = (self.memory(), spill.limit());
+            if let Some(spill) = &spilled {
+                let (bytes, limit) = (memory(&self.shards), spill.limit());
                 if bytes > limit {
                     let estimate = bytes / (number + 1) * self.shards.len();
                     return Err(Error::TooLargeForMemory { bytes: estimate, limit });
@@ -255,11 +256,11 @@ impl PieceCounts {
         let ordered = self.order.iter().flat_map(FirstSeen::iter);
         unordered.chain(ordered.map(|piece| (piece, self.get(piece))))
     }
+}
 
-    /// How many bytes the pieces and their counts take.
-    fn memory(&self) -> usize {
-        self.shards.iter().map(Shard::memory).sum()
-    }
+/// How many bytes *shards* take.
+fn memory(shards: &[Shard]) -> usize {
+    shards.iter().map(Shard::memory).sum()
 }
 
 /// The value behind a lock; a thread that panicked with it takes the whole work down anyway.
@@ -279,7 +280,7 @@ struct Shared<'a> {
 impl<'a> Shared<'a> {
     fn new(shards: &'a mut [Shard], spill: Option<&'a mut Spill>) -> Self {
         Self {
-            memory: AtomicUsize::new(shards.iter().map(Shard::memory).sum()),
+            memory: AtomicUsize::new(memory(shards)),
             limit: spill.as_ref().map_or(usize::MAX, |spill| spill.limit()),
             shards: shards.iter_mut().map(Mutex::new).collect(),
             spill: spill.map(Mutex::new),
@@ -292,11 +293,13 @@ impl<'a> Shared<'a> {
         let before = shard.memory();
         change(&mut shard);
         let more = shard.memory() - before;
-        drop(shard);
-        if more > 0 && self.memory.fetch_add(more, Ordering::Relaxed) + more > self.limit {
-            self.keep_within()?;
+        if more == 0 {
+            return Ok(());
         }
-        Ok(())
+        // While the shard is locked: another thread may spill it at once, and subtract all of it.
+        self.memory.fetch_add(more, Ordering::Relaxed);
+        drop(shard);
+        self.keep_within()
     }
 
     /// Spills all shards if they take more than they may.

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use crate::cache::prefetch;
-use crate::key;
+use crate::{key, Error};
 
 /// How many shards there are: enough that threads seldom meet in one, and that one at a time is
 /// little memory.
@@ -75,6 +75,14 @@ impl Shard {
         Self { slots: Vec::new(), taken: 0, long: HashTable::new(), bytes: Vec::new() }
     }
 
+    /// An error if *piece*, counted so many times more, passes 63 bits.
+    pub(super) fn check(&self, piece: &[u8], count: u64) -> Result<(), Error> {
+        match self.get(piece).checked_add(count) {
+            Some(sum) if i64::try_from(sum).is_ok() => Ok(()),
+            _ => Err(Error::CountOverflow { piece: piece.to_vec() }),
+        }
+    }
+
     /// Counts *piece* so many times more. Says whether it is new.
     pub(super) fn add(&mut self, piece: &[u8], count: u64) -> bool {
         if piece.len() > key::MOST {
@@ -135,9 +143,10 @@ impl Shard {
     }
 
     /// Drops the pieces that occurred fewer than *least* times: how many, and how often in all.
-    pub(super) fn prune(&mut self, least: u64) -> (u64, u64) {
+    pub(super) fn prune(&mut self, least: u64) -> (u64, u128) {
         let rare = self.iter().filter(|&(_, count)| count < least);
-        let dropped = rare.fold((0, 0), |(pieces, times), (_, count)| (pieces + 1, times + count));
+        let dropped = rare
+            .fold((0, 0), |(pieces, times), (_, count)| (pieces + 1, times + u128::from(count)));
         if dropped.0 > 0 {
             let mut kept = Self::new();
             for (piece, count) in self.iter().filter(|&(_, count)| count >= least) {

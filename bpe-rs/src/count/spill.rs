@@ -47,13 +47,9 @@ impl Spill {
                 Some(file) => file,
                 none => none.insert(tempfile::tempfile()?),
             };
-            let mut out = BufWriter::with_capacity(1 << 16, file);
-            for (piece, count) in shard.iter() {
-                out.write_all(&(piece.len() as u64).to_le_bytes())?;
-                out.write_all(&count.to_le_bytes())?;
-                out.write_all(piece)?;
-            }
-            out.flush()
+            let before = file.seek(SeekFrom::End(0))?;
+            // What is not written whole stays in memory, so none of it may be in the file.
+            append(file, shard).inspect_err(|_| _ = file.set_len(before))
         };
         write().map_err(|error| failed(&error))?;
         *shard = Shard::new();
@@ -83,6 +79,7 @@ impl Spill {
             );
             piece.resize(size as usize, 0);
             from.read_exact(&mut piece).map_err(|error| failed(&error))?;
+            shard.check(&piece, count)?;
             shard.add(&piece, count);
             at += 16 + size;
             pieces += 1;
@@ -93,17 +90,27 @@ impl Spill {
         Ok(())
     }
 
-    /// Brings all of *shard* back, and forgets its file.
+    /// The shard that is in the file of that number, which is then forgotten.
     pub(super) fn restore(
         &mut self,
         number: usize,
-        shard: &mut Shard,
         watch: &impl Fn(usize) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.read(number, shard, watch)?;
+    ) -> Result<Shard, Error> {
+        let mut shard = Shard::new();
+        self.read(number, &mut shard, watch)?;
         self.files[number] = None;
-        Ok(())
+        Ok(shard)
     }
+}
+
+fn append(file: &File, shard: &Shard) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, file);
+    for (piece, count) in shard.iter() {
+        out.write_all(&(piece.len() as u64).to_le_bytes())?;
+        out.write_all(&count.to_le_bytes())?;
+        out.write_all(piece)?;
+    }
+    out.flush()
 }
 
 fn failed(error: &io::Error) -> Error {

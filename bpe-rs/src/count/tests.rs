@@ -79,7 +79,7 @@ fn pruning_drops_the_rare_and_says_how_many() {
     let dropped = counts.gather(2, |_| Ok(())).unwrap();
 
     let rare: Vec<u64> = before.values().copied().filter(|&count| count < 2).collect();
-    assert_eq!(dropped, (rare.len() as u64, rare.iter().sum()));
+    assert_eq!(dropped, (rare.len() as u64, rare.iter().map(|&count| u128::from(count)).sum()));
     assert_eq!(all(&counts), before.into_iter().filter(|&(_, count)| count >= 2).collect());
 }
 
@@ -102,6 +102,44 @@ fn a_count_that_no_corpus_has_is_refused() {
     let error = counts.add_counted(b"a", 1).unwrap_err();
 
     assert_eq!(error, Error::CountOverflow { piece: b"a".to_vec() });
+}
+
+#[test]
+fn a_sum_that_no_corpus_has_is_refused_even_where_its_parts_went_to_disk() {
+    let mut counts = new("gpt2").within(1);
+    for _ in 0..3 {
+        counts.add_counted(b"a", i64::MAX as u64).unwrap();
+    }
+
+    let overflow = Err(Error::CountOverflow { piece: b"a".to_vec() });
+    assert_eq!(counts.part(shard::of(b"a")).map(drop), overflow);
+    assert_eq!(counts.gather(1, |_| Ok(())).map(drop), overflow);
+}
+
+#[test]
+fn a_piece_that_is_counted_no_times_is_none() {
+    let mut counts = new("gpt2").in_order();
+    for piece in [&b"short"[..], b"longer than fifteen bytes"] {
+        counts.add_counted(piece, 0).unwrap();
+    }
+
+    assert!(counts.is_empty());
+    assert_eq!(counts.iter().count(), 0);
+}
+
+#[test]
+fn gathering_that_is_broken_off_can_be_done_again() {
+    let pieces = || (0..400_000_u32).map(|number| number.to_string());
+    let mut counts = new("gpt2").within(1 << 20);
+    pieces().for_each(|piece| counts.add_counted(piece.as_bytes(), 1).unwrap());
+    counts.spill.as_mut().unwrap().set_limit(1 << 30);
+
+    let stopped = counts.gather(0, |_| Err(Error::Interrupted));
+    counts.gather(0, |_| Ok(())).unwrap();
+
+    assert_eq!(stopped, Err(Error::Interrupted));
+    assert_eq!(counts.len(), 400_000);
+    assert!(counts.iter().all(|(_, count)| count == 1));
 }
 
 #[test]

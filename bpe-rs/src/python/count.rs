@@ -1,14 +1,15 @@
 //! `PieceCounts` for Python.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
 use super::signals::on_threads;
-use crate::{Error, PieceCounts};
+use super::TrainingError;
+use crate::PieceCounts;
 
 /// Counted pieces; grows with each `add`.
 #[pyclass(frozen, name = "PieceCounts", module = "pytok._native")]
@@ -18,9 +19,17 @@ pub(super) struct PyPieceCounts {
 }
 
 impl PyPieceCounts {
-    /// The counts, for one thread at a time; not to be waited for while attached to Python.
-    pub(super) fn lock(&self) -> MutexGuard<'_, PieceCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The counts, for one call at a time. Another is refused rather than made to wait: it may come
+    /// from the progress of the first, which would wait for it in turn, and nobody answers Ctrl-C.
+    pub(super) fn lock(&self) -> PyResult<MutexGuard<'_, PieceCounts>> {
+        match self.counts.try_lock() {
+            Ok(counts) => Ok(counts),
+            Err(TryLockError::Poisoned(counts)) => Ok(counts.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(TrainingError::new_err(
+                "these counts are in use by a call that has not ended: use them when it has, and not \
+                 in its progress",
+            )),
+        }
     }
 
     /// How many threads they are counted on, and merged; one a core if `None`.
@@ -56,7 +65,7 @@ impl PyPieceCounts {
 
     fn add(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<()> {
         py.detach(|| {
-            let counts = &mut *self.lock();
+            let counts = &mut *self.lock()?;
             on_threads(self.num_threads, None, |work| {
                 counts.add_unless(&texts, |bytes| work.advance(bytes))
             })
@@ -70,7 +79,7 @@ impl PyPieceCounts {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<()> {
         py.detach(|| {
-            let counts = &mut *self.lock();
+            let counts = &mut *self.lock()?;
             on_threads(self.num_threads, progress.as_ref(), |work| {
                 counts.add_files(&paths, |bytes| work.advance(bytes))
             })
@@ -84,16 +93,15 @@ impl PyPieceCounts {
         counts: Vec<u64>,
     ) -> PyResult<()> {
         py.detach(|| {
-            let sums = &mut *self.lock();
+            let sums = &mut *self.lock()?;
             let mut counted = pieces.iter().zip(counts);
-            counted.try_for_each(|(piece, count)| sums.add_counted(piece, count))
+            Ok(counted.try_for_each(|(piece, count)| sums.add_counted(piece, count))?)
         })
-        .map_err(PyErr::from)
     }
 
-    fn gather(&self, py: Python<'_>, least: u64) -> PyResult<(u64, u64)> {
+    fn gather(&self, py: Python<'_>, least: u64) -> PyResult<(u64, u128)> {
         py.detach(|| {
-            let counts = &mut *self.lock();
+            let counts = &mut *self.lock()?;
             on_threads(self.num_threads, None, |work| {
                 counts.gather(least, |bytes| work.advance(bytes))
             })
@@ -105,11 +113,11 @@ impl PyPieceCounts {
         py: Python<'py>,
         number: usize,
     ) -> PyResult<(Vec<Bound<'py, PyBytes>>, Vec<u64>)> {
-        let part = py.detach(|| -> Result<_, Error> { self.lock().part(number) })?;
+        let part = py.detach(|| -> PyResult<_> { Ok(self.lock()?.part(number)?) })?;
         Ok(part.into_iter().map(|(piece, count)| (PyBytes::new(py, &piece), count)).unzip())
     }
 
-    fn __len__(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.lock().len())
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(self.lock()?.len())
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn py_train<'py>(
             limit_alphabet,
         };
         let num_threads = counts.num_threads();
-        let counts = counts.lock();
+        let counts = counts.lock()?;
         on_threads(num_threads, progress.as_ref(), |work| {
             train(&counts, &training, &|learnt| work.reach(learnt))
         })
