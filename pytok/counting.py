@@ -77,8 +77,8 @@ class PieceCounts:
         max_memory: int | None = None,
         in_order: bool = False,
     ) -> None:
-        if max_memory is not None and max_memory < 1:
-            raise TrainingError(f"max_memory is {max_memory}: a number of bytes is possible")
+        if max_memory is not None and not 1 <= max_memory < 1 << 63:
+            raise TrainingError(f"max_memory is {max_memory}: 1 to 2^63 - 1 bytes are possible")
         engines.check_threads(num_threads)
         if in_order and max_memory is not None:
             raise TrainingError("counts in order stay in memory: max_memory cannot be kept")
@@ -153,13 +153,14 @@ class PieceCounts:
         """Drop the pieces that occur fewer than *least* times, and say how many those are.
 
         That changes what is learnt. All that is left is then in memory: TrainingError if it does
-        not fit.
+        not fit, or for *least* that `check_prune` refuses.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["a a a b"])
         >>> counts.prune(2), dict(counts.items())
         (Amount(pieces=2, occurrences=2), {b' a': 2})
         """
+        check_prune(least)
         return Amount(*self.counts.gather(least))
 
     def save(self, path: str | os.PathLike[str], *, prune: int = 0) -> Saved:
@@ -274,6 +275,12 @@ def count_pieces(
     )
     counts.add(source, field=field, errors=errors, separator=separator, progress=progress)
     return counts
+
+
+def check_prune(least: int) -> None:
+    """Raise TrainingError for a count that no piece can have."""
+    if not 0 <= least < 1 << 63:
+        raise TrainingError(f"prune is {least}: 0 to 2^63 - 1 occurrences are possible")
 
 
 def split_by(

@@ -8,7 +8,7 @@ from typing import TypedDict, get_args
 
 from pytok import engine as engines
 from pytok.countfile import Splitting
-from pytok.counting import PieceCounts, Source, count_pieces, split_by
+from pytok.counting import PieceCounts, Source, check_prune, count_pieces, split_by
 from pytok.definition import Definition
 from pytok.engine import EngineName, Ties
 from pytok.errors import TrainingError
@@ -100,6 +100,7 @@ def train(
         )
     rules = _rules(source, ties, min_frequency, max_token_length, limit_alphabet)
     engines.check_threads(num_threads)
+    check_prune(prune)
 
     def tokenizer(tokens: Sequence[bytes]) -> Tokenizer:
         return Tokenizer.from_definition(beginning.grown(tokens, new_specials), engine)
@@ -138,8 +139,8 @@ def train(
     trained = tokenizer(tokens)
     if len(tokens) < size:
         warnings.warn(
-            f"the corpus has no more pairs to merge: the vocabulary has {trained.n_vocab:,} ids, "
-            f"not {vocab_size:,}",
+            "the corpus has no more pairs that may be merged: the vocabulary has "
+            f"{trained.n_vocab:,} ids, not {vocab_size:,}",
             stacklevel=2,
         )
     return trained
