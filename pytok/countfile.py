@@ -33,6 +33,8 @@ class Splitting(NamedTuple):
 def check_target(path: Path) -> None:
     """Refuse, before any work is done, a *path* to which no counts can be written: FormatError."""
     _libraries()
+    if path.suffix != ".parquet":  # it could be the corpus itself
+        raise FormatError(f"{path}: counts are a parquet file: call it {path}.parquet")
     if not path.absolute().parent.is_dir():
         raise FormatError(f"{path}: there is no folder {path.parent}: make it first")
 

@@ -154,7 +154,7 @@ class PieceCounts:
         """Drop the pieces that occur fewer than *least* times, and say how many those are.
 
         That changes what is learnt. All that is left is then in memory: TrainingError if it does
-        not fit.
+        not fit, or for *least* that `check_prune` refuses.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["a a a b"])

@@ -66,16 +66,15 @@ def _progress() -> "Progress":
     from rich.text import Text
 
     class Amount(ProgressColumn):
-        """How much is done, of how much, and how fast."""
+        """How much is done, and, as far as they are known, of how much and how fast."""
 
         def render(self, task: Row) -> Text:
-            rate = task.speed or 0.0
-            if task.description in IN_TOKENS:
-                return Text(
-                    f"{task.completed:,.0f} of {task.total or 0:,.0f} tokens, {rate:,.0f}/s"
-                )
-            done, total = task.completed / 1e6, (task.total or 0) / 1e6
-            return Text(f"{done:,.1f} of {total:,.1f} MB, {rate / 1e6:,.1f} MB/s")
+            unit, places, name = (
+                (1, 0, "tokens") if task.description in IN_TOKENS else (1e6, 1, "MB")
+            )
+            total = f" of {task.total / unit:,.{places}f}" if task.total else ""
+            rate = f", {task.speed / unit:,.{places}f} {name}/s" if task.speed else ""
+            return Text(f"{task.completed / unit:,.{places}f}{total} {name}{rate}")
 
     return Progress(
         TextColumn("{task.description}"),

@@ -101,6 +101,7 @@ def train(
     rules = _rules(source, ties, min_frequency, max_token_length, limit_alphabet)
     check_prune(prune)
     engines.check_threads(num_threads)
+    check_prune(prune)
 
     def tokenizer(tokens: Sequence[bytes]) -> Tokenizer:
         return Tokenizer.from_definition(beginning.grown(tokens, new_specials), engine)
@@ -139,8 +140,8 @@ def train(
     trained = tokenizer(tokens)
     if len(tokens) < size:
         warnings.warn(
-            f"the corpus has no more pairs to merge: the vocabulary has {trained.n_vocab:,} ids, "
-            f"not {vocab_size:,}",
+            "the corpus has no more pairs that may be merged: the vocabulary has "
+            f"{trained.n_vocab:,} ids, not {vocab_size:,}",
             stacklevel=2,
         )
     return trained

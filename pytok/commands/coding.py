@@ -29,10 +29,10 @@ from pytok.tokenizer import Tokenizer
 )
 @json_option
 def encode(tokenizer: Tokenizer, file: IO[bytes], special: bool, as_json: bool) -> None:
-    """Print the ids of FILE, or of what comes on stdin, separated by spaces.
+    """Print the ids of a text, separated by spaces.
 
-    Any file will do: bytes that are not UTF-8 are encoded as they are, and `pytok decode` gives
-    them back.
+    The text is FILE, or what comes on stdin. Any file will do: bytes that are not UTF-8 are encoded
+    as they are, and `pytok decode` gives them back.
     """
     data = file.read()
     with Bars() as bars:
@@ -64,7 +64,10 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
 @tokenizer_option
 @click.argument("file", type=click.File("rb"), default="-")
 def decode(tokenizer: Tokenizer, file: IO[bytes]) -> None:
-    """Print what the ids in FILE, or on stdin, spell: numbers between spaces, or a JSON list."""
+    """Print what ids spell.
+
+    They are in FILE, or come on stdin: numbers between spaces, or a JSON list.
+    """
     words = file.read().translate(bytes.maketrans(b"[],", b"   ")).split()
     for place, word in enumerate(words, 1):
         if not word.isdigit() or len(word) > 10:
@@ -89,7 +92,7 @@ def count(
     reading: Reading,
     as_json: bool,
 ) -> None:
-    """Count the tokens of SOURCES, and the bytes of text that a token stands for.
+    """Count the tokens of files, and the bytes a token.
 
     SOURCES are files, folders, or patterns such as 'data/*.jsonl'; special tokens are text.
     """

@@ -21,7 +21,9 @@ from pytok.tokenizer import Tokenizer
 @takes_tokenizer(named_by=click.argument("name", metavar="IN"))
 @click.argument("target", metavar="OUT")
 def convert(tokenizer: Tokenizer, target: str) -> None:
-    """Convert a tokenizer from one format to another; the ids stay the same.
+    """Convert a tokenizer to another format.
+
+    The ids stay the same.
 
     \b
     *.json       Hugging Face's tokenizer.json
@@ -79,7 +81,7 @@ def shard(
     reading: Reading,
     num_threads: int | None,
 ) -> None:
-    """Tokenize SOURCES into a folder of token shards that `gpt train` reads.
+    """Tokenize text into shards that `gpt train` reads.
 
     The .bin files are those of llm.c and modded-nanogpt; shards.json says which tokenizer wrote
     them and how many bytes of text they stand for. The folder appears whole or not at all.

@@ -188,6 +188,8 @@ def counting_options(command: F) -> F:
         num_threads: int | None,
         **rest: Any,
     ) -> Any:
+        if special and no_special:
+            raise click.UsageError("--special and --no-special contradict each other: say one")
         counting = Counting(
             pattern=pattern,
             special_tokens=() if no_special else special or None,

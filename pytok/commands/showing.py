@@ -44,9 +44,10 @@ def show(
     num_threads: int | None,
     as_json: bool,
 ) -> None:
-    """Show what TOKENIZER is made of, and how it serves a corpus; as a page with --report.
+    """Show what a tokenizer is made of.
 
-    TOKENIZER is a file, a folder, or an encoding's name such as cl100k_base.
+    And how it splits a text (--text), how it serves a corpus (--corpus), and all that as a page
+    (--report). TOKENIZER is a file, a folder, or an encoding's name such as cl100k_base.
     """
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     figures = None

@@ -67,12 +67,13 @@ def train(
     report: str | None,
     engine: EngineName,
 ) -> None:
-    """Train a tokenizer on SOURCES: files, folders, or patterns such as 'data/*.jsonl'.
+    """Train a tokenizer on text.
 
-    Text files, .jsonl and .parquet are read, plain or .gz or .zst; or, with --counts, what was
-    counted elsewhere. The most frequent pair of neighbouring tokens is merged first, and among
-    equals the one with the smallest ids, as Hugging Face does it; the result depends neither on the
-    order of documents (but for --ties first) nor on the threads.
+    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. Text files, .jsonl and .parquet
+    are read, plain or .gz or .zst; or, with --counts, what was counted elsewhere. The most frequent
+    pair of neighbouring tokens is merged first, and among equals the one with the smallest ids, as
+    Hugging Face does it; the result depends neither on the order of documents (but for --ties
+    first) nor on the threads.
     """
     if report and from_counts:
         raise click.UsageError(
@@ -136,10 +137,11 @@ def count_pieces(
     from_counts: bool,
     reading: Reading,
 ) -> None:
-    """Count the pieces of SOURCES, which is the part of training that many machines can share.
+    """Count pieces of text, to train on many machines.
 
-    Each counts some of the files; `pytok train --counts` trains on what all have counted, and
-    learns what it would from the files themselves.
+    Counting is the part of training that they can share. Each counts some of the files; `pytok
+    train --counts` trains on what all have counted, and learns what it would from the files
+    themselves.
     """
     countfile.check_target(Path(out))
     files = corpus.resolve(sources)
