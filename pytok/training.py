@@ -69,7 +69,7 @@ def train(
 
     Counts that take more than *max_memory* bytes go to temporary files, and come back to be merged,
     which changes no result. Pieces that occur fewer than *prune* times are dropped before merging,
-    from the `PieceCounts` themselves if *source* is that, which does change it.
+    which does; if *source* is counts, these lose them.
 
     A corpus that runs out of pairs gives a smaller vocabulary, and a UserWarning that says so; one
     says how much was pruned. Raises TrainingError for numbers that cannot be, for what contradicts

@@ -210,6 +210,24 @@ def test_thousands_of_places_are_merged_alike_by_any_number_of_threads() -> None
     assert one == three == learn(texts, 700, "reference")
 
 
+@pytest.mark.parametrize("ties", get_args(Ties))
+def test_a_pair_that_each_merge_takes_a_little_from_is_merged_in_its_turn(ties: Ties) -> None:
+    """However often it seems to be the most frequent one: "ab" before each of 120 merges."""
+    words, counts = [b"abc", b"dab", b"abab"], [1000, 1, 1]
+    for number, letter in enumerate(range(0x21, 0x21 + 120)):
+        before = bytes([letter]) if letter < 0x61 else chr(letter + 0x80).encode()
+        words += [before + b"ab", before + b"a", before]
+        counts += [4, 1000 + 4 * (120 - number), 10**6 - number]
+    learnt = []
+    for engine in map(engines.load, ENGINES):
+        counted = engine.PieceCounts("gpt2", in_order=True)
+        counted.add_counted(words, counts)
+        learnt.append(engine.train(counted, 600, ties=ties))
+
+    assert learnt[0] == learnt[1]
+    assert learnt[0].index(b"ab") > 256 + 120
+
+
 def test_a_vocabulary_of_more_ids_than_16_bits_hold_begins_alike() -> None:
     """However wide the ranks are stored."""
     assert learn(CORPUS, 70_000) == learn(CORPUS, 60_000)

@@ -106,19 +106,24 @@ impl<S: Symbol> Words<S> {
             watch,
         };
         let neighbours = merge.replace(&mut self.slots, 0, &places.list)?;
-        let mut born = self.born(&neighbours.left, |left| (left, rank), floor, watch)?;
-        born.extend(self.born(&neighbours.right, |right| (rank, right), floor, watch)?);
+        let before = |neighbour, token| (neighbour, token);
+        let mut born = self.born(&neighbours.left, before, left, floor, watch)?;
+        let after = |neighbour, token| (token, neighbour);
+        born.extend(self.born(&neighbours.right, after, right, floor, watch)?);
         Ok(born)
     }
 
-    /// The pairs that *neighbours* make, but for those that occur less than *floor* times.
+    /// The pairs that *neighbours* make with the newest token, but for those that occur less than
+    /// *floor* times; those that they made with *old* have lost as much.
     fn born(
         &mut self,
         neighbours: &[(Rank, u32)],
-        pair: impl Fn(Rank) -> Pair,
+        pair: impl Fn(Rank, Rank) -> Pair,
+        old: Rank,
         floor: u64,
         watch: &Watch,
     ) -> Result<Vec<Places>, Error> {
+        let new = self.lengths.len() as Rank - 1;
         let mut tallies: Vec<(Rank, Tally)> = Vec::new();
         for chunk in neighbours.chunks(SHARE) {
             watch.look()?;
@@ -134,12 +139,23 @@ impl<S: Symbol> Words<S> {
                 tally.places += 1;
             }
         }
+        if !self.losses.is_empty() {
+            for &(rank, Tally { count, .. }) in &tallies {
+                if let Some(lost) = self.losses.get_mut(&pair(rank, old)) {
+                    *lost += count;
+                }
+            }
+        }
         let mut born = Vec::new();
         for (rank, Tally { count, places }) in tallies {
-            let (left, right) = pair(rank);
-            let kept = count >= floor && self.may_be(self.length(left) + self.length(right));
+            let kept = count >= floor && self.may_be(self.length(rank) + self.length(new));
             if kept {
-                born.push(Places { pair: (left, right), count, list: Vec::with_capacity(places) });
+                born.push(Places {
+                    pair: pair(rank, new),
+                    count,
+                    list: Vec::with_capacity(places),
+                    looks: 0,
+                });
             }
             self.numbers[rank as usize] = if kept { born.len() as u32 } else { 0 };
         }

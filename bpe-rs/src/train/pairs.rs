@@ -17,6 +17,8 @@ pub(super) struct Places {
     pub count: u64,
     /// The slots where the left one begins, ascending; the pair may have gone from some.
     pub list: Vec<u32>,
+    /// How many times all of them were looked at again.
+    pub looks: u32,
 }
 
 /// How often a pair is found, and in how many places.
@@ -118,7 +120,12 @@ impl<S: Symbol> Words<S> {
         let mut born = Vec::with_capacity(found.len());
         for (pair, tally) in found {
             *listed.of(pair) = tally;
-            born.push(Places { pair, count: tally.count, list: Vec::with_capacity(tally.places) });
+            born.push(Places {
+                pair,
+                count: tally.count,
+                list: Vec::with_capacity(tally.places),
+                looks: 0,
+            });
         }
         for lists in self.on_shares(|slots| self.list(slots, &listed, watch))? {
             for (places, list) in born.iter_mut().zip(lists) {
@@ -224,6 +231,7 @@ impl<S: Symbol> Words<S> {
             places.list.extend(shares.iter().flat_map(|(_, list)| list));
         }
         places.list.shrink_to(2 * places.list.len());
+        places.looks += 1;
         Ok(())
     }
 }

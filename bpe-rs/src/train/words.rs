@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
 use super::alphabet::Alphabet;
-use super::{Ties, Training, Watch};
+use super::{Pair, Ties, Training, Watch};
 use crate::encode::encode_piece;
 use crate::vocab::{Rank, BYTE_ORDER};
 use crate::{Error, PieceCounts};
@@ -57,6 +58,8 @@ pub(super) struct Words<S> {
     too_long: u64,
     /// Zeros, one a token, for `merge` to number tokens with.
     pub numbers: Vec<u32>,
+    /// What the pairs that are asked after have lost since they were last counted; see `Queue`.
+    pub losses: FxHashMap<Pair, u64>,
 }
 
 /// Slots that have their count in common. Most words have one that many words have.
@@ -90,6 +93,7 @@ impl<S: Symbol> Words<S> {
             parts: vec![0],
             counts: Vec::with_capacity(bytes / BLOCK + 1),
             numbers: vec![0; lengths.len()],
+            losses: FxHashMap::default(),
             lengths,
             too_long: training.max_token_length.map_or(u64::MAX, |length| length as u64),
         };
