@@ -25,7 +25,8 @@ from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluate import evaluate
 from gpt.metrics import MetricsFile, Row
 from gpt.model import GPT
-from gpt.optim import adamw, learning_rate
+from gpt.optim import SCHEDULES, build_optimizer, set_rate
+from gpt.optim.average import averaged, update_average
 from gpt.plot import write_plot
 from gpt.recipe import Recipe, check_resumable
 from gpt.runtime import Runtime
@@ -119,9 +120,8 @@ class _Run:
             self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
         )
         self.model = GPT(config, recipe.seed).to(runtime.device)
-        self.optimizer = adamw(
-            self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, betas=recipe.betas
-        )
+        self.model.recompute = recipe.recompute
+        self.optimizer = build_optimizer(recipe.optimizer, self.model, runtime.dtype)
         self.state = State(
             config=config,
             recipe=recipe,
@@ -161,23 +161,18 @@ class _Run:
         """One update of the weights."""
         recipe, step = self.recipe, self.state.step
         began = time.perf_counter()
-        rate = learning_rate(
-            step,
-            steps=recipe.steps,
-            warmup=round(recipe.warmup * recipe.steps),
-            peak=recipe.lr,
-            floor=recipe.min_lr,
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, recipe.steps)
+        rate = set_rate(self.optimizer, share)
         # A run has 2^32 seeds, so that its steps never share one with those of another seed.
         torch.manual_seed((recipe.seed << 32) + step)
         loss = self._gradients(step)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip or math.inf)
         if not math.isfinite(loss) or not bool(norm.isfinite()):
             self._diverged(loss)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if recipe.average is not None:
+            update_average(self.optimizer, recipe.average, step)
         seconds = self.state.seconds + time.perf_counter() - began
         self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
         tokens = (step + 1) * recipe.rows_per_step * recipe.model.context
@@ -212,13 +207,12 @@ class _Run:
 
     def _choose_steps(self, seconds: float) -> None:
         """Fill *seconds* with steps. The run keeps their number, so it resumes like any other."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = 0.0  # so that the weights stay
+        set_rate(self.optimizer, 0.0)  # so that the weights stay
         for timed in range(1 + TIMED_STEPS):
             if timed == 1:  # the first step warms up, and compiles
                 began = time.perf_counter()
             self._gradients(0)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip or math.inf)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         self.optimizer.state.clear()
@@ -229,9 +223,10 @@ class _Run:
 
     def _evaluate(self, row: Row, split: Tokens) -> Row:
         """*row* with the bits per byte on *split*."""
-        result = evaluate(
-            self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
-        ).bits_per_byte
+        with averaged(self.optimizer):
+            result = evaluate(
+                self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
+            ).bits_per_byte
         best = self.state.best_val_bpb
         if best is None or result < best:
             self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)

@@ -19,10 +19,14 @@ import torch
 
 from gpt.checkpoint import read_checkpoint
 from gpt.errors import CheckpointError, ConfigError, DataError, TrainingError
+from gpt.evaluate import evaluate
 from gpt.interruption import Interruption
+from gpt.learning import AdamW, Cosine, Muon
 from gpt.metrics import MetricsFile, Row, read_metrics
 from gpt.model import GPT
+from gpt.optim import SCHEDULES
 from gpt.recipe import Recipe
+from gpt.runtime import Runtime
 from gpt.training import TIMED_STEPS, Silent, train
 from pytok import shards
 
@@ -52,9 +56,16 @@ def whole(recipe: Recipe) -> Recipe:
     return whole
 
 
+@pytest.mark.parametrize("optimizer", [AdamW(), Muon()], ids=lambda spec: type(spec).__name__)
+@pytest.mark.parametrize("average", [None, 0.9])
 @pytest.mark.parametrize("stop_at", [1, 4, 7, 11])
-def test_stopped_run_goes_on_bit_for_bit(recipe: Recipe, whole: Recipe, stop_at: int) -> None:
-    """Losses, rates, evaluations and weights equal those of the run that was not stopped."""
+def test_stopped_run_goes_on_bit_for_bit(
+    recipe: Recipe, stop_at: int, average: float | None, optimizer: Any
+) -> None:
+    """Losses, rates, evaluations, weights and averages equal those of the run without a stop."""
+    recipe = dataclasses.replace(recipe, optimizer=optimizer, average=average)
+    whole = moved(recipe, "whole")
+    train(whole)
     stopped = train(recipe, stop=after(stop_at))
     resumed = train(recipe)
     there, here = read_checkpoint(whole.out), read_checkpoint(recipe.out)
@@ -166,7 +177,12 @@ def test_finished_run_is_left_as_it_is(whole: Recipe) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"lr": 0.1}, "lr = 0.003"), ({"seed": 5}, "seed = 0"), ({"steps": 3}, "3")],
+    [
+        ({"optimizer": Muon(lr=0.1)}, r"optimizer\.lr = 0.0"),
+        ({"schedule": Cosine()}, r"schedule\."),
+        ({"seed": 5}, "seed = 0"),
+        ({"steps": 3}, "3"),
+    ],
 )
 def test_run_of_another_recipe_is_refused(
     whole: Recipe, changes: dict[str, Any], words: str
@@ -174,6 +190,22 @@ def test_run_of_another_recipe_is_refused(
     """The message names the field and its old value."""
     with pytest.raises(ConfigError, match=words):
         train(dataclasses.replace(whole, **changes))
+
+
+def test_run_with_an_average_is_measured_and_used_by_it(recipe: Recipe) -> None:
+    """The model of its checkpoint has the weights that were evaluated, not those that go on."""
+    outcome = train(dataclasses.replace(recipe, average=0.9))
+    found = read_checkpoint(recipe.out)
+    used = found.model().embedding.weight
+    result = evaluate(
+        found.model(),
+        shards.open_shards(recipe.data).splits["val"],
+        runtime=Runtime.choose("cpu", "float32"),
+    )
+
+    assert result.bits_per_byte == pytest.approx(outcome.state.val_bpb)
+    assert torch.equal(used, found.moments["embedding.weight:average"])
+    assert not torch.equal(used, found.weights["embedding.weight"])
 
 
 @pytest.mark.parametrize("end", [256, 300])
@@ -192,9 +224,7 @@ def test_run_learns_a_small_text_by_heart(recipe: Recipe) -> None:
     small = dataclasses.replace(
         recipe.model, context=32, width=64, dropout=0.0, attention=recipe.model.attention
     )
-    outcome = train(
-        moved(recipe, "small", steps=150, batch_size=8, accumulate=1, lr=1e-2, model=small)
-    )
+    outcome = train(moved(recipe, "small", steps=150, batch_size=8, accumulate=1, model=small))
     losses = [row.loss for row in read_metrics(outcome.checkpoint.parent.parent / "metrics.jsonl")]
 
     assert losses[0] == pytest.approx(5.55, abs=0.3)
@@ -241,10 +271,10 @@ def test_loss_that_is_no_number_ends_the_run(
 ) -> None:
     """The last checkpoint is kept, with the weights before the damage."""
 
-    def explode(step: int, **options: object) -> float:
-        return 1e-3 if step < 5 else math.nan
+    def explode(spec: object, step: int, steps: int) -> float:
+        return 1.0 if step < 5 else math.nan
 
-    monkeypatch.setattr("gpt.training.learning_rate", explode)
+    monkeypatch.setitem(SCHEDULES, type(recipe.schedule), explode)
     with pytest.raises(TrainingError, match=r"at step 7 .*step-00000004 is kept; lower lr"):
         train(recipe)
 
