@@ -62,17 +62,17 @@ class Muon:
     in modded-nanogpt.
     """
 
-    lr: float = 0.04
+    lr: float = 0.015
     """Learning rate of the matrices at its peak: about the change of a matrix's norm in a step."""
-    momentum: float = 0.95
+    momentum: float = 0.9
     """Memory of the gradient; with Nesterov's look ahead."""
     iterations: int = 5
     """Newton-Schulz steps towards the orthogonal matrix."""
     weight_decay: float = 0.0
     """Of the matrices that are orthogonalized."""
-    embedding_lr: float = 0.02
+    embedding_lr: float = 0.03
     """AdamW's rate of embeddings, and of a head tied to one."""
-    head_lr: float = 0.004
+    head_lr: float = 0.01
     """AdamW's rate of a head of its own."""
     scale_lr: float = 0.01
     """AdamW's rate of scales and biases."""

@@ -101,7 +101,11 @@ class GPT(nn.Module):
             raise ValueError(
                 f"{start + ids.shape[1]} tokens do not fit the context of {self.config.context}"
             )
-        x = embedded = self.dropout(self.position.add(self.embedding(ids), start))  # (B, T, width)
+        x = self.dropout(self.position.add(self.embedding(ids), start))  # (B, T, width)
+        if torch.is_autocast_enabled(x.device.type):
+            # PERF: a stream in the type of the products saves a tenth of a step on the CPU.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        embedded = x
         for layer, block in enumerate(self._layers()):
             x = self.residual(x, embedded, layer)
             values = self.values(ids, layer)

@@ -39,6 +39,7 @@ FLOORS = {
     "gpt.config": 2,
     "gpt.metrics": 2,
     "gpt.recipe": 3,
+    "gpt.presets": 4,
     "gpt.zoo": 3,
     "gpt.plot": 3,
     "gpt.progress": 3,
