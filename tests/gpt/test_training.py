@@ -27,7 +27,7 @@ from gpt.model import GPT
 from gpt.optim import SCHEDULES
 from gpt.recipe import Recipe
 from gpt.runtime import Runtime
-from gpt.training import TIMED_STEPS, Silent, train
+from gpt.training import TIMED_STEPS, Silent, _Run, train
 from pytok import shards
 
 
@@ -154,6 +154,39 @@ def test_run_that_fills_a_time_keeps_its_number_of_steps(
 
     assert (first.state.step, first.state.recipe.steps) == (1, 5)
     assert (second.state.step, second.finished) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"), [({"bfloat16": 1, "float32": 9}, "bfloat16"), ({}, "float32")], ids=str
+)
+def test_type_of_products_is_the_faster_one(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, seconds: dict[str, int], chosen: str
+) -> None:
+    """By the clock, where the processor has both; the run keeps it, and resumes in it."""
+    monkeypatch.setattr("gpt.runtime._has_bfloat16", lambda device: True)
+    monkeypatch.setattr(_Run, "_probe", lambda self, runtime: seconds.get(runtime.name, 5))
+    if not seconds:
+        seconds["bfloat16"] = 6
+    either = dataclasses.replace(recipe, dtype="auto")
+    first = train(either, stop=after(2)).state.recipe.dtype
+    monkeypatch.setattr(_Run, "_probe", lambda self, runtime: 0)
+
+    assert first == chosen
+    assert train(either).state.recipe.dtype == chosen
+
+
+@pytest.mark.parametrize(("pays", "chosen"), [(0.0, True), (1e9, False)])
+def test_run_is_compiled_where_it_lasts_long_enough(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, pays: float, chosen: bool
+) -> None:
+    """By the time that its steps will take."""
+    compiled: list[GPT] = []
+    monkeypatch.setattr("gpt.training.COMPILE_PAYS", pays)
+    monkeypatch.setattr("torch.compile", lambda model: compiled.append(model) or model)
+    outcome = train(dataclasses.replace(recipe, compile=None, steps=2))
+
+    assert outcome.state.recipe.compile is chosen
+    assert bool(compiled) is chosen
 
 
 def test_two_processes_do_not_train_in_one_folder(recipe: Recipe) -> None:
