@@ -24,10 +24,10 @@ try:
 except ImportError:
     sys.exit("gpt: PyTorch and what else it needs is not installed: pip install 'pytok[gpt]'")
 
-from gpt.errors import ConfigError, GPTError
+from gpt.errors import CheckpointError, ConfigError, DataError, GPTError
 from gpt.interruption import Interruption
 from gpt.plain import from_plain
-from gpt.presets import Machine, described, plan, resumed
+from gpt.presets import Machine, plan, resumed
 from gpt.progress import ConsoleReporter
 from gpt.recipe import Recipe, read_toml
 from pytok.errors import PytokError
@@ -56,7 +56,6 @@ class Train:
         from gpt.training import train
 
         with ConsoleReporter() as reporter, Interruption() as interruption:
-            reporter.notice(f"{self.recipe.out}: {described(self.recipe)}")
             outcome = train(
                 self.recipe, reporter=reporter, stop=lambda: interruption.signal is not None
             )
@@ -252,7 +251,10 @@ def _recipe_defaults(arguments: Sequence[str]) -> Recipe:
     if given.command != "train" or data is None or {"-h", "--help"} & set(arguments):
         return _without_data(_over(Recipe(data=Path(), out=Path()), fields, given.config))
     out = given.out or Path(fields.get("out", Path("runs") / data.resolve().name))
-    planned = _planned(data, out, given.preset, given.depth)
+    try:
+        planned = _planned(data, out, given.preset, given.depth)
+    except (CheckpointError, DataError):  # the command meets it again, when all options are read
+        planned = Recipe(data=data, out=out)
     return _over(planned, fields, given.config)
 
 

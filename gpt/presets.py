@@ -123,6 +123,8 @@ class Machine:
 
 EPOCHS = 8
 """Passes over the data that still teach a small model something, with dropout."""
+WEIGHTS_PER_TOKEN = 16
+"""Weights of the blocks beyond which a model learns little data by heart."""
 
 
 def plan(
@@ -131,10 +133,11 @@ def plan(
     """Choose all of a recipe for a training split of *tokens* tokens.
 
     The depth spends the machine's time at 20 tokens a parameter (Hoffmann 2022, arXiv:2203.15556),
-    or on a larger model where the data would be seen more than `EPOCHS` times; *depth* overrules
-    that. Then the batch grows with the tokens that a run sees (nanochat's B ~ D^0.383), matrices'
-    rates with the root of the batch, embeddings' and the head's with the root of one over the
-    width.
+    or on a larger model, within `WEIGHTS_PER_TOKEN`, where the data would be seen more than
+    `EPOCHS` times; *depth* overrules that. Then the batch grows with the tokens that a run sees
+    (nanochat's B ~ D^0.383), the matrices' rate with the root of the batch, embeddings' and the
+    head's with the root of one over the width, and weights are forgotten within half a run (Wang
+    and Aitchison 2024, arXiv:2405.13698).
     """
     if preset not in PRESETS:
         raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
@@ -142,6 +145,7 @@ def plan(
         raise ConfigError(f"depth must be at least 1; got {depth}")
     budget = machine.flops * machine.seconds / 6  # weights x tokens
     wanted = max(math.sqrt(budget / 20), budget / (EPOCHS * tokens))
+    wanted = min(wanted, WEIGHTS_PER_TOKEN * tokens)
     depth = depth or min(24, max(2, round((wanted / _weights(1)) ** (1 / 3))))
     context = _power_of_two(min(1024.0, tokens / 8, 32.0 * depth))
     learnt = min(EPOCHS * tokens, budget / _weights(depth))
@@ -152,17 +156,24 @@ def plan(
     model = dataclasses.replace(
         PRESETS[preset](depth, context), dropout=0.1 if epochs > EPOCHS / 2 else 0.0
     )
-    narrow = math.sqrt(128 / model.width)
+    steps = max(20, round(learnt / per_step))
+    rate, narrow = 0.01 * math.sqrt(per_step / 1024), math.sqrt(128 / model.width)
     optimizer = Muon(
-        lr=0.01 * math.sqrt(per_step / 1024), embedding_lr=0.05 * narrow, head_lr=0.01 * narrow
+        lr=rate,
+        iterations=3,
+        weight_decay=min(0.5, 2 / (rate * steps)),
+        embedding_lr=0.05 * narrow,
+        head_lr=0.01 * narrow,
     )
     return Recipe(
         data=data,
         out=out,
-        steps=max(20, round(learnt / per_step)),
+        steps=steps,
         batch_size=batch_size,
         optimizer=optimizer,
         schedule=Linear(decay=0.7),
+        eval_every=max(1, steps // 10),
+        checkpoint_every=max(1, steps // 10),
         model=model,
     )
 
@@ -181,9 +192,9 @@ def resumed(saved: Recipe, *, preset: str | None, depth: int | None) -> Recipe:
 
 
 def described(recipe: Recipe) -> str:
-    """One line of what `plan` picked."""
+    """One line of what decides *recipe*, picked by `plan` or asked for."""
     model, optimizer = recipe.model, recipe.optimizer
-    passes: dict[str, Any] = {
+    picked: dict[str, Any] = {
         "layers": model.layers,
         "width": model.width,
         "heads": model.attention.heads,
@@ -191,10 +202,11 @@ def described(recipe: Recipe) -> str:
         "batch": recipe.rows_per_step,
         "steps": recipe.steps,
         "lr": f"{optimizer.lr:.3g}",
-        "weight decay": f"{optimizer.weight_decay:g}",
+        "weight decay": f"{optimizer.weight_decay:.3g}",
         "dropout": model.dropout,
+        "type": recipe.dtype,
     }
-    return ", ".join(f"{name} {value}" for name, value in passes.items())
+    return ", ".join(f"{name} {value}" for name, value in picked.items())
 
 
 def _weights(depth: int) -> float:

@@ -30,6 +30,7 @@ from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
 from gpt.plot import write_plot
+from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
 from gpt.runtime import Runtime
 
@@ -148,6 +149,7 @@ class _Run:
     def go(self, stop: Callable[[], bool]) -> Outcome:
         """Make the steps that are left."""
         recipe = self.recipe
+        self.reporter.notice(f"{recipe.out}: {described(recipe)}")
         self.model.train()
         stopped = False
         while self.state.step < recipe.steps and not stopped:

@@ -47,10 +47,9 @@ class Muon(torch.optim.Optimizer):
         self._adamw.state = self.state
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Update all weights by their gradients; a *closure* is not supported."""
-        assert closure is None
-        self._adamw.step()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update all weights by their gradients; *closure*, if any, makes them, and the loss."""
+        loss: float | None = self._adamw.step(closure)
         group = self.param_groups[0]
         shapes: dict[torch.Size, list[tuple[Tensor, Tensor, Tensor]]] = {}
         for parameter in group["params"]:
@@ -67,6 +66,7 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             rate = group["lr"] * math.sqrt(max(1, shape[0] / shape[1]))
             torch._foreach_add_(parameters, directions.unbind(), alpha=-rate)
+        return loss
 
     def _memory(self, parameter: nn.Parameter) -> Tensor:
         state: dict[str, Any] = self.state[parameter]

@@ -27,7 +27,7 @@ from gpt.model import GPT
 from gpt.optim import SCHEDULES
 from gpt.recipe import Recipe
 from gpt.runtime import Runtime
-from gpt.training import TIMED_STEPS, Silent, _Run, train
+from gpt.training import Silent, _Run, train
 from pytok import shards
 
 
@@ -145,9 +145,9 @@ def test_run_that_fills_a_time_keeps_its_number_of_steps(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chosen once, by timing; the run resumes to the same end however fast the machine is then."""
-    ticks = itertools.count()  # by this clock the steps that are timed take a second together
+    ticks = itertools.count()  # by this clock a step takes a second
     monkeypatch.setattr("gpt.training.time.perf_counter", lambda: float(next(ticks)))
-    timed = dataclasses.replace(recipe, seconds=5 / TIMED_STEPS)
+    timed = dataclasses.replace(recipe, seconds=5.0)
 
     first = train(timed, stop=lambda: True)
     second = train(dataclasses.replace(timed, steps=99))
