@@ -118,7 +118,7 @@ class _Run:
     def __init__(
         self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter
     ) -> None:
-        self.recipe, self.runtime, self.reporter = recipe, runtime, reporter
+        self.recipe, self.reporter = recipe, reporter
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
         self.tokenizer = (shards.folder / "tokenizer.json").read_bytes()
@@ -128,7 +128,7 @@ class _Run:
         )
         self.model = GPT(config, recipe.seed).to(runtime.device)
         self.model.recompute = recipe.recompute
-        self.optimizer = build_optimizer(recipe.optimizer, self.model, runtime.dtype)
+        self._compute_in(runtime)
         self.state = State(
             config=config,
             recipe=recipe,
@@ -221,7 +221,7 @@ class _Run:
         if recipe.dtype == "auto":
             if self.runtime.dtype == torch.bfloat16 and self.runtime.device.type == "cpu":
                 plain = dataclasses.replace(self.runtime, dtype=torch.float32)
-                self.runtime = min((self.runtime, plain), key=self._probe)
+                self._compute_in(min((self.runtime, plain), key=self._probe))
                 self.reporter.notice(f"{self.runtime.name} is the faster type here")
             recipe = dataclasses.replace(recipe, dtype=self.runtime.name)
         if recipe.seconds is not None:
@@ -236,8 +236,13 @@ class _Run:
 
     def _probe(self, runtime: Runtime) -> float:
         """Seconds of a step in *runtime*; the least, since what disturbs a step lengthens it."""
-        self.runtime = runtime
+        self._compute_in(runtime)
         return min(self._time(PROBED_STEPS))
+
+    def _compute_in(self, runtime: Runtime) -> None:
+        """Take *runtime*, with a new optimizer, which multiplies matrices in its type, too."""
+        self.runtime = runtime
+        self.optimizer = build_optimizer(self.recipe.optimizer, self.model, runtime.dtype)
 
     def _time(self, steps: int) -> list[float]:
         """Seconds of each of *steps* that leave the weights as they were, after one to warm up."""
@@ -315,7 +320,7 @@ class _Run:
             self.recipe = dataclasses.replace(self.recipe, compile=saved.compile)
         if self.recipe.dtype == "auto":
             self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
-            self.runtime = Runtime.choose(self.recipe.device, saved.dtype)
+            self._compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
     def _diverged(self, loss: float) -> None:
         kept = find_checkpoint(self.recipe.out)

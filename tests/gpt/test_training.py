@@ -173,6 +173,9 @@ def test_type_of_products_is_the_faster_one(
 
     assert first == chosen
     assert train(either).state.recipe.dtype == chosen
+    asked = moved(recipe, "asked", dtype=chosen)
+    train(asked)
+    assert history(asked.out) == history(either.out)
 
 
 @pytest.mark.parametrize(("pays", "chosen"), [(0.0, True), (1e9, False)])
