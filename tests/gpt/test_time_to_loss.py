@@ -16,16 +16,16 @@ TINY = Architecture(context=8, layers=1, width=16, attention=GroupedQuery(heads=
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Shards of two files, for rungs of 300 ids."""
+    """Shards of two files, for rungs of 280 ids."""
     (tmp_path / "train.txt").write_text("One of these lines after another is learnt.\n" * 30)
     (tmp_path / "val.txt").write_text("Une de ces lignes n'est pas apprise: é.\n" * 7)
-    prepare(tmp_path / "train.txt", tmp_path / "val.txt", 300, tmp_path / "data-300")
+    prepare(tmp_path / "train.txt", tmp_path / "val.txt", 280, tmp_path / "data-280")
     return tmp_path
 
 
 def test_validation_text_is_held_out_whole(out: Path) -> None:
     """Its bytes, and no other's."""
-    splits = shards.open_shards(out / "data-300").splits
+    splits = shards.open_shards(out / "data-280").splits
 
     assert splits["val"].bytes == (out / "val.txt").stat().st_size
     assert splits["train"].bytes == (out / "train.txt").stat().st_size
@@ -36,7 +36,7 @@ def test_longer_runs_are_tried_until_one_reaches_the_target(
     out: Path, target: float, tried: int
 ) -> None:
     """The first that does is the last."""
-    short = dataclasses.replace(RUNGS[0], vocab=300, steps=2, rows=1, model=TINY)
+    short = dataclasses.replace(RUNGS[0], vocab=280, steps=2, rows=1, model=TINY)
     rungs = [short, dataclasses.replace(short, seconds=2, steps=3)]
     ends = climb(out, rungs, target, seed=0)
 
