@@ -32,6 +32,7 @@ import pytok
 from gpt.config import GPTConfig
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model import GPT
+from gpt.optim.average import AVERAGE
 from gpt.plain import from_plain, to_plain
 from gpt.recipe import Recipe
 
@@ -83,9 +84,15 @@ class Checkpoint:
     moments: dict[str, Tensor]
 
     def model(self, device: torch.device | str = "cpu") -> GPT:
-        """Build the model, in evaluation mode, on *device*."""
+        """Build the model, in evaluation mode, on *device*.
+
+        Of a run that averages its weights, it has the averages, which are what was evaluated.
+        """
         model = GPT(self.state.config)
         self.restore(model)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(self.moments.get(f"{name}:{AVERAGE}", parameter))
         return model.to(device).eval()
 
     def tokenizer(self) -> Tokenizer:

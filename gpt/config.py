@@ -125,6 +125,9 @@ class GroupedQuery:
     """Size of one head; None: width / heads."""
     window: int | None = None
     """Tokens a query sees, itself included; None: all before it."""
+    long_every: int | None = None
+    """Every such layer, and the last, sees all before it all the same; None: none does.
+    Long and short windows in turns are Gemma 2's (arXiv:2408.00118)."""
     qk_norm: bool = False
     """RMS-normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
@@ -135,13 +138,68 @@ class GroupedQuery:
             kv_heads=self.kv_heads,
             head_width=self.head_width,
             window=self.window,
+            long_every=self.long_every,
         )
+        if self.long_every is not None and self.window is None:
+            raise ConfigError("long_every is for layers between windows; set window, too")
         if self.heads % self.kv_heads:
             divisors = [n for n in range(1, self.heads + 1) if self.heads % n == 0]
             raise ConfigError(
                 f"{self.heads} heads cannot share {self.kv_heads} kv_heads; "
                 f"set kv_heads to one of {divisors}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainResidual:
+    """The stream goes on as it is (He 2015, arXiv:1512.03385)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lambdas:
+    """Each block begins from a learned mix of the stream and the embedded tokens.
+
+    Jordan 2024, modded-nanogpt.
+    """
+
+    embedded: float = 0.0
+    """Weight of the embedded tokens in a new model; the stream's is 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoValueEmbedding:
+    """Values are a function of the stream alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueEmbedding:
+    """Some layers add a vector of the token's own to its value (Jordan 2024, modded-nanogpt).
+
+    A simpler heir of value residuals (Zhou 2024, arXiv:2410.17897). It costs parameters, and next
+    to no time.
+    """
+
+    ends: int = 1
+    """How many of the first layers have it, and how many of the last."""
+
+    def __post_init__(self) -> None:
+        _positive(ends=self.ends)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoCap:
+    """Logits are what the head makes of the stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftCap:
+    """Logits stay within a limit, by a tanh (Gemma Team 2024, Gemma 2, arXiv:2408.00118)."""
+
+    limit: float = 15.0
+    """What no logit reaches."""
+
+    def __post_init__(self) -> None:
+        _positive(limit=self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +220,12 @@ class Architecture:
     """What happens to each token by itself."""
     norm: LayerNorm | RMSNorm = RMSNorm()
     """What keeps each branch's input in scale."""
+    residual: PlainResidual | Lambdas = PlainResidual()
+    """What each block begins from."""
+    value_embedding: NoValueEmbedding | ValueEmbedding = NoValueEmbedding()
+    """What tokens add to their values beside what the stream says."""
+    cap: NoCap | SoftCap = NoCap()
+    """What keeps logits within bounds."""
     tie: bool = True
     """Use the token embedding as the head, too (Press and Wolf 2017, arXiv:1608.05859)."""
     bias: bool = False
@@ -188,6 +252,13 @@ class Architecture:
     def head_width(self) -> int:
         """Size of one attention head."""
         return self.attention.head_width or self.width // self.attention.heads
+
+    def window(self, layer: int) -> int | None:
+        """Tokens that a query of *layer* (from 0) sees, itself included; None: all before it."""
+        every = self.attention.long_every
+        if every is not None and ((layer + 1) % every == 0 or layer + 1 == self.layers):
+            return None
+        return self.attention.window
 
     @property
     def hidden(self) -> int:

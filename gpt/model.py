@@ -11,9 +11,10 @@ from typing import NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gpt.config import Architecture, GPTConfig
-from gpt.zoo import ATTENTIONS, MLPS, NORMS, POSITIONS
+from gpt.zoo import ATTENTIONS, CAPS, MLPS, NORMS, POSITIONS, RESIDUALS, VALUE_EMBEDDINGS
 from gpt.zoo.cache import KeyValueCache
 from gpt.zoo.loss import linear_cross_entropy
 from gpt.zoo.positions import Position, Start
@@ -34,22 +35,25 @@ class Output(NamedTuple):
 class Block(nn.Module):
     """x → x + attention(norm(x)) → x + mlp(norm(x)): pre-norm, as in GPT-2."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, layer: int) -> None:
         super().__init__()
         spec, width = architecture, architecture.width
         self.attention_norm = NORMS[type(spec.norm)](spec.norm, width)
-        self.attention = ATTENTIONS[type(spec.attention)](
-            spec.attention, width, spec.head_width, spec.bias
-        )
+        self.attention = ATTENTIONS[type(spec.attention)](spec.attention, architecture, layer)
         self.mlp_norm = NORMS[type(spec.norm)](spec.norm, width)
         self.mlp = MLPS[type(spec.mlp)](spec.mlp, width, spec.hidden, spec.bias)
         self.dropout = nn.Dropout(spec.dropout)
 
     def forward(
-        self, x: Tensor, position: Position, start: Start, cache: KeyValueCache | None
+        self,
+        x: Tensor,
+        position: Position,
+        start: Start,
+        cache: KeyValueCache | None,
+        embedded: Tensor | None = None,
     ) -> Tensor:
-        """One layer over the residual stream x (B, T, width)."""
-        attended = self.attention(self.attention_norm(x), position, start, cache)
+        """One layer over the residual stream x (B, T, width); *embedded* is for its values."""
+        attended = self.attention(self.attention_norm(x), position, start, cache, embedded)
         x = x + self.dropout(attended)
         mapped: Tensor = self.mlp(self.mlp_norm(x))
         return x + cast(Tensor, self.dropout(mapped))
@@ -65,14 +69,22 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(padded_vocab(config.vocab_size), config.width)
+        rows = padded_vocab(config.vocab_size)
+        self.embedding = nn.Embedding(rows, config.width)
         self.position = POSITIONS[type(config.position)](config.position, config)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.residual = RESIDUALS[type(config.residual)](config.residual, config.layers)
+        self.values = VALUE_EMBEDDINGS[type(config.value_embedding)](
+            config.value_embedding, config, rows
+        )
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = NORMS[type(config.norm)](config.norm, config.width)
-        self.head = nn.Linear(config.width, self.embedding.num_embeddings, bias=False)
+        self.head = nn.Linear(config.width, rows, bias=False)
         if config.tie:
             self.head.weight = self.embedding.weight
+        self.cap = CAPS[type(config.cap)](config.cap)
+        self.recompute = False
+        """Keep no activations inside blocks for the backward pass; compute them again in it."""
         self._initialize(torch.Generator().manual_seed(seed))
 
     def forward(
@@ -91,15 +103,25 @@ class GPT(nn.Module):
         alike = min(lengths) == max(lengths)
         start = lengths[0] if alike else torch.tensor(lengths, device=ids.device)
         x = self.dropout(self.position.add(self.embedding(ids), start))  # (B, T, width)
+        if torch.is_autocast_enabled(x.device.type):
+            # PERF: a stream in the type of the products needs no copies to it and back.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        embedded = x
         for layer, block in enumerate(self._layers()):
-            x = block(x, self.position, start, cache[layer] if cache else None)
+            x = self.residual(x, embedded, layer)
+            values = self.values(ids, layer)
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(block, x, self.position, start, None, values, use_reentrant=False)
+            else:
+                x = block(x, self.position, start, cache[layer] if cache else None, values)
         x = self.norm(x)
         vocab = self.config.vocab_size
         if targets is not None:
             hidden = x.flatten(0, 1)  # (B * T, width)
-            loss = linear_cross_entropy(hidden, self.head.weight[:vocab], targets.flatten())
+            head = self.head.weight[:vocab]
+            loss = linear_cross_entropy(hidden, head, targets.flatten(), self.cap)
             return Output(logits=None, loss=loss)
-        logits: Tensor = self.head(x)
+        logits = self.cap(self.head(x))
         return Output(logits=logits[..., :vocab], loss=None)
 
     def new_cache(self, batch: int, dtype: torch.dtype = torch.float32) -> Cache:

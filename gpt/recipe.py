@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from gpt.config import Architecture
 from gpt.errors import ConfigError
+from gpt.learning import AdamW, Cosine, Linear, Muon, Noam, WarmupStableDecay
 from gpt.plain import flatten, from_plain, to_plain
 
 if sys.version_info >= (3, 11):
@@ -39,18 +40,14 @@ class Recipe:
     """Rows, each of one context of tokens, in a forward pass."""
     accumulate: int = 1
     """Forward passes whose gradients are averaged into one step."""
-    lr: float = 3e-3
-    """Learning rate at its peak."""
-    min_lr: float = 0.0
-    """Learning rate of the last step."""
-    warmup: float = 0.05
-    """Share of the steps over which the learning rate rises to its peak."""
-    weight_decay: float = 0.1
-    """Of the linears' matrices; embeddings, scales and biases do not decay."""
-    betas: tuple[float, float] = (0.9, 0.95)
-    """AdamW's memories: of the gradient and of its square."""
-    clip: float = 1.0
-    """Largest norm of the gradient; a longer one is shortened to it."""
+    optimizer: AdamW | Muon = field(default_factory=Muon)
+    """What moves the weights, and how far."""
+    schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)
+    """How the learning rates rise and fall over the steps."""
+    clip: float | None = None
+    """Largest norm of the gradient; a longer one is shortened to it. None: any."""
+    average: float | None = None
+    """Memory of a moving average of the weights, which is then what is measured and sampled."""
     seed: int = 0
     """Decides the first weights, the order of the data, and dropout."""
     eval_every: int = 100
@@ -61,8 +58,11 @@ class Recipe:
     """auto, cpu or cuda; auto takes CUDA where there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """What matrices are multiplied in; auto: bfloat16 where the processor has it."""
-    compile: bool = False
-    """torch.compile the training step: faster steps after a minute of compiling."""
+    compile: bool | None = None
+    """torch.compile the training step: faster after a minute of compiling. None: in runs so long
+    that it pays."""
+    recompute: bool = False
+    """Compute the insides of blocks again in the backward pass, to need less memory for them."""
     threads: int | None = None
     """CPU threads; none: as many as torch takes by itself."""
     model: Architecture = field(default_factory=Architecture)
@@ -74,18 +74,12 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
-        for name in ("lr", "clip", "seconds"):
+        for name in ("clip", "seconds"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} must be above 0; got {value}")
-        if not 0 <= self.min_lr <= self.lr:
-            raise ConfigError(f"min_lr must be from 0 to lr ({self.lr}); got {self.min_lr}")
-        if not 0 <= self.warmup < 1:
-            raise ConfigError(f"warmup is a share of the steps, from 0 to 1; got {self.warmup}")
-        if not self.weight_decay >= 0:
-            raise ConfigError(f"weight_decay must be at least 0; got {self.weight_decay}")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ConfigError(f"betas must be at least 0 and below 1; got {self.betas}")
+        if self.average is not None and not 0 < self.average < 1:
+            raise ConfigError(f"average must be above 0 and below 1; got {self.average}")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
 
@@ -106,7 +100,7 @@ class Recipe:
 
 MAY_CHANGE = frozenset(
     {"data", "out", "steps", "eval_every", "checkpoint_every", "device", "dtype", "compile"}
-    | {"threads"}
+    | {"recompute", "threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and where it happens. Any other would make it a run of another kind from the middle on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -22,8 +23,7 @@ class Runtime:
         """Find the runtime of the names a recipe gives.
 
         *device* "auto" is CUDA where there is one, else the CPU; *dtype* "auto" is bfloat16 where
-        the processor multiplies it in hardware: there the default model's steps take half the time
-        of float32 (two AVX512-BF16 cores). Elsewhere it is float32, since bfloat16 is emulated,
+        the processor multiplies it in hardware, and float32 elsewhere, where bfloat16 is emulated,
         many times slower. Raises ConfigError for a device that is not there.
         """
         if device == "auto":
@@ -42,6 +42,11 @@ class Runtime:
         if dtype not in types:
             raise ConfigError(f"dtype must be auto, float32 or bfloat16; got {dtype!r}")
         return cls(device=chosen, dtype=types[dtype])
+
+    @property
+    def name(self) -> Literal["float32", "bfloat16"]:
+        """Of `dtype`, as a recipe writes it."""
+        return "bfloat16" if self.dtype == torch.bfloat16 else "float32"
 
     def autocast(self) -> AbstractContextManager[object]:
         """Enter a context in which matrix products are computed in `dtype`."""

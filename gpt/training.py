@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from statistics import fmean
+from typing import Any, Protocol
 
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
 from gpt.config import GPTConfig
@@ -25,13 +27,19 @@ from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluate import evaluate
 from gpt.metrics import MetricsFile, Row
 from gpt.model import GPT
-from gpt.optim import adamw, learning_rate
+from gpt.optim import SCHEDULES, build_optimizer, set_rate
+from gpt.optim.average import averaged, update_average
 from gpt.plot import write_plot
+from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
 from gpt.runtime import Runtime
 
 TIMED_STEPS = 3
 """Timed to choose the number of steps: they differ by some percent."""
+PROBED_STEPS = 2
+"""Timed to choose the type of products: the right one is twice as fast, or many times."""
+COMPILE_PAYS = 900.0
+"""Seconds of training from which torch.compile pays: it takes some 40 and saves about a tenth."""
 
 
 class Reporter(Protocol):
@@ -110,7 +118,7 @@ class _Run:
     def __init__(
         self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter
     ) -> None:
-        self.recipe, self.runtime, self.reporter = recipe, runtime, reporter
+        self.recipe, self.reporter = recipe, reporter
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
         self.tokenizer = (shards.folder / "tokenizer.json").read_bytes()
@@ -119,9 +127,8 @@ class _Run:
             self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
         )
         self.model = GPT(config, recipe.seed).to(runtime.device)
-        self.optimizer = adamw(
-            self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, betas=recipe.betas
-        )
+        self.model.recompute = recipe.recompute
+        self._compute_in(runtime)
         self.state = State(
             config=config,
             recipe=recipe,
@@ -130,16 +137,19 @@ class _Run:
             fingerprint=shards.fingerprint,
             train_tokens=len(self.train_split),
         )
-        self.forward = torch.compile(self.model) if recipe.compile else self.model
+        self.forward: Any = self.model
         if find_checkpoint(recipe.out) is not None:
             self._resume()
-        elif recipe.seconds is not None:
-            self._choose_steps(recipe.seconds)
+        else:
+            self._settle()
+        if self.recipe.compile:
+            self.forward = torch.compile(self.model)
         self.metrics = MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
 
     def go(self, stop: Callable[[], bool]) -> Outcome:
         """Make the steps that are left."""
         recipe = self.recipe
+        self.reporter.notice(f"{recipe.out}: {described(recipe)}")
         self.model.train()
         stopped = False
         while self.state.step < recipe.steps and not stopped:
@@ -161,23 +171,18 @@ class _Run:
         """One update of the weights."""
         recipe, step = self.recipe, self.state.step
         began = time.perf_counter()
-        rate = learning_rate(
-            step,
-            steps=recipe.steps,
-            warmup=round(recipe.warmup * recipe.steps),
-            peak=recipe.lr,
-            floor=recipe.min_lr,
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, recipe.steps)
+        rate = set_rate(self.optimizer, share)
         # A run has 2^32 seeds, so that its steps never share one with those of another seed.
         torch.manual_seed((recipe.seed << 32) + step)
         loss = self._gradients(step)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        norm = self._clip()
         if not math.isfinite(loss) or not bool(norm.isfinite()):
             self._diverged(loss)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if recipe.average is not None:
+            update_average(self.optimizer, recipe.average, step)
         seconds = self.state.seconds + time.perf_counter() - began
         self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
         tokens = (step + 1) * recipe.rows_per_step * recipe.model.context
@@ -210,28 +215,60 @@ class _Run:
             ) from None
         return loss
 
-    def _choose_steps(self, seconds: float) -> None:
-        """Fill *seconds* with steps. The run keeps their number, so it resumes like any other."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = 0.0  # so that the weights stay
-        for timed in range(1 + TIMED_STEPS):
-            if timed == 1:  # the first step warms up, and compiles
-                began = time.perf_counter()
+    def _settle(self) -> None:
+        """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
+        recipe = self.recipe
+        if recipe.dtype == "auto":
+            if self.runtime.dtype == torch.bfloat16 and self.runtime.device.type == "cpu":
+                plain = dataclasses.replace(self.runtime, dtype=torch.float32)
+                self._compute_in(min((self.runtime, plain), key=self._probe))
+                self.reporter.notice(f"{self.runtime.name} is the faster type here")
+            recipe = dataclasses.replace(recipe, dtype=self.runtime.name)
+        if recipe.seconds is not None:
+            steps = max(1, round(recipe.seconds / fmean(self._time(TIMED_STEPS))))
+            recipe = dataclasses.replace(recipe, steps=steps)
+            self.reporter.notice(f"{steps} steps fill about {recipe.seconds:g} seconds here")
+        if recipe.compile is None:
+            seconds = recipe.seconds or recipe.steps * fmean(self._time(1))
+            recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
+        self.recipe = recipe
+        self.state = dataclasses.replace(self.state, recipe=recipe)
+
+    def _probe(self, runtime: Runtime) -> float:
+        """Seconds of a step in *runtime*; the least, since what disturbs a step lengthens it."""
+        self._compute_in(runtime)
+        return min(self._time(PROBED_STEPS))
+
+    def _compute_in(self, runtime: Runtime) -> None:
+        """Take *runtime*, with a new optimizer, which multiplies matrices in its type, too."""
+        self.runtime = runtime
+        self.optimizer = build_optimizer(self.recipe.optimizer, self.model, runtime.dtype)
+
+    def _time(self, steps: int) -> list[float]:
+        """Seconds of each of *steps* that leave the weights as they were, after one to warm up."""
+        set_rate(self.optimizer, 0.0)
+        seconds = []
+        for _ in range(1 + steps):
+            began = time.perf_counter()
             self._gradients(0)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            self._clip()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
+            seconds.append(time.perf_counter() - began)
         self.optimizer.state.clear()
-        steps = max(1, round(seconds * TIMED_STEPS / (time.perf_counter() - began)))
-        self.recipe = dataclasses.replace(self.recipe, steps=steps)
-        self.state = dataclasses.replace(self.state, recipe=self.recipe)
-        self.reporter.notice(f"{steps} steps fill about {seconds:g} seconds here")
+        return seconds[1:]
+
+    def _clip(self) -> Tensor:
+        """Shorten the gradient where the recipe bounds it; return its norm before."""
+        longest = math.inf if self.recipe.clip is None else self.recipe.clip
+        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
 
     def _evaluate(self, row: Row, split: Tokens) -> Row:
         """*row* with the bits per byte on *split*."""
-        result = evaluate(
-            self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
-        ).bits_per_byte
+        with averaged(self.optimizer):
+            result = evaluate(
+                self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
+            ).bits_per_byte
         best = self.state.best_val_bpb
         if best is None or result < best:
             self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
@@ -248,8 +285,7 @@ class _Run:
         """Take up the run that ``recipe.out`` holds."""
         found = read_checkpoint(self.recipe.out)
         saved = found.state
-        if self.recipe.seconds is not None:
-            self.recipe = dataclasses.replace(self.recipe, steps=saved.recipe.steps)
+        self._keep_what_was_settled(saved.recipe)
         check_resumable(saved.recipe, self.recipe)
         if saved.fingerprint != self.state.fingerprint:
             raise DataError(
@@ -275,6 +311,16 @@ class _Run:
                 f"steps {saved.recipe.steps} -> {self.recipe.steps}: "
                 "the learning rate follows the new schedule from here"
             )
+
+    def _keep_what_was_settled(self, saved: Recipe) -> None:
+        """Fill in what the recipe leaves open with what the clock chose when the run began."""
+        if self.recipe.seconds is not None:
+            self.recipe = dataclasses.replace(self.recipe, steps=saved.steps)
+        if self.recipe.compile is None:
+            self.recipe = dataclasses.replace(self.recipe, compile=saved.compile)
+        if self.recipe.dtype == "auto":
+            self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
+            self._compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
     def _diverged(self, loss: float) -> None:
         kept = find_checkpoint(self.recipe.out)

@@ -11,9 +11,12 @@ from typing import Any, TypeAlias
 
 from gpt import config
 from gpt.zoo.attention import GroupedQueryAttention
+from gpt.zoo.caps import Cap, NoCap, SoftCap
 from gpt.zoo.mlps import GeluMLP, Relu2MLP, SwiGLUMLP
 from gpt.zoo.norms import LayerNorm, RMSNorm
 from gpt.zoo.positions import LearnedPosition, NoPosition, Position, RotaryPosition
+from gpt.zoo.residuals import Lambdas, PlainResidual, Residual
+from gpt.zoo.values import NoValueEmbedding, ValueEmbedding, Values
 
 Norm: TypeAlias = LayerNorm | RMSNorm
 MLP: TypeAlias = GeluMLP | Relu2MLP | SwiGLUMLP
@@ -39,7 +42,25 @@ POSITIONS: dict[type, Callable[[Any, config.Architecture], Position]] = {
     config.NoPosition: NoPosition,
 }
 
-# spec, width, head_width, bias
-ATTENTIONS: dict[type, Callable[[Any, int, int, bool], Attention]] = {
+# spec, architecture, layer
+ATTENTIONS: dict[type, Callable[[Any, config.Architecture, int], Attention]] = {
     config.GroupedQuery: GroupedQueryAttention,
+}
+
+# spec, layers
+RESIDUALS: dict[type, Callable[[Any, int], Residual]] = {
+    config.PlainResidual: PlainResidual,
+    config.Lambdas: Lambdas,
+}
+
+# spec, architecture, rows
+VALUE_EMBEDDINGS: dict[type, Callable[[Any, config.Architecture, int], Values]] = {
+    config.NoValueEmbedding: NoValueEmbedding,
+    config.ValueEmbedding: ValueEmbedding,
+}
+
+# spec
+CAPS: dict[type, Callable[[Any], Cap]] = {
+    config.NoCap: NoCap,
+    config.SoftCap: SoftCap,
 }

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt.zoo.caps import Cap
+
 SLICE = {"cpu": 2**21, "cuda": 2**27}
 """Logits made at a time. On the CPU 8 MB in float32: above 32 MB glibc has the system map and clear
 the memory of every tensor anew. On CUDA 512 MB, so that kernels stay large."""
@@ -20,24 +22,24 @@ ROWS = 128
 """Rows made at a time at least: below, reading the head costs more than multiplying by it."""
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of ``hidden @ weight.T`` against *targets*, in nats, float32.
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap) -> Tensor:
+    """Mean cross-entropy of ``cap(hidden @ weight.T)`` against *targets*, in nats, float32.
 
     *hidden* is (N, width), *weight* (vocab, width), *targets* (N,) int64. Equals
-    ``F.cross_entropy(F.linear(hidden, weight).float(), targets)``; the gradients are made in the
-    forward pass, as Liger does (Hsu 2024, arXiv:2410.10989).
+    ``F.cross_entropy(cap(F.linear(hidden, weight)).float(), targets)``; the gradients are made in
+    the forward pass, as Liger does (Hsu 2024, arXiv:2410.10989).
     """
     device = hidden.device.type
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
-    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets)
+    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, cap)
     return loss
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap) -> Tensor:
         count, vocab = len(targets), len(weight)
         rows = max(ROWS, SLICE[hidden.device.type] // vocab)
         train = any(ctx.needs_input_grad)
@@ -46,14 +48,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if train else None
         for first in range(0, count, rows):
             part, target = hidden[first : first + rows], targets[first : first + rows]
-            logits = F.linear(part, weight).float()  # (rows, vocab)
-            log_normalizer = logits.logsumexp(-1, keepdim=True)
-            total += (log_normalizer - logits.gather(-1, target[:, None])).sum()
+            logits = cap(F.linear(part, weight))  # (rows, vocab)
+            log_chances = F.log_softmax(logits, -1, dtype=torch.float32)
+            total -= log_chances.gather(-1, target[:, None]).sum()
             if hidden_grad is not None and weight_grad is not None:
                 # The gradient of cross-entropy by the logits: softmax less the one-hot target.
-                slope = logits.sub_(log_normalizer).exp_()
+                slope = log_chances.exp_()
                 slope[torch.arange(len(target), device=target.device), target] -= 1
-                slope = slope.div_(count).to(weight.dtype)
+                slope = slope.mul_(cap.slope(logits) / count).to(weight.dtype)
                 hidden_grad[first : first + rows] = slope @ weight
                 weight_grad += slope.T @ part
         if hidden_grad is not None and weight_grad is not None:
@@ -61,7 +63,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total / count
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (slope,) = slopes
         hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad * slope, weight_grad * slope, None
+        return hidden_grad * slope, weight_grad * slope, None, None

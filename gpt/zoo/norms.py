@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,4 +38,42 @@ class RMSNorm(nn.Module):
         """Normalize the last axis."""
         # The fused kernels want one dtype, and under autocast x may have another than the weight.
         weight = None if self.weight is None else self.weight.to(x.dtype)
+        if weight is not None and x.device.type == "cpu" and torch.is_grad_enabled():
+            y: Tensor = _RMSNorm.apply(x, weight, self.eps)
+            return y
         return F.rms_norm(x, self.shape, weight, self.eps)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """F.rms_norm for training on the CPU, where its parts are differentiated one by one.
+
+    PERF: forward and backward of (4096, 384) take 1.7 ms in float32 on two cores, F.rms_norm 5.0,
+    F.layer_norm 0.5. The backward pass is layer_norm's fused kernel, told that the mean is 0: its
+    gradient lacks only the part that the mean would have taken away.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        with torch.autocast("cpu", enabled=False):  # or a product of float32 is a bfloat16
+            mean_square = torch.linalg.vecdot(x, x).unsqueeze(-1).div_(x.shape[-1])
+        scale = mean_square.add_(eps).rsqrt_()
+        ctx.save_for_backward(x, scale, weight)
+        y: Tensor = (x * scale).mul_(weight)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, scale, weight = ctx.saved_tensors
+        slope = slopes[0].contiguous()
+        x_grad, weight_grad, _ = torch.ops.aten.native_layer_norm_backward(
+            slope,
+            x,
+            weight.shape,
+            torch.zeros_like(scale),
+            scale,
+            weight,
+            None,
+            [True, True, False],
+        )
+        taken = torch.linalg.vecdot(slope, weight).unsqueeze(-1).div_(x.shape[-1])
+        return x_grad.addcmul_(taken, scale), weight_grad, None

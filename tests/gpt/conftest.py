@@ -107,6 +107,7 @@ def recipe(data: Path, tmp_path: Path) -> Recipe:
         device="cpu",
         dtype="float32",
         threads=1,
+        compile=False,
         model=Architecture(
             context=16, layers=2, width=32, attention=GroupedQuery(heads=2, kv_heads=1), dropout=0.1
         ),

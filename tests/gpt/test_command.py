@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -16,7 +17,9 @@ import pytest
 from gpt.__main__ import main
 from gpt.checkpoint import read_checkpoint
 from gpt.config import Relu2
+from gpt.learning import AdamW
 from gpt.metrics import read_metrics
+from gpt.presets import llama
 
 SMALL = """
 batch_size = 2
@@ -85,13 +88,60 @@ def test_options_come_before_the_config_file(config: Path, data: Path) -> None:
             "3",
             "--model.width",
             "48",
+            "optimizer:adam-w",
+            "--optimizer.lr",
+            "0.01",
             "model.mlp:relu2",
         )
     )
     recipe = read_checkpoint(config.parent / "run").state.recipe
 
     assert (recipe.batch_size, recipe.model.width, recipe.model.mlp) == (3, 48, Relu2())
+    assert recipe.optimizer == AdamW(lr=0.01)
     assert recipe.model.context == 16
+
+
+def test_data_alone_is_enough(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All else is planned, printed, and kept: the same words go on with the same run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gpt.presets.EPOCHS", 0.5)
+    code = main(["train", "--data", str(data)])
+    run = tmp_path / "runs" / data.name
+    kept = read_checkpoint(run).state.recipe
+    printed = capsys.readouterr().err
+
+    assert code == 0
+    assert f"layers {kept.model.layers}, width {kept.model.width}" in printed
+    monkeypatch.setattr("torch.get_num_threads", lambda: 64)
+    assert main(["train", "--data", str(data)]) == 0
+    assert "resuming" in capsys.readouterr().err
+    assert read_checkpoint(run).state.recipe == kept
+
+
+def test_preset_and_depth_make_the_model(config: Path, data: Path) -> None:
+    """The file comes over them, and options over the file."""
+    config.write_text("steps = 1\nbatch_size = 1\n[model]\ncontext = 16\n")
+    given = arguments(config, data, "--preset", "llama", "--depth", "1", "--batch-size", "2")
+    code = main(given)
+    recipe = read_checkpoint(config.parent / "run").state.recipe
+
+    assert code == 0
+    assert recipe.model == dataclasses.replace(llama(1, 16), dropout=recipe.model.dropout)
+    assert (recipe.steps, recipe.batch_size) == (1, 2)
+
+
+def test_another_depth_is_another_run(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says what the run has."""
+    config.write_text("steps = 1\nbatch_size = 1\n[model]\ncontext = 16\n")
+    main(arguments(config, data, "--depth", "1"))
+    capsys.readouterr()
+
+    assert main(arguments(config, data, "--depth", "2")) == 1
+    assert "with model.layers = 1, and this recipe has 2" in capsys.readouterr().err
 
 
 def test_config_file_error_names_file_and_field(

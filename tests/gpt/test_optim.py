@@ -1,6 +1,9 @@
-"""Which parameters decay, and the learning rate of each step."""
+"""Optimizers and schedules, each row of the tables, against torch's and the papers' formulas."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,67 +12,267 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from gpt.config import GPTConfig, LayerNorm, Learned, SwiGLU
+from gpt import learning
+from gpt.config import GPTConfig, LayerNorm, Learned, SwiGLU, ValueEmbedding
+from gpt.errors import ConfigError
 from gpt.model import GPT
-from gpt.optim import adamw, learning_rate
+from gpt.optim import OPTIMIZERS, SCHEDULES, build_optimizer, set_rate
+from gpt.optim.average import averaged, update_average
+from gpt.optim.muon import orthogonalize
+from gpt.optim.weights import Weights
+
+OPTIMIZER_SPECS: list[Any] = [
+    learning.AdamW(),
+    learning.AdamW(lr=0.1, weight_decay=0.5),
+    learning.Muon(),
+    learning.Muon(momentum=0.5, weight_decay=0.3),
+]
+SCHEDULE_SPECS: list[Any] = [
+    learning.Cosine(),
+    learning.Cosine(warmup=0.3, floor=0.1),
+    learning.WarmupStableDecay(),
+    learning.WarmupStableDecay(warmup=0.5, decay=0.5, floor=0.2),
+    learning.Linear(),
+    learning.Linear(warmup=0.1, decay=0.9),
+    learning.Noam(warmup=7),
+]
+CONFIG = GPTConfig(
+    vocab_size=70,
+    layers=2,
+    width=32,
+    bias=True,
+    tie=False,
+    position=Learned(),
+    mlp=SwiGLU(hidden=48),
+    norm=LayerNorm(),
+    value_embedding=ValueEmbedding(),
+)
+
+
+def pushed(model: nn.Module, seed: int) -> None:
+    """Give every parameter of *model* a random gradient."""
+    noise = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=noise)
+
+
+def stepped(optimizer: torch.optim.Optimizer, model: nn.Module, steps: int) -> None:
+    for step in range(steps):
+        pushed(model, step)
+        optimizer.step()
+
+
+def test_tests_cover_every_row_of_the_tables() -> None:
+    """An optimizer or a schedule that is added without a case here is noticed."""
+    assert {type(spec) for spec in OPTIMIZER_SPECS} == set(OPTIMIZERS)
+    assert {type(spec) for spec in SCHEDULE_SPECS} == set(SCHEDULES)
 
 
 @pytest.mark.parametrize("tie", [True, False])
-def test_adamw_decays_the_matrices_of_linears_alone(tie: bool) -> None:
-    """Not embeddings (a tied head is one), not scales, not biases."""
-    written = GPTConfig(
-        vocab_size=70,
-        layers=1,
-        bias=True,
-        tie=tie,
-        position=Learned(),
-        mlp=SwiGLU(),
-        norm=LayerNorm(),
+def test_weights_are_sorted_by_kind(tie: bool) -> None:
+    """Each parameter once; a tied head is an embedding."""
+    model = GPT(GPTConfig.over(CONFIG, 70) if not tie else GPTConfig(vocab_size=70, layers=1))
+    weights = Weights.of(model)
+    kinds = (weights.matrices, weights.head, weights.embeddings, weights.scales)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+
+    assert sorted(id(p) for kind in kinds for p in kind) == sorted(names)
+    assert all(names[id(p)].startswith("blocks.") for p in weights.matrices)
+    assert [names[id(p)] for p in weights.head] == ([] if tie else ["head.weight"])
+    assert "embedding.weight" in {names[id(p)] for p in weights.embeddings}
+    assert all(parameter.ndim == 1 for parameter in weights.scales)
+
+
+@pytest.mark.parametrize("spec", OPTIMIZER_SPECS, ids=str)
+def test_optimizer_moves_every_parameter(spec: Any) -> None:
+    """None is left out."""
+    model = GPT(CONFIG)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    stepped(build_optimizer(spec, model, torch.float32), model, 1)
+
+    assert all(not torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("spec", OPTIMIZER_SPECS, ids=str)
+def test_rate_is_a_share_of_each_groups_peak(spec: Any) -> None:
+    """At a share of nothing the weights stay."""
+    model = GPT(CONFIG)
+    optimizer = build_optimizer(spec, model, torch.float32)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    peaks = [group["lr"] for group in optimizer.param_groups]
+
+    assert set_rate(optimizer, 0.5) == spec.lr / 2
+    assert [group["lr"] for group in optimizer.param_groups] == [peak / 2 for peak in peaks]
+    set_rate(optimizer, 0.0)
+    stepped(optimizer, model, 2)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_adamw_equals_torchs() -> None:
+    """Over three steps, the linears' matrices decaying and nothing else."""
+    spec = learning.AdamW(lr=0.1, weight_decay=0.5, betas=(0.8, 0.9), eps=1e-4)
+    ours, theirs = GPT(CONFIG), GPT(CONFIG)
+    weights = Weights.of(theirs)
+    decayed = torch.optim.AdamW(
+        weights.matrices + weights.head, lr=0.1, betas=(0.8, 0.9), eps=1e-4, weight_decay=0.5
     )
-    model = GPT(written)
-    groups = adamw(model, lr=1.0, weight_decay=0.5, betas=(0.9, 0.95)).param_groups
-    decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
-    names = {name for name, parameter in model.named_parameters() if id(parameter) in decayed}
+    kept = torch.optim.AdamW(
+        weights.embeddings + weights.scales, lr=0.1, betas=(0.8, 0.9), eps=1e-4, weight_decay=0.0
+    )
+    optimizer = build_optimizer(spec, ours, torch.float32)
+    for step in range(3):
+        pushed(ours, step)
+        pushed(theirs, step)
+        for each in (optimizer, decayed, kept):
+            each.step()
 
-    projections = {
-        f"blocks.0.attention.{name}.weight" for name in ("query", "key", "value", "output")
-    }
-    mlp = {f"blocks.0.mlp.{name}.weight" for name in ("gate", "input", "output")}
-    assert names == projections | mlp | (set() if tie else {"head.weight"})
-
-
-@pytest.mark.parametrize("tie", [True, False])
-def test_adamw_holds_every_parameter_once(tie: bool) -> None:
-    """Tied or not, none is left out or moved twice."""
-    model = GPT(GPTConfig(vocab_size=70, layers=1, tie=tie))
-    groups = adamw(model, lr=1.0, weight_decay=0.5, betas=(0.9, 0.95)).param_groups
-    held = [id(parameter) for group in groups for parameter in group["params"]]
-
-    assert sorted(held) == sorted(map(id, model.parameters()))
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
 
 
-def test_learning_rate_without_warmup_is_torchs_cosine() -> None:
+def test_muon_equals_torchs() -> None:
+    """Over three steps, up to the rounding of bfloat16, in which torch multiplies."""
+    spec = learning.Muon(lr=0.1, momentum=0.9, weight_decay=0.2)
+    ours, theirs = GPT(CONFIG), GPT(CONFIG)
+    optimizer = build_optimizer(spec, ours, torch.bfloat16)
+    muon = torch.optim.Muon(
+        Weights.of(theirs).matrices, lr=0.1, momentum=0.9, weight_decay=0.2, ns_steps=5
+    )
+    for step in range(3):
+        pushed(ours, step)
+        pushed(theirs, step)
+        optimizer.step()
+        muon.step()
+
+    matrices = Weights.of(ours).matrices, Weights.of(theirs).matrices
+    torch.testing.assert_close(*matrices, rtol=0.02, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (48, 16), (16, 48)], ids=str)
+def test_muon_equals_its_formula(shape: tuple[int, int]) -> None:
+    """In the plainest words, one matrix at a time, in float32."""
+    spec = learning.Muon(lr=0.1, momentum=0.8, iterations=3)
+    model = nn.ModuleDict(
+        {"a": nn.Linear(*shape), "b": nn.Linear(*shape), "scale": nn.LayerNorm(4)}
+    )
+    weight = model["b"].weight
+    expected, memory = weight.detach().clone(), torch.zeros_like(weight)
+    optimizer = build_optimizer(spec, model, torch.float32)
+    for step in range(3):
+        pushed(model, step)
+        gradient = weight.grad
+        assert gradient is not None
+        memory = 0.8 * memory + 0.2 * gradient
+        x = 0.2 * gradient + 0.8 * memory
+        x = x / x.norm()
+        for _ in range(3):
+            x = 3.4445 * x - 4.7750 * (x @ x.T) @ x + 2.0315 * (x @ x.T) @ (x @ x.T) @ x
+        expected -= 0.1 * math.sqrt(max(1, shape[1] / shape[0])) * x
+        optimizer.step()
+
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (48, 16), (16, 48)], ids=str)
+def test_orthogonalized_matrix_has_the_singular_vectors_of_the_first(
+    shape: tuple[int, int],
+) -> None:
+    """And singular values about one: against torch's SVD."""
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+    turned = u.mT @ orthogonalize(matrices, 8) @ v.mT
+    values = turned.diagonal(dim1=-2, dim2=-1)
+
+    torch.testing.assert_close(turned, torch.diag_embed(values), rtol=0, atol=1e-4)
+    assert (values > 0.6).all()
+    assert (values < 1.3).all()
+
+
+def test_orthogonalized_zeros_are_zeros() -> None:
+    """Not NaN: the first gradients behind a weight of zero are zero."""
+    assert not orthogonalize(torch.zeros(1, 4, 4), 5).any()
+
+
+def test_cosine_without_warmup_is_torchs() -> None:
     """Torch's scheduler starts at the peak, which here is the step before the first."""
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
-    scheduler = CosineAnnealingLR(optimizer, T_max=20, eta_min=0.01)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = CosineAnnealingLR(optimizer, T_max=20, eta_min=0.1)
     theirs = []
     for _ in range(20):
         optimizer.step()
         scheduler.step()
         theirs.append(scheduler.get_last_lr()[0])
-    ours = [learning_rate(s, steps=20, warmup=0, peak=0.3, floor=0.01) for s in range(20)]
+    spec = learning.Cosine(warmup=0.0, floor=0.1)
 
-    assert ours == pytest.approx(theirs)
+    assert [SCHEDULES[type(spec)](spec, step, 20) for step in range(20)] == pytest.approx(theirs)
 
 
-@given(steps=st.integers(1, 300), share=st.floats(0, 0.99))
-def test_learning_rate_rises_to_the_peak_then_falls_to_the_floor(steps: int, share: float) -> None:
-    """Linear over the warm-up, monotone after it, at the floor in the last step."""
-    warmup = round(share * steps)
-    rates = [
-        learning_rate(s, steps=steps, warmup=warmup, peak=2.0, floor=0.5) for s in range(steps)
-    ]
+def test_noam_equals_the_papers_formula() -> None:
+    """width^-0.5 · min(t^-0.5, t · warmup^-1.5), with the peak that the spec names."""
+    spec, width = learning.Noam(warmup=40), 512
+    peak = (width * spec.warmup) ** -0.5
+    ours = [peak * SCHEDULES[type(spec)](spec, step, 100) for step in range(100)]
 
-    assert rates[:warmup] == pytest.approx([2.0 * (s + 1) / warmup for s in range(warmup)])
-    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
-    assert warmup == steps or rates[-1] == pytest.approx(0.5)
+    assert ours == pytest.approx([width**-0.5 * min(t**-0.5, t * 40**-1.5) for t in range(1, 101)])
+
+
+@pytest.mark.parametrize("spec", SCHEDULE_SPECS, ids=str)
+@given(steps=st.integers(1, 300))
+def test_schedule_rises_to_the_peak_then_only_falls(spec: Any, steps: int) -> None:
+    """Never above one, never below the floor, which the last of many steps has."""
+    shares = [SCHEDULES[type(spec)](spec, step, steps) for step in range(steps)]
+    top = shares.index(max(shares))
+    floor = getattr(spec, "floor", 0.0)
+
+    assert shares[:top] == sorted(shares[:top])
+    assert shares[top:] == sorted(shares[top:], reverse=True)
+    assert all(floor <= share + 1e-9 and 0 <= share <= 1 for share in shares[top:])
+    assert steps < 20 or isinstance(spec, learning.Noam) or shares[-1] == pytest.approx(floor)
+
+
+def test_average_follows_its_formula() -> None:
+    """Its decay is min(decay, (1 + t) / (10 + t)): young averages forget faster."""
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(model.parameters())
+    weights, average = [], torch.zeros(2, 3)
+    for step in range(30):
+        nn.init.normal_(model.weight)
+        weights.append(model.weight.detach().clone())
+        update_average(optimizer, 0.7, step)
+        decay = min(0.7, (1 + step) / (10 + step)) if step else 0.0
+        average = decay * average + (1 - decay) * weights[-1]
+
+    torch.testing.assert_close(optimizer.state[model.weight]["average"], average)
+
+
+def test_averaged_weights_are_there_for_a_while() -> None:
+    """The weights that are trained come back."""
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(model.parameters())
+    first = model.weight.detach().clone()
+    update_average(optimizer, 0.5, 0)
+    nn.init.zeros_(model.weight)
+    with averaged(optimizer):
+        assert torch.equal(model.weight, first)
+
+    assert not model.weight.any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        (learning.AdamW, {"lr": 0.0}, "lr must be above 0"),
+        (learning.AdamW, {"lr": math.nan}, "lr must be above 0"),
+        (learning.AdamW, {"weight_decay": -0.1}, "weight_decay must be at least 0"),
+        (learning.AdamW, {"betas": (0.9, 1.0)}, "betas must be"),
+        (learning.Muon, {"momentum": 1.0}, "momentum must be"),
+        (learning.Muon, {"iterations": 0}, "iterations must be"),
+        (learning.Muon, {"head_lr": math.inf}, "head_lr must be above 0"),
+        (learning.Cosine, {"warmup": 1.5}, "warmup is a share"),
+        (learning.Linear, {"warmup": 0.6, "decay": 0.6}, r"warmup \+ decay must be at most 1"),
+        (learning.Noam, {"warmup": 0}, "warmup must be above 0"),
+    ],
+)
+def test_spec_refuses_what_makes_no_sense(kind: Any, fields: dict[str, Any], words: str) -> None:
+    """When it is made, naming the field."""
+    with pytest.raises(ConfigError, match=words):
+        kind(**fields)

@@ -19,11 +19,15 @@ import torch
 
 from gpt.checkpoint import read_checkpoint
 from gpt.errors import CheckpointError, ConfigError, DataError, TrainingError
+from gpt.evaluate import evaluate
 from gpt.interruption import Interruption
+from gpt.learning import AdamW, Cosine, Muon
 from gpt.metrics import MetricsFile, Row, read_metrics
 from gpt.model import GPT
+from gpt.optim import SCHEDULES
 from gpt.recipe import Recipe
-from gpt.training import TIMED_STEPS, Silent, train
+from gpt.runtime import Runtime
+from gpt.training import Silent, _Run, train
 from pytok import shards
 
 
@@ -52,9 +56,16 @@ def whole(recipe: Recipe) -> Recipe:
     return whole
 
 
+@pytest.mark.parametrize("optimizer", [AdamW(), Muon()], ids=lambda spec: type(spec).__name__)
+@pytest.mark.parametrize("average", [None, 0.9])
 @pytest.mark.parametrize("stop_at", [1, 4, 7, 11])
-def test_stopped_run_goes_on_bit_for_bit(recipe: Recipe, whole: Recipe, stop_at: int) -> None:
-    """Losses, rates, evaluations and weights equal those of the run that was not stopped."""
+def test_stopped_run_goes_on_bit_for_bit(
+    recipe: Recipe, stop_at: int, average: float | None, optimizer: Any
+) -> None:
+    """Losses, rates, evaluations, weights and averages equal those of the run without a stop."""
+    recipe = dataclasses.replace(recipe, optimizer=optimizer, average=average)
+    whole = moved(recipe, "whole")
+    train(whole)
     stopped = train(recipe, stop=after(stop_at))
     resumed = train(recipe)
     there, here = read_checkpoint(whole.out), read_checkpoint(recipe.out)
@@ -134,15 +145,51 @@ def test_run_that_fills_a_time_keeps_its_number_of_steps(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chosen once, by timing; the run resumes to the same end however fast the machine is then."""
-    ticks = itertools.count()  # by this clock the steps that are timed take a second together
+    ticks = itertools.count()  # by this clock a step takes a second
     monkeypatch.setattr("gpt.training.time.perf_counter", lambda: float(next(ticks)))
-    timed = dataclasses.replace(recipe, seconds=5 / TIMED_STEPS)
+    timed = dataclasses.replace(recipe, seconds=5.0)
 
     first = train(timed, stop=lambda: True)
     second = train(dataclasses.replace(timed, steps=99))
 
     assert (first.state.step, first.state.recipe.steps) == (1, 5)
     assert (second.state.step, second.finished) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"), [({"bfloat16": 1, "float32": 9}, "bfloat16"), ({}, "float32")], ids=str
+)
+def test_type_of_products_is_the_faster_one(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, seconds: dict[str, int], chosen: str
+) -> None:
+    """By the clock, where the processor has both; the run keeps it, and resumes in it."""
+    monkeypatch.setattr("gpt.runtime._has_bfloat16", lambda device: True)
+    monkeypatch.setattr(_Run, "_probe", lambda self, runtime: seconds.get(runtime.name, 5))
+    if not seconds:
+        seconds["bfloat16"] = 6
+    either = dataclasses.replace(recipe, dtype="auto")
+    first = train(either, stop=after(2)).state.recipe.dtype
+    monkeypatch.setattr(_Run, "_probe", lambda self, runtime: 0)
+
+    assert first == chosen
+    assert train(either).state.recipe.dtype == chosen
+    asked = moved(recipe, "asked", dtype=chosen)
+    train(asked)
+    assert history(asked.out) == history(either.out)
+
+
+@pytest.mark.parametrize(("pays", "chosen"), [(0.0, True), (1e9, False)])
+def test_run_is_compiled_where_it_lasts_long_enough(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, pays: float, chosen: bool
+) -> None:
+    """By the time that its steps will take."""
+    compiled: list[GPT] = []
+    monkeypatch.setattr("gpt.training.COMPILE_PAYS", pays)
+    monkeypatch.setattr("torch.compile", lambda model: compiled.append(model) or model)
+    outcome = train(dataclasses.replace(recipe, compile=None, steps=2))
+
+    assert outcome.state.recipe.compile is chosen
+    assert bool(compiled) is chosen
 
 
 def test_two_processes_do_not_train_in_one_folder(recipe: Recipe) -> None:
@@ -166,7 +213,12 @@ def test_finished_run_is_left_as_it_is(whole: Recipe) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"lr": 0.1}, "lr = 0.003"), ({"seed": 5}, "seed = 0"), ({"steps": 3}, "3")],
+    [
+        ({"optimizer": Muon(lr=0.1)}, r"optimizer\.lr = 0.0"),
+        ({"schedule": Cosine()}, r"schedule\."),
+        ({"seed": 5}, "seed = 0"),
+        ({"steps": 3}, "3"),
+    ],
 )
 def test_run_of_another_recipe_is_refused(
     whole: Recipe, changes: dict[str, Any], words: str
@@ -174,6 +226,22 @@ def test_run_of_another_recipe_is_refused(
     """The message names the field and its old value."""
     with pytest.raises(ConfigError, match=words):
         train(dataclasses.replace(whole, **changes))
+
+
+def test_run_with_an_average_is_measured_and_used_by_it(recipe: Recipe) -> None:
+    """The model of its checkpoint has the weights that were evaluated, not those that go on."""
+    outcome = train(dataclasses.replace(recipe, average=0.9))
+    found = read_checkpoint(recipe.out)
+    used = found.model().embedding.weight
+    result = evaluate(
+        found.model(),
+        shards.open_shards(recipe.data).splits["val"],
+        runtime=Runtime.choose("cpu", "float32"),
+    )
+
+    assert result.bits_per_byte == pytest.approx(outcome.state.val_bpb)
+    assert torch.equal(used, found.moments["embedding.weight:average"])
+    assert not torch.equal(used, found.weights["embedding.weight"])
 
 
 @pytest.mark.parametrize("end", [256, 300])
@@ -192,9 +260,7 @@ def test_run_learns_a_small_text_by_heart(recipe: Recipe) -> None:
     small = dataclasses.replace(
         recipe.model, context=32, width=64, dropout=0.0, attention=recipe.model.attention
     )
-    outcome = train(
-        moved(recipe, "small", steps=150, batch_size=8, accumulate=1, lr=1e-2, model=small)
-    )
+    outcome = train(moved(recipe, "small", steps=150, batch_size=8, accumulate=1, model=small))
     losses = [row.loss for row in read_metrics(outcome.checkpoint.parent.parent / "metrics.jsonl")]
 
     assert losses[0] == pytest.approx(5.55, abs=0.3)
@@ -241,10 +307,10 @@ def test_loss_that_is_no_number_ends_the_run(
 ) -> None:
     """The last checkpoint is kept, with the weights before the damage."""
 
-    def explode(step: int, **options: object) -> float:
-        return 1e-3 if step < 5 else math.nan
+    def explode(spec: object, step: int, steps: int) -> float:
+        return 1.0 if step < 5 else math.nan
 
-    monkeypatch.setattr("gpt.training.learning_rate", explode)
+    monkeypatch.setitem(SCHEDULES, type(recipe.schedule), explode)
     with pytest.raises(TrainingError, match=r"at step 7 .*step-00000004 is kept; lower lr"):
         train(recipe)
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from gpt import config
 from gpt.config import Architecture, GPTConfig, GroupedQuery
 from gpt.model import GPT, padded_vocab
-from gpt.zoo import ATTENTIONS, MLPS, NORMS, POSITIONS
+from gpt.zoo import ATTENTIONS, CAPS, MLPS, NORMS, POSITIONS, RESIDUALS, VALUE_EMBEDDINGS
+from gpt.zoo.attention import attend, visible
 from gpt.zoo.loss import linear_cross_entropy
 
 SMALL = GPTConfig(
@@ -34,7 +35,11 @@ SPECS: dict[str, list[Any]] = {
         GroupedQuery(heads=4, kv_heads=2, qk_norm=True),
         GroupedQuery(heads=4, kv_heads=1, head_width=6),
         GroupedQuery(heads=4, kv_heads=4, window=5),
+        GroupedQuery(heads=4, kv_heads=2, window=5, long_every=2),
     ],
+    "residual": [config.PlainResidual(), config.Lambdas(), config.Lambdas(embedded=0.1)],
+    "value_embedding": [config.NoValueEmbedding(), config.ValueEmbedding()],
+    "cap": [config.NoCap(), config.SoftCap(limit=2.0)],
 }
 MODELS = [
     pytest.param(dataclasses.replace(SMALL, **{axis: spec}), id=f"{axis}-{spec}")
@@ -64,7 +69,15 @@ def some_ids(rows: int, tokens: int) -> Tensor:
 
 @pytest.mark.parametrize(
     ("axis", "table"),
-    [("norm", NORMS), ("mlp", MLPS), ("position", POSITIONS), ("attention", ATTENTIONS)],
+    [
+        ("norm", NORMS),
+        ("mlp", MLPS),
+        ("position", POSITIONS),
+        ("attention", ATTENTIONS),
+        ("residual", RESIDUALS),
+        ("value_embedding", VALUE_EMBEDDINGS),
+        ("cap", CAPS),
+    ],
 )
 def test_tests_cover_every_row_of_a_table(axis: str, table: dict[type, Any]) -> None:
     """A mechanism that is added without a case here is noticed."""
@@ -121,14 +134,17 @@ def test_loss_is_the_cross_entropy_of_the_logits(written: GPTConfig) -> None:
     torch.testing.assert_close(model(ids, targets).loss, expected)
 
 
-def test_sliced_loss_has_torchs_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("spec", SPECS["cap"], ids=str)
+def test_sliced_loss_has_torchs_gradients(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the hidden states and of the head, over slices that do not divide the rows."""
     monkeypatch.setattr("gpt.zoo.loss.SLICE", {"cpu": 3 * 20})
     monkeypatch.setattr("gpt.zoo.loss.ROWS", 1)
     hidden, weight = torch.randn(10, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)
     targets = torch.randint(20, (10,))
-    ours = torch.autograd.grad(3 * linear_cross_entropy(hidden, weight, targets), [hidden, weight])
-    loss = 3 * F.cross_entropy(F.linear(hidden, weight), targets)
+    cap = CAPS[type(spec)](spec)
+    sliced = 3 * linear_cross_entropy(hidden, weight, targets, cap)
+    ours = torch.autograd.grad(sliced, [hidden, weight])
+    loss = 3 * F.cross_entropy(cap(F.linear(hidden, weight)), targets)
 
     torch.testing.assert_close(ours, torch.autograd.grad(loss, [hidden, weight]))
 
@@ -196,7 +212,7 @@ def test_window_sees_its_last_tokens_and_no_others() -> None:
 def test_grouped_query_equals_attention_over_repeated_heads() -> None:
     """Query head h reads kv head h // 2: against an explicit softmax over repeated heads."""
     spec = GroupedQuery(heads=4, kv_heads=2)
-    attention = ATTENTIONS[GroupedQuery](spec, 32, 8, False)
+    attention = ATTENTIONS[GroupedQuery](spec, dataclasses.replace(SMALL, attention=spec), 0)
     still = POSITIONS[config.NoPosition](config.NoPosition(), SMALL)
     x = torch.randn(2, 6, 32)
 
@@ -208,6 +224,90 @@ def test_grouped_query_equals_attention_over_repeated_heads() -> None:
     scores = scores.masked_fill(torch.ones(6, 6).triu(1).bool(), -math.inf).softmax(-1)
     expected = attention.output(torch.einsum("bhts,bshd->bthd", scores, v).flatten(2))
     torch.testing.assert_close(attention(x, still), expected)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3])
+def test_attention_in_the_open_equals_torchs(window: int | None) -> None:
+    """The products written out, as training on the CPU takes them, against SDPA."""
+    q, k, v = torch.randn(2, 4, 7, 8), torch.randn(2, 2, 7, 8), torch.randn(2, 2, 7, 8)
+    mask = visible(7, 7, window, q.device)
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+
+    torch.testing.assert_close(attend(q, k, v, window), expected)
+
+
+@pytest.mark.parametrize("written", MODELS)
+def test_model_in_training_computes_what_it_does_in_use(written: GPTConfig) -> None:
+    """With gradients and without, the CPU takes other ways to the same logits."""
+    model, ids = lively(written), some_ids(2, 16)
+    with torch.no_grad():
+        used = model(ids).logits
+
+    torch.testing.assert_close(model(ids).logits, used, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("written", MODELS)
+def test_recomputed_activations_give_the_same_gradients(written: GPTConfig) -> None:
+    """Less memory, nothing else."""
+    gradients = []
+    for recompute in (False, True):
+        model, ids = lively(written), some_ids(2, 16)
+        model.recompute = recompute
+        model(ids, ids.flip(1)).loss.backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+
+    torch.testing.assert_close(*gradients)
+
+
+def test_every_nth_layer_and_the_last_see_all() -> None:
+    """Between them, layers see their window."""
+    spec = GroupedQuery(heads=4, kv_heads=4, window=5, long_every=3)
+    written = dataclasses.replace(SMALL, attention=spec, layers=5)
+
+    assert [written.window(layer) for layer in range(5)] == [5, 5, None, 5, None]
+
+
+def test_lambdas_mix_the_stream_and_the_embedded_tokens() -> None:
+    """Each layer by its own two numbers."""
+    mix = RESIDUALS[config.Lambdas](config.Lambdas(embedded=0.25), 3)
+    nn.init.constant_(mix.stream, 0.5)
+    x, embedded = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+
+    torch.testing.assert_close(mix(x, embedded, 1), 0.5 * x + 0.25 * embedded)
+
+
+@pytest.mark.parametrize(("layers", "there"), [(1, {0}), (2, {0, 1}), (5, {0, 4})])
+def test_value_embeddings_are_in_the_outer_layers(layers: int, there: set[int]) -> None:
+    """A table each, whose rows are what tokens add."""
+    spec = config.ValueEmbedding()
+    written = dataclasses.replace(SMALL, layers=layers, value_embedding=spec)
+    values, ids = GPT(written).values, some_ids(2, 16)
+
+    assert {layer for layer in range(layers) if values(ids, layer) is not None} == there
+    assert torch.equal(values(ids, 0)[1, 3], values.tables["0"].weight[ids[1, 3]])
+
+
+def test_soft_cap_equals_its_formula() -> None:
+    """And keeps within its limit."""
+    logits = 50 * torch.randn(99)
+    capped = CAPS[config.SoftCap](config.SoftCap(limit=15.0))(logits)
+
+    torch.testing.assert_close(capped, 15 * torch.tanh(logits / 15))
+    assert capped.abs().max() <= 15
+
+
+@pytest.mark.parametrize("shape", [(6, 16), (2, 3, 5, 16)], ids=str)
+def test_rms_norm_has_torchs_gradients(shape: tuple[int, ...]) -> None:
+    """Of what it normalizes, in order in memory or not, and of its scale."""
+    ours, theirs = NORMS[config.RMSNorm](config.RMSNorm(), 16), nn.RMSNorm(16, eps=1e-6)
+    x = torch.randn(shape).transpose(0, -2).requires_grad_()
+    with torch.no_grad():
+        nn.init.normal_(ours.weight)
+        theirs.weight.copy_(ours.weight)
+    slope = torch.randn_like(x)
+
+    gradients = [torch.autograd.grad((n(x) * slope).sum(), [x, n.weight]) for n in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize("weight", [True, False])

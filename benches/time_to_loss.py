@@ -1,0 +1,174 @@
+"""How soon a model reaches a loss: from raw text to bits per byte on text that it has not seen.
+
+``python -m benches.time_to_loss --train FILE --val FILE --target BPB --out DIR``. The tokenizer
+learns from the training text alone, and the whole of the validation text is measured. A run's
+learning rate falls to nothing at its end, so each of `RUNGS` is a run of its own, the shortest
+first, until one reaches the target. Seconds are those of training: all steps, the first included,
+without evaluation; nothing is compiled or warmed up before.
+"""
+
+import dataclasses
+import math
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+import pytok
+from gpt import config
+from gpt.config import Architecture
+from gpt.learning import Linear, Muon
+from gpt.metrics import Row, read_metrics
+from gpt.presets import fast
+from gpt.recipe import Recipe
+from gpt.runtime import Runtime
+from gpt.training import train
+from pytok import shards
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rung:
+    """A run of about *seconds* on two cores with AVX512-BF16."""
+
+    seconds: int
+    vocab: int
+    steps: int
+    rows: int
+    model: Architecture
+    optimizer: Muon
+    schedule: Linear
+    average: float | None = None
+
+
+RUNGS = (
+    Rung(
+        seconds=1,
+        vocab=1536,
+        steps=39,
+        rows=16,
+        model=dataclasses.replace(fast(2, 64), value_embedding=config.NoValueEmbedding()),
+        optimizer=Muon(
+            lr=0.006,
+            momentum=0.75,
+            iterations=3,
+            embedding_lr=0.06,
+            head_lr=0.016,
+            betas=(0.6, 0.95),
+        ),
+        schedule=Linear(decay=0.6),
+    ),
+    Rung(
+        seconds=8,
+        vocab=2048,
+        steps=200,
+        rows=16,
+        model=fast(3, 64),
+        optimizer=Muon(iterations=3, embedding_lr=0.05),
+        schedule=Linear(decay=0.8),
+    ),
+    Rung(
+        seconds=70,
+        vocab=2048,
+        steps=430,
+        rows=16,
+        model=fast(4, 128),
+        optimizer=Muon(iterations=3, weight_decay=0.2),
+        schedule=Linear(decay=0.8),
+    ),
+    Rung(
+        seconds=900,
+        vocab=2048,
+        steps=2400,
+        rows=16,
+        model=dataclasses.replace(fast(6, 128), dropout=0.2),
+        optimizer=Muon(iterations=4, embedding_lr=0.02, head_lr=0.006),
+        schedule=Linear(decay=0.9),
+        average=0.99,
+    ),
+)
+
+
+def climb(out: Path, rungs: Sequence[Rung], target: float, seed: int) -> list[Row]:
+    """The last row of each run of *rungs*, until one has at most *target* bits per byte."""
+    ends: list[Row] = []
+    for rung in rungs:
+        folder = out / f"seed-{seed}-{rung.seconds}s"
+        shutil.rmtree(folder, ignore_errors=True)
+        train(
+            Recipe(
+                data=out / f"data-{rung.vocab}",
+                out=folder,
+                steps=rung.steps,
+                batch_size=rung.rows,
+                optimizer=rung.optimizer,
+                schedule=rung.schedule,
+                average=rung.average,
+                seed=seed,
+                eval_every=max(rung.steps // 10, 20),
+                checkpoint_every=rung.steps,
+                dtype=Runtime.choose().name,
+                compile=False,
+                model=rung.model,
+            )
+        )
+        rows = read_metrics(folder / "metrics.jsonl")
+        shutil.copy(folder / "metrics.jsonl", out / "metrics.jsonl")
+        reached = [row for row in rows if row.val_bpb is not None and row.val_bpb <= target]
+        ends.append(reached[0] if reached else rows[-1])
+        if reached:
+            break
+    return ends
+
+
+def prepare(train_file: Path, val_file: Path, vocab: int, out: Path) -> None:
+    """Tokenizer and shards in *out*: the first file to learn from, the second to measure on."""
+    tokenizer = pytok.train(train_file, vocab_size=vocab, special_tokens=("<|endoftext|>",))
+    sizes = [file.stat().st_size for file in (train_file, val_file)]
+    # Half a byte less, so that the share of the sum falls between the files however it is rounded.
+    held_out = (sizes[1] - 0.5) / sum(sizes)
+    shards.write([train_file, val_file], tokenizer, out, val=held_out, overwrite=True)
+
+
+@click.command()
+@click.option("--train", "train_file", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--val", "val_file", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--target", type=float, required=True, help="Bits per byte to reach.")
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--seeds", default=1, show_default=True, help="Repeat with seeds 0, 1, ...")
+@click.option("--seconds", type=int, default=900, show_default=True, help="Longest run to try.")
+@click.option("--only", is_flag=True, help="Try the longest run alone.")
+def main(
+    train_file: Path, val_file: Path, target: float, out: Path, seeds: int, seconds: int, only: bool
+) -> None:
+    """Train on one text until another is predicted in TARGET bits per byte."""
+    out.mkdir(parents=True, exist_ok=True)
+    rungs = [rung for rung in RUNGS if rung.seconds <= seconds][-1 if only else 0 :]
+    for vocab in sorted({rung.vocab for rung in rungs}):
+        began = time.perf_counter()
+        prepare(train_file, val_file, vocab, out / f"data-{vocab}")
+        taken = time.perf_counter() - began
+        click.echo(f"tokenizer of {vocab:,} ids and shards: {taken:.2f} s")
+    reached = []
+    for seed in range(seeds):
+        ends = climb(out, rungs, target, seed)
+        row = ends[-1]
+        hit = row.val_bpb is not None and row.val_bpb <= target
+        tried = sum(end.seconds for end in ends)
+        click.echo(
+            f"seed {seed}: {row.val_bpb:.4f} bits per byte after {row.seconds:.2f} s of training, "
+            f"{row.step} steps{'' if hit else ': target not reached'} "
+            f"({tried:.2f} s with the shorter runs before it)"
+        )
+        reached.append(row.seconds if hit else math.inf)
+    middle = statistics.median(reached)
+    spread = f"{min(reached):.2f} to {max(reached):.2f}"
+    click.echo(f"{middle:.2f} s to {target} bits per byte: median of {seeds} seeds, {spread}")
+    if math.isinf(middle):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
