@@ -21,14 +21,15 @@ DEPENDENCIES = ("numpy", "regex")
 class Settings:
     """What the user asked for.
 
-    *files* are the user's own texts by name, none for the defaults; *sizes* are in bytes, and
-    *vocabularies* in ids, none for each benchmark's own.
+    *files* are the user's own texts by name, none for the defaults; *sizes* are in bytes,
+    *vocabularies* in ids, *encodings* by name: none for each benchmark's own.
     """
 
     files: Mapping[str, str]
     quick: bool
     sizes: Sequence[int]
     vocabularies: Sequence[int]
+    encodings: Sequence[str]
     minbpe: Path | None
 
 
@@ -56,6 +57,13 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         help="Learn vocabularies of N ids; may be given several times.",
     )
     @click.option(
+        "--encoding",
+        "encodings",
+        multiple=True,
+        metavar="NAME",
+        help="Encode with NAME, such as o200k_base; may be given several times.",
+    )
+    @click.option(
         "--json",
         "records_path",
         metavar="FILE",
@@ -73,11 +81,12 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         quick: bool,
         sizes: tuple[float, ...],
         vocabularies: tuple[int, ...],
+        encodings: tuple[str, ...],
         records_path: Path | None,
         minbpe: Path | None,
     ) -> None:
         in_bytes = [int(size * 1e6) for size in sizes]
-        settings = Settings(_texts(files), quick, in_bytes, vocabularies, minbpe)
+        settings = Settings(_texts(files), quick, in_bytes, vocabularies, encodings, minbpe)
         rows = (*LIBRARIES, *TRAINERS)
         names = dict.fromkeys(row.distribution for row in rows if row.distribution)
         machine = report.machine([*names, *DEPENDENCIES])

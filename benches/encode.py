@@ -80,7 +80,7 @@ def run(settings: Settings) -> list[Record]:
     records: list[Record] = []
     with tempfile.TemporaryDirectory() as name, _rank_files(Path(name)):
         questions = list(_questions(made, Path(name)))
-        for encoding in ENCODINGS:
+        for encoding in settings.encodings or ENCODINGS:
             try:
                 ranks = lay_out(encoding, Path(name))
             except FormatError as error:
