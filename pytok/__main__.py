@@ -50,6 +50,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()  # or Python would do it at the end, and leave with 120 if it cannot
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

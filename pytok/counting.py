@@ -282,7 +282,7 @@ def count_pieces(
 def check_prune(least: int) -> None:
     """Raise TrainingError unless pieces that occur fewer than *least* times can be dropped."""
     if not 0 <= least < 1 << 63:
-        raise TrainingError(f"prune is {least}: 0 to 2^63 - 1 are possible")
+        raise TrainingError(f"prune is {least}: 0 to 2^63 - 1 occurrences are possible")
 
 
 def split_by(

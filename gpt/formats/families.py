@@ -38,12 +38,20 @@ class Family:
         return found
 
 
+_PLAIN = {
+    "residual.kind": "PlainResidual",
+    "value_embedding.kind": "NoValueEmbedding",
+    "cap.kind": "NoCap",
+}
+"""What no family has anything but."""
+
 _SIZES = frozenset({"vocab_size", "context", "layers", "width", "mlp.hidden", "attention.heads"})
 _ANY = _SIZES | {"tie", "dropout"}  # dropout is for training, which the formats say nothing of
 
 GPT2 = Family(
     name="gpt2",
     fixed=lambda config: {
+        **_PLAIN,
         "position.kind": "Learned",
         "norm.kind": "LayerNorm",
         "mlp.kind": "Gelu",
@@ -55,6 +63,7 @@ GPT2 = Family(
 LLAMA = Family(
     name="llama",
     fixed=lambda config: {
+        **_PLAIN,
         "position.kind": "Rope",
         "position.fraction": 1.0,
         "norm.kind": "RMSNorm",
