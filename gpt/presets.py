@@ -28,10 +28,9 @@ def fast(depth: int, context: int) -> Architecture:
     """What reached a loss soonest on two CPU cores, of all that `gpt.zoo` has.
 
     LayerNorm without a bias in place of RMSNorm, since its kernels take a third of the time on the
-    CPU; heads of 128 where the width
-    divides into them, since the time of attention is that of its T x T chances. QK-norm takes
-    a tenth of a step there; it and residual lambdas are left out, since one run with them was no
-    better after 70 seconds.
+    CPU; heads of 128 where the width divides into them, since the time of attention is that of its
+    T x T chances. QK-norm takes a tenth of a step there; it and residual lambdas are left out,
+    since one run with them was no better after 70 seconds.
     """
     heads = depth if depth % 2 else depth // 2
     return Architecture(

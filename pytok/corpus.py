@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from pytok.blocks import is_packed, library, read_blocks, refusing
 from pytok.errors import CorpusError
@@ -151,8 +151,8 @@ def read_utf8(
     return _read(resolve(source), spans, last_cut_of_utf8 if cut else None)
 
 
-def batches(found: Iterable[T], part: Callable[[T], Part[Any]]) -> Iterator[list[T]]:
-    """Gather what was *found*, each with its *part*, so that threads have enough to share.
+def batches(found: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
+    """Gather what was *found*, each of some *length*, so that threads have enough to share.
 
     A batch has about `BATCH_CHARACTERS`, bytes of UTF-8, and `BATCH_PARTS` at most.
     """
@@ -160,7 +160,7 @@ def batches(found: Iterable[T], part: Callable[[T], Part[Any]]) -> Iterator[list
     characters = 0
     for each in found:
         batch.append(each)
-        characters += len(part(each).text)
+        characters += length(each)
         if characters >= BATCH_CHARACTERS or len(batch) == BATCH_PARTS:
             yield batch
             batch, characters = [], 0

@@ -26,12 +26,6 @@ Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLik
 Progress = Callable[[int, int], object]
 """Told how many bytes on disk are counted, and of how many (0 if not known)."""
 
-BATCH_CHARACTERS = 16 << 20
-"""Counted at a time: enough to keep all cores busy."""
-
-BATCH_TEXTS = 1 << 16
-"""Counted at a time at most, however short they are."""
-
 
 class Amount(NamedTuple):
     """So many distinct pieces, and how often they occur in all."""
@@ -108,7 +102,7 @@ class PieceCounts:
         cut = can_cut(self.splitting.pattern) and "\n" not in tokens
         paths = _paths(source)
         if paths is None:
-            for texts in _batches(_texts(source)):
+            for texts in corpus.batches(_texts(source), len):
                 self.counts.add(texts)
                 _tell(progress, 0, 0)
             return
@@ -129,7 +123,7 @@ class PieceCounts:
             read = corpus.read_parts(
                 files, field=field, errors=errors, separator=separator, cut=cut
             )
-            for parts in corpus.batches(read, lambda part: part):
+            for parts in corpus.batches(read, lambda part: len(part.text)):
                 self.counts.add([part.text for part in parts])
                 done += sum(part.read for part in parts)
                 _tell(progress, done, total)
@@ -326,19 +320,6 @@ def _check_alike(found: Splitting, expected: Splitting, where: str) -> None:
 def _tell(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """*texts*, some at a time, so that they are never all in memory."""
-    batch: list[str] = []
-    length = 0
-    for text in texts:
-        batch.append(text)
-        length += len(text)
-        if length >= BATCH_CHARACTERS or len(batch) == BATCH_TEXTS:
-            yield batch
-            batch, length = [], 0
-    yield batch
 
 
 def _paths(source: Source) -> list[Path] | None:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
@@ -158,7 +157,7 @@ def write(
             assigned = _by_share(read(paths), val, total=on_disk - twice + measured)
         else:
             assigned = _by_document(read(paths), val)
-        for batch in corpus.batches(assigned, itemgetter(1)):
+        for batch in corpus.batches(assigned, lambda each: len(each[1].text)):
             texts = [part.text for _, part in batch]
             try:
                 ids, offsets = tokenizer.encode_utf8(texts, num_threads=num_threads)
@@ -220,7 +219,7 @@ class _Meter:
 def _measure(parts: Iterator[Part[bytes]], meter: _Meter) -> int:
     """How many bytes of text there are in all."""
     total = 0
-    for batch in corpus.batches(parts, lambda part: part):
+    for batch in corpus.batches(parts, lambda part: len(part.text)):
         total += sum(len(part.text) for part in batch)
         meter.advance(batch)
     return total

@@ -99,7 +99,6 @@ def train(
             f"{len(new_specials)} special tokens make {least}"
         )
     rules = _rules(source, ties, min_frequency, max_token_length, limit_alphabet)
-    check_prune(prune)
     engines.check_threads(num_threads)
     check_prune(prune)
 

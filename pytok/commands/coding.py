@@ -118,7 +118,7 @@ def count(
                 read += size
             else:
                 found = corpus.read_parts(file, cut=cut, **reading)
-                for batch in corpus.batches(found, lambda part: part):
+                for batch in corpus.batches(found, lambda part: len(part.text)):
                     texts = [part.text for part in batch]
                     tokens += sum(tokenizer.count_batch(texts))
                     size += sum(len(text.encode()) for text in texts)

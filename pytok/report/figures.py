@@ -167,7 +167,7 @@ def measure(
     parts = corpus.read_parts(
         paths, field=field, errors=errors, separator=separator, cut=can_cut(tokenizer.pattern)
     )
-    for batch in corpus.batches(parts, lambda part: part):
+    for batch in corpus.batches(parts, lambda part: len(part.text)):
         ids, offsets = tokenizer.encode_batch_to_numpy(
             [part.text for part in batch], num_threads=num_threads, disallowed_special=()
         )

@@ -144,6 +144,9 @@ impl Shard {
 
     /// Drops the pieces that occurred fewer than *least* times: how many, and how often in all.
     pub(super) fn prune(&mut self, least: u64) -> (u64, u128) {
+        if least <= 1 {
+            return (0, 0); // what is here has occurred
+        }
         let rare = self.iter().filter(|&(_, count)| count < least);
         let dropped = rare
             .fold((0, 0), |(pieces, times), (_, count)| (pieces + 1, times + u128::from(count)));
