@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from pytok.commands.chat import chat
 from pytok.commands.coding import count, decode, encode
 from pytok.commands.converting import convert, shard
 from pytok.commands.showing import show
@@ -32,7 +33,7 @@ def cli() -> None:
     """  # noqa: D301 (click wants a backspace)
 
 
-for command in (train, count_pieces, encode, decode, count, show, shard, convert):
+for command in (train, count_pieces, encode, decode, count, show, shard, convert, chat):
     cli.add_command(command)
 
 

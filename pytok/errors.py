@@ -10,7 +10,8 @@
     ├── TrainingError       (ValueError)  a training request that cannot be met
     ├── FormatError         (ValueError)  a file of a tokenizer or of counts that is malformed
     ├── CorpusError         (ValueError)  a document that cannot be read
-    └── ShardError          (ValueError)  a shard that is malformed, or of another vocabulary
+    ├── ShardError          (ValueError)  a shard that is malformed, or of another vocabulary
+    └── ChatError           (ValueError)  an export, a history or a conversation that cannot be read
 
 Each also derives from the built-in that ``tiktoken`` raises in its place, so code written for
 tiktoken catches what it caught before. The native engine raises these same classes.
@@ -56,3 +57,7 @@ class CorpusError(PytokError, ValueError):
 
 class ShardError(PytokError, ValueError):
     """A shard that is malformed, or that was written with another vocabulary."""
+
+
+class ChatError(PytokError, ValueError):
+    """A chat export, a history or a conversation that is malformed, or cannot be represented."""

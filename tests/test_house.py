@@ -31,6 +31,7 @@ FLOORS = {
     "pytok.counting": 5,
     "pytok.shards": 5,
     "pytok.report": 5,
+    "pytok.chat": 6,
     "pytok.training": 6,
     "pytok": 7,
     "pytok.commands": 8,

@@ -1,0 +1,1 @@
+"""From a chat export to conversations that a model can learn from; nothing leaves the machine."""

@@ -1,0 +1,11 @@
+"""`pytok chat`: from a chat export to conversations, on this machine."""
+
+import click
+
+
+@click.group()
+def chat() -> None:
+    """Turn a chat export into conversations that a model can learn from.
+
+    Nothing leaves this machine, and the exports are only read.
+    """
