@@ -170,25 +170,15 @@ def write_checkpoint(
     """
     parent = run / "checkpoints"
     folder = parent / _name(state.step)
-    if folder.exists():
-        return folder
-    parameters = dict(model.named_parameters())
-    moments = {
-        f"{name}:{key}": tensor.contiguous()
-        for name, parameter in parameters.items()
-        for key, tensor in optimizer.state[parameter].items()
-    }
-    document = {"format": State.FORMAT, **to_plain(state)}
     try:
         for leftover in parent.glob(STEPS + PARTIAL):
             shutil.rmtree(leftover)
-        with sealed_folder(folder) as aside:
-            save_file({n: p.detach().contiguous() for n, p in parameters.items()}, aside / WEIGHTS)
-            save_file(moments, aside / MOMENTS)
-            (aside / STATE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-            for name, content in companions.items():
-                (aside / name).write_bytes(content)
-        _retain(parent, state)
+        if not folder.exists():
+            _write(folder, model, optimizer, state, companions)
+        best = None if state.best_step is None else _name(state.best_step)
+        for other in _checkpoints(parent)[: -state.recipe.keep]:
+            if other.name != best:
+                remove(other)
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise CheckpointError(
@@ -198,12 +188,26 @@ def write_checkpoint(
     return folder
 
 
-def _retain(parent: Path, state: State) -> None:
-    """Remove the checkpoints in *parent* but the last ones and the best."""
-    best = None if state.best_step is None else _name(state.best_step)
-    for folder in _checkpoints(parent)[: -state.recipe.keep]:
-        if folder.name != best:
-            remove(folder)
+def _write(
+    folder: Path,
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    companions: Mapping[str, bytes],
+) -> None:
+    parameters = dict(model.named_parameters())
+    moments = {
+        f"{name}:{key}": tensor.contiguous()
+        for name, parameter in parameters.items()
+        for key, tensor in optimizer.state[parameter].items()
+    }
+    document = {"format": State.FORMAT, **to_plain(state)}
+    with sealed_folder(folder) as aside:
+        save_file({n: p.detach().contiguous() for n, p in parameters.items()}, aside / WEIGHTS)
+        save_file(moments, aside / MOMENTS)
+        (aside / STATE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        for name, content in companions.items():
+            (aside / name).write_bytes(content)
 
 
 def companions(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Any
@@ -115,23 +116,57 @@ def test_killed_run_goes_on_from_its_last_checkpoint(recipe: Recipe, whole: Reci
 def test_checkpoint_survives_a_kill_at_any_write(
     recipe: Recipe, whole: Recipe, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    """Killed after 0 to 8 writes to the disk, a run has its last checkpoint or the new one."""
+    """Left at once after 0 to 8 writes to the disk, a run has its last one or the new one."""
     train_until(recipe, 4)
     left = iter(range(writes))
 
     def fsync(descriptor: int) -> None:
         if next(left, None) is None:
-            raise SystemError("killed")
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", fsync)
-        with pytest.raises(SystemError, match="killed"):
+        with pytest.raises(KeyboardInterrupt):
             train(recipe)
     survived = read_checkpoint(recipe.out).state.step
     train(recipe)
 
     assert survived == (5 if writes == 8 else 4)
     assert history(recipe.out) == history(whole.out)
+
+
+@pytest.mark.parametrize("at", [5, 10, 12])
+def test_stop_within_an_evaluation_loses_nothing(recipe: Recipe, whole: Recipe, at: int) -> None:
+    """The step has its checkpoint, and the evaluation is made when the run goes on."""
+
+    class Within(Until):
+        calls = 0
+
+        def __call__(self) -> bool:
+            self.calls = self.calls + 1 if self.made == at - 1 else 0
+            return self.calls > 2  # the first is before the step, the second before a batch
+
+    within = Within(at)
+    stopped = train(recipe, reporter=within, stop=within)
+    cut_off = history(recipe.out)
+    resumed = train(recipe)
+
+    assert (stopped.state.step, read_checkpoint(recipe.out).state.step) == (at, 12)
+    assert (cut_off[-1]["step"], cut_off[-1]["val_bpb"]) == (at, None)
+    assert history(recipe.out) == history(whole.out)
+    assert resumed.state.best_step == read_checkpoint(whole.out).state.best_step
+
+
+@pytest.mark.parametrize("compile", [None, False])
+def test_run_stopped_before_its_first_step_leaves_no_checkpoint(
+    recipe: Recipe, compile: bool | None
+) -> None:
+    """While it times steps to choose by, or after; the same command begins it."""
+    recipe = dataclasses.replace(recipe, compile=compile)
+    outcome = train(recipe, stop=lambda: True)
+
+    assert (outcome.finished, outcome.state.step, outcome.checkpoint) == (False, 0, None)
+    assert train(recipe).finished
 
 
 def test_longer_run_goes_on_where_the_shorter_ended(recipe: Recipe) -> None:
@@ -383,6 +418,28 @@ def test_metrics_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     path.write_text('{"step": 1}\n')
     with pytest.raises(DataError, match=r"metrics\.jsonl:1: not a row of metrics: tokens: missing"):
         read_metrics(path)
+
+
+def test_metrics_that_do_not_fit_on_the_disk_are_named(tmp_path: Path) -> None:
+    """The line that was cut off is gone when the file is opened again."""
+    path = tmp_path / "metrics.jsonl"
+    rows = [Row(step=s, tokens=s, bytes=s, seconds=s / 2, loss=1 / s, lr=0.1) for s in (1, 2)]
+    file = MetricsFile(path, keep=0)
+    file.append(rows[0])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 9, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            file.append(rows[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        file.close()
+
+    assert caught.value.filename == str(path)
+    assert not path.read_bytes().endswith(b"\n")
+    MetricsFile(path, keep=9).close()
+    assert read_metrics(path) == rows[:1]
+    assert path.read_bytes().endswith(b"\n")
 
 
 def test_metrics_file_keeps_rows_up_to_a_step(tmp_path: Path) -> None:
