@@ -38,6 +38,7 @@ FLOORS = {
     "pytok.__main__": 9,
     "gpt.errors": 0,
     "gpt.interruption": 0,
+    "gpt.sealed": 0,
     "gpt.runtime": 1,
     "gpt.plain": 1,
     "gpt.learning": 1,
@@ -55,6 +56,7 @@ FLOORS = {
     "gpt.choosing": 1,
     "gpt.decoding": 5,
     "gpt.checkpoint": 5,
+    "gpt.divergence": 5,
     "gpt.evaluate": 5,
     "gpt.formats": 6,
     "gpt.sample": 6,
@@ -69,6 +71,7 @@ FLOORS = {
 BRIDGES = {
     "gpt.data",
     "gpt.checkpoint",
+    "gpt.divergence",
     "gpt.metrics",
     "gpt.plot",
     "gpt.formats",
