@@ -19,6 +19,7 @@ except ImportError:
 
 from gpt.commands.convert import Export, Import
 from gpt.commands.evaluate import Evaluate
+from gpt.commands.plot import Plot
 from gpt.commands.sample import Sample
 from gpt.commands.train import Train, recipe_defaults
 from gpt.errors import ConfigError, GPTError
@@ -71,6 +72,7 @@ def _commands(recipe: Recipe) -> Any:
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
+        Annotated[Plot, tyro.conf.subcommand("plot")],
         Annotated[Export, tyro.conf.subcommand("export")],
         Annotated[Import, tyro.conf.subcommand("import")],
     ]

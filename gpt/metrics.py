@@ -29,8 +29,12 @@ class Row:
     """Mean over the step's rows, before the update, in nats per token."""
     lr: float
     """Learning rate of this update."""
+    gradient_norm: float | None = None
+    """Length of this update's gradient, before it was clipped."""
     val_bpb: float | None = None
     """Bits per byte on the validation split after the update; None where it was not measured."""
+    val_loss: float | None = None
+    """The same in nats per token."""
 
 
 class MetricsFile:

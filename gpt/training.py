@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -35,9 +36,9 @@ from gpt.metrics import MetricsFile, Row
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
-from gpt.plot import write_plot
 from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
+from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
 
 TIMED_STEPS = 3
@@ -46,26 +47,6 @@ PROBED_STEPS = 2
 """Timed to choose the type of products: the right one is twice as fast, or many times."""
 COMPILE_PAYS = 900.0
 """Seconds of training from which torch.compile pays: it takes some 40 and saves about a tenth."""
-
-
-class Reporter(Protocol):
-    """Who is told of a run as it goes."""
-
-    def notice(self, text: str) -> None:
-        """Something worth a line, such as that a run is resumed."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Hear that a step of *steps* was made."""
-
-
-class Silent:
-    """A reporter that tells nobody."""
-
-    def notice(self, text: str) -> None:
-        """Say nothing."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +138,9 @@ class _Run:
         recipe = self.recipe
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
         self.model.train()
+        self.reporter.began(
+            Start(recipe=recipe, runtime=self.runtime, step=self.state.step, lend=self._lend)
+        )
         stopped = False
         while self.state.step < recipe.steps and not stopped:
             row = self._step()
@@ -169,7 +153,7 @@ class _Run:
             if last or stopped or row.step % recipe.checkpoint_every == 0:
                 self._checkpoint()
         folder = self._checkpoint()
-        write_plot(recipe.out)
+        self.reporter.ended()
         finished = self.state.step >= recipe.steps
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
@@ -199,6 +183,7 @@ class _Run:
             seconds=seconds,
             loss=loss,
             lr=rate,
+            gradient_norm=norm.item(),
         )
 
     def _gradients(self, step: int) -> float:
@@ -271,16 +256,24 @@ class _Run:
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
 
     def _evaluate(self, row: Row, split: Tokens) -> Row:
-        """*row* with the bits per byte on *split*."""
+        """*row* with the losses on *split*."""
         with averaged(self.optimizer):
-            result = evaluate(
-                self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
-            ).bits_per_byte
-        best = self.state.best_val_bpb
-        if best is None or result < best:
-            self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
-        self.state = dataclasses.replace(self.state, val_bpb=result)
-        return dataclasses.replace(row, val_bpb=result)
+            result = evaluate(self.model, split, runtime=self.runtime, rows=self.recipe.batch_size)
+        bits, best = result.bits_per_byte, self.state.best_val_bpb
+        if best is None or bits < best:
+            self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
+        self.state = dataclasses.replace(self.state, val_bpb=bits)
+        return dataclasses.replace(row, val_bpb=bits, val_loss=result.nats_per_token)
+
+    @contextmanager
+    def _lend(self) -> Iterator[GPT]:
+        """Lend the model as it is measured; the next step finds it as it was."""
+        with averaged(self.optimizer):
+            self.model.eval()
+            try:
+                yield self.model
+            finally:
+                self.model.train()
 
     def _checkpoint(self) -> Path:
         self.metrics.sync()

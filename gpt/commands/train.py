@@ -17,7 +17,7 @@ from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.interruption import Interruption
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
-from gpt.progress import ConsoleReporter
+from gpt.reporters.console import ConsoleReporter
 from gpt.recipe import Recipe, read_toml
 
 

@@ -27,7 +27,8 @@ from gpt.model import GPT
 from gpt.optim import SCHEDULES
 from gpt.recipe import Recipe
 from gpt.runtime import Runtime
-from gpt.training import Silent, _Run, train
+from gpt.reporting import Silent
+from gpt.training import _Run, train
 from pytok import shards
 
 
