@@ -1,16 +1,20 @@
-"""The history of a run: `metrics.jsonl`, one JSON object a step."""
+"""The history of a run: `metrics.jsonl`, one JSON object a step, and how such files are read."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gpt.errors import ConfigError, DataError
 from gpt.plain import from_plain
 from pytok.atomic import replace_file
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ class MetricsFile:
         A run that was killed has rows past its last checkpoint; it makes them again.
         """
         rows = [row for row in read_metrics(path) if row.step <= keep] if path.exists() else []
-        replace_file(path, "".join(map(_line, rows)).encode())
+        write_records(path, rows)
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, row: Row) -> None:
@@ -64,21 +68,33 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Read the rows of *path*; a last line without its end, as a kill leaves it, is not one.
+    """Read the rows of *path*; see `read_records`."""
+    return read_records(path, Row)
 
-    Raises DataError naming the line where a whole one is not a row.
+
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    """Read the JSON lines of *path*, each a dataclass *kind*.
+
+    A last line without its end, as a kill leaves it, is not one. Raises DataError naming the line
+    where a whole one is no *kind*.
     """
-    rows = []
+    records = []
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            rows.append(from_plain(Row, json.loads(line)))
+            records.append(from_plain(kind, json.loads(line)))
         except (ValueError, ConfigError) as error:
             raise DataError(
-                f"{path}:{number}: not a row of metrics: {error}; remove the line to go on"
+                f"{path}:{number}: not a {kind.__name__.lower()} of a run: {error}; remove the "
+                "line to go on"
             ) from error
-    return rows
+    return records
 
 
-def _line(row: Row) -> str:
-    return json.dumps(dataclasses.asdict(row)) + "\n"
+def write_records(path: Path, records: Iterable[Any]) -> None:
+    """Write dataclasses as JSON lines, all of them or none; the inverse of `read_records`."""
+    replace_file(path, "".join(map(_line, records)).encode())
+
+
+def _line(record: Any) -> str:
+    return json.dumps(dataclasses.asdict(record)) + "\n"

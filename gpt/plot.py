@@ -29,8 +29,8 @@ COLOURS = (
     *("#E69F00", "#56B4E9", "#000000", "#A89F00"),  # their yellow is too pale for a white page
 )
 BEGINNING = 0.02
-"""Share of a run, at its beginning, whose losses may lie above the axes: they fall by some nats, and
-all that comes after would be pressed into a line."""
+"""Share of a run, at its beginning, whose losses may lie above the axes: they fall by some nats,
+and all that comes after would be pressed into a line."""
 
 
 @dataclass(frozen=True)
