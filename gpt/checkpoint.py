@@ -7,7 +7,8 @@
         optimizer.safetensors  the optimizer's tensors, as "<parameter name>:<key>"
         state.json             `State`
         tokenizer.json         the tokenizer of the data, as it was
-        SHA256SUMS             of the four, for `sha256sum -c` too
+        chat.json              of data that is a chat: how its turns are rendered
+        SHA256SUMS             of them all, for `sha256sum -c` too
 
 A checkpoint is written into a folder beside its place and renamed when it is on the disk; only then
 the one before it is removed. A kill at any moment leaves a whole one.
@@ -19,6 +20,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -44,6 +46,9 @@ SUMS = "SHA256SUMS"
 STEPS = "step-" + "[0-9]" * 8
 """The folders that are ours; whatever else lies beside them is the user's."""
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json")
+"""What every checkpoint has."""
+COMPANIONS = ("tokenizer.json", "chat.json")
+"""Files of the data that a checkpoint carries along."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +87,8 @@ class Checkpoint:
     state: State
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
+    companions: dict[str, bytes]
+    """tokenizer.json, and chat.json where the data had one."""
 
     def model(self, device: torch.device | str = "cpu") -> GPT:
         """Build the model, in evaluation mode, on *device*.
@@ -139,11 +146,15 @@ class Checkpoint:
 
 
 def write_checkpoint(
-    run: Path, model: GPT, optimizer: torch.optim.Optimizer, state: State, tokenizer: bytes
+    run: Path,
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    companions: Mapping[str, bytes],
 ) -> Path:
     """Write a checkpoint of *run* and remove older ones; return its folder.
 
-    *tokenizer* is the content of tokenizer.json. A step that has a checkpoint keeps it.
+    *companions* are what `companions` gives. A step that has a checkpoint keeps it.
     """
     parent = run / "checkpoints"
     folder = parent / f"step-{state.step:08d}"
@@ -163,7 +174,7 @@ def write_checkpoint(
         "model.safetensors": save({n: p.detach().contiguous() for n, p in parameters.items()}),
         "optimizer.safetensors": save(moments),
         "state.json": (json.dumps(document, indent=2) + "\n").encode(),
-        "tokenizer.json": tokenizer,
+        **companions,
     }
     sums = "".join(f"{_digest(data)}  {name}\n" for name, data in contents.items())
     contents[SUMS] = sums.encode()
@@ -187,6 +198,16 @@ def write_checkpoint(
         if older != folder and older.is_dir():
             shutil.rmtree(older)
     return folder
+
+
+def companions(folder: Path) -> dict[str, bytes]:
+    """Read the files of the shard folder *folder* that its checkpoints carry along."""
+    found = {name: folder / name for name in COMPANIONS}
+    return {
+        name: path.read_bytes()
+        for name, path in found.items()
+        if name == "tokenizer.json" or path.exists()
+    }
 
 
 def find_checkpoint(path: Path) -> Path | None:
@@ -224,20 +245,26 @@ def read_checkpoint(path: Path) -> Checkpoint:
         weights, moments = load(contents[FILES[0]]), load(contents[FILES[1]])
     except SafetensorError as error:
         raise CheckpointError(f"{folder}: not safetensors: {error}") from error
-    return Checkpoint(folder=folder, state=state, weights=weights, moments=moments)
+    beside = {name: contents[name] for name in COMPANIONS if name in contents}
+    return Checkpoint(
+        folder=folder, state=state, weights=weights, moments=moments, companions=beside
+    )
 
 
 def _verified(folder: Path) -> dict[str, bytes]:
     """Read each file of *folder*, and see that all are what SHA256SUMS says."""
-    contents = {}
-    for name in (SUMS, *FILES):
+
+    def read(name: str) -> bytes:
         try:
-            contents[name] = (folder / name).read_bytes()
+            return (folder / name).read_bytes()
         except OSError as error:
             raise CheckpointError(f"{folder / name}: {error.strerror}; {_REMEDY}") from error
-    lines = contents[SUMS].decode("utf-8", "replace").splitlines()
+
+    lines = read(SUMS).decode("utf-8", "replace").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    for name in FILES:
+    there = [name for name in COMPANIONS if name in sums]
+    contents = {name: read(name) for name in {*FILES, *there}}
+    for name in contents:
         if sums.get(name) != _digest(contents[name]):
             raise CheckpointError(
                 f"{folder / name}: damaged: its SHA-256 is not the one in {SUMS}; {_REMEDY}"

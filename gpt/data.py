@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from gpt.batch import Batch
 from gpt.errors import DataError
 from pytok.errors import PytokError
 from pytok.shards import Shards, open_shards
@@ -82,10 +82,10 @@ class TrainingRows:
         self.per_epoch = max(1, (len(tokens) - context) // context)
         self._epoch: tuple[int, NDArray[Any]] | None = None
 
-    def batch(self, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Rows *first* to *first* + *count* - 1: inputs and targets, each (count, context)."""
+    def batch(self, first: int, count: int) -> Batch:
+        """Rows *first* to *first* + *count* - 1, of context tokens each."""
         rows = np.stack([self._row(row) for row in range(first, first + count)])
-        return _pair(rows, self.vocab_size)
+        return _batch(rows, self.vocab_size)
 
     def start(self, row: int) -> int:
         """Return the place in the split at which *row* begins."""
@@ -105,8 +105,8 @@ class TrainingRows:
 
 def evaluation_batches(
     tokens: Tokens, *, context: int, vocab_size: int, rows: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """All of *tokens* once, in order: inputs and targets, at most (rows, context).
+) -> Iterator[Batch]:
+    """All of *tokens* once, in order, at most (rows, context) at a time.
 
     Every token but the first is a target exactly once, and reads what precedes it in its window;
     the last window is as short as what is left. Raises DataError below two tokens.
@@ -119,12 +119,12 @@ def evaluation_batches(
         stop = min(start + rows * context, whole)
         ids = tokens.read(start, stop + 1)
         windows = np.lib.stride_tricks.sliding_window_view(ids, context + 1)[::context]
-        yield _pair(windows, vocab_size)
+        yield _batch(windows, vocab_size)
     if whole < last:
-        yield _pair(tokens.read(whole, last + 1)[None], vocab_size)
+        yield _batch(tokens.read(whole, last + 1)[None], vocab_size)
 
 
-def _pair(windows: NDArray[Any], vocab_size: int) -> tuple[Tensor, Tensor]:
+def _batch(windows: NDArray[Any], vocab_size: int) -> Batch:
     """Split windows (B, T + 1) into inputs and targets, (B, T) each."""
     ids = torch.from_numpy(windows.astype(np.int64))
     largest = int(ids.max())
@@ -133,4 +133,4 @@ def _pair(windows: NDArray[Any], vocab_size: int) -> tuple[Tensor, Tensor]:
             f"the shards hold id {largest}, and the model has ids 0 to {vocab_size - 1}; "
             "they were written with another tokenizer, or are damaged: write them again"
         )
-    return ids[:, :-1], ids[:, 1:]
+    return Batch(ids[:, :-1], ids[:, 1:])

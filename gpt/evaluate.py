@@ -51,10 +51,10 @@ def evaluate(
     )
     try:
         with torch.inference_mode(), runtime.autocast():
-            for inputs, targets in batches:
-                output = model(inputs.to(runtime.device), targets.to(runtime.device))
-                nats += output.loss.item() * targets.numel()
-                tokens += targets.numel()
+            for batch in batches:
+                inputs, targets = (ids.to(runtime.device) for ids in batch[:2])
+                nats += model(inputs, targets).loss.item() * batch.learnt
+                tokens += batch.learnt
                 if progress is not None:
                     progress(tokens, len(split) - 1)
     finally:

@@ -20,7 +20,13 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
+from gpt.checkpoint import (
+    State,
+    companions,
+    find_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from gpt.config import GPTConfig
 from gpt.data import Shards, Tokens, TrainingRows, open_data, open_split
 from gpt.errors import ConfigError, DataError, TrainingError
@@ -121,7 +127,7 @@ class _Run:
         self.recipe, self.reporter = recipe, reporter
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
-        self.tokenizer = (shards.folder / "tokenizer.json").read_bytes()
+        self.companions = companions(shards.folder)
         config = GPTConfig.over(recipe.model, shards.vocab_size)
         self.rows = TrainingRows(
             self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
@@ -198,16 +204,17 @@ class _Run:
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
         recipe, loss = self.recipe, 0.0
+        first = step * recipe.rows_per_step
+        rows = range(first, first + recipe.rows_per_step, recipe.batch_size)
+        batches = [self.rows.batch(row, recipe.batch_size) for row in rows]
+        learnt = max(1, sum(batch.learnt for batch in batches))
         try:
-            for part in range(recipe.accumulate):
-                first = step * recipe.rows_per_step + part * recipe.batch_size
-                inputs, targets = (
-                    ids.to(self.runtime.device) for ids in self.rows.batch(first, recipe.batch_size)
-                )
+            for batch in batches:
+                inputs, targets = (ids.to(self.runtime.device) for ids in batch[:2])
                 with self.runtime.autocast():
-                    part_loss = self.forward(inputs, targets).loss / recipe.accumulate
-                part_loss.backward()
-                loss += part_loss.item()
+                    part = self.forward(inputs, targets).loss * (batch.learnt / learnt)
+                part.backward()
+                loss += part.item()
         except torch.OutOfMemoryError:
             raise TrainingError(
                 f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
@@ -278,7 +285,7 @@ class _Run:
     def _checkpoint(self) -> Path:
         self.metrics.sync()
         return write_checkpoint(
-            self.recipe.out, self.model, self.optimizer, self.state, self.tokenizer
+            self.recipe.out, self.model, self.optimizer, self.state, self.companions
         )
 
     def _resume(self) -> None:

@@ -44,6 +44,7 @@ FLOORS = {
     "gpt.optim": 2,
     "gpt.config": 2,
     "gpt.metrics": 2,
+    "gpt.batch": 2,
     "gpt.recipe": 3,
     "gpt.presets": 4,
     "gpt.zoo": 3,
@@ -59,7 +60,8 @@ FLOORS = {
     "gpt.sample": 6,
     "gpt.training": 6,
     "gpt": 7,
-    "gpt.__main__": 8,
+    "gpt.commands": 8,
+    "gpt.__main__": 9,
 }
 """A package named here is one room: its modules may import each other."""
 
@@ -71,6 +73,7 @@ BRIDGES = {
     "gpt.plot",
     "gpt.formats",
     "gpt.sample",
+    "gpt.commands",
     "gpt.__main__",
 }
 """The rooms of gpt that know pytok: those that need shards, a tokenizer, or whole files."""
