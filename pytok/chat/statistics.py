@@ -51,8 +51,6 @@ class Statistics:
     by_day: Counter[date]
     pauses: list[float]
     """Seconds between each message and the one before it in its chat."""
-    began: datetime | None
-    ended: datetime | None
 
     @property
     def messages(self) -> int:
@@ -81,7 +79,6 @@ def measure(messages: Sequence[Message]) -> Statistics:
         by_hour[message.time.weekday()][message.time.hour] += 1
         by_day[message.time.date()] += 1
         chats[message.chat].append(in_order(message.time))
-    times = [time for chat in chats.values() for time in chat]
     return Statistics(
         people=sorted(people.values(), key=lambda person: (-person.messages, person.name)),
         system=system,
@@ -93,8 +90,6 @@ def measure(messages: Sequence[Message]) -> Statistics:
             for before, now in pairwise(chat)
             if now >= before
         ],
-        began=min(times, default=None),
-        ended=max(times, default=None),
     )
 
 
@@ -114,9 +109,9 @@ def to_plain(statistics: Statistics) -> dict[str, Any]:
     return {
         "messages": statistics.messages,
         "system": statistics.system,
-        "began": None if statistics.began is None else statistics.began.isoformat(),
-        "ended": None if statistics.ended is None else statistics.ended.isoformat(),
         "days": len(statistics.by_day),
+        "first_day": min(statistics.by_day).isoformat() if statistics.by_day else None,
+        "last_day": max(statistics.by_day).isoformat() if statistics.by_day else None,
         "people": [
             {
                 "name": person.name,

@@ -17,6 +17,7 @@ from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.statistics import WEEKDAYS, Statistics, measure, to_plain
 from pytok.commands.chat_options import history_options
 from pytok.commands.options import json_option
+from pytok.errors import ChatError
 from pytok.terminal import escaped, say
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def show(
         _print_history(messages, names)
         return
     measured = measure(messages)
+    if not measured.messages:
+        raise ChatError("nobody has sent a message in what is left of the history")
     if as_json:
         click.echo(json.dumps(to_plain(measured), ensure_ascii=False))
     elif statistics:
@@ -78,7 +81,7 @@ def show(
         from pytok.chat.plot import write_plot  # here, since it loads matplotlib
 
         write_plot(measured, Path(plot))
-        say(f"{plot}: {measured.messages:,} messages of {len(measured.people):,} people")
+        say(f"{plot}: messages: {measured.messages:,}, senders: {len(measured.people):,}")
 
 
 def _print_history(messages: Sequence[Message], names: dict[str, str]) -> None:
@@ -131,15 +134,15 @@ def _print_statistics(measured: Statistics) -> None:
 
     figures = to_plain(measured)
     console = Console(highlight=False)
-    if measured.began and measured.ended:
-        console.print(
-            f"{measured.messages:,} messages of {len(measured.people):,} people on "
-            f"{len(measured.by_day):,} days, {measured.began:%Y-%m-%d} to "
-            f"{measured.ended:%Y-%m-%d}; {measured.system:,} system messages"
-        )
+    days = measured.by_day
+    console.print(
+        f"messages    {measured.messages:,} on {len(days):,} days, {min(days)} to {max(days)}; "
+        f"and {measured.system:,} of the system",
+        soft_wrap=True,
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("sender", overflow="fold")
-    for column in ("messages", "share", "characters", "without words"):
+    table.add_column("sender", overflow="ellipsis", no_wrap=True, max_width=24)
+    for column in ("messages", "share", "characters", "wordless"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("emoji", no_wrap=True)
     for person, plain in zip(measured.people[:_MOST_PEOPLE], figures["people"], strict=False):
@@ -154,7 +157,9 @@ def _print_statistics(measured: Statistics) -> None:
     console.print(table)
     if len(measured.people) > _MOST_PEOPLE:
         console.print(f"and {len(measured.people) - _MOST_PEOPLE:,} more (--json has all)")
-    console.print("characters: the median of messages with words", style="dim")
+    console.print(
+        "characters: the median of those with words; wordless: media and their like", style="dim"
+    )
     for line in _lines(measured, figures["pause_seconds"]["median"]):
         console.print(Text(line), soft_wrap=True)
 
