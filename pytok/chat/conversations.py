@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Literal, NamedTuple, TypeAlias
 
 from pytok.chat.record import Message, in_order
@@ -189,30 +189,25 @@ def _session(chat: str | None, turns: list[list[Said]]) -> Session:
 
 
 def hold_out(found: Sequence[Session], val: float) -> Held:
-    """Hold out the last sessions, *val* of them, and those that last until these begin.
+    """Hold out the last sessions: *val* of them, or as many more as go on when these begin.
 
     *found* are in order of time. So nothing that is learnt was said after what is held out begins.
-    Raises ChatError where nothing is left to learn, or too little to hold out.
+    Raises ChatError where nothing is left to learn.
     """
     if not 0 <= val < 1:
         raise ChatError(f"val={val} is no share to hold out; pass 0 (none) or more, below 1")
     if not val:
         return Held(list(found), [])
     learnt = min(math.floor(len(found) * (1 - val)), len(found) - 1)
+    ended = list(accumulate((in_order(session.ended) for session in found), max))
+    while learnt > 0 and ended[learnt - 1] > found[learnt].began:
+        learnt -= 1
     if learnt < 1:
         raise ChatError(
-            f"{len(found)} conversations are too few to hold some out; pass val=0 (--val 0), or "
-            "divide the chat into more"
+            f"of {len(found):,} conversations none is over when those to hold out begin; pass "
+            "val=0 (--val 0), or divide the chat into more, by a shorter gap"
         )
-    border = found[learnt].began
-    train = [session for session in found[:learnt] if in_order(session.ended) <= border]
-    late = [session for session in found[:learnt] if in_order(session.ended) > border]
-    if not train:
-        raise ChatError(
-            "all conversations go on at the same time, so none can be held out without showing "
-            "what comes later; pass val=0 (--val 0), or a shorter gap"
-        )
-    return Held(train, sorted([*late, *found[learnt:]], key=lambda session: session.began))
+    return Held(list(found[:learnt]), list(found[learnt:]))
 
 
 # Sessions to conversations.

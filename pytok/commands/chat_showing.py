@@ -78,8 +78,10 @@ def show(
     elif statistics:
         _print_statistics(measured)
     if plot:
-        from pytok.chat.plot import write_plot  # here, since it loads matplotlib
-
+        try:
+            from pytok.chat.plot import write_plot  # here, since it loads matplotlib
+        except ImportError as error:
+            raise ImportError(f"--plot needs {error.name}; pip install 'pytok[plot]'") from error
         write_plot(measured, Path(plot))
         say(f"{plot}: messages: {measured.messages:,}, senders: {len(measured.people):,}")
 
