@@ -149,7 +149,7 @@ def export_conversations(
     talks = conversations(found, division, None if name is None else open_tokenizer(name), left_out)
     exported, after = export(talks, who, to)
     if not exported:
-        raise ChatError(f"{who!r} says nothing in the {len(talks):,} conversations that are left")
+        raise ChatError(f"{who!r} says nothing in the conversations that are left; choose another")
     write_lines(out, exported)
     say(f"{out}: {len(exported):,} of {len(talks):,} conversations; {who!r} is the assistant")
     if after:
