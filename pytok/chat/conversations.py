@@ -60,13 +60,13 @@ class Session:
     chat: str | None
     turns: tuple[Turn, ...]
     times: tuple[datetime, ...]
-    """When each turn began."""
+    """When each turn began, as its source has it."""
     ended: datetime
-    """When its last message was sent."""
+    """When the last message was sent."""
 
     @property
     def began(self) -> datetime:
-        """When its first message was sent, as it compares with other times."""
+        """When the first message was sent, as it compares with other times."""
         return in_order(self.times[0])
 
 
@@ -82,9 +82,8 @@ class Held(NamedTuple):
 
 def words(message: Message, *, placeholders: bool = False) -> str:
     """What *message* says: text, a caption, a poll; or, if wanted, what it is; else nothing."""
-    said = message.text if message.kind in ("text", "media", "poll") else ""
-    if not said.strip():
-        said = ""
+    has_words = message.kind in ("text", "media", "poll") and not message.text.isspace()
+    said = message.text if has_words else ""
     if not placeholders or message.kind in ("text", "poll"):
         return said
     named = message.kind == "media" and message.media and message.media.isalpha()
@@ -316,16 +315,15 @@ def _conversation(
 
 def told(left_out: Counter[str]) -> str:
     """What the counts of `sessions` and `conversations` say was left out, in words."""
-    words = {"empty": "text without words"}
-    told = [
-        f"{count:,} {words.get(kind, kind)}"
+    parts = [
+        f"{count:,} {'text without words' if kind == 'empty' else kind}"
         for kind, count in sorted(left_out.items())
         if kind not in ("sessions", "turns", "cut turns")
     ]
     if few := left_out["sessions"]:
         turns = left_out["turns"]
-        told.append(
+        parts.append(
             f"{few:,} conversation{'s' * (few != 1)} with too few turns "
             f"({turns:,} turn{'s' * (turns != 1)})"
         )
-    return "; ".join(told) or "nothing"
+    return "; ".join(parts) or "nothing"

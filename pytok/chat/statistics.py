@@ -10,6 +10,7 @@ from typing import Any
 
 import regex
 
+from pytok.chat.conversations import words
 from pytok.chat.record import Message, in_order
 from pytok.chat.speakers import speakers_of
 
@@ -41,7 +42,7 @@ class Person:
 
 @dataclass(slots=True)
 class Statistics:
-    """A history in figures; messages that nobody sent count as "system" alone."""
+    """A history in figures, of all but the messages of the system, which are only counted."""
 
     people: list[Person]
     """The most talkative first."""
@@ -67,13 +68,13 @@ def measure(messages: Sequence[Message]) -> Statistics:
     chats: dict[str | None, list[datetime]] = defaultdict(list)
     system = 0
     for message in messages:
-        if message.sender is None:
+        if message.sender is None or message.kind == "system":
             system += 1
             continue
         name = names[message.sender]
         person = people.setdefault(name, Person(name))
         person.kinds[message.kind] += 1
-        if message.text.strip() and message.kind != "system":
+        if words(message):
             person.lengths.append(len(message.text))
             person.emoji.update(emoji_of(message.text))
         by_hour[message.time.weekday()][message.time.hour] += 1

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -37,7 +37,7 @@ def _split_of(text: str) -> Split:
 
 
 def _moment(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
-    """The first moment of what *value* names, or the one after its last for --until."""
+    """The first moment of what *value* names, or for --until the last."""
     if value is None:
         return None
     try:
@@ -47,7 +47,7 @@ def _moment(context: click.Context, option: click.Parameter, value: str | None) 
             f"{value!r} is no date, such as 2024-12-31 or 2024-12-31T18:00"
         ) from None
     whole_day = len(value) <= len("2024-12-31")
-    return moment + timedelta(days=1) if option.name == "until" and whole_day else moment
+    return datetime.combine(moment, time.max) if option.name == "until" and whole_day else moment
 
 
 def history_options(command: F) -> F:
@@ -65,7 +65,7 @@ def history_options(command: F) -> F:
         "--until",
         metavar="DATE",
         callback=_moment,
-        help="Only messages until this day, it included, or before this time.",
+        help="Only messages until this day or time, it included.",
     )
     @functools.wraps(command)
     def run(history: str, since: datetime | None, until: datetime | None, **rest: Any) -> Any:
@@ -79,8 +79,10 @@ def _between(
     messages: Iterable[Message], since: datetime | None, until: datetime | None
 ) -> Iterable[Message]:
     for message in messages:
-        time = in_order(message.time)
-        if (since is None or in_order(since) <= time) and (until is None or time < in_order(until)):
+        sent = in_order(message.time)
+        if (since is None or in_order(since) <= sent) and (
+            until is None or sent <= in_order(until)
+        ):
             yield message
 
 

@@ -101,8 +101,8 @@ def _day(
 ) -> "Text":
     from rich.text import Text
 
-    page = Text(f"{title}\n", style="")
-    page.stylize("bold underline")
+    page = Text()
+    page.append(f"{title}\n", style="bold underline")
     for message in messages:
         page.append(f"{message.time:%H:%M}  ", style="dim")
         if message.sender is not None:

@@ -102,6 +102,7 @@ def test_build_takes_a_time_of_the_history(chat: Path, tmp_path: Path) -> None:
         (["--split", "tokens"], 1, "--max-tokens"),
         (["--from", "yesterday"], 2, "'yesterday' is no date"),
         (["--vocab", "300", "-t", "gpt2"], 2, "leave it or -t away"),
+        (["--from", "9999-12-31", "--until", "9999-12-31"], 1, "no conversation is left: nothing"),
         (["--until", "2020-01-01"], 1, "no conversation is left: nothing"),
     ],
 )

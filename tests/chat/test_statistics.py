@@ -11,6 +11,7 @@ MESSAGES = [
     *history("0 Ada hi 😀😀", "1 Bo yes", "61 Ada four"),
     message(62, "Ada", kind="media", media="image"),
     message(63, None, "Bo left", kind="system"),
+    message(64, "Bo", "Messages are encrypted", kind="system"),
     message(24 * 60, "Bo", "👍🏽"),
 ]
 
@@ -32,7 +33,7 @@ def test_messages_are_counted_by_time() -> None:
     assert measured.by_hour[0][12:14] == [2, 2]
     assert measured.by_hour[1][12] == 1
     assert measured.by_day == {date(2024, 1, 1): 4, date(2024, 1, 2): 1}
-    assert measured.system == 1
+    assert measured.system == 2
 
 
 def test_pauses_are_those_within_a_chat() -> None:
