@@ -2,6 +2,9 @@
 
 import click
 
+from pytok.commands.chat_building import build, export_conversations
+from pytok.commands.chat_showing import show
+
 
 @click.group()
 def chat() -> None:
@@ -9,3 +12,8 @@ def chat() -> None:
 
     Nothing leaves this machine, and the exports are only read.
     """
+
+
+chat.add_command(build)
+chat.add_command(export_conversations)
+chat.add_command(show)
