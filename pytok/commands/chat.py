@@ -2,6 +2,8 @@
 
 import click
 
+from pytok.commands.chat_importing import example, import_
+
 
 @click.group()
 def chat() -> None:
@@ -9,3 +11,7 @@ def chat() -> None:
 
     Nothing leaves this machine, and the exports are only read.
     """
+
+
+for command in (import_, example):
+    chat.add_command(command)
