@@ -40,12 +40,12 @@ def same_people(
     for our, shown in ours.items():
         if our in theirs:
             continue
-        their = _told(our, shown, theirs) or _heard(weights.get(our, Counter()))
-        if their is None or their in ours or their in claimed:
+        same = _told(our, shown, theirs) or _heard(weights.get(our, Counter()))
+        if same is None or same in ours or same in claimed:
             continue
-        claimed.add(their)
-        person = _person(their, theirs[their], our, shown)
-        people |= {their: person, our: person}
+        claimed.add(same)
+        person = _person(same, theirs[same], our, shown)
+        people |= {same: person, our: person}
     return people
 
 

@@ -49,14 +49,14 @@ def merge(sources: Sequence[Sequence[Message]]) -> Merged:
     if len(sources) == 1:
         return Merged(sorted(sources[0], key=_time), duplicates)
     history: dict[Minute, list[Entry]] = {}
-    people: dict[str, Person] = {}
     for number, messages in enumerate(_with_chats(sources)):
         new = _by_minute(messages)
-        people |= same_people(_side_by_side(history, new), _senders(history), _senders(new))
-        duplicates[number] = _add(history, new, people)
-    merged = [
-        _named(message, people) for minute in sorted(history) for message in _timed(history[minute])
-    ]
+        people = same_people(_side_by_side(history, new), _senders(history), _senders(new))
+        if people:
+            _name(history, people)
+            _name(new, people)
+        duplicates[number] = _add(history, new)
+    merged = [message for minute in sorted(history) for message in _timed(history[minute])]
     return Merged(sorted(merged, key=_time), duplicates)
 
 
@@ -131,11 +131,18 @@ def _with_chats(sources: Sequence[Sequence[Message]]) -> list[Sequence[Message]]
     return told
 
 
-def _add(
-    history: dict[Minute, list[Entry]],
-    new: Mapping[Minute, list[Entry]],
-    people: Mapping[str, Person],
-) -> int:
+def _name(minutes: dict[Minute, list[Entry]], people: Mapping[str, Person]) -> None:
+    """Give all messages of each of *people* the same sender and name."""
+    for minute, entries in minutes.items():
+        minutes[minute] = [
+            entry._replace(message=replace(entry.message, sender=person.sender, name=person.name))
+            if (person := people.get(entry.message.sender or ""))
+            else entry
+            for entry in entries
+        ]
+
+
+def _add(history: dict[Minute, list[Entry]], new: Mapping[Minute, list[Entry]]) -> int:
     """Put *new* into *history*; the number of its messages that were there."""
     count = 0
     for minute, entries in new.items():
@@ -143,15 +150,13 @@ def _add(
         if old is None:
             history[minute] = entries
         else:
-            pairs = _pairs(old, entries, people)
+            pairs = _pairs(old, entries)
             history[minute] = _woven(old, entries, pairs)
             count += len(pairs)
     return count
 
 
-def _pairs(
-    old: Sequence[Entry], new: Sequence[Entry], people: Mapping[str, Person]
-) -> dict[int, int]:
+def _pairs(old: Sequence[Entry], new: Sequence[Entry]) -> dict[int, int]:
     """Which entries of one minute are the same message: places in *new*, each with that in *old*.
 
     First what is the same in sequence, then what is the same in another order, then what may be
@@ -159,12 +164,10 @@ def _pairs(
     """
     seconds = all(entry.precise for entry in (*old, *new))
 
-    def key(entry: Entry) -> tuple[int, str, str, str, str | None]:
+    def key(entry: Entry) -> tuple[int, str | None, str, str, str | None]:
         message = entry.message
-        sender = message.sender or ""
-        who = people[sender].sender if sender in people else sender
         second = message.time.second if seconds else 0
-        return second, who, message.kind, entry.content, message.media
+        return second, message.sender, message.kind, entry.content, message.media
 
     theirs, ours = list(map(key, old)), list(map(key, new))
     pairs = _in_sequence(theirs, ours)
@@ -285,10 +288,3 @@ def _timed(entries: Sequence[Entry]) -> Iterator[Message]:
             yield entry.message
         else:
             yield entry.message if second is None else replace(entry.message, time=second)
-
-
-def _named(message: Message, people: Mapping[str, Person]) -> Message:
-    person = people.get(message.sender or "")
-    if person is None or (message.sender, message.name) == person:
-        return message
-    return replace(message, sender=person.sender, name=person.name)

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
-from pytok.chat.record import Message
+from pytok.chat.record import Kind, Message
 from pytok.chat.source import Source
 
 SHOWN = 10
@@ -40,8 +40,8 @@ class Summary:
     """On which there was a message."""
     first: datetime
     last: datetime
-    kinds: Mapping[str, int]
-    """How many messages are text, media, system, deleted, call, poll, location."""
+    kinds: Mapping[Kind, int]
+    """How many messages are of each kind, those included of which there are none."""
     edited: int
     warnings: tuple[str, ...]
 
@@ -53,9 +53,9 @@ class Summary:
     def rows(self) -> dict[str, str]:
         """All of it in words, a name and its value a row."""
         senders = [f"{name} ({count:,})" for name, count in self.senders.items()]
-        kinds = [f"{count:,} {kind}" for kind, count in self.kinds.items()]
+        kinds = [f"{count:,} {kind}" for kind, count in self.kinds.items() if count]
         rows: dict[str, str] = {}
-        for source in self.sources:
+        for number, source in enumerate(self.sources, start=1):
             told = [f"{source.messages:,} messages", source.format]
             if len(self.sources) > 1:
                 told.append(f"{source.duplicates:,} of them known from the files before")
@@ -63,7 +63,8 @@ class Summary:
                 told.append(f"could not read {_lines(source.unread_lines)}")
             if source.doubtful_lines:
                 told.append(f"took as text {_lines(source.doubtful_lines)}")
-            rows[source.name] = "; ".join(told)
+            again = f" ({number})" if source.name in rows else ""
+            rows[source.name + again] = "; ".join(told)
         return rows | {
             "messages": f"{self.messages:,}: {', '.join(kinds)}; {self.edited:,} edited",
             "senders": f"{len(senders):,}: {_some(senders)}",
@@ -78,6 +79,7 @@ def summarise(
     warnings: Sequence[str],
 ) -> Summary:
     """Count *messages*, made of *sources*, each of which had so many *duplicates*."""
+    kinds = Counter(message.kind for message in messages)
     senders = Counter(message.author for message in messages if message.author is not None)
     return Summary(
         sources=tuple(
@@ -96,7 +98,7 @@ def summarise(
         days=len({message.time.date() for message in messages}),
         first=messages[0].time,
         last=messages[-1].time,
-        kinds=dict(Counter(message.kind for message in messages).most_common()),
+        kinds={kind: kinds[kind] for kind in get_args(Kind)},
         edited=sum(message.edited for message in messages),
         warnings=tuple(warnings),
     )

@@ -12,7 +12,16 @@ from typing import NamedTuple
 
 from pytok.chat.record import Kind
 from pytok.chat.whatsapp.headers import MARKS
-from pytok.chat.whatsapp.phrases import ATTACHED, CALL, DELETED, EDITED, NOUN_OF, OMITTED, SYSTEM
+from pytok.chat.whatsapp.phrases import (
+    ATTACHED,
+    CALL,
+    CALL_ALONE,
+    DELETED,
+    EDITED,
+    NOUN_OF,
+    OMITTED,
+    SYSTEM,
+)
 
 OWN_WORDS = "\u200e"
 """Stands before what the app itself says, on an iPhone nearly always."""
@@ -99,8 +108,12 @@ def _special(body: str, sender: str, habits: Habits, *, first: bool) -> Body | N
         media = _media(body, habits)
         if media is not None:
             return media
-    if len(body) < 100 and DELETED.match(without_marks(body).casefold()):
-        return Body("deleted", "")
+    if len(body) < 100:
+        folded = without_marks(body).casefold()
+        if DELETED.match(folded):
+            return Body("deleted", "")
+        if CALL_ALONE.match(folded):
+            return Body("call", without_marks(body))
     if ":" in body or "：" in body:
         if _POLL.match(body):
             return Body("poll", _OPTION.sub("", _MARK.sub("", body.split("\n", 1)[1])))

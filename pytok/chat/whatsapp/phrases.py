@@ -241,6 +241,8 @@ ATTACHED = _compiled("attached", r"(?:{})\Z")
 EDITED = _compiled("edited", r"(?:{})[.。]?\Z")
 DELETED = _compiled("deleted", r"(?:{})[.。]?\Z")
 CALL = _compiled("call", r"(?:{})\Z")
+CALL_ALONE = re.compile(CALL.pattern.replace(".*", ""))
+"""A call with nothing else said about it."""
 SYSTEM = _compiled("system", r"(?:{})")
 
 MEDIA_NOUNS = {
