@@ -45,14 +45,13 @@ def failure(path: Path, key: str) -> str:
 
 
 @pytest.mark.parametrize("features", [True, False])
-@pytest.mark.parametrize("digest", [True, False])
-@pytest.mark.parametrize("crypt", CRYPTS)
+@pytest.mark.parametrize(
+    ("crypt", "digest"), [(12, True), (14, True), (14, False), (15, True), (15, False)]
+)
 def test_the_key_opens_the_backup(
     tmp_path: Path, plain: bytes, crypt: int, digest: bool, features: bool
 ) -> None:
     """With or without the digest that backups of several files lack; by content, not by name."""
-    if crypt == 12 and not digest:
-        pytest.skip("no such backup is known")
     path = tmp_path / "backup"
     path.write_bytes(phones.encrypt(plain, crypt, SECRET, digest=digest, features=features))
 
@@ -170,7 +169,7 @@ def test_a_header_that_nobody_can_read_is_tried_at_the_known_places(
 @pytest.mark.parametrize(
     ("packed", "said"),
     [
-        (zlib.compress(bytes(300 << 20), 9), "unpacks to more than"),
+        (zlib.compress(bytes(8 << 20), 9), "unpacks to more than"),
         (zlib.compress(b"SQLite format 3\0" + bytes(9000))[:-6], "is cut off"),
         (b"nothing of the kind" * 9, "is no zlib stream"),
         (zlib.compress(bytes(range(256)) * 9), "is not a SQLite database"),

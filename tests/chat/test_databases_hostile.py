@@ -2,8 +2,9 @@
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytok.chat.databases import read_database
 from pytok.chat.databases.opening import opened
+from pytok.chat.record import from_plain, to_plain
 from pytok.errors import ChatError
 from tests.chat.phones import (
     BESIDE,
@@ -19,6 +21,7 @@ from tests.chat.phones import (
     IPHONE,
     LEGACY,
     MESSAGE,
+    NOON,
     PEOPLE,
     database,
     message,
@@ -105,7 +108,7 @@ def test_a_view_or_a_virtual_table_in_the_place_of_a_table_is_refused(
 def test_a_generated_column_is_never_computed(tmp_path: Path) -> None:
     """It is as if it were not there, whatever its expression would do."""
     schema = [
-        MESSAGE.replace("text_data TEXT", "text_data TEXT AS (hex(zeroblob(900000000)))"),
+        MESSAGE.replace("text_data TEXT", "text_data TEXT AS ('computed')"),
         *BESIDE,
     ]
     row = message(1)
@@ -150,71 +153,66 @@ def test_a_text_in_a_column_of_numbers_is_one_row_that_cannot_be_read(tmp_path: 
     reading = read_database(database(tmp_path / "msgstore.db", CURRENT, rows))
 
     assert [each.text for each in reading.messages] == ["a", "h"]
-    assert [told.split(":")[0] for told in reading.unreadable] == [
-        "message, row 3",
-        "message, row 7",
-        *(f"message, row {row}" for row in (2, 4, 5, 6)),
-        "message_add_on_reaction, row 1",
-    ] or sorted(told.split(":")[0] for told in reading.unreadable) == [
+    assert sorted(told.split(":")[0] for told in reading.unreadable) == [
         *(f"message, row {row}" for row in (2, 3, 4, 5, 6, 7)),
         "message_add_on_reaction, row 1",
     ]
 
 
-anything = (
-    st.none()
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.floats()
-    | st.text(st.characters(exclude_categories=["Cs"]))
-    | st.binary()
-)
+ANYTHING = [
+    *[None, "", 0, 1, 2, 5, 6, 7, 15, 66, 90, 2**31, 2**63 - 1, -(2**63), 0.5, 1e300],
+    *[float("inf"), "x", "1", "431@s.whatsapp.net", "@", "a@g.us", "\u202e\x00", b"", b"\xff\xfe"],
+    *[NOON, b"*\x05KEY12", 7e8, -1],
+]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(data=st.data())
+@given(seed=st.integers(0, 2**32))
 @pytest.mark.parametrize("schema", [CURRENT, LEGACY, IPHONE], ids=["new", "old", "iphone"])
 def test_anything_in_any_column_is_read_or_told(
-    tmp_path: Path, schema: tuple[str, ...], data: st.DataObject
+    tmp_path: Path, schema: tuple[str, ...], seed: int
 ) -> None:
-    """SQLite's types are suggestions; no row is lost without a word."""
+    """SQLite's types are suggestions."""
     path = tmp_path / "hostile.db"
     path.unlink(missing_ok=True)
+    random = Random(seed)
     with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA synchronous=OFF")
         for statement in schema:
             # Without types and keys, so that any value stays what it is.
             table, _, columns = statement.removeprefix("CREATE TABLE ").partition("(")
             names = [column.split()[0] for column in columns.rstrip(")").split(",")]
             connection.execute(f"CREATE TABLE {table} ({', '.join(names)})")
-            for _ in range(data.draw(st.integers(0, 2))):
-                row = data.draw(st.tuples(*(anything for _ in names)))
-                connection.execute(
-                    f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})", row
-                )
-    try:
-        reading = read_database(path)
-    except ChatError as error:
-        assert "hostile.db" in str(error)
-        return
+            rows = [random.choices(ANYTHING, k=len(names)) for _ in range(20)]
+            marks = ", ".join("?" * len(names))
+            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+    reading = read_database(path)
+
     assert all(isinstance(each.text, str) for each in reading.messages)
+    assert [from_plain(to_plain(each)) for each in reading.messages] == reading.messages
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(data=st.data())
-def test_damaged_pages_are_told_or_read_over(tmp_path: Path, data: st.DataObject) -> None:
-    """Never a crash, never a loop."""
-    path = tmp_path / "msgstore.db"
-    path.unlink(missing_ok=True)
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database of some ten pages."""
     rows = {**PEOPLE, "messages": [old_message(row, "x" * 50) for row in range(1, 200)]}
-    whole = bytearray(database(path, LEGACY, rows).read_bytes())
-    for _ in range(data.draw(st.integers(1, 20))):
-        at = data.draw(st.integers(100, len(whole) - 1))
-        whole[at] = data.draw(st.integers(0, 255))
-    path.write_bytes(whole[: data.draw(st.integers(600, len(whole)))])
-    try:
+    return database(tmp_path_factory.mktemp("sound") / "msgstore.db", LEGACY, rows).read_bytes()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_damaged_pages_are_told_or_read_over(tmp_path: Path, sound: bytes, seed: int) -> None:
+    """Never a crash, never a loop, never another error."""
+    random = Random(seed)
+    whole = bytearray(sound)
+    for _ in range(random.randint(1, 20)):
+        whole[random.randrange(100, len(whole))] = random.randrange(256)
+    path = tmp_path / "msgstore.db"
+    path.write_bytes(whole[: random.choice([len(whole), random.randint(600, len(whole))])])
+
+    with suppress(ChatError):
         read_database(path)
-    except ChatError as error:
-        assert "msgstore.db" in str(error)
-        assert "\n" not in str(error)
 
 
 def test_a_cut_off_database_is_damaged(tmp_path: Path) -> None:

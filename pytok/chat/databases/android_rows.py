@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pytok.chat.databases import codes
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import People, bare
-from pytok.chat.databases.values import integer, text
+from pytok.chat.databases.values import integer, label, text
 
 _PLACEHOLDER = "-1"
 """`key_id` of the row with which WhatsApp begins both tables; it is no message."""
@@ -102,7 +102,7 @@ class Rows:
         self._tables = tables
         self.unreadable: list[str] = []
         jids = {
-            row: bare(text(raw) or f"{text(user)}@{text(server)}")
+            row: bare(label(raw) or f"{label(user)}@{label(server)}")
             for row, raw, user, server in tables.rows(
                 "jid", ("_id", "raw_string", "user", "server")
             )
@@ -113,13 +113,13 @@ class Rows:
             if hidden in jids and phone in jids
         }
         own_choice = {
-            jids[hidden]: text(name)
+            jids[hidden]: label(name)
             for hidden, name in tables.rows("lid_display_name", ("lid_row_id", "display_name"))
             if hidden in jids
         }
         own = [value for key, value in tables.rows("props", ("key", "value"))
                if key == "user_push_name"]  # fmt: skip
-        self.people = People({**own_choice, **contacts}, same, text(own[0]) if own else "")
+        self.people = People({**own_choice, **contacts}, same, label(own[0]) if own else "")
         self.jids = {row: self.people.identity(jid) for row, jid in jids.items()}
         """Row of `jid` to identity."""
         self._chats: dict[Any, str] = {}
@@ -134,10 +134,10 @@ class Rows:
             if (identity := self.jids.get(jid)) is not None:
                 self._chats[row] = identity
                 if subject:
-                    self.subjects[identity] = text(subject)
+                    self.subjects[identity] = label(subject)
         for jid, subject in self._tables.rows("chat_list", ("key_remote_jid", "subject")):
             if jid and subject:
-                self.subjects.setdefault(self.people.identity(text(jid)), text(subject))
+                self.subjects.setdefault(self.people.identity(label(jid)), label(subject))
 
     def _chat(self, row: Any) -> str:
         # When a chat is deleted, WhatsApp leaves some of its messages behind.
@@ -150,7 +150,7 @@ class Rows:
                 yield self._chat(row)
         for jid, key in self._tables.rows("messages", ("key_remote_jid", "key_id")):
             if key != _PLACEHOLDER:
-                yield self.people.identity(text(jid))
+                yield self.people.identity(label(jid))
         for call in self.calls:
             yield call.chat
 

@@ -12,7 +12,7 @@ from pytok.chat.databases import codes
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import People, account
 from pytok.chat.databases.protobuf import fields
-from pytok.chat.databases.values import apple_moment, integer, text
+from pytok.chat.databases.values import apple_moment, integer, label, text
 from pytok.chat.record import Kind, Message
 
 _UNKNOWN = "unknown"
@@ -49,7 +49,7 @@ class IPhone:
         ]
         """What this file does not tell."""
         names = {
-            text(jid): text(name)
+            label(jid): label(name)
             for jid, name in tables.rows("ZWAPROFILEPUSHNAME", ("ZJID", "ZPUSHNAME"))
             if jid and name
         }
@@ -72,10 +72,10 @@ class IPhone:
         columns = ("Z_PK", "ZCONTACTJID", "ZPARTNERNAME")
         for row, jid, name in self._tables.rows("ZWACHATSESSION", columns):
             if jid:
-                self._sessions[row] = text(jid)
-                named = subjects if text(jid).endswith("@g.us") else names
+                self._sessions[row] = label(jid)
+                named = subjects if label(jid).endswith("@g.us") else names
                 if name:
-                    named[text(jid)] = text(name)
+                    named[label(jid)] = label(name)
         return subjects
 
     def _read_members(self, names: dict[str, str]) -> None:
@@ -83,9 +83,9 @@ class IPhone:
         columns = ("Z_PK", "ZMEMBERJID", "ZCONTACTNAME", "ZFIRSTNAME")
         for row, jid, name, first in self._tables.rows("ZWAGROUPMEMBER", columns):
             if jid:
-                self._members[row] = text(jid)
+                self._members[row] = label(jid)
                 if name or first:
-                    names.setdefault(text(jid), text(name or first))
+                    names.setdefault(label(jid), label(name or first))
 
     def _used_sessions(self) -> Iterator[Any]:
         return (session for (session,) in self._tables.rows("ZWAMESSAGE", ("ZCHATSESSION",)))

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from pytok.chat.databases.opening import Tables
-from pytok.chat.databases.values import text
+from pytok.chat.databases.values import label
 from pytok.errors import ChatError
 
 UNNAMED_OWNER = "me"
@@ -35,9 +35,9 @@ def contacts(tables: Tables) -> dict[str, str]:
         )
     found: dict[str, str] = {}
     for address, *names in rows:
-        name = next((text(each) for each in names if each), "")
+        name = next((label(each) for each in names if each), "")
         if address and name:
-            jid = text(address)
+            jid = label(address)
             found[bare(jid if "@" in jid else jid.lstrip("+") + _PHONE)] = name
     return found
 

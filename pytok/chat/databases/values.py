@@ -1,7 +1,7 @@
 """What a column holds, as the type that is wanted; SQLite lets any column hold anything.
 
-All raise ValueError for what is nothing of the kind; the row is then told of as one that could not
-be read.
+All but `label` raise ValueError for what is nothing of the kind; the row is then told of as one
+that could not be read.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -20,6 +20,11 @@ def text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode()  # UnicodeDecodeError is a ValueError
     return str(value)
+
+
+def label(value: Any) -> str:
+    """*value* as a name or an address, whatever it is; "" for none."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else text(value)
 
 
 def integer(value: Any) -> int:
