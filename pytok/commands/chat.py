@@ -14,6 +14,5 @@ def chat() -> None:
     """
 
 
-chat.add_command(build)
-chat.add_command(export_conversations)
-chat.add_command(show)
+for command in (build, show, export_conversations):
+    chat.add_command(command)
