@@ -73,6 +73,8 @@ def _contest(name: str, quick: bool) -> list[Record]:
     right = calls[OWN]() == calls[THEIRS]()
     light = with_linears_in(model, torch.bfloat16)
     calls["pytok, bfloat16 linears"] = lambda: _decode(light)
+    lightest = with_linears_in(model, torch.int8)
+    calls["pytok, int8 linears"] = lambda: _decode(lightest)
     timings = take_turns(
         list(calls.values()), QUICK_ROUNDS if quick else ROUNDS, 60.0, time.perf_counter
     )

@@ -3,6 +3,7 @@
 import click
 
 from pytok.commands.chat_building import build, export_conversations
+from pytok.commands.chat_importing import example, import_
 from pytok.commands.chat_showing import show
 
 
@@ -14,5 +15,5 @@ def chat() -> None:
     """
 
 
-for command in (build, show, export_conversations):
+for command in (import_, show, build, export_conversations, example):
     chat.add_command(command)
