@@ -65,12 +65,18 @@ def test_a_message_of_telegram(tmp_path: Path) -> None:
     ("fields", "kind", "text", "media"),
     [
         ({"photo": "photos/1.jpg", "text": "us"}, "media", "us", "photo"),
-        ({"file": "a", "media_type": "sticker", "sticker_emoji": "😂", "text": ""}, "media", "😂", "sticker"),
+        (
+            {"file": "a", "media_type": "sticker", "sticker_emoji": "😂", "text": ""},
+            "media", "😂", "sticker",
+        ),
         ({"file": "f/plan.pdf", "file_name": "plan.pdf"}, "media", "hi", "plan.pdf"),
-        ({"file": "v.ogg", "media_type": "voice_message", "text": ""}, "media", "", "voice_message"),
+        (
+            {"file": "v.ogg", "media_type": "voice_message", "text": ""},
+            "media", "", "voice_message",
+        ),
         ({"forwarded_from": "Bob"}, "media", "hi", "forwarded from Bob"),
         (
-            {"poll": {"question": "Where?", "answers": [{"text": "Lake", "voters": 2}]}, "text": ""},
+            {"poll": {"question": "Where?", "answers": [{"text": "Lake", "voters": 2}]}},
             "poll", "Where?\nLake (2)", None,
         ),
         (
