@@ -2,7 +2,9 @@
 
 import click
 
+from pytok.commands.chat_building import build, export_conversations
 from pytok.commands.chat_importing import example, import_
+from pytok.commands.chat_showing import show
 
 
 @click.group()
@@ -13,5 +15,5 @@ def chat() -> None:
     """
 
 
-for command in (import_, example):
+for command in (import_, show, build, export_conversations, example):
     chat.add_command(command)
