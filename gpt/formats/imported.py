@@ -31,5 +31,9 @@ def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
     )
     # An optimizer that keeps nothing, since there is nothing to go on from.
     return write_checkpoint(
-        run, model, torch.optim.SGD(model.parameters(), lr=1.0), state, document
+        run,
+        model,
+        torch.optim.SGD(model.parameters(), lr=1.0),
+        state,
+        {"tokenizer.json": document},
     )

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt.batch import IGNORED
 from gpt.zoo.caps import Cap
 
 SLICE = {"cpu": 2**21, "cuda": 2**27}
@@ -25,9 +26,10 @@ ROWS = 128
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap) -> Tensor:
     """Mean cross-entropy of ``cap(hidden @ weight.T)`` against *targets*, in nats, float32.
 
-    *hidden* is (N, width), *weight* (vocab, width), *targets* (N,) int64. Equals
-    ``F.cross_entropy(cap(F.linear(hidden, weight)).float(), targets)``; the gradients are made in
-    the forward pass, as Liger does (Hsu 2024, arXiv:2410.10989).
+    *hidden* is (N, width), *weight* (vocab, width), *targets* (N,) int64, and those that are
+    `IGNORED` do not count; where none does the loss is 0. Equals
+    ``F.cross_entropy(cap(F.linear(hidden, weight)).float(), targets)`` else; the gradients are made
+    in the forward pass, as Liger does (Hsu 2024, arXiv:2410.10989).
     """
     device = hidden.device.type
     if torch.is_autocast_enabled(device):
@@ -41,6 +43,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap) -> Tensor:
         count, vocab = len(targets), len(weight)
+        counted = targets != IGNORED
+        share = counted / counted.sum().clamp_min(1)  # (N,): what each target weighs in the mean
+        targets = targets.clamp_min(0)
         rows = max(ROWS, SLICE[hidden.device.type] // vocab)
         train = any(ctx.needs_input_grad)
         total = torch.zeros((), device=hidden.device)
@@ -50,17 +55,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
             part, target = hidden[first : first + rows], targets[first : first + rows]
             logits = cap(F.linear(part, weight))  # (rows, vocab)
             log_chances = F.log_softmax(logits, -1, dtype=torch.float32)
-            total -= log_chances.gather(-1, target[:, None]).sum()
+            weights = share[first : first + rows]
+            # No product of vectors, which autocast would compute, and round, in its own type.
+            total -= (log_chances.gather(-1, target[:, None])[:, 0] * weights).sum()
             if hidden_grad is not None and weight_grad is not None:
                 # The gradient of cross-entropy by the logits: softmax less the one-hot target.
                 slope = log_chances.exp_()
                 slope[torch.arange(len(target), device=target.device), target] -= 1
-                slope = slope.mul_(cap.slope(logits) / count).to(weight.dtype)
+                slope = slope.mul_(cap.slope(logits) * weights[:, None]).to(weight.dtype)
                 hidden_grad[first : first + rows] = slope @ weight
                 weight_grad += slope.T @ part
         if hidden_grad is not None and weight_grad is not None:
             ctx.save_for_backward(hidden_grad, weight_grad.to(weight.dtype))
-        return total / count
+        return total
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None]:

@@ -42,7 +42,7 @@ def test_epoch_sees_no_token_twice(length: int, context: int, seed: int, epoch: 
     """Windows of an epoch do not overlap: it draws without replacement."""
     length = max(length, context + 1)
     rows = rows_of(length, context, seed)
-    inputs, _ = rows.batch(epoch * rows.per_epoch, rows.per_epoch)
+    inputs = rows.batch(epoch * rows.per_epoch, rows.per_epoch).inputs
 
     assert len(inputs.unique()) == inputs.numel()
 
@@ -59,7 +59,7 @@ def test_epoch_leaves_out_less_than_two_windows(length: int, context: int, epoch
 @given(length=lengths, context=contexts, row=st.integers(0, 500))
 def test_targets_are_the_inputs_moved_by_one(length: int, context: int, row: int) -> None:
     """Each input's target is the token after it in the split."""
-    inputs, targets = rows_of(max(length, context + 1), context).batch(row, 2)
+    inputs, targets, _ = rows_of(max(length, context + 1), context).batch(row, 2)
 
     assert (targets == inputs + 1).all()
 
@@ -71,7 +71,7 @@ def test_batch_does_not_depend_on_what_was_read_before(row: int, split: int) -> 
     for first in range(0, row, split):
         used.batch(first, split)
 
-    assert (fresh.batch(row, 8)[0] == used.batch(row, 8)[0]).all()
+    assert (fresh.batch(row, 8).inputs == used.batch(row, 8).inputs).all()
 
 
 def test_epochs_differ_in_order_and_in_cuts() -> None:
@@ -86,7 +86,9 @@ def test_epochs_differ_in_order_and_in_cuts() -> None:
 
 def test_seeds_differ() -> None:
     """Another seed is another order."""
-    assert (rows_of(1000, 10, 0).batch(0, 9)[0] != rows_of(1000, 10, 1).batch(0, 9)[0]).any()
+    assert (
+        rows_of(1000, 10, 0).batch(0, 9).inputs != rows_of(1000, 10, 1).batch(0, 9).inputs
+    ).any()
 
 
 @given(length=lengths, context=contexts, rows=st.integers(1, 5))
@@ -97,11 +99,11 @@ def test_evaluation_predicts_every_token_but_the_first_once(
     batches = list(
         evaluation_batches(Counting(length), context=context, vocab_size=1000, rows=rows)
     )
-    targets = [target for _, batch in batches for target in batch.flatten().tolist()]
+    targets = [target for batch in batches for target in batch.targets.flatten().tolist()]
 
     assert targets == list(range(1, length))
-    assert all((batch == inputs + 1).all() for inputs, batch in batches)
-    assert all(inputs.shape[0] <= rows and inputs.shape[1] <= context for inputs, _ in batches)
+    assert all((batch.targets == batch.inputs + 1).all() for batch in batches)
+    assert all(len(batch.inputs) <= rows and batch.inputs.shape[1] <= context for batch in batches)
 
 
 def test_id_beyond_the_vocabulary_is_refused() -> None:

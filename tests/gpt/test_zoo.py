@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt import config
+from gpt.batch import IGNORED
 from gpt.config import Architecture, GPTConfig, GroupedQuery
 from gpt.model import GPT, padded_vocab
 from gpt.zoo import ATTENTIONS, CAPS, MLPS, NORMS, POSITIONS, RESIDUALS, VALUE_EMBEDDINGS
@@ -134,19 +135,40 @@ def test_loss_is_the_cross_entropy_of_the_logits(written: GPTConfig) -> None:
     torch.testing.assert_close(model(ids, targets).loss, expected)
 
 
+@pytest.mark.parametrize("learnt", [10, 7, 0])
 @pytest.mark.parametrize("spec", SPECS["cap"], ids=str)
-def test_sliced_loss_has_torchs_gradients(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the hidden states and of the head, over slices that do not divide the rows."""
+def test_sliced_loss_has_torchs_gradients(
+    spec: Any, learnt: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the hidden states and of the head, over slices that do not divide the rows.
+
+    Targets that are ignored do not count; where none is left the loss is 0.
+    """
     monkeypatch.setattr("gpt.zoo.loss.SLICE", {"cpu": 3 * 20})
     monkeypatch.setattr("gpt.zoo.loss.ROWS", 1)
     hidden, weight = torch.randn(10, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)
     targets = torch.randint(20, (10,))
+    targets[torch.randperm(10)[learnt:]] = IGNORED
     cap = CAPS[type(spec)](spec)
     sliced = 3 * linear_cross_entropy(hidden, weight, targets, cap)
     ours = torch.autograd.grad(sliced, [hidden, weight])
-    loss = 3 * F.cross_entropy(cap(F.linear(hidden, weight)), targets)
+    losses = F.cross_entropy(cap(F.linear(hidden, weight)), targets, reduction="sum")
+    loss = 3 * losses / max(1, learnt)
 
+    torch.testing.assert_close(sliced, loss)
     torch.testing.assert_close(ours, torch.autograd.grad(loss, [hidden, weight]))
+
+
+def test_loss_is_summed_in_float32_under_autocast() -> None:
+    """Products are rounded to bfloat16, and the loss is not: it has some three digits there."""
+    noise = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(300, 16, generator=noise) for _ in range(2))
+    targets = torch.randint(300, (300,), generator=noise)
+    logits = F.linear(hidden.bfloat16(), weight.bfloat16()).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = linear_cross_entropy(hidden, weight, targets, CAPS[config.NoCap](config.NoCap()))
+
+    assert loss.item() == pytest.approx(F.cross_entropy(logits, targets).item(), rel=1e-5)
 
 
 def test_new_model_is_a_function_of_its_seed() -> None:
@@ -233,7 +255,7 @@ def test_attention_in_the_open_equals_torchs(window: int | None) -> None:
     mask = visible(7, 7, window, q.device)
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
 
-    torch.testing.assert_close(attend(q, k, v, window), expected)
+    torch.testing.assert_close(attend(q, k, v, mask[None]), expected)
 
 
 @pytest.mark.parametrize("written", MODELS)

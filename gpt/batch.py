@@ -1,0 +1,33 @@
+"""What the model learns from at a time: `Batch`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+IGNORED = -100
+"""The target of a place from which nothing is learnt; torch's own F.cross_entropy has the same."""
+
+
+class Batch(NamedTuple):
+    """Rows of tokens to read, and what comes after each."""
+
+    inputs: Tensor
+    """Ids, (B, T), int64."""
+    targets: Tensor
+    """The id after each of the inputs, or `IGNORED`: (B, T), int64."""
+    documents: Tensor | None = None
+    """Which of its row's documents each of the inputs is of, (B, T), int64, never falling within a
+    row: tokens then see their own only. None: a row is one text."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on *device*."""
+        documents = None if self.documents is None else self.documents.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), documents)
+
+    @property
+    def learnt(self) -> int:
+        """How many targets count."""
+        return int((self.targets != IGNORED).sum())

@@ -1,0 +1,62 @@
+"""`gpt export` and `gpt import`: from and to the formats of other software."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a trained model for other software: a Hugging Face folder, or a GGUF file."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
+    out: tyro.conf.Positional[Path]
+    """The folder or file to write."""
+    to: Literal["hf", "gguf"]
+    """hf: what transformers loads; gguf: what llama.cpp does."""
+
+    def __call__(self) -> int:
+        """Write it; 0."""
+        from gpt.checkpoint import read_checkpoint
+
+        checkpoint = read_checkpoint(self.run)
+        if self.to == "hf":
+            from gpt.formats.huggingface import export_folder
+
+            family = export_folder(checkpoint, self.out)
+        else:
+            from gpt.formats.llama_cpp import export_file
+
+            family = export_file(checkpoint, self.out)
+        print(f"wrote {self.out}, a {family.name} model", file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Make a run of a Hugging Face folder of gpt2, llama or qwen3, to sample from and to measure.
+
+    `gpt eval` needs --data for it: shards written with its tokenizer.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """A folder with config.json, safetensors and the tokenizer."""
+    out: Path
+    """Folder of the run."""
+
+    def __call__(self) -> int:
+        """Write the run; 0."""
+        from gpt.formats.huggingface import import_folder
+        from gpt.formats.imported import write_imported
+
+        write_imported(self.out, *import_folder(self.folder))
+        out = shlex.quote(str(self.out))
+        print(f"wrote {self.out}; next: gpt sample {out}", file=sys.stderr)
+        return 0

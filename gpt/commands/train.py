@@ -1,0 +1,155 @@
+"""`gpt train`, and the recipe that its options begin from."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from gpt.errors import CheckpointError, ConfigError, DataError
+from gpt.interruption import Interruption
+from gpt.plain import from_plain
+from gpt.presets import Machine, plan, resumed
+from gpt.recipe import Recipe, read_toml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a model on token shards, or go on with a run that was stopped.
+
+    `pytok shard` makes the shards; they and the machine decide all that is left out, and it is
+    printed and kept. The run's folder gets checkpoints/, metrics.jsonl, samples.jsonl, and at the
+    end loss.png and report.md. Ctrl-C writes a checkpoint, and the same command goes on from it.
+    """
+
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    config: Path | None = None
+    """A TOML file with fields of the recipe; options given here come before it."""
+    preset: Literal["fast", "gpt2", "llama", "qwen3"] = "fast"
+    """What the model is like: fast reaches a loss soonest, the others load in other software."""
+    depth: int | None = None
+    """Layers; width, heads, rates and batch follow. None: by the data and the machine."""
+    tensorboard: bool = False
+    """Write events for TensorBoard, too, into tensorboard/ of the run's folder."""
+    sample_every: int | None = None
+    """Steps between samples of what the model writes. None: one at each evaluation; 0: none."""
+    sample_prompt: str = ""
+    """What samples go on from; empty: the beginning of a document."""
+
+    def __call__(self) -> int:
+        """Train; 0, or 128 + the signal that stopped it."""
+        from gpt.reporters.console import ConsoleReporter
+        from gpt.reporters.report import Report
+        from gpt.reporters.samples import Sampler
+        from gpt.reporters.sessions import Sessions
+        from gpt.reporting import Reporter, Together
+        from gpt.training import train
+
+        with ExitStack() as stack:
+            console = stack.enter_context(ConsoleReporter())
+            samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
+            reporters: list[Reporter] = [console, samples, Sessions(), Report()]
+            if self.tensorboard:
+                from gpt.reporters.tensorboard import TensorBoard
+
+                reporters.append(stack.enter_context(TensorBoard()))
+            interruption = stack.enter_context(Interruption())
+            outcome = train(
+                self.recipe,
+                reporter=Together(reporters),
+                stop=lambda: interruption.signal is not None,
+            )
+        state = outcome.state
+        if interruption.signal is not None and not outcome.finished:
+            where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+            if outcome.checkpoint is None:
+                where = "before the first step; to begin again"
+            print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
+            return 128 + interruption.signal
+        measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
+        print(
+            f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
+            f"next: gpt sample {shlex.quote(str(self.recipe.out))}",
+            file=sys.stderr,
+        )
+        return 0
+
+
+def recipe_defaults(arguments: Sequence[str]) -> Recipe:
+    """Plan the run that ``--data`` makes possible, or take the one found; then ``--config``.
+
+    tyro needs defaults before it parses, so the options that decide them are looked for beforehand.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("command", nargs="?")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--preset")
+    parser.add_argument("--depth", type=int)
+    try:
+        given = parser.parse_known_args(arguments)[0]
+    except argparse.ArgumentError:  # tyro says it better
+        return _without_data(Recipe(data=Path(), out=Path()))
+    fields = {} if given.config is None else read_toml(given.config)
+    data = given.data or (Path(fields["data"]) if "data" in fields else None)
+    if given.command != "train" or data is None or {"-h", "--help"} & set(arguments):
+        return _without_data(_over(Recipe(data=Path(), out=Path()), fields, given.config))
+    out = given.out or Path(fields.get("out", Path("runs") / data.resolve().name))
+    try:
+        planned = _planned(data, out, given.preset, given.depth)
+    except (CheckpointError, DataError):  # the command meets it again, when all options are read
+        planned = Recipe(data=data, out=out)
+    return _over(planned, fields, given.config)
+
+
+def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Recipe:
+    """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
+    import torch
+
+    from gpt.checkpoint import find_checkpoint, read_state
+    from gpt.data import open_data, open_split
+
+    if (newest := find_checkpoint(out)) is not None:
+        saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
+        return resumed(saved, preset=preset, depth=depth)
+    cuda = torch.cuda.is_available()
+    return plan(
+        data=data,
+        out=out,
+        tokens=len(open_split(open_data(data), "train")),
+        machine=Machine.cuda() if cuda else Machine.cpu(torch.get_num_threads()),
+        preset=preset or "fast",
+        depth=depth,
+    )
+
+
+def _over(recipe: Recipe, fields: Mapping[str, Any], path: Path | None) -> Recipe:
+    """*recipe* with the *fields* of the TOML file *path* in place of its own."""
+    try:
+        return from_plain(Recipe, _merged(recipe.to_dict(), fields))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay *over* on *under*, table by table; a table that names its kind replaces the other."""
+    merged = dict(under)
+    for name, value in over.items():
+        below = merged.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and "kind" not in value:
+            value = _merged(below, value)
+        merged[name] = value
+    return merged
+
+
+def _without_data(recipe: Recipe) -> Recipe:
+    return dataclasses.replace(recipe, data=tyro.MISSING, out=tyro.MISSING)
