@@ -173,7 +173,7 @@ def test_two_accounts_of_one_name_stay_two() -> None:
 
 
 def test_the_owner_without_a_name_stays_so() -> None:
-    """ "me" is a word of many texts, and no name."""
+    """The word "me" is in many texts, and no name."""
     done = anonymise([said("me", "give me Anna"), said("Anna")])
 
     assert done.messages[0].sender == "me"
