@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -53,6 +53,8 @@ class Shards:
     vocab_size: int
     eot: int | None
     """The id of `END_OF_TEXT`, if the tokenizer has it."""
+    origin: str | None
+    """What whoever had them written says of where they come from."""
     splits: dict[str, Split]
     """"train" and, unless nothing was held out, "val"."""
 
@@ -87,6 +89,7 @@ def open_shards(folder: str | os.PathLike[str]) -> Shards:
         fingerprint=manifest_field(path, record, "fingerprint", str),
         vocab_size=manifest_field(path, record, "vocab_size", int),
         eot=manifest_field(path, record, "eot", int, type(None)),
+        origin=record.get("origin"),
         splits={name: open_split(path, name, entry, dtype) for name, entry in splits.items()},
     )
 
@@ -104,6 +107,7 @@ def write(
     shard_tokens: int = SHARD_TOKENS,
     num_threads: int | None = None,
     overwrite: bool = False,
+    origin: str | None = None,
     progress: Progress | None = None,
 ) -> Shards:
     """Tokenize *source* into the new shard folder *folder*, the share *val* held out; open it.
@@ -146,7 +150,7 @@ def write(
     meter = _Meter(on_disk + twice, progress)
 
     target = Path(folder).resolve()
-    with _aside(target, overwrite) as side:
+    with new_folder(target, overwrite) as side:
         writers = {
             name: SplitWriter(side, name, dtype, shard_tokens)
             for name in (("train", "val") if val else ("train",))
@@ -184,17 +188,50 @@ def write(
             if not writer.ended:  # the other split has the rest of the document
                 writer.end_document()
             splits[name] = {"bytes": text_bytes[name], **writer.close()}
-        tokenizer.save(side / "tokenizer.json")
-        manifest = {
-            "version": _VERSION,
-            "fingerprint": tokenizer.fingerprint,
-            "vocab_size": tokenizer.n_vocab,
-            "eot": eot,
-            "dtype": dtype,
-            "splits": splits,
-        }
-        replace_file(side / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+        write_manifest(side, tokenizer, dtype, splits, origin)
     return open_shards(folder)
+
+
+def write_manifest(
+    folder: Path,
+    tokenizer: Tokenizer,
+    dtype: str,
+    splits: Mapping[str, object],
+    origin: str | None,
+) -> None:
+    """Make *folder*, which has the files of *splits*, a shard folder: what says what they are."""
+    tokenizer.save(folder / "tokenizer.json")
+    manifest = {
+        "version": _VERSION,
+        "fingerprint": tokenizer.fingerprint,
+        "vocab_size": tokenizer.n_vocab,
+        "eot": tokenizer.special_tokens.get(END_OF_TEXT),
+        "dtype": dtype,
+        **({} if origin is None else {"origin": origin}),
+        "splits": splits,
+    }
+    replace_file(folder / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+
+
+def training_text(source: corpus.Source, *, val: float, pattern: str) -> Iterator[str]:
+    """Yield what `write` does not hold out of *source* by its share *val*, in parts.
+
+    No piece of *pattern* crosses two of them. For a tokenizer that is to know nothing of the rest.
+    """
+    paths = corpus.resolve(source)
+    read = partial(corpus.read_utf8, cut=can_cut(pattern))
+    silent = _Meter(0, None)
+    total = sum(
+        path.stat().st_size if corpus.is_one_text(path) else _measure(read([path]), silent)
+        for path in paths
+    )
+    for name, part in _by_share(read(paths), val, total):
+        if name == "val":
+            return
+        try:
+            yield part.text.decode()
+        except UnicodeDecodeError:
+            _refuse_bytes(paths, "text")
 
 
 # Which split a part goes to.
@@ -267,7 +304,7 @@ def _refuse_bytes(paths: list[Path], field: str) -> NoReturn:
 
 
 @contextmanager
-def _aside(target: Path, overwrite: bool) -> Iterator[Path]:
+def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     """Lend a hidden folder near *target* that becomes it at the end, or vanishes on an error."""
     beside = next(parent for parent in (*target.parents, target) if parent.exists())
     new, old = (beside / f".{target.name}.{secrets.token_hex(4)}.{age}" for age in ("new", "old"))

@@ -31,6 +31,7 @@ FLOORS = {
     "pytok.counting": 5,
     "pytok.shards": 5,
     "pytok.report": 5,
+    "pytok.streams": 6,
     "pytok.chat": 6,
     "pytok.training": 6,
     "pytok": 7,
@@ -51,6 +52,7 @@ FLOORS = {
     "gpt.plot": 3,
     "gpt.progress": 3,
     "gpt.data": 3,
+    "gpt.sources": 3,
     "gpt.model": 4,
     "gpt.choosing": 1,
     "gpt.decoding": 5,
@@ -68,6 +70,7 @@ FLOORS = {
 
 BRIDGES = {
     "gpt.data",
+    "gpt.sources",
     "gpt.checkpoint",
     "gpt.metrics",
     "gpt.plot",
