@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import torch
 from filelock import FileLock, Timeout
@@ -38,9 +38,9 @@ from gpt.metrics import MetricsFile, Row
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
-from gpt.plot import write_plot
 from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
+from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
 
 TIMED_STEPS = 3
@@ -49,26 +49,6 @@ PROBED_STEPS = 2
 """Timed to choose the type of products: the right one is twice as fast, or many times."""
 COMPILE_PAYS = 900.0
 """Seconds of training from which torch.compile pays: it takes some 40 and saves about a tenth."""
-
-
-class Reporter(Protocol):
-    """Who is told of a run as it goes."""
-
-    def notice(self, text: str) -> None:
-        """Something worth a line, such as that a run is resumed."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Hear that a step of *steps* was made."""
-
-
-class Silent:
-    """A reporter that tells nobody."""
-
-    def notice(self, text: str) -> None:
-        """Say nothing."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +159,9 @@ class _Run:
         if recipe.compile:
             self.forward = torch.compile(self.model)
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
+        self.reporter.began(
+            Start(recipe=recipe, runtime=self.runtime, step=self.state.step, lend=self._lend)
+        )
         path = recipe.out / "metrics.jsonl"
         with closing(MetricsFile(path, keep=self.state.step)) as self.metrics:
             self._make_up_for_evaluation()
@@ -189,7 +172,7 @@ class _Run:
                 if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
                     self._checkpoint()
             folder = self._checkpoint() if self.state.step else None
-        write_plot(recipe.out)
+        self.reporter.ended()
         finished = self.state.step >= recipe.steps
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
@@ -226,6 +209,7 @@ class _Run:
             seconds=seconds,
             loss=loss,
             lr=rate,
+            gradient_norm=norm.item(),
         )
 
     def _gradients(self, step: int) -> float:
@@ -321,21 +305,31 @@ class _Run:
             return row
         try:
             with averaged(self.optimizer):
-                result = evaluate(
+                found = evaluate(
                     self.model,
                     self.val_split,
                     runtime=self.runtime,
                     rows=self.recipe.batch_size,
                     documents=self.recipe.document_mask,
                     progress=self._drop_if_asked,
-                ).bits_per_byte
+                )
         except _Stopped:
             return row
-        best = self.state.best_val_bpb
-        if math.isfinite(result) and (best is None or result < best):
-            self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
-        self.state = dataclasses.replace(self.state, val_bpb=result)
-        return dataclasses.replace(row, val_bpb=result)
+        bits, best = found.bits_per_byte, self.state.best_val_bpb
+        if math.isfinite(bits) and (best is None or bits < best):
+            self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
+        self.state = dataclasses.replace(self.state, val_bpb=bits)
+        return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
+
+    @contextmanager
+    def _lend(self) -> Iterator[GPT]:
+        """Lend the model as it is measured; the next step finds it as it was."""
+        with averaged(self.optimizer):
+            self.model.eval()
+            try:
+                yield self.model
+            finally:
+                self.model.train()
 
     def _checkpoint(self) -> Path:
         """Write a checkpoint, unless the last update has spoilt what would be in it."""

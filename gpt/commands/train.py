@@ -7,6 +7,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,6 @@ from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.interruption import Interruption
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
-from gpt.progress import ConsoleReporter
 from gpt.recipe import Recipe, read_toml
 from pytok.terminal import Bars, say
 
@@ -29,8 +29,8 @@ class Train:
     --data is shards, as `pytok shard` writes them; or text, which is sharded into the run's data/;
     or token files of nanoGPT, llm.c, Megatron and others, which stay where they are. It and the
     machine decide all that is left out, and it is printed and kept. The run's folder gets
-    checkpoints/, metrics.jsonl and loss.png. Ctrl-C writes a checkpoint, and the same command goes
-    on from it.
+    checkpoints/, metrics.jsonl, samples.jsonl, and at the end loss.png and report.md. Ctrl-C writes
+    a checkpoint, and the same command goes on from it.
     """
 
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
@@ -47,16 +47,38 @@ class Train:
     """What the model is like: fast reaches a loss soonest, the others load in other software."""
     depth: int | None = None
     """Layers; width, heads, rates and batch follow. None: by the data and the machine."""
+    tensorboard: bool = False
+    """Write events for TensorBoard, too, into tensorboard/ of the run's folder."""
+    sample_every: int | None = None
+    """Steps between samples of what the model writes. None: one at each evaluation; 0: none."""
+    sample_prompt: str = ""
+    """What samples go on from; empty: the beginning of a document."""
 
     def __call__(self) -> int:
         """Train; 0, or 128 + the signal that stopped it."""
+        from gpt.reporters.console import ConsoleReporter
+        from gpt.reporters.report import Report
+        from gpt.reporters.samples import Sampler
+        from gpt.reporters.sessions import Sessions
+        from gpt.reporting import Reporter, Together
         from gpt.training import train
 
-        recipe = self.recipe
-        data = _prepared(recipe.data, recipe.out, self.tokenizer, self.val_data, self.val)
-        recipe = dataclasses.replace(recipe, data=data)
-        with ConsoleReporter() as reporter, Interruption() as interruption:
-            outcome = train(recipe, reporter=reporter, stop=lambda: interruption.signal is not None)
+        asked = self.recipe
+        data = _prepared(asked.data, asked.out, self.tokenizer, self.val_data, self.val)
+        with ExitStack() as stack:
+            console = stack.enter_context(ConsoleReporter())
+            samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
+            reporters: list[Reporter] = [console, samples, Sessions(), Report()]
+            if self.tensorboard:
+                from gpt.reporters.tensorboard import TensorBoard
+
+                reporters.append(stack.enter_context(TensorBoard()))
+            interruption = stack.enter_context(Interruption())
+            outcome = train(
+                dataclasses.replace(self.recipe, data=data),
+                reporter=Together(reporters),
+                stop=lambda: interruption.signal is not None,
+            )
         state = outcome.state
         if interruption.signal is not None and not outcome.finished:
             where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"

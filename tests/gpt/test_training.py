@@ -22,8 +22,9 @@ from gpt.learning import AdamW, Cosine, Muon
 from gpt.metrics import MetricsFile, Row, read_metrics
 from gpt.model import GPT
 from gpt.recipe import Recipe
+from gpt.reporting import Silent
 from gpt.runtime import Runtime
-from gpt.training import Outcome, Silent, _Run, train
+from gpt.training import Outcome, _Run, train
 from pytok import shards
 
 
@@ -416,7 +417,7 @@ def test_metrics_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     """By file and line."""
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n')
-    with pytest.raises(DataError, match=r"metrics\.jsonl:1: not a row of metrics: tokens: missing"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl:1: not a row of a run: tokens: missing"):
         read_metrics(path)
 
 
