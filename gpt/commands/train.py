@@ -19,6 +19,7 @@ from gpt.interruption import Interruption
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
 from gpt.recipe import Recipe, read_toml
+from pytok.errors import PytokError
 from pytok.terminal import Bars, say
 
 
@@ -108,7 +109,7 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     parser.add_argument("--preset")
     parser.add_argument("--depth", type=int)
     parser.add_argument("--tokenizer")
-    parser.add_argument("--val-data", type=Path)
+    parser.add_argument("--val-data", "--val_data", type=Path)
     parser.add_argument("--val", type=float, default=0.1)
     try:
         given = parser.parse_known_args(arguments)[0]
@@ -122,7 +123,11 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     try:
         prepared = _prepared(data, out, given.tokenizer, given.val_data, given.val)
         planned = _planned(prepared, out, given.preset, given.depth)
-    except (CheckpointError, DataError):  # the command meets it again, when all options are read
+    except (
+        CheckpointError,
+        DataError,
+        PytokError,
+    ):  # the command meets it again, when all options are read
         planned = Recipe(data=data, out=out)
     return _over(planned, fields, given.config)
 
