@@ -123,11 +123,8 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     try:
         prepared = _prepared(data, out, given.tokenizer, given.val_data, given.val)
         planned = _planned(prepared, out, given.preset, given.depth)
-    except (
-        CheckpointError,
-        DataError,
-        PytokError,
-    ):  # the command meets it again, when all options are read
+    except (CheckpointError, DataError, PytokError):
+        # The command meets it again, when all options are read.
         planned = Recipe(data=data, out=out)
     return _over(planned, fields, given.config)
 
