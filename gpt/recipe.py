@@ -29,7 +29,7 @@ class Recipe:
     """A run: what it learns from, for how long, how, and where it happens."""
 
     data: Path
-    """Folder of token shards, as `pytok shard` writes it."""
+    """Folder of token shards, as `pytok shard` writes it; `gpt train` takes other data, too."""
     out: Path
     """Folder of the run: checkpoints/, metrics.jsonl, loss.png. A run found there goes on."""
     steps: int = 600

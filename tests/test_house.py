@@ -31,6 +31,7 @@ FLOORS = {
     "pytok.counting": 5,
     "pytok.shards": 5,
     "pytok.report": 5,
+    "pytok.streams": 6,
     "pytok.training": 6,
     "pytok.chat": 7,
     "pytok": 7,
@@ -52,6 +53,7 @@ FLOORS = {
     "gpt.zoo": 3,
     "gpt.plot": 3,
     "gpt.data": 3,
+    "gpt.sources": 3,
     "gpt.model": 4,
     "gpt.choosing": 1,
     "gpt.flops": 5,
@@ -73,6 +75,7 @@ FLOORS = {
 
 BRIDGES = {
     "gpt.data",
+    "gpt.sources",
     "gpt.checkpoint",
     "gpt.divergence",
     "gpt.metrics",
