@@ -53,6 +53,7 @@ FLOORS = {
     "gpt.data": 3,
     "gpt.model": 4,
     "gpt.choosing": 1,
+    "gpt.choices": 5,
     "gpt.flops": 5,
     "gpt.reporting": 5,
     "gpt.decoding": 5,
@@ -71,6 +72,7 @@ FLOORS = {
 
 BRIDGES = {
     "gpt.data",
+    "gpt.choices",
     "gpt.checkpoint",
     "gpt.metrics",
     "gpt.plot",
