@@ -11,16 +11,17 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from gpt.batch import Batch
 from gpt.checkpoint import (
     State,
     companions,
@@ -29,7 +30,8 @@ from gpt.checkpoint import (
     write_checkpoint,
 )
 from gpt.config import GPTConfig
-from gpt.data import Shards, Tokens, TrainingRows, open_data, open_split
+from gpt.data import Shards, TrainingRows, open_data, open_split
+from gpt.divergence import divergence, spoilt
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluate import evaluate
 from gpt.metrics import MetricsFile, Row
@@ -57,8 +59,12 @@ class Outcome:
     """All steps were made; False where *stop* asked for an end before."""
     state: State
     """What the last checkpoint holds."""
-    checkpoint: Path
-    """Its folder."""
+    checkpoint: Path | None
+    """Its folder; None where the run was stopped before its first step."""
+
+
+class _Stopped(Exception):
+    """Somebody asks for an end, in the middle of work that can be dropped."""
 
 
 def train(
@@ -69,15 +75,22 @@ def train(
 ) -> Outcome:
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
-    *stop* is asked after every step; when it says True the run writes a checkpoint and returns.
+    *stop* is asked before every step, and before every batch of an evaluation, which is made when
+    the run goes on; when it says True the run writes a checkpoint and returns.
     The caller's random state and number of threads are left as they were. Raises ConfigError for a
     recipe that does not fit the run found, DataError for data that does not fit, CheckpointError
-    for a damaged checkpoint, TrainingError where the loss is no longer a number (the last
-    checkpoint is kept).
+    for a damaged checkpoint, TrainingError where the loss, a gradient or a weight is no
+    longer a number (the last checkpoint is kept, and the batch).
     """
     runtime = Runtime.choose(recipe.device, recipe.dtype)
     shards = open_data(recipe.data)
-    recipe.out.mkdir(parents=True, exist_ok=True)
+    try:
+        recipe.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{recipe.out}: no folder of a run can be made there: {error.strerror}; "
+            "choose another --out"
+        ) from error
     lock = FileLock(recipe.out / ".lock", blocking=False)
     threads = torch.get_num_threads()
     if recipe.threads is not None:
@@ -86,11 +99,7 @@ def train(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            run = _Run(recipe, shards, runtime, reporter)
-            try:
-                return run.go(stop)
-            finally:
-                run.metrics.close()
+            return _Run(recipe, shards, runtime, reporter, stop).go()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -103,15 +112,25 @@ class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
     def __init__(
-        self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter
+        self,
+        recipe: Recipe,
+        shards: Shards,
+        runtime: Runtime,
+        reporter: Reporter,
+        stop: Callable[[], bool],
     ) -> None:
         self.recipe, self.reporter = recipe, reporter
+        self.stop, self.stopped = stop, False
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
         self.companions = companions(shards.folder)
         config = GPTConfig.over(recipe.model, shards.vocab_size)
         self.rows = TrainingRows(
-            self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
+            self.train_split,
+            context=config.context,
+            vocab_size=config.vocab_size,
+            seed=recipe.seed,
+            documents=recipe.document_mask,
         )
         self.model = GPT(config, recipe.seed).to(runtime.device)
         self.model.recompute = recipe.recompute
@@ -125,37 +144,46 @@ class _Run:
             train_tokens=len(self.train_split),
         )
         self.forward: Any = self.model
-        if find_checkpoint(recipe.out) is not None:
+
+    def go(self) -> Outcome:
+        """Make the steps that are left."""
+        self.model.train()
+        if find_checkpoint(self.recipe.out) is not None:
             self._resume()
         else:
-            self._settle()
-        if self.recipe.compile:
-            self.forward = torch.compile(self.model)
-        self.metrics = MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
-
-    def go(self, stop: Callable[[], bool]) -> Outcome:
-        """Make the steps that are left."""
+            try:
+                self._settle()
+            except _Stopped:
+                return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
+        if recipe.compile:
+            self.forward = torch.compile(self.model)
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
-        self.model.train()
         self.reporter.began(
             Start(recipe=recipe, runtime=self.runtime, step=self.state.step, lend=self._lend)
         )
-        stopped = False
-        while self.state.step < recipe.steps and not stopped:
-            row = self._step()
-            last = row.step == recipe.steps
-            if self.val_split is not None and (last or row.step % recipe.eval_every == 0):
-                row = self._evaluate(row, self.val_split)
-            self.metrics.append(row)
-            self.reporter.row(row, recipe.steps)
-            stopped = stop()
-            if last or stopped or row.step % recipe.checkpoint_every == 0:
-                self._checkpoint()
-        folder = self._checkpoint()
+        path = recipe.out / "metrics.jsonl"
+        with closing(MetricsFile(path, keep=self.state.step)) as self.metrics:
+            self._make_up_for_evaluation()
+            while self.state.step < recipe.steps and not self._asked():
+                row = self._evaluated(self._step())
+                self.metrics.append(row)
+                self.reporter.row(row, recipe.steps)
+                if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
+                    self._checkpoint()
+            folder = self._checkpoint() if self.state.step else None
         self.reporter.ended()
         finished = self.state.step >= recipe.steps
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
+
+    def _asked(self) -> bool:
+        """Whether somebody asks for an end; once asked, it stays so."""
+        self.stopped = self.stopped or self.stop()
+        return self.stopped
+
+    def _drop_if_asked(self, *progress: int) -> None:
+        if self._asked():
+            raise _Stopped
 
     def _step(self) -> Row:
         """One update of the weights."""
@@ -163,12 +191,10 @@ class _Run:
         began = time.perf_counter()
         share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, recipe.steps)
         rate = set_rate(self.optimizer, share)
-        # A run has 2^32 seeds, so that its steps never share one with those of another seed.
-        torch.manual_seed((recipe.seed << 32) + step)
         loss = self._gradients(step)
         norm = self._clip()
         if not math.isfinite(loss) or not bool(norm.isfinite()):
-            self._diverged(loss)
+            self._diverged(step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if recipe.average is not None:
@@ -189,15 +215,16 @@ class _Run:
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
         recipe, loss = self.recipe, 0.0
-        first = step * recipe.rows_per_step
-        rows = range(first, first + recipe.rows_per_step, recipe.batch_size)
-        batches = [self.rows.batch(row, recipe.batch_size) for row in rows]
+        # A run has 2^32 seeds, so that its steps never share one with those of another seed.
+        torch.manual_seed((recipe.seed << 32) + step)
+        batches = self._batches(step)
         learnt = max(1, sum(batch.learnt for batch in batches))
         try:
             for batch in batches:
-                inputs, targets = (ids.to(self.runtime.device) for ids in batch[:2])
+                inputs, targets, documents = batch.to(self.runtime.device)
                 with self.runtime.autocast():
-                    part = self.forward(inputs, targets).loss * (batch.learnt / learnt)
+                    output = self.forward(inputs, targets, documents=documents)
+                    part = output.loss * (batch.learnt / learnt)
                 part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:
@@ -206,6 +233,12 @@ class _Run:
                 "memory of the device; halve batch_size and double accumulate, into another --out"
             ) from None
         return loss
+
+    def _batches(self, step: int) -> list[Batch]:
+        """All that *step* learns from, a forward pass each."""
+        first, size = step * self.recipe.rows_per_step, self.recipe.batch_size
+        rows = range(first, first + self.recipe.rows_per_step, size)
+        return [self.rows.batch(row, size) for row in rows]
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
@@ -241,6 +274,7 @@ class _Run:
         set_rate(self.optimizer, 0.0)
         seconds = []
         for _ in range(1 + steps):
+            self._drop_if_asked()
             began = time.perf_counter()
             self._gradients(0)
             self._clip()
@@ -255,15 +289,37 @@ class _Run:
         longest = math.inf if self.recipe.clip is None else self.recipe.clip
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
 
-    def _evaluate(self, row: Row, split: Tokens) -> Row:
-        """*row* with the losses on *split*."""
-        with averaged(self.optimizer):
-            result = evaluate(self.model, split, runtime=self.runtime, rows=self.recipe.batch_size)
-        bits, best = result.bits_per_byte, self.state.best_val_bpb
-        if best is None or bits < best:
+    def _make_up_for_evaluation(self) -> None:
+        """Make the evaluation of the last step, if the run was stopped in the middle of it."""
+        row = self.metrics.last
+        if row is not None and row.step == self.state.step and row.val_bpb is None:
+            measured = self._evaluated(row)
+            if measured != row:
+                self.metrics.replace_last(measured)
+                self.reporter.row(measured, self.recipe.steps)
+
+    def _evaluated(self, row: Row) -> Row:
+        """*row* with the bits per byte on the validation split, where it is their time."""
+        due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
+        if self.val_split is None or not due:
+            return row
+        try:
+            with averaged(self.optimizer):
+                found = evaluate(
+                    self.model,
+                    self.val_split,
+                    runtime=self.runtime,
+                    rows=self.recipe.batch_size,
+                    documents=self.recipe.document_mask,
+                    progress=self._drop_if_asked,
+                )
+        except _Stopped:
+            return row
+        bits, best = found.bits_per_byte, self.state.best_val_bpb
+        if math.isfinite(bits) and (best is None or bits < best):
             self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
         self.state = dataclasses.replace(self.state, val_bpb=bits)
-        return dataclasses.replace(row, val_bpb=bits, val_loss=result.nats_per_token)
+        return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
 
     @contextmanager
     def _lend(self) -> Iterator[GPT]:
@@ -276,6 +332,9 @@ class _Run:
                 self.model.train()
 
     def _checkpoint(self) -> Path:
+        """Write a checkpoint, unless the last update has spoilt what would be in it."""
+        if spoilt(self.model, self.optimizer) is not None:
+            self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
             self.recipe.out, self.model, self.optimizer, self.state, self.companions
@@ -322,10 +381,17 @@ class _Run:
             self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
             self._compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
-    def _diverged(self, loss: float) -> None:
-        kept = find_checkpoint(self.recipe.out)
-        rescue = f"the checkpoint {kept.name} is kept" if kept else "there is no checkpoint yet"
-        raise TrainingError(
-            f"the loss is {loss} at step {self.state.step + 1} (or its gradient is not finite); "
-            f"{rescue}; lower lr, or raise warmup, and train into another --out"
+    def _diverged(self, step: int) -> NoReturn:
+        """End the run because of *step* (from 0)."""
+        # The gradients once more, since clipping has spoilt them.
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._gradients(step)
+        raise divergence(
+            self.recipe.out,
+            step + 1,
+            self._batches(step),
+            self.model,
+            self.optimizer,
+            loss=loss,
+            checkpoint=find_checkpoint(self.recipe.out),
         )

@@ -23,7 +23,7 @@ class Evaluate:
     """Measure a model: bits per byte over a whole split or text, or its answers to questions."""
 
     run: tyro.conf.Positional[Path]
-    """A run's folder, or one checkpoint's."""
+    """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
     data: Path | None = None
     """Folder of token shards, or a text, which is tokenized on the way; none: the shards that the
     run learnt from."""
@@ -67,6 +67,7 @@ class Evaluate:
                 checkpoint.model(runtime.device),
                 split,
                 runtime=runtime,
+                documents=state.recipe.document_mask,
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
         return dataclasses.asdict(result), [
