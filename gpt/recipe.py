@@ -31,7 +31,7 @@ class Recipe:
     data: Path
     """Folder of token shards, as `pytok shard` writes it; `gpt train` takes other data, too."""
     out: Path
-    """Folder of the run: checkpoints/, metrics.jsonl, loss.png. A run found there goes on."""
+    """Folder of the run: checkpoints/, metrics.jsonl, what reporters keep. One found goes on."""
     steps: int = 600
     """Updates of the weights, in all."""
     seconds: float | None = None

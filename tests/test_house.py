@@ -56,6 +56,7 @@ FLOORS = {
     "gpt.sources": 3,
     "gpt.model": 4,
     "gpt.choosing": 1,
+    "gpt.choices": 5,
     "gpt.flops": 5,
     "gpt.reporting": 5,
     "gpt.decoding": 5,
@@ -76,6 +77,7 @@ FLOORS = {
 BRIDGES = {
     "gpt.data",
     "gpt.sources",
+    "gpt.choices",
     "gpt.checkpoint",
     "gpt.divergence",
     "gpt.metrics",
