@@ -41,6 +41,7 @@ FLOORS = {
     "gpt.runtime": 1,
     "gpt.plain": 1,
     "gpt.learning": 1,
+    "gpt.adapt": 2,
     "gpt.optim": 2,
     "gpt.config": 2,
     "gpt.metrics": 2,
