@@ -130,7 +130,11 @@ class _Run:
         self.companions = companions(shards.folder)
         config = GPTConfig.over(recipe.model, shards.vocab_size)
         self.rows = TrainingRows(
-            self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
+            self.train_split,
+            context=config.context,
+            vocab_size=config.vocab_size,
+            seed=recipe.seed,
+            documents=recipe.document_mask,
         )
         self.model = GPT(config, recipe.seed).to(runtime.device)
         self.model.recompute = recipe.recompute
@@ -210,9 +214,10 @@ class _Run:
         learnt = max(1, sum(batch.learnt for batch in batches))
         try:
             for batch in batches:
-                inputs, targets = (ids.to(self.runtime.device) for ids in batch[:2])
+                inputs, targets, documents = batch.to(self.runtime.device)
                 with self.runtime.autocast():
-                    part = self.forward(inputs, targets).loss * (batch.learnt / learnt)
+                    output = self.forward(inputs, targets, documents=documents)
+                    part = output.loss * (batch.learnt / learnt)
                 part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:
@@ -274,7 +279,11 @@ class _Run:
         """*row* with the bits per byte on *split*."""
         with averaged(self.optimizer):
             result = evaluate(
-                self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
+                self.model,
+                split,
+                runtime=self.runtime,
+                rows=self.recipe.batch_size,
+                documents=self.recipe.document_mask,
             ).bits_per_byte
         best = self.state.best_val_bpb
         if best is None or result < best:

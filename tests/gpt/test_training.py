@@ -322,7 +322,7 @@ def test_batch_that_does_not_fit_in_memory_ends_the_run(
 ) -> None:
     """The message says which fields to change."""
 
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **named: object) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(GPT, "forward", full)

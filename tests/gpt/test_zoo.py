@@ -243,7 +243,7 @@ def test_attention_in_the_open_equals_torchs(window: int | None) -> None:
     mask = visible(7, 7, window, q.device)
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
 
-    torch.testing.assert_close(attend(q, k, v, window), expected)
+    torch.testing.assert_close(attend(q, k, v, mask[None]), expected)
 
 
 @pytest.mark.parametrize("written", MODELS)
