@@ -3,8 +3,11 @@
 ::
 
     runs/first/checkpoints/step-00000400/
-        model.safetensors      weights, by parameter name
-        optimizer.safetensors  the optimizer's tensors, as "<parameter name>:<key>"
+        model.safetensors      the weights of the model, by parameter name: the best or averaged ones
+                               where the run keeps such, with adapters merged into them
+        optimizer.safetensors  what only a run that goes on needs, as "<parameter name>:<key>": the
+                               optimizer's tensors, and, where it is no weight of the model, the
+                               parameter itself (its key is "weight")
         state.json             `State`
         tokenizer.json         the tokenizer of the data, as it was
         chat.json              of data that is a chat: how its turns are rendered
@@ -31,10 +34,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 import pytok
+from gpt.adapt import merged_weights
 from gpt.config import GPTConfig
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model import GPT
-from gpt.optim.average import AVERAGE
+from gpt.optim.best import shown
 from gpt.plain import from_plain, to_plain
 from gpt.recipe import Recipe
 
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 
 _REMEDY = "put back a copy of the folder, or remove it and train again"
 SUMS = "SHA256SUMS"
+WEIGHT = "weight"
+"""The key of a parameter itself, among the optimizer's tensors."""
 STEPS = "step-" + "[0-9]" * 8
 """The folders that are ours; whatever else lies beside them is the user's."""
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json")
@@ -91,15 +97,9 @@ class Checkpoint:
     """tokenizer.json, and chat.json where the data had one."""
 
     def model(self, device: torch.device | str = "cpu") -> GPT:
-        """Build the model, in evaluation mode, on *device*.
-
-        Of a run that averages its weights, it has the averages, which are what was evaluated.
-        """
+        """Build the model, in evaluation mode, on *device*."""
         model = GPT(self.state.config)
-        self.restore(model)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(self.moments.get(f"{name}:{AVERAGE}", parameter))
+        self._fill(model, self.weights)
         return model.to(device).eval()
 
     def tokenizer(self) -> Tokenizer:
@@ -113,29 +113,37 @@ class Checkpoint:
             raise CheckpointError(f"{path}: not the tokenizer that the model has learnt; {_REMEDY}")
         return tokenizer
 
-    def restore(self, model: GPT, optimizer: torch.optim.Optimizer | None = None) -> None:
-        """Put the weights into *model* and, where given, its state into *optimizer*.
+    def restore(self, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+        """Put all back as it was in training: the parameters of *model*, and the *optimizer*.
 
         Raises CheckpointError where they do not fit.
         """
+        moments = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.moments.items()}
+        own = {name: tensor for (name, key), tensor in moments.items() if key == WEIGHT}
+        self._same_names("model.safetensors", set(self.weights), set(merged_weights(model)))
+        self._fill(model, {**self.weights, **own})
         parameters = dict(model.named_parameters())
-        self._same_names("model.safetensors", set(self.weights), set(parameters))
+        trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
+        kept = {name for name, key in moments if key != WEIGHT}
+        self._same_names("optimizer.safetensors", kept, trained)
+        for (name, key), tensor in moments.items():
+            if key != WEIGHT:
+                parameter = parameters[name]
+                optimizer.state[parameter][key] = tensor.to(parameter.device)
+
+    def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
+        """Put *weights* into the parameters of *model*, which may be fewer."""
+        parameters = dict(model.named_parameters())
+        self._same_names("model.safetensors", set(weights) & set(parameters), set(parameters))
         with torch.no_grad():
             for name, parameter in parameters.items():
-                if parameter.shape != self.weights[name].shape:
+                if parameter.shape != weights[name].shape:
                     raise CheckpointError(
                         f"{self.folder / 'model.safetensors'}: {name} has shape "
-                        f"{tuple(self.weights[name].shape)}, and the config of state.json makes it "
+                        f"{tuple(weights[name].shape)}, and the config of state.json makes it "
                         f"{tuple(parameter.shape)}; the two are not of one run"
                     )
-                parameter.copy_(self.weights[name])
-        if optimizer is None:
-            return
-        moments = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.moments.items()}
-        self._same_names("optimizer.safetensors", {name for name, _ in moments}, set(parameters))
-        for (name, moment), tensor in moments.items():
-            parameter = parameters[name]
-            optimizer.state[parameter][moment] = tensor.to(parameter.device)
+                parameter.copy_(weights[name])
 
     def _same_names(self, file: str, there: set[str], wanted: set[str]) -> None:
         if there != wanted:
@@ -163,15 +171,20 @@ def write_checkpoint(
     parent.mkdir(parents=True, exist_ok=True)
     for leftover in parent.glob("*.partial"):
         shutil.rmtree(leftover)
-    parameters = dict(model.named_parameters())
+    weights = _weights_shown(model, optimizer)
     moments = {
-        f"{name}:{key}": tensor.contiguous()
-        for name, parameter in parameters.items()
-        for key, tensor in optimizer.state[parameter].items()
+        f"{name}:{key}": tensor.detach().contiguous()
+        for name, parameter in model.named_parameters()
+        for key, tensor in (
+            *optimizer.state[parameter].items(),
+            *(() if weights.get(name) is parameter else ((WEIGHT, parameter),)),
+        )
     }
     document = {"format": State.FORMAT, **to_plain(state)}
     contents = {
-        "model.safetensors": save({n: p.detach().contiguous() for n, p in parameters.items()}),
+        "model.safetensors": save(
+            {n: tensor.detach().contiguous() for n, tensor in weights.items()}
+        ),
         "optimizer.safetensors": save(moments),
         "state.json": (json.dumps(document, indent=2) + "\n").encode(),
         **companions,
@@ -198,6 +211,16 @@ def write_checkpoint(
         if older != folder and older.is_dir():
             shutil.rmtree(older)
     return folder
+
+
+def _weights_shown(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The weights of *model* as its readers have them; one that is a parameter is that itself."""
+    with shown(optimizer) as others:
+        weights = merged_weights(model)
+        if others:  # those that are trained are only lent
+            for name, tensor in weights.items():
+                weights[name] = tensor.detach().clone() if tensor.requires_grad else tensor
+        return weights
 
 
 def companions(folder: Path) -> dict[str, bytes]:

@@ -55,6 +55,9 @@ class Recipe:
     """Decides the first weights, the order of the data, and dropout."""
     eval_every: int = 100
     """Steps between evaluations on the whole validation split; the last step has one too."""
+    patience: int | None = None
+    """Evaluations in a row that may find nothing better before the run ends; its model is then the
+    one that was best, not the last. None: all steps are made."""
     checkpoint_every: int = 100
     """Steps between checkpoints; the last step, and an interrupted one, have one too."""
     device: str = "auto"
@@ -73,7 +76,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every", "threads")
-        for name in counts:
+        for name in (*counts, "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")

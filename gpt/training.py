@@ -1,6 +1,7 @@
 """The one loop: set the rate, accumulate, clip, step, evaluate, log, checkpoint.
 
-A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
+`train` begins with a new model, `gpt.tuning.tune` with another run's; both are `run`, each with a
+task of its own (`gpt.tasks`). A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
 (seed, step), and batches are a function of the same, so a run that stopped goes on as if it had
 not: on one machine, in float32 on CPU, bit for bit.
 """
@@ -20,25 +21,18 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from gpt.checkpoint import (
-    State,
-    companions,
-    find_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
-from gpt.config import GPTConfig
-from gpt.data import Shards, Tokens, TrainingRows, open_data, open_split
+from gpt.adapt import merged
+from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
 from gpt.errors import ConfigError, DataError, TrainingError
-from gpt.evaluate import evaluate
 from gpt.metrics import MetricsFile, Row
-from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
+from gpt.optim.best import keep_best
 from gpt.plot import write_plot
 from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
 from gpt.runtime import Runtime
+from gpt.tasks import Pretraining, Task
 
 TIMED_STEPS = 3
 """Timed to choose the number of steps: they differ by some percent."""
@@ -73,7 +67,7 @@ class Outcome:
     """How a call of `train` ended."""
 
     finished: bool
-    """All steps were made; False where *stop* asked for an end before."""
+    """All steps were made, or patience was at its end; False where *stop* asked before."""
     state: State
     """What the last checkpoint holds."""
     checkpoint: Path
@@ -94,8 +88,18 @@ def train(
     for a damaged checkpoint, TrainingError where the loss is no longer a number (the last
     checkpoint is kept).
     """
+    return run(Pretraining(recipe), reporter=reporter, stop=stop)
+
+
+def run(
+    task: Task,
+    *,
+    reporter: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Make the run of *task*; all else is as in `train`."""
+    recipe = task.recipe
     runtime = Runtime.choose(recipe.device, recipe.dtype)
-    shards = open_data(recipe.data)
     recipe.out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(recipe.out / ".lock", blocking=False)
     threads = torch.get_num_threads()
@@ -105,11 +109,11 @@ def train(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            run = _Run(recipe, shards, runtime, reporter)
+            going = _Run(task, runtime, reporter)
             try:
-                return run.go(stop)
+                return going.go(stop)
             finally:
-                run.metrics.close()
+                going.metrics.close()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -121,40 +125,27 @@ def train(
 class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
-    def __init__(
-        self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter
-    ) -> None:
-        self.recipe, self.reporter = recipe, reporter
-        self.train_split = open_split(shards, "train")
-        self.val_split = open_split(shards, "val") if "val" in shards.splits else None
-        self.companions = companions(shards.folder)
-        config = GPTConfig.over(recipe.model, shards.vocab_size)
-        self.rows = TrainingRows(
-            self.train_split,
-            context=config.context,
-            vocab_size=config.vocab_size,
-            seed=recipe.seed,
-            documents=recipe.document_mask,
-        )
-        self.model = GPT(config, recipe.seed).to(runtime.device)
-        self.model.recompute = recipe.recompute
+    def __init__(self, task: Task, runtime: Runtime, reporter: Reporter) -> None:
+        self.task, self.recipe, self.reporter = task, task.recipe, reporter
+        self.model = task.model().to(runtime.device)
+        self.model.recompute = self.recipe.recompute
         self._compute_in(runtime)
         self.state = State(
-            config=config,
-            recipe=recipe,
+            config=self.model.config,
+            recipe=self.recipe,
             step=0,
             seconds=0.0,
-            fingerprint=shards.fingerprint,
-            train_tokens=len(self.train_split),
+            fingerprint=task.fingerprint,
+            train_tokens=task.train_tokens,
         )
         self.forward: Any = self.model
-        if find_checkpoint(recipe.out) is not None:
+        if find_checkpoint(self.recipe.out) is not None:
             self._resume()
         else:
             self._settle()
         if self.recipe.compile:
             self.forward = torch.compile(self.model)
-        self.metrics = MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
+        self.metrics = MetricsFile(self.recipe.out / "metrics.jsonl", keep=self.state.step)
 
     def go(self, stop: Callable[[], bool]) -> Outcome:
         """Make the steps that are left."""
@@ -162,11 +153,11 @@ class _Run:
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
         self.model.train()
         stopped = False
-        while self.state.step < recipe.steps and not stopped:
+        while not self._finished() and not stopped:
             row = self._step()
             last = row.step == recipe.steps
-            if self.val_split is not None and (last or row.step % recipe.eval_every == 0):
-                row = self._evaluate(row, self.val_split)
+            if last or row.step % recipe.eval_every == 0:
+                row = self._evaluate(row)
             self.metrics.append(row)
             self.reporter.row(row, recipe.steps)
             stopped = stop()
@@ -174,8 +165,15 @@ class _Run:
                 self._checkpoint()
         folder = self._checkpoint()
         write_plot(recipe.out)
-        finished = self.state.step >= recipe.steps
-        return Outcome(finished=finished, state=self.state, checkpoint=folder)
+        return Outcome(finished=self._finished(), state=self.state, checkpoint=folder)
+
+    def _finished(self) -> bool:
+        """Whether all steps were made, or as many evaluations without a better one as may be."""
+        recipe, step, best = self.recipe, self.state.step, self.state.best_step
+        if recipe.patience is None or best is None:
+            return step >= recipe.steps
+        vain = step // recipe.eval_every - best // recipe.eval_every
+        return step >= recipe.steps or vain >= recipe.patience
 
     def _step(self) -> Row:
         """One update of the weights."""
@@ -195,11 +193,11 @@ class _Run:
             update_average(self.optimizer, recipe.average, step)
         seconds = self.state.seconds + time.perf_counter() - began
         self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
-        tokens = (step + 1) * recipe.rows_per_step * recipe.model.context
+        tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
         return Row(
             step=step + 1,
             tokens=tokens,
-            bytes=round(tokens * self.train_split.bytes / len(self.train_split)),
+            bytes=size,
             seconds=seconds,
             loss=loss,
             lr=rate,
@@ -210,7 +208,7 @@ class _Run:
         recipe, loss = self.recipe, 0.0
         first = step * recipe.rows_per_step
         rows = range(first, first + recipe.rows_per_step, recipe.batch_size)
-        batches = [self.rows.batch(row, recipe.batch_size) for row in rows]
+        batches = [self.task.rows.batch(row, recipe.batch_size) for row in rows]
         learnt = max(1, sum(batch.learnt for batch in batches))
         try:
             for batch in batches:
@@ -275,26 +273,24 @@ class _Run:
         longest = math.inf if self.recipe.clip is None else self.recipe.clip
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
 
-    def _evaluate(self, row: Row, split: Tokens) -> Row:
-        """*row* with the bits per byte on *split*."""
-        with averaged(self.optimizer):
-            result = evaluate(
-                self.model,
-                split,
-                runtime=self.runtime,
-                rows=self.recipe.batch_size,
-                documents=self.recipe.document_mask,
-            ).bits_per_byte
+    def _evaluate(self, row: Row) -> Row:
+        """*row* with the bits per byte on what was held out, if anything was."""
+        with averaged(self.optimizer), merged(self.model):
+            result = self.task.measure(self.model, self.runtime)
+        if result is None:
+            return row
         best = self.state.best_val_bpb
         if best is None or result < best:
             self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
+            if self.recipe.patience is not None:
+                keep_best(self.optimizer)
         self.state = dataclasses.replace(self.state, val_bpb=result)
         return dataclasses.replace(row, val_bpb=result)
 
     def _checkpoint(self) -> Path:
         self.metrics.sync()
         return write_checkpoint(
-            self.recipe.out, self.model, self.optimizer, self.state, self.companions
+            self.recipe.out, self.model, self.optimizer, self.state, self.task.companions
         )
 
     def _resume(self) -> None:

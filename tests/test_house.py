@@ -59,10 +59,11 @@ FLOORS = {
     "gpt.evaluate": 5,
     "gpt.formats": 6,
     "gpt.sample": 6,
-    "gpt.training": 6,
-    "gpt": 7,
-    "gpt.commands": 8,
-    "gpt.__main__": 9,
+    "gpt.tasks": 6,
+    "gpt.training": 7,
+    "gpt": 9,
+    "gpt.commands": 10,
+    "gpt.__main__": 11,
 }
 """A package named here is one room: its modules may import each other."""
 
