@@ -21,6 +21,7 @@ from gpt.commands.convert import Export, Import
 from gpt.commands.evaluate import Evaluate
 from gpt.commands.sample import Sample
 from gpt.commands.train import Train, recipe_defaults
+from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError
 from gpt.recipe import Recipe
 from pytok.errors import PytokError
@@ -69,6 +70,7 @@ def _commands(recipe: Recipe) -> Any:
     """Build the union that tyro makes subcommands of; *recipe* holds train's defaults."""
     return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
+        Annotated[Tune, tyro.conf.subcommand("tune")],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
         Annotated[Export, tyro.conf.subcommand("export")],

@@ -3,7 +3,7 @@
 ::
 
     runs/first/checkpoints/step-00000400/
-        model.safetensors      the weights of the model, by parameter name: the best or averaged ones
+        model.safetensors      the model's weights, by parameter name: the best or averaged ones,
                                where the run keeps such, with adapters merged into them
         optimizer.safetensors  what only a run that goes on needs, as "<parameter name>:<key>": the
                                optimizer's tensors, and, where it is no weight of the model, the
@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ from gpt.errors import CheckpointError, ConfigError
 from gpt.model import GPT
 from gpt.optim.best import shown
 from gpt.plain import from_plain, to_plain
-from gpt.recipe import Recipe
+from gpt.recipe import Recipe, TuningRecipe
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -68,7 +69,7 @@ class State:
     FORMAT: ClassVar[int] = 1
 
     config: GPTConfig
-    recipe: Recipe
+    recipe: Recipe | TuningRecipe
     step: int
     """Updates made."""
     seconds: float
@@ -231,6 +232,14 @@ def companions(folder: Path) -> dict[str, bytes]:
         for name, path in found.items()
         if name == "tokenizer.json" or path.exists()
     }
+
+
+def tokenizer_document(tokenizer: Tokenizer) -> bytes:
+    """The content of a tokenizer.json."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / COMPANIONS[0]
+        tokenizer.save(path)
+        return path.read_bytes()
 
 
 def find_checkpoint(path: Path) -> Path | None:

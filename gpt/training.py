@@ -1,7 +1,9 @@
 """The one loop: set the rate, accumulate, clip, step, evaluate, log, checkpoint.
 
 `train` begins with a new model, `gpt.tuning.tune` with another run's; both are `run`, each with a
-task of its own (`gpt.tasks`). A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
+task of its own (`gpt.tasks`).
+
+A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
 (seed, step), and batches are a function of the same, so a run that stopped goes on as if it had
 not: on one machine, in float32 on CPU, bit for bit.
 """
