@@ -44,14 +44,17 @@ class Conversations:
     def __init__(
         self, path: Path, template: Template, tokenizer: Tokenizer, *, learn: Learn, length: int
     ) -> None:
-        """Read *path*; raises ChatError for what cannot be read or rendered."""
+        """Read *path*, in which none are where there is no such file.
+
+        Raises ChatError for what cannot be read or rendered.
+        """
         self.length = length
         self.sizes: list[int] = []
         """Tokens of each conversation."""
         ids: list[int] = []
         mask: list[bool] = []
         windows: list[Window] = []
-        for conversation in read_conversations(path):
+        for conversation in read_conversations(path) if path.exists() else ():
             rendered = template.render(conversation, tokenizer, learn=learn)
             begin = len(ids)
             ids += rendered.ids
@@ -109,7 +112,7 @@ class ConversationRows:
 
     def __init__(self, conversations: Conversations, seed: int) -> None:
         """Take them; raises DataError where nothing is learnt."""
-        if not conversations.rows:
+        if not conversations.bytes:
             raise DataError(
                 f"none of the {len(conversations.sizes)} conversations has a turn to learn; "
                 "choose another --learn, or build the data with another --me"

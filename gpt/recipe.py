@@ -61,7 +61,10 @@ class Recipe:
     """Evaluations in a row that may find nothing better before the run ends; its model is then the
     one that was best, not the last. None: all steps are made."""
     checkpoint_every: int = 100
-    """Steps between checkpoints; the last step, and an interrupted one, have one too."""
+    """Steps between checkpoints; the best evaluation, the last step and an interrupted one have
+    one too."""
+    keep: int = 2
+    """Checkpoints to keep: the last ones, and besides them the best on the validation split."""
     device: str = "auto"
     """auto, cpu or cuda; auto takes CUDA where there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -77,8 +80,8 @@ class Recipe:
     """The model, but for its vocabulary, which is that of the data."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every", "threads")
-        for name in (*counts, "patience"):
+        counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every")
+        for name in (*counts, "patience", "keep", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
@@ -129,8 +132,8 @@ class TuningRecipe(Recipe):
 
 
 MAY_CHANGE = frozenset(
-    {"base", "data", "out", "steps", "eval_every", "checkpoint_every", "device", "dtype", "compile"}
-    | {"recompute", "threads"}
+    {"base", "data", "out", "steps", "eval_every", "checkpoint_every", "keep", "device", "dtype"}
+    | {"compile", "recompute", "threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and where it happens. Any other would make it a run of another kind from the middle on."""

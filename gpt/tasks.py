@@ -6,17 +6,20 @@ the rows that it learns; and what is measured. `Pretraining` is the one that beg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
 
 from gpt.batch import Batch
 from gpt.checkpoint import companions
 from gpt.config import GPTConfig
 from gpt.data import TrainingRows, open_data, open_split
-from gpt.evaluate import evaluate
+from gpt.evaluate import Evaluation, evaluate
 from gpt.model import GPT
 from gpt.recipe import Recipe
 from gpt.runtime import Runtime
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Told how many tokens have been predicted, and of how many; what it raises ends the evaluation."""
 
 
 class Rows(Protocol):
@@ -55,8 +58,10 @@ class Task(Protocol):
     def seen(self, rows: int) -> tuple[int, int]:
         """How many tokens were predicted in the first *rows* rows, and bytes, at the mean."""
 
-    def measure(self, model: GPT, runtime: Runtime) -> float | None:
-        """Bits per byte of *model* on what was held out; None where nothing was."""
+    def measure(
+        self, model: GPT, runtime: Runtime, progress: Progress | None = None
+    ) -> Evaluation | None:
+        """Evaluate *model* on what was held out; None where nothing was."""
 
 
 class Pretraining:
@@ -89,8 +94,10 @@ class Pretraining:
         tokens = rows * self._config.context
         return tokens, round(tokens * self._train.bytes / len(self._train))
 
-    def measure(self, model: GPT, runtime: Runtime) -> float | None:
-        """Bits per byte on the whole validation split."""
+    def measure(
+        self, model: GPT, runtime: Runtime, progress: Progress | None = None
+    ) -> Evaluation | None:
+        """Evaluate *model* on the whole validation split."""
         if self._val is None:
             return None
         return evaluate(
@@ -99,4 +106,5 @@ class Pretraining:
             runtime=runtime,
             rows=self.recipe.batch_size,
             documents=self.recipe.document_mask,
-        ).bits_per_byte
+            progress=progress,
+        )

@@ -13,26 +13,30 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any, NoReturn
 
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
 from gpt.adapt import merged
+from gpt.batch import Batch
 from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
+from gpt.divergence import divergence, spoilt
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.metrics import MetricsFile, Row
+from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
 from gpt.optim.best import keep_best
-from gpt.plot import write_plot
 from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
+from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
 from gpt.tasks import Pretraining, Task
 
@@ -44,26 +48,6 @@ COMPILE_PAYS = 900.0
 """Seconds of training from which torch.compile pays: it takes some 40 and saves about a tenth."""
 
 
-class Reporter(Protocol):
-    """Who is told of a run as it goes."""
-
-    def notice(self, text: str) -> None:
-        """Something worth a line, such as that a run is resumed."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Hear that a step of *steps* was made."""
-
-
-class Silent:
-    """A reporter that tells nobody."""
-
-    def notice(self, text: str) -> None:
-        """Say nothing."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Say nothing."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a call of `train` ended."""
@@ -72,8 +56,12 @@ class Outcome:
     """All steps were made, or patience was at its end; False where *stop* asked before."""
     state: State
     """What the last checkpoint holds."""
-    checkpoint: Path
-    """Its folder."""
+    checkpoint: Path | None
+    """Its folder; None where the run was stopped before its first step."""
+
+
+class _Stopped(Exception):
+    """Somebody asks for an end, in the middle of work that can be dropped."""
 
 
 def train(
@@ -84,11 +72,12 @@ def train(
 ) -> Outcome:
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
-    *stop* is asked after every step; when it says True the run writes a checkpoint and returns.
+    *stop* is asked before every step, and before every batch of an evaluation, which is made when
+    the run goes on; when it says True the run writes a checkpoint and returns.
     The caller's random state and number of threads are left as they were. Raises ConfigError for a
     recipe that does not fit the run found, DataError for data that does not fit, CheckpointError
-    for a damaged checkpoint, TrainingError where the loss is no longer a number (the last
-    checkpoint is kept).
+    for a damaged checkpoint, TrainingError where the loss, a gradient or a weight is no
+    longer a number (the last checkpoint is kept, and the batch).
     """
     return run(Pretraining(recipe), reporter=reporter, stop=stop)
 
@@ -102,7 +91,13 @@ def run(
     """Make the run of *task*; all else is as in `train`."""
     recipe = task.recipe
     runtime = Runtime.choose(recipe.device, recipe.dtype)
-    recipe.out.mkdir(parents=True, exist_ok=True)
+    try:
+        recipe.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{recipe.out}: no folder of a run can be made there: {error.strerror}; "
+            "choose another --out"
+        ) from error
     lock = FileLock(recipe.out / ".lock", blocking=False)
     threads = torch.get_num_threads()
     if recipe.threads is not None:
@@ -111,11 +106,7 @@ def run(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            going = _Run(task, runtime, reporter)
-            try:
-                return going.go(stop)
-            finally:
-                going.metrics.close()
+            return _Run(task, runtime, reporter, stop).go()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -127,8 +118,11 @@ def run(
 class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
-    def __init__(self, task: Task, runtime: Runtime, reporter: Reporter) -> None:
+    def __init__(
+        self, task: Task, runtime: Runtime, reporter: Reporter, stop: Callable[[], bool]
+    ) -> None:
         self.task, self.recipe, self.reporter = task, task.recipe, reporter
+        self.stop, self.stopped = stop, False
         self.model = task.model().to(runtime.device)
         self.model.recompute = self.recipe.recompute
         self._compute_in(runtime)
@@ -141,32 +135,35 @@ class _Run:
             train_tokens=task.train_tokens,
         )
         self.forward: Any = self.model
+
+    def go(self) -> Outcome:
+        """Make the steps that are left."""
+        self.model.train()
         if find_checkpoint(self.recipe.out) is not None:
             self._resume()
         else:
-            self._settle()
-        if self.recipe.compile:
-            self.forward = torch.compile(self.model)
-        self.metrics = MetricsFile(self.recipe.out / "metrics.jsonl", keep=self.state.step)
-
-    def go(self, stop: Callable[[], bool]) -> Outcome:
-        """Make the steps that are left."""
+            try:
+                self._settle()
+            except _Stopped:
+                return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
+        if recipe.compile:
+            self.forward = torch.compile(self.model)
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
-        self.model.train()
-        stopped = False
-        while not self._finished() and not stopped:
-            row = self._step()
-            last = row.step == recipe.steps
-            if last or row.step % recipe.eval_every == 0:
-                row = self._evaluate(row)
-            self.metrics.append(row)
-            self.reporter.row(row, recipe.steps)
-            stopped = stop()
-            if last or stopped or row.step % recipe.checkpoint_every == 0:
-                self._checkpoint()
-        folder = self._checkpoint()
-        write_plot(recipe.out)
+        self.reporter.began(
+            Start(recipe=recipe, runtime=self.runtime, step=self.state.step, lend=self._lend)
+        )
+        path = recipe.out / "metrics.jsonl"
+        with closing(MetricsFile(path, keep=self.state.step)) as self.metrics:
+            self._make_up_for_evaluation()
+            while not self._finished() and not self._asked():
+                row = self._evaluated(self._step())
+                self.metrics.append(row)
+                self.reporter.row(row, recipe.steps)
+                if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
+                    self._checkpoint()
+            folder = self._checkpoint() if self.state.step else None
+        self.reporter.ended()
         return Outcome(finished=self._finished(), state=self.state, checkpoint=folder)
 
     def _finished(self) -> bool:
@@ -177,18 +174,25 @@ class _Run:
         vain = step // recipe.eval_every - best // recipe.eval_every
         return step >= recipe.steps or vain >= recipe.patience
 
+    def _asked(self) -> bool:
+        """Whether somebody asks for an end; once asked, it stays so."""
+        self.stopped = self.stopped or self.stop()
+        return self.stopped
+
+    def _drop_if_asked(self, *progress: int) -> None:
+        if self._asked():
+            raise _Stopped
+
     def _step(self) -> Row:
         """One update of the weights."""
         recipe, step = self.recipe, self.state.step
         began = time.perf_counter()
         share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, recipe.steps)
         rate = set_rate(self.optimizer, share)
-        # A run has 2^32 seeds, so that its steps never share one with those of another seed.
-        torch.manual_seed((recipe.seed << 32) + step)
         loss = self._gradients(step)
         norm = self._clip()
         if not math.isfinite(loss) or not bool(norm.isfinite()):
-            self._diverged(loss)
+            self._diverged(step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if recipe.average is not None:
@@ -203,14 +207,15 @@ class _Run:
             seconds=seconds,
             loss=loss,
             lr=rate,
+            gradient_norm=norm.item(),
         )
 
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
         recipe, loss = self.recipe, 0.0
-        first = step * recipe.rows_per_step
-        rows = range(first, first + recipe.rows_per_step, recipe.batch_size)
-        batches = [self.task.rows.batch(row, recipe.batch_size) for row in rows]
+        # A run has 2^32 seeds, so that its steps never share one with those of another seed.
+        torch.manual_seed((recipe.seed << 32) + step)
+        batches = self._batches(step)
         learnt = max(1, sum(batch.learnt for batch in batches))
         try:
             for batch in batches:
@@ -226,6 +231,12 @@ class _Run:
                 "memory of the device; halve batch_size and double accumulate, into another --out"
             ) from None
         return loss
+
+    def _batches(self, step: int) -> list[Batch]:
+        """All that *step* learns from, a forward pass each."""
+        first, size = step * self.recipe.rows_per_step, self.recipe.batch_size
+        rows = range(first, first + self.recipe.rows_per_step, size)
+        return [self.task.rows.batch(row, size) for row in rows]
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
@@ -261,6 +272,7 @@ class _Run:
         set_rate(self.optimizer, 0.0)
         seconds = []
         for _ in range(1 + steps):
+            self._drop_if_asked()
             began = time.perf_counter()
             self._gradients(0)
             self._clip()
@@ -275,21 +287,49 @@ class _Run:
         longest = math.inf if self.recipe.clip is None else self.recipe.clip
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
 
-    def _evaluate(self, row: Row) -> Row:
-        """*row* with the bits per byte on what was held out, if anything was."""
-        with averaged(self.optimizer), merged(self.model):
-            result = self.task.measure(self.model, self.runtime)
-        if result is None:
+    def _make_up_for_evaluation(self) -> None:
+        """Make the evaluation of the last step, if the run was stopped in the middle of it."""
+        row = self.metrics.last
+        if row is not None and row.step == self.state.step and row.val_bpb is None:
+            measured = self._evaluated(row)
+            if measured != row:
+                self.metrics.replace_last(measured)
+                self.reporter.row(measured, self.recipe.steps)
+
+    def _evaluated(self, row: Row) -> Row:
+        """*row* with the bits per byte on what was held out, where it is their time."""
+        due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
+        if not due:
             return row
-        best = self.state.best_val_bpb
-        if best is None or result < best:
-            self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
+        try:
+            with averaged(self.optimizer), merged(self.model):
+                found = self.task.measure(self.model, self.runtime, self._drop_if_asked)
+        except _Stopped:
+            return row
+        if found is None:
+            return row
+        bits, best = found.bits_per_byte, self.state.best_val_bpb
+        if math.isfinite(bits) and (best is None or bits < best):
+            self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
             if self.recipe.patience is not None:
                 keep_best(self.optimizer)
-        self.state = dataclasses.replace(self.state, val_bpb=result)
-        return dataclasses.replace(row, val_bpb=result)
+        self.state = dataclasses.replace(self.state, val_bpb=bits)
+        return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
+
+    @contextmanager
+    def _lend(self) -> Iterator[GPT]:
+        """Lend the model as it is measured; the next step finds it as it was."""
+        with averaged(self.optimizer), merged(self.model):
+            self.model.eval()
+            try:
+                yield self.model
+            finally:
+                self.model.train()
 
     def _checkpoint(self) -> Path:
+        """Write a checkpoint, unless the last update has spoilt what would be in it."""
+        if spoilt(self.model, self.optimizer) is not None:
+            self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
             self.recipe.out, self.model, self.optimizer, self.state, self.task.companions
@@ -336,10 +376,17 @@ class _Run:
             self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
             self._compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
-    def _diverged(self, loss: float) -> None:
-        kept = find_checkpoint(self.recipe.out)
-        rescue = f"the checkpoint {kept.name} is kept" if kept else "there is no checkpoint yet"
-        raise TrainingError(
-            f"the loss is {loss} at step {self.state.step + 1} (or its gradient is not finite); "
-            f"{rescue}; lower lr, or raise warmup, and train into another --out"
+    def _diverged(self, step: int) -> NoReturn:
+        """End the run because of *step* (from 0)."""
+        # The gradients once more, since clipping has spoilt them.
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._gradients(step)
+        raise divergence(
+            self.recipe.out,
+            step + 1,
+            self._batches(step),
+            self.model,
+            self.optimizer,
+            loss=loss,
+            checkpoint=find_checkpoint(self.recipe.out),
         )

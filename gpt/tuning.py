@@ -27,14 +27,15 @@ from gpt.config import Architecture, GPTConfig
 from gpt.conversations import ConversationRows, Conversations
 from gpt.data import open_data, open_split
 from gpt.errors import DataError
-from gpt.evaluate import evaluate, evaluate_batches
+from gpt.evaluate import Evaluation, evaluate, evaluate_batches
 from gpt.growing import grown, token_tables
 from gpt.learning import AdamW, Cosine, DoRA, LoRA
 from gpt.model import GPT
 from gpt.recipe import TuningRecipe
+from gpt.reporting import Reporter, Silent
 from gpt.runtime import Runtime
-from gpt.tasks import Pretraining
-from gpt.training import Outcome, Reporter, Silent, run
+from gpt.tasks import Pretraining, Progress
+from gpt.training import Outcome, run
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE, Learn, Template
 
@@ -43,7 +44,8 @@ STEP_TOKENS = 4096
 """Tokens of a step, at most."""
 STEPS_PER_EPOCH = 32
 """Fewer updates in a pass over the data are too few to learn it in some passes."""
-CHAT_FILES = {"train": "train.jsonl", "val": "val.jsonl"}
+TRAIN, VAL = "train.jsonl", "val.jsonl"
+"""The conversations of a chat; there may be no second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +96,13 @@ def plan_tuning(
     if (data / TEMPLATE_FILE).exists():
         me = Template.load(data / TEMPLATE_FILE).me
         recipe = dataclasses.replace(recipe, learn=learn or ("all" if me is None else "mine"))
-        whole = ChatTuning(recipe, checkpoint).train
-        most = sorted(whole.sizes)[len(whole.sizes) * 19 // 20]
-        length = min(model.context, max(64, 1 << (most - 2).bit_length()))
+        sizes = sorted(ChatTuning(recipe, checkpoint).train.sizes)
+        usual = sizes[len(sizes) * 19 // 20]
+        length = min(model.context, max(64, 1 << (usual - 2).bit_length()))
         recipe = dataclasses.replace(recipe, row_length=length)
-        rows, held_out = len(ChatTuning(recipe, checkpoint).train.rows), True
+        rows = len(ChatTuning(recipe, checkpoint).train.rows)
     else:
-        task = TextTuning(recipe, checkpoint)
-        length, held_out = model.context, "val" in open_data(data).splits
-        rows = task.rows.per_epoch
+        length, rows = model.context, TextTuning(recipe, checkpoint).rows.per_epoch
     tokens = rows * length
     epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
     if batch_size is None:
@@ -124,7 +124,7 @@ def plan_tuning(
         seed=seed,
         eval_every=often,
         checkpoint_every=often,
-        patience=3 if held_out else None,
+        patience=3,
     )
 
 
@@ -172,9 +172,8 @@ class ChatTuning:
 
     def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
         """Render the chat of *recipe*; raises DataError and ChatError where it does not fit."""
-        for name in CHAT_FILES.values():
-            if not (recipe.data / name).exists():
-                raise DataError(f"{recipe.data / name}: not found; `pytok chat build` writes it")
+        if not (recipe.data / TRAIN).exists():
+            raise DataError(f"{recipe.data / TRAIN}: not found; `pytok chat build` writes it")
         self.recipe = recipe
         self._base = base
         template = Template.load(recipe.data / TEMPLATE_FILE)
@@ -193,7 +192,7 @@ class ChatTuning:
                 learn=recipe.learn,
                 length=recipe.row_length or recipe.model.context,
             )
-            for name in CHAT_FILES.values()
+            for name in (TRAIN, VAL)
         )
         self.train_tokens = len(self.train)
         self.rows = ConversationRows(self.train, recipe.seed)
@@ -215,8 +214,10 @@ class ChatTuning:
         share = rows / len(self.train.rows)
         return round(share * self.train.learnt), round(share * self.train.bytes)
 
-    def measure(self, model: GPT, runtime: Runtime) -> float | None:
-        """Bits per byte of the turns held out that would be learnt."""
+    def measure(
+        self, model: GPT, runtime: Runtime, progress: Progress | None = None
+    ) -> Evaluation | None:
+        """Evaluate *model* on the turns held out that would be learnt."""
         if not self._val.bytes:
             return None
         return evaluate_batches(
@@ -225,7 +226,8 @@ class ChatTuning:
             targets=self._val.learnt,
             bytes=self._val.bytes,
             runtime=runtime,
-        ).bits_per_byte
+            progress=progress,
+        )
 
 
 class TextTuning(Pretraining):
@@ -260,8 +262,8 @@ def _model(base: Checkpoint, recipe: TuningRecipe, vocab_size: int) -> GPT:
     return model
 
 
-_Measure: TypeAlias = Callable[[GPT, Runtime], float | None]
-"""Bits per byte of a model; None where there is nothing to measure them on."""
+_Measure: TypeAlias = Callable[[GPT, Runtime], Evaluation | None]
+"""Evaluates a model; None where there is nothing to do it on."""
 
 
 def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _Measure | None:
@@ -281,11 +283,11 @@ def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _M
         )
         return None
     apart = base.state.recipe.document_mask
-    return lambda model, runtime: (
-        evaluate(model, split, runtime=runtime, documents=apart).bits_per_byte
-    )
+    return lambda model, runtime: evaluate(model, split, runtime=runtime, documents=apart)
 
 
 def _change(measure: _Measure, runtime: Runtime, before: GPT, after: GPT) -> Change | None:
     first, last = measure(before, runtime), measure(after, runtime)
-    return None if first is None or last is None else Change(before=first, after=last)
+    if first is None or last is None:
+        return None
+    return Change(before=first.bits_per_byte, after=last.bits_per_byte)

@@ -7,6 +7,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,6 @@ from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.interruption import Interruption
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
-from gpt.progress import ConsoleReporter
 from gpt.recipe import Recipe, read_toml
 
 
@@ -26,8 +26,8 @@ class Train:
     """Train a model on token shards, or go on with a run that was stopped.
 
     `pytok shard` makes the shards; they and the machine decide all that is left out, and it is
-    printed and kept. The run's folder gets checkpoints/, metrics.jsonl and loss.png. Ctrl-C writes
-    a checkpoint, and the same command goes on from it.
+    printed and kept. The run's folder gets checkpoints/, metrics.jsonl, samples.jsonl, and at the
+    end loss.png and report.md. Ctrl-C writes a checkpoint, and the same command goes on from it.
     """
 
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
@@ -37,22 +37,42 @@ class Train:
     """What the model is like: fast reaches a loss soonest, the others load in other software."""
     depth: int | None = None
     """Layers; width, heads, rates and batch follow. None: by the data and the machine."""
+    tensorboard: bool = False
+    """Write events for TensorBoard, too, into tensorboard/ of the run's folder."""
+    sample_every: int | None = None
+    """Steps between samples of what the model writes. None: one at each evaluation; 0: none."""
+    sample_prompt: str = ""
+    """What samples go on from; empty: the beginning of a document."""
 
     def __call__(self) -> int:
         """Train; 0, or 128 + the signal that stopped it."""
+        from gpt.reporters.console import ConsoleReporter
+        from gpt.reporters.report import Report
+        from gpt.reporters.samples import Sampler
+        from gpt.reporters.sessions import Sessions
+        from gpt.reporting import Reporter, Together
         from gpt.training import train
 
-        with ConsoleReporter() as reporter, Interruption() as interruption:
+        with ExitStack() as stack:
+            console = stack.enter_context(ConsoleReporter())
+            samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
+            reporters: list[Reporter] = [console, samples, Sessions(), Report()]
+            if self.tensorboard:
+                from gpt.reporters.tensorboard import TensorBoard
+
+                reporters.append(stack.enter_context(TensorBoard()))
+            interruption = stack.enter_context(Interruption())
             outcome = train(
-                self.recipe, reporter=reporter, stop=lambda: interruption.signal is not None
+                self.recipe,
+                reporter=Together(reporters),
+                stop=lambda: interruption.signal is not None,
             )
         state = outcome.state
         if interruption.signal is not None and not outcome.finished:
-            print(
-                f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; "
-                f"to go on: gpt {shlex.join(sys.argv[1:])}",
-                file=sys.stderr,
-            )
+            where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+            if outcome.checkpoint is None:
+                where = "before the first step; to begin again"
+            print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
             return 128 + interruption.signal
         measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
         print(
@@ -95,11 +115,11 @@ def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Re
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
     import torch
 
-    from gpt.checkpoint import find_checkpoint, read_checkpoint
+    from gpt.checkpoint import find_checkpoint, read_state
     from gpt.data import open_data, open_split
 
-    if find_checkpoint(out) is not None:
-        saved = dataclasses.replace(read_checkpoint(out).state.recipe, data=data, out=out)
+    if (newest := find_checkpoint(out)) is not None:
+        saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
         return resumed(saved, preset=preset, depth=depth)
     cuda = torch.cuda.is_available()
     return plan(

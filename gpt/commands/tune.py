@@ -14,7 +14,6 @@ import tyro
 from gpt.errors import ConfigError
 from gpt.interruption import Interruption
 from gpt.learning import DoRA, LoRA
-from gpt.progress import ConsoleReporter
 
 if TYPE_CHECKING:
     from gpt.recipe import TuningRecipe
@@ -86,24 +85,28 @@ class Tune:
 
     def __call__(self) -> int:
         """Tune; 0, or 128 + the signal that stopped it."""
+        from gpt.plot import write_plot
+        from gpt.reporters.console import ConsoleReporter
+        from gpt.reporters.sessions import Sessions
+        from gpt.reporting import Together
         from gpt.tuning import tune
 
         recipe = self._recipe()
-        with ConsoleReporter() as reporter, Interruption() as interruption:
+        with ConsoleReporter() as console, Interruption() as interruption:
             tuned = tune(
                 recipe,
                 base_data=self.base_data,
-                reporter=reporter,
+                reporter=Together([console, Sessions()]),
                 stop=lambda: interruption.signal is not None,
             )
         state = tuned.outcome.state
         if interruption.signal is not None and not tuned.outcome.finished:
-            print(
-                f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; "
-                f"to go on: gpt {shlex.join(sys.argv[1:])}",
-                file=sys.stderr,
-            )
+            where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+            if tuned.outcome.checkpoint is None:
+                where = "before the first step; to begin again"
+            print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
             return 128 + interruption.signal
+        write_plot(self.out)
         best = "" if state.best_step is None else f", the best at step {state.best_step}"
         print(f"{state.step} steps in {state.seconds:.0f} s{best}", file=sys.stderr)
         _report("the data's validation split", tuned.val)

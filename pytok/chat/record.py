@@ -8,7 +8,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Literal, TypeAlias, get_args
 
 from pytok.chat.jsonl import read_lines, write_lines
@@ -55,6 +55,11 @@ class Message:
     def author(self) -> str | None:
         """The name to show: *name*, else *sender*."""
         return self.name or self.sender
+
+
+def in_order(time: datetime) -> datetime:
+    """*time* as it compares with any other: one that names no zone is taken for UTC."""
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 _OPTIONAL = frozenset({"sender", "name", "media", "id", "reply_to", "chat"})

@@ -216,6 +216,8 @@ def test_what_cannot_be_rendered_is_refused(
         TWO.render(talk, tokenizer)
     with pytest.raises(ChatError, match=r"no special token <\|end\|>"):
         TWO.render(Conversation(()), trained)
+    with pytest.raises(ChatError, match="learn='mien' is not one of mine, all, last"):
+        TWO.render(Conversation(()), tokenizer, learn="mien")  # type: ignore[arg-type]
     with pytest.raises(ChatError, match="needs to know who is me"):
         Template(("Ada",)).render(Conversation(()), tokenizer)
     with pytest.raises(ChatError, match="'Eve' is none of the speakers"):
