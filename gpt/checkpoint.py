@@ -235,9 +235,7 @@ def companions(folder: Path) -> dict[str, bytes]:
     """Read the files of the shard folder *folder* that its checkpoints carry along."""
     found = {name: folder / name for name in COMPANIONS}
     return {
-        name: path.read_bytes()
-        for name, path in found.items()
-        if name == "tokenizer.json" or path.exists()
+        name: path.read_bytes() for name, path in found.items() if name in FILES or path.exists()
     }
 
 

@@ -73,11 +73,11 @@ def train(
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
     *stop* is asked before every step, and before every batch of an evaluation, which is made when
-    the run goes on; when it says True the run writes a checkpoint and returns.
-    The caller's random state and number of threads are left as they were. Raises ConfigError for a
-    recipe that does not fit the run found, DataError for data that does not fit, CheckpointError
-    for a damaged checkpoint, TrainingError where the loss, a gradient or a weight is no
-    longer a number (the last checkpoint is kept, and the batch).
+    the run goes on; when it says True the run writes a checkpoint and returns. The caller's random
+    state and number of threads are left as they were. Raises ConfigError for a recipe that does not
+    fit the run found, DataError for data that does not fit, CheckpointError for a damaged
+    checkpoint or one that cannot be written, TrainingError where the loss, a gradient or a weight
+    is no number any more (the last checkpoint is kept, and the batch).
     """
     return run(Pretraining(recipe), reporter=reporter, stop=stop)
 
@@ -95,8 +95,7 @@ def run(
         recipe.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{recipe.out}: no folder of a run can be made there: {error.strerror}; "
-            "choose another --out"
+            f"{recipe.out}: no place for a run: {error.strerror}; choose another --out"
         ) from error
     lock = FileLock(recipe.out / ".lock", blocking=False)
     threads = torch.get_num_threads()
@@ -121,8 +120,8 @@ class _Run:
     def __init__(
         self, task: Task, runtime: Runtime, reporter: Reporter, stop: Callable[[], bool]
     ) -> None:
-        self.task, self.recipe, self.reporter = task, task.recipe, reporter
-        self.stop, self.stopped = stop, False
+        self.task, self.recipe = task, task.recipe
+        self.reporter, self.stop, self.stopped = reporter, stop, False
         self.model = task.model().to(runtime.device)
         self.model.recompute = self.recipe.recompute
         self._compute_in(runtime)
@@ -291,10 +290,10 @@ class _Run:
         """Make the evaluation of the last step, if the run was stopped in the middle of it."""
         row = self.metrics.last
         if row is not None and row.step == self.state.step and row.val_bpb is None:
-            measured = self._evaluated(row)
-            if measured != row:
-                self.metrics.replace_last(measured)
-                self.reporter.row(measured, self.recipe.steps)
+            row = self._evaluated(row)
+            if row.val_bpb is not None:
+                self.metrics.replace_last(row)
+                self.reporter.row(row, self.recipe.steps)
 
     def _evaluated(self, row: Row) -> Row:
         """*row* with the bits per byte on what was held out, where it is their time."""

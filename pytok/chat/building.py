@@ -6,6 +6,7 @@ tokenizer of their own.
 """
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -114,9 +115,12 @@ def _trained(
     """A tokenizer that has seen nothing but *found*."""
     texts = [turn.text for session in found for turn in session.turns]
     special = (END_OF_TEXT, *template.special_tokens)
-    if vocab is None:
-        vocab = usual_vocab(sum(len(text.encode()) for text in texts)) + len(special)
-    return train(texts, vocab, special_tokens=special, name="chat", progress=progress)
+    if vocab is not None:
+        return train(texts, vocab, special_tokens=special, name="chat", progress=progress)
+    vocab = usual_vocab(sum(len(text.encode()) for text in texts)) + len(special)
+    with warnings.catch_warnings():  # that there are fewer: nobody asked for so many
+        warnings.simplefilter("ignore", UserWarning)
+        return train(texts, vocab, special_tokens=special, name="chat", progress=progress)
 
 
 def _text_bytes(conversation: Conversation) -> int:

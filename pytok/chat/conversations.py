@@ -203,8 +203,8 @@ def hold_out(found: Sequence[Session], val: float) -> Held:
         learnt -= 1
     if learnt < 1:
         raise ChatError(
-            f"of {len(found):,} conversations none is over when those to hold out begin; pass "
-            "val=0 (--val 0), or divide the chat into more, by a shorter gap"
+            f"no conversation is over when the last ones, to be held out, begin (in all there are "
+            f"{len(found):,}); pass val=0 (--val 0), or divide the chat into more, by a shorter gap"
         )
     return Held(list(found[:learnt]), list(found[learnt:]))
 

@@ -90,9 +90,23 @@ def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
     metavar="FILE",
     help="Where to write the export, as WhatsApp would.",
 )
-@click.option("--messages", type=click.IntRange(1), default=20_000, show_default=True)
-@click.option("--authors", type=click.IntRange(2, len(STYLES)), default=2, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--messages",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="How many messages it has.",
+)
+@click.option(
+    "--authors",
+    type=click.IntRange(2, len(STYLES)),
+    default=2,
+    show_default=True,
+    help="How many people write them.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Another number makes another chat."
+)
 def example(output: Path, messages: int, authors: int, seed: int) -> None:
     """Write the export of a chat that never was, to try the other commands on.
 

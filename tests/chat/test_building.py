@@ -18,8 +18,6 @@ from pytok.shards import open_shards
 from pytok.tokenizer import Tokenizer
 from tests.chat.histories import history, long_history, message
 
-pytestmark = pytest.mark.filterwarnings("ignore:the corpus has no more pairs")
-
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
@@ -66,6 +64,7 @@ def test_validation_comes_after_all_that_is_learnt(data: Path) -> None:
     assert max(learnt) < min(held)
 
 
+@pytest.mark.filterwarnings("ignore:the corpus has no more pairs")
 def test_the_tokenizer_has_seen_nothing_that_is_held_out(tmp_path: Path) -> None:
     """A word that comes in the last conversations alone is no token."""
     messages = [*long_history(18), *history(*(f"{9000 + n} Ada zzqqxx zzqqxx" for n in range(40)))]
