@@ -23,6 +23,7 @@ from gpt.commands.plot import Plot
 from gpt.commands.report import Report
 from gpt.commands.sample import Sample
 from gpt.commands.train import Train, recipe_defaults
+from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError
 from gpt.recipe import Recipe
 from pytok.errors import PytokError
@@ -76,6 +77,7 @@ def _commands(recipe: Recipe) -> Any:
     """Build the union that tyro makes subcommands of; *recipe* holds train's defaults."""
     return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
+        Annotated[Tune, tyro.conf.subcommand("tune")],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
         Annotated[Plot, tyro.conf.subcommand("plot")],

@@ -1,5 +1,8 @@
 """The one loop: set the rate, accumulate, clip, step, evaluate, log, checkpoint.
 
+`train` begins with a new model, `gpt.tuning.tune` with another run's; both are `run`, each with a
+task of its own (`gpt.tasks`).
+
 A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
 (seed, step), and batches are a function of the same, so a run that stopped goes on as if it had
 not: on one machine, in float32 on CPU, bit for bit.
@@ -21,27 +24,21 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from gpt.adapt import merged
 from gpt.batch import Batch
-from gpt.checkpoint import (
-    State,
-    companions,
-    find_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
-from gpt.config import GPTConfig
-from gpt.data import Shards, TrainingRows, open_data, open_split
+from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
 from gpt.divergence import divergence, spoilt
 from gpt.errors import ConfigError, DataError, TrainingError
-from gpt.evaluate import evaluate
 from gpt.metrics import MetricsFile, Row
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
+from gpt.optim.best import keep_best
 from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
 from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
+from gpt.tasks import Pretraining, Task
 
 TIMED_STEPS = 3
 """Timed to choose the number of steps: they differ by some percent."""
@@ -56,7 +53,7 @@ class Outcome:
     """How a call of `train` ended."""
 
     finished: bool
-    """All steps were made; False where *stop* asked for an end before."""
+    """All steps were made, or patience was at its end; False where *stop* asked before."""
     state: State
     """What the last checkpoint holds."""
     checkpoint: Path | None
@@ -82,8 +79,18 @@ def train(
     checkpoint or one that cannot be written, TrainingError where the loss, a gradient or a weight
     is no number any more (the last checkpoint is kept, and the batch).
     """
+    return run(Pretraining(recipe), reporter=reporter, stop=stop)
+
+
+def run(
+    task: Task,
+    *,
+    reporter: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Make the run of *task*; all else is as in `train`."""
+    recipe = task.recipe
     runtime = Runtime.choose(recipe.device, recipe.dtype)
-    shards = open_data(recipe.data)
     try:
         recipe.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -98,7 +105,7 @@ def train(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            return _Run(recipe, shards, runtime, reporter, stop).go()
+            return _Run(task, runtime, reporter, stop).go()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -111,35 +118,20 @@ class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        shards: Shards,
-        runtime: Runtime,
-        reporter: Reporter,
-        stop: Callable[[], bool],
+        self, task: Task, runtime: Runtime, reporter: Reporter, stop: Callable[[], bool]
     ) -> None:
-        self.recipe, self.reporter, self.stop, self.stopped = recipe, reporter, stop, False
-        self.train_split = open_split(shards, "train")
-        self.val_split = open_split(shards, "val") if "val" in shards.splits else None
-        self.companions = companions(shards.folder)
-        config = GPTConfig.over(recipe.model, shards.vocab_size)
-        self.rows = TrainingRows(
-            self.train_split,
-            context=config.context,
-            vocab_size=config.vocab_size,
-            seed=recipe.seed,
-            documents=recipe.document_mask,
-        )
-        self.model = GPT(config, recipe.seed).to(runtime.device)
-        self.model.recompute = recipe.recompute
+        self.task, self.recipe = task, task.recipe
+        self.reporter, self.stop, self.stopped = reporter, stop, False
+        self.model = task.model().to(runtime.device)
+        self.model.recompute = self.recipe.recompute
         self._compute_in(runtime)
         self.state = State(
-            config=config,
-            recipe=recipe,
+            config=self.model.config,
+            recipe=self.recipe,
             step=0,
             seconds=0.0,
-            fingerprint=shards.fingerprint,
-            train_tokens=len(self.train_split),
+            fingerprint=task.fingerprint,
+            train_tokens=task.train_tokens,
         )
         self.forward: Any = self.model
 
@@ -163,7 +155,7 @@ class _Run:
         path = recipe.out / "metrics.jsonl"
         with closing(MetricsFile(path, keep=self.state.step)) as self.metrics:
             self._make_up_for_evaluation()
-            while self.state.step < recipe.steps and not self._asked():
+            while not self._finished() and not self._asked():
                 row = self._evaluated(self._step())
                 self.metrics.append(row)
                 self.reporter.row(row, recipe.steps)
@@ -171,8 +163,15 @@ class _Run:
                     self._checkpoint()
             folder = self._checkpoint() if self.state.step else None
         self.reporter.ended()
-        finished = self.state.step >= recipe.steps
-        return Outcome(finished=finished, state=self.state, checkpoint=folder)
+        return Outcome(finished=self._finished(), state=self.state, checkpoint=folder)
+
+    def _finished(self) -> bool:
+        """Whether all steps were made, or as many evaluations without a better one as may be."""
+        recipe, step, best = self.recipe, self.state.step, self.state.best_step
+        if recipe.patience is None or best is None:
+            return step >= recipe.steps
+        vain = step // recipe.eval_every - best // recipe.eval_every
+        return step >= recipe.steps or vain >= recipe.patience
 
     def _asked(self) -> bool:
         """Whether somebody asks for an end; once asked, it stays so."""
@@ -199,11 +198,11 @@ class _Run:
             update_average(self.optimizer, recipe.average, step)
         seconds = self.state.seconds + time.perf_counter() - began
         self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
-        tokens = (step + 1) * recipe.rows_per_step * recipe.model.context
+        tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
         return Row(
             step=step + 1,
             tokens=tokens,
-            bytes=round(tokens * self.train_split.bytes / len(self.train_split)),
+            bytes=size,
             seconds=seconds,
             loss=loss,
             lr=rate,
@@ -236,7 +235,7 @@ class _Run:
         """All that *step* learns from, a forward pass each."""
         first, size = step * self.recipe.rows_per_step, self.recipe.batch_size
         rows = range(first, first + self.recipe.rows_per_step, size)
-        return [self.rows.batch(row, size) for row in rows]
+        return [self.task.rows.batch(row, size) for row in rows]
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
@@ -297,32 +296,29 @@ class _Run:
                 self.reporter.row(row, self.recipe.steps)
 
     def _evaluated(self, row: Row) -> Row:
-        """*row* with the bits per byte on the validation split, where it is their time."""
+        """*row* with the bits per byte on what was held out, where it is their time."""
         due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
-        if self.val_split is None or not due:
+        if not due:
             return row
         try:
-            with averaged(self.optimizer):
-                found = evaluate(
-                    self.model,
-                    self.val_split,
-                    runtime=self.runtime,
-                    rows=self.recipe.batch_size,
-                    documents=self.recipe.document_mask,
-                    progress=self._drop_if_asked,
-                )
+            with averaged(self.optimizer), merged(self.model):
+                found = self.task.measure(self.model, self.runtime, self._drop_if_asked)
         except _Stopped:
+            return row
+        if found is None:
             return row
         bits, best = found.bits_per_byte, self.state.best_val_bpb
         if math.isfinite(bits) and (best is None or bits < best):
             self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
+            if self.recipe.patience is not None:
+                keep_best(self.optimizer)
         self.state = dataclasses.replace(self.state, val_bpb=bits)
         return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
 
     @contextmanager
     def _lend(self) -> Iterator[GPT]:
         """Lend the model as it is measured; the next step finds it as it was."""
-        with averaged(self.optimizer):
+        with averaged(self.optimizer), merged(self.model):
             self.model.eval()
             try:
                 yield self.model
@@ -335,7 +331,7 @@ class _Run:
             self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
-            self.recipe.out, self.model, self.optimizer, self.state, self.companions
+            self.recipe.out, self.model, self.optimizer, self.state, self.task.companions
         )
 
     def _resume(self) -> None:

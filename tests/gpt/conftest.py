@@ -86,7 +86,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 nats_per_token=bits, perplexity=1.0, bits_per_byte=bits, tokens=1, bytes=1
             )
 
-        monkeypatch.setattr("gpt.training.evaluate", evaluate)
+        monkeypatch.setattr("gpt.tasks.evaluate", evaluate)
 
     return measure
 
