@@ -52,8 +52,8 @@ def test_run_keeps_its_best_checkpoint(recipe: Recipe, monkeypatch: pytest.Monke
     losses = iter([2.0, 3.0, 4.0])
 
     def measure(*arguments: object, **options: object) -> object:
-        result = dataclasses.make_dataclass("Result", ["bits_per_byte"])
-        return result(next(losses))
+        result = dataclasses.make_dataclass("Result", ["bits_per_byte", "nats_per_token"])
+        return result(next(losses), 1.0)
 
     monkeypatch.setattr("gpt.training.evaluate", measure)
     train(dataclasses.replace(recipe, keep=1))

@@ -86,8 +86,8 @@ def test_loss_without_a_number_on_the_validation_split_is_never_the_best(
 ) -> None:
     """Though nothing was measured before it."""
     losses = iter([math.nan, 3.0, 4.0])
-    result = dataclasses.make_dataclass("Result", ["bits_per_byte"])
-    monkeypatch.setattr("gpt.training.evaluate", lambda *a, **options: result(next(losses)))
+    result = dataclasses.make_dataclass("Result", ["bits_per_byte", "nats_per_token"])
+    monkeypatch.setattr("gpt.training.evaluate", lambda *a, **options: result(next(losses), 1.0))
 
     assert train(recipe).state.best_step == 10
 
