@@ -29,14 +29,17 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 import pytok
 from gpt.config import GPTConfig
+from gpt.distributed import ALONE, World
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model import GPT
 from gpt.optim.average import AVERAGE
 from gpt.plain import from_plain, to_plain
 from gpt.recipe import Recipe
+from gpt.sharded import save_sharded, sliced
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -128,14 +131,17 @@ class Checkpoint:
                         f"{tuple(self.weights[name].shape)}, and the config of state.json makes it "
                         f"{tuple(parameter.shape)}; the two are not of one run"
                     )
-                parameter.copy_(self.weights[name])
+                parameter.copy_(sliced(self.weights[name], parameter))
         if optimizer is None:
             return
         moments = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.moments.items()}
         self._same_names("optimizer.safetensors", {name for name, _ in moments}, set(parameters))
         for (name, moment), tensor in moments.items():
             parameter = parameters[name]
-            optimizer.state[parameter][moment] = tensor.to(parameter.device)
+            # A moment is like its weight, or a single number.
+            alike = tensor.shape == parameter.shape
+            kept = sliced(tensor, parameter) if alike else tensor.reshape(())
+            optimizer.state[parameter][moment] = kept.to(parameter.device)
 
     def _same_names(self, file: str, there: set[str], wanted: set[str]) -> None:
         if there != wanted:
@@ -151,18 +157,21 @@ def write_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: State,
     companions: Mapping[str, bytes],
+    world: World = ALONE,
 ) -> Path:
     """Write a checkpoint of *run* and remove older ones; return its folder.
 
-    *companions* are what `companions` gives. A step that has a checkpoint keeps it.
+    *companions* are what `companions` gives. A step that has a checkpoint keeps it. All of *world*
+    call this, and the main process writes, or all do where each has but a slice of the model.
     """
     parent = run / "checkpoints"
     folder = parent / f"step-{state.step:08d}"
-    if folder.exists():
+    if world.from_main(folder.exists()):
         return folder
     parent.mkdir(parents=True, exist_ok=True)
-    for leftover in parent.glob("*.partial"):
-        shutil.rmtree(leftover)
+    if world.is_main:
+        for leftover in parent.glob("*.partial"):
+            shutil.rmtree(leftover)
     parameters = dict(model.named_parameters())
     moments = {
         f"{name}:{key}": tensor.contiguous()
@@ -170,12 +179,20 @@ def write_checkpoint(
         for key, tensor in optimizer.state[parameter].items()
     }
     document = {"format": State.FORMAT, **to_plain(state)}
+
+    def tensors(name, t):
+        if any(isinstance(p, DTensor) for p in parameters.values()):
+            return save_sharded(t, parent / f"{folder.name}-{name}.partial", world).read_bytes()
+        return save({n: p.contiguous() for n, p in t.items()})
+
     contents = {
-        "model.safetensors": save({n: p.detach().contiguous() for n, p in parameters.items()}),
-        "optimizer.safetensors": save(moments),
+        "model.safetensors": tensors("model", {n: p.detach() for n, p in parameters.items()}),
+        "optimizer.safetensors": tensors("optimizer", moments),
         "state.json": (json.dumps(document, indent=2) + "\n").encode(),
         **companions,
     }
+    if not world.is_main:
+        return folder
     sums = "".join(f"{_digest(data)}  {name}\n" for name, data in contents.items())
     contents[SUMS] = sums.encode()
 

@@ -59,6 +59,19 @@ class MetricsFile:
         self._file.close()
 
 
+class NoMetrics:
+    """In place of a `MetricsFile` in a process that writes none."""
+
+    def append(self, row: Row) -> None:
+        """Forget *row*."""
+
+    def sync(self) -> None:
+        """Return."""
+
+    def close(self) -> None:
+        """Return."""
+
+
 def read_metrics(path: Path) -> list[Row]:
     """Read the rows of *path*; a last line without its end, as a kill leaves it, is not one.
 

@@ -1,8 +1,9 @@
 """The one loop: set the rate, accumulate, clip, step, evaluate, log, checkpoint.
 
-A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
-(seed, step), and batches are a function of the same, so a run that stopped goes on as if it had
-not: on one machine, in float32 on CPU, bit for bit.
+A run is a function of its recipe and its data. Batches are a function of (seed, row), and chance
+(dropout) is seeded anew from the same in every forward pass, so a run that stopped goes on as if it
+had not: on one machine, in float32 on CPU, bit for bit. Several processes divide a step's rows
+among them, which changes the rounding of sums and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +21,7 @@ from typing import Any, Protocol
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from gpt.checkpoint import (
     State,
@@ -29,12 +32,14 @@ from gpt.checkpoint import (
 )
 from gpt.config import GPTConfig
 from gpt.data import Shards, Tokens, TrainingRows, open_data, open_split
+from gpt.distributed import ALONE, World
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluate import evaluate
-from gpt.metrics import MetricsFile, Row
+from gpt.metrics import MetricsFile, NoMetrics, Row
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
+from gpt.parallel import held_back, spread
 from gpt.plot import write_plot
 from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
@@ -85,27 +90,31 @@ def train(
     *,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
 ) -> Outcome:
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
     *stop* is asked after every step; when it says True the run writes a checkpoint and returns.
+    All processes of *world* call this; the recipe is the main one's, and so are the reporter and
+    the files. *stop* may say so in any of them.
     The caller's random state and number of threads are left as they were. Raises ConfigError for a
     recipe that does not fit the run found, DataError for data that does not fit, CheckpointError
     for a damaged checkpoint, TrainingError where the loss is no longer a number (the last
     checkpoint is kept).
     """
+    recipe = world.from_main(recipe)
     runtime = Runtime.choose(recipe.device, recipe.dtype)
     shards = open_data(recipe.data)
     recipe.out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(recipe.out / ".lock", blocking=False)
+    lock = FileLock(recipe.out / ".lock", blocking=False) if world.is_main else nullcontext()
     threads = torch.get_num_threads()
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
-    reporter = reporter or Silent()
+    reporter = reporter if reporter and world.is_main else Silent()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            run = _Run(recipe, shards, runtime, reporter)
+            run = _Run(recipe, shards, runtime, reporter, world)
             try:
                 return run.go(stop)
             finally:
@@ -122,9 +131,10 @@ class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
     def __init__(
-        self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter
+        self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter, world: World
     ) -> None:
-        self.recipe, self.reporter = recipe, reporter
+        self.recipe, self.reporter, self.world = recipe, reporter, world
+        self.share = world.share(recipe.rows_per_step)
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
         self.companions = companions(shards.folder)
@@ -132,7 +142,8 @@ class _Run:
         self.rows = TrainingRows(
             self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
         )
-        self.model = GPT(config, recipe.seed).to(runtime.device)
+        self.model = GPT(config, recipe.seed)
+        self.forward: Any = spread(self.model, recipe.parallel, world, runtime.device)
         self.model.recompute = recipe.recompute
         self._compute_in(runtime)
         self.state = State(
@@ -143,14 +154,17 @@ class _Run:
             fingerprint=shards.fingerprint,
             train_tokens=len(self.train_split),
         )
-        self.forward: Any = self.model
-        if find_checkpoint(recipe.out) is not None:
+        if world.from_main(find_checkpoint(recipe.out)) is not None:
             self._resume()
         else:
             self._settle()
         if self.recipe.compile:
-            self.forward = torch.compile(self.model)
-        self.metrics = MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
+            self.forward = torch.compile(self.forward)
+        self.metrics = (
+            MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
+            if world.is_main
+            else NoMetrics()
+        )
 
     def go(self, stop: Callable[[], bool]) -> Outcome:
         """Make the steps that are left."""
@@ -165,11 +179,12 @@ class _Run:
                 row = self._evaluate(row, self.val_split)
             self.metrics.append(row)
             self.reporter.row(row, recipe.steps)
-            stopped = stop()
+            stopped = self.world.any(stop())
             if last or stopped or row.step % recipe.checkpoint_every == 0:
                 self._checkpoint()
         folder = self._checkpoint()
-        write_plot(recipe.out)
+        if self.world.is_main:
+            write_plot(recipe.out)
         finished = self.state.step >= recipe.steps
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
@@ -179,8 +194,6 @@ class _Run:
         began = time.perf_counter()
         share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, recipe.steps)
         rate = set_rate(self.optimizer, share)
-        # A run has 2^32 seeds, so that its steps never share one with those of another seed.
-        torch.manual_seed((recipe.seed << 32) + step)
         loss = self._gradients(step)
         norm = self._clip()
         if not math.isfinite(loss) or not bool(norm.isfinite()):
@@ -204,23 +217,26 @@ class _Run:
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
         recipe, loss = self.recipe, 0.0
-        first = step * recipe.rows_per_step
-        rows = range(first, first + recipe.rows_per_step, recipe.batch_size)
-        batches = [self.rows.batch(row, recipe.batch_size) for row in rows]
-        learnt = max(1, sum(batch.learnt for batch in batches))
+        begin, end = (step * recipe.rows_per_step + row for row in (self.share[0], self.share[-1]))
+        rows = range(begin, end + 1, recipe.batch_size)
+        batches = [self.rows.batch(row, min(recipe.batch_size, end + 1 - row)) for row in rows]
+        learnt = max(1.0, self.world.sum(sum(batch.learnt for batch in batches)))
         try:
-            for batch in batches:
+            for row, batch in zip(rows, batches, strict=True):
                 inputs, targets = (ids.to(self.runtime.device) for ids in batch[:2])
-                with self.runtime.autocast():
-                    part = self.forward(inputs, targets).loss * (batch.learnt / learnt)
-                part.backward()
+                # A run has 2^32 seeds, so that its rows never share one with those of another seed.
+                torch.manual_seed((recipe.seed << 32) + row)
+                with held_back(self.forward) if row != rows[-1] else nullcontext():
+                    with self.runtime.autocast():
+                        part = self.forward(inputs, targets).loss * (batch.learnt / learnt)
+                    part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:
             raise TrainingError(
                 f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
                 "memory of the device; halve batch_size and double accumulate, into another --out"
             ) from None
-        return loss
+        return self.world.sum(loss)
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
@@ -252,7 +268,10 @@ class _Run:
         self.optimizer = build_optimizer(self.recipe.optimizer, self.model, runtime.dtype)
 
     def _time(self, steps: int) -> list[float]:
-        """Seconds of each of *steps* that leave the weights as they were, after one to warm up."""
+        """Seconds of each of *steps* that leave the weights as they were, after one to warm up.
+
+        By the clock of the main process, so that all choose alike.
+        """
         set_rate(self.optimizer, 0.0)
         seconds = []
         for _ in range(1 + steps):
@@ -263,18 +282,23 @@ class _Run:
             self.optimizer.zero_grad(set_to_none=True)
             seconds.append(time.perf_counter() - began)
         self.optimizer.state.clear()
-        return seconds[1:]
+        return self.world.from_main(seconds[1:])
 
     def _clip(self) -> Tensor:
         """Shorten the gradient where the recipe bounds it; return its norm before."""
         longest = math.inf if self.recipe.clip is None else self.recipe.clip
-        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
     def _evaluate(self, row: Row, split: Tokens) -> Row:
         """*row* with the bits per byte on *split*."""
         with averaged(self.optimizer):
             result = evaluate(
-                self.model, split, runtime=self.runtime, rows=self.recipe.batch_size
+                self.model,
+                split,
+                runtime=self.runtime,
+                rows=self.recipe.batch_size,
+                world=self.world,
             ).bits_per_byte
         best = self.state.best_val_bpb
         if best is None or result < best:
@@ -285,7 +309,7 @@ class _Run:
     def _checkpoint(self) -> Path:
         self.metrics.sync()
         return write_checkpoint(
-            self.recipe.out, self.model, self.optimizer, self.state, self.companions
+            self.recipe.out, self.model, self.optimizer, self.state, self.companions, self.world
         )
 
     def _resume(self) -> None:

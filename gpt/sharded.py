@@ -1,0 +1,47 @@
+"""Tensors of which every process has a slice, as one safetensors file that any number reads.
+
+torch's distributed checkpoint writes them, each process its own slices, and joins the files, so a
+tensor is nowhere in memory as a whole. A slice for any number of processes is read from there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+from torch.distributed import checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from gpt.distributed import World
+from gpt.errors import CheckpointError
+
+
+def save_sharded(tensors: Mapping[str, Tensor], folder: Path, world: World) -> Path:
+    """Write *tensors* as a safetensors file into the empty *folder*; return its path.
+
+    All of *world* call this. Single numbers are written as vectors of one. Raises CheckpointError.
+    """
+    if world.is_main:
+        shutil.rmtree(folder, ignore_errors=True)
+    world.wait()
+    writer = dcp.HuggingFaceStorageWriter(
+        str(folder), save_distributed=True, enable_consolidation=True
+    )
+    # DCP joins the slices of a tensor along its axes, and a single number has none.
+    vectors = {name: tensor if tensor.ndim else tensor[None] for name, tensor in tensors.items()}
+    try:
+        dcp.save(vectors, storage_writer=writer)
+    except CheckpointException as error:
+        reasons = {str(failure) for failure, _ in error.failures.values()}
+        raise CheckpointError(f"{folder}: cannot be written: {'; '.join(reasons)}") from error
+    return folder / "model-00001-of-00001.safetensors"
+
+
+def sliced(tensor: Tensor, like: Tensor) -> Tensor:
+    """Take of *tensor*, which is whole, what this process has of *like*."""
+    if not isinstance(like, DTensor):
+        return tensor
+    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
