@@ -24,7 +24,7 @@ from gpt.training import train
 # Forked from a server without threads that has imported what takes long, and nothing of ours.
 STARTED = multiprocessing.get_context("forkserver")
 STARTED.set_forkserver_preload(
-    ["torch.distributed.fsdp", "torch.distributed.checkpoint", "torch.distributed.tensor"]
+    ["torch._dynamo", "torch.distributed.fsdp", "torch.distributed.checkpoint", "matplotlib.pyplot"]
 )
 
 
