@@ -8,28 +8,27 @@
         state.json             `State`
         tokenizer.json         the tokenizer of the data, as it was
         chat.json              of data that is a chat: how its turns are rendered
-        SHA256SUMS             of them all, for `sha256sum -c` too
+        SHA256SUMS             of them all (`gpt.sealed`)
 
-A checkpoint is written into a folder beside its place and renamed when it is on the disk; only then
-the one before it is removed. A kill at any moment leaves a whole one.
+A run keeps its last checkpoints and the best one. Only when a new one is on the disk are others
+removed, so a kill at any moment leaves a whole one. Tensors are mapped from their files: only what
+is used is read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 import pytok
 from gpt.config import GPTConfig
@@ -39,19 +38,21 @@ from gpt.model import GPT
 from gpt.optim.average import AVERAGE
 from gpt.plain import from_plain, to_plain
 from gpt.recipe import Recipe
-from gpt.sharded import save_sharded, sliced
+from gpt.sealed import PARTIAL, SUMS, damage, remove, sealed_folder, sealed_names
+from gpt.sharded import is_sharded, save_sharded, sliced
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
 
-_REMEDY = "put back a copy of the folder, or remove it and train again"
-SUMS = "SHA256SUMS"
 STEPS = "step-" + "[0-9]" * 8
 """The folders that are ours; whatever else lies beside them is the user's."""
-FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json")
-"""What every checkpoint has."""
+BEST = "best"
+"""RUN/best is the checkpoint of RUN that was best on the validation split."""
+WEIGHTS, MOMENTS, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 COMPANIONS = ("tokenizer.json", "chat.json")
-"""Files of the data that a checkpoint carries along."""
+"""Files of the data that a checkpoint carries along; chat.json only where there is one."""
+FILES = (WEIGHTS, MOMENTS, STATE, COMPANIONS[0])
+"""What every checkpoint has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +85,21 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint's files, read and verified, not yet put to use."""
+    """A checkpoint, verified, not yet put to use."""
 
     folder: Path
     state: State
     weights: dict[str, Tensor]
-    moments: dict[str, Tensor]
     companions: dict[str, bytes]
     """tokenizer.json, and chat.json where the data had one."""
+
+    @cached_property
+    def moments(self) -> dict[str, Tensor]:
+        """The optimizer's tensors, which only a run that goes on, or averages, needs.
+
+        Raises CheckpointError where they are damaged.
+        """
+        return _tensors(self.folder, MOMENTS)
 
     def model(self, device: torch.device | str = "cpu") -> GPT:
         """Build the model, in evaluation mode, on *device*.
@@ -100,9 +108,10 @@ class Checkpoint:
         """
         model = GPT(self.state.config)
         self.restore(model)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(self.moments.get(f"{name}:{AVERAGE}", parameter))
+        if self.state.recipe.average is not None:
+            with torch.no_grad():
+                for name, parameter in model.named_parameters():
+                    parameter.copy_(self.moments.get(f"{name}:{AVERAGE}", parameter))
         return model.to(device).eval()
 
     def tokenizer(self) -> Tokenizer:
@@ -113,7 +122,7 @@ class Checkpoint:
         path = self.folder / "tokenizer.json"
         tokenizer = pytok.load(path)
         if tokenizer.fingerprint != self.state.fingerprint:
-            raise CheckpointError(f"{path}: not the tokenizer that the model has learnt; {_REMEDY}")
+            raise _unfit(path, "not the tokenizer that the model has learnt")
         return tokenizer
 
     def restore(self, model: GPT, optimizer: torch.optim.Optimizer | None = None) -> None:
@@ -122,12 +131,12 @@ class Checkpoint:
         Raises CheckpointError where they do not fit.
         """
         parameters = dict(model.named_parameters())
-        self._same_names("model.safetensors", set(self.weights), set(parameters))
+        self._same_names(WEIGHTS, set(self.weights), set(parameters))
         with torch.no_grad():
             for name, parameter in parameters.items():
                 if parameter.shape != self.weights[name].shape:
                     raise CheckpointError(
-                        f"{self.folder / 'model.safetensors'}: {name} has shape "
+                        f"{self.folder / WEIGHTS}: {name} has shape "
                         f"{tuple(self.weights[name].shape)}, and the config of state.json makes it "
                         f"{tuple(parameter.shape)}; the two are not of one run"
                     )
@@ -135,13 +144,14 @@ class Checkpoint:
         if optimizer is None:
             return
         moments = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.moments.items()}
-        self._same_names("optimizer.safetensors", {name for name, _ in moments}, set(parameters))
+        self._same_names(MOMENTS, {name for name, _ in moments}, set(parameters))
         for (name, moment), tensor in moments.items():
             parameter = parameters[name]
-            # A moment is like its weight, or a single number.
+            # What is not like its weight is a single number.
             alike = tensor.shape == parameter.shape
-            kept = sliced(tensor, parameter) if alike else tensor.reshape(())
-            optimizer.state[parameter][moment] = kept.to(parameter.device)
+            part = sliced(tensor, parameter) if alike else tensor.reshape(())
+            # A copy: the optimizer writes to it, and it is mapped from the file.
+            optimizer.state[parameter][moment] = part.to(parameter.device, copy=True)
 
     def _same_names(self, file: str, there: set[str], wanted: set[str]) -> None:
         if there != wanted:
@@ -159,62 +169,71 @@ def write_checkpoint(
     companions: Mapping[str, bytes],
     world: World = ALONE,
 ) -> Path:
-    """Write a checkpoint of *run* and remove older ones; return its folder.
+    """Write a checkpoint of *run*, remove those that it need not keep, and return its folder.
 
     *companions* are what `companions` gives. A step that has a checkpoint keeps it. All of *world*
-    call this, and the main process writes, or all do where each has but a slice of the model.
+    call this; the main process writes, and the others only if they have slices of the model. Raises
+    CheckpointError where it cannot be written; the other checkpoints are as they were then.
     """
     parent = run / "checkpoints"
-    folder = parent / f"step-{state.step:08d}"
-    if world.from_main(folder.exists()):
-        return folder
-    parent.mkdir(parents=True, exist_ok=True)
-    if world.is_main:
-        for leftover in parent.glob("*.partial"):
-            shutil.rmtree(leftover)
+    folder = parent / _name(state.step)
+    try:
+        if world.is_main:
+            for leftover in parent.glob(f"{STEPS}*{PARTIAL}"):
+                shutil.rmtree(leftover)
+        if not world.from_main(folder.exists()):
+            _write(folder, model, optimizer, state, companions, world)
+        if not world.is_main:
+            return folder
+        best = None if state.best_step is None else _name(state.best_step)
+        for other in _checkpoints(parent)[: -state.recipe.keep]:
+            if other.name != best:
+                remove(other)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(
+            f"{folder}: cannot be written: {reason}; nothing else has changed: put that right, and "
+            "give the same command again"
+        ) from error
+    return folder
+
+
+def _write(
+    folder: Path,
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    companions: Mapping[str, bytes],
+    world: World,
+) -> None:
     parameters = dict(model.named_parameters())
     moments = {
         f"{name}:{key}": tensor.contiguous()
         for name, parameter in parameters.items()
         for key, tensor in optimizer.state[parameter].items()
     }
-    document = {"format": State.FORMAT, **to_plain(state)}
-
-    def tensors(name, t):
-        if any(isinstance(p, DTensor) for p in parameters.values()):
-            return save_sharded(t, parent / f"{folder.name}-{name}.partial", world).read_bytes()
-        return save({n: p.contiguous() for n, p in t.items()})
-
-    contents = {
-        "model.safetensors": tensors("model", {n: p.detach() for n, p in parameters.items()}),
-        "optimizer.safetensors": tensors("optimizer", moments),
-        "state.json": (json.dumps(document, indent=2) + "\n").encode(),
-        **companions,
+    weights = {name: parameter.detach().contiguous() for name, parameter in parameters.items()}
+    tensors = {WEIGHTS: weights, MOMENTS: moments}
+    slices = folder.with_name(f"{folder.name}-slices{PARTIAL}")
+    joined = {
+        name: save_sharded(those, slices / name)
+        for name, those in tensors.items()
+        if is_sharded(weights)
     }
     if not world.is_main:
-        return folder
-    sums = "".join(f"{_digest(data)}  {name}\n" for name, data in contents.items())
-    contents[SUMS] = sums.encode()
-
-    aside = parent / f"{folder.name}.partial"
-    aside.mkdir()
-    try:
-        for name, data in contents.items():
-            with (aside / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        error.filename = str(aside)
-        raise
-    _sync_folder(aside)
-    aside.rename(folder)
-    _sync_folder(parent)
-    for older in parent.glob(STEPS):
-        if older != folder and older.is_dir():
-            shutil.rmtree(older)
-    return folder
+        return
+    document = {"format": State.FORMAT, **to_plain(state)}
+    with sealed_folder(folder) as aside:
+        for name, those in tensors.items():
+            if name in joined:
+                joined[name].rename(aside / name)
+            else:
+                save_file(those, aside / name)
+        (aside / STATE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        for name, content in companions.items():
+            (aside / name).write_bytes(content)
+    if joined:
+        shutil.rmtree(slices)
 
 
 def companions(folder: Path) -> dict[str, bytes]:
@@ -231,73 +250,91 @@ def find_checkpoint(path: Path) -> Path | None:
     """Return the newest checkpoint of the run *path*, or *path* if it is one; else None."""
     if (path / SUMS).is_file():
         return path
-    complete = (path / "checkpoints").glob(STEPS)
-    return max(filter(Path.is_dir, complete), default=None)
+    return max(_checkpoints(path / "checkpoints"), default=None)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and verify the newest checkpoint of *path*, a run or a checkpoint.
+    """Read and verify the checkpoint that *path* names: itself, the newest of a run, or RUN/best.
 
-    Raises CheckpointError naming the file that is missing, damaged, or of another version.
+    Raises CheckpointError naming the file that is missing, damaged, or of another version, and the
+    older checkpoint that is whole, where there is one.
     """
     folder = find_checkpoint(path)
+    if folder is None and path.name == BEST and find_checkpoint(path.parent) is not None:
+        folder = _best(path.parent)
     if folder is None:
         raise CheckpointError(f"{path}: no checkpoint there; `gpt train --out {path}` makes one")
-    contents = _verified(folder)
-    where = folder / "state.json"
-    try:
-        document = json.loads(contents["state.json"])
-        version = document.pop("format")
-    except (ValueError, AttributeError, KeyError, TypeError):
-        raise CheckpointError(f"{where}: not the state of a run") from None
-    if version != State.FORMAT:
-        raise CheckpointError(
-            f"{where}: format {version}; this version of gpt reads format {State.FORMAT}"
-        )
-    try:
-        state = from_plain(State, document)
-    except ConfigError as error:
-        raise CheckpointError(f"{where}: {error}") from error
-    try:
-        weights, moments = load(contents[FILES[0]]), load(contents[FILES[1]])
-    except SafetensorError as error:
-        raise CheckpointError(f"{folder}: not safetensors: {error}") from error
-    beside = {name: contents[name] for name in COMPANIONS if name in contents}
+    carried = [name for name in COMPANIONS if name in FILES or name in sealed_names(folder)]
+    for name in carried:
+        _check(folder, name)
     return Checkpoint(
-        folder=folder, state=state, weights=weights, moments=moments, companions=beside
+        folder=folder,
+        state=read_state(folder),
+        weights=_tensors(folder, WEIGHTS),
+        companions={name: (folder / name).read_bytes() for name in carried},
     )
 
 
-def _verified(folder: Path) -> dict[str, bytes]:
-    """Read each file of *folder*, and see that all are what SHA256SUMS says."""
-
-    def read(name: str) -> bytes:
-        try:
-            return (folder / name).read_bytes()
-        except OSError as error:
-            raise CheckpointError(f"{folder / name}: {error.strerror}; {_REMEDY}") from error
-
-    lines = read(SUMS).decode("utf-8", "replace").splitlines()
-    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    there = [name for name in COMPANIONS if name in sums]
-    contents = {name: read(name) for name in {*FILES, *there}}
-    for name in contents:
-        if sums.get(name) != _digest(contents[name]):
-            raise CheckpointError(
-                f"{folder / name}: damaged: its SHA-256 is not the one in {SUMS}; {_REMEDY}"
-            )
-    return contents
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def read_state(folder: Path) -> State:
+    """Read and verify the state of the checkpoint *folder*; raises as `read_checkpoint` does."""
+    _check(folder, STATE)
+    where = folder / STATE
+    try:
+        document = json.loads(where.read_bytes())
+        version = document.pop("format")
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise _unfit(where, "not the state of a run") from None
+    if version != State.FORMAT:
+        raise CheckpointError(
+            f"{where}: format {version}, and this version of gpt reads format {State.FORMAT}; use "
+            "the version that wrote it, or train again into another --out"
+        )
+    try:
+        return from_plain(State, document)
+    except ConfigError as error:
+        raise _unfit(where, str(error)) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the names in *folder* on the disk, where the system can (Windows cannot)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _best(run: Path) -> Path:
+    """Return the checkpoint that the newest one of *run* calls the best."""
+    newest = find_checkpoint(run)
+    assert newest is not None
+    step = read_state(newest).best_step
+    if step is None:
+        raise CheckpointError(
+            f"{run / BEST}: the run has measured nothing yet, so none is the best; name {run}"
+        )
+    return newest.with_name(_name(step))
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _checkpoints(parent: Path) -> list[Path]:
+    """All in *parent*, the oldest first."""
+    return sorted(filter(Path.is_dir, parent.glob(STEPS)))
+
+
+def _tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    _check(folder, name)
+    try:
+        return load_file(folder / name)
+    except SafetensorError as error:
+        raise _unfit(folder / name, f"not safetensors: {error}") from error
+
+
+def _check(folder: Path, name: str) -> None:
+    if wrong := damage(folder, name):
+        raise _unfit(folder / name, wrong)
+
+
+def _unfit(path: Path, wrong: str) -> CheckpointError:
+    """Make the error of a checkpoint's file *path*, with the way to go on without it."""
+    folder = path.parent
+    older = [other for other in _checkpoints(folder.parent) if other.name < folder.name]
+    whole = (other for other in reversed(older) if not any(damage(other, name) for name in FILES))
+    remedy = "put back a copy of the folder, or remove it and train again"
+    if rescue := next(whole, None):
+        remedy = f"remove {folder} to go on from {rescue.name}, which is whole"
+    return CheckpointError(f"{path}: {wrong}; {remedy}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,14 +42,32 @@ class MetricsFile:
 
         A run that was killed has rows past its last checkpoint; it makes them again.
         """
-        rows = [row for row in read_metrics(path) if row.step <= keep] if path.exists() else []
-        replace_file(path, "".join(map(_line, rows)).encode())
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        found = read_metrics(path) if path.exists() else []
+        self._begin([row for row in found if row.step <= keep])
+
+    def _begin(self, rows: Sequence[Row]) -> None:
+        """Have *rows* in the file, all at once."""
+        replace_file(self._path, "".join(map(_line, rows)).encode())
+        self._file = self._path.open("ab", buffering=0)
+        self.last = rows[-1] if rows else None
+        """The last row that was there when the file was opened."""
+
+    def replace_last(self, row: Row) -> None:
+        """Put *row* in the place of the last one."""
+        self.close()
+        self._begin([*read_metrics(self._path)[:-1], row])
 
     def append(self, row: Row) -> None:
-        """Add *row*; a reader sees it at once."""
-        self._file.write(_line(row))
-        self._file.flush()
+        """Add *row*; a reader sees it at once. Raises OSError that names the file."""
+        line = _line(row).encode()
+        try:
+            written = self._file.write(line)
+            if written != len(line):  # the disk is full
+                self._file.write(line[written:])
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
 
     def sync(self) -> None:
         """Return when all rows are on the disk."""

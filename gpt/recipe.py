@@ -53,7 +53,10 @@ class Recipe:
     eval_every: int = 100
     """Steps between evaluations on the whole validation split; the last step has one too."""
     checkpoint_every: int = 100
-    """Steps between checkpoints; the last step, and an interrupted one, have one too."""
+    """Steps between checkpoints; the best evaluation, the last step and an interrupted one have
+    one too."""
+    keep: int = 2
+    """Checkpoints to keep: the last ones, and besides them the best on the validation split."""
     device: str = "auto"
     """auto, cpu or cuda; auto takes CUDA where there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -72,8 +75,8 @@ class Recipe:
     """The model, but for its vocabulary, which is that of the data."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every", "threads")
-        for name in counts:
+        counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every")
+        for name in (*counts, "keep", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
@@ -102,8 +105,8 @@ class Recipe:
 
 
 MAY_CHANGE = frozenset(
-    {"data", "out", "steps", "eval_every", "checkpoint_every", "device", "dtype", "compile"}
-    | {"parallel", "recompute", "threads"}
+    {"data", "out", "steps", "eval_every", "checkpoint_every", "keep", "device", "dtype"}
+    | {"compile", "parallel", "recompute", "threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and where it happens. Any other would make it a run of another kind from the middle on."""

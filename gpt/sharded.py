@@ -6,7 +6,6 @@ tensor is nowhere in memory as a whole. A slice for any number of processes is r
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,18 +14,17 @@ from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from gpt.distributed import World
-from gpt.errors import CheckpointError
+
+def is_sharded(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether each process has but slices of *tensors*."""
+    return any(isinstance(tensor, DTensor) for tensor in tensors.values())
 
 
-def save_sharded(tensors: Mapping[str, Tensor], folder: Path, world: World) -> Path:
-    """Write *tensors* as a safetensors file into the empty *folder*; return its path.
+def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
+    """Write *tensors* as a safetensors file into *folder*, which is new; return the file's path.
 
-    All of *world* call this. Single numbers are written as vectors of one. Raises CheckpointError.
+    All processes call this. Single numbers are written as vectors of one. Raises OSError.
     """
-    if world.is_main:
-        shutil.rmtree(folder, ignore_errors=True)
-    world.wait()
     writer = dcp.HuggingFaceStorageWriter(
         str(folder), save_distributed=True, enable_consolidation=True
     )
@@ -35,8 +33,8 @@ def save_sharded(tensors: Mapping[str, Tensor], folder: Path, world: World) -> P
     try:
         dcp.save(vectors, storage_writer=writer)
     except CheckpointException as error:
-        reasons = {str(failure) for failure, _ in error.failures.values()}
-        raise CheckpointError(f"{folder}: cannot be written: {'; '.join(reasons)}") from error
+        first, _ = next(iter(error.failures.values()))
+        raise first from error
     return folder / "model-00001-of-00001.safetensors"
 
 
@@ -45,3 +43,8 @@ def sliced(tensor: Tensor, like: Tensor) -> Tensor:
     if not isinstance(like, DTensor):
         return tensor
     return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """Return *tensor* whole; all processes call this."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

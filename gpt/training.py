@@ -12,17 +12,17 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any, NoReturn
 
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
+from gpt.batch import Batch
 from gpt.checkpoint import (
     State,
     companions,
@@ -31,8 +31,9 @@ from gpt.checkpoint import (
     write_checkpoint,
 )
 from gpt.config import GPTConfig
-from gpt.data import Shards, Tokens, TrainingRows, open_data, open_split
+from gpt.data import Shards, TrainingRows, open_data, open_split
 from gpt.distributed import ALONE, World
+from gpt.divergence import divergence, spoilt
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluate import evaluate
 from gpt.metrics import MetricsFile, NoMetrics, Row
@@ -43,7 +44,9 @@ from gpt.parallel import held_back, spread
 from gpt.plot import write_plot
 from gpt.presets import described
 from gpt.recipe import Recipe, check_resumable
+from gpt.reporting import Reporter, Silent
 from gpt.runtime import Runtime
+from gpt.sharded import gathered
 
 TIMED_STEPS = 3
 """Timed to choose the number of steps: they differ by some percent."""
@@ -51,26 +54,6 @@ PROBED_STEPS = 2
 """Timed to choose the type of products: the right one is twice as fast, or many times."""
 COMPILE_PAYS = 900.0
 """Seconds of training from which torch.compile pays: it takes some 40 and saves about a tenth."""
-
-
-class Reporter(Protocol):
-    """Who is told of a run as it goes."""
-
-    def notice(self, text: str) -> None:
-        """Something worth a line, such as that a run is resumed."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Hear that a step of *steps* was made."""
-
-
-class Silent:
-    """A reporter that tells nobody."""
-
-    def notice(self, text: str) -> None:
-        """Say nothing."""
-
-    def row(self, row: Row, steps: int) -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +64,12 @@ class Outcome:
     """All steps were made; False where *stop* asked for an end before."""
     state: State
     """What the last checkpoint holds."""
-    checkpoint: Path
-    """Its folder."""
+    checkpoint: Path | None
+    """Its folder; None where the run was stopped before its first step."""
+
+
+class _Stopped(Exception):
+    """Somebody asks for an end, in the middle of work that can be dropped."""
 
 
 def train(
@@ -94,18 +81,25 @@ def train(
 ) -> Outcome:
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
-    *stop* is asked after every step; when it says True the run writes a checkpoint and returns.
-    All processes of *world* call this; the recipe is the main one's, and so are the reporter and
-    the files. *stop* may say so in any of them.
+    *stop* is asked before every step, and before every batch of an evaluation, which is made when
+    the run goes on; when it says True the run writes a checkpoint and returns.
+    All processes of *world* call this; the recipe is the main one's, and it alone reports and
+    writes. *stop* may say True in any of them.
     The caller's random state and number of threads are left as they were. Raises ConfigError for a
     recipe that does not fit the run found, DataError for data that does not fit, CheckpointError
-    for a damaged checkpoint, TrainingError where the loss is no longer a number (the last
-    checkpoint is kept).
+    for a damaged checkpoint, TrainingError where the loss, a gradient or a weight is no
+    longer a number (the last checkpoint is kept, and the batch).
     """
     recipe = world.from_main(recipe)
     runtime = Runtime.choose(recipe.device, recipe.dtype)
     shards = open_data(recipe.data)
-    recipe.out.mkdir(parents=True, exist_ok=True)
+    try:
+        recipe.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{recipe.out}: no folder of a run can be made there: {error.strerror}; "
+            "choose another --out"
+        ) from error
     lock = FileLock(recipe.out / ".lock", blocking=False) if world.is_main else nullcontext()
     threads = torch.get_num_threads()
     if recipe.threads is not None:
@@ -114,11 +108,7 @@ def train(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            run = _Run(recipe, shards, runtime, reporter, world)
-            try:
-                return run.go(stop)
-            finally:
-                run.metrics.close()
+            return _Run(recipe, shards, runtime, reporter, stop, world).go()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -131,10 +121,17 @@ class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
     def __init__(
-        self, recipe: Recipe, shards: Shards, runtime: Runtime, reporter: Reporter, world: World
+        self,
+        recipe: Recipe,
+        shards: Shards,
+        runtime: Runtime,
+        reporter: Reporter,
+        stop: Callable[[], bool],
+        world: World,
     ) -> None:
         self.recipe, self.reporter, self.world = recipe, reporter, world
         self.share = world.share(recipe.rows_per_step)
+        self.stop, self.stopped = stop, False
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
         self.companions = companions(shards.folder)
@@ -154,39 +151,48 @@ class _Run:
             fingerprint=shards.fingerprint,
             train_tokens=len(self.train_split),
         )
-        if world.from_main(find_checkpoint(recipe.out)) is not None:
+
+    def go(self) -> Outcome:
+        """Make the steps that are left."""
+        self.model.train()
+        if self.world.from_main(find_checkpoint(self.recipe.out)) is not None:
             self._resume()
         else:
-            self._settle()
-        if self.recipe.compile:
-            self.forward = torch.compile(self.forward)
-        self.metrics = (
-            MetricsFile(recipe.out / "metrics.jsonl", keep=self.state.step)
-            if world.is_main
-            else NoMetrics()
-        )
-
-    def go(self, stop: Callable[[], bool]) -> Outcome:
-        """Make the steps that are left."""
+            try:
+                self._settle()
+            except _Stopped:
+                return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
+        if recipe.compile:
+            self.forward = torch.compile(self.forward)
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
-        self.model.train()
-        stopped = False
-        while self.state.step < recipe.steps and not stopped:
-            row = self._step()
-            last = row.step == recipe.steps
-            if self.val_split is not None and (last or row.step % recipe.eval_every == 0):
-                row = self._evaluate(row, self.val_split)
-            self.metrics.append(row)
-            self.reporter.row(row, recipe.steps)
-            stopped = self.world.any(stop())
-            if last or stopped or row.step % recipe.checkpoint_every == 0:
-                self._checkpoint()
-        folder = self._checkpoint()
+        with closing(self._open_metrics()) as self.metrics:
+            self._make_up_for_evaluation()
+            while self.state.step < recipe.steps and not self._asked():
+                row = self._evaluated(self._step())
+                self.metrics.append(row)
+                self.reporter.row(row, recipe.steps)
+                if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
+                    self._checkpoint()
+            folder = self._checkpoint() if self.state.step else None
         if self.world.is_main:
             write_plot(recipe.out)
         finished = self.state.step >= recipe.steps
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
+
+    def _open_metrics(self) -> MetricsFile | NoMetrics:
+        if not self.world.is_main:
+            return NoMetrics()
+        return MetricsFile(self.recipe.out / "metrics.jsonl", keep=self.state.step)
+
+    def _asked(self) -> bool:
+        """Whether somebody asks for an end, of any process; once asked, it stays so."""
+        self.stopped = self.stopped or self.world.any(self.stop())
+        return self.stopped
+
+    def _drop_if_asked(self, *progress: int) -> None:
+        if self._asked():
+            raise _Stopped
 
     def _step(self) -> Row:
         """One update of the weights."""
@@ -197,7 +203,7 @@ class _Run:
         loss = self._gradients(step)
         norm = self._clip()
         if not math.isfinite(loss) or not bool(norm.isfinite()):
-            self._diverged(loss)
+            self._diverged(step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if recipe.average is not None:
@@ -217,16 +223,14 @@ class _Run:
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
         recipe, loss = self.recipe, 0.0
-        begin, end = (step * recipe.rows_per_step + row for row in (self.share[0], self.share[-1]))
-        rows = range(begin, end + 1, recipe.batch_size)
-        batches = [self.rows.batch(row, min(recipe.batch_size, end + 1 - row)) for row in rows]
-        learnt = max(1.0, self.world.sum(sum(batch.learnt for batch in batches)))
+        batches = self._batches(step, self.share)
+        learnt = max(1.0, self.world.sum(sum(batch.learnt for batch in batches.values())))
         try:
-            for row, batch in zip(rows, batches, strict=True):
+            for row, batch in batches.items():
                 inputs, targets = (ids.to(self.runtime.device) for ids in batch[:2])
                 # A run has 2^32 seeds, so that its rows never share one with those of another seed.
                 torch.manual_seed((recipe.seed << 32) + row)
-                with held_back(self.forward) if row != rows[-1] else nullcontext():
+                with nullcontext() if row == max(batches) else held_back(self.forward):
                     with self.runtime.autocast():
                         part = self.forward(inputs, targets).loss * (batch.learnt / learnt)
                     part.backward()
@@ -237,6 +241,14 @@ class _Run:
                 "memory of the device; halve batch_size and double accumulate, into another --out"
             ) from None
         return self.world.sum(loss)
+
+    def _batches(self, step: int, share: range) -> dict[int, Batch]:
+        """What *step* learns from *share* of its rows: a forward pass each, by its first row."""
+        first, size = step * self.recipe.rows_per_step, self.recipe.batch_size
+        return {
+            first + row: self.rows.batch(first + row, min(size, share.stop - row))
+            for row in share[::size]
+        }
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
@@ -275,6 +287,7 @@ class _Run:
         set_rate(self.optimizer, 0.0)
         seconds = []
         for _ in range(1 + steps):
+            self._drop_if_asked()
             began = time.perf_counter()
             self._gradients(0)
             self._clip()
@@ -287,26 +300,44 @@ class _Run:
     def _clip(self) -> Tensor:
         """Shorten the gradient where the recipe bounds it; return its norm before."""
         longest = math.inf if self.recipe.clip is None else self.recipe.clip
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
-        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+        return gathered(torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest))
 
-    def _evaluate(self, row: Row, split: Tokens) -> Row:
-        """*row* with the bits per byte on *split*."""
-        with averaged(self.optimizer):
-            result = evaluate(
-                self.model,
-                split,
-                runtime=self.runtime,
-                rows=self.recipe.batch_size,
-                world=self.world,
-            ).bits_per_byte
+    def _make_up_for_evaluation(self) -> None:
+        """Make the evaluation of the last step, if the run was stopped in the middle of it."""
+        row = self.world.from_main(self.metrics.last)
+        if row is not None and row.step == self.state.step and row.val_bpb is None:
+            measured = self._evaluated(row)
+            if measured != row:
+                self.metrics.replace_last(measured)
+                self.reporter.row(measured, self.recipe.steps)
+
+    def _evaluated(self, row: Row) -> Row:
+        """*row* with the bits per byte on the validation split, where it is their time."""
+        due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
+        if self.val_split is None or not due:
+            return row
+        try:
+            with averaged(self.optimizer):
+                result = evaluate(
+                    self.model,
+                    self.val_split,
+                    runtime=self.runtime,
+                    rows=self.recipe.batch_size,
+                    world=self.world,
+                    progress=self._drop_if_asked,
+                ).bits_per_byte
+        except _Stopped:
+            return row
         best = self.state.best_val_bpb
-        if best is None or result < best:
+        if math.isfinite(result) and (best is None or result < best):
             self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
         self.state = dataclasses.replace(self.state, val_bpb=result)
         return dataclasses.replace(row, val_bpb=result)
 
     def _checkpoint(self) -> Path:
+        """Write a checkpoint, unless the last update has spoilt what would be in it."""
+        if spoilt(self.model, self.optimizer) is not None:
+            self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
             self.recipe.out, self.model, self.optimizer, self.state, self.companions, self.world
@@ -353,10 +384,18 @@ class _Run:
             self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
             self._compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
-    def _diverged(self, loss: float) -> None:
-        kept = find_checkpoint(self.recipe.out)
-        rescue = f"the checkpoint {kept.name} is kept" if kept else "there is no checkpoint yet"
-        raise TrainingError(
-            f"the loss is {loss} at step {self.state.step + 1} (or its gradient is not finite); "
-            f"{rescue}; lower lr, or raise warmup, and train into another --out"
+    def _diverged(self, step: int) -> NoReturn:
+        """End the run because of *step* (from 0)."""
+        # The gradients once more, since clipping has spoilt them.
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._gradients(step)
+        raise divergence(
+            self.recipe.out,
+            step + 1,
+            list(self._batches(step, range(self.recipe.rows_per_step)).values()),
+            self.model,
+            self.optimizer,
+            loss=loss,
+            checkpoint=find_checkpoint(self.recipe.out),
+            world=self.world,
         )

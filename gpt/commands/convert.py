@@ -16,7 +16,7 @@ class Export:
     """Write a trained model for other software: a Hugging Face folder, or a GGUF file."""
 
     run: tyro.conf.Positional[Path]
-    """A run's folder, or one checkpoint's."""
+    """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
     out: tyro.conf.Positional[Path]
     """The folder or file to write."""
     to: Literal["hf", "gguf"]

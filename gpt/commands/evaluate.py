@@ -17,7 +17,7 @@ class Evaluate:
     """Measure a trained model on the whole validation split, in bits per byte."""
 
     run: tyro.conf.Positional[Path]
-    """A run's folder, or one checkpoint's."""
+    """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
     data: Path | None = None
     """Folder of token shards; none: the one that the run learnt from."""
     split: str = "val"

@@ -16,7 +16,7 @@ class Sample:
     """Write text with a trained model, on stdout; a single one as a stream."""
 
     run: tyro.conf.Positional[Path]
-    """A run's folder, or one checkpoint's."""
+    """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
     prompt: str = ""
     """Text to go on from; empty: the beginning of a document."""
     tokens: int = 256

@@ -48,11 +48,10 @@ class Train:
             )
         state = outcome.state
         if interruption.signal is not None and not outcome.finished:
-            print(
-                f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; "
-                f"to go on: gpt {shlex.join(sys.argv[1:])}",
-                file=sys.stderr,
-            )
+            where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+            if outcome.checkpoint is None:
+                where = "before the first step; to begin again"
+            print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
             return 128 + interruption.signal
         measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
         print(
@@ -95,11 +94,11 @@ def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Re
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
     import torch
 
-    from gpt.checkpoint import find_checkpoint, read_checkpoint
+    from gpt.checkpoint import find_checkpoint, read_state
     from gpt.data import open_data, open_split
 
-    if find_checkpoint(out) is not None:
-        saved = dataclasses.replace(read_checkpoint(out).state.recipe, data=data, out=out)
+    if (newest := find_checkpoint(out)) is not None:
+        saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
         return resumed(saved, preset=preset, depth=depth)
     cuda = torch.cuda.is_available()
     return plan(

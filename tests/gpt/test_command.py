@@ -235,7 +235,10 @@ def test_run_that_cannot_be_written_is_one_line(
     code = main(arguments(config, data))
 
     assert code == 1
-    assert capsys.readouterr().err == f"gpt: {config.parent / 'run'}: File exists\n"
+    assert capsys.readouterr().err == (
+        f"gpt: {config.parent / 'run'}: no folder of a run can be made there: File exists; "
+        "choose another --out\n"
+    )
 
 
 def test_help_loads_neither_torch_nor_matplotlib() -> None:
