@@ -1,7 +1,7 @@
-"""``python -m benches``: both benchmarks, one after the other."""
+"""``python -m benches``: all benchmarks, one after the other."""
 
-from benches import encode, train
+from benches import encode, generate, learn, train
 from benches.command import command
 
 if __name__ == "__main__":
-    command(encode.run, train.run)()
+    command(encode.run, train.run, learn.run, generate.run)()

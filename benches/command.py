@@ -1,4 +1,4 @@
-"""The command line that both benchmarks share."""
+"""The command line that the benchmarks share."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ class Settings:
     vocabularies: Sequence[int]
     encodings: Sequence[str]
     minbpe: Path | None
+    nanogpt: Path | None
 
 
 def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
@@ -76,6 +77,12 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="A checkout of karpathy/minbpe, to train beside the reference.",
     )
+    @click.option(
+        "--nanogpt",
+        metavar="FOLDER",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="A checkout of karpathy/nanoGPT, to learn beside gpt.",
+    )
     def run(
         files: tuple[str, ...],
         quick: bool,
@@ -84,9 +91,12 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         encodings: tuple[str, ...],
         records_path: Path | None,
         minbpe: Path | None,
+        nanogpt: Path | None,
     ) -> None:
         in_bytes = [int(size * 1e6) for size in sizes]
-        settings = Settings(_texts(files), quick, in_bytes, vocabularies, encodings, minbpe)
+        settings = Settings(
+            _texts(files), quick, in_bytes, vocabularies, encodings, minbpe, nanogpt
+        )
         rows = (*LIBRARIES, *TRAINERS)
         names = dict.fromkeys(row.distribution for row in rows if row.distribution)
         machine = report.machine([*names, *DEPENDENCIES])

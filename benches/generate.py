@@ -5,18 +5,20 @@ that torch takes. Ours in float32 must first write what transformers writes. Not
 the prompt's reading, batches, CUDA.
 """
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import torch
 from transformers import AutoModelForCausalLM
 
 import pytok
+from benches import report
+from benches.command import Settings, command
+from benches.report import Record
+from benches.timing import take_turns
 from gpt import config
 from gpt.checkpoint import read_checkpoint
 from gpt.config import GPTConfig, GroupedQuery
@@ -49,39 +51,58 @@ SHAPES = {
         tie=False,
     ),
 }
+THEIRS, OWN = "transformers, float32", "pytok, float32"
 PROMPT = list(range(100, 116))
 TOKENS = 256
 
 
-@click.command()
-@click.option("--rounds", default=5, show_default=True, help="Times that each writes, in turns.")
-def main(rounds: int) -> None:
-    """Print the median of the rounds and how far they lie apart."""
-    for name, shape in SHAPES.items():
-        model, theirs = _models(shape)
-        calls: dict[str, Callable[[], list[int]]] = {
-            "transformers, float32": lambda theirs=theirs: _generate(theirs),
-            "gpt, float32": lambda model=model: _decode(model),
+ROUNDS, QUICK_ROUNDS = 5, 2
+
+
+def run(settings: Settings) -> list[Record]:
+    """Measure and show; a record for each contestant and shape."""
+    return [record for name in SHAPES for record in _contest(name, settings.quick)]
+
+
+def _contest(name: str, quick: bool) -> list[Record]:
+    model, theirs = _models(SHAPES[name])
+    calls: dict[str, Callable[[], list[int]]] = {
+        THEIRS: lambda: _generate(theirs),
+        OWN: lambda: _decode(model),
+    }
+    right = calls[OWN]() == calls[THEIRS]()
+    light = with_linears_in(model, torch.bfloat16)
+    calls["pytok, bfloat16 linears"] = lambda: _decode(light)
+    lightest = with_linears_in(model, torch.int8)
+    calls["pytok, int8 linears"] = lambda: _decode(lightest)
+    timings = take_turns(
+        list(calls.values()), QUICK_ROUNDS if quick else ROUNDS, 60.0, time.perf_counter
+    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    question = f"{name}, {parameters / 1e6:.1f} million parameters, {TOKENS} tokens a text"
+    base = timings[0].median
+    lines = [
+        [
+            who,
+            f"{TOKENS / timing.median:.0f}",
+            f"{TOKENS / max(timing.seconds):.0f} to {TOKENS / timing.best:.0f}",
+            f"{base / timing.median:.1f}×",
+        ]
+        for who, timing in zip(calls, timings, strict=True)
+    ]
+    columns = ["who", "tokens/s", "of all rounds", "to transformers"]
+    report.show(f"Generate: {question}", columns, lines)
+    state = {OWN: "timed" if right else "DIFFERS"}
+    return [
+        {
+            "question": question,
+            "name": who,
+            "state": state.get(who, "timed"),
+            "reason": "" if right else "transformers writes other tokens",
+            "seconds": timing.seconds,
         }
-        if calls["gpt, float32"]() != calls["transformers, float32"]():
-            raise click.ClickException(f"{name}: the two write different tokens")
-        light = with_linears_in(model, torch.bfloat16)
-        calls["gpt, bfloat16 linears"] = lambda light=light: _decode(light)
-        rates: dict[str, list[float]] = {who: [] for who in calls}
-        for _ in range(rounds):
-            for who, call in calls.items():
-                began = time.perf_counter()
-                call()
-                rates[who].append(TOKENS / (time.perf_counter() - began))
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        print(f"\n{name}, {parameters / 1e6:.1f} million parameters, {TOKENS} tokens a text")
-        base = statistics.median(rates["transformers, float32"])
-        for who, found in rates.items():
-            middle = statistics.median(found)
-            print(
-                f"  {who:24}{middle:7.0f} tokens/s ({min(found):.0f} to {max(found):.0f})"
-                f"{middle / base:6.1f}x"
-            )
+        for who, timing in zip(calls, timings, strict=True)
+    ]
 
 
 def _models(shape: GPTConfig) -> tuple[GPT, Any]:
@@ -122,4 +143,4 @@ def _decode(model: GPT) -> list[int]:
 
 
 if __name__ == "__main__":
-    main()
+    command(run)()

@@ -71,6 +71,22 @@ def answer(give: Callable[[dict[str, Any]], Any]) -> None:
     Path(sys.argv[2]).write_text(json.dumps(give(order)))
 
 
+def peak_memory() -> int:
+    """The most memory this process had resident, in bytes.
+
+    Linux hands ``ru_maxrss`` on from the process that started this one, and the benchmark itself
+    may be large, so the kernel's own line is read where there is one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 @contextmanager
 def one_core() -> Iterator[None]:
     """Tie this process, and those that it starts meanwhile, to one core where the system can.

@@ -7,7 +7,6 @@ over the 256 bytes; a trainer that wants documents gets those of `texts.document
 
 import importlib
 import json
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -184,25 +183,9 @@ def _run(order: dict[str, Any]) -> dict[str, Any]:
     began, processor = time.perf_counter(), time.process_time()
     trained = trainer.train(module, Path(order["path"]), order["vocab_size"])
     seconds, busy = time.perf_counter() - began, time.process_time() - processor
-    peak = _peak_memory()
+    peak = process.peak_memory()
     tokens = [token.hex() for token in trainer.tokens(trained)]
     return {"seconds": seconds, "cpu_seconds": busy, "peak_bytes": peak, "tokens": tokens}
-
-
-def _peak_memory() -> int:
-    """The most memory this process had resident, in bytes.
-
-    Linux hands ``ru_maxrss`` on from the process that started this one, and the benchmark itself
-    may be large, so the kernel's own line is read where there is one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from gpt.commands.convert import Export, Import
 from gpt.commands.evaluate import Evaluate
 from gpt.commands.sample import Sample
 from gpt.commands.train import Train, recipe_defaults
-from gpt.errors import ConfigError, GPTError
+from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.recipe import Recipe
 from pytok.errors import PytokError
 
@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return int(command())
+    except PeerError:  # the other process tells
+        return 1
     except (GPTError, PytokError) as error:
         message = error.message if isinstance(error, PytokError) else str(error)
         print(f"gpt: {message}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 IGNORED = -100
@@ -20,6 +21,11 @@ class Batch(NamedTuple):
     documents: Tensor | None = None
     """Which of its row's documents each of the inputs is of, (B, T), int64, never falling within a
     row: tokens then see their own only. None: a row is one text."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on *device*."""
+        documents = None if self.documents is None else self.documents.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), documents)
 
     @property
     def learnt(self) -> int:

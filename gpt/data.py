@@ -1,7 +1,8 @@
 """Batches from token shards: a pure function of (seed, row), so a run resumes without a state file.
 
 A row is a window of the split: *context* tokens to read, and the same moved on by one to predict.
-Windows run over document borders. Ids come as int64 tensors on the CPU.
+Windows run over document borders, and say where these are if they are asked to. Ids come as int64
+tensors on the CPU.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gpt.batch import Batch
 from gpt.errors import DataError
@@ -28,6 +30,10 @@ class Tokens(Protocol):
     @property
     def bytes(self) -> int:
         """UTF-8 bytes of the text that the tokens spell."""
+
+    @property
+    def document_ends(self) -> NDArray[np.int64]:
+        """The places at which documents end, rising: (documents,)."""
 
     def __len__(self) -> int:
         """How many tokens there are."""
@@ -68,8 +74,19 @@ class TrainingRows:
     tokens, at the split's ends, are left out of an epoch, other ones each time.
     """
 
-    def __init__(self, tokens: Tokens, *, context: int, vocab_size: int, seed: int) -> None:
-        """Take the rows of *tokens*; raises DataError where they do not fill one window."""
+    def __init__(
+        self,
+        tokens: Tokens,
+        *,
+        context: int,
+        vocab_size: int,
+        seed: int,
+        documents: bool = False,
+    ) -> None:
+        """Take the rows of *tokens*, which say what is of which of the *documents* if asked to.
+
+        Raises DataError where the tokens do not fill one window.
+        """
         if len(tokens) < context + 1:
             raise DataError(
                 f"the training split has {len(tokens):,} tokens, and a window of context "
@@ -79,13 +96,16 @@ class TrainingRows:
         self.context = context
         self.vocab_size = vocab_size
         self.seed = seed
+        self.documents = documents
         self.per_epoch = max(1, (len(tokens) - context) // context)
         self._epoch: tuple[int, NDArray[Any]] | None = None
 
     def batch(self, first: int, count: int) -> Batch:
         """Rows *first* to *first* + *count* - 1, of context tokens each."""
-        rows = np.stack([self._row(row) for row in range(first, first + count)])
-        return _batch(rows, self.vocab_size)
+        starts = np.array([self.start(row) for row in range(first, first + count)])
+        rows = np.stack([self.tokens.read(at, at + self.context + 1) for at in starts.tolist()])
+        documents = _documents(self.tokens, starts, self.context) if self.documents else None
+        return _batch(rows, self.vocab_size, documents)
 
     def start(self, row: int) -> int:
         """Return the place in the split at which *row* begins."""
@@ -98,33 +118,39 @@ class TrainingRows:
             self._epoch = (epoch, starts)
         return int(self._epoch[1][place])
 
-    def _row(self, row: int) -> NDArray[Any]:
-        start = self.start(row)
-        return self.tokens.read(start, start + self.context + 1)
-
 
 def evaluation_batches(
-    tokens: Tokens, *, context: int, vocab_size: int, rows: int
+    tokens: Tokens, *, context: int, vocab_size: int, rows: int, documents: bool = False
 ) -> Iterator[Batch]:
     """All of *tokens* once, in order, at most (rows, context) at a time.
 
-    Every token but the first is a target exactly once, and reads what precedes it in its window;
-    the last window is as short as what is left. Raises DataError below two tokens.
+    Every token but the first is a target exactly once, and reads what precedes it in its window,
+    or, with *documents*, in its document there; the last window is as short as what is left.
+    Raises DataError below two tokens.
     """
     last = len(tokens) - 1
     if last < 1:
         raise DataError(f"a split of {len(tokens)} tokens leaves nothing to predict")
     whole = last - last % context
-    for start in range(0, whole, rows * context):
-        stop = min(start + rows * context, whole)
-        ids = tokens.read(start, stop + 1)
-        windows = np.lib.stride_tricks.sliding_window_view(ids, context + 1)[::context]
-        yield _batch(windows, vocab_size)
+    spans = [(at, min(at + rows * context, whole)) for at in range(0, whole, rows * context)]
     if whole < last:
-        yield _batch(tokens.read(whole, last + 1)[None], vocab_size)
+        spans.append((whole, last))
+    for start, stop in spans:
+        length = min(context, stop - start)
+        ids = tokens.read(start, stop + 1)
+        windows = np.lib.stride_tricks.sliding_window_view(ids, length + 1)[::length]
+        starts = np.arange(start, stop, length)
+        within = _documents(tokens, starts, length) if documents else None
+        yield _batch(windows, vocab_size, within)
 
 
-def _batch(windows: NDArray[Any], vocab_size: int) -> Batch:
+def _documents(tokens: Tokens, starts: NDArray[Any], length: int) -> Tensor:
+    """Number the documents that *length* tokens from each of *starts* on are of: (B, length)."""
+    places = starts[:, None] + np.arange(length)
+    return torch.from_numpy(np.searchsorted(tokens.document_ends, places, side="right"))
+
+
+def _batch(windows: NDArray[Any], vocab_size: int, documents: Tensor | None) -> Batch:
     """Split windows (B, T + 1) into inputs and targets, (B, T) each."""
     ids = torch.from_numpy(windows.astype(np.int64))
     largest = int(ids.max())
@@ -133,4 +159,4 @@ def _batch(windows: NDArray[Any], vocab_size: int) -> Batch:
             f"the shards hold id {largest}, and the model has ids 0 to {vocab_size - 1}; "
             "they were written with another tokenizer, or are damaged: write them again"
         )
-    return Batch(ids[:, :-1], ids[:, 1:])
+    return Batch(ids[:, :-1], ids[:, 1:], documents)

@@ -83,8 +83,9 @@ class Decoder:
 def with_linears_in(model: GPT, dtype: torch.dtype) -> GPT:
     """Copy *model*, to generate with, its linears in *dtype*; all else is shared with *model*.
 
-    A token of one row costs the time to read the weights, and in bfloat16 they are half as long.
-    Norms and attention stay float32: they are small, and torch's CPU kernels for them are faster.
+    A token of one row costs the time to read the weights, and in bfloat16 they are half as long, in
+    int8, which rounds them, a quarter. Norms and attention stay float32: they are small, and
+    torch's CPU kernels for them are faster.
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     light = copy.deepcopy(model, shared)

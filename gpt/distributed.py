@@ -16,6 +16,8 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from gpt.errors import ConfigError, PeerError, TrainingError
 
@@ -54,10 +56,10 @@ class World:
         cuda = device != "cpu" and torch.cuda.is_available()
         if cuda:
             _take_gpu(int(os.environ["LOCAL_RANK"]))
-        store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            store=dist.PrefixStore("run", store),
+            store=PrefixStore("run", store),
             rank=rank,
             world_size=size,
             timeout=PATIENCE,
@@ -132,10 +134,10 @@ def _take_gpu(number: int) -> None:
     torch.cuda.set_device(number)
 
 
-def _is_first_failure(store: dist.Store) -> bool:
+def _is_first_failure(store: Store) -> bool:
     """Whether no other process has failed before; each asks but once."""
     try:
-        return store.add("failures", 1) == 1
+        return bool(store.add("failures", 1) == 1)
     except RuntimeError:  # the store is gone, with the process that kept it
         return False
 

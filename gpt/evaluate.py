@@ -38,12 +38,14 @@ def evaluate(
     *,
     runtime: Runtime,
     rows: int = 16,
+    documents: bool = False,
     world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Predict every token of *split* but the first once, *rows* windows at a time.
 
-    The processes of *world* share the windows, and each returns the result for all of them.
+    With *documents*, tokens see their own document only, as under `Recipe.document_mask`. The
+    processes of *world* share the windows, and each returns the result for all of them.
     *progress* is told, after each batch, how many tokens have been predicted, and of how many. The
     model is in training mode or not afterwards as it was before. Raises DataError where the split
     does not fit the model.
@@ -52,13 +54,17 @@ def evaluate(
     model.eval()
     nats, tokens = 0.0, 0
     batches = evaluation_batches(
-        split, context=model.config.context, vocab_size=model.config.vocab_size, rows=rows
+        split,
+        context=model.config.context,
+        vocab_size=model.config.vocab_size,
+        rows=rows,
+        documents=documents,
     )
     try:
         with torch.inference_mode(), runtime.autocast():
             for batch in _dealt(batches, world):
-                inputs, targets = (ids.to(runtime.device) for ids in batch[:2])
-                nats += model(inputs, targets).loss.item() * batch.learnt
+                inputs, targets, apart = batch.to(runtime.device)
+                nats += model(inputs, targets, documents=apart).loss.item() * batch.learnt
                 tokens += batch.learnt
                 if progress is not None:
                     progress(tokens, len(split) - 1)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from gpt.errors import ConfigError
 
 
-def _above_zero(**values: float) -> None:
+def _above_zero(**values: float | None) -> None:
     for name, value in values.items():
-        if not 0 < value < math.inf:
+        if value is not None and not 0 < value < math.inf:
             raise ConfigError(f"{name} must be above 0; got {value}")
 
 
@@ -41,6 +41,10 @@ class AdamW:
 
     lr: float = 3e-3
     """Learning rate at its peak."""
+    embedding_lr: float | None = None
+    """That of embeddings, and of a head tied to one; None: lr."""
+    head_lr: float | None = None
+    """That of a head of its own; None: lr."""
     weight_decay: float = 0.1
     """Of the linears' matrices; embeddings, scales and biases do not decay."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -49,7 +53,7 @@ class AdamW:
     """Added to the root of the squares' memory."""
 
     def __post_init__(self) -> None:
-        _above_zero(lr=self.lr, eps=self.eps)
+        _above_zero(lr=self.lr, embedding_lr=self.embedding_lr, head_lr=self.head_lr, eps=self.eps)
         _not_negative(weight_decay=self.weight_decay)
         _memories(self.betas)
 

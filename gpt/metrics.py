@@ -81,6 +81,11 @@ class MetricsFile:
 class NoMetrics:
     """In place of a `MetricsFile` in a process that writes none."""
 
+    last: Row | None = None
+
+    def replace_last(self, row: Row) -> None:
+        """Forget *row*."""
+
     def append(self, row: Row) -> None:
         """Forget *row*."""
 
@@ -89,6 +94,11 @@ class NoMetrics:
 
     def close(self) -> None:
         """Return."""
+
+
+def open_metrics(run: Path, *, keep: int, write: bool) -> MetricsFile | NoMetrics:
+    """Open the metrics of *run* up to step *keep*; *write* is False where another process does."""
+    return MetricsFile(run / "metrics.jsonl", keep=keep) if write else NoMetrics()
 
 
 def read_metrics(path: Path) -> list[Row]:

@@ -17,7 +17,7 @@ from gpt.config import Architecture, GPTConfig
 from gpt.zoo import ATTENTIONS, CAPS, MLPS, NORMS, POSITIONS, RESIDUALS, VALUE_EMBEDDINGS
 from gpt.zoo.cache import KeyValueCache
 from gpt.zoo.loss import linear_cross_entropy
-from gpt.zoo.positions import Position, Start
+from gpt.zoo.positions import Places, Position
 
 Cache: TypeAlias = list[KeyValueCache]
 """One cache a layer; `GPT.new_cache` makes it."""
@@ -48,12 +48,15 @@ class Block(nn.Module):
         self,
         x: Tensor,
         position: Position,
-        start: Start,
+        places: Places,
         cache: KeyValueCache | None,
         embedded: Tensor | None = None,
+        together: Tensor | None = None,
     ) -> Tensor:
-        """One layer over the residual stream x (B, T, width); *embedded* is for its values."""
-        attended = self.attention(self.attention_norm(x), position, start, cache, embedded)
+        """One layer over the residual stream x (B, T, width); the rest is for its attention."""
+        attended = self.attention(
+            self.attention_norm(x), position, places, cache, embedded, together
+        )
         x = x + self.dropout(attended)
         mapped: Tensor = self.mlp(self.mlp_norm(x))
         return x + cast(Tensor, self.dropout(mapped))
@@ -88,21 +91,35 @@ class GPT(nn.Module):
         self._initialize(torch.Generator().manual_seed(seed))
 
     def forward(
-        self, ids: Tensor, targets: Tensor | None = None, cache: Cache | None = None
+        self,
+        ids: Tensor,
+        targets: Tensor | None = None,
+        cache: Cache | None = None,
+        documents: Tensor | None = None,
     ) -> Output:
         """Predict the token after each of *ids* (B, T).
 
         With *targets* (B, T), the tokens that did come, the loss; without, the logits. With
-        *cache*, *ids* go on from the tokens that it holds, and are added to it. Raises ValueError
-        where they do not fit the context.
+        *cache*, *ids* go on from the tokens that it holds, and are added to it. With *documents*
+        (`Batch.documents`), each is read as if it were alone. Raises ValueError where *ids* do not
+        fit the context, and for *cache* and *documents* at once.
         """
+        if cache and documents is not None:
+            raise ValueError("documents are kept apart in whole rows only, not with a cache")
         lengths = cache[0].lengths if cache else [0]
         longest = max(lengths) + ids.shape[1]
         if longest > self.config.context:
             raise ValueError(f"{longest} tokens do not fit the context of {self.config.context}")
         alike = min(lengths) == max(lengths)
-        start = lengths[0] if alike else torch.tensor(lengths, device=ids.device)
-        x = self.dropout(self.position.add(self.embedding(ids), start))  # (B, T, width)
+        places: Places = lengths[0]
+        if not alike:
+            first = torch.tensor(lengths, device=ids.device)[:, None]
+            places = first + torch.arange(ids.shape[1], device=ids.device)
+        own, together = places, None
+        if documents is not None:
+            own = places_within(documents)
+            together = documents[:, :, None] == documents[:, None, :]
+        x = self.dropout(self.position.add(self.embedding(ids), own))  # (B, T, width)
         if torch.is_autocast_enabled(x.device.type):
             # PERF: a stream in the type of the products needs no copies to it and back.
             x = x.to(torch.get_autocast_dtype(x.device.type))
@@ -110,10 +127,12 @@ class GPT(nn.Module):
         for layer, block in enumerate(self._layers()):
             x = self.residual(x, embedded, layer)
             values = self.values(ids, layer)
+            past = cache[layer] if cache else None
+            read = (x, self.position, places, past, values, together)
             if self.recompute and torch.is_grad_enabled():
-                x = checkpoint(block, x, self.position, start, None, values, use_reentrant=False)
+                x = checkpoint(block, *read, use_reentrant=False)
             else:
-                x = block(x, self.position, start, cache[layer] if cache else None, values)
+                x = block(*read)
         x = self.norm(x)
         vocab = self.config.vocab_size
         if targets is not None:
@@ -153,6 +172,13 @@ class GPT(nn.Module):
         for block in self._layers():
             nn.init.zeros_(block.attention.output.weight)
             nn.init.zeros_(block.mlp.output.weight)
+
+
+def places_within(documents: Tensor) -> Tensor:
+    """Return how far each token is from where its document begins in its row: (B, T), int64."""
+    places = torch.arange(documents.shape[1], device=documents.device)
+    begins = documents.diff(dim=1, prepend=documents[:, :1] - 1) != 0
+    return places - torch.where(begins, places, 0).cummax(1).values
 
 
 def padded_vocab(vocab_size: int) -> int:

@@ -12,6 +12,7 @@ from typing import Literal, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import GradBucket
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -53,11 +54,11 @@ def held_back(forward: nn.Module) -> AbstractContextManager[None]:
     FSDP sends them in every pass, because the gradients of all weights would not fit.
     """
     if hasattr(forward, "no_sync"):
-        return cast(AbstractContextManager[None], forward.no_sync())
+        return cast(DistributedDataParallel, forward).no_sync()
     return nullcontext()
 
 
-def _summed(bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _summed(bucket: GradBucket) -> torch.futures.Future[Tensor]:
     """Add up a bucket of gradients."""
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     return work.get_future().then(lambda done: cast(Tensor, done.value()[0]))

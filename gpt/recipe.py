@@ -40,6 +40,9 @@ class Recipe:
     """Rows, each of one context of tokens, in a forward pass."""
     accumulate: int = 1
     """Forward passes whose gradients are averaged into one step."""
+    document_mask: bool = False
+    """Let tokens see their own document only, where a row has several (Zhao 2024,
+    arXiv:2402.13991)."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """What moves the weights, and how far."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
-from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
@@ -25,13 +26,11 @@ def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
 
     All processes call this. Single numbers are written as vectors of one. Raises OSError.
     """
-    writer = dcp.HuggingFaceStorageWriter(
-        str(folder), save_distributed=True, enable_consolidation=True
-    )
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True, enable_consolidation=True)
     # DCP joins the slices of a tensor along its axes, and a single number has none.
     vectors = {name: tensor if tensor.ndim else tensor[None] for name, tensor in tensors.items()}
     try:
-        dcp.save(vectors, storage_writer=writer)
+        save(vectors, storage_writer=writer)
     except CheckpointException as error:
         first, _ = next(iter(error.failures.values()))
         raise first from error

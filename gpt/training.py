@@ -36,7 +36,7 @@ from gpt.distributed import ALONE, World
 from gpt.divergence import divergence, spoilt
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluate import evaluate
-from gpt.metrics import MetricsFile, NoMetrics, Row
+from gpt.metrics import Row, open_metrics
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
@@ -82,13 +82,12 @@ def train(
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
     *stop* is asked before every step, and before every batch of an evaluation, which is made when
-    the run goes on; when it says True the run writes a checkpoint and returns.
-    All processes of *world* call this; the recipe is the main one's, and it alone reports and
-    writes. *stop* may say True in any of them.
-    The caller's random state and number of threads are left as they were. Raises ConfigError for a
-    recipe that does not fit the run found, DataError for data that does not fit, CheckpointError
-    for a damaged checkpoint, TrainingError where the loss, a gradient or a weight is no
-    longer a number (the last checkpoint is kept, and the batch).
+    the run goes on; when it says True the run writes a checkpoint and returns. All processes of
+    *world* call this and any may stop it; the recipe is the main one's, which alone reports and
+    writes. The caller's random state and number of threads are left as they were. Raises
+    ConfigError for a recipe that does not fit the run found, DataError for data that does not fit,
+    CheckpointError for a damaged checkpoint, TrainingError where the loss, a gradient or a weight
+    is no longer a number (the last checkpoint is kept, and the batch).
     """
     recipe = world.from_main(recipe)
     runtime = Runtime.choose(recipe.device, recipe.dtype)
@@ -137,7 +136,11 @@ class _Run:
         self.companions = companions(shards.folder)
         config = GPTConfig.over(recipe.model, shards.vocab_size)
         self.rows = TrainingRows(
-            self.train_split, context=config.context, vocab_size=config.vocab_size, seed=recipe.seed
+            self.train_split,
+            context=config.context,
+            vocab_size=config.vocab_size,
+            seed=recipe.seed,
+            documents=recipe.document_mask,
         )
         self.model = GPT(config, recipe.seed)
         self.forward: Any = spread(self.model, recipe.parallel, world, runtime.device)
@@ -166,7 +169,8 @@ class _Run:
         if recipe.compile:
             self.forward = torch.compile(self.forward)
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
-        with closing(self._open_metrics()) as self.metrics:
+        metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
+        with closing(metrics) as self.metrics:
             self._make_up_for_evaluation()
             while self.state.step < recipe.steps and not self._asked():
                 row = self._evaluated(self._step())
@@ -179,11 +183,6 @@ class _Run:
             write_plot(recipe.out)
         finished = self.state.step >= recipe.steps
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
-
-    def _open_metrics(self) -> MetricsFile | NoMetrics:
-        if not self.world.is_main:
-            return NoMetrics()
-        return MetricsFile(self.recipe.out / "metrics.jsonl", keep=self.state.step)
 
     def _asked(self) -> bool:
         """Whether somebody asks for an end, of any process; once asked, it stays so."""
@@ -222,17 +221,17 @@ class _Run:
 
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
-        recipe, loss = self.recipe, 0.0
-        batches = self._batches(step, self.share)
+        recipe, loss, batches = self.recipe, 0.0, self._batches(step, self.share)
         learnt = max(1.0, self.world.sum(sum(batch.learnt for batch in batches.values())))
         try:
             for row, batch in batches.items():
-                inputs, targets = (ids.to(self.runtime.device) for ids in batch[:2])
+                inputs, targets, documents = batch.to(self.runtime.device)
                 # A run has 2^32 seeds, so that its rows never share one with those of another seed.
                 torch.manual_seed((recipe.seed << 32) + row)
                 with nullcontext() if row == max(batches) else held_back(self.forward):
                     with self.runtime.autocast():
-                        part = self.forward(inputs, targets).loss * (batch.learnt / learnt)
+                        output = self.forward(inputs, targets, documents=documents)
+                        part = output.loss * (batch.learnt / learnt)
                     part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:
@@ -280,10 +279,7 @@ class _Run:
         self.optimizer = build_optimizer(self.recipe.optimizer, self.model, runtime.dtype)
 
     def _time(self, steps: int) -> list[float]:
-        """Seconds of each of *steps* that leave the weights as they were, after one to warm up.
-
-        By the clock of the main process, so that all choose alike.
-        """
+        """Seconds of each of *steps* that leave the weights as they were, after one to warm up."""
         set_rate(self.optimizer, 0.0)
         seconds = []
         for _ in range(1 + steps):
@@ -295,7 +291,7 @@ class _Run:
             self.optimizer.zero_grad(set_to_none=True)
             seconds.append(time.perf_counter() - began)
         self.optimizer.state.clear()
-        return self.world.from_main(seconds[1:])
+        return self.world.from_main(seconds[1:])  # one clock, so that all choose alike
 
     def _clip(self) -> Tensor:
         """Shorten the gradient where the recipe bounds it; return its norm before."""
@@ -323,6 +319,7 @@ class _Run:
                     self.val_split,
                     runtime=self.runtime,
                     rows=self.recipe.batch_size,
+                    documents=self.recipe.document_mask,
                     world=self.world,
                     progress=self._drop_if_asked,
                 ).bits_per_byte

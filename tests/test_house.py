@@ -52,6 +52,7 @@ FLOORS = {
     "gpt.presets": 4,
     "gpt.zoo": 3,
     "gpt.plot": 3,
+    "gpt.reporting": 3,
     "gpt.progress": 3,
     "gpt.data": 3,
     "gpt.model": 4,

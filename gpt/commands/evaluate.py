@@ -45,6 +45,7 @@ class Evaluate:
                 checkpoint.model(runtime.device),
                 open_split(shards, self.split),
                 runtime=runtime,
+                documents=state.recipe.document_mask,
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
         if self.json:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -19,6 +21,10 @@ from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
 from gpt.progress import ConsoleReporter
 from gpt.recipe import Recipe, read_toml
+
+if TYPE_CHECKING:
+    from gpt.distributed import World
+    from gpt.training import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,26 +46,41 @@ class Train:
 
     def __call__(self) -> int:
         """Train; 0, or 128 + the signal that stopped it."""
+        from gpt.distributed import World
         from gpt.training import train
 
-        with ConsoleReporter() as reporter, Interruption() as interruption:
+        with (
+            World.join(self.recipe.device) as world,
+            ConsoleReporter() if world.is_main else nullcontext() as reporter,
+            Interruption() as interruption,
+        ):
             outcome = train(
-                self.recipe, reporter=reporter, stop=lambda: interruption.signal is not None
+                self.recipe,
+                reporter=reporter,
+                stop=lambda: interruption.signal is not None,
+                world=world,
             )
+        if world.is_main:
+            print(self._ending(outcome, world), file=sys.stderr)
+        if outcome.finished:
+            return 0
+        return 128 + (interruption.signal or signal.SIGTERM)  # another process may have had it
+
+    def _ending(self, outcome: Outcome, world: World) -> str:
+        """Tell how the run ended, and what to do next."""
         state = outcome.state
-        if interruption.signal is not None and not outcome.finished:
-            where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
-            if outcome.checkpoint is None:
-                where = "before the first step; to begin again"
-            print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
-            return 128 + interruption.signal
-        measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
-        print(
-            f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
-            f"next: gpt sample {shlex.quote(str(self.recipe.out))}",
-            file=sys.stderr,
-        )
-        return 0
+        if outcome.finished:
+            measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
+            return (
+                f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
+                f"next: gpt sample {shlex.quote(str(self.recipe.out))}"
+            )
+        where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+        if outcome.checkpoint is None:
+            where = "before the first step; to begin again"
+        alone = world.size == 1
+        command = f"gpt {shlex.join(sys.argv[1:])}" if alone else "the same torchrun command"
+        return f"stopped {where}: {command}"
 
 
 def recipe_defaults(arguments: Sequence[str]) -> Recipe:
@@ -96,16 +117,18 @@ def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Re
 
     from gpt.checkpoint import find_checkpoint, read_state
     from gpt.data import open_data, open_split
+    from gpt.distributed import launched
 
     if (newest := find_checkpoint(out)) is not None:
         saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
         return resumed(saved, preset=preset, depth=depth)
     cuda = torch.cuda.is_available()
+    machine = Machine.cuda() if cuda else Machine.cpu(torch.get_num_threads())
     return plan(
         data=data,
         out=out,
         tokens=len(open_split(open_data(data), "train")),
-        machine=Machine.cuda() if cuda else Machine.cpu(torch.get_num_threads()),
+        machine=dataclasses.replace(machine, flops=machine.flops * launched()),
         preset=preset or "fast",
         depth=depth,
     )

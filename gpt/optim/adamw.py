@@ -15,9 +15,15 @@ def adamw(spec: learning.AdamW, weights: Weights, dtype: torch.dtype) -> torch.o
     them. Embeddings do not: the row of a rare token would shrink at every step and be trained at
     few. A head tied to an embedding is one.
     """
+    kinds = (
+        (weights.matrices, spec.lr, spec.weight_decay),
+        (weights.head, spec.head_lr, spec.weight_decay),
+        (weights.embeddings, spec.embedding_lr, 0.0),
+        (weights.scales, spec.lr, 0.0),
+    )
     groups = [
-        {"params": weights.matrices + weights.head, "weight_decay": spec.weight_decay},
-        {"params": weights.embeddings + weights.scales, "weight_decay": 0.0},
+        {"params": parameters, "lr": spec.lr if rate is None else rate, "weight_decay": decay}
+        for parameters, rate, decay in kinds
+        if parameters
     ]
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, fused=True)
+    return torch.optim.AdamW(groups, betas=spec.betas, eps=spec.eps, fused=True)

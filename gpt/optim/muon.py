@@ -72,7 +72,7 @@ class Muon(torch.optim.Optimizer):
         if not isinstance(ahead, DTensor):
             return orthogonalize(ahead.to(self.dtype), self.spec.iterations).float()
         # Every process has a slice of each matrix; for this, each takes some of them as a whole.
-        whole = ahead.to(self.dtype).redistribute(placements=[Shard(0)])
+        whole = ahead.redistribute(placements=[Shard(0)]).to(self.dtype)
         directions = orthogonalize(whole, self.spec.iterations).float()
         return cast(DTensor, directions).redistribute(placements=ahead.placements)
 

@@ -16,7 +16,7 @@ from gpt import config
 from gpt.zoo.cache import KeyValueCache
 from gpt.zoo.linears import CastLinear, project
 from gpt.zoo.norms import RMSNorm
-from gpt.zoo.positions import Position, Start
+from gpt.zoo.positions import Places, Position
 
 EXPLICIT = 512
 """Tokens up to which training on the CPU takes `attend`. PERF: forward and backward of 16 rows, 6
@@ -53,31 +53,35 @@ class GroupedQueryAttention(nn.Module):
         self,
         x: Tensor,
         position: Position,
-        start: Start = 0,
+        places: Places = 0,
         cache: KeyValueCache | None = None,
         embedded: Tensor | None = None,
+        together: Tensor | None = None,
     ) -> Tensor:
-        """Attend from x (B, T, width), at places *start* on, to it and what *cache* holds.
+        """Attend from x (B, T, width), at *places*, to it and what *cache* holds.
 
-        *embedded* (B, T, K · D), where given, is added to the values.
+        *embedded* (B, T, K · D), where given, is added to the values. *together* (B, T, T), bool,
+        is which tokens are of one document, where they must not see others; without a cache.
         """
         queries, keys, values = project(self, x)
         if embedded is not None:
             values = values + embedded.to(values.dtype)
         queries, keys, values = map(self._heads, (queries, keys, values))  # (B, H or K, T, D)
-        queries = position.rotate(self.query_norm(queries), start)
-        keys = position.rotate(self.key_norm(keys), start)
+        queries = position.rotate(self.query_norm(queries), places)
+        keys = position.rotate(self.key_norm(keys), places)
         tokens, mask = x.shape[1], None
         if cache is not None:
             keys, values = cache.append(keys, values)  # (B, K, S, D)
         elif x.device.type == "cpu" and torch.is_grad_enabled() and tokens <= EXPLICIT:
-            return self._out(attend(queries, keys, values, self.window))
+            seen = visible(tokens, tokens, self.window, x.device)
+            return self._out(attend(queries, keys, values, _within(seen, together)))
         # Without a mask SDPA may take its flash kernel, which is also the one on CPU.
-        causal = tokens == keys.shape[2] and self.window is None
+        causal = tokens == keys.shape[2] and self.window is None and together is None
         if cache is not None and tokens == 1:
             mask, causal = cache.seen(), False
         elif not causal:
-            mask = visible(tokens, keys.shape[2], self.window, x.device)
+            seen = visible(tokens, keys.shape[2], self.window, x.device)
+            mask = _within(seen, together)[:, None]  # (B or 1, 1, T, S)
         mixed = F.scaled_dot_product_attention(
             queries.to(keys.dtype),
             keys,
@@ -105,17 +109,21 @@ class GroupedQueryAttention(nn.Module):
         return x.view(batch, tokens, -1, self.head_width).transpose(1, 2)
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor, window: int | None) -> Tensor:
-    """softmax(q kᵀ / √D) v over (B, H, T, D) and (B, K, S, D), each factor a tensor in memory."""
+def attend(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tensor:
+    """softmax(q kᵀ / √D) v over (B, H, T, D) and (B, K, S, D), each factor a tensor in memory.
+
+    *seen* is which keys each query sees: bool, (B or 1, T, S).
+    """
     batch, heads, tokens, head_width = queries.shape
-    kv_heads, seen = keys.shape[1:3]
+    kv_heads = keys.shape[1]
     shared = heads // kv_heads
-    barred = ~visible(tokens, seen, window, queries.device).repeat(shared, 1)
-    bias = torch.zeros(barred.shape, dtype=queries.dtype, device=queries.device)
-    bias.masked_fill_(barred, -math.inf)
+    bias = torch.zeros(seen.shape, dtype=queries.dtype, device=queries.device)
+    bias = bias.masked_fill_(~seen, -math.inf).repeat(1, shared, 1)
+    if len(bias) > 1:
+        bias = bias.repeat_interleave(kv_heads, 0)  # (B · K, H / K · T, S)
     with torch.autocast(queries.device.type, enabled=False):  # it would take softmax to float32
         q = (queries * head_width**-0.5).reshape(-1, shared * tokens, head_width)
-        k, v = keys.reshape(-1, seen, head_width), values.reshape(-1, seen, head_width)
+        k, v = keys.flatten(0, 1), values.flatten(0, 1)
         chances = torch.baddbmm(bias, q, k.mT).softmax(-1)  # (B · K, H / K · T, S)
         return (chances @ v).view(batch, heads, tokens, head_width)
 
@@ -126,6 +134,11 @@ def visible(queries: int, keys: int, window: int | None, device: torch.device) -
     query = key[keys - queries :, None]
     seen = key <= query
     return seen if window is None else seen & (key > query - window)
+
+
+def _within(seen: Tensor, together: Tensor | None) -> Tensor:
+    """Narrow *seen* (T, S) to the pairs of tokens that are *together*: (B or 1, T, S)."""
+    return seen[None] if together is None else seen & together
 
 
 def _head_norm(spec: config.GroupedQuery, head_width: int) -> nn.Module:

@@ -56,7 +56,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             logits = cap(F.linear(part, weight))  # (rows, vocab)
             log_chances = F.log_softmax(logits, -1, dtype=torch.float32)
             weights = share[first : first + rows]
-            total -= log_chances.gather(-1, target[:, None])[:, 0] @ weights
+            # No product of vectors, which autocast would compute, and round, in its own type.
+            total -= (log_chances.gather(-1, target[:, None])[:, 0] * weights).sum()
             if hidden_grad is not None and weight_grad is not None:
                 # The gradient of cross-entropy by the logits: softmax less the one-hot target.
                 slope = log_chances.exp_()

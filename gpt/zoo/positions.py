@@ -1,7 +1,8 @@
 """Positions: how a token knows its place.
 
 A position has two hooks, and each mechanism uses one or none of them: `add` changes the embedded
-tokens, `rotate` the queries and keys of every layer. *start* is the place of the first token.
+tokens, `rotate` the queries and keys of every layer. What attention makes of rotated ones depends
+on distances only, so of the two `add` alone has to know where a row's documents begin.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 
 from gpt import config
 
-Start: TypeAlias = int | Tensor
-"""The place of the first token: of all rows, or, (B,) int64, of each."""
+Places: TypeAlias = int | Tensor
+"""The place of the first token of every row, the others following; or, (B, T) int64, of each."""
 
 
 class NoPosition(nn.Module):
@@ -23,11 +24,11 @@ class NoPosition(nn.Module):
     def __init__(self, spec: config.NoPosition, architecture: config.Architecture) -> None:
         super().__init__()
 
-    def add(self, x: Tensor, start: Start) -> Tensor:
+    def add(self, x: Tensor, places: Places) -> Tensor:
         """Leave the embedded tokens (B, T, width) as they are."""
         return x
 
-    def rotate(self, x: Tensor, start: Start) -> Tensor:
+    def rotate(self, x: Tensor, places: Places) -> Tensor:
         """Leave queries or keys (B, H, T, head_width) as they are."""
         return x
 
@@ -39,11 +40,11 @@ class LearnedPosition(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(architecture.context, architecture.width)
 
-    def add(self, x: Tensor, start: Start) -> Tensor:
-        """Add the vectors of places start, start + 1, ... to x (B, T, width)."""
-        return x + _at(self.embedding.weight, start, x.shape[1])
+    def add(self, x: Tensor, places: Places) -> Tensor:
+        """Add the vectors of *places* to x (B, T, width)."""
+        return x + _at(self.embedding.weight, places, x.shape[1])
 
-    def rotate(self, x: Tensor, start: Start) -> Tensor:
+    def rotate(self, x: Tensor, places: Places) -> Tensor:
         """Leave queries or keys (B, H, T, head_width) as they are."""
         return x
 
@@ -71,24 +72,22 @@ class RotaryPosition(nn.Module):
         self.register_buffer("cos", angles.cos().float(), persistent=False)
         self.register_buffer("sin", angle_sin.float(), persistent=False)
 
-    def add(self, x: Tensor, start: Start) -> Tensor:
+    def add(self, x: Tensor, places: Places) -> Tensor:
         """Leave the embedded tokens (B, T, width) as they are."""
         return x
 
-    def rotate(self, x: Tensor, start: Start) -> Tensor:
+    def rotate(self, x: Tensor, places: Places) -> Tensor:
         """Rotate queries or keys (B, H, T, head_width); the dtype stays."""
-        cos, sin = (_at(table, start, x.shape[-2]).unsqueeze(-3) for table in (self.cos, self.sin))
+        cos, sin = (_at(table, places, x.shape[-2]).unsqueeze(-3) for table in (self.cos, self.sin))
         turned, rest = x[..., : self.rotated], x[..., self.rotated :]
         swapped = turned.roll(self.rotated // 2, dims=-1)
         turned = turned * cos.to(x.dtype) + swapped * sin.to(x.dtype)
         return torch.cat((turned, rest), dim=-1) if rest.shape[-1] else turned
 
 
-def _at(table: Tensor, start: Start, tokens: int) -> Tensor:
-    """The rows of *table* at *tokens* places from *start* on: (T, ...), or (B, T, ...) of each."""
-    if isinstance(start, int):
-        return table[start : start + tokens]
-    return table[start[:, None] + torch.arange(tokens, device=table.device)]
+def _at(table: Tensor, places: Places, tokens: int) -> Tensor:
+    """The rows of *table* at *places*: (T, ...) of all rows, or (B, T, ...) of each."""
+    return table[places : places + tokens] if isinstance(places, int) else table[places]
 
 
 Position: TypeAlias = NoPosition | LearnedPosition | RotaryPosition

@@ -83,10 +83,10 @@ def _member(
         into.send(error)
 
 
-def run(recipe: Recipe, stop_at: int | None = None) -> Observed:
-    """Train by *recipe*; the last process asks for an end at step *stop_at*."""
+def run(recipe: Recipe, steps: int | None = None) -> Observed:
+    """Train by *recipe*; the last process asks for an end when *steps* have been made."""
     seen = Observed()
-    asked = iter(range(1, 1000))
+    asked = iter(range(1000))
 
     def gradients(optimizer: torch.optim.Optimizer, *rest: object) -> None:
         for group in optimizer.param_groups:
@@ -96,7 +96,7 @@ def run(recipe: Recipe, stop_at: int | None = None) -> Observed:
     try:
         with World.join() as world:
             last = world.rank == world.size - 1
-            outcome = train(recipe, stop=lambda: next(asked) == stop_at and last, world=world)
+            outcome = train(recipe, stop=lambda: next(asked) == steps and last, world=world)
     finally:
         hook.remove()
     seen.step, seen.val_bpb = outcome.state.step, outcome.state.val_bpb
@@ -116,10 +116,10 @@ def run_killed(recipe: Recipe) -> Observed:
 def _with_trouble(recipe: Recipe, trouble: Callable[[], Exception | None]) -> Observed:
     forward, passes = GPT.forward, iter(range(1, 1000))
 
-    def troubled(*arguments: Any) -> Any:
+    def troubled(*arguments: Any, **named: Any) -> Any:
         if os.environ["RANK"] == "1" and next(passes) == 3 and (error := trouble()):
             raise error
-        return forward(*arguments)
+        return forward(*arguments, **named)
 
     GPT.forward = troubled  # type: ignore[method-assign]
     return run(recipe)

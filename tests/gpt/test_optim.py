@@ -108,22 +108,34 @@ def test_rate_is_a_share_of_each_groups_peak(spec: Any) -> None:
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
-def test_adamw_equals_torchs() -> None:
-    """Over three steps, the linears' matrices decaying and nothing else."""
-    spec = learning.AdamW(lr=0.1, weight_decay=0.5, betas=(0.8, 0.9), eps=1e-4)
+@pytest.mark.parametrize("rates", [(None, None), (0.3, 0.02)], ids=str)
+def test_adamw_equals_torchs(rates: tuple[float | None, float | None]) -> None:
+    """Over three steps, each kind at its rate, the linears' matrices decaying and nothing else."""
+    embedding_lr, head_lr = rates
+    spec = learning.AdamW(
+        lr=0.1,
+        embedding_lr=embedding_lr,
+        head_lr=head_lr,
+        weight_decay=0.5,
+        betas=(0.8, 0.9),
+        eps=1e-4,
+    )
     ours, theirs = GPT(CONFIG), GPT(CONFIG)
     weights = Weights.of(theirs)
-    decayed = torch.optim.AdamW(
-        weights.matrices + weights.head, lr=0.1, betas=(0.8, 0.9), eps=1e-4, weight_decay=0.5
-    )
-    kept = torch.optim.AdamW(
-        weights.embeddings + weights.scales, lr=0.1, betas=(0.8, 0.9), eps=1e-4, weight_decay=0.0
-    )
+    apart = [
+        torch.optim.AdamW(parameters, lr=rate, betas=(0.8, 0.9), eps=1e-4, weight_decay=decay)
+        for parameters, rate, decay in (
+            (weights.matrices, 0.1, 0.5),
+            (weights.head, head_lr or 0.1, 0.5),
+            (weights.embeddings, embedding_lr or 0.1, 0.0),
+            (weights.scales, 0.1, 0.0),
+        )
+    ]
     optimizer = build_optimizer(spec, ours, torch.float32)
     for step in range(3):
         pushed(ours, step)
         pushed(theirs, step)
-        for each in (optimizer, decayed, kept):
+        for each in (optimizer, *apart):
             each.step()
 
     torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
@@ -262,6 +274,7 @@ def test_averaged_weights_are_there_for_a_while() -> None:
     [
         (learning.AdamW, {"lr": 0.0}, "lr must be above 0"),
         (learning.AdamW, {"lr": math.nan}, "lr must be above 0"),
+        (learning.AdamW, {"head_lr": 0.0}, "head_lr must be above 0"),
         (learning.AdamW, {"weight_decay": -0.1}, "weight_decay must be at least 0"),
         (learning.AdamW, {"betas": (0.9, 1.0)}, "betas must be"),
         (learning.Muon, {"momentum": 1.0}, "momentum must be"),

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from transformers import (
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
@@ -24,6 +25,7 @@ from gpt.decoding import Decoder, with_linears_in
 from gpt.errors import ConfigError
 from gpt.model import GPT
 from gpt.sample import generate, generate_batch
+from gpt.zoo.linears import CastLinear
 
 GREEDY = Sampling(temperature=0)
 
@@ -158,9 +160,24 @@ def test_linears_in_another_dtype_predict_alike(model: GPT) -> None:
     ids = torch.tensor([[1, 2]])
     expected = model(ids).logits
 
-    for dtype, near in ((torch.float32, 1e-5), (torch.bfloat16, 0.03)):
+    for dtype, near in ((torch.float32, 1e-5), (torch.bfloat16, 0.03), (torch.int8, 0.05)):
         light = with_linears_in(model, dtype)(ids, cache=model.new_cache(1)).logits
         assert (light - expected).abs().max() < near * expected.abs().max()
+
+
+@pytest.mark.parametrize("rows", [1, 16, 17])
+def test_int8_rounds_each_output_to_127_steps(rows: int) -> None:
+    """With few rows, which torch's own kernel takes, and with many."""
+    linears = [nn.Linear(64, 3), nn.Linear(64, 5)]
+    x = torch.randn(rows, 64)
+    weight = torch.cat([linear.weight for linear in linears])
+    step = weight.abs().amax(1, keepdim=True) / 127
+    bias = torch.cat([linear.bias for linear in linears])
+
+    found = CastLinear(linears, torch.int8)(x)
+
+    expected = F.linear(x, step * (weight / step).round(), bias)
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
 
 
 def test_linears_in_another_dtype_leave_the_model_as_it_was(model: GPT) -> None:

@@ -22,8 +22,9 @@ from gpt.learning import AdamW, Cosine, Muon
 from gpt.metrics import MetricsFile, Row, read_metrics
 from gpt.model import GPT
 from gpt.recipe import Recipe
+from gpt.reporting import Silent
 from gpt.runtime import Runtime
-from gpt.training import Outcome, Silent, _Run, train
+from gpt.training import Outcome, _Run, train
 from pytok import shards
 
 
@@ -352,7 +353,7 @@ def test_batch_that_does_not_fit_in_memory_ends_the_run(
 ) -> None:
     """The message says which fields to change."""
 
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **named: object) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(GPT, "forward", full)

@@ -159,6 +159,18 @@ def test_sliced_loss_has_torchs_gradients(
     torch.testing.assert_close(ours, torch.autograd.grad(loss, [hidden, weight]))
 
 
+def test_loss_is_summed_in_float32_under_autocast() -> None:
+    """Products are rounded to bfloat16, and the loss is not: it has some three digits there."""
+    noise = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(300, 16, generator=noise) for _ in range(2))
+    targets = torch.randint(300, (300,), generator=noise)
+    logits = F.linear(hidden.bfloat16(), weight.bfloat16()).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = linear_cross_entropy(hidden, weight, targets, CAPS[config.NoCap](config.NoCap()))
+
+    assert loss.item() == pytest.approx(F.cross_entropy(logits, targets).item(), rel=1e-5)
+
+
 def test_new_model_is_a_function_of_its_seed() -> None:
     """The same seed gives the same weights, another one others."""
     weights = [GPT(SMALL, seed).embedding.weight for seed in (3, 3, 4)]
@@ -243,7 +255,7 @@ def test_attention_in_the_open_equals_torchs(window: int | None) -> None:
     mask = visible(7, 7, window, q.device)
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
 
-    torch.testing.assert_close(attend(q, k, v, window), expected)
+    torch.testing.assert_close(attend(q, k, v, mask[None]), expected)
 
 
 @pytest.mark.parametrize("written", MODELS)
