@@ -84,6 +84,7 @@ def divergence(
         batch = f"its batch is in {path}"
     except OSError as error:
         batch = f"its batch cannot be written ({error.strerror})"
+    world.wait()  # no other process tells of a file that is not there yet
     rescue = f"{checkpoint.name} is kept" if checkpoint else "there is no checkpoint yet"
     return TrainingError(
         f"step {step} diverged: {cause}; {batch}; {rescue}; "

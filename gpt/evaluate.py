@@ -45,8 +45,8 @@ def evaluate(
     """Predict every token of *split* but the first once, *rows* windows at a time.
 
     With *documents*, tokens see their own document only, as under `Recipe.document_mask`. The
-    processes of *world* share the windows, and each returns the result for all of them.
-    *progress* is told, after each batch, how many tokens have been predicted, and of how many. The
+    processes of *world* share the windows, and each returns the result for all of them. *progress*
+    is told, after each batch, how many tokens this process has predicted, and of how many. The
     model is in training mode or not afterwards as it was before. Raises DataError where the split
     does not fit the model.
     """
