@@ -19,6 +19,8 @@ except ImportError:
 
 from gpt.commands.convert import Export, Import
 from gpt.commands.evaluate import Evaluate
+from gpt.commands.plot import Plot
+from gpt.commands.report import Report
 from gpt.commands.sample import Sample
 from gpt.commands.train import Train, recipe_defaults
 from gpt.errors import ConfigError, GPTError, PeerError
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gpt: {message}", file=sys.stderr)
         return 1
     except ImportError as error:
-        extra = "gguf" if error.name == "gguf" else "gpt"
+        extra = error.name if error.name in ("gguf", "tensorboard") else "gpt"
         print(f"gpt: {error}: pip install 'pytok[{extra}]'", file=sys.stderr)
         return 1
     except BrokenPipeError:
@@ -73,6 +75,8 @@ def _commands(recipe: Recipe) -> Any:
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
+        Annotated[Plot, tyro.conf.subcommand("plot")],
+        Annotated[Report, tyro.conf.subcommand("report")],
         Annotated[Export, tyro.conf.subcommand("export")],
         Annotated[Import, tyro.conf.subcommand("import")],
     ]

@@ -33,11 +33,11 @@ from torch import Tensor
 import pytok
 from gpt.config import GPTConfig
 from gpt.distributed import ALONE, World
-from gpt.errors import CheckpointError, ConfigError
+from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.model import GPT
 from gpt.optim.average import AVERAGE
 from gpt.plain import from_plain, to_plain
-from gpt.recipe import Recipe
+from gpt.recipe import Recipe, check_resumable
 from gpt.sealed import PARTIAL, SUMS, damage, remove, sealed_folder, sealed_names
 from gpt.sharded import is_sharded, save_sharded, sliced
 
@@ -218,7 +218,7 @@ def _write(
     joined = {
         name: save_sharded(those, slices / name)
         for name, those in tensors.items()
-        if is_sharded(weights)
+        if is_sharded(weights.values())
     }
     if not world.is_main:
         return
@@ -240,9 +240,7 @@ def companions(folder: Path) -> dict[str, bytes]:
     """Read the files of the shard folder *folder* that its checkpoints carry along."""
     found = {name: folder / name for name in COMPANIONS}
     return {
-        name: path.read_bytes()
-        for name, path in found.items()
-        if name == "tokenizer.json" or path.exists()
+        name: path.read_bytes() for name, path in found.items() if name in FILES or path.exists()
     }
 
 
@@ -273,6 +271,27 @@ def read_checkpoint(path: Path) -> Checkpoint:
         weights=_tensors(folder, WEIGHTS),
         companions={name: (folder / name).read_bytes() for name in carried},
     )
+
+
+def check_continues(saved: State, begun: State) -> None:
+    """Raise ConfigError or DataError where the run *begun* is not that of *saved*, longer or not."""
+    check_resumable(saved.recipe, begun.recipe)
+    if saved.fingerprint != begun.fingerprint:
+        raise DataError(
+            f"{begun.recipe.data} was written with another tokenizer than the run in "
+            f"{begun.recipe.out} has learnt; give the data of that run, or another --out"
+        )
+    if saved.train_tokens != begun.train_tokens:
+        raise DataError(
+            f"{begun.recipe.data} has {begun.train_tokens:,} training tokens, and the run "
+            f"in {begun.recipe.out} began on {saved.train_tokens:,}; give it the data it began "
+            "on, or another --out"
+        )
+    if saved.step > begun.recipe.steps:
+        raise ConfigError(
+            f"{begun.recipe.out} is at step {saved.step} already, past steps = "
+            f"{begun.recipe.steps}; ask for more steps, or another --out"
+        )
 
 
 def read_state(folder: Path) -> State:

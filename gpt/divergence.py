@@ -4,6 +4,7 @@
 
     runs/first/diverged/step-00000042.safetensors
         inputs, targets     int64 (rows, context): all that the step read
+        documents           where they are kept apart: which each of the inputs is of
         loss, lr            float32 (): of the step, in nats per token; its learning rate
         weight:<name>       float32 (): the norm of each parameter
         gradient:<name>     float32 (): the norm of its gradient, before it was clipped
@@ -76,6 +77,9 @@ def divergence(
             for name, gradient in gradients.items()
         },
     }
+    documents = [batch.documents for batch in batches if batch.documents is not None]
+    if documents:
+        tensors["documents"] = torch.cat(documents)
     path = run / "diverged" / f"step-{step:08d}.safetensors"
     try:
         if world.is_main:

@@ -1,17 +1,20 @@
-"""The history of a run: `metrics.jsonl`, one JSON object a step."""
+"""The history of a run: `metrics.jsonl`, one JSON object a step, and how such files are read."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gpt.errors import ConfigError, DataError
 from gpt.plain import from_plain
 from pytok.atomic import replace_file
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +33,12 @@ class Row:
     """Mean over the step's rows, before the update, in nats per token."""
     lr: float
     """Learning rate of this update."""
+    gradient_norm: float | None = None
+    """Length of this update's gradient, before it was clipped."""
     val_bpb: float | None = None
     """Bits per byte on the validation split after the update; None where it was not measured."""
+    val_loss: float | None = None
+    """The same in nats per token."""
 
 
 class MetricsFile:
@@ -48,7 +55,7 @@ class MetricsFile:
 
     def _begin(self, rows: Sequence[Row]) -> None:
         """Have *rows* in the file, all at once."""
-        replace_file(self._path, "".join(map(_line, rows)).encode())
+        write_records(self._path, rows)
         self._file = self._path.open("ab", buffering=0)
         self.last = rows[-1] if rows else None
         """The last row that was there when the file was opened."""
@@ -102,21 +109,33 @@ def open_metrics(run: Path, *, keep: int, write: bool) -> MetricsFile | NoMetric
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Read the rows of *path*; a last line without its end, as a kill leaves it, is not one.
+    """Read the rows of *path*; see `read_records`."""
+    return read_records(path, Row)
 
-    Raises DataError naming the line where a whole one is not a row.
+
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    """Read the JSON lines of *path*, each a dataclass *kind*.
+
+    A last line without its end, as a kill leaves it, is not one. Raises DataError naming the line
+    where a whole one is no *kind*.
     """
-    rows = []
+    records = []
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            rows.append(from_plain(Row, json.loads(line)))
+            records.append(from_plain(kind, json.loads(line)))
         except (ValueError, ConfigError) as error:
             raise DataError(
-                f"{path}:{number}: not a row of metrics: {error}; remove the line to go on"
+                f"{path}:{number}: not a {kind.__name__.lower()} of a run: {error}; remove the "
+                "line to go on"
             ) from error
-    return rows
+    return records
 
 
-def _line(row: Row) -> str:
-    return json.dumps(dataclasses.asdict(row)) + "\n"
+def write_records(path: Path, records: Iterable[Any]) -> None:
+    """Write dataclasses as JSON lines, all of them or none; the inverse of `read_records`."""
+    replace_file(path, "".join(map(_line, records)).encode())
+
+
+def _line(record: Any) -> str:
+    return json.dumps(dataclasses.asdict(record)) + "\n"

@@ -6,7 +6,7 @@ tensor is nowhere in memory as a whole. A slice for any number of processes is r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -16,9 +16,9 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
-def is_sharded(tensors: Mapping[str, Tensor]) -> bool:
+def is_sharded(tensors: Iterable[Tensor]) -> bool:
     """Whether each process has but slices of *tensors*."""
-    return any(isinstance(tensor, DTensor) for tensor in tensors.values())
+    return any(isinstance(tensor, DTensor) for tensor in tensors)
 
 
 def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +25,7 @@ from torch import Tensor
 from gpt.batch import Batch
 from gpt.checkpoint import (
     State,
+    check_continues,
     companions,
     find_checkpoint,
     read_checkpoint,
@@ -34,19 +35,18 @@ from gpt.config import GPTConfig
 from gpt.data import Shards, TrainingRows, open_data, open_split
 from gpt.distributed import ALONE, World
 from gpt.divergence import divergence, spoilt
-from gpt.errors import ConfigError, DataError, TrainingError
+from gpt.errors import ConfigError, TrainingError
 from gpt.evaluate import evaluate
 from gpt.metrics import Row, open_metrics
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
 from gpt.parallel import held_back, spread
-from gpt.plot import write_plot
 from gpt.presets import described
-from gpt.recipe import Recipe, check_resumable
-from gpt.reporting import Reporter, Silent
+from gpt.recipe import Recipe
+from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
-from gpt.sharded import gathered
+from gpt.sharded import gathered, is_sharded
 
 TIMED_STEPS = 3
 """Timed to choose the number of steps: they differ by some percent."""
@@ -86,8 +86,8 @@ def train(
     *world* call this and any may stop it; the recipe is the main one's, which alone reports and
     writes. The caller's random state and number of threads are left as they were. Raises
     ConfigError for a recipe that does not fit the run found, DataError for data that does not fit,
-    CheckpointError for a damaged checkpoint, TrainingError where the loss, a gradient or a weight
-    is no longer a number (the last checkpoint is kept, and the batch).
+    CheckpointError for a damaged checkpoint or one that cannot be written, TrainingError where the
+    loss, a gradient or a weight is no number any more (the last checkpoint is kept, and the batch).
     """
     recipe = world.from_main(recipe)
     runtime = Runtime.choose(recipe.device, recipe.dtype)
@@ -96,8 +96,7 @@ def train(
         recipe.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{recipe.out}: no folder of a run can be made there: {error.strerror}; "
-            "choose another --out"
+            f"{recipe.out}: no place for a run: {error.strerror}; choose another --out"
         ) from error
     lock = FileLock(recipe.out / ".lock", blocking=False) if world.is_main else nullcontext()
     threads = torch.get_num_threads()
@@ -128,9 +127,8 @@ class _Run:
         stop: Callable[[], bool],
         world: World,
     ) -> None:
-        self.recipe, self.reporter, self.world = recipe, reporter, world
-        self.share = world.share(recipe.rows_per_step)
-        self.stop, self.stopped = stop, False
+        self.recipe, self.reporter, self.stop, self.stopped = recipe, reporter, stop, False
+        self.world, self.share = world, world.share(recipe.rows_per_step)
         self.train_split = open_split(shards, "train")
         self.val_split = open_split(shards, "val") if "val" in shards.splits else None
         self.companions = companions(shards.folder)
@@ -169,6 +167,15 @@ class _Run:
         if recipe.compile:
             self.forward = torch.compile(self.forward)
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
+        self.reporter.began(
+            Start(
+                recipe=recipe,
+                runtime=self.runtime,
+                processes=self.world.size,
+                step=self.state.step,
+                lend=None if is_sharded(self.model.parameters()) else self._lend,
+            )
+        )
         metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
         with closing(metrics) as self.metrics:
             self._make_up_for_evaluation()
@@ -179,8 +186,7 @@ class _Run:
                 if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
                     self._checkpoint()
             folder = self._checkpoint() if self.state.step else None
-        if self.world.is_main:
-            write_plot(recipe.out)
+        self.reporter.ended()
         finished = self.state.step >= recipe.steps
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
@@ -217,6 +223,7 @@ class _Run:
             seconds=seconds,
             loss=loss,
             lr=rate,
+            gradient_norm=norm.item(),
         )
 
     def _gradients(self, step: int) -> float:
@@ -302,10 +309,10 @@ class _Run:
         """Make the evaluation of the last step, if the run was stopped in the middle of it."""
         row = self.world.from_main(self.metrics.last)
         if row is not None and row.step == self.state.step and row.val_bpb is None:
-            measured = self._evaluated(row)
-            if measured != row:
-                self.metrics.replace_last(measured)
-                self.reporter.row(measured, self.recipe.steps)
+            row = self._evaluated(row)
+            if row.val_bpb is not None:
+                self.metrics.replace_last(row)
+                self.reporter.row(row, self.recipe.steps)
 
     def _evaluated(self, row: Row) -> Row:
         """*row* with the bits per byte on the validation split, where it is their time."""
@@ -314,7 +321,7 @@ class _Run:
             return row
         try:
             with averaged(self.optimizer):
-                result = evaluate(
+                found = evaluate(
                     self.model,
                     self.val_split,
                     runtime=self.runtime,
@@ -322,14 +329,24 @@ class _Run:
                     documents=self.recipe.document_mask,
                     world=self.world,
                     progress=self._drop_if_asked,
-                ).bits_per_byte
+                )
         except _Stopped:
             return row
-        best = self.state.best_val_bpb
-        if math.isfinite(result) and (best is None or result < best):
-            self.state = dataclasses.replace(self.state, best_val_bpb=result, best_step=row.step)
-        self.state = dataclasses.replace(self.state, val_bpb=result)
-        return dataclasses.replace(row, val_bpb=result)
+        bits, best = found.bits_per_byte, self.state.best_val_bpb
+        if math.isfinite(bits) and (best is None or bits < best):
+            self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
+        self.state = dataclasses.replace(self.state, val_bpb=bits)
+        return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
+
+    @contextmanager
+    def _lend(self) -> Iterator[GPT]:
+        """Lend the model as it is measured; the next step finds it as it was."""
+        with averaged(self.optimizer):
+            self.model.eval()
+            try:
+                yield self.model
+            finally:
+                self.model.train()
 
     def _checkpoint(self) -> Path:
         """Write a checkpoint, unless the last update has spoilt what would be in it."""
@@ -345,23 +362,7 @@ class _Run:
         found = read_checkpoint(self.recipe.out)
         saved = found.state
         self._keep_what_was_settled(saved.recipe)
-        check_resumable(saved.recipe, self.recipe)
-        if saved.fingerprint != self.state.fingerprint:
-            raise DataError(
-                f"{self.recipe.data} was written with another tokenizer than the run in "
-                f"{self.recipe.out} has learnt; give the data of that run, or another --out"
-            )
-        if saved.train_tokens != self.state.train_tokens:
-            raise DataError(
-                f"{self.recipe.data} has {self.state.train_tokens:,} training tokens, and the run "
-                f"in {self.recipe.out} began on {saved.train_tokens:,}; give it the data it began "
-                "on, or another --out"
-            )
-        if saved.step > self.recipe.steps:
-            raise ConfigError(
-                f"{self.recipe.out} is at step {saved.step} already, past steps = "
-                f"{self.recipe.steps}; ask for more steps, or another --out"
-            )
+        check_continues(saved, dataclasses.replace(self.state, recipe=self.recipe))
         found.restore(self.model, self.optimizer)
         self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")

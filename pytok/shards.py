@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,10 +27,19 @@ from pytok.definition import END_OF_TEXT
 from pytok.engine import check_threads
 from pytok.errors import ShardError
 from pytok.reference.pretokenize import can_cut
-from pytok.shardfile import Split, SplitWriter, manifest_field, open_split, read_shard
+from pytok.shardfile import Ids, Split, SplitWriter, manifest_field, open_split, read_shard
 from pytok.tokenizer import Tokenizer
 
-__all__ = ["SHARD_TOKENS", "Shards", "Split", "open_shards", "read_shard", "write"]
+__all__ = [
+    "SHARD_TOKENS",
+    "FolderWriter",
+    "Shards",
+    "Split",
+    "open_shards",
+    "read_shard",
+    "write",
+    "writing",
+]
 
 SHARD_TOKENS = 100_000_000
 """Tokens a file: what llm.c and modded-nanogpt use, 200 MB as uint16."""
@@ -40,7 +49,10 @@ Progress: TypeAlias = Callable[[int, int], object]
 
 _VERSION = 1
 _MANIFEST = "shards.json"
-_OWN_FILES = re.compile(r"shards\.json|tokenizer\.json|(train|val)_(\d{6,}\.bin|documents\.npy)")
+_OWN_FILES = re.compile(
+    r"shards\.json|tokenizer\.json|(train|val)_(\d{6,}\.bin|documents\.npy)"
+    r"|chat\.json|(train|val)\.jsonl"  # of a chat
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,8 +138,6 @@ def write(
         raise ShardError(f"val={val} is no share to hold out; pass 0 (none) or more, below 1")
     if split not in _SPLITS:
         raise ShardError(f"split={split!r} is not known; pass one of {', '.join(_SPLITS)}")
-    eot = tokenizer.special_tokens.get(END_OF_TEXT)
-    dtype = "uint16" if tokenizer.n_vocab <= 1 << 16 else "uint32"
     paths = corpus.resolve(source)
     read = partial(
         corpus.read_utf8,
@@ -145,13 +155,8 @@ def write(
     on_disk, twice = corpus.size(paths), corpus.size(to_measure)
     meter = _Meter(on_disk + twice, progress)
 
-    target = Path(folder).resolve()
-    with _aside(target, overwrite) as side:
-        writers = {
-            name: SplitWriter(side, name, dtype, shard_tokens)
-            for name in (("train", "val") if val else ("train",))
-        }
-        text_bytes = dict.fromkeys(writers, 0)
+    names = ("train", "val") if val else ("train",)
+    with writing(folder, tokenizer, names, shard_tokens, overwrite) as writer:
         if by_share:
             measured = _measure(read(to_measure), meter) if to_measure else 0
             assigned = _by_share(read(paths), val, total=on_disk - twice + measured)
@@ -164,18 +169,51 @@ def write(
             except UnicodeDecodeError:
                 _refuse_bytes(paths, field)
             for (name, part), start, stop in zip(batch, offsets, offsets[1:], strict=False):
-                writer = writers[name]
-                if writer.ended and eot is not None:
-                    writer.append([eot])
-                writer.append(ids[start:stop])
-                text_bytes[name] += len(part.text)
-                if part.ends_document:
-                    writer.end_document()
-            for writer in writers.values():
-                writer.flush()
+                writer.append(name, ids[start:stop], len(part.text), part.ends_document)
+            writer.flush()
             meter.advance(part for _, part in batch)
+    return open_shards(folder)
+
+
+class FolderWriter:
+    """A shard folder on its way to disk; what else belongs to it may be written into *folder*."""
+
+    def __init__(
+        self, folder: Path, tokenizer: Tokenizer, splits: Iterable[str], shard_tokens: int
+    ) -> None:
+        self.folder = folder
+        self._tokenizer = tokenizer
+        self._eot = tokenizer.special_tokens.get(END_OF_TEXT)
+        self._dtype = "uint16" if tokenizer.n_vocab <= 1 << 16 else "uint32"
+        self._writers = {
+            name: SplitWriter(folder, name, self._dtype, shard_tokens) for name in splits
+        }
+        self._text_bytes = dict.fromkeys(self._writers, 0)
+
+    def append(
+        self, split: str, ids: Sequence[int] | Ids, text_bytes: int, ends_document: bool
+    ) -> None:
+        """Add *ids*, which stand for *text_bytes* of UTF-8, to the document that is being written.
+
+        A document begins with the id of `END_OF_TEXT` if the tokenizer has it, which is added here.
+        """
+        writer = self._writers[split]
+        if writer.ended and self._eot is not None:
+            writer.append([self._eot])
+        writer.append(ids)
+        self._text_bytes[split] += text_bytes
+        if ends_document:
+            writer.end_document()
+
+    def flush(self) -> None:
+        """Move what was appended to disk."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Finish all files, the manifest last; ShardError for a split without a token."""
         splits = {}
-        for name, writer in writers.items():
+        for name, writer in self._writers.items():
             if not writer.tokens:
                 raise ShardError(
                     f"the {name} split would be empty; give more text, another val, or "
@@ -183,18 +221,36 @@ def write(
                 )
             if not writer.ended:  # the other split has the rest of the document
                 writer.end_document()
-            splits[name] = {"bytes": text_bytes[name], **writer.close()}
-        tokenizer.save(side / "tokenizer.json")
+            splits[name] = {"bytes": self._text_bytes[name], **writer.close()}
+        self._tokenizer.save(self.folder / "tokenizer.json")
         manifest = {
             "version": _VERSION,
-            "fingerprint": tokenizer.fingerprint,
-            "vocab_size": tokenizer.n_vocab,
-            "eot": eot,
-            "dtype": dtype,
+            "fingerprint": self._tokenizer.fingerprint,
+            "vocab_size": self._tokenizer.n_vocab,
+            "eot": self._eot,
+            "dtype": self._dtype,
             "splits": splits,
         }
-        replace_file(side / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
-    return open_shards(folder)
+        replace_file(self.folder / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+
+
+@contextmanager
+def writing(
+    folder: str | os.PathLike[str],
+    tokenizer: Tokenizer,
+    splits: Iterable[str],
+    shard_tokens: int = SHARD_TOKENS,
+    overwrite: bool = False,
+) -> Iterator[FolderWriter]:
+    """Lend the writer of the new shard folder *folder*, which appears at the end, or not at all.
+
+    *overwrite* replaces a shard folder, and nothing else. Raises ShardError for a folder that may
+    not or cannot be written, and for a split that would be empty.
+    """
+    with _aside(Path(folder).resolve(), overwrite) as side:
+        writer = FolderWriter(side, tokenizer, splits, shard_tokens)
+        yield writer
+        writer.close()
 
 
 # Which split a part goes to.

@@ -109,6 +109,24 @@ def print_facts(rows: Mapping[str, str]) -> None:
     console.print(table)
 
 
+_COMMANDS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that command a terminal, or turn the order of what is around them."""
+
+
+def escaped(text: str) -> str:
+    r"""*text* with all but newlines that would command the terminal spelled out.
+
+    >>> escaped("\x1b[31mred\u202e")
+    '\\x1b[31mred\\u202e'
+    """
+
+    def spelled(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+    return _COMMANDS.sub(spelled, text)
+
+
 def print_coloured(tokens: Iterable[str], caption: str) -> None:
     """Print *tokens* side by side, each on a colour of its own, and the *caption* below them."""
     from rich.console import Console
@@ -117,9 +135,7 @@ def print_coloured(tokens: Iterable[str], caption: str) -> None:
     colours = ("on #d7e8ff", "on #d9f2d9", "on #fff1c9", "on #ffdfdf", "on #ecdfff")
     text = Text(style="black")
     for number, token in enumerate(tokens):
-        shown = token.replace("\n", "⏎\n").replace("\t", "→")
-        # A text must not command the terminal.
-        shown = re.sub(r"[\x00-\x09\x0b-\x1f\x7f]", lambda c: f"\\x{ord(c[0]):02x}", shown)
+        shown = escaped(token.replace("\n", "⏎\n").replace("\t", "→"))
         text.append(shown, style=colours[number % len(colours)])
     console = Console(highlight=False)
     console.print(text, soft_wrap=True)

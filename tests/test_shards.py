@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import pytok
 from pytok import corpus
 from pytok.errors import CorpusError, ShardError
-from pytok.shards import END_OF_TEXT, open_shards, write
+from pytok.shards import END_OF_TEXT, open_shards, write, writing
 from pytok.tokenizer import Tokenizer
 
 TEXT = "One day, naïve – 東京 \U0001f600.\nTwo days\n\n three\r\n" * 5
@@ -112,6 +112,23 @@ def test_every_document_begins_with_the_end_of_text_token(
     assert train.read(0, len(train)).tolist() == list(chain.from_iterable(expected))
     assert train.document_ends.tolist() == np.cumsum([len(ids) for ids in expected]).tolist()
     assert (train.documents, train.bytes) == (20, sum(len(each.encode()) for each in DOCUMENTS))
+
+
+def test_documents_that_are_ids_already_make_the_same_folder(
+    tokenizer: Tokenizer, documents: Path, tmp_path: Path
+) -> None:
+    """As their text does, byte for byte; and what else belongs to it appears with it."""
+    write(documents, tokenizer, tmp_path / "text", val=0)
+
+    with writing(tmp_path / "ids", tokenizer, ["train"]) as writer:
+        for document in DOCUMENTS:
+            ids = tokenizer.encode_ordinary(document)
+            writer.append("train", ids, len(document.encode()), ends_document=True)
+            writer.flush()
+        (writer.folder / "chat.json").write_bytes(b"{}")
+        assert not (tmp_path / "ids").exists()
+
+    assert listing(tmp_path / "ids") == {**listing(tmp_path / "text"), "chat.json": b"{}"}
 
 
 def test_without_that_token_documents_follow_one_another(documents: Path, tmp_path: Path) -> None:

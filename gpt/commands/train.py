@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,11 +19,11 @@ from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.interruption import Interruption
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
-from gpt.progress import ConsoleReporter
 from gpt.recipe import Recipe, read_toml
 
 if TYPE_CHECKING:
     from gpt.distributed import World
+    from gpt.reporting import Reporter
     from gpt.training import Outcome
 
 
@@ -32,8 +32,8 @@ class Train:
     """Train a model on token shards, or go on with a run that was stopped.
 
     `pytok shard` makes the shards; they and the machine decide all that is left out, and it is
-    printed and kept. The run's folder gets checkpoints/, metrics.jsonl and loss.png. Ctrl-C writes
-    a checkpoint, and the same command goes on from it.
+    printed and kept. The run's folder gets checkpoints/, metrics.jsonl, samples.jsonl, and at the
+    end loss.png and report.md. Ctrl-C writes a checkpoint, and the same command goes on from it.
     """
 
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
@@ -43,17 +43,21 @@ class Train:
     """What the model is like: fast reaches a loss soonest, the others load in other software."""
     depth: int | None = None
     """Layers; width, heads, rates and batch follow. None: by the data and the machine."""
+    tensorboard: bool = False
+    """Write events for TensorBoard, too, into tensorboard/ of the run's folder."""
+    sample_every: int | None = None
+    """Steps between samples of what the model writes. None: one at each evaluation; 0: none."""
+    sample_prompt: str = ""
+    """What samples go on from; empty: the beginning of a document."""
 
     def __call__(self) -> int:
         """Train; 0, or 128 + the signal that stopped it."""
         from gpt.distributed import World
         from gpt.training import train
 
-        with (
-            World.join(self.recipe.device) as world,
-            ConsoleReporter() if world.is_main else nullcontext() as reporter,
-            Interruption() as interruption,
-        ):
+        with World.join(self.recipe.device) as world, ExitStack() as stack:
+            reporter = self._reporter(stack) if world.is_main else None
+            interruption = stack.enter_context(Interruption())
             outcome = train(
                 self.recipe,
                 reporter=reporter,
@@ -65,6 +69,23 @@ class Train:
         if outcome.finished:
             return 0
         return 128 + (interruption.signal or signal.SIGTERM)  # another process may have had it
+
+    def _reporter(self, stack: ExitStack) -> Reporter:
+        """Make those who tell of the run; *stack* ends them."""
+        from gpt.reporters.console import ConsoleReporter
+        from gpt.reporters.report import Report
+        from gpt.reporters.samples import Sampler
+        from gpt.reporters.sessions import Sessions
+        from gpt.reporting import Together
+
+        console = stack.enter_context(ConsoleReporter())
+        samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
+        reporters: list[Reporter] = [console, samples, Sessions(), Report()]
+        if self.tensorboard:
+            from gpt.reporters.tensorboard import TensorBoard
+
+            reporters.append(stack.enter_context(TensorBoard()))
+        return Together(reporters)
 
     def _ending(self, outcome: Outcome, world: World) -> str:
         """Tell how the run ended, and what to do next."""

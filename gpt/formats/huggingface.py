@@ -26,7 +26,9 @@ from gpt.formats.families import FAMILIES, Family, family_of
 from gpt.formats.names import HUGGING_FACE_GPT2, HUGGING_FACE_LLAMA, export_weights, import_weights
 from gpt.model import GPT
 from pytok.atomic import replace_files
+from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
+from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
 
 _GELUS = {"gelu_new": True, "gelu_pytorch_tanh": True, "gelu": False}
@@ -51,6 +53,7 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
     tokenizer = checkpoint.tokenizer()
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     ends = {"bos_token_id": end, "eos_token_id": end}
+    chat = _chat_template(checkpoint)
     documents: dict[str, dict[str, Any]] = {
         "config.json": {
             "architectures": [_CLASSES[family.name]],
@@ -61,13 +64,18 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
             "dtype": "float32",
             **ends,
         },
-        "generation_config.json": ends,
+        # A model of a chat has also done when its turn ends.
+        "generation_config.json": {
+            **ends,
+            **({"eos_token_id": [end, tokenizer.special_tokens[END_OF_TURN]]} if chat else {}),
+        },
         "tokenizer_config.json": {
             # Not the family's own class, which would put its own pattern in the place of ours.
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": config.context,
             "clean_up_tokenization_spaces": False,
             **({"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if end is not None else {}),
+            **({"chat_template": chat.jinja()} if chat else {}),
         },
     }
     transposed = {name: _transpose(name, tensor) for name, tensor in weights.items()}
@@ -84,6 +92,17 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
             folder.rmdir()
         whole.rename(folder)
     return family
+
+
+def _chat_template(checkpoint: Checkpoint) -> Template | None:
+    """How the run's conversations are spelled, if it has learnt from some."""
+    document = checkpoint.companions.get(TEMPLATE_FILE)
+    if document is None:
+        return None
+    try:
+        return Template.from_json(document)
+    except ChatError as error:
+        raise FormatError(f"{checkpoint.folder / TEMPLATE_FILE}: {error}") from error
 
 
 def import_folder(folder: Path) -> tuple[GPT, Tokenizer]:

@@ -5,15 +5,13 @@ knows nothing else.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timezone
 from typing import Any, Literal, TypeAlias, get_args
 
-from pytok.atomic import replace_file
+from pytok.chat.jsonl import read_lines, write_lines
 from pytok.errors import ChatError
 
 Kind: TypeAlias = Literal["text", "media", "system", "deleted", "call", "poll", "location"]
@@ -57,6 +55,11 @@ class Message:
     def author(self) -> str | None:
         """The name to show: *name*, else *sender*."""
         return self.name or self.sender
+
+
+def in_order(time: datetime) -> datetime:
+    """*time* as it compares with any other: one that names no zone is taken for UTC."""
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 _OPTIONAL = frozenset({"sender", "name", "media", "id", "reply_to", "chat"})
@@ -111,19 +114,9 @@ def from_plain(plain: Any) -> Message:
 
 def write_history(path: str | os.PathLike[str], messages: Iterable[Message]) -> None:
     """Write *messages* to *path*, one JSON object a line; the file appears whole or not at all."""
-    lines = (json.dumps(to_plain(message), ensure_ascii=False) + "\n" for message in messages)
-    replace_file(Path(path), "".join(lines).encode())
+    write_lines(path, map(to_plain, messages))
 
 
 def read_history(path: str | os.PathLike[str]) -> Iterator[Message]:
     """Read what `write_history` wrote; raises ChatError naming file, line and field."""
-    with Path(path).open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield from_plain(json.loads(line))
-            except ChatError as error:
-                raise ChatError(f"{path}, line {number}: {error}") from None
-            except (ValueError, RecursionError):
-                raise ChatError(
-                    f"{path}, line {number}: not JSON; a history has one object a line"
-                ) from None
+    return read_lines(path, from_plain, "a history has one object a line")

@@ -236,8 +236,7 @@ def test_run_that_cannot_be_written_is_one_line(
 
     assert code == 1
     assert capsys.readouterr().err == (
-        f"gpt: {config.parent / 'run'}: no folder of a run can be made there: File exists; "
-        "choose another --out\n"
+        f"gpt: {config.parent / 'run'}: no place for a run: File exists; choose another --out\n"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from gpt.errors import FormatError
 from gpt.formats.families import family_of
 from gpt.formats.huggingface import export_folder, import_folder
 from gpt.sample import generate
+from pytok.chat.template import Conversation, Template, Turn
 from pytok.tokenizer import Tokenizer
 from tests.gpt.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
@@ -58,6 +60,32 @@ def test_transformers_computes_the_same_logits(checkpoint: Checkpoint, tmp_path:
 
     assert theirs.shape == ours.shape
     assert (theirs - ours).abs().max() <= 1e-5
+
+
+def test_a_run_of_a_chat_takes_its_template_along(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """With the same ids as its own, and generation stops where a turn ends."""
+    template = Template(("Ada", "Bo"), me="Ada")
+    talker = template.extend(tokenizer)
+    run = make_run(tmp_path / "run", SHAPES["llama"], talker)
+    run = replace(run, companions={**run.companions, "chat.json": template.to_json().encode()})
+    talk = Conversation((Turn("Bo", "The cat"), Turn("Ada", "sat"), Turn("Bo", "where?")))
+
+    export_folder(run, tmp_path / "hf")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "hf")
+    messages = [{"role": turn.speaker, "content": turn.text} for turn in talk.turns]
+    ids = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+
+    assert ids["input_ids"] == template.prompt(talk, talker, "Ada")
+    assert load(tmp_path / "hf").generation_config.eos_token_id == [
+        talker.eot_token,
+        talker.special_tokens["<|end|>"],
+    ]
+
+
+def test_a_run_of_no_chat_has_no_template(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    export_folder(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "hf")
+
+    assert AutoTokenizer.from_pretrained(tmp_path / "hf").chat_template is None
 
 
 def test_transformers_goes_on_alike(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -417,7 +417,7 @@ def test_metrics_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     """By file and line."""
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n')
-    with pytest.raises(DataError, match=r"metrics\.jsonl:1: not a row of metrics: tokens: missing"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl:1: not a row of a run: tokens: missing"):
         read_metrics(path)
 
 

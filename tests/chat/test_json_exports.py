@@ -1,0 +1,176 @@
+"""Telegram's export, and conversations as ShareGPT and OpenAI write them."""
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytok.chat.importing import Choices, Import, import_chats
+from pytok.chat.record import Message
+from pytok.errors import ChatError
+
+
+def read(plain: Any, tmp_path: Path) -> Import:
+    path = tmp_path / "result.json"
+    path.write_text(plain if isinstance(plain, str) else json.dumps(plain), encoding="utf-8")
+    return import_chats([path], Choices())
+
+
+def telegram(number: int = 1, **fields: Any) -> dict[str, Any]:
+    told = {
+        "id": number,
+        "type": "message",
+        "date": "2024-01-05T13:00:00",
+        "date_unixtime": str(1704456000 + 60 * number),
+        "from": "Ann",
+        "from_id": "user7",
+        "text": "hi",
+    }
+    return told | fields
+
+
+def chat(*messages: Any, **fields: Any) -> dict[str, Any]:
+    return {"name": "Us", "type": "personal_chat", "id": 5, "messages": list(messages)} | fields
+
+
+def test_a_message_of_telegram(tmp_path: Path) -> None:
+    """Its account stays the same, its name is shown; times are of the world."""
+    plain = telegram(
+        2,
+        text=["see ", {"type": "link", "text": "example.org"}, "!"],
+        edited="2024-01-05T13:05:00",
+        reply_to_message_id=1,
+        reactions=[{"type": "emoji", "count": 2, "emoji": "❤"}],
+    )
+
+    (message,) = read(chat(plain), tmp_path).messages
+
+    assert message == Message(
+        time=datetime(2024, 1, 5, 12, 2, tzinfo=timezone.utc),
+        sender="user7",
+        name="Ann",
+        text="see example.org!",
+        edited=True,
+        id="2",
+        reply_to="1",
+        reactions=("❤", "❤"),
+        source="result.json",
+        line=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "text", "media"),
+    [
+        ({"photo": "photos/1.jpg", "text": "us"}, "media", "us", "photo"),
+        ({"file": "a", "media_type": "sticker", "sticker_emoji": "😂", "text": ""}, "media", "😂", "sticker"),
+        ({"file": "f/plan.pdf", "file_name": "plan.pdf"}, "media", "hi", "plan.pdf"),
+        ({"file": "v.ogg", "media_type": "voice_message", "text": ""}, "media", "", "voice_message"),
+        ({"forwarded_from": "Bob"}, "media", "hi", "forwarded from Bob"),
+        (
+            {"poll": {"question": "Where?", "answers": [{"text": "Lake", "voters": 2}]}, "text": ""},
+            "poll", "Where?\nLake (2)", None,
+        ),
+        (
+            {"location_information": {"latitude": 48.2, "longitude": 16.3}, "text": ""},
+            "location", "48.2, 16.3", None,
+        ),
+        (
+            {"type": "service", "action": "phone_call", "actor": "Ann", "actor_id": "user7",
+             "duration_seconds": 9},
+            "call", "phone call; from Ann; from id user7; duration seconds 9", None,
+        ),
+    ],
+)  # fmt: skip
+def test_the_kinds_of_telegram(
+    fields: dict[str, Any], kind: str, text: str, media: str | None, tmp_path: Path
+) -> None:
+    (message,) = read(chat(telegram(**fields)), tmp_path).messages
+
+    assert (message.kind, message.text, message.media) == (kind, text, media)
+
+
+def test_what_happens_to_a_chat_is_told_as_facts(tmp_path: Path) -> None:
+    plain = {
+        "id": 1, "type": "service", "date": "2024-01-05T13:00:00", "actor": "Ann",
+        "actor_id": "user7", "action": "invite_members", "members": ["Bob", "Cy"], "text": "",
+    }  # fmt: skip
+
+    (message,) = read(chat(plain), tmp_path).messages
+
+    assert (message.kind, message.sender) == ("system", None)
+    assert message.text == "Ann: invite members; members Bob, Cy"
+    assert message.time == datetime(2024, 1, 5, 13)
+
+
+def test_a_whole_account_says_which_chat_a_message_is_of(tmp_path: Path) -> None:
+    """Entries that cannot be read are counted."""
+    other = chat(telegram(3), {"id": 9, "type": "message", "date": "never"}, name="Work")
+    account = {"chats": {"list": [chat(telegram(1), telegram(2)), other]}}
+
+    imported = read(account, tmp_path)
+
+    assert [message.chat for message in imported.messages] == ["Us", "Us", "Work"]
+    assert imported.summary.sources[0].unread_lines == (4,)
+
+
+SHAREGPT = {
+    "conversations": [
+        {"from": "system", "value": "Be kind."},
+        {"from": "human", "value": "Hi?"},
+        {"from": "gpt", "value": "Hello."},
+    ]
+}
+OPENAI = {
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Hi?"}]},
+        {"role": "assistant", "content": None, "tool_calls": []},
+        {"role": "assistant", "content": "Hello."},
+    ]
+}
+
+
+def test_conversations_become_senders_and_words(tmp_path: Path) -> None:
+    """A day lies between two of them; a turn without words is counted."""
+    lines = json.dumps(SHAREGPT) + "\n" + json.dumps(OPENAI) + "\n"
+
+    imported = read(lines, tmp_path)
+
+    assert [(m.sender, m.kind, m.text) for m in imported.messages] == [
+        (None, "system", "Be kind."),
+        ("human", "text", "Hi?"),
+        ("gpt", "text", "Hello."),
+        ("user", "text", "Hi?"),
+        ("assistant", "text", "Hello."),
+    ]
+    assert imported.messages[3].time - imported.messages[2].time > timedelta(hours=12)
+    assert imported.summary.sources[0].unread_lines == (2,)
+
+
+def test_conversations_of_two_files_do_not_mix(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.json", tmp_path / "two.jsonl"
+    one.write_text(json.dumps([SHAREGPT]))
+    two.write_text(json.dumps(OPENAI))
+
+    imported = import_chats([one, two], Choices())
+
+    assert [m.sender for m in imported.messages] == [None, "human", "gpt", "user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"name": "Us", "messages": [{"id": 1', "damaged JSON"),
+        ('{"name": "Us"}', "none of Telegram's"),
+        ("[" * 100_000 + "{", "nested too deeply|damaged JSON"),
+        (json.dumps(OPENAI) + "\nmore", "line 2: not JSON"),
+        ('{"messages": [{"role": "user", "content": null}]}', "no conversation in it has a turn"),
+        (json.dumps({"chats": {"list": []}}), "without a message"),
+        ('{"time": "2024-01-01T00:00:00", "sender": 5}\n{"time": 3}', "line 1: sender is 5"),
+    ],
+)
+def test_json_that_is_no_chat_is_refused(text: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(ChatError, match=complaint):
+        read(text, tmp_path)
