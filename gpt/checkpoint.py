@@ -274,7 +274,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def check_continues(saved: State, begun: State) -> None:
-    """Raise ConfigError or DataError where the run *begun* is not that of *saved*, longer or not."""
+    """Raise ConfigError or DataError where the run *begun* cannot go on from *saved*."""
     check_resumable(saved.recipe, begun.recipe)
     if saved.fingerprint != begun.fingerprint:
         raise DataError(
