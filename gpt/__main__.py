@@ -23,6 +23,7 @@ from gpt.commands.plot import Plot
 from gpt.commands.report import Report
 from gpt.commands.sample import Sample
 from gpt.commands.train import Train, recipe_defaults
+from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.recipe import Recipe
 from pytok.errors import PytokError
@@ -35,18 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # what it cannot show, it shows escaped
             stream.reconfigure(errors="backslashreplace")
     try:
-        recipe = recipe_defaults(given)
-        command: Any = tyro.cli(
-            _commands(recipe),
-            prog="gpt",
-            description="Train a GPT on token shards, write with it, measure it, pass it on.",
-            args=given,
-        )
-    except ConfigError as error:
-        print(f"gpt: {error}", file=sys.stderr)
-        return 2
-    try:
-        return int(command())
+        return _run(given)
     except PeerError:  # the other process tells
         return 1
     except (GPTError, PytokError) as error:
@@ -69,10 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _run(given: Sequence[str]) -> int:
+    """Parse *given*, for which `gpt train` may have data to prepare, and run the command."""
+    try:
+        recipe = recipe_defaults(given)
+        command: Any = tyro.cli(
+            _commands(recipe),
+            prog="gpt",
+            description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
+            args=given,
+        )
+    except ConfigError as error:
+        print(f"gpt: {error}", file=sys.stderr)
+        return 2
+    return int(command())
+
+
 def _commands(recipe: Recipe) -> Any:
     """Build the union that tyro makes subcommands of; *recipe* holds train's defaults."""
     return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
+        Annotated[Tune, tyro.conf.subcommand("tune")],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
         Annotated[Plot, tyro.conf.subcommand("plot")],

@@ -3,8 +3,11 @@
 ::
 
     runs/first/checkpoints/step-00000400/
-        model.safetensors      weights, by parameter name
-        optimizer.safetensors  the optimizer's tensors, as "<parameter name>:<key>"
+        model.safetensors      the model's weights, by parameter name: the best or averaged ones,
+                               where the run keeps such, with adapters merged into them
+        optimizer.safetensors  what only a run that goes on needs, as "<parameter name>:<key>": the
+                               optimizer's tensors, and, where it is no weight of the model, the
+                               parameter itself (its key is "weight")
         state.json             `State`
         tokenizer.json         the tokenizer of the data, as it was
         chat.json              of data that is a chat: how its turns are rendered
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,19 +35,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import pytok
+from gpt.adapt import merged_weights
 from gpt.config import GPTConfig
 from gpt.distributed import ALONE, World
 from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.model import GPT
-from gpt.optim.average import AVERAGE
+from gpt.optim.best import shown
 from gpt.plain import from_plain, to_plain
-from gpt.recipe import Recipe, check_resumable
+from gpt.recipe import Recipe, TuningRecipe, check_resumable
 from gpt.sealed import PARTIAL, SUMS, damage, remove, sealed_folder, sealed_names
 from gpt.sharded import is_sharded, save_sharded, sliced
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
 
+WEIGHT = "weight"
+"""The key of a parameter itself, among the optimizer's tensors."""
 STEPS = "step-" + "[0-9]" * 8
 """The folders that are ours; whatever else lies beside them is the user's."""
 BEST = "best"
@@ -66,7 +73,7 @@ class State:
     FORMAT: ClassVar[int] = 1
 
     config: GPTConfig
-    recipe: Recipe
+    recipe: Recipe | TuningRecipe
     step: int
     """Updates made."""
     seconds: float
@@ -95,23 +102,16 @@ class Checkpoint:
 
     @cached_property
     def moments(self) -> dict[str, Tensor]:
-        """The optimizer's tensors, which only a run that goes on, or averages, needs.
+        """The optimizer's tensors, which only a run that goes on needs.
 
         Raises CheckpointError where they are damaged.
         """
         return _tensors(self.folder, MOMENTS)
 
     def model(self, device: torch.device | str = "cpu") -> GPT:
-        """Build the model, in evaluation mode, on *device*.
-
-        Of a run that averages its weights, it has the averages, which are what was evaluated.
-        """
+        """Build the model, in evaluation mode, on *device*."""
         model = GPT(self.state.config)
-        self.restore(model)
-        if self.state.recipe.average is not None:
-            with torch.no_grad():
-                for name, parameter in model.named_parameters():
-                    parameter.copy_(self.moments.get(f"{name}:{AVERAGE}", parameter))
+        self._fill(model, self.weights)
         return model.to(device).eval()
 
     def tokenizer(self) -> Tokenizer:
@@ -125,33 +125,41 @@ class Checkpoint:
             raise _unfit(path, "not the tokenizer that the model has learnt")
         return tokenizer
 
-    def restore(self, model: GPT, optimizer: torch.optim.Optimizer | None = None) -> None:
-        """Put the weights into *model* and, where given, its state into *optimizer*.
+    def restore(self, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+        """Put all back as it was in training: the parameters of *model*, and the *optimizer*.
 
         Raises CheckpointError where they do not fit.
         """
+        moments = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.moments.items()}
+        own = {name: tensor for (name, key), tensor in moments.items() if key == WEIGHT}
+        self._same_names(WEIGHTS, set(self.weights), set(merged_weights(model)))
+        self._fill(model, {**self.weights, **own})
         parameters = dict(model.named_parameters())
-        self._same_names(WEIGHTS, set(self.weights), set(parameters))
+        trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
+        kept = {name for name, key in moments if key != WEIGHT}
+        self._same_names(MOMENTS, kept, trained)
+        for (name, key), tensor in moments.items():
+            if key != WEIGHT:
+                parameter = parameters[name]
+                # What is not like its weight is a single number.
+                alike = tensor.shape == parameter.shape
+                part = sliced(tensor, parameter) if alike else tensor.reshape(())
+                # A copy: the optimizer writes to it, and it is mapped from the file.
+                optimizer.state[parameter][key] = part.to(parameter.device, copy=True)
+
+    def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
+        """Put *weights*, of which some may be no parameters, into those of *model*."""
+        parameters = dict(model.named_parameters())
+        self._same_names(WEIGHTS, set(weights) & set(parameters), set(parameters))
         with torch.no_grad():
             for name, parameter in parameters.items():
-                if parameter.shape != self.weights[name].shape:
+                if parameter.shape != weights[name].shape:
                     raise CheckpointError(
                         f"{self.folder / WEIGHTS}: {name} has shape "
-                        f"{tuple(self.weights[name].shape)}, and the config of state.json makes it "
+                        f"{tuple(weights[name].shape)}, and the config of state.json makes it "
                         f"{tuple(parameter.shape)}; the two are not of one run"
                     )
-                parameter.copy_(sliced(self.weights[name], parameter))
-        if optimizer is None:
-            return
-        moments = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.moments.items()}
-        self._same_names(MOMENTS, {name for name, _ in moments}, set(parameters))
-        for (name, moment), tensor in moments.items():
-            parameter = parameters[name]
-            # What is not like its weight is a single number.
-            alike = tensor.shape == parameter.shape
-            part = sliced(tensor, parameter) if alike else tensor.reshape(())
-            # A copy: the optimizer writes to it, and it is mapped from the file.
-            optimizer.state[parameter][moment] = part.to(parameter.device, copy=True)
+                parameter.copy_(sliced(weights[name], parameter))
 
     def _same_names(self, file: str, there: set[str], wanted: set[str]) -> None:
         if there != wanted:
@@ -206,14 +214,19 @@ def _write(
     companions: Mapping[str, bytes],
     world: World,
 ) -> None:
-    parameters = dict(model.named_parameters())
+    weights = _weights_shown(model, optimizer)
     moments = {
-        f"{name}:{key}": tensor.contiguous()
-        for name, parameter in parameters.items()
-        for key, tensor in optimizer.state[parameter].items()
+        f"{name}:{key}": tensor.detach().contiguous()
+        for name, parameter in model.named_parameters()
+        for key, tensor in (
+            *optimizer.state[parameter].items(),
+            *(() if weights.get(name) is parameter else ((WEIGHT, parameter),)),
+        )
     }
-    weights = {name: parameter.detach().contiguous() for name, parameter in parameters.items()}
-    tensors = {WEIGHTS: weights, MOMENTS: moments}
+    tensors = {
+        WEIGHTS: {name: tensor.detach().contiguous() for name, tensor in weights.items()},
+        MOMENTS: moments,
+    }
     slices = folder.with_name(f"{folder.name}-slices{PARTIAL}")
     joined = {
         name: save_sharded(those, slices / name)
@@ -236,12 +249,30 @@ def _write(
         shutil.rmtree(slices)
 
 
+def _weights_shown(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The weights of *model* as its readers have them; one that is a parameter is that itself."""
+    with shown(optimizer) as others:
+        weights = merged_weights(model)
+        if others:  # those that are trained are only lent
+            for name, tensor in weights.items():
+                weights[name] = tensor.detach().clone() if tensor.requires_grad else tensor
+        return weights
+
+
 def companions(folder: Path) -> dict[str, bytes]:
     """Read the files of the shard folder *folder* that its checkpoints carry along."""
     found = {name: folder / name for name in COMPANIONS}
     return {
         name: path.read_bytes() for name, path in found.items() if name in FILES or path.exists()
     }
+
+
+def tokenizer_document(tokenizer: Tokenizer) -> bytes:
+    """The content of a tokenizer.json."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / COMPANIONS[0]
+        tokenizer.save(path)
+        return path.read_bytes()
 
 
 def find_checkpoint(path: Path) -> Path | None:
@@ -273,7 +304,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def check_continues(saved: State, begun: State) -> None:
+def check_fits(saved: State, begun: State) -> None:
     """Raise ConfigError or DataError where the run *begun* cannot go on from *saved*."""
     check_resumable(saved.recipe, begun.recipe)
     if saved.fingerprint != begun.fingerprint:

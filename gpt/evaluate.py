@@ -27,7 +27,7 @@ class Evaluation:
     bits_per_byte: float
     """All nats, in bits, over the bytes of the text: comparable between vocabularies."""
     tokens: int
-    """Tokens predicted: all of the split but its first."""
+    """Tokens predicted: of shards, all of the split but its first."""
     bytes: int
     """Bytes of the split's text as UTF-8; end-of-text tokens have none."""
 
@@ -50,9 +50,6 @@ def evaluate(
     model is in training mode or not afterwards as it was before. Raises DataError where the split
     does not fit the model.
     """
-    training = model.training
-    model.eval()
-    nats, tokens = 0.0, 0
     batches = evaluation_batches(
         split,
         context=model.config.context,
@@ -60,23 +57,51 @@ def evaluate(
         rows=rows,
         documents=documents,
     )
+    return evaluate_batches(
+        model,
+        batches,
+        targets=len(split) - 1,
+        bytes=split.bytes,
+        runtime=runtime,
+        world=world,
+        progress=progress,
+    )
+
+
+def evaluate_batches(
+    model: GPT,
+    batches: Iterable[Batch],
+    *,
+    targets: int,
+    bytes: int,
+    runtime: Runtime,
+    world: World = ALONE,
+    progress: Callable[[int, int], object] | None = None,
+) -> Evaluation:
+    """Predict the *targets* tokens that count in *batches*, which spell *bytes* bytes of text.
+
+    All else is as in `evaluate`.
+    """
+    training = model.training
+    model.eval()
+    nats, tokens = 0.0, 0
     try:
         with torch.inference_mode(), runtime.autocast():
             for batch in _dealt(batches, world):
-                inputs, targets, apart = batch.to(runtime.device)
-                nats += model(inputs, targets, documents=apart).loss.item() * batch.learnt
+                inputs, wanted, apart = batch.to(runtime.device)
+                nats += model(inputs, wanted, documents=apart).loss.item() * batch.learnt
                 tokens += batch.learnt
                 if progress is not None:
-                    progress(tokens, len(split) - 1)
+                    progress(tokens, targets)
     finally:
         model.train(training)
     nats, tokens = world.sum(nats), round(world.sum(tokens))
     return Evaluation(
         nats_per_token=nats / tokens,
         perplexity=math.exp(min(nats / tokens, 700.0)),  # e^710 is no float any more
-        bits_per_byte=nats / math.log(2) / split.bytes,
+        bits_per_byte=nats / math.log(2) / bytes,
         tokens=tokens,
-        bytes=split.bytes,
+        bytes=bytes,
     )
 
 

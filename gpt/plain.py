@@ -88,8 +88,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         expected = ", ".join(repr(choice) for choice in get_args(hint))
         raise ConfigError(f"{where}: expected one of {expected}; got {value!r}")
     if get_origin(hint) is tuple:
-        items = get_args(hint)
-        if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == len(items):
+        items, listed = get_args(hint), isinstance(value, Sequence) and not isinstance(value, str)
+        if listed and items[1:] == (...,):
+            items = items[:1] * len(value)
+        if listed and len(value) == len(items):
             return tuple(
                 _value(item, element, f"{where}[{place}]")
                 for place, (item, element) in enumerate(zip(items, value, strict=True))

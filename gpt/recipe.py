@@ -1,5 +1,7 @@
 """What a training run is: `Recipe`, every choice that decides its weights, and where they go.
 
+`TuningRecipe` is one that begins from another run's model.
+
 Defaults suit two CPU cores and a corpus of 1 to 10 MB: about two minutes. Nothing here imports
 torch. Sizes are in tokens, rows and steps; a step is one update of the weights.
 """
@@ -15,7 +17,7 @@ from typing import Any, Literal
 
 from gpt.config import Architecture
 from gpt.errors import ConfigError
-from gpt.learning import AdamW, Cosine, Linear, Muon, Noam, WarmupStableDecay
+from gpt.learning import AdamW, Cosine, DoRA, Linear, LoRA, Muon, Noam, WarmupStableDecay
 from gpt.plain import flatten, from_plain, to_plain
 
 if sys.version_info >= (3, 11):
@@ -29,9 +31,9 @@ class Recipe:
     """A run: what it learns from, for how long, how, and where it happens."""
 
     data: Path
-    """Folder of token shards, as `pytok shard` writes it."""
+    """Folder of token shards, as `pytok shard` writes it; `gpt train` takes other data, too."""
     out: Path
-    """Folder of the run: checkpoints/, metrics.jsonl, loss.png. A run found there goes on."""
+    """Folder of the run: checkpoints/, metrics.jsonl, what reporters keep. One found goes on."""
     steps: int = 600
     """Updates of the weights, in all."""
     seconds: float | None = None
@@ -55,6 +57,9 @@ class Recipe:
     """Decides the first weights, the order of the data, and dropout."""
     eval_every: int = 100
     """Steps between evaluations on the whole validation split; the last step has one too."""
+    patience: int | None = None
+    """Evaluations in a row that may find nothing better before the run ends; its model is then the
+    one that was best, not the last. None: all steps are made."""
     checkpoint_every: int = 100
     """Steps between checkpoints; the best evaluation, the last step and an interrupted one have
     one too."""
@@ -79,7 +84,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every")
-        for name in (*counts, "keep", "threads"):
+        for name in (*counts, "patience", "keep", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
@@ -107,8 +112,30 @@ class Recipe:
         return from_plain(cls, plain, where)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TuningRecipe(Recipe):
+    """A run that goes on from the model of another: `model` is that one's but for its dropout."""
+
+    base: Path
+    """The run whose model it begins from: own or imported; it stays as it is."""
+    adapter: LoRA | DoRA | None = field(default_factory=LoRA)
+    """What is trained beside the rows of new tokens; None: all weights."""
+    learn: Literal["mine", "all", "last"] = "mine"
+    """Of conversations: which turns are learnt (`pytok.chat.template`)."""
+    row_length: int | None = None
+    """Tokens of a row of conversations; longer ones are cut into windows. None: the context."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.row_length is not None and not 2 <= self.row_length <= self.model.context:
+            raise ConfigError(
+                f"row_length must be from 2 to the model's context, {self.model.context}; "
+                f"got {self.row_length}"
+            )
+
+
 MAY_CHANGE = frozenset(
-    {"data", "out", "steps", "eval_every", "checkpoint_every", "keep", "device", "dtype"}
+    {"base", "data", "out", "steps", "eval_every", "checkpoint_every", "keep", "device", "dtype"}
     | {"compile", "parallel", "recompute", "threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
@@ -117,6 +144,10 @@ and where it happens. Any other would make it a run of another kind from the mid
 
 def check_resumable(saved: Recipe, asked: Recipe) -> None:
     """Raise ConfigError, naming the first field, where *asked* cannot go on from *saved*."""
+    if type(saved) is not type(asked):
+        raise ConfigError(
+            f"{asked.out} holds a run of another kind, trained anew or tuned; choose another --out"
+        )
     theirs, ours = flatten(saved.to_dict()), flatten(asked.to_dict())
     for name in sorted(theirs.keys() | ours.keys()):
         if name not in MAY_CHANGE and theirs.get(name) != ours.get(name):

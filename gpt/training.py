@@ -1,9 +1,11 @@
 """The one loop: set the rate, accumulate, clip, step, evaluate, log, checkpoint.
 
+`train` begins with a new model, `gpt.tuning.tune` with another run's; both are `run`, each with a
+task of its own (`gpt.tasks`).
+
 A run is a function of its recipe and its data. Batches are a function of (seed, row), and chance
 (dropout) is seeded anew from the same in every forward pass, so a run that stopped goes on as if it
-had not: on one machine, in float32 on CPU, bit for bit. Several processes divide a step's rows
-among them, which changes the rounding of sums and nothing else.
+had not: on one machine, in float32 on CPU, bit for bit. In several processes only sums round apart.
 """
 
 from __future__ import annotations
@@ -22,31 +24,24 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from gpt.adapt import merged
 from gpt.batch import Batch
-from gpt.checkpoint import (
-    State,
-    check_continues,
-    companions,
-    find_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
-from gpt.config import GPTConfig
-from gpt.data import Shards, TrainingRows, open_data, open_split
+from gpt.checkpoint import State, check_fits, find_checkpoint, read_checkpoint, write_checkpoint
 from gpt.distributed import ALONE, World
 from gpt.divergence import divergence, spoilt
 from gpt.errors import ConfigError, TrainingError
-from gpt.evaluate import evaluate
 from gpt.metrics import Row, open_metrics
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
+from gpt.optim.best import keep_best
 from gpt.parallel import held_back, spread
 from gpt.presets import described
 from gpt.recipe import Recipe
 from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
 from gpt.sharded import gathered, is_sharded
+from gpt.tasks import Pretraining, Task
 
 TIMED_STEPS = 3
 """Timed to choose the number of steps: they differ by some percent."""
@@ -61,7 +56,7 @@ class Outcome:
     """How a call of `train` ended."""
 
     finished: bool
-    """All steps were made; False where *stop* asked for an end before."""
+    """All steps were made, or patience was at its end; False where *stop* asked before."""
     state: State
     """What the last checkpoint holds."""
     checkpoint: Path | None
@@ -89,9 +84,19 @@ def train(
     CheckpointError for a damaged checkpoint or one that cannot be written, TrainingError where the
     loss, a gradient or a weight is no number any more (the last checkpoint is kept, and the batch).
     """
-    recipe = world.from_main(recipe)
+    return run(Pretraining(world.from_main(recipe)), reporter=reporter, stop=stop, world=world)
+
+
+def run(
+    task: Task,
+    *,
+    reporter: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
+) -> Outcome:
+    """Make the run of *task*; all else is as in `train`."""
+    recipe = task.recipe
     runtime = Runtime.choose(recipe.device, recipe.dtype)
-    shards = open_data(recipe.data)
     try:
         recipe.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -106,7 +111,7 @@ def train(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            return _Run(recipe, shards, runtime, reporter, stop, world).go()
+            return _Run(task, runtime, reporter, stop, world).go()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -120,37 +125,25 @@ class _Run:
 
     def __init__(
         self,
-        recipe: Recipe,
-        shards: Shards,
+        task: Task,
         runtime: Runtime,
         reporter: Reporter,
         stop: Callable[[], bool],
         world: World,
     ) -> None:
-        self.recipe, self.reporter, self.stop, self.stopped = recipe, reporter, stop, False
-        self.world, self.share = world, world.share(recipe.rows_per_step)
-        self.train_split = open_split(shards, "train")
-        self.val_split = open_split(shards, "val") if "val" in shards.splits else None
-        self.companions = companions(shards.folder)
-        config = GPTConfig.over(recipe.model, shards.vocab_size)
-        self.rows = TrainingRows(
-            self.train_split,
-            context=config.context,
-            vocab_size=config.vocab_size,
-            seed=recipe.seed,
-            documents=recipe.document_mask,
-        )
-        self.model = GPT(config, recipe.seed)
-        self.forward: Any = spread(self.model, recipe.parallel, world, runtime.device)
-        self.model.recompute = recipe.recompute
+        self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
+        self.stop, self.stopped, self.share = stop, False, world.share(task.recipe.rows_per_step)
+        self.model = task.model()
+        self.forward: Any = spread(self.model, self.recipe.parallel, world, runtime.device)
+        self.model.recompute = self.recipe.recompute
         self._compute_in(runtime)
         self.state = State(
-            config=config,
-            recipe=recipe,
+            config=self.model.config,
+            recipe=self.recipe,
             step=0,
             seconds=0.0,
-            fingerprint=shards.fingerprint,
-            train_tokens=len(self.train_split),
+            fingerprint=task.fingerprint,
+            train_tokens=task.train_tokens,
         )
 
     def go(self) -> Outcome:
@@ -179,7 +172,7 @@ class _Run:
         metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
         with closing(metrics) as self.metrics:
             self._make_up_for_evaluation()
-            while self.state.step < recipe.steps and not self._asked():
+            while not self._finished() and not self._asked():
                 row = self._evaluated(self._step())
                 self.metrics.append(row)
                 self.reporter.row(row, recipe.steps)
@@ -187,8 +180,15 @@ class _Run:
                     self._checkpoint()
             folder = self._checkpoint() if self.state.step else None
         self.reporter.ended()
-        finished = self.state.step >= recipe.steps
-        return Outcome(finished=finished, state=self.state, checkpoint=folder)
+        return Outcome(finished=self._finished(), state=self.state, checkpoint=folder)
+
+    def _finished(self) -> bool:
+        """Whether all steps were made, or as many evaluations without a better one as may be."""
+        recipe, step, best = self.recipe, self.state.step, self.state.best_step
+        if recipe.patience is None or best is None:
+            return step >= recipe.steps
+        vain = step // recipe.eval_every - best // recipe.eval_every
+        return step >= recipe.steps or vain >= recipe.patience
 
     def _asked(self) -> bool:
         """Whether somebody asks for an end, of any process; once asked, it stays so."""
@@ -215,11 +215,11 @@ class _Run:
             update_average(self.optimizer, recipe.average, step)
         seconds = self.state.seconds + time.perf_counter() - began
         self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
-        tokens = (step + 1) * recipe.rows_per_step * recipe.model.context
+        tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
         return Row(
             step=step + 1,
             tokens=tokens,
-            bytes=round(tokens * self.train_split.bytes / len(self.train_split)),
+            bytes=size,
             seconds=seconds,
             loss=loss,
             lr=rate,
@@ -252,7 +252,7 @@ class _Run:
         """What *step* learns from *share* of its rows: a forward pass each, by its first row."""
         first, size = step * self.recipe.rows_per_step, self.recipe.batch_size
         return {
-            first + row: self.rows.batch(first + row, min(size, share.stop - row))
+            first + row: self.task.rows.batch(first + row, min(size, share.stop - row))
             for row in share[::size]
         }
 
@@ -315,33 +315,29 @@ class _Run:
                 self.reporter.row(row, self.recipe.steps)
 
     def _evaluated(self, row: Row) -> Row:
-        """*row* with the bits per byte on the validation split, where it is their time."""
+        """*row* with the bits per byte on what was held out, where it is their time."""
         due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
-        if self.val_split is None or not due:
+        if not due:
             return row
         try:
-            with averaged(self.optimizer):
-                found = evaluate(
-                    self.model,
-                    self.val_split,
-                    runtime=self.runtime,
-                    rows=self.recipe.batch_size,
-                    documents=self.recipe.document_mask,
-                    world=self.world,
-                    progress=self._drop_if_asked,
-                )
+            with averaged(self.optimizer), merged(self.model):
+                found = self.task.measure(self.model, self.runtime, self._drop_if_asked, self.world)
         except _Stopped:
+            return row
+        if found is None:
             return row
         bits, best = found.bits_per_byte, self.state.best_val_bpb
         if math.isfinite(bits) and (best is None or bits < best):
             self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
+            if self.recipe.patience is not None:
+                keep_best(self.optimizer)
         self.state = dataclasses.replace(self.state, val_bpb=bits)
         return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
 
     @contextmanager
     def _lend(self) -> Iterator[GPT]:
         """Lend the model as it is measured; the next step finds it as it was."""
-        with averaged(self.optimizer):
+        with averaged(self.optimizer), merged(self.model):
             self.model.eval()
             try:
                 yield self.model
@@ -354,7 +350,12 @@ class _Run:
             self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
-            self.recipe.out, self.model, self.optimizer, self.state, self.companions, self.world
+            self.recipe.out,
+            self.model,
+            self.optimizer,
+            self.state,
+            self.task.companions,
+            self.world,
         )
 
     def _resume(self) -> None:
@@ -362,7 +363,7 @@ class _Run:
         found = read_checkpoint(self.recipe.out)
         saved = found.state
         self._keep_what_was_settled(saved.recipe)
-        check_continues(saved, dataclasses.replace(self.state, recipe=self.recipe))
+        check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
         found.restore(self.model, self.optimizer)
         self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")

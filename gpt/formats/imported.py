@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import torch
 
-from gpt.checkpoint import State, find_checkpoint, write_checkpoint
+from gpt.checkpoint import State, find_checkpoint, tokenizer_document, write_checkpoint
 from gpt.errors import FormatError
 from gpt.model import GPT
 from gpt.recipe import Recipe
@@ -18,9 +17,6 @@ def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
     """Write *model* and *tokenizer* as the run *run*, which must not be one already."""
     if find_checkpoint(run) is not None:
         raise FormatError(f"{run}: holds a run already; choose another --out")
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer.save(Path(folder) / "tokenizer.json")
-        document = (Path(folder) / "tokenizer.json").read_bytes()
     state = State(
         config=model.config,
         recipe=Recipe(data=Path(), out=run),
@@ -35,5 +31,5 @@ def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
         model,
         torch.optim.SGD(model.parameters(), lr=1.0),
         state,
-        {"tokenizer.json": document},
+        {"tokenizer.json": tokenizer_document(tokenizer)},
     )

@@ -30,19 +30,26 @@ def update_average(optimizer: torch.optim.Optimizer, decay: float, step: int) ->
 @contextmanager
 def averaged(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Put the averages in place of the weights for a while, where the optimizer has them."""
-    _swap(optimizer)
+    with in_place(optimizer, AVERAGE):
+        yield
+
+
+@contextmanager
+def in_place(optimizer: torch.optim.Optimizer, key: str) -> Iterator[None]:
+    """Put what the state of each parameter has as *key* in its place for a while."""
+    _swap(optimizer, key)
     try:
         yield
     finally:
-        _swap(optimizer)
+        _swap(optimizer, key)
 
 
 @torch.no_grad()
-def _swap(optimizer: torch.optim.Optimizer) -> None:
+def _swap(optimizer: torch.optim.Optimizer, key: str) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            average = optimizer.state[parameter].get(AVERAGE)
-            if average is not None:
+            other = optimizer.state[parameter].get(key)
+            if other is not None:
                 kept = parameter.detach().clone()
-                parameter.copy_(average)
-                average.copy_(kept)
+                parameter.copy_(other)
+                other.copy_(kept)

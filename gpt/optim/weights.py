@@ -9,7 +9,7 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """All parameters of a model, each once, by kind."""
+    """All parameters of a model that are trained, each once, by kind."""
 
     matrices: list[nn.Parameter]
     """Of linears, but for the head."""
@@ -31,6 +31,8 @@ class Weights:
         }
         kinds = cls(matrices=[], head=[], embeddings=[], scales=[])
         for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
             if id(parameter) in embedded:
                 kinds.embeddings.append(parameter)
             elif parameter.ndim < 2:

@@ -47,10 +47,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         share = counted / counted.sum().clamp_min(1)  # (N,): what each target weighs in the mean
         targets = targets.clamp_min(0)
         rows = max(ROWS, SLICE[hidden.device.type] // vocab)
-        train = any(ctx.needs_input_grad)
+        to_hidden, to_weight = ctx.needs_input_grad[:2]
         total = torch.zeros((), device=hidden.device)
-        hidden_grad = torch.empty_like(hidden) if train else None
-        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if train else None
+        hidden_grad = torch.empty_like(hidden) if to_hidden else None
+        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if to_weight else None
         for first in range(0, count, rows):
             part, target = hidden[first : first + rows], targets[first : first + rows]
             logits = cap(F.linear(part, weight))  # (rows, vocab)
@@ -58,19 +58,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
             weights = share[first : first + rows]
             # No product of vectors, which autocast would compute, and round, in its own type.
             total -= (log_chances.gather(-1, target[:, None])[:, 0] * weights).sum()
-            if hidden_grad is not None and weight_grad is not None:
+            if to_hidden or to_weight:
                 # The gradient of cross-entropy by the logits: softmax less the one-hot target.
                 slope = log_chances.exp_()
                 slope[torch.arange(len(target), device=target.device), target] -= 1
                 slope = slope.mul_(cap.slope(logits) * weights[:, None]).to(weight.dtype)
-                hidden_grad[first : first + rows] = slope @ weight
-                weight_grad += slope.T @ part
-        if hidden_grad is not None and weight_grad is not None:
-            ctx.save_for_backward(hidden_grad, weight_grad.to(weight.dtype))
+                if hidden_grad is not None:
+                    hidden_grad[first : first + rows] = slope @ weight
+                if weight_grad is not None:
+                    weight_grad += slope.T @ part
+        if weight_grad is not None:
+            weight_grad = weight_grad.to(weight.dtype)
+        ctx.save_for_backward(hidden_grad, weight_grad)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (slope,) = slopes
-        hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad * slope, weight_grad * slope, None, None
+        hidden, weight = (kept if kept is None else kept * slope for kept in ctx.saved_tensors)
+        return hidden, weight, None, None

@@ -75,7 +75,8 @@ def silent_sampler(**options: Any) -> Sampler:
 
 
 def after(step: int) -> Callable[[], bool]:
-    calls = itertools.count(1)
+    """Make a `stop` that ends a run after *step*, since it is asked before each."""
+    calls = itertools.count(0)
     return lambda: next(calls) >= step
 
 
@@ -375,7 +376,7 @@ def test_report_of_an_imported_run(tmp_path: Path, recipe: Recipe, data: Path) -
 
 def test_damaged_samples_are_told_by_their_line(recipe: Recipe) -> None:
     """With the file, before the run goes on."""
-    train(recipe, reporter=silent_sampler(), stop=after(4))
+    train(recipe, reporter=silent_sampler(every=1), stop=after(3))
     path = recipe.out / "samples.jsonl"
     path.write_text("nonsense\n" + path.read_text())
 

@@ -287,7 +287,8 @@ def test_run_with_an_average_is_measured_and_used_by_it(recipe: Recipe) -> None:
 
     assert result.bits_per_byte == pytest.approx(outcome.state.val_bpb)
     assert torch.equal(used, found.moments["embedding.weight:average"])
-    assert not torch.equal(used, found.weights["embedding.weight"])
+    assert torch.equal(used, found.weights["embedding.weight"])
+    assert not torch.equal(used, found.moments["embedding.weight:weight"])
 
 
 @pytest.mark.parametrize("end", [256, 300])

@@ -1,0 +1,33 @@
+"""The best weights so far, kept in the optimizer's state beside its moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from gpt.optim.average import AVERAGE, averaged, in_place
+
+BEST = "best"
+"""Their key in the state of each parameter, and so in a checkpoint."""
+
+
+def keep_best(optimizer: torch.optim.Optimizer) -> None:
+    """Keep a copy of the weights as they are now, or of their averages, as the best."""
+    with averaged(optimizer):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                optimizer.state[parameter][BEST] = parameter.detach().clone()
+
+
+@contextmanager
+def shown(optimizer: torch.optim.Optimizer) -> Iterator[bool]:
+    """Have the weights that a run shows in place of those it trains: the best, or the averages.
+
+    What is lent says whether they are others.
+    """
+    kept = {key for state in optimizer.state.values() for key in state}
+    key = BEST if BEST in kept else AVERAGE
+    with in_place(optimizer, key):
+        yield key in kept
