@@ -36,18 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # what it cannot show, it shows escaped
             stream.reconfigure(errors="backslashreplace")
     try:
-        recipe = recipe_defaults(given)
-        command: Any = tyro.cli(
-            _commands(recipe),
-            prog="gpt",
-            description="Train a GPT on token shards, write with it, measure it, pass it on.",
-            args=given,
-        )
-    except ConfigError as error:
-        print(f"gpt: {error}", file=sys.stderr)
-        return 2
-    try:
-        return int(command())
+        return _run(given)
     except (GPTError, PytokError) as error:
         message = error.message if isinstance(error, PytokError) else str(error)
         print(f"gpt: {message}", file=sys.stderr)
@@ -66,6 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(given: Sequence[str]) -> int:
+    """Parse *given*, for which `gpt train` may have data to prepare, and run the command."""
+    try:
+        recipe = recipe_defaults(given)
+        command: Any = tyro.cli(
+            _commands(recipe),
+            prog="gpt",
+            description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
+            args=given,
+        )
+    except ConfigError as error:
+        print(f"gpt: {error}", file=sys.stderr)
+        return 2
+    return int(command())
 
 
 def _commands(recipe: Recipe) -> Any:

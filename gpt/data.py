@@ -7,7 +7,9 @@ tensors on the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,9 +21,18 @@ from torch import Tensor
 from gpt.batch import Batch
 from gpt.errors import DataError
 from pytok.errors import PytokError
-from pytok.shards import Shards, open_shards
+from pytok.shards import Shards, open_shards, write
+from pytok.tokenizer import Tokenizer
 
-__all__ = ["Shards", "Tokens", "TrainingRows", "evaluation_batches", "open_data", "open_split"]
+__all__ = [
+    "Shards",
+    "Tokens",
+    "TrainingRows",
+    "evaluation_batches",
+    "lend_split",
+    "open_data",
+    "open_split",
+]
 
 
 class Tokens(Protocol):
@@ -63,6 +74,25 @@ def open_split(shards: Shards, name: str) -> Tokens:
             f"{shards.folder}: no split called {name}; it has {', '.join(shards.splits)}"
         )
     return shards.splits[name]
+
+
+@contextmanager
+def lend_split(
+    data: Path | None, name: str, tokenizer: Callable[[], Tokenizer], fingerprint: str
+) -> Iterator[Tokens]:
+    """Open what a model is measured on: the split *name* of the shard folder *data*, or a text.
+
+    A file, of any kind that `pytok shard` takes, is tokenized with *tokenizer*, all of it, into
+    shards that are gone afterwards. Raises DataError for shards of another tokenizer than that of
+    *fingerprint*, and where there is no data.
+    """
+    if data is None:
+        raise DataError("the model was imported and knows no data; give --data: a text, or shards")
+    if not data.is_file():
+        yield open_split(open_data(data, fingerprint=fingerprint), name)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield write(data, tokenizer(), Path(folder) / "shards", val=0).splits["train"]
 
 
 class TrainingRows:

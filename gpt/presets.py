@@ -136,8 +136,8 @@ def plan(
     The depth spends the machine's time on `tokens_per_weight`, within `WEIGHTS_PER_TOKEN`; *depth*
     overrules that. Where the data would be seen more than `EPOCHS` times the run is shorter. The
     batch grows with the tokens that a run sees (nanochat's B ~ D^0.383), the matrices' rate with
-    the root of the batch up to a limit, embeddings' and the head's with the root of one over the width, and
-    weights are forgotten within half a run (Wang and Aitchison 2024, arXiv:2405.13698).
+    the root of the batch up to a limit, embeddings' and the head's with the root of one over the
+    width, and weights are forgotten within half a run (Wang and Aitchison 2024, arXiv:2405.13698).
     """
     if preset not in PRESETS:
         raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")

@@ -31,9 +31,9 @@ class Recipe:
     """A run: what it learns from, for how long, how, and where it happens."""
 
     data: Path
-    """Folder of token shards, as `pytok shard` writes it."""
+    """Folder of token shards, as `pytok shard` writes it; `gpt train` takes other data, too."""
     out: Path
-    """Folder of the run: checkpoints/, metrics.jsonl, loss.png. A run found there goes on."""
+    """Folder of the run: checkpoints/, metrics.jsonl, what reporters keep. One found goes on."""
     steps: int = 600
     """Updates of the weights, in all."""
     seconds: float | None = None

@@ -41,7 +41,10 @@ class Reporter(Protocol):
         """Hear that the steps begin."""
 
     def row(self, row: Row, steps: int) -> None:
-        """Hear that a step of *steps* was made."""
+        """Hear that a step of *steps* was made.
+
+        Once more, with the evaluation, where that was cut off and is made when the run goes on.
+        """
 
     def ended(self) -> None:
         """Hear that all steps are made, or no more are asked for; the checkpoint is written."""

@@ -162,7 +162,8 @@ class _Run:
                 if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
                     self._checkpoint()
             folder = self._checkpoint() if self.state.step else None
-        self.reporter.ended()
+        if folder is not None:
+            self.reporter.ended()
         return Outcome(finished=self._finished(), state=self.state, checkpoint=folder)
 
     def _finished(self) -> bool:

@@ -11,7 +11,8 @@ import os
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -23,10 +24,40 @@ from numpy.typing import NDArray
 from pytok.errors import ShardError
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
-"""Token ids, one-dimensional, uint16 or uint32."""
+"""Token ids, one-dimensional: uint16 or uint32 in our files, 8 to 64 bits in those of others."""
+
+DTYPES = ("uint8", "uint16", "uint32", "uint64")
+"""What ids are read as. A negative one, which is damage, becomes one that no vocabulary has."""
 
 _HEADER = struct.Struct("<3i1012x")
 _MAGIC = {"uint16": (20240520, 1), "uint32": (20240801, 7)}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFile:
+    """A file of ids, one after another, from a byte on to its end."""
+
+    path: Path
+    dtype: str
+    """One of `DTYPES`, little-endian."""
+    offset: int
+    """The byte at which the first id lies."""
+    tokens: int
+
+    def map(self) -> Ids:
+        """Map the ids: (tokens,). Raises ShardError unless the file has just their length."""
+        expected = self.offset + self.tokens * np.dtype(self.dtype).itemsize
+        with _readable(self.path):
+            size = self.path.stat().st_size
+        if self.tokens < 0 or size != expected:
+            raise ShardError(
+                f"{self.path}: {self.tokens:,} tokens of {self.dtype} take {expected:,} bytes, but "
+                f"the file has {size:,}; it is damaged, or has changed: write it again"
+            )
+        if not self.tokens:  # nothing cannot be mapped
+            return np.empty(0, self.dtype)
+        mapped = np.memmap(self.path, _little_endian(self.dtype), "r", offset=self.offset)
+        return mapped.view(np.ndarray)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,19 +164,24 @@ class SplitWriter:
                 file.write(_HEADER.pack(*self._magic, count))
                 _sync(file)
             files[path.name] = count
-        ends = self._folder / f"{self._name}_documents.npy"
-        with ends.open("wb") as file:
-            np.save(file, np.array(self._ends, dtype="<i8"))
-            _sync(file)
         return {
             "files": files,
             "tokens": self._flushed,
             "documents": len(self._ends),
-            "document_ends": ends.name,
+            "document_ends": write_ends(self._folder, self._name, self._ends),
         }
 
     def _path(self, index: int) -> Path:
         return self._folder / f"{self._name}_{index:06d}.bin"
+
+
+def write_ends(folder: Path, name: str, ends: Sequence[int] | NDArray[np.int64]) -> str:
+    """Write where the documents of the split *name* end; return the name of the file."""
+    path = folder / f"{name}_documents.npy"
+    with path.open("wb") as file:
+        np.save(file, np.array(ends, dtype="<i8"))
+        _sync(file)
+    return path.name
 
 
 def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
@@ -155,13 +191,7 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
     """
     folder = manifest.parent
     files = manifest_field(manifest, entry, "files", dict)
-    shards = tuple(read_shard(folder / file) for file in files)
-    for (file, count), ids in zip(files.items(), shards, strict=True):
-        if len(ids) != count or ids.dtype.name != dtype:
-            raise ShardError(
-                f"{folder / file}: {len(ids):,} tokens of {ids.dtype}, but "
-                f"{manifest.name} says {count!r} of {dtype}; shard the corpus again"
-            )
+    shards = tuple(_map(manifest, file, stated, dtype) for file, stated in files.items())
     *starts, tokens = accumulate((len(ids) for ids in shards), initial=0)
     stated = manifest_field(manifest, entry, "tokens", int)
     if not tokens or stated != tokens:
@@ -192,29 +222,47 @@ def read_shard(path: str | os.PathLike[str]) -> Ids:
     Raises ShardError for another magic or version, and for a file of another length than its
     header says.
     """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header = file.read(_HEADER.size)
-    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
-        raise ShardError(f"{path}: cannot be read: {error}") from error
+    return find_ids(Path(path)).map()
+
+
+def find_ids(path: Path) -> TokenFile:
+    """Read the header of the shard *path*; raises ShardError for another magic or version."""
+    with _readable(path), path.open("rb") as file:
+        header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
-        raise ShardError(f"{path}: {size:,} bytes are no shard; its header alone has 1,024")
+        raise ShardError(f"{path}: {len(header):,} bytes are no shard; its header alone has 1,024")
     magic, version, count = _HEADER.unpack(header)
     dtype = next((name for name, pair in _MAGIC.items() if pair == (magic, version)), None)
     if dtype is None:
         known = " or ".join(f"{magic}, {version}" for magic, version in _MAGIC.values())
         raise ShardError(f"{path}: magic and version are {magic}, {version}, not {known}")
-    expected = _HEADER.size + count * np.dtype(dtype).itemsize
-    if count < 0 or size != expected:
+    return TokenFile(path, dtype, _HEADER.size, count)
+
+
+def is_shard(head: bytes) -> bool:
+    """Whether a file that begins with *head* is one of llm.c, modded-nanogpt or pytok."""
+    return any(head.startswith(struct.pack("<2i", *pair)) for pair in _MAGIC.values())
+
+
+def _map(manifest: Path, name: str, stated: object, dtype: str) -> Ids:
+    """Map the file *name* of a split, once it is what the manifest has *stated* of it.
+
+    Of our own files that is a count, of those of others all of a `TokenFile`.
+    """
+    path = manifest.parent / name
+    if isinstance(stated, dict):
+        theirs = manifest_field(manifest, stated, "dtype", str)
+        offset, tokens = (manifest_field(manifest, stated, n, int) for n in ("offset", "tokens"))
+        if theirs not in DTYPES:
+            raise ShardError(f"{manifest}: field 'dtype' is {theirs!r}, not of {DTYPES}; mend it")
+        return TokenFile(path, theirs, offset, tokens).map()
+    ids = read_shard(path)
+    if len(ids) != stated or ids.dtype.name != dtype:
         raise ShardError(
-            f"{path}: the header counts {count:,} tokens, which take {expected:,} bytes, but the "
-            f"file has {size:,}; it is damaged: write it again"
+            f"{path}: {len(ids):,} tokens of {ids.dtype}, but {manifest.name} says {stated!r} of "
+            f"{dtype}; shard the corpus again"
         )
-    if count == 0:  # nothing cannot be mapped
-        return np.empty(0, dtype=dtype)
-    return np.memmap(path, _little_endian(dtype), "r", offset=_HEADER.size).view(np.ndarray)
+    return ids
 
 
 def manifest_field(path: Path, record: object, name: str, *kinds: type) -> Any:
@@ -232,6 +280,14 @@ def manifest_field(path: Path, record: object, name: str, *kinds: type) -> Any:
 
 def _little_endian(dtype: str) -> np.dtype[Any]:
     return np.dtype(dtype).newbyteorder("<")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
+        raise ShardError(f"{path}: cannot be read: {error}") from error
 
 
 def _sync(file: IO[bytes]) -> None:

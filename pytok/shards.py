@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +65,8 @@ class Shards:
     vocab_size: int
     eot: int | None
     """The id of `END_OF_TEXT`, if the tokenizer has it."""
+    origin: str | None
+    """What whoever had them written says of where they come from."""
     splits: dict[str, Split]
     """"train" and, unless nothing was held out, "val"."""
 
@@ -99,6 +101,7 @@ def open_shards(folder: str | os.PathLike[str]) -> Shards:
         fingerprint=manifest_field(path, record, "fingerprint", str),
         vocab_size=manifest_field(path, record, "vocab_size", int),
         eot=manifest_field(path, record, "eot", int, type(None)),
+        origin=record.get("origin"),
         splits={name: open_split(path, name, entry, dtype) for name, entry in splits.items()},
     )
 
@@ -116,6 +119,7 @@ def write(
     shard_tokens: int = SHARD_TOKENS,
     num_threads: int | None = None,
     overwrite: bool = False,
+    origin: str | None = None,
     progress: Progress | None = None,
 ) -> Shards:
     """Tokenize *source* into the new shard folder *folder*, the share *val* held out; open it.
@@ -156,7 +160,7 @@ def write(
     meter = _Meter(on_disk + twice, progress)
 
     names = ("train", "val") if val else ("train",)
-    with writing(folder, tokenizer, names, shard_tokens, overwrite) as writer:
+    with writing(folder, tokenizer, names, shard_tokens, overwrite, origin) as writer:
         if by_share:
             measured = _measure(read(to_measure), meter) if to_measure else 0
             assigned = _by_share(read(paths), val, total=on_disk - twice + measured)
@@ -179,10 +183,15 @@ class FolderWriter:
     """A shard folder on its way to disk; what else belongs to it may be written into *folder*."""
 
     def __init__(
-        self, folder: Path, tokenizer: Tokenizer, splits: Iterable[str], shard_tokens: int
+        self,
+        folder: Path,
+        tokenizer: Tokenizer,
+        splits: Iterable[str],
+        shard_tokens: int,
+        origin: str | None,
     ) -> None:
         self.folder = folder
-        self._tokenizer = tokenizer
+        self._tokenizer, self._origin = tokenizer, origin
         self._eot = tokenizer.special_tokens.get(END_OF_TEXT)
         self._dtype = "uint16" if tokenizer.n_vocab <= 1 << 16 else "uint32"
         self._writers = {
@@ -222,16 +231,7 @@ class FolderWriter:
             if not writer.ended:  # the other split has the rest of the document
                 writer.end_document()
             splits[name] = {"bytes": self._text_bytes[name], **writer.close()}
-        self._tokenizer.save(self.folder / "tokenizer.json")
-        manifest = {
-            "version": _VERSION,
-            "fingerprint": self._tokenizer.fingerprint,
-            "vocab_size": self._tokenizer.n_vocab,
-            "eot": self._eot,
-            "dtype": self._dtype,
-            "splits": splits,
-        }
-        replace_file(self.folder / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+        write_manifest(self.folder, self._tokenizer, self._dtype, splits, self._origin)
 
 
 @contextmanager
@@ -241,16 +241,55 @@ def writing(
     splits: Iterable[str],
     shard_tokens: int = SHARD_TOKENS,
     overwrite: bool = False,
+    origin: str | None = None,
 ) -> Iterator[FolderWriter]:
     """Lend the writer of the new shard folder *folder*, which appears at the end, or not at all.
 
     *overwrite* replaces a shard folder, and nothing else. Raises ShardError for a folder that may
     not or cannot be written, and for a split that would be empty.
     """
-    with _aside(Path(folder).resolve(), overwrite) as side:
-        writer = FolderWriter(side, tokenizer, splits, shard_tokens)
+    with new_folder(Path(folder).resolve(), overwrite) as side:
+        writer = FolderWriter(side, tokenizer, splits, shard_tokens, origin)
         yield writer
         writer.close()
+
+
+def write_manifest(
+    folder: Path, tokenizer: Tokenizer, dtype: str, splits: Mapping[str, object], origin: str | None
+) -> None:
+    """Make *folder*, which has the files of *splits*, a shard folder: what says what they are."""
+    tokenizer.save(folder / "tokenizer.json")
+    manifest = {
+        "version": _VERSION,
+        "fingerprint": tokenizer.fingerprint,
+        "vocab_size": tokenizer.n_vocab,
+        "eot": tokenizer.special_tokens.get(END_OF_TEXT),
+        "dtype": dtype,
+        **({} if origin is None else {"origin": origin}),
+        "splits": splits,
+    }
+    replace_file(folder / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+
+
+def training_text(source: corpus.Source, *, val: float, pattern: str) -> Iterator[str]:
+    """Yield what `write` does not hold out of *source* by its share *val*, in parts.
+
+    No piece of *pattern* crosses two of them. For a tokenizer that is to know nothing of the rest.
+    """
+    paths = corpus.resolve(source)
+    read = partial(corpus.read_utf8, cut=can_cut(pattern))
+    silent = _Meter(0, None)
+    total = sum(
+        path.stat().st_size if corpus.is_one_text(path) else _measure(read([path]), silent)
+        for path in paths
+    )
+    for name, part in _by_share(read(paths), val, total):
+        if name == "val":
+            return
+        try:
+            yield part.text.decode()
+        except UnicodeDecodeError:
+            _refuse_bytes(paths, "text")
 
 
 # Which split a part goes to.
@@ -323,7 +362,7 @@ def _refuse_bytes(paths: list[Path], field: str) -> NoReturn:
 
 
 @contextmanager
-def _aside(target: Path, overwrite: bool) -> Iterator[Path]:
+def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     """Lend a hidden folder near *target* that becomes it at the end, or vanishes on an error."""
     beside = next(parent for parent in (*target.parents, target) if parent.exists())
     new, old = (beside / f".{target.name}.{secrets.token_hex(4)}.{age}" for age in ("new", "old"))

@@ -31,6 +31,7 @@ FLOORS = {
     "pytok.counting": 5,
     "pytok.shards": 5,
     "pytok.report": 5,
+    "pytok.streams": 6,
     "pytok.training": 6,
     "pytok.chat": 7,
     "pytok": 7,
@@ -53,8 +54,10 @@ FLOORS = {
     "gpt.zoo": 3,
     "gpt.plot": 3,
     "gpt.data": 3,
+    "gpt.sources": 3,
     "gpt.model": 4,
     "gpt.choosing": 1,
+    "gpt.choices": 5,
     "gpt.conversations": 3,
     "gpt.flops": 5,
     "gpt.reporting": 5,
@@ -78,6 +81,8 @@ FLOORS = {
 
 BRIDGES = {
     "gpt.data",
+    "gpt.sources",
+    "gpt.choices",
     "gpt.checkpoint",
     "gpt.conversations",
     "gpt.divergence",

@@ -41,22 +41,29 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """Make a run of a Hugging Face folder of gpt2, llama or qwen3, to sample from and to measure.
+    """Make a run of others' gpt2, llama or qwen3: a Hugging Face folder, or a GGUF file.
 
-    `gpt eval` needs --data for it: shards written with its tokenizer.
+    To sample from and to measure; `gpt eval` needs --data for it.
     """
 
-    folder: tyro.conf.Positional[Path]
-    """A folder with config.json, safetensors and the tokenizer."""
+    source: tyro.conf.Positional[Path]
+    """A folder with config.json, safetensors and the tokenizer; or a file for llama.cpp."""
     out: Path
     """Folder of the run."""
 
     def __call__(self) -> int:
         """Write the run; 0."""
-        from gpt.formats.huggingface import import_folder
         from gpt.formats.imported import write_imported
 
-        write_imported(self.out, *import_folder(self.folder))
+        if self.source.is_file():
+            from gpt.formats.llama_cpp import import_file
+
+            model, tokenizer = import_file(self.source)
+        else:
+            from gpt.formats.huggingface import import_folder
+
+            model, tokenizer = import_folder(self.source)
+        write_imported(self.out, model, tokenizer)
         out = shlex.quote(str(self.out))
         print(f"wrote {self.out}; next: gpt sample {out}", file=sys.stderr)
         return 0

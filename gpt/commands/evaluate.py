@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from pytok.terminal import Bars
 
+if TYPE_CHECKING:
+    from gpt.checkpoint import Checkpoint
+    from gpt.runtime import Runtime
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Measure a trained model on the whole validation split, in bits per byte."""
+    """Measure a model: bits per byte over a whole split or text, or its answers to questions."""
 
     run: tyro.conf.Positional[Path]
     """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
     data: Path | None = None
-    """Folder of token shards; none: the one that the run learnt from."""
+    """Folder of token shards, or a text, which is tokenized on the way; none: the shards that the
+    run learnt from."""
     split: str = "val"
     """Which split of the shards."""
+    choices: Path | None = None
+    """Multiple choice instead: JSON lines of HellaSwag, or of question, choices and answer."""
     json: bool = False
     """Print one JSON object instead of text."""
     device: str = "auto"
@@ -30,28 +39,59 @@ class Evaluate:
     """auto, float32 or bfloat16."""
 
     def __call__(self) -> int:
-        """Print the losses; 0."""
+        """Print the losses, or the accuracy; 0."""
         from gpt.checkpoint import read_checkpoint
-        from gpt.data import open_data, open_split
-        from gpt.evaluate import evaluate
         from gpt.runtime import Runtime
 
         checkpoint = read_checkpoint(self.run)
-        state = checkpoint.state
-        shards = open_data(self.data or state.recipe.data, fingerprint=state.fingerprint)
         runtime = Runtime.choose(self.device, self.dtype)
+        measure = self._losses if self.choices is None else self._answers
         with Bars() as bars:
+            figures, lines = measure(checkpoint, runtime, bars)
+        if self.json:
+            print(json.dumps({"step": checkpoint.state.step, **figures}))
+        else:
+            print("\n".join(lines))
+        return 0
+
+    def _losses(
+        self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
+    ) -> tuple[Mapping[str, Any], list[str]]:
+        from gpt.data import lend_split
+        from gpt.evaluate import evaluate
+
+        state = checkpoint.state
+        data = self.data or (state.recipe.data if state.train_tokens else None)
+        with lend_split(data, self.split, checkpoint.tokenizer, state.fingerprint) as split:
             result = evaluate(
                 checkpoint.model(runtime.device),
-                open_split(shards, self.split),
+                split,
                 runtime=runtime,
                 documents=state.recipe.document_mask,
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
-        if self.json:
-            print(json.dumps({"step": state.step, **dataclasses.asdict(result)}))
-            return 0
-        print(f"step {state.step}, split {self.split}: {result.tokens:,} tokens predicted")
-        print(f"  {result.bits_per_byte:.4f} bits per byte ({result.bytes:,} bytes)")
-        print(f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}")
-        return 0
+        return dataclasses.asdict(result), [
+            f"step {state.step}, {data}: {result.tokens:,} tokens predicted",
+            f"  {result.bits_per_byte:.4f} bits per byte ({result.bytes:,} bytes)",
+            f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}",
+        ]
+
+    def _answers(
+        self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
+    ) -> tuple[Mapping[str, Any], list[str]]:
+        from gpt.choices import choose_all, read_questions
+
+        assert self.choices is not None
+        result = choose_all(
+            checkpoint.model(runtime.device),
+            checkpoint.tokenizer(),
+            read_questions(self.choices),
+            runtime=runtime,
+            progress=lambda done, total: bars.update("evaluate", done, total),
+        )
+        lines = [f"step {checkpoint.state.step}, {self.choices}: {result.questions:,} questions"]
+        for name, value in (("acc", result.acc), ("acc_norm", result.acc_norm)):
+            lines.append(
+                f"  {name:<8} {value.share:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
+            )
+        return dataclasses.asdict(result), lines

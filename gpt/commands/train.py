@@ -19,18 +19,29 @@ from gpt.interruption import Interruption
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
 from gpt.recipe import Recipe, read_toml
+from pytok.errors import PytokError
+from pytok.terminal import Bars, say
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a model on token shards, or go on with a run that was stopped.
+    """Train a model on text or token files, or go on with a run that was stopped.
 
-    `pytok shard` makes the shards; they and the machine decide all that is left out, and it is
-    printed and kept. The run's folder gets checkpoints/, metrics.jsonl, samples.jsonl, and at the
-    end loss.png and report.md. Ctrl-C writes a checkpoint, and the same command goes on from it.
+    --data is shards, as `pytok shard` writes them; or text, which is sharded into the run's data/;
+    or token files of nanoGPT, llm.c, Megatron and others, which stay where they are. It and the
+    machine decide all that is left out, and it is printed and kept. The run's folder gets
+    checkpoints/, metrics.jsonl, samples.jsonl, and at the end loss.png and report.md. Ctrl-C writes
+    a checkpoint, and the same command goes on from it.
     """
 
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    tokenizer: str | None = None
+    """Its file, or an encoding's name: the one that wrote token files, or is to encode text. None:
+    one is trained on the text."""
+    val_data: Path | None = None
+    """Validation split of token files; none: those with val in their names."""
+    val: float = 0.1
+    """Share of text, its last, that is held out."""
     config: Path | None = None
     """A TOML file with fields of the recipe; options given here come before it."""
     preset: Literal["fast", "gpt2", "llama", "qwen3"] = "fast"
@@ -53,6 +64,8 @@ class Train:
         from gpt.reporting import Reporter, Together
         from gpt.training import train
 
+        asked = self.recipe
+        data = _prepared(asked.data, asked.out, self.tokenizer, self.val_data, self.val)
         with ExitStack() as stack:
             console = stack.enter_context(ConsoleReporter())
             samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
@@ -63,7 +76,7 @@ class Train:
                 reporters.append(stack.enter_context(TensorBoard()))
             interruption = stack.enter_context(Interruption())
             outcome = train(
-                self.recipe,
+                dataclasses.replace(self.recipe, data=data),
                 reporter=Together(reporters),
                 stop=lambda: interruption.signal is not None,
             )
@@ -95,6 +108,9 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--preset")
     parser.add_argument("--depth", type=int)
+    parser.add_argument("--tokenizer")
+    parser.add_argument("--val-data", "--val_data", type=Path)
+    parser.add_argument("--val", type=float, default=0.1)
     try:
         given = parser.parse_known_args(arguments)[0]
     except argparse.ArgumentError:  # tyro says it better
@@ -103,12 +119,44 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     data = given.data or (Path(fields["data"]) if "data" in fields else None)
     if given.command != "train" or data is None or {"-h", "--help"} & set(arguments):
         return _without_data(_over(Recipe(data=Path(), out=Path()), fields, given.config))
-    out = given.out or Path(fields.get("out", Path("runs") / data.resolve().name))
+    out = given.out or Path(fields.get("out", Path("runs") / _stem(data)))
     try:
-        planned = _planned(data, out, given.preset, given.depth)
-    except (CheckpointError, DataError):  # the command meets it again, when all options are read
+        prepared = _prepared(data, out, given.tokenizer, given.val_data, given.val)
+        planned = _planned(prepared, out, given.preset, given.depth)
+    except (CheckpointError, DataError, PytokError):
+        # The command meets it again, when all options are read.
         planned = Recipe(data=data, out=out)
     return _over(planned, fields, given.config)
+
+
+def _prepared(
+    data: Path, out: Path, tokenizer: str | None, val_data: Path | None, val: float
+) -> Path:
+    """Return the shard folder for *data*; what it takes to make it is shown."""
+    from gpt.sources import prepare
+
+    with Bars() as bars:
+        return prepare(
+            data,
+            out,
+            tokenizer=tokenizer,
+            val_data=val_data,
+            val=val,
+            progress=bars.update,
+            notice=say,
+        )
+
+
+def _stem(data: Path) -> str:
+    """Return what a run on *data* is called: the name of the folder, or of the file without ends.
+
+    >>> _stem(Path("books/war and peace.txt.gz"))
+    'war and peace'
+    """
+    path = data.resolve()
+    if "*" in path.name:
+        return _stem(path.parent)
+    return path.name if data.is_dir() else path.name.split(".")[0]
 
 
 def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Recipe:

@@ -83,7 +83,8 @@ class Sampler(Silent):
     def row(self, row: Row, steps: int) -> None:
         """Write a sample where one is due."""
         due = row.step % self._every == 0 if self._every else row.val_bpb is not None
-        if self._tokenizer is None or not due:
+        written = self._samples and self._samples[-1].step == row.step
+        if self._tokenizer is None or not due or written:
             return
         with self._start.lend() as model:
             pieces = generate(

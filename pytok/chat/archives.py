@@ -4,6 +4,8 @@ A zip that an app exports holds one text and media. Only the text is read, in me
 is looked at first.
 """
 
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -33,10 +35,13 @@ def read_archive(path: Path) -> tuple[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             chat = _chat(archive.infolist(), path.name)
             return chat.filename, archive.read(chat)
-    except RecursionError:
-        raise ChatError(f"{path.name}: a zip that is made to do harm; it is not read") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        if isinstance(error, ChatError):
+    except ChatError:
+        raise
+    except (
+        zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError,
+        OSError,
+    ) as error:  # fmt: skip
+        if isinstance(error, OSError) and error.filename is not None:  # the zip cannot be opened
             raise
         raise ChatError(
             f"{path.name}: a damaged zip ({error}); copy it from the phone again"
@@ -48,8 +53,8 @@ def _chat(files: Sequence[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
     if len(files) > MAX_FILES:
         raise ChatError(f"{name}: {len(files):,} files, and an export has {MAX_FILES:,} at most")
     for file in files:
-        parts = PurePosixPath(file.orig_filename.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[:1]:
+        inside = PurePosixPath(file.orig_filename.replace("\\", "/"))
+        if inside.is_absolute() or ".." in inside.parts or re.match("[A-Za-z]:", str(inside)):
             raise ChatError(
                 f"{name}: {file.orig_filename!r} points out of the zip; no app exports that, and "
                 "it is not read"

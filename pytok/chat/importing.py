@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pytok.chat.anonymise import Anonymised, anonymise
 from pytok.chat.archives import MAX_SIZE, read_archive
+from pytok.chat.databases import is_database, read_database
 from pytok.chat.dialogues import is_dialogue, read_dialogues
 from pytok.chat.merging import merge
 from pytok.chat.record import Message, from_plain
@@ -39,6 +41,14 @@ class Choices:
     """How dates like 3/4/24 are read in WhatsApp's texts; None decides by evidence."""
     timezone: str | None = None
     """Where the chat was exported, as in "Europe/Vienna": what times without a zone are of."""
+    key: str | None = None
+    """The file of the key of an encrypted backup, or its 64 digits."""
+    names: Path | None = None
+    """A database of contacts, which has the names for a database's numbers."""
+    chat: str | None = None
+    """Which chat of a database that has several."""
+    anonymise: bool = False
+    """Whether names, numbers, addresses and links are replaced."""
     ask: Ask | None = None
     """Is asked how dates are written where nothing decides; without it that is an error."""
 
@@ -49,6 +59,8 @@ class Import:
 
     messages: list[Message]
     summary: Summary
+    anonymised: Anonymised | None
+    """What was replaced, where that was asked for."""
 
 
 def import_chats(paths: Sequence[Path], choices: Choices) -> Import:
@@ -63,7 +75,10 @@ def import_chats(paths: Sequence[Path], choices: Choices) -> Import:
     messages, duplicates = merge(_in_one_zone(sources, zone))
     warnings = [warning for source in sources for warning in source.warnings]
     warnings += [*_limits(sources), *_strangers(sources, duplicates)]
-    return Import(messages, summarise(messages, sources, duplicates, warnings))
+    done = anonymise(messages) if choices.anonymise else None
+    if done is not None:
+        messages = done.messages
+    return Import(messages, summarise(messages, sources, duplicates, warnings), done)
 
 
 class Kind(NamedTuple):
@@ -95,7 +110,27 @@ def _read_plain(path: Path, choices: Choices) -> Source:
     return _read_text(path.read_bytes(), path.name, choices)
 
 
+def _read_database(path: Path, choices: Choices) -> Source:
+    reading = read_database(path, names=choices.names, key=choices.key, chat=choices.chat)
+    if choices.chat is None and len(reading.chats) > 1:
+        first = ", ".join(f"{chat.name!r} ({chat.messages:,})" for chat in reading.chats[:5])
+        raise ChatError(
+            f"{path.name} has {len(reading.chats):,} chats; choose one with --chat NAME"
+            f" (--list-chats tells all): {first}"
+        )
+    warnings = []
+    if reading.missing:
+        warnings.append(f"{path.name} does not tell {', '.join(reading.missing)}")
+    if reading.unreadable:
+        some = "; ".join(reading.unreadable[:20])
+        warnings.append(f"{path.name}: {len(reading.unreadable):,} rows could not be read: {some}")
+    return Source(
+        name=path.name, format="WhatsApp database", messages=reading.messages, warnings=warnings
+    )
+
+
 KINDS = (
+    Kind(lambda path, head: is_database(path), _read_database),
     Kind(lambda path, head: head.startswith((b"PK\x03\x04", b"PK\x05\x06")), _read_zip),
     Kind(lambda path, head: True, _read_plain),
 )

@@ -51,10 +51,12 @@ def merge(sources: Sequence[Sequence[Message]]) -> Merged:
     history: dict[Minute, list[Entry]] = {}
     for number, messages in enumerate(_with_chats(sources)):
         new = _by_minute(messages)
-        people = same_people(_side_by_side(history, new), _senders(history), _senders(new))
-        if people:
-            _name(history, people)
-            _name(new, people)
+        theirs, ours = _senders(history), _senders(new)
+        if theirs and not ours.keys() <= theirs.keys():
+            people = same_people(_side_by_side(history, new), theirs, ours)
+            if people:
+                _name(history, people)
+                _name(new, people)
         duplicates[number] = _add(history, new)
     merged = [message for minute in sorted(history) for message in _timed(history[minute])]
     return Merged(sorted(merged, key=_time), duplicates)
@@ -171,6 +173,8 @@ def _pairs(old: Sequence[Entry], new: Sequence[Entry]) -> dict[int, int]:
 
     theirs, ours = list(map(key, old)), list(map(key, new))
     pairs = _in_sequence(theirs, ours)
+    if len(pairs) == len(new):
+        return pairs
     aligned = sorted((place, other) for place, other in pairs.items())
     free: dict[object, list[int]] = defaultdict(list)
     taken = set(pairs.values())
@@ -271,7 +275,9 @@ def _better(old: Entry, new: Entry) -> Entry:
     for field in ("id", "reply_to", "reactions", *(["text"] if kept.kind == "media" else [])):
         if not getattr(kept, field) and getattr(rest, field):
             changes[field] = getattr(rest, field)
-    message = replace(kept, **changes) if changes else kept
+    if kept is one and not changes:
+        return old
+    message = replace(kept, **changes)
     return Entry(message, old.precise or new.precise, without_marks(message.text))
 
 

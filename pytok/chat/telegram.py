@@ -15,7 +15,10 @@ from pytok.errors import ChatError
 
 _MEDIA_FIELDS = ("photo", "file", "contact_information", "game_title", "invoice_information")
 _NO_FACT = frozenset(
-    ("id", "type", "date", "date_unixtime", "actor", "actor_id", "action", "text", "text_entities")
+    (
+        *("id", "type", "date", "date_unixtime", "from", "from_id"),
+        *("actor", "actor_id", "action", "text", "text_entities"),
+    )
 )
 """Fields of a service message that say nothing about what happened."""
 

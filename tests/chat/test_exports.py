@@ -40,13 +40,17 @@ def history(export: Export) -> list[Message]:
     special: list[Message] = [
         Message(time=begin, sender=None, kind="system"),
         *(Message(time=begin, sender="Tom", kind="media", media=noun) for noun in nouns),
-        Message(time=begin, sender="Tom", kind="media", media="IMG-20230511-WA0003.jpg", text="us!"),
+        Message(time=begin, sender="Tom", kind="media", media="IMG-20230511-WA0003.jpg",
+                text="us!"),
         Message(time=begin, sender="+43 660 1234567", kind="media", media="2023: the plan.pdf"),
         Message(time=begin, sender="Mara", kind="deleted"),
         Message(time=begin, sender="Mara", kind="call"),
-        Message(time=begin, sender="Mara", kind="poll", text="Where?\nLake (2 votes)\nSea (0 votes)"),
-        Message(time=begin, sender="Mara", kind="location", text="Location: https://maps.google.com/?q=48.2,16.3"),
-        Message(time=begin, sender="Jonas 👩‍👩‍👧", text="one: two\n\n[three] - four: five\n6/7: eight", edited=True),
+        Message(time=begin, sender="Mara", kind="poll",
+                text="Where?\nLake (2 votes)\nSea (0 votes)"),
+        Message(time=begin, sender="Mara", kind="location",
+                text="Location: https://maps.google.com/?q=48.2,16.3"),
+        Message(time=begin, sender="Jonas 👩‍👩‍👧", edited=True,
+                text="one: two\n\n[three] - four: five\n6/7: eight"),
         Message(time=begin, sender="Mara", text="12:30 - see you: there"),
         Message(time=begin, sender="Mara", text="so <3 and <b>bold</b>"),
     ]  # fmt: skip
@@ -71,7 +75,7 @@ def test_a_history_is_read_back_from_any_format(export: Export, tmp_path: Path) 
 
 
 bodies = st.text(
-    st.sampled_from([*"abcXYZ019 \n:：.,-/[]()<>~@#\"'", LRM, RLM, NBSP, "\u2068", "\u2069", "你", "م", "ß"])
+    st.sampled_from([*"abcXYZ019 \n:：.,-/[]()<>~@#\"'你مß\u2068\u2069", LRM, RLM, NBSP])
     | st.sampled_from("👩\u200d🚀❤\ufe0f\u200c")
     | st.characters(exclude_categories=["Cs", "Cc"]),
     min_size=1,
@@ -220,7 +224,7 @@ def test_what_nothing_decides_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "chat.txt"
     path.write_text(UNDECIDED)
     with pytest.raises(
-        ChatError, match="1 February 2023 or 2 January 2023.*--date-order dmy or mdy"
+        ChatError, match=r"1 February 2023 or 2 January 2023.*--date-order dmy or mdy"
     ):
         import_chats([path], Choices())
     asked = []

@@ -164,7 +164,7 @@ def test_local_times_and_times_of_the_world_need_a_zone(tmp_path: Path) -> None:
         "".join(f"27.10.2024, {at} - Ann: message {n}\n" for n, at in enumerate(clocks))
     )
     write_history(history, world)
-    with pytest.raises(ChatError, match="chat.txt tells local times, and world.jsonl"):
+    with pytest.raises(ChatError, match=r"chat.txt tells local times, and world.jsonl"):
         import_chats([local, history], Choices())
 
     merged = import_chats([local, history], Choices(timezone="Europe/Vienna")).messages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from gpt.config import Architecture, GroupedQuery
+from gpt.evaluate import Evaluation
 from gpt.recipe import Recipe
 from pytok import shards
 from pytok.reference.pretokenize import GPT2
@@ -70,6 +71,24 @@ class ByteDecoder:
     def finish(self) -> str:
         """Return what is left."""
         return self._decoder.decode(b"", final=True)
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have the evaluations of a run find these bits per byte, one after another."""
+
+    def measure(*found: float) -> None:
+        results = iter(found)
+
+        def evaluate(*arguments: Any, **options: Any) -> Evaluation:
+            bits = next(results)
+            return Evaluation(
+                nats_per_token=bits, perplexity=1.0, bits_per_byte=bits, tokens=1, bytes=1
+            )
+
+        monkeypatch.setattr("gpt.tasks.evaluate", evaluate)
+
+    return measure
 
 
 @pytest.fixture(scope="session", autouse=True)

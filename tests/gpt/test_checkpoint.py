@@ -8,6 +8,7 @@ import json
 import resource
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,15 +48,9 @@ def test_run_keeps_its_last_checkpoints(recipe: Recipe, keep: int, kept: list[in
     assert steps(recipe.out) == kept
 
 
-def test_run_keeps_its_best_checkpoint(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_keeps_its_best_checkpoint(recipe: Recipe, measure: Callable[..., None]) -> None:
     """However old it is; RUN/best names it."""
-    losses = iter([2.0, 3.0, 4.0])
-
-    def measure(*arguments: object, **options: object) -> object:
-        result = dataclasses.make_dataclass("Result", ["bits_per_byte", "nats_per_token"])
-        return result(next(losses), 1.0)
-
-    monkeypatch.setattr("gpt.tasks.evaluate", measure)
+    measure(2.0, 3.0, 4.0)
     train(dataclasses.replace(recipe, keep=1))
 
     assert steps(recipe.out) == [5, 12]

@@ -177,7 +177,6 @@ def test_evaluation_prints_json(
         (["sample", "nowhere", "--samples", "0"], 1, "samples must be at least 1"),
         (["train", "--data", "nowhere", "--out", "run"], 1, "nowhere"),
         (["train", "--config", "nowhere.toml"], 2, "nowhere.toml: No such file"),
-        (["train", "--data", "d", "--out", "o", "--device", "gpu"], 1, "no device is called 'gpu'"),
         (["train", "--data", "d", "--out", "o", "--steps", "0"], 2, "steps must be at least 1"),
         (
             ["train", "--data", "d", "--out", "o", "--model.width", "33"],
@@ -205,6 +204,17 @@ def test_failure_is_one_line(
     assert printed.err.startswith("gpt: ")
     assert words in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_unknown_device_is_named(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is written."""
+    code = main(arguments(config, data, "--device", "gpu"))
+
+    assert code == 1
+    assert "no device is called 'gpu'" in capsys.readouterr().err
+    assert not (config.parent / "run").exists()
 
 
 @pytest.mark.parametrize(

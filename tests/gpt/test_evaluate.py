@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from gpt.__main__ import main
 from gpt.config import GPTConfig, GroupedQuery
 from gpt.data import open_data, open_split
 from gpt.evaluate import evaluate
+from gpt.formats.huggingface import export_folder
 from gpt.model import GPT
 from gpt.runtime import Runtime
+from tests.gpt.exportable import SHAPES, make_run, make_tokenizer
 
 CPU = Runtime.choose("cpu", "float32")
 
@@ -68,3 +73,47 @@ def test_evaluation_leaves_the_mode_as_it_was(model: GPT, data: Path, training: 
     evaluate(model, open_split(open_data(data), "val"), runtime=CPU)
 
     assert model.training is training
+
+
+def by_transformers(folder: Path, text: str) -> tuple[float, int]:
+    """Nats over *text* and how many tokens have them, in windows that the model takes whole."""
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = torch.tensor(tokenizer(f"<|endoftext|>{text}").input_ids)
+    nats = 0.0
+    for start in range(0, len(ids) - 1, 64):
+        window = ids[start : start + 65]
+        with torch.inference_mode():
+            chances = model(window[None, :-1]).logits[0].log_softmax(-1)
+        nats -= chances.gather(-1, window[1:, None]).sum().item()
+    return nats, len(ids) - 1
+
+
+@pytest.mark.parametrize("shape", ["gpt2", "llama", "qwen3"])
+def test_losses_are_those_of_transformers(
+    shape: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Perplexity and bits per byte of an imported model on a text, from its bytes as they lie."""
+    checkpoint = make_run(tmp_path / "run", SHAPES[shape], make_tokenizer())
+    export_folder(checkpoint, tmp_path / "hf")
+    text = "".join(f"The cat sat {n} times, déjà vu: 日本語!\r\n" for n in range(20))
+    (tmp_path / "text.txt").write_bytes(text.encode())
+    given = ["eval", str(tmp_path / "run"), "--data", str(tmp_path / "text.txt")]
+    code = main([*given, "--dtype", "float32", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    nats, tokens = by_transformers(tmp_path / "hf", text)
+
+    assert code == 0
+    assert (found["tokens"], found["bytes"]) == (tokens, len(text.encode()))
+    assert found["perplexity"] == pytest.approx(math.exp(nats / tokens), rel=1e-4)
+    assert found["bits_per_byte"] == pytest.approx(nats / math.log(2) / len(text.encode()))
+
+
+def test_imported_model_needs_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which one line says."""
+    make_run(tmp_path / "run", SHAPES["gpt2"], make_tokenizer())
+
+    assert main(["eval", str(tmp_path / "run")]) == 1
+    assert capsys.readouterr().err == (
+        "gpt: the model was imported and knows no data; give --data: a text, or shards\n"
+    )

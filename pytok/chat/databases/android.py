@@ -6,12 +6,9 @@ from pytok.chat.databases import codes
 from pytok.chat.databases.android_rows import Row, Rows
 from pytok.chat.databases.details import Details
 from pytok.chat.databases.opening import Tables
-from pytok.chat.databases.people import account
+from pytok.chat.databases.people import UNKNOWN, account
 from pytok.chat.databases.values import moment
 from pytok.chat.record import Kind, Message
-
-_UNKNOWN = "unknown"
-"""Who sent a message of a group for which the file names nobody."""
 
 
 class Android:
@@ -131,7 +128,7 @@ class Android:
 
     def _person(self, identity: str) -> tuple[str, str | None]:
         if identity.endswith("@g.us") or "@" not in identity:
-            return _UNKNOWN, None
+            return UNKNOWN, None
         return account(identity), self._people.name(identity)
 
     def _system(self, row: Row, about: int) -> str:

@@ -10,12 +10,11 @@ from typing import Any
 
 from pytok.chat.databases import codes
 from pytok.chat.databases.opening import Tables
-from pytok.chat.databases.people import People, account
+from pytok.chat.databases.people import UNKNOWN, People, account
 from pytok.chat.databases.protobuf import fields
 from pytok.chat.databases.values import apple_moment, integer, label, text
 from pytok.chat.record import Kind, Message
 
-_UNKNOWN = "unknown"
 _STANZA = 5
 """Field of a media item's metadata: `ZSTANZAID` of the message that is answered."""
 
@@ -183,7 +182,7 @@ class IPhone:
             return self._people.own, None
         identity = member or (chat if not chat.endswith("@g.us") else text(address))
         if "@" not in identity or identity.endswith("@g.us"):
-            return _UNKNOWN, None
+            return UNKNOWN, None
         return account(self._people.identity(identity)), self._people.name(identity)
 
 

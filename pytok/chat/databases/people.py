@@ -15,6 +15,9 @@ from pytok.errors import ChatError
 UNNAMED_OWNER = "me"
 """The phone's owner, where the file does not say what he calls himself."""
 
+UNKNOWN = "unknown"
+"""Who sent a message of a group for which the file names nobody."""
+
 _PHONE = "@s.whatsapp.net"
 _SERVERS = ("g.us", "broadcast", "newsletter")
 """What is no person."""

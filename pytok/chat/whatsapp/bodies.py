@@ -116,7 +116,7 @@ def _special(body: str, sender: str, habits: Habits, *, first: bool) -> Body | N
             return Body("call", without_marks(body))
     if ":" in body or "：" in body:
         if _POLL.match(body):
-            return Body("poll", _OPTION.sub("", _MARK.sub("", body.split("\n", 1)[1])))
+            return Body("poll", _OPTION.sub("", without_marks(body.split("\n", 1)[1])))
         if "://" in body and _LOCATION.match(body):
             return Body("location", without_marks(body))
     if not body or (body == "null" and not habits.iphone):

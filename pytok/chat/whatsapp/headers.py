@@ -32,8 +32,8 @@ _TIME = (
 )
 # Words have no digits, and nothing that ends a head; "p. m.", ", klo", "、午後", " г., ".
 _BETWEEN = r"(?P<between>[^\d\n\[\]:]{0,24}?)"
-_AFTER = r"(?P<after>[^\d\n\[\]:：–—-]{0,24}?)"
-_CLOSE = rf"(?P<close>\]|{_GAP}[-–—]|[:：](?=\s)){_GAP}"
+_AFTER = r"(?P<after>[^\d\n\[\]:：,–—-]{0,24}?)"
+_CLOSE = rf"(?P<close>\]|{_GAP}[-–—]|[:：,](?=\s)){_GAP}"
 _START = rf"{_GAP}(?P<open>\[?){_GAP}"
 
 HEAD = re.compile(f"{_START}{_DATE}{_BETWEEN}{_TIME}{_AFTER}{_CLOSE}")

@@ -1,0 +1,46 @@
+"""`pytok chat import` and `pytok chat example`: arguments in, a history and its summary out."""
+
+import json
+from pathlib import Path
+
+from pytok.chat.record import read_history
+from tests.test_cli import command, says
+
+
+def test_an_example_is_imported(tmp_path: Path) -> None:
+    """The summary is printed; the history is whole."""
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    command("chat", "example", "-o", export, "--messages", 500, "--authors", 3)
+
+    result = command("chat", "import", export, "-o", history)
+
+    assert (result.code, result.err) == (0, "")
+    assert "WhatsApp text, day first" in result.out.decode()
+    assert len(list(read_history(history))) == 500
+
+
+def test_the_summary_as_json_has_every_figure(tmp_path: Path) -> None:
+    export = tmp_path / "chat.txt"
+    export.write_text("before\n13.01.24, 10:00 - Ann: hi\n13.01.24, 10:00 - Ann added Bob\n")
+
+    result = command("chat", "import", export, export, "-o", tmp_path / "chat.jsonl", "--json")
+
+    summary = json.loads(result.out)
+    assert summary["messages"] == 2
+    assert summary["senders"] == {"Ann": 1}
+    assert (summary["days"], summary["edited"], summary["warnings"]) == (1, 0, [])
+    assert summary["kinds"] == {
+        "text": 1, "media": 0, "system": 1, "deleted": 0, "call": 0, "poll": 0, "location": 0,
+    }  # fmt: skip
+    assert [source["duplicates"] for source in summary["sources"]] == [0, 2]
+    assert [source["unread_lines"] for source in summary["sources"]] == [[1], [1]]
+
+
+def test_what_fails_leaves_no_history(tmp_path: Path) -> None:
+    """One line says what to do."""
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    export.write_text("01/02/2023, 10:00 - Ann: hi\n")
+
+    says(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
+    assert not history.exists()
+    assert command("chat", "import", export, "-o", history, "--date-order", "mdy").code == 0
