@@ -161,20 +161,17 @@ def _stem(data: Path) -> str:
 
 def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Recipe:
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
-    import torch
-
     from gpt.checkpoint import find_checkpoint, read_state
     from gpt.data import open_data, open_split
 
     if (newest := find_checkpoint(out)) is not None:
         saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
         return resumed(saved, preset=preset, depth=depth)
-    cuda = torch.cuda.is_available()
     return plan(
         data=data,
         out=out,
         tokens=len(open_split(open_data(data), "train")),
-        machine=Machine.cuda() if cuda else Machine.cpu(torch.get_num_threads()),
+        machine=Machine.here(),
         preset=preset or "fast",
         depth=depth,
     )
