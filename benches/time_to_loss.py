@@ -47,7 +47,7 @@ RUNGS = (
     Rung(
         seconds=1,
         vocab=1536,
-        steps=39,
+        steps=37,
         rows=16,
         model=dataclasses.replace(fast(2, 64), value_embedding=config.NoValueEmbedding()),
         optimizer=Muon(

@@ -25,7 +25,7 @@ from gpt.commands.report import Report
 from gpt.commands.sample import Sample
 from gpt.commands.train import Train, recipe_defaults
 from gpt.commands.tune import Tune
-from gpt.errors import ConfigError, GPTError
+from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.recipe import Recipe
 from pytok.errors import PytokError
 
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return _run(given)
+    except PeerError:  # the other process tells
+        return 1
     except (GPTError, PytokError) as error:
         message = error.message if isinstance(error, PytokError) else str(error)
         print(f"gpt: {message}", file=sys.stderr)

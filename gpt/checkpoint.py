@@ -37,12 +37,14 @@ from torch import Tensor
 import pytok
 from gpt.adapt import merged_weights
 from gpt.config import GPTConfig
-from gpt.errors import CheckpointError, ConfigError
+from gpt.distributed import ALONE, World
+from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.model import GPT
 from gpt.optim.best import shown
 from gpt.plain import from_plain, to_plain
-from gpt.recipe import Recipe, TuningRecipe
+from gpt.recipe import Recipe, TuningRecipe, check_resumable
 from gpt.sealed import PARTIAL, SUMS, damage, remove, sealed_folder, sealed_names
+from gpt.sharded import is_sharded, save_sharded, sliced
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -139,8 +141,11 @@ class Checkpoint:
         for (name, key), tensor in moments.items():
             if key != WEIGHT:
                 parameter = parameters[name]
+                # What is not like its weight is a single number.
+                alike = tensor.shape == parameter.shape
+                part = sliced(tensor, parameter) if alike else tensor.reshape(())
                 # A copy: the optimizer writes to it, and it is mapped from the file.
-                optimizer.state[parameter][key] = tensor.to(parameter.device, copy=True)
+                optimizer.state[parameter][key] = part.to(parameter.device, copy=True)
 
     def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
         """Put *weights*, of which some may be no parameters, into those of *model*."""
@@ -154,7 +159,7 @@ class Checkpoint:
                         f"{tuple(weights[name].shape)}, and the config of state.json makes it "
                         f"{tuple(parameter.shape)}; the two are not of one run"
                     )
-                parameter.copy_(weights[name])
+                parameter.copy_(sliced(weights[name], parameter))
 
     def _same_names(self, file: str, there: set[str], wanted: set[str]) -> None:
         if there != wanted:
@@ -170,19 +175,24 @@ def write_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: State,
     companions: Mapping[str, bytes],
+    world: World = ALONE,
 ) -> Path:
     """Write a checkpoint of *run*, remove those that it need not keep, and return its folder.
 
-    *companions* are what `companions` gives. A step that has a checkpoint keeps it. Raises
-    CheckpointError where it cannot be written; the others are as they were then.
+    *companions* are what `companions` gives. A step that has a checkpoint keeps it. All of *world*
+    call this; the main process writes, and the others only if they have slices of the model. Raises
+    CheckpointError where it cannot be written; the other checkpoints are as they were then.
     """
     parent = run / "checkpoints"
     folder = parent / _name(state.step)
     try:
-        for leftover in parent.glob(STEPS + PARTIAL):
-            shutil.rmtree(leftover)
-        if not folder.exists():
-            _write(folder, model, optimizer, state, companions)
+        if world.is_main:
+            for leftover in parent.glob(f"{STEPS}*{PARTIAL}"):
+                shutil.rmtree(leftover)
+        if not world.from_main(folder.exists()):
+            _write(folder, model, optimizer, state, companions, world)
+        if not world.is_main:
+            return folder
         best = None if state.best_step is None else _name(state.best_step)
         for other in _checkpoints(parent)[: -state.recipe.keep]:
             if other.name != best:
@@ -202,6 +212,7 @@ def _write(
     optimizer: torch.optim.Optimizer,
     state: State,
     companions: Mapping[str, bytes],
+    world: World,
 ) -> None:
     weights = _weights_shown(model, optimizer)
     moments = {
@@ -212,13 +223,30 @@ def _write(
             *(() if weights.get(name) is parameter else ((WEIGHT, parameter),)),
         )
     }
+    tensors = {
+        WEIGHTS: {name: tensor.detach().contiguous() for name, tensor in weights.items()},
+        MOMENTS: moments,
+    }
+    slices = folder.with_name(f"{folder.name}-slices{PARTIAL}")
+    joined = {
+        name: save_sharded(those, slices / name)
+        for name, those in tensors.items()
+        if is_sharded(weights.values())
+    }
+    if not world.is_main:
+        return
     document = {"format": State.FORMAT, **to_plain(state)}
     with sealed_folder(folder) as aside:
-        save_file({n: w.detach().contiguous() for n, w in weights.items()}, aside / WEIGHTS)
-        save_file(moments, aside / MOMENTS)
+        for name, those in tensors.items():
+            if name in joined:
+                joined[name].rename(aside / name)
+            else:
+                save_file(those, aside / name)
         (aside / STATE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         for name, content in companions.items():
             (aside / name).write_bytes(content)
+    if joined:
+        shutil.rmtree(slices)
 
 
 def _weights_shown(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -274,6 +302,27 @@ def read_checkpoint(path: Path) -> Checkpoint:
         weights=_tensors(folder, WEIGHTS),
         companions={name: (folder / name).read_bytes() for name in carried},
     )
+
+
+def check_fits(saved: State, begun: State) -> None:
+    """Raise ConfigError or DataError where the run *begun* cannot go on from *saved*."""
+    check_resumable(saved.recipe, begun.recipe)
+    if saved.fingerprint != begun.fingerprint:
+        raise DataError(
+            f"{begun.recipe.data} was written with another tokenizer than the run in "
+            f"{begun.recipe.out} has learnt; give the data of that run, or another --out"
+        )
+    if saved.train_tokens != begun.train_tokens:
+        raise DataError(
+            f"{begun.recipe.data} has {begun.train_tokens:,} training tokens, and the run "
+            f"in {begun.recipe.out} began on {saved.train_tokens:,}; give it the data it began "
+            "on, or another --out"
+        )
+    if saved.step > begun.recipe.steps:
+        raise ConfigError(
+            f"{begun.recipe.out} is at step {saved.step} already, past steps = "
+            f"{begun.recipe.steps}; ask for more steps, or another --out"
+        )
 
 
 def read_state(folder: Path) -> State:

@@ -21,8 +21,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gpt.batch import Batch
+from gpt.distributed import World
 from gpt.errors import TrainingError
 from gpt.model import GPT
+from gpt.sharded import gathered
 from pytok.atomic import replace_file
 
 
@@ -47,10 +49,12 @@ def divergence(
     *,
     loss: float,
     checkpoint: Path | None,
+    world: World,
 ) -> TrainingError:
     """Make the error of a run that diverged at *step* with *loss*, and write the file.
 
-    *model* has the gradients of *batches*; *checkpoint* is the newest there is.
+    *model* has the gradients of *batches*; *checkpoint* is the newest there is. All of *world* call
+    this, and the main process writes.
     """
     gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     if name := spoilt(model, optimizer):
@@ -64,19 +68,27 @@ def divergence(
         "targets": torch.cat([batch.targets for batch in batches]),
         "loss": torch.tensor(loss),
         "lr": torch.tensor(optimizer.param_groups[0]["lr"]),
-        **{f"weight:{name}": p.detach().norm().cpu() for name, p in model.named_parameters()},
-        **{f"gradient:{name}": gradient.norm().cpu() for name, gradient in gradients.items()},
+        **{
+            f"weight:{name}": gathered(p.detach().norm()).cpu()
+            for name, p in model.named_parameters()
+        },
+        **{
+            f"gradient:{name}": gathered(gradient.norm()).cpu()
+            for name, gradient in gradients.items()
+        },
     }
     documents = [batch.documents for batch in batches if batch.documents is not None]
     if documents:
         tensors["documents"] = torch.cat(documents)
     path = run / "diverged" / f"step-{step:08d}.safetensors"
     try:
-        path.parent.mkdir(exist_ok=True)
-        replace_file(path, save(tensors))
+        if world.is_main:
+            path.parent.mkdir(exist_ok=True)
+            replace_file(path, save(tensors))
         batch = f"its batch is in {path}"
     except OSError as error:
         batch = f"its batch cannot be written ({error.strerror})"
+    world.wait()  # no other process tells of a file that is not there yet
     rescue = f"{checkpoint.name} is kept" if checkpoint else "there is no checkpoint yet"
     return TrainingError(
         f"step {step} diverged: {cause}; {batch}; {rescue}; "
@@ -85,4 +97,6 @@ def divergence(
 
 
 def _not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
-    return next((name for name, tensor in tensors if not bool(tensor.isfinite().all())), None)
+    return next(
+        (name for name, tensor in tensors if not bool(gathered(tensor.isfinite().all()))), None
+    )

@@ -7,7 +7,8 @@
     ├── DataError           (ValueError)    token shards that do not fit the model or the recipe
     ├── CheckpointError     (ValueError)    a checkpoint that is damaged, foreign, or of another run
     ├── FormatError         (ValueError)    a model that another format, or gpt, cannot hold
-    └── TrainingError       (RuntimeError)  a run that cannot go on: its loss is no longer a number
+    ├── TrainingError       (RuntimeError)  a run that cannot go on: its loss is no longer a number
+    └── PeerError           (RuntimeError)  a run whose other process failed, and says why
 
 Each message says what is wrong, where, and what to do.
 """
@@ -35,3 +36,7 @@ class FormatError(GPTError, ValueError):
 
 class TrainingError(GPTError, RuntimeError):
     """A run that cannot go on: its loss is no longer a number."""
+
+
+class PeerError(GPTError, RuntimeError):
+    """A run whose other process failed: that one tells the reason."""

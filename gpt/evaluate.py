@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
-from gpt.batch import Batch
+from gpt.batch import IGNORED, Batch
 from gpt.data import Tokens, evaluation_batches
+from gpt.distributed import ALONE, World
 from gpt.model import GPT
 from gpt.runtime import Runtime
 
@@ -37,12 +39,14 @@ def evaluate(
     runtime: Runtime,
     rows: int = 16,
     documents: bool = False,
+    world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Predict every token of *split* but the first once, *rows* windows at a time.
 
-    With *documents*, tokens see their own document only, as under `Recipe.document_mask`.
-    *progress* is told, after each batch, how many tokens have been predicted, and of how many. The
+    With *documents*, tokens see their own document only, as under `Recipe.document_mask`. The
+    processes of *world* share the windows, and each returns the result for all of them. *progress*
+    is told, after each batch, how many tokens this process has predicted, and of how many. The
     model is in training mode or not afterwards as it was before. Raises DataError where the split
     does not fit the model.
     """
@@ -59,6 +63,7 @@ def evaluate(
         targets=len(split) - 1,
         bytes=split.bytes,
         runtime=runtime,
+        world=world,
         progress=progress,
     )
 
@@ -70,6 +75,7 @@ def evaluate_batches(
     targets: int,
     bytes: int,
     runtime: Runtime,
+    world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Predict the *targets* tokens that count in *batches*, which spell *bytes* bytes of text.
@@ -81,7 +87,7 @@ def evaluate_batches(
     nats, tokens = 0.0, 0
     try:
         with torch.inference_mode(), runtime.autocast():
-            for batch in batches:
+            for batch in _dealt(batches, world):
                 inputs, wanted, apart = batch.to(runtime.device)
                 nats += model(inputs, wanted, documents=apart).loss.item() * batch.learnt
                 tokens += batch.learnt
@@ -89,6 +95,7 @@ def evaluate_batches(
                     progress(tokens, targets)
     finally:
         model.train(training)
+    nats, tokens = world.sum(nats), round(world.sum(tokens))
     return Evaluation(
         nats_per_token=nats / tokens,
         perplexity=math.exp(min(nats / tokens, 700.0)),  # e^710 is no float any more
@@ -96,3 +103,17 @@ def evaluate_batches(
         tokens=tokens,
         bytes=bytes,
     )
+
+
+def _dealt(batches: Iterable[Batch], world: World) -> Iterator[Batch]:
+    """Those of *batches* that are this process's, as many as any other's.
+
+    Where the last round does not go round, the rest get a batch of it in which no target counts:
+    under FSDP all processes take part in every forward pass.
+    """
+    batches = iter(batches)
+    while dealt := list(islice(batches, world.size)):
+        if world.rank < len(dealt):
+            yield dealt[world.rank]
+        else:
+            yield dealt[0]._replace(targets=torch.full_like(dealt[0].targets, IGNORED))

@@ -85,6 +85,29 @@ class MetricsFile:
         self._file.close()
 
 
+class NoMetrics:
+    """In place of a `MetricsFile` in a process that writes none."""
+
+    last: Row | None = None
+
+    def replace_last(self, row: Row) -> None:
+        """Forget *row*."""
+
+    def append(self, row: Row) -> None:
+        """Forget *row*."""
+
+    def sync(self) -> None:
+        """Return."""
+
+    def close(self) -> None:
+        """Return."""
+
+
+def open_metrics(run: Path, *, keep: int, write: bool) -> MetricsFile | NoMetrics:
+    """Open the metrics of *run* up to step *keep*; *write* is False where another process does."""
+    return MetricsFile(run / "metrics.jsonl", keep=keep) if write else NoMetrics()
+
+
 def read_metrics(path: Path) -> list[Row]:
     """Read the rows of *path*; see `read_records`."""
     return read_records(path, Row)

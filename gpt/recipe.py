@@ -76,6 +76,9 @@ class Recipe:
     that it pays."""
     recompute: bool = False
     """Compute the insides of blocks again in the backward pass, to need less memory for them."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How processes that torchrun starts share a model: ddp, each has all of it; fsdp, each has a
+    slice of every weight, for models that one card cannot hold."""
     threads: int | None = None
     """CPU threads; none: as many as torch takes by itself."""
     model: Architecture = field(default_factory=Architecture)
@@ -135,7 +138,7 @@ class TuningRecipe(Recipe):
 
 MAY_CHANGE = frozenset(
     {"base", "data", "out", "steps", "eval_every", "checkpoint_every", "keep", "device", "dtype"}
-    | {"compile", "recompute", "threads"}
+    | {"compile", "parallel", "recompute", "threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and where it happens. Any other would make it a run of another kind from the middle on."""

@@ -24,11 +24,13 @@ class Start:
     recipe: Recipe
     """What decides it; what was left open is settled."""
     runtime: Runtime
+    processes: int = 1
+    """How many make it, each on a device like this."""
     step: int
     """Updates made before."""
-    lend: Callable[[], AbstractContextManager[GPT]]
+    lend: Callable[[], AbstractContextManager[GPT]] | None
     """Lends the model as it is measured at the time: in evaluation mode, and with the averages of
-    its weights where the recipe keeps any."""
+    its weights where the recipe keeps any. None where no process has all of it."""
 
 
 class Reporter(Protocol):

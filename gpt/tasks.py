@@ -13,6 +13,7 @@ from gpt.batch import Batch
 from gpt.checkpoint import companions
 from gpt.config import GPTConfig
 from gpt.data import TrainingRows, open_data, open_split
+from gpt.distributed import ALONE, World
 from gpt.evaluate import Evaluation, evaluate
 from gpt.model import GPT
 from gpt.recipe import Recipe
@@ -59,7 +60,11 @@ class Task(Protocol):
         """How many tokens were predicted in the first *rows* rows, and bytes, at the mean."""
 
     def measure(
-        self, model: GPT, runtime: Runtime, progress: Progress | None = None
+        self,
+        model: GPT,
+        runtime: Runtime,
+        progress: Progress | None = None,
+        world: World = ALONE,
     ) -> Evaluation | None:
         """Evaluate *model* on what was held out; None where nothing was."""
 
@@ -95,7 +100,11 @@ class Pretraining:
         return tokens, round(tokens * self._train.bytes / len(self._train))
 
     def measure(
-        self, model: GPT, runtime: Runtime, progress: Progress | None = None
+        self,
+        model: GPT,
+        runtime: Runtime,
+        progress: Progress | None = None,
+        world: World = ALONE,
     ) -> Evaluation | None:
         """Evaluate *model* on the whole validation split."""
         if self._val is None:
@@ -106,5 +115,6 @@ class Pretraining:
             runtime=runtime,
             rows=self.recipe.batch_size,
             documents=self.recipe.document_mask,
+            world=world,
             progress=progress,
         )

@@ -3,9 +3,9 @@
 `train` begins with a new model, `gpt.tuning.tune` with another run's; both are `run`, each with a
 task of its own (`gpt.tasks`).
 
-A run is a function of its recipe and its data. Chance (dropout) is seeded anew at every step from
-(seed, step), and batches are a function of the same, so a run that stopped goes on as if it had
-not: on one machine, in float32 on CPU, bit for bit.
+A run is a function of its recipe and its data. Batches are a function of (seed, row), and chance
+(dropout) is seeded anew from the same in every forward pass, so a run that stopped goes on as if it
+had not: on one machine, in float32 on CPU, bit for bit. In several processes only sums round apart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -26,18 +26,21 @@ from torch import Tensor
 
 from gpt.adapt import merged
 from gpt.batch import Batch
-from gpt.checkpoint import State, find_checkpoint, read_checkpoint, write_checkpoint
+from gpt.checkpoint import State, check_fits, find_checkpoint, read_checkpoint, write_checkpoint
+from gpt.distributed import ALONE, World
 from gpt.divergence import divergence, spoilt
-from gpt.errors import ConfigError, DataError, TrainingError
-from gpt.metrics import MetricsFile, Row
+from gpt.errors import ConfigError, TrainingError
+from gpt.metrics import Row, open_metrics
 from gpt.model import GPT
 from gpt.optim import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.average import averaged, update_average
 from gpt.optim.best import keep_best
+from gpt.parallel import held_back, spread
 from gpt.presets import described
-from gpt.recipe import Recipe, check_resumable
+from gpt.recipe import Recipe
 from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
+from gpt.sharded import gathered, is_sharded
 from gpt.tasks import Pretraining, Task
 
 TIMED_STEPS = 3
@@ -69,17 +72,19 @@ def train(
     *,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
 ) -> Outcome:
     """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
 
     *stop* is asked before every step, and before every batch of an evaluation, which is made when
-    the run goes on; when it says True the run writes a checkpoint and returns. The caller's random
-    state and number of threads are left as they were. Raises ConfigError for a recipe that does not
-    fit the run found, DataError for data that does not fit, CheckpointError for a damaged
-    checkpoint or one that cannot be written, TrainingError where the loss, a gradient or a weight
-    is no number any more (the last checkpoint is kept, and the batch).
+    the run goes on; when it says True the run writes a checkpoint and returns. All processes of
+    *world* call this and any may stop it; the recipe is the main one's, which alone reports and
+    writes. The caller's random state and number of threads are left as they were. Raises
+    ConfigError for a recipe that does not fit the run found, DataError for data that does not fit,
+    CheckpointError for a damaged checkpoint or one that cannot be written, TrainingError where the
+    loss, a gradient or a weight is no number any more (the last checkpoint is kept, and the batch).
     """
-    return run(Pretraining(recipe), reporter=reporter, stop=stop)
+    return run(Pretraining(world.from_main(recipe)), reporter=reporter, stop=stop, world=world)
 
 
 def run(
@@ -87,6 +92,7 @@ def run(
     *,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
 ) -> Outcome:
     """Make the run of *task*; all else is as in `train`."""
     recipe = task.recipe
@@ -97,15 +103,15 @@ def run(
         raise ConfigError(
             f"{recipe.out}: no place for a run: {error.strerror}; choose another --out"
         ) from error
-    lock = FileLock(recipe.out / ".lock", blocking=False)
+    lock = FileLock(recipe.out / ".lock", blocking=False) if world.is_main else nullcontext()
     threads = torch.get_num_threads()
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
-    reporter = reporter or Silent()
+    reporter = reporter if reporter and world.is_main else Silent()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            return _Run(task, runtime, reporter, stop).go()
+            return _Run(task, runtime, reporter, stop, world).go()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -118,11 +124,17 @@ class _Run:
     """A run in progress: the model, its optimizer, its data, and how far it is."""
 
     def __init__(
-        self, task: Task, runtime: Runtime, reporter: Reporter, stop: Callable[[], bool]
+        self,
+        task: Task,
+        runtime: Runtime,
+        reporter: Reporter,
+        stop: Callable[[], bool],
+        world: World,
     ) -> None:
-        self.task, self.recipe = task, task.recipe
-        self.reporter, self.stop, self.stopped = reporter, stop, False
-        self.model = task.model().to(runtime.device)
+        self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
+        self.stop, self.stopped, self.share = stop, False, world.share(task.recipe.rows_per_step)
+        self.model = task.model()
+        self.forward: Any = spread(self.model, self.recipe.parallel, world, runtime.device)
         self.model.recompute = self.recipe.recompute
         self._compute_in(runtime)
         self.state = State(
@@ -133,12 +145,11 @@ class _Run:
             fingerprint=task.fingerprint,
             train_tokens=task.train_tokens,
         )
-        self.forward: Any = self.model
 
     def go(self) -> Outcome:
         """Make the steps that are left."""
         self.model.train()
-        if find_checkpoint(self.recipe.out) is not None:
+        if self.world.from_main(find_checkpoint(self.recipe.out)) is not None:
             self._resume()
         else:
             try:
@@ -147,13 +158,19 @@ class _Run:
                 return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
         if recipe.compile:
-            self.forward = torch.compile(self.model)
+            self.forward = torch.compile(self.forward)
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
         self.reporter.began(
-            Start(recipe=recipe, runtime=self.runtime, step=self.state.step, lend=self._lend)
+            Start(
+                recipe=recipe,
+                runtime=self.runtime,
+                processes=self.world.size,
+                step=self.state.step,
+                lend=None if is_sharded(self.model.parameters()) else self._lend,
+            )
         )
-        path = recipe.out / "metrics.jsonl"
-        with closing(MetricsFile(path, keep=self.state.step)) as self.metrics:
+        metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
+        with closing(metrics) as self.metrics:
             self._make_up_for_evaluation()
             while not self._finished() and not self._asked():
                 row = self._evaluated(self._step())
@@ -162,7 +179,8 @@ class _Run:
                 if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
                     self._checkpoint()
             folder = self._checkpoint() if self.state.step else None
-        self.reporter.ended()
+        if folder is not None:
+            self.reporter.ended()
         return Outcome(finished=self._finished(), state=self.state, checkpoint=folder)
 
     def _finished(self) -> bool:
@@ -174,8 +192,8 @@ class _Run:
         return step >= recipe.steps or vain >= recipe.patience
 
     def _asked(self) -> bool:
-        """Whether somebody asks for an end; once asked, it stays so."""
-        self.stopped = self.stopped or self.stop()
+        """Whether somebody asks for an end, of any process; once asked, it stays so."""
+        self.stopped = self.stopped or self.world.any(self.stop())
         return self.stopped
 
     def _drop_if_asked(self, *progress: int) -> None:
@@ -211,31 +229,33 @@ class _Run:
 
     def _gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
-        recipe, loss = self.recipe, 0.0
-        # A run has 2^32 seeds, so that its steps never share one with those of another seed.
-        torch.manual_seed((recipe.seed << 32) + step)
-        batches = self._batches(step)
-        learnt = max(1, sum(batch.learnt for batch in batches))
+        recipe, loss, batches = self.recipe, 0.0, self._batches(step, self.share)
+        learnt = max(1.0, self.world.sum(sum(batch.learnt for batch in batches.values())))
         try:
-            for batch in batches:
+            for row, batch in batches.items():
                 inputs, targets, documents = batch.to(self.runtime.device)
-                with self.runtime.autocast():
-                    output = self.forward(inputs, targets, documents=documents)
-                    part = output.loss * (batch.learnt / learnt)
-                part.backward()
+                # A run has 2^32 seeds, so that its rows never share one with those of another seed.
+                torch.manual_seed((recipe.seed << 32) + row)
+                with nullcontext() if row == max(batches) else held_back(self.forward):
+                    with self.runtime.autocast():
+                        output = self.forward(inputs, targets, documents=documents)
+                        part = output.loss * (batch.learnt / learnt)
+                    part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:
             raise TrainingError(
                 f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
                 "memory of the device; halve batch_size and double accumulate, into another --out"
             ) from None
-        return loss
+        return self.world.sum(loss)
 
-    def _batches(self, step: int) -> list[Batch]:
-        """All that *step* learns from, a forward pass each."""
+    def _batches(self, step: int, share: range) -> dict[int, Batch]:
+        """What *step* learns from *share* of its rows: a forward pass each, by its first row."""
         first, size = step * self.recipe.rows_per_step, self.recipe.batch_size
-        rows = range(first, first + self.recipe.rows_per_step, size)
-        return [self.task.rows.batch(row, size) for row in rows]
+        return {
+            first + row: self.task.rows.batch(first + row, min(size, share.stop - row))
+            for row in share[::size]
+        }
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
@@ -281,16 +301,16 @@ class _Run:
             self.optimizer.zero_grad(set_to_none=True)
             seconds.append(time.perf_counter() - began)
         self.optimizer.state.clear()
-        return seconds[1:]
+        return self.world.from_main(seconds[1:])  # one clock, so that all choose alike
 
     def _clip(self) -> Tensor:
         """Shorten the gradient where the recipe bounds it; return its norm before."""
         longest = math.inf if self.recipe.clip is None else self.recipe.clip
-        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest)
+        return gathered(torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest))
 
     def _make_up_for_evaluation(self) -> None:
         """Make the evaluation of the last step, if the run was stopped in the middle of it."""
-        row = self.metrics.last
+        row = self.world.from_main(self.metrics.last)
         if row is not None and row.step == self.state.step and row.val_bpb is None:
             row = self._evaluated(row)
             if row.val_bpb is not None:
@@ -304,7 +324,7 @@ class _Run:
             return row
         try:
             with averaged(self.optimizer), merged(self.model):
-                found = self.task.measure(self.model, self.runtime, self._drop_if_asked)
+                found = self.task.measure(self.model, self.runtime, self._drop_if_asked, self.world)
         except _Stopped:
             return row
         if found is None:
@@ -333,7 +353,12 @@ class _Run:
             self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
-            self.recipe.out, self.model, self.optimizer, self.state, self.task.companions
+            self.recipe.out,
+            self.model,
+            self.optimizer,
+            self.state,
+            self.task.companions,
+            self.world,
         )
 
     def _resume(self) -> None:
@@ -341,23 +366,7 @@ class _Run:
         found = read_checkpoint(self.recipe.out)
         saved = found.state
         self._keep_what_was_settled(saved.recipe)
-        check_resumable(saved.recipe, self.recipe)
-        if saved.fingerprint != self.state.fingerprint:
-            raise DataError(
-                f"{self.recipe.data} was written with another tokenizer than the run in "
-                f"{self.recipe.out} has learnt; give the data of that run, or another --out"
-            )
-        if saved.train_tokens != self.state.train_tokens:
-            raise DataError(
-                f"{self.recipe.data} has {self.state.train_tokens:,} training tokens, and the run "
-                f"in {self.recipe.out} began on {saved.train_tokens:,}; give it the data it began "
-                "on, or another --out"
-            )
-        if saved.step > self.recipe.steps:
-            raise ConfigError(
-                f"{self.recipe.out} is at step {saved.step} already, past steps = "
-                f"{self.recipe.steps}; ask for more steps, or another --out"
-            )
+        check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
         found.restore(self.model, self.optimizer)
         self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")
@@ -385,9 +394,10 @@ class _Run:
         raise divergence(
             self.recipe.out,
             step + 1,
-            self._batches(step),
+            list(self._batches(step, range(self.recipe.rows_per_step)).values()),
             self.model,
             self.optimizer,
             loss=loss,
             checkpoint=find_checkpoint(self.recipe.out),
+            world=self.world,
         )

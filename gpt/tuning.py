@@ -26,6 +26,7 @@ from gpt.checkpoint import Checkpoint, companions, read_checkpoint, tokenizer_do
 from gpt.config import Architecture, GPTConfig
 from gpt.conversations import ConversationRows, Conversations
 from gpt.data import open_data, open_split
+from gpt.distributed import ALONE, World
 from gpt.errors import DataError
 from gpt.evaluate import Evaluation, evaluate, evaluate_batches
 from gpt.growing import grown, token_tables
@@ -215,7 +216,11 @@ class ChatTuning:
         return round(share * self.train.learnt), round(share * self.train.bytes)
 
     def measure(
-        self, model: GPT, runtime: Runtime, progress: Progress | None = None
+        self,
+        model: GPT,
+        runtime: Runtime,
+        progress: Progress | None = None,
+        world: World = ALONE,
     ) -> Evaluation | None:
         """Evaluate *model* on the turns held out that would be learnt."""
         if not self._val.bytes:
@@ -226,6 +231,7 @@ class ChatTuning:
             targets=self._val.learnt,
             bytes=self._val.bytes,
             runtime=runtime,
+            world=world,
             progress=progress,
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -21,6 +22,11 @@ from gpt.presets import Machine, plan, resumed
 from gpt.recipe import Recipe, read_toml
 from pytok.errors import PytokError
 from pytok.terminal import Bars, say
+
+if TYPE_CHECKING:
+    from gpt.distributed import World
+    from gpt.reporting import Reporter
+    from gpt.training import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,43 +63,58 @@ class Train:
 
     def __call__(self) -> int:
         """Train; 0, or 128 + the signal that stopped it."""
+        from gpt.distributed import World
+        from gpt.training import train
+
+        asked = self.recipe
+        with World.join(asked.device) as world, ExitStack() as stack:
+            data = _prepared(asked.data, asked.out, self.tokenizer, self.val_data, self.val)
+            reporter = self._reporter(stack) if world.is_main else None
+            interruption = stack.enter_context(Interruption())
+            outcome = train(
+                dataclasses.replace(asked, data=data),
+                reporter=reporter,
+                stop=lambda: interruption.signal is not None,
+                world=world,
+            )
+        if world.is_main:
+            print(self._ending(outcome, world), file=sys.stderr)
+        if outcome.finished:
+            return 0
+        return 128 + (interruption.signal or signal.SIGTERM)  # another process may have had it
+
+    def _reporter(self, stack: ExitStack) -> Reporter:
+        """Make those who tell of the run; *stack* ends them."""
         from gpt.reporters.console import ConsoleReporter
         from gpt.reporters.report import Report
         from gpt.reporters.samples import Sampler
         from gpt.reporters.sessions import Sessions
-        from gpt.reporting import Reporter, Together
-        from gpt.training import train
+        from gpt.reporting import Together
 
-        asked = self.recipe
-        data = _prepared(asked.data, asked.out, self.tokenizer, self.val_data, self.val)
-        with ExitStack() as stack:
-            console = stack.enter_context(ConsoleReporter())
-            samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
-            reporters: list[Reporter] = [console, samples, Sessions(), Report()]
-            if self.tensorboard:
-                from gpt.reporters.tensorboard import TensorBoard
+        console = stack.enter_context(ConsoleReporter())
+        samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
+        reporters: list[Reporter] = [console, samples, Sessions(), Report()]
+        if self.tensorboard:
+            from gpt.reporters.tensorboard import TensorBoard
 
-                reporters.append(stack.enter_context(TensorBoard()))
-            interruption = stack.enter_context(Interruption())
-            outcome = train(
-                dataclasses.replace(self.recipe, data=data),
-                reporter=Together(reporters),
-                stop=lambda: interruption.signal is not None,
-            )
+            reporters.append(stack.enter_context(TensorBoard()))
+        return Together(reporters)
+
+    def _ending(self, outcome: Outcome, world: World) -> str:
+        """Tell how the run ended, and what to do next."""
         state = outcome.state
-        if interruption.signal is not None and not outcome.finished:
-            where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
-            if outcome.checkpoint is None:
-                where = "before the first step; to begin again"
-            print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
-            return 128 + interruption.signal
-        measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
-        print(
-            f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
-            f"next: gpt sample {shlex.quote(str(self.recipe.out))}",
-            file=sys.stderr,
-        )
-        return 0
+        if outcome.finished:
+            measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
+            return (
+                f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
+                f"next: gpt sample {shlex.quote(str(self.recipe.out))}"
+            )
+        where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+        if outcome.checkpoint is None:
+            where = "before the first step; to begin again"
+        alone = world.size == 1
+        command = f"gpt {shlex.join(sys.argv[1:])}" if alone else "the same torchrun command"
+        return f"stopped {where}: {command}"
 
 
 def recipe_defaults(arguments: Sequence[str]) -> Recipe:
@@ -133,8 +154,14 @@ def _prepared(
     data: Path, out: Path, tokenizer: str | None, val_data: Path | None, val: float
 ) -> Path:
     """Return the shard folder for *data*; what it takes to make it is shown."""
+    from gpt.distributed import launched
     from gpt.sources import prepare
 
+    if launched() > 1 and not (data / "shards.json").is_file():
+        raise DataError(
+            f"{data}: no token shards, and several processes would each make them; make them "
+            "first, with `pytok shard`"
+        )
     with Bars() as bars:
         return prepare(
             data,
@@ -163,15 +190,17 @@ def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Re
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
     from gpt.checkpoint import find_checkpoint, read_state
     from gpt.data import open_data, open_split
+    from gpt.distributed import launched
 
     if (newest := find_checkpoint(out)) is not None:
         saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
         return resumed(saved, preset=preset, depth=depth)
+    machine = Machine.here()
     return plan(
         data=data,
         out=out,
         tokens=len(open_split(open_data(data), "train")),
-        machine=Machine.here(),
+        machine=dataclasses.replace(machine, flops=machine.flops * launched()),
         preset=preset or "fast",
         depth=depth,
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Shard
 
 from gpt import learning
 from gpt.optim.weights import Weights
@@ -60,13 +61,20 @@ class Muon(torch.optim.Optimizer):
             parameters, gradients, memories = (list(column) for column in zip(*rows, strict=True))
             torch._foreach_lerp_(memories, gradients, 1 - self.spec.momentum)
             ahead = torch._foreach_lerp(gradients, memories, self.spec.momentum)
-            directions = orthogonalize(
-                torch.stack(ahead).to(self.dtype), self.spec.iterations
-            ).float()
+            directions = self._directions(torch.stack(ahead))
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             rate = group["lr"] * math.sqrt(max(1, shape[0] / shape[1]))
             torch._foreach_add_(parameters, directions.unbind(), alpha=-rate)
         return loss
+
+    def _directions(self, ahead: Tensor) -> Tensor:
+        """Orthogonalize each of the matrices *ahead* (N, rows, columns)."""
+        if not isinstance(ahead, DTensor):
+            return orthogonalize(ahead.to(self.dtype), self.spec.iterations).float()
+        # Every process has a slice of each matrix; for this, each takes some of them as a whole.
+        whole = ahead.redistribute(placements=[Shard(0)]).to(self.dtype)
+        directions = orthogonalize(whole, self.spec.iterations).float()
+        return cast(DTensor, directions).redistribute(placements=ahead.placements)
 
     def _memory(self, parameter: nn.Parameter) -> Tensor:
         state: dict[str, Any] = self.state[parameter]

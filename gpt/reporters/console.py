@@ -54,9 +54,9 @@ class ConsoleReporter(Silent):
     def began(self, start: Start) -> None:
         """See how fast the device could be at best."""
         peak = peak_flops(start.runtime)
-        if peak is not None:
+        if peak is not None and start.lend is not None:
             with start.lend() as model:
-                self._share_of_peak = training_flops(model) / peak
+                self._share_of_peak = training_flops(model) / (peak * start.processes)
 
     def row(self, row: Row, steps: int) -> None:
         """Show *row*; keep its line if it has an evaluation or is the last."""

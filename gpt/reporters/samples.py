@@ -60,12 +60,15 @@ class Sampler(Silent):
 
     def began(self, start: Start) -> None:
         """Take up the samples of the steps that were made before, and no others."""
-        self._start = start
+        self._lend = start.lend
         self._path = start.recipe.out / NAME
         if self._path.exists():
             self._samples = [s for s in read_samples(start.recipe.out) if s.step <= start.step]
             write_records(self._path, self._samples)
         if self._every == 0:
+            return
+        if start.lend is None:
+            self._tell("no samples while it trains: no process has all of the model")
             return
         try:
             tokenizer = pytok.load(start.recipe.data / "tokenizer.json")
@@ -84,9 +87,9 @@ class Sampler(Silent):
         """Write a sample where one is due."""
         due = row.step % self._every == 0 if self._every else row.val_bpb is not None
         written = self._samples and self._samples[-1].step == row.step
-        if self._tokenizer is None or not due or written:
+        if self._tokenizer is None or self._lend is None or not due or written:
             return
-        with self._start.lend() as model:
+        with self._lend() as model:
             pieces = generate(
                 model,
                 self._tokenizer,

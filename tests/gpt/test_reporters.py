@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import sys
 import warnings
@@ -27,7 +26,7 @@ from gpt.reporters.report import Report, write_report
 from gpt.reporters.samples import Sample as WrittenSample
 from gpt.reporters.samples import Sampler, quoted, read_samples
 from gpt.reporters.sessions import Sessions, read_sessions
-from gpt.reporting import Silent, Start, Together
+from gpt.reporting import Reporter, Silent, Start, Together
 from gpt.training import train
 from pytok import shards
 
@@ -74,10 +73,15 @@ def silent_sampler(**options: Any) -> Sampler:
     return Sampler(lambda text: None, tokens=8, **options)
 
 
-def after(step: int) -> Callable[[], bool]:
-    """Make a `stop` that ends a run after *step*, since it is asked before each."""
-    calls = itertools.count(0)
-    return lambda: next(calls) >= step
+def train_until(step: int, recipe: Recipe, reporter: Reporter) -> None:
+    """Train *recipe*, and ask for an end after *step* steps."""
+    steps = list[int]()
+
+    class Count(Silent):
+        def row(self, row: Any, steps_in_all: int) -> None:
+            steps.append(row.step)
+
+    train(recipe, reporter=Together([reporter, Count()]), stop=lambda: step in steps)
 
 
 def history(run: Path) -> list[dict[str, Any]]:
@@ -185,7 +189,7 @@ def test_samples_cannot_command_the_terminal() -> None:
 
 def test_sessions_are_kept(recipe: Recipe) -> None:
     """A run that was stopped was made by two processes, each with its memory."""
-    train(recipe, reporter=Sessions(), stop=after(3))
+    train_until(3, recipe, Sessions())
     train(recipe, reporter=Sessions())
     sessions = read_sessions(recipe.out)
 
@@ -374,9 +378,16 @@ def test_report_of_an_imported_run(tmp_path: Path, recipe: Recipe, data: Path) -
     assert "loss.png" not in text
 
 
+def test_run_that_was_stopped_at_once_has_no_report(recipe: Recipe) -> None:
+    """Since there is no checkpoint that it could tell of."""
+    train(recipe, reporter=Report(), stop=lambda: True)
+
+    assert not (recipe.out / "report.md").exists()
+
+
 def test_damaged_samples_are_told_by_their_line(recipe: Recipe) -> None:
     """With the file, before the run goes on."""
-    train(recipe, reporter=silent_sampler(every=1), stop=after(3))
+    train_until(4, recipe, silent_sampler())
     path = recipe.out / "samples.jsonl"
     path.write_text("nonsense\n" + path.read_text())
 
