@@ -17,6 +17,7 @@ try:
 except ImportError:
     sys.exit("gpt: PyTorch and what else it needs is not installed: pip install 'pytok[gpt]'")
 
+from gpt.commands.chat import Chat
 from gpt.commands.clone import Clone
 from gpt.commands.convert import Export, Import
 from gpt.commands.evaluate import Evaluate
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gpt: {message}", file=sys.stderr)
         return 1
     except ImportError as error:
-        extra = error.name if error.name in ("gguf", "tensorboard") else "gpt"
+        extras = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
+        extra = extras.get(error.name or "", "gpt")
         print(f"gpt: {error}: pip install 'pytok[{extra}]'", file=sys.stderr)
         return 1
     except BrokenPipeError:
@@ -83,6 +85,7 @@ def _commands(recipe: Recipe) -> Any:
         Annotated[Tune, tyro.conf.subcommand("tune")],
         Annotated[Clone, tyro.conf.subcommand("clone")],
         Annotated[Sample, tyro.conf.subcommand("sample")],
+        Annotated[Chat, tyro.conf.subcommand("chat")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],
         Annotated[Plot, tyro.conf.subcommand("plot")],
         Annotated[Report, tyro.conf.subcommand("report")],

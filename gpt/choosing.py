@@ -6,6 +6,7 @@ V is the size of the vocabulary. Filters set the logits that are out to -inf and
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +61,12 @@ def choose(logits: Tensor, sampling: Sampling, draws: torch.Generator) -> int:
     if sampling.min_p is not None:
         logits = keep_min_p(logits, sampling.min_p)
     return int(torch.multinomial(logits.softmax(-1), 1, generator=draws))
+
+
+def without(logits: Tensor, ids: Collection[int]) -> Tensor:
+    """Rule out *ids*, so that none of them is ever drawn."""
+    out = torch.tensor(list(ids), dtype=torch.int64, device=logits.device)
+    return logits.index_fill(-1, out, -math.inf)
 
 
 def penalize(logits: Tensor, present: Tensor, penalty: float) -> Tensor:

@@ -1,7 +1,8 @@
-"""Token after token: `Decoder` predicts what comes next in every row of a batch.
+"""Token after token, with what was read before in caches: many rows at once, or one conversation.
 
-Prompts are read one by one, so they need no padding, and the rows then go on together, which reads
-the weights once for all. B: rows, V: size of the vocabulary.
+The rows of a `Decoder` grow. Their prompts are read one by one, so they need no padding, and then
+they go on together, which reads the weights once for all. The one row of a `Reader` may also change
+before its end. B: rows, V: size of the vocabulary.
 """
 
 from __future__ import annotations
@@ -78,6 +79,41 @@ class Decoder:
         device = self._model.embedding.weight.device
         logits: Tensor = self._model(torch.tensor(ids, device=device), cache=cache).logits
         return logits[:, -1]
+
+
+class Reader:
+    """One row of tokens, read again and again: what stays as it was at its beginning is kept."""
+
+    def __init__(self, model: GPT) -> None:
+        self._model = model
+        self._cache = model.new_cache(1)
+        self._read: list[int] = []
+        """What the cache holds."""
+
+    @torch.inference_mode()
+    def read(self, ids: Sequence[int]) -> Tensor:
+        """Predict the token after *ids*, at least one and at most a context of them: logits (V,).
+
+        Equal, but for the rounding of sums, to reading all of them at once.
+        """
+        same = self._same(ids)
+        # If this read ends by an exception, the layers' caches differ: nothing in them counts.
+        self._read = []
+        if not same or not all(layer.truncate(same) for layer in self._cache):
+            self._cache, same = self._model.new_cache(1), 0
+        device = self._model.embedding.weight.device
+        new = torch.tensor([ids[same:]], device=device)
+        logits: Tensor = self._model(new, cache=self._cache).logits
+        self._read = list(ids)
+        return logits[0, -1]
+
+    def _same(self, ids: Sequence[int]) -> int:
+        """How many tokens of *ids* need not be read: all but the last of them, at most."""
+        most = min(len(self._read), len(ids) - 1)
+        if self._read[:most] == ids[:most]:
+            return most
+        pairs = zip(self._read, ids, strict=False)
+        return next(place for place, (old, new) in enumerate(pairs) if old != new)
 
 
 def with_linears_in(model: GPT, dtype: torch.dtype) -> GPT:

@@ -70,6 +70,7 @@ FLOORS = {
     "gpt.divergence": 5,
     "gpt.evaluate": 5,
     "gpt.formats": 6,
+    "gpt.chatting": 6,
     "gpt.sample": 6,
     "gpt.tasks": 6,
     "gpt.training": 7,
@@ -86,6 +87,7 @@ FLOORS = {
 BRIDGES = {
     "gpt.data",
     "gpt.sources",
+    "gpt.chatting",
     "gpt.choices",
     "gpt.checkpoint",
     "gpt.conversations",

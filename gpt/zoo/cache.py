@@ -48,6 +48,18 @@ class KeyValueCache:
         self.keys, self.values = self.keys[list(rows)], self.values[list(rows)]
         self.lengths = [self.lengths[row] for row in rows]
 
+    def truncate(self, length: int) -> bool:
+        """Forget all but the first *length* tokens of a single row, as if no more had come.
+
+        False, and nothing is forgotten, where the ring has lost tokens that they would see.
+        """
+        gone = self.lengths[0] - length
+        if gone and self._written > self._capacity:
+            return False
+        self._written -= gone
+        self.lengths = [length]
+        return True
+
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store *keys* and *values* (B, K, T, D); return what to attend over, (B, K, S, D).
 

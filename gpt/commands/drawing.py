@@ -1,0 +1,57 @@
+"""The options of the commands that let a model write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from gpt.checkpoint import Checkpoint
+    from gpt.choosing import Sampling
+    from gpt.model import GPT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """How tokens are drawn, and by what."""
+
+    repetition_penalty: float = 1.0
+    """Above 1 disfavours tokens that the text has already."""
+    temperature: float = 0.8
+    """Below 1 favours likely tokens; 0 takes the likeliest always."""
+    top_k: int | None = None
+    """Keep the k likeliest tokens."""
+    top_p: float | None = None
+    """Keep the likeliest tokens that together reach this chance."""
+    min_p: float | None = None
+    """Keep tokens with this share of the likeliest one's chance."""
+    seed: int = 0
+    """Decides the draws."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    """What the linears are computed in; int8 rounds their weights, and is the fastest."""
+
+    def sampling(self) -> Sampling:
+        """As the library takes it; raises ConfigError."""
+        from gpt.choosing import Sampling
+
+        return Sampling(
+            repetition_penalty=self.repetition_penalty,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            seed=self.seed,
+        )
+
+    def model(self, checkpoint: Checkpoint) -> GPT:
+        """Build the model of *checkpoint*, where and as it is to be computed."""
+        import torch
+
+        from gpt.decoding import with_linears_in
+        from gpt.runtime import Runtime
+
+        runtime = Runtime.choose(self.device, "auto" if self.dtype == "int8" else self.dtype)
+        dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
+        return with_linears_in(checkpoint.model(runtime.device), dtype)
