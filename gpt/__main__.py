@@ -18,6 +18,7 @@ except ImportError:
     sys.exit("gpt: PyTorch and what else it needs is not installed: pip install 'pytok[gpt]'")
 
 from gpt.commands.chat import Chat
+from gpt.commands.clone import Clone
 from gpt.commands.convert import Export, Import
 from gpt.commands.evaluate import Evaluate
 from gpt.commands.plot import Plot
@@ -82,6 +83,7 @@ def _commands(recipe: Recipe) -> Any:
     return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
         Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
         Annotated[Tune, tyro.conf.subcommand("tune")],
+        Annotated[Clone, tyro.conf.subcommand("clone")],
         Annotated[Sample, tyro.conf.subcommand("sample")],
         Annotated[Chat, tyro.conf.subcommand("chat")],
         Annotated[Evaluate, tyro.conf.subcommand("eval")],

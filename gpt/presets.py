@@ -2,7 +2,7 @@
 
 Two kinds of models: those of `EXPORTABLE`, whose weights other software loads unchanged, and
 ``fast``, with whatever reaches a loss soonest. One number, the depth, sets the other sizes, as in
-nanochat. Nothing here imports torch.
+nanochat. Importing this imports no torch.
 """
 
 from __future__ import annotations
@@ -113,6 +113,14 @@ class Machine:
     def cpu(cls, cores: int) -> Machine:
         """Measured on two cores with AVX512-BF16: 1.0e11 to 1.5e11 each, for 4 to 8 layers."""
         return cls(flops=1e11 * cores, seconds=120.0)
+
+    @classmethod
+    def here(cls) -> Machine:
+        """The one that this runs on."""
+        import torch  # here, since `gpt --help` needs no torch
+
+        cuda = torch.cuda.is_available()
+        return cls.cuda() if cuda else cls.cpu(torch.get_num_threads())
 
     @classmethod
     def cuda(cls) -> Machine:

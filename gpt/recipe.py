@@ -38,6 +38,8 @@ class Recipe:
     """Updates of the weights, in all."""
     seconds: float | None = None
     """Training time to fill, about: steps is then chosen by timing some when the run begins."""
+    max_seconds: float | None = None
+    """Training time at most, about: steps are fewer where the same timing says so."""
     batch_size: int = 16
     """Rows, each of one context of tokens, in a forward pass."""
     accumulate: int = 1
@@ -88,7 +90,7 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
-        for name in ("clip", "seconds"):
+        for name in ("clip", "seconds", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} must be above 0; got {value}")

@@ -266,10 +266,12 @@ class _Run:
                 self._compute_in(min((self.runtime, plain), key=self._probe))
                 self.reporter.notice(f"{self.runtime.name} is the faster type here")
             recipe = dataclasses.replace(recipe, dtype=self.runtime.name)
-        if recipe.seconds is not None:
-            steps = max(1, round(recipe.seconds / fmean(self._time(TIMED_STEPS))))
-            recipe = dataclasses.replace(recipe, steps=steps)
-            self.reporter.notice(f"{steps} steps fill about {recipe.seconds:g} seconds here")
+        budget = recipe.seconds or recipe.max_seconds
+        if budget is not None:
+            steps = max(1, round(budget / fmean(self._time(TIMED_STEPS))))
+            if recipe.seconds is not None or steps < recipe.steps:
+                recipe = dataclasses.replace(recipe, steps=steps)
+                self.reporter.notice(f"{steps} steps fill about {budget:g} seconds here")
         if recipe.compile is None:
             seconds = recipe.seconds or recipe.steps * fmean(self._time(1))
             recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
@@ -376,7 +378,7 @@ class _Run:
 
     def _keep_what_was_settled(self, saved: Recipe) -> None:
         """Fill in what the recipe leaves open with what the clock chose when the run began."""
-        if self.recipe.seconds is not None:
+        if self.recipe.seconds is not None or self.recipe.max_seconds is not None:
             self.recipe = dataclasses.replace(self.recipe, steps=saved.steps)
         if self.recipe.compile is None:
             self.recipe = dataclasses.replace(self.recipe, compile=saved.compile)

@@ -188,8 +188,6 @@ def _stem(data: Path) -> str:
 
 def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Recipe:
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
-    import torch
-
     from gpt.checkpoint import find_checkpoint, read_state
     from gpt.data import open_data, open_split
     from gpt.distributed import launched
@@ -197,8 +195,7 @@ def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Re
     if (newest := find_checkpoint(out)) is not None:
         saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
         return resumed(saved, preset=preset, depth=depth)
-    cuda = torch.cuda.is_available()
-    machine = Machine.cuda() if cuda else Machine.cpu(torch.get_num_threads())
+    machine = Machine.here()
     return plan(
         data=data,
         out=out,
