@@ -73,6 +73,7 @@ FLOORS = {
     "gpt.chatting": 6,
     "gpt.sample": 6,
     "gpt.tasks": 6,
+    "gpt.learner": 6,
     "gpt.training": 7,
     "gpt.reporters": 7,
     "gpt.tuning": 8,
