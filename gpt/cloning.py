@@ -88,6 +88,11 @@ class Cloned:
     run: Path
     """The folder of the run that has learnt to write like `Cloning.me`."""
 
+    @property
+    def template(self) -> Template:
+        """Who speaks in the chat: first whom the model has learnt, then by how often."""
+        return Template.load(self.run.parent / DATA / TEMPLATE_FILE)
+
 
 def clone(
     asked: Cloning,
@@ -192,7 +197,12 @@ def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool
     _made(asked.out, BASE, _choices_of_a_model(asked))
     newest = find_checkpoint(out)
     if newest is None:
-        recipe = plan_base(asked)
+        seconds = (1 - TUNED_SHARE) * asked.seconds
+        recipe = _planned(asked, seconds)
+        reporter.notice(
+            f"    {recipe.model.layers} layers of width {recipe.model.width}, as many as the data "
+            f"and {seconds / 60:.1f} minutes at most have use for"
+        )
     else:
         state = read_state(newest)
         if state.step >= state.recipe.steps:
@@ -217,7 +227,13 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
         seed=asked.seed,
     )
     share = TUNED_SHARE if asked.base is None else 1.0
-    recipe = dataclasses.replace(recipe, max_seconds=share * asked.seconds)
+    seconds = share * asked.seconds
+    recipe = dataclasses.replace(recipe, max_seconds=seconds)
+    what = "all weights" if asked.adapter is None else "adapters"
+    reporter.notice(
+        f"    {what}, for {seconds / 60:.1f} minutes at most; it ends where what is held "
+        "out gets no better"
+    )
     tuned = tune(recipe, reporter=reporter, stop=stop)
     if tuned.val is not None:
         reporter.notice(
@@ -227,10 +243,9 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     return True
 
 
-def plan_base(asked: Cloning) -> Recipe:
+def _planned(asked: Cloning, seconds: float) -> Recipe:
     """Plan the run that learns everybody's turns: `gpt.presets.plan`, with a longer context."""
     data = asked.out / DATA
-    seconds = asked.seconds * (1 - TUNED_SHARE)
     tokens = len(open_split(open_data(data), "train"))
     recipe = plan(
         data=data,

@@ -266,8 +266,7 @@ class _Run:
                 self._compute_in(min((self.runtime, plain), key=self._probe))
                 self.reporter.notice(f"{self.runtime.name} is the faster type here")
             recipe = dataclasses.replace(recipe, dtype=self.runtime.name)
-        budget = recipe.seconds or recipe.max_seconds
-        if budget is not None:
+        if (budget := recipe.seconds or recipe.max_seconds) is not None:
             steps = max(1, round(budget / fmean(self._time(TIMED_STEPS))))
             if recipe.seconds is not None or steps < recipe.steps:
                 recipe = dataclasses.replace(recipe, steps=steps)
@@ -275,8 +274,7 @@ class _Run:
         if recipe.compile is None:
             seconds = recipe.seconds or recipe.steps * fmean(self._time(1))
             recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
-        self.recipe = recipe
-        self.state = dataclasses.replace(self.state, recipe=recipe)
+        self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
 
     def _probe(self, runtime: Runtime) -> float:
         """Seconds of a step in *runtime*; the least, since what disturbs a step lengthens it."""
@@ -387,8 +385,7 @@ class _Run:
             self._compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
     def _diverged(self, step: int) -> NoReturn:
-        """End the run because of *step* (from 0)."""
-        # The gradients once more, since clipping has spoilt them.
+        """End the run because of *step* (from 0); its gradients anew, as clipping spoilt them."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._gradients(step)
         raise divergence(
