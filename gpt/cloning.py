@@ -201,7 +201,7 @@ def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool
         recipe = _planned(asked, seconds)
         reporter.notice(
             f"    {recipe.model.layers} layers of width {recipe.model.width}, as many as the data "
-            f"and {seconds / 60:.1f} minutes at most have use for"
+            f"and {seconds:.0f} seconds at most have use for"
         )
     else:
         state = read_state(newest)
@@ -231,7 +231,7 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     recipe = dataclasses.replace(recipe, max_seconds=seconds)
     what = "all weights" if asked.adapter is None else "adapters"
     reporter.notice(
-        f"    {what}, for {seconds / 60:.1f} minutes at most; it ends where what is held "
+        f"    {what}, for {seconds:.0f} seconds at most; it ends where what is held "
         "out gets no better"
     )
     tuned = tune(recipe, reporter=reporter, stop=stop)
