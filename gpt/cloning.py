@@ -31,6 +31,7 @@ from gpt.plain import to_plain
 from gpt.presets import Machine, plan
 from gpt.recipe import Recipe
 from gpt.reporting import Reporter, Silent
+from gpt.sealed import digest
 from gpt.training import train
 from gpt.tuning import TRAIN, plan_tuning, tune
 from pytok.atomic import replace_file
@@ -296,12 +297,8 @@ def _choices_of_a_model(asked: Cloning) -> dict[str, Any]:
 
 
 def _described(exports: Sequence[Path]) -> str:
-    """Which files *exports* are, in words that differ where the files do."""
-    return ", ".join(
-        f"{path.resolve()} ({state.st_size:,} bytes, {state.st_mtime_ns})"
-        for path in exports
-        for state in [path.stat()]
-    )
+    """Which files *exports* are, in words that differ where their content does."""
+    return ", ".join(f"{path.name} ({digest(path)[:16]})" for path in exports)
 
 
 def _made(out: Path, name: str, fields: dict[str, Any]) -> bool:
