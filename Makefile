@@ -10,13 +10,18 @@ SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find b
 PACKAGES := pytok gpt benches examples tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench clean
+.PHONY: help demo demo-chat test test-all lint format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.installed-gpt ## from text to a model that writes, in minutes; CORPUS=my.txt for your own text
 	@PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh "$(CORPUS)"
+
+demo-chat: $(VENV)/.installed-gpt ## from the export of a chat to a model of one of its people, in minutes; then talk with it
+	@mkdir -p demo
+	$(BIN)/pytok chat example -o demo/chat.txt --messages 5000
+	$(BIN)/gpt clone demo/chat.txt --me Mara --out demo/clone --seconds 120
 
 test: $(VENV)/.installed-dev ## all fast tests: Rust, Python, doctests
 	cargo test --workspace --quiet

@@ -31,6 +31,7 @@ from gpt.plain import to_plain
 from gpt.presets import Machine, plan
 from gpt.recipe import Recipe
 from gpt.reporting import Reporter, Silent
+from gpt.sealed import digest
 from gpt.training import train
 from gpt.tuning import TRAIN, plan_tuning, tune
 from pytok.atomic import replace_file
@@ -87,6 +88,11 @@ class Cloned:
     """All stages are done; False where *stop* asked before."""
     run: Path
     """The folder of the run that has learnt to write like `Cloning.me`."""
+
+    @property
+    def template(self) -> Template:
+        """Who speaks in the chat: first whom the model has learnt, then by how often."""
+        return Template.load(self.run.parent / DATA / TEMPLATE_FILE)
 
 
 def clone(
@@ -192,7 +198,12 @@ def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool
     _made(asked.out, BASE, _choices_of_a_model(asked))
     newest = find_checkpoint(out)
     if newest is None:
-        recipe = plan_base(asked)
+        seconds = (1 - TUNED_SHARE) * asked.seconds
+        recipe = _planned(asked, seconds)
+        reporter.notice(
+            f"    {recipe.model.layers} layers of width {recipe.model.width}, as many as the data "
+            f"and {seconds:.0f} seconds at most have use for"
+        )
     else:
         state = read_state(newest)
         if state.step >= state.recipe.steps:
@@ -217,7 +228,13 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
         seed=asked.seed,
     )
     share = TUNED_SHARE if asked.base is None else 1.0
-    recipe = dataclasses.replace(recipe, max_seconds=share * asked.seconds)
+    seconds = share * asked.seconds
+    recipe = dataclasses.replace(recipe, max_seconds=seconds)
+    what = "all weights" if asked.adapter is None else "adapters"
+    reporter.notice(
+        f"    {what}, for {seconds:.0f} seconds at most; it ends where what is held "
+        "out gets no better"
+    )
     tuned = tune(recipe, reporter=reporter, stop=stop)
     if tuned.val is not None:
         reporter.notice(
@@ -227,10 +244,9 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     return True
 
 
-def plan_base(asked: Cloning) -> Recipe:
+def _planned(asked: Cloning, seconds: float) -> Recipe:
     """Plan the run that learns everybody's turns: `gpt.presets.plan`, with a longer context."""
     data = asked.out / DATA
-    seconds = asked.seconds * (1 - TUNED_SHARE)
     tokens = len(open_split(open_data(data), "train"))
     recipe = plan(
         data=data,
@@ -281,12 +297,8 @@ def _choices_of_a_model(asked: Cloning) -> dict[str, Any]:
 
 
 def _described(exports: Sequence[Path]) -> str:
-    """Which files *exports* are, in words that differ where the files do."""
-    return ", ".join(
-        f"{path.resolve()} ({state.st_size:,} bytes, {state.st_mtime_ns})"
-        for path in exports
-        for state in [path.stat()]
-    )
+    """Which files *exports* are, in words that differ where their content does."""
+    return ", ".join(f"{path.name} ({digest(path)[:16]})" for path in exports)
 
 
 def _made(out: Path, name: str, fields: dict[str, Any]) -> bool:

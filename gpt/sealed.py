@@ -32,7 +32,7 @@ def sealed_folder(folder: Path) -> Iterator[Path]:
     aside.mkdir()
     try:
         yield aside
-        sums = "".join(f"{_digest(path)}  {path.name}\n" for path in sorted(aside.iterdir()))
+        sums = "".join(f"{digest(path)}  {path.name}\n" for path in sorted(aside.iterdir()))
         (aside / SUMS).write_text(sums, encoding="utf-8")
         mode = (aside / SUMS).stat().st_mode
         for path in aside.iterdir():
@@ -67,7 +67,7 @@ def damage(folder: Path, name: str) -> str | None:
     except OSError as error:
         return f"{SUMS} beside it: {error.strerror}"
     try:
-        whole = expected == _digest(folder / name)
+        whole = expected == digest(folder / name)
     except OSError as error:
         return error.strerror
     return None if whole else f"damaged: its SHA-256 is not the one in {SUMS}"
@@ -87,12 +87,13 @@ def _sums(folder: Path) -> dict[str, str]:
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
+def digest(path: Path) -> str:
+    """The SHA-256 of the file *path*."""
+    sums = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            sums.update(block)
+    return sums.hexdigest()
 
 
 def _sync_names(folder: Path) -> None:

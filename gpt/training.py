@@ -234,8 +234,7 @@ class _Run:
         if recipe.compile is None:
             seconds = recipe.seconds or recipe.steps * fmean(self._timed(1))
             recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
-        self.recipe = recipe
-        self.state = dataclasses.replace(self.state, recipe=recipe)
+        self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
 
     def _probe(self, runtime: Runtime) -> float:
         """Seconds of a step in *runtime*; the least, since what disturbs a step lengthens it."""

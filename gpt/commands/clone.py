@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from gpt.commands.chat import Chat
 from gpt.errors import ConfigError
 from gpt.interruption import Interruption
 from gpt.learning import LoRA
@@ -17,7 +18,7 @@ from pytok.chat.whatsapp.dates import DateOrder
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
-    from gpt.cloning import Cloning
+    from gpt.cloning import Cloned, Cloning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +81,16 @@ class Clone:
         if interruption.signal is not None and not cloned.finished:
             say(f"stopped; what is done is kept, and to go on: gpt {shlex.join(sys.argv[1:])}")
             return 128 + interruption.signal
-        say(f"next: gpt chat {shlex.quote(str(cloned.run))}")
-        return 0
+        return self._talk(cloned)
+
+    def _talk(self, cloned: Cloned) -> int:
+        """Talk with the model, or say how; in a group as whoever else writes most."""
+        you = cloned.template.speakers[1:2]
+        where = shlex.quote(str(cloned.run))
+        say(f"to talk with it again: gpt chat {where}")
+        if self.no_chat or not (sys.stdin.isatty() and sys.stdout.isatty()) or not you:
+            return 0
+        return Chat(run=cloned.run, you=you[0])()
 
     def _asked(self) -> Cloning:
         """What the options ask for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,8 +111,6 @@ def test_another_wish_in_the_same_folder_is_refused(
     done: Cloned, asked: Cloning, field: str, value: object
 ) -> None:
     """What is there may have taken hours."""
-    import dataclasses
-
     with pytest.raises(ConfigError, match=rf"made with {field} = .*another --out"):
         clone(dataclasses.replace(asked, **{field: value}))  # type: ignore[arg-type]
 
@@ -119,8 +119,6 @@ def test_other_exports_in_the_same_folder_are_refused(
     done: Cloned, asked: Cloning, tmp_path: Path
 ) -> None:
     """A newer export is another file."""
-    import dataclasses
-
     other = tmp_path / "chat.txt"
     other.write_bytes(asked.exports[0].read_bytes() + b"\n")
 
@@ -210,9 +208,6 @@ def test_a_bad_export_is_one_line(
 
 def test_a_damaged_record_is_refused(done: Cloned, asked: Cloning, tmp_path: Path) -> None:
     """It cannot say any more what the folder was made from."""
-    import dataclasses
-    import shutil
-
     out = tmp_path / "clone"
     shutil.copytree(asked.out, out)
     (out / "clone.json").write_text("{")

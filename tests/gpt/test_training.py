@@ -187,19 +187,25 @@ def test_longer_run_goes_on_where_the_shorter_ended(recipe: Recipe) -> None:
     assert any("steps 12 -> 15" in text for text in notices)
 
 
+@pytest.mark.parametrize("bound", ["seconds", "max_seconds"])
 def test_run_that_fills_a_time_keeps_its_number_of_steps(
-    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     """Chosen once, by timing; the run resumes to the same end however fast the machine is then."""
     ticks = itertools.count()  # by this clock a step takes a second
     monkeypatch.setattr("gpt.training.time.perf_counter", lambda: float(next(ticks)))
-    timed = dataclasses.replace(recipe, seconds=5.0)
+    timed = dataclasses.replace(recipe, **{bound: 5.0})  # type: ignore[arg-type]
 
     first = train_until(timed, 1)
     second = train(dataclasses.replace(timed, steps=99))
 
     assert (first.state.step, first.state.recipe.steps) == (1, 5)
     assert (second.state.step, second.finished) == (5, True)
+
+
+def test_run_that_needs_less_than_its_most_seconds_makes_its_steps(recipe: Recipe) -> None:
+    """They bound a run, and do not lengthen it."""
+    assert train(dataclasses.replace(recipe, max_seconds=1e6)).state.step == recipe.steps
 
 
 @pytest.mark.parametrize(
