@@ -52,7 +52,8 @@ class ConsoleReporter(Silent):
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 
     def began(self, start: Start) -> None:
-        """See how fast the device could be at best."""
+        """See how fast the device could be at best; a run before this one had a pace of its own."""
+        self._pace, self._share_of_peak = _Pace(), None
         peak = peak_flops(start.runtime)
         if peak is not None and start.lend is not None:
             with start.lend() as model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from contextlib import nullcontext
@@ -89,22 +90,40 @@ def test_live_line_fits_the_terminal(width: int) -> None:
     assert ("tokens/s" in last) is (width >= 100)
 
 
+MODEL = GPTConfig(vocab_size=64, context=8, layers=1, width=32)
+
+
+def start(model: GPT) -> Start:
+    """The beginning of a run of *model*."""
+    return Start(
+        recipe=Recipe(data=".", out="."),
+        runtime=Runtime.choose("cpu", "float32"),
+        step=0,
+        lend=lambda: nullcontext(model),
+    )
+
+
+def test_second_run_has_a_pace_of_its_own() -> None:
+    """Its steps and seconds are counted from its own beginning, as those of `gpt clone` are."""
+    screen = io.StringIO()
+    with ConsoleReporter(Console(file=screen, width=120)) as reporter:
+        for faster in (1, 2):
+            reporter.began(start(GPT(MODEL)))
+            for row in ROWS:
+                reporter.row(dataclasses.replace(row, seconds=row.seconds / faster), 5)
+
+    assert re.findall(r"\d+ tokens/s", screen.getvalue()) == ["50 tokens/s", "100 tokens/s"]
+
+
 def test_share_of_the_peak_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations of a token times tokens a second, of what the device could do."""
-    model = GPT(GPTConfig(vocab_size=64, context=8, layers=1, width=32))
+    model = GPT(MODEL)
     monkeypatch.setattr(
         "gpt.reporters.console.peak_flops", lambda runtime: 100 * training_flops(model)
     )
     screen = io.StringIO()
     with ConsoleReporter(Console(file=screen, width=120)) as reporter:
-        reporter.began(
-            Start(
-                recipe=Recipe(data=".", out="."),
-                runtime=Runtime.choose("cpu", "float32"),
-                step=0,
-                lend=lambda: nullcontext(model),
-            )
-        )
+        reporter.began(start(model))
         for row in ROWS:
             reporter.row(row, 5)
 

@@ -510,7 +510,12 @@ def test_command_tunes_says_so_and_goes_on(
         assert part in printed, part
     assert read_checkpoint(tmp_path / "run").state.recipe.adapter == LoRA(rank=4)  # type: ignore[union-attr]
     report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
-    for part in ("A chat of ", " tokens of turns were learnt", "What `gpt tune` made it", "`<|end|>`"):
+    for part in (
+        "A chat of ",
+        " tokens of turns were learnt",
+        "What `gpt tune` made it",
+        r"`<\|end\|>`",
+    ):
         assert part in report, part
 
 
