@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ class Row:
     """Bits per byte on the validation split after the update; None where it was not measured."""
     val_loss: float | None = None
     """The same in nats per token."""
+
+    @property
+    def bits_per_byte(self) -> float:
+        """The loss in bits per byte of text, at the mean length of the training split's tokens."""
+        return self.loss / math.log(2) * self.tokens / self.bytes
 
 
 class MetricsFile:

@@ -53,7 +53,7 @@ class Across:
 
 MEASURES = (
     Measure("nats per token", lambda row: row.loss, lambda row: row.val_loss),
-    Measure("bits per byte", lambda row: _bits_per_byte(row), lambda row: row.val_bpb),
+    Measure("bits per byte", lambda row: row.bits_per_byte, lambda row: row.val_bpb),
 )
 COLUMNS = (
     Across("seconds of training", lambda row: row.seconds, log=False),
@@ -195,11 +195,6 @@ def _measured(rows: Sequence[Row], measure: Measure) -> list[tuple[Row, float]]:
     """The rows that have an evaluation, with it."""
     values = ((row, measure.validation(row)) for row in rows)
     return [(row, value) for row, value in values if value is not None]
-
-
-def _bits_per_byte(row: Row) -> float:
-    """The loss of a step, at the mean length of the training split's tokens."""
-    return row.loss / math.log(2) * row.tokens / row.bytes
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from types import TracebackType
@@ -76,10 +75,9 @@ class ConsoleReporter(Silent):
 
     def _parts(self, row: Row, steps: int) -> list[str]:
         """What there is to say of *row*, the most important first."""
-        bits = row.loss / math.log(2) * row.tokens / row.bytes
         parts = [f"step {row.step:,}/{steps:,}", f"loss {row.loss:.3f} nats/token"]
         if row.val_bpb is None:
-            parts.append(f"{bits:.3f} bits/byte")
+            parts.append(f"{row.bits_per_byte:.3f} bits/byte")
         else:
             parts.append(f"validation {row.val_bpb:.4f} bits/byte")
         speed = self._pace.tokens_per_second

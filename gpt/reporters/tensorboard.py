@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
@@ -41,7 +40,7 @@ class TensorBoard(Silent):
         values = {
             "loss/train": row.loss,
             "loss/validation": row.val_loss,
-            "bits per byte/train": row.loss / math.log(2) * row.tokens / row.bytes,
+            "bits per byte/train": row.bits_per_byte,
             "bits per byte/validation": row.val_bpb,
             "learning rate": row.lr,
             "gradient norm": row.gradient_norm,

@@ -546,3 +546,5 @@ def test_command_knows_one_way_at_a_time(
 
     assert main([*command, "--lora", "4", "--full"]) == 1
     assert "--lora, --dora and --full are three ways; choose one" in capsys.readouterr().err
+    assert main([*command, "--alpha", "4", "--full"]) == 1
+    assert "--full trains all weights, so there are no adapters" in capsys.readouterr().err
