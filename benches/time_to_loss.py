@@ -81,7 +81,7 @@ RUNGS = (
     Rung(
         seconds=900,
         vocab=2048,
-        steps=2400,
+        steps=2100,
         rows=16,
         model=dataclasses.replace(fast(6, 128), dropout=0.2),
         optimizer=Muon(iterations=4, embedding_lr=0.02, head_lr=0.006),

@@ -1,8 +1,8 @@
-"""What the model learns from at a time: `Batch`."""
+"""What the model learns from: `Batch`, at a time, and the `Rows` that batches are made of."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -31,3 +31,10 @@ class Batch(NamedTuple):
     def learnt(self) -> int:
         """How many targets count."""
         return int((self.targets != IGNORED).sum())
+
+
+class Rows(Protocol):
+    """An endless sequence of rows, a function of their number."""
+
+    def batch(self, first: int, count: int) -> Batch:
+        """Rows *first* to *first* + *count* - 1."""

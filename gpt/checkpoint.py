@@ -70,7 +70,7 @@ class State:
     state to keep.
     """
 
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
 
     config: GPTConfig
     recipe: Recipe | TuningRecipe

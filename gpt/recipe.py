@@ -138,7 +138,7 @@ class TuningRecipe(Recipe):
 
 MAY_CHANGE = frozenset(
     {"base", "data", "out", "steps", "eval_every", "checkpoint_every", "keep", "device", "dtype"}
-    | {"compile", "parallel", "recompute", "threads"}
+    | {"compile", "parallel", "patience", "recompute", "threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and where it happens. Any other would make it a run of another kind from the middle on."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
-from gpt.batch import Batch
+from gpt.batch import Rows
 from gpt.checkpoint import companions
 from gpt.config import GPTConfig
 from gpt.data import TrainingRows, open_data, open_split
@@ -21,13 +21,6 @@ from gpt.runtime import Runtime
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Told how many tokens have been predicted, and of how many; what it raises ends the evaluation."""
-
-
-class Rows(Protocol):
-    """An endless sequence of rows, a function of their number."""
-
-    def batch(self, first: int, count: int) -> Batch:
-        """Rows *first* to *first* + *count* - 1."""
 
 
 class Task(Protocol):

@@ -18,29 +18,26 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
 from gpt.adapt import merged
-from gpt.batch import Batch
 from gpt.checkpoint import State, check_fits, find_checkpoint, read_checkpoint, write_checkpoint
 from gpt.distributed import ALONE, World
 from gpt.divergence import divergence, spoilt
-from gpt.errors import ConfigError, TrainingError
+from gpt.errors import ConfigError
+from gpt.learner import Learner, NotFinite
 from gpt.metrics import Row, open_metrics
 from gpt.model import GPT
-from gpt.optim import SCHEDULES, build_optimizer, set_rate
-from gpt.optim.average import averaged, update_average
+from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
-from gpt.parallel import held_back, spread
 from gpt.presets import described
 from gpt.recipe import Recipe
 from gpt.reporting import Reporter, Silent, Start
 from gpt.runtime import Runtime
-from gpt.sharded import gathered, is_sharded
+from gpt.sharded import is_sharded
 from gpt.tasks import Pretraining, Task
 
 TIMED_STEPS = 3
@@ -132,11 +129,9 @@ class _Run:
         world: World,
     ) -> None:
         self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
-        self.stop, self.stopped, self.share = stop, False, world.share(task.recipe.rows_per_step)
+        self.stop, self.stopped = stop, False
         self.model = task.model()
-        self.forward: Any = spread(self.model, self.recipe.parallel, world, runtime.device)
-        self.model.recompute = self.recipe.recompute
-        self._compute_in(runtime)
+        self.learner = Learner(self.model, self.recipe, task.rows, runtime, world)
         self.state = State(
             config=self.model.config,
             recipe=self.recipe,
@@ -158,12 +153,12 @@ class _Run:
                 return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
         if recipe.compile:
-            self.forward = torch.compile(self.forward)
+            self.learner.compile()
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
         self.reporter.began(
             Start(
                 recipe=recipe,
-                runtime=self.runtime,
+                runtime=self.learner.runtime,
                 processes=self.world.size,
                 step=self.state.step,
                 lend=None if is_sharded(self.model.parameters()) else self._lend,
@@ -204,16 +199,10 @@ class _Run:
         """One update of the weights."""
         recipe, step = self.recipe, self.state.step
         began = time.perf_counter()
-        share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, recipe.steps)
-        rate = set_rate(self.optimizer, share)
-        loss = self._gradients(step)
-        norm = self._clip()
-        if not math.isfinite(loss) or not bool(norm.isfinite()):
+        try:
+            update = self.learner.update(step, recipe.steps)
+        except NotFinite:
             self._diverged(step)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if recipe.average is not None:
-            update_average(self.optimizer, recipe.average, step)
         seconds = self.state.seconds + time.perf_counter() - began
         self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
         tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
@@ -222,89 +211,38 @@ class _Run:
             tokens=tokens,
             bytes=size,
             seconds=seconds,
-            loss=loss,
-            lr=rate,
-            gradient_norm=norm.item(),
+            loss=update.loss,
+            lr=update.lr,
+            gradient_norm=update.norm,
         )
-
-    def _gradients(self, step: int) -> float:
-        """Add up the gradients of *step*; return its loss."""
-        recipe, loss, batches = self.recipe, 0.0, self._batches(step, self.share)
-        learnt = max(1.0, self.world.sum(sum(batch.learnt for batch in batches.values())))
-        try:
-            for row, batch in batches.items():
-                inputs, targets, documents = batch.to(self.runtime.device)
-                # A run has 2^32 seeds, so that its rows never share one with those of another seed.
-                torch.manual_seed((recipe.seed << 32) + row)
-                with nullcontext() if row == max(batches) else held_back(self.forward):
-                    with self.runtime.autocast():
-                        output = self.forward(inputs, targets, documents=documents)
-                        part = output.loss * (batch.learnt / learnt)
-                    part.backward()
-                loss += part.item()
-        except torch.OutOfMemoryError:
-            raise TrainingError(
-                f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
-                "memory of the device; halve batch_size and double accumulate, into another --out"
-            ) from None
-        return self.world.sum(loss)
-
-    def _batches(self, step: int, share: range) -> dict[int, Batch]:
-        """What *step* learns from *share* of its rows: a forward pass each, by its first row."""
-        first, size = step * self.recipe.rows_per_step, self.recipe.batch_size
-        return {
-            first + row: self.task.rows.batch(first + row, min(size, share.stop - row))
-            for row in share[::size]
-        }
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
-        recipe = self.recipe
+        recipe, first = self.recipe, self.learner.runtime
         if recipe.dtype == "auto":
-            if self.runtime.dtype == torch.bfloat16 and self.runtime.device.type == "cpu":
-                plain = dataclasses.replace(self.runtime, dtype=torch.float32)
-                self._compute_in(min((self.runtime, plain), key=self._probe))
-                self.reporter.notice(f"{self.runtime.name} is the faster type here")
-            recipe = dataclasses.replace(recipe, dtype=self.runtime.name)
-        if (budget := recipe.seconds or recipe.max_seconds) is not None:
-            steps = max(1, round(budget / fmean(self._time(TIMED_STEPS))))
+            if first.dtype == torch.bfloat16 and first.device.type == "cpu":
+                plain = dataclasses.replace(first, dtype=torch.float32)
+                self.learner.compute_in(min((first, plain), key=self._probe))
+                self.reporter.notice(f"{self.learner.runtime.name} is the faster type here")
+            recipe = dataclasses.replace(recipe, dtype=self.learner.runtime.name)
+        budget = recipe.seconds or recipe.max_seconds
+        if budget is not None:
+            steps = max(1, round(budget / fmean(self._timed(TIMED_STEPS))))
             if recipe.seconds is not None or steps < recipe.steps:
                 recipe = dataclasses.replace(recipe, steps=steps)
                 self.reporter.notice(f"{steps} steps fill about {budget:g} seconds here")
         if recipe.compile is None:
-            seconds = recipe.seconds or recipe.steps * fmean(self._time(1))
+            seconds = recipe.seconds or recipe.steps * fmean(self._timed(1))
             recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
         self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
 
     def _probe(self, runtime: Runtime) -> float:
         """Seconds of a step in *runtime*; the least, since what disturbs a step lengthens it."""
-        self._compute_in(runtime)
-        return min(self._time(PROBED_STEPS))
+        self.learner.compute_in(runtime)
+        return min(self._timed(PROBED_STEPS))
 
-    def _compute_in(self, runtime: Runtime) -> None:
-        """Take *runtime*, with a new optimizer, which multiplies matrices in its type, too."""
-        self.runtime = runtime
-        self.optimizer = build_optimizer(self.recipe.optimizer, self.model, runtime.dtype)
-
-    def _time(self, steps: int) -> list[float]:
-        """Seconds of each of *steps* that leave the weights as they were, after one to warm up."""
-        set_rate(self.optimizer, 0.0)
-        seconds = []
-        for _ in range(1 + steps):
-            self._drop_if_asked()
-            began = time.perf_counter()
-            self._gradients(0)
-            self._clip()
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            seconds.append(time.perf_counter() - began)
-        self.optimizer.state.clear()
-        return self.world.from_main(seconds[1:])  # one clock, so that all choose alike
-
-    def _clip(self) -> Tensor:
-        """Shorten the gradient where the recipe bounds it; return its norm before."""
-        longest = math.inf if self.recipe.clip is None else self.recipe.clip
-        return gathered(torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest))
+    def _timed(self, steps: int) -> list[float]:
+        return self.learner.time(steps, self._drop_if_asked)
 
     def _make_up_for_evaluation(self) -> None:
         """Make the evaluation of the last step, if the run was stopped in the middle of it."""
@@ -320,9 +258,10 @@ class _Run:
         due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
         if not due:
             return row
+        runtime, optimizer = self.learner.runtime, self.learner.optimizer
         try:
-            with averaged(self.optimizer), merged(self.model):
-                found = self.task.measure(self.model, self.runtime, self._drop_if_asked, self.world)
+            with averaged(optimizer), merged(self.model):
+                found = self.task.measure(self.model, runtime, self._drop_if_asked, self.world)
         except _Stopped:
             return row
         if found is None:
@@ -331,14 +270,14 @@ class _Run:
         if math.isfinite(bits) and (best is None or bits < best):
             self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
             if self.recipe.patience is not None:
-                keep_best(self.optimizer)
+                keep_best(optimizer)
         self.state = dataclasses.replace(self.state, val_bpb=bits)
         return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
 
     @contextmanager
     def _lend(self) -> Iterator[GPT]:
         """Lend the model as it is measured; the next step finds it as it was."""
-        with averaged(self.optimizer), merged(self.model):
+        with averaged(self.learner.optimizer), merged(self.model):
             self.model.eval()
             try:
                 yield self.model
@@ -347,13 +286,13 @@ class _Run:
 
     def _checkpoint(self) -> Path:
         """Write a checkpoint, unless the last update has spoilt what would be in it."""
-        if spoilt(self.model, self.optimizer) is not None:
+        if spoilt(self.model, self.learner.optimizer) is not None:
             self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
             self.recipe.out,
             self.model,
-            self.optimizer,
+            self.learner.optimizer,
             self.state,
             self.task.companions,
             self.world,
@@ -365,7 +304,7 @@ class _Run:
         saved = found.state
         self._keep_what_was_settled(saved.recipe)
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
-        found.restore(self.model, self.optimizer)
+        found.restore(self.model, self.learner.optimizer)
         self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")
         if saved.recipe.steps != self.recipe.steps:
@@ -382,18 +321,19 @@ class _Run:
             self.recipe = dataclasses.replace(self.recipe, compile=saved.compile)
         if self.recipe.dtype == "auto":
             self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
-            self._compute_in(Runtime.choose(self.recipe.device, saved.dtype))
+            self.learner.compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
     def _diverged(self, step: int) -> NoReturn:
-        """End the run because of *step* (from 0); its gradients anew, as clipping spoilt them."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients(step)
+        """End the run because of *step* (from 0)."""
+        # The gradients once more, since clipping has spoilt them.
+        self.learner.optimizer.zero_grad(set_to_none=True)
+        loss = self.learner.gradients(step)
         raise divergence(
             self.recipe.out,
             step + 1,
-            list(self._batches(step, range(self.recipe.rows_per_step)).values()),
+            list(self.learner.batches(step, range(self.recipe.rows_per_step)).values()),
             self.model,
-            self.optimizer,
+            self.learner.optimizer,
             loss=loss,
             checkpoint=find_checkpoint(self.recipe.out),
             world=self.world,

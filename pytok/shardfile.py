@@ -236,6 +236,8 @@ def find_ids(path: Path) -> TokenFile:
     if dtype is None:
         known = " or ".join(f"{magic}, {version}" for magic, version in _MAGIC.values())
         raise ShardError(f"{path}: magic and version are {magic}, {version}, not {known}")
+    if count < 0:
+        raise ShardError(f"{path}: its header counts {count:,} tokens; it is damaged")
     return TokenFile(path, dtype, _HEADER.size, count)
 
 

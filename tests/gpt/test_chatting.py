@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
-from gpt.chatting import TURNS, Parts, Piece, Talk, recent, template_of
+from gpt.chatting import TURNS, Parts, recent, template_of
 from gpt.checkpoint import read_checkpoint
 from gpt.choosing import Sampling
-from gpt.config import GPTConfig, GroupedQuery, Learned, SwiGLU
+from gpt.config import GroupedQuery, Learned, SwiGLU
 from gpt.decoding import Reader
 from gpt.errors import ConfigError
 from gpt.model import GPT
@@ -25,61 +24,28 @@ from gpt.recipe import Recipe
 from gpt.training import train
 from pytok.chat.template import Conversation, Template, Turn
 from pytok.errors import ChatError
-
-TWO = Template(("Ada", "Bo"), me="Ada")
-GROUP = Template(("Ada", "Bo", "Cy", "Di"))
-GREEDY = Sampling(temperature=0)
+from tests.gpt.talks import (
+    GROUP,
+    TWO,
+    chat_tokenizer,
+    group_of,
+    leaning,
+    lively,
+    said,
+    talk_of,
+)
 
 
 @pytest.fixture(scope="module")
 def bpe() -> pytok.Tokenizer:
-    """Some merges, and the special tokens of the group."""
-    return GROUP.extend(pytok.train(["the cat sat on the mat, the owl did not"] * 3, 270))
-
-
-def lively(vocab: int, **fields: Any) -> GPT:
-    """A model whose next token depends on what it sees."""
-    attention = GroupedQuery(heads=2, kv_heads=1)
-    config = {"vocab_size": vocab, "context": 64, "layers": 2, "width": 32, "attention": attention}
-    model = GPT(GPTConfig(**(config | fields)))
-    noise = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=noise)
-    return model.eval()
-
-
-def leaning(bpe: pytok.Tokenizer, *tokens: str) -> GPT:
-    """A model to which special *tokens* are the likeliest everywhere, the first above the next."""
-    model = GPT(GPTConfig(vocab_size=bpe.n_vocab, context=64, layers=1, width=32, tie=False))
-    with torch.no_grad():
-        model.embedding.weight.fill_(1.0)
-        model.head.weight.zero_()
-        for place, token in enumerate(tokens):
-            model.head.weight[bpe.special_tokens[token]] = float(len(tokens) - place)
-    return model.eval()
+    """The tokenizer of `chat_tokenizer`."""
+    return chat_tokenizer()
 
 
 @pytest.fixture(scope="module")
 def model(bpe: pytok.Tokenizer) -> GPT:
     """Rotary positions, no window."""
     return lively(bpe.n_vocab)
-
-
-def talk_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> Talk:
-    """You are Bo, the model is Ada."""
-    options = {"sampling": GREEDY, "max_tokens": 8} | options
-    return Talk(model, bpe, TWO, Parts.of(TWO), **options)
-
-
-def group_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> Talk:
-    """You are Ada, the model is everyone else."""
-    options = {"sampling": GREEDY, "max_tokens": 4} | options
-    return Talk(model, bpe, GROUP, Parts.of(GROUP, "Ada"), **options)
-
-
-def said(pieces: Iterator[Piece]) -> str:
-    return "".join(piece.text for piece in pieces)
 
 
 # What is read.

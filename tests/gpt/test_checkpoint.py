@@ -147,7 +147,7 @@ def test_checkpoint_mixed_of_two_models_is_refused(whole: Recipe) -> None:
         read_checkpoint(whole.out).model()
 
 
-@pytest.mark.parametrize("content", [b"[]", b"{", b'{"format": 99}', b'{"format": 1, "step": "x"}'])
+@pytest.mark.parametrize("content", [b"[]", b"{", b'{"format": 99}', b'{"format": 2, "step": "x"}'])
 def test_state_that_is_none_is_refused(whole: Recipe, content: bytes) -> None:
     """Not JSON, not a state, of another version, or with a wrong field."""
     folder = read_checkpoint(whole.out).folder

@@ -116,11 +116,12 @@ def test_swiglu_has_about_the_parameters_of_a_plain_mlp() -> None:
     assert 3 * gated.hidden == pytest.approx(2 * 4 * plain.width, rel=0.1)
 
 
-@pytest.mark.parametrize("name", sorted(MAY_CHANGE - {"data", "out"}))
+@pytest.mark.parametrize("name", sorted(MAY_CHANGE - {"base", "data", "out"}))
 def test_resumable_recipe_may_change_how_long_and_where(recipe: Recipe, name: str) -> None:
     """More steps, another device: the run goes on."""
     changed = {"steps": 99, "eval_every": 9, "checkpoint_every": 9, "device": "cuda"}
     changed |= {"dtype": "bfloat16", "compile": True, "threads": 1, "recompute": True}
+    changed |= {"keep": 9, "patience": 9, "parallel": "fsdp"}
 
     check_resumable(recipe, dataclasses.replace(recipe, **{name: changed[name]}))
 

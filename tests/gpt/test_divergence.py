@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 
 from gpt.checkpoint import read_checkpoint
 from gpt.errors import TrainingError
+from gpt.learner import Learner
 from gpt.metrics import read_metrics
 from gpt.optim import SCHEDULES
 from gpt.recipe import Recipe
-from gpt.training import _Run, train
+from gpt.training import train
 
 
 def let_rate_be(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int, float]) -> None:
@@ -28,15 +29,15 @@ def let_rate_be(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int
 
 def spoil(monkeypatch: pytest.MonkeyPatch, at: int, part: str) -> None:
     """Let the loss, or a gradient, of step *at* (from 0) be infinite."""
-    gradients = _Run._gradients
+    gradients = Learner.gradients
 
-    def spoilt(run: Any, step: int) -> float:
-        loss = gradients(run, step)
+    def spoilt(learner: Any, step: int) -> float:
+        loss = gradients(learner, step)
         if step == at and part == "gradient":
-            run.model.embedding.weight.grad[3, 5] = math.inf
+            learner.model.embedding.weight.grad[3, 5] = math.inf
         return math.nan if step == at and part == "loss" else loss
 
-    monkeypatch.setattr(_Run, "_gradients", spoilt)
+    monkeypatch.setattr(Learner, "gradients", spoilt)
 
 
 @pytest.mark.parametrize(

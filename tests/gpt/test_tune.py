@@ -340,7 +340,7 @@ def test_base_is_not_written_to(base: Path, chat: Path, tmp_path: Path) -> None:
 def test_run_ends_when_patience_does_and_keeps_the_best(
     base: Path, chat: Path, tmp_path: Path
 ) -> None:
-    """With a rate that spoils the model, the first evaluation is the best; and it has ended."""
+    """Given again it has ended, and with more patience it goes on."""
     recipe = planned(
         base,
         chat,
@@ -361,6 +361,7 @@ def test_run_ends_when_patience_does_and_keeps_the_best(
     assert tuned.val is not None
     assert tuned.val.after == pytest.approx(best.val_bpb)
     assert tune(recipe).outcome.state.step == state.step
+    assert tune(dataclasses.replace(recipe, patience=3)).outcome.state.step > state.step
 
 
 def test_what_is_forgotten_is_told(base: Path, chat: Path, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Conversations with models that have learnt nothing, but lean to what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+import pytok
+from gpt.chatting import Parts, Piece, Talk
+from gpt.choosing import Sampling
+from gpt.config import GPTConfig, GroupedQuery
+from gpt.model import GPT
+from pytok.chat.template import Template
+
+TWO = Template(("Ada", "Bo"), me="Ada")
+GROUP = Template(("Ada", "Bo", "Cy", "Di"))
+GREEDY = Sampling(temperature=0)
+
+
+def chat_tokenizer() -> pytok.Tokenizer:
+    """Some merges, and the special tokens of the group."""
+    return GROUP.extend(pytok.train(["the cat sat on the mat, the owl did not"] * 3, 270))
+
+
+def lively(vocab: int, **fields: Any) -> GPT:
+    """A model whose next token depends on what it sees."""
+    attention = GroupedQuery(heads=2, kv_heads=1)
+    config = {"vocab_size": vocab, "context": 64, "layers": 2, "width": 32, "attention": attention}
+    model = GPT(GPTConfig(**(config | fields)))
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=noise)
+    return model.eval()
+
+
+def leaning(bpe: pytok.Tokenizer, *tokens: str) -> GPT:
+    """A model to which special *tokens* are the likeliest everywhere, the first above the next."""
+    model = GPT(GPTConfig(vocab_size=bpe.n_vocab, context=64, layers=1, width=32, tie=False))
+    with torch.no_grad():
+        model.embedding.weight.fill_(1.0)
+        model.head.weight.zero_()
+        for place, token in enumerate(tokens):
+            model.head.weight[bpe.special_tokens[token]] = float(len(tokens) - place)
+    return model.eval()
+
+
+def talk_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> Talk:
+    """You are Bo, the model is Ada."""
+    options = {"sampling": GREEDY, "max_tokens": 8} | options
+    return Talk(model, bpe, TWO, Parts.of(TWO), **options)
+
+
+def group_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> Talk:
+    """You are Ada, the model is everyone else."""
+    options = {"sampling": GREEDY, "max_tokens": 4} | options
+    return Talk(model, bpe, GROUP, Parts.of(GROUP, "Ada"), **options)
+
+
+def said(pieces: Iterator[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
