@@ -196,7 +196,8 @@ def _build(asked: Cloning, reporter: Reporter, progress: Progress | None) -> boo
 def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     """Train a model on everybody's turns."""
     out = asked.out / BASE
-    _made(asked.out, BASE, _choices_of_a_model(asked))
+    for name in (BASE, RUN):  # before the training, of which another RUN would make no use
+        _made(asked.out, name, _choices_of_a_model(asked))
     newest = find_checkpoint(out)
     if newest is None:
         seconds = (1 - TUNED_SHARE) * asked.seconds
@@ -217,8 +218,7 @@ def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool
 def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     """Tune that model, or the base asked for, on the turns of one."""
     out = asked.out / RUN
-    if asked.base is not None:
-        _made(asked.out, RUN, _choices_of_a_model(asked))
+    _made(asked.out, RUN, _choices_of_a_model(asked))
     if (out / "tuning.json").exists():
         return False
     recipe = plan_tuning(

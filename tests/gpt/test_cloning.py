@@ -170,6 +170,9 @@ def test_a_base_is_tuned_with_adapters(done: Cloned, asked: Cloning, tmp_path: P
     assert code == 0
     assert getattr(recipe, "adapter", None) == LoRA(rank=8)
     assert not (out / BASE).exists()
+    with pytest.raises(ConfigError, match=r"run was made with base = .*, and now it is None"):
+        clone(dataclasses.replace(asked, me="Jonas", out=out))
+    assert not (out / BASE).exists()
 
 
 def test_a_chat_of_one_conversation_holds_nothing_out(tmp_path: Path) -> None:
