@@ -50,8 +50,9 @@ TUNED_SHARE = 0.25
 and it only changes its manners."""
 CONTEXT = 256
 """Tokens that a new model sees at least, some twenty turns: what is said refers to no more."""
-EVALUATIONS = 10
-"""Of a new model as it learns. With as much patience it learns to the end, and the best is kept."""
+PATIENCE = 3
+"""Evaluations of a new model, of some ten, that may find nothing better: a chat of many messages is
+learnt in fewer passes than a plan for any text allows."""
 HELD_OUT, FEWEST = 0.1, 10
 """Share of the conversations that is held out, and how many there must be for it."""
 FEW_TURNS = 1000
@@ -207,7 +208,7 @@ def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool
         )
     else:
         state = read_state(newest)
-        if state.step >= state.recipe.steps:
+        if state.step >= state.recipe.steps or (asked.out / RUN).exists():
             return False
         recipe = dataclasses.replace(state.recipe, data=asked.out / DATA, out=out)
     train(recipe, reporter=reporter, stop=stop)
@@ -263,7 +264,7 @@ def _planned(asked: Cloning, seconds: float) -> Recipe:
         recipe,
         batch_size=max(1, per_step // context),
         max_seconds=seconds,
-        patience=EVALUATIONS,
+        patience=PATIENCE,
         seed=asked.seed,
         model=dataclasses.replace(recipe.model, context=context),
     )

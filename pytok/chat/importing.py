@@ -4,7 +4,6 @@ What a file is its bytes tell, not its name: `KINDS`.
 """
 
 import codecs
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pytok.chat.anonymise import Anonymised, anonymise
 from pytok.chat.archives import MAX_SIZE, read_archive
 from pytok.chat.databases import is_database, read_database
 from pytok.chat.dialogues import is_dialogue, read_dialogues
+from pytok.chat.jsonl import parse
 from pytok.chat.merging import merge
 from pytok.chat.record import Message, from_plain
 from pytok.chat.source import Source
@@ -91,7 +91,7 @@ class Kind(NamedTuple):
 
 def _read(path: Path, choices: Choices) -> Source:
     if path.is_dir():
-        raise ChatError(f"{path.name}: a folder; give the file of the chat in it")
+        raise ChatError(f"{path}: a folder; give the file of the chat in it")
     with path.open("rb") as file:
         head = file.read(64)
     if not head:
@@ -165,7 +165,7 @@ def _decoded(data: bytes, name: str) -> str:
 def _read_json(text: str, name: str) -> Source:
     """Telegram's export, conversations for training, or a history that was imported before."""
     try:
-        plain = json.loads(text, object_hook=from_telegram)
+        plain = parse(text, from_telegram)
     except RecursionError:
         raise ChatError(f"{name}: JSON that is nested too deeply to be a chat") from None
     except ValueError as error:
@@ -189,7 +189,7 @@ def _json_lines(text: str, name: str) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         try:
             if line.strip():
-                yield number, json.loads(line)
+                yield number, parse(line)
         except (ValueError, RecursionError):
             raise ChatError(f"{name}, line {number}: not JSON, and the lines before are") from None
 

@@ -119,4 +119,5 @@ def write_history(path: str | os.PathLike[str], messages: Iterable[Message]) -> 
 
 def read_history(path: str | os.PathLike[str]) -> Iterator[Message]:
     """Read what `write_history` wrote; raises ChatError naming file, line and field."""
-    return read_lines(path, from_plain, "a history has one object a line")
+    holds = "a history has one object a line, and `pytok chat import` makes one of an export"
+    return read_lines(path, from_plain, holds)

@@ -16,7 +16,7 @@ from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.importing import Choices, import_chats
 from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
-from pytok.commands.options import json_option
+from pytok.commands.options import json_option, refuse_to_replace
 from pytok.errors import ChatError
 from pytok.terminal import print_facts, say
 
@@ -91,6 +91,7 @@ def import_(
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
+    refuse_to_replace((*files, names), output)
     choices = Choices(
         date_order=date_order,
         timezone=timezone,

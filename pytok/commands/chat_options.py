@@ -11,6 +11,7 @@ import click
 
 from pytok.chat.conversations import LEAST_TOKENS, Division, Split
 from pytok.chat.record import Message, in_order, read_history
+from pytok.commands.options import refuse_to_replace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,6 +70,8 @@ def history_options(command: F) -> F:
     )
     @functools.wraps(command)
     def run(history: str, since: datetime | None, until: datetime | None, **rest: Any) -> Any:
+        for option in ("out", "plot"):
+            refuse_to_replace((Path(history),), Path(rest[option]) if rest.get(option) else None)
         messages = list(_between(read_history(Path(history)), since, until))
         return command(messages=messages, **rest)
 

@@ -68,6 +68,8 @@ def show(
     if last is not None:
         messages = messages[-last:]
     if not (statistics or plot):
+        if not messages:
+            raise ChatError("no message is left of the history")
         _print_history(messages, names)
         return
     measured = measure(messages)

@@ -6,7 +6,8 @@ the library takes them: a tokenizer that is open, keyword arguments to pass on.
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
 import click
@@ -18,6 +19,14 @@ from pytok.reference.pretokenize import PATTERNS
 from pytok.training import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def refuse_to_replace(sources: Iterable[Path | None], out: Path | None) -> None:
+    """Raise UsageError if *out* is one of *sources*, which are only read; None is no file."""
+    if out is not None and out.exists():
+        for source in sources:
+            if source is not None and source.exists() and out.samefile(source):
+                raise click.UsageError(f"{out} is read here, and would be lost: name another file")
 
 
 class Reading(TypedDict):

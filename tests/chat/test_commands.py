@@ -227,3 +227,34 @@ def test_show_refuses_to_measure_nothing(tmp_path: Path) -> None:
     done = command("chat", "show", written(tmp_path), "--statistics")
 
     says(done, "nobody has sent a message")
+
+
+def test_show_says_that_no_message_is_left(chat: Path) -> None:
+    says(command("chat", "show", chat, "--from", "9999-12-31"), "no message is left")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "HISTORY", "--plot", "HISTORY"),
+        ("export", "HISTORY", "--to", "openai", "--me", "Mara", "-o", "HISTORY"),
+    ],
+    ids=["show", "export"],
+)
+def test_a_history_is_not_replaced_by_what_is_made_of_it(
+    chat: Path, arguments: tuple[str, ...]
+) -> None:
+    before = chat.read_bytes()
+
+    done = command("chat", *(chat if each == "HISTORY" else each for each in arguments))
+
+    assert done.code == 2
+    assert "is read here, and would be lost" in done.err
+    assert chat.read_bytes() == before
+
+
+def test_an_export_in_place_of_a_history_is_told_from_one(tmp_path: Path) -> None:
+    export = tmp_path / "chat.txt"
+    export.write_text("13.01.24, 10:00 - Ann: hi\n")
+
+    says(command("chat", "show", export), "`pytok chat import` makes one of an export")

@@ -44,3 +44,24 @@ def test_what_fails_leaves_no_history(tmp_path: Path) -> None:
     says(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
     assert not history.exists()
     assert command("chat", "import", export, "-o", history, "--date-order", "mdy").code == 0
+
+
+def test_an_export_is_not_replaced_by_its_history(tmp_path: Path) -> None:
+    """Under any name of the file."""
+    export, link = tmp_path / "chat.txt", tmp_path / "link"
+    export.write_text("13.01.24, 10:00 - Ann: hi\n")
+    link.symlink_to(export)
+
+    result = command("chat", "import", export, "-o", link)
+
+    assert (result.code, result.out) == (2, b"")
+    assert "is read here, and would be lost: name another file" in result.err
+    assert export.read_text() == "13.01.24, 10:00 - Ann: hi\n"
+
+
+def test_the_shortest_example_is_imported(tmp_path: Path) -> None:
+    """Its day can be no month."""
+    export = tmp_path / "chat.txt"
+    command("chat", "example", "-o", export, "--messages", 1)
+
+    assert command("chat", "import", export, "-o", tmp_path / "chat.jsonl").code == 0

@@ -166,6 +166,21 @@ def test_conversations_of_two_files_do_not_mix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(chat(telegram(text="\U0001f600 a\ud800b"))),
+        json.dumps({"messages": [{"role": "user", "content": "\U0001f600 a\ud800b"}]}) + "\n{}",
+    ],
+    ids=["telegram", "lines"],
+)
+def test_half_a_character_becomes_what_utf8_can_hold(text: str, tmp_path: Path) -> None:
+    """And a whole one that JSON spells in two halves stays."""
+    imported = read(text, tmp_path)
+
+    assert [m.text for m in imported.messages] == ["\U0001f600 a\ufffdb"]
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ('{"name": "Us", "messages": [{"id": 1', "damaged JSON"),

@@ -13,10 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import pytok
 from gpt.__main__ import main
+from gpt.accuracy import QUANTILE, Accuracy
 from gpt.checkpoint import Checkpoint
 from gpt.choices import (
-    QUANTILE,
-    Accuracy,
     Question,
     choose_all,
     encode_pair,
