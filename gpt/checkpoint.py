@@ -43,7 +43,7 @@ from gpt.model import GPT
 from gpt.optim.best import shown
 from gpt.plain import from_plain, to_plain
 from gpt.recipe import Recipe, TuningRecipe, check_resumable
-from gpt.sealed import PARTIAL, SUMS, damage, remove, sealed_folder, sealed_names
+from gpt.sealed import PARTIAL, REPLACED, SUMS, damage, remove, sealed_folder, sealed_names
 from gpt.sharded import is_sharded, save_sharded, sliced
 
 if TYPE_CHECKING:
@@ -179,23 +179,25 @@ def write_checkpoint(
 ) -> Path:
     """Write a checkpoint of *run*, remove those that it need not keep, and return its folder.
 
-    *companions* are what `companions` gives. A step that has a checkpoint keeps it. All of *world*
-    call this; the main process writes, and the others only if they have slices of the model. Raises
-    CheckpointError where it cannot be written; the other checkpoints are as they were then.
+    *companions* are what `companions` gives. A step that has a checkpoint keeps it, unless it has
+    been measured since: that may have made its weights the best. All of *world* call this; the main
+    process writes, and the others only if they have slices of the model. Raises CheckpointError
+    where it cannot be written; the other checkpoints are as they were then.
     """
     parent = run / "checkpoints"
     folder = parent / _name(state.step)
     try:
         if world.is_main:
-            for leftover in parent.glob(f"{STEPS}*{PARTIAL}"):
+            replaced = {*parent.glob(STEPS + REPLACED)} - {*_checkpoints(parent)}
+            for leftover in (*replaced, *parent.glob(f"{STEPS}*{PARTIAL}")):
                 shutil.rmtree(leftover)
-        if not world.from_main(folder.exists()):
+        if not world.from_main(_is_there(folder, state)):
             _write(folder, model, optimizer, state, companions, world)
         if not world.is_main:
             return folder
         best = None if state.best_step is None else _name(state.best_step)
         for other in _checkpoints(parent)[: -state.recipe.keep]:
-            if other.name != best:
+            if other.stem != best:
                 remove(other)
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -204,6 +206,11 @@ def write_checkpoint(
             "give the same command again"
         ) from error
     return folder
+
+
+def _is_there(folder: Path, state: State) -> bool:
+    """Whether *folder* is a checkpoint that has been measured as *state* was."""
+    return folder.exists() and read_state(folder).val_bpb == state.val_bpb
 
 
 def _write(
@@ -362,8 +369,9 @@ def _name(step: int) -> str:
 
 
 def _checkpoints(parent: Path) -> list[Path]:
-    """All in *parent*, the oldest first."""
-    return sorted(filter(Path.is_dir, parent.glob(STEPS)))
+    """All in *parent*, the oldest first; one that a kill left half replaced is still there."""
+    halfway = (f for f in parent.glob(STEPS + REPLACED) if not f.with_suffix("").exists())
+    return sorted(filter(Path.is_dir, (*parent.glob(STEPS), *halfway)))
 
 
 def _tensors(folder: Path, name: str) -> dict[str, Tensor]:

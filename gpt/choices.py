@@ -8,7 +8,6 @@ its choice is the likeliest, as a sum over tokens (acc) or by the answer's lengt
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gpt.accuracy import Accuracy
 from gpt.errors import DataError
 from gpt.model import GPT
 from gpt.runtime import Runtime
 from gpt.zoo.cache import KeyValueCache
 from pytok.definition import END_OF_TEXT
 from pytok.tokenizer import Tokenizer
-
-QUANTILE = 1.959964
-"""Of the normal distribution, for an interval that holds 95% of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +36,6 @@ class Question:
     """Each follows the context after a space."""
     answer: int
     """Which of them is right, from 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accuracy:
-    """A share of questions, and between which two it lies with 95% confidence (Wilson 1927)."""
-
-    share: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, right: int, total: int) -> Accuracy:
-        """*right* answers of *total*."""
-        share, spread = right / total, QUANTILE**2 / total
-        centre = (share + spread / 2) / (1 + spread)
-        half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-        return cls(share=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +167,8 @@ def read_questions(path: Path) -> list[Question]:
     """
     questions = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines, which also ends lines at what JSON may have in a string: U+2028, U+0085.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     for number, line in enumerate(lines, start=1):
@@ -195,7 +176,7 @@ def read_questions(path: Path) -> list[Question]:
             continue
         try:
             questions.append(_question(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path}:{number}: not a question ({type(error).__name__}: {error}); it needs ctx, "
                 "endings and label, or question, choices and answer"

@@ -50,8 +50,9 @@ TUNED_SHARE = 0.25
 and it only changes its manners."""
 CONTEXT = 256
 """Tokens that a new model sees at least, some twenty turns: what is said refers to no more."""
-EVALUATIONS = 10
-"""Of a new model as it learns. With as much patience it learns to the end, and the best is kept."""
+PATIENCE = 3
+"""Evaluations of a new model, of some ten, that may find nothing better: a chat of many messages is
+learnt in fewer passes than a plan for any text allows."""
 HELD_OUT, FEWEST = 0.1, 10
 """Share of the conversations that is held out, and how many there must be for it."""
 FEW_TURNS = 1000
@@ -195,7 +196,8 @@ def _build(asked: Cloning, reporter: Reporter, progress: Progress | None) -> boo
 def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     """Train a model on everybody's turns."""
     out = asked.out / BASE
-    _made(asked.out, BASE, _choices_of_a_model(asked))
+    for name in (BASE, RUN):  # before the training, of which another RUN would make no use
+        _made(asked.out, name, _choices_of_a_model(asked))
     newest = find_checkpoint(out)
     if newest is None:
         seconds = (1 - TUNED_SHARE) * asked.seconds
@@ -206,7 +208,7 @@ def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool
         )
     else:
         state = read_state(newest)
-        if state.step >= state.recipe.steps:
+        if state.step >= state.recipe.steps or (asked.out / RUN).exists():
             return False
         recipe = dataclasses.replace(state.recipe, data=asked.out / DATA, out=out)
     train(recipe, reporter=reporter, stop=stop)
@@ -216,8 +218,7 @@ def _train(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool
 def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     """Tune that model, or the base asked for, on the turns of one."""
     out = asked.out / RUN
-    if asked.base is not None:
-        _made(asked.out, RUN, _choices_of_a_model(asked))
+    _made(asked.out, RUN, _choices_of_a_model(asked))
     if (out / "tuning.json").exists():
         return False
     recipe = plan_tuning(
@@ -263,7 +264,7 @@ def _planned(asked: Cloning, seconds: float) -> Recipe:
         recipe,
         batch_size=max(1, per_step // context),
         max_seconds=seconds,
-        patience=EVALUATIONS,
+        patience=PATIENCE,
         seed=asked.seed,
         model=dataclasses.replace(recipe.model, context=context),
     )

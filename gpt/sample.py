@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gpt.choosing import Sampling, choose, penalize
+from gpt.choosing import Sampling, choose, penalize, without
 from gpt.decoding import Decoder
 from gpt.errors import ConfigError
 from gpt.model import GPT
@@ -52,25 +52,29 @@ def generate(
 def generate_batch(
     model: GPT,
     tokenizer: Tokenizer,
-    prompts: Sequence[str],
+    prompts: Sequence[str | Sequence[int]],
     *,
     max_tokens: int = 256,
     sampling: Sampling | None = None,
     stop: Collection[str] = (),
     stop_ids: Collection[int] = (),
+    barred: Collection[int] = (),
 ) -> Iterator[tuple[int, str]]:
     """Stream the texts that *model* writes after *prompts*: (number of the prompt, next piece).
 
     A text ends after *max_tokens*, at the end-of-text token or one of *stop_ids*, or before the
-    first of the *stop* strings. An empty prompt begins a document, which is not empty; for that the
-    tokenizer needs an end-of-text token (ConfigError without). Special tokens in a prompt are text
-    like any other. Each text is the one that its prompt gets alone, with its own seed, but for the
-    rounding of sums.
+    first of the *stop* strings; none of the ids *barred* is ever drawn. A prompt is text, in which
+    special tokens are text like any other, or its ids. An empty one begins a document, which is not
+    empty; for that the tokenizer needs an end-of-text token (ConfigError without). Each text is the
+    one that its prompt gets alone, with its own seed, but for the rounding of sums.
     """
     if max_tokens < 1:
         raise ConfigError(f"tokens must be at least 1; got {max_tokens}")
     end = tokenizer.special_tokens.get(END_OF_TEXT)
-    ids = [tokenizer.encode_ordinary(prompt) for prompt in prompts]
+    ids = [
+        tokenizer.encode_ordinary(prompt) if isinstance(prompt, str) else list(prompt)
+        for prompt in prompts
+    ]
     for row in ids:
         if row:
             continue
@@ -78,7 +82,7 @@ def generate_batch(
             raise ConfigError(f"the vocabulary has no {END_OF_TEXT} to begin with; give a prompt")
         row.append(end)
     ends = {end, *stop_ids}
-    chooser = _Chooser(sampling or Sampling(), ids, model, end)
+    chooser = _Chooser(sampling or Sampling(), ids, model, end, barred)
     texts = [_Text(tokenizer.decoder(), stop) for _ in prompts]
 
     def pieces() -> Iterator[tuple[int, str]]:
@@ -111,7 +115,12 @@ class _Chooser:
     """The draws of several texts: a random stream each, and the tokens that each has already."""
 
     def __init__(
-        self, sampling: Sampling, prompts: Sequence[Sequence[int]], model: GPT, end: int | None
+        self,
+        sampling: Sampling,
+        prompts: Sequence[Sequence[int]],
+        model: GPT,
+        end: int | None,
+        barred: Collection[int],
     ) -> None:
         device, vocab = model.embedding.weight.device, model.config.vocab_size
         self.prompts = prompts
@@ -121,6 +130,7 @@ class _Chooser:
             for row in range(len(prompts))
         ]
         self._end = end
+        self._barred = barred
         self._empty = [ids == [end] for ids in prompts]
         self._present = torch.zeros(len(prompts), vocab, dtype=torch.bool, device=device)
         for row, ids in enumerate(prompts):
@@ -134,6 +144,8 @@ class _Chooser:
             if self._empty[row]:  # a document does not end where it begins
                 logits[self._end] = -math.inf
                 self._empty[row] = False
+            if self._barred:
+                logits = without(logits, self._barred)
             if self._sampling.repetition_penalty != 1:
                 logits = penalize(logits, self._present[row], self._sampling.repetition_penalty)
             id = choose(logits, self._sampling, self._draws[row])

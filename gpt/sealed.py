@@ -2,8 +2,9 @@
 
 A sealed folder has a file of SHA-256 sums, which `sha256sum -c SHA256SUMS` reads, too. It is
 written beside its place and renamed when all of it is on the disk; it is renamed again before it is
-removed. So whatever has its name is whole, after a kill or a loss of power at any moment. Files are
-summed a block at a time, and never in memory as a whole.
+removed. So whatever has its name is whole, after a kill or a loss of power at any moment; only
+between the two renames by which one replaces another has neither its name. Files are summed a block
+at a time, and never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 SUMS = "SHA256SUMS"
 PARTIAL = ".partial"
 """Ends the name of a folder that is being written or removed; nobody needs one that is left."""
+REPLACED = ".replaced"
+"""Ends the name of a folder for the moment in which another takes its place."""
 BLOCK = 1 << 20
 
 
@@ -25,10 +28,11 @@ BLOCK = 1 << 20
 def sealed_folder(folder: Path) -> Iterator[Path]:
     """Lend an empty folder to write files into; at the end it is sealed and becomes *folder*.
 
-    An error that leaves removes it, and nothing is as if it had been begun.
+    An error that leaves removes it, and nothing is as if it had been begun. Where *folder* is there
+    already it is replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(folder)
+    aside, before = _aside(folder), folder.with_name(folder.name + REPLACED)
     aside.mkdir()
     try:
         yield aside
@@ -40,11 +44,15 @@ def sealed_folder(folder: Path) -> Iterator[Path]:
             with path.open("r+b") as file:
                 os.fsync(file.fileno())
         _sync_names(aside)
+        if folder.exists():
+            folder.rename(before)
         aside.rename(folder)
     except Exception:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     _sync_names(folder.parent)
+    if before.exists():
+        shutil.rmtree(before)
 
 
 def remove(folder: Path) -> None:

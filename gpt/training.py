@@ -53,7 +53,8 @@ class Outcome:
     """How a call of `train` ended."""
 
     finished: bool
-    """All steps were made, or patience was at its end; False where *stop* asked before."""
+    """All steps were made, or patience was at its end, and the model was measured; False where
+    *stop* asked before."""
     state: State
     """What the last checkpoint holds."""
     checkpoint: Path | None
@@ -129,7 +130,7 @@ class _Run:
         world: World,
     ) -> None:
         self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
-        self.stop, self.stopped = stop, False
+        self.stop, self.stopped, self.cut_off = stop, False, False
         self.model = task.model()
         self.learner = Learner(self.model, self.recipe, task.rows, runtime, world)
         self.state = State(
@@ -176,7 +177,8 @@ class _Run:
             folder = self._checkpoint() if self.state.step else None
         if folder is not None:
             self.reporter.ended()
-        return Outcome(finished=self._finished(), state=self.state, checkpoint=folder)
+        finished = self._finished() and not self.cut_off
+        return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
     def _finished(self) -> bool:
         """Whether all steps were made, or as many evaluations without a better one as may be."""
@@ -250,6 +252,8 @@ class _Run:
         if row is not None and row.step == self.state.step and row.val_bpb is None:
             row = self._evaluated(row)
             if row.val_bpb is not None:
+                # First of all, since what the metrics have is not made again.
+                self._checkpoint()
                 self.metrics.replace_last(row)
                 self.reporter.row(row, self.recipe.steps)
 
@@ -263,6 +267,7 @@ class _Run:
             with averaged(optimizer), merged(self.model):
                 found = self.task.measure(self.model, runtime, self._drop_if_asked, self.world)
         except _Stopped:
+            self.cut_off = True
             return row
         if found is None:
             return row

@@ -27,7 +27,7 @@ from gpt.config import Architecture, GPTConfig
 from gpt.conversations import ConversationRows, Conversations
 from gpt.data import open_data, open_split
 from gpt.distributed import ALONE, World
-from gpt.errors import DataError
+from gpt.errors import ConfigError, DataError
 from gpt.evaluate import Evaluation, evaluate, evaluate_batches
 from gpt.growing import grown, token_tables
 from gpt.learning import AdamW, Cosine, DoRA, LoRA
@@ -87,8 +87,13 @@ def plan_tuning(
     conversations; a step has up to `STEP_TOKENS` tokens, fewer where an epoch would have less than
     `STEPS_PER_EPOCH`; small data is seen more often, until it gets no better (`patience`). Rates
     fall with the width from 256 on, and are eight times as high for adapters (Schulman 2025, LoRA
-    without regret, has ten). Raises what `tune` raises for *base* and *data*.
+    without regret, has ten). Raises what `tune` raises for *base* and *data*, and ConfigError for
+    what cannot be had.
     """
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise ConfigError(f"epochs must be above 0; got {epochs}")
+    if batch_size is not None and batch_size < 1:
+        raise ConfigError(f"batch_size must be at least 1; got {batch_size}")
     checkpoint = read_checkpoint(base)
     model = checkpoint.state.config
     architecture = Architecture(
@@ -119,7 +124,9 @@ def plan_tuning(
         steps=steps,
         batch_size=batch_size,
         optimizer=AdamW(
-            lr=lr or rate, weight_decay=0.01 if adapter is None else 0.0, betas=(0.9, 0.99)
+            lr=rate if lr is None else lr,
+            weight_decay=0.01 if adapter is None else 0.0,
+            betas=(0.9, 0.99),
         ),
         schedule=Cosine(floor=0.1),
         clip=1.0,

@@ -19,8 +19,8 @@ PATIENCE = 0.5
 """Seconds before a bar appears: what is over sooner needs none."""
 
 
-IN_TOKENS = {"merge", "evaluate"}
-"""The stages that are counted in tokens; others are in bytes."""
+COUNTED = {"merge": "tokens", "evaluate": "tokens", "turns written": "turns"}
+"""What the stages count that are not in bytes."""
 
 
 class Bars:
@@ -48,7 +48,7 @@ class Bars:
             self._bars.stop()
 
     def update(self, stage: str, done: int, total: int) -> None:
-        """Show that *done* of *total* is done, in bytes or in tokens (`IN_TOKENS`)."""
+        """Show that *done* of *total* is done, in bytes or in what `COUNTED` says."""
         if not self._shown or time.monotonic() - self._began < PATIENCE:
             return
         if self._bars is None:
@@ -69,9 +69,8 @@ def _progress() -> "Progress":
         """How much is done, and, as far as they are known, of how much and how fast."""
 
         def render(self, task: Row) -> Text:
-            unit, places, name = (
-                (1, 0, "tokens") if task.description in IN_TOKENS else (1e6, 1, "MB")
-            )
+            name = COUNTED.get(task.description, "MB")
+            unit, places = (1e6, 1) if name == "MB" else (1, 0)
             total = f" of {task.total / unit:,.{places}f}" if task.total else ""
             rate = f", {task.speed / unit:,.{places}f} {name}/s" if task.speed else ""
             return Text(f"{task.completed / unit:,.{places}f}{total} {name}{rate}")

@@ -67,6 +67,7 @@ class Clone:
         """Clone, and talk; 0, or 128 + the signal that stopped it."""
         from gpt.cloning import clone
         from gpt.reporters.console import ConsoleReporter
+        from gpt.reporters.report import Report
         from gpt.reporters.sessions import Sessions
         from gpt.reporting import Together
 
@@ -74,7 +75,7 @@ class Clone:
         with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
             cloned = clone(
                 asked,
-                reporter=Together([console, Sessions()]),
+                reporter=Together([console, Sessions(), Report()]),
                 progress=bars.update,
                 stop=lambda: interruption.signal is not None,
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from gpt.errors import ConfigError
 from pytok.terminal import Bars
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ class Evaluate:
     """Which split of the shards."""
     choices: Path | None = None
     """Multiple choice instead: JSON lines of HellaSwag, or of question, choices and answer."""
+    style: bool = False
+    """Whether it sounds like them instead: the share of its turns that a classifier takes for the
+    authors'. --data is a chat then."""
+    against: Path | None = None
+    """With --style, a run to hold it against, such as the base that was tuned."""
+    turns: int = 200
+    """With --style, how many turns each model writes."""
     json: bool = False
     """Print one JSON object instead of text."""
     device: str = "auto"
@@ -45,7 +53,11 @@ class Evaluate:
 
         checkpoint = read_checkpoint(self.run)
         runtime = Runtime.choose(self.device, self.dtype)
+        if self.style and self.choices is not None:
+            raise ConfigError("--style and --choices are two measures; choose one")
         measure = self._losses if self.choices is None else self._answers
+        if self.style:
+            measure = self._styles
         with Bars() as bars:
             figures, lines = measure(checkpoint, runtime, bars)
         if self.json:
@@ -94,4 +106,29 @@ class Evaluate:
             lines.append(
                 f"  {name:<8} {value.share:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
             )
+        return dataclasses.asdict(result), lines
+
+    def _styles(
+        self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
+    ) -> tuple[Mapping[str, Any], list[str]]:
+        from gpt.checkpoint import read_checkpoint
+        from gpt.style import measure_style
+
+        other = None if self.against is None else read_checkpoint(self.against)
+        data = self.data or checkpoint.state.recipe.data
+        result = measure_style(
+            checkpoint,
+            checkpoint.model(runtime.device),
+            data,
+            against=None if other is None else (other, other.model(runtime.device)),
+            turns=self.turns,
+            progress=lambda done, total: bars.update("turns written", done, total),
+        )
+        lines = [f"step {checkpoint.state.step}, {data}: {result.turns} turns"]
+        shares = {"real": result.real, "written": result.written, "against": result.against}
+        for name, value in shares.items():
+            if value is not None:
+                lines.append(
+                    f"  {name:<8} {value.share:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
+                )
         return dataclasses.asdict(result), lines

@@ -32,8 +32,8 @@ class Tune:
 
     A chat is what `pytok chat build` writes; text is shards written with the model's tokenizer. The
     base and the data decide all that is left out, and it is printed and kept. The new run is a
-    whole model, and the base stays as it is. Ctrl-C writes a checkpoint, and the same command goes
-    on from it.
+    whole model, with a report.md like any other, and the base stays as it is. Ctrl-C writes a
+    checkpoint, and the same command goes on from it.
     """
 
     run: tyro.conf.Positional[Path]
@@ -85,8 +85,8 @@ class Tune:
 
     def __call__(self) -> int:
         """Tune; 0, or 128 + the signal that stopped it."""
-        from gpt.plot import write_plot
         from gpt.reporters.console import ConsoleReporter
+        from gpt.reporters.report import Report
         from gpt.reporters.sessions import Sessions
         from gpt.reporting import Together
         from gpt.tuning import tune
@@ -96,7 +96,7 @@ class Tune:
             tuned = tune(
                 recipe,
                 base_data=self.base_data,
-                reporter=Together([console, Sessions()]),
+                reporter=Together([console, Sessions(), Report()]),
                 stop=lambda: interruption.signal is not None,
             )
         state = tuned.outcome.state
@@ -106,7 +106,6 @@ class Tune:
                 where = "before the first step; to begin again"
             print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
             return 128 + interruption.signal
-        write_plot(self.out)
         best = "" if state.best_step is None else f", the best at step {state.best_step}"
         print(f"{state.step} steps in {state.seconds:.0f} s{best}", file=sys.stderr)
         _report("the data's validation split", tuned.val)

@@ -20,10 +20,12 @@ from gpt.flops import TRAINING, parts_of
 from gpt.metrics import Row, read_metrics
 from gpt.plain import flatten
 from gpt.plot import write_plot
+from gpt.recipe import TuningRecipe
 from gpt.reporters.samples import SAMPLING, Sample, read_samples
 from gpt.reporters.sessions import read_sessions
 from gpt.reporting import Silent, Start
 from pytok.atomic import replace_file
+from pytok.chat.template import TEMPLATE_FILE
 from pytok.definition import pattern_name
 from pytok.errors import PytokError
 
@@ -137,10 +139,13 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
     state = checkpoint.state
     if not state.train_tokens:
         return []
-    seen = rows[-1].tokens if rows else 0
+    seen, data = rows[-1].tokens if rows else 0, state.recipe.data
+    if isinstance(state.recipe, TuningRecipe) and (data / TEMPLATE_FILE).exists():
+        learnt = f"A chat of {state.train_tokens:,} tokens; {seen:,} tokens of turns were learnt."
+        return ["## Data", f"`{data}`", learnt]
     epochs = f"{seen:,} tokens seen, {seen / state.train_tokens:.2f} epochs."
     try:
-        shards = open_data(state.recipe.data, fingerprint=state.fingerprint)
+        shards = open_data(data, fingerprint=state.fingerprint)
     except DataError as error:
         return ["## Data", f"Cannot be opened any more: {error}.", epochs]
     table = [
@@ -148,7 +153,7 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         for name, split in shards.splits.items()
     ]
     header = ("split", "files", "tokens", "bytes", "documents")
-    return ["## Data", f"`{state.recipe.data}`", _table(header, table), epochs]
+    return ["## Data", f"`{data}`", _table(header, table), epochs]
 
 
 def _tokenizer(checkpoint: Checkpoint) -> list[str]:
@@ -164,7 +169,8 @@ def _tokenizer(checkpoint: Checkpoint) -> list[str]:
         ("fingerprint", f"`{tokenizer.fingerprint}`"),
     ]
     try:
-        split = open_data(checkpoint.state.recipe.data).splits["train"]
+        data, mark = checkpoint.state.recipe.data, tokenizer.fingerprint
+        split = open_data(data, fingerprint=mark).splits["train"]
         facts.append(("training text", f"{split.bytes / len(split):.3f} bytes a token"))
     except (DataError, KeyError):
         pass
@@ -199,7 +205,8 @@ def _recipe(checkpoint: Checkpoint) -> list[str]:
         for name, value in fields.items()
         if value is not None
     ]
-    text = "As `gpt train --config` reads it."
+    tuned = isinstance(checkpoint.state.recipe, TuningRecipe)
+    text = "What `gpt tune` made it." if tuned else "As `gpt train --config` reads it."
     return ["## Recipe", text, _fenced("\n".join(lines), "toml")]
 
 

@@ -13,10 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import pytok
 from gpt.__main__ import main
+from gpt.accuracy import QUANTILE, Accuracy
 from gpt.checkpoint import Checkpoint
 from gpt.choices import (
-    QUANTILE,
-    Accuracy,
     Question,
     choose_all,
     encode_pair,
@@ -197,12 +196,16 @@ HELLASWAG: dict[str, Any] = {
             {"question": "2 + 2 =", "choices": ["4", "5"], "answer": 0},
             Question(context="2 + 2 =", choices=("4", "5"), answer=0),
         ),
+        (
+            {"question": "a\u2028b\x85c", "choices": ["d"], "answer": 0},
+            Question(context="a\u2028b\x85c", choices=("d",), answer=0),
+        ),
     ],
 )
 def test_questions_are_read(fields: dict[str, Any], question: Question, tmp_path: Path) -> None:
     """HellaSwag's whole and shortened, and the plain form; blank lines are none."""
     path = tmp_path / "questions.jsonl"
-    path.write_text(f"\n{json.dumps(fields)}\n\n")
+    path.write_text(f"\n{json.dumps(fields, ensure_ascii=False)}\n\n", encoding="utf-8")
 
     assert read_questions(path) == [question]
 
@@ -215,6 +218,8 @@ def test_questions_are_read(fields: dict[str, Any], question: Question, tmp_path
         ('{"question": "a", "choices": ["b"], "answer": 1}', "the answer is 1, of 1 choices"),
         ('{"question": "a", "choices": [5], "answer": 0}', "a text is not a string"),
         ("[]", "jsonl:2: not a question"),
+        ('{"ctx": "a", "endings": [5], "label": 0}', "jsonl:2: not a question"),
+        ('{"question": "a", "choices": ["b"], "answer": Infinity}', "jsonl:2: not a question"),
     ],
 )
 def test_other_lines_are_refused(line: str, message: str, tmp_path: Path) -> None:

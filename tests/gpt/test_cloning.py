@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gpt.__main__ import main
 from gpt.checkpoint import read_checkpoint
@@ -14,6 +17,7 @@ from gpt.cloning import BASE, DATA, HISTORY, RUN, Cloned, Cloning, clone
 from gpt.errors import ConfigError
 from gpt.learning import LoRA
 from gpt.reporting import Silent
+from pytok.__main__ import cli
 from pytok.chat.example import example_chat, example_export
 from pytok.chat.record import read_history
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
@@ -166,6 +170,9 @@ def test_a_base_is_tuned_with_adapters(done: Cloned, asked: Cloning, tmp_path: P
     assert code == 0
     assert getattr(recipe, "adapter", None) == LoRA(rank=8)
     assert not (out / BASE).exists()
+    with pytest.raises(ConfigError, match=r"run was made with base = .*, and now it is None"):
+        clone(dataclasses.replace(asked, me="Jonas", out=out))
+    assert not (out / BASE).exists()
 
 
 def test_a_chat_of_one_conversation_holds_nothing_out(tmp_path: Path) -> None:
@@ -204,6 +211,35 @@ def test_a_bad_export_is_one_line(
     (problem,) = [line for line in capsys.readouterr().err.splitlines() if line[:4] == "gpt:"]
     assert code == 1
     assert words in problem
+
+
+def test_the_guide_for_newcomers_works_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its commands but those that install or need another's model, one after another."""
+    monkeypatch.chdir(tmp_path)
+    named = example_export(example_chat(1000)).replace("] Mara: ", "] Ada: ")
+    half = named.index("\r\n[", len(named) // 2) + 2
+    for name, text in (
+        ("WhatsApp Chat with Ada.txt", named),
+        ("old.txt", named[:half]),
+        ("new.txt", named[half:]),
+    ):
+        Path(name).write_text(text, encoding="utf-8", newline="")
+    guide = Path(__file__).parents[2] / "docs" / "your-own-chat.md"
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", guide.read_text("utf-8"), re.M | re.S)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    commands = [shlex.split(line, comments=True) for line in lines if "gpt2" not in line]
+    made = []
+    for program, *words in commands:
+        if program == "pytok":
+            small = ["200" if word == "5000" else word for word in words]
+            assert CliRunner().invoke(cli, small).exit_code == 0
+        elif program == "gpt" and "--help" not in words:
+            quick = [word for word in words if word not in ("--seconds", "120")]
+            made.append(main([*quick, "--seconds", "0.5"]))
+
+    assert made == [0, 1, 0, 0, 1]  # without --me everyone is listed
 
 
 def test_a_damaged_record_is_refused(done: Cloned, asked: Cloning, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_resumable_recipe_may_change_how_long_and_where(recipe: Recipe, name: st
     """More steps, another device: the run goes on."""
     changed = {"steps": 99, "eval_every": 9, "checkpoint_every": 9, "device": "cuda"}
     changed |= {"dtype": "bfloat16", "compile": True, "threads": 1, "recompute": True}
-    changed |= {"keep": 9, "patience": 9}
+    changed |= {"keep": 9, "patience": 9, "parallel": "fsdp"}
 
     check_resumable(recipe, dataclasses.replace(recipe, **{name: changed[name]}))
 

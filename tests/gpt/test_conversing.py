@@ -219,35 +219,45 @@ def test_tab_completes_commands_names_and_files(
     assert completions("/save talks/x", talk) == []
 
 
-def test_on_a_terminal_lines_are_edited_and_ctrl_d_leaves(run: Path) -> None:
-    """Tab completes, the names are coloured, and the exit code is 0; so it is after Ctrl-C."""
-    pytest.importorskip("readline")
-    for leave in ("ctrl-d", "ctrl-c"):
-        terminal, theirs = pty.openpty()
-        command = [sys.executable, "-m", "gpt", "chat", str(run), "--as", "Bo", "--device", "cpu"]
-        environment = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"}
-        environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-        with subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-        ) as process:
-            os.close(theirs)
-            try:
-                written = read_until(terminal, b"\r\nBo: ")
-                os.write(terminal, b"/w\t\n")
-                written += read_until(terminal, b"\r\nBo: ")
-                if leave == "ctrl-d":
-                    os.write(terminal, b"\x04")
-                else:
-                    process.send_signal(signal.SIGINT)
-                written += read_until(terminal, None)
-                code = process.wait(PATIENCE)
-            finally:
-                process.kill()
-                os.close(terminal)
+@pytest.mark.parametrize("leave", [EOFError, KeyboardInterrupt])
+def test_ctrl_d_and_ctrl_c_at_the_prompt_leave(
+    leave: type[BaseException], bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With exit code 0."""
 
-        assert code == 0
-        assert b"Bo: /who" in written
-        assert b"Traceback" not in written
+    def left(prompt: str) -> str:
+        raise leave
+
+    monkeypatch.setattr("builtins.input", left)
+    typed(monkeypatch)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+
+    assert converse(talk_of(leaning(bpe), bpe)) == 0
+
+
+def test_on_a_terminal_lines_are_asked_for(run: Path) -> None:
+    """Ctrl-D leaves, with exit code 0."""
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gpt", "chat", str(run), "--as", "Bo", "--device", "cpu"]
+    environment = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        try:
+            written = read_until(terminal, b"\r\nBo: ")
+            os.write(terminal, b"/who\n")
+            written += read_until(terminal, b"\r\nBo: ")
+            os.write(terminal, b"\x04")
+            written += read_until(terminal, None)
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+            os.close(terminal)
+
+    assert code == 0
+    assert b"Traceback" not in written
 
 
 def read_until(terminal: int, text: bytes | None) -> bytes:

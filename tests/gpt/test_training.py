@@ -43,6 +43,33 @@ class Until(Silent):
         return self.made >= self.step
 
 
+class Within(Until):
+    """One that says so in the middle of the evaluation of *step*."""
+
+    calls = 0
+
+    def __call__(self) -> bool:
+        """Whether it is time."""
+        self.calls = self.calls + 1 if self.made == self.step - 1 else 0
+        return self.calls > 2  # the first is before the step, the second before a batch
+
+
+class Killed(Exception):
+    """In place of a kill."""
+
+
+class Killer(Silent):
+    """A reporter that kills the run when it hears of *step*."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def row(self, row: Row, steps: int) -> None:
+        """Hear of a step."""
+        if row.step == self.step:
+            raise Killed
+
+
 def train_until(recipe: Recipe, step: int) -> Outcome:
     """Stop *recipe* after *step*."""
     until = Until(step)
@@ -90,17 +117,8 @@ def test_stopped_run_goes_on_bit_for_bit(
 
 def test_killed_run_goes_on_from_its_last_checkpoint(recipe: Recipe, whole: Recipe) -> None:
     """Rows of the metrics past the checkpoint, half a row, and half a checkpoint are dropped."""
-
-    class Killed(Exception):
-        """In place of a kill."""
-
-    class Killer(Silent):
-        def row(self, row: Row, steps: int) -> None:
-            if row.step == 7:
-                raise Killed
-
     with pytest.raises(Killed):
-        train(recipe, reporter=Killer())
+        train(recipe, reporter=Killer(7))
     with (recipe.out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 8, "tok')
     half = recipe.out / "checkpoints" / "step-00000008.partial"
@@ -139,23 +157,63 @@ def test_checkpoint_survives_a_kill_at_any_write(
 @pytest.mark.parametrize("at", [5, 10, 12])
 def test_stop_within_an_evaluation_loses_nothing(recipe: Recipe, whole: Recipe, at: int) -> None:
     """The step has its checkpoint, and the evaluation is made when the run goes on."""
-
-    class Within(Until):
-        calls = 0
-
-        def __call__(self) -> bool:
-            self.calls = self.calls + 1 if self.made == at - 1 else 0
-            return self.calls > 2  # the first is before the step, the second before a batch
-
     within = Within(at)
     stopped = train(recipe, reporter=within, stop=within)
     cut_off = history(recipe.out)
     resumed = train(recipe)
 
-    assert (stopped.state.step, read_checkpoint(recipe.out).state.step) == (at, 12)
+    assert (stopped.finished, stopped.state.step, resumed.finished) == (False, at, True)
+    assert read_checkpoint(recipe.out).state.val_bpb == read_checkpoint(whole.out).state.val_bpb
     assert (cut_off[-1]["step"], cut_off[-1]["val_bpb"]) == (at, None)
     assert history(recipe.out) == history(whole.out)
     assert resumed.state.best_step == read_checkpoint(whole.out).state.best_step
+
+
+@pytest.mark.parametrize("at", [5, 10, 12])
+def test_evaluation_made_up_for_is_in_the_checkpoint(recipe: Recipe, at: int) -> None:
+    """With the weights that it found to be the best, also where the run is killed at once."""
+    recipe = dataclasses.replace(recipe, patience=9, keep=9)
+    whole = moved(recipe, "whole")
+    train(whole)
+    within = Within(at)
+    train(recipe, reporter=within, stop=within)
+    with pytest.raises(Killed):
+        train(recipe, reporter=Killer(at))
+    there = read_checkpoint(whole.out / "checkpoints" / f"step-{at:08}")
+    here = read_checkpoint(recipe.out / "best")
+
+    assert (here.state.step, here.state.best_step) == (at, there.state.best_step)
+    assert here.state.val_bpb == there.state.val_bpb
+    assert all(torch.equal(here.weights[name], there.weights[name]) for name in there.weights)
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_checkpoint_survives_a_kill_as_it_is_replaced(
+    recipe: Recipe, whole: Recipe, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    """Its step is there after 0, 1 and 2 of the renames, and nothing is left over in the end."""
+    within = Within(12)
+    train(recipe, reporter=within, stop=within)
+    left, rename = iter(range(renames)), Path.rename
+
+    def killed(path: Path, target: Path | None = None) -> Path:
+        if target is None or next(left, None) is None:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        patch.setattr("shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe)
+    survived = read_checkpoint(recipe.out).state
+    train(recipe)
+
+    assert (survived.step, survived.best_step == 12) == (12, renames == 2)
+    assert history(recipe.out) == history(whole.out)
+    assert all(
+        path.name.removeprefix("step-").isdigit() for path in (recipe.out / "checkpoints").iterdir()
+    )
 
 
 @pytest.mark.parametrize("compile", [None, False])

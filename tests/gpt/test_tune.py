@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -508,6 +509,28 @@ def test_command_tunes_says_so_and_goes_on(
     ):
         assert part in printed, part
     assert read_checkpoint(tmp_path / "run").state.recipe.adapter == LoRA(rank=4)  # type: ignore[union-attr]
+    report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+    for part in ("A chat of ", " tokens of turns were learnt", "What `gpt tune` made it", "`<|end|>`"):
+        assert part in report, part
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("epochs", "0"), ("epochs", "nan"), ("epochs", "inf"), ("batch-size", "0"), ("lr", "0")],
+)
+def test_command_refuses_numbers_that_cannot_be(
+    base: Path,
+    chat: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+) -> None:
+    """None of them stands for the default."""
+    command = ["tune", str(base), "--data", str(chat), "--out", str(tmp_path / "run")]
+
+    assert main([*command, f"--{option}", value]) == 1
+    assert re.match(rf"gpt: {option.replace('-', '_')} must be .*\n$", capsys.readouterr().err)
 
 
 def test_command_knows_one_way_at_a_time(

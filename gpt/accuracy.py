@@ -1,0 +1,26 @@
+"""A share of answers that are right, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+QUANTILE = 1.959964
+"""Of the normal distribution, for an interval that holds 95% of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """A share of answers, and between which two it lies with 95% confidence (Wilson 1927)."""
+
+    share: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, right: int, total: int) -> Accuracy:
+        """*right* answers of *total*."""
+        share, spread = right / total, QUANTILE**2 / total
+        centre = (share + spread / 2) / (1 + spread)
+        half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
+        return cls(share=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
