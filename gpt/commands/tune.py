@@ -134,8 +134,6 @@ class Tune:
         """What --lora, --dora or --full ask for."""
         if sum([self.lora is not None, self.dora is not None, self.full]) > 1:
             raise ConfigError("--lora, --dora and --full are three ways; choose one")
-        if self.full:
-            return None
         fields: dict[str, Any] = {
             "alpha": self.alpha,
             "scaling": self.scaling,
@@ -143,6 +141,12 @@ class Tune:
             "targets": self.targets or None,
         }
         chosen = {name: value for name, value in fields.items() if value is not None}
+        if self.full:
+            if chosen:
+                raise ConfigError(
+                    f"{min(chosen)} is a field of adapters, and --full has none; leave one away"
+                )
+            return None
         if self.dora is not None:
             return DoRA(rank=self.dora, **chosen)
         return LoRA(rank=8 if self.lora is None else self.lora, **chosen)
