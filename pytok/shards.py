@@ -87,7 +87,7 @@ def open_shards(folder: str | os.PathLike[str]) -> Shards:
     path = Path(folder, _MANIFEST)
     try:
         record = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ShardError(f"{path}: not found; `pytok shard` writes shard folders") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ShardError(f"{path}: cannot be read: {error}") from error

@@ -280,6 +280,12 @@ def test_an_argument_without_meaning_is_refused(
     assert list(tmp_path.iterdir()) == [text]
 
 
+def test_a_text_in_place_of_a_folder_is_refused(text: Path) -> None:
+    """With what makes a folder."""
+    with pytest.raises(ShardError, match=r"not found; `pytok shard` writes shard folders"):
+        open_shards(text)
+
+
 def test_too_few_documents_are_refused(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
     """With what to do instead."""
     with pytest.raises(ShardError, match=r"the val split would be empty; .* split='share'"):

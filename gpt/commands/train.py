@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from gpt.training import Outcome
 
 
+_UNPLANNED = Recipe(data=Path(), out=Path("runs/DATA"))
+"""What --help shows before there are data; a run is named by them where --out does not name it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """Train a model on text or token files, or go on with a run that was stopped.
@@ -135,11 +139,11 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     try:
         given = parser.parse_known_args(arguments)[0]
     except argparse.ArgumentError:  # tyro says it better
-        return _without_data(Recipe(data=Path(), out=Path()))
+        return dataclasses.replace(_UNPLANNED, data=tyro.MISSING, out=tyro.MISSING)
     fields = {} if given.config is None else read_toml(given.config)
     data = given.data or (Path(fields["data"]) if "data" in fields else None)
     if given.command != "train" or data is None or {"-h", "--help"} & set(arguments):
-        return _without_data(_over(Recipe(data=Path(), out=Path()), fields, given.config))
+        return dataclasses.replace(_over(_UNPLANNED, fields, given.config), data=tyro.MISSING)
     out = given.out or Path(fields.get("out", Path("runs") / _stem(data)))
     try:
         prepared = _prepared(data, out, given.tokenizer, given.val_data, given.val)
@@ -223,7 +227,3 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
             value = _merged(below, value)
         merged[name] = value
     return merged
-
-
-def _without_data(recipe: Recipe) -> Recipe:
-    return dataclasses.replace(recipe, data=tyro.MISSING, out=tyro.MISSING)

@@ -141,11 +141,11 @@ class Tune:
             "targets": self.targets or None,
         }
         chosen = {name: value for name, value in fields.items() if value is not None}
-        if self.full and chosen:
-            raise ConfigError(
-                "--full trains all weights, so there are no adapters; leave out what describes them"
-            )
         if self.full:
+            if chosen:
+                raise ConfigError(
+                    f"{min(chosen)} is a field of adapters, and --full has none; leave one away"
+                )
             return None
         if self.dora is not None:
             return DoRA(rank=self.dora, **chosen)

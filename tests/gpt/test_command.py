@@ -265,6 +265,20 @@ def test_help_loads_neither_torch_nor_matplotlib() -> None:
     assert "Updates of the weights" in printed
 
 
+def test_only_data_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """And only that is said to be; --help says what the run's folder is called."""
+    with pytest.raises(SystemExit):
+        main(["train"])
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    printed = capsys.readouterr()
+
+    assert "--data" in printed.err
+    assert "--out" not in printed.err
+    assert printed.out.count("(required)") == 1
+    assert "runs/DATA" in printed.out
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )

@@ -546,5 +546,16 @@ def test_command_knows_one_way_at_a_time(
 
     assert main([*command, "--lora", "4", "--full"]) == 1
     assert "--lora, --dora and --full are three ways; choose one" in capsys.readouterr().err
-    assert main([*command, "--alpha", "4", "--full"]) == 1
-    assert "--full trains all weights, so there are no adapters" in capsys.readouterr().err
+
+
+def test_command_refuses_fields_of_adapters_without_them(
+    base: Path, chat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By name, and nothing is trained."""
+    command = ["tune", str(base), "--data", str(chat), "--out", str(tmp_path / "run")]
+
+    assert main([*command, "--full", "--alpha", "3"]) == 1
+    assert capsys.readouterr().err == (
+        "gpt: alpha is a field of adapters, and --full has none; leave one away\n"
+    )
+    assert not (tmp_path / "run").exists()
