@@ -108,6 +108,8 @@ def import_file(path: Path) -> tuple[GPT, Tokenizer]:
         raise FormatError(f"{path}: the field {error.args[0]} is missing") from error
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from error
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise FormatError(f"{path}: a field holds what it cannot: {error}") from error
     return model.eval(), tokenizer
 
 

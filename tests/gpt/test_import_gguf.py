@@ -139,6 +139,11 @@ def put(name: str, value: Any) -> Change:
         (put("llama.rope.dimension_count", 8), "rope.dimension_count is 8"),
         (put("llama.block_count", 3), "blk.2.attn_norm.weight is missing"),
         (put("llama.attention.head_count", 5), "heads cannot share"),
+        (put("llama.attention.head_count", 0), "a field holds what it cannot: .* zero"),
+        (
+            lambda fields, tensors: fields["tokenizer.ggml.token_type"].pop(),
+            "a field holds what it cannot",
+        ),
         (drop("llama.context_length"), "the field context_length is missing"),
         (drop("tokenizer.ggml.merges"), "the field tokenizer.ggml.merges is missing"),
         (drop("blk.1.ffn_up.weight"), "blk.1.ffn_up.weight is missing"),
