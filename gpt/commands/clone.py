@@ -60,8 +60,8 @@ class Clone:
     """Which chat of a database that has several."""
     seed: int = 0
     """Decides the first weights, the order of the data, and dropout."""
-    no_chat: bool = False
-    """Do not talk with the model at the end. Where there is no terminal, nobody does."""
+    talk: bool = True
+    """Talk with the model at the end. Where there is no terminal, nobody does."""
 
     def __call__(self) -> int:
         """Clone, and talk; 0, or 128 + the signal that stopped it."""
@@ -82,14 +82,14 @@ class Clone:
         if interruption.signal is not None and not cloned.finished:
             say(f"stopped; what is done is kept, and to go on: gpt {shlex.join(sys.argv[1:])}")
             return 128 + interruption.signal
-        return self._talk(cloned)
+        return self._converse(cloned)
 
-    def _talk(self, cloned: Cloned) -> int:
+    def _converse(self, cloned: Cloned) -> int:
         """Talk with the model, or say how; in a group as whoever else writes most."""
         you = cloned.template.speakers[1:2]
         where = shlex.quote(str(cloned.run))
         say(f"to talk with it again: gpt chat {where}")
-        if self.no_chat or not (sys.stdin.isatty() and sys.stdout.isatty()) or not you:
+        if not self.talk or not (sys.stdin.isatty() and sys.stdout.isatty()) or not you:
             return 0
         return Chat(run=cloned.run, you=you[0])()
 

@@ -164,7 +164,7 @@ def test_a_base_is_tuned_with_adapters(done: Cloned, asked: Cloning, tmp_path: P
     out = tmp_path / "clone"
     arguments = ["clone", str(asked.exports[0]), "--me", "Jonas", "--base", str(done.run)]
 
-    code = main([*arguments, "--out", str(out), "--seconds", "0.5", "--no-chat"])
+    code = main([*arguments, "--out", str(out), "--seconds", "0.5", "--no-talk"])
 
     recipe = read_checkpoint(out / RUN).state.recipe
     assert code == 0
