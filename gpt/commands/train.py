@@ -7,9 +7,10 @@ import dataclasses
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -121,6 +122,14 @@ class Train:
         return f"stopped {where}: {command}"
 
 
+def _without_nones(arguments: Sequence[str]) -> Iterator[str]:
+    """Leave out options whose value is None, which tyro takes as their not being given."""
+    words = list(arguments)
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        if word != "None" and not (word.startswith("--") and following == "None"):
+            yield word
+
+
 def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     """Plan the run that ``--data`` makes possible, or take the one found; then ``--config``.
 
@@ -137,7 +146,7 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     parser.add_argument("--val-data", "--val_data", type=Path)
     parser.add_argument("--val", type=float, default=0.1)
     try:
-        given = parser.parse_known_args(arguments)[0]
+        given = parser.parse_known_args(list(_without_nones(arguments)))[0]
     except argparse.ArgumentError:  # tyro says it better
         return dataclasses.replace(_UNPLANNED, data=tyro.MISSING, out=tyro.MISSING)
     fields = {} if given.config is None else read_toml(given.config)

@@ -132,6 +132,13 @@ def test_preset_and_depth_make_the_model(config: Path, data: Path) -> None:
     assert (recipe.steps, recipe.batch_size) == (1, 2)
 
 
+def test_none_is_as_if_an_option_had_not_been_given(config: Path, data: Path) -> None:
+    """Also of those that are looked for before all others."""
+    given = arguments(config, data, "--depth", "None", "--tokenizer", "None")
+
+    assert main(given) == 0
+
+
 def test_another_depth_is_another_run(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
