@@ -98,11 +98,16 @@ def evaluate_batches(
     nats, tokens = world.sum(nats), round(world.sum(tokens))
     return Evaluation(
         nats_per_token=nats / tokens,
-        perplexity=math.exp(min(nats / tokens, 700.0)),  # e^710 is no float any more
+        perplexity=perplexity(nats / tokens),
         bits_per_byte=nats / math.log(2) / bytes,
         tokens=tokens,
         bytes=bytes,
     )
+
+
+def perplexity(nats_per_token: float) -> float:
+    """E to *nats_per_token*, at most e^700: e^710 is no float any more."""
+    return math.exp(min(nats_per_token, 700.0))
 
 
 def _dealt(batches: Iterable[Batch], world: World) -> Iterator[Batch]:

@@ -60,6 +60,14 @@ class Outcome:
     checkpoint: Path | None
     """Its folder; None where the run was stopped before its first step."""
 
+    @property
+    def stopped(self) -> str:
+        """Where a run that is not finished stands, and what the same command then does."""
+        if self.checkpoint is None:
+            return "stopped before the first step; to begin again"
+        state = self.state
+        return f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+
 
 class _Stopped(Exception):
     """Somebody asks for an end, in the middle of work that can be dropped."""

@@ -114,12 +114,9 @@ class Train:
                 f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
                 f"next: gpt sample {shlex.quote(str(self.recipe.out))}"
             )
-        where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
-        if outcome.checkpoint is None:
-            where = "before the first step; to begin again"
         alone = world.size == 1
         command = f"gpt {shlex.join(sys.argv[1:])}" if alone else "the same torchrun command"
-        return f"stopped {where}: {command}"
+        return f"{outcome.stopped}: {command}"
 
 
 def _without_nones(arguments: Sequence[str]) -> Iterator[str]:

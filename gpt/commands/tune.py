@@ -101,10 +101,7 @@ class Tune:
             )
         state = tuned.outcome.state
         if interruption.signal is not None and not tuned.outcome.finished:
-            where = f"at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
-            if tuned.outcome.checkpoint is None:
-                where = "before the first step; to begin again"
-            print(f"stopped {where}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
+            print(f"{tuned.outcome.stopped}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
             return 128 + interruption.signal
         best = "" if state.best_step is None else f", the best at step {state.best_step}"
         print(f"{state.step} steps in {state.seconds:.0f} s{best}", file=sys.stderr)

@@ -7,7 +7,6 @@ the model wrote on the way.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from statistics import fmean
 from gpt.checkpoint import Checkpoint, read_checkpoint
 from gpt.data import open_data
 from gpt.errors import DataError
+from gpt.evaluate import perplexity
 from gpt.flops import TRAINING, parts_of
 from gpt.metrics import Row, read_metrics
 from gpt.plain import flatten
@@ -88,8 +88,7 @@ def _figures(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         end = measured[-1]
         facts.append(("validation", f"**{end.val_bpb:.4f} bits per byte** at step {end.step:,}"))
         if end.val_loss is not None:
-            perplexity = math.exp(min(end.val_loss, 700.0))  # e^710 is no float any more
-            nats = f"{end.val_loss:.4f} nats per token, perplexity {perplexity:,.2f}"
+            nats = f"{end.val_loss:.4f} nats per token, perplexity {perplexity(end.val_loss):,.2f}"
             facts.append(("the same", nats))
     if state.best_val_bpb is not None:
         best = f"{state.best_val_bpb:.4f} bits per byte at step {state.best_step:,}"
