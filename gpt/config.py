@@ -151,6 +151,23 @@ class GroupedQuery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoShift:
+    """A token enters the model alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenShift:
+    """Each token is embedded with a share of the one before it (Peng 2023, RWKV).
+
+    arXiv:2305.13048. Which two tokens stand side by side need not be learnt by attention first:
+    what counts where there are few steps.
+    """
+
+    share: float = 0.4
+    """Of the vector of the token before, in a new model; each feature then learns its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlainResidual:
     """The stream goes on as it is (He 2015, arXiv:1512.03385)."""
 
@@ -216,6 +233,8 @@ class Architecture:
     """How tokens look at each other."""
     position: Learned | Rope | NoPosition = Rope()
     """How a token knows its place."""
+    shift: NoShift | TokenShift = NoShift()
+    """What of the token before is embedded with each token."""
     mlp: Gelu | Relu2 | SwiGLU = Relu2()
     """What happens to each token by itself."""
     norm: LayerNorm | RMSNorm = RMSNorm()

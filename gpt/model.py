@@ -14,13 +14,22 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gpt.config import Architecture, GPTConfig
-from gpt.zoo import ATTENTIONS, CAPS, MLPS, NORMS, POSITIONS, RESIDUALS, VALUE_EMBEDDINGS
+from gpt.zoo import (
+    ATTENTIONS,
+    CAPS,
+    MLPS,
+    NORMS,
+    POSITIONS,
+    RESIDUALS,
+    SHIFTS,
+    VALUE_EMBEDDINGS,
+)
 from gpt.zoo.cache import KeyValueCache
 from gpt.zoo.loss import linear_cross_entropy
 from gpt.zoo.positions import Places, Position
 
 Cache: TypeAlias = list[KeyValueCache]
-"""One cache a layer; `GPT.new_cache` makes it."""
+"""One cache a layer, and one more where tokens are shifted; `GPT.new_cache` makes it."""
 
 
 class Output(NamedTuple):
@@ -74,6 +83,7 @@ class GPT(nn.Module):
         self.config = config
         rows = padded_vocab(config.vocab_size)
         self.embedding = nn.Embedding(rows, config.width)
+        self.shift = SHIFTS[type(config.shift)](config.shift, config.width)
         self.position = POSITIONS[type(config.position)](config.position, config)
         self.dropout = nn.Dropout(config.dropout)
         self.residual = RESIDUALS[type(config.residual)](config.residual, config.layers)
@@ -119,7 +129,8 @@ class GPT(nn.Module):
         if documents is not None:
             own = places_within(documents)
             together = documents[:, :, None] == documents[:, None, :]
-        x = self.dropout(self.position.add(self.embedding(ids), own))  # (B, T, width)
+        shifted = self.shift(self.embedding(ids), cache[-1] if cache else None, documents)
+        x = self.dropout(self.position.add(shifted, own))  # (B, T, width)
         if torch.is_autocast_enabled(x.device.type):
             # PERF: a stream in the type of the products needs no copies to it and back.
             x = x.to(torch.get_autocast_dtype(x.device.type))
@@ -146,7 +157,8 @@ class GPT(nn.Module):
     def new_cache(self, batch: int, dtype: torch.dtype = torch.float32) -> Cache:
         """Make an empty cache for *batch* rows of at most a context of tokens each."""
         context = self.config.context
-        return [block.attention.new_cache(batch, context, dtype) for block in self._layers()]
+        layers = [block.attention.new_cache(batch, context, dtype) for block in self._layers()]
+        return [*layers, *self.shift.new_cache(batch, context, dtype)]
 
     def _layers(self) -> Iterator[Block]:
         # A ModuleList forgets the type of what it holds.

@@ -39,6 +39,7 @@ class Family:
 
 
 _PLAIN = {
+    "shift.kind": "NoShift",
     "residual.kind": "PlainResidual",
     "value_embedding.kind": "NoValueEmbedding",
     "cap.kind": "NoCap",

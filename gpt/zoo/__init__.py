@@ -16,6 +16,7 @@ from gpt.zoo.mlps import GeluMLP, Relu2MLP, SwiGLUMLP
 from gpt.zoo.norms import LayerNorm, RMSNorm
 from gpt.zoo.positions import LearnedPosition, NoPosition, Position, RotaryPosition
 from gpt.zoo.residuals import Lambdas, PlainResidual, Residual
+from gpt.zoo.shifts import NoShift, Shift, TokenShift
 from gpt.zoo.values import NoValueEmbedding, ValueEmbedding, Values
 
 Norm: TypeAlias = LayerNorm | RMSNorm
@@ -45,6 +46,12 @@ POSITIONS: dict[type, Callable[[Any, config.Architecture], Position]] = {
 # spec, architecture, layer
 ATTENTIONS: dict[type, Callable[[Any, config.Architecture, int], Attention]] = {
     config.GroupedQuery: GroupedQueryAttention,
+}
+
+# spec, width
+SHIFTS: dict[type, Callable[[Any, int], Shift]] = {
+    config.NoShift: NoShift,
+    config.TokenShift: TokenShift,
 }
 
 # spec, layers

@@ -88,6 +88,19 @@ class KeyValueCache:
             return keys, values
         return self.keys[:, :, : self._filled], self.values[:, :, : self._filled]
 
+    def last(self) -> tuple[Tensor, Tensor]:
+        """Return keys and values of the token that came last in each row, zeros where none did.
+
+        (B, K, 1, D) each.
+        """
+        slot = (self._written - 1) % self._capacity
+        empty = torch.tensor([not length for length in self.lengths], device=self.keys.device)
+        keys, values = (
+            kept[:, :, slot : slot + 1].masked_fill(empty[:, None, None, None], 0)
+            for kept in (self.keys, self.values)
+        )
+        return keys, values
+
     def seen(self) -> Tensor | None:
         """Which slots hold a token of the row: bool (B, 1, 1, S); None where all do in all rows."""
         if min(self.lengths) >= self._filled:

@@ -16,7 +16,7 @@ import pytok
 from gpt.chatting import TURNS, Parts, recent, template_of
 from gpt.checkpoint import read_checkpoint
 from gpt.choosing import Sampling
-from gpt.config import GroupedQuery, Learned, SwiGLU
+from gpt.config import GroupedQuery, Learned, SwiGLU, TokenShift
 from gpt.decoding import Reader
 from gpt.errors import ConfigError
 from gpt.model import GPT
@@ -55,6 +55,7 @@ MODELS = {
     "learned": lively(260, position=Learned()),
     "window": lively(260, attention=GroupedQuery(heads=2, kv_heads=1, window=5)),
     "swiglu": lively(260, mlp=SwiGLU(), bias=True),
+    "shift": lively(260, shift=TokenShift()),
 }
 rows = st.lists(st.integers(0, 3), min_size=1, max_size=20)
 

@@ -47,7 +47,7 @@ MODELS = [
     )
     for position in POSITIONS
     for attention in ATTENTIONS
-]
+] + [pytest.param(dataclasses.replace(SMALL, shift=config.TokenShift()), id="shift")]
 
 
 def lively(written: GPTConfig) -> GPT:

@@ -20,7 +20,7 @@ from transformers import (
 
 from gpt import sample
 from gpt.choosing import Sampling, choose, keep_min_p, keep_top_k, keep_top_p, penalize
-from gpt.config import GPTConfig, GroupedQuery, Learned, SwiGLU
+from gpt.config import GPTConfig, GroupedQuery, Learned, SwiGLU, TokenShift
 from gpt.decoding import Decoder, with_linears_in
 from gpt.errors import ConfigError
 from gpt.model import GPT
@@ -109,6 +109,7 @@ MODELS = {
     "window": lively(attention=GroupedQuery(heads=2, kv_heads=1, window=3)),
     "short": lively(context=2),
     "swiglu": lively(mlp=SwiGLU(), bias=True),
+    "shift": lively(shift=TokenShift()),
 }
 PROMPTS = [[1], list(range(8)), list(range(30)), [5, 6, 7]]
 

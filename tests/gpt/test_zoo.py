@@ -15,7 +15,16 @@ from gpt import config
 from gpt.batch import IGNORED
 from gpt.config import Architecture, GPTConfig, GroupedQuery
 from gpt.model import GPT, padded_vocab
-from gpt.zoo import ATTENTIONS, CAPS, MLPS, NORMS, POSITIONS, RESIDUALS, VALUE_EMBEDDINGS
+from gpt.zoo import (
+    ATTENTIONS,
+    CAPS,
+    MLPS,
+    NORMS,
+    POSITIONS,
+    RESIDUALS,
+    SHIFTS,
+    VALUE_EMBEDDINGS,
+)
 from gpt.zoo.attention import attend, visible
 from gpt.zoo.loss import linear_cross_entropy
 
@@ -38,6 +47,7 @@ SPECS: dict[str, list[Any]] = {
         GroupedQuery(heads=4, kv_heads=4, window=5),
         GroupedQuery(heads=4, kv_heads=2, window=5, long_every=2),
     ],
+    "shift": [config.NoShift(), config.TokenShift()],
     "residual": [config.PlainResidual(), config.Lambdas(), config.Lambdas(embedded=0.1)],
     "value_embedding": [config.NoValueEmbedding(), config.ValueEmbedding()],
     "cap": [config.NoCap(), config.SoftCap(limit=2.0)],
@@ -75,6 +85,7 @@ def some_ids(rows: int, tokens: int) -> Tensor:
         ("mlp", MLPS),
         ("position", POSITIONS),
         ("attention", ATTENTIONS),
+        ("shift", SHIFTS),
         ("residual", RESIDUALS),
         ("value_embedding", VALUE_EMBEDDINGS),
         ("cap", CAPS),
@@ -287,6 +298,15 @@ def test_every_nth_layer_and_the_last_see_all() -> None:
     written = dataclasses.replace(SMALL, attention=spec, layers=5)
 
     assert [written.window(layer) for layer in range(5)] == [5, 5, None, 5, None]
+
+
+def test_shifted_tokens_have_a_share_of_the_one_before() -> None:
+    """Each feature its own; RWKV shifts by padding in time."""
+    shift = SHIFTS[config.TokenShift](config.TokenShift(), 4)
+    nn.init.uniform_(shift.share)
+    x = torch.randn(2, 3, 4)
+
+    torch.testing.assert_close(shift(x), x + shift.share * nn.ZeroPad2d((0, 0, 1, -1))(x))
 
 
 def test_lambdas_mix_the_stream_and_the_embedded_tokens() -> None:
