@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gpt.batch import Batch
 from gpt.errors import DataError
+from gpt.respelling import Respelling
 from pytok.errors import PytokError
 from pytok.shards import Shards, open_shards, write
 from pytok.tokenizer import Tokenizer
@@ -31,6 +32,7 @@ __all__ = [
     "evaluation_batches",
     "lend_split",
     "open_data",
+    "open_respelling",
     "open_split",
 ]
 
@@ -76,6 +78,12 @@ def open_split(shards: Shards, name: str) -> Tokens:
     return shards.splits[name]
 
 
+def open_respelling(shards: Shards, chance: float) -> Respelling:
+    """Load the other spellings of the tokens of *shards*, each token being replaced by *chance*."""
+    tokenizer = Tokenizer.load(shards.folder / "tokenizer.json")
+    return Respelling(tokenizer.vocab, shards.vocab_size, chance)
+
+
 @contextmanager
 def lend_split(
     data: Path | None, name: str, tokenizer: Callable[[], Tokenizer], fingerprint: str
@@ -112,10 +120,12 @@ class TrainingRows:
         vocab_size: int,
         seed: int,
         documents: bool = False,
+        respelling: Respelling | None = None,
     ) -> None:
         """Take the rows of *tokens*, which say what is of which of the *documents* if asked to.
 
-        Raises DataError where the tokens do not fill one window.
+        With *respelling*, some tokens are spelled by others. Raises DataError where the tokens do
+        not fill one window.
         """
         if len(tokens) < context + 1:
             raise DataError(
@@ -127,15 +137,30 @@ class TrainingRows:
         self.vocab_size = vocab_size
         self.seed = seed
         self.documents = documents
+        self.respelling = respelling
         self.per_epoch = max(1, (len(tokens) - context) // context)
         self._epoch: tuple[int, NDArray[Any]] | None = None
 
-    def batch(self, first: int, count: int) -> Batch:
-        """Rows *first* to *first* + *count* - 1, of context tokens each."""
-        starts = np.array([self.start(row) for row in range(first, first + count)])
-        rows = np.stack([self.tokens.read(at, at + self.context + 1) for at in starts.tolist()])
-        documents = _documents(self.tokens, starts, self.context) if self.documents else None
-        return _batch(rows, self.vocab_size, documents)
+    def batch(self, first: int, count: int, rate: float = 1.0) -> Batch:
+        """Rows *first* to *first* + *count* - 1, of context tokens each.
+
+        Tokens are spelled otherwise the less often the lower the *rate*, a share of the peak
+        learning rate: a run ends with the spelling that a text has.
+        """
+        windows = [self._window(row, rate) for row in range(first, first + count)]
+        ids, places = map(np.stack, zip(*windows, strict=True))
+        documents = _documents(self.tokens, places[:, :-1]) if self.documents else None
+        return _batch(ids, self.vocab_size, documents)
+
+    def _window(self, row: int, rate: float) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The ids of *row* and one more, and the places in the split that they are from."""
+        start, size = self.start(row), self.context + 1
+        ids, places = self.tokens.read(start, start + size), np.arange(start, start + size)
+        if self.respelling is None:
+            return ids, places
+        draw = np.random.default_rng((self.seed, row, 1))  # those of epochs have two numbers
+        spelled, among = self.respelling.respell(ids, rate, draw)
+        return spelled[:size], places[among[:size]]
 
     def start(self, row: int) -> int:
         """Return the place in the split at which *row* begins."""
@@ -169,14 +194,13 @@ def evaluation_batches(
         length = min(context, stop - start)
         ids = tokens.read(start, stop + 1)
         windows = np.lib.stride_tricks.sliding_window_view(ids, length + 1)[::length]
-        starts = np.arange(start, stop, length)
-        within = _documents(tokens, starts, length) if documents else None
+        places = np.arange(start, stop).reshape(-1, length)
+        within = _documents(tokens, places) if documents else None
         yield _batch(windows, vocab_size, within)
 
 
-def _documents(tokens: Tokens, starts: NDArray[Any], length: int) -> Tensor:
-    """Number the documents that *length* tokens from each of *starts* on are of: (B, length)."""
-    places = starts[:, None] + np.arange(length)
+def _documents(tokens: Tokens, places: NDArray[np.int64]) -> Tensor:
+    """Number the documents that the tokens at *places* of the split are of: int64, their shape."""
     return torch.from_numpy(np.searchsorted(tokens.document_ends, places, side="right"))
 
 

@@ -47,6 +47,9 @@ class Recipe:
     document_mask: bool = False
     """Let tokens see their own document only, where a row has several (Zhao 2024,
     arXiv:2402.13991)."""
+    respell: float = 0.0
+    """Chance that a token is spelled by two others instead, and these again, so that little text is
+    not learnt by heart so soon (`gpt.respelling`); it falls with the learning rate."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """What moves the weights, and how far."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)
@@ -96,6 +99,8 @@ class Recipe:
                 raise ConfigError(f"{name} must be above 0; got {value}")
         if self.average is not None and not 0 < self.average < 1:
             raise ConfigError(f"average must be above 0 and below 1; got {self.average}")
+        if not 0 <= self.respell < 1:
+            raise ConfigError(f"respell must be at least 0 and below 1; got {self.respell}")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
 

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from gpt.batch import Rows
 from gpt.checkpoint import companions
 from gpt.config import GPTConfig
-from gpt.data import TrainingRows, open_data, open_split
+from gpt.data import TrainingRows, open_data, open_respelling, open_split
 from gpt.distributed import ALONE, World
 from gpt.evaluate import Evaluation, evaluate
 from gpt.model import GPT
@@ -81,6 +81,7 @@ class Pretraining:
             vocab_size=self._config.vocab_size,
             seed=recipe.seed,
             documents=recipe.document_mask,
+            respelling=open_respelling(shards, recipe.respell) if recipe.respell else None,
         )
 
     def model(self) -> GPT:

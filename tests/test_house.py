@@ -52,6 +52,7 @@ FLOORS = {
     "gpt.config": 2,
     "gpt.metrics": 2,
     "gpt.batch": 2,
+    "gpt.respelling": 0,
     "gpt.recipe": 3,
     "gpt.presets": 4,
     "gpt.zoo": 3,
