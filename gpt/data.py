@@ -15,10 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gpt.batch import Batch
+from gpt.batch import IGNORED, Batch
 from gpt.errors import DataError
 from gpt.respelling import Respelling
 from pytok.errors import PytokError
@@ -175,28 +176,44 @@ class TrainingRows:
 
 
 def evaluation_batches(
-    tokens: Tokens, *, context: int, vocab_size: int, rows: int, documents: bool = False
+    tokens: Tokens,
+    *,
+    context: int,
+    vocab_size: int,
+    rows: int,
+    documents: bool = False,
+    stride: int | None = None,
 ) -> Iterator[Batch]:
     """All of *tokens* once, in order, at most (rows, context) at a time.
 
     Every token but the first is a target exactly once, and reads what precedes it in its window,
-    or, with *documents*, in its document there; the last window is as short as what is left.
-    Raises DataError below two tokens.
+    or, with *documents*, in its document there; the last window is as short as what is left. A
+    window begins *stride* tokens after the one before (None: a context, so at its end), and what
+    that one predicted is `IGNORED`: from the second window on, a target has at least context -
+    stride tokens before it. Raises DataError below two tokens, and for a *stride* out of place.
     """
+    stride = context if stride is None else stride
+    if not 1 <= stride <= context:
+        raise DataError(f"stride must be from 1 to the model's context, {context}; got {stride}")
     last = len(tokens) - 1
     if last < 1:
         raise DataError(f"a split of {len(tokens)} tokens leaves nothing to predict")
-    whole = last - last % context
-    spans = [(at, min(at + rows * context, whole)) for at in range(0, whole, rows * context)]
-    if whole < last:
-        spans.append((whole, last))
+    whole = max(0, (last - context) // stride + 1)  # windows that are a context long
+    spans = [
+        (first * stride, min(first + rows, whole) * stride - stride + context)
+        for first in range(0, whole, rows)
+    ]
+    predicted = spans[-1][1] if spans else 0
+    if predicted < last:
+        spans.append((whole * stride, last))
     for start, stop in spans:
         length = min(context, stop - start)
-        ids = tokens.read(start, stop + 1)
-        windows = np.lib.stride_tricks.sliding_window_view(ids, length + 1)[::length]
-        places = np.arange(start, stop).reshape(-1, length)
-        within = _documents(tokens, places) if documents else None
-        yield _batch(windows, vocab_size, within)
+        windows = sliding_window_view(tokens.read(start, stop + 1), length + 1)[::stride]
+        places = sliding_window_view(np.arange(start, stop), length)[::stride]
+        batch = _batch(windows, vocab_size, _documents(tokens, places) if documents else None)
+        done = places[:, :1] - stride + context  # by the window before
+        again = (places < done) & (places[:, :1] > 0)
+        yield batch._replace(targets=batch.targets.masked_fill(torch.from_numpy(again), IGNORED))
 
 
 def _documents(tokens: Tokens, places: NDArray[np.int64]) -> Tensor:

@@ -39,12 +39,14 @@ def evaluate(
     runtime: Runtime,
     rows: int = 16,
     documents: bool = False,
+    stride: int | None = None,
     world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Predict every token of *split* but the first once, *rows* windows at a time.
 
-    With *documents*, tokens see their own document only, as under `Recipe.document_mask`. The
+    With *documents*, tokens see their own document only, as under `Recipe.document_mask`. Windows
+    begin *stride* tokens apart (`evaluation_batches`): the closer, the more each token reads. The
     processes of *world* share the windows, and each returns the result for all of them. *progress*
     is told, after each batch, how many tokens this process has predicted, and of how many. The
     model is in training mode or not afterwards as it was before. Raises DataError where the split
@@ -56,6 +58,7 @@ def evaluate(
         vocab_size=model.config.vocab_size,
         rows=rows,
         documents=documents,
+        stride=stride,
     )
     return evaluate_batches(
         model,

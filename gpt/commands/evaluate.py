@@ -30,6 +30,9 @@ class Evaluate:
     run learnt from."""
     split: str = "val"
     """Which split of the shards."""
+    stride: int | None = None
+    """Tokens between the beginnings of windows: fewer than the context, and each token is predicted
+    from more of the text, for as much more time; none: a context, no token is read twice."""
     choices: Path | None = None
     """Multiple choice instead: JSON lines of HellaSwag, or of question, choices and answer."""
     style: bool = False
@@ -80,6 +83,7 @@ class Evaluate:
                 split,
                 runtime=runtime,
                 documents=state.recipe.document_mask,
+                stride=self.stride,
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
         return dataclasses.asdict(result), [

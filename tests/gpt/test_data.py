@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpt.batch import IGNORED
 from gpt.data import TrainingRows, evaluation_batches, open_data, open_split
 from gpt.errors import DataError
 
@@ -104,6 +105,32 @@ def test_evaluation_predicts_every_token_but_the_first_once(
     assert targets == list(range(1, length))
     assert all((batch.targets == batch.inputs + 1).all() for batch in batches)
     assert all(len(batch.inputs) <= rows and batch.inputs.shape[1] <= context for batch in batches)
+
+
+@given(length=lengths, context=contexts, rows=st.integers(1, 5), data=st.data())
+def test_overlapping_windows_predict_every_token_but_the_first_once(
+    length: int, context: int, rows: int, data: st.DataObject
+) -> None:
+    """In order, and from the second window on with a context less a stride before each at least."""
+    stride = data.draw(st.integers(1, context))
+    batches = evaluation_batches(
+        Counting(length), context=context, vocab_size=1000, rows=rows, stride=stride
+    )
+    predicted = []
+    for inputs, targets, _ in batches:
+        for row, wanted in zip(inputs, targets, strict=True):
+            counted = wanted[wanted != IGNORED].tolist()
+            assert all(target - row[0] > context - stride for target in counted if row[0])
+            predicted += counted
+
+    assert predicted == list(range(1, length))
+
+
+@pytest.mark.parametrize("stride", [0, 9])
+def test_stride_out_of_place_is_refused(stride: int) -> None:
+    """Windows that stand still, or that leave tokens out."""
+    with pytest.raises(DataError, match=f"stride must be from 1 .* 8; got {stride}"):
+        next(evaluation_batches(Counting(20), context=8, vocab_size=99, rows=1, stride=stride))
 
 
 def test_id_beyond_the_vocabulary_is_refused() -> None:

@@ -58,6 +58,20 @@ def test_evaluation_equals_a_computation_by_hand(model: GPT, data: Path) -> None
     assert (result.tokens, result.bytes) == (len(ids) - 1, text_bytes)
 
 
+def test_stride_of_one_predicts_each_token_from_all_before_it(model: GPT, data: Path) -> None:
+    """As far as the context reaches."""
+    split = open_split(open_data(data), "val")
+    ids = torch.tensor(split.read(0, len(split)).astype("int64"))
+    model.eval()
+    nats = [
+        F.cross_entropy(model(ids[None, max(0, at - 16) : at]).logits[0, -1:], ids[at : at + 1])
+        for at in range(1, len(ids))
+    ]
+    result = evaluate(model, split, runtime=CPU, rows=7, stride=1)
+
+    assert result.nats_per_token == pytest.approx(torch.stack(nats).mean().item())
+
+
 def test_evaluation_does_not_depend_on_the_batch(model: GPT, data: Path) -> None:
     """One row at a time or a hundred."""
     split = open_split(open_data(data), "val")
