@@ -68,12 +68,21 @@ def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
 
 
 def open_split(shards: Shards, name: str) -> Tokens:
-    """Return the split *name* of *shards*; DataError where there is none of that name."""
+    """Return the split *name* of *shards*; DataError where there is none of that name, or no text in it.
+
+    Token files of others may be ends of documents alone; bits per byte would be divided by none.
+    """
     if name not in shards.splits:
         raise DataError(
             f"{shards.folder}: no split called {name}; it has {', '.join(shards.splits)}"
         )
-    return shards.splits[name]
+    split = shards.splits[name]
+    if not split.bytes:
+        raise DataError(
+            f"{shards.folder}: the split {name} has no text, only ends of documents; use data that "
+            "has some"
+        )
+    return split
 
 
 @contextmanager

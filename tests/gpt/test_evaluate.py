@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from gpt.evaluate import evaluate
 from gpt.formats.huggingface import export_folder
 from gpt.model import GPT
 from gpt.runtime import Runtime
+from pytok.streams import adopt
 from tests.gpt.exportable import SHAPES, make_run, make_tokenizer
 
 CPU = Runtime.choose("cpu", "float32")
@@ -117,3 +119,19 @@ def test_imported_model_needs_data(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == (
         "gpt: the model was imported and knows no data; give --data: a text, or shards\n"
     )
+
+
+def test_split_without_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Token files of others may be ends of documents alone, which no bits can be divided by."""
+    tokenizer = make_tokenizer()
+    make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)
+    (tmp_path / "tokens").mkdir()
+    for name, id in (("train", 0), ("val", tokenizer.eot_token)):
+        np.full(40, id, np.uint16).tofile(tmp_path / "tokens" / f"{name}.bin")
+    shards = adopt(tmp_path / "tokens", tokenizer, tmp_path / "shards").folder
+    code = main(["eval", str(tmp_path / "run"), "--data", str(shards)])
+    printed = capsys.readouterr().err
+
+    assert code == 1
+    assert printed.startswith(f"gpt: {shards}: the split val has no text")
+    assert printed.count("\n") == 1
