@@ -109,6 +109,11 @@ def plan_tuning(
         recipe = dataclasses.replace(recipe, row_length=length)
         rows = len(ChatTuning(recipe, checkpoint).train.rows)
     else:
+        if learn is not None:
+            raise ConfigError(
+                f"{data}: learn={learn} (--learn) is of a chat's turns, and of text all is learnt; "
+                "leave it away"
+            )
         length, rows = model.context, TextTuning(recipe, checkpoint).rows.per_epoch
     tokens = rows * length
     epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)

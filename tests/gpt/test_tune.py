@@ -401,6 +401,13 @@ def test_base_data_that_is_gone_is_said(
         tune(recipe, base_data=tmp_path / "nowhere")
 
 
+def test_turns_are_chosen_of_a_chat_only(base: Path, tmp_path: Path) -> None:
+    """Of text all is learnt, whatever somebody asks for."""
+    data = base.parent / "data"
+    with pytest.raises(ConfigError, match=r"\(--learn\) is of a chat's turns, .* leave it away"):
+        plan_tuning(base, data=data, out=tmp_path / "run", learn="last")
+
+
 def test_text_is_learnt_by_its_own_tokenizer(base: Path, tmp_path: Path, bpe: Tokenizer) -> None:
     """Continued pretraining: all tokens; the shards of another tokenizer are refused."""
     (tmp_path / "more.txt").write_text("the owl sleeps in the barn. " * 60, encoding="utf-8")
