@@ -24,10 +24,9 @@ from gpt.commands.evaluate import Evaluate
 from gpt.commands.plot import Plot
 from gpt.commands.report import Report
 from gpt.commands.sample import Sample
-from gpt.commands.train import Train, recipe_defaults
+from gpt.commands.train import Train, train_defaults
 from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError, PeerError
-from gpt.recipe import Recipe
 from pytok.errors import PytokError
 
 
@@ -65,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: Sequence[str]) -> int:
     """Parse *given*, for which `gpt train` may have data to prepare, and run the command."""
     try:
-        recipe = recipe_defaults(given)
+        defaults = train_defaults(given)
         command: Any = tyro.cli(
-            _commands(recipe),
+            _commands(defaults),
             prog="gpt",
             description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
             args=given,
@@ -78,10 +77,10 @@ def _run(given: Sequence[str]) -> int:
     return int(command())
 
 
-def _commands(recipe: Recipe) -> Any:
-    """Build the union that tyro makes subcommands of; *recipe* holds train's defaults."""
+def _commands(train: Train) -> Any:
+    """Build the union that tyro makes subcommands of; *train* holds that one's defaults."""
     return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
-        Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
+        Annotated[Train, tyro.conf.subcommand("train", default=train)],
         Annotated[Tune, tyro.conf.subcommand("tune")],
         Annotated[Clone, tyro.conf.subcommand("clone")],
         Annotated[Sample, tyro.conf.subcommand("sample")],

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from gpt.batch import Batch
 from gpt.errors import DataError
-from pytok.errors import PytokError
+from pytok import corpus
+from pytok.errors import CorpusError, PytokError
 from pytok.shards import Shards, open_shards, write
 from pytok.tokenizer import Tokenizer
 
@@ -30,6 +31,7 @@ __all__ = [
     "TrainingRows",
     "evaluation_batches",
     "lend_split",
+    "offering_shards",
     "open_data",
     "open_split",
 ]
@@ -68,9 +70,9 @@ def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
 
 
 def open_split(shards: Shards, name: str) -> Tokens:
-    """Return the split *name* of *shards*; DataError where there is none of that name, or no text in it.
+    """Return the split *name* of *shards*; DataError where there is none, or no text in it.
 
-    Token files of others may be ends of documents alone; bits per byte would be divided by none.
+    Token files of others may be ends of documents alone, and bits per byte need bytes.
     """
     if name not in shards.splits:
         raise DataError(
@@ -93,7 +95,7 @@ def lend_split(
 
     A file, of any kind that `pytok shard` takes, is tokenized with *tokenizer*, all of it, into
     shards that are gone afterwards. Raises DataError for shards of another tokenizer than that of
-    *fingerprint*, and where there is no data.
+    *fingerprint*, and where there is no data, or text that cannot be read.
     """
     if data is None:
         raise DataError("the model was imported and knows no data; give --data: a text, or shards")
@@ -101,7 +103,22 @@ def lend_split(
         yield open_split(open_data(data, fingerprint=fingerprint), name)
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield write(data, tokenizer(), Path(folder) / "shards", val=0).splits["train"]
+        with offering_shards():
+            made = write(data, tokenizer(), Path(folder) / "shards", val=0)
+        yield made.splits["train"]
+
+
+@contextmanager
+def offering_shards() -> Iterator[None]:
+    """Raise DataError for text that cannot be read, which advises what a user of gpt can do."""
+    try:
+        yield
+    except CorpusError as error:
+        instead = (
+            "give --data the folder that `pytok shard --errors replace` makes of it; if it holds "
+            "token ids, its name must end in .bin"
+        )
+        raise DataError(error.message.replace(corpus.REPLACE, instead)) from error
 
 
 class TrainingRows:

@@ -121,6 +121,21 @@ def test_imported_model_needs_data(tmp_path: Path, capsys: pytest.CaptureFixture
     )
 
 
+def test_bytes_that_are_no_text_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what can be done, which is no option of this command."""
+    make_run(tmp_path / "run", SHAPES["gpt2"], make_tokenizer())
+    (tmp_path / "text.txt").write_bytes(b"caf\xe9")
+    code = main(["eval", str(tmp_path / "run"), "--data", str(tmp_path / "text.txt")])
+    printed = capsys.readouterr().err
+
+    assert code == 1
+    assert printed.count("\n") == 1
+    assert "text.txt: byte 3 is not UTF-8" in printed
+    assert "that `pytok shard --errors replace` makes" in printed
+
+
 def test_split_without_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Token files of others may be ends of documents alone, which no bits can be divided by."""
     tokenizer = make_tokenizer()
