@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
 from typing import Annotated, Any, Union
 
 try:
@@ -27,6 +28,7 @@ from gpt.commands.sample import Sample
 from gpt.commands.train import Train, train_defaults
 from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError, PeerError
+from gpt.launch import launched
 from pytok.errors import PytokError
 
 
@@ -63,18 +65,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: Sequence[str]) -> int:
     """Parse *given*, for which `gpt train` may have data to prepare, and run the command."""
+    several, told = launched() > 1, io.StringIO()
     try:
-        defaults = train_defaults(given)
-        command: Any = tyro.cli(
-            _commands(defaults),
-            prog="gpt",
-            description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
-            args=given,
-        )
+        commands = _commands(train_defaults(given))
+        with redirect_stderr(told) if several else nullcontext():
+            command: Any = tyro.cli(
+                commands,
+                prog="gpt",
+                description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
+                args=given,
+            )
     except ConfigError as error:
-        print(f"gpt: {error}", file=sys.stderr)
-        return 2
+        return _misused(f"gpt: {error}")
+    except SystemExit as ended:
+        if several and ended.code:
+            return _misused(told.getvalue().rstrip())
+        raise
     return int(command())
+
+
+def _misused(words: str) -> int:
+    """Print *words*, what is wrong with the arguments, in one of the processes; 2 in each."""
+    if launched() > 1:
+        from gpt.distributed import World
+
+        try:
+            with World.join("cpu"):
+                raise ConfigError(words)
+        except PeerError:
+            return 2
+        except ConfigError:  # the first to fail, and so the one that tells
+            pass
+    print(words, file=sys.stderr)
+    return 2
 
 
 def _commands(train: Train) -> Any:
