@@ -48,8 +48,9 @@ def prepare(
     is tokenized with it, or with a new one of `vocab_size`, which learns nothing of what is held
     out: the last share *val* of the text, by default `HELD_OUT`. Token files have their validation
     split by name, or in *val_data*. What is there already is taken if it was made from the same
-    files, by their sizes and times, in the same way. Raises DataError where it was not, a choice does not fit *data*, or
-    text cannot be read; PytokError as `pytok.streams.adopt` and `pytok.shards.write` do.
+    files, by their sizes and times, in the same way. Raises DataError where it was not, a choice
+    does not fit *data*, or text cannot be read; PytokError as `pytok.streams.adopt` and
+    `pytok.shards.write` do.
     """
     if (data / "shards.json").is_file():
         _refuse_val(val, data, "shards have their own split, which `pytok shard --val` makes")

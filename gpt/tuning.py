@@ -151,6 +151,10 @@ def tune(
 ) -> Tuned:
     """Tune as *recipe* says, then compare the model with the one before.
 
+    With *patience* the model is the best of all evaluations, of which the first is of the base,
+    before the first step: where nothing is better the run ends with the base's weights, and
+    `State.best_step` is 0.
+
     *base_data* are token shards whose validation split says what is forgotten; None: those that
     the base learnt from, if they are still there. All else is as in `gpt.training.train`.
     """
@@ -166,10 +170,11 @@ def tune(
     saved = outcome.state.recipe
     runtime = Runtime.choose(saved.device, saved.dtype)
     after = read_checkpoint(recipe.out).model(runtime.device)
-    val = _change(task.measure, runtime, task.model().to(runtime.device), after)
+    val = _change(outcome.state.first_val_bpb, task.measure(after, runtime))
     forgotten = None
     if remembered is not None:
-        forgotten = _change(remembered, runtime, base.model(runtime.device), after)
+        before = remembered(base.model(runtime.device), runtime)
+        forgotten = _change(before.bits_per_byte, remembered(after, runtime))
     tuned = Tuned(outcome=outcome, val=val, base=forgotten)
     summary = {
         "step": outcome.state.step,
@@ -183,6 +188,8 @@ def tune(
 
 class ChatTuning:
     """A model learns conversations; a task of `gpt.tasks`."""
+
+    begins_trained = True
 
     def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
         """Render the chat of *recipe*; raises DataError and ChatError where it does not fit."""
@@ -252,6 +259,7 @@ class ChatTuning:
 class TextTuning(Pretraining):
     """A model goes on with text, all of it learnt; a task of `gpt.tasks`."""
 
+    begins_trained = True
     recipe: TuningRecipe
 
     def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
@@ -281,8 +289,8 @@ def _model(base: Checkpoint, recipe: TuningRecipe, vocab_size: int) -> GPT:
     return model
 
 
-_Measure: TypeAlias = Callable[[GPT, Runtime], Evaluation | None]
-"""Evaluates a model; None where there is nothing to do it on."""
+_Measure: TypeAlias = Callable[[GPT, Runtime], Evaluation]
+"""Evaluates a model."""
 
 
 def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _Measure | None:
@@ -305,8 +313,7 @@ def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _M
     return lambda model, runtime: evaluate(model, split, runtime=runtime, documents=apart)
 
 
-def _change(measure: _Measure, runtime: Runtime, before: GPT, after: GPT) -> Change | None:
-    first, last = measure(before, runtime), measure(after, runtime)
-    if first is None or last is None:
+def _change(before: float | None, after: Evaluation | None) -> Change | None:
+    if before is None or after is None:
         return None
-    return Change(before=first.bits_per_byte, after=last.bits_per_byte)
+    return Change(before=before, after=after.bits_per_byte)

@@ -91,8 +91,8 @@ def _figures(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
             nats = f"{end.val_loss:.4f} nats per token, perplexity {perplexity(end.val_loss):,.2f}"
             facts.append(("the same", nats))
     if state.best_val_bpb is not None:
-        best = f"{state.best_val_bpb:.4f} bits per byte at step {state.best_step:,}"
-        facts.append(("best", best))
+        at = f"at step {state.best_step:,}" if state.best_step else "before the first step"
+        facts.append(("best", f"{state.best_val_bpb:.4f} bits per byte {at}"))
     return [_table(("", ""), facts)]
 
 

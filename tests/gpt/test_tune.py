@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +364,31 @@ def test_run_ends_when_patience_does_and_keeps_the_best(
     assert tuned.val.after == pytest.approx(best.val_bpb)
     assert tune(recipe).outcome.state.step == state.step
     assert tune(dataclasses.replace(recipe, patience=3)).outcome.state.step > state.step
+
+
+def test_base_is_kept_where_nothing_is_better(
+    base: Path,
+    tmp_path: Path,
+    bpe: Tokenizer,
+    measure: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is measured once, as the first of all evaluations; the last lines say what to try."""
+    measure(1.0, 3.0, 2.0, 1.0)  # the base, two steps, and what is kept
+    run = tmp_path / "run"
+    command = ["tune", str(base), "--data", str(base.parent / "data"), "--out", str(run)]
+    command += ["--full", "--lr", "0.01", "--eval-every", "1", "--patience", "2"]
+    code = main([*command, "--device", "cpu", "--dtype", "float32", "--compile", "False"])
+    best, before = read_checkpoint(run / "best"), read_checkpoint(base).weights
+    printed = capsys.readouterr().err
+
+    assert code == 0
+    assert (best.state.step, best.state.best_step) == (2, 0)
+    for name, weight in best.weights.items():  # tables have rows beyond the vocabulary, too
+        assert torch.equal(weight[: bpe.n_vocab], before[name][: bpe.n_vocab]), name
+    assert f"nothing was better than the base, so {run} has the base's weights" in printed
+    assert "a lower --lr than 0.01, or fewer --epochs" in printed
+    assert "1.0000 -> 1.0000 bits per byte" in printed
 
 
 def test_what_is_forgotten_is_told(base: Path, chat: Path, tmp_path: Path) -> None:
