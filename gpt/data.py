@@ -21,6 +21,7 @@ from torch import Tensor
 from gpt.batch import Batch
 from gpt.errors import DataError
 from pytok import corpus
+from pytok.counted import counted
 from pytok.errors import CorpusError, PytokError
 from pytok.shards import Shards, open_shards, write
 from pytok.tokenizer import Tokenizer
@@ -145,7 +146,7 @@ class TrainingRows:
         """
         if len(tokens) < context + 1:
             raise DataError(
-                f"the training split has {len(tokens):,} tokens, and a window of context "
+                f"the training split has {counted(len(tokens), 'token')}, and a window of context "
                 f"{context} needs {context + 1:,}; use more text or a smaller context"
             )
         self.tokens = tokens
@@ -186,7 +187,7 @@ def evaluation_batches(
     """
     last = len(tokens) - 1
     if last < 1:
-        raise DataError(f"a split of {len(tokens)} tokens leaves nothing to predict")
+        raise DataError(f"a split of {counted(len(tokens), 'token')} leaves nothing to predict")
     whole = last - last % context
     spans = [(at, min(at + rows * context, whole)) for at in range(0, whole, rows * context)]
     if whole < last:

@@ -243,7 +243,7 @@ class _Run:
             steps = max(1, round(budget / fmean(self._timed(TIMED_STEPS))))
             if recipe.seconds is not None or steps < recipe.steps:
                 recipe = dataclasses.replace(recipe, steps=steps)
-                self.reporter.notice(f"{steps} steps fill about {budget:g} seconds here")
+                self.reporter.notice(f"steps {steps}: they fill about {budget:g} seconds here")
         if recipe.compile is None:
             seconds = recipe.seconds or recipe.steps * fmean(self._timed(1))
             recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)

@@ -39,6 +39,7 @@ from gpt.tasks import Pretraining, Progress
 from gpt.training import Outcome, run
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE, Learn, Template
+from pytok.counted import counted
 
 _LORA = LoRA()
 STEP_TOKENS = 1024
@@ -222,8 +223,9 @@ class ChatTuning:
         """One line of what is learnt."""
         train, new = self.train, self._vocab_size - self._base.state.config.vocab_size
         return (
-            f"{len(train.sizes):,} conversations, {len(train):,} tokens, {train.learnt:,} of them "
-            f"learnt, in {len(train.rows):,} rows of {train.length}; {new} new tokens"
+            f"{counted(len(train.sizes), 'conversation')}, {counted(len(train), 'token')}, "
+            f"{train.learnt:,} of them learnt, in {counted(len(train.rows), 'row')} of "
+            f"{train.length}; {counted(new, 'new token')}"
         )
 
     def model(self) -> GPT:
@@ -271,7 +273,7 @@ class TextTuning(Pretraining):
 
     def described(self) -> str:
         """One line of what is learnt."""
-        return f"{self.train_tokens:,} tokens of text, all learnt"
+        return f"{counted(self.train_tokens, 'token')} of text, all learnt"
 
     def model(self) -> GPT:
         """Make the base's model, with adapters."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from gpt.errors import ConfigError
+from pytok.counted import counted
 from pytok.terminal import Bars
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class Evaluate:
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
         return dataclasses.asdict(result), [
-            f"step {state.step}, {data}: {result.tokens:,} tokens predicted",
-            f"  {result.bits_per_byte:.4f} bits per byte ({result.bytes:,} bytes)",
+            f"step {state.step}, {data}: {counted(result.tokens, 'token')} predicted",
+            f"  {result.bits_per_byte:.4f} bits per byte ({counted(result.bytes, 'byte')})",
             f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}",
         ]
 
@@ -101,7 +102,8 @@ class Evaluate:
             runtime=runtime,
             progress=lambda done, total: bars.update("evaluate", done, total),
         )
-        lines = [f"step {checkpoint.state.step}, {self.choices}: {result.questions:,} questions"]
+        questions = counted(result.questions, "question")
+        lines = [f"step {checkpoint.state.step}, {self.choices}: {questions}"]
         for name, value in (("acc", result.acc), ("acc_norm", result.acc_norm)):
             lines.append(
                 f"  {name:<8} {value.share:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
@@ -124,7 +126,7 @@ class Evaluate:
             turns=self.turns,
             progress=lambda done, total: bars.update("turns written", done, total),
         )
-        lines = [f"step {checkpoint.state.step}, {data}: {result.turns} turns"]
+        lines = [f"step {checkpoint.state.step}, {data}: {counted(result.turns, 'turn')}"]
         shares = {"real": result.real, "written": result.written, "against": result.against}
         for name, value in shares.items():
             if value is not None:

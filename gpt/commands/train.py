@@ -22,6 +22,7 @@ from gpt.launch import launched
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
 from gpt.recipe import Recipe, read_toml
+from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.terminal import Bars, say
 
@@ -115,7 +116,7 @@ class Train:
         if outcome.finished:
             measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
             return (
-                f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
+                f"{counted(state.step, 'step')} in {state.seconds:.0f} s of training{measured}; "
                 f"next: gpt sample {shlex.quote(str(self.recipe.out))}"
             )
         alone = world.size == 1

@@ -14,6 +14,7 @@ import tyro
 from gpt.errors import ConfigError
 from gpt.interruption import Interruption
 from gpt.learning import DoRA, LoRA
+from pytok.counted import counted
 
 if TYPE_CHECKING:
     from gpt.recipe import TuningRecipe
@@ -105,7 +106,7 @@ class Tune:
             print(f"{tuned.outcome.stopped}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
             return 128 + interruption.signal
         best = f", the best at step {state.best_step}" if state.best_step else ""
-        print(f"{state.step} steps in {state.seconds:.0f} s{best}", file=sys.stderr)
+        print(f"{counted(state.step, 'step')} in {state.seconds:.0f} s{best}", file=sys.stderr)
         if state.best_step == 0:
             print(
                 f"nothing was better than the base, so {self.out} has the base's weights; try a "

@@ -24,6 +24,7 @@ from pytok.chat.summary import Summary, summarise
 from pytok.chat.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.whatsapp.dates import Ask, DateOrder
 from pytok.chat.whatsapp.export import read_export
+from pytok.counted import counted
 from pytok.errors import ChatError
 
 LIMIT, LIMIT_WITH_MEDIA = 40_000, 10_000
@@ -138,7 +139,9 @@ def _read_database(path: Path, choices: Choices) -> Source:
         warnings.append(f"{path.name} does not tell {', '.join(reading.missing)}")
     if reading.unreadable:
         some = "; ".join(reading.unreadable[:20])
-        warnings.append(f"{path.name}: {len(reading.unreadable):,} rows could not be read: {some}")
+        warnings.append(
+            f"{path.name}: {counted(len(reading.unreadable), 'row')} could not be read: {some}"
+        )
     return Source(
         name=path.name, format="WhatsApp database", messages=reading.messages, warnings=warnings
     )

@@ -79,3 +79,14 @@ def test_an_option_of_databases_is_refused_for_a_text(option: str, tmp_path: Pat
 
     says(result, f"{option} is for WhatsApp's databases, and chat.txt is none; leave it away")
     assert not history.exists()
+
+
+def test_one_message_is_said_to_be_one(tmp_path: Path) -> None:
+    """And no messages."""
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    export.write_text("13.01.24, 10:00 - Ann: hi\n")
+
+    printed = command("chat", "import", export, "-o", history).out.decode()
+
+    assert "1 message;" in printed
+    assert "1 messages" not in printed
