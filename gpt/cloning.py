@@ -248,6 +248,8 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
             f"    on the turns held out: {tuned.val.before:.3f} -> {tuned.val.after:.3f} "
             "bits per byte"
         )
+    if tuned.outcome.state.best_step == 0:
+        reporter.notice("    nothing was better than the model it began with, which is kept")
     return True
 
 

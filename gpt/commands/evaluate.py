@@ -29,8 +29,8 @@ class Evaluate:
     data: Path | None = None
     """Folder of token shards, or a text, which is tokenized on the way; none: the shards that the
     run learnt from."""
-    split: str = "val"
-    """Which split of the shards."""
+    split: str | None = None
+    """Which split of the shards. None: val."""
     choices: Path | None = None
     """Multiple choice instead: JSON lines of HellaSwag, or of question, choices and answer."""
     style: bool = False
@@ -56,6 +56,8 @@ class Evaluate:
         runtime = Runtime.choose(self.device, self.dtype)
         if self.style and self.choices is not None:
             raise ConfigError("--style and --choices are two measures; choose one")
+        if self.against is not None and not self.style:
+            raise ConfigError("--against is of --style; give both, or neither")
         measure = self._losses if self.choices is None else self._answers
         if self.style:
             measure = self._styles
@@ -75,7 +77,11 @@ class Evaluate:
 
         state = checkpoint.state
         data = self.data or (state.recipe.data if state.train_tokens else None)
-        with lend_split(data, self.split, checkpoint.tokenizer, state.fingerprint) as split:
+        if self.split is not None and data is not None and data.is_file():
+            raise ConfigError(f"{data}: --split is of shards, and text has none; leave it away")
+        with lend_split(
+            data, self.split or "val", checkpoint.tokenizer, state.fingerprint
+        ) as split:
             result = evaluate(
                 checkpoint.model(runtime.device),
                 split,

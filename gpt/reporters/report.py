@@ -144,7 +144,10 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         return []
     seen, data = rows[-1].tokens if rows else 0, state.recipe.data
     if isinstance(state.recipe, TuningRecipe) and (data / TEMPLATE_FILE).exists():
-        learnt = f"A chat of {counted(state.train_tokens, 'token')}; of turns {seen:,} were learnt."
+        learnt = (
+            f"A chat of {counted(state.train_tokens, 'token')}; "
+            f"learnt of its turns: {counted(seen, 'token')}."
+        )
         return ["## Data", f"`{data}`", learnt]
     epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
     try:

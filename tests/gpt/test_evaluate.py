@@ -136,6 +136,22 @@ def test_bytes_that_are_no_text_are_named(
     assert "that `pytok shard --errors replace` makes" in printed
 
 
+@pytest.mark.parametrize("option", ["--split", "--against"])
+def test_option_that_would_change_nothing_is_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A text has no splits, and losses are of one model."""
+    run, text = tmp_path / "run", tmp_path / "text.txt"
+    make_run(run, SHAPES["gpt2"], make_tokenizer())
+    text.write_text("The cat sat.", encoding="utf-8")
+    code = main(["eval", str(run), "--data", str(text), option, str(run)])
+    printed = capsys.readouterr().err
+
+    assert code == 1
+    assert option in printed
+    assert printed.count("\n") == 1
+
+
 def test_split_without_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Token files of others may be ends of documents alone, which no bits can be divided by."""
     tokenizer = make_tokenizer()

@@ -545,7 +545,7 @@ def test_command_tunes_says_so_and_goes_on(
     report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     for part in (
         "A chat of ",
-        "; of turns ",
+        "; learnt of its turns: ",
         "What `gpt tune` made it",
         r"`<\|end\|>`",
     ):
