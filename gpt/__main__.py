@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
 from typing import Annotated, Any, Union
 
 try:
@@ -24,10 +25,10 @@ from gpt.commands.evaluate import Evaluate
 from gpt.commands.plot import Plot
 from gpt.commands.report import Report
 from gpt.commands.sample import Sample
-from gpt.commands.train import Train, recipe_defaults
+from gpt.commands.train import Train, train_defaults
 from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError, PeerError
-from gpt.recipe import Recipe
+from gpt.launch import launched
 from pytok.errors import PytokError
 
 
@@ -64,24 +65,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: Sequence[str]) -> int:
     """Parse *given*, for which `gpt train` may have data to prepare, and run the command."""
+    several, told = launched() > 1, io.StringIO()
     try:
-        recipe = recipe_defaults(given)
-        command: Any = tyro.cli(
-            _commands(recipe),
-            prog="gpt",
-            description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
-            args=given,
-        )
+        commands = _commands(train_defaults(given))
+        with redirect_stderr(told) if several else nullcontext():
+            command: Any = tyro.cli(
+                commands,
+                prog="gpt",
+                description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
+                args=given,
+            )
     except ConfigError as error:
-        print(f"gpt: {error}", file=sys.stderr)
-        return 2
+        return _misused(f"gpt: {error}")
+    except SystemExit as ended:
+        if several and ended.code:
+            return _misused(told.getvalue().rstrip())
+        raise
     return int(command())
 
 
-def _commands(recipe: Recipe) -> Any:
-    """Build the union that tyro makes subcommands of; *recipe* holds train's defaults."""
+def _misused(words: str) -> int:
+    """Print *words*, what is wrong with the arguments, in one of the processes; 2 in each."""
+    if launched() > 1:
+        from gpt.distributed import World
+
+        try:
+            with World.join("cpu"):
+                raise ConfigError(words)
+        except PeerError:
+            return 2
+        except ConfigError:  # the first to fail, and so the one that tells
+            pass
+    print(words, file=sys.stderr)
+    return 2
+
+
+def _commands(train: Train) -> Any:
+    """Build the union that tyro makes subcommands of; *train* holds that one's defaults."""
     return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
-        Annotated[Train, tyro.conf.subcommand("train", default=Train(recipe=recipe))],
+        Annotated[Train, tyro.conf.subcommand("train", default=train)],
         Annotated[Tune, tyro.conf.subcommand("tune")],
         Annotated[Clone, tyro.conf.subcommand("clone")],
         Annotated[Sample, tyro.conf.subcommand("sample")],

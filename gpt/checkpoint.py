@@ -87,7 +87,9 @@ class State:
     best_val_bpb: float | None = None
     """The least of all."""
     best_step: int | None = None
-    """The step that had it."""
+    """The step that had it; 0 where a tuned model has found nothing better than its base."""
+    first_val_bpb: float | None = None
+    """Before the first step, where the model had learnt before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,7 +363,7 @@ def _best(run: Path) -> Path:
         raise CheckpointError(
             f"{run / BEST}: the run has measured nothing yet, so none is the best; name {run}"
         )
-    return newest.with_name(_name(step))
+    return newest.with_name(_name(step)) if step else newest  # all show the model of step 0
 
 
 def _name(step: int) -> str:

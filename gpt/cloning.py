@@ -41,6 +41,7 @@ from pytok.chat.importing import Choices, import_chats
 from pytok.chat.record import Message, read_history, write_history
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
+from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.training import Progress
 
@@ -177,8 +178,9 @@ def _build(asked: Cloning, reporter: Reporter, progress: Progress | None) -> boo
     for kind, part in built.shards.splits.items():
         purpose = {"train": "learnt", "val": "held out, the last ones"}[kind]
         reporter.notice(
-            f"    {purpose}: {part.documents:,} conversations, {built.turns[kind]:,} turns, "
-            f"{part.tokens:,} tokens of {part.bytes:,} bytes"
+            f"    {purpose}: {counted(part.documents, 'conversation')}, "
+            f"{counted(built.turns[kind], 'turn')}, {counted(part.tokens, 'token')} of "
+            f"{counted(part.bytes, 'byte')}"
         )
     reporter.notice(f"    left out: {told(built.left_out)}")
     turns = [turn for each in read_conversations(folder / TRAIN) for turn in each.turns]
@@ -246,6 +248,8 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
             f"    on the turns held out: {tuned.val.before:.3f} -> {tuned.val.after:.3f} "
             "bits per byte"
         )
+    if tuned.outcome.state.best_step == 0:
+        reporter.notice("    nothing was better than the model it began with, which is kept")
     return True
 
 

@@ -22,7 +22,9 @@ from torch import Tensor
 from gpt.batch import IGNORED, Batch
 from gpt.errors import DataError
 from gpt.respelling import Respelling
-from pytok.errors import PytokError
+from pytok import corpus
+from pytok.counted import counted
+from pytok.errors import CorpusError, PytokError
 from pytok.shards import Shards, open_shards, write
 from pytok.tokenizer import Tokenizer
 
@@ -32,6 +34,7 @@ __all__ = [
     "TrainingRows",
     "evaluation_batches",
     "lend_split",
+    "offering_shards",
     "open_data",
     "open_respelling",
     "open_split",
@@ -71,12 +74,21 @@ def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
 
 
 def open_split(shards: Shards, name: str) -> Tokens:
-    """Return the split *name* of *shards*; DataError where there is none of that name."""
+    """Return the split *name* of *shards*; DataError where there is none, or no text in it.
+
+    Token files of others may be ends of documents alone, and bits per byte need bytes.
+    """
     if name not in shards.splits:
         raise DataError(
             f"{shards.folder}: no split called {name}; it has {', '.join(shards.splits)}"
         )
-    return shards.splits[name]
+    split = shards.splits[name]
+    if not split.bytes:
+        raise DataError(
+            f"{shards.folder}: the split {name} has no text, only ends of documents; use data that "
+            "has some"
+        )
+    return split
 
 
 def open_respelling(shards: Shards, chance: float) -> Respelling:
@@ -93,7 +105,7 @@ def lend_split(
 
     A file, of any kind that `pytok shard` takes, is tokenized with *tokenizer*, all of it, into
     shards that are gone afterwards. Raises DataError for shards of another tokenizer than that of
-    *fingerprint*, and where there is no data.
+    *fingerprint*, and where there is no data, or text that cannot be read.
     """
     if data is None:
         raise DataError("the model was imported and knows no data; give --data: a text, or shards")
@@ -101,7 +113,22 @@ def lend_split(
         yield open_split(open_data(data, fingerprint=fingerprint), name)
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield write(data, tokenizer(), Path(folder) / "shards", val=0).splits["train"]
+        with offering_shards():
+            made = write(data, tokenizer(), Path(folder) / "shards", val=0)
+        yield made.splits["train"]
+
+
+@contextmanager
+def offering_shards() -> Iterator[None]:
+    """Raise DataError for text that cannot be read, which advises what a user of gpt can do."""
+    try:
+        yield
+    except CorpusError as error:
+        instead = (
+            "give --data the folder that `pytok shard --errors replace` makes of it; if it holds "
+            "token ids, its name must end in .bin"
+        )
+        raise DataError(error.message.replace(corpus.REPLACE, instead)) from error
 
 
 class TrainingRows:
@@ -130,7 +157,7 @@ class TrainingRows:
         """
         if len(tokens) < context + 1:
             raise DataError(
-                f"the training split has {len(tokens):,} tokens, and a window of context "
+                f"the training split has {counted(len(tokens), 'token')}, and a window of context "
                 f"{context} needs {context + 1:,}; use more text or a smaller context"
             )
         self.tokens = tokens
@@ -197,7 +224,7 @@ def evaluation_batches(
         raise DataError(f"stride must be from 1 to the model's context, {context}; got {stride}")
     last = len(tokens) - 1
     if last < 1:
-        raise DataError(f"a split of {len(tokens)} tokens leaves nothing to predict")
+        raise DataError(f"a split of {counted(len(tokens), 'token')} leaves nothing to predict")
     whole = max(0, (last - context) // stride + 1)  # windows that are a context long
     spans = [
         (first * stride, min(first + rows, whole) * stride - stride + context)

@@ -20,16 +20,12 @@ from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from gpt.errors import ConfigError, PeerError, TrainingError
+from gpt.launch import launched
 
 Value = TypeVar("Value")
 
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for the others; a checkpoint is written in less."""
-
-
-def launched() -> int:
-    """How many processes torchrun started, this one included; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,50 +98,54 @@ class Muon:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cosine:
+class Warmup:
+    """A schedule whose fields are shares, and which begins with a linear rise."""
+
+    warmup: float
+    """Share of the steps over which the rate rises to its peak."""
+
+    def __post_init__(self) -> None:
+        _share(**vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Warmup):
     """Rise linearly, then fall along half a cosine (Loshchilov 2016, arXiv:1608.03983)."""
 
     warmup: float = 0.05
-    """Share of the steps over which the rate rises to its peak."""
+    floor: float = 0.0
+    """Rate of the last step, as a share of the peak."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trapezoid(Warmup):
+    """Rise linearly, stay, then fall in one way or another."""
+
+    decay: float
+    """Share of the steps over which it falls at the end."""
     floor: float = 0.0
     """Rate of the last step, as a share of the peak."""
 
     def __post_init__(self) -> None:
-        _share(warmup=self.warmup, floor=self.floor)
+        super().__post_init__()
+        if self.warmup + self.decay > 1:
+            raise ConfigError(f"warmup + decay must be at most 1; got {self.warmup + self.decay}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class WarmupStableDecay:
+class WarmupStableDecay(Trapezoid):
     """Rise linearly, stay, then fall as 1 - √progress (Hägele 2024, arXiv:2405.18392)."""
 
     warmup: float = 0.02
-    """Share of the steps over which the rate rises to its peak."""
     decay: float = 0.2
-    """Share of the steps over which it falls at the end."""
-    floor: float = 0.0
-    """Rate of the last step, as a share of the peak."""
-
-    def __post_init__(self) -> None:
-        _share(warmup=self.warmup, decay=self.decay, floor=self.floor)
-        if self.warmup + self.decay > 1:
-            raise ConfigError(f"warmup + decay must be at most 1; got {self.warmup + self.decay}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear:
+class Linear(Trapezoid):
     """Rise linearly, stay, then fall linearly (Jordan 2024, modded-nanogpt's trapezoid)."""
 
     warmup: float = 0.0
-    """Share of the steps over which the rate rises to its peak."""
     decay: float = 0.6
-    """Share of the steps over which it falls at the end."""
-    floor: float = 0.0
-    """Rate of the last step, as a share of the peak."""
-
-    def __post_init__(self) -> None:
-        _share(warmup=self.warmup, decay=self.decay, floor=self.floor)
-        if self.warmup + self.decay > 1:
-            raise ConfigError(f"warmup + decay must be at most 1; got {self.warmup + self.decay}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytok
+from gpt.data import offering_shards
 from gpt.errors import DataError
 from pytok import corpus, shards, streams
 from pytok.encodings import open_tokenizer
@@ -25,6 +26,8 @@ Progress = Callable[[str, int, int], object]
 
 PATTERN = "cl100k"
 """Of a tokenizer that is trained on the way."""
+HELD_OUT = 0.1
+"""Share of text that is held out where nothing else is asked for."""
 META = "meta.pkl"
 """What nanoGPT has beside token files of single characters."""
 
@@ -35,7 +38,7 @@ def prepare(
     *,
     tokenizer: str | None = None,
     val_data: Path | None = None,
-    val: float = 0.1,
+    val: float | None = None,
     progress: Progress = lambda stage, done, total: None,
     notice: Callable[[str], object] = lambda text: None,
 ) -> Path:
@@ -43,23 +46,27 @@ def prepare(
 
     *tokenizer*, a file's path or an encoding's name, is the one that wrote the token files; text
     is tokenized with it, or with a new one of `vocab_size`, which learns nothing of what is held
-    out: the last share *val* of the text. Token files have their validation split by name, or in
-    *val_data*. What is there already is taken if it was made from the same files, by their sizes
-    and times, in the same way. Raises DataError where it was not, or a choice does not fit *data*;
-    PytokError as `pytok.streams.adopt` and `pytok.shards.write` do.
+    out: the last share *val* of the text, by default `HELD_OUT`. Token files have their validation
+    split by name, or in *val_data*. What is there already is taken if it was made from the same
+    files, by their sizes and times, in the same way. Raises DataError where it was not, a choice
+    does not fit *data*, or text cannot be read; PytokError as `pytok.streams.adopt` and
+    `pytok.shards.write` do.
     """
     if (data / "shards.json").is_file():
+        _refuse_val(val, data, "shards have their own split, which `pytok shard --val` makes")
         return _checked(data, tokenizer, val_data)
     token_files = [file for files in streams.find_token_files(data).values() for file in files]
     chosen: Tokenizer | None
     if token_files:
         sources = token_files if val_data is None else [*token_files, val_data]
+        _refuse_val(val, data, "name token files to hold out with --val-data")
         chosen = _tokenizer_of(data, tokenizer)
     else:
         _refuse_val_data(val_data, data)
         sources = corpus.resolve(data)
         chosen = None if tokenizer is None else open_tokenizer(tokenizer)
-    origin = _origin(sources, None if chosen is None else chosen.fingerprint, val)
+    share = HELD_OUT if val is None else val
+    origin = _origin(sources, None if chosen is None else chosen.fingerprint, share)
     target = out / "data"
     if (target / "shards.json").is_file():
         if shards.open_shards(target).origin != origin:
@@ -71,7 +78,8 @@ def prepare(
         return target
     notice(f"{data}: {'read' if token_files else 'tokenized'} into {target}, once")
     if chosen is None:
-        chosen = _train(data, sources, val, progress)
+        with offering_shards():
+            chosen = _train(data, sources, share, progress)
         notice(f"a tokenizer of {chosen.n_vocab:,} ids was trained for it")
     advance = functools.partial(progress, "shard")
     if token_files:
@@ -79,7 +87,8 @@ def prepare(
         if "val" not in made.splits:
             notice("no validation split: name it with --val-data to have bits per byte measured")
     else:
-        shards.write(data, chosen, target, val=val, origin=origin, progress=advance)
+        with offering_shards():
+            shards.write(data, chosen, target, val=share, origin=origin, progress=advance)
     return target
 
 
@@ -107,6 +116,11 @@ def _refuse_val_data(val_data: Path | None, data: Path) -> None:
             f"{data}: --val-data is for token files; shards have their own split, and of text the "
             "share --val is held out"
         )
+
+
+def _refuse_val(val: float | None, data: Path, instead: str) -> None:
+    if val is not None:
+        raise DataError(f"{data}: --val is a share of text; {instead}")
 
 
 def _tokenizer_of(data: Path, tokenizer: str | None) -> Tokenizer:

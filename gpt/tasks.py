@@ -46,6 +46,10 @@ class Task(Protocol):
     def rows(self) -> Rows:
         """What is learnt from."""
 
+    @property
+    def begins_trained(self) -> bool:
+        """Whether the model before the first step has learnt, and may be the best of the run."""
+
     def model(self) -> GPT:
         """Make the model as it is before the first step, on the CPU."""
 
@@ -64,6 +68,8 @@ class Task(Protocol):
 
 class Pretraining:
     """A new model learns token shards."""
+
+    begins_trained = False
 
     def __init__(self, recipe: Recipe) -> None:
         """Open the data of *recipe*; raises DataError where it does not fit."""

@@ -28,6 +28,7 @@ from gpt.checkpoint import State, check_fits, find_checkpoint, read_checkpoint, 
 from gpt.distributed import ALONE, World
 from gpt.divergence import divergence, spoilt
 from gpt.errors import ConfigError
+from gpt.evaluate import Evaluation
 from gpt.learner import Learner, NotFinite
 from gpt.metrics import Row, open_metrics
 from gpt.model import GPT
@@ -158,6 +159,8 @@ class _Run:
         else:
             try:
                 self._settle()
+                if self.task.begins_trained:
+                    self._measure_first()
             except _Stopped:
                 return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
@@ -240,7 +243,7 @@ class _Run:
             steps = max(1, round(budget / fmean(self._timed(TIMED_STEPS))))
             if recipe.seconds is not None or steps < recipe.steps:
                 recipe = dataclasses.replace(recipe, steps=steps)
-                self.reporter.notice(f"{steps} steps fill about {budget:g} seconds here")
+                self.reporter.notice(f"steps {steps}: they fill about {budget:g} seconds here")
         if recipe.compile is None:
             seconds = recipe.seconds or recipe.steps * fmean(self._timed(1))
             recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
@@ -265,27 +268,47 @@ class _Run:
                 self.metrics.replace_last(row)
                 self.reporter.row(row, self.recipe.steps)
 
+    def _measure_first(self) -> None:
+        """Measure the model before the first step; where the best is kept, it may be that."""
+        found = self._measured()
+        if found is None:
+            return
+        bits = found.bits_per_byte
+        self.state = dataclasses.replace(self.state, first_val_bpb=bits)
+        self.reporter.notice(f"before the first step: {bits:.4f} bits per byte held out")
+        if self.recipe.patience is not None:
+            self._keep_if_best(bits, 0)
+
     def _evaluated(self, row: Row) -> Row:
         """*row* with the bits per byte on what was held out, where it is their time."""
         due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
         if not due:
             return row
-        runtime, optimizer = self.learner.runtime, self.learner.optimizer
         try:
-            with averaged(optimizer), merged(self.model):
-                found = self.task.measure(self.model, runtime, self._drop_if_asked, self.world)
+            found = self._measured()
         except _Stopped:
             self.cut_off = True
             return row
         if found is None:
             return row
-        bits, best = found.bits_per_byte, self.state.best_val_bpb
-        if math.isfinite(bits) and (best is None or bits < best):
-            self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=row.step)
-            if self.recipe.patience is not None:
-                keep_best(optimizer)
+        bits = found.bits_per_byte
+        self._keep_if_best(bits, row.step)
         self.state = dataclasses.replace(self.state, val_bpb=bits)
         return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
+
+    def _measured(self) -> Evaluation | None:
+        """Evaluate the model as whoever reads the run has it; raises _Stopped."""
+        with averaged(self.learner.optimizer), merged(self.model):
+            return self.task.measure(
+                self.model, self.learner.runtime, self._drop_if_asked, self.world
+            )
+
+    def _keep_if_best(self, bits: float, step: int) -> None:
+        best = self.state.best_val_bpb
+        if math.isfinite(bits) and (best is None or bits < best):
+            self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=step)
+            if self.recipe.patience is not None:
+                keep_best(self.learner.optimizer)
 
     @contextmanager
     def _lend(self) -> Iterator[GPT]:

@@ -39,6 +39,7 @@ from gpt.tasks import Pretraining, Progress
 from gpt.training import Outcome, run
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE, Learn, Template
+from pytok.counted import counted
 
 _LORA = LoRA()
 STEP_TOKENS = 1024
@@ -109,6 +110,11 @@ def plan_tuning(
         recipe = dataclasses.replace(recipe, row_length=length)
         rows = len(ChatTuning(recipe, checkpoint).train.rows)
     else:
+        if learn is not None:
+            raise ConfigError(
+                f"{data}: learn={learn} (--learn) is of a chat's turns, and of text all is learnt; "
+                "leave it away"
+            )
         length, rows = model.context, TextTuning(recipe, checkpoint).rows.per_epoch
     tokens = rows * length
     epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
@@ -146,6 +152,10 @@ def tune(
 ) -> Tuned:
     """Tune as *recipe* says, then compare the model with the one before.
 
+    With *patience* the model is the best of all evaluations, of which the first is of the base,
+    before the first step: where nothing is better the run ends with the base's weights, and
+    `State.best_step` is 0.
+
     *base_data* are token shards whose validation split says what is forgotten; None: those that
     the base learnt from, if they are still there. All else is as in `gpt.training.train`.
     """
@@ -161,10 +171,11 @@ def tune(
     saved = outcome.state.recipe
     runtime = Runtime.choose(saved.device, saved.dtype)
     after = read_checkpoint(recipe.out).model(runtime.device)
-    val = _change(task.measure, runtime, task.model().to(runtime.device), after)
+    val = _change(outcome.state.first_val_bpb, task.measure(after, runtime))
     forgotten = None
     if remembered is not None:
-        forgotten = _change(remembered, runtime, base.model(runtime.device), after)
+        before = remembered(base.model(runtime.device), runtime)
+        forgotten = _change(before.bits_per_byte, remembered(after, runtime))
     tuned = Tuned(outcome=outcome, val=val, base=forgotten)
     summary = {
         "step": outcome.state.step,
@@ -178,6 +189,8 @@ def tune(
 
 class ChatTuning:
     """A model learns conversations; a task of `gpt.tasks`."""
+
+    begins_trained = True
 
     def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
         """Render the chat of *recipe*; raises DataError and ChatError where it does not fit."""
@@ -210,8 +223,9 @@ class ChatTuning:
         """One line of what is learnt."""
         train, new = self.train, self._vocab_size - self._base.state.config.vocab_size
         return (
-            f"{len(train.sizes):,} conversations, {len(train):,} tokens, {train.learnt:,} of them "
-            f"learnt, in {len(train.rows):,} rows of {train.length}; {new} new tokens"
+            f"{counted(len(train.sizes), 'conversation')}, {counted(len(train), 'token')}, "
+            f"{train.learnt:,} of them learnt, in {counted(len(train.rows), 'row')} of "
+            f"{train.length}; {counted(new, 'new token')}"
         )
 
     def model(self) -> GPT:
@@ -247,6 +261,7 @@ class ChatTuning:
 class TextTuning(Pretraining):
     """A model goes on with text, all of it learnt; a task of `gpt.tasks`."""
 
+    begins_trained = True
     recipe: TuningRecipe
 
     def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
@@ -258,7 +273,7 @@ class TextTuning(Pretraining):
 
     def described(self) -> str:
         """One line of what is learnt."""
-        return f"{self.train_tokens:,} tokens of text, all learnt"
+        return f"{counted(self.train_tokens, 'token')} of text, all learnt"
 
     def model(self) -> GPT:
         """Make the base's model, with adapters."""
@@ -276,8 +291,8 @@ def _model(base: Checkpoint, recipe: TuningRecipe, vocab_size: int) -> GPT:
     return model
 
 
-_Measure: TypeAlias = Callable[[GPT, Runtime], Evaluation | None]
-"""Evaluates a model; None where there is nothing to do it on."""
+_Measure: TypeAlias = Callable[[GPT, Runtime], Evaluation]
+"""Evaluates a model."""
 
 
 def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _Measure | None:
@@ -300,8 +315,7 @@ def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _M
     return lambda model, runtime: evaluate(model, split, runtime=runtime, documents=apart)
 
 
-def _change(measure: _Measure, runtime: Runtime, before: GPT, after: GPT) -> Change | None:
-    first, last = measure(before, runtime), measure(after, runtime)
-    if first is None or last is None:
+def _change(before: float | None, after: Evaluation | None) -> Change | None:
+    if before is None or after is None:
         return None
-    return Change(before=first.bits_per_byte, after=last.bits_per_byte)
+    return Change(before=before, after=after.bits_per_byte)

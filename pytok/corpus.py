@@ -35,7 +35,7 @@ BATCH_CHARACTERS = 1 << 24
 BATCH_PARTS = 1 << 16
 """Parts encoded at a time, which bounds the memory that very short documents take."""
 
-_REPLACE = "pass errors='replace' (--errors replace)"
+REPLACE = "pass errors='replace' (--errors replace)"  # advised where text is not UTF-8
 
 _PARQUET_ROWS = 256
 """Decoded at a time: the rows of web corpora are some kilobytes, and a book is a megabyte."""
@@ -293,7 +293,7 @@ def _json_field(line: str, where: str, options: _Options) -> str:
         if options.errors == "strict":
             raise CorpusError(
                 f"{where}: field {options.field!r} holds half a surrogate pair "
-                f"(\\u{ord(text[error.start]):04x}); mend the file, or {_REPLACE}"
+                f"(\\u{ord(text[error.start]):04x}); mend the file, or {REPLACE}"
             ) from None
         text = re.sub("[\ud800-\udfff]", "\ufffd", text)
     return text
@@ -391,7 +391,7 @@ def _refuse_bytes(where: str, offset: int, error: UnicodeDecodeError) -> NoRetur
         raise CorpusError(f"{where}: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8") from None
     raise CorpusError(
         f"{where}: byte {offset + error.start:,} is not UTF-8 (0x{error.object[error.start]:02x}); "
-        f"convert the file, or {_REPLACE}"
+        f"convert the file, or {REPLACE}"
     ) from None
 
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class EmbeddingRows(nn.Module):
-    """An embedding, *rows* in place of those of *base* from *first* on."""
+class _Rows(nn.Module):
+    """A table, *rows* in place of those of *base* from *first* on."""
 
     def __init__(self, base: nn.Parameter, rows: nn.Embedding, first: int) -> None:
         super().__init__()
@@ -22,33 +22,23 @@ class EmbeddingRows(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The whole table."""
-        return _table(self.base, self.rows, self.first)
+        last = self.first + self.rows.num_embeddings
+        return torch.cat([self.base[: self.first], self.rows.weight, self.base[last:]])
+
+
+class EmbeddingRows(_Rows):
+    """An embedding of some new rows."""
 
     def forward(self, ids: Tensor) -> Tensor:
         """Vectors of *ids* (...): (..., width)."""
         return F.embedding(ids, self.weight)
 
 
-class HeadRows(nn.Module):
-    """A linear without a bias, *rows* in place of those of *base* from *first* on."""
+class HeadRows(_Rows):
+    """A linear without a bias, whose table is (outputs, inputs), of some new rows."""
 
     bias = None
-
-    def __init__(self, base: nn.Parameter, rows: nn.Embedding, first: int) -> None:
-        super().__init__()
-        self.base = base.requires_grad_(False)
-        self.rows = rows
-        self.first = first
-
-    @property
-    def weight(self) -> Tensor:
-        """The whole matrix, (outputs, inputs)."""
-        return _table(self.base, self.rows, self.first)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
         return F.linear(x, self.weight)
-
-
-def _table(base: Tensor, rows: nn.Embedding, first: int) -> Tensor:
-    return torch.cat([base[:first], rows.weight, base[first + rows.num_embeddings :]])

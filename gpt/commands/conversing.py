@@ -20,6 +20,7 @@ from rich.console import Console
 from gpt.chatting import Piece, Talk
 from gpt.interruption import Interruption
 from pytok.chat.template import read_conversations, write_conversations
+from pytok.counted import counted
 from pytok.errors import ChatError, PytokError
 from pytok.terminal import escaped
 
@@ -190,7 +191,7 @@ class _Conversing:
             raise ChatError(f"{path} is there already; name another")
         write_conversations(path, [self._talk.conversation])
         self._ours.add(path.resolve())
-        print(f"{len(self._talk.conversation.turns)} turns written to {path}")
+        print(f"{counted(len(self._talk.conversation.turns), 'turn')} written to {path}")
 
     def _load(self, path: Path) -> None:
         conversations = list(read_conversations(path))

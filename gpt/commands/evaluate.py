@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from gpt.errors import ConfigError
+from pytok.counted import counted
 from pytok.terminal import Bars
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class Evaluate:
     data: Path | None = None
     """Folder of token shards, or a text, which is tokenized on the way; none: the shards that the
     run learnt from."""
-    split: str = "val"
-    """Which split of the shards."""
+    split: str | None = None
+    """Which split of the shards. None: val."""
     stride: int | None = None
     """Tokens between the beginnings of windows: fewer than the context, and each token is predicted
     from more of the text, for as much more time; none: a context, no token is read twice."""
@@ -58,6 +59,8 @@ class Evaluate:
         runtime = Runtime.choose(self.device, self.dtype)
         if self.style and self.choices is not None:
             raise ConfigError("--style and --choices are two measures; choose one")
+        if self.against is not None and not self.style:
+            raise ConfigError("--against is of --style; give both, or neither")
         measure = self._losses if self.choices is None else self._answers
         if self.style:
             measure = self._styles
@@ -77,7 +80,11 @@ class Evaluate:
 
         state = checkpoint.state
         data = self.data or (state.recipe.data if state.train_tokens else None)
-        with lend_split(data, self.split, checkpoint.tokenizer, state.fingerprint) as split:
+        if self.split is not None and data is not None and data.is_file():
+            raise ConfigError(f"{data}: --split is of shards, and text has none; leave it away")
+        with lend_split(
+            data, self.split or "val", checkpoint.tokenizer, state.fingerprint
+        ) as split:
             result = evaluate(
                 checkpoint.model(runtime.device),
                 split,
@@ -87,8 +94,8 @@ class Evaluate:
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
         return dataclasses.asdict(result), [
-            f"step {state.step}, {data}: {result.tokens:,} tokens predicted",
-            f"  {result.bits_per_byte:.4f} bits per byte ({result.bytes:,} bytes)",
+            f"step {state.step}, {data}: {counted(result.tokens, 'token')} predicted",
+            f"  {result.bits_per_byte:.4f} bits per byte ({counted(result.bytes, 'byte')})",
             f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}",
         ]
 
@@ -105,7 +112,8 @@ class Evaluate:
             runtime=runtime,
             progress=lambda done, total: bars.update("evaluate", done, total),
         )
-        lines = [f"step {checkpoint.state.step}, {self.choices}: {result.questions:,} questions"]
+        questions = counted(result.questions, "question")
+        lines = [f"step {checkpoint.state.step}, {self.choices}: {questions}"]
         for name, value in (("acc", result.acc), ("acc_norm", result.acc_norm)):
             lines.append(
                 f"  {name:<8} {value.share:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
@@ -128,7 +136,7 @@ class Evaluate:
             turns=self.turns,
             progress=lambda done, total: bars.update("turns written", done, total),
         )
-        lines = [f"step {checkpoint.state.step}, {data}: {result.turns} turns"]
+        lines = [f"step {checkpoint.state.step}, {data}: {counted(result.turns, 'turn')}"]
         shares = {"real": result.real, "written": result.written, "against": result.against}
         for name, value in shares.items():
             if value is not None:

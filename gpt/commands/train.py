@@ -18,9 +18,11 @@ import tyro
 
 from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.interruption import Interruption
+from gpt.launch import launched
 from gpt.plain import from_plain
 from gpt.presets import Machine, plan, resumed
 from gpt.recipe import Recipe, read_toml
+from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.terminal import Bars, say
 
@@ -51,8 +53,8 @@ class Train:
     one is trained on the text."""
     val_data: Path | None = None
     """Validation split of token files; none: those with val in their names."""
-    val: float = 0.1
-    """Share of text, its last, that is held out."""
+    val: float | None = None
+    """Share of text, its last, that is held out. None: a tenth."""
     config: Path | None = None
     """A TOML file with fields of the recipe; options given here come before it."""
     preset: Literal["fast", "gpt2", "llama", "qwen3"] = "fast"
@@ -65,6 +67,8 @@ class Train:
     """Steps between samples of what the model writes. None: one at each evaluation; 0: none."""
     sample_prompt: str = ""
     """What samples go on from; empty: the beginning of a document."""
+    prepared: tyro.conf.Suppress[tyro.conf.Fixed[Path | Exception]] = Path()
+    """The shards of --data, or why there are none: `train_defaults` has to know before it plans."""
 
     def __call__(self) -> int:
         """Train; 0, or 128 + the signal that stopped it."""
@@ -73,11 +77,12 @@ class Train:
 
         asked = self.recipe
         with World.join(asked.device) as world, ExitStack() as stack:
-            data = _prepared(asked.data, asked.out, self.tokenizer, self.val_data, self.val)
+            if isinstance(self.prepared, Exception):
+                raise self.prepared  # here, where one of several processes tells it
             reporter = self._reporter(stack) if world.is_main else None
             interruption = stack.enter_context(Interruption())
             outcome = train(
-                dataclasses.replace(asked, data=data),
+                dataclasses.replace(asked, data=self.prepared),
                 reporter=reporter,
                 stop=lambda: interruption.signal is not None,
                 world=world,
@@ -111,7 +116,7 @@ class Train:
         if outcome.finished:
             measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
             return (
-                f"{state.step} steps in {state.seconds:.0f} s of training{measured}; "
+                f"{counted(state.step, 'step')} in {state.seconds:.0f} s of training{measured}; "
                 f"next: gpt sample {shlex.quote(str(self.recipe.out))}"
             )
         alone = world.size == 1
@@ -127,10 +132,11 @@ def _without_nones(arguments: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def recipe_defaults(arguments: Sequence[str]) -> Recipe:
+def train_defaults(arguments: Sequence[str]) -> Train:
     """Plan the run that ``--data`` makes possible, or take the one found; then ``--config``.
 
     tyro needs defaults before it parses, so the options that decide them are looked for beforehand.
+    What fails is kept for the command to raise, once all options are known to be right.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("command", nargs="?")
@@ -141,30 +147,30 @@ def recipe_defaults(arguments: Sequence[str]) -> Recipe:
     parser.add_argument("--depth", type=int)
     parser.add_argument("--tokenizer")
     parser.add_argument("--val-data", "--val_data", type=Path)
-    parser.add_argument("--val", type=float, default=0.1)
+    parser.add_argument("--val", type=float)
     try:
         given = parser.parse_known_args(list(_without_nones(arguments)))[0]
     except argparse.ArgumentError:  # tyro says it better
-        return dataclasses.replace(_UNPLANNED, data=tyro.MISSING, out=tyro.MISSING)
+        return Train(recipe=dataclasses.replace(_UNPLANNED, data=tyro.MISSING, out=tyro.MISSING))
     fields = {} if given.config is None else read_toml(given.config)
     data = given.data or (Path(fields["data"]) if "data" in fields else None)
     if given.command != "train" or data is None or {"-h", "--help"} & set(arguments):
-        return dataclasses.replace(_over(_UNPLANNED, fields, given.config), data=tyro.MISSING)
+        recipe = _over(_UNPLANNED, fields, given.config)
+        return Train(recipe=dataclasses.replace(recipe, data=tyro.MISSING))
     out = given.out or Path(fields.get("out", Path("runs") / _stem(data)))
+    prepared: Path | Exception
     try:
         prepared = _prepared(data, out, given.tokenizer, given.val_data, given.val)
         planned = _planned(prepared, out, given.preset, given.depth)
-    except (CheckpointError, DataError, PytokError):
-        # The command meets it again, when all options are read.
-        planned = Recipe(data=data, out=out)
-    return _over(planned, fields, given.config)
+    except (CheckpointError, DataError, PytokError, OSError) as error:
+        prepared, planned = error, Recipe(data=data, out=out)
+    return Train(recipe=_over(planned, fields, given.config), prepared=prepared)
 
 
 def _prepared(
-    data: Path, out: Path, tokenizer: str | None, val_data: Path | None, val: float
+    data: Path, out: Path, tokenizer: str | None, val_data: Path | None, val: float | None
 ) -> Path:
     """Return the shard folder for *data*; what it takes to make it is shown."""
-    from gpt.distributed import launched
     from gpt.sources import prepare
 
     if launched() > 1 and not (data / "shards.json").is_file():
@@ -200,7 +206,6 @@ def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Re
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
     from gpt.checkpoint import find_checkpoint, read_state
     from gpt.data import open_data, open_split
-    from gpt.distributed import launched
 
     if (newest := find_checkpoint(out)) is not None:
         saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)

@@ -14,6 +14,7 @@ import tyro
 from gpt.errors import ConfigError
 from gpt.interruption import Interruption
 from gpt.learning import DoRA, LoRA
+from pytok.counted import counted
 
 if TYPE_CHECKING:
     from gpt.recipe import TuningRecipe
@@ -65,7 +66,8 @@ class Tune:
     lr: float | None = None
     """Learning rate at its peak."""
     patience: int | None = None
-    """Evaluations without a better one after which the run ends. The best model is kept."""
+    """Evaluations without a better one after which the run ends. The best model is kept, and that
+    is the base where none was better."""
     base_data: Path | None = None
     """Shards whose validation split shows what is forgotten. None: the base's own."""
     seed: int | None = None
@@ -103,8 +105,15 @@ class Tune:
         if interruption.signal is not None and not tuned.outcome.finished:
             print(f"{tuned.outcome.stopped}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
             return 128 + interruption.signal
-        best = "" if state.best_step is None else f", the best at step {state.best_step}"
-        print(f"{state.step} steps in {state.seconds:.0f} s{best}", file=sys.stderr)
+        best = f", the best at step {state.best_step}" if state.best_step else ""
+        print(f"{counted(state.step, 'step')} in {state.seconds:.0f} s{best}", file=sys.stderr)
+        if state.best_step == 0:
+            print(
+                f"nothing was better than the base, so {self.out} has the base's weights; try a "
+                f"lower --lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into "
+                "another --out",
+                file=sys.stderr,
+            )
         _report("the data's validation split", tuned.val)
         _report("the base's validation split", tuned.base)
         print(f"next: gpt sample {shlex.quote(str(self.out))}", file=sys.stderr)

@@ -14,11 +14,25 @@ BEST = "best"
 
 
 def keep_best(optimizer: torch.optim.Optimizer) -> None:
-    """Keep a copy of the weights as they are now, or of their averages, as the best."""
+    """Keep a copy of the weights as they are now, or of their averages, as the best.
+
+    Before the first step it waits for that one: optimizers begin their state where there is none.
+    """
     with averaged(optimizer):
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                optimizer.state[parameter][BEST] = parameter.detach().clone()
+        best = {
+            parameter: parameter.detach().clone()
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+
+    def keep(*step: object) -> None:
+        waiting.remove()
+        for parameter, weights in best.items():
+            optimizer.state[parameter][BEST] = weights
+
+    waiting = optimizer.register_step_post_hook(keep)
+    if any(optimizer.state.values()):
+        keep()
 
 
 @contextmanager

@@ -50,11 +50,11 @@ def noam(spec: learning.Noam, step: int, steps: int) -> float:
     return min((step + 1) / spec.warmup, math.sqrt(spec.warmup / (step + 1)))
 
 
-def _rise(spec: learning.WarmupStableDecay | learning.Linear, step: int, steps: int) -> float:
+def _rise(spec: learning.Trapezoid, step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1, round(spec.warmup * steps)))
 
 
-def _progress(spec: learning.WarmupStableDecay | learning.Linear, step: int, steps: int) -> float:
+def _progress(spec: learning.Trapezoid, step: int, steps: int) -> float:
     """How far the decay is: 0 before it begins, 1 at the last update."""
     decay = round(spec.decay * steps)
     return max(0.0, 1 - (steps - step - 1) / decay) if decay else 0.0

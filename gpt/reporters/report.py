@@ -26,6 +26,7 @@ from gpt.reporters.sessions import read_sessions
 from gpt.reporting import Silent, Start
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE
+from pytok.counted import counted
 from pytok.definition import pattern_name
 from pytok.errors import PytokError
 
@@ -81,7 +82,10 @@ def _figures(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         ("steps", f"{last.step:,} of {state.recipe.steps:,}"),
         ("training", f"{last.seconds:,.1f} s, evaluation left out"),
         ("speed", f"{last.tokens / last.seconds:,.0f} tokens/s"),
-        (f"loss, mean of {len(tail)} steps", f"{fmean(r.loss for r in tail):.4f} nats per token"),
+        (
+            f"loss, mean of {counted(len(tail), 'step')}",
+            f"{fmean(r.loss for r in tail):.4f} nats per token",
+        ),
     ]
     measured = [row for row in rows if row.val_bpb is not None]
     if measured:
@@ -91,8 +95,8 @@ def _figures(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
             nats = f"{end.val_loss:.4f} nats per token, perplexity {perplexity(end.val_loss):,.2f}"
             facts.append(("the same", nats))
     if state.best_val_bpb is not None:
-        best = f"{state.best_val_bpb:.4f} bits per byte at step {state.best_step:,}"
-        facts.append(("best", best))
+        at = f"at step {state.best_step:,}" if state.best_step else "before the first step"
+        facts.append(("best", f"{state.best_val_bpb:.4f} bits per byte {at}"))
     return [_table(("", ""), facts)]
 
 
@@ -140,9 +144,12 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         return []
     seen, data = rows[-1].tokens if rows else 0, state.recipe.data
     if isinstance(state.recipe, TuningRecipe) and (data / TEMPLATE_FILE).exists():
-        learnt = f"A chat of {state.train_tokens:,} tokens; {seen:,} tokens of turns were learnt."
+        learnt = (
+            f"A chat of {counted(state.train_tokens, 'token')}; "
+            f"learnt of its turns: {counted(seen, 'token')}."
+        )
         return ["## Data", f"`{data}`", learnt]
-    epochs = f"{seen:,} tokens seen, {seen / state.train_tokens:.2f} epochs."
+    epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
     try:
         shards = open_data(data, fingerprint=state.fingerprint)
     except DataError as error:

@@ -14,6 +14,7 @@ import torch
 from gpt.metrics import read_records, write_records
 from gpt.reporting import Silent, Start
 from gpt.runtime import Runtime
+from pytok.counted import counted
 
 NAME = "sessions.jsonl"
 
@@ -72,7 +73,7 @@ def read_sessions(run: Path) -> list[Session]:
 def _device(runtime: Runtime) -> str:
     if runtime.device.type == "cuda":
         return torch.cuda.get_device_name(runtime.device)
-    return f"CPU, {platform.machine()}, {os.cpu_count()} cores"
+    return f"CPU, {platform.machine()}, {counted(os.cpu_count() or 1, 'core')}"
 
 
 def _peak_memory(runtime: Runtime) -> int | None:

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pytok.chat.record import Message, in_order
 from pytok.chat.speakers import speakers_of
 from pytok.chat.template import Conversation, Turn
+from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
 
@@ -323,7 +324,6 @@ def told(left_out: Counter[str]) -> str:
     if few := left_out["sessions"]:
         turns = left_out["turns"]
         parts.append(
-            f"{few:,} conversation{'s' * (few != 1)} with too few turns "
-            f"({turns:,} turn{'s' * (turns != 1)})"
+            f"{counted(few, 'conversation')} with too few turns ({counted(turns, 'turn')})"
         )
     return "; ".join(parts) or "nothing"

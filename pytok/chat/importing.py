@@ -24,6 +24,7 @@ from pytok.chat.summary import Summary, summarise
 from pytok.chat.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.whatsapp.dates import Ask, DateOrder
 from pytok.chat.whatsapp.export import read_export
+from pytok.counted import counted
 from pytok.errors import ChatError
 
 LIMIT, LIMIT_WITH_MEDIA = 40_000, 10_000
@@ -66,12 +67,15 @@ class Import:
 def import_chats(paths: Sequence[Path], choices: Choices) -> Import:
     """Read *paths* and merge them into one history, in order of time.
 
-    Raises ChatError, which names the file, for what cannot be read: nothing is guessed.
+    Raises ChatError, which names the file, for what cannot be read: nothing is guessed; and for a
+    choice that none of the files needs.
     """
     zone = _zone(choices.timezone)
+    kinds = [_kind(path) for path in paths]
+    _refuse_idle(choices, paths, kinds)
     sources: list[Source] = []
-    for path in paths:
-        sources.append(_after(sources, _read(path, choices)))
+    for path, kind in zip(paths, kinds, strict=True):
+        sources.append(_after(sources, kind.read(path, choices)))
     messages, duplicates = merge(_in_one_zone(sources, zone))
     warnings = [warning for source in sources for warning in source.warnings]
     warnings += [*_limits(sources), *_strangers(sources, duplicates)]
@@ -87,16 +91,28 @@ class Kind(NamedTuple):
     fits: Callable[[Path, bytes], bool]
     """Whether a file that begins with these bytes is one."""
     read: Callable[[Path, Choices], Source]
+    choices: tuple[str, ...]
+    """Fields of `Choices` that are for no other kind."""
 
 
-def _read(path: Path, choices: Choices) -> Source:
+def _kind(path: Path) -> Kind:
     if path.is_dir():
         raise ChatError(f"{path}: a folder; give the file of the chat in it")
     with path.open("rb") as file:
         head = file.read(64)
     if not head:
         raise ChatError(f"{path.name}: empty; export the chat again")
-    return next(kind.read(path, choices) for kind in KINDS if kind.fits(path, head))
+    return next(kind for kind in KINDS if kind.fits(path, head))
+
+
+def _refuse_idle(choices: Choices, paths: Sequence[Path], kinds: Sequence[Kind]) -> None:
+    """Raise ChatError for a choice that is made for a kind of file of which there is none."""
+    needed = {name for kind in kinds for name in kind.choices}
+    for name in (name for kind in KINDS for name in kind.choices):
+        if name not in needed and getattr(choices, name) is not None:
+            raise ChatError(
+                f"--{name} is for WhatsApp's databases, and {paths[0].name} is none; leave it away"
+            )
 
 
 def _read_zip(path: Path, choices: Choices) -> Source:
@@ -123,16 +139,18 @@ def _read_database(path: Path, choices: Choices) -> Source:
         warnings.append(f"{path.name} does not tell {', '.join(reading.missing)}")
     if reading.unreadable:
         some = "; ".join(reading.unreadable[:20])
-        warnings.append(f"{path.name}: {len(reading.unreadable):,} rows could not be read: {some}")
+        warnings.append(
+            f"{path.name}: {counted(len(reading.unreadable), 'row')} could not be read: {some}"
+        )
     return Source(
         name=path.name, format="WhatsApp database", messages=reading.messages, warnings=warnings
     )
 
 
 KINDS = (
-    Kind(lambda path, head: is_database(path), _read_database),
-    Kind(lambda path, head: head.startswith((b"PK\x03\x04", b"PK\x05\x06")), _read_zip),
-    Kind(lambda path, head: True, _read_plain),
+    Kind(lambda path, head: is_database(path), _read_database, ("key", "names", "chat")),
+    Kind(lambda path, head: head.startswith((b"PK\x03\x04", b"PK\x05\x06")), _read_zip, ()),
+    Kind(lambda path, head: True, _read_plain, ()),
 )
 """Every kind of file, the first that fits first."""
 

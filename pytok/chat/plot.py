@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pytok.atomic import replace_file
 from pytok.chat.statistics import WEEKDAYS, Statistics
+from pytok.counted import counted
 
 INK, BARS, ACCENT = "#2f3b52", "#6a8fc7", "#b3362b"
 _MOST_PEOPLE = 12
@@ -33,7 +34,8 @@ def write_plot(statistics: Statistics, path: Path) -> None:
     figure = Figure(figsize=(13, 8), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"{statistics.messages:,} messages, {min(statistics.by_day)} to {max(statistics.by_day)}",
+        f"{counted(statistics.messages, 'message')}, {min(statistics.by_day)} to "
+        f"{max(statistics.by_day)}",
         fontsize=14,
         color=INK,
     )

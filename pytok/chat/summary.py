@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Source
+from pytok.counted import counted
 
 SHOWN = 10
 """Numbers of lines, and names, that are told in words; JSON has all."""
@@ -56,7 +57,7 @@ class Summary:
         kinds = [f"{count:,} {kind}" for kind, count in self.kinds.items() if count]
         rows: dict[str, str] = {}
         for number, source in enumerate(self.sources, start=1):
-            told = [f"{source.messages:,} messages", source.format]
+            told = [counted(source.messages, "message"), source.format]
             if len(self.sources) > 1:
                 told.append(f"{source.duplicates:,} of them known from the files before")
             if source.unread_lines:

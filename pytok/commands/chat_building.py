@@ -11,6 +11,7 @@ from pytok.chat.jsonl import write_lines
 from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.commands.chat_options import division_options, history_options
+from pytok.counted import counted
 from pytok.encodings import open_tokenizer
 from pytok.errors import ChatError
 from pytok.terminal import Bars, say
@@ -94,14 +95,15 @@ def build(
         say(str(warning.message))
     speakers = len(built.template.speakers)
     say(
-        f"{out}: {len(messages):,} messages, {speakers} speaker{'s' * (speakers != 1)}, "
+        f"{out}: {counted(len(messages), 'message')}, {counted(speakers, 'speaker')}, "
         f"a vocabulary of {built.shards.vocab_size:,} ids"
         + (" trained on the training part" if name is None else "")
     )
     for kind, part in built.shards.splits.items():
         say(
-            f"{out}: {kind}: {part.documents:,} conversation{'s' * (part.documents != 1)}, "
-            f"{built.turns[kind]:,} turns, {part.tokens:,} tokens of {part.bytes:,} bytes"
+            f"{out}: {kind}: {counted(part.documents, 'conversation')}, "
+            f"{counted(built.turns[kind], 'turn')}, {counted(part.tokens, 'token')} of "
+            f"{counted(part.bytes, 'byte')}"
         )
     _say_left_out(out, built.left_out)
 
@@ -151,9 +153,12 @@ def export_conversations(
     if not exported:
         raise ChatError(f"{who!r} says nothing in the conversations that are left; choose another")
     write_lines(out, exported)
-    say(f"{out}: {len(exported):,} of {len(talks):,} conversations; {who!r} is the assistant")
+    say(
+        f"{out}: {len(exported):,} of {counted(len(talks), 'conversation')}; {who!r} is the "
+        "assistant"
+    )
     if after:
-        say(f"{out}: {after:,} turns that {who!r} does not answer are left out")
+        say(f"{out}: left out: {counted(after, 'turn')} that {who!r} does not answer")
     _say_left_out(out, left_out)
 
 
@@ -161,4 +166,4 @@ def _say_left_out(out: str, left_out: Counter[str]) -> None:
     if left_out.keys() - {"cut turns"}:
         say(f"{out}: left out: {told(left_out)}")
     if cut := left_out["cut turns"]:
-        say(f"{out}: {cut:,} turn{'s' * (cut != 1)} longer than --max-tokens became several each")
+        say(f"{out}: {counted(cut, 'turn')} longer than --max-tokens became several each")

@@ -17,6 +17,7 @@ from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.statistics import WEEKDAYS, Statistics, measure, to_plain
 from pytok.commands.chat_options import history_options
 from pytok.commands.options import json_option
+from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.terminal import escaped, say
 
@@ -140,8 +141,8 @@ def _print_statistics(measured: Statistics) -> None:
     console = Console(highlight=False)
     days = measured.by_day
     console.print(
-        f"messages    {measured.messages:,} on {len(days):,} days, {min(days)} to {max(days)}; "
-        f"and {measured.system:,} of the system",
+        f"messages    {measured.messages:,} on {counted(len(days), 'day')}, {min(days)} to "
+        f"{max(days)}; and {measured.system:,} of the system",
         soft_wrap=True,
     )
     table = Table(box=None, pad_edge=False, header_style="bold")

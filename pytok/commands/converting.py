@@ -12,6 +12,7 @@ from pytok.commands.options import (
     threads_option,
     tokenizer_option,
 )
+from pytok.counted import counted
 from pytok.definition import pattern_name
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
@@ -103,6 +104,6 @@ def shard(
         )
     for kind, part in written.splits.items():
         say(
-            f"{out}: {kind}: {part.tokens:,} tokens of {part.bytes:,} bytes in {part.documents:,} "
-            f"document{'s' * (part.documents != 1)}"
+            f"{out}: {kind}: {counted(part.tokens, 'token')} of {counted(part.bytes, 'byte')} in "
+            f"{counted(part.documents, 'document')}"
         )

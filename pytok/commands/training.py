@@ -20,6 +20,7 @@ from pytok.commands.options import (
     reading_options,
 )
 from pytok.commands.reporting import measure, report_option, write_report
+from pytok.counted import counted
 from pytok.counting import split_by
 from pytok.encodings import open_tokenizer
 from pytok.engine import EngineName
@@ -114,10 +115,10 @@ def train(
         raise FormatError(f"{error.message}; what was learnt is in {rescue}") from None
     for warning in said:
         say(str(warning.message))
-    number = len(tokenizer.special_tokens)
+    merges = counted(len(tokenizer.vocab) - 256, "merge")
     say(
-        f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {len(tokenizer.vocab) - 256:,} merges, "
-        f"{number} special token{'s' * (number != 1)}"
+        f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {merges}, "
+        f"{counted(len(tokenizer.special_tokens), 'special token')}"
     )
     if report:
         write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))

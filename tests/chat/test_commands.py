@@ -135,7 +135,7 @@ def test_export_writes_lines_that_others_read(chat: Path, tmp_path: Path) -> Non
     assert done.code == 0
     assert len(lines) == 20
     assert [each["role"] for each in lines[0]["messages"]] == ["assistant", "user", "assistant"]
-    assert "20 turns that 'Ada' does not answer are left out" in done.err
+    assert "left out: 20 turns that 'Ada' does not answer" in done.err
 
 
 def test_export_needs_turns_of_mine(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from pytok.chat.record import read_history
 from tests.test_cli import command, says
 
@@ -65,3 +67,26 @@ def test_the_shortest_example_is_imported(tmp_path: Path) -> None:
     command("chat", "example", "-o", export, "--messages", 1)
 
     assert command("chat", "import", export, "-o", tmp_path / "chat.jsonl").code == 0
+
+
+@pytest.mark.parametrize("option", ["--key", "--names", "--chat"])
+def test_an_option_of_databases_is_refused_for_a_text(option: str, tmp_path: Path) -> None:
+    """It would change nothing, which nobody expects who gives it."""
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    command("chat", "example", "-o", export)
+
+    result = command("chat", "import", export, option, export, "-o", history)
+
+    says(result, f"{option} is for WhatsApp's databases, and chat.txt is none; leave it away")
+    assert not history.exists()
+
+
+def test_one_message_is_said_to_be_one(tmp_path: Path) -> None:
+    """And no messages."""
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    export.write_text("13.01.24, 10:00 - Ann: hi\n")
+
+    printed = command("chat", "import", export, "-o", history).out.decode()
+
+    assert "1 message;" in printed
+    assert "1 messages" not in printed

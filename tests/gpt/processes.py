@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from torch.distributed.tensor import DTensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from gpt.__main__ import main
 from gpt.distributed import World
 from gpt.model import GPT
 from gpt.recipe import Recipe
@@ -81,6 +84,12 @@ def _member(
         into.send(function(*arguments))
     except Exception as error:
         into.send(error)
+
+
+def command(arguments: list[str]) -> tuple[int, str]:
+    """Run `gpt` with *arguments*; return its exit code and what it printed on stderr."""
+    with redirect_stderr(io.StringIO()) as printed:
+        return main(arguments), printed.getvalue()
 
 
 def run(recipe: Recipe, steps: int | None = None) -> Observed:

@@ -76,6 +76,15 @@ def test_training_writes_a_run(
     assert "validation" in printed.err
 
 
+def test_one_step_is_said_to_be_one(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the last line."""
+    main(arguments(config, data, "--steps", "1"))
+
+    assert "\n1 step in" in capsys.readouterr().err
+
+
 def test_options_come_before_the_config_file(config: Path, data: Path) -> None:
     """Nested fields and axes too."""
     main(

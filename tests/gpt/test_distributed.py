@@ -19,7 +19,7 @@ from gpt.errors import ConfigError, PeerError, TrainingError
 from gpt.learning import AdamW, Muon
 from gpt.metrics import read_metrics
 from gpt.recipe import Recipe
-from tests.gpt.processes import in_processes, run, run_killed, run_out_of_memory
+from tests.gpt.processes import command, in_processes, run, run_killed, run_out_of_memory
 
 
 @pytest.fixture
@@ -118,6 +118,26 @@ def test_death_of_one_process_ends_all(recipe: Recipe) -> None:
     assert isinstance(main, TrainingError)
     assert "was killed" in str(main)
     assert other is None
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--steps", "many"], 2, "many"),
+        (["--steps", "0"], 2, "steps must be at least 1"),
+        (["--data", "nowhere"], 1, "nowhere: no token shards"),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_told_once(
+    options: list[str], code: int, words: str, recipe: Recipe, data: Path
+) -> None:
+    """All processes of torchrun have the same words, and end with the same exit code."""
+    arguments = ["train", "--data", str(data), "--out", str(recipe.out), "--device", "cpu"]
+    ends = in_processes(2, command, [*arguments, *options])
+
+    assert [found for found, _ in ends] == [code, code]
+    assert sorted(bool(printed) for _, printed in ends) == [False, True]
+    assert "".join(printed for _, printed in ends).count(words) == 1
 
 
 def test_rows_are_divided_in_order() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from gpt.evaluate import evaluate
 from gpt.formats.huggingface import export_folder
 from gpt.model import GPT
 from gpt.runtime import Runtime
+from pytok.streams import adopt
 from tests.gpt.exportable import SHAPES, make_run, make_tokenizer
 
 CPU = Runtime.choose("cpu", "float32")
@@ -131,3 +133,50 @@ def test_imported_model_needs_data(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == (
         "gpt: the model was imported and knows no data; give --data: a text, or shards\n"
     )
+
+
+def test_bytes_that_are_no_text_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what can be done, which is no option of this command."""
+    make_run(tmp_path / "run", SHAPES["gpt2"], make_tokenizer())
+    (tmp_path / "text.txt").write_bytes(b"caf\xe9")
+    code = main(["eval", str(tmp_path / "run"), "--data", str(tmp_path / "text.txt")])
+    printed = capsys.readouterr().err
+
+    assert code == 1
+    assert printed.count("\n") == 1
+    assert "text.txt: byte 3 is not UTF-8" in printed
+    assert "that `pytok shard --errors replace` makes" in printed
+
+
+@pytest.mark.parametrize("option", ["--split", "--against"])
+def test_option_that_would_change_nothing_is_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A text has no splits, and losses are of one model."""
+    run, text = tmp_path / "run", tmp_path / "text.txt"
+    make_run(run, SHAPES["gpt2"], make_tokenizer())
+    text.write_text("The cat sat.", encoding="utf-8")
+    code = main(["eval", str(run), "--data", str(text), option, str(run)])
+    printed = capsys.readouterr().err
+
+    assert code == 1
+    assert option in printed
+    assert printed.count("\n") == 1
+
+
+def test_split_without_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Token files of others may be ends of documents alone, which no bits can be divided by."""
+    tokenizer = make_tokenizer()
+    make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)
+    (tmp_path / "tokens").mkdir()
+    for name, id in (("train", 0), ("val", tokenizer.eot_token)):
+        np.full(40, id, np.uint16).tofile(tmp_path / "tokens" / f"{name}.bin")
+    shards = adopt(tmp_path / "tokens", tokenizer, tmp_path / "shards").folder
+    code = main(["eval", str(tmp_path / "run"), "--data", str(shards)])
+    printed = capsys.readouterr().err
+
+    assert code == 1
+    assert printed.startswith(f"gpt: {shards}: the split val has no text")
+    assert printed.count("\n") == 1

@@ -17,7 +17,7 @@ from gpt.data import open_data
 from gpt.errors import DataError
 from gpt.metrics import read_metrics
 from gpt.sources import prepare, vocab_size
-from pytok.errors import CorpusError, ShardError
+from pytok.errors import ShardError
 from pytok.shards import training_text
 
 TEXT = "".join(
@@ -162,10 +162,29 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     """With the byte; and nothing is left."""
     path = tmp_path / "corpus.txt"
     path.write_bytes(TEXT.encode() + b"\xff" + TEXT.encode())
-    with pytest.raises(CorpusError, match=r"corpus.txt.*byte"):
+    with pytest.raises(DataError, match=r"corpus.txt.*byte"):
         prepare(path, tmp_path / "run")
 
     assert not (tmp_path / "run" / "data").exists()
+
+
+@pytest.mark.parametrize("tokenizer", [True, False], ids=["encoded", "trained on"])
+def test_advice_for_bytes_that_are_no_text_is_for_gpt(
+    tokenizer: bool, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In two lines: that they are read, said once, and the failure, with options that there are."""
+    path = tmp_path / "ids.dat"
+    path.write_bytes(bytes(range(256)))
+    named = ["--tokenizer", str(trained)] if tokenizer else []
+    code = main(given(tmp_path, path, *named))
+    printed = capsys.readouterr().err
+
+    assert code == 1
+    assert printed.count("\n") == 2
+    assert "byte 128 is not UTF-8" in printed
+    assert "the folder that `pytok shard --errors replace` makes of it" in printed
+    assert "must end in .bin" in printed
+    assert "pass errors" not in printed
 
 
 @pytest.mark.parametrize(
@@ -244,6 +263,16 @@ def test_val_data_is_for_token_files(kind: str, text: Path, data: Path, tmp_path
     """Shards and text have other ways."""
     with pytest.raises(DataError, match="--val-data is for token files"):
         prepare(data if kind == "shards" else text, tmp_path / "run", val_data=text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "instead"), [("shards", "`pytok shard --val` makes"), ("tokens", "with --val-data")]
+)
+def test_share_held_out_is_for_text(kind: str, instead: str, data: Path, tmp_path: Path) -> None:
+    """What is in splits already is not divided again, and one line says what to do."""
+    source = data if kind == "shards" else nanogpt(tmp_path / "stream")
+    with pytest.raises(DataError, match=f"--val is a share of text; .*{instead}"):
+        prepare(source, tmp_path / "run", val=0.1)
 
 
 def test_shards_are_taken_as_they_are(text: Path, trained: Path, tmp_path: Path) -> None:

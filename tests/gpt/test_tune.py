@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,31 @@ def test_run_ends_when_patience_does_and_keeps_the_best(
     assert tune(dataclasses.replace(recipe, patience=3)).outcome.state.step > state.step
 
 
+def test_base_is_kept_where_nothing_is_better(
+    base: Path,
+    tmp_path: Path,
+    bpe: Tokenizer,
+    measure: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is measured once, as the first of all evaluations; the last lines say what to try."""
+    measure(1.0, 3.0, 2.0, 1.0)  # the base, two steps, and what is kept
+    run = tmp_path / "run"
+    command = ["tune", str(base), "--data", str(base.parent / "data"), "--out", str(run)]
+    command += ["--full", "--lr", "0.01", "--eval-every", "1", "--patience", "2"]
+    code = main([*command, "--device", "cpu", "--dtype", "float32", "--compile", "False"])
+    best, before = read_checkpoint(run / "best"), read_checkpoint(base).weights
+    printed = capsys.readouterr().err
+
+    assert code == 0
+    assert (best.state.step, best.state.best_step) == (2, 0)
+    for name, weight in best.weights.items():  # tables have rows beyond the vocabulary, too
+        assert torch.equal(weight[: bpe.n_vocab], before[name][: bpe.n_vocab]), name
+    assert f"nothing was better than the base, so {run} has the base's weights" in printed
+    assert "a lower --lr than 0.01, or fewer --epochs" in printed
+    assert "1.0000 -> 1.0000 bits per byte" in printed
+
+
 def test_what_is_forgotten_is_told(base: Path, chat: Path, tmp_path: Path) -> None:
     """On the base's own validation split; the summary has it, too."""
     recipe = planned(base, chat, tmp_path / "run", "full", optimizer=AdamW(lr=0.01))
@@ -399,6 +425,13 @@ def test_base_data_that_is_gone_is_said(
     assert named.base is not None
     with pytest.raises(DataError, match="not found"):
         tune(recipe, base_data=tmp_path / "nowhere")
+
+
+def test_turns_are_chosen_of_a_chat_only(base: Path, tmp_path: Path) -> None:
+    """Of text all is learnt, whatever somebody asks for."""
+    data = base.parent / "data"
+    with pytest.raises(ConfigError, match=r"\(--learn\) is of a chat's turns, .* leave it away"):
+        plan_tuning(base, data=data, out=tmp_path / "run", learn="last")
 
 
 def test_text_is_learnt_by_its_own_tokenizer(base: Path, tmp_path: Path, bpe: Tokenizer) -> None:
@@ -512,7 +545,7 @@ def test_command_tunes_says_so_and_goes_on(
     report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     for part in (
         "A chat of ",
-        " tokens of turns were learnt",
+        "; learnt of its turns: ",
         "What `gpt tune` made it",
         r"`<\|end\|>`",
     ):
