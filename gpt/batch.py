@@ -36,5 +36,5 @@ class Batch(NamedTuple):
 class Rows(Protocol):
     """An endless sequence of rows, a function of their number."""
 
-    def batch(self, first: int, count: int, rate: float = 1.0) -> Batch:
-        """Rows *first* to *first* + *count* - 1, at *rate*, a share of the peak learning rate."""
+    def batch(self, first: int, count: int) -> Batch:
+        """Rows *first* to *first* + *count* - 1."""

@@ -122,8 +122,8 @@ class ConversationRows:
         self._epoch = -1
         self._order: NDArray[Any] = np.array([], np.int64)
 
-    def batch(self, first: int, count: int, rate: float = 1.0) -> Batch:
-        """Rows *first* to *first* + *count* - 1, the same at any *rate*."""
+    def batch(self, first: int, count: int) -> Batch:
+        """Rows *first* to *first* + *count* - 1."""
         return self._conversations.batch([self._number(row) for row in range(first, first + count)])
 
     def _number(self, row: int) -> int:

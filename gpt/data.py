@@ -169,25 +169,21 @@ class TrainingRows:
         self.per_epoch = max(1, (len(tokens) - context) // context)
         self._epoch: tuple[int, NDArray[Any]] | None = None
 
-    def batch(self, first: int, count: int, rate: float = 1.0) -> Batch:
-        """Rows *first* to *first* + *count* - 1, of context tokens each.
-
-        Tokens are spelled otherwise the less often the lower the *rate*, a share of the peak
-        learning rate: a run ends with the spelling that a text has.
-        """
-        windows = [self._window(row, rate) for row in range(first, first + count)]
+    def batch(self, first: int, count: int) -> Batch:
+        """Rows *first* to *first* + *count* - 1, of context tokens each."""
+        windows = [self._window(row) for row in range(first, first + count)]
         ids, places = map(np.stack, zip(*windows, strict=True))
         documents = _documents(self.tokens, places[:, :-1]) if self.documents else None
         return _batch(ids, self.vocab_size, documents)
 
-    def _window(self, row: int, rate: float) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    def _window(self, row: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """The ids of *row* and one more, and the places in the split that they are from."""
         start, size = self.start(row), self.context + 1
         ids, places = self.tokens.read(start, start + size), np.arange(start, start + size)
         if self.respelling is None:
             return ids, places
         draw = np.random.default_rng((self.seed, row, 1))  # those of epochs have two numbers
-        spelled, among = self.respelling.respell(ids, rate, draw)
+        spelled, among = self.respelling.respell(ids, draw)
         return spelled[:size], places[among[:size]]
 
     def start(self, row: int) -> int:

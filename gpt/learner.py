@@ -73,9 +73,9 @@ class Learner:
     def update(self, step: int, steps: int) -> Update:
         """Make *step* (from 0) of *steps*; raises NotFinite instead."""
         recipe = self._recipe
-        share = self.rate(step, steps)
+        share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, steps)
         rate = set_rate(self.optimizer, share)
-        loss = self.gradients(step, share)
+        loss = self.gradients(step)
         norm = self._clip()
         if not math.isfinite(loss) or not bool(norm.isfinite()):
             raise NotFinite
@@ -85,14 +85,9 @@ class Learner:
             update_average(self.optimizer, recipe.average, step)
         return Update(loss=loss, norm=norm.item(), lr=rate)
 
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate of *step* of *steps*, as a share of its peak."""
-        schedule = self._recipe.schedule
-        return SCHEDULES[type(schedule)](schedule, step, steps)
-
-    def gradients(self, step: int, rate: float = 1.0) -> float:
-        """Add up the gradients of *step*, which has that `rate`; return its loss."""
-        recipe, loss, batches = self._recipe, 0.0, self.batches(step, self._share, rate)
+    def gradients(self, step: int) -> float:
+        """Add up the gradients of *step*; return its loss."""
+        recipe, loss, batches = self._recipe, 0.0, self.batches(step, self._share)
         learnt = max(1.0, self._world.sum(sum(batch.learnt for batch in batches.values())))
         try:
             for row, batch in batches.items():
@@ -112,14 +107,11 @@ class Learner:
             ) from None
         return self._world.sum(loss)
 
-    def batches(self, step: int, share: range, rate: float = 1.0) -> dict[int, Batch]:
-        """What *step*, which has that `rate`, learns from *share* of its rows.
-
-        A forward pass each, by its first row.
-        """
+    def batches(self, step: int, share: range) -> dict[int, Batch]:
+        """What *step* learns from *share* of its rows: a forward pass each, by its first row."""
         first, size = step * self._recipe.rows_per_step, self._recipe.batch_size
         return {
-            first + row: self._rows.batch(first + row, min(size, share.stop - row), rate)
+            first + row: self._rows.batch(first + row, min(size, share.stop - row))
             for row in share[::size]
         }
 

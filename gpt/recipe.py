@@ -48,8 +48,8 @@ class Recipe:
     """Let tokens see their own document only, where a row has several (Zhao 2024,
     arXiv:2402.13991)."""
     respell: float = 0.0
-    """Chance that a token is spelled by two others instead, and these again, so that little text is
-    not learnt by heart so soon (`gpt.respelling`); it falls with the learning rate."""
+    """Chance that a token is spelled by two others instead, and these again, in most rows: little
+    text is then not learnt by heart so soon (`gpt.respelling`)."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """What moves the weights, and how far."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)

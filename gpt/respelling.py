@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+KEPT = 0.25
+"""Share of windows whose spelling is left. A model tells by a window's beginning of which kind it
+is, so in the spelling that texts have it loses no chances to others."""
+
 
 class Respelling:
     """Which pairs of tokens spell each token of a vocabulary."""
@@ -34,14 +38,14 @@ class Respelling:
         """Where the pairs of each id begin; they end where the next one's begin."""
 
     def respell(
-        self, ids: NDArray[Any], share: float, draw: np.random.Generator
+        self, ids: NDArray[Any], draw: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Replace some of *ids* that have pairs by one of these, drawn from all alike.
 
-        The two are replaced so, too, and so on, all with *share* of the chance. Returns the ids, at
-        least as many, and of each the place of the one that it came from.
+        The two are replaced so, too, and so on; a share `KEPT` of windows stays as it is. Returns
+        the ids, at least as many, and of each the place of the one that it came from.
         """
-        chance = self._chance * share
+        chance = 0.0 if draw.random() < KEPT else self._chance
         spelled, places = ids.astype(np.int64), np.arange(len(ids))
         fresh = np.ones(len(ids), bool)
         while fresh.any():

@@ -363,12 +363,11 @@ class _Run:
         """End the run because of *step* (from 0)."""
         # The gradients once more, since clipping has spoilt them.
         self.learner.optimizer.zero_grad(set_to_none=True)
-        rate = self.learner.rate(step, self.recipe.steps)
-        loss = self.learner.gradients(step, rate)
+        loss = self.learner.gradients(step)
         raise divergence(
             self.recipe.out,
             step + 1,
-            list(self.learner.batches(step, range(self.recipe.rows_per_step), rate).values()),
+            list(self.learner.batches(step, range(self.recipe.rows_per_step)).values()),
             self.model,
             self.learner.optimizer,
             loss=loss,
