@@ -73,6 +73,7 @@ FLOORS = {
     "gpt.parallel": 5,
     "gpt.divergence": 5,
     "gpt.evaluate": 5,
+    "gpt.ensemble": 6,
     "gpt.formats": 6,
     "gpt.chatting": 6,
     "gpt.sample": 6,

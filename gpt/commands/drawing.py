@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -45,13 +47,17 @@ class Drawing:
             seed=self.seed,
         )
 
-    def model(self, checkpoint: Checkpoint) -> GPT:
-        """Build the model of *checkpoint*, where and as it is to be computed."""
+    def model(self, checkpoint: Checkpoint, ensemble: Sequence[Path] = ()) -> GPT:
+        """Build the model of *checkpoint*, where and as it is to be computed.
+
+        With the runs *ensemble*, it is that of all of them.
+        """
         import torch
 
         from gpt.decoding import with_linears_in
+        from gpt.ensemble import open_ensemble
         from gpt.runtime import Runtime
 
         runtime = Runtime.choose(self.device, "auto" if self.dtype == "int8" else self.dtype)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
-        return with_linears_in(checkpoint.model(runtime.device), dtype)
+        return with_linears_in(open_ensemble(checkpoint, ensemble, runtime.device), dtype)

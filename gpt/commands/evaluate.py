@@ -26,6 +26,8 @@ class Evaluate:
 
     run: tyro.conf.Positional[Path]
     """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
+    ensemble: tuple[Path, ...] = ()
+    """Further runs with the same tokenizer, to predict with it: chances are averaged."""
     data: Path | None = None
     """Folder of token shards, or a text, which is tokenized on the way; none: the shards that the
     run learnt from."""
@@ -59,6 +61,8 @@ class Evaluate:
         runtime = Runtime.choose(self.device, self.dtype)
         if self.style and self.choices is not None:
             raise ConfigError("--style and --choices are two measures; choose one")
+        if self.ensemble and self.style:
+            raise ConfigError("--style is of one run; leave --ensemble away")
         if self.against is not None and not self.style:
             raise ConfigError("--against is of --style; give both, or neither")
         measure = self._losses if self.choices is None else self._answers
@@ -76,6 +80,7 @@ class Evaluate:
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
     ) -> tuple[Mapping[str, Any], list[str]]:
         from gpt.data import lend_split
+        from gpt.ensemble import open_ensemble
         from gpt.evaluate import evaluate
 
         state = checkpoint.state
@@ -86,7 +91,7 @@ class Evaluate:
             data, self.split or "val", checkpoint.tokenizer, state.fingerprint
         ) as split:
             result = evaluate(
-                checkpoint.model(runtime.device),
+                open_ensemble(checkpoint, self.ensemble, runtime.device),
                 split,
                 runtime=runtime,
                 documents=state.recipe.document_mask,
@@ -103,10 +108,11 @@ class Evaluate:
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
     ) -> tuple[Mapping[str, Any], list[str]]:
         from gpt.choices import choose_all, read_questions
+        from gpt.ensemble import open_ensemble
 
         assert self.choices is not None
         result = choose_all(
-            checkpoint.model(runtime.device),
+            open_ensemble(checkpoint, self.ensemble, runtime.device),
             checkpoint.tokenizer(),
             read_questions(self.choices),
             runtime=runtime,

@@ -18,6 +18,8 @@ class Sample:
 
     run: tyro.conf.Positional[Path]
     """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
+    ensemble: tuple[Path, ...] = ()
+    """Further runs with the same tokenizer, to write with it: chances are averaged."""
     prompt: str = ""
     """Text to go on from; empty: the beginning of a document."""
     tokens: int = 256
@@ -37,7 +39,7 @@ class Sample:
             raise ConfigError(f"samples must be at least 1; got {self.samples}")
         checkpoint = read_checkpoint(self.run)
         pieces = generate_batch(
-            self.drawing.model(checkpoint),
+            self.drawing.model(checkpoint, self.ensemble),
             checkpoint.tokenizer(),
             [self.prompt] * self.samples,
             max_tokens=self.tokens,
