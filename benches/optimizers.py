@@ -6,6 +6,7 @@ at the same rates in both. Only what moves the blocks' matrices differs, and eac
 of a grid of its own. As a rate falls over all steps of a run, each number of steps is a run.
 """
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -41,8 +42,19 @@ def _adamw(rate: float) -> AdamW:
     )
 
 
-def _loss(out: Path, optimizer: AdamW | Muon, steps: int, depth: int, seed: int) -> float:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """What is equal for both."""
+
+    out: Path
+    depth: int
+    rows: int
+    seed: int
+
+
+def _loss(setting: _Setting, optimizer: AdamW | Muon, steps: int) -> float:
     """Bits per byte on the validation text after *steps*."""
+    out = setting.out
     folder = out / "run"
     shutil.rmtree(folder, ignore_errors=True)
     train(
@@ -50,14 +62,15 @@ def _loss(out: Path, optimizer: AdamW | Muon, steps: int, depth: int, seed: int)
             data=out / "data",
             out=folder,
             steps=steps,
+            batch_size=setting.rows,
             optimizer=optimizer,
             schedule=Linear(decay=0.7),
-            seed=seed,
+            seed=setting.seed,
             eval_every=steps,
             checkpoint_every=steps,
             dtype=Runtime.choose().name,
             compile=False,
-            model=fast(depth, 64),
+            model=fast(setting.depth, 64),
         )
     )
     loss = read_metrics(folder / "metrics.jsonl")[-1].val_bpb
@@ -71,18 +84,22 @@ def _loss(out: Path, optimizer: AdamW | Muon, steps: int, depth: int, seed: int)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--steps", default=150, show_default=True, help="Steps that Muon gets.")
 @click.option("--depth", default=2, show_default=True, help="Layers of the model.")
+@click.option("--rows", default=16, show_default=True, help="Rows of 64 tokens in a step.")
 @click.option("--seed", default=0, show_default=True, help="Of weights and order of the data.")
-def main(train_file: Path, val_file: Path, out: Path, steps: int, depth: int, seed: int) -> None:
+def main(
+    train_file: Path, val_file: Path, out: Path, steps: int, depth: int, rows: int, seed: int
+) -> None:
     """Find how many steps AdamW needs for what Muon reaches in STEPS."""
     out.mkdir(parents=True, exist_ok=True)
     prepare(train_file, val_file, 2048, out / "data")
-    losses = {rate: _loss(out, _muon(rate), steps, depth, seed) for rate in MUON_RATES}
+    setting = _Setting(out=out, depth=depth, rows=rows, seed=seed)
+    losses = {rate: _loss(setting, _muon(rate), steps) for rate in MUON_RATES}
     for rate, loss in losses.items():
         click.echo(f"Muon, rate {rate:g}: {loss:.4f} bits per byte after {steps} steps")
     target = min(losses.values())
     for ratio in RATIOS:
         longer = round(steps * ratio)
-        found = {rate: _loss(out, _adamw(rate), longer, depth, seed) for rate in ADAMW_RATES}
+        found = {rate: _loss(setting, _adamw(rate), longer) for rate in ADAMW_RATES}
         told = ", ".join(f"{loss:.4f} at {rate:g}" for rate, loss in found.items())
         click.echo(f"AdamW, {longer} steps: {told}")
         if min(found.values()) <= target:

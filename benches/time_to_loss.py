@@ -19,14 +19,21 @@ import click
 
 import pytok
 from gpt import config
+from gpt.checkpoint import read_checkpoint
 from gpt.config import Architecture
+from gpt.data import open_data, open_split
+from gpt.ensemble import open_ensemble
+from gpt.evaluate import evaluate
 from gpt.learning import Linear, Muon
-from gpt.metrics import Row, read_metrics
+from gpt.metrics import Row, read_metrics, write_records
 from gpt.presets import fast
 from gpt.recipe import Recipe
 from gpt.runtime import Runtime
 from gpt.training import train
 from pytok import shards
+
+SUMS = ("step", "tokens", "bytes", "seconds")
+"""What a row counts from the beginning."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,15 +48,20 @@ class Rung:
     optimizer: Muon
     schedule: Linear
     average: float | None = None
+    respell: float = 0.0
+    members: int = 1
+    """Models, trained one after another, whose chances are averaged at the end."""
 
 
 RUNGS = (
     Rung(
         seconds=1,
         vocab=1536,
-        steps=37,
+        steps=33,
         rows=16,
-        model=dataclasses.replace(fast(2, 64), value_embedding=config.NoValueEmbedding()),
+        model=dataclasses.replace(
+            fast(2, 64), value_embedding=config.NoValueEmbedding(), shift=config.TokenShift()
+        ),
         optimizer=Muon(
             lr=0.006,
             momentum=0.75,
@@ -81,46 +93,90 @@ RUNGS = (
     Rung(
         seconds=900,
         vocab=2048,
-        steps=2100,
-        rows=16,
-        model=dataclasses.replace(fast(6, 128), dropout=0.2),
-        optimizer=Muon(iterations=4, embedding_lr=0.02, head_lr=0.006),
+        steps=880,
+        rows=8,
+        model=dataclasses.replace(fast(6, 256), dropout=0.2, shift=config.TokenShift()),
+        optimizer=Muon(iterations=4, weight_decay=0.3, embedding_lr=0.02, head_lr=0.006),
         schedule=Linear(decay=0.9),
         average=0.99,
+        respell=0.15,
+        members=2,
     ),
 )
 
 
 def climb(out: Path, rungs: Sequence[Rung], target: float, seed: int) -> list[Row]:
-    """The last row of each run of *rungs*, until one has at most *target* bits per byte."""
+    """The best row of each run of *rungs*, until one has at most *target* bits per byte.
+
+    Of that one it is the first that has. All rows of the last run are in *out*/metrics.jsonl.
+    """
     ends: list[Row] = []
     for rung in rungs:
-        folder = out / f"seed-{seed}-{rung.seconds}s"
-        shutil.rmtree(folder, ignore_errors=True)
-        train(
-            Recipe(
-                data=out / f"data-{rung.vocab}",
-                out=folder,
-                steps=rung.steps,
-                batch_size=rung.rows,
-                optimizer=rung.optimizer,
-                schedule=rung.schedule,
-                average=rung.average,
-                seed=seed,
-                eval_every=max(rung.steps // 10, 20),
-                checkpoint_every=rung.steps,
-                dtype=Runtime.choose().name,
-                compile=False,
-                model=rung.model,
-            )
-        )
-        rows = read_metrics(folder / "metrics.jsonl")
-        shutil.copy(folder / "metrics.jsonl", out / "metrics.jsonl")
-        reached = [row for row in rows if row.val_bpb is not None and row.val_bpb <= target]
-        ends.append(reached[0] if reached else rows[-1])
+        rows = _rows(out, rung, seed)
+        write_records(out / "metrics.jsonl", rows)
+        measured = [row for row in rows if row.val_bpb is not None]
+        reached = [row for row in measured if _loss(row) <= target]
+        ends.append(reached[0] if reached else min(measured, key=_loss))
         if reached:
             break
     return ends
+
+
+def _rows(out: Path, rung: Rung, seed: int) -> list[Row]:
+    """Train the models of *rung*; where they are several, the last row is of all together."""
+    folders = [out / f"seed-{seed}-{rung.seconds}s-{member}" for member in range(rung.members)]
+    rows: list[Row] = []
+    for member, folder in enumerate(folders):
+        _train(out, rung, folder, seed * rung.members + member)
+        before = rows[-1] if rows else Row(step=0, tokens=0, bytes=0, seconds=0.0, loss=0.0, lr=0.0)
+        rows += [_after(before, row) for row in read_metrics(folder / "metrics.jsonl")]
+    if rung.members > 1:
+        bits = _together(folders)
+        rows[-1] = dataclasses.replace(rows[-1], val_bpb=bits, val_loss=None)
+    return rows
+
+
+def _train(out: Path, rung: Rung, folder: Path, seed: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    train(
+        Recipe(
+            data=out / f"data-{rung.vocab}",
+            out=folder,
+            steps=rung.steps,
+            batch_size=rung.rows,
+            optimizer=rung.optimizer,
+            schedule=rung.schedule,
+            average=rung.average,
+            respell=rung.respell,
+            seed=seed,
+            eval_every=max(rung.steps // 10, 20),
+            checkpoint_every=rung.steps,
+            dtype=Runtime.choose().name,
+            compile=False,
+            model=rung.model,
+        )
+    )
+
+
+def _after(before: Row, row: Row) -> Row:
+    """*row* of a model whose training began after the row *before* of another's."""
+    sums = {name: getattr(before, name) + getattr(row, name) for name in SUMS}
+    return dataclasses.replace(row, **sums)
+
+
+def _together(folders: Sequence[Path]) -> float:
+    """Bits per byte of the last models of the runs *folders* as an ensemble."""
+    first = read_checkpoint(folders[0])
+    runtime = Runtime.choose()
+    model = open_ensemble(first, folders[1:], runtime.device)
+    split = open_split(open_data(first.state.recipe.data), "val")
+    return evaluate(model, split, runtime=runtime).bits_per_byte
+
+
+def _loss(row: Row) -> float:
+    """Bits per byte of *row*, infinite where it is no number."""
+    loss = row.val_bpb
+    return math.inf if loss is None or math.isnan(loss) else loss
 
 
 def prepare(train_file: Path, val_file: Path, vocab: int, out: Path) -> None:

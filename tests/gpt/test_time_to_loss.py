@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from benches.time_to_loss import RUNGS, climb, prepare
+from gpt.checkpoint import read_checkpoint
 from gpt.config import Architecture, GroupedQuery
+from gpt.data import open_data, open_split
+from gpt.ensemble import Ensemble
+from gpt.evaluate import evaluate
+from gpt.metrics import read_metrics
+from gpt.runtime import Runtime
 from pytok import shards
 
 TINY = Architecture(context=8, layers=1, width=16, attention=GroupedQuery(heads=1, kv_heads=1))
@@ -43,3 +49,18 @@ def test_longer_runs_are_tried_until_one_reaches_the_target(
     assert [row.step for row in ends] == [2, 3][:tried]
     assert all(row.val_bpb is not None for row in ends)
     assert (out / "metrics.jsonl").exists()
+
+
+def test_models_of_a_rung_are_measured_together(out: Path) -> None:
+    """The last row has the bits per byte of both, and the steps and seconds of both are counted."""
+    rung = dataclasses.replace(RUNGS[0], vocab=280, steps=2, rows=1, model=TINY, members=2)
+    climb(out, [rung], 0.0, seed=0)
+    rows = read_metrics(out / "metrics.jsonl")
+    folders = [out / f"seed-0-1s-{member}" for member in range(2)]
+    models = [read_checkpoint(folder).model() for folder in folders]
+    split = open_split(open_data(out / "data-280"), "val")
+    runtime = Runtime.choose()
+
+    assert [row.step for row in rows] == [1, 2, 3, 4]
+    assert rows == sorted(rows, key=lambda row: row.seconds)
+    assert rows[-1].val_bpb == evaluate(Ensemble(models), split, runtime=runtime).bits_per_byte
