@@ -25,6 +25,7 @@ from gpt.zoo import (
     VALUE_EMBEDDINGS,
 )
 from gpt.zoo.cache import KeyValueCache
+from gpt.zoo.dropout import Dropout
 from gpt.zoo.loss import linear_cross_entropy
 from gpt.zoo.positions import Places, Position
 
@@ -51,7 +52,7 @@ class Block(nn.Module):
         self.attention = ATTENTIONS[type(spec.attention)](spec.attention, architecture, layer)
         self.mlp_norm = NORMS[type(spec.norm)](spec.norm, width)
         self.mlp = MLPS[type(spec.mlp)](spec.mlp, width, spec.hidden, spec.bias)
-        self.dropout = nn.Dropout(spec.dropout)
+        self.dropout = Dropout(spec.dropout)
 
     def forward(
         self,
@@ -85,7 +86,7 @@ class GPT(nn.Module):
         self.embedding = nn.Embedding(rows, config.width)
         self.shift = SHIFTS[type(config.shift)](config.shift, config.width)
         self.position = POSITIONS[type(config.position)](config.position, config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.residual = RESIDUALS[type(config.residual)](config.residual, config.layers)
         self.values = VALUE_EMBEDDINGS[type(config.value_embedding)](
             config.value_embedding, config, rows

@@ -26,6 +26,7 @@ from gpt.zoo import (
     VALUE_EMBEDDINGS,
 )
 from gpt.zoo.attention import attend, visible
+from gpt.zoo.dropout import Dropout
 from gpt.zoo.loss import linear_cross_entropy
 
 SMALL = GPTConfig(
@@ -298,6 +299,54 @@ def test_every_nth_layer_and_the_last_see_all() -> None:
     written = dataclasses.replace(SMALL, attention=spec, layers=5)
 
     assert [written.window(layer) for layer in range(5)] == [5, 5, None, 5, None]
+
+
+def dropped(share: float, seed: int = 0) -> Tensor:
+    """What is left of a million ones."""
+    torch.manual_seed(seed)
+    return Dropout(share).train()(torch.ones(1000, 1001))
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_mean(share: float) -> None:
+    """Within five deviations; what is left is all of one size, as in torch's own."""
+    left, deviation = dropped(share), math.sqrt(share * (1 - share) / 1_001_000)
+
+    assert abs((left == 0).float().mean().item() - share) < 5 * deviation + 1 / 2**17
+    torch.testing.assert_close(
+        left[left != 0].unique(), torch.tensor([1 / (1 - share)]), rtol=1e-4, atol=0
+    )
+
+
+def test_dropout_drops_each_feature_by_itself() -> None:
+    """Neighbours, and those that come from one draw, are dropped together as chance has it."""
+    gone = (dropped(0.5).flatten() == 0).float() - 0.5
+
+    for apart in (1, 2, 3, 4, 1000):
+        assert abs((gone[apart:] * gone[:-apart]).mean()) < 5 * 0.25 / 1000
+
+
+def test_dropout_is_decided_by_the_seed() -> None:
+    """So a run that goes on drops what it would have."""
+    assert torch.equal(dropped(0.3), dropped(0.3))
+    assert not torch.equal(dropped(0.3), dropped(0.3, seed=1))
+
+
+def test_gradient_of_dropout_is_what_it_multiplied_by() -> None:
+    """Nothing for what was dropped."""
+    x = torch.ones(100, requires_grad=True)
+    y = Dropout(0.5).train()(x)
+    y.sum().backward()
+
+    torch.testing.assert_close(x.grad, y.detach())
+
+
+@pytest.mark.parametrize(("training", "share"), [(False, 0.5), (True, 0.0)])
+def test_nothing_is_dropped_in_use_or_without_a_share(training: bool, share: float) -> None:
+    """Not even a copy is made."""
+    x = torch.ones(10)
+
+    assert Dropout(share).train(training)(x) is x
 
 
 def test_shifted_tokens_have_a_share_of_the_one_before() -> None:
