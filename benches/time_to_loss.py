@@ -93,10 +93,10 @@ RUNGS = (
     Rung(
         seconds=900,
         vocab=2048,
-        steps=850,
+        steps=1000,
         rows=8,
         model=dataclasses.replace(fast(6, 256), dropout=0.2, shift=config.TokenShift()),
-        optimizer=Muon(iterations=4, weight_decay=0.3, embedding_lr=0.02, head_lr=0.006),
+        optimizer=Muon(iterations=3, weight_decay=0.3, embedding_lr=0.02, head_lr=0.006),
         schedule=Linear(decay=0.9),
         average=0.99,
         respell=0.15,
