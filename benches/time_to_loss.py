@@ -93,7 +93,7 @@ RUNGS = (
     Rung(
         seconds=900,
         vocab=2048,
-        steps=1000,
+        steps=930,
         rows=8,
         model=dataclasses.replace(fast(6, 256), dropout=0.2, shift=config.TokenShift()),
         optimizer=Muon(iterations=3, weight_decay=0.3, embedding_lr=0.02, head_lr=0.006),
