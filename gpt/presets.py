@@ -132,6 +132,8 @@ EPOCHS = 12
 """Passes over the data that still teach a small model something, with dropout."""
 DROPOUT = ((2.5, 0.0), (6.0, 0.1), (math.inf, 0.2))
 """Up to so many passes over the data, so much dropout."""
+RESPELL = 0.15
+"""Chance of tokens to be respelled where data is seen so often that there is dropout."""
 WEIGHTS_PER_TOKEN = 16
 """Weights of the blocks beyond which a model learns little data by heart."""
 
@@ -175,6 +177,7 @@ def plan(
         out=out,
         steps=steps,
         batch_size=batch_size,
+        respell=RESPELL if dropout else 0.0,
         optimizer=optimizer,
         schedule=Linear(decay=0.7),
         eval_every=max(1, steps // 10),
@@ -219,6 +222,7 @@ def described(recipe: Recipe) -> str:
         "lr": f"{optimizer.lr:.3g}",
         "weight decay": f"{optimizer.weight_decay:.3g}",
         "dropout": model.dropout,
+        "respell": recipe.respell,
         "type": recipe.dtype,
     }
     return ", ".join(f"{name} {value}" for name, value in picked.items())

@@ -108,6 +108,15 @@ def test_faster_machine_gets_no_smaller_model(tokens: int, cores: int) -> None:
     assert quick.model.layers >= slow.model.layers
 
 
+@pytest.mark.parametrize(("tokens", "often"), [(100_000, True), (10_000_000, False)])
+def test_data_seen_often_gets_noise(tokens: int, often: bool) -> None:
+    """Dropout and other spellings, against learning by heart; data seen once needs none."""
+    recipe = planned(tokens)
+
+    assert (recipe.model.dropout > 0) is often
+    assert (recipe.respell > 0) is often
+
+
 def test_depth_sets_width_heads_and_rates() -> None:
     """Wider models have smaller rates of embeddings and head, by the root of the width."""
     thin, thick = planned(depth=2), planned(depth=8)
