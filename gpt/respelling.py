@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 KEPT = 0.25
 """Share of windows whose spelling is left. A model tells by a window's beginning of which kind it
-is, so in the spelling that texts have it loses no chances to others."""
+is, so in the spelling that texts have it loses few chances to others."""
 
 
 class Respelling:
