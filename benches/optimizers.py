@@ -20,8 +20,8 @@ from gpt.recipe import Recipe
 from gpt.runtime import Runtime
 from gpt.training import train
 
-MUON_RATES = (0.005, 0.01, 0.02, 0.04)
-ADAMW_RATES = (0.0015, 0.003, 0.006, 0.012)
+MUON_RATES = (0.01, 0.02, 0.04, 0.08)
+ADAMW_RATES = (0.00075, 0.0015, 0.003, 0.006)
 """Of the matrices; each grid has its best within."""
 
 RATIOS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5)

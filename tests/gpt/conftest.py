@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import pytok
 from gpt.config import Architecture, GroupedQuery
 from gpt.evaluate import Evaluation
 from gpt.recipe import Recipe
@@ -36,7 +35,13 @@ class ByteTokenizer:
         self.special_tokens = {} if end is None else {"<|endoftext|>": end}
         self.n_vocab = 256 if end is None else end + 1
         self.pattern = GPT2
-        self.fingerprint = hashlib.sha256(f"bytes {end}".encode()).hexdigest()
+        self._whole = pytok.Tokenizer(
+            "bytes",
+            pat_str=self.pattern,
+            mergeable_ranks={bytes([byte]): byte for byte in range(256)},
+            special_tokens=self.special_tokens,
+        )
+        self.fingerprint = self._whole.fingerprint
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Return the bytes of *text*."""
@@ -54,8 +59,8 @@ class ByteTokenizer:
         return ByteDecoder()
 
     def save(self, path: Path) -> None:
-        """Write a file in place of tokenizer.json."""
-        path.write_text(json.dumps(self.special_tokens), encoding="utf-8")
+        """Write the tokenizer.json of one that has these ids."""
+        self._whole.save(path)
 
 
 class ByteDecoder:
