@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ import torch
 import pytok
 from gpt.chatting import Parts, Piece, Talk
 from gpt.choosing import Sampling
-from gpt.config import GPTConfig, GroupedQuery
+from gpt.config import Architecture, GPTConfig, GroupedQuery
 from gpt.model import GPT
+from gpt.recipe import Recipe
+from gpt.training import train
 from pytok.chat.template import Template
 
 TWO = Template(("Ada", "Bo"), me="Ada")
@@ -22,6 +25,24 @@ GREEDY = Sampling(temperature=0)
 def chat_tokenizer() -> pytok.Tokenizer:
     """Some merges, and the special tokens of the group."""
     return GROUP.extend(pytok.train(["the cat sat on the mat, the owl did not"] * 3, 270))
+
+
+def two_steps(folder: Path, context: int) -> Path:
+    """A run of two steps on the chat in *folder*/data, whose model can speak for nobody yet."""
+    recipe = Recipe(
+        data=folder / "data",
+        out=folder / "run",
+        steps=2,
+        batch_size=2,
+        device="cpu",
+        dtype="float32",
+        compile=False,
+        model=Architecture(
+            context=context, layers=1, width=32, attention=GroupedQuery(heads=2, kv_heads=1)
+        ),
+    )
+    train(recipe)
+    return recipe.out
 
 
 def lively(vocab: int, **fields: Any) -> GPT:

@@ -21,12 +21,9 @@ import pytok
 from gpt.__main__ import main
 from gpt.choosing import Sampling
 from gpt.commands.conversing import completions, converse
-from gpt.config import Architecture, GroupedQuery
-from gpt.recipe import Recipe
-from gpt.training import train
 from pytok.chat.building import build
 from tests.chat.histories import long_history
-from tests.gpt.talks import chat_tokenizer, group_of, leaning, lively, talk_of
+from tests.gpt.talks import chat_tokenizer, group_of, leaning, lively, talk_of, two_steps
 
 PATIENCE = 60.0
 """Seconds that a process may take to say something."""
@@ -43,20 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two steps on a chat of Ada, Bo and Cy."""
     folder = tmp_path_factory.mktemp("chat")
     build(long_history(30), folder / "data", me="Ada", vocab=300)
-    recipe = Recipe(
-        data=folder / "data",
-        out=folder / "run",
-        steps=2,
-        batch_size=2,
-        device="cpu",
-        dtype="float32",
-        compile=False,
-        model=Architecture(
-            context=32, layers=1, width=32, attention=GroupedQuery(heads=2, kv_heads=1)
-        ),
-    )
-    train(recipe)
-    return folder / "run"
+    return two_steps(folder, context=32)
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:

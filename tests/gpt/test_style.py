@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from gpt.__main__ import main
-from gpt.config import Architecture, GroupedQuery
 from gpt.errors import DataError
-from gpt.recipe import Recipe
 from gpt.style import Classifier, held_out
-from gpt.training import train
 from pytok.chat.building import build
 from pytok.chat.template import Conversation, Turn
 from tests.chat.histories import history
+from tests.gpt.talks import two_steps
 
 pytest.importorskip("sklearn")
 
@@ -36,21 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two steps, whose model can speak for nobody yet."""
     folder = tmp_path_factory.mktemp("style")
     build(history(*LINES), folder / "data", me="Bo", vocab=300, val=0.2)
-    architecture = Architecture(
-        context=64, layers=1, width=32, attention=GroupedQuery(heads=2, kv_heads=1)
-    )
-    recipe = Recipe(
-        data=folder / "data",
-        out=folder / "run",
-        steps=2,
-        batch_size=2,
-        device="cpu",
-        dtype="float32",
-        compile=False,
-        model=architecture,
-    )
-    train(recipe)
-    return folder / "run"
+    return two_steps(folder, context=64)
 
 
 def test_the_classifier_tells_authors_apart_by_how_they_write() -> None:
