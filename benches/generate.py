@@ -19,13 +19,16 @@ from benches import report
 from benches.command import Settings, command
 from benches.report import Record
 from benches.timing import take_turns
-from gpt import config
-from gpt.checkpoint import read_checkpoint
-from gpt.config import GPTConfig, GroupedQuery
-from gpt.decoding import Decoder, with_linears_in
-from gpt.formats.huggingface import export_folder
-from gpt.formats.imported import write_imported
-from gpt.model import GPT
+from gpt.generation.decoder import Decoder, with_linears_in
+from gpt.interop.huggingface import export_folder
+from gpt.interop.imported import write_imported
+from gpt.model.gpt import GPT
+from gpt.runs.checkpoint import read_checkpoint
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.mlp import Gelu, SwiGLU
+from gpt.spec.norm import LayerNorm, RMSNorm
+from gpt.spec.position import Learned, Rope
 
 SIZES: dict[str, Any] = {
     "vocab_size": 4096,
@@ -37,17 +40,17 @@ SIZES: dict[str, Any] = {
 SHAPES = {
     "gpt2": GPTConfig(
         **SIZES,
-        position=config.Learned(),
-        mlp=config.Gelu(tanh=True),
-        norm=config.LayerNorm(),
+        position=Learned(),
+        mlp=Gelu(tanh=True),
+        norm=LayerNorm(),
         bias=True,
         tie=True,
     ),
     "llama": GPTConfig(
         **SIZES,
-        position=config.Rope(),
-        mlp=config.SwiGLU(hidden=1024),
-        norm=config.RMSNorm(eps=1e-5),
+        position=Rope(),
+        mlp=SwiGLU(hidden=1024),
+        norm=RMSNorm(eps=1e-5),
         tie=False,
     ),
 }

@@ -13,12 +13,13 @@ from pathlib import Path
 import click
 
 from benches.time_to_loss import prepare
-from gpt.learning import AdamW, Linear, Muon
-from gpt.metrics import read_metrics
-from gpt.presets import fast
-from gpt.recipe import Recipe
-from gpt.runtime import Runtime
-from gpt.training import train
+from gpt.parallel.runtime import Runtime
+from gpt.runs.metrics import read_metrics
+from gpt.spec.optimizer import AdamW, Muon
+from gpt.spec.planning import fast
+from gpt.spec.recipe import Recipe
+from gpt.spec.schedule import Linear
+from gpt.training.loop import train
 
 MUON_RATES = (0.01, 0.02, 0.04, 0.08)
 ADAMW_RATES = (0.00075, 0.0015, 0.003, 0.006)

@@ -18,18 +18,19 @@ from pathlib import Path
 import click
 
 import pytok
-from gpt import config
-from gpt.checkpoint import read_checkpoint
-from gpt.config import Architecture
-from gpt.data import open_data, open_split
-from gpt.ensemble import open_ensemble
-from gpt.evaluate import evaluate
-from gpt.learning import Linear, Muon
-from gpt.metrics import Row, read_metrics, write_records
-from gpt.presets import fast
-from gpt.recipe import Recipe
-from gpt.runtime import Runtime
-from gpt.training import train
+from gpt.data.shards import open_data, open_split
+from gpt.evaluation.bits_per_byte import evaluate
+from gpt.generation.ensemble import open_ensemble
+from gpt.parallel.runtime import Runtime
+from gpt.runs.checkpoint import read_checkpoint
+from gpt.runs.metrics import Row, read_metrics, write_records
+from gpt.spec.architecture import Architecture
+from gpt.spec.embedding import NoValueEmbedding, TokenShift
+from gpt.spec.optimizer import Muon
+from gpt.spec.planning import fast
+from gpt.spec.recipe import Recipe
+from gpt.spec.schedule import Linear
+from gpt.training.loop import train
 from pytok import shards
 
 SUMS = ("step", "tokens", "bytes", "seconds")
@@ -60,7 +61,7 @@ RUNGS = (
         steps=33,
         rows=16,
         model=dataclasses.replace(
-            fast(2, 64), value_embedding=config.NoValueEmbedding(), shift=config.TokenShift()
+            fast(2, 64), value_embedding=NoValueEmbedding(), shift=TokenShift()
         ),
         optimizer=Muon(
             lr=0.006,
@@ -95,7 +96,7 @@ RUNGS = (
         vocab=2048,
         steps=930,
         rows=8,
-        model=dataclasses.replace(fast(6, 256), dropout=0.2, shift=config.TokenShift()),
+        model=dataclasses.replace(fast(6, 256), dropout=0.2, shift=TokenShift()),
         optimizer=Muon(iterations=3, weight_decay=0.3, embedding_lr=0.02, head_lr=0.006),
         schedule=Linear(decay=0.9),
         average=0.99,

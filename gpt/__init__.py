@@ -13,23 +13,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpt.checkpoint import read_checkpoint as load
-    from gpt.choosing import Sampling
-    from gpt.config import GPTConfig
-    from gpt.model import GPT
-    from gpt.recipe import Recipe
-    from gpt.sample import generate, generate_batch
-    from gpt.training import train
+    from gpt.generation.sampling import Sampling
+    from gpt.generation.text import generate, generate_batch
+    from gpt.model.gpt import GPT
+    from gpt.runs.checkpoint import read_checkpoint as load
+    from gpt.spec.architecture import GPTConfig
+    from gpt.spec.recipe import Recipe
+    from gpt.training.loop import train
 
 _HOMES = {
-    "GPT": ("gpt.model", "GPT"),
-    "GPTConfig": ("gpt.config", "GPTConfig"),
-    "Recipe": ("gpt.recipe", "Recipe"),
-    "Sampling": ("gpt.choosing", "Sampling"),
-    "generate": ("gpt.sample", "generate"),
-    "generate_batch": ("gpt.sample", "generate_batch"),
-    "load": ("gpt.checkpoint", "read_checkpoint"),
-    "train": ("gpt.training", "train"),
+    "GPT": ("gpt.model.gpt", "GPT"),
+    "GPTConfig": ("gpt.spec.architecture", "GPTConfig"),
+    "Recipe": ("gpt.spec.recipe", "Recipe"),
+    "Sampling": ("gpt.generation.sampling", "Sampling"),
+    "generate": ("gpt.generation.text", "generate"),
+    "generate_batch": ("gpt.generation.text", "generate_batch"),
+    "load": ("gpt.runs.checkpoint", "read_checkpoint"),
+    "train": ("gpt.training.loop", "train"),
 }
 
 __all__ = ["GPT", "GPTConfig", "Recipe", "Sampling", "generate", "generate_batch", "load", "train"]

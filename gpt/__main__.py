@@ -28,7 +28,7 @@ from gpt.commands.sample import Sample
 from gpt.commands.train import Train, train_defaults
 from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError, PeerError
-from gpt.launch import launched
+from gpt.parallel.launch import launched
 from pytok.errors import PytokError
 
 
@@ -87,7 +87,7 @@ def _run(given: Sequence[str]) -> int:
 def _misused(words: str) -> int:
     """Print *words*, what is wrong with the arguments, in one of the processes; 2 in each."""
     if launched() > 1:
-        from gpt.distributed import World
+        from gpt.parallel.world import World
 
         try:
             with World.join("cpu"):

@@ -29,7 +29,7 @@ def test_python_in_documents_runs(
 
 def test_the_recipe_in_the_readme_is_one(tmp_path: Path) -> None:
     """With fields and mechanisms that there are."""
-    from gpt.recipe import Recipe, read_toml
+    from gpt.spec.recipe import Recipe, read_toml
 
     (block,) = blocks(ROOT / "README.md", "toml")
     (tmp_path / "recipe.toml").write_text(block)

@@ -1,4 +1,4 @@
-//! The vectors that both languages read (`tests/test_vectors.py` is the other reader).
+//! The vectors that both languages read (`tests/pytok/test_vectors.py` is the other reader).
 #![allow(clippy::unwrap_used)] // a test may
 
 use std::collections::HashMap;

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt import learning
+from gpt.spec.adapter import DoRA, LoRA
 
 
 class LoRALinear(nn.Module):
     """x → W x + b + s B A x, W and b frozen, B zero at first. Hu 2021, arXiv:2106.09685."""
 
-    def __init__(self, linear: nn.Linear, spec: learning.LoRA, generator: torch.Generator) -> None:
+    def __init__(self, linear: nn.Linear, spec: LoRA, generator: torch.Generator) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         linear.requires_grad_(False)
@@ -53,11 +53,11 @@ class LoRALinear(nn.Module):
 class DoRALinear(nn.Module):
     """x → m ⊙ V / ‖V‖ x + b with V = W + s B A, m = ‖W‖ at first. Liu 2024, arXiv:2402.09353.
 
-    ‖V‖ is the norm of each row (or column: `learning.DoRA.axis`); no gradient goes through it (the
+    ‖V‖ is the norm of each row (or column: `DoRA.axis`); no gradient goes through it (the
     paper's section 4.3), so that of V / ‖V‖ costs what LoRA's does.
     """
 
-    def __init__(self, linear: nn.Linear, spec: learning.DoRA, generator: torch.Generator) -> None:
+    def __init__(self, linear: nn.Linear, spec: DoRA, generator: torch.Generator) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.lora = LoRALinear(linear, spec, generator)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from gpt.commands.drawing import Drawing
+from gpt.commands.options import Drawing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class Chat:
 
     def __call__(self) -> int:
         """Talk; 0, or 143 where SIGTERM ended it."""
-        from gpt.chatting import Parts, open_talk, template_of
-        from gpt.checkpoint import read_checkpoint
-        from gpt.commands.conversing import converse
+        from gpt.commands.terminal_chat import converse
+        from gpt.generation.conversation import Parts, open_talk, template_of
+        from gpt.runs.checkpoint import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
         parts = Parts.of(template_of(checkpoint), self.you, self.played)

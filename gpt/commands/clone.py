@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from gpt.commands.chat import Chat
+from gpt.commands.interruption import Interruption
 from gpt.errors import ConfigError
-from gpt.interruption import Interruption
-from gpt.learning import LoRA
+from gpt.spec.adapter import LoRA
 from pytok.chat.whatsapp.dates import DateOrder
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
-    from gpt.cloning import Cloned, Cloning
+    from gpt.clone.pipeline import Cloned, Cloning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +65,11 @@ class Clone:
 
     def __call__(self) -> int:
         """Clone, and talk; 0, or 128 + the signal that stopped it."""
-        from gpt.cloning import clone
-        from gpt.reporters.console import ConsoleReporter
-        from gpt.reporters.report import Report
-        from gpt.reporters.sessions import Sessions
-        from gpt.reporting import Together
+        from gpt.clone.pipeline import clone
+        from gpt.report.console import ConsoleReporter
+        from gpt.report.events import Together
+        from gpt.report.page import Report
+        from gpt.report.sessions import Sessions
 
         asked = self._asked()
         with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
@@ -95,7 +95,7 @@ class Clone:
 
     def _asked(self) -> Cloning:
         """What the options ask for."""
-        from gpt.cloning import Cloning
+        from gpt.clone.pipeline import Cloning
         from pytok.chat.importing import Choices
 
         if not self.exports:

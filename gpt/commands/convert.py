@@ -24,15 +24,15 @@ class Export:
 
     def __call__(self) -> int:
         """Write it; 0."""
-        from gpt.checkpoint import read_checkpoint
+        from gpt.runs.checkpoint import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
         if self.to == "hf":
-            from gpt.formats.huggingface import export_folder
+            from gpt.interop.huggingface import export_folder
 
             family = export_folder(checkpoint, self.out)
         else:
-            from gpt.formats.llama_cpp import export_file
+            from gpt.interop.gguf import export_file
 
             family = export_file(checkpoint, self.out)
         print(f"wrote {self.out}, a {family.name} model", file=sys.stderr)
@@ -53,14 +53,14 @@ class Import:
 
     def __call__(self) -> int:
         """Write the run; 0."""
-        from gpt.formats.imported import write_imported
+        from gpt.interop.imported import write_imported
 
         if self.source.is_file():
-            from gpt.formats.llama_cpp import import_file
+            from gpt.interop.gguf import import_file
 
             model, tokenizer = import_file(self.source)
         else:
-            from gpt.formats.huggingface import import_folder
+            from gpt.interop.huggingface import import_folder
 
             model, tokenizer = import_folder(self.source)
         write_imported(self.out, model, tokenizer)

@@ -16,8 +16,8 @@ from pytok.counted import counted
 from pytok.terminal import Bars
 
 if TYPE_CHECKING:
-    from gpt.checkpoint import Checkpoint
-    from gpt.runtime import Runtime
+    from gpt.parallel.runtime import Runtime
+    from gpt.runs.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ class Evaluate:
 
     def __call__(self) -> int:
         """Print the losses, or the accuracy; 0."""
-        from gpt.checkpoint import read_checkpoint
-        from gpt.runtime import Runtime
+        from gpt.parallel.runtime import Runtime
+        from gpt.runs.checkpoint import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
         runtime = Runtime.choose(self.device, self.dtype)
@@ -79,9 +79,9 @@ class Evaluate:
     def _losses(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
     ) -> tuple[Mapping[str, Any], list[str]]:
-        from gpt.data import lend_split
-        from gpt.ensemble import open_ensemble
-        from gpt.evaluate import evaluate
+        from gpt.data.shards import lend_split
+        from gpt.evaluation.bits_per_byte import evaluate
+        from gpt.generation.ensemble import open_ensemble
 
         state = checkpoint.state
         data = self.data or (state.recipe.data if state.train_tokens else None)
@@ -107,8 +107,8 @@ class Evaluate:
     def _answers(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
     ) -> tuple[Mapping[str, Any], list[str]]:
-        from gpt.choices import choose_all, read_questions
-        from gpt.ensemble import open_ensemble
+        from gpt.evaluation.multiple_choice import choose_all, read_questions
+        from gpt.generation.ensemble import open_ensemble
 
         assert self.choices is not None
         result = choose_all(
@@ -129,8 +129,8 @@ class Evaluate:
     def _styles(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
     ) -> tuple[Mapping[str, Any], list[str]]:
-        from gpt.checkpoint import read_checkpoint
-        from gpt.style import measure_style
+        from gpt.evaluation.style import measure_style
+        from gpt.runs.checkpoint import read_checkpoint
 
         other = None if self.against is None else read_checkpoint(self.against)
         data = self.data or checkpoint.state.recipe.data

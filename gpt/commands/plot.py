@@ -21,7 +21,7 @@ class Plot:
 
     def __call__(self) -> int:
         """Write the picture; 0."""
-        from gpt.plot import plot_runs
+        from gpt.report.plot import plot_runs
 
         plot_runs(self.runs, self.out)
         print(f"wrote {self.out}", file=sys.stderr)

@@ -18,7 +18,7 @@ class Report:
 
     def __call__(self) -> int:
         """Write them; 0."""
-        from gpt.reporters.report import write_report
+        from gpt.report.page import write_report
 
         print(f"wrote {write_report(self.run)}", file=sys.stderr)
         return 0

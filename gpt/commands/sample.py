@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from gpt.commands.drawing import Drawing
+from gpt.commands.options import Drawing
 from gpt.errors import ConfigError
 
 
@@ -32,8 +32,8 @@ class Sample:
 
     def __call__(self) -> int:
         """Print the samples; 0."""
-        from gpt.checkpoint import read_checkpoint
-        from gpt.sample import generate_batch
+        from gpt.generation.text import generate_batch
+        from gpt.runs.checkpoint import read_checkpoint
 
         if self.samples < 1:
             raise ConfigError(f"samples must be at least 1; got {self.samples}")

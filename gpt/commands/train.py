@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from gpt.commands.interruption import Interruption
 from gpt.errors import CheckpointError, ConfigError, DataError
-from gpt.interruption import Interruption
-from gpt.launch import launched
-from gpt.plain import from_plain
-from gpt.presets import Machine, plan, resumed
-from gpt.recipe import Recipe, read_toml
+from gpt.parallel.launch import launched
+from gpt.spec.planning import Machine, plan, resumed
+from gpt.spec.recipe import Recipe, read_toml
+from gpt.spec.serialize import from_plain
 from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
-    from gpt.distributed import World
-    from gpt.reporting import Reporter
-    from gpt.training import Outcome
+    from gpt.parallel.world import World
+    from gpt.report.events import Reporter
+    from gpt.training.loop import Outcome
 
 
 _UNPLANNED = Recipe(data=Path(), out=Path("runs/DATA"))
@@ -72,8 +72,8 @@ class Train:
 
     def __call__(self) -> int:
         """Train; 0, or 128 + the signal that stopped it."""
-        from gpt.distributed import World
-        from gpt.training import train
+        from gpt.parallel.world import World
+        from gpt.training.loop import train
 
         asked = self.recipe
         with World.join(asked.device) as world, ExitStack() as stack:
@@ -95,17 +95,17 @@ class Train:
 
     def _reporter(self, stack: ExitStack) -> Reporter:
         """Make those who tell of the run; *stack* ends them."""
-        from gpt.reporters.console import ConsoleReporter
-        from gpt.reporters.report import Report
-        from gpt.reporters.samples import Sampler
-        from gpt.reporters.sessions import Sessions
-        from gpt.reporting import Together
+        from gpt.report.console import ConsoleReporter
+        from gpt.report.events import Together
+        from gpt.report.page import Report
+        from gpt.report.samples import Sampler
+        from gpt.report.sessions import Sessions
 
         console = stack.enter_context(ConsoleReporter())
         samples = Sampler(console.notice, prompt=self.sample_prompt, every=self.sample_every)
         reporters: list[Reporter] = [console, samples, Sessions(), Report()]
         if self.tensorboard:
-            from gpt.reporters.tensorboard import TensorBoard
+            from gpt.report.tensorboard import TensorBoard
 
             reporters.append(stack.enter_context(TensorBoard()))
         return Together(reporters)
@@ -171,7 +171,7 @@ def _prepared(
     data: Path, out: Path, tokenizer: str | None, val_data: Path | None, val: float | None
 ) -> Path:
     """Return the shard folder for *data*; what it takes to make it is shown."""
-    from gpt.sources import prepare
+    from gpt.data.sources import prepare
 
     if launched() > 1 and not (data / "shards.json").is_file():
         raise DataError(
@@ -204,8 +204,8 @@ def _stem(data: Path) -> str:
 
 def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Recipe:
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
-    from gpt.checkpoint import find_checkpoint, read_state
-    from gpt.data import open_data, open_split
+    from gpt.data.shards import open_data, open_split
+    from gpt.runs.checkpoint import find_checkpoint, read_state
 
     if (newest := find_checkpoint(out)) is not None:
         saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from gpt.commands.interruption import Interruption
 from gpt.errors import ConfigError
-from gpt.interruption import Interruption
-from gpt.learning import DoRA, LoRA
+from gpt.spec.adapter import DoRA, LoRA
 from pytok.counted import counted
 
 if TYPE_CHECKING:
-    from gpt.recipe import TuningRecipe
-    from gpt.tuning import Change
+    from gpt.spec.recipe import TuningRecipe
+    from gpt.training.finetune import Change
 
 
 _FIELDS = frozenset(
@@ -87,11 +87,11 @@ class Tune:
 
     def __call__(self) -> int:
         """Tune; 0, or 128 + the signal that stopped it."""
-        from gpt.reporters.console import ConsoleReporter
-        from gpt.reporters.report import Report
-        from gpt.reporters.sessions import Sessions
-        from gpt.reporting import Together
-        from gpt.tuning import tune
+        from gpt.report.console import ConsoleReporter
+        from gpt.report.events import Together
+        from gpt.report.page import Report
+        from gpt.report.sessions import Sessions
+        from gpt.training.finetune import tune
 
         recipe = self._recipe()
         with ConsoleReporter() as console, Interruption() as interruption:
@@ -121,7 +121,7 @@ class Tune:
 
     def _recipe(self) -> TuningRecipe:
         """What the base and the data make possible, with what was asked for."""
-        from gpt.tuning import plan_tuning
+        from gpt.training.finetune import plan_tuning
 
         planned = plan_tuning(
             self.run,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from gpt import learning
-from gpt.optim.weights import Weights
+from gpt.optim.parameters import Weights
+from gpt.spec.optimizer import AdamW
 
 
-def adamw(spec: learning.AdamW, weights: Weights, dtype: torch.dtype) -> torch.optim.AdamW:
+def adamw(spec: AdamW, weights: Weights, dtype: torch.dtype) -> torch.optim.AdamW:
     """Loshchilov and Hutter 2017, arXiv:1711.05101. *dtype* is for those that multiply matrices.
 
     Only the matrices of linears decay. Scales and biases do not: zero is no neutral value for

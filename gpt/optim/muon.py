@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, Shard
 
-from gpt import learning
-from gpt.optim.weights import Weights
+from gpt.optim.parameters import Weights
+from gpt.spec import optimizer
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of Jordan's quintic: the steepest at 0 that keeps singular values between about 0.7 and 1.2."""
@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
     and checkpoints written as for any optimizer.
     """
 
-    def __init__(self, spec: learning.Muon, weights: Weights, dtype: torch.dtype) -> None:
+    def __init__(self, spec: optimizer.Muon, weights: Weights, dtype: torch.dtype) -> None:
         matrices = {"params": weights.matrices, "lr": spec.lr, "weight_decay": spec.weight_decay}
         others = [
             {"params": parameters, "lr": rate, "weight_decay": 0.0}

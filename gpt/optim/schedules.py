@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 
-from gpt import learning
+from gpt.spec.schedule import Cosine, Linear, Noam, Trapezoid, WarmupStableDecay
 
 
-def cosine(spec: learning.Cosine, step: int, steps: int) -> float:
+def cosine(spec: Cosine, step: int, steps: int) -> float:
     """Linear warm-up, then f + (1 - f) (1 + cos(π · progress)) / 2. arXiv:1608.03983.
 
-    >>> spec = learning.Cosine(warmup=0.4)
+    >>> spec = Cosine(warmup=0.4)
     >>> [round(cosine(spec, step, 5), 2) for step in range(5)]
     [0.5, 1.0, 0.75, 0.25, 0.0]
     """
@@ -24,16 +24,16 @@ def cosine(spec: learning.Cosine, step: int, steps: int) -> float:
     return spec.floor + (1 - spec.floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def warmup_stable_decay(spec: learning.WarmupStableDecay, step: int, steps: int) -> float:
+def warmup_stable_decay(spec: WarmupStableDecay, step: int, steps: int) -> float:
     """Linear warm-up, 1, then f + (1 - f) (1 - √progress). arXiv:2405.18392."""
     progress = _progress(spec, step, steps)
     return _rise(spec, step, steps) * (spec.floor + (1 - spec.floor) * (1 - math.sqrt(progress)))
 
 
-def linear(spec: learning.Linear, step: int, steps: int) -> float:
+def linear(spec: Linear, step: int, steps: int) -> float:
     """Linear warm-up, 1, then f + (1 - f) (1 - progress).
 
-    >>> spec = learning.Linear(warmup=0.25, decay=0.5)
+    >>> spec = Linear(warmup=0.25, decay=0.5)
     >>> [linear(spec, step, 8) for step in range(8)]
     [0.5, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
@@ -41,20 +41,20 @@ def linear(spec: learning.Linear, step: int, steps: int) -> float:
     return _rise(spec, step, steps) * (spec.floor + (1 - spec.floor) * (1 - progress))
 
 
-def noam(spec: learning.Noam, step: int, steps: int) -> float:
+def noam(spec: Noam, step: int, steps: int) -> float:
     """min((t / w), √(w / t)) at t = step + 1: the paper's formula over its greatest value.
 
-    >>> [noam(learning.Noam(warmup=4), step, 99) for step in (0, 3, 15)]
+    >>> [noam(Noam(warmup=4), step, 99) for step in (0, 3, 15)]
     [0.25, 1.0, 0.5]
     """
     return min((step + 1) / spec.warmup, math.sqrt(spec.warmup / (step + 1)))
 
 
-def _rise(spec: learning.Trapezoid, step: int, steps: int) -> float:
+def _rise(spec: Trapezoid, step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1, round(spec.warmup * steps)))
 
 
-def _progress(spec: learning.Trapezoid, step: int, steps: int) -> float:
+def _progress(spec: Trapezoid, step: int, steps: int) -> float:
     """How far the decay is: 0 before it begins, 1 at the last update."""
     decay = round(spec.decay * steps)
     return max(0.0, 1 - (steps - step - 1) / decay) if decay else 0.0

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 import pytok
-from gpt.config import Architecture, GroupedQuery
-from gpt.evaluate import Evaluation
-from gpt.recipe import Recipe
+from gpt.evaluation.bits_per_byte import Evaluation
+from gpt.spec.architecture import Architecture
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.recipe import Recipe
 from pytok import shards
 from pytok.reference.pretokenize import GPT2
 
@@ -91,7 +92,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 nats_per_token=bits, perplexity=1.0, bits_per_byte=bits, tokens=1, bytes=1
             )
 
-        monkeypatch.setattr("gpt.tasks.evaluate", evaluate)
+        monkeypatch.setattr("gpt.training.task.evaluate", evaluate)
 
     return measure
 

@@ -19,10 +19,10 @@ from torch.distributed.tensor import DTensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gpt.__main__ import main
-from gpt.distributed import World
-from gpt.model import GPT
-from gpt.recipe import Recipe
-from gpt.training import train
+from gpt.model.gpt import GPT
+from gpt.parallel.world import World
+from gpt.spec.recipe import Recipe
+from gpt.training.loop import train
 
 # Forked from a server without threads that has imported what takes long, and nothing of ours.
 STARTED = multiprocessing.get_context("forkserver")

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 import pytok
-from gpt.chatting import Parts, Piece, Talk
-from gpt.choosing import Sampling
-from gpt.config import Architecture, GPTConfig, GroupedQuery
-from gpt.model import GPT
-from gpt.recipe import Recipe
-from gpt.training import train
+from gpt.generation.conversation import Parts, Piece, Talk
+from gpt.generation.sampling import Sampling
+from gpt.model.gpt import GPT
+from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.recipe import Recipe
+from gpt.training.loop import train
 from pytok.chat.template import Template
 
 TWO = Template(("Ada", "Bo"), me="Ada")

@@ -1,0 +1,1 @@
+"""From the export of a chat to a model of one person."""

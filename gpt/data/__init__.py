@@ -1,0 +1,1 @@
+"""What a model is trained on: rows of token shards and of conversations."""

@@ -1,0 +1,1 @@
+"""Measurements: bits per byte, multiple choice, style."""

@@ -1,0 +1,35 @@
+"""A run that was trained elsewhere: a checkpoint of step 0, to write text with and to measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from gpt.errors import FormatError
+from gpt.model.gpt import GPT
+from gpt.runs.checkpoint import State, find_checkpoint, tokenizer_document, write_checkpoint
+from gpt.spec.recipe import Recipe
+from pytok.tokenizer import Tokenizer
+
+
+def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
+    """Write *model* and *tokenizer* as the run *run*, which must not be one already."""
+    if find_checkpoint(run) is not None:
+        raise FormatError(f"{run}: holds a run already; choose another --out")
+    state = State(
+        config=model.config,
+        recipe=Recipe(data=Path(), out=run),
+        step=0,
+        seconds=0.0,
+        fingerprint=tokenizer.fingerprint,
+        train_tokens=0,
+    )
+    # An optimizer that keeps nothing, since there is nothing to go on from.
+    return write_checkpoint(
+        run,
+        model,
+        torch.optim.SGD(model.parameters(), lr=1.0),
+        state,
+        {"tokenizer.json": tokenizer_document(tokenizer)},
+    )

@@ -1,0 +1,45 @@
+"""Caps: what keeps logits within bounds.
+
+A cap is its function and its slope, because the loss makes its own gradients (`gpt.nn.loss`).
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from torch import Tensor
+
+from gpt.spec import head
+
+
+class NoCap:
+    """z → z."""
+
+    def __init__(self, spec: head.NoCap) -> None:
+        pass
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Leave *logits* as they are."""
+        return logits
+
+    def slope(self, capped: Tensor) -> float:
+        """Derivative of each of *capped* by what it was: one."""
+        return 1.0
+
+
+class SoftCap:
+    """z → L tanh(z / L). Gemma Team 2024, arXiv:2408.00118."""
+
+    def __init__(self, spec: head.SoftCap) -> None:
+        self.limit = spec.limit
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Bound *logits*."""
+        return self.limit * (logits / self.limit).tanh()
+
+    def slope(self, capped: Tensor) -> Tensor:
+        """Derivative of each of *capped* by what it was: 1 - (capped / L)²."""
+        return 1 - (capped / self.limit).square()
+
+
+Cap: TypeAlias = NoCap | SoftCap

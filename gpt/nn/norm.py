@@ -1,0 +1,79 @@
+"""Norms: what keeps each branch's input in scale. Shapes: (..., width) in and out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt.spec import norm
+
+
+class LayerNorm(nn.Module):
+    """x → (x - mean) / √(var + eps) · weight + bias. Ba 2016, arXiv:1607.06450."""
+
+    def __init__(self, spec: norm.LayerNorm, width: int) -> None:
+        super().__init__()
+        self.eps = spec.eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width)) if spec.bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize the last axis."""
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(nn.Module):
+    """x → x / √(mean(x²) + eps) · weight. Zhang and Sennrich 2019, arXiv:1910.07467."""
+
+    def __init__(self, spec: norm.RMSNorm, width: int) -> None:
+        super().__init__()
+        self.eps = spec.eps
+        self.shape = (width,)
+        self.weight = nn.Parameter(torch.ones(width)) if spec.weight else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize the last axis."""
+        # The fused kernels want one dtype, and under autocast x may have another than the weight.
+        weight = None if self.weight is None else self.weight.to(x.dtype)
+        if weight is not None and x.device.type == "cpu" and torch.is_grad_enabled():
+            y: Tensor = _RMSNorm.apply(x, weight, self.eps)
+            return y
+        return F.rms_norm(x, self.shape, weight, self.eps)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """F.rms_norm for training on the CPU, where its parts are differentiated one by one.
+
+    PERF: forward and backward of (4096, 384) take 1.7 ms in float32 on two cores, F.rms_norm 5.0,
+    F.layer_norm 0.5. The backward pass is layer_norm's fused kernel, told that the mean is 0: its
+    gradient lacks only the part that the mean would have taken away.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        with torch.autocast("cpu", enabled=False):  # or a product of float32 is a bfloat16
+            mean_square = torch.linalg.vecdot(x, x).unsqueeze(-1).div_(x.shape[-1])
+        scale = mean_square.add_(eps).rsqrt_()
+        ctx.save_for_backward(x, scale, weight)
+        y: Tensor = (x * scale).mul_(weight)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, scale, weight = ctx.saved_tensors
+        slope = slopes[0].contiguous()
+        x_grad, weight_grad, _ = torch.ops.aten.native_layer_norm_backward(
+            slope,
+            x,
+            weight.shape,
+            torch.zeros_like(scale),
+            scale,
+            weight,
+            None,
+            [True, True, False],
+        )
+        taken = torch.linalg.vecdot(slope, weight).unsqueeze(-1).div_(x.shape[-1])
+        return x_grad.addcmul_(taken, scale), weight_grad, None

@@ -1,0 +1,1 @@
+"""Reporters of a run: console, samples, TensorBoard, and the report page."""

@@ -1,0 +1,54 @@
+"""A run as TensorBoard shows it: events in `tensorboard/` of the run's folder."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from torch.utils.tensorboard import SummaryWriter
+
+from gpt.report.events import Silent, Start
+from gpt.runs.metrics import Row
+
+
+class TensorBoard(Silent):
+    """Writes the numbers of each step as events. Use it as a context."""
+
+    def __init__(self) -> None:
+        self._writer: SummaryWriter | None = None
+        self._before: Row | None = None
+
+    def __enter__(self) -> TensorBoard:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def began(self, start: Start) -> None:
+        """Open a file of events, which takes the place of all that there are of later steps."""
+        self._writer = SummaryWriter(
+            str(start.recipe.out / "tensorboard"), purge_step=start.step + 1
+        )
+
+    def row(self, row: Row, steps: int) -> None:
+        """Write what *row* has, by its step."""
+        values = {
+            "loss/train": row.loss,
+            "loss/validation": row.val_loss,
+            "bits per byte/train": row.bits_per_byte,
+            "bits per byte/validation": row.val_bpb,
+            "learning rate": row.lr,
+            "gradient norm": row.gradient_norm,
+        }
+        if self._before is not None:
+            seconds = row.seconds - self._before.seconds
+            values["tokens a second"] = (row.tokens - self._before.tokens) / seconds
+        self._before = row
+        for name, value in values.items():
+            if value is not None and self._writer is not None:
+                self._writer.add_scalar(name, value, row.step)

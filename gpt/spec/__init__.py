@@ -1,0 +1,1 @@
+"""What a model and a run are: frozen specs, and how they are planned. No torch here."""

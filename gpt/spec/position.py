@@ -1,0 +1,33 @@
+"""Positions: how a token knows its position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpt.errors import ConfigError
+from gpt.spec.checks import above_zero
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """One learned vector a place, added to the token's (Radford 2018, GPT)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rope:
+    """Rotate queries and keys by their place (Su 2021, RoFormer, arXiv:2104.09864)."""
+
+    theta: float = 10_000.0
+    """Base of the wavelengths: they run from 2 pi to about 2 pi theta tokens."""
+    fraction: float = 1.0
+    """Share of each head that is rotated; the rest carries no position."""
+
+    def __post_init__(self) -> None:
+        above_zero(theta=self.theta)
+        if not 0 < self.fraction <= 1:
+            raise ConfigError(f"fraction must be above 0 and at most 1; got {self.fraction}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoPosition:
+    """None: the causal mask alone tells order (Kazemnejad 2023, arXiv:2305.19466)."""

@@ -1,0 +1,359 @@
+"""Adapters: equal to peft's, nothing at first, and whole again when merged."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt.adapt.linears import DoRALinear, LoRALinear
+from gpt.adapt.wrapping import adapt, merge, merged, merged_weights, train_rows
+from gpt.errors import ConfigError
+from gpt.generation.decoder import with_linears_in
+from gpt.model.gpt import GPT
+from gpt.spec.adapter import DoRA, LoRA
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.embedding import ValueEmbedding
+from gpt.spec.mlp import SwiGLU
+
+SPECS = [
+    LoRA(rank=3),
+    LoRA(rank=3, scaling="root", alpha=5.0),
+    LoRA(rank=3, scaling="none", init="normal"),
+    DoRA(rank=3),
+    DoRA(rank=3, axis="in"),
+]
+EACH = pytest.mark.parametrize("spec", SPECS, ids=str)
+
+
+class Net(nn.Module):
+    """Two linears, one with a bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.Linear(10, 16)
+        self.outer = nn.Linear(16, 6, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., 10) to (..., 6)."""
+        y: Tensor = self.outer(F.gelu(self.inner(x)))
+        return y
+
+
+def inputs(seed: int = 1) -> Tensor:
+    return torch.randn(4, 5, 10, generator=torch.Generator().manual_seed(seed))
+
+
+def disturb(model: nn.Module) -> None:
+    """Move all trained weights, as training does."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+
+
+def adapted(spec: LoRA, model: nn.Module | None = None) -> Any:
+    """A model with adapters that are no longer as they began."""
+    model = model or Net()
+    model.requires_grad_(False)
+    adapt(model, dataclasses.replace(spec, targets=("inner", "outer")), seed=0)
+    disturb(model)
+    return model
+
+
+@EACH
+def test_adapters_change_nothing_at_first(spec: LoRA) -> None:
+    """The second matrix is zero, and a magnitude is the norm that there is."""
+    plain, model = Net(), Net()
+    adapt(model, dataclasses.replace(spec, targets=("inner", "outer")), seed=0)
+
+    torch.testing.assert_close(model(inputs()), plain(inputs()), atol=1e-6, rtol=0)
+
+
+def test_first_weights_are_a_function_of_the_seed() -> None:
+    """And zero is not what both matrices begin as, or nothing would ever be learnt."""
+    downs = []
+    for seed in (0, 0, 1):
+        model = Net()
+        adapt(model, LoRA(targets=("inner",)), seed=seed)
+        downs.append(model.inner.down)
+
+    assert torch.equal(downs[0], downs[1])
+    assert not torch.equal(downs[0], downs[2])
+
+
+def test_normal_first_weights_have_the_articles_deviation() -> None:
+    """1/√rank, where peft's are uniform within 1/√inputs."""
+    linear, generator = nn.Linear(4096, 2), torch.Generator().manual_seed(0)
+    normal = LoRALinear(linear, LoRA(rank=16, init="normal"), generator)
+    uniform = LoRALinear(linear, LoRA(rank=16), generator)
+
+    assert normal.down.std().item() == pytest.approx(0.25, rel=0.02)
+    assert uniform.down.abs().max().item() == pytest.approx(1 / 64, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("spec", "scale"),
+    [
+        (LoRA(rank=4), 2.0),
+        (LoRA(rank=4, alpha=2.0), 0.5),
+        (LoRA(rank=4, alpha=2.0, scaling="root"), 1.0),
+        (LoRA(rank=4, alpha=2.0, scaling="none"), 2.0),
+    ],
+)
+def test_scale_is_what_its_name_says(spec: LoRA, scale: float) -> None:
+    """By alpha / r, alpha / √r, or alpha, which is 2 r by default."""
+    assert spec.scale == scale
+
+
+@EACH
+def test_merged_model_computes_the_same(spec: LoRA) -> None:
+    """By plain linears."""
+    model = adapted(spec)
+    before = model(inputs())
+    merge(model)
+
+    assert type(model.inner) is type(model.outer) is nn.Linear
+    torch.testing.assert_close(model(inputs()), before, atol=1e-5, rtol=1e-5)
+
+
+@EACH
+def test_unmerged_model_is_the_one_before(spec: LoRA) -> None:
+    """Bit for bit, in training mode or not."""
+    model = adapted(spec)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    with merged(model):
+        model.eval()
+
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not any(module.training for module in model.modules())
+
+
+@EACH
+def test_only_adapters_are_trained(spec: LoRA) -> None:
+    """As many weights as the paper says: r (inputs + outputs), and a magnitude's."""
+    model = adapted(spec)
+    model(inputs()).sum().backward()
+    trained = {name: part for name, part in model.named_parameters() if part.requires_grad}
+    magnitudes = {"out": 16 + 6, "in": 10 + 16}[spec.axis] if isinstance(spec, DoRA) else 0
+
+    assert sum(part.numel() for part in trained.values()) == 3 * (10 + 16 + 16 + 6) + magnitudes
+    assert all(part.grad is not None and part.grad.any() for part in trained.values())
+    assert model.inner.base.grad is None
+    assert model.inner.bias.grad is None
+
+
+@pytest.mark.parametrize("axis", ["out", "in"])
+def test_directions_have_unit_length_along_their_axis(axis: Any) -> None:
+    """Of the merged matrix, the norms are the magnitudes: by row as peft, or column as Raschka."""
+    model = adapted(DoRA(rank=3, axis=axis))
+    norms = model.inner.weight.norm(dim=1 if axis == "out" else 0)
+
+    torch.testing.assert_close(norms, model.inner.magnitude.abs())
+
+
+def test_dropout_is_for_training_only() -> None:
+    """And only for what the adapter sees."""
+    model = adapted(LoRA(rank=3, dropout=0.5))
+    evaluated = model.eval()(inputs())
+    torch.manual_seed(0)
+    dropped = model.train()(inputs())
+    with torch.no_grad():
+        for module in (model.inner, model.outer):
+            module.up.zero_()
+
+    assert not torch.allclose(evaluated, dropped)
+    assert torch.equal(model.train()(inputs()), model.eval()(inputs()))
+
+
+def peft_of(spec: LoRA) -> Any:
+    """The same in peft, its adapters those of `adapted`."""
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(
+        r=spec.rank,
+        lora_alpha=2 * spec.rank if spec.alpha is None else spec.alpha,
+        lora_dropout=spec.dropout,
+        use_rslora=spec.scaling == "root",
+        use_dora=isinstance(spec, DoRA),
+        target_modules=["inner", "outer"],
+    )
+    theirs, ours = peft.get_peft_model(Net(), config), adapted(spec)
+    named = dict(theirs.base_model.model.named_modules())
+    with torch.no_grad():
+        for name in ("inner", "outer"):
+            mine = getattr(ours, name)
+            lora = mine.lora if isinstance(mine, DoRALinear) else mine
+            named[name].lora_A["default"].weight.copy_(lora.down)
+            named[name].lora_B["default"].weight.copy_(lora.up)
+            if isinstance(mine, DoRALinear):
+                named[name].lora_magnitude_vector["default"].weight.copy_(mine.magnitude)
+    return theirs
+
+
+OURS_AND_PEFTS = pytest.mark.parametrize(
+    "spec",
+    [
+        LoRA(rank=3),
+        LoRA(rank=3, scaling="root", alpha=5.0),
+        LoRA(rank=3, dropout=0.4),
+        DoRA(rank=3),
+        DoRA(rank=3, dropout=0.4),
+    ],
+    ids=str,
+)
+
+
+@OURS_AND_PEFTS
+def test_outputs_and_gradients_equal_pefts(spec: LoRA) -> None:
+    """With the same dropout, drawn from the same seed; gradients of weights and of inputs."""
+    theirs, ours = peft_of(spec).train(), adapted(spec).train()
+    found = []
+    for model in (theirs, ours):
+        x = inputs().requires_grad_()
+        torch.manual_seed(3)
+        y = model(x)
+        y.square().sum().backward()
+        found.append((y, x.grad))
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
+    wanted = {name: part.grad for name, part in theirs.named_parameters() if part.requires_grad}
+    names = {"down": "lora_A", "up": "lora_B", "magnitude": "lora_magnitude_vector"}
+
+    for name, part in ours.named_parameters():
+        if part.requires_grad:
+            linear, _, own = name.replace(".lora", "").partition(".")
+            gradient = wanted.pop(f"base_model.model.{linear}.{names[own]}.default.weight")
+            torch.testing.assert_close(part.grad, gradient, atol=1e-4, rtol=1e-5)
+    assert not wanted
+
+
+@OURS_AND_PEFTS
+def test_merged_weights_equal_pefts(spec: LoRA) -> None:
+    """Of each linear."""
+    whole = peft_of(spec).merge_and_unload()
+    weights = merged_weights(adapted(spec))
+
+    assert weights.keys() == dict(whole.named_parameters()).keys()
+    for name, parameter in whole.named_parameters():
+        torch.testing.assert_close(weights[name], parameter, atol=1e-6, rtol=1e-5)
+
+
+CONFIGS = {
+    "tied": GPTConfig(
+        vocab_size=70, layers=2, width=16, attention=GroupedQuery(heads=2, kv_heads=1)
+    ),
+    "untied": GPTConfig(
+        vocab_size=70,
+        layers=2,
+        width=16,
+        attention=GroupedQuery(heads=2, kv_heads=2),
+        mlp=SwiGLU(),
+        value_embedding=ValueEmbedding(),
+        tie=False,
+        bias=True,
+    ),
+}
+
+
+def gpt(name: str) -> GPT:
+    """A model that is not at its beginning, where branches are zero."""
+    model = GPT(CONFIGS[name])
+    disturb(model)
+    return model
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("spec", [LoRA(), DoRA()], ids=lambda spec: type(spec).__name__)
+def test_all_linears_of_attention_and_mlp_are_adapted_by_default(name: str, spec: LoRA) -> None:
+    """And neither head nor embeddings; all parameters of a merged model have their plain names."""
+    model = gpt(name)
+    plain = dict(model.named_parameters())
+    linears = {part for part, module in model.named_modules() if isinstance(module, nn.Linear)} - {
+        "head"
+    }
+
+    assert set(adapt(model, spec, seed=0)) == linears
+    weights = merged_weights(model)
+    assert weights.keys() == plain.keys()
+    assert all(weights[part] is plain[part] for part in plain if "blocks" not in part)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_generation_reads_adapted_linears_as_it_does_plain_ones(name: str) -> None:
+    """Joined and cast, merged or not."""
+    model = gpt(name).eval()
+    model.requires_grad_(False)
+    adapt(model, LoRA(rank=2), seed=0)
+    disturb(model)
+    ids = torch.randint(70, (1, 9), generator=torch.Generator().manual_seed(0))
+    wanted = model(ids).logits
+    unmerged = with_linears_in(model, torch.float32)(ids).logits
+    merge(model)
+    whole = with_linears_in(model, torch.float32)(ids).logits
+
+    torch.testing.assert_close(unmerged, wanted, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(whole, wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "tables"), [("tied", 2), ("untied", 4)])
+def test_new_rows_are_trained_and_others_are_not(name: str, tables: int) -> None:
+    """In the embedding, the head, and value embeddings; a shared table has one set of rows."""
+    model = gpt(name)
+    names = ["embedding", "head", *(f"values.{part}" for part in model.values.state_dict())]
+    names = [part.removesuffix(".weight") for part in names]
+    before = {part: tensor.clone() for part, tensor in merged_weights(model).items()}
+    model.requires_grad_(False)
+    train_rows(model, names, 66, 70)
+    ids = torch.arange(60, 70)[None]
+    model(ids, ids).loss.backward()
+    trained = [part for part in model.parameters() if part.requires_grad]
+    with torch.no_grad():
+        for part in trained:
+            part -= part.grad
+    after = merged_weights(model)
+
+    assert len(names) == tables
+    assert len(trained) == (1 if name == "tied" else tables)
+    assert all(part.shape[0] == 4 and part.grad.any(1).all() for part in trained)
+    assert before.keys() == after.keys()
+    for part in before:
+        moved = (before[part] != after[part]).reshape(len(before[part]), -1).any(1)
+        own = part.removesuffix(".weight") in names
+        assert moved.nonzero().flatten().tolist() == ([66, 67, 68, 69] if own else [])
+
+
+def test_target_without_a_linear_is_refused() -> None:
+    """The message names those that there are."""
+    with pytest.raises(ConfigError, match="no linear is called 'q_proj'; there are attention, blo"):
+        adapt(gpt("tied"), LoRA(targets=("q_proj",)), seed=0)
+
+
+def test_shared_weight_is_refused() -> None:
+    """Merging would part the head from the embedding."""
+    with pytest.raises(ConfigError, match="head shares its weight"):
+        adapt(gpt("tied"), LoRA(targets=("head",)), seed=0)
+    assert adapt(gpt("untied"), LoRA(targets=("head",)), seed=0) == ["head"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rank": 0}, "rank must be at least 1"),
+        ({"alpha": 0.0}, "alpha must be above 0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
+        ({"targets": ()}, "targets is empty"),
+    ],
+)
+def test_impossible_adapters_are_refused(fields: dict[str, Any], message: str) -> None:
+    """When the spec is made."""
+    with pytest.raises(ConfigError, match=message):
+        LoRA(**fields)

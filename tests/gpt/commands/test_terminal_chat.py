@@ -1,0 +1,261 @@
+"""`gpt chat`: what is typed, what is shown, how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pytok
+from gpt.__main__ import main
+from gpt.commands.terminal_chat import completions, converse
+from gpt.generation.sampling import Sampling
+from pytok.chat.building import build
+from tests.gpt.talks import chat_tokenizer, group_of, leaning, lively, talk_of, two_steps
+from tests.pytok.chat.histories import long_history
+
+PATIENCE = 60.0
+"""Seconds that a process may take to say something."""
+
+
+@pytest.fixture(scope="module")
+def bpe() -> pytok.Tokenizer:
+    """The tokenizer of `chat_tokenizer`."""
+    return chat_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps on a chat of Ada, Bo and Cy."""
+    folder = tmp_path_factory.mktemp("chat")
+    build(long_history(30), folder / "data", me="Ada", vocab=300)
+    return two_steps(folder, context=32)
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Put *lines* into stdin."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def test_each_line_of_a_pipe_is_answered(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stdout, behind the name; empty lines are none."""
+    typed(monkeypatch, "Hello!", "", "And you?")
+    code = main(["chat", str(run), "--as", "bo", "--device", "cpu", "--tokens", "4"])
+
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    assert out.count("Ada: ") == 2
+
+
+def test_who_is_who_is_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, with the names there are."""
+    assert main(["chat", str(run), "--with", "Cy"]) == 1
+    assert capsys.readouterr().err == "gpt: who are you? --as NAME says it: 'Ada', 'Bo'\n"
+
+
+def test_a_turn_is_shown_behind_its_name_with_its_lines_set_off(
+    bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What could command the terminal is spelled out, so no line looks like another's turn."""
+    newline, escape = (bpe.encode_ordinary(text)[0] for text in "\n\x1b")
+    model = leaning(bpe)
+    with torch.no_grad():
+        model.head.weight[newline] = 2.0
+        model.head.weight[escape] = 1.5
+    typed(monkeypatch, "Cy: hm")
+    converse(group_of(model, bpe, sampling=Sampling(temperature=0, repetition_penalty=1.5)))
+
+    assert capsys.readouterr().out.startswith("Cy: \n  \\x1b")
+
+
+@pytest.mark.parametrize(
+    ("line", "speaker", "text"),
+    [("Di: Hello!", "Di", "Hello!"), ("cy:", "Cy", None), ("Who: me?", "Bo", "Who: me?")],
+)
+def test_a_line_that_begins_with_a_name_asks_that_one(
+    line: str, speaker: str, text: str | None, bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is not said; any other line is said as it is."""
+    talk = group_of(leaning(bpe, "<|end|>", "<|speaker_0|>", "<|speaker_1|>"), bpe)
+    typed(monkeypatch, line)
+    converse(talk)
+
+    *yours, theirs = talk.conversation.turns
+    assert [turn.text for turn in yours] == ([] if text is None else [text])
+    assert theirs.speaker == speaker
+
+
+def test_the_commands_do_what_they_say(
+    bpe: pytok.Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is saved is loaded again; nothing after /quit is answered."""
+    path = tmp_path / "talk.jsonl"
+    talk = talk_of(lively(bpe.n_vocab), bpe)
+    commands = ["/system Be brief.", "the cat", f"/save {path}", "/retry", f"/save {path}"]
+    typed(monkeypatch, *commands, "/undo", "/who", "/help", f"/load {path}", "/quit", "the owl")
+    code = converse(talk)
+
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    assert json.loads(path.read_text())["system"] == talk.conversation.system == "Be brief."
+    assert [turn.speaker for turn in talk.conversation.turns] == ["Bo", "Ada"]
+    for shown in (
+        "2 turns written",
+        "nothing is said now",
+        "you are Bo; the model is Ada",
+        "/undo",
+    ):
+        assert shown in out
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("/fly", "/fly is no command; /help lists them"),
+        ("/undo", "nothing has been said yet"),
+        ("/save", "/save needs the name of a file"),
+        ("/save taken", "taken is there already; name another"),
+        ("/save no/where", "no"),
+        ("/load nothing", "nothing: No such file"),
+        ("/load taken", "taken, line 1: not JSON"),
+        ("x" * 100, "say it in parts"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_the_talk_goes_on(
+    line: str,
+    why: str,
+    bpe: pytok.Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And the file that was there is as it was."""
+    monkeypatch.chdir(tmp_path)
+    Path("taken").write_text("mine")
+    typed(monkeypatch, line, "the cat")
+    code = converse(talk_of(lively(bpe.n_vocab), bpe))
+
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert why in err
+    assert len(err.splitlines()) == 1
+    assert out.startswith("Ada: ")
+    assert Path("taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_a_signal_stops_an_answer_and_keeps_what_is_there(
+    number: signal.Signals,
+    code: int,
+    bpe: pytok.Tokenizer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After Ctrl-C the next line is answered; SIGTERM ends it."""
+    talk = talk_of(leaning(bpe), bpe, max_tokens=8)
+    read, reads = talk._reader.read, []
+
+    def raising(ids: list[int]) -> Any:
+        reads.append(ids)
+        if len(reads) == 3:
+            signal.raise_signal(number)
+        return read(ids)
+
+    monkeypatch.setattr(talk._reader, "read", raising)
+    typed(monkeypatch, "Hello!", "Go on.")
+
+    assert converse(talk) == code
+    answers = [turn.text for turn in talk.conversation.turns if turn.speaker == "Ada"]
+    assert [len(text) for text in answers] == ([3, 8] if code == 0 else [3])
+
+
+def test_tab_completes_commands_names_and_files(
+    bpe: pytok.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names of those played only: at the beginning of a line to ask them, else as words."""
+    monkeypatch.chdir(tmp_path)
+    Path("talk.jsonl").touch()
+    Path("talks").mkdir()
+    talk = group_of(leaning(bpe), bpe)
+
+    assert completions("/s", talk) == ["/save", "/system"]
+    assert completions("c", talk) == ["Cy: "]
+    assert completions("", talk) == ["Bo: ", "Cy: ", "Di: "]
+    assert completions("so, d", talk) == ["so, Di"]
+    assert completions("a", talk) == []
+    assert completions("/load ta", talk) == ["/load talk.jsonl", "/load talks/"]
+    assert completions("/save talks/x", talk) == []
+
+
+@pytest.mark.parametrize("leave", [EOFError, KeyboardInterrupt])
+def test_ctrl_d_and_ctrl_c_at_the_prompt_leave(
+    leave: type[BaseException], bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With exit code 0."""
+
+    def left(prompt: str) -> str:
+        raise leave
+
+    monkeypatch.setattr("builtins.input", left)
+    typed(monkeypatch)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+
+    assert converse(talk_of(leaning(bpe), bpe)) == 0
+
+
+def test_on_a_terminal_lines_are_asked_for(run: Path) -> None:
+    """Ctrl-D leaves, with exit code 0."""
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gpt", "chat", str(run), "--as", "Bo", "--device", "cpu"]
+    environment = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[3])
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        try:
+            written = read_until(terminal, b"\r\nBo: ")
+            os.write(terminal, b"/who\n")
+            written += read_until(terminal, b"\r\nBo: ")
+            os.write(terminal, b"\x04")
+            written += read_until(terminal, None)
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+            os.close(terminal)
+
+    assert code == 0
+    assert b"Traceback" not in written
+
+
+def read_until(terminal: int, text: bytes | None) -> bytes:
+    """What comes from *terminal* until it ends with *text*, or to its end."""
+    written, end = b"", time.monotonic() + PATIENCE
+    while text is None or not written.endswith(text):
+        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
+        assert ready, f"nothing more came after {written[-300:]!r}"
+        try:
+            block = os.read(terminal, 65536)
+        except OSError:  # Linux's way to say that nobody is at the other side
+            block = b""
+        if not block:
+            assert text is None, f"it ended: {written[-300:]!r}"
+            break
+        written += block
+    return written

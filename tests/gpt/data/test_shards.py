@@ -1,0 +1,169 @@
+"""Batches: every token in its turn, as a function of (seed, row)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpt.data.batch import IGNORED
+from gpt.data.shards import TrainingRows, evaluation_batches, open_data, open_split
+from gpt.errors import DataError
+
+
+class Counting:
+    """A split whose token at place n is n."""
+
+    def __init__(self, length: int) -> None:
+        self.ids = np.arange(length, dtype=np.uint16)
+        self.bytes = length
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return places *start* to *stop* - 1, which must exist."""
+        assert 0 <= start < stop <= len(self.ids)
+        return self.ids[start:stop]
+
+
+lengths = st.integers(2, 400)
+contexts = st.integers(1, 40)
+
+
+def rows_of(length: int, context: int, seed: int = 0) -> TrainingRows:
+    return TrainingRows(Counting(length), context=context, vocab_size=1000, seed=seed)
+
+
+@given(length=lengths, context=contexts, seed=st.integers(0, 2**40), epoch=st.integers(0, 3))
+def test_epoch_sees_no_token_twice(length: int, context: int, seed: int, epoch: int) -> None:
+    """Windows of an epoch do not overlap: it draws without replacement."""
+    length = max(length, context + 1)
+    rows = rows_of(length, context, seed)
+    inputs = rows.batch(epoch * rows.per_epoch, rows.per_epoch).inputs
+
+    assert len(inputs.unique()) == inputs.numel()
+
+
+@given(length=lengths, context=contexts, epoch=st.integers(0, 3))
+def test_epoch_leaves_out_less_than_two_windows(length: int, context: int, epoch: int) -> None:
+    """What the shift cuts off at both ends, and no more."""
+    length = max(length, context + 1)
+    rows = rows_of(length, context)
+
+    assert (length - 1) - rows.per_epoch * context < 2 * context
+
+
+@given(length=lengths, context=contexts, row=st.integers(0, 500))
+def test_targets_are_the_inputs_moved_by_one(length: int, context: int, row: int) -> None:
+    """Each input's target is the token after it in the split."""
+    inputs, targets, _ = rows_of(max(length, context + 1), context).batch(row, 2)
+
+    assert (targets == inputs + 1).all()
+
+
+@given(row=st.integers(0, 100), split=st.integers(1, 7))
+def test_batch_does_not_depend_on_what_was_read_before(row: int, split: int) -> None:
+    """A fresh reader at *row* gives what one that came from row 0 gives, across epochs too."""
+    fresh, used = rows_of(100, 7), rows_of(100, 7)
+    for first in range(0, row, split):
+        used.batch(first, split)
+
+    assert (fresh.batch(row, 8).inputs == used.batch(row, 8).inputs).all()
+
+
+def test_epochs_differ_in_order_and_in_cuts() -> None:
+    """The second epoch is a new permutation of other windows."""
+    rows = rows_of(1000, 10)
+    first = [rows.start(row) for row in range(rows.per_epoch)]
+    second = [rows.start(row) for row in range(rows.per_epoch, 2 * rows.per_epoch)]
+
+    assert sorted(first) != first
+    assert {start % 10 for start in first} != {start % 10 for start in second}
+
+
+def test_seeds_differ() -> None:
+    """Another seed is another order."""
+    assert (
+        rows_of(1000, 10, 0).batch(0, 9).inputs != rows_of(1000, 10, 1).batch(0, 9).inputs
+    ).any()
+
+
+@given(length=lengths, context=contexts, rows=st.integers(1, 5))
+def test_evaluation_predicts_every_token_but_the_first_once(
+    length: int, context: int, rows: int
+) -> None:
+    """In order, the last partial window included."""
+    batches = list(
+        evaluation_batches(Counting(length), context=context, vocab_size=1000, rows=rows)
+    )
+    targets = [target for batch in batches for target in batch.targets.flatten().tolist()]
+
+    assert targets == list(range(1, length))
+    assert all((batch.targets == batch.inputs + 1).all() for batch in batches)
+    assert all(len(batch.inputs) <= rows and batch.inputs.shape[1] <= context for batch in batches)
+
+
+@given(length=lengths, context=contexts, rows=st.integers(1, 5), data=st.data())
+def test_overlapping_windows_predict_every_token_but_the_first_once(
+    length: int, context: int, rows: int, data: st.DataObject
+) -> None:
+    """In order, and from the second window on with a context less a stride before each at least."""
+    stride = data.draw(st.integers(1, context))
+    batches = evaluation_batches(
+        Counting(length), context=context, vocab_size=1000, rows=rows, stride=stride
+    )
+    predicted = []
+    for inputs, targets, _ in batches:
+        for row, wanted in zip(inputs, targets, strict=True):
+            counted = wanted[wanted != IGNORED].tolist()
+            assert all(target - row[0] > context - stride for target in counted if row[0])
+            predicted += counted
+
+    assert predicted == list(range(1, length))
+
+
+@pytest.mark.parametrize("stride", [0, 9])
+def test_stride_out_of_place_is_refused(stride: int) -> None:
+    """Windows that stand still, or that leave tokens out."""
+    with pytest.raises(DataError, match=f"stride must be from 1 .* 8; got {stride}"):
+        next(evaluation_batches(Counting(20), context=8, vocab_size=99, rows=1, stride=stride))
+
+
+def test_id_beyond_the_vocabulary_is_refused() -> None:
+    """Before the embedding reads past its end."""
+    with pytest.raises(DataError, match="id 96, and the model has ids 0 to 49"):
+        list(evaluation_batches(Counting(100), context=8, vocab_size=50, rows=99))
+
+
+def test_split_shorter_than_a_window_is_refused() -> None:
+    """With both lengths and what to do."""
+    with pytest.raises(DataError, match="has 5 tokens, and a window of context 8 needs 9"):
+        rows_of(5, 8)
+
+
+def test_split_of_one_token_has_nothing_to_evaluate() -> None:
+    """There is no token after the first."""
+    with pytest.raises(DataError, match="leaves nothing to predict"):
+        list(evaluation_batches(Counting(1), context=8, vocab_size=50, rows=1))
+
+
+def test_data_of_another_tokenizer_is_refused(data: Path) -> None:
+    """By its fingerprint."""
+    with pytest.raises(DataError, match="tokenizer"):
+        open_data(data, fingerprint="0" * 64)
+
+
+def test_missing_data_folder_is_named(tmp_path: Path) -> None:
+    """A wrong path is one clear error."""
+    with pytest.raises(DataError, match="nowhere"):
+        open_data(tmp_path / "nowhere")
+
+
+def test_missing_split_names_those_there_are(data: Path) -> None:
+    """A wrong split is one clear error."""
+    with pytest.raises(DataError, match="no split called test; it has train, val"):
+        open_split(open_data(data), "test")

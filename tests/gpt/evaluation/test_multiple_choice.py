@@ -1,0 +1,253 @@
+"""Multiple choice, against transformers by hand on the exported model."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import pytok
+from gpt.__main__ import main
+from gpt.errors import DataError
+from gpt.evaluation.interval import QUANTILE, Accuracy
+from gpt.evaluation.multiple_choice import (
+    Question,
+    choose_all,
+    encode_pair,
+    log_likelihoods,
+    read_questions,
+)
+from gpt.interop.huggingface import export_folder
+from gpt.model.gpt import GPT
+from gpt.parallel.runtime import Runtime
+from gpt.runs.checkpoint import Checkpoint
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.attention import GroupedQuery
+from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
+
+CPU = Runtime.choose("cpu", "float32")
+TEXT = "the cat sat on a mat and saw owls jump over quick zebras with five dozen jugs"
+WORDS = TEXT.split(" ")
+QUESTIONS = [
+    Question(
+        context=" ".join(WORDS[number % 7 : number % 7 + 3 + number]),
+        choices=tuple(
+            " ".join(WORDS[place : place + 1 + (number + place) % 4]) + "é" * (place % 3)
+            for place in (number % 5, 5, 8, 11)
+        ),
+        answer=number % 4,
+    )
+    for number in range(12)
+]
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama", "qwen3"])
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Checkpoint, Path]:
+    """A random model as a run of ours, and as a folder of transformers."""
+    folder = tmp_path_factory.mktemp(request.param)
+    checkpoint = make_run(folder / "run", SHAPES[request.param], make_tokenizer())
+    export_folder(checkpoint, folder / "hf")
+    return checkpoint, folder / "hf"
+
+
+def by_transformers(folder: Path, question: Question) -> list[float]:
+    """Log-likelihoods of the choices, each in a forward pass of its own over all its tokens."""
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    sums = []
+    for choice in question.choices:
+        context = len(tokenizer(question.context).input_ids)
+        ids = torch.tensor([tokenizer(f"{question.context} {choice}").input_ids])
+        with torch.inference_mode():
+            chances = model(ids).logits.log_softmax(-1)[0, :-1]
+        each = chances.gather(-1, ids[0, 1:, None])[:, 0]
+        sums.append(each[context - 1 :].sum().item())
+    return sums
+
+
+def test_choices_are_those_of_transformers(exported: tuple[Checkpoint, Path]) -> None:
+    """The same sums, so the same answers, also by the answers' bytes."""
+    checkpoint, folder = exported
+    model, tokenizer = checkpoint.model(), checkpoint.tokenizer()
+    plain = normed = 0
+    for question in QUESTIONS:
+        theirs = by_transformers(folder, question)
+        rows = [encode_pair(tokenizer, question.context, f" {c}") for c in question.choices]
+        ours = log_likelihoods(model, rows, runtime=CPU)
+        by_byte = [s / len(c.encode()) for s, c in zip(theirs, question.choices, strict=True)]
+        plain += theirs.index(max(theirs)) == question.answer
+        normed += by_byte.index(max(by_byte)) == question.answer
+        assert ours == pytest.approx(theirs, abs=1e-3)
+    result = choose_all(model, tokenizer, QUESTIONS, runtime=CPU)
+
+    assert (result.acc.share, result.acc_norm.share) == (plain / 12, normed / 12)
+    assert result.questions == 12
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_shared_context_changes_no_score(window: int | None) -> None:
+    """Choices together, of any length, have the sums that each has alone and uncached."""
+    attention = GroupedQuery(heads=2, kv_heads=1, window=window)
+    model = GPT(GPTConfig(vocab_size=50, context=24, layers=2, width=32, attention=attention))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, generator=torch.Generator())
+    rows = [([7, 8, 9, 3], [5]), ([7, 8, 9, 3], [5, 6, 1, 2]), ([4], [9, 9]), ([4], [1])]
+    alone = []
+    for context, ending in rows:
+        ids = torch.tensor([context + ending])
+        chances = model.eval()(ids[:, :-1]).logits.log_softmax(-1)[0]
+        each = chances.gather(-1, ids[0, 1:, None])[:, 0]
+        alone.append(each[len(context) - 1 :].sum().item())
+
+    assert log_likelihoods(model, rows, runtime=CPU) == pytest.approx(alone, abs=1e-4)
+
+
+def test_border_within_a_token_is_the_harnesss() -> None:
+    """The ending is what the whole has after as many tokens as the context has alone."""
+    text = "ab abc ab abc ab abc ab abc"
+    tokenizer = pytok.train([text], vocab_size=260, pattern=r"[\s\S]+")
+    context, ending = encode_pair(tokenizer, "ab a", "bc")
+    whole, alone = tokenizer.encode_ordinary("ab abc"), tokenizer.encode_ordinary("ab a")
+
+    assert alone + ending != whole  # a token crosses the border, so this is no plain cut
+    assert (context, ending) == (alone, whole[len(alone) :])
+
+
+def test_white_space_at_the_border_is_the_endings() -> None:
+    """As the harness has it, since words begin with their space."""
+    tokenizer = make_tokenizer()
+
+    assert encode_pair(tokenizer, "the cat \n", " sat") == (
+        tokenizer.encode_ordinary("the cat"),
+        tokenizer.encode_ordinary("the cat \n sat")[len(tokenizer.encode_ordinary("the cat")) :],
+    )
+
+
+def test_empty_context_is_the_beginning_of_a_document() -> None:
+    """Which a vocabulary without an end of text cannot say."""
+    tokenizer = make_tokenizer()
+    without = pytok.train(["abc"], vocab_size=257, special_tokens=())
+
+    assert encode_pair(tokenizer, "", " a")[0] == [tokenizer.special_tokens["<|endoftext|>"]]
+    with pytest.raises(DataError, match="for a question without a context"):
+        encode_pair(without, " ", "a")
+
+
+def test_long_context_loses_its_beginning(exported: tuple[Checkpoint, Path]) -> None:
+    """The ending and the nearest tokens stay, as many as the model sees."""
+    checkpoint, _ = exported
+    model, tokenizer = checkpoint.model(), checkpoint.tokenizer()
+    far = Question(context="owl " * 200 + "the cat", choices=("sat", "saw owls"), answer=0)
+    context, ending = encode_pair(tokenizer, far.context, " sat")
+    cut = context[-(65 - len(ending)) :]
+
+    assert len(cut) + len(ending) == 65
+    assert choose_all(model, tokenizer, [far], runtime=CPU).questions == 1
+    long = Question(context="a", choices=("owl " * 100,), answer=0)
+    with pytest.raises(DataError, match="takes 1 to 64; leave its question out"):
+        choose_all(model, tokenizer, [long], runtime=CPU)
+
+
+@pytest.mark.parametrize(("right", "total"), [(0, 7), (3, 7), (7, 7), (300, 1000)])
+def test_interval_is_wilsons(right: int, total: int) -> None:
+    """Its ends are the shares from which what was seen lies QUANTILE deviations away."""
+    accuracy = Accuracy.of(right, total)
+
+    assert 0 <= accuracy.low <= accuracy.share <= accuracy.high <= 1
+    for end in (accuracy.low, accuracy.high):
+        away = QUANTILE * math.sqrt(end * (1 - end) / total)
+        assert abs(accuracy.share - end) == pytest.approx(away, abs=1e-9)
+
+
+HELLASWAG: dict[str, Any] = {
+    "ind": 4,
+    "activity_label": "Removing ice from car",
+    "ctx_a": "Then, the man writes over the snow.",
+    "ctx_b": "then",
+    "ctx": "Then, the man writes over the snow. then",
+    "endings": [", the man adds wax [step] to it.", "he  stops."],
+    "label": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "question"),
+    [
+        (
+            HELLASWAG,
+            Question(
+                context="Removing ice from car: Then, the man writes over the snow. Then",
+                choices=(", the man adds wax to it.", "he stops."),
+                answer=1,
+            ),
+        ),
+        (
+            {"ctx": "A man [title] walks", "endings": ["on", "off"], "label": "0"},
+            Question(context="A man. walks", choices=("on", "off"), answer=0),
+        ),
+        (
+            {"question": "2 + 2 =", "choices": ["4", "5"], "answer": 0},
+            Question(context="2 + 2 =", choices=("4", "5"), answer=0),
+        ),
+        (
+            {"question": "a\u2028b\x85c", "choices": ["d"], "answer": 0},
+            Question(context="a\u2028b\x85c", choices=("d",), answer=0),
+        ),
+    ],
+)
+def test_questions_are_read(fields: dict[str, Any], question: Question, tmp_path: Path) -> None:
+    """HellaSwag's whole and shortened, and the plain form; blank lines are none."""
+    path = tmp_path / "questions.jsonl"
+    path.write_text(f"\n{json.dumps(fields, ensure_ascii=False)}\n\n", encoding="utf-8")
+
+    assert read_questions(path) == [question]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nonsense", "jsonl:2: not a question"),
+        ('{"question": "a", "choices": ["b"]}', r"jsonl:2: not a question \(KeyError: 'answer'"),
+        ('{"question": "a", "choices": ["b"], "answer": 1}', "the answer is 1, of 1 choices"),
+        ('{"question": "a", "choices": [5], "answer": 0}', "a text is not a string"),
+        ("[]", "jsonl:2: not a question"),
+        ('{"ctx": "a", "endings": [5], "label": 0}', "jsonl:2: not a question"),
+        ('{"question": "a", "choices": ["b"], "answer": Infinity}', "jsonl:2: not a question"),
+    ],
+)
+def test_other_lines_are_refused(line: str, message: str, tmp_path: Path) -> None:
+    """By their number."""
+    path = tmp_path / "questions.jsonl"
+    path.write_text(f'{{"question": "a", "choices": ["b"], "answer": 0}}\n{line}\n')
+
+    with pytest.raises(DataError, match=message):
+        read_questions(path)
+
+
+def test_command_prints_both_accuracies(
+    exported: tuple[Checkpoint, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As lines and as JSON; the run needs no data."""
+    path = tmp_path / "questions.jsonl"
+    lines = [
+        json.dumps({"question": q.context, "choices": q.choices, "answer": q.answer})
+        for q in QUESTIONS
+    ]
+    path.write_text("\n".join(lines))
+    given = ["eval", str(exported[0].folder), "--choices", str(path), "--dtype", "float32"]
+    assert main(given) == 0
+    text = capsys.readouterr().out
+    assert main([*given, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+
+    assert f"acc      {figures['acc']['share']:.4f} (95%: {figures['acc']['low']:.4f}" in text
+    assert f"acc_norm {figures['acc_norm']['share']:.4f}" in text
+    assert figures["questions"] == 12

@@ -1,0 +1,125 @@
+"""GGUF files, as llama.cpp reads them."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpt.__main__ import main
+from gpt.errors import FormatError
+from gpt.generation.decoder import Decoder
+from gpt.interop.gguf import PRE, export_file
+from gpt.spec.mlp import Gelu, Relu2
+from pytok.reference.pretokenize import PATTERNS
+from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
+
+xllamacpp = pytest.importorskip("xllamacpp", reason="there is no wheel of llama.cpp")
+
+MORE_TEXTS = [
+    *TEXTS,
+    "  leading and trailing  ",
+    "tabs\tand\r\nnewlines\n\n\n",
+    "don't WON'T I'll 12345 1 22 333 x=1;",
+    "Ünïcödé, Привет мир, 漢字かな交じり, العربية, 🙂🙃 👍🏽",
+]
+
+
+@contextmanager
+def llama_cpp(path: Path) -> Iterator[Any]:
+    """Serve *path*; what is yielded asks it: an endpoint and its fields to the answer."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = 64
+    params.n_parallel = 1
+    params.n_gpu_layers = 0
+    params.warmup = False
+    params.cpuparams.n_threads = 1
+    params.verbosity = -1
+    server = xllamacpp.Server(params)
+
+    def ask(endpoint: str, **fields: Any) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{server.listening_address}/{endpoint}",
+            json.dumps(fields).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    yield ask
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_llama_cpp_goes_on_alike(shape: str, tmp_path: Path) -> None:
+    """The same ids of the prompt, and the same greedy ones after it."""
+    tokenizer = make_tokenizer()
+    checkpoint = make_run(tmp_path / "run", SHAPES[shape], tokenizer)
+    assert main(["export", str(tmp_path / "run"), "--to", "gguf", str(tmp_path / "m.gguf")]) == 0
+    prompt = tokenizer.encode_ordinary("The cat sat")
+    decoder, ours = Decoder(checkpoint.model(), [prompt]), list[int]()
+    for _ in range(30):
+        ours += decoder.logits.argmax(-1).tolist()
+        decoder.append(ours[-1:])
+
+    with llama_cpp(tmp_path / "m.gguf") as ask:
+        assert ask("tokenize", content="The cat sat")["tokens"] == prompt
+        answer = ask(
+            "completion",
+            prompt="The cat sat",
+            n_predict=30,
+            temperature=0,
+            ignore_eos=True,
+            return_tokens=True,
+        )
+    assert answer["tokens"] == ours
+
+
+@pytest.mark.parametrize("pattern", [name for name, regex in PATTERNS.items() if regex in PRE])
+def test_llama_cpp_encodes_alike(pattern: str, tmp_path: Path) -> None:
+    """By each pattern that it has."""
+    tokenizer = make_tokenizer(pattern)
+    export_file(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "m.gguf")
+
+    with llama_cpp(tmp_path / "m.gguf") as ask:
+        for text in MORE_TEXTS:
+            assert ask("tokenize", content=text)["tokens"] == tokenizer.encode_ordinary(text)
+        special = ask("tokenize", content="a<|endoftext|>", parse_special=True)["tokens"]
+    assert special[-1] == tokenizer.special_tokens["<|endoftext|>"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fields", "message"),
+    [
+        ("o200k", {}, "pattern is o200k, and llama.cpp splits text by gpt2, llama3, qwen2"),
+        (r"\p{L}+|[^\p{L}]+", {}, "pattern is "),
+        ("gpt2", {"mlp": Gelu()}, "mlp.tanh is false"),
+        ("gpt2", {"mlp": Relu2()}, "mlp.kind is Relu2"),
+    ],
+)
+def test_what_llama_cpp_would_compute_otherwise_is_refused(
+    pattern: str, fields: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """And no file appears, nor half a one."""
+    shape = SHAPES["gpt2"] | fields
+    checkpoint = make_run(tmp_path / "run", shape, make_tokenizer(pattern))
+
+    with pytest.raises(FormatError, match=message):
+        export_file(checkpoint, tmp_path / "m.gguf")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_file_is_replaced_whole(tmp_path: Path) -> None:
+    """What was there before stays until the new one is complete."""
+    checkpoint = make_run(tmp_path / "run", SHAPES["gpt2"], make_tokenizer())
+    (tmp_path / "m.gguf").write_text("old")
+    export_file(checkpoint, tmp_path / "m.gguf")
+
+    assert (tmp_path / "m.gguf").read_bytes()[:4] == b"GGUF"
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "m.gguf"}

@@ -1,0 +1,97 @@
+"""Parameters and FLOPs, against torch's own counter of what its kernels compute."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gpt.model.flops import MIXING, parts_of, training_flops
+from gpt.model.gpt import GPT
+from gpt.parallel.runtime import Runtime
+from gpt.report.peak_flops import CARDS, card_flops, peak_flops
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.embedding import ValueEmbedding
+from gpt.spec.planning import PRESETS
+from tests.gpt.interop.exportable import SHAPES
+
+SIZES: dict[str, Any] = {"vocab_size": 100, "context": 16, "layers": 3, "width": 64}
+CONFIGS = {
+    **{name: GPTConfig(**SIZES, **fields) for name, fields in SHAPES.items()},
+    **{name: GPTConfig.over(preset(2, 16), 100) for name, preset in PRESETS.items()},
+    "multi-query": GPTConfig(**SIZES, attention=GroupedQuery(heads=4, kv_heads=1, head_width=8)),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_training_flops_are_those_that_torch_counts(name: str) -> None:
+    """Forward and backward over whole rows, for each token."""
+    model = GPT(CONFIGS[name])
+    ids = torch.randint(100, (2, 17), generator=torch.Generator().manual_seed(0))
+    with FlopCounterMode(display=False) as counter:
+        model(ids[:, :-1], ids[:, 1:]).loss.backward()
+
+    assert counter.get_total_flops() == training_flops(model) * 32
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_parameters_are_all_counted_once(name: str) -> None:
+    """Tied ones, too."""
+    model = GPT(CONFIGS[name])
+
+    assert sum(part.parameters for part in parts_of(model).values()) == sum(
+        parameter.numel() for parameter in model.parameters()
+    )
+
+
+def test_a_window_is_what_tokens_are_mixed_over() -> None:
+    """Where it is shorter than the context, and only in the layers that have it."""
+    attention = GroupedQuery(heads=4, kv_heads=4, window=4, long_every=2)
+    windowed = parts_of(GPT(GPTConfig(**SIZES, attention=attention)))
+    whole = dataclasses.replace(attention, window=None, long_every=None)
+    full = parts_of(GPT(GPTConfig(**SIZES, attention=whole)))
+
+    assert full[MIXING].flops == 4 * 64 * 16 * 3
+    assert windowed[MIXING].flops == 4 * 64 * (4 + 16 + 16)
+    assert {**windowed, MIXING: None} == {**full, MIXING: None}
+
+
+def test_parts_have_names_in_order() -> None:
+    """Value embeddings have parameters and no FLOPs; a tied head has FLOPs and no parameters."""
+    fields = {"value_embedding": ValueEmbedding(), "tie": True}
+    parts = parts_of(GPT(GPTConfig(**SIZES, **fields)))
+
+    assert list(parts) == ["embedding", "values", "norms", "attention", "mlp", MIXING, "head"]
+    assert (parts["values"].flops, parts["head"].parameters) == (0, 0)
+    assert parts["head"].flops == 2 * 64 * 100
+
+
+@pytest.mark.parametrize(
+    ("name", "card"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100 PCIe"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+    ],
+)
+def test_cards_are_known_by_what_they_call_themselves(name: str, card: str) -> None:
+    """And by the words of it, not by letters within them."""
+    assert card_flops(name) == CARDS[card]
+
+
+def test_unknown_card_has_no_peak() -> None:
+    """So its share is not shown."""
+    assert card_flops("Tesla V100-SXM2-16GB") is None
+
+
+def test_peak_of_a_cpu_is_measured() -> None:
+    """A number of operations a second that a machine may have."""
+    peak = peak_flops(Runtime.choose("cpu", "float32"))
+
+    assert peak is not None
+    assert 1e8 < peak < 1e16

@@ -1,0 +1,296 @@
+"""Optimizers and schedules, each row of the tables, against torch's and the papers' formulas."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from gpt.errors import ConfigError
+from gpt.model.gpt import GPT
+from gpt.optim.average import averaged, update_average
+from gpt.optim.build import OPTIMIZERS, SCHEDULES, build_optimizer, set_rate
+from gpt.optim.muon import orthogonalize
+from gpt.optim.parameters import Weights
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.embedding import ValueEmbedding
+from gpt.spec.mlp import SwiGLU
+from gpt.spec.norm import LayerNorm
+from gpt.spec.optimizer import AdamW, Muon
+from gpt.spec.position import Learned
+from gpt.spec.schedule import Cosine, Linear, Noam, WarmupStableDecay
+
+OPTIMIZER_SPECS: list[Any] = [
+    AdamW(),
+    AdamW(lr=0.1, weight_decay=0.5),
+    Muon(),
+    Muon(momentum=0.5, weight_decay=0.3),
+]
+SCHEDULE_SPECS: list[Any] = [
+    Cosine(),
+    Cosine(warmup=0.3, floor=0.1),
+    WarmupStableDecay(),
+    WarmupStableDecay(warmup=0.5, decay=0.5, floor=0.2),
+    Linear(),
+    Linear(warmup=0.1, decay=0.9),
+    Noam(warmup=7),
+]
+CONFIG = GPTConfig(
+    vocab_size=70,
+    layers=2,
+    width=32,
+    bias=True,
+    tie=False,
+    position=Learned(),
+    mlp=SwiGLU(hidden=48),
+    norm=LayerNorm(),
+    value_embedding=ValueEmbedding(),
+)
+
+
+def pushed(model: nn.Module, seed: int) -> None:
+    """Give every parameter of *model* a random gradient."""
+    noise = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=noise)
+
+
+def stepped(optimizer: torch.optim.Optimizer, model: nn.Module, steps: int) -> None:
+    for step in range(steps):
+        pushed(model, step)
+        optimizer.step()
+
+
+def test_tests_cover_every_row_of_the_tables() -> None:
+    """An optimizer or a schedule that is added without a case here is noticed."""
+    assert {type(spec) for spec in OPTIMIZER_SPECS} == set(OPTIMIZERS)
+    assert {type(spec) for spec in SCHEDULE_SPECS} == set(SCHEDULES)
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_weights_are_sorted_by_kind(tie: bool) -> None:
+    """Each parameter once; a tied head is an embedding."""
+    model = GPT(GPTConfig.over(CONFIG, 70) if not tie else GPTConfig(vocab_size=70, layers=1))
+    weights = Weights.of(model)
+    kinds = (weights.matrices, weights.head, weights.embeddings, weights.scales)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+
+    assert sorted(id(p) for kind in kinds for p in kind) == sorted(names)
+    assert all(names[id(p)].startswith("blocks.") for p in weights.matrices)
+    assert [names[id(p)] for p in weights.head] == ([] if tie else ["head.weight"])
+    assert "embedding.weight" in {names[id(p)] for p in weights.embeddings}
+    assert all(parameter.ndim == 1 for parameter in weights.scales)
+
+
+@pytest.mark.parametrize("spec", OPTIMIZER_SPECS, ids=str)
+def test_optimizer_moves_every_parameter(spec: Any) -> None:
+    """None is left out."""
+    model = GPT(CONFIG)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    stepped(build_optimizer(spec, model, torch.float32), model, 1)
+
+    assert all(not torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("spec", OPTIMIZER_SPECS, ids=str)
+def test_rate_is_a_share_of_each_groups_peak(spec: Any) -> None:
+    """At a share of nothing the weights stay."""
+    model = GPT(CONFIG)
+    optimizer = build_optimizer(spec, model, torch.float32)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    peaks = [group["lr"] for group in optimizer.param_groups]
+
+    assert set_rate(optimizer, 0.5) == spec.lr / 2
+    assert [group["lr"] for group in optimizer.param_groups] == [peak / 2 for peak in peaks]
+    set_rate(optimizer, 0.0)
+    stepped(optimizer, model, 2)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("rates", [(None, None), (0.3, 0.02)], ids=str)
+def test_adamw_equals_torchs(rates: tuple[float | None, float | None]) -> None:
+    """Over three steps, each kind at its rate, the linears' matrices decaying and nothing else."""
+    embedding_lr, head_lr = rates
+    spec = AdamW(
+        lr=0.1,
+        embedding_lr=embedding_lr,
+        head_lr=head_lr,
+        weight_decay=0.5,
+        betas=(0.8, 0.9),
+        eps=1e-4,
+    )
+    ours, theirs = GPT(CONFIG), GPT(CONFIG)
+    weights = Weights.of(theirs)
+    apart = [
+        torch.optim.AdamW(parameters, lr=rate, betas=(0.8, 0.9), eps=1e-4, weight_decay=decay)
+        for parameters, rate, decay in (
+            (weights.matrices, 0.1, 0.5),
+            (weights.head, head_lr or 0.1, 0.5),
+            (weights.embeddings, embedding_lr or 0.1, 0.0),
+            (weights.scales, 0.1, 0.0),
+        )
+    ]
+    optimizer = build_optimizer(spec, ours, torch.float32)
+    for step in range(3):
+        pushed(ours, step)
+        pushed(theirs, step)
+        for each in (optimizer, *apart):
+            each.step()
+
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
+
+
+def test_muon_equals_torchs() -> None:
+    """Over three steps, up to the rounding of bfloat16, in which torch multiplies."""
+    spec = Muon(lr=0.1, momentum=0.9, weight_decay=0.2)
+    ours, theirs = GPT(CONFIG), GPT(CONFIG)
+    optimizer = build_optimizer(spec, ours, torch.bfloat16)
+    muon = torch.optim.Muon(
+        Weights.of(theirs).matrices, lr=0.1, momentum=0.9, weight_decay=0.2, ns_steps=5
+    )
+    for step in range(3):
+        pushed(ours, step)
+        pushed(theirs, step)
+        optimizer.step()
+        muon.step()
+
+    matrices = Weights.of(ours).matrices, Weights.of(theirs).matrices
+    torch.testing.assert_close(*matrices, rtol=0.02, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (48, 16), (16, 48)], ids=str)
+def test_muon_equals_its_formula(shape: tuple[int, int]) -> None:
+    """In the plainest words, one matrix at a time, in float32."""
+    spec = Muon(lr=0.1, momentum=0.8, iterations=3)
+    model = nn.ModuleDict(
+        {"a": nn.Linear(*shape), "b": nn.Linear(*shape), "scale": nn.LayerNorm(4)}
+    )
+    weight = model["b"].weight
+    expected, memory = weight.detach().clone(), torch.zeros_like(weight)
+    optimizer = build_optimizer(spec, model, torch.float32)
+    for step in range(3):
+        pushed(model, step)
+        gradient = weight.grad
+        assert gradient is not None
+        memory = 0.8 * memory + 0.2 * gradient
+        x = 0.2 * gradient + 0.8 * memory
+        x = x / x.norm()
+        for _ in range(3):
+            x = 3.4445 * x - 4.7750 * (x @ x.T) @ x + 2.0315 * (x @ x.T) @ (x @ x.T) @ x
+        expected -= 0.1 * math.sqrt(max(1, shape[1] / shape[0])) * x
+        optimizer.step()
+
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (48, 16), (16, 48)], ids=str)
+def test_orthogonalized_matrix_has_the_singular_vectors_of_the_first(
+    shape: tuple[int, int],
+) -> None:
+    """And singular values about one: against torch's SVD."""
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+    turned = u.mT @ orthogonalize(matrices, 8) @ v.mT
+    values = turned.diagonal(dim1=-2, dim2=-1)
+
+    torch.testing.assert_close(turned, torch.diag_embed(values), rtol=0, atol=1e-4)
+    assert (values > 0.6).all()
+    assert (values < 1.3).all()
+
+
+def test_orthogonalized_zeros_are_zeros() -> None:
+    """Not NaN: the first gradients behind a weight of zero are zero."""
+    assert not orthogonalize(torch.zeros(1, 4, 4), 5).any()
+
+
+def test_cosine_without_warmup_is_torchs() -> None:
+    """Torch's scheduler starts at the peak, which here is the step before the first."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = CosineAnnealingLR(optimizer, T_max=20, eta_min=0.1)
+    theirs = []
+    for _ in range(20):
+        optimizer.step()
+        scheduler.step()
+        theirs.append(scheduler.get_last_lr()[0])
+    spec = Cosine(warmup=0.0, floor=0.1)
+
+    assert [SCHEDULES[type(spec)](spec, step, 20) for step in range(20)] == pytest.approx(theirs)
+
+
+def test_noam_equals_the_papers_formula() -> None:
+    """width^-0.5 · min(t^-0.5, t · warmup^-1.5), with the peak that the spec names."""
+    spec, width = Noam(warmup=40), 512
+    peak = (width * spec.warmup) ** -0.5
+    ours = [peak * SCHEDULES[type(spec)](spec, step, 100) for step in range(100)]
+
+    assert ours == pytest.approx([width**-0.5 * min(t**-0.5, t * 40**-1.5) for t in range(1, 101)])
+
+
+@pytest.mark.parametrize("spec", SCHEDULE_SPECS, ids=str)
+@given(steps=st.integers(1, 300))
+def test_schedule_rises_to_the_peak_then_only_falls(spec: Any, steps: int) -> None:
+    """Never above one, never below the floor, which the last of many steps has."""
+    shares = [SCHEDULES[type(spec)](spec, step, steps) for step in range(steps)]
+    top = shares.index(max(shares))
+    floor = getattr(spec, "floor", 0.0)
+
+    assert shares[:top] == sorted(shares[:top])
+    assert shares[top:] == sorted(shares[top:], reverse=True)
+    assert all(floor <= share + 1e-9 and 0 <= share <= 1 for share in shares[top:])
+    assert steps < 20 or isinstance(spec, Noam) or shares[-1] == pytest.approx(floor)
+
+
+def test_average_follows_its_formula() -> None:
+    """Its decay is min(decay, (1 + t) / (10 + t)): young averages forget faster."""
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(model.parameters())
+    weights, average = [], torch.zeros(2, 3)
+    for step in range(30):
+        nn.init.normal_(model.weight)
+        weights.append(model.weight.detach().clone())
+        update_average(optimizer, 0.7, step)
+        decay = min(0.7, (1 + step) / (10 + step)) if step else 0.0
+        average = decay * average + (1 - decay) * weights[-1]
+
+    torch.testing.assert_close(optimizer.state[model.weight]["average"], average)
+
+
+def test_averaged_weights_are_there_for_a_while() -> None:
+    """The weights that are trained come back."""
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(model.parameters())
+    first = model.weight.detach().clone()
+    update_average(optimizer, 0.5, 0)
+    nn.init.zeros_(model.weight)
+    with averaged(optimizer):
+        assert torch.equal(model.weight, first)
+
+    assert not model.weight.any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        (AdamW, {"lr": 0.0}, "lr must be above 0"),
+        (AdamW, {"lr": math.nan}, "lr must be above 0"),
+        (AdamW, {"head_lr": 0.0}, "head_lr must be above 0"),
+        (AdamW, {"weight_decay": -0.1}, "weight_decay must be at least 0"),
+        (AdamW, {"betas": (0.9, 1.0)}, "betas must be"),
+        (Muon, {"momentum": 1.0}, "momentum must be"),
+        (Muon, {"iterations": 0}, "iterations must be"),
+        (Muon, {"head_lr": math.inf}, "head_lr must be above 0"),
+        (Cosine, {"warmup": 1.5}, "warmup must be from 0 to 1"),
+        (Linear, {"warmup": 0.6, "decay": 0.6}, r"warmup \+ decay must be at most 1"),
+        (Noam, {"warmup": 0}, "warmup must be above 0"),
+    ],
+)
+def test_spec_refuses_what_makes_no_sense(kind: Any, fields: dict[str, Any], words: str) -> None:
+    """When it is made, naming the field."""
+    with pytest.raises(ConfigError, match=words):
+        kind(**fields)

@@ -1,0 +1,64 @@
+"""Where a run happens, and in what it computes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gpt.errors import ConfigError
+from gpt.parallel.runtime import Runtime
+
+
+@pytest.mark.parametrize(
+    ("avx512", "amx", "expected"),
+    [
+        (True, False, torch.bfloat16),
+        (False, True, torch.bfloat16),
+        (False, False, torch.float32),
+        (None, None, torch.float32),
+    ],
+)
+def test_auto_dtype_is_bfloat16_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, expected: torch.dtype
+) -> None:
+    """By either instruction set; a torch without the probes computes in float32."""
+    probes = {"_is_avx512_bf16_supported": avx512, "_is_amx_tile_supported": amx}
+    for name, answer in probes.items():
+        if answer is None:
+            monkeypatch.delattr(torch.cpu, name, raising=False)
+        else:
+            monkeypatch.setattr(torch.cpu, name, lambda answer=answer: answer, raising=False)
+
+    assert Runtime.choose("cpu").dtype is expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
+)
+def test_asked_dtype_is_what_products_are_computed_in(dtype: str, expected: torch.dtype) -> None:
+    """Whatever the processor has."""
+    x = torch.ones(2, 2)
+    with Runtime.choose("cpu", dtype).autocast():
+        product = x @ x
+
+    assert product.dtype is expected
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cpu:x"])
+def test_device_that_cannot_be_used_is_refused(device: str) -> None:
+    """With the names that can."""
+    with pytest.raises(ConfigError, match="use auto, cpu or cuda"):
+        Runtime.choose(device)
+
+
+def test_cuda_without_a_device_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before torch fails in the middle of something."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="use --device cpu"):
+        Runtime.choose("cuda")
+
+
+def test_dtype_that_is_none_is_refused() -> None:
+    """With the names that are."""
+    with pytest.raises(ConfigError, match="auto, float32 or bfloat16; got 'float16'"):
+        Runtime.choose("cpu", "float16")

@@ -1,0 +1,396 @@
+"""What is kept of a run beside its checkpoints: samples, sessions, events, the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pytok
+from gpt.__main__ import main
+from gpt.errors import DataError
+from gpt.interop.imported import write_imported
+from gpt.model.gpt import GPT
+from gpt.report.events import Reporter, Silent, Start, Together
+from gpt.report.page import Report, write_report
+from gpt.report.samples import Sample as WrittenSample
+from gpt.report.samples import Sampler, quoted, read_samples
+from gpt.report.sessions import Sessions, read_sessions
+from gpt.runs.metrics import read_metrics
+from gpt.spec.architecture import Architecture
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.recipe import Recipe, read_toml
+from gpt.spec.serialize import from_plain
+from gpt.training.loop import train
+from pytok import shards
+
+TEXT = "".join(f"The {n}th line says that {n * n} is the square of {n}.\n" for n in range(99))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of `TEXT` with a tokenizer of its own."""
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "corpus.txt").write_text(TEXT)
+    tokenizer = pytok.train(TEXT.splitlines(keepends=True), vocab_size=300)
+    shards.write(folder / "corpus.txt", tokenizer, folder / "data", val=0.1)
+    return folder / "data"
+
+
+@pytest.fixture
+def recipe(data: Path, tmp_path: Path) -> Recipe:
+    """Ten steps, evaluated after the fourth, the eighth and the last."""
+    return Recipe(
+        data=data,
+        out=tmp_path / "run",
+        steps=10,
+        batch_size=2,
+        eval_every=4,
+        checkpoint_every=4,
+        device="cpu",
+        dtype="float32",
+        threads=1,
+        compile=False,
+        average=0.5,
+        model=Architecture(
+            context=16, layers=1, width=32, attention=GroupedQuery(heads=2, kv_heads=1), dropout=0.1
+        ),
+    )
+
+
+def told(lines: list[str]) -> Callable[[str], None]:
+    """A listener that keeps what it hears in *lines*."""
+    return lines.append
+
+
+def silent_sampler(**options: Any) -> Sampler:
+    return Sampler(lambda text: None, tokens=8, **options)
+
+
+def train_until(step: int, recipe: Recipe, reporter: Reporter) -> None:
+    """Train *recipe*, and ask for an end after *step* steps."""
+    steps = list[int]()
+
+    class Count(Silent):
+        def row(self, row: Any, steps_in_all: int) -> None:
+            steps.append(row.step)
+
+    train(recipe, reporter=Together([reporter, Count()]), stop=lambda: step in steps)
+
+
+def history(run: Path) -> list[dict[str, Any]]:
+    rows = [dataclasses.asdict(row) for row in read_metrics(run / "metrics.jsonl")]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_samples_are_written_at_evaluations(recipe: Recipe) -> None:
+    """And told, with their step; the prompt is the same each time."""
+    lines: list[str] = []
+    train(recipe, reporter=Sampler(told(lines), prompt="The 7", tokens=8))
+
+    assert [(sample.step, sample.prompt) for sample in read_samples(recipe.out)] == [
+        (4, "The 7"),
+        (8, "The 7"),
+        (10, "The 7"),
+    ]
+    assert lines[0].startswith("sample at step 4:\n  │ The 7")
+
+
+@pytest.mark.parametrize(("every", "steps"), [(3, [3, 6, 9]), (0, [])])
+def test_samples_are_as_often_as_asked(recipe: Recipe, every: int, steps: list[int]) -> None:
+    """Or never."""
+    train(recipe, reporter=silent_sampler(every=every))
+
+    assert [sample.step for sample in read_samples(recipe.out)] == steps
+
+
+def test_sampling_changes_nothing_of_the_run(recipe: Recipe) -> None:
+    """All numbers and weights of a run with dropout and averages are the same bits with it."""
+    beside = dataclasses.replace(recipe, out=recipe.out.with_name("beside"))
+    train(recipe)
+    train(beside, reporter=silent_sampler(every=1))
+    here, there = (
+        (run / "checkpoints/step-00000010/model.safetensors").read_bytes()
+        for run in (recipe.out, beside.out)
+    )
+
+    assert history(recipe.out) == history(beside.out)
+    assert here == there
+    assert len(read_samples(beside.out)) == 10
+
+
+def test_sampling_draws_nothing_from_the_loop(recipe: Recipe) -> None:
+    """Torch's own random state is what it was before a sample."""
+    sampler = silent_sampler(every=1)
+    kept: list[bool] = []
+
+    class Watch(Silent):
+        def began(self, start: Start) -> None:
+            sampler.began(start)
+
+        def row(self, row: Any, steps: int) -> None:
+            before = torch.get_rng_state()
+            sampler.row(row, steps)
+            kept.append(torch.equal(before, torch.get_rng_state()))
+
+    train(recipe, reporter=Watch())
+
+    assert kept == [True] * 10
+
+
+def test_samples_of_a_resumed_run_are_those_of_a_whole_one(recipe: Recipe) -> None:
+    """None twice, also where steps are made again after a kill."""
+    whole = dataclasses.replace(recipe, out=recipe.out.with_name("whole"))
+    train(whole, reporter=silent_sampler(every=1))
+
+    class Killed(Exception):
+        """In place of a kill."""
+
+    class Killer(Silent):
+        def row(self, row: Any, steps: int) -> None:
+            if row.step == 6:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe, reporter=Together([silent_sampler(every=1), Killer()]))
+    train(recipe, reporter=silent_sampler(every=1))
+
+    assert read_samples(recipe.out) == read_samples(whole.out)
+
+
+def test_vocabulary_without_a_beginning_gets_no_samples(recipe: Recipe, tmp_path: Path) -> None:
+    """Which is said, and is no reason to stop; a prompt helps."""
+    (tmp_path / "corpus.txt").write_text(TEXT)
+    tokenizer = pytok.train([TEXT], vocab_size=300, special_tokens=())
+    shards.write(tmp_path / "corpus.txt", tokenizer, tmp_path / "data", val=0.1)
+    recipe = dataclasses.replace(recipe, data=tmp_path / "data")
+    lines: list[str] = []
+    train(recipe, reporter=Sampler(told(lines)))
+
+    assert lines == [
+        "no samples while it trains: the vocabulary has no <|endoftext|> to begin with; give "
+        "--sample-prompt"
+    ]
+    again = dataclasses.replace(recipe, out=recipe.out.with_name("again"))
+    train(again, reporter=silent_sampler(prompt="The"))
+    assert len(read_samples(again.out)) == 3
+
+
+def test_samples_cannot_command_the_terminal() -> None:
+    """Escapes are shown, lines stay lines."""
+    assert quoted(WrittenSample(step=1, prompt="a\n", text="b\x1b[2J")) == "  │ a\n  │ b\\x1b[2J"
+
+
+def test_sessions_are_kept(recipe: Recipe) -> None:
+    """A run that was stopped was made by two processes, each with its memory."""
+    train_until(3, recipe, Sessions())
+    train(recipe, reporter=Sessions())
+    sessions = read_sessions(recipe.out)
+
+    assert [session.after for session in sessions] == [0, 3]
+    assert {session.torch for session in sessions} == {torch.__version__}
+    assert all(session.dtype == "float32" and session.threads == 1 for session in sessions)
+    assert all((session.peak_memory or 0) > 2**20 for session in sessions)
+
+
+def test_session_whose_steps_were_lost_is_dropped(recipe: Recipe) -> None:
+    """Before the first checkpoint nothing is left of what a process did."""
+
+    class Killed(Exception):
+        """In place of a kill."""
+
+    class Killer(Silent):
+        def row(self, row: Any, steps: int) -> None:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe, reporter=Together([Sessions(), Killer()]))
+    assert [session.peak_memory for session in read_sessions(recipe.out)] == [None]
+    train(recipe, reporter=Sessions())
+
+    assert [session.after for session in read_sessions(recipe.out)] == [0]
+
+
+def events(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """All scalars of *run*, as TensorBoard itself reads them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    found = accumulator.EventAccumulator(str(run / "tensorboard"))
+    found.Reload()
+    return {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)]
+        for tag in found.Tags()["scalars"]
+    }
+
+
+def train_with_tensorboard(recipe: Recipe, *more: Any, **options: Any) -> None:
+    pytest.importorskip("tensorboard")
+    from gpt.report.tensorboard import TensorBoard
+
+    with TensorBoard() as board:
+        train(recipe, reporter=Together([board, *more]), **options)
+
+
+def test_tensorboard_has_every_step(recipe: Recipe) -> None:
+    """The numbers of metrics.jsonl, under names of their own."""
+    train_with_tensorboard(recipe)
+    scalars, rows = events(recipe.out), read_metrics(recipe.out / "metrics.jsonl")
+
+    assert [step for step, _ in scalars["loss/train"]] == list(range(1, 11))
+    assert [value for _, value in scalars["loss/train"]] == pytest.approx([r.loss for r in rows])
+    assert [step for step, _ in scalars["bits per byte/validation"]] == [4, 8, 10]
+    assert {"learning rate", "gradient norm", "tokens a second"} < set(scalars)
+
+
+def test_tensorboard_has_no_step_twice(recipe: Recipe) -> None:
+    """Of steps that were made again after a kill, the second time counts."""
+
+    class Killed(Exception):
+        """In place of a kill."""
+
+    class Killer(Silent):
+        def row(self, row: Any, steps: int) -> None:
+            if row.step == 7:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train_with_tensorboard(recipe, Killer())
+    train_with_tensorboard(recipe)
+
+    assert [step for step, _ in events(recipe.out)["loss/train"]] == list(range(1, 11))
+
+
+def test_tensorboard_that_is_missing_is_said(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the run begins, with what to install."""
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    for name in ("torch.utils.tensorboard", "gpt.report.tensorboard"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    code = main(["train", "--data", str(recipe.data), "--out", str(recipe.out), "--tensorboard"])
+
+    assert code == 1
+    assert "pip install 'pytok[tensorboard]'" in capsys.readouterr().err
+    assert not recipe.out.exists()
+
+
+@pytest.fixture
+def report(recipe: Recipe) -> str:
+    """The page of a whole run."""
+    train(
+        recipe,
+        reporter=Together([silent_sampler(prompt="`````\nThe"), Sessions(), Report()]),
+    )
+    return (recipe.out / "report.md").read_text()
+
+
+def block(report: str, language: str) -> str:
+    """What the report has in its block of *language*."""
+    return report.split(f"```{language}\n")[1].split("\n```")[0]
+
+
+def test_report_has_the_recipe_that_made_the_run(
+    report: str, recipe: Recipe, tmp_path: Path
+) -> None:
+    """As TOML that a run can be made of."""
+    (tmp_path / "recipe.toml").write_text(block(report, "toml"))
+
+    assert from_plain(Recipe, read_toml(tmp_path / "recipe.toml")) == recipe
+
+
+def test_report_has_figures_picture_and_samples(report: str, recipe: Recipe) -> None:
+    """The last evaluation, a link to a file that is there, the last text."""
+    rows = read_metrics(recipe.out / "metrics.jsonl")
+
+    assert f"**{rows[-1].val_bpb:.4f} bits per byte** at step 10" in report
+    assert "| steps | 10 of 10 |" in report
+    assert "(loss.png)" in report
+    assert (recipe.out / "loss.png").is_file()
+    assert f"``````\n`````\nThe{read_samples(recipe.out)[-1].text}\n``````" in report
+
+
+def test_report_has_data_tokenizer_and_machine(report: str, recipe: Recipe) -> None:
+    """Tokens, bytes and documents; the fingerprint; torch and memory."""
+    manifest = json.loads((recipe.data / "shards.json").read_text())
+    split = shards.open_shards(recipe.data).splits["train"]
+
+    assert f"| train | 1 | {len(split):,} | {split.bytes:,} | {split.documents} |" in report
+    assert f"320 tokens seen, {320 / len(split):.2f} epochs." in report
+    assert f"`{manifest['fingerprint']}`" in report
+    assert r"`<\|endoftext\|>`" in report
+    assert f"{split.bytes / len(split):.3f} bytes a token" in report
+    assert torch.__version__ in report
+    assert "MiB" in report
+
+
+def test_report_counts_parameters_and_flops(report: str, recipe: Recipe) -> None:
+    """Part by part, and all."""
+    from gpt import load
+
+    model = load(recipe.out).model()
+    total = sum(parameter.numel() for parameter in model.parameters())
+
+    assert f"| all | {total:,} |" in report
+    assert "| mlp | 8,192 |" in report
+
+
+def test_report_can_be_made_again(report: str, recipe: Recipe) -> None:
+    """By its command, the same page."""
+    path = recipe.out / "report.md"
+    path.unlink()
+
+    assert main(["report", str(recipe.out)]) == 0
+    assert path.read_text() == report
+    assert not [name for name in recipe.out.iterdir() if name.name.startswith(".report")]
+
+
+def test_report_of_a_run_without_its_data(report: str, recipe: Recipe, data: Path) -> None:
+    """Says so, and has all else."""
+    moved = data.with_name("moved")
+    data.rename(moved)
+    try:
+        again = write_report(recipe.out).read_text()
+    finally:
+        moved.rename(data)
+
+    assert "Cannot be opened any more" in again
+    assert "320 tokens seen" in again
+    assert "bytes a token" not in again
+
+
+def test_report_of_an_imported_run(tmp_path: Path, recipe: Recipe, data: Path) -> None:
+    """Has a model and a tokenizer, and neither data nor metrics."""
+    from gpt.spec.architecture import GPTConfig
+
+    tokenizer = pytok.load(data / "tokenizer.json")
+    write_imported(tmp_path / "in", GPT(GPTConfig.over(recipe.model, tokenizer.n_vocab)), tokenizer)
+    text = write_report(tmp_path / "in").read_text()
+
+    assert "There are no metrics" in text
+    assert "## Data" not in text
+    assert "loss.png" not in text
+
+
+def test_run_that_was_stopped_at_once_has_no_report(recipe: Recipe) -> None:
+    """Since there is no checkpoint that it could tell of."""
+    train(recipe, reporter=Report(), stop=lambda: True)
+
+    assert not (recipe.out / "report.md").exists()
+
+
+def test_damaged_samples_are_told_by_their_line(recipe: Recipe) -> None:
+    """With the file, before the run goes on."""
+    train_until(4, recipe, silent_sampler())
+    path = recipe.out / "samples.jsonl"
+    path.write_text("nonsense\n" + path.read_text())
+
+    with pytest.raises(DataError, match=r"samples\.jsonl:1: not a sample of a run"):
+        train(recipe, reporter=silent_sampler())

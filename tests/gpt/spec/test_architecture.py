@@ -1,0 +1,169 @@
+"""What a model and a recipe may be, and how they are written down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpt.errors import ConfigError, GPTError
+from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.embedding import NoValueEmbedding, ValueEmbedding
+from gpt.spec.head import NoCap, SoftCap
+from gpt.spec.mlp import Gelu, Relu2, SwiGLU
+from gpt.spec.norm import LayerNorm, RMSNorm
+from gpt.spec.optimizer import AdamW
+from gpt.spec.position import Learned, NoPosition, Rope
+from gpt.spec.recipe import MAY_CHANGE, Recipe, check_resumable, read_toml
+from gpt.spec.wiring import Lambdas, PlainResidual
+
+configs = st.builds(
+    GPTConfig,
+    vocab_size=st.integers(1, 100_000),
+    context=st.integers(1, 4096),
+    layers=st.integers(1, 50),
+    width=st.sampled_from([64, 128, 384]),
+    attention=st.builds(
+        GroupedQuery,
+        heads=st.sampled_from([4, 8]),
+        kv_heads=st.sampled_from([1, 2, 4]),
+        window=st.none() | st.integers(1, 99),
+        qk_norm=st.booleans(),
+    ),
+    position=st.sampled_from([Learned(), Rope(theta=5e5, fraction=0.5), NoPosition()]),
+    mlp=st.sampled_from([Gelu(tanh=True), Relu2(hidden=7), SwiGLU()]),
+    norm=st.sampled_from([LayerNorm(bias=False), RMSNorm(eps=1e-3)]),
+    residual=st.sampled_from([PlainResidual(), Lambdas(embedded=0.1)]),
+    value_embedding=st.sampled_from([NoValueEmbedding(), ValueEmbedding(ends=2)]),
+    cap=st.sampled_from([NoCap(), SoftCap(limit=30.0)]),
+    tie=st.booleans(),
+    dropout=st.sampled_from([0.0, 0.25]),
+)
+
+
+@given(written=configs)
+def test_config_survives_json(written: GPTConfig) -> None:
+    """What state.json holds gives the same config back."""
+    assert GPTConfig.from_dict(json.loads(json.dumps(written.to_dict()))) == written
+
+
+def test_recipe_survives_json(recipe: Recipe) -> None:
+    """Paths, tuples and the nested model included."""
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"layer": 2}, "model.layer: no such field"),
+        ({"layers": "2"}, "model.layers: expected int"),
+        ({"layers": True}, "model.layers: expected int"),
+        ({"layers": 0}, "layers must be above 0"),
+        ({"mlp": {"hidden": 2}}, "model.mlp: needs a table with the field kind, one of Gelu"),
+        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of Gelu, Relu2, SwiGLU"),
+        ({"norm": {"kind": "RMSNorm", "eps": "x"}}, "model.norm.eps: expected float"),
+        ({"attention": {"heads": 4}}, "model.attention.kv_heads: missing"),
+        ({"attention": {"heads": 4, "kv_heads": 3}}, "model.attention: 4 heads cannot share 3"),
+        ("small", "model: expected a table"),
+    ],
+)
+def test_plain_dict_error_names_the_field(fields: object, words: str) -> None:
+    """A typing mistake in a TOML file is found by its dotted path."""
+    with pytest.raises(ConfigError) as caught:
+        Recipe.from_dict({"data": "d", "out": "o", "model": fields})
+
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 30}, "set attention.head_width"),
+        ({"dropout": 1.0}, "dropout must be"),
+        ({"context": 0}, "context must be above 0"),
+        ({"position": Rope(fraction=0.1), "width": 40}, "rotation needs pairs"),
+    ],
+)
+def test_architecture_refuses_what_cannot_be_built(changes: dict[str, object], words: str) -> None:
+    """And says what to do, before torch is asked."""
+    with pytest.raises(ConfigError, match=words):
+        dataclasses.replace(Architecture(), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 0},
+        {"average": 1.0},
+        {"seconds": float("nan")},
+        {"seed": -1},
+        {"seed": 2**31},
+        {"clip": 0.0},
+        {"threads": 0},
+    ],
+)
+def test_recipe_refuses_a_value_out_of_range(recipe: Recipe, changes: dict[str, object]) -> None:
+    """The message begins with the field's name."""
+    with pytest.raises(ConfigError, match=f"^{next(iter(changes))} "):
+        dataclasses.replace(recipe, **changes)  # type: ignore[arg-type]
+
+
+def test_swiglu_has_about_the_parameters_of_a_plain_mlp() -> None:
+    """Three matrices of its default size weigh what two of 4 x width do, within a tenth."""
+    gated, plain = Architecture(width=768, mlp=SwiGLU()), Architecture(width=768)
+
+    assert 3 * gated.hidden == pytest.approx(2 * 4 * plain.width, rel=0.1)
+
+
+@pytest.mark.parametrize("name", sorted(MAY_CHANGE - {"base", "data", "out"}))
+def test_resumable_recipe_may_change_how_long_and_where(recipe: Recipe, name: str) -> None:
+    """More steps, another device: the run goes on."""
+    changed = {"steps": 99, "eval_every": 9, "checkpoint_every": 9, "device": "cuda"}
+    changed |= {"dtype": "bfloat16", "compile": True, "threads": 1, "recompute": True}
+    changed |= {"keep": 9, "patience": 9, "parallel": "fsdp"}
+
+    check_resumable(recipe, dataclasses.replace(recipe, **{name: changed[name]}))
+
+
+def test_resumable_recipe_may_not_change_what_is_learnt(recipe: Recipe) -> None:
+    """The message names the field by its dotted path, nested ones too."""
+    wider = dataclasses.replace(recipe.model, width=64)
+    with pytest.raises(ConfigError, match=r"model\.width = 32, and this recipe has 64"):
+        check_resumable(recipe, dataclasses.replace(recipe, model=wider))
+
+
+def test_toml_file_becomes_a_recipe(tmp_path: Path) -> None:
+    """With an axis chosen by its kind."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        'data = "d"\nout = "o"\noptimizer = {kind = "AdamW", lr = 1}\n'
+        '[model]\nlayers = 3\n[model.norm]\nkind = "LayerNorm"\n'
+    )
+    read = Recipe.from_dict(read_toml(path))
+
+    assert (read.model.layers, read.model.norm) == (3, LayerNorm())
+    assert read.optimizer == AdamW(lr=1.0)
+
+
+@pytest.mark.parametrize("content", [b"data =", b'data = "\xff"', None])
+def test_toml_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """Malformed, not UTF-8, or missing."""
+    path = tmp_path / "recipe.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"recipe\.toml: "):
+        read_toml(path)
+
+
+def test_errors_have_one_root() -> None:
+    """``except GPTError`` catches them all."""
+    from gpt import errors
+
+    raised = [cls for cls in vars(errors).values() if isinstance(cls, type)]
+
+    assert all(issubclass(cls, GPTError) for cls in raised)

@@ -1,0 +1,404 @@
+"""The `pytok` command, in this process: arguments in, stdout and stderr and the exit code out.
+
+What needs a process of its own (pipes, signals, terminals) is in test_cli_processes.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from unittest import mock
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pytok
+from pytok.__main__ import cli, main
+from pytok.engine import EngineName
+from pytok.shards import open_shards
+from tests.conftest import CORPUS
+from tests.pytok.strategies import texts, with_specials
+
+END = "<|endoftext|>"
+TEXT = "".join(CORPUS)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command answered."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+class _Stdin(io.BytesIO):
+    name = "<stdin>"
+
+
+def command(*arguments: object, stdin: bytes = b"") -> Result:
+    """Run ``pytok`` with *arguments*."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    code = 0
+    with (
+        mock.patch.object(sys, "argv", ["pytok", *map(str, arguments)]),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(_Stdin(stdin))),
+        mock.patch.object(sys, "stdout", out),
+        mock.patch.object(sys, "stderr", err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        out.flush()
+        err.flush()
+    written = [stream.detach().getvalue() for stream in (out, err)]
+    return Result(code, written[0], written[1].decode())
+
+
+def says(result: Result, message: str) -> None:
+    """Check that it failed with one line on stderr, which holds *message*, and nothing else."""
+    assert (result.code, result.out) == (1, b"")
+    assert result.err.startswith("pytok: ")
+    assert result.err.index("\n") == len(result.err) - 1
+    assert message in result.err
+
+
+@pytest.fixture(scope="session")
+def tokenizer_path(trained: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`trained`, saved."""
+    path = tmp_path_factory.mktemp("command") / "tokenizer.json"
+    trained.save(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder that holds a corpus."""
+    monkeypatch.chdir(tmp_path)
+    Path("corpus.txt").write_text(TEXT, encoding="utf-8", newline="")
+
+
+# ------------------------------------------------------------------------------------------ help
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_help_names_every_option(name: str) -> None:
+    """And every command has help."""
+    result = command(name, "--help")
+
+    assert (result.code, result.err) == (0, "")
+    for parameter in cli.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert all(option in result.out.decode() for option in parameter.opts)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["train", "-h"]])
+def test_help_is_no_error(arguments: list[str]) -> None:
+    """It goes to stdout."""
+    result = command(*arguments)
+
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(b"Usage: ")
+
+
+def test_version_is_printed() -> None:
+    """One line."""
+    result = command("--version")
+
+    assert (result.code, result.err, result.out.count(b"\n")) == (0, "", 1)
+
+
+# ----------------------------------------------------------------------------- what commands do
+
+
+def test_train_writes_what_the_library_trains(engine: EngineName) -> None:
+    """The command is one call of it, and stdout stays empty."""
+    result = command("train", "corpus.txt", "--vocab", 300, "--engine", engine)
+
+    assert (result.code, result.out) == (0, b"")
+    assert "tokenizer.json: 300 ids: 256 bytes, 43 merges, 1 special token\n" in result.err
+    expected = pytok.train([TEXT], 300)
+    assert pytok.load("tokenizer.json").fingerprint == expected.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "specials"),
+    [
+        ([], {END: 299}),
+        (["--no-special"], {}),
+        (["--special", "<a>", "--special", "<b>"], {"<a>": 298, "<b>": 299}),
+    ],
+)
+def test_train_takes_special_tokens(options: list[str], specials: dict[str, int]) -> None:
+    """At the end of the ids."""
+    command("train", "corpus.txt", "--vocab", 300, "-o", "t.json", *options)
+
+    assert pytok.load("t.json").special_tokens == specials
+
+
+def test_train_says_that_the_corpus_is_too_small() -> None:
+    """On stderr; the smaller vocabulary is written."""
+    Path("small.txt").write_text("banana")
+    result = command("train", "small.txt", "--vocab", 5000)
+
+    assert (result.code, result.out) == (0, b"")
+    assert (
+        "the corpus has no more pairs that may be merged: the vocabulary has 261 ids, not 5,000"
+        in (result.err)
+    )
+    assert pytok.load("tokenizer.json").n_vocab == 261
+
+
+def test_train_replaces_invalid_bytes_if_asked() -> None:
+    """By U+FFFD."""
+    Path("bad.txt").write_bytes(b"a\xffb" * 9)
+
+    assert command("train", "bad.txt", "--vocab", 260, "--errors", "replace").code == 0
+
+
+@given(text=texts() | with_specials([END]))
+def test_encode_prints_the_ids_of_ordinary_text(
+    text: str, trained: pytok.Tokenizer, tokenizer_path: Path, engine: EngineName
+) -> None:
+    """Special tokens in it are text."""
+    result = command("encode", "-t", tokenizer_path, "--engine", engine, stdin=text.encode())
+
+    assert (result.code, result.err) == (0, "")
+    assert list(map(int, result.out.split())) == trained.encode_ordinary(text)
+
+
+@given(text=with_specials([END]))
+def test_encode_recognises_special_tokens_if_asked(
+    text: str, trained: pytok.Tokenizer, tokenizer_path: Path
+) -> None:
+    """With --special; --json is a list."""
+    result = command("encode", "-t", tokenizer_path, "--special", "--json", stdin=text.encode())
+
+    assert json.loads(result.out) == trained.encode(text, allowed_special="all")
+
+
+@given(data=st.binary() | texts().map(str.encode))
+def test_decode_gives_back_what_was_encoded(
+    data: bytes, tokenizer_path: Path, engine: EngineName
+) -> None:
+    """Any bytes at all."""
+    ids = command("encode", "-t", tokenizer_path, "--engine", engine, stdin=data)
+    result = command("decode", "-t", tokenizer_path, "--engine", engine, stdin=ids.out)
+
+    assert (ids.code, ids.err, result.code, result.err) == (0, "", 0, "")
+    assert result.out == data
+
+
+@pytest.mark.parametrize("data", [b"", b"one\xfftwo", "naïve\r\n  ".encode()])
+def test_decode_reads_json(data: bytes, tokenizer_path: Path) -> None:
+    """As encode --json writes it; an empty text is an empty list."""
+    ids = command("encode", "-t", tokenizer_path, "--json", stdin=data)
+
+    assert isinstance(json.loads(ids.out), list)
+    assert command("decode", "-t", tokenizer_path, stdin=ids.out).out == data
+
+
+def test_count_counts_each_file(
+    tokenizer_path: Path, trained: pytok.Tokenizer, engine: EngineName
+) -> None:
+    """Tokens and bytes; special tokens are text."""
+    texts_of = {"corpus.txt": TEXT, "special.txt": END, "empty.txt": ""}
+    for name, text in texts_of.items():
+        Path(name).write_bytes(text.encode())
+    result = command("count", "-t", tokenizer_path, *texts_of, "--json", "--engine", engine)
+
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out) == [
+        {"file": name, "tokens": len(trained.encode_ordinary(text)), "bytes": len(text.encode())}
+        for name, text in texts_of.items()
+    ]
+
+
+def test_count_adds_up(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
+    """In a last row, if there are several files."""
+    Path("more.txt").write_bytes(b"more")
+    rows = command("count", "-t", tokenizer_path, "corpus.txt", "more.txt").out.decode().split("\n")
+
+    total = len(trained.encode(TEXT)) + len(trained.encode("more"))
+    assert rows[2].split()[:2] == [f"{total:,}", "tokens"]
+    assert rows[2].endswith("total")
+
+
+def test_show_says_what_a_tokenizer_is_made_of(
+    tokenizer_path: Path, trained: pytok.Tokenizer, engine: EngineName
+) -> None:
+    """And --json says it to programs, with the ids of a text."""
+    result = command("show", tokenizer_path, "--text", "[b]é\n", "--json", "--engine", engine)
+
+    facts = json.loads(result.out)
+    assert (result.code, result.err) == (0, "")
+    assert facts["ids"] == 600
+    assert facts["merges"] == 343
+    assert facts["pattern"] == "cl100k"
+    assert facts["special_tokens"] == {END: 599}
+    assert facts["fingerprint"] == trained.fingerprint
+    assert facts["text_ids"] == trained.encode("[b]é\n")
+
+
+@pytest.mark.parametrize("text", ["[bold]not markup[/bold]", "naïve 東京 👋🏽", "", "\\[", "[/]"])
+def test_show_shows_how_a_text_is_split(
+    text: str, tokenizer_path: Path, trained: pytok.Tokenizer
+) -> None:
+    """The whole text, then its ids."""
+    result = command("show", tokenizer_path, "--text", text)
+
+    assert (result.code, result.err) == (0, "")
+    assert text in result.out.decode()
+    assert f"{len(trained.encode(text))} tokens" in result.out.decode()
+
+
+def test_shard_writes_what_it_says(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
+    """To a folder, and says how much on stderr."""
+    result = command("shard", "corpus.txt", "-t", tokenizer_path, "-o", "data", "--val", 0)
+
+    written = open_shards("data")
+    written.check(trained.fingerprint)
+    assert (result.code, result.out) == (0, b"")
+    assert f"data: train: {written.splits['train'].tokens:,} tokens" in result.err
+    assert written.splits["train"].bytes == len(TEXT.encode())
+
+
+def test_convert_there_and_back_changes_nothing(
+    tokenizer_path: Path, trained: pytok.Tokenizer
+) -> None:
+    """With what a .tiktoken file does not hold told again."""
+    there = command("convert", tokenizer_path, "t.tiktoken")
+    back = command(
+        *("convert", "t.tiktoken", "t.json", "--pattern", "cl100k", "--special-token", f"{END}=599")
+    )
+
+    assert (there.code, back.code) == (0, 0)
+    assert f"say --pattern 'cl100k' --special-token '{END}=599'" in there.err
+    assert pytok.load("t.json").fingerprint == trained.fingerprint
+
+
+def test_an_encoding_is_a_tokenizer(rank_files: Path) -> None:
+    """By its name."""
+    assert command("encode", "-t", "r50k_base", stdin=b"hello world").out == b"31373 995\n"
+
+
+# ------------------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train none.txt --vocab 300", "none.txt: "),
+        ("train bad.txt --vocab 300", "bad.txt: byte 2 is not UTF-8"),
+        ("train corpus.txt --vocab 256", "256"),
+        ("train corpus.txt --vocab 99999999999999999999", "99999999999999999999"),
+        ("train corpus.txt --vocab 300 --pattern (", "the pattern does not compile: "),
+        ("train corpus.txt --vocab 300 --pattern \udcff", "pattern"),
+        ("train corpus.txt --vocab 300 --special \udcff", "special token"),
+        ("train corpus.txt --vocab 300 --special a --special a", "listed twice"),
+        ("train corpus.txt --vocab 300 -o t.txt", "t.txt: unknown format '.txt'"),
+        ("train corpus.txt --vocab 300 -o none/t.json", "none"),
+        ("train corpus.txt --vocab 300 -o folder", "another: save it as .json"),
+        ("encode -t none.json corpus.txt", "none.json: no such file, and no encoding of that name"),
+        ("encode -t cl100k corpus.txt", "cl100k_base"),
+        ("encode -t corpus.txt corpus.txt", "corpus.txt: line 1, column 1: not JSON"),
+        ("encode -t bad.txt corpus.txt", "bad.txt: byte 2 is not UTF-8"),
+        ("encode -t TOKENIZER --special bad.txt", "byte 2 is not UTF-8"),
+        ("decode -t TOKENIZER words.txt", "words.txt: word 3: 'x' is not an id"),
+        ("decode -t TOKENIZER unknown.txt", "99999"),
+        ("decode -t TOKENIZER negative.txt", "negative.txt: "),
+        ("decode -t TOKENIZER long.txt", "long.txt: word 2: '999"),
+        ("count -t TOKENIZER none.txt", "none.txt: "),
+        ("count -t TOKENIZER bad.txt", "bad.txt: byte 2 is not UTF-8"),
+        ("show none.json", "none.json: no such file, and no encoding of that name"),
+        ("shard none.txt -t TOKENIZER -o data", "none.txt: "),
+        ("shard bad.txt -t TOKENIZER -o data", "bad.txt: byte 2 is not UTF-8"),
+        ("shard corpus.txt -t TOKENIZER -o .", "'bad.txt' and is no shard folder"),
+        ("convert TOKENIZER t.txt", "t.txt: unknown format '.txt'"),
+        ("convert ranks.tiktoken t.json", "say which, such as 'cl100k'"),
+        ("convert TOKENIZER t.json --pattern gpt2", "give neither"),
+    ],
+)
+@pytest.mark.parametrize("side", ["native", "reference"])
+def test_a_failure_is_one_line(
+    arguments: str, message: str, side: str, tokenizer_path: Path, trained: pytok.Tokenizer
+) -> None:
+    """It says what is wrong and where; the exit code is 1."""
+    trained.save("ranks.tiktoken")
+    Path("bad.txt").write_bytes(b"ab\xffcd")
+    Path("words.txt").write_bytes(b"1 2 x 3")
+    Path("unknown.txt").write_bytes(b"1 99999")
+    Path("negative.txt").write_bytes(b"1 -1")
+    Path("long.txt").write_bytes(b"1 " + b"9" * 5000)
+    words = arguments.replace("TOKENIZER", str(tokenizer_path)).split(" ")
+    options = [] if words[0] == "convert" else ["--engine", side]
+
+    says(command(*words, *options), message)
+
+
+@pytest.mark.parametrize("out", ["t.txt", "none/t.json", "folder"])
+def test_a_place_that_cannot_be_written_is_refused_before_training(out: str) -> None:
+    """Not after hours of it."""
+    with mock.patch.object(pytok, "train", _raise(AssertionError("it trained"))):
+        result = command("train", "corpus.txt", "--vocab", 300, "-o", out)
+
+    says(result, out.partition("/")[0])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *("", "none", "train", "train corpus.txt", "train --vocab 300", "--none"),
+        *("train corpus.txt --vocab 255", "train corpus.txt --vocab x", "encode"),
+        *("train corpus.txt --vocab 300 --engine x", "train corpus.txt --vocab 300 --threads 0"),
+        *("encode -t x none.txt", "encode -t x .", "count -t x", "show", "show a b"),
+        *("shard corpus.txt -t x", "shard corpus.txt -t x -o y --val 1", "convert a"),
+        *(
+            "convert a b --special-token x",
+            "convert a b --special-token x=y",
+            "convert a b --special-token x=²",
+        ),
+    ],
+)
+def test_wrong_usage_is_explained(arguments: str) -> None:
+    """On stderr, with exit code 2."""
+    result = command(*arguments.split())
+
+    assert (result.code, result.out) == (2, b"")
+    assert result.err.startswith("Usage: ")
+
+
+def _raise(error: BaseException) -> Callable[..., NoReturn]:
+    def fail(*arguments: object, **options: object) -> NoReturn:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "out of memory"),
+        (OSError(28, "No space left on device", "t.json"), "t.json: No space left on device"),
+        (ImportError("the compiled engine is missing: install it"), "compiled engine is missing"),
+        (pytok.errors.PytokError("one\ntwo"), "one"),
+    ],
+)
+def test_an_expected_error_is_one_line(error: Exception, message: str) -> None:
+    """Whatever it is that the library raises on purpose, or the machine runs out of."""
+    with mock.patch.object(pytok, "train", _raise(error)):
+        says(command("train", "corpus.txt", "--vocab", 300), message)
+
+
+def test_an_interruption_is_no_error() -> None:
+    """130, as shells have it."""
+    with mock.patch.object(pytok, "train", _raise(KeyboardInterrupt())):
+        result = command("train", "corpus.txt", "--vocab", 300)
+
+    assert (result.code, result.out, result.err.strip()) == (130, b"", "")

@@ -1,0 +1,257 @@
+"""Encoding and decoding: both engines, and tiktoken on the same ranks, give the same ids."""
+
+import random
+
+import pytest
+import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pytok
+from pytok.engine import EngineName
+from pytok.errors import UnknownTokenError
+from pytok.reference.encode import encode_piece, merge
+from pytok.reference.vocab import BYTE_ORDER, Vocab
+from tests.conftest import ENGINES, on_engine
+from tests.pytok.strategies import texts, with_specials
+
+Twins = dict[EngineName, pytok.Tokenizer]
+
+
+@given(text=texts(surrogates=True))
+def test_ordinary_text_has_tiktokens_ids(
+    text: str, twins: Twins, theirs: tiktoken.Encoding
+) -> None:
+    """Lone surrogates included."""
+    expected = theirs.encode_ordinary(text)
+
+    assert [twins[engine].encode_ordinary(text) for engine in ENGINES] == [expected] * 2
+
+
+@given(text=with_specials(["<|endoftext|>"]))
+def test_special_tokens_have_tiktokens_ids(
+    text: str, twins: Twins, theirs: tiktoken.Encoding
+) -> None:
+    """Where they are allowed."""
+    expected = theirs.encode(text, allowed_special="all")
+
+    assert [twins[e].encode(text, allowed_special="all") for e in ENGINES] == [expected] * 2
+
+
+@given(text=texts())
+def test_decoding_gives_the_text_back(text: str, twins: Twins) -> None:
+    """Any text that UTF-8 can hold."""
+    for tokenizer in twins.values():
+        assert tokenizer.decode(tokenizer.encode_ordinary(text)) == text
+
+
+@given(data=st.one_of(st.binary(max_size=40), texts().map(str.encode)))
+def test_bytes_have_tiktokens_ids_and_come_back(
+    data: bytes, twins: Twins, theirs: tiktoken.Encoding
+) -> None:
+    """Whether or not they are UTF-8."""
+    for tokenizer in twins.values():
+        ids = tokenizer._encode_bytes(data)
+        assert ids == theirs._encode_bytes(data)
+        assert tokenizer.decode_bytes(ids) == data
+
+
+@given(batch=st.lists(texts(surrogates=True), max_size=5), threads=st.sampled_from([None, 1, 3]))
+def test_a_batch_is_its_texts_one_by_one(
+    batch: list[str], threads: int | None, twins: Twins
+) -> None:
+    """In order, on any number of threads."""
+    for tokenizer in twins.values():
+        expected = [tokenizer.encode_ordinary(text) for text in batch]
+        assert tokenizer.encode_ordinary_batch(batch, num_threads=threads) == expected
+
+
+@given(text=with_specials(["<|endoftext|>"]))
+def test_count_is_the_number_of_ids(text: str, twins: Twins) -> None:
+    """With special tokens and without."""
+    for tokenizer in twins.values():
+        assert tokenizer.count(text, disallowed_special=()) == len(tokenizer.encode_ordinary(text))
+        ids = tokenizer.encode(text, allowed_special="all")
+        assert tokenizer.count(text, allowed_special="all") == len(ids)
+
+
+@given(text=texts())
+def test_numpy_ids_are_those_of_the_list(text: str, twins: Twins) -> None:
+    """As unsigned 32-bit integers, which are the caller's own."""
+    for tokenizer in twins.values():
+        array = tokenizer.encode_to_numpy(text)
+        assert array.tolist() == tokenizer.encode(text)
+        assert (array.dtype.name, array.flags.writeable) == ("uint32", True)
+
+
+@given(text=texts())
+def test_unstable_encoding_is_tiktokens(text: str, twins: Twins, theirs: tiktoken.Encoding) -> None:
+    """Stable ids in order; completions in any."""
+    stable, completions = theirs.encode_with_unstable(text[-6:])
+    for tokenizer in twins.values():
+        ours, ours_completions = tokenizer.encode_with_unstable(text[-6:])
+        assert ours == stable
+        assert sorted(ours_completions) == sorted(map(list, completions))
+
+
+@pytest.mark.parametrize("unit", ["a", "^", "0", " ", "\n", "ab", "a ", "\n ", "é", "漢", "A"])
+def test_a_hundred_thousand_repeats_have_tiktokens_ids(
+    unit: str, twins: Twins, theirs: tiktoken.Encoding
+) -> None:
+    """Long pieces take the heap, not a scan."""
+    text = unit * 100_000
+
+    ids = twins["native"].encode_ordinary(text)
+
+    assert ids == theirs.encode_ordinary(text)
+    assert ids == twins["reference"].encode_ordinary(text)
+
+
+@pytest.mark.parametrize("unit", ["a", "0", " ", "\n", "A", "!"])
+def test_a_million_repeats_come_back(unit: str, twins: Twins) -> None:
+    """Where tiktoken's regex gives up, too: white space before a word."""
+    text = unit * 1_000_000 + "x"
+
+    assert twins["native"].decode(twins["native"].encode_ordinary(text)) == text
+
+
+@given(
+    tokens=st.lists(
+        st.text("ab", min_size=2, max_size=5).map(str.encode), max_size=10, unique=True
+    ),
+    piece=st.text("ab", min_size=1, max_size=80).map(str.encode),
+)
+def test_any_order_of_ranks_merges_as_in_tiktoken(tokens: list[bytes], piece: bytes) -> None:
+    """Even where no training could have given that order, as with abc before ab."""
+    ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
+    ranks |= {token: 256 + rank for rank, token in enumerate(tokens)}
+    parts = {"pat_str": "gpt2", "mergeable_ranks": ranks, "special_tokens": {}}
+    theirs = tiktoken.Encoding("any", **parts | {"pat_str": r"\w+"})  # type: ignore[arg-type]
+
+    expected = theirs._encode_single_piece(piece)
+
+    for engine in ENGINES:
+        ours = pytok.Tokenizer("any", **parts, engine=engine)  # type: ignore[arg-type]
+        assert ours._encode_single_piece(piece) == expected
+
+
+def test_every_token_is_encoded_as_itself(trained: pytok.Tokenizer) -> None:
+    """By merging alone, too: a trained vocabulary has no token that is out of reach."""
+    vocab = Vocab(trained.vocab)
+
+    for rank, token in enumerate(vocab.tokens):
+        assert encode_piece(vocab, token) == [rank]
+        assert merge(vocab, token, limit=len(vocab)) == [rank]
+
+
+def test_ids_with_holes_and_out_of_order_are_kept(engine: EngineName) -> None:
+    """The id is what the ranks say, wherever special tokens sit."""
+    ranks = {bytes([byte]): 2 * rank + 10 for rank, byte in enumerate(BYTE_ORDER)}
+    tokenizer = pytok.Tokenizer(
+        "holes", pat_str="gpt2", mergeable_ranks=ranks, special_tokens={"<e>": 11}, engine=engine
+    )
+
+    assert tokenizer.encode("!<e>", allowed_special="all") == [10, 11]
+    assert tokenizer.decode([10, 11]) == "!<e>"
+    assert tokenizer.n_vocab == 2 * 255 + 11
+
+
+@given(ids=st.lists(st.integers(0, 700), max_size=12))
+def test_decoding_any_ids_is_alike_in_both_engines(
+    ids: list[int], twins: Twins, theirs: tiktoken.Encoding
+) -> None:
+    """Bytes, or the same error as tiktoken's."""
+
+    def outcome(decode) -> bytes | tuple[object, ...]:  # type: ignore[no-untyped-def]
+        try:
+            return decode(ids)  # type: ignore[no-any-return]
+        except KeyError as error:
+            return error.args
+
+    expected = outcome(theirs.decode_bytes)
+
+    assert [outcome(twins[engine].decode_bytes) for engine in ENGINES] == [expected] * 2
+
+
+@pytest.mark.parametrize("id", [-1, 1 << 32, 1 << 70])
+def test_an_id_beyond_32_bits_is_an_overflow(id: int, twins: Twins) -> None:
+    """As in tiktoken, with one message for both engines."""
+    for tokenizer in twins.values():
+        with pytest.raises(OverflowError, match=r"^a token id lies between 0 and 4294967295$"):
+            tokenizer.decode_bytes([id])
+        with pytest.raises(OverflowError, match=r"^a token id lies between 0 and 4294967295$"):
+            tokenizer.decode_single_token_bytes(id)
+
+
+@given(text=texts(), seed=st.integers(0, 1000))
+def test_a_stream_of_ids_decodes_to_the_text(text: str, seed: int, twins: Twins) -> None:
+    """However the ids are handed over, and never with half a character."""
+    ids = twins["native"].encode_ordinary(text)
+    decoder = twins["native"].decoder()
+    source = random.Random(seed)
+    shown = []
+    while ids:
+        count = source.randint(1, 3)
+        shown.append(decoder.feed(*ids[:count]))
+        ids = ids[count:]
+
+    assert "".join(shown) + decoder.finish() == text
+    assert "\ufffd" in text or not any("\ufffd" in part for part in shown)
+
+
+def test_a_stream_that_ends_inside_a_character_says_so_at_the_end(
+    trained: pytok.Tokenizer,
+) -> None:
+    """With the replacement character, and then starts afresh."""
+    decoder = trained.decoder()
+    first, *_ = trained._encode_bytes("€".encode()[:1])
+
+    assert (decoder.feed(first), decoder.finish(), decoder.finish()) == ("", "\ufffd", "")
+
+
+@given(text=with_specials(["<|endoftext|>"]), limit=st.integers(0, 12))
+def test_truncated_text_is_a_beginning_with_no_more_tokens(
+    text: str, limit: int, twins: Twins
+) -> None:
+    """And all of the text where that has no more."""
+    for tokenizer in twins.values():
+        beginning = tokenizer.truncate(text, limit, allowed_special="all")
+        assert text.startswith(beginning)
+        assert tokenizer.count(beginning, allowed_special="all") <= limit
+        if tokenizer.count(text, allowed_special="all") <= limit:
+            assert beginning == text
+
+
+def test_truncating_at_a_special_token_with_two_names_keeps_the_text(engine: EngineName) -> None:
+    """Its id decodes to the first of them, which need not be in the text."""
+    ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
+    specials = {"<a>": 256, "<bb>": 256}
+    tokenizer = pytok.Tokenizer(
+        "x", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=specials, engine=engine
+    )
+
+    assert tokenizer.truncate("<bb>xyz", 2, allowed_special="all") == "<bb>x"
+
+
+def test_one_tokenizer_serves_many_threads(trained: pytok.Tokenizer) -> None:
+    """At the same time, with the same answers."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    texts = [f"text number {number} " * 50 for number in range(40)]
+    expected = [trained.encode(text) for text in texts]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(trained.encode, texts * 5)) == expected * 5
+
+
+def test_unknown_tokens_are_key_errors(engine: EngineName, trained: pytok.Tokenizer) -> None:
+    """As in tiktoken: with the bytes, or the id as text."""
+    tokenizer = on_engine(trained, engine)
+
+    with pytest.raises(UnknownTokenError) as one:
+        tokenizer.encode_single_token("no such token")
+    with pytest.raises(UnknownTokenError) as two:
+        tokenizer.decode_single_token_bytes(99_999)
+
+    assert (one.value.args, two.value.args) == ((b"no such token",), ("99999",))
+    assert isinstance(one.value, KeyError)

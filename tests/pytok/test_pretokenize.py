@@ -1,0 +1,158 @@
+"""Patterns split text alike in both engines, and as the regexes that tiktoken runs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pytok
+from pytok.engine import EngineName
+from pytok.errors import PatternError
+from pytok.reference.pretokenize import (
+    PATTERNS,
+    Pattern,
+    can_cut,
+    disputed,
+    last_cut,
+    last_cut_of_utf8,
+    parts,
+)
+from pytok.reference.vocab import BYTE_ORDER
+from tests.pytok.strategies import texts
+
+BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
+
+
+def splitter(pattern: str, engine: EngineName) -> pytok.Tokenizer:
+    return pytok.Tokenizer(
+        "bytes", pat_str=pattern, mergeable_ranks=BYTES, special_tokens={}, engine=engine
+    )
+
+
+KNOWN = {
+    (name, engine): splitter(name, engine)
+    for name in PATTERNS
+    for engine in ("native", "reference")
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@given(text=texts())
+def test_known_patterns_split_alike_in_both_engines(name: str, text: str) -> None:
+    """Piece for piece."""
+    assert KNOWN[name, "native"].pieces(text) == KNOWN[name, "reference"].pieces(text)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@given(text=texts())
+def test_pieces_concatenate_to_the_text(name: str, text: str) -> None:
+    """Nothing is dropped, nothing is added."""
+    assert "".join(KNOWN[name, "native"].pieces(text)) == text
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_characters_that_unicode_versions_dispute_split_alike(name: str) -> None:
+    """The reference follows the native engine's tables wherever the installed `regex` would not."""
+    text = "".join(f"a{character}b {character}1" for character in sorted(disputed())[::7])
+
+    assert text
+    assert KNOWN[name, "native"].pieces(text) == KNOWN[name, "reference"].pieces(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PATTERNS)
+def test_every_character_splits_alike_in_both_engines(name: str) -> None:
+    """All 1,112,064 of them, beside a letter, a digit, a space and an apostrophe."""
+    for start in range(0, 0x110000, 0x8000):
+        points = (point for point in range(start, start + 0x8000) if not 0xD800 <= point < 0xE000)
+        text = "".join(f"a{chr(point)}B {chr(point)}1'{chr(point)}" for point in points)
+        assert KNOWN[name, "native"].pieces(text) == KNOWN[name, "reference"].pieces(text)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@given(text=texts())
+def test_a_text_splits_the_same_when_it_is_cut(name: str, text: str) -> None:
+    """`last_cut` only names places that no piece crosses."""
+    cut = list(parts(text, size=4))
+
+    assert "".join(cut) == text
+    pieces = [piece for part in cut for piece in Pattern(name).split(part)]
+    assert pieces == Pattern(name).split(text)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a\n", "a\n ", "a \nb", "\na", "!\n/", "a\r\nb"])
+def test_there_is_no_cut_beside_white_space_or_before_a_slash(text: str) -> None:
+    """A run of white space longer than the newline, or o200k's slashes, could span it."""
+    assert last_cut(text) == 0
+
+
+@given(before=texts(), after=texts(), missing=st.integers(0, 3))
+def test_the_last_cut_of_utf8_is_that_of_its_characters(
+    before: str, after: str, missing: int
+) -> None:
+    """Of the whole ones: what is left of one at the end is not known yet."""
+    utf8 = f"{before}\n{after}".encode()
+    utf8 = utf8[: len(utf8) - missing]
+    text = utf8.decode("utf-8", "ignore")
+
+    assert last_cut_of_utf8(utf8) == len(text[: last_cut(text)].encode())
+
+
+def test_only_known_patterns_can_be_cut() -> None:
+    """Nothing is known of where another pattern's pieces end."""
+    assert [can_cut("gpt2"), can_cut(PATTERNS["o200k"]), can_cut(r"\w+")] == [True, True, False]
+
+
+CUSTOM = [
+    r"\p{L}+",
+    r"\s+$|\S",
+    r"(?<=a)b|[^\p{L}\s]+(?=\s)",
+    r"[\p{Ll}x]+",
+    r"\p{Lu}?+.|\n",
+    r"\z|a+",
+]
+
+
+@pytest.mark.parametrize("pattern", CUSTOM)
+@given(text=texts())
+def test_custom_patterns_split_alike_in_both_engines(pattern: str, text: str) -> None:
+    r"""Gaps are pieces; classes by Unicode's names, `$` and look-around mean the same."""
+    native, reference = splitter(pattern, "native"), splitter(pattern, "reference")
+
+    assert native.pieces(text) == reference.pieces(text)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"[a-z&&[^aeiou]]+", r"[a[bc]]+", r"[a--b]+", r"\h+", r"\x{41}", r"[[:alpha:]]", r"\X"],
+)
+def test_the_reference_refuses_what_python_reads_differently(pattern: str) -> None:
+    """Rather than split another way in silence."""
+    with pytest.raises(PatternError, match="use the native engine"):
+        splitter(pattern, "reference")
+
+
+def test_an_empty_match_at_the_end_splits_nothing(engine: EngineName) -> None:
+    """Nor does an empty text."""
+    assert splitter("a*", engine).pieces("aa") == ["aa"]
+    assert splitter("a*", engine).pieces("") == []
+    assert splitter("$", engine).pieces("x") == ["x"]
+
+
+def test_text_that_a_pattern_does_not_match_is_a_piece(engine: EngineName) -> None:
+    """As in Hugging Face's isolated Split; tiktoken would drop it."""
+    assert splitter(r"\d+", engine).pieces("ab12c3") == ["ab", "12", "c", "3"]
+
+
+def test_a_pattern_that_does_not_compile_is_refused(engine: EngineName) -> None:
+    """With the regex engine's own explanation."""
+    with pytest.raises(PatternError, match=r"the pattern does not compile: .+"):
+        splitter("(", engine)
+
+
+def test_a_pattern_that_matches_nothing_is_an_error(engine: EngineName) -> None:
+    """The place is counted in bytes of the text."""
+    message = (
+        r"^the pattern matches the empty string at byte 3: each match must take at least one char"
+    )
+    with pytest.raises(PatternError, match=message):
+        splitter(r"é|a|(?=b)", engine).encode("éab")

@@ -1,0 +1,264 @@
+"""The page of a report: well-formed, complete by itself, and deaf to what a token spells."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import html5lib
+import pytest
+
+import pytok
+from pytok import report
+from pytok.engine import EngineName
+from pytok.report import charts
+from pytok.report.excerpts import units
+from pytok.report.glyphs import glyphs
+from tests.conftest import CORPUS
+from tests.pytok.test_report import LANGUAGES, tokenizer_of, written
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</pre></style><img src=x onerror=alert(1)>",
+    "&lt;b&gt; \"quoted\" 'twice' {{ 7 * 7 }} {% if %}",
+    "\u202eesrever \x00\x1b[31m \ufeff\u200b\u0301 ]]> <!-- -->",
+]
+
+
+def parsed(page: str) -> ElementTree.Element:
+    """The tree of *page*; html5lib's ParseError for what the HTML standard calls an error."""
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    tree: ElementTree.Element = parser.parse(page)
+    return tree
+
+
+def page_of(tokenizer: pytok.Tokenizer, folder: Path, documents: list[str]) -> str:
+    """The report of *tokenizer* on *documents*."""
+    return report.render(report.measure(tokenizer, written(folder, documents)))
+
+
+def text_of(element: ElementTree.Element) -> str:
+    return "".join(element.itertext())
+
+
+def section(tree: ElementTree.Element, title: str) -> ElementTree.Element:
+    """The section under that heading."""
+    (found,) = (each for each in tree.iter("section") if each.findtext("h2") == title)
+    return found
+
+
+@pytest.fixture(scope="module")
+def hostile() -> pytok.Tokenizer:
+    """Its tokens, special tokens and name spell markup."""
+    learnt = pytok.train(HOSTILE * 9, 340, special_tokens=()).vocab
+    specials = {"<|end|>": 900, "<svg onload=alert(1)>": 901, '"><b>': 902, "\u202e": 903}
+    return pytok.Tokenizer(
+        "<h6>name</h6>", pat_str="<s>|[^<]+|<", mergeable_ranks=learnt, special_tokens=specials
+    )
+
+
+@pytest.mark.parametrize("documents", [CORPUS, LANGUAGES, HOSTILE, [""], ["a"], ["1"]])
+def test_the_page_is_well_formed(
+    documents: list[str], hostile: pytok.Tokenizer, tmp_path: Path
+) -> None:
+    """By the HTML standard's own parser."""
+    tree = parsed(page_of(hostile, tmp_path, documents))
+
+    assert tree.find("body/main/header/h1") is not None
+
+
+def test_the_page_without_a_corpus_is_well_formed(trained: pytok.Tokenizer) -> None:
+    """And says that there is none."""
+    tree = parsed(report.render(report.measure(trained)))
+
+    assert "Without a corpus" in text_of(tree)
+    assert [each.findtext("h2") for each in tree.iter("section")] == [
+        "Token lengths",
+        "Tokens",
+        "What it is made of",
+    ]
+
+
+def test_an_empty_corpus_is_said_to_be_empty(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """And the vocabulary is shown all the same."""
+    page = page_of(trained, tmp_path, [])
+
+    assert "The corpus is empty" in page
+    assert "nan" not in page
+
+
+def test_markup_in_tokens_is_text(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
+    """In tokens, special tokens, names, patterns, file names and excerpts."""
+    folder = tmp_path / "<u>&amp;"
+    folder.mkdir()
+    tree = parsed(page_of(hostile, folder, [*HOSTILE, '"><b><|end|>']))
+    tags = {element.tag.split("}")[-1] for element in tree.iter() if isinstance(element.tag, str)}
+    attributes = {name for element in tree.iter() for name in element.keys()}  # noqa: SIM118
+
+    assert not tags & {"script", "img", "b", "h6", "s", "u"}
+    assert not {name for name in attributes if name.startswith("on")}
+    assert text_of(tree).count("<script>") > 0
+    assert tree.findtext("body/main/header/h1") == "<h6>name</h6>"
+    assert "<u>&amp;" in text_of(tree)
+
+
+def test_the_page_needs_nothing_else(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """No script, no address, no import."""
+    page = page_of(trained, tmp_path, ["plain text of a plain corpus"] * 3)
+    tree = parsed(page)
+
+    assert not any(element.get("src") or element.get("href") for element in tree.iter())
+    assert not re.search(r"<script|<link|@import|url\(|https?:", page)
+
+
+def test_what_cannot_be_seen_is_named(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
+    """A text must not turn the page's writing direction, nor hide in it."""
+    shown = text_of(section(parsed(page_of(hostile, tmp_path, HOSTILE)), "Text, token by token"))
+
+    assert not set(shown) & set("\u202e\x00\x1b\ufeff\u200b")
+    assert "U+202E" in shown
+
+
+def test_a_split_character_that_cannot_be_seen_is_named(tmp_path: Path) -> None:
+    """Above its bytes, and in their title."""
+    (ruby,) = parsed(page_of(tokenizer_of(), tmp_path, ["\u202e"])).iter("ruby")
+
+    assert ruby.get("title") == "U+202E is split over 3 tokens"
+    assert text_of(ruby) == "e280aeU+202E"
+
+
+def test_an_excerpt_shows_the_whole_text(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """Token by token, newlines where they are."""
+    tree = parsed(page_of(trained, tmp_path, ["one text\nof two lines,  no more"]))
+    (excerpt,) = tree.iter("pre")
+
+    assert text_of(excerpt) == "one text⏎\nof two lines,  no more"
+    tokens = [element.get("title") for element in excerpt.iter("span")]
+    ids = trained.encode("one text\nof two lines,  no more")
+    assert [title.split(",")[0] for title in tokens if title] == [f"id {id}" for id in ids]
+
+
+def test_a_split_character_stands_above_its_bytes(tmp_path: Path) -> None:
+    """And only it, not what its tokens also hold."""
+    east, capital = "東".encode(), "京".encode()
+    tokenizer = tokenizer_of(capital[:2], capital, east[:2], east[2:] + capital)
+    (ruby,) = parsed(page_of(tokenizer, tmp_path, ["東京"])).iter("ruby")
+
+    assert [text_of(span) for span in ruby.iter("span")] == ["e69d", "b1京"]
+    assert ruby.findtext("rt") == "東"
+
+
+def test_special_tokens_are_marked_in_excerpts(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
+    """They are recognised there, and named as such."""
+    tree = parsed(page_of(hostile, tmp_path, ["before<|end|>after"]))
+    (excerpt,) = tree.iter("pre")
+    (special,) = (each for each in excerpt.iter("span") if "special" in (each.get("class") or ""))
+
+    assert text_of(special) == "<|end|>"
+    assert special.get("title") == "id 900, 7 bytes, special token"
+
+
+def test_a_text_of_ones_own_takes_the_place_of_excerpts(trained: pytok.Tokenizer) -> None:
+    """With or without a corpus."""
+    tree = parsed(report.render(report.measure(trained), text="my own <text>"))
+    (excerpt,) = tree.iter("pre")
+
+    assert text_of(excerpt) == "my own <text>"
+
+
+def test_equal_figures_make_equal_pages(
+    twins: dict[EngineName, pytok.Tokenizer], tmp_path: Path
+) -> None:
+    """On either engine."""
+    native, reference = (page_of(twins[name], tmp_path, CORPUS) for name in ("native", "reference"))
+
+    assert native == reference
+
+
+def test_without_smaller_vocabularies_the_page_says_why(tmp_path: Path) -> None:
+    """With the token at fault."""
+    tree = parsed(page_of(tokenizer_of(b"hel"), tmp_path, ["hel hello"]))
+    told = " ".join(text_of(section(tree, "Compression by vocabulary size")).split())
+
+    assert "no merge of two tokens of lower rank makes 1 of its tokens, such as hel." in told
+    assert not section(tree, "Compression by vocabulary size").findall("figure")
+
+
+def test_the_table_of_sizes_has_the_figures(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """With thousands apart."""
+    figures = report.measure(trained, written(tmp_path, CORPUS))
+    assert figures.usage is not None
+    tree = parsed(report.render(figures))
+    rows = section(tree, "Compression by vocabulary size").findall(".//tbody/tr")
+
+    assert [[text_of(cell) for cell in row][:2] for row in rows] == [
+        [f"{size}", f"{figures.usage.tokens_at(size):,}"] for size in (256, 512, 599)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("documents", "shown"),
+    [(LANGUAGES, True), (LANGUAGES[:1], False), (["Latin " * 9999, "one я"], False)],
+)
+def test_scripts_are_compared_where_there_are_several(
+    documents: list[str], shown: bool, trained: pytok.Tokenizer, tmp_path: Path
+) -> None:
+    """One, but for a trace of others, has nothing to be compared with."""
+    titles = [each.findtext("h2") for each in parsed(page_of(trained, tmp_path, documents)).iter()]
+
+    assert ("Scripts" in titles) is shown
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [
+        (b" a\n", "␣a⏎"),
+        (b"\t\r", "⇥␍"),
+        (b"\xe2\x80", "e2 80"),
+        (b"\x80abc\xe6", "80 abc e6"),
+        ("é".encode(), "é"),
+        ("\u0301a".encode(), "◌\u0301a"),
+        ("\u00a0\u202e".encode(), "U+00A0 U+202E"),
+        (b"-" * 8, "--------"),
+        (b"x" + b"-" * 64, "x-------- ×64"),
+        (b" " * 10, "␣␣␣␣␣␣␣␣ ×10"),
+        (b"\xff" * 9, "ff ff ff ff ff ff ff ff ×9"),
+    ],
+)
+def test_glyphs_show_what_cannot_be_printed(token: bytes, shown: str) -> None:
+    """Bytes in hexadecimal, the invisible by name, long runs by their length."""
+    assert "".join(glyph.text for glyph in glyphs(token)) == shown.replace(" ", "")
+
+
+@pytest.mark.parametrize("text", [*LANGUAGES, *HOSTILE, "👋🏽\ud800\n\n", ""])
+def test_units_spell_the_text(text: str, hostile: pytok.Tokenizer) -> None:
+    """Token for token, in order."""
+    ids = [span.id for unit in units(hostile, text) for span in unit.spans]
+
+    assert ids == hostile.encode(text, allowed_special="all")
+
+
+@pytest.mark.parametrize(
+    "points", [[(256, 1.0)], [(256, 1.0), (257, 1.0)], [(256, 1.0), (300, 1.5), (199_998, 4.9)]]
+)
+def test_the_curve_stays_in_its_picture(points: list[tuple[int, float]]) -> None:
+    """However few sizes there are, or how many."""
+    svg = ElementTree.fromstring(charts.curve(points, [size for size, _ in points]))
+    dots = [(float(dot.get("cx", "")), float(dot.get("cy", ""))) for dot in svg.iter("circle")]
+
+    assert len(dots) == len(points)
+    for x, y in dots:
+        assert charts.LEFT - 0.01 <= x <= charts.WIDTH - charts.RIGHT + 0.01
+        assert charts.TOP - 0.01 <= y <= charts.HEIGHT - charts.BOTTOM + 0.01
+
+
+def test_bars_are_as_high_as_their_shares() -> None:
+    """The scale's top is the least round number above the highest."""
+    series = [charts.Series("one", [0.5, 0.25]), charts.Series("two", [0.0, 1.0])]
+    svg = ElementTree.fromstring(charts.bars(["a", "b"], series, below="things"))
+    heights = [float(bar.get("height", "")) for bar in svg.iter("rect")]
+
+    whole = charts.HEIGHT - charts.TOP - charts.BOTTOM
+    labels = [text.text for text in svg.iter("text") if text.get("text-anchor") == "end"]
+    assert labels == ["0", "20", "40", "60", "80", "100"]
+    assert heights == pytest.approx([whole / 2, 0, whole / 4, whole])
+    assert svg.findtext("rect/title") == "one, a things: 50.0%"

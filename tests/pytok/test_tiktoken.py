@@ -1,0 +1,173 @@
+"""Parity with tiktoken on the published encodings: ids, errors, members."""
+
+import pickle
+import pydoc_data.topics
+from pathlib import Path
+
+import pytest
+import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pytok
+from pytok.encodings import ENCODINGS
+from pytok.engine import EngineName
+from pytok.errors import FormatError
+from tests.conftest import ENGINES
+from tests.pytok.strategies import texts, with_specials
+
+NAMES = ["r50k_base", "cl100k_base", "o200k_base", "o200k_harmony"]
+pytestmark = pytest.mark.usefixtures("rank_files")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(text=texts(surrogates=True))
+def test_published_encodings_give_tiktokens_ids(name: str, text: str) -> None:
+    """On both engines, lone surrogates included."""
+    expected = tiktoken.get_encoding(name).encode(text, disallowed_special=())
+
+    for engine in ENGINES:
+        assert pytok.get_encoding(name, engine).encode(text, disallowed_special=()) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+def test_published_special_tokens_give_tiktokens_ids(name: str, data: st.DataObject) -> None:
+    """Any of them allowed, the others text."""
+    theirs = tiktoken.get_encoding(name)
+    specials = sorted(theirs.special_tokens_set)
+    text = data.draw(with_specials(specials))
+    allowed = data.draw(st.sets(st.sampled_from(specials)))
+    expected = theirs.encode(text, allowed_special=allowed, disallowed_special=())
+
+    for engine in ENGINES:
+        ours = pytok.get_encoding(name, engine)
+        assert ours.encode(text, allowed_special=allowed, disallowed_special=()) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_character_gives_tiktokens_ids(name: str) -> None:
+    """All 1,112,064 of them, beside a letter, a digit, a space and an apostrophe."""
+    theirs, ours = tiktoken.get_encoding(name), pytok.get_encoding(name)
+    for start in range(0, 0x110000, 0x10000):
+        points = (point for point in range(start, start + 0x10000) if not 0xD800 <= point < 0xE000)
+        text = "".join(f"a{chr(point)}B {chr(point)}1'{chr(point)}" for point in points)
+        assert ours.encode_ordinary(text) == theirs.encode_ordinary(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_manual_gives_tiktokens_ids_and_offsets(name: str) -> None:
+    """Half a megabyte of Python's own."""
+    text = "\n".join(pydoc_data.topics.topics.values())
+    theirs, ours = tiktoken.get_encoding(name), pytok.get_encoding(name)
+    ids = theirs.encode_ordinary(text)
+
+    assert ours.encode_ordinary(text) == ids
+    assert ours.decode_with_offsets(ids[:5000]) == theirs.decode_with_offsets(ids[:5000])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["hello fanta", " \n", "a  ", "naïv", "\n\n", "don'", "é"])
+def test_unstable_encodings_are_tiktokens(name: str, text: str) -> None:
+    """The completions in any order."""
+    stable, completions = tiktoken.get_encoding(name).encode_with_unstable(text)
+
+    for engine in ENGINES:
+        ours = pytok.get_encoding(name, engine).encode_with_unstable(text)
+        assert ours[0] == stable
+        assert sorted(ours[1]) == sorted(map(list, completions))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_definitions_are_tiktokens(name: str) -> None:
+    """Pattern, special tokens, ranks, sizes."""
+    theirs, ours = tiktoken.get_encoding(name), pytok.get_encoding(name)
+
+    assert ours._pat_str == theirs._pat_str
+    assert ours._special_tokens == theirs._special_tokens
+    assert ours._mergeable_ranks == theirs._mergeable_ranks
+    assert (ours.n_vocab, ours.eot_token) == (theirs.n_vocab, theirs.eot_token)
+    assert ours.token_byte_values() == theirs.token_byte_values()
+
+
+def test_models_have_tiktokens_encodings() -> None:
+    """By name and by prefix."""
+    from tiktoken.model import MODEL_PREFIX_TO_ENCODING, MODEL_TO_ENCODING
+
+    for model in [*MODEL_TO_ENCODING, *(f"{prefix}x" for prefix in MODEL_PREFIX_TO_ENCODING)]:
+        assert pytok.encoding_name_for_model(model) == tiktoken.encoding_name_for_model(model)
+    with pytest.raises(KeyError, match="Could not automatically map no-model"):
+        pytok.encoding_name_for_model("no-model")
+
+
+def test_known_names_are_tiktokens() -> None:
+    """All of them, in the same order."""
+    import tiktoken_ext.openai_public
+
+    constructors = tiktoken_ext.openai_public.ENCODING_CONSTRUCTORS
+    assert pytok.list_encoding_names() == list(constructors)
+
+
+def test_a_named_encoding_is_built_once_and_pickled_by_name(engine: EngineName) -> None:
+    """The pickle is small, and unpickling gives the very same object."""
+    encoding = pytok.get_encoding("r50k_base", engine)
+
+    data = pickle.dumps(encoding)
+
+    assert pytok.get_encoding("r50k_base", engine) is encoding
+    assert pickle.loads(data) is encoding
+    assert len(data) < 200
+
+
+def test_an_unknown_name_is_refused() -> None:
+    """As a ValueError that lists the known ones."""
+    with pytest.raises(ValueError, match=r"(?s)Unknown encoding nope\..*cl100k_base"):
+        pytok.get_encoding("nope")
+    with pytest.raises(ValueError, match="Expected a string in get_encoding, got <class 'int'>"):
+        pytok.get_encoding(1)  # type: ignore[arg-type]
+
+
+def test_a_rank_file_that_cannot_be_had_says_where_to_put_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the name that the cache gives it; a damaged copy in the cache is not used."""
+    from pytok.encodings import RankFile, read_ranks
+
+    ranks = RankFile((tmp_path / "no-such-file").as_uri(), ENCODINGS["r50k_base"].ranks.sha256)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    (tmp_path / ranks.cache_name).write_bytes(b"damaged")
+
+    with pytest.raises(FormatError, match=f"put it into .* under the name {ranks.cache_name}"):
+        read_ranks(ranks)
+
+
+def test_a_download_with_another_hash_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never enters the cache."""
+    from pytok.encodings import RankFile, read_ranks
+
+    (tmp_path / "ranks").write_bytes(b"IQ== 0\n")
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
+
+    with pytest.raises(FormatError, match="SHA-256 is"):
+        read_ranks(RankFile((tmp_path / "ranks").as_uri(), "0" * 64))
+    assert not cache.exists()
+
+
+def test_a_download_enters_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under tiktoken's name for it, and is read from there the next time."""
+    import hashlib
+
+    from pytok.encodings import RankFile, read_ranks
+
+    source = tmp_path / "ranks"
+    source.write_bytes(b"IQ== 0\n")
+    ranks = RankFile(source.as_uri(), hashlib.sha256(b"IQ== 0\n").hexdigest())
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "cache"))
+
+    first = read_ranks(ranks)
+    source.unlink()
+
+    assert read_ranks(ranks) == first == b"IQ== 0\n"

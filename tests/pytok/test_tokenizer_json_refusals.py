@@ -1,0 +1,355 @@
+"""A tokenizer.json that is refused, with the field and the reason.
+
+What is read: test_tokenizer_json_shapes.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import pytok
+from pytok.engine import EngineName
+from pytok.errors import FormatError, PatternError, PytokError, VocabError
+from tests.pytok.test_formats_refusals import TOKENIZER, refusal
+
+HALF = "line 1: a string holds half a surrogate pair"
+
+Edit = Callable[[Any], object]
+
+SPLITS = ("pre_tokenizer", "pretokenizers")
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
+TEXT = {"Sequence": {"id": "A", "type_id": 0}}
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The text of a valid tokenizer.json."""
+    path = tmp_path_factory.mktemp("valid") / "valid.json"
+    TOKENIZER.save(path)
+    return path.read_text(encoding="utf-8")
+
+
+def set_to(value: object, *place: str | int) -> Edit:
+    """Puts *value* at *place*."""
+    return lambda document: reduce(getitem, place[:-1], document).__setitem__(place[-1], value)
+
+
+def without(*place: str | int) -> Edit:
+    """Takes away what is at *place*."""
+    return lambda document: reduce(getitem, place[:-1], document).__delitem__(place[-1])
+
+
+def split_by(regex: str) -> Edit:
+    """Splits by *regex*."""
+    return set_to(regex, *SPLITS, 0, "pattern", "Regex")
+
+
+def split(regex: str, behavior: str = "Isolated", *, invert: bool = False) -> dict[str, Any]:
+    """The part of a pre-tokenizer that splits by *regex*."""
+    return {
+        "type": "Split",
+        "pattern": {"Regex": regex},
+        "behavior": behavior,
+        "invert": invert,
+    }
+
+
+MALFORMED: list[tuple[Edit, str]] = [
+    (without("model"), "model is missing"),
+    (set_to([], "model"), "model is array, not object"),
+    (without("model", "vocab"), "model.vocab is missing"),
+    (set_to([], "model", "vocab"), "model.vocab is array, not object"),
+    (without("model", "merges"), "model.merges is missing"),
+    (set_to("th", "model", "merges"), "model.merges is string, not array"),
+    (set_to("256", "model", "vocab", "th"), "model.vocab['th'] is '256', not an id"),
+    (set_to(True, "model", "vocab", "th"), "model.vocab['th'] is True, not an id"),
+    (set_to(2.0, "model", "vocab", "th"), "model.vocab['th'] is 2.0, not an id"),
+    (set_to(7, "model", "vocab", "東"), "'東' is neither in the byte-level alphabet"),
+    (set_to(7, "model", "vocab", "\ud800"), HALF),
+    (set_to(["t"], "model", "merges", 0), "model.merges[0] is ['t'], not two tokens"),
+    (set_to("t h e", "model", "merges", 0), "model.merges[0] is 't h e', not two tokens"),
+    (set_to(None, "model", "merges", 0), "model.merges[0] is None, not two tokens"),
+    (set_to(["x", "q"], "model", "merges", 4), "model.merges[4]: 'xq' is not in the vocabulary"),
+    (set_to(["t", "<|endoftext|>"], "model", "merges", 4), "model.merges[4]: '<|endoftext|>' is a"),
+    (set_to(5, "added_tokens"), "added_tokens is number, not array"),
+    (set_to({"a": 1}, "added_tokens"), "added_tokens is object, not array"),
+    (set_to("<|e|>", "added_tokens", 0), "added_tokens[0]"),
+    (without("added_tokens", 0, "content"), "added_tokens[0].content is missing"),
+    (set_to(1, "added_tokens", 0, "content"), "added_tokens[0].content is number, not string"),
+    (set_to("\udc00", "added_tokens", 0, "content"), HALF),
+    (set_to("1", "added_tokens", 0, "id"), "added_tokens[0].id is string, not number"),
+    (lambda d: d["added_tokens"].append(d["added_tokens"][0] | {"id": 262}), "added_tokens[1]"),
+    (split_by("\ud800"), HALF),
+    (set_to("yes", "model", "ignore_merges"), "model.ignore_merges is string, not boolean"),
+    (set_to("2.0", "version"), "version is '2.0': pytok reads version 1.0"),
+    (set_to("NFC", "normalizer"), "normalizer is string, not object"),
+    (set_to({"type": "Sequence"}, "normalizer"), "normalizer.normalizers is missing"),
+    (set_to("Split", *SPLITS), "pre_tokenizer.pretokenizers is string, not array"),
+    (set_to("Split", *SPLITS, 0), "pre_tokenizer.pretokenizers[0] is string, not object"),
+    (without(*SPLITS, 0, "type"), "pre_tokenizer.pretokenizers[0].type is missing"),
+    (without(*SPLITS, 0, "pattern"), "pre_tokenizer.pretokenizers[0].pattern is missing"),
+    (set_to({}, *SPLITS, 0, "pattern"), "pre_tokenizer.pretokenizers[0].pattern is neither"),
+    (set_to({"String": ""}, *SPLITS, 0, "pattern"), "pre_tokenizer.pretokenizers[0].pattern is"),
+    (without(*SPLITS, 0, "invert"), "pre_tokenizer.pretokenizers[0].invert is missing"),
+    (set_to("", "added_tokens", 0, "content"), "added_tokens[0].content is empty"),
+    (set_to(1, "added_tokens", 0, "special"), "added_tokens[0].special is 1: it is true or false"),
+]
+UNSUPPORTED: list[tuple[Edit, str]] = [
+    (set_to({"type": "NFC"}, "normalizer"), "normalizer.type is 'NFC', which changes the text"),
+    (
+        set_to({"type": "Sequence", "normalizers": [{"type": "NFKC"}]}, "normalizer"),
+        "normalizer.normalizers[0].type is 'NFKC', which changes the text",
+    ),
+    (set_to({"max_length": 512}, "truncation"), "truncation is {'max_length': 512}: pytok never"),
+    (set_to({"strategy": "BatchLongest"}, "padding"), "padding is {'strategy': 'BatchLongest'}:"),
+    (
+        set_to({"type": "TemplateProcessing", "single": []}, "post_processor"),
+        "post_processor.single holds the text 0 times, not once",
+    ),
+    (
+        set_to({"type": "TemplateProcessing", "single": [TEXT, TEXT]}, "post_processor"),
+        "post_processor.single holds the text 2 times, not once",
+    ),
+    (
+        set_to({"type": "Sequence", "processors": [{"type": "New"}]}, "post_processor"),
+        "post_processor.processors[0].type is 'New', and pytok knows no such thing",
+    ),
+    (set_to({"type": "WordPiece"}, "decoder"), "decoder is WordPiece, not ByteLevel"),
+    (set_to(None, "decoder"), "decoder is null, not ByteLevel"),
+    (
+        set_to({"type": "Sequence", "decoders": [BYTE_LEVEL, {"type": "Fuse"}]}, "decoder"),
+        "decoder is ByteLevel then Fuse, not ByteLevel",
+    ),
+    (set_to("WordPiece", "model", "type"), "model.type is 'WordPiece': pytok reads byte-level BPE"),
+    (set_to("Unigram", "model", "type"), "model.type is 'Unigram': pytok reads byte-level BPE"),
+    (set_to(0.1, "model", "dropout"), "model.dropout is 0.1: pytok leaves nothing to chance"),
+    (set_to("##", "model", "continuing_subword_prefix"), "model.continuing_subword_prefix is '##'"),
+    (set_to("</w>", "model", "end_of_word_suffix"), "model.end_of_word_suffix is '</w>'"),
+    (set_to(None, "pre_tokenizer"), "pre_tokenizer has no ByteLevel: that BPE is over characters"),
+    (set_to({"type": "Metaspace"}, "pre_tokenizer"), "pre_tokenizer has no ByteLevel"),
+    (lambda d: reduce(getitem, SPLITS, d).reverse(), "pre_tokenizer goes on after ByteLevel"),
+    (lambda d: reduce(getitem, SPLITS, d).append(BYTE_LEVEL), "pre_tokenizer goes on after"),
+    (
+        set_to({"type": "Punctuation"}, *SPLITS, 0),
+        "pre_tokenizer.pretokenizers[0].type is 'Punctuation', and pytok knows no pattern that",
+    ),
+    (
+        set_to("MergedWithNext", *SPLITS, 0, "behavior"),
+        "pre_tokenizer.pretokenizers[0].behavior is 'MergedWithNext', invert is False: pytok",
+    ),
+    (
+        set_to("Removed", *SPLITS, 0, "behavior"),
+        "pre_tokenizer.pretokenizers[0].behavior is 'Removed', invert is False: pytok keeps",
+    ),
+    (
+        set_to(split(r"\p{L}+", "Removed", invert=True), *SPLITS, 0),
+        "pre_tokenizer.pretokenizers[0].behavior is 'Removed', inverted: text that the pattern",
+    ),
+    (
+        set_to(True, *SPLITS, 1, "add_prefix_space"),
+        "pre_tokenizer.pretokenizers[1].add_prefix_space is true: it puts a space before the text",
+    ),
+    (set_to(True, *SPLITS, 1, "use_regex"), "pre_tokenizer splits 2 times, one after the other"),
+    (
+        lambda d: reduce(getitem, SPLITS, d).insert(0, split(r"\p{N}")),
+        "pre_tokenizer splits 2 times, one after the other, and pytok knows no single pattern",
+    ),
+    (split_by(r"\s+$|\S+"), r"pre_tokenizer: the pattern '\\s+$|\\S+' has '$|\\S+'"),
+    (
+        split_by(r"^\s|\S+"),
+        r"pre_tokenizer: the pattern '^\\s|\\S+' has '^\\s|\\S+', which Hugging",
+    ),
+    (split_by(r"\d{1,3}+|\D"), r"pre_tokenizer: the pattern '\\d{1,3}+|\\D' has '{1,3}+|\\D'"),
+    (split_by(r"\w+|\W"), r"pre_tokenizer: the pattern '\\w+|\\W' has '\\w+|\\W', which Hugging"),
+    (set_to(True, "added_tokens", 0, "lstrip"), "added_tokens[0].lstrip is True: pytok finds"),
+    (set_to(True, "added_tokens", 0, "rstrip"), "added_tokens[0].rstrip is True: pytok finds"),
+    (set_to(True, "added_tokens", 0, "single_word"), "added_tokens[0].single_word is True: pytok"),
+    (
+        set_to(5, "added_tokens", 0, "id"),
+        "added_tokens[0].id is 5, but tokenizers gives '<|endoftext|>' the id 261",
+    ),
+    (
+        lambda d: d["added_tokens"].append(d["added_tokens"][0] | {"content": "<|e|>", "id": 300}),
+        "added_tokens[1].id is 300, but tokenizers gives '<|e|>' the id 262",
+    ),
+    (
+        lambda d: d["added_tokens"].append(
+            d["added_tokens"][0] | {"content": "text|><", "id": 262, "normalized": True}
+        ),
+        "the added tokens 'text|><' (normalized) and '<|endoftext|>' (not) can overlap",
+    ),
+    (
+        lambda d: d["added_tokens"].append(
+            d["added_tokens"][0] | {"content": "a<|endoftext|>", "id": 262, "normalized": True}
+        ),
+        "the added tokens 'a<|endoftext|>' (normalized) and '<|endoftext|>' (not) can overlap",
+    ),
+    (
+        lambda d: (
+            d["added_tokens"].append(d["added_tokens"][0] | {"content": "Ġthe", "id": 258}),
+            d["model"].update(ignore_merges=True),
+        ),
+        "added_tokens[1].content 'Ġthe' is in model.vocab, where it spells b' the': with ignore_",
+    ),
+    (
+        lambda d: d["added_tokens"].append(d["added_tokens"][0] | {"content": "an", "id": 259}),
+        "model.merges[3]: 'an' is a special token",
+    ),
+]
+MERGES: list[tuple[Edit, str]] = [
+    (
+        lambda d: d["model"]["merges"].pop(),
+        "the order of the tokens implies the merge b'an' + b'd', which is not listed",
+    ),
+    (
+        set_to(["t", "h"], "model", "merges", 4),
+        "the order of the tokens implies the merge b'an' + b'd', which is not listed",
+    ),
+    (
+        lambda d: d["model"]["merges"].pop(3),
+        "the order of the tokens implies the merge b'a' + b'n', which is not listed",
+    ),
+    (
+        # "abc" is made by (ab, c) alone, but comes first in the order of first merges.
+        lambda d: (
+            d["model"]["vocab"].update({"ab": 264, "bc": 263, "abc": 262}),
+            d["model"]["merges"].extend(["a bc", "a b", "b c", "ab c"]),
+        ),
+        "model.merges[6] merges b'a' + b'b', which is out of the order of the tokens",
+    ),
+    (
+        set_to(262, "model", "vocab", "zyzzyva"),
+        "no merge makes the token b'zyzzyva' (id 262), which is never encoded where ignore_merges",
+    ),
+]
+NO_VOCABULARY: list[tuple[Edit, str]] = [
+    (set_to(5, "model", "vocab", "th"), "two tokens have the id 5"),
+    (set_to(-1, "model", "vocab", "and"), "the id -1 does not lie between 0 and 4294967295"),
+    (set_to(1 << 32, "model", "vocab", "and"), "the id 4294967296 does not lie between"),
+    (without("model", "vocab", "~"), "the byte 0x7e is no token"),
+    (set_to({"<|endoftext|>": 261}, "model", "vocab"), "not in the vocabulary"),
+    (set_to(300, "model", "vocab", ""), "empty"),
+    (split_by("("), "the pattern does not compile"),
+]
+
+
+def named(part: object) -> str:
+    """A test's name by the message that it expects."""
+    return part if isinstance(part, str) else ""
+
+
+def edited(document: str, edit: Edit, folder: Path) -> Path:
+    """A file with *document*, changed by *edit*."""
+    changed = json.loads(document)
+    edit(changed)
+    path = folder / "a.json"
+    path.write_text(json.dumps(changed))
+    return path
+
+
+@pytest.mark.parametrize(("edit", "said"), MALFORMED + UNSUPPORTED, ids=named)
+def test_a_field_that_is_wrong_is_named(
+    edit: Edit, said: str, document: str, tmp_path: Path
+) -> None:
+    """What is malformed, and what pytok would not do exactly."""
+    path = edited(document, edit, tmp_path)
+
+    assert f"a.json: {said}" in refusal(path)
+
+
+@pytest.mark.parametrize(("edit", "said"), MERGES, ids=named)
+def test_merges_that_would_encode_differently_are_refused(
+    edit: Edit, said: str, document: str, engine: EngineName, tmp_path: Path
+) -> None:
+    """Each engine derives from the tokens what the file must list."""
+    path = edited(document, edit, tmp_path)
+
+    assert f"a.json: {said}" in refusal(path, engine=engine)
+
+
+@pytest.mark.parametrize(("edit", "said"), NO_VOCABULARY, ids=named)
+def test_a_file_of_no_vocabulary_is_named(
+    edit: Edit, said: str, document: str, engine: EngineName, tmp_path: Path
+) -> None:
+    """The parts are read, but do not fit together."""
+    path = edited(document, edit, tmp_path)
+
+    assert said in refusal(path, PytokError, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"model":\n {"type" "BPE"}}', "line 2, column 10: not JSON"),
+        (b"", "line 1, column 1: not JSON"),
+        (b'{"version": "\xff"}', "byte 13 is not UTF-8"),
+        (b"[1]", "the file is a JSON array, not an object"),
+        (b"null", "the file is a JSON null, not an object"),
+        (b"[" * 100_000, "not JSON that can be read: nested too deeply"),
+        (b'{"version": ' + b"9" * 5000 + b"}", "not JSON"),
+    ],
+    ids=["syntax", "empty", "not UTF-8", "array", "null", "deep", "huge number"],
+)
+def test_a_file_that_is_no_json_object_is_refused(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    """With the line and column, or the byte."""
+    (tmp_path / "a.json").write_bytes(content)
+
+    assert f"a.json: {said}" in refusal(tmp_path / "a.json")
+
+
+def test_a_token_that_is_listed_twice_is_refused(document: str, tmp_path: Path) -> None:
+    """JSON's readers keep the last in silence, so the ids would be a guess."""
+    (tmp_path / "a.json").write_text(document.replace('"!": 0,', '"!": 0, "!": 7777,'))
+
+    assert "'!'" in refusal(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("told", [{"pattern": "gpt2"}, {"special_tokens": {"<|e|>": 300}}])
+def test_a_json_file_is_told_nothing(told: dict[str, Any], document: str, tmp_path: Path) -> None:
+    """It says pattern and special tokens itself."""
+    (tmp_path / "a.json").write_text(document)
+
+    assert "give neither" in refusal(tmp_path / "a.json", **told)
+
+
+# ------------------------------------------------------------------------------------ mutations
+
+SIMPLE = ["null", "true", "0", "-1", "8589934592", "1.5", "NaN", '""', '"x"', r'"\ud800"', '"("']
+VALUES = st.sampled_from([*SIMPLE, "[]", "[[]]", "{}", '{"": 0}']).map(json.loads)
+
+
+@given(data=st.data())
+def test_a_mutated_json_loads_or_is_refused(
+    data: st.DataObject, document: str, engine: EngineName, tmp_path: Path
+) -> None:
+    """Whatever is dropped or changed, and wherever."""
+    changed = json.loads(document)
+    for _ in range(data.draw(st.integers(1, 3))):
+        holder = changed
+        while True:
+            keys = sorted(holder) if isinstance(holder, dict) else range(len(holder))
+            assume(keys)
+            key = data.draw(st.sampled_from(keys))
+            if not holder[key] or not isinstance(holder[key], dict | list):
+                break
+            if data.draw(st.integers(0, 3)) == 0:
+                break
+            holder = holder[key]
+        if data.draw(st.booleans()):
+            del holder[key]
+        else:
+            holder[key] = data.draw(VALUES)
+    (tmp_path / "a.json").write_text(json.dumps(changed))
+
+    with contextlib.suppress(FormatError, VocabError, PatternError):
+        pytok.load(tmp_path / "a.json", engine=engine)

@@ -1,0 +1,279 @@
+"""A tokenizer.json of any shape that is read encodes as Hugging Face's tokenizers does with it.
+
+What is refused: test_tokenizer_json_refusals.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers
+from hypothesis import given
+from transformers.convert_slow_tokenizer import TikTokenConverter
+
+import pytok
+from pytok.engine import EngineName
+from pytok.reference.pretokenize import O200K
+from tests.conftest import CORPUS
+from tests.pytok.strategies import with_specials
+from tests.pytok.test_formats import settled
+
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+QWEN2 = LLAMA3.replace("{1,3}", "")
+CL100K_THERE = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s+(?![\s\S])|\s*[\r\n]|\s+(?!\S)|\s"
+)
+DEEPSEEK = [
+    r"\p{N}{1,3}",
+    "[一-龥\u3040-ゟ゠-ヿ]+",
+    r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"""
+    r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+]
+LINE_ENDS = [regex.replace(r"\r\n", "\r\n") for regex in DEEPSEEK]
+"""As its file has them: themselves."""
+KANJI = [
+    "か",
+    "漢",
+    "ー",
+    "゠",
+    "・",
+    "\u3040",
+    "\u3097",
+    "\u3099",
+    "\u3000",
+    "1",
+    " ",
+    "a",
+    "$",
+    "\n",
+]
+
+SPECIALS = ["<|endoftext|>", "<|im start|>", "終"]
+
+Part = dict[str, Any]
+Edit = Callable[[Part], object]
+
+
+def byte_level(**options: bool) -> Part:
+    """The part that spells bytes as letters, and splits by GPT-2's pattern if *use_regex*."""
+    return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True} | options
+
+
+def split(pattern: str | Part, behavior: str = "Isolated", invert: bool = False) -> Part:
+    """The part that splits by a regex, or by another kind of pattern."""
+    pattern = {"Regex": pattern} if isinstance(pattern, str) else pattern
+    return {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}
+
+
+def in_sequence(*parts: Part) -> Part:
+    """Pre-tokenizers that run one after the other."""
+    return {"type": "Sequence", "pretokenizers": list(parts)}
+
+
+def splits(*parts: Part) -> Edit:
+    """Splits by *parts* and then maps bytes to letters."""
+    return put("pre_tokenizer", in_sequence(*parts, byte_level(use_regex=False)))
+
+
+def digits(*, individual: bool) -> Edit:
+    """Splits by digits, then by GPT-2's pattern."""
+    part = {"type": "Digits", "individual_digits": individual}
+    return put("pre_tokenizer", in_sequence(part, byte_level(use_regex=True)))
+
+
+def put(field: str, value: object) -> Edit:
+    """Sets a *field* of the file."""
+    return lambda document: document.__setitem__(field, value)
+
+
+def put_in_model(field: str, value: object) -> Edit:
+    """Sets a *field* of the model."""
+    return lambda document: document["model"].__setitem__(field, value)
+
+
+def added(**flags: list[bool]) -> Edit:
+    """Sets flags of the added tokens, each in turn."""
+
+    def edit(document: Part) -> None:
+        for flag, values in flags.items():
+            for token, value in zip(document["added_tokens"], values, strict=True):
+                token[flag] = value
+
+    return edit
+
+
+def not_in_vocab(document: Part) -> None:
+    """Leaves the added tokens in their own list only."""
+    for token in document["added_tokens"]:
+        del document["model"]["vocab"][token["content"]]
+
+
+def no_added_tokens(document: Part) -> None:
+    """Leaves the added tokens out."""
+    not_in_vocab(document)
+    document["added_tokens"] = []
+
+
+def listed_twice(document: Part) -> None:
+    """The last place of a merge counts."""
+    merges = document["model"]["merges"]
+    document["model"]["merges"] = merges[-5:] + merges
+
+
+def all_splits_listed(document: Part) -> None:
+    """As transformers lists the merges of a .tiktoken file."""
+    vocab, model = document["model"]["vocab"], document["model"]
+    model["ignore_merges"] = True
+    model["merges"] = [
+        [token[:end], token[end:]]
+        for token in vocab
+        if token not in SPECIALS
+        for end in range(1, len(token))
+        if token[:end] in vocab and token[end:] in vocab
+    ]
+
+
+BEGIN = {"SpecialToken": {"id": SPECIALS[0], "type_id": 0}}
+TEXT = {"Sequence": {"id": "A", "type_id": 0}}
+TEMPLATE = {
+    "type": "TemplateProcessing",
+    "single": [BEGIN, TEXT],
+    "pair": [BEGIN, TEXT, BEGIN, {"Sequence": {"id": "B", "type_id": 1}}],
+    "special_tokens": {
+        SPECIALS[0]: {"id": SPECIALS[0], "ids": [397], "tokens": [SPECIALS[0]]},
+    },
+}
+ENDS = {"sep": [SPECIALS[0], 397], "cls": [SPECIALS[0], 397]}
+
+SHAPES: dict[str, Edit] = {
+    # pre_tokenizer
+    "ByteLevel": put("pre_tokenizer", byte_level(use_regex=True)),
+    "ByteLevel before it had use_regex": put("pre_tokenizer", byte_level()),
+    "ByteLevel that does not split": put("pre_tokenizer", byte_level(use_regex=False)),
+    "Sequence of ByteLevel": put("pre_tokenizer", in_sequence(byte_level(use_regex=True))),
+    "Sequence in Sequence": splits(in_sequence(split(LLAMA3))),
+    "Split by Llama-3's regex": splits(split(LLAMA3)),
+    "Split by Qwen2's regex": splits(split(QWEN2)),
+    "Split by o200k's regex": splits(split(O200K)),
+    "Split by cl100k's regex": splits(split(CL100K_THERE)),
+    "Split by a regex that matches not all": splits(split(r"\p{L}+")),
+    "Split inverted": splits(split(r"\p{L}+", invert=True)),
+    "Split Removed and inverted": splits(split(CL100K_THERE, "Removed", invert=True)),
+    "Split by a String": splits(split({"String": " "})),
+    "Split by a String of metacharacters": splits(split({"String": "isn't it?\n\n"})),
+    "Split by a String that is a word": splits(split({"String": "the"})),
+    "Digits one by one": digits(individual=True),
+    "Digits": digits(individual=False),
+    "DeepSeek's three splits": splits(*map(split, DEEPSEEK)),
+    "DeepSeek's, line ends not escaped": splits(*map(split, LINE_ENDS)),
+    # added_tokens
+    "added tokens not special": added(special=[False] * 3),
+    "added tokens normalized": added(normalized=[True] * 3, special=[False] * 3),
+    "added tokens of both kinds": added(normalized=[True, False, True], special=[False] * 3),
+    "added tokens not in model.vocab": not_in_vocab,
+    "no added tokens": no_added_tokens,
+    # normalizer, post_processor
+    "normalizer of no parts": put("normalizer", {"type": "Sequence", "normalizers": []}),
+    "TemplateProcessing": put("post_processor", TEMPLATE),
+    "RobertaProcessing": put(
+        "post_processor",
+        {"type": "RobertaProcessing", "trim_offsets": True, "add_prefix_space": False} | ENDS,
+    ),
+    "BertProcessing": put("post_processor", {"type": "BertProcessing"} | ENDS),
+    "Sequence of post-processors": put(
+        "post_processor", {"type": "Sequence", "processors": [byte_level(), TEMPLATE]}
+    ),
+    # model
+    "model without a type": lambda document: document["model"].pop("type"),
+    "byte_fallback": put_in_model("byte_fallback", True),
+    "unk_token": put_in_model("unk_token", "終"),
+    "fuse_unk": put_in_model("fuse_unk", True),
+    "dropout of nothing": put_in_model("dropout", 0.0),
+    "empty prefix and suffix": lambda document: document["model"].update(
+        continuing_subword_prefix="", end_of_word_suffix=""
+    ),
+    "ignore_merges": put_in_model("ignore_merges", True),
+    "merges as words": lambda document: document["model"].update(
+        merges=[" ".join(pair) for pair in document["model"]["merges"]]
+    ),
+    "merges listed twice": listed_twice,
+    "all splits listed": all_splits_listed,
+}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tokenizer.json of 400 ids whose tokens span what any pattern would split."""
+    path = tmp_path_factory.mktemp("plain") / "plain.json"
+    pytok.train(CORPUS, 400, pattern=r"[\s\S]+", special_tokens=SPECIALS).save(path)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=SHAPES)
+def shape(request: pytest.FixtureRequest, plain: str, tmp_path: Path) -> Path:
+    """A file of each shape in turn."""
+    document = json.loads(plain)
+    SHAPES[request.param](document)
+    (tmp_path / "shape.json").write_text(json.dumps(document), encoding="utf-8")
+    return tmp_path / "shape.json"
+
+
+def test_a_shape_that_is_read_has_the_ids_of_tokenizers(shape: Path, engine: EngineName) -> None:
+    """Added tokens are found there always, and what a post-processor adds is not asked for."""
+    theirs = tokenizers.Tokenizer.from_file(str(shape))
+    ours = pytok.load(shape, engine=engine)
+
+    @given(text=with_specials([*SPECIALS, *KANJI]).map(settled))
+    def check(text: str) -> None:
+        expected = theirs.encode(text, add_special_tokens=False).ids
+        assert ours.encode(text, allowed_special="all") == expected
+
+    check()
+    expected = theirs.encode("".join(CORPUS), add_special_tokens=False).ids
+    assert ours.encode("".join(CORPUS)) == expected
+
+
+def test_a_shape_that_is_read_is_saved_with_the_same_ids(shape: Path) -> None:
+    """In the one shape that pytok writes, which tokenizers reads alike."""
+    ours = pytok.load(shape)
+    ours.save(shape)
+    again = tokenizers.Tokenizer.from_file(str(shape))
+
+    @given(text=with_specials(SPECIALS).map(settled))
+    def check(text: str) -> None:
+        assert again.encode(text).ids == ours.encode(text, allowed_special="all")
+
+    check()
+    assert pytok.load(shape).fingerprint == ours.fingerprint
+
+
+@pytest.mark.parametrize("pattern", [LLAMA3, QWEN2, O200K], ids=["llama3", "qwen2", "o200k"])
+def test_what_transformers_makes_of_ranks_has_the_same_ids(
+    pattern: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lists every split of every token in two, and ignores merges for whole pieces."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+    tokens = pytok.train(CORPUS, 400, pattern=pattern, special_tokens=()).vocab
+    # No merge makes these two; they are found as whole pieces.
+    ranks = dict(tokens) | {b" zyzzyva": 400, b"\n\n\n\n\n\n": 401}
+    source = pytok.Tokenizer("ranks", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    source.save(tmp_path / "ranks.tiktoken")
+    converter = TikTokenConverter(  # type: ignore[no-untyped-call]
+        str(tmp_path / "ranks.tiktoken"), pattern, extra_special_tokens=SPECIALS
+    )
+    theirs = converter.converted()
+    theirs.save(str(tmp_path / "theirs.json"))
+    ours = pytok.load(tmp_path / "theirs.json", engine=engine)
+
+    @given(text=with_specials([*SPECIALS, " zyzzyva", "\n\n\n\n\n\n"]).map(settled))
+    def check(text: str) -> None:
+        assert ours.encode(text, allowed_special="all") == theirs.encode(text).ids
+
+    check()
+    assert ours.vocab == source.vocab
