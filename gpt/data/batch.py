@@ -18,17 +18,17 @@ class Batch(NamedTuple):
     """Ids, (B, T), int64."""
     targets: Tensor
     """The id after each of the inputs, or `IGNORED`: (B, T), int64."""
-    documents: Tensor | None = None
-    """Which of its row's documents each of the inputs is of, (B, T), int64, never falling within a
+    document_ids: Tensor | None = None
+    """Which of its row's document_ids each of the inputs is of, (B, T), int64, never falling within a
     row: tokens then see their own only. None: a row is one text."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on *device*."""
-        documents = None if self.documents is None else self.documents.to(device)
-        return Batch(self.inputs.to(device), self.targets.to(device), documents)
+        document_ids = None if self.document_ids is None else self.document_ids.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), document_ids)
 
     @property
-    def learnt(self) -> int:
+    def num_targets(self) -> int:
         """How many targets count."""
         return int((self.targets != IGNORED).sum())
 

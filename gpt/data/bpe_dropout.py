@@ -1,4 +1,4 @@
-"""Respelling: tokens replaced at random by pairs of tokens that spell the same.
+"""BPEDropout: tokens replaced at random by pairs of tokens that spell the same.
 
 A text has many spellings in tokens, and a tokenizer finds one. A model that sees others as well
 learns what tokens are made of, and cannot learn little text by heart so soon. BPE-dropout leaves
@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT = 0.25
+UNCHANGED = 0.25
 """Share of windows whose spelling is left. A model tells by a window's beginning of which kind it
-is, so in the spelling that texts have it loses few chances to others."""
+is, so in the spelling that texts have it loses few probabilities to others."""
 
 
-class Respelling:
+class BPEDropout:
     """Which pairs of tokens spell each token of a vocabulary."""
 
-    def __init__(self, ids: Mapping[bytes, int], vocab_size: int, chance: float) -> None:
+    def __init__(self, ids: Mapping[bytes, int], vocab_size: int, probability: float) -> None:
         """Take the *ids* of all tokens that text is made of, so not of special ones.
 
-        *chance* is that of a token to be replaced.
+        *probability* is that of a token to be replaced.
         """
-        self._chance = chance
+        self._probability = probability
         spellings: list[list[tuple[int, int]]] = [[] for _ in range(vocab_size)]
         for token, id in ids.items():
             halves = ((token[:cut], token[cut:]) for cut in range(1, len(token)))
@@ -37,24 +37,24 @@ class Respelling:
         self._begins = np.cumsum([0, *map(len, spellings)])
         """Where the pairs of each id begin; they end where the next one's begin."""
 
-    def respell(
+    def retokenize(
         self, ids: NDArray[Any], draw: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Replace some of *ids* that have pairs by one of these, drawn from all alike.
 
-        The two are replaced so, too, and so on; a share `KEPT` of windows stays as it is. Returns
+        The two are replaced so, too, and so on; a share `UNCHANGED` of windows stays as it is. Returns
         the ids, at least as many, and of each the place of the one that it came from.
         """
-        chance = 0.0 if draw.random() < KEPT else self._chance
-        spelled, places = ids.astype(np.int64), np.arange(len(ids))
+        probability = 0.0 if draw.random() < UNCHANGED else self._probability
+        spelled, positions = ids.astype(np.int64), np.arange(len(ids))
         fresh = np.ones(len(ids), bool)
         while fresh.any():
             begins = self._begins[spelled]
             pairs = self._begins[spelled + 1] - begins
-            hit = fresh & (pairs > 0) & (draw.random(len(spelled)) < chance)
+            hit = fresh & (pairs > 0) & (draw.random(len(spelled)) < probability)
             which = begins[hit] + draw.integers(pairs[hit])
             wide = np.where(hit, 2, 1)
             lefts = (wide.cumsum() - wide)[hit]
-            spelled, places, fresh = (np.repeat(old, wide) for old in (spelled, places, hit))
+            spelled, positions, fresh = (np.repeat(old, wide) for old in (spelled, positions, hit))
             spelled[lefts], spelled[lefts + 1] = self._pairs[which].T
-        return spelled, places
+        return spelled, positions

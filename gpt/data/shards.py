@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gpt.data.batch import IGNORED, Batch
-from gpt.data.bpe_dropout import Respelling
+from gpt.data.bpe_dropout import BPEDropout
 from gpt.errors import DataError
 from pytok import corpus
 from pytok.counted import counted
@@ -33,11 +33,11 @@ __all__ = [
     "Tokens",
     "TrainingRows",
     "evaluation_batches",
-    "lend_split",
     "offering_shards",
+    "open_bpe_dropout",
     "open_data",
-    "open_respelling",
     "open_split",
+    "open_split_or_text",
 ]
 
 
@@ -50,13 +50,13 @@ class Tokens(Protocol):
 
     @property
     def document_ends(self) -> NDArray[np.int64]:
-        """The places at which documents end, rising: (documents,)."""
+        """The positions at which documents end, rising: (documents,)."""
 
     def __len__(self) -> int:
         """How many tokens there are."""
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return the ids at places *start* to *stop* - 1."""
+        """Return the ids at positions *start* to *stop* - 1."""
 
 
 def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
@@ -91,14 +91,14 @@ def open_split(shards: Shards, name: str) -> Tokens:
     return split
 
 
-def open_respelling(shards: Shards, chance: float) -> Respelling:
-    """Load the other spellings of the tokens of *shards*, each token being replaced by *chance*."""
+def open_bpe_dropout(shards: Shards, probability: float) -> BPEDropout:
+    """Load the other spellings of the tokens of *shards*, each token being replaced by *probability*."""
     tokenizer = Tokenizer.load(shards.folder / "tokenizer.json")
-    return Respelling(tokenizer.vocab, shards.vocab_size, chance)
+    return BPEDropout(tokenizer.vocab, shards.vocab_size, probability)
 
 
 @contextmanager
-def lend_split(
+def open_split_or_text(
     data: Path | None, name: str, tokenizer: Callable[[], Tokenizer], fingerprint: str
 ) -> Iterator[Tokens]:
     """Open what a model is measured on: the split *name* of the shard folder *data*, or a text.
@@ -147,12 +147,12 @@ class TrainingRows:
         context: int,
         vocab_size: int,
         seed: int,
-        documents: bool = False,
-        respelling: Respelling | None = None,
+        document_mask: bool = False,
+        bpe_dropout: BPEDropout | None = None,
     ) -> None:
         """Take the rows of *tokens*, which say what is of which of the *documents* if asked to.
 
-        With *respelling*, some tokens are spelled by others. Raises DataError where the tokens do
+        With *bpe_dropout*, some tokens are spelled by others. Raises DataError where the tokens do
         not fill one window.
         """
         if len(tokens) < context + 1:
@@ -164,27 +164,27 @@ class TrainingRows:
         self.context = context
         self.vocab_size = vocab_size
         self.seed = seed
-        self.documents = documents
-        self.respelling = respelling
+        self.document_mask = document_mask
+        self.bpe_dropout = bpe_dropout
         self.per_epoch = max(1, (len(tokens) - context) // context)
         self._epoch: tuple[int, NDArray[Any]] | None = None
 
     def batch(self, first: int, count: int) -> Batch:
         """Rows *first* to *first* + *count* - 1, of context tokens each."""
         windows = [self._window(row) for row in range(first, first + count)]
-        ids, places = map(np.stack, zip(*windows, strict=True))
-        documents = _documents(self.tokens, places[:, :-1]) if self.documents else None
+        ids, positions = map(np.stack, zip(*windows, strict=True))
+        documents = _documents(self.tokens, positions[:, :-1]) if self.document_mask else None
         return _batch(ids, self.vocab_size, documents)
 
     def _window(self, row: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The ids of *row* and one more, and the places in the split that they are from."""
+        """The ids of *row* and one more, and the positions in the split that they are from."""
         start, size = self.start(row), self.context + 1
-        ids, places = self.tokens.read(start, start + size), np.arange(start, start + size)
-        if self.respelling is None:
-            return ids, places
+        ids, positions = self.tokens.read(start, start + size), np.arange(start, start + size)
+        if self.bpe_dropout is None:
+            return ids, positions
         draw = np.random.default_rng((self.seed, row, 1))  # those of epochs have two numbers
-        spelled, among = self.respelling.respell(ids, draw)
-        return spelled[:size], places[among[:size]]
+        spelled, among = self.bpe_dropout.retokenize(ids, draw)
+        return spelled[:size], positions[among[:size]]
 
     def start(self, row: int) -> int:
         """Return the place in the split at which *row* begins."""
@@ -204,7 +204,7 @@ def evaluation_batches(
     context: int,
     vocab_size: int,
     rows: int,
-    documents: bool = False,
+    document_mask: bool = False,
     stride: int | None = None,
 ) -> Iterator[Batch]:
     """All of *tokens* once, in order, at most (rows, context) at a time.
@@ -232,16 +232,18 @@ def evaluation_batches(
     for start, stop in spans:
         length = min(context, stop - start)
         windows = sliding_window_view(tokens.read(start, stop + 1), length + 1)[::stride]
-        places = sliding_window_view(np.arange(start, stop), length)[::stride]
-        batch = _batch(windows, vocab_size, _documents(tokens, places) if documents else None)
-        done = places[:, :1] - stride + context  # by the window before
-        again = (places < done) & (places[:, :1] > 0)
+        positions = sliding_window_view(np.arange(start, stop), length)[::stride]
+        batch = _batch(
+            windows, vocab_size, _documents(tokens, positions) if document_mask else None
+        )
+        done = positions[:, :1] - stride + context  # by the window before
+        again = (positions < done) & (positions[:, :1] > 0)
         yield batch._replace(targets=batch.targets.masked_fill(torch.from_numpy(again), IGNORED))
 
 
-def _documents(tokens: Tokens, places: NDArray[np.int64]) -> Tensor:
-    """Number the documents that the tokens at *places* of the split are of: int64, their shape."""
-    return torch.from_numpy(np.searchsorted(tokens.document_ends, places, side="right"))
+def _documents(tokens: Tokens, positions: NDArray[np.int64]) -> Tensor:
+    """Number the documents that the tokens at *positions* of the split are of: int64, their shape."""
+    return torch.from_numpy(np.searchsorted(tokens.document_ends, positions, side="right"))
 
 
 def _batch(windows: NDArray[Any], vocab_size: int, documents: Tensor | None) -> Batch:

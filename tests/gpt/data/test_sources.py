@@ -15,8 +15,8 @@ from gpt.__main__ import main
 from gpt.data.shards import open_data
 from gpt.data.sources import prepare, vocab_size
 from gpt.errors import DataError
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 from pytok.errors import ShardError
 from pytok.shards import training_text
 
