@@ -1,17 +1,16 @@
 """Documents to a tokenizer: reading, counting and merging, with progress and interruption."""
 
 import functools
-import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TypedDict, get_args
 
 from pytok import engine as engines
 from pytok.countfile import Splitting
 from pytok.counting import PieceCounts, Source, check_prune, count_pieces, split_by
 from pytok.definition import Definition
-from pytok.engine import EngineName, Ties
+from pytok.engine import EngineName
 from pytok.errors import TrainingError
+from pytok.merging import MergeRules, Ties
 from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 
@@ -98,7 +97,13 @@ def train(
             f"{'256 bytes' if base is None else f'{beginning.next_id} ids of the base'} and "
             f"{len(new_specials)} special tokens make {least}"
         )
-    rules = _rules(source, ties, min_frequency, max_token_length, limit_alphabet)
+    rules = MergeRules(ties, min_frequency, max_token_length, limit_alphabet)
+    rules.check()
+    if ties == "first" and isinstance(source, PieceCounts):
+        raise TrainingError(
+            "counts do not tell which pair comes first in the corpus: for ties='first' (--ties "
+            "first), train on the corpus itself"
+        )
     engines.check_threads(num_threads)
     check_prune(prune)
 
@@ -131,8 +136,8 @@ def train(
         counts.counts,
         size,
         base=None if base is None else beginning.tokens,
+        rules=rules,
         progress=None if progress is None else lambda learnt: progress("merge", learnt, size),
-        **rules,
     )
     if progress is not None:
         progress("merge", len(tokens), len(tokens))
@@ -168,46 +173,3 @@ def _splitting(
         )
     new = [token for token in asked.special_tokens if token not in base.special_tokens]
     return split_by(source, base.pattern, (*base.special_tokens, *new))
-
-
-class Rules(TypedDict):
-    """Which merges are made, for an engine."""
-
-    ties: Ties
-    min_frequency: int
-    max_token_length: int | None
-    limit_alphabet: int | None
-
-
-def _rules(
-    source: Source | PieceCounts,
-    ties: Ties,
-    min_frequency: int,
-    max_token_length: int | None,
-    limit_alphabet: int | None,
-) -> Rules:
-    """The same, if they can be."""
-    if ties not in get_args(Ties):
-        raise TrainingError(f"ties is {ties!r}: {', '.join(get_args(Ties))} are possible")
-    if ties == "first" and isinstance(source, PieceCounts):
-        raise TrainingError(
-            "counts do not tell which pair comes first in the corpus: for ties='first' (--ties "
-            "first), train on the corpus itself"
-        )
-    if not 0 <= min_frequency < 1 << 63:
-        raise TrainingError(f"min_frequency is {min_frequency}: 0 to 2^63 - 1 are possible")
-    if max_token_length is not None and not 3 <= max_token_length < 1 << 32:
-        raise TrainingError(
-            f"max_token_length is {max_token_length}: tokens are made shorter than that, and of "
-            "two bytes at least, so 3 to 2^32 - 1 are possible"
-        )
-    if limit_alphabet is not None and not 1 <= limit_alphabet <= sys.maxunicode + 1:
-        raise TrainingError(
-            f"limit_alphabet is {limit_alphabet}: 1 to {sys.maxunicode + 1} characters are possible"
-        )
-    return Rules(
-        ties=ties,
-        min_frequency=min_frequency,
-        max_token_length=max_token_length,
-        limit_alphabet=limit_alphabet,
-    )

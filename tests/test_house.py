@@ -17,7 +17,7 @@ ORDER = {
     "pytok": re.findall(
         r"\w+",
         """
-        errors counted atomic reference blocks definition engine streaming special terminal
+        errors counted atomic merging reference blocks definition engine streaming special terminal
         shardfile formats unstable countfile tokenizer corpus encodings counting shards report
         streams training chat commands
         """,

@@ -6,11 +6,12 @@
 //!
 //! ```
 //! use std::ops::ControlFlow;
-//! use pytok_bpe::{decode, train, Core, PieceCounts, Training};
+//! use pytok_bpe::{decode, train, Core, MergeRules, PieceCounts};
 //!
 //! let mut counts = PieceCounts::new("cl100k", &["<|endoftext|>"])?;
 //! counts.add(&["the theme of the thesis", "then and there"])?;
-//! let vocab = train(&counts, &Training::new(260), &|_| ControlFlow::Continue(()))?;
+//! let rules = MergeRules::default();
+//! let vocab = train(&counts, 260, None, &rules, &|_| ControlFlow::Continue(()))?;
 //!
 //! let core = Core::new(vocab.tokens(), None, "cl100k", vec![("<|endoftext|>".into(), 260)])?;
 //! let ids = core.encode("the end", None)?;
@@ -46,5 +47,5 @@ pub use encode::{encode_piece, merges};
 pub use error::Error;
 pub use pretokenize::{resolve, Pattern, CL100K, GPT2, LLAMA3, O200K, PATTERNS, QWEN2};
 pub use search::Search;
-pub use train::{train, Ties, Training};
+pub use train::{train, MergeRules, Ties};
 pub use vocab::{Rank, Vocab, BYTE_ORDER};

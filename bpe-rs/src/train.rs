@@ -1,7 +1,8 @@
 //! Counted pieces to a vocabulary: the byte pair encoding algorithm.
 //!
 //! Again and again, the most frequent pair of neighbouring tokens becomes a token (Sennrich et al.
-//! 2016, arXiv:1508.07909); [`Ties`] says which of equals. What keeps it fast: a pair's places are
+//! 2016, arXiv:1508.07909); [`MergeRules`] say which pairs can be
+//! merged, and which of equally frequent ones first. What keeps it fast: a pair's places are
 //! listed once, when it is born, and counted again only when it seems to be the most frequent one,
 //! so a merge updates hardly any other pair; and pairs that are too rare for now are not listed.
 //! Twin of `pytok/reference/train.py`, which takes the plain way.
@@ -9,7 +10,7 @@
 mod alphabet;
 mod merge;
 mod pairs;
-mod ties;
+mod rules;
 mod words;
 
 use std::collections::BinaryHeap;
@@ -19,112 +20,88 @@ use crate::encode::merges;
 use crate::vocab::{Rank, Vocab, BYTE_ORDER};
 use crate::{Error, PieceCounts};
 use pairs::Places;
-use ties::Key;
-pub use ties::Ties;
+use rules::Key;
+pub use rules::{MergeRules, Ties};
 use words::{Symbol, Words};
 
 type Pair = (Rank, Rank);
 
-/// What is asked of a training, besides the counted pieces.
-#[derive(Clone, Copy, Debug)]
-pub struct Training<'a> {
-    /// How many tokens there are to be: those of `base`, then one a merge.
-    pub size: usize,
-    /// The vocabulary to go on from; the 256 bytes if `None`.
-    pub base: Option<&'a Vocab>,
-    /// Which of equally frequent pairs is merged first.
-    pub ties: Ties,
-    /// A pair that occurs less often is never merged.
-    pub min_frequency: u64,
-    /// Merges make tokens of fewer bytes than this only: Hugging Face's `max_token_length`.
-    pub max_token_length: Option<usize>,
-    /// Only so many characters, the most frequent, take part in merges; of equals those of the
-    /// smallest code points. The bytes of the others stay as `base` has them.
-    pub limit_alphabet: Option<usize>,
-}
-
-impl Training<'_> {
-    /// Plain byte pair encoding to *size* tokens.
-    #[must_use]
-    pub fn new(size: usize) -> Self {
-        Self {
-            size,
-            base: None,
-            ties: Ties::HuggingFace,
-            min_frequency: 0,
-            max_token_length: None,
-            limit_alphabet: None,
-        }
-    }
-}
-
-/// Learns a vocabulary.
+/// Trains a vocabulary of *size* tokens: those of *base*, the 256 bytes if `None`, then one token a
+/// merge.
 ///
-/// It is smaller than asked if the corpus runs out of pairs. *watch* is told many times a second, by
-/// any thread, how many tokens there are, and may break the training off.
+/// The vocabulary is smaller if the corpus runs out of pairs. *progress* is called many times a
+/// second, from any thread, with the number of tokens so far; if it returns `Break`, training stops.
 ///
 /// # Errors
-/// When the size is below that of the base, when the base has a token that no merge makes, when
-/// the pieces are too many or too long for 32 bits or their counts too great for 64, or when
-/// *watch* breaks it off ([`Error::Interrupted`]).
+/// When *size* is below that of *base*, when *base* has a token that no merge makes, when the
+/// pieces are too many or too long for 32 bits or their counts too great for 64, or when *progress*
+/// stops the training ([`Error::Interrupted`]).
 ///
 /// ```
 /// use std::ops::ControlFlow;
-/// use pytok_bpe::{train, PieceCounts, Training};
+/// use pytok_bpe::{train, MergeRules, PieceCounts};
 ///
 /// let mut counts = PieceCounts::new("gpt2", &[""; 0])?;
 /// counts.add(&["aaabdaaabac"])?;
-/// let vocab = train(&counts, &Training::new(259), &|_| ControlFlow::Continue(()))?;
-/// let learnt: Vec<_> = vocab.tokens().skip(256).collect();
-/// assert_eq!(learnt, [&b"aa"[..], b"ab", b"aaab"]);
+/// let rules = MergeRules::default();
+/// let vocab = train(&counts, 259, None, &rules, &|_| ControlFlow::Continue(()))?;
+/// let merged: Vec<_> = vocab.tokens().skip(256).collect();
+/// assert_eq!(merged, [&b"aa"[..], b"ab", b"aaab"]);
 /// # Ok::<(), pytok_bpe::Error>(())
 /// ```
 pub fn train(
     counts: &PieceCounts,
-    training: &Training,
-    watch: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
+    size: usize,
+    base: Option<&Vocab>,
+    rules: &MergeRules,
+    progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
 ) -> Result<Vocab, Error> {
-    let mut watch = Watch { watch, learnt: 0 };
-    if u16::try_from(training.size).is_ok() {
-        learn::<u16>(counts, training, &mut watch)
+    if u16::try_from(size).is_ok() {
+        train_in::<u16>(counts, size, base, rules, progress)
     } else {
-        learn::<u32>(counts, training, &mut watch)
+        train_in::<u32>(counts, size, base, rules, progress)
     }
 }
 
-/// `train`, with symbols just wide enough: in half the memory, twice as many are near.
-fn learn<S: Symbol>(
+/// `train` with symbols of the smallest sufficient width: 16 bits halve the memory, so twice as many
+/// symbols fit the caches.
+fn train_in<S: Symbol>(
     counts: &PieceCounts,
-    training: &Training,
-    watch: &mut Watch,
+    size: usize,
+    base: Option<&Vocab>,
+    rules: &MergeRules,
+    progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
 ) -> Result<Vocab, Error> {
-    let mut tokens = first_tokens(training)?;
-    watch.learnt = tokens.len();
-    let mut words = Words::<S>::new(counts, training, watch)?;
+    let mut tokens = first_tokens(size, base)?;
+    let mut watch = Watch { watch: progress, learnt: tokens.len() };
+    let mut words = Words::<S>::new(counts, base, rules, &watch)?;
     let mut queue = Queue { heap: BinaryHeap::new(), floor: u64::MAX };
-    while tokens.len() < training.size {
-        let Some(merge) = queue.next_merge(&mut words, &tokens, training, watch)? else { break };
+    while tokens.len() < size {
+        let remaining = size - tokens.len();
+        let Some(merge) = queue.next_merge(&mut words, &tokens, rules, remaining, &watch)? else {
+            break;
+        };
         let (left, right) = merge.pair;
         let rank = tokens.len() as Rank;
         tokens.push([&tokens[left as usize][..], &tokens[right as usize]].concat());
         watch.learnt = tokens.len();
-        for born in words.merge(&merge, rank, queue.floor, watch)? {
-            queue.heap.push(Candidate::new(born, training.ties, &tokens));
+        for born in words.merge(&merge, rank, queue.floor, &watch)? {
+            queue.heap.push(Candidate::new(born, rules.ties, &tokens));
         }
     }
     Vocab::new(tokens)
 }
 
 /// The tokens to begin with, in rank order.
-fn first_tokens(training: &Training) -> Result<Vec<Vec<u8>>, Error> {
-    let tokens: Vec<Vec<u8>> = match training.base {
+fn first_tokens(size: usize, base: Option<&Vocab>) -> Result<Vec<Vec<u8>>, Error> {
+    let tokens: Vec<Vec<u8>> = match base {
         None => BYTE_ORDER.iter().map(|&byte| vec![byte]).collect(),
         Some(base) => base.tokens().map(<[u8]>::to_vec).collect(),
     };
-    if training.size < tokens.len() {
-        return Err(Error::SizeTooSmall { size: training.size, least: tokens.len() });
+    if size < tokens.len() {
+        return Err(Error::SizeTooSmall { size, least: tokens.len() });
     }
-    if let Some(base) = training.base {
+    if let Some(base) = base {
         // New merges could make such a token, which would then have two ways to be made.
         let unmade =
             |&(rank, merge): &(usize, Option<Pair>)| merge.is_none() && tokens[rank].len() > 1;
@@ -169,24 +146,24 @@ struct Queue {
 }
 
 impl Queue {
-    /// The next merge, if there is one.
+    /// The next merge, if there is one; at most *remaining* more are needed.
     fn next_merge<S: Symbol>(
         &mut self,
         words: &mut Words<S>,
         tokens: &[Vec<u8>],
-        training: &Training,
+        rules: &MergeRules,
+        remaining: usize,
         watch: &Watch,
     ) -> Result<Option<Places>, Error> {
         loop {
             let Some(Candidate { mut places, key, .. }) = self.heap.pop() else {
-                let least = training.min_frequency.max(1);
+                let least = rules.min_frequency.max(1);
                 if self.floor <= least {
                     return Ok(None);
                 }
-                let (floor, born) =
-                    words.count_pairs(least, self.floor, training.size - tokens.len(), watch)?;
+                let (floor, born) = words.count_pairs(least, self.floor, remaining, watch)?;
                 self.floor = floor;
-                let candidate = |places| Candidate::new(places, training.ties, tokens);
+                let candidate = |places| Candidate::new(places, rules.ties, tokens);
                 self.heap = born.into_iter().map(candidate).collect();
                 continue;
             };
@@ -200,7 +177,7 @@ impl Queue {
                 words.losses.remove(&places.pair);
                 continue;
             }
-            let candidate = Candidate::new(places, training.ties, tokens);
+            let candidate = Candidate::new(places, rules.ties, tokens);
             if self.heap.peek().is_none_or(|next| candidate > *next) {
                 words.losses.remove(&candidate.places.pair);
                 return Ok(Some(candidate.places));
@@ -234,63 +211,73 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn learn(texts: &[&str], training: &Training) -> Vec<Vec<u8>> {
+    const PLAIN: MergeRules = MergeRules {
+        ties: Ties::HuggingFace,
+        min_frequency: 0,
+        max_token_length: None,
+        limit_alphabet: None,
+    };
+
+    fn counted(texts: &[&str]) -> PieceCounts {
         let mut counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
         counts.add(texts).unwrap();
-        let vocab = train(&counts, training, &|_| ControlFlow::Continue(())).unwrap();
+        counts
+    }
+
+    fn merged(texts: &[&str], size: usize, rules: &MergeRules) -> Vec<Vec<u8>> {
+        let go = |_| ControlFlow::Continue(());
+        let vocab = train(&counted(texts), size, None, rules, &go).unwrap();
         vocab.tokens().skip(256).map(<[u8]>::to_vec).collect()
+    }
+
+    fn error(size: usize, base: Option<&Vocab>) -> Error {
+        let go = |_| ControlFlow::Continue(());
+        train(&counted(&[]), size, base, &PLAIN, &go).unwrap_err()
     }
 
     #[test]
     fn among_equals_the_smallest_pair_wins() {
-        assert_eq!(learn(&["ba", "ab"], &Training::new(257)), [b"ab"]);
+        assert_eq!(merged(&["ba", "ab"], 257, &PLAIN), [b"ab"]);
     }
 
     #[test]
     fn a_run_merges_from_the_left() {
-        assert_eq!(learn(&["aaaaa"], &Training::new(300)), [&b"aa"[..], b"aaa", b"aaaaa"]);
+        assert_eq!(merged(&["aaaaa"], 300, &PLAIN), [&b"aa"[..], b"aaa", b"aaaaa"]);
     }
 
     #[test]
     fn training_stops_where_the_pairs_run_out() {
-        assert_eq!(learn(&["ab"], &Training::new(1000)), [b"ab"]);
+        assert_eq!(merged(&["ab"], 1000, &PLAIN), [b"ab"]);
     }
 
     #[test]
     fn a_pair_that_is_too_rare_is_not_merged() {
-        let training = Training { min_frequency: 2, ..Training::new(300) };
+        let rules = MergeRules { min_frequency: 2, ..PLAIN };
 
-        assert_eq!(learn(&["ab", "ab", "cd"], &training), [b"ab"]);
+        assert_eq!(merged(&["ab", "ab", "cd"], 300, &rules), [b"ab"]);
     }
 
     #[test]
     fn a_size_without_room_for_the_bytes_is_refused() {
-        let counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
-
-        let error =
-            train(&counts, &Training::new(255), &|_| ControlFlow::Continue(())).unwrap_err();
-
-        assert_eq!(error, Error::SizeTooSmall { size: 255, least: 256 });
+        assert_eq!(error(255, None), Error::SizeTooSmall { size: 255, least: 256 });
     }
 
     #[test]
     fn a_base_with_a_token_that_no_merge_makes_is_refused() {
-        let counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
         let tokens = BYTE_ORDER.iter().map(|&byte| vec![byte]).chain([b"abc".to_vec()]);
         let base = Vocab::new(tokens).unwrap();
-        let training = Training { base: Some(&base), ..Training::new(300) };
 
-        let error = train(&counts, &training, &|_| ControlFlow::Continue(())).unwrap_err();
-
-        assert_eq!(error, Error::UnmadeToken { token: b"abc".to_vec(), rank: 256 });
+        assert_eq!(
+            error(300, Some(&base)),
+            Error::UnmadeToken { token: b"abc".to_vec(), rank: 256 }
+        );
     }
 
     #[test]
     fn a_watcher_can_break_the_training_off() {
-        let mut counts = PieceCounts::new("gpt2", &[""; 0]).unwrap();
-        counts.add(&["some text"]).unwrap();
+        let stop = |_| ControlFlow::Break(());
 
-        let result = train(&counts, &Training::new(300), &|_| ControlFlow::Break(()));
+        let result = train(&counted(&["some text"]), 300, None, &PLAIN, &stop);
 
         assert_eq!(result.unwrap_err(), Error::Interrupted);
     }
@@ -302,9 +289,8 @@ mod tests {
         ) {
             let mut counts = PieceCounts::new("gpt2", &[""; 0])?;
             counts.add(&texts)?;
-            let (training, watch) = (Training::new(300), |_| ControlFlow::Continue(()));
-            let watch = Watch { watch: &watch, learnt: 0 };
-            let mut words = Words::<u16>::new(&counts, &training, &watch)?;
+            let watch = Watch { watch: &|_| ControlFlow::Continue(()), learnt: 0 };
+            let mut words = Words::<u16>::new(&counts, None, &PLAIN, &watch)?;
             let (_, mut queued) = words.count_pairs(1, u64::MAX, usize::MAX, &watch)?;
             for rank in 256..262 {
                 let most = |places: &&Places| (places.count, std::cmp::Reverse(places.pair));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use pytok_bpe::{decode, train, Core, Pattern, PieceCounts, Training};
+use pytok_bpe::{decode, train, Core, MergeRules, Pattern, PieceCounts};
 use serde_json::Value;
 
 fn rows(name: &str) -> Vec<Value> {
@@ -47,8 +47,8 @@ fn merges_are_those_of_hugging_face() {
         let tokens = texts(&row, "tokens");
         let mut counts = PieceCounts::new(text(&row, "pattern"), &[""; 0]).unwrap();
         counts.add(&texts(&row, "texts")).unwrap();
-        let vocab =
-            train(&counts, &Training::new(tokens.len()), &|_| ControlFlow::Continue(())).unwrap();
+        let (rules, go) = (MergeRules::default(), |_| ControlFlow::Continue(()));
+        let vocab = train(&counts, tokens.len(), None, &rules, &go).unwrap();
         let expected: Vec<_> = tokens.iter().map(|token| hex(token)).collect();
         assert_eq!(vocab.tokens().collect::<Vec<_>>(), expected, "{}", text(&row, "pattern"));
     }

@@ -14,9 +14,9 @@ import click
 
 import pytok
 from pytok.encodings import open_tokenizer
-from pytok.engine import MAX_THREADS, EngineName, Ties
+from pytok.engine import MAX_THREADS, EngineName
+from pytok.merging import MergeRules, Ties
 from pytok.reference.pretokenize import PATTERNS
-from pytok.training import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -250,19 +250,8 @@ def merging_options(command: F) -> F:
         help="Merge only characters among so many, the most frequent.  [default: all]",
     )
     @functools.wraps(command)
-    def run(
-        ties: Ties,
-        min_frequency: int,
-        max_token_length: int | None,
-        limit_alphabet: int | None,
-        **rest: Any,
-    ) -> Any:
-        rules = Rules(
-            ties=ties,
-            min_frequency=min_frequency,
-            max_token_length=max_token_length,
-            limit_alphabet=limit_alphabet,
-        )
-        return command(rules=rules, **rest)
+    def run(**options: Any) -> Any:
+        rules = MergeRules(**{name: options.pop(name) for name in MergeRules._fields})
+        return command(rules=rules, **options)
 
     return cast(F, run)

@@ -25,8 +25,8 @@ from pytok.counting import split_by
 from pytok.encodings import open_tokenizer
 from pytok.engine import EngineName
 from pytok.errors import FormatError
+from pytok.merging import MergeRules
 from pytok.terminal import Bars, say
-from pytok.training import Rules
 
 
 @click.command()
@@ -61,7 +61,7 @@ def train(
     vocab: int,
     out: str,
     base: str | None,
-    rules: Rules,
+    rules: MergeRules,
     counting: Counting,
     from_counts: bool,
     reading: Reading,
@@ -103,7 +103,7 @@ def train(
             engine=engine,
             name=Path(out).stem,
             progress=bars.update,
-            **rules,
+            **rules._asdict(),
             **counting,
             **reading,
         )

@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from pytok.errors import TrainingError
+from pytok.merging import MergeRules
 from pytok.reference.count import PieceCounts
 from pytok.reference.encode import encode_piece, merges
 from pytok.reference.vocab import BYTE_ORDER, Vocab
@@ -34,40 +35,35 @@ def train(
     counts: PieceCounts,
     size: int,
     base: Sequence[bytes] | None = None,
-    ties: str = "hf",
-    min_frequency: int = 0,
-    max_token_length: int | None = None,
-    limit_alphabet: int | None = None,
+    rules: MergeRules | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> list[bytes]:
-    """Learns a vocabulary of *size* tokens: those of *base*, then one token a merge.
+    """Trains a vocabulary of *size* tokens: those of *base*, then one token a merge.
 
-    *base* is the 256 bytes if ``None``. *ties* names the rule of `TIES` that says which of equally
-    frequent pairs is merged first. A pair that occurs less than *min_frequency* times is never
-    merged, nor is one of *max_token_length* bytes or more. Only *limit_alphabet* characters take
-    part, the most frequent; of equals those of the smallest code points.
+    *base* defaults to the 256 bytes, *rules* to ``MergeRules()``.
 
-    The vocabulary is smaller if the corpus runs out of pairs. *progress* is told now and then how
-    many tokens there are. Raises TrainingError when *size* is below that of *base*, when *base* has
-    a token that no merge makes, or the counts add up to more than 64 bits hold.
+    The vocabulary is smaller if the corpus runs out of pairs. *progress* is called from time to
+    time with the number of tokens so far. Raises TrainingError when *size* is below that of *base*,
+    when *base* has a token that no merge makes, or the counts add up to more than 64 bits hold.
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["aaabdaaabac"])
     >>> train(counts, 259)[256:]
     [b'aa', b'ab', b'aaab']
-    >>> train(counts, 259, max_token_length=4)[256:]
+    >>> train(counts, 259, rules=MergeRules(max_token_length=4))[256:]
     [b'aa', b'ab', b'ac']
     """
-    if ties not in TIES:
-        raise TrainingError(f'unknown ties "{ties}"')
+    rules = MergeRules() if rules is None else rules
+    if rules.ties not in TIES:
+        raise TrainingError(f'unknown ties "{rules.ties}"')
     tokens = first_tokens(size, base)
-    words = Words(counts, tokens, base is not None, limit_alphabet, max_token_length)
+    words = Words(counts, tokens, rules, encoded=base is not None)
     pairs = words.count_pairs()
-    key = TIES[ties]
+    key = TIES[rules.ties]
     heap = [candidate(words, pairs, key, pair) for pair in pairs]
     heapify(heap)
     while len(words.tokens) < size:
-        pair = next_merge(heap, words, pairs, key, max(min_frequency, 1))
+        pair = next_merge(heap, words, pairs, key, max(rules.min_frequency, 1))
         if pair is None:
             break
         for born in words.merge(pair, pairs):
@@ -130,7 +126,7 @@ def next_merge(
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["!#", "!!"])
-    >>> words = Words(counts, first_tokens(256, None))
+    >>> words = Words(counts, first_tokens(256, None), MergeRules())
     >>> pairs = words.count_pairs()
     >>> next_merge([(-2, (0, 0), (0, 0)), (-1, (0, 2), (0, 2))], words, pairs, smallest, 1)
     (0, 0)
@@ -153,7 +149,7 @@ def candidate(words: "Words", pairs: dict[Pair, Found], key: "Rule", pair: Pair)
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["!!!#"])
-    >>> words = Words(counts, first_tokens(256, None))
+    >>> words = Words(counts, first_tokens(256, None), MergeRules())
     >>> candidate(words, words.count_pairs(), smallest, (0, 0))
     (-2, (0, 0), (0, 0))
     """
@@ -163,12 +159,12 @@ def candidate(words: "Words", pairs: dict[Pair, Found], key: "Rule", pair: Pair)
 class Words:
     """The distinct pieces, cut into tokens; merging shortens them.
 
-    With *encoded* they begin as the vocabulary of *tokens* encodes them, else as bytes. Pairs of
-    *too_long* bytes or more are not counted.
+    They start as the vocabulary of *tokens* encodes them if *encoded*, as bytes otherwise. Pairs
+    that *rules* exclude are not counted.
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["!!#"])
-    >>> words = Words(counts, first_tokens(256, None))
+    >>> words = Words(counts, first_tokens(256, None), MergeRules())
     >>> words.symbols, words.counts
     ([[0, 0, 2]], [1])
     """
@@ -177,20 +173,20 @@ class Words:
         self,
         counted: PieceCounts,
         tokens: list[bytes],
+        rules: MergeRules,
         encoded: bool = False,
-        limit_alphabet: int | None = None,
-        too_long: int | None = None,
     ) -> None:
         pieces = counted.counts
         if sum(len(piece.encode()) * count for piece, count in pieces.items()) >= 1 << 64:
             raise TrainingError("the counts of the pieces add up to more than 64 bits hold")
         self.tokens = tokens
-        self.too_long = too_long
+        self.rules = rules
         self.symbols: list[list[int]] = []
         self.counts: list[int] = []
         rank_of_byte = bytes(map(BYTE_ORDER.index, range(256)))
         vocab = Vocab(tokens) if encoded else None
-        characters = None if limit_alphabet is None else alphabet(counted, limit_alphabet)
+        limit = rules.limit_alphabet
+        characters = None if limit is None else alphabet(counted, limit)
         for piece, count in pieces.items():
             word = piece.encode()
             ranks = encode_piece(vocab, word) if vocab else list(word.translate(rank_of_byte))
@@ -202,7 +198,7 @@ class Words:
         """*ranks*, which spell *piece*, without those that are not of *characters* alone.
 
         >>> counts = PieceCounts("gpt2")
-        >>> Words(counts, first_tokens(256, None)).runs("!#!!", [0, 2, 0, 0], {"!"})
+        >>> Words(counts, first_tokens(256, None), MergeRules()).runs("!#!!", [0, 2, 0, 0], {"!"})
         [[0], [0, 0]]
         """
         takes_part = [character in characters for character in piece for _ in character.encode()]
@@ -220,14 +216,15 @@ class Words:
     def may_be(self, pair: Pair) -> bool:
         """Whether *pair* is short enough to be merged."""
         length = len(self.tokens[pair[0]]) + len(self.tokens[pair[1]])
-        return self.too_long is None or length < self.too_long
+        limit = self.rules.max_token_length
+        return limit is None or length < limit
 
     def count_pairs(self) -> dict[Pair, Found]:
         """How often each pair occurs, overlaps included, weighted by the count of its word.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["!!!#"])
-        >>> pairs = Words(counts, first_tokens(256, None)).count_pairs()
+        >>> pairs = Words(counts, first_tokens(256, None), MergeRules()).count_pairs()
         >>> {pair: found.count for pair, found in pairs.items()}
         {(0, 0): 2, (0, 2): 1}
         """
@@ -242,7 +239,7 @@ class Words:
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["!!#", "#!#"])
-        >>> words = Words(counts, first_tokens(256, None))
+        >>> words = Words(counts, first_tokens(256, None), MergeRules())
         >>> words.first_place((0, 2), words.count_pairs()[0, 2])
         (0, 1)
         """
@@ -261,7 +258,7 @@ class Words:
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["!!!#"])
-        >>> words = Words(counts, first_tokens(256, None))
+        >>> words = Words(counts, first_tokens(256, None), MergeRules())
         >>> words.merge((0, 0), words.count_pairs())
         [(256, 0)]
         >>> words.symbols

@@ -16,9 +16,10 @@ from tokenizers import models, pre_tokenizers, trainers
 
 import pytok
 from pytok import engine as engines
-from pytok.engine import EngineName, Ties
+from pytok.engine import EngineName
 from pytok.errors import TrainingError
 from pytok.formats.merge_list import LETTERS
+from pytok.merging import MergeRules, Ties
 from pytok.reference.pretokenize import GPT2, Pattern
 from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import CORPUS, ENGINES
@@ -196,7 +197,7 @@ def test_counts_of_any_size_are_merged_alike(
     for engine in map(engines.load, ENGINES):
         counts = engine.PieceCounts("gpt2", in_order=True)
         counts.add_counted(words, list(counted.values()))
-        learnt.append(engine.train(counts, size, ties=ties))
+        learnt.append(engine.train(counts, size, rules=MergeRules(ties=ties)))
 
     assert learnt[0] == learnt[1]
 
@@ -222,7 +223,7 @@ def test_a_pair_that_each_merge_takes_a_little_from_is_merged_in_its_turn(ties: 
     for engine in map(engines.load, ENGINES):
         counted = engine.PieceCounts("gpt2", in_order=True)
         counted.add_counted(words, counts)
-        learnt.append(engine.train(counted, 600, ties=ties))
+        learnt.append(engine.train(counted, 600, rules=MergeRules(ties=ties)))
 
     assert learnt[0] == learnt[1]
     assert learnt[0].index(b"ab") > 256 + 120

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::alphabet::Alphabet;
-use super::{Pair, Ties, Training, Watch};
+use super::{MergeRules, Pair, Ties, Watch};
 use crate::encode::encode_piece;
-use crate::vocab::{Rank, BYTE_ORDER};
+use crate::vocab::{Rank, Vocab, BYTE_ORDER};
 use crate::{Error, PieceCounts};
 
 /// A rank as it is stored.
@@ -71,7 +71,8 @@ const PART: usize = 1 << 14;
 impl<S: Symbol> Words<S> {
     pub(super) fn new(
         counts: &PieceCounts,
-        training: &Training,
+        base: Option<&Vocab>,
+        rules: &MergeRules,
         watch: &Watch,
     ) -> Result<Self, Error> {
         let mut pieces: Vec<(&[u8], u64)> = counts.iter().collect();
@@ -80,10 +81,10 @@ impl<S: Symbol> Words<S> {
             let weight = count.checked_mul(piece.len() as u64).ok_or(Error::CountsTooLarge)?;
             total = total.checked_add(weight).ok_or(Error::CountsTooLarge)?;
         }
-        if training.ties != Ties::First {
+        if rules.ties != Ties::First {
             pieces.par_sort_unstable_by_key(|&(_, count)| Reverse(count));
         }
-        let lengths: Vec<u32> = match training.base {
+        let lengths: Vec<u32> = match base {
             None => vec![1; 256],
             Some(base) => base.tokens().map(|token| token.len() as u32).collect(),
         };
@@ -95,9 +96,9 @@ impl<S: Symbol> Words<S> {
             numbers: vec![0; lengths.len()],
             losses: FxHashMap::default(),
             lengths,
-            too_long: training.max_token_length.map_or(u64::MAX, |length| length as u64),
+            too_long: rules.max_token_length.map_or(u64::MAX, |length| length as u64),
         };
-        let alphabet = training.limit_alphabet.map(|limit| Alphabet::new(counts, limit));
+        let alphabet = rules.limit_alphabet.map(|limit| Alphabet::new(counts, limit));
         let mut rank_of_byte = [0; 256];
         for (rank, &byte) in BYTE_ORDER.iter().enumerate() {
             rank_of_byte[byte as usize] = rank as Rank;
@@ -106,7 +107,7 @@ impl<S: Symbol> Words<S> {
         for (piece, count) in pieces {
             watch.look()?;
             ranks.clear();
-            match training.base {
+            match base {
                 None => ranks.extend(piece.iter().map(|&byte| rank_of_byte[byte as usize])),
                 Some(base) => encode_piece(base, piece, &mut ranks),
             }

@@ -1,9 +1,26 @@
-//! Which of equally frequent pairs is merged first: a row for each rule.
+//! The rules of merging, and the order of merges that follows from them.
 
 use std::cmp::{Ordering, Reverse};
 
 use super::pairs::Places;
 use super::Candidate;
+
+/// Which pairs can be merged, and which of equally frequent pairs is merged first. The default is
+/// plain byte pair encoding with the ties of Hugging Face.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergeRules {
+    /// Which of equally frequent pairs is merged first.
+    pub ties: Ties,
+    /// A pair that occurs less often is never merged.
+    pub min_frequency: u64,
+    /// Merges make only tokens of fewer bytes than this: Hugging Face's `max_token_length`. No
+    /// limit if `None`.
+    pub max_token_length: Option<usize>,
+    /// Only this many characters, the most frequent, take part in merges; of equally frequent
+    /// characters those of the smallest code points. The bytes of all others stay as the base
+    /// encodes them. No limit if `None`.
+    pub limit_alphabet: Option<usize>,
+}
 
 /// Which of equally frequent pairs is merged first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
