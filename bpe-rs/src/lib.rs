@@ -1,8 +1,9 @@
 //! Byte-level BPE: a trainer and an encoder.
 //!
-//! A text is split into pieces by a [`Pattern`]; pieces never merge with each other. Training
-//! counts the pieces of a corpus ([`PieceCounts`]) and [`train`]s a [`Vocab`] on them; encoding
-//! merges the bytes of each piece along that vocabulary. A [`Core`] holds what a tokenizer needs.
+//! A [`Pattern`] splits a text into pieces; no merge crosses the border of a piece. Training counts
+//! the pieces of a corpus ([`PieceCounts`]) and [`train`]s a [`Vocab`] on the counts; encoding
+//! merges the bytes of each piece according to that vocabulary. A [`Core`] holds everything that a
+//! tokenizer needs.
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -19,10 +20,10 @@
 //! # Ok::<(), pytok_bpe::Error>(())
 //! ```
 //!
-//! Ids follow GPT-2: the 256 bytes in [`BYTE_ORDER`], then one token a merge, in the order learnt.
-//! Trained on the same pieces, merges equal those of Hugging Face's `BpeTrainer`; encoding equals
-//! tiktoken's on any vocabulary. Each file of the algorithm has a twin of the same name in
-//! `pytok/reference/`, in Python, which takes the plain way to the same answers.
+//! Ids follow GPT-2: first the 256 bytes in [`BYTE_ORDER`], then one token a merge, in the order of
+//! merging. Trained on the same pieces, merges equal those of Hugging Face's `BpeTrainer`; encoding
+//! equals tiktoken's on any vocabulary. Each file of the algorithm has a twin of the same name in
+//! `pytok/reference/`, in plain Python, that returns the same results.
 
 mod batch;
 mod cache;

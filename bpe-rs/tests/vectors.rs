@@ -1,5 +1,5 @@
-//! The vectors that both languages read (`tests/pytok/test_vectors.py` is the other reader).
-#![allow(clippy::unwrap_used)] // a test may
+//! Test vectors that both languages read (`tests/pytok/test_vectors.py` reads them, too).
+#![allow(clippy::unwrap_used)] // tests may unwrap
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -25,7 +25,7 @@ fn texts(row: &Value, field: &str) -> Vec<String> {
 
 fn hex(letters: &str) -> Vec<u8> {
     let digits = (0..letters.len()).step_by(2);
-    digits.map(|at| u8::from_str_radix(&letters[at..at + 2], 16).unwrap()).collect()
+    digits.map(|start| u8::from_str_radix(&letters[start..start + 2], 16).unwrap()).collect()
 }
 
 #[test]

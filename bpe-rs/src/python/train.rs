@@ -1,4 +1,4 @@
-//! Training for Python.
+//! Training, for Python.
 
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
@@ -16,7 +16,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for MergeRules {
     fn extract(rules: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let ties: PyBackedStr = rules.getattr("ties")?.extract()?;
         Ok(Self {
-            ties: Ties::named(&ties)
+            ties: Ties::from_name(&ties)
                 .ok_or_else(|| TrainingError::new_err(format!("unknown ties {ties:?}")))?,
             min_frequency: rules.getattr("min_frequency")?.extract()?,
             max_token_length: rules.getattr("max_token_length")?.extract()?,
