@@ -15,7 +15,7 @@ import click
 import pytok
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName, Ties
-from pytok.reference.pretokenize import PATTERNS
+from pytok.patterns import PATTERNS
 from pytok.training import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
