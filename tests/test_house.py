@@ -192,11 +192,27 @@ def modules_after(statement: str) -> set[str]:
     )
 
 
-def test_importing_pytok_loads_neither_numpy_nor_torch() -> None:
-    """Nor anything else that takes long and may not be needed."""
+def test_importing_pytok_loads_only_its_errors() -> None:
+    """The rest of the package, and what takes long to load, comes with the first use."""
     heavy = {"numpy", "torch", "rich", "pyarrow", "http.client", "matplotlib", "click", "jinja2"}
+    heavy |= {"regex", "inspect", "dataclasses", "json", "hashlib", "pathlib"}
 
-    assert not heavy & modules_after("import pytok")
+    loaded = modules_after("import pytok")
+
+    assert not heavy & loaded
+    assert {name for name in loaded if name.startswith("pytok.")} == {"pytok.errors"}
+
+
+def test_the_native_engine_never_loads_the_reference(tmp_path: Path) -> None:
+    """Neither for training, nor for reading a tokenizer and encoding with it."""
+    path = tmp_path / "tokenizer.json"
+    train = f"import pytok; pytok.train(['abab'], 258, special_tokens=()).save({str(path)!r})"
+    encode = f"import pytok; pytok.load({str(path)!r}).encode('ab')"
+
+    for statement in (train, encode):
+        loaded = modules_after(statement)
+        assert "pytok._native" in loaded
+        assert not {"pytok.reference", "regex"} & loaded
 
 
 def test_help_loads_neither_numpy_nor_torch() -> None:
