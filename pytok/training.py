@@ -5,13 +5,13 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from pytok import engine as engines
+from pytok.byte_order import BYTE_ORDER
 from pytok.countfile import Splitting
 from pytok.counting import PieceCounts, Source, check_prune, count_pieces, split_by
 from pytok.definition import Definition
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
 from pytok.merging import MergeRules, Ties
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 
 Progress = Callable[[str, int, int], object]

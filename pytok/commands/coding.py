@@ -13,7 +13,7 @@ import click
 from pytok import corpus
 from pytok.commands.options import Reading, json_option, reading_options, tokenizer_option
 from pytok.errors import CorpusError
-from pytok.reference.pretokenize import can_cut, parts
+from pytok.patterns import can_cut, parts
 from pytok.terminal import Bars
 from pytok.tokenizer import Tokenizer
 

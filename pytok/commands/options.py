@@ -16,7 +16,7 @@ import pytok
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName
 from pytok.merging import MergeRules, Ties
-from pytok.reference.pretokenize import PATTERNS
+from pytok.patterns import PATTERNS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ them is on a list of what both engines read alike.
 import re
 
 from pytok.errors import FormatError
-from pytok.reference.pretokenize import CL100K, GPT2, PATTERNS
+from pytok.patterns import CL100K, GPT2, PATTERNS
 
 _SPELLINGS = {
     # Possessive repeats change no match of these patterns, and `\s+(?![\s\S])` is `\s++$`.

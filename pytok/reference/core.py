@@ -33,7 +33,7 @@ class Core:
     the first. Raises VocabError when the tokens make no vocabulary, two ids are the same, or a
     special token is empty; PatternError when the pattern does not compile.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> core = Core([bytes([byte]) for byte in BYTE_ORDER], None, "gpt2", [("<|end|>", 256)])
     >>> core.encode("hi<|end|>", core.specials(["<|end|>"], [])), core.count("hi<|end|>", None)
     ([71, 72, 256], 9)

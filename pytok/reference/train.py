@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
+from pytok.byte_order import BYTE_ORDER
 from pytok.errors import TrainingError
 from pytok.merging import MergeRules
 from pytok.reference.count import PieceCounts
 from pytok.reference.encode import encode_piece, merges
-from pytok.reference.vocab import BYTE_ORDER, Vocab
+from pytok.reference.vocab import Vocab
 
 Pair = tuple[int, int]
 

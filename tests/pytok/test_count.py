@@ -18,7 +18,8 @@ from pytok import corpus
 from pytok.counting import Amount
 from pytok.engine import EngineName
 from pytok.errors import CorpusError, PatternError, TrainingError, VocabError
-from pytok.reference.pretokenize import PATTERNS, Pattern
+from pytok.patterns import PATTERNS
+from pytok.reference.pretokenize import Pattern
 from tests.conftest import CORPUS, ENGINES
 from tests.pytok.strategies import texts, with_specials
 

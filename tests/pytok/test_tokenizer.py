@@ -7,9 +7,9 @@ import pytest
 import tiktoken
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName, load
 from pytok.errors import PytokError, SpecialTokenError, VocabError
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import CORPUS, on_engine
 
 BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import CorpusError, PatternError, TrainingError
-from pytok.reference.pretokenize import PATTERNS, Pattern
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.patterns import PATTERNS
+from pytok.reference.pretokenize import Pattern
 from tests.conftest import CORPUS, ENGINES
 from tests.pytok.strategies import corpora, sizes
 

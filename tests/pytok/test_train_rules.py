@@ -16,12 +16,13 @@ from tokenizers import models, pre_tokenizers, trainers
 
 import pytok
 from pytok import engine as engines
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
 from pytok.formats.merge_list import LETTERS
 from pytok.merging import MergeRules, Ties
-from pytok.reference.pretokenize import GPT2, Pattern
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.patterns import GPT2
+from pytok.reference.pretokenize import Pattern
 from tests.conftest import CORPUS, ENGINES
 from tests.pytok.strategies import corpora, sizes
 
