@@ -211,7 +211,7 @@ def _read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
             "pretokenizers": [
                 {
                     "type": "Split",
-                    "pattern": {"Regex": oniguruma.spell(names[pre])},
+                    "pattern": {"Regex": oniguruma.from_rust(names[pre])},
                     "behavior": "Isolated",
                     "invert": False,
                 },

@@ -6,7 +6,7 @@ import pytest
 
 import pytok
 from tests.conftest import CORPUS
-from tests.pytok.test_cli import command, says
+from tests.pytok.test_cli import check_failure, command
 
 TEXT = "".join(CORPUS)
 
@@ -62,4 +62,4 @@ def test_a_pattern_other_than_that_of_the_base_is_rejected() -> None:
         "train", "corpus.txt", "--vocab", 400, "--base", "base.json", "--pattern", "cl100k"
     )
 
-    says(result, "the pattern 'cl100k' differs from that of the base")
+    check_failure(result, "the pattern 'cl100k' differs from that of the base")
