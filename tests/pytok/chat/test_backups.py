@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.chat import phones
 
 from pytok.chat.databases import is_database, read_database
 from pytok.chat.databases.backup import decrypt, is_backup, read_key
 from pytok.chat.databases.opening import opened
 from pytok.chat.databases.protobuf import fields
 from pytok.errors import ChatError
+from tests.pytok.chat import phones
 
 pytest.importorskip("cryptography")
 
