@@ -21,6 +21,8 @@ from pytok.errors import ChatError
 
 MAGIC = b"SQLite format 3\0"
 _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+_DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+"""Exceptions for damaged files; the second if SQLite's message quotes bytes that are not UTF-8."""
 _LONGEST = 64 << 20  # bytes in one value; WhatsApp's own limit on a text is 65,536 characters
 _LEAST_ROW = 6  # bytes: a cell's place, its length, its row number, its header's length, one type
 
@@ -36,7 +38,7 @@ class Tables:
         try:
             self._harden()
             self._kinds, self._columns = self._schema()
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from None
         connection.set_authorizer(_only_reads)
 
@@ -68,7 +70,7 @@ class Tables:
                 if number > most:
                     raise sqlite3.DatabaseError(f"{table} has more rows than the file has room for")
                 yield row
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from None
 
     def _harden(self) -> None:
@@ -112,7 +114,7 @@ class Tables:
             raise sqlite3.DatabaseError("its texts are longer than the file")
         return data.decode("utf-8", "replace")
 
-    def _damaged(self, error: sqlite3.Error) -> ChatError:
+    def _damaged(self, error: Exception) -> ChatError:
         return ChatError(
             f"{self.path} is damaged: {error}; copy it from the phone again, or restore a backup"
         )

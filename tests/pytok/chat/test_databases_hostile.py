@@ -215,6 +215,15 @@ def test_damaged_pages_are_told_or_read_over(tmp_path: Path, sound: bytes, seed:
         read_database(path)
 
 
+def test_an_error_of_sqlite_that_is_not_utf8_means_damage(tmp_path: Path, sound: bytes) -> None:
+    """SQLite quotes the damaged schema in its error."""
+    path = tmp_path / "msgstore.db"
+    path.write_bytes(sound.replace(b"CREATE TABLE messages ", b"CREATE \xca\xca\xcaLE messages "))
+
+    with pytest.raises(ChatError, match=r"msgstore\.db is damaged"):
+        read_database(path)
+
+
 def test_a_cut_off_database_is_damaged(tmp_path: Path) -> None:
     rows = {**PEOPLE, "message": [message(row, "x" * 500) for row in range(1, 200)]}
     path = database(tmp_path / "msgstore.db", CURRENT, rows)
