@@ -55,7 +55,7 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         multiple=True,
         type=click.IntRange(min=257),
         metavar="N",
-        help="Learn vocabularies of N ids; may be given several times.",
+        help="TrainOn vocabularies of N ids; may be given several times.",
     )
     @click.option(
         "--encoding",

@@ -23,7 +23,7 @@ from gpt.generation.decoder import Decoder, with_linears_in
 from gpt.interop.huggingface import export_folder
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import read_checkpoint
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import Gelu, SwiGLU

@@ -16,7 +16,7 @@ from benches.time_to_loss import prepare
 from gpt.parallel.runtime import Runtime
 from gpt.runs.metrics import read_metrics
 from gpt.spec.optimizer import AdamW, Muon
-from gpt.spec.planning import fast
+from gpt.spec.presets import fast
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Linear
 from gpt.training.loop import train

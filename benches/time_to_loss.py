@@ -22,12 +22,12 @@ from gpt.data.shards import open_data, open_split
 from gpt.evaluation.bits_per_byte import evaluate
 from gpt.generation.ensemble import open_ensemble
 from gpt.parallel.runtime import Runtime
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import Row, read_metrics, write_records
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
 from gpt.spec.embedding import NoValueEmbedding, TokenShift
 from gpt.spec.optimizer import Muon
-from gpt.spec.planning import fast
+from gpt.spec.presets import fast
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Linear
 from gpt.training.loop import train
@@ -49,9 +49,9 @@ class Rung:
     optimizer: Muon
     schedule: Linear
     average: float | None = None
-    respell: float = 0.0
+    bpe_dropout: float = 0.0
     members: int = 1
-    """Models, trained one after another, whose chances are averaged at the end."""
+    """Models, trained one after another, whose probabilities are averaged at the end."""
 
 
 RUNGS = (
@@ -100,7 +100,7 @@ RUNGS = (
         optimizer=Muon(iterations=3, weight_decay=0.3, embedding_lr=0.02, head_lr=0.006),
         schedule=Linear(decay=0.9),
         average=0.99,
-        respell=0.15,
+        bpe_dropout=0.15,
         members=2,
     ),
 )
@@ -148,7 +148,7 @@ def _train(out: Path, rung: Rung, folder: Path, seed: int) -> None:
             optimizer=rung.optimizer,
             schedule=rung.schedule,
             average=rung.average,
-            respell=rung.respell,
+            bpe_dropout=rung.bpe_dropout,
             seed=seed,
             eval_every=max(rung.steps // 10, 20),
             checkpoint_every=rung.steps,

@@ -31,7 +31,7 @@ ORDER = {
     ),
 }
 
-ABOVE_PYTOK = ORDER["gpt"][ORDER["gpt"].index("runs") :] + ["data"]
+ABOVE_PYTOK = ["data", *ORDER["gpt"][ORDER["gpt"].index("runs") :]]
 """The packages of gpt that may import pytok: for shards, a tokenizer, files that appear whole."""
 
 

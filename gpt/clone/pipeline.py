@@ -25,13 +25,14 @@ from typing import Any, Literal
 
 from gpt.data.shards import open_data, open_split
 from gpt.errors import ConfigError
-from gpt.report.events import Reporter, Silent
-from gpt.runs.checkpoint import find_checkpoint, read_state
+from gpt.report.events import NullReporter, Reporter
+from gpt.runs.reading import read_state
+from gpt.runs.retention import find_checkpoint
 from gpt.runs.sealed_folder import digest
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.planning import Machine, plan
 from gpt.spec.recipe import Recipe
-from gpt.spec.serialize import to_plain
+from gpt.spec.serialize import to_dict
 from gpt.training.finetune import TRAIN, plan_tuning, tune
 from gpt.training.loop import train
 from pytok.atomic import replace_file
@@ -113,7 +114,7 @@ def clone(
     where ``asked.out`` holds something else; ChatError for a chat that cannot be read, and where
     `Cloning.me` is nobody in it; what `train` and `tune` raise.
     """
-    reporter = reporter or Silent()
+    reporter = reporter or NullReporter()
     run = asked.out / RUN
     stages: list[tuple[str, Callable[[], bool]]] = [
         (f"the history: {asked.out / HISTORY}", lambda: _import(asked, reporter)),
@@ -299,7 +300,7 @@ def _speaker(name: str | None, messages: Sequence[Message], reporter: Reporter) 
 
 
 def _choices_of_a_model(asked: Cloning) -> dict[str, Any]:
-    adapter = None if asked.adapter is None else to_plain(asked.adapter)
+    adapter = None if asked.adapter is None else to_dict(asked.adapter)
     base = None if asked.base is None else str(asked.base.resolve())
     chosen = {"seconds": asked.seconds, "preset": asked.preset, "seed": asked.seed}
     return {"base": base, "adapter": adapter, **chosen}

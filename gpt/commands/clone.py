@@ -67,7 +67,7 @@ class Clone:
         """Clone, and talk; 0, or 128 + the signal that stopped it."""
         from gpt.clone.pipeline import clone
         from gpt.report.console import ConsoleReporter
-        from gpt.report.events import Together
+        from gpt.report.events import Reporters
         from gpt.report.page import Report
         from gpt.report.sessions import Sessions
 
@@ -75,7 +75,7 @@ class Clone:
         with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
             cloned = clone(
                 asked,
-                reporter=Together([console, Sessions(), Report()]),
+                reporter=Reporters([console, Sessions(), Report()]),
                 progress=bars.update,
                 stop=lambda: interruption.signal is not None,
             )

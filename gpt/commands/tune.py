@@ -57,7 +57,7 @@ class Tune:
     """Dropout before adapters. None: none."""
     targets: tuple[str, ...] = ()
     """Which linears have adapters, by parts of their names. Empty: all of attention and MLP."""
-    learn: Literal["mine", "all", "last"] | None = None
+    train_on: Literal["mine", "all", "last"] | None = None
     """Which turns are learnt. None: mine where the chat says who is me, else all."""
     epochs: float | None = None
     """Passes over the data, at most."""
@@ -88,7 +88,7 @@ class Tune:
     def __call__(self) -> int:
         """Tune; 0, or 128 + the signal that stopped it."""
         from gpt.report.console import ConsoleReporter
-        from gpt.report.events import Together
+        from gpt.report.events import Reporters
         from gpt.report.page import Report
         from gpt.report.sessions import Sessions
         from gpt.training.finetune import tune
@@ -98,7 +98,7 @@ class Tune:
             tuned = tune(
                 recipe,
                 base_data=self.base_data,
-                reporter=Together([console, Sessions(), Report()]),
+                reporter=Reporters([console, Sessions(), Report()]),
                 stop=lambda: interruption.signal is not None,
             )
         state = tuned.outcome.state
@@ -128,7 +128,7 @@ class Tune:
             data=self.data,
             out=self.out,
             adapter=self._adapter(),
-            learn=self.learn,
+            train_on=self.train_on,
             epochs=self.epochs,
             batch_size=self.batch_size,
             lr=self.lr,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gpt.data.batch import IGNORED, Batch
 from gpt.errors import DataError
-from pytok.chat.template import Learn, Template, read_conversations
+from pytok.chat.template import Template, TrainOn, read_conversations
 from pytok.definition import END_OF_TEXT
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Window(NamedTuple):
-    """Part of a conversation, by places among all ids."""
+    """Part of a conversation, by positions among all ids."""
 
     start: int
     """The first place read."""
@@ -42,7 +42,13 @@ class Conversations:
     """A file of conversations, rendered and packed into rows of *length* tokens."""
 
     def __init__(
-        self, path: Path, template: Template, tokenizer: Tokenizer, *, learn: Learn, length: int
+        self,
+        path: Path,
+        template: Template,
+        tokenizer: Tokenizer,
+        *,
+        train_on: TrainOn,
+        length: int,
     ) -> None:
         """Read *path*, in which none are where there is no such file.
 
@@ -55,20 +61,20 @@ class Conversations:
         mask: list[bool] = []
         windows: list[Window] = []
         for conversation in read_conversations(path) if path.exists() else ():
-            rendered = template.render(conversation, tokenizer, learn=learn)
+            rendered = template.render(conversation, tokenizer, train_on=train_on)
             begin = len(ids)
             ids += rendered.ids
             mask += rendered.mask
             windows += _windows(begin, len(ids), length)
             self.sizes.append(len(ids) - begin)
         self._ids = np.array(ids, np.int64)
-        self._learnt = np.array(mask, bool)
+        self._is_target = np.array(mask, bool)
         self._padding = tokenizer.special_tokens[END_OF_TEXT]
         taught = [window for window in windows if self._targets(window).any()]
         self.rows = _packed(taught, length)
         """The windows of each row; those with nothing to learn are left out."""
-        wanted = self._ids[self._learnt]
-        self.learnt = len(wanted)
+        wanted = self._ids[self._is_target]
+        self.num_targets = len(wanted)
         """Tokens that count."""
         self.bytes = _bytes(wanted, tokenizer)
         """UTF-8 bytes of the text that they spell; special tokens have none."""
@@ -100,8 +106,8 @@ class Conversations:
 
     def _targets(self, window: Window) -> NDArray[np.bool_]:
         """Which of the ids after those of *window* are learnt there."""
-        places = np.arange(window.start + 1, window.stop + 1)
-        return self._learnt[places] & (places > window.fresh)
+        positions = np.arange(window.start + 1, window.stop + 1)
+        return self._is_target[positions] & (positions > window.fresh)
 
 
 class ConversationRows:
@@ -115,7 +121,7 @@ class ConversationRows:
         if not conversations.bytes:
             raise DataError(
                 f"none of the {len(conversations.sizes)} conversations has a turn to learn; "
-                "choose another --learn, or build the data with another --me"
+                "choose another --train-on, or build the data with another --me"
             )
         self._conversations = conversations
         self._seed = seed
@@ -136,7 +142,7 @@ class ConversationRows:
 
 
 def _windows(begin: int, end: int, length: int) -> Iterator[Window]:
-    """Cut the conversation at places *begin* to *end* - 1, all of which but the first are targets.
+    """Cut the conversation at positions *begin* to *end* - 1, all of which but the first are targets.
 
     Each window after the first reads half a row that was learnt before, the last one more.
     """
@@ -151,7 +157,7 @@ def _packed(windows: Sequence[Window], length: int) -> list[list[Window]]:
     """Put *windows* into as few rows of *length* as best-fit decreasing needs."""
     rows: list[list[Window]] = []
     room: dict[int, list[list[Window]]] = {}
-    """Rows by the places left in them."""
+    """Rows by the positions left in them."""
     sizes: list[int] = []
     """The keys of `room` that have rows, rising."""
     for window in sorted(windows, key=lambda each: (each.start - each.stop, each.start)):

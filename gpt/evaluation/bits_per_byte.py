@@ -38,14 +38,14 @@ def evaluate(
     *,
     runtime: Runtime,
     rows: int = 16,
-    documents: bool = False,
+    document_mask: bool = False,
     stride: int | None = None,
     world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Predict every token of *split* but the first once, *rows* windows at a time.
 
-    With *documents*, tokens see their own document only, as under `Recipe.document_mask`. Windows
+    With *document_mask*, tokens see their own document only, as under `Recipe.document_mask`. Windows
     begin *stride* tokens apart (`evaluation_batches`): the closer, the more each token reads. The
     processes of *world* share the windows, and each returns the result for all of them. *progress*
     is told, after each batch, how many tokens this process has predicted, and of how many. The
@@ -57,7 +57,7 @@ def evaluate(
         context=model.config.context,
         vocab_size=model.config.vocab_size,
         rows=rows,
-        documents=documents,
+        document_mask=document_mask,
         stride=stride,
     )
     return evaluate_batches(
@@ -91,9 +91,10 @@ def evaluate_batches(
     try:
         with torch.inference_mode(), runtime.autocast():
             for batch in _dealt(batches, world):
-                inputs, wanted, apart = batch.to(runtime.device)
-                nats += model(inputs, wanted, documents=apart).loss.item() * batch.learnt
-                tokens += batch.learnt
+                inputs, expected, document_ids = batch.to(runtime.device)
+                loss = model(inputs, expected, document_ids=document_ids).loss
+                nats += loss.item() * batch.num_targets
+                tokens += batch.num_targets
                 if progress is not None:
                     progress(tokens, targets)
     finally:

@@ -1,4 +1,4 @@
-"""A share of answers that are right, and how sure it is."""
+"""A rate of answers that are right, and how sure it is."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ QUANTILE = 1.959964
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """A share of answers, and between which two it lies with 95% confidence (Wilson 1927)."""
+    """A rate of answers, and between which two it lies with 95% confidence (Wilson 1927)."""
 
-    share: float
+    rate: float
     low: float
     high: float
 
     @classmethod
     def of(cls, right: int, total: int) -> Accuracy:
         """*right* answers of *total*."""
-        share, spread = right / total, QUANTILE**2 / total
-        centre = (share + spread / 2) / (1 + spread)
-        half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-        return cls(share=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
+        rate, spread = right / total, QUANTILE**2 / total
+        centre = (rate + spread / 2) / (1 + spread)
+        half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
+        return cls(rate=rate, low=max(0.0, centre - half), high=min(1.0, centre + half))

@@ -85,7 +85,7 @@ def choose_all(
 def log_likelihoods(
     model: GPT, rows: Sequence[tuple[Sequence[int], Sequence[int]]], *, runtime: Runtime
 ) -> list[float]:
-    """Sum the log-chances, in nats, of each row's ending after its context.
+    """Sum the log-probabilities, in nats, of each row's ending after its context.
 
     A context that several rows share is read once.
     """
@@ -105,7 +105,7 @@ def log_likelihoods(
 def _scored(
     model: GPT, context: Sequence[int], endings: Sequence[Sequence[int]], device: torch.device
 ) -> Tensor:
-    """Sums of the log-chances of *endings* after *context*: (endings,), float32."""
+    """Sums of the log-probabilities of *endings* after *context*: (endings,), float32."""
     cache = None
     if len(context) > 1:
         read = model.new_cache(1)
@@ -121,8 +121,8 @@ def _scored(
         [[place < len(ending) for place in range(longest)] for ending in endings], device=device
     )
     logits: Tensor = model(padded[:, :-1], cache=cache).logits  # (endings, longest, V)
-    chances = logits.log_softmax(-1, dtype=torch.float32).gather(-1, padded[:, 1:, None])
-    return chances[..., 0].masked_fill(~counted, 0.0).sum(-1)
+    probabilities = logits.log_softmax(-1, dtype=torch.float32).gather(-1, padded[:, 1:, None])
+    return probabilities[..., 0].masked_fill(~counted, 0.0).sum(-1)
 
 
 def encode_pair(tokenizer: Tokenizer, context: str, ending: str) -> tuple[list[int], list[int]]:

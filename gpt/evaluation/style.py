@@ -19,7 +19,7 @@ from gpt.generation.conversation import recent
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate_batch
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import Checkpoint
+from gpt.runs.reading import Checkpoint
 from pytok.chat.template import (
     END_OF_TURN,
     TEMPLATE_FILE,
@@ -58,7 +58,7 @@ class Classifier:
     """Tells authors apart by their texts; needs scikit-learn, the extra ``style``."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
-        """Learn from *turns*; raises DataError where they are of fewer than two authors."""
+        """TrainOn from *turns*; raises DataError where they are of fewer than two authors."""
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -117,7 +117,7 @@ def measure_style(
 
     written = []
     for number, (whose, writer) in enumerate(models):
-        document = whose.companions.get(TEMPLATE_FILE)
+        document = whose.data_files.get(TEMPLATE_FILE)
         spoken = None if document is None else Template.from_json(document)
         texts: list[str] = []
         for first in range(0, len(held), BATCH):
@@ -154,7 +154,7 @@ def write(
 ) -> list[str]:
     """What *model* says in the place of each of *held*; without *template*, after lines of text."""
     prompts: list[str | list[int]] = []
-    barred: set[int] = set()
+    excluded_ids: set[int] = set()
     ends: set[int] = set()
     if template is None:
         prompts += [
@@ -163,7 +163,7 @@ def write(
         ]
     else:
         ends = {tokenizer.special_tokens[END_OF_TURN]}
-        barred = set(tokenizer.special_tokens.values()) - ends
+        excluded_ids = set(tokenizer.special_tokens.values()) - ends
         limit = max(model.config.context - max_tokens, model.config.context // 2)
         for before, turn in held:
             kept = recent(template, tokenizer, before, limit)
@@ -177,7 +177,7 @@ def write(
         sampling=sampling,
         stop=("\n",) if template is None else (),
         stop_ids=ends,
-        barred=barred,
+        excluded_ids=excluded_ids,
     )
     for row, piece in pieces:
         texts[row] += piece

@@ -23,7 +23,7 @@ from gpt.errors import ConfigError, FormatError
 from gpt.interop.families import FAMILIES, Family, family_of
 from gpt.interop.tensor_names import GGUF, GGUF_GPT2, export_weights, import_weights
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import Checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import Gelu, SwiGLU

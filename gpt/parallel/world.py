@@ -79,7 +79,7 @@ class World:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def share(self, rows: int) -> range:
+    def rows_of_rank(self, rows: int) -> range:
         """Which of *rows* rows are this process's; ConfigError where they cannot be divided."""
         if rows % self.size:
             fewer = max(size for size in range(1, self.size) if rows % size == 0)

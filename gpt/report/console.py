@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from gpt.model.flops import training_flops
-from gpt.report.events import Silent, Start
+from gpt.report.events import NullReporter, Start
 from gpt.report.peak_flops import peak_flops
 from gpt.runs.metrics import Row
 
@@ -22,7 +22,7 @@ LATELY = 10.0
 """Seconds of training that speed is measured over: steps differ, and machines are shared."""
 
 
-class ConsoleReporter(Silent):
+class ConsoleReporter(NullReporter):
     """Tells the console of a run. Use it as a context."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -54,8 +54,8 @@ class ConsoleReporter(Silent):
         """See how fast the device could be at best; a run before this one had a pace of its own."""
         self._pace, self._share_of_peak = _Pace(), None
         peak = peak_flops(start.runtime)
-        if peak is not None and start.lend is not None:
-            with start.lend() as model:
+        if peak is not None and start.borrow_model is not None:
+            with start.borrow_model() as model:
                 self._share_of_peak = training_flops(model) / (peak * start.processes)
 
     def row(self, row: Row, steps: int) -> None:

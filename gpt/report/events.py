@@ -1,6 +1,6 @@
 """The seam between the loop and all that shows, keeps or draws a run: `Reporter`.
 
-The loop tells one reporter what happens; `Together` makes one of several. What they do is no part
+The loop tells one reporter what happens; `Reporters` makes one of several. What they do is no part
 of the training time, draws nothing from the loop's random state, and changes no weight.
 """
 
@@ -28,7 +28,7 @@ class Start:
     """How many make it, each on a device like this."""
     step: int
     """Updates made before."""
-    lend: Callable[[], AbstractContextManager[GPT]] | None
+    borrow_model: Callable[[], AbstractContextManager[GPT]] | None
     """Lends the model as it is measured at the time: in evaluation mode, and with the averages of
     its weights where the recipe keeps any. None where no process has all of it."""
 
@@ -52,7 +52,7 @@ class Reporter(Protocol):
         """Hear that all steps are made, or no more are asked for; the checkpoint is written."""
 
 
-class Silent:
+class NullReporter:
     """A reporter that tells nobody; others take from it what they have nothing to say to."""
 
     def notice(self, text: str) -> None:
@@ -68,7 +68,7 @@ class Silent:
         """Say nothing."""
 
 
-class Together:
+class Reporters:
     """Several reporters as one, told in the order given."""
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:

@@ -16,12 +16,12 @@ from gpt.data.shards import open_data
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import perplexity
 from gpt.model.flops import TRAINING, parts_of
-from gpt.report.events import Silent, Start
+from gpt.report.events import NullReporter, Start
 from gpt.report.plot import write_plot
 from gpt.report.samples import SAMPLING, Sample, read_samples
 from gpt.report.sessions import read_sessions
-from gpt.runs.checkpoint import Checkpoint, read_checkpoint
 from gpt.runs.metrics import Row, read_metrics
+from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.recipe import TuningRecipe
 from gpt.spec.serialize import flatten
 from pytok.atomic import replace_file
@@ -35,7 +35,7 @@ LAST_STEPS = 20
 """Steps at the end whose mean is told as the training loss: one alone is a matter of chance."""
 
 
-class Report(Silent):
+class Report(NullReporter):
     """Writes the report of a run when it ends."""
 
     def began(self, start: Start) -> None:

@@ -15,7 +15,7 @@ import pytok
 from gpt.errors import ConfigError
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
-from gpt.report.events import Silent, Start
+from gpt.report.events import NullReporter, Start
 from gpt.runs.metrics import Row, read_records, write_records
 from pytok.definition import END_OF_TEXT
 from pytok.errors import PytokError
@@ -36,7 +36,7 @@ class Sample:
     """What follows the prompt."""
 
 
-class Sampler(Silent):
+class Sampler(NullReporter):
     """Has the model write now and then, tells it, and keeps it."""
 
     def __init__(
@@ -60,14 +60,14 @@ class Sampler(Silent):
 
     def began(self, start: Start) -> None:
         """Take up the samples of the steps that were made before, and no others."""
-        self._lend = start.lend
+        self._borrow_model = start.borrow_model
         self._path = start.recipe.out / NAME
         if self._path.exists():
             self._samples = [s for s in read_samples(start.recipe.out) if s.step <= start.step]
             write_records(self._path, self._samples)
         if self._every == 0:
             return
-        if start.lend is None:
+        if start.borrow_model is None:
             self._tell("no samples while it trains: no process has all of the model")
             return
         try:
@@ -87,9 +87,9 @@ class Sampler(Silent):
         """Write a sample where one is due."""
         due = row.step % self._every == 0 if self._every else row.val_bpb is not None
         written = self._samples and self._samples[-1].step == row.step
-        if self._tokenizer is None or self._lend is None or not due or written:
+        if self._tokenizer is None or self._borrow_model is None or not due or written:
             return
-        with self._lend() as model:
+        with self._borrow_model() as model:
             pieces = generate(
                 model,
                 self._tokenizer,

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from gpt.parallel.runtime import Runtime
-from gpt.report.events import Silent, Start
+from gpt.report.events import NullReporter, Start
 from gpt.runs.metrics import read_records, write_records
 from pytok.counted import counted
 
@@ -38,7 +38,7 @@ class Session:
     was killed, or the system does not say."""
 
 
-class Sessions(Silent):
+class Sessions(NullReporter):
     """Keeps where a run is made."""
 
     def began(self, start: Start) -> None:

@@ -6,11 +6,11 @@ from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
-from gpt.report.events import Silent, Start
+from gpt.report.events import NullReporter, Start
 from gpt.runs.metrics import Row
 
 
-class TensorBoard(Silent):
+class TensorBoard(NullReporter):
     """Writes the numbers of each step as events. Use it as a context."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gpt.errors import ConfigError, DataError
-from gpt.spec.serialize import from_plain
+from gpt.spec.serialize import from_dict
 from pytok.atomic import replace_file
 
 Record = TypeVar("Record")
@@ -129,7 +129,7 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            records.append(from_plain(kind, json.loads(line)))
+            records.append(from_dict(kind, json.loads(line)))
         except (ValueError, ConfigError) as error:
             raise DataError(
                 f"{path}:{number}: not a {kind.__name__.lower()} of a run: {error}; remove the "

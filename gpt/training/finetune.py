@@ -30,8 +30,9 @@ from gpt.model.gpt import GPT
 from gpt.model.growing import grown, token_tables
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
-from gpt.report.events import Reporter, Silent
-from gpt.runs.checkpoint import Checkpoint, companions, read_checkpoint, tokenizer_document
+from gpt.report.events import NullReporter, Reporter
+from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.writing import read_data_files, tokenizer_document
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.optimizer import AdamW
@@ -40,7 +41,7 @@ from gpt.spec.schedule import Cosine
 from gpt.training.loop import Outcome, run
 from gpt.training.task import Pretraining, Progress
 from pytok.atomic import replace_file
-from pytok.chat.template import TEMPLATE_FILE, Learn, Template
+from pytok.chat.template import TEMPLATE_FILE, Template, TrainOn
 from pytok.counted import counted
 
 _LORA = LoRA()
@@ -78,7 +79,7 @@ def plan_tuning(
     data: Path,
     out: Path,
     adapter: LoRA | DoRA | None = _LORA,
-    learn: Learn | None = None,
+    train_on: TrainOn | None = None,
     epochs: float | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
@@ -105,16 +106,16 @@ def plan_tuning(
     recipe = TuningRecipe(base=base, data=data, out=out, adapter=adapter, model=architecture)
     if (data / TEMPLATE_FILE).exists():
         me = Template.load(data / TEMPLATE_FILE).me
-        recipe = dataclasses.replace(recipe, learn=learn or ("all" if me is None else "mine"))
+        recipe = dataclasses.replace(recipe, train_on=train_on or ("all" if me is None else "mine"))
         sizes = sorted(ChatTuning(recipe, checkpoint).train.sizes)
         usual = sizes[len(sizes) * 19 // 20]
         length = min(model.context, max(64, 1 << (usual - 2).bit_length()))
         recipe = dataclasses.replace(recipe, row_length=length)
         rows = len(ChatTuning(recipe, checkpoint).train.rows)
     else:
-        if learn is not None:
+        if train_on is not None:
             raise ConfigError(
-                f"{data}: learn={learn} (--learn) is of a chat's turns, and of text all is learnt; "
+                f"{data}: train_on={train_on} (--train-on) is of a chat's turns, and of text all is learnt; "
                 "leave it away"
             )
         length, rows = model.context, TextTuning(recipe, checkpoint).rows.per_epoch
@@ -161,7 +162,7 @@ def tune(
     *base_data* are token shards whose validation split says what is forgotten; None: those that
     the base learnt from, if they are still there. All else is as in `gpt.training.loop.train`.
     """
-    reporter = reporter or Silent()
+    reporter = reporter or NullReporter()
     base = read_checkpoint(recipe.base)
     chat = (recipe.data / TEMPLATE_FILE).exists()
     task = ChatTuning(recipe, base) if chat else TextTuning(recipe, base)
@@ -192,7 +193,7 @@ def tune(
 class ChatTuning:
     """A model learns conversations; a task of `gpt.training.task`."""
 
-    begins_trained = True
+    starts_from_checkpoint = True
 
     def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
         """Render the chat of *recipe*; raises DataError and ChatError where it does not fit."""
@@ -203,7 +204,7 @@ class ChatTuning:
         template = Template.load(recipe.data / TEMPLATE_FILE)
         tokenizer = template.extend(base.tokenizer())
         self.fingerprint = tokenizer.fingerprint
-        self.companions = {
+        self.data_files = {
             "tokenizer.json": tokenizer_document(tokenizer),
             TEMPLATE_FILE: template.to_json().encode(),
         }
@@ -213,7 +214,7 @@ class ChatTuning:
                 recipe.data / name,
                 template,
                 tokenizer,
-                learn=recipe.learn,
+                train_on=recipe.train_on,
                 length=recipe.row_length or recipe.model.context,
             )
             for name in (TRAIN, VAL)
@@ -226,7 +227,7 @@ class ChatTuning:
         train, new = self.train, self._vocab_size - self._base.state.config.vocab_size
         return (
             f"{counted(len(train.sizes), 'conversation')}, {counted(len(train), 'token')}, "
-            f"{train.learnt:,} of them learnt, in {counted(len(train.rows), 'row')} of "
+            f"{train.num_targets:,} of them learnt, in {counted(len(train.rows), 'row')} of "
             f"{train.length}; {counted(new, 'new token')}"
         )
 
@@ -237,7 +238,7 @@ class ChatTuning:
     def seen(self, rows: int) -> tuple[int, int]:
         """Count what is learnt in a row, at the mean."""
         share = rows / len(self.train.rows)
-        return round(share * self.train.learnt), round(share * self.train.bytes)
+        return round(share * self.train.num_targets), round(share * self.train.bytes)
 
     def measure(
         self,
@@ -252,7 +253,7 @@ class ChatTuning:
         return evaluate_batches(
             model,
             self._val.batches(self.recipe.batch_size),
-            targets=self._val.learnt,
+            targets=self._val.num_targets,
             bytes=self._val.bytes,
             runtime=runtime,
             world=world,
@@ -263,7 +264,7 @@ class ChatTuning:
 class TextTuning(Pretraining):
     """A model goes on with text, all of it learnt; a task of `gpt.training.task`."""
 
-    begins_trained = True
+    starts_from_checkpoint = True
     recipe: TuningRecipe
 
     def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
@@ -271,7 +272,7 @@ class TextTuning(Pretraining):
         open_data(recipe.data, fingerprint=base.state.fingerprint)
         super().__init__(recipe)
         self._base = base
-        self.companions = {**base.companions, **companions(recipe.data)}
+        self.data_files = {**base.data_files, **read_data_files(recipe.data)}
 
     def described(self) -> str:
         """One line of what is learnt."""
@@ -314,7 +315,7 @@ def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _M
         )
         return None
     apart = base.state.recipe.document_mask
-    return lambda model, runtime: evaluate(model, split, runtime=runtime, documents=apart)
+    return lambda model, runtime: evaluate(model, split, runtime=runtime, document_mask=apart)
 
 
 def _change(before: float | None, after: Evaluation | None) -> Change | None:

@@ -82,7 +82,7 @@ def build(
     with shards.writing(folder, tokenizer, parts, overwrite=overwrite) as writer:
         for name, part in parts.items():
             for each in part:
-                ids = template.render(each, tokenizer, learn="all").ids
+                ids = template.render(each, tokenizer, train_on="all").ids
                 # The folder begins each document with <|endoftext|> itself.
                 writer.append(name, ids[1:], _text_bytes(each), ends_document=True)
             writer.flush()

@@ -27,7 +27,7 @@ SYSTEM = "<|system|>"
 TEMPLATE_FILE = "chat.json"
 """The template's place beside a tokenizer.json."""
 
-Learn: TypeAlias = Literal["mine", "all", "last"]
+TrainOn: TypeAlias = Literal["mine", "all", "last"]
 """What a model is to learn of a conversation: my turns, everyone's, or my last one."""
 
 _VERSION = 1
@@ -96,7 +96,7 @@ class Template:
         return Tokenizer.from_definition(grown, tokenizer.engine)
 
     def render(
-        self, conversation: Conversation, tokenizer: Tokenizer, *, learn: Learn = "mine"
+        self, conversation: Conversation, tokenizer: Tokenizer, *, train_on: TrainOn = "mine"
     ) -> Rendered:
         """Encode *conversation*; the mask says which ids are learnt.
 
@@ -107,10 +107,10 @@ class Template:
         Raises ChatError for a speaker who is not of the template, for a tokenizer without its
         special tokens, and for "mine" and "last" where nobody is me.
         """
-        if learn not in get_args(Learn):
-            raise ChatError(f"learn={learn!r} is not one of {', '.join(get_args(Learn))}")
-        if learn != "all" and self.me is None:
-            raise ChatError(f"learn={learn!r} needs to know who is me; build with --me NAME")
+        if train_on not in get_args(TrainOn):
+            raise ChatError(f"train_on={train_on!r} is not one of {', '.join(get_args(TrainOn))}")
+        if train_on != "all" and self.me is None:
+            raise ChatError(f"train_on={train_on!r} needs to know who is me; build with --me NAME")
         special = self._special_ids(tokenizer)
         end = special[END_OF_TURN]
         ids = self._opening(conversation, tokenizer)
@@ -120,11 +120,11 @@ class Template:
             "mine": set(mine),
             "last": set(mine[-1:]),
             "all": set(range(len(conversation.turns))),
-        }[learn]
+        }[train_on]
         for place, turn in enumerate(conversation.turns):
             said = tokenizer.encode_ordinary(turn.text)
             ids += [special[self.speaker_token(turn.speaker)], *said, end]
-            mask.append(learn == "all")
+            mask.append(train_on == "all")
             mask += [place in learnt] * (len(said) + 1)
         return Rendered(ids, mask)
 
@@ -133,7 +133,7 @@ class Template:
 
         Raises ChatError as `render` does.
         """
-        rendered = self.render(conversation, tokenizer, learn="all")
+        rendered = self.render(conversation, tokenizer, train_on="all")
         return [*rendered.ids, tokenizer.special_tokens[self.speaker_token(speaker)]]
 
     def jinja(self) -> str:

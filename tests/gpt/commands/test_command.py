@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from gpt.__main__ import main
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.mlp import Relu2
 from gpt.spec.optimizer import AdamW
-from gpt.spec.planning import llama
+from gpt.spec.presets import llama
 
 SMALL = """
 batch_size = 2

@@ -10,7 +10,8 @@ import pytest
 import gpt
 import pytok
 from gpt.errors import CheckpointError
-from gpt.runs.checkpoint import FILES, SUMS
+from gpt.runs.reading import FILES
+from gpt.runs.sealed_folder import SUMS
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.recipe import Recipe

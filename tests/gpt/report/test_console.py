@@ -99,7 +99,7 @@ def start(model: GPT) -> Start:
         recipe=Recipe(data=".", out="."),
         runtime=Runtime.choose("cpu", "float32"),
         step=0,
-        lend=lambda: nullcontext(model),
+        borrow_model=lambda: nullcontext(model),
     )
 
 

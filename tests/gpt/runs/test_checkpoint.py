@@ -16,14 +16,10 @@ import torch
 
 from gpt.errors import CheckpointError
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import (
-    FILES,
-    find_checkpoint,
-    read_checkpoint,
-    read_state,
-    write_checkpoint,
-)
+from gpt.runs.reading import FILES, read_checkpoint, read_state
+from gpt.runs.retention import find_checkpoint
 from gpt.runs.sealed_folder import SUMS
+from gpt.runs.writing import write_checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 
@@ -193,12 +189,12 @@ def test_checkpoint_past_the_room_there_is_changes_nothing(whole: Recipe) -> Non
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         with pytest.raises(CheckpointError, match=r"-00000013: cannot be written: .*too large"):
-            write_checkpoint(whole.out, model, optimizer, state, found.companions)
+            write_checkpoint(whole.out, model, optimizer, state, found.data_files)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     assert steps(whole.out) == [10, 12]
-    assert write_checkpoint(whole.out, model, optimizer, state, found.companions).exists()
+    assert write_checkpoint(whole.out, model, optimizer, state, found.data_files).exists()
 
 
 def test_state_is_read_without_the_tensors(whole: Recipe) -> None:

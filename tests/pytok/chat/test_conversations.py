@@ -211,7 +211,7 @@ def test_no_conversation_has_more_tokens_than_it_may(
     assume(found)
 
     for talk in conversations(found, division, tokenizer, left_out):
-        assert len(template.render(talk, tokenizer, learn="all").ids) <= 24
+        assert len(template.render(talk, tokenizer, train_on="all").ids) <= 24
 
 
 def test_by_tokens_alone_no_pause_ends_a_conversation(trained: pytok.Tokenizer) -> None:
