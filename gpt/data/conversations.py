@@ -64,7 +64,7 @@ class Conversations:
             rendered = template.render(conversation, tokenizer, train_on=train_on)
             begin = len(ids)
             ids += rendered.ids
-            mask += rendered.mask
+            mask += rendered.loss_mask
             windows += _windows(begin, len(ids), length)
             self.sizes.append(len(ids) - begin)
         self._ids = np.array(ids, np.int64)
