@@ -33,7 +33,8 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.planning import Machine, plan
 from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import to_dict
-from gpt.training.finetune import TRAIN, plan_tuning, tune
+from gpt.training.finetune import plan_tuning, tune
+from gpt.training.finetune_tasks import TRAIN
 from gpt.training.loop import train
 from pytok.atomic import replace_file
 from pytok.chat.building import build
@@ -231,7 +232,7 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     _made(asked.out, RUN, _choices_of_a_model(asked))
     if (out / "tuning.json").exists():
         return False
-    recipe = plan_tuning(
+    plan = plan_tuning(
         asked.base or asked.out / BASE,
         data=asked.out / DATA,
         out=out,
@@ -241,13 +242,12 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     )
     share = TUNED_SHARE if asked.base is None else 1.0
     seconds = share * asked.seconds
-    recipe = dataclasses.replace(recipe, max_seconds=seconds)
     what = "all weights" if asked.adapter is None else "adapters"
     reporter.notice(
         f"    {what}, for {seconds:.0f} seconds at most; it ends where what is held "
         "out gets no better"
     )
-    tuned = tune(recipe, reporter=reporter, stop=stop)
+    tuned = tune(plan.replace(max_seconds=seconds), reporter=reporter, stop=stop)
     if tuned.val is not None:
         reporter.notice(
             f"    on the turns held out: {tuned.val.before:.3f} -> {tuned.val.after:.3f} "

@@ -27,8 +27,8 @@ from gpt.spec.serialize import flatten
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE
 from pytok.counted import counted
-from pytok.definition import pattern_name
 from pytok.errors import PytokError
+from pytok.patterns import pattern_name
 
 NAME = "report.md"
 LAST_STEPS = 20

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pytok.atomic import replace_file
 from pytok.errors import ChatError
-from pytok.tokenizer import repair
+from pytok.text import repair
 
 T = TypeVar("T")
 
