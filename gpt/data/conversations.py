@@ -66,7 +66,7 @@ class RenderedConversations:
         for conversation in read_conversations(path) if path.exists() else ():
             rendered = template.render(conversation, tokenizer, train_on=train_on)
             ids += rendered.ids
-            mask += rendered.mask
+            mask += rendered.loss_mask
             sizes.append(len(rendered.ids))
         array, is_target = np.array(ids, np.int64), np.array(mask, bool)
         return cls(
