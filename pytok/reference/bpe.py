@@ -23,8 +23,8 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
+from pytok.byte_order import BYTE_ORDER
 from pytok.reference.pretokenize import Pattern
-from pytok.reference.vocab import BYTE_ORDER
 
 Pair = tuple[int, int]
 
