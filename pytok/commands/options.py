@@ -136,7 +136,7 @@ def reading_options(command: F) -> F:
         type=click.Choice(["strict", "replace"]),
         default="strict",
         show_default=True,
-        help="Invalid UTF-8: stop and say where, or put U+FFFD in its place.",
+        help="Invalid UTF-8: stop with its offset, or replace it by U+FFFD.",
     )
     @click.option(
         "--separator",

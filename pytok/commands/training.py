@@ -48,8 +48,8 @@ from pytok.terminal import Bars, say
 @click.option(
     "--base",
     metavar="TOKENIZER",
-    help="Extend this tokenizer: its tokens, ids, pattern and special tokens are kept, and count in "
-    "--vocab.",
+    help="Extend this tokenizer: its tokens, ids, pattern and special tokens are kept, and --vocab "
+    "includes them.",
 )
 @merging_options
 @counting_options
