@@ -18,7 +18,8 @@ ORDER = {
         r"\w+",
         """
         errors counted atomic text byte_order patterns merging reference blocks definition engine
-        streaming special terminal shardfile formats unstable countfile tokenizer corpus encodings
+        decoding special terminal shardfile formats unstable truncation countfile tokenizer corpus
+        encodings
         counting shards report streams training chat commands
         """,
     ),
@@ -169,7 +170,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
 def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
-        "pytok.tokenizer": 600,  # tiktoken's whole API, each member with its docstring
+        "pytok.tokenizer": 450,  # tiktoken's whole API, each member with its docstring
     }
 
     assert len(path.read_text().splitlines()) <= longer.get(module_name(path), 400)
