@@ -15,11 +15,11 @@ from pytok import corpus, countfile
 from pytok import engine as engines
 from pytok.counted import counted
 from pytok.countfile import Splitting
-from pytok.definition import END_OF_TEXT, pattern_name
+from pytok.definition import END_OF_TEXT
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
-from pytok.reference.pretokenize import can_cut, resolve
-from pytok.tokenizer import repair
+from pytok.patterns import can_cut, pattern_name, resolve
+from pytok.text import repair
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
 """One or more paths, or texts, each a document."""

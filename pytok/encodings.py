@@ -19,7 +19,7 @@ from pytok.atomic import replace_file
 from pytok.engine import EngineName
 from pytok.errors import FormatError
 from pytok.formats import tiktoken
-from pytok.reference.pretokenize import CL100K, GPT2, O200K
+from pytok.patterns import CL100K, GPT2, O200K
 from pytok.tokenizer import Tokenizer
 
 

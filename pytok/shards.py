@@ -27,7 +27,7 @@ from pytok.counting import Progress
 from pytok.definition import END_OF_TEXT
 from pytok.engine import check_threads
 from pytok.errors import ShardError
-from pytok.reference.pretokenize import can_cut
+from pytok.patterns import can_cut
 from pytok.shardfile import Ids, Split, SplitWriter, manifest_field, open_split, read_shard
 from pytok.tokenizer import Tokenizer
 

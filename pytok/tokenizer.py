@@ -26,6 +26,7 @@ from pytok.errors import (
 )
 from pytok.special import NOTHING, AllowedSpecial, DisallowedSpecial, SpecialTokens, refusal
 from pytok.streaming import StreamDecoder
+from pytok.text import repair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ class Tokenizer:
     a known one (``gpt2``, ``cl100k``, ``o200k``). With *explicit_n_vocab* the number of tokens and
     the greatest id are checked. Raises VocabError or PatternError where the parts do not fit.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)} | {b"he": 256}
     >>> specials = {"<|e|>": 257}
     >>> tok = Tokenizer("tiny", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=specials)
@@ -577,16 +578,3 @@ class Tokenizer:
             ids = self._core.encode(valid, None)
             stable, tail = unstable.stable_and_tail(self._core, valid, ids)
             return stable + self._core.encode_piece(tail + text[error.start :])
-
-
-def repair(text: str) -> str:
-    r"""*text* with surrogate pairs joined and lone surrogates replaced by U+FFFD.
-
-    >>> repair("a\ud800b")
-    'a\ufffdb'
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 import sys
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from gpt.spec.adapter import DoRA, LoRA
 from pytok.counted import counted
 
 if TYPE_CHECKING:
-    from gpt.spec.recipe import TuningRecipe
-    from gpt.training.finetune import Change
+    from gpt.training.finetune import Change, TuningPlan
 
 
 _FIELDS = frozenset(
@@ -93,10 +91,10 @@ class Tune:
         from gpt.report.sessions import Sessions
         from gpt.training.finetune import tune
 
-        recipe = self._recipe()
+        plan = self._plan()
         with ConsoleReporter() as console, Interruption() as interruption:
             tuned = tune(
-                recipe,
+                plan,
                 base_data=self.base_data,
                 reporter=Reporters([console, Sessions(), Report()]),
                 stop=lambda: interruption.signal is not None,
@@ -119,7 +117,7 @@ class Tune:
         print(f"next: gpt sample {shlex.quote(str(self.out))}", file=sys.stderr)
         return 0
 
-    def _recipe(self) -> TuningRecipe:
+    def _plan(self) -> TuningPlan:
         """What the base and the data make possible, with what was asked for."""
         from gpt.training.finetune import plan_tuning
 
@@ -134,7 +132,7 @@ class Tune:
             lr=self.lr,
         )
         asked = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
-        return dataclasses.replace(planned, **asked)
+        return planned.replace(**asked)
 
     def _adapter(self) -> LoRA | DoRA | None:
         """What --lora, --dora or --full ask for."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from gpt.data.batch import IGNORED, Batch
-from gpt.errors import DataError
 from pytok.chat.template import Template, TrainOn, read_conversations
 from pytok.definition import END_OF_TEXT
 
@@ -38,46 +38,65 @@ class Window(NamedTuple):
     """Places up to this one are read only."""
 
 
-class Conversations:
-    """A file of conversations, rendered and packed into rows of *length* tokens."""
+@dataclass(frozen=True, kw_only=True)
+class RenderedConversations:
+    """The ids of a file of conversations, one conversation after another."""
 
-    def __init__(
-        self,
-        path: Path,
-        template: Template,
-        tokenizer: Tokenizer,
-        *,
-        train_on: TrainOn,
-        length: int,
-    ) -> None:
-        """Read *path*, in which none are where there is no such file.
+    ids: NDArray[np.int64]
+    is_target: NDArray[np.bool_]
+    """Which of *ids* count in the loss."""
+    sizes: tuple[int, ...]
+    """Tokens of each conversation."""
+    bytes: int
+    """UTF-8 bytes of the text of the targets; special tokens have none."""
+    padding: int
+    """The id that fills rows."""
+
+    @classmethod
+    def read(
+        cls, path: Path, template: Template, tokenizer: Tokenizer, *, train_on: TrainOn
+    ) -> RenderedConversations:
+        """Render the conversations of *path*; without such a file there are none.
 
         Raises ChatError for what cannot be read or rendered.
         """
-        self.length = length
-        self.sizes: list[int] = []
-        """Tokens of each conversation."""
         ids: list[int] = []
         mask: list[bool] = []
-        windows: list[Window] = []
+        sizes = []
         for conversation in read_conversations(path) if path.exists() else ():
             rendered = template.render(conversation, tokenizer, train_on=train_on)
-            begin = len(ids)
             ids += rendered.ids
-            mask += rendered.mask
-            windows += _windows(begin, len(ids), length)
-            self.sizes.append(len(ids) - begin)
-        self._ids = np.array(ids, np.int64)
-        self._is_target = np.array(mask, bool)
-        self._padding = tokenizer.special_tokens[END_OF_TEXT]
+            mask += rendered.loss_mask
+            sizes.append(len(rendered.ids))
+        array, is_target = np.array(ids, np.int64), np.array(mask, bool)
+        return cls(
+            ids=array,
+            is_target=is_target,
+            sizes=tuple(sizes),
+            bytes=_bytes(array[is_target], tokenizer),
+            padding=tokenizer.special_tokens[END_OF_TEXT],
+        )
+
+
+class Conversations:
+    """Conversations packed into rows of *length* tokens."""
+
+    def __init__(self, rendered: RenderedConversations, length: int) -> None:
+        self.length = length
+        self.sizes = rendered.sizes
+        self.bytes = rendered.bytes
+        self.num_targets = int(rendered.is_target.sum())
+        """Tokens that count in the loss."""
+        self._ids, self._is_target = rendered.ids, rendered.is_target
+        self._padding = rendered.padding
+        windows: list[Window] = []
+        start = 0
+        for size in rendered.sizes:
+            windows += _windows(start, start + size, length)
+            start += size
         taught = [window for window in windows if self._targets(window).any()]
         self.rows = _packed(taught, length)
-        """The windows of each row; those with nothing to learn are left out."""
-        wanted = self._ids[self._is_target]
-        self.num_targets = len(wanted)
-        """Tokens that count."""
-        self.bytes = _bytes(wanted, tokenizer)
-        """UTF-8 bytes of the text that they spell; special tokens have none."""
+        """The windows of each row; those without targets are omitted."""
 
     def __len__(self) -> int:
         """How many tokens there are, learnt or not."""
@@ -117,12 +136,6 @@ class ConversationRows:
     """
 
     def __init__(self, conversations: Conversations, seed: int) -> None:
-        """Take them; raises DataError where nothing is learnt."""
-        if not conversations.bytes:
-            raise DataError(
-                f"none of the {len(conversations.sizes)} conversations has a turn to learn; "
-                "choose another --train-on, or build the data with another --me"
-            )
         self._conversations = conversations
         self._seed = seed
         self._epoch = -1

@@ -32,7 +32,7 @@ from gpt.spec.position import Learned, Rope
 from pytok.definition import END_OF_TEXT
 from pytok.errors import PytokError
 from pytok.formats import oniguruma
-from pytok.reference.pretokenize import GPT2, LLAMA3, PATTERNS, QWEN2
+from pytok.patterns import GPT2, LLAMA3, PATTERNS, QWEN2
 from pytok.tokenizer import Tokenizer
 
 PRE = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2"}

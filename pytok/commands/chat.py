@@ -1,4 +1,4 @@
-"""`pytok chat`: from a chat export to conversations, on this machine."""
+"""The command group `pytok chat`: from chat exports to training data, on this machine."""
 
 import click
 
@@ -9,10 +9,16 @@ from pytok.commands.chat_showing import show
 
 @click.group()
 def chat() -> None:
-    """Turn a chat export into conversations that a model can learn from.
+    """Turn chat exports into training data.
 
-    Nothing leaves this machine, and the exports are only read.
-    """
+    Nothing leaves this machine, and exports are never changed.
+
+    \b
+    Examples:
+      pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
+      pytok chat show chat.jsonl --statistics
+      pytok chat build chat.jsonl -o data/ --me Ada
+    """  # noqa: D301 (click wants a backspace)
 
 
 for command in (import_, show, build, export_conversations, example):

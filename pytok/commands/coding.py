@@ -14,7 +14,7 @@ from pytok import corpus
 from pytok.commands.help import Command, option
 from pytok.commands.options import Reading, json_option, reading_options, tokenizer_option
 from pytok.errors import CorpusError
-from pytok.reference.pretokenize import can_cut, parts
+from pytok.patterns import can_cut, parts
 from pytok.terminal import Bars
 from pytok.tokenizer import Tokenizer
 

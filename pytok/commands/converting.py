@@ -11,7 +11,7 @@ from pytok.commands.options import (
     tokenizer_option,
 )
 from pytok.counted import counted
-from pytok.definition import pattern_name
+from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
 

@@ -17,7 +17,7 @@ from pytok.commands.options import (
     threads_option,
 )
 from pytok.commands.reporting import measure, report_option, write_report
-from pytok.definition import pattern_name
+from pytok.patterns import pattern_name
 from pytok.terminal import print_colored, print_facts
 from pytok.tokenizer import Tokenizer
 

@@ -14,7 +14,7 @@ from pytok.definition import Definition
 from pytok.errors import FormatError
 from pytok.formats import gpt2, tiktoken, tokenizer_json
 from pytok.formats.merge_list import ListedMerges, Merges, check_merges
-from pytok.reference.pretokenize import GPT2, resolve
+from pytok.patterns import GPT2, resolve
 
 __all__ = ["check_merges", "check_target", "read", "write"]
 

@@ -8,7 +8,7 @@ from pytok.definition import Definition
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields, parse_json, read_text
 from pytok.formats.merge_list import LETTERS, ListedMerges, Merges, assemble, vocab_and_merges
-from pytok.reference.pretokenize import GPT2
+from pytok.patterns import GPT2
 
 
 def read(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from pytok.byte_order import BYTE_ORDER
 from pytok.definition import Definition
 from pytok.errors import FormatError
-from pytok.reference.encode import merge
-from pytok.reference.vocab import BYTE_ORDER, Vocab
+from pytok.formats.merging import parts_of
 
 Merges = Sequence[tuple[int, int] | None]
 """For each rank, the pair of ranks whose merge makes its token, or ``None`` if no merge does."""
@@ -38,12 +38,10 @@ def implied_merges(tokens: Sequence[bytes], merges: Merges) -> Merges:
     unmerged = [rank for rank, pair in enumerate(merges) if pair is None and len(tokens[rank]) > 1]
     if not unmerged:
         return merges
-    found, vocab = list(merges), Vocab(tokens)
+    found, ranks = list(merges), {token: rank for rank, token in enumerate(tokens)}
     for rank in unmerged:
         # Encoding the token with a vocabulary that lacks it stops at the parts that make it.
-        del vocab.ranks[tokens[rank]]
-        parts = merge(vocab, tokens[rank], len(tokens))
-        vocab.ranks[tokens[rank]] = rank
+        parts = parts_of(tokens[rank], ranks)
         if len(parts) == 2:
             found[rank] = (parts[0], parts[1])
     return found

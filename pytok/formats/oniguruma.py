@@ -9,7 +9,7 @@ it is on a list of syntax with the same meaning in both, and rejected otherwise.
 import re
 
 from pytok.errors import FormatError
-from pytok.reference.pretokenize import CL100K, GPT2, PATTERNS
+from pytok.patterns import CL100K, GPT2, PATTERNS
 
 _TRANSLATIONS = {
     # Possessive quantifiers change no match of these patterns, and `\s+(?![\s\S])` is `\s++$`.

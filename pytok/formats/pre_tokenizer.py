@@ -12,7 +12,7 @@ from typing import Any
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields
 from pytok.formats.oniguruma import BYTE_LEVEL, escape_line_ends, literal, to_rust
-from pytok.reference.pretokenize import PATTERNS
+from pytok.patterns import PATTERNS
 
 WHOLE_TEXT = r"[\s\S]+"
 """The pattern of a pre-tokenizer that does not split."""

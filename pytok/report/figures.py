@@ -16,7 +16,7 @@ from pytok import corpus
 from pytok.corpus import Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
-from pytok.reference.pretokenize import can_cut
+from pytok.patterns import can_cut
 from pytok.report.excerpts import Excerpts
 from pytok.report.merging import BYTES, Counts, applications, tokens_by_size, unmerged
 from pytok.report.scripts import ScriptTally, ScriptUse

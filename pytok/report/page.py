@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pytok.definition import pattern_name
+from pytok.patterns import pattern_name
 from pytok.report import charts
 from pytok.report.excerpts import units
 from pytok.report.figures import Figures, Usage

@@ -10,9 +10,9 @@ import pickle
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pytok.byte_order import BYTE_ORDER
 from pytok.definition import Definition
 from pytok.errors import FormatError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 
 

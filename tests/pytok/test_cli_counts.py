@@ -69,8 +69,12 @@ def test_pruning_prints_what_it_drops(corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("train a.txt --vocab 300 --max-memory 4X", 2, "'4X' is no amount of memory, such as 4GiB"),
-        ("train a.txt --vocab 300 --max-memory 0", 2, "'0' is no amount of memory"),
+        (
+            "train a.txt --vocab 300 --max-memory 4X",
+            2,
+            "'4X' is not an amount of memory: use e.g. 4GiB",
+        ),
+        ("train a.txt --vocab 300 --max-memory 0", 2, "'0' is not an amount of memory"),
         ("train a.txt --vocab 300 --max-memory 1KB", 1, "drop rare pieces: prune=2 (--prune 2)"),
         ("train --counts a.txt --vocab 300", 1, "a.txt: not a parquet file"),
         ("train a.txt --vocab 300 --max-memory 99999999T", 1, "1 to 2^63 - 1 bytes are possible"),

@@ -18,9 +18,9 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import FormatError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 from tests.conftest import CORPUS, ENGINES, on_engine
 from tests.pytok.strategies import corpora, texts, with_specials

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.errors import FormatError, PatternError, PytokError, VocabError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 
 TOKENS = [b"th", b"the", b" the", b"an", b"and"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from tokenizers import models, pre_tokenizers, trainers
 
 import pytok
-from pytok.reference.pretokenize import CL100K, GPT2, O200K
+from pytok.patterns import CL100K, GPT2, O200K
 from tests.conftest import CORPUS
 from tests.pytok.strategies import corpora, sizes
 

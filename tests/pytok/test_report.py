@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import pytok
 from pytok import report
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import CorpusError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.report import scripts
 from pytok.report.scripts import NO_SCRIPT, ScriptTally
 from tests.conftest import CORPUS

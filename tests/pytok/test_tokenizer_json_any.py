@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.errors import FormatError
 from pytok.formats.merge_list import LETTERS
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import ENGINES
 
 Part = dict[str, Any]

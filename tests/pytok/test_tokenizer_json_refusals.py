@@ -237,7 +237,7 @@ NO_VOCABULARY: list[tuple[Edit, str]] = [
     (set_to(5, "model", "vocab", "th"), "two tokens have the id 5"),
     (set_to(-1, "model", "vocab", "and"), "the id -1 does not lie between 0 and 4294967295"),
     (set_to(1 << 32, "model", "vocab", "and"), "the id 4294967296 does not lie between"),
-    (without("model", "vocab", "~"), "the byte 0x7e is no token"),
+    (without("model", "vocab", "~"), "the byte 0x7e is not a token"),
     (set_to({"<|endoftext|>": 261}, "model", "vocab"), "not in the vocabulary"),
     (set_to(300, "model", "vocab", ""), "empty"),
     (split_by("("), "the pattern does not compile"),

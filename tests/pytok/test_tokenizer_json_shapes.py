@@ -15,7 +15,7 @@ from transformers.convert_slow_tokenizer import TikTokenConverter
 
 import pytok
 from pytok.engine import EngineName
-from pytok.reference.pretokenize import O200K
+from pytok.patterns import O200K
 from tests.conftest import CORPUS
 from tests.pytok.strategies import with_specials
 from tests.pytok.test_formats import without_new_characters
