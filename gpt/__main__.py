@@ -24,7 +24,7 @@ COMMANDS = [
     LazyCommand(
         "clone",
         "gpt.commands.clone:clone",
-        "Train a model that writes like one person in your chat, then talk with it.",
+        "Train a model that writes like one person in your chat.",
     ),
     LazyCommand(
         "sample",

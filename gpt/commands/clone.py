@@ -116,11 +116,11 @@ if TYPE_CHECKING:
 @option("--chat", metavar="NAME", group="Export", help="Chat of a database that holds several.")
 @click.pass_context
 def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
-    """Train a model that writes like one person in your chat, then talk with it.
+    """Train a model that writes like one person in your chat.
 
     EXPORT is a WhatsApp text, zip or database, Telegram's result.json, or a history from `pytok
     chat import`. Several exports of one chat are merged. The model is first trained on everybody's
-    turns, then tuned on those of --me. It takes minutes on two cores, and no data leaves your
+    turns, then tuned on those of --me, and then you can talk with it. It takes minutes on two cores, and no data leaves your
     machine. Ctrl-C stops it; the same command resumes. docs/your-own-chat.md is a tutorial.
     """
     from gpt.clone.pipeline import clone
@@ -163,7 +163,7 @@ def _cloning(
 ) -> Cloning:
     """Return what the options ask for; *choices* are those of the import."""
     from gpt.clone.pipeline import Cloning
-    from pytok.chat.importing import Choices
+    from pytok.chat.importing import ImportOptions
 
     if full and lora is not None:
         raise ConfigError("--lora and --full are two ways of tuning; choose one")
@@ -172,7 +172,7 @@ def _cloning(
         exports=exports,
         me=me,
         out=out,
-        choices=Choices(**choices),
+        choices=ImportOptions(**choices),
         base=base,
         adapter=None if all_weights else LoRA(rank=8 if lora is None else lora),
         seconds=seconds,

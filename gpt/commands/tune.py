@@ -145,7 +145,7 @@ def tune(
 
     # These four change what else is planned.
     given = overrides.values
-    planned = plan_tuning(
+    plan = plan_tuning(
         run,
         data=data,
         out=out,
@@ -156,10 +156,10 @@ def tune(
         lr=given.get("optimizer.lr"),
     )
     adapted = [name for name in given if name.partition(".")[0] == "adapter"]
-    recipe = overrides.without(*adapted).over(planned)
+    recipe = overrides.without(*adapted).over(plan.recipe)
     with ConsoleReporter() as console, Interruption() as interruption:
         tuned = tune(
-            recipe,
+            plan.with_recipe(recipe),
             base_data=base_data,
             reporter=Reporters([console, Sessions(), Report()]),
             stop=lambda: interruption.signal is not None,

@@ -69,7 +69,7 @@ def test_the_model_has_learnt_the_turns_of_whom_it_was_to(done: Cloned) -> None:
 
     assert done.finished
     assert Template.from_json(checkpoint.data_files[TEMPLATE_FILE]).me == "Mara"
-    assert getattr(checkpoint.state.recipe, "learn", None) == "mine"
+    assert getattr(checkpoint.state.recipe, "train_on", None) == "mine"
 
 
 def test_every_stage_leaves_its_files(done: Cloned, asked: Cloning) -> None:

@@ -223,7 +223,7 @@ def test_unknown_device_is_named(
     code = main(arguments(config, data, "--device", "gpu"))
 
     assert code == 1
-    assert "no device is called 'gpu'" in capsys.readouterr().err
+    assert "unknown device 'gpu'" in capsys.readouterr().err
     assert not (config.parent / "run").exists()
 
 

@@ -131,11 +131,11 @@ def test_respelled_token_is_of_the_document_that_it_was_of() -> None:
     plain, noisy = (
         rows(probability, document_mask=True).batch(0, 300) for probability in (None, 0.9)
     )
-    assert plain.documents is not None
-    assert noisy.documents is not None
-    crossing = (plain.documents[:, 0] != plain.documents[:, -1]).nonzero()[0, 0]
-    there, ids = noisy.documents[crossing], noisy.inputs[crossing]
-    before = TOKENIZER.decode(plain.inputs[crossing][plain.documents[crossing] == 0].tolist())
+    assert plain.document_ids is not None
+    assert noisy.document_ids is not None
+    crossing = (plain.document_ids[:, 0] != plain.document_ids[:, -1]).nonzero()[0, 0]
+    there, ids = noisy.document_ids[crossing], noisy.inputs[crossing]
+    before = TOKENIZER.decode(plain.inputs[crossing][plain.document_ids[crossing] == 0].tolist())
 
     assert before.startswith(TOKENIZER.decode(ids[there == 0].tolist()))
     assert (there.diff() >= 0).all()

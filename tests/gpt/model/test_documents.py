@@ -225,7 +225,7 @@ def test_rows_say_nothing_of_documents_unless_asked() -> None:
     """Then attention may take kernels without a mask."""
     split = Cut(50, [20, 50])
 
-    assert TrainingRows(split, context=8, vocab_size=99, seed=0).batch(0, 2).documents is None
+    assert TrainingRows(split, context=8, vocab_size=99, seed=0).batch(0, 2).document_ids is None
 
 
 @pytest.fixture

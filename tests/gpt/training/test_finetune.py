@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 import pytok
 from gpt.__main__ import main
 from gpt.data.batch import IGNORED
-from gpt.data.conversations import ConversationRows, Conversations
+from gpt.data.conversations import ConversationRows, Conversations, RenderedConversations
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
@@ -26,6 +27,7 @@ from gpt.model.growing import grown, token_tables
 from gpt.report.events import NullReporter
 from gpt.runs.metrics import Row, read_metrics
 from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.sealed_folder import digest
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
@@ -36,7 +38,7 @@ from gpt.spec.recipe import Recipe, TuningRecipe, check_resumable
 from gpt.training.finetune import Tuned, plan_tuning, tune
 from gpt.training.loop import train
 from pytok import shards
-from pytok.chat.template import Conversation, Template, Turn, write_conversations
+from pytok.chat.template import Conversation, Rendered, Template, Turn, write_conversations
 from pytok.tokenizer import Tokenizer
 from tests.gpt.conftest import TEXT
 
@@ -96,7 +98,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def planned(base: Path, data: Path, out: Path, kind: str = "lora", **changes: Any) -> TuningRecipe:
     """A run of a second, with evaluations and checkpoints that do not coincide."""
-    recipe = plan_tuning(base, data=data, out=out, adapter=KINDS[kind])
+    recipe = plan_tuning(base, data=data, out=out, adapter=KINDS[kind]).recipe
     small: dict[str, Any] = {
         "steps": 10,
         "batch_size": 2,
@@ -149,9 +151,10 @@ def rows_of(
 ) -> Conversations:
     write_conversations(tmp_path / "some.jsonl", many)
     tokenizer = TEMPLATE.extend(bpe)
-    return Conversations(
-        tmp_path / "some.jsonl", TEMPLATE, tokenizer, train_on=train_on, length=length
+    rendered = RenderedConversations.read(
+        tmp_path / "some.jsonl", TEMPLATE, tokenizer, train_on=train_on
     )
+    return Conversations(rendered, length)
 
 
 @pytest.mark.parametrize("train_on", ["mine", "all", "last"])
@@ -281,6 +284,62 @@ def test_grown_model_keeps_what_it_knew(base: Path) -> None:
 
 
 # Runs.
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, base: Path) -> Counter[str]:
+    """How often conversations are rendered, and each file of the base is hashed."""
+    calls: Counter[str] = Counter()
+
+    def render(self: Template, *arguments: Any, **options: Any) -> Rendered:
+        calls["render"] += 1
+        return renders(self, *arguments, **options)
+
+    def hash_file(path: Path) -> str:
+        if path.is_relative_to(base):
+            calls[path.name] += 1
+        return digest(path)
+
+    renders = Template.render
+    monkeypatch.setattr(Template, "render", render)
+    monkeypatch.setattr("gpt.runs.sealed_folder.digest", hash_file)
+    return calls
+
+
+def test_a_plan_is_carried_out_without_reading_again(
+    base: Path, chat: Path, tmp_path: Path, calls: Counter[str]
+) -> None:
+    """24 conversations to train on and 2 held out, and the three files of the base it needs."""
+    plan = plan_tuning(base, data=chat, out=tmp_path / "run").replace(steps=2, compile=False)
+    tune(plan)
+
+    once = ("tokenizer.json", "state.json", "model.safetensors")
+    assert calls == {"render": 26, **dict.fromkeys(once, 1)}
+
+
+def test_a_recipe_alone_resumes_a_plan(
+    base: Path, chat: Path, tmp_path: Path, calls: Counter[str]
+) -> None:
+    """It reads the base and the chat once, too."""
+    recipe = planned(base, chat, tmp_path / "run")
+    tuned_until(recipe, 3)
+    calls.clear()
+    tuned = tune(recipe)
+
+    assert tuned.outcome.finished
+    assert calls["render"] == 26
+    assert calls["model.safetensors"] == 1
+
+
+def test_a_plan_with_other_turns_is_rendered_again(base: Path, chat: Path, tmp_path: Path) -> None:
+    """Other fields of the recipe leave the chat as it is."""
+    plan = plan_tuning(base, data=chat, out=tmp_path / "run")
+    everyone = plan.replace(train_on="all")
+
+    assert plan.replace(seed=1, row_length=16).chat is plan.chat
+    assert everyone.chat is not None
+    assert plan.chat is not None
+    assert everyone.chat.train.bytes > plan.chat.train.bytes
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -432,7 +491,7 @@ def test_base_data_that_is_gone_is_said(
     named = tune(recipe, base_data=base.parent / "data")
 
     assert without.base is None
-    assert any("what is forgotten is not measured" in text for text in notices)
+    assert any("forgetting is not measured" in text for text in notices)
     assert named.base is not None
     with pytest.raises(DataError, match="not found"):
         tune(recipe, base_data=tmp_path / "nowhere")
@@ -441,7 +500,7 @@ def test_base_data_that_is_gone_is_said(
 def test_turns_are_chosen_of_a_chat_only(base: Path, tmp_path: Path) -> None:
     """Of text all is learnt, whatever somebody asks for."""
     data = base.parent / "data"
-    with pytest.raises(ConfigError, match=r"\(--train-on\) is of a chat's turns, .* leave it away"):
+    with pytest.raises(ConfigError, match=r"is not a chat; remove train_on=last \(--train-on\)"):
         plan_tuning(base, data=data, out=tmp_path / "run", train_on="last")
 
 
@@ -505,7 +564,7 @@ def test_other_run_in_the_folder_is_refused(base: Path, chat: Path, tmp_path: Pa
     ("file", "content", "message"),
     [
         ("chat.json", "{", "chat.json: not JSON"),
-        ("train.jsonl", "", "none of the 0 conversations has a turn to learn"),
+        ("train.jsonl", "", "none of the 0 conversations has a turn to train on"),
         ("train.jsonl", "{}\n", "line 1"),
         ("train.jsonl", None, "train.jsonl: not found; `pytok chat build` writes it"),
     ],
