@@ -37,11 +37,12 @@ def dtype_option(*more: str, group: str = "Machine") -> Callable[[F], F]:
     """Give a command `dtype`, with the choices *more* besides those of all commands."""
     return option(
         "--dtype",
+        metavar="TYPE",
         type=click.Choice(["auto", "float32", "bfloat16", *more]),
         default="auto",
         group=group,
-        help="Precision of matrix products"
-        + ("; int8 rounds the weights and is the fastest." if "int8" in more else "."),
+        help="Precision of matrix products: float32, bfloat16, or auto, the faster of the two."
+        + (" int8 rounds the weights and is the fastest." if "int8" in more else ""),
     )
 
 

@@ -61,7 +61,7 @@ PRESET = "fast"
     metavar="PATH",
     type=PATH,
     group="Data",
-    help="Text, a folder of token shards, or token files.  [required]",
+    help="Text, token shards, or token files.  [required]",
 )
 @option(
     "--out",
@@ -84,7 +84,7 @@ PRESET = "fast"
     metavar="PATH",
     type=NoneOr(PATH),
     group="Data",
-    show_default="files named *val*",
+    show_default="*val*",
     help="Token files to validate on.",
 )
 @option(
@@ -144,8 +144,7 @@ PRESET = "fast"
 )
 @option("--tensorboard", is_flag=True, group="Output", help="Also log to RUN/tensorboard.")
 @SETTINGS.option("--device", "device", metavar="DEVICE", group="Machine")
-@SETTINGS.option("--dtype", "dtype", group="Machine")
-@SETTINGS.option("--compile", "compile", group="Machine")
+@SETTINGS.option("--dtype", "dtype", metavar="TYPE", group="Machine")
 @SETTINGS.option("--threads", "threads", group="Machine")
 @option(
     "--config",
@@ -215,7 +214,7 @@ class Training:
 
         device = self.overrides.values.get("device", "auto")
         with World.join(device) as world, ExitStack() as stack:
-            # What can fail early does, before minutes go into the data.
+            # Fail before the data is prepared, which can take minutes.
             Runtime.choose(device)
             if self.tensorboard:
                 import gpt.report.tensorboard  # noqa: F401
@@ -239,9 +238,10 @@ class Training:
         from gpt.data.shards import open_data, open_split
 
         if (newest := find_checkpoint(self.out)) is not None:
-            saved = self._saved(newest)
+            saved = dataclasses.replace(self._saved(newest), out=self.out)
+            self.overrides.check_resumable(saved)
             recipe = self.overrides.over(resumed(saved, preset=self.preset, depth=self.depth))
-            return dataclasses.replace(recipe, data=self._prepared(), out=self.out)
+            return dataclasses.replace(recipe, data=self._prepared())
         data = self._prepared()
         machine = Machine.here()
         planned = self._plan(

@@ -112,7 +112,7 @@ SETTINGS = Settings(
 @SETTINGS.option("--eval-every", "eval_every", group="Training")
 @SETTINGS.option("--seed", "seed", group="Training")
 @SETTINGS.option("--device", "device", metavar="DEVICE", group="Machine")
-@SETTINGS.option("--dtype", "dtype", group="Machine")
+@SETTINGS.option("--dtype", "dtype", metavar="TYPE", group="Machine")
 @SETTINGS.option("--compile", "compile", group="Machine")
 @SETTINGS.option("--threads", "threads", group="Machine")
 @click.pass_context

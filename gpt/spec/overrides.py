@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from gpt.errors import ConfigError
 from gpt.spec.fields import KIND
-from gpt.spec.recipe import Recipe
-from gpt.spec.serialize import from_dict, merge, nest
+from gpt.spec.recipe import MAY_CHANGE, Recipe
+from gpt.spec.serialize import flatten, from_dict, merge, nest
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 
@@ -46,6 +46,16 @@ class Overrides:
             return from_dict(type(recipe), merge(recipe.to_dict(), given))
         except ConfigError as error:
             raise ConfigError(self.named(str(error))) from None
+
+    def check_resumable(self, saved: Recipe) -> None:
+        """Raise ConfigError, naming the first field, if the run *saved* cannot have these fields."""
+        old = flatten(saved.to_dict())
+        for name, value in self.values.items():
+            if name not in MAY_CHANGE and old.get(name) != value:
+                raise ConfigError(
+                    f"{self.sources[name]}: {saved.out} holds a run with {name} = "
+                    f"{old.get(name)}; set that to resume it, or choose another --out"
+                )
 
     def named(self, message: str) -> str:
         """Return *message* after the sources of the fields that it names."""

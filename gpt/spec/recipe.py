@@ -38,10 +38,10 @@ class Recipe:
     steps: int = 600
     """Optimizer steps in total."""
     seconds: float | None = None
-    """Train for about this long, in seconds, evaluation not counted: steps are chosen by timing a
-    few first."""
+    """Train for about this many seconds, evaluation not counted. The number of steps is chosen by
+    timing a few first."""
     max_seconds: float | None = None
-    """Upper limit in seconds: fewer steps if they would take longer."""
+    """Time limit in seconds: fewer steps if they would take longer."""
     batch_size: int = 16
     """Sequences per forward pass."""
     accumulate: int = 1
@@ -66,7 +66,7 @@ class Recipe:
     eval_every: int = 100
     """Steps between evaluations on the validation split. The last step has one as well."""
     patience: int | None = None
-    """Early stopping: end after this many evaluations without improvement and keep the best model.
+    """Early stopping: end after this many evaluations without improvement. The best model is kept.
     [default: off]"""
     checkpoint_every: int = 100
     """Steps between checkpoints. The best evaluation, the last step and an interrupted step have
@@ -76,17 +76,16 @@ class Recipe:
     device: str = "auto"
     """Device: auto, cpu or cuda; auto is CUDA if there is a GPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of matrix products; auto takes bfloat16 where it is faster."""
+    """Precision of matrix products: float32, bfloat16, or auto, the faster of the two."""
     compile: bool | None = None
-    """Compile the training step with torch.compile. [default: if the run is long enough to pay for
-    it]"""
+    """Compile the training step with torch.compile. [default: in long runs]"""
     recompute: bool = False
     """Activation checkpointing: less memory, slower."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
     """Under torchrun: ddp copies the model to every process; fsdp shards it, for models too large
     for one GPU."""
     threads: int | None = None
-    """CPU threads. [default: those that torch takes]"""
+    """CPU threads. [default: torch's own]"""
     model: Architecture = field(default_factory=Architecture)
     """The model except its vocabulary, which comes from the data."""
 
