@@ -120,8 +120,9 @@ def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
 
     EXPORT is a WhatsApp text, zip or database, Telegram's result.json, or a history from `pytok
     chat import`. Several exports of one chat are merged. The model is first trained on everybody's
-    turns, then tuned on those of --me, and then you can talk with it. It takes minutes on two cores, and no data leaves your
-    machine. Ctrl-C stops it; the same command resumes. docs/your-own-chat.md is a tutorial.
+    turns, then tuned on those of --me, and then you can talk with it. It takes minutes on two
+    cores, and no data leaves your machine. Ctrl-C stops it; the same command resumes.
+    docs/your-own-chat.md is a tutorial.
     """
     from gpt.clone.pipeline import clone
     from gpt.report.console import ConsoleReporter

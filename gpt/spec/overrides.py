@@ -48,7 +48,7 @@ class Overrides:
             raise ConfigError(self.named(str(error))) from None
 
     def check_resumable(self, saved: Recipe) -> None:
-        """Raise ConfigError, naming the first field, if the run *saved* cannot have these fields."""
+        """Raise ConfigError, naming the field, if these would change the run *saved*."""
         old = flatten(saved.to_dict())
         for name, value in self.values.items():
             if name not in MAY_CHANGE and old.get(name) != value:
