@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpt.generation.sampling import Sampling
     from gpt.generation.text import generate, generate_batch
     from gpt.model.gpt import GPT
-    from gpt.runs.checkpoint import read_checkpoint as load
+    from gpt.runs.reading import read_checkpoint as load
     from gpt.spec.architecture import GPTConfig
     from gpt.spec.recipe import Recipe
     from gpt.training.loop import train
@@ -28,7 +28,7 @@ _HOMES = {
     "Sampling": ("gpt.generation.sampling", "Sampling"),
     "generate": ("gpt.generation.text", "generate"),
     "generate_batch": ("gpt.generation.text", "generate_batch"),
-    "load": ("gpt.runs.checkpoint", "read_checkpoint"),
+    "load": ("gpt.runs.reading", "read_checkpoint"),
     "train": ("gpt.training.loop", "train"),
 }
 

@@ -12,8 +12,8 @@ from gpt.data.shards import open_data, open_split
 from gpt.evaluation.bits_per_byte import evaluate
 from gpt.generation.ensemble import Ensemble
 from gpt.parallel.runtime import Runtime
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from pytok import shards

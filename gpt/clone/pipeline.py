@@ -25,19 +25,25 @@ from typing import Any, Literal
 
 from gpt.data.shards import open_data, open_split
 from gpt.errors import ConfigError
-from gpt.report.events import Reporter, Silent
-from gpt.runs.checkpoint import find_checkpoint, read_state
+from gpt.report.events import NullReporter, Reporter
+from gpt.runs.reading import read_state
+from gpt.runs.retention import find_checkpoint
 from gpt.runs.sealed_folder import digest
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.planning import Machine, plan
 from gpt.spec.recipe import Recipe
-from gpt.spec.serialize import to_plain
-from gpt.training.finetune import TRAIN, plan_tuning, tune
+from gpt.spec.serialize import to_dict
+from gpt.training.finetune import plan_tuning, tune
+from gpt.training.finetune_tasks import TRAIN
 from gpt.training.loop import train
 from pytok.atomic import replace_file
 from pytok.chat.building import build
-from pytok.chat.conversations import Division, sessions, told
-from pytok.chat.importing import Choices, import_chats
+from pytok.chat.conversations import (
+    ConversationOptions,
+    describe_omitted,
+    split_into_sessions,
+)
+from pytok.chat.importing import ImportOptions, import_chats
 from pytok.chat.record import Message, read_history, write_history
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
@@ -72,7 +78,7 @@ class Cloning:
     me: str | None
     """Whose turns are learnt, as `find_speaker` understands it."""
     out: Path
-    choices: Choices = dataclasses.field(default_factory=Choices)
+    choices: ImportOptions = dataclasses.field(default_factory=ImportOptions)
     """What the exports do not tell."""
     base: Path | None = None
     """The run to tune; None: one is trained on the chat first."""
@@ -113,7 +119,7 @@ def clone(
     where ``asked.out`` holds something else; ChatError for a chat that cannot be read, and where
     `Cloning.me` is nobody in it; what `train` and `tune` raise.
     """
-    reporter = reporter or Silent()
+    reporter = reporter or NullReporter()
     run = asked.out / RUN
     stages: list[tuple[str, Callable[[], bool]]] = [
         (f"the history: {asked.out / HISTORY}", lambda: _import(asked, reporter)),
@@ -169,7 +175,7 @@ def _build(asked: Cloning, reporter: Reporter, progress: Progress | None) -> boo
     messages = list(read_history(asked.out / HISTORY))
     me = _speaker(asked.me, messages, reporter)
     _made(asked.out, DATA, {"me": me})
-    enough = len(sessions(messages, Division())[0]) >= FEWEST
+    enough = len(split_into_sessions(messages, ConversationOptions())[0]) >= FEWEST
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         built = build(messages, folder, me=me, val=HELD_OUT if enough else 0, progress=progress)
@@ -182,7 +188,7 @@ def _build(asked: Cloning, reporter: Reporter, progress: Progress | None) -> boo
             f"{counted(built.turns[kind], 'turn')}, {counted(part.tokens, 'token')} of "
             f"{counted(part.bytes, 'byte')}"
         )
-    reporter.notice(f"    left out: {told(built.left_out)}")
+    reporter.notice(f"    left out: {describe_omitted(built.omitted)}")
     turns = [turn for each in read_conversations(folder / TRAIN) for turn in each.turns]
     mine = sum(turn.speaker == me for turn in turns)
     reporter.notice(f"    {mine:,} of the turns are {me}'s")
@@ -226,7 +232,7 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     _made(asked.out, RUN, _choices_of_a_model(asked))
     if (out / "tuning.json").exists():
         return False
-    recipe = plan_tuning(
+    plan = plan_tuning(
         asked.base or asked.out / BASE,
         data=asked.out / DATA,
         out=out,
@@ -236,13 +242,12 @@ def _tune(asked: Cloning, reporter: Reporter, stop: Callable[[], bool]) -> bool:
     )
     share = TUNED_SHARE if asked.base is None else 1.0
     seconds = share * asked.seconds
-    recipe = dataclasses.replace(recipe, max_seconds=seconds)
     what = "all weights" if asked.adapter is None else "adapters"
     reporter.notice(
         f"    {what}, for {seconds:.0f} seconds at most; it ends where what is held "
         "out gets no better"
     )
-    tuned = tune(recipe, reporter=reporter, stop=stop)
+    tuned = tune(plan.replace(max_seconds=seconds), reporter=reporter, stop=stop)
     if tuned.val is not None:
         reporter.notice(
             f"    on the turns held out: {tuned.val.before:.3f} -> {tuned.val.after:.3f} "
@@ -299,7 +304,7 @@ def _speaker(name: str | None, messages: Sequence[Message], reporter: Reporter) 
 
 
 def _choices_of_a_model(asked: Cloning) -> dict[str, Any]:
-    adapter = None if asked.adapter is None else to_plain(asked.adapter)
+    adapter = None if asked.adapter is None else to_dict(asked.adapter)
     base = None if asked.base is None else str(asked.base.resolve())
     chosen = {"seconds": asked.seconds, "preset": asked.preset, "seed": asked.seed}
     return {"base": base, "adapter": adapter, **chosen}

@@ -33,14 +33,14 @@ class Chat:
     def __call__(self) -> int:
         """Talk; 0, or 143 where SIGTERM ended it."""
         from gpt.commands.terminal_chat import converse
-        from gpt.generation.conversation import Parts, open_talk, template_of
-        from gpt.runs.checkpoint import read_checkpoint
+        from gpt.generation.conversation import Roles, open_session, template_of
+        from gpt.runs.reading import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
-        parts = Parts.of(template_of(checkpoint), self.you, self.played)
-        talk = open_talk(
+        roles = Roles.of(template_of(checkpoint), self.you, self.played)
+        talk = open_session(
             checkpoint,
-            parts,
+            roles,
             model=self.drawing.model(checkpoint),
             system=self.system,
             sampling=self.drawing.sampling(),

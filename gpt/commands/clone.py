@@ -67,7 +67,7 @@ class Clone:
         """Clone, and talk; 0, or 128 + the signal that stopped it."""
         from gpt.clone.pipeline import clone
         from gpt.report.console import ConsoleReporter
-        from gpt.report.events import Together
+        from gpt.report.events import Reporters
         from gpt.report.page import Report
         from gpt.report.sessions import Sessions
 
@@ -75,7 +75,7 @@ class Clone:
         with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
             cloned = clone(
                 asked,
-                reporter=Together([console, Sessions(), Report()]),
+                reporter=Reporters([console, Sessions(), Report()]),
                 progress=bars.update,
                 stop=lambda: interruption.signal is not None,
             )
@@ -96,7 +96,7 @@ class Clone:
     def _asked(self) -> Cloning:
         """What the options ask for."""
         from gpt.clone.pipeline import Cloning
-        from pytok.chat.importing import Choices
+        from pytok.chat.importing import ImportOptions
 
         if not self.exports:
             raise ConfigError("which exports? Name the file that the app has exported")
@@ -107,7 +107,7 @@ class Clone:
             exports=self.exports,
             me=self.me,
             out=self.out,
-            choices=Choices(
+            choices=ImportOptions(
                 date_order=self.date_order,
                 timezone=self.timezone,
                 key=self.key,

@@ -24,7 +24,7 @@ class Export:
 
     def __call__(self) -> int:
         """Write it; 0."""
-        from gpt.runs.checkpoint import read_checkpoint
+        from gpt.runs.reading import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
         if self.to == "hf":

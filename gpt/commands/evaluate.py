@@ -17,7 +17,7 @@ from pytok.terminal import Bars
 
 if TYPE_CHECKING:
     from gpt.parallel.runtime import Runtime
-    from gpt.runs.checkpoint import Checkpoint
+    from gpt.runs.reading import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Evaluate:
     run: tyro.conf.Positional[Path]
     """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
     ensemble: tuple[Path, ...] = ()
-    """Further runs with the same tokenizer, to predict with it: chances are averaged."""
+    """Further runs with the same tokenizer, to predict with it: probabilities are averaged."""
     data: Path | None = None
     """Folder of token shards, or a text, which is tokenized on the way; none: the shards that the
     run learnt from."""
@@ -55,7 +55,7 @@ class Evaluate:
     def __call__(self) -> int:
         """Print the losses, or the accuracy; 0."""
         from gpt.parallel.runtime import Runtime
-        from gpt.runs.checkpoint import read_checkpoint
+        from gpt.runs.reading import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
         runtime = Runtime.choose(self.device, self.dtype)
@@ -79,7 +79,7 @@ class Evaluate:
     def _losses(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
     ) -> tuple[Mapping[str, Any], list[str]]:
-        from gpt.data.shards import lend_split
+        from gpt.data.shards import open_split_or_text
         from gpt.evaluation.bits_per_byte import evaluate
         from gpt.generation.ensemble import open_ensemble
 
@@ -87,14 +87,14 @@ class Evaluate:
         data = self.data or (state.recipe.data if state.train_tokens else None)
         if self.split is not None and data is not None and data.is_file():
             raise ConfigError(f"{data}: --split is of shards, and text has none; leave it away")
-        with lend_split(
+        with open_split_or_text(
             data, self.split or "val", checkpoint.tokenizer, state.fingerprint
         ) as split:
             result = evaluate(
                 open_ensemble(checkpoint, self.ensemble, runtime.device),
                 split,
                 runtime=runtime,
-                documents=state.recipe.document_mask,
+                document_mask=state.recipe.document_mask,
                 stride=self.stride,
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
@@ -121,16 +121,14 @@ class Evaluate:
         questions = counted(result.questions, "question")
         lines = [f"step {checkpoint.state.step}, {self.choices}: {questions}"]
         for name, value in (("acc", result.acc), ("acc_norm", result.acc_norm)):
-            lines.append(
-                f"  {name:<8} {value.share:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
-            )
+            lines.append(f"  {name:<8} {value.rate:.4f} (95%: {value.low:.4f} to {value.high:.4f})")
         return dataclasses.asdict(result), lines
 
     def _styles(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
     ) -> tuple[Mapping[str, Any], list[str]]:
         from gpt.evaluation.style import measure_style
-        from gpt.runs.checkpoint import read_checkpoint
+        from gpt.runs.reading import read_checkpoint
 
         other = None if self.against is None else read_checkpoint(self.against)
         data = self.data or checkpoint.state.recipe.data
@@ -147,6 +145,6 @@ class Evaluate:
         for name, value in shares.items():
             if value is not None:
                 lines.append(
-                    f"  {name:<8} {value.share:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
+                    f"  {name:<8} {value.rate:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
                 )
         return dataclasses.asdict(result), lines

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from gpt.generation.sampling import Sampling
     from gpt.model.gpt import GPT
-    from gpt.runs.checkpoint import Checkpoint
+    from gpt.runs.reading import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

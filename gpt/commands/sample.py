@@ -19,7 +19,7 @@ class Sample:
     run: tyro.conf.Positional[Path]
     """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
     ensemble: tuple[Path, ...] = ()
-    """Further runs with the same tokenizer, to write with it: chances are averaged."""
+    """Further runs with the same tokenizer, to write with it: probabilities are averaged."""
     prompt: str = ""
     """Text to go on from; empty: the beginning of a document."""
     tokens: int = 256
@@ -33,7 +33,7 @@ class Sample:
     def __call__(self) -> int:
         """Print the samples; 0."""
         from gpt.generation.text import generate_batch
-        from gpt.runs.checkpoint import read_checkpoint
+        from gpt.runs.reading import read_checkpoint
 
         if self.samples < 1:
             raise ConfigError(f"samples must be at least 1; got {self.samples}")

@@ -1,4 +1,4 @@
-"""A `Talk` in a terminal: lines in, turns out as they are written, and commands like /undo.
+"""A `ChatSession` in a terminal: lines in, turns out as they are written, and commands like /undo.
 
 Lines are edited and completed by Python's own readline, which needs no further package; where
 there is none (Windows), and where stdin is no terminal, they are read as they come. Nothing that
@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 
 from gpt.commands.interruption import Interruption
-from gpt.generation.conversation import Piece, Talk
+from gpt.generation.conversation import ChatSession, TextDelta
 from pytok.chat.template import read_conversations, write_conversations
 from pytok.counted import counted
 from pytok.errors import ChatError, PytokError
@@ -37,7 +37,7 @@ COMMANDS = {
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
-def converse(talk: Talk) -> int:
+def converse(talk: ChatSession) -> int:
     """Read lines from stdin and answer them on stdout, until there are none or /quit.
 
     Ctrl-C stops an answer, of which stays what is there; where a line is read, it leaves, as Ctrl-D
@@ -46,7 +46,7 @@ def converse(talk: Talk) -> int:
     return _Conversing(talk).run()
 
 
-def completions(line: str, talk: Talk) -> list[str]:
+def completions(line: str, talk: ChatSession) -> list[str]:
     """The lines that *line* may become: commands, files after them, names of those played."""
     command, space, rest = line.partition(" ")
     if space and command in ("/save", "/load"):
@@ -63,7 +63,7 @@ def completions(line: str, talk: Talk) -> list[str]:
         return [each for each in COMMANDS if each.startswith(line)]
     head, space, word = line.rpartition(" ")
     after = "" if space else ": "
-    names = [escaped(name) for name in talk.parts.played]
+    names = [escaped(name) for name in talk.roles.played]
     return [
         f"{head}{space}{name}{after}"
         for name in names
@@ -74,7 +74,7 @@ def completions(line: str, talk: Talk) -> list[str]:
 class _Conversing:
     """The loop, and what each command does."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: ChatSession) -> None:
         self._talk = talk
         self._typed = sys.stdin.isatty()
         console = Console()
@@ -111,7 +111,7 @@ class _Conversing:
             for line in sys.stdin:
                 yield line.rstrip("\r\n")
             return
-        prompt = _edited(self._talk, self._named(self._talk.parts.you)) + ": "
+        prompt = _edited(self._talk, self._named(self._talk.roles.you)) + ": "
         while True:
             try:
                 line = input(prompt if sys.stdout.isatty() else "")
@@ -120,19 +120,19 @@ class _Conversing:
                 return
             yield line
 
-    def _answer(self, line: str) -> Iterator[Piece] | None:
+    def _answer(self, line: str) -> Iterator[TextDelta] | None:
         """Do what *line* says: the answers to it, if there are any."""
         command, _, rest = line.strip().partition(" ")
         if command.startswith("/"):
             return self._obey(command, rest.strip())
         name, colon, text = line.partition(":")
         called = name.strip().casefold()
-        asked = [speaker for speaker in self._talk.parts.played if speaker.casefold() == called]
+        asked = [speaker for speaker in self._talk.roles.played if speaker.casefold() == called]
         if colon and len(asked) == 1:
             return self._talk.reply(text.strip(), asked[0])
         return self._talk.reply(line)
 
-    def _show(self, pieces: Iterator[Piece]) -> int | None:
+    def _show(self, pieces: Iterator[TextDelta]) -> int | None:
         """Print *pieces* as they come; the signal that stopped them, if one did."""
         last = None
         with Interruption() as interruption, closing(pieces):  # type: ignore[type-var]
@@ -156,7 +156,7 @@ class _Conversing:
         place = self._talk.template.speakers.index(speaker)
         return click.style(name, fg=_COLOURS[place % len(_COLOURS)], bold=True)
 
-    def _obey(self, command: str, rest: str) -> Iterator[Piece] | None:
+    def _obey(self, command: str, rest: str) -> Iterator[TextDelta] | None:
         """Do what one of `COMMANDS` but /quit says."""
         match command:
             case "/undo":
@@ -202,10 +202,10 @@ class _Conversing:
             print(f"{self._named(turn.speaker)}: {escaped(turn.text)}".replace("\n", "\n  "))
 
     def _who(self) -> None:
-        played = [self._named(speaker) for speaker in self._talk.parts.played]
-        print(f"you are {self._named(self._talk.parts.you)}; the model is {', '.join(played)}")
+        played = [self._named(speaker) for speaker in self._talk.roles.played]
+        print(f"you are {self._named(self._talk.roles.you)}; the model is {', '.join(played)}")
         if len(played) > 1:
-            first = escaped(self._talk.parts.played[0])
+            first = escaped(self._talk.roles.played[0])
             print(f"a line that begins with a name ({first}: ...) is answered by that one")
 
 
@@ -215,7 +215,7 @@ def _path(command: str, rest: str) -> Path:
     return Path(rest).expanduser()
 
 
-def _edited(talk: Talk, prompt: str) -> str:
+def _edited(talk: ChatSession, prompt: str) -> str:
     """Have lines edited and completed, where readline is; *prompt* as it must then be given."""
     try:
         import readline

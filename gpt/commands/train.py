@@ -21,7 +21,7 @@ from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.parallel.launch import launched
 from gpt.spec.planning import Machine, plan, resumed
 from gpt.spec.recipe import Recipe, read_toml
-from gpt.spec.serialize import from_plain
+from gpt.spec.serialize import from_dict
 from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.terminal import Bars, say
@@ -96,7 +96,7 @@ class Train:
     def _reporter(self, stack: ExitStack) -> Reporter:
         """Make those who tell of the run; *stack* ends them."""
         from gpt.report.console import ConsoleReporter
-        from gpt.report.events import Together
+        from gpt.report.events import Reporters
         from gpt.report.page import Report
         from gpt.report.samples import Sampler
         from gpt.report.sessions import Sessions
@@ -108,7 +108,7 @@ class Train:
             from gpt.report.tensorboard import TensorBoard
 
             reporters.append(stack.enter_context(TensorBoard()))
-        return Together(reporters)
+        return Reporters(reporters)
 
     def _ending(self, outcome: Outcome, world: World) -> str:
         """Tell how the run ended, and what to do next."""
@@ -205,7 +205,8 @@ def _stem(data: Path) -> str:
 def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Recipe:
     """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
     from gpt.data.shards import open_data, open_split
-    from gpt.runs.checkpoint import find_checkpoint, read_state
+    from gpt.runs.reading import read_state
+    from gpt.runs.retention import find_checkpoint
 
     if (newest := find_checkpoint(out)) is not None:
         saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
@@ -224,7 +225,7 @@ def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Re
 def _over(recipe: Recipe, fields: Mapping[str, Any], path: Path | None) -> Recipe:
     """*recipe* with the *fields* of the TOML file *path* in place of its own."""
     try:
-        return from_plain(Recipe, _merged(recipe.to_dict(), fields))
+        return from_dict(Recipe, _merged(recipe.to_dict(), fields))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 

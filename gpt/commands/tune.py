@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 import sys
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from gpt.spec.adapter import DoRA, LoRA
 from pytok.counted import counted
 
 if TYPE_CHECKING:
-    from gpt.spec.recipe import TuningRecipe
-    from gpt.training.finetune import Change
+    from gpt.training.finetune import Change, TuningPlan
 
 
 _FIELDS = frozenset(
@@ -57,7 +55,7 @@ class Tune:
     """Dropout before adapters. None: none."""
     targets: tuple[str, ...] = ()
     """Which linears have adapters, by parts of their names. Empty: all of attention and MLP."""
-    learn: Literal["mine", "all", "last"] | None = None
+    train_on: Literal["mine", "all", "last"] | None = None
     """Which turns are learnt. None: mine where the chat says who is me, else all."""
     epochs: float | None = None
     """Passes over the data, at most."""
@@ -88,17 +86,17 @@ class Tune:
     def __call__(self) -> int:
         """Tune; 0, or 128 + the signal that stopped it."""
         from gpt.report.console import ConsoleReporter
-        from gpt.report.events import Together
+        from gpt.report.events import Reporters
         from gpt.report.page import Report
         from gpt.report.sessions import Sessions
         from gpt.training.finetune import tune
 
-        recipe = self._recipe()
+        plan = self._plan()
         with ConsoleReporter() as console, Interruption() as interruption:
             tuned = tune(
-                recipe,
+                plan,
                 base_data=self.base_data,
-                reporter=Together([console, Sessions(), Report()]),
+                reporter=Reporters([console, Sessions(), Report()]),
                 stop=lambda: interruption.signal is not None,
             )
         state = tuned.outcome.state
@@ -119,7 +117,7 @@ class Tune:
         print(f"next: gpt sample {shlex.quote(str(self.out))}", file=sys.stderr)
         return 0
 
-    def _recipe(self) -> TuningRecipe:
+    def _plan(self) -> TuningPlan:
         """What the base and the data make possible, with what was asked for."""
         from gpt.training.finetune import plan_tuning
 
@@ -128,13 +126,13 @@ class Tune:
             data=self.data,
             out=self.out,
             adapter=self._adapter(),
-            learn=self.learn,
+            train_on=self.train_on,
             epochs=self.epochs,
             batch_size=self.batch_size,
             lr=self.lr,
         )
         asked = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
-        return dataclasses.replace(planned, **asked)
+        return planned.replace(**asked)
 
     def _adapter(self) -> LoRA | DoRA | None:
         """What --lora, --dora or --full ask for."""

@@ -1,4 +1,4 @@
-"""What the model learns from: `Batch`, at a time, and the `Rows` that batches are made of."""
+"""`Batch`, what one forward pass reads, and `Rows`, the sequence that batches are taken from."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import torch
 from torch import Tensor
 
 IGNORED = -100
-"""The target of a place from which nothing is learnt; torch's own F.cross_entropy has the same."""
+"""Target of a position that does not count in the loss; the default of torch's F.cross_entropy."""
 
 
 class Batch(NamedTuple):
-    """Rows of tokens to read, and what comes after each."""
+    """Rows of token ids with their targets."""
 
     inputs: Tensor
-    """Ids, (B, T), int64."""
+    """Token ids, (B, T) int64."""
     targets: Tensor
-    """The id after each of the inputs, or `IGNORED`: (B, T), int64."""
-    documents: Tensor | None = None
-    """Which of its row's documents each of the inputs is of, (B, T), int64, never falling within a
-    row: tokens then see their own only. None: a row is one text."""
+    """The id that follows each input, or `IGNORED`: (B, T) int64."""
+    document_ids: Tensor | None = None
+    """The document of each input, (B, T) int64, never decreasing along a row. Tokens attend to
+    their own document only. If None, each row is a single text."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on *device*."""
-        documents = None if self.documents is None else self.documents.to(device)
-        return Batch(self.inputs.to(device), self.targets.to(device), documents)
+        document_ids = None if self.document_ids is None else self.document_ids.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), document_ids)
 
     @property
-    def learnt(self) -> int:
-        """How many targets count."""
+    def num_targets(self) -> int:
+        """Number of targets that count in the loss."""
         return int((self.targets != IGNORED).sum())
 
 
 class Rows(Protocol):
-    """An endless sequence of rows, a function of their number."""
+    """An endless sequence of training rows; each is a function of its index."""
 
     def batch(self, first: int, count: int) -> Batch:
-        """Rows *first* to *first* + *count* - 1."""
+        """Return rows *first* to *first* + *count* - 1."""

@@ -1,6 +1,6 @@
 """A conversation with a model that has learnt a chat: who speaks, what it has read, what is said.
 
-    talk = open_talk(read_checkpoint(Path("runs/chat")))
+    talk = open_session(read_checkpoint(Path("runs/chat")))
     for piece in talk.reply("Hello!"):
         print(piece.text, end="")
 
@@ -20,7 +20,7 @@ from gpt.errors import ConfigError
 from gpt.generation.decoder import Reader
 from gpt.generation.sampling import Sampling, choose, penalize, without
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import Checkpoint
+from gpt.runs.reading import Checkpoint
 from pytok.chat.speakers import find_speaker
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Conversation, Template, Turn
 from pytok.definition import END_OF_TEXT
@@ -32,7 +32,7 @@ TURNS = 4
 """How many turns a model that plays several people takes before the floor is yours again."""
 
 
-class Piece(NamedTuple):
+class TextDelta(NamedTuple):
     """Some text of a turn that is being written."""
 
     turn: int
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
     text: str
 
 
-class Parts(NamedTuple):
+class Roles(NamedTuple):
     """Who is who in a conversation."""
 
     you: str
@@ -49,8 +49,8 @@ class Parts(NamedTuple):
     """Those that the model speaks for."""
 
     @classmethod
-    def of(cls, template: Template, you: str | None = None, played: Sequence[str] = ()) -> Parts:
-        """Give the parts: *you* and *played* are names as `find_speaker` understands them.
+    def of(cls, template: Template, you: str | None = None, played: Sequence[str] = ()) -> Roles:
+        """Give the roles: *you* and *played* are names as `find_speaker` understands them.
 
         Without *played* the model is whose turns it has learnt, or, where that is nobody or you,
         everyone else; without *you* you are the only one left. Raises ChatError where nobody or
@@ -77,7 +77,7 @@ class Parts(NamedTuple):
 
 def template_of(checkpoint: Checkpoint) -> Template:
     """The template of the chat that *checkpoint* has learnt; ConfigError where it was none."""
-    document = checkpoint.companions.get(TEMPLATE_FILE)
+    document = checkpoint.data_files.get(TEMPLATE_FILE)
     if document is None:
         raise ConfigError(
             f"{checkpoint.folder}: has learnt no chat, so it knows no turns; teach it one: "
@@ -89,8 +89,8 @@ def template_of(checkpoint: Checkpoint) -> Template:
         raise ChatError(f"{checkpoint.folder / TEMPLATE_FILE}: {error}") from None
 
 
-class Talk:
-    """A conversation between *parts*.you and those that *model* plays.
+class ChatSession:
+    """A conversation between *roles*.you and those that *model* plays.
 
     A turn of the model ends after *max_tokens* at most, and after *max_turns* of them the floor is
     yours again: by default one where the model plays one person, else `TURNS`. When the context is
@@ -103,7 +103,7 @@ class Talk:
         model: GPT,
         tokenizer: Tokenizer,
         template: Template,
-        parts: Parts,
+        roles: Roles,
         *,
         system: str | None = None,
         sampling: Sampling | None = None,
@@ -114,13 +114,13 @@ class Talk:
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
         self.template = template
-        self.parts = parts
+        self.roles = roles
         self._tokenizer = tokenizer
         self._sampling = sampling or Sampling()
         self._draws = torch.Generator(model.embedding.weight.device)
         self._draws.manual_seed(self._sampling.seed)
         self._max_tokens = max_tokens
-        self._max_turns = max_turns or (1 if len(parts.played) == 1 else TURNS)
+        self._max_turns = max_turns or (1 if len(roles.played) == 1 else TURNS)
         self._context = model.config.context
         self._limit = self._context - min(max_tokens, self._context // 4)
         """Tokens of a prompt at most, so that an answer fits after it."""
@@ -139,7 +139,7 @@ class Talk:
     def instruct(self, system: str | None) -> None:
         """Put *system* before the first turn; none, or an empty one, takes it away."""
         wanted = Conversation((), repair(system) if system else None)
-        size = len(self.template.prompt(wanted, self._tokenizer, self.parts.you))
+        size = len(self.template.prompt(wanted, self._tokenizer, self.roles.you))
         if size > self._context // 2:
             raise ChatError(
                 f"the system text has {size:,} tokens, more than half of the {self._context:,} "
@@ -147,28 +147,28 @@ class Talk:
             )
         self._system = wanted.system
 
-    def reply(self, text: str = "", to: str | None = None) -> Iterator[Piece]:
+    def reply(self, text: str = "", to: str | None = None) -> Iterator[TextDelta]:
         """Say *text*, if any, and stream the answers: of *to* first, or of whom the model chooses.
 
         What was written when the stream is closed stays said. Raises ChatError for a text that is
         too long, and a *to* whom the model does not play.
         """
-        if to is not None and to not in self.parts.played:
+        if to is not None and to not in self.roles.played:
             raise ChatError(f"{to!r} is not played by the model; --with NAME makes it so")
-        turn = Turn(self.parts.you, repair(text))
+        turn = Turn(self.roles.you, repair(text))
         self._check(turn)
         self._exchanges.append((len(self._turns), to))
         if text:
             self._turns.append(turn)
         return self._answers(to)
 
-    def retry(self) -> Iterator[Piece]:
+    def retry(self) -> Iterator[TextDelta]:
         """Take back the last answers, and stream others; ChatError where nothing was said."""
         if not self._exchanges:
             raise ChatError("nothing has been said yet that could be answered again")
         place, to = self._exchanges[-1]
         said = self._turns[place : place + 1]
-        del self._turns[place + (said != [] and said[0].speaker == self.parts.you) :]
+        del self._turns[place + (said != [] and said[0].speaker == self.roles.you) :]
         return self._answers(to)
 
     def undo(self) -> None:
@@ -185,17 +185,17 @@ class Talk:
             self._check(turn)
         self.instruct(conversation.system)
         self._turns = list(conversation.turns)
-        yours = (n for n, turn in enumerate(self._turns) if turn.speaker == self.parts.you)
+        yours = (n for n, turn in enumerate(self._turns) if turn.speaker == self.roles.you)
         self._exchanges = [(place, None) for place in yours]
 
-    def _answers(self, to: str | None) -> Iterator[Piece]:
-        speaker = to or self._next(self.parts.played)
+    def _answers(self, to: str | None) -> Iterator[TextDelta]:
+        speaker = to or self._next(self.roles.played)
         for left in range(self._max_turns, 0, -1):
             if speaker is None:
                 return
             yield from self._speak(speaker)
             if left > 1:
-                speaker = self._next((*self.parts.played, self.parts.you))
+                speaker = self._next((*self.roles.played, self.roles.you))
 
     def _next(self, speakers: Sequence[str]) -> str | None:
         """Draw who of *speakers* goes on; None: you, or the conversation has come to its end."""
@@ -203,14 +203,14 @@ class Talk:
             return speakers[0]
         special = self._tokenizer.special_tokens
         tokens = [special[self.template.speaker_token(speaker)] for speaker in speakers]
-        if self.parts.you in speakers:
+        if self.roles.you in speakers:
             tokens.append(special[END_OF_TEXT])
-        logits = self._reader.read(self._prompt(self.parts.you)[:-1])
+        logits = self._reader.read(self._prompt(self.roles.you)[:-1])
         chosen = choose(logits[tokens], self._sampling, self._draws)
-        floor = chosen == len(speakers) or speakers[chosen] == self.parts.you
+        floor = chosen == len(speakers) or speakers[chosen] == self.roles.you
         return None if floor else speakers[chosen]
 
-    def _speak(self, speaker: str) -> Iterator[Piece]:
+    def _speak(self, speaker: str) -> Iterator[TextDelta]:
         """Write a turn of *speaker*, of at least one token."""
         special = self._tokenizer.special_tokens
         end = special[END_OF_TURN]
@@ -218,25 +218,25 @@ class Talk:
         present = torch.zeros(self._tokenizer.n_vocab, dtype=torch.bool, device=self._draws.device)
         present[ids] = True
         present[list(special.values())] = False  # a turn would never end
-        barred = set(special.values())
+        excluded_ids = set(special.values())
         decoder, place, written = self._tokenizer.decoder(), len(self._turns), ""
         try:
             for _ in range(min(self._max_tokens, self._context - len(ids) + 1)):
-                logits = without(self._reader.read(ids), barred)
+                logits = without(self._reader.read(ids), excluded_ids)
                 if self._sampling.repetition_penalty != 1:
                     logits = penalize(logits, present, self._sampling.repetition_penalty)
                 id = choose(logits, self._sampling, self._draws)
                 if id == end:
                     break
-                barred.discard(end)
+                excluded_ids.discard(end)
                 present[id] = True
                 ids.append(id)
                 if text := decoder.feed(id):
                     written += text
-                    yield Piece(place, speaker, text)
+                    yield TextDelta(place, speaker, text)
             if text := decoder.finish():
                 written += text
-                yield Piece(place, speaker, text)
+                yield TextDelta(place, speaker, text)
         finally:
             if written:
                 self._turns.append(Turn(speaker, written))
@@ -250,31 +250,31 @@ class Talk:
     def _check(self, turn: Turn) -> None:
         """Raise ChatError where *turn* alone does not fit."""
         alone = Conversation((turn,), self._system)
-        size = len(self.template.prompt(alone, self._tokenizer, self.parts.you))
+        size = len(self.template.prompt(alone, self._tokenizer, self.roles.you))
         if size > self._limit:
             raise ChatError(
                 f"that has {size:,} tokens, and the model reads {self._limit:,} before it answers; "
-                "say it in parts"
+                "say it in roles"
             )
 
 
-def open_talk(
+def open_session(
     checkpoint: Checkpoint,
-    parts: Parts | None = None,
+    roles: Roles | None = None,
     *,
     model: GPT | None = None,
     system: str | None = None,
     sampling: Sampling | None = None,
     max_tokens: int = 256,
     max_turns: int | None = None,
-) -> Talk:
-    """Begin a `Talk` with the model of *checkpoint*, or *model*, a lighter one made of it."""
+) -> ChatSession:
+    """Begin a `ChatSession` with the model of *checkpoint*, or *model*, a lighter one made of it."""
     template = template_of(checkpoint)
-    return Talk(
+    return ChatSession(
         model or checkpoint.model(),
         checkpoint.tokenizer(),
         template,
-        parts or Parts.of(template),
+        roles or Roles.of(template),
         system=system,
         sampling=sampling,
         max_tokens=max_tokens,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gpt.model.gpt import GPT, Cache
 from gpt.nn.cache import KeyValueCache
-from gpt.nn.linear import CastLinear, Parallel, join
+from gpt.nn.linear import FusedLinear, Parallel, join
 
 
 class Decoder:
@@ -131,5 +131,5 @@ def with_linears_in(model: GPT, dtype: torch.dtype) -> GPT:
             join(cast(Parallel, parent), dtype)
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear) and name not in together:
-                setattr(parent, name, CastLinear([child], dtype))
+                setattr(parent, name, FusedLinear([child], dtype))
     return light

@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from gpt.data.batch import IGNORED
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT, Cache, Output
-from gpt.runs.checkpoint import Checkpoint, read_checkpoint
+from gpt.runs.reading import Checkpoint, read_checkpoint
 
 
 class Ensemble(GPT):
     """Models of one vocabulary and one context, to predict with as with one; not to train.
 
     It has none of GPT's own parts but the embedding of its first model, and costs the time and the
-    memory of all. What it calls logits are logarithms of chances, float32.
+    memory of all. What it calls logits are logarithms of probabilities, float32.
     """
 
     def __init__(self, members: Sequence[GPT]) -> None:
@@ -44,16 +44,16 @@ class Ensemble(GPT):
         ids: Tensor,
         targets: Tensor | None = None,
         cache: Cache | None = None,
-        documents: Tensor | None = None,
+        document_ids: Tensor | None = None,
     ) -> Output:
         """Predict as `GPT.forward` does."""
         if targets is None:
-            return Output(logits=self._log_chances(ids, cache, documents), loss=None)
+            return Output(logits=self._log_probabilities(ids, cache, document_ids), loss=None)
         total = torch.zeros((), device=ids.device)
         for row in range(len(ids)):  # all logits of a batch, of all models, would be much
-            apart = None if documents is None else documents[row : row + 1]
-            chances = self._log_chances(ids[row : row + 1], None, apart)[0]
-            total += F.nll_loss(chances, targets[row], ignore_index=IGNORED, reduction="sum")
+            apart = None if document_ids is None else document_ids[row : row + 1]
+            probabilities = self._log_probabilities(ids[row : row + 1], None, apart)[0]
+            total += F.nll_loss(probabilities, targets[row], ignore_index=IGNORED, reduction="sum")
         counted = (targets != IGNORED).sum().clamp_min(1)
         return Output(logits=None, loss=total / counted)
 
@@ -61,14 +61,16 @@ class Ensemble(GPT):
         """Make the caches of all models, one after another."""
         return [layer for member in self._members() for layer in member.new_cache(batch, dtype)]
 
-    def _log_chances(self, ids: Tensor, cache: Cache | None, documents: Tensor | None) -> Tensor:
+    def _log_probabilities(
+        self, ids: Tensor, cache: Cache | None, document_ids: Tensor | None
+    ) -> Tensor:
         """The logarithm of the mean chance of each token: (B, T, vocab_size)."""
         found, rest = [], cache
         for member, size in zip(self._members(), self._caches, strict=True):
             own = None
             if rest is not None:
                 own, rest = rest[:size], rest[size:]
-            logits = member(ids, cache=own, documents=documents).logits
+            logits = member(ids, cache=own, document_ids=document_ids).logits
             found.append(F.log_softmax(logits, -1, dtype=torch.float32))
         return torch.stack(found).logsumexp(0) - math.log(len(found))
 

@@ -52,7 +52,7 @@ def choose(logits: Tensor, sampling: Sampling, draws: torch.Generator) -> int:
     """Draw an id by *logits* (V,), from which repetitions have been taken already."""
     if sampling.temperature == 0:
         return int(logits.argmax())
-    # Less the greatest, so that a small temperature makes no infinity; chances stay the same.
+    # Less the greatest, so that a small temperature makes no infinity; probabilities stay the same.
     logits = (logits.float() - logits.max()) / sampling.temperature
     if sampling.top_k is not None:
         logits = keep_top_k(logits, sampling.top_k)
@@ -82,11 +82,11 @@ def keep_top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def keep_top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the fewest greatest of *logits* (V,) whose chances sum to at least *p*."""
+    """Keep the fewest greatest of *logits* (V,) whose probabilities sum to at least *p*."""
     ordered, order = logits.sort(descending=True)
-    chances = ordered.softmax(-1)
+    probabilities = ordered.softmax(-1)
     # Out is what comes when p is reached already; the likeliest never is.
-    out = chances.cumsum(-1) - chances >= p
+    out = probabilities.cumsum(-1) - probabilities >= p
     return logits.masked_fill(out.scatter(0, order, out), -math.inf)
 
 

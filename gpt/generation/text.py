@@ -59,12 +59,12 @@ def generate_batch(
     sampling: Sampling | None = None,
     stop: Collection[str] = (),
     stop_ids: Collection[int] = (),
-    barred: Collection[int] = (),
+    excluded_ids: Collection[int] = (),
 ) -> Iterator[tuple[int, str]]:
     """Stream the texts that *model* writes after *prompts*: (number of the prompt, next piece).
 
     A text ends after *max_tokens*, at the end-of-text token or one of *stop_ids*, or before the
-    first of the *stop* strings; none of the ids *barred* is ever drawn. A prompt is text, in which
+    first of the *stop* strings; none of the ids *excluded_ids* is ever drawn. A prompt is text, in which
     special tokens are text like any other, or its ids. An empty one begins a document, which is not
     empty; for that the tokenizer needs an end-of-text token (ConfigError without). Each text is the
     one that its prompt gets alone, with its own seed, but for the rounding of sums.
@@ -83,7 +83,7 @@ def generate_batch(
             raise ConfigError(f"the vocabulary has no {END_OF_TEXT} to begin with; give a prompt")
         row.append(end)
     ends = {end, *stop_ids}
-    chooser = _Chooser(sampling or Sampling(), ids, model, end, barred)
+    chooser = _Chooser(sampling or Sampling(), ids, model, end, excluded_ids)
     texts = [_Text(tokenizer.decoder(), stop) for _ in prompts]
 
     def pieces() -> Iterator[tuple[int, str]]:
@@ -121,7 +121,7 @@ class _Chooser:
         prompts: Sequence[Sequence[int]],
         model: GPT,
         end: int | None,
-        barred: Collection[int],
+        excluded_ids: Collection[int],
     ) -> None:
         device, vocab = model.embedding.weight.device, model.config.vocab_size
         self.prompts = prompts
@@ -131,7 +131,7 @@ class _Chooser:
             for row in range(len(prompts))
         ]
         self._end = end
-        self._barred = barred
+        self._excluded_ids = excluded_ids
         self._empty = [ids == [end] for ids in prompts]
         self._present = torch.zeros(len(prompts), vocab, dtype=torch.bool, device=device)
         for row, ids in enumerate(prompts):
@@ -145,8 +145,8 @@ class _Chooser:
             if self._empty[row]:  # a document does not end where it begins
                 logits[self._end] = -math.inf
                 self._empty[row] = False
-            if self._barred:
-                logits = without(logits, self._barred)
+            if self._excluded_ids:
+                logits = without(logits, self._excluded_ids)
             if self._sampling.repetition_penalty != 1:
                 logits = penalize(logits, self._present[row], self._sampling.repetition_penalty)
             id = choose(logits, self._sampling, self._draws[row])

@@ -13,7 +13,7 @@ from typing import Any
 
 from gpt.errors import FormatError
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.serialize import flatten, to_plain
+from gpt.spec.serialize import flatten, to_dict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Family:
     def obstacles(self, config: GPTConfig) -> list[str]:
         """What of *config* the family cannot hold, and why, one sentence each."""
         fixed, found = self.fixed(config), []
-        for name, value in flatten(to_plain(_resolved(config))).items():
+        for name, value in flatten(to_dict(_resolved(config))).items():
             if name in fixed:
                 if value != fixed[name]:
                     found.append(f"{name} is {value}, where {self.name} has {fixed[name]}")

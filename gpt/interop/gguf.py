@@ -23,7 +23,7 @@ from gpt.errors import ConfigError, FormatError
 from gpt.interop.families import FAMILIES, Family, family_of
 from gpt.interop.tensor_names import GGUF, GGUF_GPT2, export_weights, import_weights
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import Checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import Gelu, SwiGLU
@@ -211,7 +211,7 @@ def _read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
             "pretokenizers": [
                 {
                     "type": "Split",
-                    "pattern": {"Regex": oniguruma.spell(names[pre])},
+                    "pattern": {"Regex": oniguruma.from_rust(names[pre])},
                     "behavior": "Isolated",
                     "invert": False,
                 },

@@ -28,7 +28,7 @@ from gpt.interop.tensor_names import (
     import_weights,
 )
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import Checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import Gelu, SwiGLU
@@ -105,7 +105,7 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
 
 def _chat_template(checkpoint: Checkpoint) -> Template | None:
     """How the run's conversations are spelled, if it has learnt from some."""
-    document = checkpoint.companions.get(TEMPLATE_FILE)
+    document = checkpoint.data_files.get(TEMPLATE_FILE)
     if document is None:
         return None
     try:

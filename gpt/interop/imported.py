@@ -8,7 +8,9 @@ import torch
 
 from gpt.errors import FormatError
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import State, find_checkpoint, tokenizer_document, write_checkpoint
+from gpt.runs.retention import find_checkpoint
+from gpt.runs.state import State
+from gpt.runs.writing import tokenizer_document, write_checkpoint
 from gpt.spec.recipe import Recipe
 from pytok.tokenizer import Tokenizer
 

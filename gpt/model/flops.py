@@ -18,7 +18,7 @@ TRAINING = 3
 """A training step computes this many times what a prediction does: each product has two more of its
 size in the backward pass, one for either factor."""
 MIXING = "attention, token by token"
-"""The part that has no weights: queries with keys, and their chances with values."""
+"""The part that has no weights: queries with keys, and their probabilities with values."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from gpt.nn.build import (
 from gpt.nn.cache import KeyValueCache
 from gpt.nn.dropout import Dropout
 from gpt.nn.loss import linear_cross_entropy
-from gpt.nn.position import Places, Position
+from gpt.nn.position import Position, Positions
 from gpt.spec.architecture import Architecture, GPTConfig
 
 Cache: TypeAlias = list[KeyValueCache]
@@ -58,14 +58,14 @@ class Block(nn.Module):
         self,
         x: Tensor,
         position: Position,
-        places: Places,
+        positions: Positions,
         cache: KeyValueCache | None,
         embedded: Tensor | None = None,
-        together: Tensor | None = None,
+        same_document: Tensor | None = None,
     ) -> Tensor:
         """One layer over the residual stream x (B, T, width); the rest is for its attention."""
         attended = self.attention(
-            self.attention_norm(x), position, places, cache, embedded, together
+            self.attention_norm(x), position, positions, cache, embedded, same_document
         )
         x = x + self.dropout(attended)
         mapped: Tensor = self.mlp(self.mlp_norm(x))
@@ -106,32 +106,32 @@ class GPT(nn.Module):
         ids: Tensor,
         targets: Tensor | None = None,
         cache: Cache | None = None,
-        documents: Tensor | None = None,
+        document_ids: Tensor | None = None,
     ) -> Output:
         """Predict the token after each of *ids* (B, T).
 
         With *targets* (B, T), the tokens that did come, the loss; without, the logits. With
-        *cache*, *ids* go on from the tokens that it holds, and are added to it. With *documents*
-        (`Batch.documents`), each is read as if it were alone. Raises ValueError where *ids* do not
-        fit the context, and for *cache* and *documents* at once.
+        *cache*, *ids* go on from the tokens that it holds, and are added to it. With *document_ids*
+        (`Batch.document_ids`), each is read as if it were alone. Raises ValueError where *ids* do not
+        fit the context, and for *cache* and *document_ids* at once.
         """
-        if cache and documents is not None:
-            raise ValueError("documents are kept apart in whole rows only, not with a cache")
+        if cache and document_ids is not None:
+            raise ValueError("document_ids are kept apart in whole rows only, not with a cache")
         lengths = cache[0].lengths if cache else [0]
         longest = max(lengths) + ids.shape[1]
         if longest > self.config.context:
             raise ValueError(f"{longest} tokens do not fit the context of {self.config.context}")
         alike = min(lengths) == max(lengths)
-        places: Places = lengths[0]
+        positions: Positions = lengths[0]
         if not alike:
             first = torch.tensor(lengths, device=ids.device)[:, None]
-            places = first + torch.arange(ids.shape[1], device=ids.device)
-        own, together = places, None
-        if documents is not None:
-            own = places_within(documents)
-            together = documents[:, :, None] == documents[:, None, :]
-        shifted = self.shift(self.embedding(ids), cache[-1] if cache else None, documents)
-        x = self.dropout(self.position.add(shifted, own))  # (B, T, width)
+            positions = first + torch.arange(ids.shape[1], device=ids.device)
+        document_positions, same_document = positions, None
+        if document_ids is not None:
+            document_positions = positions_within(document_ids)
+            same_document = document_ids[:, :, None] == document_ids[:, None, :]
+        shifted = self.shift(self.embedding(ids), cache[-1] if cache else None, document_ids)
+        x = self.dropout(self.position.add(shifted, document_positions))  # (B, T, width)
         if torch.is_autocast_enabled(x.device.type):
             # PERF: a stream in the type of the products needs no copies to it and back.
             x = x.to(torch.get_autocast_dtype(x.device.type))
@@ -140,7 +140,7 @@ class GPT(nn.Module):
             x = self.residual(x, embedded, layer)
             values = self.values(ids, layer)
             past = cache[layer] if cache else None
-            read = (x, self.position, places, past, values, together)
+            read = (x, self.position, positions, past, values, same_document)
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, *read, use_reentrant=False)
             else:
@@ -187,11 +187,11 @@ class GPT(nn.Module):
             nn.init.zeros_(block.mlp.output.weight)
 
 
-def places_within(documents: Tensor) -> Tensor:
+def positions_within(document_ids: Tensor) -> Tensor:
     """Return how far each token is from where its document begins in its row: (B, T), int64."""
-    places = torch.arange(documents.shape[1], device=documents.device)
-    begins = documents.diff(dim=1, prepend=documents[:, :1] - 1) != 0
-    return places - torch.where(begins, places, 0).cummax(1).values
+    positions = torch.arange(document_ids.shape[1], device=document_ids.device)
+    begins = document_ids.diff(dim=1, prepend=document_ids[:, :1] - 1) != 0
+    return positions - torch.where(begins, positions, 0).cummax(1).values
 
 
 def padded_vocab(vocab_size: int) -> int:

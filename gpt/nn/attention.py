@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.nn.cache import KeyValueCache
-from gpt.nn.linear import CastLinear, project
+from gpt.nn.linear import FusedLinear, project
 from gpt.nn.norm import RMSNorm
-from gpt.nn.position import Places, Position
+from gpt.nn.position import Position, Positions
 from gpt.spec import architecture, attention, norm
 
 EXPLICIT = 512
@@ -44,7 +44,7 @@ class GroupedQueryAttention(nn.Module):
         self.query = nn.Linear(width, spec.heads * head_width, bias=bias)
         self.key = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
         self.value = nn.Linear(width, spec.kv_heads * head_width, bias=bias)
-        self.joined: CastLinear | None = None
+        self.joined: FusedLinear | None = None
         self.output = nn.Linear(spec.heads * head_width, width, bias=bias)
         self.query_norm = _head_norm(spec, head_width)
         self.key_norm = _head_norm(spec, head_width)
@@ -53,35 +53,35 @@ class GroupedQueryAttention(nn.Module):
         self,
         x: Tensor,
         position: Position,
-        places: Places = 0,
+        positions: Positions = 0,
         cache: KeyValueCache | None = None,
-        embedded: Tensor | None = None,
-        together: Tensor | None = None,
+        value_embedding: Tensor | None = None,
+        same_document: Tensor | None = None,
     ) -> Tensor:
-        """Attend from x (B, T, width), at *places*, to it and what *cache* holds.
+        """Attend from x (B, T, width), at *positions*, to it and what *cache* holds.
 
-        *embedded* (B, T, K · D), where given, is added to the values. *together* (B, T, T), bool,
+        *value_embedding* (B, T, K · D), where given, is added to the values. *same_document* (B, T, T), bool,
         is which tokens are of one document, where they must not see others; without a cache.
         """
         queries, keys, values = project(self, x)
-        if embedded is not None:
-            values = values + embedded.to(values.dtype)
+        if value_embedding is not None:
+            values = values + value_embedding.to(values.dtype)
         queries, keys, values = map(self._heads, (queries, keys, values))  # (B, H or K, T, D)
-        queries = position.rotate(self.query_norm(queries), places)
-        keys = position.rotate(self.key_norm(keys), places)
+        queries = position.rotate(self.query_norm(queries), positions)
+        keys = position.rotate(self.key_norm(keys), positions)
         tokens, mask = x.shape[1], None
         if cache is not None:
             keys, values = cache.append(keys, values)  # (B, K, S, D)
         elif x.device.type == "cpu" and torch.is_grad_enabled() and tokens <= EXPLICIT:
             seen = visible(tokens, tokens, self.window, x.device)
-            return self._out(attend(queries, keys, values, _within(seen, together)))
+            return self._out(attend(queries, keys, values, _within(seen, same_document)))
         # Without a mask SDPA may take its flash kernel, which is also the one on CPU.
-        causal = tokens == keys.shape[2] and self.window is None and together is None
+        causal = tokens == keys.shape[2] and self.window is None and same_document is None
         if cache is not None and tokens == 1:
             mask, causal = cache.seen(), False
         elif not causal:
             seen = visible(tokens, keys.shape[2], self.window, x.device)
-            mask = _within(seen, together)[:, None]  # (B or 1, 1, T, S)
+            mask = _within(seen, same_document)[:, None]  # (B or 1, 1, T, S)
         mixed = F.scaled_dot_product_attention(
             queries.to(keys.dtype),
             keys,
@@ -124,21 +124,21 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tenso
     with torch.autocast(queries.device.type, enabled=False):  # it would take softmax to float32
         q = (queries * head_width**-0.5).reshape(-1, shared * tokens, head_width)
         k, v = keys.flatten(0, 1), values.flatten(0, 1)
-        chances = torch.baddbmm(bias, q, k.mT).softmax(-1)  # (B · K, H / K · T, S)
-        return (chances @ v).view(batch, heads, tokens, head_width)
+        probabilities = torch.baddbmm(bias, q, k.mT).softmax(-1)  # (B · K, H / K · T, S)
+        return (probabilities @ v).view(batch, heads, tokens, head_width)
 
 
 def visible(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
-    """Which of the *keys* each of the last *queries* places sees: bool, (queries, keys)."""
+    """Which of the *keys* each of the last *queries* positions sees: bool, (queries, keys)."""
     key = torch.arange(keys, device=device)
     query = key[keys - queries :, None]
     seen = key <= query
     return seen if window is None else seen & (key > query - window)
 
 
-def _within(seen: Tensor, together: Tensor | None) -> Tensor:
-    """Narrow *seen* (T, S) to the pairs of tokens that are *together*: (B or 1, T, S)."""
-    return seen[None] if together is None else seen & together
+def _within(seen: Tensor, same_document: Tensor | None) -> Tensor:
+    """Narrow *seen* (T, S) to the pairs of tokens that are *same_document*: (B or 1, T, S)."""
+    return seen[None] if same_document is None else seen & same_document
 
 
 def _head_norm(spec: attention.GroupedQuery, head_width: int) -> nn.Module:

@@ -64,7 +64,7 @@ class KeyValueCache:
         """Store *keys* and *values* (B, K, T, D); return what to attend over, (B, K, S, D).
 
         More than one token at a time are for rows of one length; only then is what comes back in
-        the order of places.
+        the order of positions.
         """
         tokens = keys.shape[2]
         if tokens == 1:

@@ -1,6 +1,6 @@
 """Caps: what keeps logits within bounds.
 
-A cap is its function and its slope, because the loss makes its own gradients (`gpt.nn.loss`).
+A cap is its function and its derivative, because the loss makes its own gradients (`gpt.nn.loss`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class NoCap:
         """Leave *logits* as they are."""
         return logits
 
-    def slope(self, capped: Tensor) -> float:
+    def derivative(self, capped: Tensor) -> float:
         """Derivative of each of *capped* by what it was: one."""
         return 1.0
 
@@ -37,7 +37,7 @@ class SoftCap:
         """Bound *logits*."""
         return self.limit * (logits / self.limit).tanh()
 
-    def slope(self, capped: Tensor) -> Tensor:
+    def derivative(self, capped: Tensor) -> Tensor:
         """Derivative of each of *capped* by what it was: 1 - (capped / L)²."""
         return 1 - (capped / self.limit).square()
 

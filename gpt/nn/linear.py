@@ -19,7 +19,7 @@ weights takes one row in 9 us with int8, in 25 in bfloat16; 16 rows in 76, 64 in
 """
 
 
-class CastLinear(nn.Module):
+class FusedLinear(nn.Module):
     """Linears of one input as one, computed in *dtype* whatever is around it. Not to be trained.
 
     With int8 the weights are whole multiples, -127 to 127, of a step of each output's own (absmax;
@@ -59,7 +59,7 @@ class Parallel(Protocol):
 
     INPUTS: ClassVar[tuple[str, ...]]
     """The names of these linears; all have a bias, or none."""
-    joined: CastLinear | None
+    joined: FusedLinear | None
     """What `join` made of them."""
 
 
@@ -72,4 +72,4 @@ def project(module: Parallel, x: Tensor) -> Sequence[Tensor]:
 
 def join(module: Parallel, dtype: torch.dtype) -> None:
     """Have `project` compute what it does for *module* as one product, in *dtype*."""
-    module.joined = CastLinear([getattr(module, name) for name in module.INPUTS], dtype)
+    module.joined = FusedLinear([getattr(module, name) for name in module.INPUTS], dtype)

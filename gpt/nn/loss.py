@@ -54,26 +54,26 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for first in range(0, count, rows):
             part, target = hidden[first : first + rows], targets[first : first + rows]
             logits = cap(F.linear(part, weight))  # (rows, vocab)
-            log_chances = F.log_softmax(logits, -1, dtype=torch.float32)
+            log_probabilities = F.log_softmax(logits, -1, dtype=torch.float32)
             weights = share[first : first + rows]
             # No product of vectors, which autocast would compute, and round, in its own type.
-            total -= (log_chances.gather(-1, target[:, None])[:, 0] * weights).sum()
+            total -= (log_probabilities.gather(-1, target[:, None])[:, 0] * weights).sum()
             if to_hidden or to_weight:
                 # The gradient of cross-entropy by the logits: softmax less the one-hot target.
-                slope = log_chances.exp_()
-                slope[torch.arange(len(target), device=target.device), target] -= 1
-                slope = slope.mul_(cap.slope(logits) * weights[:, None]).to(weight.dtype)
+                grad = log_probabilities.exp_()
+                grad[torch.arange(len(target), device=target.device), target] -= 1
+                grad = grad.mul_(cap.derivative(logits) * weights[:, None]).to(weight.dtype)
                 if hidden_grad is not None:
-                    hidden_grad[first : first + rows] = slope @ weight
+                    hidden_grad[first : first + rows] = grad @ weight
                 if weight_grad is not None:
-                    weight_grad += slope.T @ part
+                    weight_grad += grad.T @ part
         if weight_grad is not None:
             weight_grad = weight_grad.to(weight.dtype)
         ctx.save_for_backward(hidden_grad, weight_grad)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        (slope,) = slopes
-        hidden, weight = (kept if kept is None else kept * slope for kept in ctx.saved_tensors)
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        (grad,) = grads
+        hidden, weight = (kept if kept is None else kept * grad for kept in ctx.saved_tensors)
         return hidden, weight, None, None

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.nn.linear import CastLinear, project
+from gpt.nn.linear import FusedLinear, project
 from gpt.spec.mlp import Gelu, Relu2, SwiGLU
 
 
@@ -52,7 +52,7 @@ class SwiGLUMLP(nn.Module):
         super().__init__()
         self.gate = nn.Linear(width, hidden, bias=bias)
         self.input = nn.Linear(width, hidden, bias=bias)
-        self.joined: CastLinear | None = None
+        self.joined: FusedLinear | None = None
         self.output = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:

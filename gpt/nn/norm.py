@@ -62,11 +62,11 @@ class _RMSNorm(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         x, scale, weight = ctx.saved_tensors
-        slope = slopes[0].contiguous()
+        grad = grads[0].contiguous()
         x_grad, weight_grad, _ = torch.ops.aten.native_layer_norm_backward(
-            slope,
+            grad,
             x,
             weight.shape,
             torch.zeros_like(scale),
@@ -75,5 +75,5 @@ class _RMSNorm(torch.autograd.Function):
             None,
             [True, True, False],
         )
-        taken = torch.linalg.vecdot(slope, weight).unsqueeze(-1).div_(x.shape[-1])
+        taken = torch.linalg.vecdot(grad, weight).unsqueeze(-1).div_(x.shape[-1])
         return x_grad.addcmul_(taken, scale), weight_grad, None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gpt.spec import architecture, position
 
-Places: TypeAlias = int | Tensor
+Positions: TypeAlias = int | Tensor
 """The place of the first token of every row, the others following; or, (B, T) int64, of each."""
 
 
@@ -24,11 +24,11 @@ class NoPosition(nn.Module):
     def __init__(self, spec: position.NoPosition, architecture: architecture.Architecture) -> None:
         super().__init__()
 
-    def add(self, x: Tensor, places: Places) -> Tensor:
+    def add(self, x: Tensor, positions: Positions) -> Tensor:
         """Leave the embedded tokens (B, T, width) as they are."""
         return x
 
-    def rotate(self, x: Tensor, places: Places) -> Tensor:
+    def rotate(self, x: Tensor, positions: Positions) -> Tensor:
         """Leave queries or keys (B, H, T, head_width) as they are."""
         return x
 
@@ -40,11 +40,11 @@ class LearnedPosition(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(architecture.context, architecture.width)
 
-    def add(self, x: Tensor, places: Places) -> Tensor:
-        """Add the vectors of *places* to x (B, T, width)."""
-        return x + _at(self.embedding.weight, places, x.shape[1])
+    def add(self, x: Tensor, positions: Positions) -> Tensor:
+        """Add the vectors of *positions* to x (B, T, width)."""
+        return x + _at(self.embedding.weight, positions, x.shape[1])
 
-    def rotate(self, x: Tensor, places: Places) -> Tensor:
+    def rotate(self, x: Tensor, positions: Positions) -> Tensor:
         """Leave queries or keys (B, H, T, head_width) as they are."""
         return x
 
@@ -63,8 +63,8 @@ class RotaryPosition(nn.Module):
         super().__init__()
         self.rotated = architecture.rotated
         exponents = torch.arange(0, self.rotated, 2, dtype=torch.float64) / self.rotated
-        places = torch.arange(architecture.context, dtype=torch.float64)
-        angles = torch.outer(places, spec.theta**-exponents).repeat(1, 2)  # (context, R)
+        positions = torch.arange(architecture.context, dtype=torch.float64)
+        angles = torch.outer(positions, spec.theta**-exponents).repeat(1, 2)  # (context, R)
         # A function of the config, so not part of a checkpoint. The sign of the first half of
         # the sines makes the rotation x · cos + swap_halves(x) · sin.
         angle_sin = angles.sin()
@@ -72,22 +72,24 @@ class RotaryPosition(nn.Module):
         self.register_buffer("cos", angles.cos().float(), persistent=False)
         self.register_buffer("sin", angle_sin.float(), persistent=False)
 
-    def add(self, x: Tensor, places: Places) -> Tensor:
+    def add(self, x: Tensor, positions: Positions) -> Tensor:
         """Leave the embedded tokens (B, T, width) as they are."""
         return x
 
-    def rotate(self, x: Tensor, places: Places) -> Tensor:
+    def rotate(self, x: Tensor, positions: Positions) -> Tensor:
         """Rotate queries or keys (B, H, T, head_width); the dtype stays."""
-        cos, sin = (_at(table, places, x.shape[-2]).unsqueeze(-3) for table in (self.cos, self.sin))
+        cos, sin = (
+            _at(table, positions, x.shape[-2]).unsqueeze(-3) for table in (self.cos, self.sin)
+        )
         turned, rest = x[..., : self.rotated], x[..., self.rotated :]
         swapped = turned.roll(self.rotated // 2, dims=-1)
         turned = turned * cos.to(x.dtype) + swapped * sin.to(x.dtype)
         return torch.cat((turned, rest), dim=-1) if rest.shape[-1] else turned
 
 
-def _at(table: Tensor, places: Places, tokens: int) -> Tensor:
-    """The rows of *table* at *places*: (T, ...) of all rows, or (B, T, ...) of each."""
-    return table[places : places + tokens] if isinstance(places, int) else table[places]
+def _at(table: Tensor, positions: Positions, tokens: int) -> Tensor:
+    """The rows of *table* at *positions*: (T, ...) of all rows, or (B, T, ...) of each."""
+    return table[positions : positions + tokens] if isinstance(positions, int) else table[positions]
 
 
 Position: TypeAlias = NoPosition | LearnedPosition | RotaryPosition

@@ -18,7 +18,7 @@ class NoShift(nn.Module):
         super().__init__()
 
     def forward(
-        self, x: Tensor, cache: KeyValueCache | None = None, documents: Tensor | None = None
+        self, x: Tensor, cache: KeyValueCache | None = None, document_ids: Tensor | None = None
     ) -> Tensor:
         """Leave the embedded tokens *x* as they are."""
         return x
@@ -37,29 +37,29 @@ class TokenShift(nn.Module):
 
     def __init__(self, spec: embedding.TokenShift, width: int) -> None:
         super().__init__()
-        self.share = nn.Parameter(torch.full((width,), spec.share))
+        self.fraction = nn.Parameter(torch.full((width,), spec.fraction))
 
     def forward(
-        self, x: Tensor, cache: KeyValueCache | None = None, documents: Tensor | None = None
+        self, x: Tensor, cache: KeyValueCache | None = None, document_ids: Tensor | None = None
     ) -> Tensor:
         """Add to each of the embedded tokens *x* its share of the one before it.
 
         The first ones' is the last that *cache*, if any, was given. The first token of each of
-        *documents* (B, T) has none.
+        *document_ids* (B, T) has none.
         """
         first = torch.zeros_like(x[:, :1]) if cache is None else self._last(x, cache)
         before = torch.cat((first, x[:, :-1]), dim=1)
-        if documents is not None:
-            same = documents.diff(dim=1, prepend=documents[:, :1]) == 0
+        if document_ids is not None:
+            same = document_ids.diff(dim=1, prepend=document_ids[:, :1]) == 0
             before = before * same[:, :, None]
-        return x + self.share * before
+        return x + self.fraction * before
 
     def new_cache(self, batch: int, capacity: int, dtype: torch.dtype) -> list[KeyValueCache]:
         """Make one for *capacity* embedded tokens of *batch* rows.
 
         Their first half are the keys of a single head, their second half its values.
         """
-        empty = self.share.new_empty((batch, 1, capacity, len(self.share)), dtype=dtype)
+        empty = self.fraction.new_empty((batch, 1, capacity, len(self.fraction)), dtype=dtype)
         return [KeyValueCache(*_halves(empty))]
 
     def _last(self, x: Tensor, cache: KeyValueCache) -> Tensor:

@@ -36,7 +36,7 @@ def keep_best(optimizer: torch.optim.Optimizer) -> None:
 
 
 @contextmanager
-def shown(optimizer: torch.optim.Optimizer) -> Iterator[bool]:
+def eval_weights(optimizer: torch.optim.Optimizer) -> Iterator[bool]:
     """Have the weights that a run shows in place of those it trains: the best, or the averages.
 
     What is lent says whether they are others.

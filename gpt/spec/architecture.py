@@ -21,7 +21,7 @@ from gpt.spec.head import NoCap, SoftCap
 from gpt.spec.mlp import Gelu, Relu2, SwiGLU
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, NoPosition, Rope
-from gpt.spec.serialize import from_plain, to_plain
+from gpt.spec.serialize import from_dict, to_dict
 from gpt.spec.wiring import Lambdas, PlainResidual
 
 
@@ -127,9 +127,9 @@ class GPTConfig(Architecture):
         >>> GPTConfig(vocab_size=512).to_dict()["norm"]
         {'kind': 'RMSNorm', 'eps': 1e-06, 'weight': True}
         """
-        return to_plain(self)
+        return to_dict(self)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], where: str = "") -> GPTConfig:
         """Invert `to_dict`; raises ConfigError naming the field, after *where*."""
-        return from_plain(cls, plain, where)
+        return from_dict(cls, plain, where)

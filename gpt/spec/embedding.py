@@ -20,8 +20,8 @@ class TokenShift:
     what counts where there are few steps.
     """
 
-    share: float = 0.4
-    """Of the vector of the token before, in a new model; each feature then learns its own."""
+    fraction: float = 0.4
+    """Fraction of the previous token's vector that a new model adds; each feature learns its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

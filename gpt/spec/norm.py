@@ -14,7 +14,7 @@ class LayerNorm:
     eps: float = 1e-5
     """Added to the variance."""
     bias: bool = True
-    """Learn a shift beside the scale."""
+    """TrainOn a shift beside the scale."""
 
     def __post_init__(self) -> None:
         above_zero(eps=self.eps)
@@ -27,7 +27,7 @@ class RMSNorm:
     eps: float = 1e-6
     """Added to the mean square."""
     weight: bool = True
-    """Learn a scale."""
+    """TrainOn a scale."""
 
     def __post_init__(self) -> None:
         above_zero(eps=self.eps)

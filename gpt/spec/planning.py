@@ -1,108 +1,21 @@
-"""Presets: models by name and depth, and all the rest of a recipe from the data and the machine.
+"""Planning: a complete recipe from the data and the machine.
 
-Two kinds of models: those of `EXPORTABLE`, whose weights other software loads unchanged, and
-``fast``, with whatever reaches a loss soonest. One number, the depth, sets the other sizes, as in
-nanochat. Importing this imports no torch.
+Importing this does not import torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpt.errors import ConfigError
-from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
-from gpt.spec.embedding import ValueEmbedding
-from gpt.spec.mlp import Gelu, Relu2, SwiGLU
-from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.optimizer import Muon
-from gpt.spec.position import Learned, Rope
+from gpt.spec.presets import HEAD_WIDTH, PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Linear
-
-HEAD_WIDTH = 64
-"""Width that a layer of depth adds, and of a head: 12 layers are 768 wide, as in GPT-2."""
-
-
-def fast(depth: int, context: int) -> Architecture:
-    """What reached a loss soonest on two CPU cores, of all that `gpt.nn` has.
-
-    LayerNorm without a bias in place of RMSNorm, since its kernels take a third of the time on the
-    CPU; heads of 128 where the width divides into them, since the time of attention is that of its
-    T x T chances. QK-norm takes a tenth of a step there; it and residual lambdas are left out,
-    since one run with them was no better after 70 seconds.
-    """
-    heads = depth if depth % 2 else depth // 2
-    return Architecture(
-        context=context,
-        layers=depth,
-        width=HEAD_WIDTH * depth,
-        attention=GroupedQuery(heads=heads, kv_heads=heads),
-        position=Rope(),
-        mlp=Relu2(),
-        norm=LayerNorm(bias=False),
-        value_embedding=ValueEmbedding(),
-        tie=False,
-    )
-
-
-def gpt2(depth: int, context: int) -> Architecture:
-    """GPT2LMHeadModel of transformers (Radford 2019)."""
-    return Architecture(
-        context=context,
-        layers=depth,
-        width=HEAD_WIDTH * depth,
-        attention=GroupedQuery(heads=depth, kv_heads=depth),
-        position=Learned(),
-        mlp=Gelu(tanh=True),
-        norm=LayerNorm(),
-        tie=True,
-        bias=True,
-    )
-
-
-def llama(depth: int, context: int) -> Architecture:
-    """LlamaForCausalLM of transformers (Touvron 2023, arXiv:2302.13971)."""
-    return Architecture(
-        context=context,
-        layers=depth,
-        width=HEAD_WIDTH * depth,
-        attention=GroupedQuery(heads=depth, kv_heads=depth),
-        position=Rope(),
-        mlp=SwiGLU(),
-        norm=RMSNorm(eps=1e-5),
-        tie=False,
-    )
-
-
-def qwen3(depth: int, context: int) -> Architecture:
-    """Qwen3ForCausalLM of transformers (Yang 2025); query heads share kv heads where they pair."""
-    return Architecture(
-        context=context,
-        layers=depth,
-        width=HEAD_WIDTH * depth,
-        attention=GroupedQuery(
-            heads=depth, kv_heads=depth if depth % 2 else depth // 2, qk_norm=True
-        ),
-        position=Rope(),
-        mlp=SwiGLU(),
-        norm=RMSNorm(),
-        tie=True,
-    )
-
-
-EXPORTABLE: dict[str, Callable[[int, int], Architecture]] = {
-    "gpt2": gpt2,
-    "llama": llama,
-    "qwen3": qwen3,
-}
-PRESETS: dict[str, Callable[[int, int], Architecture]] = {"fast": fast, **EXPORTABLE}
-"""By name: depth and context to a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +50,7 @@ EPOCHS = 12
 """Passes over the data that still teach a small model something, with dropout."""
 DROPOUT = ((2.5, 0.0), (6.0, 0.1), (math.inf, 0.2))
 """Up to so many passes over the data, so much dropout."""
-RESPELL = 0.15
+BPE_DROPOUT = 0.15
 """Chance of tokens to be respelled where data is seen so often that there is dropout."""
 WEIGHTS_PER_TOKEN = 16
 """Weights of the blocks beyond which a model learns little data by heart."""
@@ -182,7 +95,7 @@ def plan(
         out=out,
         steps=steps,
         batch_size=batch_size,
-        respell=RESPELL if dropout else 0.0,
+        bpe_dropout=BPE_DROPOUT if dropout else 0.0,
         optimizer=optimizer,
         schedule=Linear(decay=0.7),
         eval_every=max(1, steps // 10),
@@ -227,7 +140,7 @@ def described(recipe: Recipe) -> str:
         "lr": f"{optimizer.lr:.3g}",
         "weight decay": f"{optimizer.weight_decay:.3g}",
         "dropout": model.dropout,
-        "respell": recipe.respell,
+        "bpe_dropout": recipe.bpe_dropout,
         "type": recipe.dtype,
     }
     return ", ".join(f"{name} {value}" for name, value in picked.items())

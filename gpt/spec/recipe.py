@@ -20,7 +20,7 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.schedule import Cosine, Linear, Noam, WarmupStableDecay
-from gpt.spec.serialize import flatten, from_plain, to_plain
+from gpt.spec.serialize import flatten, from_dict, to_dict
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,7 +49,7 @@ class Recipe:
     document_mask: bool = False
     """Let tokens see their own document only, where a row has several (Zhao 2024,
     arXiv:2402.13991)."""
-    respell: float = 0.0
+    bpe_dropout: float = 0.0
     """Chance that a token is spelled by two others instead, and these again, in most rows: little
     text is then not learnt by heart so soon (`gpt.data.bpe_dropout`)."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
@@ -101,8 +101,8 @@ class Recipe:
                 raise ConfigError(f"{name} must be above 0; got {value}")
         if self.average is not None and not 0 < self.average < 1:
             raise ConfigError(f"average must be above 0 and below 1; got {self.average}")
-        if not 0 <= self.respell < 1:
-            raise ConfigError(f"respell must be at least 0 and below 1; got {self.respell}")
+        if not 0 <= self.bpe_dropout < 1:
+            raise ConfigError(f"bpe_dropout must be at least 0 and below 1; got {self.bpe_dropout}")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
 
@@ -113,12 +113,12 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as what JSON can hold."""
-        return to_plain(self)
+        return to_dict(self)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], where: str = "") -> Recipe:
         """Invert `to_dict`; raises ConfigError naming the field, after *where*."""
-        return from_plain(cls, plain, where)
+        return from_dict(cls, plain, where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class TuningRecipe(Recipe):
     """The run whose model it begins from: own or imported; it stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """What is trained beside the rows of new tokens; None: all weights."""
-    learn: Literal["mine", "all", "last"] = "mine"
+    train_on: Literal["mine", "all", "last"] = "mine"
     """Of conversations: which turns are learnt (`pytok.chat.template`)."""
     row_length: int | None = None
     """Tokens of a row of conversations; longer ones are cut into windows. None: the context."""

@@ -20,7 +20,7 @@ from gpt.errors import ConfigError
 Spec = TypeVar("Spec")
 
 
-def to_plain(spec: Any) -> dict[str, Any]:
+def to_dict(spec: Any) -> dict[str, Any]:
     """Turn *spec*, a dataclass, into a dict of what JSON can hold."""
     hints = get_type_hints(type(spec))
     return {
@@ -30,8 +30,8 @@ def to_plain(spec: Any) -> dict[str, Any]:
     }
 
 
-def from_plain(cls: type[Spec], plain: object, where: str = "") -> Spec:
-    """Build *cls*, a dataclass, from the dict that `to_plain` made or a person wrote.
+def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
+    """Build *cls*, a dataclass, from the dict that `to_dict` made or a person wrote.
 
     Fields left out take their defaults. *where* is the dotted path that errors begin with.
     """
@@ -70,7 +70,7 @@ def flatten(plain: Mapping[str, Any], where: str = "") -> dict[str, Any]:
 
 def _plain_value(hint: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        plain = to_plain(value)
+        plain = to_dict(value)
         return {"kind": type(value).__name__, **plain} if _is_union(hint) else plain
     if isinstance(value, Path):
         return str(value)
@@ -81,7 +81,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if _is_union(hint):
         return _union(get_args(hint), value, where)
     if dataclasses.is_dataclass(hint):
-        return from_plain(hint, value, where)  # type: ignore[arg-type]
+        return from_dict(hint, value, where)  # type: ignore[arg-type]
     if get_origin(hint) is Literal:
         if value in get_args(hint):
             return value
@@ -124,7 +124,7 @@ def _union(members: tuple[Any, ...], value: Any, where: str) -> Any:
     if value["kind"] not in kinds:
         raise ConfigError(f"{where}.kind: expected one of {expected}; got {value['kind']!r}")
     fields = {name: field for name, field in value.items() if name != "kind"}
-    return from_plain(kinds[value["kind"]], fields, where)
+    return from_dict(kinds[value["kind"]], fields, where)
 
 
 def _is_union(hint: Any) -> bool:

@@ -4,7 +4,7 @@
 
     runs/first/diverged/step-00000042.safetensors
         inputs, targets     int64 (rows, context): all that the step read
-        documents           where they are kept apart: which each of the inputs is of
+        document_ids           where they are kept apart: which each of the inputs is of
         loss, lr            float32 (): of the step, in nats per token; its learning rate
         weight:<name>       float32 (): the norm of each parameter
         gradient:<name>     float32 (): the norm of its gradient, before it was clipped
@@ -28,7 +28,7 @@ from gpt.parallel.world import World
 from pytok.atomic import replace_file
 
 
-def spoilt(model: GPT, optimizer: torch.optim.Optimizer) -> str | None:
+def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None:
     """Name the first weight, or tensor of *optimizer*, that is not finite; None where all are."""
 
     def kept() -> Iterator[tuple[str, Tensor]]:
@@ -40,7 +40,7 @@ def spoilt(model: GPT, optimizer: torch.optim.Optimizer) -> str | None:
     return _not_finite(kept())
 
 
-def divergence(
+def divergence_error(
     run: Path,
     step: int,
     batches: Sequence[Batch],
@@ -57,7 +57,7 @@ def divergence(
     this, and the main process writes.
     """
     gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-    if name := spoilt(model, optimizer):
+    if name := first_non_finite(model, optimizer):
         cause = f"{name} is not finite"
     elif not math.isfinite(loss):
         cause = f"the loss is {loss}"
@@ -77,9 +77,9 @@ def divergence(
             for name, gradient in gradients.items()
         },
     }
-    documents = [batch.documents for batch in batches if batch.documents is not None]
-    if documents:
-        tensors["documents"] = torch.cat(documents)
+    document_ids = [batch.document_ids for batch in batches if batch.document_ids is not None]
+    if document_ids:
+        tensors["document_ids"] = torch.cat(document_ids)
     path = run / "diverged" / f"step-{step:08d}.safetensors"
     try:
         if world.is_main:

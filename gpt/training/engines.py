@@ -21,7 +21,7 @@ from gpt.model.gpt import GPT
 from gpt.parallel.world import World
 
 
-def spread(
+def parallelize(
     model: GPT, how: Literal["ddp", "fsdp"], world: World, device: torch.device
 ) -> nn.Module:
     """Put *model* on *device*, to be trained by all of *world*; return what is to be called.
@@ -48,7 +48,7 @@ def spread(
     return model
 
 
-def held_back(forward: nn.Module) -> AbstractContextManager[None]:
+def no_sync(forward: nn.Module) -> AbstractContextManager[None]:
     """While entered, let gradients add up where they are: DDP sends them in a later pass.
 
     FSDP sends them in every pass, because the gradients of all weights would not fit.

@@ -33,19 +33,16 @@ from gpt.optim.best import keep_best
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
-from gpt.report.events import Reporter, Silent, Start
-from gpt.runs.checkpoint import (
-    State,
-    check_fits,
-    find_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from gpt.report.events import NullReporter, Reporter, Start
 from gpt.runs.metrics import Row, open_metrics
+from gpt.runs.reading import read_checkpoint
+from gpt.runs.retention import find_checkpoint
+from gpt.runs.state import State, check_fits
+from gpt.runs.writing import write_checkpoint
 from gpt.spec.planning import described
 from gpt.spec.recipe import Recipe
-from gpt.training.divergence import divergence, spoilt
-from gpt.training.step import Learner, NotFinite
+from gpt.training.divergence import divergence_error, first_non_finite
+from gpt.training.step import NotFinite, TrainStep
 from gpt.training.task import Pretraining, Task
 
 TIMED_STEPS = 3
@@ -121,7 +118,7 @@ def run(
     threads = torch.get_num_threads()
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
-    reporter = reporter if reporter and world.is_main else Silent()
+    reporter = reporter if reporter and world.is_main else NullReporter()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
@@ -148,7 +145,7 @@ class _Run:
         self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
         self.stop, self.stopped, self.cut_off = stop, False, False
         self.model = task.model()
-        self.learner = Learner(self.model, self.recipe, task.rows, runtime, world)
+        self.train_step = TrainStep(self.model, self.recipe, task.rows, runtime, world)
         self.state = State(
             config=self.model.config,
             recipe=self.recipe,
@@ -166,21 +163,21 @@ class _Run:
         else:
             try:
                 self._settle()
-                if self.task.begins_trained:
+                if self.task.starts_from_checkpoint:
                     self._measure_first()
             except _Stopped:
                 return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
         if recipe.compile:
-            self.learner.compile()
+            self.train_step.compile()
         self.reporter.notice(f"{recipe.out}: {described(recipe)}")
         self.reporter.began(
             Start(
                 recipe=recipe,
-                runtime=self.learner.runtime,
+                runtime=self.train_step.runtime,
                 processes=self.world.size,
                 step=self.state.step,
-                lend=None if is_sharded(self.model.parameters()) else self._lend,
+                borrow_model=None if is_sharded(self.model.parameters()) else self._borrow_model,
             )
         )
         metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
@@ -220,7 +217,7 @@ class _Run:
         recipe, step = self.recipe, self.state.step
         began = time.perf_counter()
         try:
-            update = self.learner.update(step, recipe.steps)
+            update = self.train_step.update(step, recipe.steps)
         except NotFinite:
             self._diverged(step)
         seconds = self.state.seconds + time.perf_counter() - began
@@ -238,13 +235,13 @@ class _Run:
 
     def _settle(self) -> None:
         """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
-        recipe, first = self.recipe, self.learner.runtime
+        recipe, first = self.recipe, self.train_step.runtime
         if recipe.dtype == "auto":
             if first.dtype == torch.bfloat16 and first.device.type == "cpu":
                 plain = dataclasses.replace(first, dtype=torch.float32)
-                self.learner.compute_in(min((first, plain), key=self._probe))
-                self.reporter.notice(f"{self.learner.runtime.name} is the faster type here")
-            recipe = dataclasses.replace(recipe, dtype=self.learner.runtime.name)
+                self.train_step.compute_in(min((first, plain), key=self._probe))
+                self.reporter.notice(f"{self.train_step.runtime.name} is the faster type here")
+            recipe = dataclasses.replace(recipe, dtype=self.train_step.runtime.name)
         budget = recipe.seconds or recipe.max_seconds
         if budget is not None:
             steps = max(1, round(budget / fmean(self._timed(TIMED_STEPS))))
@@ -258,11 +255,11 @@ class _Run:
 
     def _probe(self, runtime: Runtime) -> float:
         """Seconds of a step in *runtime*; the least, since what disturbs a step lengthens it."""
-        self.learner.compute_in(runtime)
+        self.train_step.compute_in(runtime)
         return min(self._timed(PROBED_STEPS))
 
     def _timed(self, steps: int) -> list[float]:
-        return self.learner.time(steps, self._drop_if_asked)
+        return self.train_step.time(steps, self._drop_if_asked)
 
     def _make_up_for_evaluation(self) -> None:
         """Make the evaluation of the last step, if the run was stopped in the middle of it."""
@@ -305,9 +302,9 @@ class _Run:
 
     def _measured(self) -> Evaluation | None:
         """Evaluate the model as whoever reads the run has it; raises _Stopped."""
-        with averaged(self.learner.optimizer), merged(self.model):
+        with averaged(self.train_step.optimizer), merged(self.model):
             return self.task.measure(
-                self.model, self.learner.runtime, self._drop_if_asked, self.world
+                self.model, self.train_step.runtime, self._drop_if_asked, self.world
             )
 
     def _keep_if_best(self, bits: float, step: int) -> None:
@@ -315,12 +312,12 @@ class _Run:
         if math.isfinite(bits) and (best is None or bits < best):
             self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=step)
             if self.recipe.patience is not None:
-                keep_best(self.learner.optimizer)
+                keep_best(self.train_step.optimizer)
 
     @contextmanager
-    def _lend(self) -> Iterator[GPT]:
+    def _borrow_model(self) -> Iterator[GPT]:
         """Lend the model as it is measured; the next step finds it as it was."""
-        with averaged(self.learner.optimizer), merged(self.model):
+        with averaged(self.train_step.optimizer), merged(self.model):
             self.model.eval()
             try:
                 yield self.model
@@ -328,16 +325,16 @@ class _Run:
                 self.model.train()
 
     def _checkpoint(self) -> Path:
-        """Write a checkpoint, unless the last update has spoilt what would be in it."""
-        if spoilt(self.model, self.learner.optimizer) is not None:
+        """Write a checkpoint, unless the last update produced non-finite values."""
+        if first_non_finite(self.model, self.train_step.optimizer) is not None:
             self._diverged(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
             self.recipe.out,
             self.model,
-            self.learner.optimizer,
+            self.train_step.optimizer,
             self.state,
-            self.task.companions,
+            self.task.data_files,
             self.world,
         )
 
@@ -347,7 +344,7 @@ class _Run:
         saved = found.state
         self._keep_what_was_settled(saved.recipe)
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
-        found.restore(self.model, self.learner.optimizer)
+        found.restore(self.model, self.train_step.optimizer)
         self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")
         if saved.recipe.steps != self.recipe.steps:
@@ -364,19 +361,19 @@ class _Run:
             self.recipe = dataclasses.replace(self.recipe, compile=saved.compile)
         if self.recipe.dtype == "auto":
             self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
-            self.learner.compute_in(Runtime.choose(self.recipe.device, saved.dtype))
+            self.train_step.compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
     def _diverged(self, step: int) -> NoReturn:
         """End the run because of *step* (from 0)."""
-        # The gradients once more, since clipping has spoilt them.
-        self.learner.optimizer.zero_grad(set_to_none=True)
-        loss = self.learner.gradients(step)
-        raise divergence(
+        # The gradients once more, since clipping has first_non_finite them.
+        self.train_step.optimizer.zero_grad(set_to_none=True)
+        loss = self.train_step.gradients(step)
+        raise divergence_error(
             self.recipe.out,
             step + 1,
-            list(self.learner.batches(step, range(self.recipe.rows_per_step)).values()),
+            list(self.train_step.batches(step, range(self.recipe.rows_per_step)).values()),
             self.model,
-            self.learner.optimizer,
+            self.train_step.optimizer,
             loss=loss,
             checkpoint=find_checkpoint(self.recipe.out),
             world=self.world,

@@ -24,7 +24,7 @@ from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
 from gpt.spec.recipe import Recipe
-from gpt.training.engines import held_back, spread
+from gpt.training.engines import no_sync, parallelize
 
 
 class NotFinite(Exception):
@@ -42,7 +42,7 @@ class Update(NamedTuple):
     """Rate of the first group of weights."""
 
 
-class Learner:
+class TrainStep:
     """A model and its optimizer, which learn the rows of a recipe.
 
     All processes of a world make the same calls.
@@ -56,8 +56,8 @@ class Learner:
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world
-        self._share = world.share(recipe.rows_per_step)
-        self._forward: Any = spread(model, recipe.parallel, world, runtime.device)
+        self._rows_here = world.rows_of_rank(recipe.rows_per_step)
+        self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
         model.recompute = recipe.recompute
         self.compute_in(runtime)
 
@@ -87,17 +87,17 @@ class Learner:
 
     def gradients(self, step: int) -> float:
         """Add up the gradients of *step*; return its loss."""
-        recipe, loss, batches = self._recipe, 0.0, self.batches(step, self._share)
-        learnt = max(1.0, self._world.sum(sum(batch.learnt for batch in batches.values())))
+        recipe, loss, batches = self._recipe, 0.0, self.batches(step, self._rows_here)
+        learnt = max(1.0, self._world.sum(sum(batch.num_targets for batch in batches.values())))
         try:
             for row, batch in batches.items():
-                inputs, targets, documents = batch.to(self.runtime.device)
+                inputs, targets, document_ids = batch.to(self.runtime.device)
                 # A run has 2^32 seeds, so that its rows never share one with those of another seed.
                 torch.manual_seed((recipe.seed << 32) + row)
-                with nullcontext() if row == max(batches) else held_back(self._forward):
+                with nullcontext() if row == max(batches) else no_sync(self._forward):
                     with self.runtime.autocast():
-                        output = self._forward(inputs, targets, documents=documents)
-                        part = output.loss * (batch.learnt / learnt)
+                        output = self._forward(inputs, targets, document_ids=document_ids)
+                        part = output.loss * (batch.num_targets / learnt)
                     part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
 from gpt.data.batch import Rows
-from gpt.data.shards import TrainingRows, open_data, open_respelling, open_split
+from gpt.data.shards import TrainingRows, open_bpe_dropout, open_data, open_split
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
-from gpt.runs.checkpoint import companions
+from gpt.runs.writing import read_data_files
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.recipe import Recipe
 
@@ -39,15 +39,15 @@ class Task(Protocol):
         """Tokens of the data learnt from: a run goes on with data of the same number only."""
 
     @property
-    def companions(self) -> Mapping[str, bytes]:
-        """Files that a checkpoint carries along: `gpt.runs.checkpoint.companions`."""
+    def data_files(self) -> Mapping[str, bytes]:
+        """Files that a checkpoint carries along: `gpt.runs.writing.read_data_files`."""
 
     @property
     def rows(self) -> Rows:
         """What is learnt from."""
 
     @property
-    def begins_trained(self) -> bool:
+    def starts_from_checkpoint(self) -> bool:
         """Whether the model before the first step has learnt, and may be the best of the run."""
 
     def model(self) -> GPT:
@@ -69,14 +69,14 @@ class Task(Protocol):
 class Pretraining:
     """A new model learns token shards."""
 
-    begins_trained = False
+    starts_from_checkpoint = False
 
     def __init__(self, recipe: Recipe) -> None:
         """Open the data of *recipe*; raises DataError where it does not fit."""
         shards = open_data(recipe.data)
         self.recipe = recipe
         self.fingerprint = shards.fingerprint
-        self.companions = companions(shards.folder)
+        self.data_files = read_data_files(shards.folder)
         self._config = GPTConfig.over(recipe.model, shards.vocab_size)
         self._train = open_split(shards, "train")
         self._val = open_split(shards, "val") if "val" in shards.splits else None
@@ -86,8 +86,10 @@ class Pretraining:
             context=self._config.context,
             vocab_size=self._config.vocab_size,
             seed=recipe.seed,
-            documents=recipe.document_mask,
-            respelling=open_respelling(shards, recipe.respell) if recipe.respell else None,
+            document_mask=recipe.document_mask,
+            bpe_dropout=open_bpe_dropout(shards, recipe.bpe_dropout)
+            if recipe.bpe_dropout
+            else None,
         )
 
     def model(self) -> GPT:
@@ -114,7 +116,7 @@ class Pretraining:
             self._val,
             runtime=runtime,
             rows=self.recipe.batch_size,
-            documents=self.recipe.document_mask,
+            document_mask=self.recipe.document_mask,
             world=world,
             progress=progress,
         )

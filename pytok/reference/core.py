@@ -57,7 +57,9 @@ class Core:
         self.vocab = Vocab(tokens)
         self.pattern = Pattern(pattern)
         if ids is not None and len(ids) != len(self.vocab):
-            raise VocabError(f"{len(self.vocab)} tokens need as many ids, not {len(ids)}")
+            raise VocabError(
+                f"there are {len(self.vocab)} tokens but {len(ids)} ids: give one id for each token"
+            )
         self.ids = range(len(self.vocab)) if ids is None else list(ids)
         self.specials_by_text = dict(specials)
         self.token_of_id: dict[int, bytes] = {}

@@ -40,8 +40,8 @@ class Vocab:
         for byte in range(256):
             if bytes([byte]) not in ranks:
                 raise VocabError(
-                    f"the byte 0x{byte:02x} is no token: a vocabulary needs all 256 bytes, or some "
-                    "text could not be encoded"
+                    f"the byte 0x{byte:02x} is not a token: a vocabulary must contain all 256 "
+                    "bytes, so that any text can be encoded"
                 )
         object.__setattr__(self, "tokens", tuple(ranks))
         object.__setattr__(self, "ranks", ranks)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import pytok
-from gpt.generation.conversation import Parts, Piece, Talk
+from gpt.generation.conversation import ChatSession, Roles, TextDelta
 from gpt.generation.sampling import Sampling
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -69,17 +69,17 @@ def leaning(bpe: pytok.Tokenizer, *tokens: str) -> GPT:
     return model.eval()
 
 
-def talk_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> Talk:
+def talk_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> ChatSession:
     """You are Bo, the model is Ada."""
     options = {"sampling": GREEDY, "max_tokens": 8} | options
-    return Talk(model, bpe, TWO, Parts.of(TWO), **options)
+    return ChatSession(model, bpe, TWO, Roles.of(TWO), **options)
 
 
-def group_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> Talk:
+def group_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> ChatSession:
     """You are Ada, the model is everyone else."""
     options = {"sampling": GREEDY, "max_tokens": 4} | options
-    return Talk(model, bpe, GROUP, Parts.of(GROUP, "Ada"), **options)
+    return ChatSession(model, bpe, GROUP, Roles.of(GROUP, "Ada"), **options)
 
 
-def said(pieces: Iterator[Piece]) -> str:
+def said(pieces: Iterator[TextDelta]) -> str:
     return "".join(piece.text for piece in pieces)

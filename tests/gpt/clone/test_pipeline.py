@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from gpt.__main__ import main
 from gpt.clone.pipeline import BASE, DATA, HISTORY, RUN, Cloned, Cloning, clone
 from gpt.errors import ConfigError
-from gpt.report.events import Silent
-from gpt.runs.checkpoint import read_checkpoint
+from gpt.report.events import NullReporter
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
 from pytok.__main__ import cli
 from pytok.chat.example import example_chat, example_export
@@ -24,7 +24,7 @@ from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
 from pytok.errors import ChatError
 
 
-class Notes(Silent):
+class Notes(NullReporter):
     """Keeps all that is told."""
 
     def __init__(self) -> None:
@@ -68,8 +68,8 @@ def test_the_model_has_learnt_the_turns_of_whom_it_was_to(done: Cloned) -> None:
     checkpoint = read_checkpoint(done.run)
 
     assert done.finished
-    assert Template.from_json(checkpoint.companions[TEMPLATE_FILE]).me == "Mara"
-    assert getattr(checkpoint.state.recipe, "learn", None) == "mine"
+    assert Template.from_json(checkpoint.data_files[TEMPLATE_FILE]).me == "Mara"
+    assert getattr(checkpoint.state.recipe, "train_on", None) == "mine"
 
 
 def test_every_stage_leaves_its_files(done: Cloned, asked: Cloning) -> None:

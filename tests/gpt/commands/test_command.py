@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from gpt.__main__ import main
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.mlp import Relu2
 from gpt.spec.optimizer import AdamW
-from gpt.spec.planning import llama
+from gpt.spec.presets import llama
 
 SMALL = """
 batch_size = 2
@@ -188,8 +188,8 @@ def test_evaluation_prints_json(
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [
-        (["eval", "nowhere"], 1, "nowhere: no checkpoint there"),
-        (["sample", "nowhere"], 1, "nowhere: no checkpoint there"),
+        (["eval", "nowhere"], 1, "nowhere: no checkpoint found"),
+        (["sample", "nowhere"], 1, "nowhere: no checkpoint found"),
         (["sample", "nowhere", "--samples", "0"], 1, "samples must be at least 1"),
         (["train", "--data", "nowhere", "--out", "run"], 1, "nowhere"),
         (["train", "--config", "nowhere.toml"], 2, "nowhere.toml: No such file"),
@@ -229,7 +229,7 @@ def test_unknown_device_is_named(
     code = main(arguments(config, data, "--device", "gpu"))
 
     assert code == 1
-    assert "no device is called 'gpu'" in capsys.readouterr().err
+    assert "unknown device 'gpu'" in capsys.readouterr().err
     assert not (config.parent / "run").exists()
 
 

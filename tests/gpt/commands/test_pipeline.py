@@ -10,7 +10,8 @@ import pytest
 import gpt
 import pytok
 from gpt.errors import CheckpointError
-from gpt.runs.checkpoint import FILES, SUMS
+from gpt.runs.reading import FILES
+from gpt.runs.sealed_folder import SUMS
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.recipe import Recipe
@@ -68,7 +69,7 @@ def test_sample_from_an_empty_prompt_is_not_empty(run: Path) -> None:
 
 
 def test_checkpoint_with_another_tokenizer_is_refused(run: Path, tmp_path: Path) -> None:
-    """Even when its sums were made anew: its fingerprint is not that of the data."""
+    """Even with new checksums: its fingerprint is not that of the data."""
     other = pytok.train([TEXT], vocab_size=280)
     folder = gpt.load(run).folder
     copy = tmp_path / "copy"
@@ -78,7 +79,7 @@ def test_checkpoint_with_another_tokenizer_is_refused(run: Path, tmp_path: Path)
     other.save(copy / "tokenizer.json")
     sums = [f"{hashlib.sha256((copy / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
     (copy / SUMS).write_text("".join(sums))
-    with pytest.raises(CheckpointError, match="not the tokenizer that the model has learnt"):
+    with pytest.raises(CheckpointError, match="not the tokenizer that the model was trained with"):
         gpt.load(copy).tokenizer()
 
 

@@ -1,4 +1,4 @@
-"""Respelling: other tokens, the same text."""
+"""BPEDropout: other tokens, the same text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
-from gpt.data.bpe_dropout import KEPT, Respelling
+from gpt.data.bpe_dropout import UNCHANGED, BPEDropout
 from gpt.data.shards import TrainingRows
 
 TEXT = "the cat sat on the mat and the other cat sat on the other mat, then sang " * 20
@@ -16,8 +16,8 @@ IDS = np.array(TOKENIZER.encode(TEXT))
 EOT = TOKENIZER.special_tokens["<|endoftext|>"]
 
 
-def respelling(chance: float) -> Respelling:
-    return Respelling(TOKENIZER.vocab, TOKENIZER.n_vocab, chance)
+def bpe_dropout(probability: float) -> BPEDropout:
+    return BPEDropout(TOKENIZER.vocab, TOKENIZER.n_vocab, probability)
 
 
 def draw(seed: int = 0) -> np.random.Generator:
@@ -35,34 +35,38 @@ class Ids:
         return len(self.ids)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return places *start* to *stop* - 1."""
+        """Return positions *start* to *stop* - 1."""
         return self.ids[start:stop]
 
 
-def rows(chance: float | None, **options: object) -> TrainingRows:
+def rows(probability: float | None, **options: object) -> TrainingRows:
     return TrainingRows(
         Ids(IDS),
         context=16,
         vocab_size=TOKENIZER.n_vocab,
         seed=0,
-        respelling=None if chance is None else respelling(chance),
+        bpe_dropout=None if probability is None else bpe_dropout(probability),
         **options,
     )
 
 
-def changed(chance: float, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and places from the first draw that does not leave the window as it is."""
-    seeds = (seed for seed in range(99) if draw(seed).random() >= KEPT)
-    return respelling(chance).respell(ids, draw(next(seeds)))
+def changed(probability: float, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and positions from the first draw that does not leave the window as it is."""
+    seeds = (seed for seed in range(99) if draw(seed).random() >= UNCHANGED)
+    return bpe_dropout(probability).retokenize(ids, draw(next(seeds)))
 
 
-@given(chance=st.floats(0, 1), seed=st.integers(0, 99), ids=st.lists(st.sampled_from(IDS.tolist())))
-def test_other_spelling_is_of_the_same_text(chance: float, seed: int, ids: list[int]) -> None:
+@given(
+    probability=st.floats(0, 1),
+    seed=st.integers(0, 99),
+    ids=st.lists(st.sampled_from(IDS.tolist())),
+)
+def test_other_spelling_is_of_the_same_text(probability: float, seed: int, ids: list[int]) -> None:
     """Token by token: those that came from one place spell what was there."""
-    spelled, places = respelling(chance).respell(np.array(ids, np.uint16), draw(seed))
+    spelled, positions = bpe_dropout(probability).retokenize(np.array(ids, np.uint16), draw(seed))
 
     for place, id in enumerate(ids):
-        assert TOKENIZER.decode_bytes(spelled[places == place]) == TOKENIZER.decode_bytes([id])
+        assert TOKENIZER.decode_bytes(spelled[positions == place]) == TOKENIZER.decode_bytes([id])
 
 
 def test_certain_respelling_ends_at_tokens_without_pairs() -> None:
@@ -76,10 +80,10 @@ def test_certain_respelling_ends_at_tokens_without_pairs() -> None:
 def test_some_windows_stay_as_they_are() -> None:
     """Their share is the one that is stated; within five deviations."""
     kept = sum(
-        (respelling(1.0).respell(IDS, draw(seed))[0].size == IDS.size) for seed in range(999)
+        (bpe_dropout(1.0).retokenize(IDS, draw(seed))[0].size == IDS.size) for seed in range(999)
     )
 
-    assert abs(kept - 999 * KEPT) < 5 * np.sqrt(999 * KEPT * (1 - KEPT))
+    assert abs(kept - 999 * UNCHANGED) < 5 * np.sqrt(999 * UNCHANGED * (1 - UNCHANGED))
 
 
 def test_special_token_is_itself() -> None:
@@ -92,10 +96,10 @@ def test_special_token_is_itself() -> None:
 def test_share_of_tokens_replaced_is_the_chance() -> None:
     """Of those that have pairs; within five deviations."""
     id = TOKENIZER.encode_single_token(" the")
-    spelled, places = changed(0.2, np.full(10_000, id))
+    spelled, positions = changed(0.2, np.full(10_000, id))
     replaced = 10_000 - np.sum(spelled == id)
 
-    assert len(set(places[spelled != id])) == replaced
+    assert len(set(positions[spelled != id])) == replaced
     assert abs(replaced - 2000) < 5 * np.sqrt(10_000 * 0.2 * 0.8)
 
 
@@ -123,13 +127,15 @@ def test_row_begins_where_it_does_without() -> None:
 
 
 def test_respelled_token_is_of_the_document_that_it_was_of() -> None:
-    """Documents are those of the places that tokens come from."""
-    plain, noisy = (rows(chance, documents=True).batch(0, 300) for chance in (None, 0.9))
-    assert plain.documents is not None
-    assert noisy.documents is not None
-    crossing = (plain.documents[:, 0] != plain.documents[:, -1]).nonzero()[0, 0]
-    there, ids = noisy.documents[crossing], noisy.inputs[crossing]
-    before = TOKENIZER.decode(plain.inputs[crossing][plain.documents[crossing] == 0].tolist())
+    """Documents are those of the positions that tokens come from."""
+    plain, noisy = (
+        rows(probability, document_mask=True).batch(0, 300) for probability in (None, 0.9)
+    )
+    assert plain.document_ids is not None
+    assert noisy.document_ids is not None
+    crossing = (plain.document_ids[:, 0] != plain.document_ids[:, -1]).nonzero()[0, 0]
+    there, ids = noisy.document_ids[crossing], noisy.inputs[crossing]
+    before = TOKENIZER.decode(plain.inputs[crossing][plain.document_ids[crossing] == 0].tolist())
 
     assert before.startswith(TOKENIZER.decode(ids[there == 0].tolist()))
     assert (there.diff() >= 0).all()

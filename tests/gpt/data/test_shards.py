@@ -25,7 +25,7 @@ class Counting:
         return len(self.ids)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return places *start* to *stop* - 1, which must exist."""
+        """Return positions *start* to *stop* - 1, which must exist."""
         assert 0 <= start < stop <= len(self.ids)
         return self.ids[start:stop]
 

@@ -15,8 +15,8 @@ from gpt.__main__ import main
 from gpt.data.shards import open_data
 from gpt.data.sources import prepare, vocab_size
 from gpt.errors import DataError
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 from pytok.errors import ShardError
 from pytok.shards import training_text
 
@@ -182,7 +182,7 @@ def test_advice_for_bytes_that_are_no_text_is_for_gpt(
     assert code == 1
     assert printed.count("\n") == 2
     assert "byte 128 is not UTF-8" in printed
-    assert "the folder that `pytok shard --errors replace` makes of it" in printed
+    assert "the folder that `pytok shard --errors replace` makes from it" in printed
     assert "must end in .bin" in printed
     assert "pass errors" not in printed
 

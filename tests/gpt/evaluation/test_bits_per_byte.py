@@ -101,8 +101,8 @@ def by_transformers(folder: Path, text: str) -> tuple[float, int]:
     for start in range(0, len(ids) - 1, 64):
         window = ids[start : start + 65]
         with torch.inference_mode():
-            chances = model(window[None, :-1]).logits[0].log_softmax(-1)
-        nats -= chances.gather(-1, window[1:, None]).sum().item()
+            probabilities = model(window[None, :-1]).logits[0].log_softmax(-1)
+        nats -= probabilities.gather(-1, window[1:, None]).sum().item()
     return nats, len(ids) - 1
 
 

@@ -25,7 +25,7 @@ from gpt.evaluation.multiple_choice import (
 from gpt.interop.huggingface import export_folder
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
-from gpt.runs.checkpoint import Checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
@@ -66,8 +66,8 @@ def by_transformers(folder: Path, question: Question) -> list[float]:
         context = len(tokenizer(question.context).input_ids)
         ids = torch.tensor([tokenizer(f"{question.context} {choice}").input_ids])
         with torch.inference_mode():
-            chances = model(ids).logits.log_softmax(-1)[0, :-1]
-        each = chances.gather(-1, ids[0, 1:, None])[:, 0]
+            probabilities = model(ids).logits.log_softmax(-1)[0, :-1]
+        each = probabilities.gather(-1, ids[0, 1:, None])[:, 0]
         sums.append(each[context - 1 :].sum().item())
     return sums
 
@@ -87,7 +87,7 @@ def test_choices_are_those_of_transformers(exported: tuple[Checkpoint, Path]) ->
         assert ours == pytest.approx(theirs, abs=1e-3)
     result = choose_all(model, tokenizer, QUESTIONS, runtime=CPU)
 
-    assert (result.acc.share, result.acc_norm.share) == (plain / 12, normed / 12)
+    assert (result.acc.rate, result.acc_norm.rate) == (plain / 12, normed / 12)
     assert result.questions == 12
 
 
@@ -103,8 +103,8 @@ def test_shared_context_changes_no_score(window: int | None) -> None:
     alone = []
     for context, ending in rows:
         ids = torch.tensor([context + ending])
-        chances = model.eval()(ids[:, :-1]).logits.log_softmax(-1)[0]
-        each = chances.gather(-1, ids[0, 1:, None])[:, 0]
+        probabilities = model.eval()(ids[:, :-1]).logits.log_softmax(-1)[0]
+        each = probabilities.gather(-1, ids[0, 1:, None])[:, 0]
         alone.append(each[len(context) - 1 :].sum().item())
 
     assert log_likelihoods(model, rows, runtime=CPU) == pytest.approx(alone, abs=1e-4)
@@ -161,10 +161,10 @@ def test_interval_is_wilsons(right: int, total: int) -> None:
     """Its ends are the shares from which what was seen lies QUANTILE deviations away."""
     accuracy = Accuracy.of(right, total)
 
-    assert 0 <= accuracy.low <= accuracy.share <= accuracy.high <= 1
+    assert 0 <= accuracy.low <= accuracy.rate <= accuracy.high <= 1
     for end in (accuracy.low, accuracy.high):
         away = QUANTILE * math.sqrt(end * (1 - end) / total)
-        assert abs(accuracy.share - end) == pytest.approx(away, abs=1e-9)
+        assert abs(accuracy.rate - end) == pytest.approx(away, abs=1e-9)
 
 
 HELLASWAG: dict[str, Any] = {

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import pytok
 from gpt.errors import ConfigError
-from gpt.generation.conversation import TURNS, Parts, recent, template_of
+from gpt.generation.conversation import TURNS, Roles, recent, template_of
 from gpt.generation.decoder import Reader
 from gpt.generation.sampling import Sampling
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import read_checkpoint
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import SwiGLU
@@ -123,7 +123,7 @@ def test_an_answer_reads_what_was_said_since_the_last_one(
     counts = tokens_read(monkeypatch, model)
     said(talk.reply("the"))
 
-    prompt = TWO.render(talk.conversation, bpe, learn="all").ids
+    prompt = TWO.render(talk.conversation, bpe, train_on="all").ids
     assert counts[0] < len(prompt) - 10
     assert all(count == 1 for count in counts[1:])
 
@@ -254,13 +254,13 @@ def test_a_text_that_does_not_fit_changes_nothing(model: GPT, bpe: pytok.Tokeniz
     said(talk.reply("Hello!"))
     before = talk.conversation
 
-    with pytest.raises(ChatError, match="say it in parts"):
+    with pytest.raises(ChatError, match="say it in roles"):
         talk.reply("x" * 100)
     with pytest.raises(ChatError, match="more than half of the 64"):
         talk.instruct("x" * 60)
-    with pytest.raises(ChatError, match="say it in parts"):
+    with pytest.raises(ChatError, match="say it in roles"):
         talk.load(Conversation((Turn("Bo", "x" * 100),)))
-    with pytest.raises(ChatError, match="'Eve' is none of the speakers"):
+    with pytest.raises(ChatError, match="'Eve' is not one of the speakers"):
         talk.load(Conversation((Turn("Eve", "x"),)))
     assert talk.conversation == before
 
@@ -308,7 +308,7 @@ def test_one_is_asked_by_name(bpe: pytok.Tokenizer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "you", "played", "parts"),
+    ("template", "you", "played", "roles"),
     [
         (TWO, None, [], ("Bo", ("Ada",))),
         (TWO, "ada", [], ("Ada", ("Bo",))),
@@ -319,10 +319,10 @@ def test_one_is_asked_by_name(bpe: pytok.Tokenizer) -> None:
     ],
 )
 def test_parts_are_given_by_names_and_by_what_was_learnt(
-    template: Template, you: str | None, played: list[str], parts: tuple[str, tuple[str, ...]]
+    template: Template, you: str | None, played: list[str], roles: tuple[str, tuple[str, ...]]
 ) -> None:
     """The model plays whom it has learnt, unless that is you."""
-    assert Parts.of(template, you, played) == parts
+    assert Roles.of(template, you, played) == roles
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_parts_are_given_by_names_and_by_what_was_learnt(
     [
         (GROUP, None, [], "who are you.*'Ada', 'Bo', 'Cy', 'Di'"),
         (GROUP, None, ["Bo"], "who are you.*'Ada', 'Cy', 'Di'"),
-        (GROUP, "Eve", [], "'Eve' is none of"),
+        (GROUP, "Eve", [], "'Eve' is not one of"),
         (GROUP, "Bo", ["Bo"], "'Bo' is you"),
         (Template(("Ada",)), "Ada", [], "'Ada' is the only speaker"),
     ],
@@ -340,7 +340,7 @@ def test_parts_that_cannot_be_are_refused(
 ) -> None:
     """With the names there are."""
     with pytest.raises(ChatError, match=why):
-        Parts.of(template, you, played)
+        Roles.of(template, you, played)
 
 
 # The context.

@@ -1,4 +1,4 @@
-"""Ensembles: the mean of chances, wherever one model predicts."""
+"""Ensembles: the mean of probabilities, wherever one model predicts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from gpt.__main__ import main
 from gpt.data.batch import IGNORED
-from gpt.data.shards import lend_split
+from gpt.data.shards import open_split_or_text
 from gpt.errors import ConfigError
 from gpt.evaluation.bits_per_byte import evaluate
 from gpt.generation.decoder import Decoder, with_linears_in
@@ -19,7 +19,7 @@ from gpt.generation.ensemble import Ensemble
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
-from gpt.runs.checkpoint import read_checkpoint
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
@@ -84,7 +84,7 @@ def test_loss_is_zero_where_no_target_counts(members: list[GPT]) -> None:
 def test_documents_are_kept_apart_in_each_model(members: list[GPT]) -> None:
     """A row of two documents is as each of them alone."""
     ensemble, documents = Ensemble(members), torch.tensor([[0, 0, 1, 1, 1]])
-    both = ensemble(IDS[:1], IDS[1:], documents=documents).loss
+    both = ensemble(IDS[:1], IDS[1:], document_ids=documents).loss
     first = ensemble(IDS[:1, :2], IDS[1:, :2]).loss
     second = ensemble(IDS[:1, 2:], IDS[1:, 2:]).loss
 
@@ -126,13 +126,13 @@ def runs(tmp_path: Path) -> list[Path]:
 def test_command_measures_several_runs_as_one(
     runs: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the mean of chances has in bits per byte."""
+    """What the mean of probabilities has in bits per byte."""
     first, second, _ = (read_checkpoint(run) for run in runs)
     text = runs[0].parent / "text.txt"
     given = ["eval", str(runs[0]), "--data", str(text), "--dtype", "float32", "--json"]
     assert main([*given, "--ensemble", str(runs[1])]) == 0
     found = json.loads(capsys.readouterr().out)
-    with lend_split(text, "train", first.tokenizer, first.state.fingerprint) as split:
+    with open_split_or_text(text, "train", first.tokenizer, first.state.fingerprint) as split:
         expected = evaluate(Ensemble([first.model(), second.model()]), split, runtime=CPU)
 
     assert found["bits_per_byte"] == pytest.approx(expected.bits_per_byte)

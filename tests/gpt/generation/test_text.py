@@ -23,7 +23,7 @@ from gpt.generation.decoder import Decoder, with_linears_in
 from gpt.generation.sampling import Sampling, choose, keep_min_p, keep_top_k, keep_top_p, penalize
 from gpt.generation.text import generate, generate_batch
 from gpt.model.gpt import GPT
-from gpt.nn.linear import CastLinear
+from gpt.nn.linear import FusedLinear
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
@@ -78,17 +78,17 @@ def test_top_p_of_one_keeps_all() -> None:
 
 def test_draws_follow_the_chances() -> None:
     """Ten thousand draws of three tokens, within five standard deviations."""
-    chances = torch.tensor([0.5, 0.3, 0.2])
+    probabilities = torch.tensor([0.5, 0.3, 0.2])
     draws = torch.Generator().manual_seed(0)
-    chosen = [choose(chances.log(), Sampling(temperature=1.0), draws) for _ in range(10_000)]
+    chosen = [choose(probabilities.log(), Sampling(temperature=1.0), draws) for _ in range(10_000)]
 
-    for id, chance in enumerate(chances.tolist()):
+    for id, chance in enumerate(probabilities.tolist()):
         deviation = math.sqrt(chance * (1 - chance) / 10_000)
         assert chosen.count(id) / 10_000 == pytest.approx(chance, abs=5 * deviation)
 
 
 def test_temperature_divides_the_logits() -> None:
-    """At 0.5 the chances are squared."""
+    """At 0.5 the probabilities are squared."""
     draws = torch.Generator().manual_seed(0)
     logits = torch.tensor([0.8, 0.2]).log()
     chosen = [choose(logits, Sampling(temperature=0.5), draws) for _ in range(5000)]
@@ -178,7 +178,7 @@ def test_int8_rounds_each_output_to_127_steps(rows: int) -> None:
     step = weight.abs().amax(1, keepdim=True) / 127
     bias = torch.cat([linear.bias for linear in linears])
 
-    found = CastLinear(linears, torch.int8)(x)
+    found = FusedLinear(linears, torch.int8)(x)
 
     expected = F.linear(x, step * (weight / step).round(), bias)
     torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)

@@ -10,7 +10,7 @@ import torch
 import pytok
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
-from gpt.runs.checkpoint import Checkpoint, read_checkpoint
+from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import Gelu, SwiGLU

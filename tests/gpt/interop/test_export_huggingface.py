@@ -25,7 +25,7 @@ from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
 from gpt.interop.families import family_of
 from gpt.interop.huggingface import export_folder, import_folder
-from gpt.runs.checkpoint import Checkpoint, read_checkpoint
+from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import Relu2
 from gpt.spec.norm import RMSNorm
@@ -69,7 +69,7 @@ def test_a_run_of_a_chat_takes_its_template_along(tmp_path: Path, tokenizer: Tok
     template = Template(("Ada", "Bo"), me="Ada")
     talker = template.extend(tokenizer)
     run = make_run(tmp_path / "run", SHAPES["llama"], talker)
-    run = replace(run, companions={**run.companions, "chat.json": template.to_json().encode()})
+    run = replace(run, data_files={**run.data_files, "chat.json": template.to_json().encode()})
     talk = Conversation((Turn("Bo", "The cat"), Turn("Ada", "sat"), Turn("Bo", "where?")))
 
     export_folder(run, tmp_path / "hf")

@@ -14,7 +14,7 @@ import torch
 from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.interop.gguf import PRE, export_file, import_file
-from gpt.runs.checkpoint import read_checkpoint
+from gpt.runs.reading import read_checkpoint
 from pytok.patterns import PATTERNS
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from gpt.data.shards import TrainingRows, evaluation_batches, open_data, open_split
 from gpt.evaluation.bits_per_byte import evaluate
-from gpt.model.gpt import GPT, places_within
+from gpt.model.gpt import GPT, positions_within
 from gpt.parallel.runtime import Runtime
-from gpt.runs.checkpoint import read_checkpoint
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift, ValueEmbedding
@@ -99,7 +99,7 @@ def test_packed_row_gives_the_loss_and_gradients_of_its_documents_alone(
     """Whatever the positions, windows and shared heads, wherever the documents are cut."""
     model, (ids, targets, documents) = lively(written), packed(lengths)
     model.recompute = recompute
-    loss = model(ids, targets, documents=documents).loss
+    loss = model(ids, targets, document_ids=documents).loss
     alone = torch.zeros(())
     for row, cuts in enumerate(lengths):
         pairs = zip(ids[row].split(cuts), targets[row].split(cuts), strict=True)
@@ -118,37 +118,39 @@ def test_documents_in_use_are_those_in_training(written: GPTConfig) -> None:
     """Without gradients the CPU takes another way to the same logits."""
     model, (ids, _, documents) = lively(written), packed([[5, 1, 6], [2, 10]])
     with torch.no_grad():
-        used = model(ids, documents=documents).logits
+        used = model(ids, document_ids=documents).logits
 
-    torch.testing.assert_close(model(ids, documents=documents).logits, used, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        model(ids, document_ids=documents).logits, used, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_rows_of_one_document_are_rows_without_documents() -> None:
     """Whatever its number is."""
     model, (ids, _, documents) = lively(SMALL), packed([[CONTEXT]] * 2)
 
-    torch.testing.assert_close(model(ids, documents=documents + 7).logits, model(ids).logits)
+    torch.testing.assert_close(model(ids, document_ids=documents + 7).logits, model(ids).logits)
 
 
 def test_tokens_see_across_documents_that_are_not_kept_apart() -> None:
     """So the tests above can fail."""
     model, (ids, _, documents) = lively(SMALL), packed([[4, 8]])
 
-    assert not torch.allclose(model(ids, documents=documents).logits, model(ids).logits)
+    assert not torch.allclose(model(ids, document_ids=documents).logits, model(ids).logits)
 
 
 def test_places_begin_anew_with_each_document() -> None:
     """Numbers may leave some out, and a row may begin with any."""
     documents = torch.tensor([[3, 3, 3, 4, 9, 9], [0, 1, 2, 2, 2, 2]])
 
-    assert places_within(documents).tolist() == [[0, 1, 2, 0, 0, 1], [0, 0, 0, 1, 2, 3]]
+    assert positions_within(documents).tolist() == [[0, 1, 2, 0, 0, 1], [0, 0, 0, 1, 2, 3]]
 
 
 def test_documents_and_a_cache_are_refused() -> None:
     """A cache goes on from one text."""
     model, (ids, _, documents) = lively(SMALL), packed([[4, 8]])
     with pytest.raises(ValueError, match="not with a cache"):
-        model(ids, cache=model.new_cache(1), documents=documents)
+        model(ids, cache=model.new_cache(1), document_ids=documents)
 
 
 @pytest.mark.slow
@@ -158,8 +160,8 @@ def test_compiled_model_keeps_documents_apart() -> None:
     compiled = torch.compile(model, fullgraph=True)
     for lengths in ([[5, 7]], [[1, 2, 9]]):
         ids, targets, documents = packed(lengths)
-        ours = compiled(ids, targets, documents=documents).loss
-        torch.testing.assert_close(ours, model(ids, targets, documents=documents).loss)
+        ours = compiled(ids, targets, document_ids=documents).loss
+        torch.testing.assert_close(ours, model(ids, targets, document_ids=documents).loss)
 
 
 class Cut:
@@ -174,7 +176,7 @@ class Cut:
         return len(self.ids)
 
     def read(self, start: int, stop: int) -> Any:
-        """Return places *start* to *stop* - 1."""
+        """Return positions *start* to *stop* - 1."""
         return self.ids[start:stop]
 
 
@@ -197,9 +199,9 @@ def same_document(split: Cut, inputs: Tensor) -> Tensor:
 def test_evaluation_knows_the_document_of_every_token(split: Cut, context: int, rows: int) -> None:
     """In whole windows and in the last."""
     for batch in evaluation_batches(
-        split, context=context, vocab_size=1000, rows=rows, documents=True
+        split, context=context, vocab_size=1000, rows=rows, document_mask=True
     ):
-        documents = batch.documents
+        documents = batch.document_ids
         assert documents is not None
         together = documents[:, :, None] == documents[:, None, :]
         assert torch.equal(together, same_document(split, batch.inputs))
@@ -209,9 +211,9 @@ def test_evaluation_knows_the_document_of_every_token(split: Cut, context: int, 
 def test_training_row_knows_the_document_of_every_token(split: Cut, context: int, row: int) -> None:
     """And never falls, which is what `Batch` promises."""
     context = min(context, len(split) - 1)
-    rows = TrainingRows(split, context=context, vocab_size=1000, seed=3, documents=True)
+    rows = TrainingRows(split, context=context, vocab_size=1000, seed=3, document_mask=True)
     batch = rows.batch(row, 2)
-    documents = batch.documents
+    documents = batch.document_ids
     assert documents is not None
 
     assert (documents.diff(dim=1) >= 0).all()
@@ -223,7 +225,7 @@ def test_rows_say_nothing_of_documents_unless_asked() -> None:
     """Then attention may take kernels without a mask."""
     split = Cut(50, [20, 50])
 
-    assert TrainingRows(split, context=8, vocab_size=99, seed=0).batch(0, 2).documents is None
+    assert TrainingRows(split, context=8, vocab_size=99, seed=0).batch(0, 2).document_ids is None
 
 
 @pytest.fixture
@@ -244,7 +246,7 @@ def test_run_learns_and_is_measured_with_documents_apart(recipe: Recipe, pages: 
     runtime = Runtime.choose("cpu", "float32")
     split = open_split(open_data(pages), "val")
     apart, mixed = (
-        evaluate(model, split, runtime=runtime, rows=2, documents=documents).bits_per_byte
+        evaluate(model, split, runtime=runtime, rows=2, document_mask=documents).bits_per_byte
         for documents in (True, False)
     )
 

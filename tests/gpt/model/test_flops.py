@@ -16,7 +16,7 @@ from gpt.report.peak_flops import CARDS, card_flops, peak_flops
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import ValueEmbedding
-from gpt.spec.planning import PRESETS
+from gpt.spec.presets import PRESETS
 from tests.gpt.interop.exportable import SHAPES
 
 SIZES: dict[str, Any] = {"vocab_size": 100, "context": 16, "layers": 3, "width": 64}

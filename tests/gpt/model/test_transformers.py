@@ -141,7 +141,7 @@ def test_gpt2_logits_equal_transformers() -> None:
 
 
 def test_rope_equals_llamas(llama_config: LlamaConfig) -> None:
-    """The rotation alone, at places that do not begin at 0."""
+    """The rotation alone, at positions that do not begin at 0."""
     q, k = torch.randn(2, 6, 9, 8), torch.randn(2, 2, 9, 8)
     cos, sin = LlamaRotaryEmbedding(llama_config)(q, torch.arange(4, 13)[None])
     rope = POSITIONS[Rope](

@@ -232,7 +232,7 @@ def test_tokens_past_the_context_are_refused() -> None:
 
 @pytest.mark.parametrize("shift", [1, 5])
 def test_rope_sees_distances_only(shift: int) -> None:
-    """q·k after rotation depends on the distance of their places, not on the places."""
+    """q·k after rotation depends on the distance of their positions, not on the positions."""
     rope = POSITIONS[Rope](Rope(), Architecture(width=256))
     q, k = torch.randn(1, 1, 1, 64), torch.randn(1, 1, 1, 64)
 
@@ -363,10 +363,10 @@ def test_nothing_is_dropped_in_use_or_without_a_share(training: bool, share: flo
 def test_shifted_tokens_have_a_share_of_the_one_before() -> None:
     """Each feature its own; RWKV shifts by padding in time."""
     shift = SHIFTS[TokenShift](TokenShift(), 4)
-    nn.init.uniform_(shift.share)
+    nn.init.uniform_(shift.fraction)
     x = torch.randn(2, 3, 4)
 
-    torch.testing.assert_close(shift(x), x + shift.share * nn.ZeroPad2d((0, 0, 1, -1))(x))
+    torch.testing.assert_close(shift(x), x + shift.fraction * nn.ZeroPad2d((0, 0, 1, -1))(x))
 
 
 def test_lambdas_mix_the_stream_and_the_embedded_tokens() -> None:

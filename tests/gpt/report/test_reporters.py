@@ -18,7 +18,7 @@ from gpt.__main__ import main
 from gpt.errors import DataError
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
-from gpt.report.events import Reporter, Silent, Start, Together
+from gpt.report.events import NullReporter, Reporter, Reporters, Start
 from gpt.report.page import Report, write_report
 from gpt.report.samples import Sample as WrittenSample
 from gpt.report.samples import Sampler, quoted, read_samples
@@ -27,7 +27,7 @@ from gpt.runs.metrics import read_metrics
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.recipe import Recipe, read_toml
-from gpt.spec.serialize import from_plain
+from gpt.spec.serialize import from_dict
 from gpt.training.loop import train
 from pytok import shards
 
@@ -78,11 +78,11 @@ def train_until(step: int, recipe: Recipe, reporter: Reporter) -> None:
     """Train *recipe*, and ask for an end after *step* steps."""
     steps = list[int]()
 
-    class Count(Silent):
+    class Count(NullReporter):
         def row(self, row: Any, steps_in_all: int) -> None:
             steps.append(row.step)
 
-    train(recipe, reporter=Together([reporter, Count()]), stop=lambda: step in steps)
+    train(recipe, reporter=Reporters([reporter, Count()]), stop=lambda: step in steps)
 
 
 def history(run: Path) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ def test_sampling_draws_nothing_from_the_loop(recipe: Recipe) -> None:
     sampler = silent_sampler(every=1)
     kept: list[bool] = []
 
-    class Watch(Silent):
+    class Watch(NullReporter):
         def began(self, start: Start) -> None:
             sampler.began(start)
 
@@ -153,13 +153,13 @@ def test_samples_of_a_resumed_run_are_those_of_a_whole_one(recipe: Recipe) -> No
     class Killed(Exception):
         """In place of a kill."""
 
-    class Killer(Silent):
+    class Killer(NullReporter):
         def row(self, row: Any, steps: int) -> None:
             if row.step == 6:
                 raise Killed
 
     with pytest.raises(Killed):
-        train(recipe, reporter=Together([silent_sampler(every=1), Killer()]))
+        train(recipe, reporter=Reporters([silent_sampler(every=1), Killer()]))
     train(recipe, reporter=silent_sampler(every=1))
 
     assert read_samples(recipe.out) == read_samples(whole.out)
@@ -206,12 +206,12 @@ def test_session_whose_steps_were_lost_is_dropped(recipe: Recipe) -> None:
     class Killed(Exception):
         """In place of a kill."""
 
-    class Killer(Silent):
+    class Killer(NullReporter):
         def row(self, row: Any, steps: int) -> None:
             raise Killed
 
     with pytest.raises(Killed):
-        train(recipe, reporter=Together([Sessions(), Killer()]))
+        train(recipe, reporter=Reporters([Sessions(), Killer()]))
     assert [session.peak_memory for session in read_sessions(recipe.out)] == [None]
     train(recipe, reporter=Sessions())
 
@@ -236,7 +236,7 @@ def train_with_tensorboard(recipe: Recipe, *more: Any, **options: Any) -> None:
     from gpt.report.tensorboard import TensorBoard
 
     with TensorBoard() as board:
-        train(recipe, reporter=Together([board, *more]), **options)
+        train(recipe, reporter=Reporters([board, *more]), **options)
 
 
 def test_tensorboard_has_every_step(recipe: Recipe) -> None:
@@ -256,7 +256,7 @@ def test_tensorboard_has_no_step_twice(recipe: Recipe) -> None:
     class Killed(Exception):
         """In place of a kill."""
 
-    class Killer(Silent):
+    class Killer(NullReporter):
         def row(self, row: Any, steps: int) -> None:
             if row.step == 7:
                 raise Killed
@@ -287,7 +287,7 @@ def report(recipe: Recipe) -> str:
     """The page of a whole run."""
     train(
         recipe,
-        reporter=Together([silent_sampler(prompt="`````\nThe"), Sessions(), Report()]),
+        reporter=Reporters([silent_sampler(prompt="`````\nThe"), Sessions(), Report()]),
     )
     return (recipe.out / "report.md").read_text()
 
@@ -303,7 +303,7 @@ def test_report_has_the_recipe_that_made_the_run(
     """As TOML that a run can be made of."""
     (tmp_path / "recipe.toml").write_text(block(report, "toml"))
 
-    assert from_plain(Recipe, read_toml(tmp_path / "recipe.toml")) == recipe
+    assert from_dict(Recipe, read_toml(tmp_path / "recipe.toml")) == recipe
 
 
 def test_report_has_figures_picture_and_samples(report: str, recipe: Recipe) -> None:

@@ -23,7 +23,8 @@ from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.optimizer import Muon
-from gpt.spec.planning import EXPORTABLE, PRESETS, Machine, described, plan, resumed
+from gpt.spec.planning import Machine, described, plan, resumed
+from gpt.spec.presets import EXPORTABLE, PRESETS
 from gpt.spec.recipe import Recipe, check_resumable
 
 TWO_CORES = Machine.cpu(2)
@@ -114,7 +115,7 @@ def test_data_seen_often_gets_noise(tokens: int, often: bool) -> None:
     recipe = planned(tokens)
 
     assert (recipe.model.dropout > 0) is often
-    assert (recipe.respell > 0) is often
+    assert (recipe.bpe_dropout > 0) is often
 
 
 def test_depth_sets_width_heads_and_rates() -> None:

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from gpt.errors import TrainingError
 from gpt.optim.build import SCHEDULES
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
-from gpt.training.step import Learner
+from gpt.training.step import TrainStep
 
 
 def let_rate_be(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int, float]) -> None:
@@ -29,15 +29,15 @@ def let_rate_be(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int
 
 def spoil(monkeypatch: pytest.MonkeyPatch, at: int, part: str) -> None:
     """Let the loss, or a gradient, of step *at* (from 0) be infinite."""
-    gradients = Learner.gradients
+    gradients = TrainStep.gradients
 
-    def spoilt(learner: Any, step: int) -> float:
-        loss = gradients(learner, step)
+    def spoilt(train_step: Any, step: int) -> float:
+        loss = gradients(train_step, step)
         if step == at and part == "gradient":
-            learner.model.embedding.weight.grad[3, 5] = math.inf
+            train_step.model.embedding.weight.grad[3, 5] = math.inf
         return math.nan if step == at and part == "loss" else loss
 
-    monkeypatch.setattr(Learner, "gradients", spoilt)
+    monkeypatch.setattr(TrainStep, "gradients", spoilt)
 
 
 @pytest.mark.parametrize(

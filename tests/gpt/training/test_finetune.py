@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,16 @@ import torch
 import pytok
 from gpt.__main__ import main
 from gpt.data.batch import IGNORED
-from gpt.data.conversations import ConversationRows, Conversations
+from gpt.data.conversations import ConversationRows, Conversations, RenderedConversations
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
 from gpt.model.growing import grown, token_tables
-from gpt.report.events import Silent
-from gpt.runs.checkpoint import Checkpoint, read_checkpoint
+from gpt.report.events import NullReporter
 from gpt.runs.metrics import Row, read_metrics
+from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.sealed_folder import digest
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
@@ -36,7 +38,7 @@ from gpt.spec.recipe import Recipe, TuningRecipe, check_resumable
 from gpt.training.finetune import Tuned, plan_tuning, tune
 from gpt.training.loop import train
 from pytok import shards
-from pytok.chat.template import Conversation, Template, Turn, write_conversations
+from pytok.chat.template import Conversation, Rendered, Template, Turn, write_conversations
 from pytok.tokenizer import Tokenizer
 from tests.gpt.conftest import TEXT
 
@@ -96,7 +98,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def planned(base: Path, data: Path, out: Path, kind: str = "lora", **changes: Any) -> TuningRecipe:
     """A run of a second, with evaluations and checkpoints that do not coincide."""
-    recipe = plan_tuning(base, data=data, out=out, adapter=KINDS[kind])
+    recipe = plan_tuning(base, data=data, out=out, adapter=KINDS[kind]).recipe
     small: dict[str, Any] = {
         "steps": 10,
         "batch_size": 2,
@@ -113,7 +115,7 @@ def planned(base: Path, data: Path, out: Path, kind: str = "lora", **changes: An
 def tuned_until(recipe: TuningRecipe, step: int) -> Tuned:
     """Tune, but stop after *step* steps."""
 
-    class Until(Silent):
+    class Until(NullReporter):
         """A reporter that wants an end after the step."""
 
         asked = False
@@ -134,7 +136,10 @@ def history(run: Path) -> list[dict[str, Any]]:
 def same(here: Checkpoint, there: Checkpoint) -> bool:
     return all(
         ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-        for ours, theirs in ((here.weights, there.weights), (here.moments, there.moments))
+        for ours, theirs in (
+            (here.weights, there.weights),
+            (here.optimizer_state, there.optimizer_state),
+        )
     )
 
 
@@ -142,27 +147,30 @@ def same(here: Checkpoint, there: Checkpoint) -> bool:
 
 
 def rows_of(
-    tmp_path: Path, bpe: Tokenizer, many: list[Conversation], length: int, learn: Any = "mine"
+    tmp_path: Path, bpe: Tokenizer, many: list[Conversation], length: int, train_on: Any = "mine"
 ) -> Conversations:
     write_conversations(tmp_path / "some.jsonl", many)
     tokenizer = TEMPLATE.extend(bpe)
-    return Conversations(tmp_path / "some.jsonl", TEMPLATE, tokenizer, learn=learn, length=length)
+    rendered = RenderedConversations.read(
+        tmp_path / "some.jsonl", TEMPLATE, tokenizer, train_on=train_on
+    )
+    return Conversations(rendered, length)
 
 
-@pytest.mark.parametrize("learn", ["mine", "all", "last"])
+@pytest.mark.parametrize("train_on", ["mine", "all", "last"])
 @pytest.mark.parametrize("length", [6, 16, 64, 400])
 def test_every_learnt_token_is_a_target_once(
-    tmp_path: Path, bpe: Tokenizer, learn: Any, length: int
+    tmp_path: Path, bpe: Tokenizer, train_on: Any, length: int
 ) -> None:
     """Cut into windows or packed together, whatever the mask; nothing else is a target."""
     many = [conversation(number, turns=1 + number % 7) for number in range(9)]
-    rows = rows_of(tmp_path, bpe, many, length, learn)
-    rendered = [TEMPLATE.render(each, TEMPLATE.extend(bpe), learn=learn) for each in many]
+    rows = rows_of(tmp_path, bpe, many, length, train_on)
+    rendered = [TEMPLATE.render(each, TEMPLATE.extend(bpe), train_on=train_on) for each in many]
     wanted = [id for each in rendered for id, learnt in zip(*each, strict=True) if learnt]
     batch = rows.batch(range(len(rows.rows)))
 
     assert sorted(batch.targets[batch.targets != IGNORED].tolist()) == sorted(wanted)
-    assert batch.learnt == rows.learnt == len(wanted)
+    assert batch.num_targets == rows.num_targets == len(wanted)
 
 
 @pytest.mark.parametrize("length", [6, 16, 64])
@@ -241,7 +249,9 @@ def test_packed_conversations_are_read_as_if_alone(
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape)
     batch = rows.batch(range(len(rows.rows)))
-    packed = model(batch.inputs, batch.targets, documents=batch.documents).loss * batch.learnt
+    packed = (
+        model(batch.inputs, batch.targets, document_ids=batch.document_ids).loss * batch.num_targets
+    )
     alone = 0.0
     for each in many:
         ids, mask = TEMPLATE.render(each, TEMPLATE.extend(bpe))
@@ -276,12 +286,68 @@ def test_grown_model_keeps_what_it_knew(base: Path) -> None:
 # Runs.
 
 
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, base: Path) -> Counter[str]:
+    """How often conversations are rendered, and each file of the base is hashed."""
+    calls: Counter[str] = Counter()
+
+    def render(self: Template, *arguments: Any, **options: Any) -> Rendered:
+        calls["render"] += 1
+        return renders(self, *arguments, **options)
+
+    def hash_file(path: Path) -> str:
+        if path.is_relative_to(base):
+            calls[path.name] += 1
+        return digest(path)
+
+    renders = Template.render
+    monkeypatch.setattr(Template, "render", render)
+    monkeypatch.setattr("gpt.runs.sealed_folder.digest", hash_file)
+    return calls
+
+
+def test_a_plan_is_carried_out_without_reading_again(
+    base: Path, chat: Path, tmp_path: Path, calls: Counter[str]
+) -> None:
+    """24 conversations to train on and 2 held out, and the three files of the base it needs."""
+    plan = plan_tuning(base, data=chat, out=tmp_path / "run").replace(steps=2, compile=False)
+    tune(plan)
+
+    once = ("tokenizer.json", "state.json", "model.safetensors")
+    assert calls == {"render": 26, **dict.fromkeys(once, 1)}
+
+
+def test_a_recipe_alone_resumes_a_plan(
+    base: Path, chat: Path, tmp_path: Path, calls: Counter[str]
+) -> None:
+    """It reads the base and the chat once, too."""
+    recipe = planned(base, chat, tmp_path / "run")
+    tuned_until(recipe, 3)
+    calls.clear()
+    tuned = tune(recipe)
+
+    assert tuned.outcome.finished
+    assert calls["render"] == 26
+    assert calls["model.safetensors"] == 1
+
+
+def test_a_plan_with_other_turns_is_rendered_again(base: Path, chat: Path, tmp_path: Path) -> None:
+    """Other fields of the recipe leave the chat as it is."""
+    plan = plan_tuning(base, data=chat, out=tmp_path / "run")
+    everyone = plan.replace(train_on="all")
+
+    assert plan.replace(seed=1, row_length=16).chat is plan.chat
+    assert everyone.chat is not None
+    assert plan.chat is not None
+    assert everyone.chat.train.bytes > plan.chat.train.bytes
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stop_at", [1, 5])
 def test_stopped_run_goes_on_bit_for_bit(
     base: Path, chat: Path, tmp_path: Path, kind: str, stop_at: int
 ) -> None:
-    """Adapters, rows of new tokens, moments, and what the checkpoint's readers see."""
+    """Adapters, rows of new tokens, optimizer state, and what the checkpoint's readers see."""
     whole, broken = (planned(base, chat, tmp_path / name, kind) for name in ("whole", "broken"))
     tune(whole)
     stopped = tuned_until(broken, stop_at)
@@ -306,7 +372,7 @@ def test_tuned_run_is_a_whole_model(base: Path, chat: Path, tmp_path: Path, kind
     assert tuned.val.after < 0.8 * tuned.val.before
     assert tuned.val.after == pytest.approx(tuned.outcome.state.best_val_bpb)
     assert found.weights.keys() == dict(plain.named_parameters()).keys()
-    assert found.companions["chat.json"] == (chat / "chat.json").read_bytes()
+    assert found.data_files["chat.json"] == (chat / "chat.json").read_bytes()
     assert tokenizer.special_tokens["<|speaker_1|>"] == 283
     assert len("".join(generate(model, tokenizer, "the", max_tokens=5))) > 0
 
@@ -322,8 +388,8 @@ def test_adapters_leave_the_base_where_it_was(
         adapted = ".attention." in name or ".mlp." in name
         kept = torch.equal(weight[:280], now[name][:280])
         assert kept is not adapted, name
-    moments = read_checkpoint(tmp_path / "run").moments
-    kept = {name for name in moments if name.endswith(":exp_avg")}
+    optimizer_state = read_checkpoint(tmp_path / "run").optimizer_state
+    kept = {name for name in optimizer_state if name.endswith(":exp_avg")}
     assert all("down" in name or "up" in name or "rows" in name or "magn" in name for name in kept)
 
 
@@ -416,7 +482,7 @@ def test_base_data_that_is_gone_is_said(
     write_imported(run, read_checkpoint(base).model(), bpe)
     notices: list[str] = []
 
-    class Listener(Silent):
+    class Listener(NullReporter):
         def notice(self, text: str) -> None:
             notices.append(text)
 
@@ -425,7 +491,7 @@ def test_base_data_that_is_gone_is_said(
     named = tune(recipe, base_data=base.parent / "data")
 
     assert without.base is None
-    assert any("what is forgotten is not measured" in text for text in notices)
+    assert any("forgetting is not measured" in text for text in notices)
     assert named.base is not None
     with pytest.raises(DataError, match="not found"):
         tune(recipe, base_data=tmp_path / "nowhere")
@@ -434,8 +500,8 @@ def test_base_data_that_is_gone_is_said(
 def test_turns_are_chosen_of_a_chat_only(base: Path, tmp_path: Path) -> None:
     """Of text all is learnt, whatever somebody asks for."""
     data = base.parent / "data"
-    with pytest.raises(ConfigError, match=r"\(--learn\) is of a chat's turns, .* leave it away"):
-        plan_tuning(base, data=data, out=tmp_path / "run", learn="last")
+    with pytest.raises(ConfigError, match=r"is not a chat; remove train_on=last \(--train-on\)"):
+        plan_tuning(base, data=data, out=tmp_path / "run", train_on="last")
 
 
 def test_text_is_learnt_by_its_own_tokenizer(base: Path, tmp_path: Path, bpe: Tokenizer) -> None:
@@ -498,7 +564,7 @@ def test_other_run_in_the_folder_is_refused(base: Path, chat: Path, tmp_path: Pa
     ("file", "content", "message"),
     [
         ("chat.json", "{", "chat.json: not JSON"),
-        ("train.jsonl", "", "none of the 0 conversations has a turn to learn"),
+        ("train.jsonl", "", "none of the 0 conversations has a turn to train on"),
         ("train.jsonl", "{}\n", "line 1"),
         ("train.jsonl", None, "train.jsonl: not found; `pytok chat build` writes it"),
     ],

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 
 STEPS = 60
 RECIPE = f"""
@@ -70,7 +70,7 @@ def result(run: Path) -> tuple[list[dict[str, Any]], dict[str, torch.Tensor], li
     for row in rows:
         del row["seconds"]
     found = read_checkpoint(run)
-    tensors = {**found.weights, **found.moments}
+    tensors = {**found.weights, **found.optimizer_state}
     return rows, tensors, sorted(path.name for path in (run / "checkpoints").iterdir())
 
 
@@ -95,7 +95,7 @@ def whole(recipe: Path, data: Path) -> Path:
 def test_killed_run_ends_as_if_it_had_not_been(
     recipe: Path, data: Path, whole: Path, tmp_path: Path, seed: int
 ) -> None:
-    """Killed twice: losses, evaluations, weights, moments, averages and checkpoints are the same.
+    """Killed twice: losses, evaluations, weights, optimizer state, averages and checkpoints are the same.
 
     A third of the time goes into checkpoints, so some kills fall into their writing.
     """

@@ -19,9 +19,9 @@ from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.evaluation.bits_per_byte import evaluate
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
-from gpt.report.events import Silent
-from gpt.runs.checkpoint import read_checkpoint
+from gpt.report.events import NullReporter
 from gpt.runs.metrics import MetricsFile, Row, read_metrics
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
@@ -29,7 +29,7 @@ from gpt.training.loop import Outcome, _Run, train
 from pytok import shards
 
 
-class Until(Silent):
+class Until(NullReporter):
     """A reporter and a `stop`, which says so after *step*."""
 
     def __init__(self, step: int) -> None:
@@ -59,7 +59,7 @@ class Killed(Exception):
     """In place of a kill."""
 
 
-class Killer(Silent):
+class Killer(NullReporter):
     """A reporter that kills the run when it hears of *step*."""
 
     def __init__(self, step: int) -> None:
@@ -113,7 +113,10 @@ def test_stopped_run_goes_on_bit_for_bit(
     assert (stopped.finished, stopped.state.step, resumed.finished) == (False, stop_at, True)
     assert history(recipe.out) == history(whole.out)
     assert all(torch.equal(here.weights[name], there.weights[name]) for name in there.weights)
-    assert all(torch.equal(here.moments[name], there.moments[name]) for name in there.moments)
+    assert all(
+        torch.equal(here.optimizer_state[name], there.optimizer_state[name])
+        for name in there.optimizer_state
+    )
 
 
 def test_killed_run_goes_on_from_its_last_checkpoint(recipe: Recipe, whole: Recipe) -> None:
@@ -233,7 +236,7 @@ def test_longer_run_goes_on_where_the_shorter_ended(recipe: Recipe) -> None:
     """Its steps may change; the reporter hears that the schedule does."""
     notices: list[str] = []
 
-    class Listener(Silent):
+    class Listener(NullReporter):
         def notice(self, text: str) -> None:
             notices.append(text)
 
@@ -351,9 +354,9 @@ def test_run_with_an_average_is_measured_and_used_by_it(recipe: Recipe) -> None:
     )
 
     assert result.bits_per_byte == pytest.approx(outcome.state.val_bpb)
-    assert torch.equal(used, found.moments["embedding.weight:average"])
+    assert torch.equal(used, found.optimizer_state["embedding.weight:average"])
     assert torch.equal(used, found.weights["embedding.weight"])
-    assert not torch.equal(used, found.moments["embedding.weight:weight"])
+    assert not torch.equal(used, found.optimizer_state["embedding.weight:weight"])
 
 
 @pytest.mark.parametrize("end", [256, 300])

@@ -14,8 +14,8 @@ import pytest
 
 from gpt.errors import ConfigError, PeerError, TrainingError
 from gpt.parallel.world import World
-from gpt.runs.checkpoint import read_checkpoint
 from gpt.runs.metrics import read_metrics
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
@@ -63,7 +63,7 @@ def losses(recipe: Recipe) -> list[float]:
 def test_two_processes_make_the_gradients_and_updates_of_one(
     recipe: Recipe, parallel: Literal["ddp", "fsdp"], optimizer: AdamW | Muon
 ) -> None:
-    """Gradients, weights, moments, averages and bits per byte, with dropout, up to rounding."""
+    """Gradients, weights, optimizer state, averages and bits per byte, with dropout, up to rounding."""
     alone = moved(recipe, "alone", optimizer=optimizer, steps=3)
     shared = moved(alone, "shared", parallel=parallel, recompute=parallel == "fsdp")
     expected = run(alone)
@@ -75,7 +75,10 @@ def test_two_processes_make_the_gradients_and_updates_of_one(
     here = read_checkpoint(shared.out)
 
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-5)
-    for ours, theirs in ((here.weights, there.weights), (here.moments, there.moments)):
+    for ours, theirs in (
+        (here.weights, there.weights),
+        (here.optimizer_state, there.optimizer_state),
+    ):
         assert ours.keys() == theirs.keys()
         for name in ours:
             np.testing.assert_allclose(
@@ -143,7 +146,7 @@ def test_what_is_wrong_with_a_command_is_told_once(
 
 def test_rows_are_divided_in_order() -> None:
     """Each row of a step is one process's."""
-    shares = [World(rank=rank, size=3).share(12) for rank in range(3)]
+    shares = [World(rank=rank, size=3).rows_of_rank(12) for rank in range(3)]
 
     assert [row for share in shares for row in share] == list(range(12))
 
@@ -155,7 +158,7 @@ def test_rows_are_divided_in_order() -> None:
 def test_rows_that_cannot_be_divided_are_refused(rows: int, size: int, words: str) -> None:
     """With the numbers of processes that could."""
     with pytest.raises(ConfigError, match=words):
-        World(size=size).share(rows)
+        World(size=size).rows_of_rank(rows)
 
 
 @pytest.mark.slow

@@ -1,0 +1,216 @@
+"""Checkpoints and how they are read: verified, and without pickle.
+
+::
+
+    runs/first/checkpoints/step-00000400/
+        model.safetensors      the weights of the model by parameter name, adapters merged into
+                               them: the best or averaged ones, if the run keeps such
+        optimizer.safetensors  what only a resumed run needs, as "<parameter name>:<key>": the
+                               optimizer's tensors, and a parameter itself (key "weight") if it is
+                               not in model.safetensors
+        state.json             `gpt.runs.state.State`
+        tokenizer.json         the tokenizer of the data, unchanged
+        chat.json              if the data is a chat: how its turns are rendered
+        SHA256SUMS             checksums of all of them (`gpt.runs.sealed_folder`)
+
+Tensors are mapped from their files: only those that are used are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+import pytok
+from gpt.adapt.wrapping import merged_weights
+from gpt.errors import CheckpointError, ConfigError
+from gpt.model.gpt import GPT
+from gpt.parallel.sharded import sliced
+from gpt.runs.retention import checkpoint_folder, find_checkpoint, list_checkpoints
+from gpt.runs.sealed_folder import damage, sealed_names
+from gpt.runs.state import RENAMED_TENSORS, State
+
+if TYPE_CHECKING:
+    from pytok.tokenizer import Tokenizer
+
+BEST = "best"
+"""RUN/best names the checkpoint of RUN with the best evaluation."""
+WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+WEIGHT = "weight"
+"""Key of a parameter itself among the optimizer's tensors."""
+DATA_FILES = ("tokenizer.json", "chat.json")
+"""Files of the data that a checkpoint carries along; chat.json only if the data has one."""
+FILES = (WEIGHTS, OPTIMIZER, STATE, DATA_FILES[0])
+"""Files that every checkpoint has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A verified checkpoint."""
+
+    folder: Path
+    state: State
+    weights: dict[str, Tensor]
+    """Weights of the model, by parameter name."""
+    data_files: dict[str, bytes]
+    """tokenizer.json, and chat.json if the data had one."""
+
+    @cached_property
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """Tensors of the optimizer, which only a resumed run needs.
+
+        Raises CheckpointError if they are damaged.
+        """
+        return _read_tensors(self.folder, OPTIMIZER)
+
+    def model(self, device: torch.device | str = "cpu") -> GPT:
+        """Build the model, in evaluation mode, on *device*."""
+        model = GPT(self.state.config)
+        self._fill(model, self.weights)
+        return model.to(device).eval()
+
+    def tokenizer(self) -> Tokenizer:
+        """Load the tokenizer of the data that the model was trained on.
+
+        Raises CheckpointError if tokenizer.json is another one.
+        """
+        path = self.folder / "tokenizer.json"
+        tokenizer = pytok.load(path)
+        if tokenizer.fingerprint != self.state.fingerprint:
+            raise _damaged(path, "not the tokenizer that the model was trained with")
+        return tokenizer
+
+    def restore(self, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+        """Set the parameters of *model* and the state of *optimizer* to those in training.
+
+        Raises CheckpointError if they do not fit.
+        """
+        state = {tuple(key.rsplit(":", 1)): tensor for key, tensor in self.optimizer_state.items()}
+        in_training = {name: tensor for (name, key), tensor in state.items() if key == WEIGHT}
+        self._check_names(WEIGHTS, set(self.weights), set(merged_weights(model)))
+        self._fill(model, {**self.weights, **in_training})
+        parameters = dict(model.named_parameters())
+        trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
+        saved = {name for name, key in state if key != WEIGHT}
+        self._check_names(OPTIMIZER, saved, trained)
+        for (name, key), tensor in state.items():
+            if key != WEIGHT:
+                parameter = parameters[name]
+                # A tensor of another shape than its parameter is a scalar, such as a step count.
+                same_shape = tensor.shape == parameter.shape
+                part = sliced(tensor, parameter) if same_shape else tensor.reshape(())
+                # Copied: the optimizer writes to it, and it is mapped from the file.
+                optimizer.state[parameter][key] = part.to(parameter.device, copy=True)
+
+    def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
+        """Copy *weights* into the parameters of *model*; other names in it are ignored."""
+        parameters = dict(model.named_parameters())
+        self._check_names(WEIGHTS, set(weights) & set(parameters), set(parameters))
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                if parameter.shape != weights[name].shape:
+                    raise CheckpointError(
+                        f"{self.folder / WEIGHTS}: {name} has shape "
+                        f"{tuple(weights[name].shape)}, but by the config in state.json it is "
+                        f"{tuple(parameter.shape)}; the two files belong to different runs"
+                    )
+                parameter.copy_(sliced(weights[name], parameter))
+
+    def _check_names(self, file: str, found: set[str], wanted: set[str]) -> None:
+        if found != wanted:
+            raise CheckpointError(
+                f"{self.folder / file}: its tensors are not those of this model (first "
+                f"difference: {min(found ^ wanted)}); the files belong to different runs"
+            )
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and verify the checkpoint *path*: a checkpoint, the newest of a run, or RUN/best.
+
+    Raises CheckpointError naming the file that is missing, damaged or of another version, and the
+    newest older checkpoint that is intact, if there is one.
+    """
+    folder = find_checkpoint(path)
+    if folder is None and path.name == BEST and find_checkpoint(path.parent) is not None:
+        folder = _find_best(path.parent)
+    if folder is None:
+        raise CheckpointError(f"{path}: no checkpoint found; `gpt train --out {path}` makes one")
+    carried = [name for name in DATA_FILES if name in FILES or name in sealed_names(folder)]
+    for name in carried:
+        _check(folder, name)
+    return Checkpoint(
+        folder=folder,
+        state=read_state(folder),
+        weights=_read_tensors(folder, WEIGHTS),
+        data_files={name: (folder / name).read_bytes() for name in carried},
+    )
+
+
+def read_state(folder: Path) -> State:
+    """Read and verify the state of the checkpoint *folder*; raises as `read_checkpoint` does."""
+    _check(folder, STATE)
+    path = folder / STATE
+    try:
+        document = dict(json.loads(path.read_bytes()))
+        document["format"]
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path, "not the state of a run") from None
+    try:
+        return State.from_dict(document)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except ConfigError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _find_best(run: Path) -> Path:
+    """Return the checkpoint that the newest one of *run* names as the best."""
+    newest = find_checkpoint(run)
+    assert newest is not None
+    step = read_state(newest).best_step
+    if step is None:
+        raise CheckpointError(
+            f"{run / BEST}: the run has no evaluation yet, so no checkpoint is the best; use {run}"
+        )
+    # Step 0 has no checkpoint: until a step is better, every one holds the base's weights.
+    return checkpoint_folder(run, step) if step else newest
+
+
+def _read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    _check(folder, name)
+    try:
+        tensors = load_file(folder / name)
+    except SafetensorError as error:
+        raise _damaged(folder / name, f"not safetensors: {error}") from error
+    return {_current_name(key): tensor for key, tensor in tensors.items()}
+
+
+def _current_name(key: str) -> str:
+    """Return the name of the tensor *key* of a file that an older version may have written."""
+    name, colon, rest = key.partition(":")
+    return RENAMED_TENSORS.get(name, name) + colon + rest
+
+
+def _check(folder: Path, name: str) -> None:
+    if problem := damage(folder, name):
+        raise _damaged(folder / name, problem)
+
+
+def _damaged(path: Path, problem: str) -> CheckpointError:
+    """Return the error for the checkpoint file *path*, with a way to continue without it."""
+    folder = path.parent
+    older = [other for other in list_checkpoints(folder.parent) if other.name < folder.name]
+    intact = (other for other in reversed(older) if not any(damage(other, name) for name in FILES))
+    remedy = "restore a copy of the folder, or remove it and train again"
+    if fallback := next(intact, None):
+        remedy = f"remove {folder} to resume from {fallback.name}, which is intact"
+    return CheckpointError(f"{path}: {problem}; {remedy}")

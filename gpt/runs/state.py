@@ -1,0 +1,100 @@
+"""`State`: everything of a run that is not a tensor, as ``state.json`` holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gpt.errors import CheckpointError, ConfigError, DataError
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.recipe import Recipe, TuningRecipe, check_resumable
+from gpt.spec.serialize import from_dict, to_dict
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Everything of a run that is not a tensor.
+
+    The position in the data and all randomness follow from (recipe.seed, step), so no random state
+    is kept.
+    """
+
+    FORMAT: ClassVar[int] = 3
+    """Version of ``state.json``. Format 2 is still read: `upgrade`."""
+
+    config: GPTConfig
+    """The model."""
+    recipe: Recipe | TuningRecipe
+    """The run."""
+    step: int
+    """Optimizer steps made."""
+    seconds: float
+    """Training time of these steps, without evaluation."""
+    fingerprint: str
+    """Fingerprint of the tokenizer; shards of another one are rejected."""
+    train_tokens: int
+    """Tokens of the training split; a split of another length would be read in another order."""
+    val_bpb: float | None = None
+    """Bits per byte on the validation split, at the last evaluation."""
+    best_val_bpb: float | None = None
+    """The lowest of all evaluations."""
+    best_step: int | None = None
+    """The step of that evaluation; 0 if a tuned model never got better than its base."""
+    first_val_bpb: float | None = None
+    """Bits per byte before the first step, if the run started from a trained model."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``state.json``."""
+        return {"format": self.FORMAT, **to_dict(self)}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> State:
+        """Invert `to_dict`, for this format and format 2; raises ConfigError naming a wrong field.
+
+        Raises CheckpointError for another format.
+        """
+        fields = dict(document)
+        version = fields.pop("format", None)
+        if version == 2:
+            fields = upgrade(fields)
+        elif version != cls.FORMAT:
+            raise CheckpointError(
+                f"format {version}, and this version of gpt reads formats 2 and {cls.FORMAT}; use "
+                "the version that wrote it, or train again into another --out"
+            )
+        return from_dict(cls, fields)
+
+
+RENAMED_FIELDS = {"respell": "bpe_dropout", "learn": "train_on", "share": "fraction"}
+"""Fields of recipes and specs that had other names in format 2."""
+RENAMED_TENSORS = {"shift.share": "shift.fraction"}
+"""Parameters that had other names in checkpoints of format 2."""
+
+
+def upgrade(fields: Any) -> Any:
+    """Return the *fields* of a state of format 2 as those of format 3."""
+    if isinstance(fields, Mapping):
+        return {RENAMED_FIELDS.get(name, name): upgrade(value) for name, value in fields.items()}
+    return fields
+
+
+def check_fits(saved: State, new: State) -> None:
+    """Raise ConfigError or DataError if the run *new* cannot resume from *saved*."""
+    check_resumable(saved.recipe, new.recipe)
+    data, out = new.recipe.data, new.recipe.out
+    if saved.fingerprint != new.fingerprint:
+        raise DataError(
+            f"{data} was written with another tokenizer than the data of the run in {out}; pass "
+            "that run's data, or another --out"
+        )
+    if saved.train_tokens != new.train_tokens:
+        raise DataError(
+            f"{data} has {new.train_tokens:,} training tokens, but the run in {out} started with "
+            f"{saved.train_tokens:,}; pass the data that it started with, or another --out"
+        )
+    if saved.step > new.recipe.steps:
+        raise ConfigError(
+            f"{out} is already at step {saved.step}, past steps = {new.recipe.steps}; raise "
+            "--steps, or choose another --out"
+        )

@@ -1,0 +1,140 @@
+"""Writing checkpoints: complete or not at all (`gpt.runs.reading` lists their files)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gpt.adapt.wrapping import merged_weights
+from gpt.errors import CheckpointError
+from gpt.model.gpt import GPT
+from gpt.optim.best import eval_weights
+from gpt.parallel.sharded import is_sharded, save_sharded
+from gpt.parallel.world import ALONE, World
+from gpt.runs.reading import DATA_FILES, FILES, OPTIMIZER, STATE, WEIGHT, WEIGHTS, read_state
+from gpt.runs.retention import checkpoint_folder, remove_leftovers, remove_old
+from gpt.runs.sealed_folder import PARTIAL, sealed_folder
+from gpt.runs.state import State
+
+if TYPE_CHECKING:
+    from pytok.tokenizer import Tokenizer
+
+
+def write_checkpoint(
+    run: Path,
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    data_files: Mapping[str, bytes],
+    world: World = ALONE,
+) -> Path:
+    """Write a checkpoint of *run*, remove those that it need not keep, and return its folder.
+
+    *data_files* is what `read_data_files` returns. A checkpoint of the same step is kept, unless
+    the run has been evaluated since, which may have made these weights the best. All processes of
+    *world* call this; the main one writes, and the others only if they hold slices of the model.
+    Raises CheckpointError if it cannot be written; the other checkpoints are then unchanged.
+    """
+    folder = checkpoint_folder(run, state.step)
+    try:
+        if world.is_main:
+            remove_leftovers(run)
+        if not world.from_main(_is_written(folder, state)):
+            _write(folder, model, optimizer, state, data_files, world)
+        if world.is_main:
+            remove_old(run, state.recipe.keep, state.best_step)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(
+            f"{folder}: cannot be written: {reason}; nothing else has changed: fix that, and "
+            "repeat the same command"
+        ) from error
+    return folder
+
+
+def read_data_files(folder: Path) -> dict[str, bytes]:
+    """Read the files of the shard folder *folder* that its checkpoints carry along."""
+    paths = {name: folder / name for name in DATA_FILES}
+    return {
+        name: path.read_bytes() for name, path in paths.items() if name in FILES or path.exists()
+    }
+
+
+def tokenizer_document(tokenizer: Tokenizer) -> bytes:
+    """Return the content of the tokenizer.json of *tokenizer*."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / DATA_FILES[0]
+        tokenizer.save(path)
+        return path.read_bytes()
+
+
+def _is_written(folder: Path, state: State) -> bool:
+    """Return whether *folder* is a checkpoint with the evaluation of *state*."""
+    return folder.exists() and read_state(folder).val_bpb == state.val_bpb
+
+
+def _write(
+    folder: Path,
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    data_files: Mapping[str, bytes],
+    world: World,
+) -> None:
+    weights = _eval_weights(model, optimizer)
+    # A parameter that training continues from is stored beside the optimizer's tensors if the
+    # weights for evaluation are other ones: averages, the best, or merged adapters.
+    optimizer_state = {
+        f"{name}:{key}": tensor.detach().contiguous()
+        for name, parameter in model.named_parameters()
+        for key, tensor in (
+            *optimizer.state[parameter].items(),
+            *(() if weights.get(name) is parameter else ((WEIGHT, parameter),)),
+        )
+    }
+    files = {
+        WEIGHTS: {name: tensor.detach().contiguous() for name, tensor in weights.items()},
+        OPTIMIZER: optimizer_state,
+    }
+    slices = folder.with_name(f"{folder.name}-slices{PARTIAL}")
+    joined = {
+        name: save_sharded(tensors, slices / name)
+        for name, tensors in files.items()
+        if is_sharded(weights.values())
+    }
+    if not world.is_main:
+        return
+    document = json.dumps(state.to_dict(), indent=2) + "\n"
+    with sealed_folder(folder) as partial:
+        for name, tensors in files.items():
+            if name in joined:
+                joined[name].rename(partial / name)
+            else:
+                save_file(tensors, partial / name)
+        (partial / STATE).write_text(document, encoding="utf-8")
+        for name, content in data_files.items():
+            (partial / name).write_bytes(content)
+    if joined:
+        shutil.rmtree(slices)
+
+
+def _eval_weights(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the weights that readers of a checkpoint get: averaged or best, adapters merged.
+
+    A tensor that is a parameter of *model* is that parameter, not a copy.
+    """
+    with eval_weights(optimizer) as replaced:
+        weights = merged_weights(model)
+        if replaced:  # after this block the trained parameters are in their tensors again
+            for name, tensor in weights.items():
+                weights[name] = tensor.detach().clone() if tensor.requires_grad else tensor
+        return weights
