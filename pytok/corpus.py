@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from pytok.blocks import is_packed, library, read_blocks, refusing
 from pytok.errors import CorpusError
-from pytok.reference.pretokenize import last_cut, last_cut_of_utf8
+from pytok.patterns import last_cut, last_cut_of_utf8
 
 T = TypeVar("T")
 Text = TypeVar("Text", str, bytes)

@@ -7,15 +7,10 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from pytok.errors import PatternError, VocabError
-from pytok.reference.pretokenize import PATTERNS, resolve
+from pytok.patterns import PATTERNS, resolve
 
 END_OF_TEXT = "<|endoftext|>"
 """The special token that marks where a document begins or ends, in GPT-2 and ever since."""
-
-
-def pattern_name(pattern: str) -> str | None:
-    """The name of the known pattern whose regex *pattern* is, ``None`` if it is another."""
-    return {regex: name for name, regex in PATTERNS.items()}.get(pattern)
 
 
 @dataclass(frozen=True, slots=True)

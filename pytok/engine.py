@@ -9,15 +9,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+from pytok.merging import MergeRules
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 EngineName = Literal["native", "reference"]
-
-Ties = Literal["hf", "rustbpe", "first", "cs336"]
-"""Which of equally frequent pairs is merged first: see `pytok.train`."""
-
 
 MAX_THREADS = 1024
 """More never help, and a slip of the finger should not ask the system for a million."""
@@ -180,16 +178,13 @@ class Engine(Protocol):
         counts: Any,
         size: int,
         base: Sequence[bytes] | None = None,
-        ties: str = "hf",
-        min_frequency: int = 0,
-        max_token_length: int | None = None,
-        limit_alphabet: int | None = None,
+        rules: MergeRules | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> list[bytes]:
-        """Learns *size* tokens, in rank order, from this engine's own *counts*.
+        """Trains a vocabulary of *size* tokens, in rank order, on this engine's own *counts*.
 
-        The first of them are those of *base*, the 256 bytes if ``None``; the other arguments are
-        those of `pytok.train`. *progress* is told now and then how many tokens there are.
+        The first tokens are those of *base*, the 256 bytes if ``None``; *rules* defaults to
+        ``MergeRules()``. *progress* is called from time to time with the number of tokens so far.
         """
 
 

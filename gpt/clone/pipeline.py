@@ -38,8 +38,12 @@ from gpt.training.finetune_tasks import TRAIN
 from gpt.training.loop import train
 from pytok.atomic import replace_file
 from pytok.chat.building import build
-from pytok.chat.conversations import Division, sessions, told
-from pytok.chat.importing import Choices, import_chats
+from pytok.chat.conversations import (
+    ConversationOptions,
+    describe_omitted,
+    split_into_sessions,
+)
+from pytok.chat.importing import ImportOptions, import_chats
 from pytok.chat.record import Message, read_history, write_history
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
@@ -74,7 +78,7 @@ class Cloning:
     me: str | None
     """Whose turns are learnt, as `find_speaker` understands it."""
     out: Path
-    choices: Choices = dataclasses.field(default_factory=Choices)
+    choices: ImportOptions = dataclasses.field(default_factory=ImportOptions)
     """What the exports do not tell."""
     base: Path | None = None
     """The run to tune; None: one is trained on the chat first."""
@@ -171,7 +175,7 @@ def _build(asked: Cloning, reporter: Reporter, progress: Progress | None) -> boo
     messages = list(read_history(asked.out / HISTORY))
     me = _speaker(asked.me, messages, reporter)
     _made(asked.out, DATA, {"me": me})
-    enough = len(sessions(messages, Division())[0]) >= FEWEST
+    enough = len(split_into_sessions(messages, ConversationOptions())[0]) >= FEWEST
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         built = build(messages, folder, me=me, val=HELD_OUT if enough else 0, progress=progress)
@@ -184,7 +188,7 @@ def _build(asked: Cloning, reporter: Reporter, progress: Progress | None) -> boo
             f"{counted(built.turns[kind], 'turn')}, {counted(part.tokens, 'token')} of "
             f"{counted(part.bytes, 'byte')}"
         )
-    reporter.notice(f"    left out: {told(built.left_out)}")
+    reporter.notice(f"    left out: {describe_omitted(built.omitted)}")
     turns = [turn for each in read_conversations(folder / TRAIN) for turn in each.turns]
     mine = sum(turn.speaker == me for turn in turns)
     reporter.notice(f"    {mine:,} of the turns are {me}'s")

@@ -96,7 +96,7 @@ class Clone:
     def _asked(self) -> Cloning:
         """What the options ask for."""
         from gpt.clone.pipeline import Cloning
-        from pytok.chat.importing import Choices
+        from pytok.chat.importing import ImportOptions
 
         if not self.exports:
             raise ConfigError("which exports? Name the file that the app has exported")
@@ -107,7 +107,7 @@ class Clone:
             exports=self.exports,
             me=self.me,
             out=self.out,
-            choices=Choices(
+            choices=ImportOptions(
                 date_order=self.date_order,
                 timezone=self.timezone,
                 key=self.key,

@@ -25,7 +25,8 @@ from pytok.chat.speakers import find_speaker
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Conversation, Template, Turn
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
-from pytok.tokenizer import Tokenizer, repair
+from pytok.text import repair
+from pytok.tokenizer import Tokenizer
 
 TURNS = 4
 """How many turns a model that plays several people takes before the floor is yours again."""

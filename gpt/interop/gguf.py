@@ -32,7 +32,7 @@ from gpt.spec.position import Learned, Rope
 from pytok.definition import END_OF_TEXT
 from pytok.errors import PytokError
 from pytok.formats import oniguruma
-from pytok.reference.pretokenize import GPT2, LLAMA3, PATTERNS, QWEN2
+from pytok.patterns import GPT2, LLAMA3, PATTERNS, QWEN2
 from pytok.tokenizer import Tokenizer
 
 PRE = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2"}
@@ -211,7 +211,7 @@ def _read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
             "pretokenizers": [
                 {
                     "type": "Split",
-                    "pattern": {"Regex": oniguruma.spell(names[pre])},
+                    "pattern": {"Regex": oniguruma.from_rust(names[pre])},
                     "behavior": "Isolated",
                     "invert": False,
                 },

@@ -14,9 +14,9 @@ import click
 
 import pytok
 from pytok.encodings import open_tokenizer
-from pytok.engine import MAX_THREADS, EngineName, Ties
-from pytok.reference.pretokenize import PATTERNS
-from pytok.training import Rules
+from pytok.engine import MAX_THREADS, EngineName
+from pytok.merging import MergeRules, Ties
+from pytok.patterns import PATTERNS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,7 +38,7 @@ class Reading(TypedDict):
 
 
 class Counting(TypedDict):
-    """How pieces are counted: keyword arguments of `pytok.train`."""
+    """Keyword arguments of `pytok.train` for counting pieces."""
 
     pattern: str | None
     special_tokens: tuple[str, ...] | None
@@ -136,7 +136,7 @@ def reading_options(command: F) -> F:
         type=click.Choice(["strict", "replace"]),
         default="strict",
         show_default=True,
-        help="Invalid UTF-8: stop and say where, or put U+FFFD in its place.",
+        help="Invalid UTF-8: stop with its offset, or replace it by U+FFFD.",
     )
     @click.option(
         "--separator",
@@ -151,40 +151,41 @@ def reading_options(command: F) -> F:
 
 
 def counting_options(command: F) -> F:
-    """Give a command `counting`, and `from_counts`: whether the counting is done already."""
+    """Give a command `counting`, and `from_counts`: whether its sources are counts already."""
 
     @click.option(
         "--pattern",
-        help=f"How text is split before merging: {', '.join(PATTERNS)}, or a regex in Rust's "
-        "syntax.  [default: cl100k, or that of the counts]",
+        help=f"Pattern that splits text before merging: {', '.join(PATTERNS)}, or a regex in "
+        "Rust's syntax.  [default: cl100k, or that of the counts]",
     )
     @click.option(
         "--special",
         multiple=True,
         metavar="TOKEN",
-        help="A special token, which is cut out of the text; may be given several times.  "
+        help="Special token, which is not counted in the text; can be given several times.  "
         "[default: <|endoftext|>, or those of the counts]",
     )
-    @click.option("--no-special", is_flag=True, help="No special tokens at all.")
+    @click.option("--no-special", is_flag=True, help="Use no special tokens.")
     @click.option(
         "--counts",
         "from_counts",
         is_flag=True,
-        help="SOURCES are no text, but what `pytok count-pieces` wrote; it is added up.",
+        help="SOURCES are files of counts from `pytok count-pieces`, not text.",
     )
     @click.option(
         "--max-memory",
         metavar="SIZE",
         callback=_bytes_of,
-        help="Let counts take so much memory, such as 4GiB, and then go to temporary files; the "
-        "result is the same.",
+        help="Memory for counts, e.g. 4GiB; more of them go to temporary files, with the same "
+        "result.  [default: no limit]",
     )
     @click.option(
         "--prune",
         type=click.IntRange(0),
         default=0,
         metavar="N",
-        help="Drop the pieces that occur fewer than N times; that changes the result.",
+        show_default=True,
+        help="Drop pieces that occur fewer than N times; this changes the result.",
     )
     @threads_option
     @functools.wraps(command)
@@ -198,7 +199,7 @@ def counting_options(command: F) -> F:
         **rest: Any,
     ) -> Any:
         if special and no_special:
-            raise click.UsageError("--special and --no-special contradict each other: say one")
+            raise click.UsageError("--special and --no-special contradict each other: remove one")
         counting = Counting(
             pattern=pattern,
             special_tokens=() if no_special else special or None,
@@ -216,7 +217,7 @@ def _bytes_of(context: click.Context, option: click.Parameter, value: str | None
         return None
     found = re.fullmatch(r"([0-9]{1,9}) ?(?:([KMGT])(i?B)?|B)?", value)
     if not found or not int(found[1]):
-        raise click.BadParameter(f"{value!r} is no amount of memory, such as 4GiB or 500MB")
+        raise click.BadParameter(f"{value!r} is not an amount of memory: use e.g. 4GiB or 500MB")
     thousand = 1000 if found[3] == "B" else 1024
     return int(found[1]) * int(thousand ** (" KMGT".index(found[2] or " ")))
 
@@ -229,40 +230,32 @@ def merging_options(command: F) -> F:
         type=click.Choice(get_args(Ties)),
         default="hf",
         show_default=True,
-        help="Which of equally frequent pairs is merged first: the one that Hugging Face, rustbpe, "
-        "minbpe and tiktoken (first), or CS336 would take.",
+        help="Order of equally frequent pairs: that of Hugging Face (hf), rustbpe, minbpe and "
+        "tiktoken (first), or CS336.",
     )
     @click.option(
         "--min-frequency",
         type=click.IntRange(0),
         default=0,
         show_default=True,
-        help="Never merge a pair that occurs less often.",
+        metavar="N",
+        help="Merge only pairs that occur at least N times.",
     )
     @click.option(
         "--max-token-length",
         type=click.IntRange(3),
-        help="Merge only what has fewer bytes.  [default: no limit]",
+        metavar="N",
+        help="Make only tokens of fewer than N bytes.  [default: no limit]",
     )
     @click.option(
         "--limit-alphabet",
         type=click.IntRange(1),
-        help="Merge only characters among so many, the most frequent.  [default: all]",
+        metavar="N",
+        help="Merge only the N most frequent characters.  [default: all]",
     )
     @functools.wraps(command)
-    def run(
-        ties: Ties,
-        min_frequency: int,
-        max_token_length: int | None,
-        limit_alphabet: int | None,
-        **rest: Any,
-    ) -> Any:
-        rules = Rules(
-            ties=ties,
-            min_frequency=min_frequency,
-            max_token_length=max_token_length,
-            limit_alphabet=limit_alphabet,
-        )
-        return command(rules=rules, **rest)
+    def run(**options: Any) -> Any:
+        rules = MergeRules(**{name: options.pop(name) for name in MergeRules._fields})
+        return command(rules=rules, **options)
 
     return cast(F, run)

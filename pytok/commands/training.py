@@ -1,6 +1,6 @@
-"""`pytok train`, and `pytok count-pieces`: the part of it that many machines can share.
+"""`pytok train`, and `pytok count-pieces`, the part of training that many machines can share.
 
-What cannot be is refused before the corpus is read, which may take hours.
+Invalid requests are rejected before the corpus is read, which can take hours.
 """
 
 import functools
@@ -25,8 +25,8 @@ from pytok.counting import split_by
 from pytok.encodings import open_tokenizer
 from pytok.engine import EngineName
 from pytok.errors import FormatError
+from pytok.merging import MergeRules
 from pytok.terminal import Bars, say
-from pytok.training import Rules
 
 
 @click.command()
@@ -35,7 +35,7 @@ from pytok.training import Rules
     "--vocab",
     type=click.IntRange(256),
     required=True,
-    help="How many ids in all: 256 bytes, the merges, and the special tokens.",
+    help="Number of ids in total: 256 bytes, merges, and special tokens.",
 )
 @click.option(
     "-o",
@@ -43,13 +43,13 @@ from pytok.training import Rules
     type=click.Path(),
     default="tokenizer.json",
     show_default=True,
-    help="Where to write it: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's).",
+    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
 )
 @click.option(
     "--base",
     metavar="TOKENIZER",
-    help="Go on from this tokenizer: its tokens, ids, pattern and special tokens are kept, and "
-    "--vocab counts them too.",
+    help="Extend this tokenizer: its tokens, ids, pattern and special tokens are kept, and --vocab "
+    "includes them.",
 )
 @merging_options
 @counting_options
@@ -61,7 +61,7 @@ def train(
     vocab: int,
     out: str,
     base: str | None,
-    rules: Rules,
+    rules: MergeRules,
     counting: Counting,
     from_counts: bool,
     reading: Reading,
@@ -70,20 +70,21 @@ def train(
 ) -> None:
     """Train a tokenizer on text.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. Text files, .jsonl and .parquet
-    are read, plain or .gz or .zst; or, with --counts, what was counted elsewhere. The most frequent
-    pair of neighbouring tokens is merged first, and among equals the one with the smallest ids, as
-    Hugging Face does it; the result depends neither on the order of documents (but for --ties
-    first) nor on the threads.
+    SOURCES are files, folders, or patterns such as 'data/*.jsonl': text, .jsonl and .parquet files,
+    plain or compressed (.gz, .zst). With --counts, they are files of counts from `pytok
+    count-pieces`.
+
+    The most frequent pair of neighboring tokens is merged first. The result does not depend on the
+    number of threads nor, except with --ties first, on the order of documents.
     """
     if report and from_counts:
         raise click.UsageError(
-            "--report is measured on text, and counts hold none: train without it, then "
+            "--report needs text, not counts: remove --report, and make the report with "
             "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
         )
     files = corpus.resolve(sources)
     source: list[Path] | pytok.PieceCounts = files
-    with Bars() as bars, warnings.catch_warnings(record=True) as said:
+    with Bars() as bars, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if from_counts:
             source = pytok.PieceCounts.load(
@@ -93,17 +94,17 @@ def train(
                 max_memory=counting["max_memory"],
                 progress=functools.partial(bars.update, "count"),
             )
-        begun = None if base is None else open_tokenizer(base, engine)
-        splitting = begun or split_by(source, counting["pattern"], counting["special_tokens"])
+        extended = None if base is None else open_tokenizer(base, engine)
+        splitting = extended or split_by(source, counting["pattern"], counting["special_tokens"])
         formats.check_target(out, splitting.pattern)
         tokenizer = pytok.train(
             source,
             vocab,
-            base=begun,
+            base=extended,
             engine=engine,
             name=Path(out).stem,
             progress=bars.update,
-            **rules,
+            **rules._asdict(),
             **counting,
             **reading,
         )
@@ -112,8 +113,8 @@ def train(
     except FormatError as error:
         rescue = f"{out}.tiktoken"
         tokenizer.save(rescue)
-        raise FormatError(f"{error.message}; what was learnt is in {rescue}") from None
-    for warning in said:
+        raise FormatError(f"{error.message}; the trained vocabulary is in {rescue}") from None
+    for warning in caught:
         say(str(warning.message))
     merges = counted(len(tokenizer.vocab) - 256, "merge")
     say(
@@ -127,7 +128,7 @@ def train(
 @click.command()
 @click.argument("sources", nargs=-1, required=True)
 @click.option(
-    "-o", "--out", type=click.Path(), required=True, help="Where to write the counts: *.parquet."
+    "-o", "--out", type=click.Path(), required=True, help="Output file of counts: *.parquet."
 )
 @counting_options
 @reading_options
@@ -138,11 +139,11 @@ def count_pieces(
     from_counts: bool,
     reading: Reading,
 ) -> None:
-    """Count pieces of text, to train on many machines.
+    """Count the pieces of text, to train on many machines.
 
-    Counting is the part of training that they can share. Each counts some of the files; `pytok
-    train --counts` trains on what all have counted, and learns what it would from the files
-    themselves.
+    Counting is the part of training that machines can share. Each machine counts some of the files;
+    `pytok train --counts` adds up the counts of all machines, and its result equals that of
+    training on the files themselves.
     """
     countfile.check_target(Path(out))
     files = corpus.resolve(sources)

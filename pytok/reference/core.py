@@ -33,7 +33,7 @@ class Core:
     the first. Raises VocabError when the tokens make no vocabulary, two ids are the same, or a
     special token is empty; PatternError when the pattern does not compile.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> core = Core([bytes([byte]) for byte in BYTE_ORDER], None, "gpt2", [("<|end|>", 256)])
     >>> core.encode("hi<|end|>", core.specials(["<|end|>"], [])), core.count("hi<|end|>", None)
     ([71, 72, 256], 9)
@@ -57,7 +57,9 @@ class Core:
         self.vocab = Vocab(tokens)
         self.pattern = Pattern(pattern)
         if ids is not None and len(ids) != len(self.vocab):
-            raise VocabError(f"{len(self.vocab)} tokens need as many ids, not {len(ids)}")
+            raise VocabError(
+                f"there are {len(self.vocab)} tokens but {len(ids)} ids: give one id for each token"
+            )
         self.ids = range(len(self.vocab)) if ids is None else list(ids)
         self.specials_by_text = dict(specials)
         self.token_of_id: dict[int, bytes] = {}

@@ -13,7 +13,7 @@ from pytok.reference.vocab import Vocab
 def encode_piece(vocab: Vocab, piece: bytes) -> list[int]:
     """The ranks of *piece*.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"lo", b"hel"])
     >>> encode_piece(vocab, b"hello")  # h e l lo: nothing spells "he", so "hel" is not reached
     [71, 68, 75, 256]
@@ -34,7 +34,7 @@ def merges(vocab: Vocab) -> list[tuple[int, int] | None]:
     which ranks pairs, not bytes: whatever spans a token's bytes at the time of its turn has been
     merged just as those bytes are by themselves, so the pair that spells the token is this one.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"lo", b"hel", b"llo"])
     >>> merges(vocab)[256:]
     [(75, 78), None, (75, 256)]
@@ -49,7 +49,7 @@ def merges(vocab: Vocab) -> list[tuple[int, int] | None]:
 def merge(vocab: Vocab, piece: bytes, limit: int) -> list[int]:
     """The ranks of *piece*, merged with the tokens of rank below *limit* only.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"ab", b"bc", b"abab"])
     >>> merge(vocab, b"ababc", limit=259), merge(vocab, b"ababc", limit=258)
     ([258, 66], [256, 256, 66])

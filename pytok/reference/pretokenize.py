@@ -10,51 +10,8 @@ from collections.abc import Iterator
 import regex
 
 from pytok.errors import PatternError
+from pytok.patterns import resolve
 from pytok.reference.unicode import CLASSES
-
-GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-"""GPT-2's pattern, in tiktoken's spelling."""
-
-CL100K = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
-    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
-)
-"""GPT-4's pattern, in tiktoken's spelling."""
-
-O200K = (
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""GPT-4o's pattern, in tiktoken's spelling."""
-
-LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""Llama-3's pattern, as its ``tokenizer.json`` has it."""
-
-QWEN2 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""The pattern of Qwen2, Qwen2.5 and Qwen3, as their ``tokenizer.json`` has it."""
-
-PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K, "llama3": LLAMA3, "qwen2": QWEN2}
-"""The known patterns by name."""
-
-
-def resolve(pattern: str) -> str:
-    r"""The regex behind *pattern*: its own if it is a known name, else *pattern* itself.
-
-    >>> resolve("gpt2") == GPT2
-    True
-    >>> resolve(r"\w+")
-    '\\w+'
-    """
-    return PATTERNS.get(pattern, pattern)
 
 
 class Pattern:
@@ -190,67 +147,3 @@ def disputed() -> frozenset[str]:
         ours = {chr(point) for first, last in _ranges(name) for point in range(first, last + 1)}
         differing |= installed ^ ours
     return frozenset(differing)
-
-
-def can_cut(pattern: str) -> bool:
-    r"""Whether `last_cut` holds for *pattern*, a known name or a regex.
-
-    >>> can_cut("cl100k"), can_cut(r"\w+")
-    (True, False)
-    """
-    return resolve(pattern) in PATTERNS.values()
-
-
-def parts(text: str, size: int = 1 << 20) -> Iterator[str]:
-    r"""*text* in parts of at most *size* characters, where it can be cut (see `last_cut`).
-
-    >>> list(parts("one\ntwo\nthree", size=6))
-    ['one\n', 'two\n', 'three']
-    """
-    start = 0
-    while len(text) - start > size and (end := last_cut(text[start : start + size])):
-        yield text[start : start + end]
-        start += end
-    yield text[start:]
-
-
-def last_cut(text: str) -> int:
-    r"""The last place where *text* can be cut so that both sides split as they do together.
-
-    It lies after a newline that has a character other than white space on either side; 0 if there
-    is none. There, no known pattern's piece crosses: a run of white space of which the newline
-    is all ends with it, cut or not; a word begins neither with a newline nor spans one; and
-    punctuation takes only newlines, and in o200k slashes, along.
-
-    >>> last_cut("one\ntwo\n three")
-    4
-    """
-    newline = len(text)
-    while (newline := text.rfind("\n", 0, newline)) > 0:
-        if _is_cut(text[newline - 1], text[newline + 1 : newline + 2]):
-            return newline + 1
-    return 0
-
-
-def last_cut_of_utf8(utf8: bytes) -> int:
-    r"""`last_cut` of text in UTF-8, in bytes; the end may lie within a character.
-
-    >>> last_cut_of_utf8("één\ntwee\n drie €".encode()[:-1])
-    6
-    """
-    newline = len(utf8)
-    while (newline := utf8.rfind(b"\n", 0, newline)) > 0:
-        # Most newlines that will not do are beside ASCII's white space: no need to decode there.
-        if utf8[newline - 1 : newline].isspace() or utf8[newline + 1 : newline + 2].isspace():
-            continue
-        # A character has at most four bytes; one that is not whole is left out.
-        before = utf8[max(0, newline - 4) : newline].decode("utf-8", "ignore")
-        after = utf8[newline + 1 : newline + 5].decode("utf-8", "ignore")
-        if _is_cut(before[-1:], after[:1]):
-            return newline + 1
-    return 0
-
-
-def _is_cut(before: str, after: str) -> bool:
-    """Whether text can be cut behind a newline that these characters, or none, are next to."""
-    return not before.isspace() and after not in ("", "/") and not after.isspace()

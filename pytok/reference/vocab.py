@@ -9,12 +9,6 @@ from dataclasses import dataclass, field
 
 from pytok.errors import VocabError
 
-BYTE_ORDER: tuple[int, ...] = tuple(
-    sorted(range(256), key=lambda b: not (33 <= b <= 126 or 161 <= b <= 172 or b >= 174))
-)
-"""The 256 bytes in GPT-2's order, which is that of its ids 0-255: first the printable ones of
-Latin-1, then the rest. Hugging Face's ``ByteLevel`` alphabet sorts the same way."""
-
 
 @dataclass(frozen=True, slots=True, init=False)
 class Vocab:
@@ -23,6 +17,7 @@ class Vocab:
     Raises VocabError when a token is empty or occurs twice, or when one of the 256 bytes is
     missing.
 
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"th"])
     >>> vocab.ranks[b"th"], vocab.tokens[256]
     (256, b'th')
@@ -45,8 +40,8 @@ class Vocab:
         for byte in range(256):
             if bytes([byte]) not in ranks:
                 raise VocabError(
-                    f"the byte 0x{byte:02x} is no token: a vocabulary needs all 256 bytes, or some "
-                    "text could not be encoded"
+                    f"the byte 0x{byte:02x} is not a token: a vocabulary must contain all 256 "
+                    "bytes, so that any text can be encoded"
                 )
         object.__setattr__(self, "tokens", tuple(ranks))
         object.__setattr__(self, "ranks", ranks)

@@ -18,7 +18,7 @@ from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.recipe import Recipe
 from pytok import shards
-from pytok.reference.pretokenize import GPT2
+from pytok.patterns import GPT2
 
 TEXT = "".join(
     f"{animal} {number} saw {other} by the {landmark}.\n"

@@ -10,9 +10,9 @@ import tiktoken
 from hypothesis import given
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import UnknownTokenError
-from pytok.reference.vocab import BYTE_ORDER
 from tests.pytok.strategies import texts
 
 Twins = dict[EngineName, pytok.Tokenizer]

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import PatternError, SpecialTokenError
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import ENGINES
 from tests.pytok.strategies import texts, with_specials
 

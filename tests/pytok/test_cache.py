@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import CORPUS, on_engine
 from tests.pytok.strategies import texts
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from pytok import blocks, corpus
 from pytok.corpus import Part, read_documents, read_parts, read_utf8, resolve, size
 from pytok.errors import CorpusError
-from pytok.reference.pretokenize import PATTERNS, Pattern
+from pytok.patterns import PATTERNS
+from pytok.reference.pretokenize import Pattern
 
 DOCUMENTS = ["One day\r\nI saw", "naïve – 東京 \U0001f600", "\ufeff mark\n\n", " ", "end"]
 SEPARATOR = "<|endoftext|>"

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import UnknownTokenError
+from pytok.formats.merging import parts_of
 from pytok.reference.encode import encode_piece, merge
-from pytok.reference.vocab import BYTE_ORDER, Vocab
+from pytok.reference.vocab import Vocab
 from tests.conftest import ENGINES, on_engine
 from tests.pytok.strategies import texts, with_specials
 
@@ -142,6 +144,22 @@ def test_every_token_is_encoded_as_itself(trained: pytok.Tokenizer) -> None:
     for rank, token in enumerate(vocab.tokens):
         assert encode_piece(vocab, token) == [rank]
         assert merge(vocab, token, limit=len(vocab)) == [rank]
+
+
+@given(
+    tokens=st.lists(
+        st.text("ab", min_size=2, max_size=7).map(str.encode), min_size=1, max_size=12, unique=True
+    )
+)
+def test_parts_of_a_token_are_those_of_the_reference_without_it(tokens: list[bytes]) -> None:
+    """In any order of ranks, as with abc before ab."""
+    vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + tokens)
+    ranks = dict(vocab.ranks)
+
+    for token in tokens:
+        rank = vocab.ranks.pop(token)
+        assert parts_of(token, ranks) == merge(vocab, token, limit=len(vocab))
+        vocab.ranks[token] = rank
 
 
 def test_ids_with_holes_and_out_of_order_are_kept(engine: EngineName) -> None:

@@ -5,18 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import PatternError
-from pytok.reference.pretokenize import (
-    PATTERNS,
-    Pattern,
-    can_cut,
-    disputed,
-    last_cut,
-    last_cut_of_utf8,
-    parts,
-)
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.patterns import PATTERNS, can_cut, last_cut, last_cut_of_utf8, parts
+from pytok.reference.pretokenize import Pattern, disputed
 from tests.pytok.strategies import texts
 
 BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}

@@ -13,8 +13,8 @@ from hypothesis import given
 from tokenizers import Regex, pre_tokenizers
 
 import pytok
-from pytok.reference.pretokenize import PATTERNS
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.byte_order import BYTE_ORDER
+from pytok.patterns import PATTERNS
 from tests.conftest import CORPUS, ENGINES
 from tests.pytok.strategies import texts
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
-from pytok.reference.pretokenize import PATTERNS
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.patterns import PATTERNS
 from tests.pytok.strategies import CONTRACTIONS, MARKS, NUMBERS, SPACES, WORDS
 
 SPAN = 1 << 18

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import SpecialTokenError
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import ENGINES
 from tests.pytok.strategies import texts, with_specials
 

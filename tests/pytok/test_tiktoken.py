@@ -137,7 +137,7 @@ def test_a_rank_file_that_cannot_be_had_says_where_to_put_it(
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     (tmp_path / ranks.cache_name).write_bytes(b"damaged")
 
-    with pytest.raises(FormatError, match=f"put it into .* under the name {ranks.cache_name}"):
+    with pytest.raises(FormatError, match=f"and save it as .*{ranks.cache_name}"):
         read_ranks(ranks)
 
 
@@ -151,7 +151,7 @@ def test_a_download_with_another_hash_is_refused(
     cache = tmp_path / "cache"
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
 
-    with pytest.raises(FormatError, match="SHA-256 is"):
+    with pytest.raises(FormatError, match="SHA-256 of the download is"):
         read_ranks(RankFile((tmp_path / "ranks").as_uri(), "0" * 64))
     assert not cache.exists()
 

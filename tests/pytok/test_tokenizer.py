@@ -7,9 +7,9 @@ import pytest
 import tiktoken
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName, load
 from pytok.errors import PytokError, SpecialTokenError, VocabError
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import CORPUS, on_engine
 
 BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
@@ -191,7 +191,7 @@ def test_two_special_tokens_may_have_one_id(engine: EngineName) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mergeable_ranks": {b"a": 0}}, "the byte 0x00 is no token"),
+        ({"mergeable_ranks": {b"a": 0}}, "the byte 0x00 is not a token"),
         ({"mergeable_ranks": BYTES | {b"": 300}}, "the token at rank 256 is empty"),
         ({"mergeable_ranks": BYTES | {b"ab": 5}}, "two tokens have the id 5"),
         ({"mergeable_ranks": BYTES | {b"ab": -1}}, "the id -1 does not lie between 0 and"),

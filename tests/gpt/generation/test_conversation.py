@@ -260,7 +260,7 @@ def test_a_text_that_does_not_fit_changes_nothing(model: GPT, bpe: pytok.Tokeniz
         talk.instruct("x" * 60)
     with pytest.raises(ChatError, match="say it in roles"):
         talk.load(Conversation((Turn("Bo", "x" * 100),)))
-    with pytest.raises(ChatError, match="'Eve' is none of the speakers"):
+    with pytest.raises(ChatError, match="'Eve' is not one of the speakers"):
         talk.load(Conversation((Turn("Eve", "x"),)))
     assert talk.conversation == before
 
@@ -330,7 +330,7 @@ def test_parts_are_given_by_names_and_by_what_was_learnt(
     [
         (GROUP, None, [], "who are you.*'Ada', 'Bo', 'Cy', 'Di'"),
         (GROUP, None, ["Bo"], "who are you.*'Ada', 'Cy', 'Di'"),
-        (GROUP, "Eve", [], "'Eve' is none of"),
+        (GROUP, "Eve", [], "'Eve' is not one of"),
         (GROUP, "Bo", ["Bo"], "'Bo' is you"),
         (Template(("Ada",)), "Ada", [], "'Ada' is the only speaker"),
     ],

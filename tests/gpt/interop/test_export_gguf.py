@@ -16,7 +16,7 @@ from gpt.errors import FormatError
 from gpt.generation.decoder import Decoder
 from gpt.interop.gguf import PRE, export_file
 from gpt.spec.mlp import Gelu, Relu2
-from pytok.reference.pretokenize import PATTERNS
+from pytok.patterns import PATTERNS
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
 xllamacpp = pytest.importorskip("xllamacpp", reason="there is no wheel of llama.cpp")

@@ -15,7 +15,7 @@ from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.interop.gguf import PRE, export_file, import_file
 from gpt.runs.reading import read_checkpoint
-from pytok.reference.pretokenize import PATTERNS
+from pytok.patterns import PATTERNS
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
 IDS = torch.arange(2 * 40).reshape(2, 40)

@@ -13,7 +13,7 @@ from rich.console import Console
 from gpt.model.flops import training_flops
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
-from gpt.report.console import LATELY, ConsoleReporter
+from gpt.report.console import SPEED_WINDOW, ConsoleReporter
 from gpt.report.events import Start
 from gpt.runs.metrics import Row
 from gpt.spec.architecture import GPTConfig
@@ -61,7 +61,7 @@ def test_speed_is_that_of_lately() -> None:
             step=100 + s,
             tokens=100_000 + 1000 * s,
             bytes=300_000 + 3000 * s,
-            seconds=10 + LATELY * s,
+            seconds=10 + SPEED_WINDOW * s,
             loss=1.0,
             lr=0.1,
         )

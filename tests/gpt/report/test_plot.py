@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from gpt.__main__ import main
 from gpt.errors import DataError
-from gpt.report.plot import COLOURS, COLUMNS, MEASURES, draw_runs, write_plot
+from gpt.report.plot import COLORS, COLUMNS, MEASURES, draw_runs, write_plot
 from gpt.runs.metrics import MetricsFile, Row
 
 
@@ -73,7 +73,7 @@ def test_training_is_beside_validation_in_the_same_unit(tmp_path: Path) -> None:
 
 def test_runs_are_told_apart(tmp_path: Path) -> None:
     """Each has a colour or dashes of its own, its name, and what it reached."""
-    runs = [make_run(tmp_path / f"run{n}", scale=1 + n / 10) for n in range(2 * len(COLOURS))]
+    runs = [make_run(tmp_path / f"run{n}", scale=1 + n / 10) for n in range(2 * len(COLORS))]
     figure = draw_runs(runs)
     styles = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
 
