@@ -16,13 +16,13 @@ from pytok import errors as errors
 
 if TYPE_CHECKING:
     from pytok.counting import PieceCounts, count_pieces
+    from pytok.decoding import StreamDecoder
     from pytok.encodings import (
         encoding_for_model,
         encoding_name_for_model,
         get_encoding,
         list_encoding_names,
     )
-    from pytok.streaming import StreamDecoder
     from pytok.tokenizer import Tokenizer
     from pytok.training import train
 
@@ -47,7 +47,7 @@ __all__ = [
 _LOCATIONS = {
     "Encoding": "tokenizer.Tokenizer",
     "PieceCounts": "counting.PieceCounts",
-    "StreamDecoder": "streaming.StreamDecoder",
+    "StreamDecoder": "decoding.StreamDecoder",
     "Tokenizer": "tokenizer.Tokenizer",
     "count_pieces": "counting.count_pieces",
     "encoding_for_model": "encodings.encoding_for_model",

@@ -77,6 +77,7 @@ fn merge(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
     }
 }
 
+/// `merge` by scanning, for pieces of fewer than `SHORT` bytes.
 fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
     const NEVER: u64 = u64::MAX;
     let length = piece.len();
@@ -92,7 +93,7 @@ fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) 
     // start of the part: the minimum is the lowest rank, and of equal ranks the leftmost. The
     // minimum of each eight is kept, so that a merge recomputes only a few of them.
     let mut merges = [[NEVER; 8]; SHORT / 8];
-    let mut least = [NEVER; SHORT / 8];
+    let mut minima = [NEVER; SHORT / 8];
     let merge_at = |start: usize, end: usize| {
         let rank = vocab.rank_within(&padded, start, end).filter(|&rank| rank < limit);
         rank.map_or(NEVER, |rank| u64::from(rank) << 8 | start as u64)
@@ -104,13 +105,13 @@ fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) 
             merges[start / 8][start % 8] = merge_at(start, start + 2);
         }
     }
-    let least_of = |eight: &[u64; 8]| eight.iter().copied().fold(NEVER, u64::min);
-    for (least, eight) in least.iter_mut().zip(&merges) {
-        *least = least_of(eight);
+    let minimum = |eight: &[u64; 8]| eight.iter().copied().fold(NEVER, u64::min);
+    for (least, eight) in minima.iter_mut().zip(&merges) {
+        *least = minimum(eight);
     }
     loop {
         // Merge the best pair, then look up the two pairs that its token now forms.
-        let lowest = least_of(&least);
+        let lowest = minimum(&minima);
         if lowest == NEVER {
             break;
         }
@@ -121,7 +122,7 @@ fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) 
         before[end] = start as u8;
         let mut set = |index: usize, merge: u64| {
             merges[index / 8][index % 8] = merge;
-            least[index / 8] = least_of(&merges[index / 8]);
+            minima[index / 8] = minimum(&merges[index / 8]);
         };
         set(middle, NEVER);
         set(start, if end < length { merge_at(start, after[end].into()) } else { NEVER });
@@ -164,6 +165,7 @@ impl Offset for usize {
     }
 }
 
+/// `merge` with rows of candidates, for longer pieces.
 fn merge_long<P: Offset>(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
     const GONE: usize = 0;
     let length = piece.len();

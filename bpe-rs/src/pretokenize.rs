@@ -37,8 +37,8 @@ pub fn resolve(pattern: &str) -> &str {
     PATTERNS.iter().find(|(name, _)| *name == pattern).map_or(pattern, |(_, regex)| regex)
 }
 
-/// Most backtracking steps of a custom pattern in one search: less than a second. A pattern whose
-/// cost doubles with each character then fails instead of appearing to hang.
+/// Maximum number of backtracking steps of a custom pattern in one search: less than a second. A
+/// pattern whose cost doubles with each character then fails instead of appearing to hang.
 const BACKTRACK_LIMIT: usize = 10_000_000;
 
 /// A compiled pattern.

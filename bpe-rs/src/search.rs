@@ -9,8 +9,8 @@ use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind, StartKind};
 pub struct Search {
     /// `None` if there are no texts.
     automaton: Option<AhoCorasick>,
-    /// `None` if the texts start with at most three different bytes: the automaton then skips to
-    /// these bytes quickly by itself.
+    /// A filter in front of the automaton. `None` if the texts start with at most three different
+    /// bytes: the automaton then skips to these bytes quickly by itself.
     blocks: Option<Blocks>,
 }
 
@@ -18,7 +18,7 @@ impl Search {
     /// Prepares the search for *texts*, none of them empty.
     ///
     /// # Panics
-    /// When their texts together pass 2 GiB.
+    /// When the texts exceed 2 GiB in total.
     #[must_use]
     pub fn new<S: AsRef<str>>(texts: &[S]) -> Self {
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_ref().as_bytes()).collect();
@@ -65,6 +65,7 @@ impl Search {
     fn find_from(&self, text: &str, mut from: usize) -> Option<(usize, Range<usize>)> {
         let automaton = self.automaton.as_ref()?;
         let found = if let Some(blocks) = &self.blocks {
+            // The filter proposes ranges of starts; the anchored automaton verifies each start.
             loop {
                 let starts = blocks.next(text.as_bytes(), from)?;
                 from = starts.end;

@@ -30,7 +30,8 @@ type Pair = (Rank, Rank);
 /// merge.
 ///
 /// The vocabulary is smaller if the corpus runs out of pairs. *progress* is called many times a
-/// second, from any thread, with the number of tokens so far; if it returns `Break`, training stops.
+/// second, from any thread, with the number of tokens so far; if it returns `Break`, training
+/// stops.
 ///
 /// # Errors
 /// When *size* is below that of *base*, when *base* has a token that no merge makes, when the

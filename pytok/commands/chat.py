@@ -5,20 +5,22 @@ import click
 from pytok.commands.chat_building import build, export_conversations
 from pytok.commands.chat_importing import example, import_
 from pytok.commands.chat_showing import show
+from pytok.commands.help import Group
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples="""
+    pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
+    pytok chat show chat.jsonl --statistics
+    pytok chat build chat.jsonl -o data/ --me Ada
+    """,
+)
 def chat() -> None:
-    """Turn chat exports into training data.
+    """Turn a chat export into conversations to train on.
 
     Nothing leaves this machine, and exports are never changed.
-
-    \b
-    Examples:
-      pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
-      pytok chat show chat.jsonl --statistics
-      pytok chat build chat.jsonl -o data/ --me Ada
-    """  # noqa: D301 (click wants a backspace)
+    """
 
 
 for command in (import_, show, build, export_conversations, example):

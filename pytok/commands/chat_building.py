@@ -16,6 +16,7 @@ from pytok.chat.jsonl import write_lines
 from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.commands.chat_options import conversation_options, history_options
+from pytok.commands.help import Command, option
 from pytok.counted import counted
 from pytok.encodings import open_tokenizer
 from pytok.errors import ChatError
@@ -24,35 +25,46 @@ from pytok.terminal import Bars, say
 _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an encoding"
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples="""
+    pytok chat build chat.jsonl -o data/ --me Ada
+    pytok chat build chat.jsonl -o data/ --me Ada --gap 30m --max-tokens 512
+    pytok chat build group.jsonl -o data/ --split count:40 --no-merge
+    """,
+)
 @history_options
-@click.option("-o", "--out", type=click.Path(), required=True, help="Folder to write.")
-@click.option(
+@option("-o", "--out", type=click.Path(), required=True, help="Folder to write.")
+@option(
     "--me",
     metavar="NAME",
-    help="Speaker to train on: a name, or a unique prefix.  [default: all speakers]",
+    show_default="all speakers",
+    help="Speaker to train on: a name, or a unique prefix.",
 )
-@click.option(
+@option(
     "--vocab",
     type=click.IntRange(256),
-    help="Vocabulary size of a new tokenizer.  [default: by the length of the chat]",
+    metavar="N",
+    show_default="depends on the length of the chat",
+    help="Vocabulary size of a new tokenizer.",
 )
-@click.option(
+@option(
     "-t",
     "--tokenizer",
     "name",
     metavar="TOKENIZER",
-    help=_TOKENIZER + "; special tokens of the chat are added.  [default: train one]",
+    show_default="train a new one",
+    help=_TOKENIZER + ". The special tokens of the chat are added.",
 )
-@click.option(
+@option(
     "--val",
     type=click.FloatRange(0, 1, max_open=True),
+    metavar="FRACTION",
     default=0.1,
-    show_default=True,
     help="Fraction of the conversations, from the end, to hold out for validation.",
 )
 @conversation_options
-@click.option("--overwrite", is_flag=True, help="Replace an existing folder.")
+@option("--overwrite", is_flag=True, help="Replace an existing folder.")
 def build(
     messages: list[Message],
     out: str,
@@ -71,13 +83,7 @@ def build(
 
     The folder contains token shards (shards.json, train_*.bin, val_*.bin), tokenizer.json, the chat
     template (chat.json), and the conversations as text (train.jsonl, val.jsonl).
-
-    \b
-    Examples:
-      pytok chat build chat.jsonl -o data/ --me Ada
-      pytok chat build chat.jsonl -o data/ --me Ada --gap 30m --max-tokens 512
-      pytok chat build group.jsonl -o data/ --split count:40 --no-merge
-    """  # noqa: D301 (click wants a backspace)
+    """
     from pytok.chat import building  # here, since it loads numpy
 
     if vocab is not None and name is not None:
@@ -113,17 +119,24 @@ def build(
     _say_omitted(out, built.omitted)
 
 
-@click.command(name="export")
+@click.command(
+    name="export",
+    cls=Command,
+    examples="""
+    pytok chat export chat.jsonl --to sharegpt --me Ada -o ada.jsonl
+    pytok chat export chat.jsonl --to openai --me Ada -o ada.jsonl -t gpt2 --max-tokens 1024
+    """,
+)
 @history_options
-@click.option("--to", type=click.Choice(list(FORMATS)), required=True, help="Format to write.")
-@click.option("-o", "--out", type=click.Path(), required=True, help="The .jsonl file to write.")
-@click.option(
+@option("--to", type=click.Choice(list(FORMATS)), required=True, help="Format to write.")
+@option("-o", "--out", type=click.Path(), required=True, help="The .jsonl file to write.")
+@option(
     "--me",
     metavar="NAME",
     required=True,
     help="Speaker who becomes the assistant: a name, or a unique prefix.",
 )
-@click.option(
+@option(
     "-t",
     "--tokenizer",
     "name",
@@ -149,12 +162,7 @@ def export_conversations(
     Formats:
       sharegpt   {"conversations": [{"from": "human" or "gpt", "value": ...}]}
       openai     {"messages": [{"role": "user" or "assistant", "content": ...}]}
-
-    \b
-    Examples:
-      pytok chat export chat.jsonl --to sharegpt --me Ada -o ada.jsonl
-      pytok chat export chat.jsonl --to openai --me Ada -o ada.jsonl -t gpt2 --max-tokens 1024
-    """  # noqa: D301 (click wants a backspace)
+    """  # noqa: D301 (click requires the backslash)
     speaker = find_speaker(me, speakers_of(messages))
     sessions, omitted = split_into_sessions(messages, options)
     tokenizer = None if name is None else open_tokenizer(name)

@@ -16,13 +16,22 @@ from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.importing import ImportOptions, import_chats
 from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
+from pytok.commands.help import Command, option
 from pytok.commands.options import json_option, refuse_to_replace
 from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.terminal import print_facts, say
 
 
-@click.command("import")
+@click.command(
+    "import",
+    cls=Command,
+    examples="""
+    pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
+    pytok chat import old.zip new.zip -o chat.jsonl --anonymize
+    pytok chat import msgstore.db.crypt15 --key digits.txt --list-chats
+    """,
+)
 @click.argument(
     "files",
     nargs=-1,
@@ -30,38 +39,51 @@ from pytok.terminal import print_facts, say
     type=click.Path(path_type=Path, exists=True),
     metavar="FILE...",
 )
-@click.option(
+@option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
 )
-@click.option(
+@option(
     "--date-order",
     type=click.Choice(get_args(DateOrder)),
-    help="Order of day, month and year in a WhatsApp text.  [default: detect]",
+    show_default="detect",
+    help="Order of day, month and year in a WhatsApp text.",
 )
-@click.option(
+@option(
     "--timezone",
     metavar="ZONE",
     help="Time zone of a text export, such as Europe/Vienna; needed to merge it with a database.",
 )
-@click.option(
+@option(
     "--key",
     metavar="KEY",
+    group="WhatsApp databases",
     help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
     "read the command line.",
 )
-@click.option(
+@option(
     "--names",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
+    group="WhatsApp databases",
     help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
 )
-@click.option("--chat", metavar="NAME", help="Chat to import from a database with several.")
-@click.option("--list-chats", is_flag=True, help="List the chats of a database and exit.")
-@click.option(
+@option(
+    "--chat",
+    metavar="NAME",
+    group="WhatsApp databases",
+    help="Chat to import from a database with several.",
+)
+@option(
+    "--list-chats",
+    is_flag=True,
+    group="WhatsApp databases",
+    help="List the chats of a database and exit.",
+)
+@option(
     "--anonymize",
     "--anonymise",
     is_flag=True,
@@ -85,13 +107,7 @@ def import_(
     FILE is a WhatsApp text or zip in any language, a WhatsApp database or encrypted backup,
     Telegram's result.json, conversations in the JSON of ShareGPT or OpenAI, or a history of an
     earlier import. Files of one chat can overlap: no message is lost or duplicated.
-
-    \b
-    Examples:
-      pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
-      pytok chat import old.zip new.zip -o chat.jsonl --anonymize
-      pytok chat import msgstore.db.crypt15 --key digits.txt --list-chats
-    """  # noqa: D301 (click wants a backspace)
+    """
     ask = _ask if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() else None
     if list_chats:
         _list_chats(files, key, names)
@@ -150,8 +166,14 @@ def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
     return answer
 
 
-@click.command()
-@click.option(
+@click.command(
+    cls=Command,
+    examples="""
+    pytok chat example -o chat.txt
+    pytok chat example -o group.txt --messages 5000 --authors 4
+    """,
+)
+@option(
     "-o",
     "--output",
     required=True,
@@ -159,31 +181,26 @@ def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
     metavar="FILE",
     help="The .txt file to write, in WhatsApp's format.",
 )
-@click.option(
+@option(
     "--messages",
     type=click.IntRange(1),
+    metavar="N",
     default=20_000,
-    show_default=True,
     help="Number of messages.",
 )
-@click.option(
+@option(
     "--authors",
     type=click.IntRange(2, len(STYLES)),
+    metavar="N",
     default=2,
-    show_default=True,
     help="Number of authors.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the chat.")
+@option("--seed", type=int, metavar="N", default=0, help="Random seed of the chat.")
 def example(output: Path, messages: int, authors: int, seed: int) -> None:
     """Write a made-up chat export to try the other commands with.
 
     The authors are Mara, Jonas, Priya and Tom, each with a different style of writing. The same
     options give the same chat.
-
-    \b
-    Examples:
-      pytok chat example -o chat.txt
-      pytok chat example -o group.txt --messages 5000 --authors 4
-    """  # noqa: D301 (click wants a backspace)
+    """
     chat = example_chat(messages, authors=authors, seed=seed)
     replace_file(output, example_export(chat).encode())

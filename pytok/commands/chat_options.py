@@ -11,6 +11,7 @@ import click
 
 from pytok.chat.conversations import MIN_TOKENS, ConversationOptions, Split
 from pytok.chat.record import Message, assume_utc, read_history
+from pytok.commands.help import option
 from pytok.commands.options import refuse_to_replace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,14 +58,14 @@ def history_options(command: F) -> F:
     """Add the argument HISTORY and a range of time to *command*, which receives `messages`."""
 
     @click.argument("history", type=click.Path(exists=True, dir_okay=False))
-    @click.option(
+    @option(
         "--from",
         "since",
         metavar="DATE",
         callback=_parse_time,
         help="First day or time to include, such as 2024-01-31 or 2024-01-31T18:00.",
     )
-    @click.option(
+    @option(
         "--until",
         metavar="DATE",
         callback=_parse_time,
@@ -73,8 +74,8 @@ def history_options(command: F) -> F:
     @functools.wraps(command)
     def run(history: str, since: datetime | None, until: datetime | None, **rest: Any) -> Any:
         # The outputs of the commands must not overwrite the history that they read.
-        for option in ("out", "plot"):
-            refuse_to_replace((Path(history),), Path(rest[option]) if rest.get(option) else None)
+        for output in ("out", "plot"):
+            refuse_to_replace((Path(history),), Path(rest[output]) if rest.get(output) else None)
         messages = list(_between(read_history(Path(history)), since, until))
         return command(messages=messages, **rest)
 
@@ -94,44 +95,55 @@ def _between(
 def conversation_options(command: F) -> F:
     """Add the rules for conversations to *command*, which receives them as `options`."""
 
-    @click.option(
+    @option(
         "--gap",
         metavar="DURATION",
-        help="Pause that ends a conversation, such as 30m or 2d.  [default: 1h]",
+        group="Conversations",
+        show_default="1h",
+        help="Pause that ends a conversation, such as 30m or 2d.",
     )
-    @click.option(
+    @option(
         "--split",
         metavar="RULE",
+        group="Conversations",
         help="End of a conversation: gap:1h (same as --gap 1h), count:40 (after 40 turns), or "
         "tokens (only at --max-tokens).",
     )
-    @click.option(
+    @option(
         "--merge/--no-merge",
         default=True,
-        show_default=True,
+        group="Conversations",
         help="Join consecutive messages of one speaker into one turn.",
     )
-    @click.option(
+    @option(
         "--min-turns",
         type=click.IntRange(1),
+        metavar="N",
         default=2,
-        show_default=True,
+        group="Conversations",
         help="Omit conversations with fewer turns.",
     )
-    @click.option(
+    @option(
         "--max-tokens",
         type=click.IntRange(MIN_TOKENS),
-        help="Cut longer conversations, if possible between turns.  [default: no limit]",
+        metavar="N",
+        group="Conversations",
+        show_default="no limit",
+        help="Cut longer conversations, if possible between turns.",
     )
-    @click.option(
+    @option(
         "--placeholders",
         is_flag=True,
-        help="Represent messages without text, as <image> or <deleted>.  [default: omit them]",
+        group="Conversations",
+        help="Represent messages without text by <image>, <deleted> and so on. By default they are "
+        "omitted.",
     )
-    @click.option(
+    @option(
         "--system",
         metavar="TEXT",
-        help="System prompt of each conversation.  [default: none]",
+        group="Conversations",
+        show_default="none",
+        help="System prompt of each conversation.",
     )
     @functools.wraps(command)
     def run(

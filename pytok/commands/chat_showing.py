@@ -16,6 +16,7 @@ from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.statistics import WEEKDAYS, Statistics, measure, to_dict
 from pytok.commands.chat_options import history_options
+from pytok.commands.help import Command, option
 from pytok.commands.options import json_option
 from pytok.counted import counted
 from pytok.errors import ChatError
@@ -29,13 +30,20 @@ _MAX_PEOPLE = 20
 """Maximum number of rows in the table of senders."""
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples="""
+    pytok chat show chat.jsonl --last 50
+    pytok chat show chat.jsonl --statistics --plot chat.png
+    FORCE_COLOR=1 pytok chat show chat.jsonl --from 2024-01-01 | less -R
+    """,
+)
 @history_options
-@click.option("--sender", metavar="NAME", help="Show one sender only: a name, or a unique prefix.")
-@click.option("--last", type=click.IntRange(1), metavar="N", help="Show the last N messages only.")
-@click.option("--statistics", is_flag=True, help="Print statistics instead of messages.")
+@option("--sender", metavar="NAME", help="Show one sender only: a name, or a unique prefix.")
+@option("--last", type=click.IntRange(1), metavar="N", help="Show the last N messages only.")
+@option("--statistics", is_flag=True, help="Print statistics instead of messages.")
 @json_option
-@click.option(
+@option(
     "--plot",
     type=click.Path(dir_okay=False),
     metavar="PNG",
@@ -53,13 +61,7 @@ def show(
 
     HISTORY is the output of `pytok chat import`. Each sender has a color. Times are those of the
     source, not converted to your time zone.
-
-    \b
-    Examples:
-      pytok chat show chat.jsonl --last 50
-      pytok chat show chat.jsonl --statistics --plot chat.png
-      FORCE_COLOR=1 pytok chat show chat.jsonl --from 2024-01-01 | less -R
-    """  # noqa: D301 (click wants a backspace)
+    """
     if as_json and not statistics:
         raise click.UsageError("add --statistics to --json: the history itself is JSON lines")
     names = speakers_of(messages)

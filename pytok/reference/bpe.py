@@ -5,9 +5,9 @@ merges the most frequent pair of neighboring tokens into a new token, again and 
 al. 2016, arXiv:1508.07909). Encoding replays these merges on any text. No token crosses the border
 between two pieces.
 
-Both engines give the same ids, much faster. Read next: `pretokenize` for the patterns; `train`,
-which updates the pair counts that this page recounts; `encode`, which merges with a heap; `search`
-and `core` for special tokens.
+Both engines give the same ids, much faster. Read next: `pretokenize`, which splits by a pattern;
+`train`, which updates the pair counts that this page recounts; `encode`, which merges with a heap;
+`search` and `core`, which handle special tokens.
 
 >>> merges = train(["aaabdaaabac"], vocab_size=259)
 >>> vocabulary(merges)[256:]
@@ -23,8 +23,8 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
+from pytok.byte_order import BYTE_ORDER
 from pytok.reference.pretokenize import Pattern
-from pytok.reference.vocab import BYTE_ORDER
 
 Pair = tuple[int, int]
 
@@ -59,7 +59,7 @@ def encode(text: str, merges: dict[Pair, int], pattern: str = "gpt2") -> list[in
     for piece in Pattern(pattern).split(text):
         ids = byte_ids(piece)
         while len(ids) > 1:
-            # The merge learned first, since later merges are built from its token.
+            # The merge learned first: later merges can contain its token.
             earliest = min(pairwise(ids), key=lambda pair: merges.get(pair, math.inf))
             if earliest not in merges:
                 break

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import pytok
 from pytok.engine import EngineName
+from pytok.patterns import PATTERNS
 from pytok.reference import bpe
-from pytok.reference.pretokenize import PATTERNS
 from tests.conftest import CORPUS, ENGINES
 from tests.pytok.strategies import corpora, sizes, texts
 

@@ -46,13 +46,14 @@ impl Entry {
 }
 
 impl LongPieces {
-    /// Most bytes of pieces and ids in total; the cache is emptied rather than grown beyond it.
+    /// Maximum size of all pieces and their ids in bytes; beyond it, the cache is emptied.
     const MAX_BYTES: usize = 24 << 20;
-    /// Most pieces. The table has twice as many slots, of 16 bytes: 16 MiB.
+    /// Maximum number of pieces. The table has twice as many slots, of 16 bytes: 16 MiB.
     const MAX_PIECES: usize = 1 << 19;
-    /// Most slots that are probed; a piece that finds none free among them is not cached.
+    /// Maximum number of slots that are probed; a piece that finds none free among them is not
+    /// cached.
     const MAX_PROBES: usize = 64;
-    /// Longest piece that is cached, in bytes: longer ones hardly recur.
+    /// Maximum length of a cached piece in bytes: longer ones hardly recur.
     const MAX_LENGTH: usize = 1 << 10;
 
     pub(super) fn new() -> Self {

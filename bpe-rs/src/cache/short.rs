@@ -83,15 +83,16 @@ pub(super) struct CacheLine {
 
 impl ShortPieces {
     pub(super) const MIN_BITS: u32 = 10;
-    /// Most lines that are probed; a piece that finds no free slot in them is not cached. Random
-    /// collisions fill a few consecutive lines; only a text constructed to have its pieces collide
-    /// fills more.
+    /// Maximum number of lines that are probed; a piece that finds no free slot in them is not
+    /// cached. Random collisions fill a few consecutive lines; only a text constructed to have its
+    /// pieces collide fills more.
     const MAX_PROBES: usize = 32;
-    /// 2¹⁹ lines, 32 MiB.
+    /// Maximum size: 2¹⁹ lines, 32 MiB.
     const MAX_BITS: u32 = 19;
-    /// 8 MiB.
+    /// Maximum number of rows: 8 MiB.
     const MAX_ROWS: usize = 1 << 17;
-    /// Length of a row: the most ids of a piece, and those that are written with them.
+    /// Length of a row: the maximum number of ids of a piece, and the number of ids that are
+    /// written for it.
     pub(super) const ROW_LENGTH: usize = size_of::<Row>() / size_of::<u32>();
 
     pub(super) fn new(bits: u32) -> Self {

@@ -48,10 +48,11 @@ impl Outbox {
 impl LocalCounts {
     /// 2¹³ lines of 64 bytes: half of a common second-level cache.
     const BITS: u32 = 13;
+    /// All counts are flushed beyond this, so that none overflows.
     const MAX_COUNTED: u32 = 1 << 31;
-    /// Most pieces without a key that are kept here.
+    /// Maximum number of pieces without a key that are kept here.
     const MAX_LONG: usize = 1 << 12;
-    /// Longest piece that is kept here, in bytes: longer ones hardly recur.
+    /// Maximum length of a piece that is kept here, in bytes: longer ones hardly recur.
     const MAX_LENGTH: usize = 1 << 10;
 
     pub(super) fn new() -> Self {
@@ -75,7 +76,7 @@ impl LocalCounts {
         ends: &[usize],
         shared: &Shared<'_>,
     ) -> Result<(), Error> {
-        // All keys first: this loop has no branch that depends on the table.
+        // Compute all keys first: these iterations do not depend on each other.
         let mut from = start;
         for (key, &end) in self.keys.iter_mut().zip(ends) {
             let length = end - from;

@@ -25,7 +25,7 @@ impl Spill {
         Self { limit, files: (0..SHARDS).map(|_| None).collect() }
     }
 
-    /// Most bytes of all shards in memory.
+    /// The memory limit of all shards in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }

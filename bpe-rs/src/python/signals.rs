@@ -20,7 +20,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// A response within 100 ms feels instant.
+    /// Time between two checks: a response within 100 ms feels instant.
     const INTERVAL: Duration = Duration::from_millis(50);
     /// Calls between two readings of the clock, each of which costs more than encoding some pieces.
     pub(super) const CALLS: usize = 64;

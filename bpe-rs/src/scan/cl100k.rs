@@ -1,14 +1,14 @@
 //! GPT-4's pattern,
 //! `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`,
-//! and its family: Llama-3's pattern ends with `\s*[\r\n]+|\s+(?!\S)|\s+`; Qwen2's is Llama-3's with
+//! and its family: Llama-3's pattern ends with `\s*[\r\n]+|\s+(?!\S)|\s+`; Qwen2's is the same with
 //! `\p{N}` for `\p{N}{1,3}`.
 
 use super::classes::{character, run, Class};
 use super::window::{spread, Window};
 use super::{contraction, digits, white, Rules, Starts};
 
-/// `DIGITS` is the most digits of a piece, 1 or 3. With `TEXT_FIRST`, `\s++$` comes before the
-/// alternatives with newlines.
+/// `DIGITS` is the maximum number of digits in a piece, 1 or 3. With `TEXT_FIRST`, `\s++$` comes
+/// before the alternatives with newlines.
 pub(super) struct Family<const DIGITS: usize, const TEXT_FIRST: bool>;
 
 impl<const DIGITS: usize, const TEXT_FIRST: bool> Rules for Family<DIGITS, TEXT_FIRST> {

@@ -27,7 +27,8 @@ struct Neighbors {
 }
 
 impl<S: Symbol> Merge<'_, S> {
-    /// Merges the pair at each of *starts*, from the left; *slots* are those from index *offset* on.
+    /// Merges the pair at each of *starts*, from the left; *slots* are those from index *offset*
+    /// on.
     ///
     /// Two threads halve a long list: no word crosses a split point, so their slots are disjoint.
     fn apply(&self, slots: &mut [S], offset: usize, starts: &[u32]) -> Result<Neighbors, Error> {

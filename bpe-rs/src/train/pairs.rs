@@ -15,7 +15,8 @@ pub(super) struct Occurrences {
     pub pair: Pair,
     /// How often the pair occurs: the sum of the counts of the words, once for each occurrence.
     pub count: u64,
-    /// The slots where the left token starts, ascending; merges may have removed the pair from some.
+    /// The slots where the left token starts, ascending; merges may have removed the pair from some
+    /// of them.
     pub starts: Vec<u32>,
     /// How often `starts` was recounted.
     pub recounts: u32,

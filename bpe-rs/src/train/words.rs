@@ -83,7 +83,8 @@ impl<S: Symbol> Words<S> {
             let weight = count.checked_mul(piece.len() as u64).ok_or(Error::CountsTooLarge)?;
             total = total.checked_add(weight).ok_or(Error::CountsTooLarge)?;
         }
-        // Words of equal counts together share blocks; the rule `first` needs the order of the corpus.
+        // Words of equal counts share blocks, so sort by count; the rule `first` needs the order of
+        // the corpus.
         if rules.ties != Ties::First {
             pieces.par_sort_unstable_by_key(|&(_, count)| Reverse(count));
         }

@@ -145,16 +145,12 @@ def test_a_person_without_a_number_has_the_address_and_the_chosen_name(tmp_path:
 
 def test_names_come_from_the_contacts(tmp_path: Path) -> None:
     """The name in the address book takes precedence over the chosen one, also for chats."""
-    contacts = database(
-        tmp_path / "wa.db",
-        ["CREATE TABLE wa_contacts (jid TEXT, display_name TEXT, wa_name TEXT)"],
-        {
-            "wa_contacts": [
-                {"jid": "431@s.whatsapp.net", "display_name": "Anna", "wa_name": "annie"},
-                {"jid": "432@s.whatsapp.net", "display_name": None, "wa_name": "bob"},
-            ]
-        },
-    )
+    schema = ["CREATE TABLE wa_contacts (jid TEXT, display_name TEXT, wa_name TEXT)"]
+    names: list[Record] = [
+        {"jid": "431@s.whatsapp.net", "display_name": "Anna", "wa_name": "annie"},
+        {"jid": "432@s.whatsapp.net", "display_name": None, "wa_name": "bob"},
+    ]
+    contacts = database(tmp_path / "wa.db", schema, {"wa_contacts": names})
     path = database(
         tmp_path / "msgstore.db",
         CURRENT,
@@ -377,11 +373,7 @@ def test_missing_tables_and_columns_are_reported(tmp_path: Path) -> None:
     """The smallest possible msgstore.db."""
     schema = [
         "CREATE TABLE message (_id INTEGER PRIMARY KEY, chat_row_id, key_id, timestamp, text_data)",
-        *[
-            statement
-            for statement in DETAILS
-            if "TABLE jid (" in statement or "chat (" in statement
-        ],
+        *[table for table in DETAILS if "TABLE jid (" in table or "chat (" in table],
     ]
     columns = ("_id", "chat_row_id", "key_id", "timestamp", "text_data")
     row = {name: value for name, value in message(1, "hi").items() if name in columns}
