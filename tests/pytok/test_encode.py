@@ -11,7 +11,7 @@ import pytok
 from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import UnknownTokenError
-from pytok.formats.merging import parts_of
+from pytok.formats.token_parts import parts_of
 from pytok.reference.encode import encode_piece, merge
 from pytok.reference.vocab import Vocab
 from tests.conftest import ENGINES, on_engine
