@@ -69,7 +69,7 @@ class Definition:
         special_ids = sorted(set(self.special_tokens.values()))
         if list(self.ids) != list(range(len(self.tokens))):
             raise VocabError(
-                "cannot truncate the vocabulary: the ids of its tokens are not 0, 1, 2, ... in the "
+                "cannot truncate the vocabulary: the ids of the tokens are not 0, 1, 2, ... in the "
                 "order of merging"
             )
         kept = size - len(special_ids)
