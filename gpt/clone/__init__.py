@@ -1,1 +1,1 @@
-"""From the export of a chat to a model of one person."""
+"""`gpt clone`: from the export of a chat to a model of one of its people."""
