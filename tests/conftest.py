@@ -85,8 +85,8 @@ def on_engine(tokenizer: pytok.Tokenizer, engine: EngineName) -> pytok.Tokenizer
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every document many parts, and every corpus many batches."""
     monkeypatch.setattr("pytok.blocks.BLOCK_BYTES", 5)
-    monkeypatch.setattr("pytok.corpus.PART_CHARACTERS", 16)
-    monkeypatch.setattr("pytok.corpus.BATCH_CHARACTERS", 50)
+    monkeypatch.setattr("pytok.corpus.parts.PART_CHARACTERS", 16)
+    monkeypatch.setattr("pytok.corpus.parts.BATCH_CHARACTERS", 50)
 
 
 def data_of(package: str) -> Path:

@@ -17,8 +17,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytok import blocks, corpus
+from pytok import blocks
 from pytok.corpus import Part, read_documents, read_parts, read_utf8, resolve, size
+from pytok.corpus import parts as corpus_parts
 from pytok.errors import CorpusError
 from pytok.patterns import PATTERNS
 from pytok.reference.pretokenize import Pattern
@@ -91,7 +92,7 @@ def join(parts: Iterable[Part[str]]) -> list[str]:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 3 bytes and parts of 8 characters, so that every border is met."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 3)
-    monkeypatch.setattr(corpus, "PART_CHARACTERS", 8)
+    monkeypatch.setattr("pytok.corpus.parts.PART_CHARACTERS", 8)
 
 
 # Formats.
@@ -282,7 +283,7 @@ def test_parts_stay_near_their_size(tmp_path: Path) -> None:
     lengths = [len(part.text) for part in read_parts(path)]
 
     assert len(lengths) > 3
-    assert max(lengths) < 2 * corpus.PART_CHARACTERS
+    assert max(lengths) < 2 * corpus_parts.PART_CHARACTERS
 
 
 def test_a_text_that_cannot_be_cut_is_one_part(tmp_path: Path, small_blocks: None) -> None:

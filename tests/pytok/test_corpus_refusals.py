@@ -51,7 +51,7 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
         (b"{}", "line 3: no field 'text'; the fields are none"),
         (b'{"text": null}', "line 3: field 'text' is null, not a string"),
         (b'{"text": 3}', "line 3: field 'text' is int, not a string"),
-        (rb'{"text": "a\ud800"}', r"line 3: field 'text' holds half a surrogate pair \(\\ud800\)"),
+        (rb'{"text": "a\ud800"}', r"line 3: field 'text' contains a lone surrogate \(\\ud800\)"),
         (b'{"text": "a\xff"}', r"line 3: byte 28 is not UTF-8 \(0xff\)"),
         (b'{"text": ' + b"[" * 10**6, "line 3"),
         (b'{"id": ' + b"9" * 10**4 + b', "text": 0}', "line 3"),
@@ -136,7 +136,7 @@ def test_wrapped_parquet_is_refused(tmp_path: Path) -> None:
     """It is read from its end, which a stream does not have."""
     (tmp_path / "a.parquet.gz").write_bytes(gzip.compress(b"x"))
 
-    with pytest.raises(CorpusError, match="unpack the file"):
+    with pytest.raises(CorpusError, match="decompress the file"):
         list(read_parts(tmp_path))
 
 

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pytok
-from pytok import corpus
 from pytok.errors import CorpusError, ShardError
 from pytok.shards import END_OF_TEXT, open_shards, write, writing
 from pytok.tokenizer import Tokenizer
@@ -329,7 +328,7 @@ def test_an_interruption_changes_nothing(
     """The old folder stays, whenever Ctrl-C is pressed."""
     write(documents, tokenizer, tmp_path / "data")
     before = listing(tmp_path)
-    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 500)
+    monkeypatch.setattr("pytok.corpus.parts.BATCH_CHARACTERS", 500)
     remaining = iter(range(calls))
 
     def interrupt(done: int, total: int) -> None:

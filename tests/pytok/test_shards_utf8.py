@@ -120,8 +120,8 @@ def test_memory_does_not_grow_with_the_file(
 ) -> None:
     """It holds a batch and its ids, of a file many times larger."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 14)
-    monkeypatch.setattr(corpus, "PART_CHARACTERS", 1 << 14)
-    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 1 << 16)
+    monkeypatch.setattr("pytok.corpus.parts.PART_CHARACTERS", 1 << 14)
+    monkeypatch.setattr("pytok.corpus.parts.BATCH_CHARACTERS", 1 << 16)
     (tmp_path / "a.txt").write_text("All the world's a stage\n" * 200_000)
     tracemalloc.start()
 
