@@ -1,1 +1,1 @@
-"""`gpt clone`: from the export of a chat to a model of one of its people."""
+"""From the export of a chat to a model of one person."""

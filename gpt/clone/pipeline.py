@@ -1,4 +1,4 @@
-"""From the export of a chat to a model of one of its people, in stages that are made once.
+"""`clone`: from the export of a chat to a model of one person, in stages that are made once.
 
 ::
 
