@@ -18,7 +18,8 @@ from pytok.chat.whatsapp.dates import DateOrder
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
-    from gpt.clone.pipeline import Cloned, Cloning
+    from gpt.clone.options import CloneOptions
+    from gpt.clone.pipeline import CloneResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class Clone:
             return 128 + interruption.signal
         return self._converse(cloned)
 
-    def _converse(self, cloned: Cloned) -> int:
+    def _converse(self, cloned: CloneResult) -> int:
         """Talk with the model, or say how; in a group as whoever else writes most."""
         you = cloned.template.speakers[1:2]
         where = shlex.quote(str(cloned.run))
@@ -93,9 +94,9 @@ class Clone:
             return 0
         return Chat(run=cloned.run, you=you[0])()
 
-    def _asked(self) -> Cloning:
+    def _asked(self) -> CloneOptions:
         """What the options ask for."""
-        from gpt.clone.pipeline import Cloning
+        from gpt.clone.options import CloneOptions
         from pytok.chat.importing import ImportOptions
 
         if not self.exports:
@@ -103,11 +104,11 @@ class Clone:
         if self.full and self.lora is not None:
             raise ConfigError("--lora and --full are two ways; choose one")
         whole = self.full or (self.base is None and self.lora is None)
-        return Cloning(
+        return CloneOptions(
             exports=self.exports,
             me=self.me,
             out=self.out,
-            choices=ImportOptions(
+            import_options=ImportOptions(
                 date_order=self.date_order,
                 timezone=self.timezone,
                 key=self.key,

@@ -65,6 +65,9 @@ class Notices(NullReporter):
         """Keep *text*."""
         self.lines.append(text)
 
+    def __contains__(self, words: str) -> bool:
+        return any(words in line for line in self.lines)
+
 
 def train_until(recipe: Recipe, step: int) -> Outcome:
     """Train and stop after *step*."""

@@ -24,18 +24,18 @@ from tests.gpt.training.interrupted import history, renamed
 def test_averaged_weights_are_evaluated_and_saved(recipe: Recipe) -> None:
     """The model of a checkpoint has the averages; training continues from the other weights."""
     outcome = train(dataclasses.replace(recipe, average=0.9))
-    found = read_checkpoint(recipe.out)
-    used = found.model().embedding.weight
+    checkpoint = read_checkpoint(recipe.out)
+    used = checkpoint.model().embedding.weight
     result = evaluate(
-        found.model(),
+        checkpoint.model(),
         shards.open_shards(recipe.data).splits["val"],
         runtime=Runtime.choose("cpu", "float32"),
     )
 
     assert result.bits_per_byte == pytest.approx(outcome.state.val_bpb)
-    assert torch.equal(used, found.optimizer_state["embedding.weight:average"])
-    assert torch.equal(used, found.weights["embedding.weight"])
-    assert not torch.equal(used, found.optimizer_state["embedding.weight:weight"])
+    assert torch.equal(used, checkpoint.optimizer_state["embedding.weight:average"])
+    assert torch.equal(used, checkpoint.weights["embedding.weight"])
+    assert not torch.equal(used, checkpoint.optimizer_state["embedding.weight:weight"])
 
 
 def test_a_small_text_is_memorized(recipe: Recipe) -> None:
@@ -89,10 +89,10 @@ def test_a_batch_too_large_for_the_memory_is_an_error(
 ) -> None:
     """The message says which fields to change."""
 
-    def full(*arguments: object, **named: object) -> None:
+    def run_out_of_memory(*arguments: object, **options: object) -> None:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(GPT, "forward", full)
+    monkeypatch.setattr(GPT, "forward", run_out_of_memory)
     with pytest.raises(TrainingError, match="halve batch_size and double accumulate"):
         train(recipe)
 
@@ -102,7 +102,7 @@ def test_training_restores_the_random_state_of_the_caller(recipe: Recipe) -> Non
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    train(renamed(recipe, "aside", steps=2))
+    train(renamed(recipe, "other", steps=2))
 
     assert torch.equal(torch.rand(3), expected)
 
