@@ -64,15 +64,15 @@ def _fail(message: str) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command; the entry point."""
+    """Run the command line and exit: the entry point."""
     if sys.stdout is None:
         _fail("stdout is closed, and results go there")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot show, it shows escaped
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that it cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
-        sys.stdout.flush()  # or Python would do it at the end, and leave with 120 if it cannot
+        sys.stdout.flush()  # here, since Python exits with 120 if it fails at shutdown
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -82,14 +82,14 @@ def main() -> None:
         _fail(error.message if isinstance(error, PytokError) else str(error))
     except OSError as error:
         if error.filename is None:
-            # It is stdout's own, and Python would write the rest once more at the end, and say so.
+            # It is an error of stdout: close it, or Python would write again and fail at shutdown.
             with contextlib.suppress(OSError):
                 sys.stdout.close()
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except RuntimeError:
         if sys.stdin is not None:
             raise
-        _fail("stdin is closed; name a file instead")
+        _fail("stdin is closed; pass a file instead")
     except MemoryError:
         _fail("out of memory")
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 import pytest
 
-from pytok.__main__ import cli
+from pytok.__main__ import COMMANDS as LAZY_COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = {str(lazy.name): lazy.load() for lazy in LAZY_COMMANDS}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
@@ -64,7 +65,7 @@ def test_pytok_commands_in_documents_exist_with_their_options() -> None:
     assert lines
     for line in lines:
         name, *words = line.split("pytok ", 1)[1].split()
-        command = cli.commands[name]
+        command = COMMANDS[name]
         if isinstance(command, click.Group):
             command = command.commands[words[0]]
         known = {option for parameter in command.params for option in parameter.opts}
@@ -74,9 +75,9 @@ def test_pytok_commands_in_documents_exist_with_their_options() -> None:
 
 def test_every_command_has_help_that_teaches() -> None:
     """A sentence for each command and each option."""
-    groups = [each for each in cli.commands.values() if isinstance(each, click.Group)]
+    groups = [each for each in COMMANDS.values() if isinstance(each, click.Group)]
     within = [command for group in groups for command in group.commands.values()]
-    for command in [*cli.commands.values(), *within]:
+    for command in [*COMMANDS.values(), *within]:
         assert command.help
         for parameter in command.params:
             assert not isinstance(parameter, click.Option) or parameter.help, parameter.name

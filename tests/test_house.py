@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tree import BLOCK, DOCUMENT, tree
+
 ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = {
@@ -85,6 +87,14 @@ def test_modules_of_a_package_import_each_other_without_circles() -> None:
     graph = {module_name(path): imports(path) - {module_name(path)} for path in SOURCES}
 
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def test_the_tree_in_the_docs_is_that_of_the_files() -> None:
+    """`python tests/tree.py` writes it."""
+    found = BLOCK.search(DOCUMENT.read_text(encoding="utf-8"))
+
+    assert found is not None
+    assert found[0] == tree(ORDER)
 
 
 def test_gpt_has_few_rooms() -> None:

@@ -20,7 +20,7 @@ from pytok.commands.help import Command, option
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
-    from gpt.clone.pipeline import Cloning
+    from gpt.clone.options import CloneOptions
 
 
 @click.command(
@@ -130,7 +130,7 @@ def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
     from gpt.report.page import Report
     from gpt.report.sessions import Sessions
 
-    asked = _cloning(**options)
+    asked = _clone_options(**options)
     with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
         cloned = clone(
             asked,
@@ -149,7 +149,7 @@ def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
     return int(ctx.invoke(chat, run=cloned.run, you=others[0]))
 
 
-def _cloning(
+def _clone_options(
     *,
     exports: tuple[Path, ...],
     me: str | None,
@@ -160,20 +160,20 @@ def _cloning(
     seconds: float,
     preset: str,
     seed: int,
-    **choices: Any,
-) -> Cloning:
-    """Return what the options ask for; *choices* are those of the import."""
-    from gpt.clone.pipeline import Cloning
+    **about_exports: Any,
+) -> CloneOptions:
+    """Return the options as the library takes them; *about_exports* are those of the import."""
+    from gpt.clone.options import CloneOptions
     from pytok.chat.importing import ImportOptions
 
     if full and lora is not None:
         raise ConfigError("--lora and --full are two ways of tuning; choose one")
     all_weights = full or (base is None and lora is None)
-    return Cloning(
+    return CloneOptions(
         exports=exports,
         me=me,
         out=out,
-        choices=ImportOptions(**choices),
+        import_options=ImportOptions(**about_exports),
         base=base,
         adapter=None if all_weights else LoRA(rank=8 if lora is None else lora),
         seconds=seconds,

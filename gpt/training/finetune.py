@@ -9,8 +9,7 @@
 
 The data is a chat (chat.json, train.jsonl, val.jsonl, as `pytok chat build` writes them), rendered
 with the base's tokenizer and the special tokens that it lacks; or token shards written with the
-base's tokenizer. The run is like any other: its checkpoints are complete models. ``tuning.json`` in
-its folder holds the figures of `Tuned`.
+base's tokenizer. The run is like any other: its checkpoints are complete models.
 """
 
 from __future__ import annotations
@@ -41,12 +40,14 @@ from gpt.training.loop import Outcome, run
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE, TrainOn
 
-_LORA = LoRA()
+DEFAULT_ADAPTER = LoRA()
+TUNING_FILE = "tuning.json"
+"""The figures of `Tuned`, in the folder of a finished run."""
 STEP_TOKENS = 1024
 """Most tokens in a step. On a chat of 100,000 tokens, two epochs of LoRA reached 2.5 bits per byte
 with these, and 3.3 with four times as many."""
 STEPS_PER_EPOCH = 32
-"""Fewest optimizer steps in an epoch: with fewer, some epochs are too few steps to learn from."""
+"""Fewest optimizer steps per epoch: with fewer, a few epochs are too few steps to learn the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ def plan_tuning(
     *,
     data: Path,
     out: Path,
-    adapter: LoRA | DoRA | None = _LORA,
+    adapter: LoRA | DoRA | None = DEFAULT_ADAPTER,
     train_on: TrainOn | None = None,
     epochs: float | None = None,
     batch_size: int | None = None,
@@ -219,7 +220,7 @@ def tune(
         "val_bpb": val and dataclasses.asdict(val),
         "base_bpb": on_base_data and dataclasses.asdict(on_base_data),
     }
-    replace_file(plan.recipe.out / "tuning.json", (json.dumps(summary, indent=2) + "\n").encode())
+    replace_file(plan.recipe.out / TUNING_FILE, (json.dumps(summary, indent=2) + "\n").encode())
     return tuned
 
 

@@ -30,8 +30,7 @@ from pytok.tokenizer import Tokenizer
 @option(
     "--special",
     is_flag=True,
-    help="Recognize special tokens. By default they are ordinary text, as is safe for text from "
-    "untrusted sources.",
+    help="Recognize special tokens: only for trusted text.",
 )
 @json_option
 @tokenizer_option

@@ -21,7 +21,7 @@ from pytok.tokenizer import Tokenizer
     examples="""
     pytok convert cl100k_base tokenizer.json
     pytok convert tokenizer.json gpt2-files/
-    pytok convert ranks.tiktoken tokenizer.json --pattern cl100k --special-token '<|end|>=50256'
+    pytok convert ranks.tiktoken tokenizer.json --pattern cl100k
     """,
 )
 @takes_tokenizer(named_by=click.argument("name", metavar="IN"))
@@ -64,20 +64,20 @@ def convert(tokenizer: Tokenizer, target: str) -> None:
     metavar="FRACTION",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.1,
-    help="Fraction of the text to hold out for validation.",
+    help="Fraction to hold out for validation.",
 )
 @option(
     "--split",
     type=click.Choice(["tail", "documents"]),
     default="tail",
-    help="Hold out the tail of the text, or complete documents, evenly spaced.",
+    help="Hold out the end of the text, or documents at even intervals.",
 )
 @option(
     "--shard-tokens",
     metavar="N",
     type=click.IntRange(1),
     show_default="100 million, as in llm.c",
-    help="Maximum number of tokens per file.",
+    help="Maximum tokens per file.",
 )
 @option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
 @threads_option

@@ -34,7 +34,7 @@ report_option = option(
     type=click.Path(dir_okay=False),
     callback=_check_path,
     metavar="PAGE.html",
-    help="Write a page with charts of the tokenizer, measured on the corpus.",
+    help="Write an HTML report, measured on the corpus.",
 )
 
 

@@ -11,6 +11,7 @@ import click
 
 import pytok
 from pytok import corpus, countfile, formats
+from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Counting,
     Reading,
@@ -29,33 +30,41 @@ from pytok.merging import MergeRules
 from pytok.terminal import Bars, say
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples="""
+    pytok train corpus.txt --vocab 50257
+    pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
+    pytok train corpus.txt --vocab 16384 --report report.html
+    pytok train --counts counts/*.parquet --vocab 50257
+    """,
+)
 @click.argument("sources", nargs=-1, required=True)
-@click.option(
+@option(
     "--vocab",
     type=click.IntRange(256),
     required=True,
-    help="Number of ids in total: 256 bytes, merges, and special tokens.",
+    metavar="N",
+    help="Number of ids: 256 bytes, merges, special tokens.",
 )
-@click.option(
+@option(
     "-o",
     "--out",
     type=click.Path(),
     default="tokenizer.json",
-    show_default=True,
     help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
 )
-@click.option(
+@option(
     "--base",
     metavar="TOKENIZER",
-    help="Extend this tokenizer: its tokens, ids, pattern and special tokens are kept, and --vocab "
-    "includes them.",
+    help="Extend this tokenizer; its tokens, ids, pattern and special tokens are kept, and counted "
+    "in --vocab.",
 )
-@merging_options
-@counting_options
-@reading_options
 @report_option
 @engine_option
+@counting_options
+@merging_options
+@reading_options
 def train(
     sources: tuple[str, ...],
     vocab: int,
@@ -125,11 +134,16 @@ def train(
         write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
 
 
-@click.command()
-@click.argument("sources", nargs=-1, required=True)
-@click.option(
-    "-o", "--out", type=click.Path(), required=True, help="Output file of counts: *.parquet."
+@click.command(
+    cls=Command,
+    examples="""
+    pytok count-pieces corpus/a* -o counts/a.parquet
+    pytok count-pieces corpus/b* -o counts/b.parquet
+    pytok train --counts counts/*.parquet --vocab 50257
+    """,
 )
+@click.argument("sources", nargs=-1, required=True)
+@option("-o", "--out", type=click.Path(), required=True, help="Output file of counts: *.parquet.")
 @counting_options
 @reading_options
 def count_pieces(
@@ -139,7 +153,7 @@ def count_pieces(
     from_counts: bool,
     reading: Reading,
 ) -> None:
-    """Count the pieces of text, to train on many machines.
+    """Count pieces of text, to train on many machines.
 
     Counting is the part of training that machines can share. Each machine counts some of the files;
     `pytok train --counts` adds up the counts of all machines, and its result equals that of
@@ -150,10 +164,10 @@ def count_pieces(
     pattern, special_tokens = counting["pattern"], counting["special_tokens"]
     num_threads, max_memory = counting["num_threads"], counting["max_memory"]
     with Bars() as bars:
-        bar = functools.partial(bars.update, "count")
+        progress = functools.partial(bars.update, "count")
         if from_counts:
             counts = pytok.PieceCounts.load(
-                files, num_threads=num_threads, max_memory=max_memory, progress=bar
+                files, num_threads=num_threads, max_memory=max_memory, progress=progress
             )
             split_by(counts, pattern, special_tokens)
         else:
@@ -164,7 +178,7 @@ def count_pieces(
                 special_tokens=splitting.special_tokens,
                 num_threads=num_threads,
                 max_memory=max_memory,
-                progress=bar,
+                progress=progress,
                 **reading,
             )
         saved = counts.save(out, prune=counting["prune"])

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
-from pytok import corpus
 from pytok.counting import Amount
 from pytok.engine import EngineName
 from pytok.errors import CorpusError, PatternError, TrainingError, VocabError
@@ -179,7 +178,7 @@ def test_an_iterator_of_texts_is_never_stored(
             most = max(most, alive)
             yield Text(f"text {number}")
 
-    monkeypatch.setattr(corpus, "BATCH_PARTS", 10)
+    monkeypatch.setattr("pytok.corpus.parts.BATCH_PARTS", 10)
 
     assert len(pytok.count_pieces(stream(), engine=engine)) > 10
     assert most <= 2 * 10 + 1

@@ -284,7 +284,8 @@ def test_run_that_cannot_be_written_is_one_line(
 
     assert code == 1
     assert capsys.readouterr().err == (
-        f"gpt: {config.parent / 'run'}: no place for a run: File exists; choose another --out\n"
+        f"gpt: {config.parent / 'run'}: cannot create the folder of the run: File exists; "
+        "choose another --out\n"
     )
 
 
@@ -379,7 +380,7 @@ def test_interrupted_command_resumes(
 
     assert process.returncode == code
     assert f"stopped at step {step} of 100000" in error
-    assert f": gpt train --config {config}" in error
+    assert "to resume: gpt train --config" in error
     assert read_metrics(run / "metrics.jsonl")[-1].step == step
     assert main(arguments(config, data, "--steps", str(step + 2))) == 0
     assert read_checkpoint(run).state.step == step + 2
