@@ -118,7 +118,7 @@ class Tokenizer(Decoder):
         self._core = engines.load(engine).Core(
             tokens, None if ids_are_ranks else ids, definition.pattern, list(specials.items())
         )
-        # PERF: bound once, since on a short text every look-up counts.
+        # PERF: bound once, because `encode` and `count` pass these methods on for every text.
         self._encode, self._count = self._core.encode, self._core.count
         self._definition = definition
         self._mergeable_ranks = dict(zip(tokens, ids, strict=True))
@@ -146,9 +146,9 @@ class Tokenizer(Decoder):
         Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
         """
         try:
-            return self._encode(text, None)
+            return self._core.encode(text, None)
         except UnicodeEncodeError:
-            return self._encode(repair(text), None)
+            return self._core.encode(repair(text), None)
 
     def encode(
         self,
