@@ -134,7 +134,7 @@ def test_commands_change_the_conversation(
         ("/save no/where", "no"),
         ("/load nothing", "nothing: No such file"),
         ("/load taken", "taken, line 1: not JSON"),
-        ("x" * 100, "say it in parts"),
+        ("x" * 100, "before it answers"),
     ],
 )
 def test_a_failed_command_is_one_line_and_the_conversation_continues(
