@@ -30,7 +30,9 @@ COMMANDS = [
     LazyCommand(
         "convert", "pytok.commands.converting:convert", "Convert a tokenizer to another format."
     ),
-    LazyCommand("chat", "pytok.commands.chat:chat", "Turn chat exports into training data."),
+    LazyCommand(
+        "chat", "pytok.commands.chat:chat", "Turn a chat export into conversations to train on."
+    ),
 ]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytok.atomic import whole_file
+from pytok.atomic import atomic_file
 from pytok.errors import FormatError
 
 VERSION = 1
@@ -47,7 +47,7 @@ def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
         arrow.field("count", arrow.uint64(), nullable=False),
     ]
     schema = arrow.schema(fields, metadata={"pytok": description})
-    with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
+    with atomic_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
         for pieces, counts in parts:
             if pieces:
                 columns = [arrow.array(pieces, arrow.binary()), arrow.array(counts, arrow.uint64())]

@@ -232,8 +232,8 @@ def encoding_name_for_model(model_name: str) -> str:
         if model_name.startswith(prefix):
             return name
     raise KeyError(
-        f"Could not automatically map {model_name} to a tokeniser. "
-        "Please use `pytok.get_encoding` to explicitly get the tokeniser you expect."
+        f"Could not automatically map {model_name} to a tokenizer. "
+        "Please use `pytok.get_encoding` to explicitly get the tokenizer you expect."
     )
 
 

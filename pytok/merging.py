@@ -39,18 +39,14 @@ class MergeRules(NamedTuple):
         >>> MergeRules(max_token_length=3).check()
         """
         if self.ties not in get_args(Ties):
-            raise TrainingError(f"ties is {self.ties!r}: {', '.join(get_args(Ties))} are possible")
+            raise TrainingError(f"ties is {self.ties!r}: pass one of {', '.join(get_args(Ties))}")
         if not 0 <= self.min_frequency < 1 << 63:
-            raise TrainingError(
-                f"min_frequency is {self.min_frequency}: 0 to 2^63 - 1 are possible"
-            )
+            raise TrainingError(f"min_frequency is {self.min_frequency}: pass 0 to 2^63 - 1")
         length, limit = self.max_token_length, self.limit_alphabet
         if length is not None and not 3 <= length < 1 << 32:
             raise TrainingError(
-                f"max_token_length is {length}: merged tokens are shorter than that and have at "
-                "least two bytes, so 3 to 2^32 - 1 are possible"
+                f"max_token_length is {length}: pass 3 to 2^32 - 1; merged tokens have fewer bytes "
+                "than this, and at least two"
             )
         if limit is not None and not 1 <= limit <= sys.maxunicode + 1:
-            raise TrainingError(
-                f"limit_alphabet is {limit}: 1 to {sys.maxunicode + 1} characters are possible"
-            )
+            raise TrainingError(f"limit_alphabet is {limit}: pass 1 to {sys.maxunicode + 1}")

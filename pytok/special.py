@@ -1,4 +1,4 @@
-"""Special tokens as tiktoken's callers name them: which to recognize, which to reject."""
+"""Special tokens in tiktoken's arguments: which to recognize, which to reject."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
@@ -14,7 +14,7 @@ NOTHING: frozenset[str] = frozenset()
 _ALL: Literal["all"] = "all"
 
 _MAX_PREPARED = 64
-"""Most combinations of arguments that are kept prepared; programs use a few."""
+"""Combinations of arguments that are kept prepared; a program uses few."""
 
 Text = TypeVar("Text", str, list[str])
 Result = TypeVar("Result")
@@ -49,7 +49,7 @@ class SpecialTokens:
         surrogates, which UTF-8 cannot hold, become U+FFFD, or raise UnicodeEncodeError if *repairs*
         is false.
         """
-        if allowed is NOTHING and disallowed is _ALL:  # the defaults, recognized without a key
+        if allowed is NOTHING and disallowed is _ALL:  # the defaults: no key to build
             specials = self._default
         else:
             key = (

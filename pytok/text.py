@@ -1,4 +1,4 @@
-"""Text that UTF-8 can hold: lone surrogates are replaced."""
+"""Repair of lone surrogates, which UTF-8 cannot encode."""
 
 
 def repair(text: str) -> str:

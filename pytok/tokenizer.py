@@ -74,7 +74,7 @@ class Tokenizer(Decoder):
 
     @classmethod
     def from_definition(cls, definition: Definition, engine: EngineName = "native") -> "Tokenizer":
-        """Make a tokenizer whose ids need not be its merge priorities, the order of its tokens."""
+        """Make a tokenizer of *definition*, whose ids can differ from the merge priorities."""
         tokenizer = cls.__new__(cls)
         tokenizer._build(definition, engine)
         return tokenizer
@@ -118,7 +118,7 @@ class Tokenizer(Decoder):
         self._core = engines.load(engine).Core(
             tokens, None if ids_are_ranks else ids, definition.pattern, list(specials.items())
         )
-        # Bound once: two look-ups take a tenth of the time that a short text takes.
+        # PERF: bound once, since on a short text every look-up counts.
         self._encode, self._count = self._core.encode, self._core.count
         self._definition = definition
         self._mergeable_ranks = dict(zip(tokens, ids, strict=True))
@@ -135,7 +135,7 @@ class Tokenizer(Decoder):
         return self._rebuild
 
     def pickle_as(self, build: Callable[..., "Tokenizer"], *arguments: object) -> None:
-        """Pickle and copy the tokenizer as this call, if an equal one is cheaper to make so."""
+        """Set the call by which pickling and copying rebuild an equal tokenizer."""
         self._rebuild = (build, arguments)
 
     # ------------------------------------------------------------------------------- encoding
@@ -315,7 +315,7 @@ class Tokenizer(Decoder):
     ) -> list[int]:
         """Return the number of ids of the text in each file, in memory independent of its size.
 
-        *progress* is called with the number of bytes done, now and then. See `encode_files`.
+        *progress* is called from time to time with the number of bytes done. See `encode_files`.
         """
         engines.check_threads(num_threads)
         return self._core.count_files(list(paths), num_threads, progress)
@@ -409,7 +409,7 @@ class Tokenizer(Decoder):
 
     @property
     def definition(self) -> Definition:
-        """Everything that the tokenizer is made of."""
+        """The parts of the tokenizer."""
         return self._definition
 
     def truncated(self, size: int) -> "Tokenizer":

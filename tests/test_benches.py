@@ -121,7 +121,7 @@ def test_failure_of_a_process_is_an_error() -> None:
     not hasattr(os, "sched_getaffinity"), reason="this system has no affinity of cores"
 )
 def test_one_core_pins_to_one_core() -> None:
-    """And restores the number of cores."""
+    """The number of cores is restored."""
     before = process.cores()
     with process.one_core():
         assert process.cores() == 1

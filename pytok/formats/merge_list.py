@@ -13,7 +13,7 @@ from pathlib import Path
 from pytok.byte_order import BYTE_ORDER
 from pytok.definition import Definition
 from pytok.errors import FormatError
-from pytok.formats.merging import parts_of
+from pytok.formats.token_parts import parts_of
 
 Merges = Sequence[tuple[int, int] | None]
 """For each rank, the pair of ranks whose merge makes its token, or ``None`` if no merge does."""

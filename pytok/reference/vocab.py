@@ -1,7 +1,7 @@
-"""A vocabulary: byte strings in rank order, and the look-ups in both directions.
+"""A vocabulary: byte strings in rank order, with look-ups in both directions.
 
-The rank of a token is its priority as a merge: lower ranks merge first. Merges are not stored, they
-follow from the tokens (`pytok.reference.encode.merges`). Twin of `bpe-rs/src/vocab.rs`.
+The rank of a token is its priority as a merge: lower ranks merge first. Merges are not stored;
+they follow from the tokens (`pytok.reference.encode.merges`). Twin of `bpe-rs/src/vocab.rs`.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,9 @@ from pytok.errors import VocabError
 
 @dataclass(frozen=True, slots=True, init=False)
 class Vocab:
-    """Tokens in rank order; checked once, then frozen.
+    """Tokens in rank order; validated once, then immutable.
 
-    Raises VocabError when a token is empty or occurs twice, or when one of the 256 bytes is
-    missing.
+    Raises VocabError if a token is empty or occurs twice, or if one of the 256 bytes is missing.
 
     >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"th"])

@@ -107,7 +107,7 @@ class _Scan:
                 text_bytes += int(lengths.sum())
                 if stream.ends is None and self._eot is not None:
                     # A document ends before an end-of-text token that starts the next, else after.
-                    found = np.flatnonzero(ids == self._eot) + (not stream.begins_with_eot)
+                    found = np.flatnonzero(ids == self._eot) + (not stream.starts_with_eot)
                     ends.append(tokens + first + found)
             if stream.ends is not None:
                 ends.append(tokens + stream.ends)

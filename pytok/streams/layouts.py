@@ -34,7 +34,7 @@ class Stream:
     file: TokenFile
     ends: NDArray[np.int64] | None = None
     """Positions of the ends of documents; if None, end-of-text tokens mark them."""
-    begins_with_eot: bool = False
+    starts_with_eot: bool = False
     """Whether the end-of-text token starts a document; otherwise it ends one."""
 
 
@@ -67,7 +67,7 @@ def _layout(path: Path, head: bytes) -> Callable[[Path, int], Stream]:
 
 def _llm_c(path: Path, vocab_size: int) -> Stream:
     """``.bin`` with a header, of llm.c, modded-nanogpt and ours."""
-    return Stream(read_header(path), begins_with_eot=True)
+    return Stream(read_header(path), starts_with_eot=True)
 
 
 def _npy(path: Path, vocab_size: int) -> Stream:
@@ -82,7 +82,7 @@ def _npy(path: Path, vocab_size: int) -> Stream:
             "little-endian integers"
         )
     dtype = f"uint{8 * array.dtype.itemsize}"
-    return Stream(TokenFile(path, dtype, array.offset, len(array)), begins_with_eot=True)
+    return Stream(TokenFile(path, dtype, array.offset, len(array)), starts_with_eot=True)
 
 
 def _nanogpt(path: Path, vocab_size: int) -> Stream:

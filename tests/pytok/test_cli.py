@@ -70,9 +70,6 @@ def check_failure(result: Result, message: str) -> None:
     assert message in result.err
 
 
-says = check_failure
-
-
 @pytest.fixture(scope="session")
 def tokenizer_path(trained: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Save `trained`."""
@@ -93,7 +90,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("lazy", COMMANDS, ids=lambda lazy: lazy.name)
 def test_help_lists_every_option(lazy: LazyCommand) -> None:
-    """And every command has help."""
     result = command(lazy.name, "--help")
 
     assert (result.code, result.err) == (0, "")
@@ -112,7 +108,6 @@ def test_help_is_no_error(arguments: list[str]) -> None:
 
 
 def test_version_is_printed() -> None:
-    """One line."""
     result = command("--version")
 
     assert (result.code, result.err, result.out.count(b"\n")) == (0, "", 1)
@@ -122,7 +117,7 @@ def test_version_is_printed() -> None:
 
 
 def test_train_writes_the_tokenizer_of_the_library(engine: EngineName) -> None:
-    """With one call to it; stdout stays empty."""
+    """The command makes one call; stdout stays empty."""
     result = command("train", "corpus.txt", "--vocab", 300, "--engine", engine)
 
     assert (result.code, result.out) == (0, b"")
@@ -140,14 +135,14 @@ def test_train_writes_the_tokenizer_of_the_library(engine: EngineName) -> None:
     ],
 )
 def test_train_takes_special_tokens(options: list[str], specials: dict[str, int]) -> None:
-    """At the end of the ids."""
+    """They have the last ids."""
     command("train", "corpus.txt", "--vocab", 300, "-o", "t.json", *options)
 
     assert pytok.load("t.json").special_tokens == specials
 
 
 def test_train_says_that_the_corpus_is_too_small() -> None:
-    """On stderr; the smaller vocabulary is written."""
+    """The message goes to stderr; the smaller vocabulary is written."""
     Path("small.txt").write_text("banana")
     result = command("train", "small.txt", "--vocab", 5000)
 
@@ -159,7 +154,6 @@ def test_train_says_that_the_corpus_is_too_small() -> None:
 
 
 def test_train_replaces_invalid_bytes_if_asked() -> None:
-    """By U+FFFD."""
     Path("bad.txt").write_bytes(b"a\xffb" * 9)
 
     assert command("train", "bad.txt", "--vocab", 260, "--errors", "replace").code == 0
@@ -169,7 +163,7 @@ def test_train_replaces_invalid_bytes_if_asked() -> None:
 def test_encode_prints_the_ids_of_ordinary_text(
     text: str, trained: pytok.Tokenizer, tokenizer_path: Path, engine: EngineName
 ) -> None:
-    """Special tokens in it are text."""
+    """Special tokens in it are ordinary text."""
     result = command("encode", "-t", tokenizer_path, "--engine", engine, stdin=text.encode())
 
     assert (result.code, result.err) == (0, "")
@@ -177,10 +171,9 @@ def test_encode_prints_the_ids_of_ordinary_text(
 
 
 @given(text=with_specials([END]))
-def test_encode_recognises_special_tokens_if_asked(
+def test_encode_recognizes_special_tokens_if_asked(
     text: str, trained: pytok.Tokenizer, tokenizer_path: Path
 ) -> None:
-    """With --special; --json is a list."""
     result = command("encode", "-t", tokenizer_path, "--special", "--json", stdin=text.encode())
 
     assert json.loads(result.out) == trained.encode(text, allowed_special="all")
@@ -190,7 +183,6 @@ def test_encode_recognises_special_tokens_if_asked(
 def test_decode_restores_what_was_encoded(
     data: bytes, tokenizer_path: Path, engine: EngineName
 ) -> None:
-    """For any bytes."""
     ids = command("encode", "-t", tokenizer_path, "--engine", engine, stdin=data)
     result = command("decode", "-t", tokenizer_path, "--engine", engine, stdin=ids.out)
 
@@ -200,7 +192,7 @@ def test_decode_restores_what_was_encoded(
 
 @pytest.mark.parametrize("data", [b"", b"one\xfftwo", "naïve\r\n  ".encode()])
 def test_decode_reads_json(data: bytes, tokenizer_path: Path) -> None:
-    """As written by encode --json; an empty text is an empty list."""
+    """`encode --json` writes it; an empty text is an empty list."""
     ids = command("encode", "-t", tokenizer_path, "--json", stdin=data)
 
     assert isinstance(json.loads(ids.out), list)
@@ -210,7 +202,7 @@ def test_decode_reads_json(data: bytes, tokenizer_path: Path) -> None:
 def test_count_counts_each_file(
     tokenizer_path: Path, trained: pytok.Tokenizer, engine: EngineName
 ) -> None:
-    """Its tokens and bytes; special tokens are ordinary text."""
+    """Special tokens are ordinary text."""
     texts_of = {"corpus.txt": TEXT, "special.txt": END, "empty.txt": ""}
     for name, text in texts_of.items():
         Path(name).write_bytes(text.encode())
@@ -224,7 +216,7 @@ def test_count_counts_each_file(
 
 
 def test_count_prints_a_total(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
-    """In the last row, if there are several files."""
+    """The total is the last row if there are several files."""
     Path("more.txt").write_bytes(b"more")
     rows = command("count", "-t", tokenizer_path, "corpus.txt", "more.txt").out.decode().split("\n")
 
@@ -236,7 +228,6 @@ def test_count_prints_a_total(tokenizer_path: Path, trained: pytok.Tokenizer) ->
 def test_show_prints_the_parts_of_a_tokenizer(
     tokenizer_path: Path, trained: pytok.Tokenizer, engine: EngineName
 ) -> None:
-    """And the ids of a text, as JSON."""
     result = command("show", tokenizer_path, "--text", "[b]é\n", "--json", "--engine", engine)
 
     facts = json.loads(result.out)
@@ -287,7 +278,6 @@ def test_convert_there_and_back_changes_nothing(
 
 
 def test_an_encoding_can_be_used_as_a_tokenizer(rank_files: Path) -> None:
-    """By its name."""
     assert command("encode", "-t", "r50k_base", stdin=b"hello world").out == b"31373 995\n"
 
 
@@ -370,7 +360,7 @@ def test_an_unwritable_target_is_an_error_before_training(out: str) -> None:
     ],
 )
 def test_wrong_usage_is_explained(arguments: str) -> None:
-    """On stderr, with exit code 2."""
+    """Usage goes to stderr, with exit code 2."""
     result = command(*arguments.split())
 
     assert (result.code, result.out) == (2, b"")
@@ -394,7 +384,7 @@ def _raise(error: BaseException) -> Callable[..., NoReturn]:
     ],
 )
 def test_an_expected_error_is_one_line(error: Exception, message: str) -> None:
-    """Errors that the library raises, and those of the operating system."""
+    """Errors of the operating system are expected, too."""
     with mock.patch.object(pytok, "train", _raise(error)):
         check_failure(command("train", "corpus.txt", "--vocab", 300), message)
 

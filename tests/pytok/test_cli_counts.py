@@ -26,7 +26,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def test_files_of_counts_train_the_same_tokenizer_as_the_text(corpus: Path) -> None:
-    """With the pattern and the special tokens of the counts."""
+    """Pattern and special tokens are those of the counts."""
     run(corpus, "train", "a.txt", "b.txt", "--vocab", "500", "-o", "t.json", "--pattern", "gpt2")
     for name in "ab":
         counted = run(
@@ -55,7 +55,6 @@ def test_little_memory_changes_no_result(corpus: Path) -> None:
 
 
 def test_pruning_prints_what_it_drops(corpus: Path) -> None:
-    """In each command that can prune."""
     (corpus / "c.txt").write_text("ab ab ab cd")
 
     trained = run(corpus, "train", "c.txt", "--vocab", "258", "--prune", "2")

@@ -27,7 +27,7 @@ def one(**values: object) -> None:
 
 
 def test_options_are_listed_in_their_groups() -> None:
-    """In the same columns, each with its default, and the examples below."""
+    """All groups have the same columns; the examples come last."""
     assert help_of(one).splitlines()[4:] == [
         "Options:",
         "  --size N                  Size of it.  [default: 2]",
@@ -44,7 +44,7 @@ def test_options_are_listed_in_their_groups() -> None:
 
 
 def test_a_group_lists_its_commands_in_order() -> None:
-    """Not by the alphabet."""
+    """The class of click sorts them by name."""
     first, second = click.Command("zeta", help="Z."), click.Command("alpha", help="A.")
     group = Group("group", commands=[first, second])
 
@@ -60,7 +60,6 @@ def test_a_lazy_command_has_the_summary_of_its_command(command: LazyCommand) -> 
 
 
 def test_help_imports_no_command() -> None:
-    """Not even the modules that list them."""
     code = "import sys; from pytok.__main__ import main; sys.argv[1:] = ['--help']\n"
     code += "try: main()\nfinally: print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
@@ -75,7 +74,7 @@ def test_help_imports_no_command() -> None:
     "name", [command.name for command in COMMANDS if command.name != "chat"] + [""]
 )
 def test_help_fits_the_terminal_and_ends_with_examples(name: str, columns: int) -> None:
-    """More than ten options come in groups."""
+    """More than ten options are in groups."""
     shown = help_of(cli, *name.split(), columns=columns)
     command = cli.commands[name] if name else cli
     loaded = command.load() if isinstance(command, LazyCommand) else command
@@ -88,7 +87,6 @@ def test_help_fits_the_terminal_and_ends_with_examples(name: str, columns: int) 
 
 
 def test_a_misspelled_command_gets_a_suggestion() -> None:
-    """As a misspelled option does."""
     result = CliRunner().invoke(cli, ["trian"])
 
     assert result.exit_code == 2

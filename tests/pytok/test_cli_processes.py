@@ -114,7 +114,7 @@ def test_a_reader_that_stops_early_is_no_error(name: str, tokenizer_path: str) -
 def test_a_failing_stream_is_an_error_of_one_line(
     redirection: str, message: bytes, tokenizer_path: str
 ) -> None:
-    """A full disk, or a closed stream."""
+    """The disk is full, or the stream is closed."""
     Path("input").write_bytes(b"1 2 3")
     result = in_shell(f"$pytok {redirection}", path=tokenizer_path)
 
@@ -128,7 +128,7 @@ def test_a_failing_stream_is_an_error_of_one_line(
 def test_an_encoding_that_lacks_a_character_is_no_crash(
     arguments: list[str], tokenizer_path: str
 ) -> None:
-    """Such as the encoding of an old terminal."""
+    """Old terminals have such encodings."""
     Path("é.txt").write_text("é", encoding="utf-8")
     rest = ["é.txt"] if "count" in arguments else ["--text", "naïve 東京"]
     result = run(*arguments, tokenizer_path, *rest, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
@@ -157,7 +157,7 @@ def test_a_file_name_of_two_lines_is_printed_in_one() -> None:
 
 
 def test_progress_is_not_written_to_a_pipe() -> None:
-    """Only to terminals."""
+    """It is written to terminals only."""
     Path("corpus.txt").write_text(words(20_000))
     result = run("train", "corpus.txt", "--vocab", "600", "--engine", "reference")
 
@@ -222,7 +222,6 @@ def names_in(folder: Path) -> list[str]:
 
 
 def test_bars_appear_on_a_terminal_and_restore_the_cursor() -> None:
-    """Including the bar of the last stage."""
     Path("corpus.txt").write_text(words(20_000))
     with on_terminal("train", "corpus.txt", "--vocab", "600", "--engine", "reference") as command:
         command.read_until(None)
@@ -260,7 +259,7 @@ def test_an_interruption_while_reading_leaves_no_file(
 def test_an_interruption_while_merging_keeps_the_old_tokenizer(
     engine: str, count: int, tmp_path: Path
 ) -> None:
-    """Even inside the compiled loop."""
+    """The compiled loop checks for signals."""
     pytok.train(CORPUS, 300).save("tokenizer.json")
     old = Path("tokenizer.json").read_bytes()
     Path("corpus.txt").write_text(words(count))

@@ -259,11 +259,11 @@ def test_pruning_out_of_range_is_rejected(engine: EngineName, tmp_path: Path, le
     """In every function that prunes, and in training before anything is counted."""
     counts = pytok.PieceCounts(engine=engine)
 
-    with pytest.raises(TrainingError, match=f"prune is {least}: 0 to"):
+    with pytest.raises(TrainingError, match=f"prune is {least}: pass 0 to"):
         counts.prune(least)
-    with pytest.raises(TrainingError, match=f"prune is {least}: 0 to"):
+    with pytest.raises(TrainingError, match=f"prune is {least}: pass 0 to"):
         counts.save(tmp_path / "counts.parquet", prune=least)
-    with pytest.raises(TrainingError, match=f"prune is {least}: 0 to"):
+    with pytest.raises(TrainingError, match=f"prune is {least}: pass 0 to"):
         pytok.train((pytest.fail(text) for text in CORPUS), 300, prune=least, engine=engine)
 
 

@@ -27,7 +27,6 @@ def write(
 
 
 def test_saved_counts_are_loaded_unchanged(engine: EngineName, tmp_path: Path) -> None:
-    """With their pattern and special tokens."""
     path = tmp_path / "counts.parquet"
     counts = pytok.count_pieces(CORPUS, pattern="o200k", special_tokens=["<|x|>"], engine=engine)
 
@@ -65,7 +64,7 @@ def test_rare_pieces_can_be_omitted(engine: EngineName, tmp_path: Path) -> None:
 
 
 def test_a_failed_write_creates_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor a temporary file."""
+    """No temporary file stays."""
     counts = pytok.count_pieces(CORPUS)
 
     def fail(*_: object) -> None:
@@ -119,7 +118,7 @@ def test_files_that_were_split_differently_are_an_error(tmp_path: Path) -> None:
 def test_a_malformed_file_is_reported_with_the_row(
     tmp_path: Path, pieces: list[bytes | None], counts: list[int], description: object, message: str
 ) -> None:
-    """Or the metadata that is wrong."""
+    """The message names the row, or the metadata."""
     write(tmp_path / "bad.parquet", pieces, counts, description)
 
     with pytest.raises(FormatError, match=message):
@@ -137,7 +136,7 @@ def test_a_malformed_file_is_reported_with_the_row(
 def test_other_columns_are_an_error(
     tmp_path: Path, column: str, kind: pa.DataType, message: str
 ) -> None:
-    """Including signed counts, which could be negative."""
+    """Signed counts could be negative."""
     kinds = {"piece": pa.binary(), "count": pa.uint64()} | {column: kind}
     kinds = kinds if column != "other" else {"other": kind, "count": pa.uint64()}
     table = pa.table({name: pa.array([], kind) for name, kind in kinds.items()})
@@ -149,7 +148,7 @@ def test_other_columns_are_an_error(
 
 
 def test_counts_that_overflow_are_an_error(engine: EngineName, tmp_path: Path) -> None:
-    """Even if each file is valid alone."""
+    """Each file alone is valid."""
     for name in "ab":
         write(tmp_path / f"{name}.parquet", [b"a"], [2**62])
 
@@ -158,7 +157,6 @@ def test_counts_that_overflow_are_an_error(engine: EngineName, tmp_path: Path) -
 
 
 def test_another_file_is_an_error(tmp_path: Path) -> None:
-    """Text, another parquet file, and a missing file."""
     (tmp_path / "a.txt").write_text("text")
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "b.parquet")
 

@@ -79,7 +79,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_tokenizer_json_keeps_everything(pattern: str, engine: EngineName, tmp_path: Path) -> None:
-    """Tokens, ids, pattern and special tokens."""
+    """Tokens, ids, pattern and special tokens are kept."""
     trained_with(pattern).save(tmp_path / "a.json")
 
     loaded = pytok.load(tmp_path / "a.json", engine=engine)
@@ -126,7 +126,6 @@ def test_both_engines_write_the_same_bytes(name: str, tmp_path: Path) -> None:
 @given(documents=corpora(), size=st.integers(259, 300))
 @pytest.mark.filterwarnings("ignore:the corpus has no more pairs")
 def test_any_trained_tokenizer_is_kept(documents: list[str], size: int, tmp_path: Path) -> None:
-    """After training on any corpus."""
     tokenizer = pytok.train(documents, size, special_tokens=SPECIALS)
     tokenizer.save(tmp_path / "any.json")
 
@@ -138,7 +137,7 @@ def test_any_trained_tokenizer_is_kept(documents: list[str], size: int, tmp_path
 def test_any_special_token_is_kept_or_raises_an_error(
     name: str, special: str, tmp_path: Path
 ) -> None:
-    """Even one in the byte-level alphabet."""
+    """It can be written in the byte-level alphabet."""
     tokenizer = build([b"th", b"the", b" the"], specials={special: 300})
     try:
         tokenizer.save(tmp_path / name)
@@ -152,7 +151,7 @@ def test_any_special_token_is_kept_or_raises_an_error(
 def test_a_special_token_written_like_a_token_encodes_the_same(
     special: str, tmp_path: Path
 ) -> None:
-    """Or raises an error: Hugging Face's tokenizers look both up by their letters."""
+    """Otherwise it is an error: Hugging Face's library looks both up by their letters."""
     tokenizer = build([b"th", b"the", b" the"], specials={special: 300})
     try:
         theirs = in_hugging_face(tokenizer, tmp_path)
@@ -173,7 +172,7 @@ def test_a_folder_keeps_merges_that_look_like_the_version_line(tmp_path: Path) -
 
 
 def test_a_folder_loads_the_tokenizer_that_was_saved_last(tmp_path: Path) -> None:
-    """Or saving raises an error because of a tokenizer.json in it."""
+    """Otherwise saving is an error, because of a tokenizer.json in the folder."""
     trained_with("gpt2").save(tmp_path / "tokenizer.json")
     tokenizer = build([b"he"])
     try:
@@ -200,7 +199,7 @@ def test_holes_in_the_ids_are_kept(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.json", "a.tiktoken", "folder"])
 def test_a_token_before_its_parts_is_kept(name: str, tmp_path: Path) -> None:
-    """Even by a list of merges: only one merge can make the token."""
+    """A list of merges can express it: only one merge can make the token."""
     tokenizer = build([b"abc", b"ab"])
     tokenizer.save(tmp_path / name)
 
@@ -216,7 +215,6 @@ def test_a_token_before_its_parts_is_kept(name: str, tmp_path: Path) -> None:
 @settings(max_examples=200)
 @given(text=texts().map(without_new_characters))
 def test_ids_equal_those_of_tokenizers(shared: Shared, text: str) -> None:
-    """For text without special tokens."""
     assume(not any(special in text for special in SPECIALS))
 
     assert shared.tokenizers.encode(text).ids == shared.ours.encode_ordinary(text)
@@ -230,7 +228,7 @@ def test_ids_equal_those_of_tokenizers_with_special_tokens(shared: Shared, text:
 
 @given(text=with_specials(SPECIALS).map(without_new_characters))
 def test_ids_equal_those_of_transformers(shared: Shared, text: str) -> None:
-    """With the class that loads the tokenizer.json of an unknown model."""
+    """Its class loads the tokenizer.json of an unknown model."""
     ids = shared.ours.encode(text, allowed_special="all")
 
     assert shared.transformers(text)["input_ids"] == ids
@@ -304,7 +302,7 @@ def test_a_token_without_a_merge_encodes_the_same(tmp_path: Path) -> None:
 def test_published_encodings_encode_the_same_in_tokenizers(
     name: str, rank_files: Path, tmp_path: Path
 ) -> None:
-    """Through tokenizer.json, with tiktoken's ids."""
+    """They are converted to tokenizer.json."""
     theirs = in_hugging_face(pytok.get_encoding(name), tmp_path)
     expected = tiktoken.get_encoding(name)
 
@@ -351,7 +349,7 @@ SPLIT = pre_tokenizers.Sequence(
 def test_a_tokenizer_trained_by_hugging_face_has_the_same_ids(
     splitter: pre_tokenizers.PreTokenizer, specials: list[str], engine: EngineName, tmp_path: Path
 ) -> None:
-    """Split as in GPT-2, and as in later models."""
+    """The splits are those of GPT-2, and of later models."""
     theirs = trained_by_hugging_face(splitter, specials)
     theirs.save(str(tmp_path / "theirs.json"))
     ours = pytok.load(tmp_path / "theirs.json", engine=engine)
@@ -368,7 +366,7 @@ def test_a_tokenizer_trained_by_hugging_face_has_the_same_ids(
 def test_a_folder_written_by_hugging_face_has_the_same_ids(
     specials: list[str], engine: EngineName, tmp_path: Path
 ) -> None:
-    """vocab.json and merges.txt, as read by GPT2TokenizerFast."""
+    """GPT2TokenizerFast reads such a vocab.json and merges.txt."""
     theirs = trained_by_hugging_face(BYTE_LEVEL, specials)
     theirs.model.save(str(tmp_path))
     ours = pytok.load(tmp_path, engine=engine)

@@ -53,7 +53,6 @@ def error_of(path: Path, error: type[PytokError] = FormatError, **arguments: Any
     ],
 )
 def test_a_malformed_line_of_ranks_is_reported(line: bytes, message: str, tmp_path: Path) -> None:
-    """Line 3 of a .tiktoken file."""
     (tmp_path / "a.tiktoken").write_bytes(b"\n".join([*LINES[:2], line, *LINES[2:]]))
 
     assert f"a.tiktoken: {message}" in error_of(tmp_path / "a.tiktoken", PytokError, pattern="gpt2")
@@ -106,7 +105,7 @@ def test_a_folder_with_one_of_two_files_is_an_error(missing: str, tmp_path: Path
 def test_a_malformed_file_of_a_folder_is_reported(
     name: str, content: bytes, message: str, tmp_path: Path
 ) -> None:
-    """With the name of the file and the line."""
+    """The message names the file and the line."""
     TOKENIZER.save(tmp_path)
     (tmp_path / name).write_bytes(content)
 
@@ -147,7 +146,7 @@ def test_an_unknown_suffix_is_an_error(name: str, tmp_path: Path) -> None:
 def test_mutated_bytes_load_or_raise_a_known_error(
     name: str, at: int, drop: int, new: bytes, tmp_path: Path
 ) -> None:
-    """Even if they are no longer UTF-8."""
+    """They can be invalid UTF-8."""
     arguments = {"pattern": "gpt2"} if name == "a.tiktoken" else {}
     TOKENIZER.save(tmp_path / name if arguments else tmp_path)
     content = (tmp_path / name).read_bytes()
@@ -172,7 +171,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_failed_write_keeps_the_old_file_and_no_other(
     name: str, step: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Because of a full disk or Ctrl-C."""
+    """The disk is full, or Ctrl-C is pressed."""
     TOKENIZER.save(tmp_path / name)
     before = contents(tmp_path)
 
@@ -208,7 +207,7 @@ def test_a_folder_is_written_completely_or_not_at_all(
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
-    """With the path that was passed, not that of the temporary file."""
+    """The message has the given path, not that of the temporary file."""
     with pytest.raises(
         FormatError, match=r"none/a\.json: the folder .*none does not exist; create it first"
     ):

@@ -74,7 +74,7 @@ def our_merges(texts: list[str], size: int, pattern: str, tmp_path) -> list[tupl
     ids=["manual", "noise", "scripts", "runs"],
 )
 def test_merges_equal_those_of_hugging_face(texts: list[str], pattern: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """In order, up to 2,000 ids or until no pairs are left."""
+    """They have the same order, up to 2,000 ids or until no pairs are left."""
     ours = our_merges(texts, 2000, pattern, tmp_path)
 
     assert ours == their_merges(texts, 2000, pattern)
@@ -82,7 +82,7 @@ def test_merges_equal_those_of_hugging_face(texts: list[str], pattern: str, tmp_
 
 
 def test_special_tokens_after_a_hole_keep_their_ids(tmp_path, trained) -> None:  # type: ignore[no-untyped-def]
-    """As in cl100k_base; in added_tokens alone, they would be numbered after the last token."""
+    """If they were in added_tokens only, they would be numbered after the last token."""
     holes = pytok.Tokenizer(
         "holes",
         pat_str=trained.pattern,
@@ -102,7 +102,7 @@ def test_special_tokens_after_a_hole_keep_their_ids(tmp_path, trained) -> None: 
 def test_merges_of_any_corpus_equal_those_of_hugging_face(  # type: ignore[no-untyped-def]
     texts: list[str], size: int, tmp_path_factory
 ) -> None:
-    """Small corpora, in which ties decide."""
+    """Ties are frequent in small corpora."""
     folder = tmp_path_factory.mktemp("merges")
 
     assert our_merges(texts, size, GPT2, folder) == their_merges(texts, size, GPT2)

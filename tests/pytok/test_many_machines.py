@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 def test_counts_of_dask_workers_train_the_tokenizer_of_one_machine(tmp_path: Path) -> None:
-    """With the same fingerprint: ids, pattern and special tokens."""
     pytest.importorskip("distributed")
     folder = tmp_path / "corpus"
     # Two paths that differ only in the position of the slash.

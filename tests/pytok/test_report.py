@@ -61,7 +61,7 @@ def usage_of(tokenizer: pytok.Tokenizer, source: Path) -> report.Usage:
 def test_tokens_by_size_equal_those_of_smaller_trained_vocabularies(
     engine: EngineName, tmp_path: Path
 ) -> None:
-    """Computed from one encoding of the corpus."""
+    """They are computed from one encoding of the corpus."""
     usage = usage_of(pytok.train(CORPUS, 600, engine=engine), written(tmp_path, CORPUS))
 
     for size in (256, 257, 300, 443, 598, 599):
@@ -74,7 +74,6 @@ def test_tokens_by_size_equal_those_of_smaller_trained_vocabularies(
 def test_tokens_by_size_are_exact_at_every_size(
     documents: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """For any training corpus."""
     documents = [*documents, "aab bc aabbcé"]
     tokens = list(pytok.train(documents, 280, special_tokens=(), pattern="gpt2").vocab)
     tokenizer = tokenizer_of(*tokens[256:])
@@ -94,7 +93,7 @@ def test_tokens_by_size_are_exact_at_every_size(
 def test_tokens_by_size_are_exact_for_any_vocabulary_that_has_them(
     pairs: list[tuple[int, int]], text: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Not only for trained ones; a vocabulary with unmerged tokens has none."""
+    """A vocabulary with unmerged tokens has none."""
     tokens = [b"a", b"b", b"c", b"d"]
     for left, right in pairs:
         token = tokens[left % len(tokens)] + tokens[right % len(tokens)]
@@ -117,7 +116,6 @@ def test_tokens_by_size_are_exact_for_any_vocabulary_that_has_them(
 def test_tokens_by_size_equal_tiktokens_with_fewer_ranks(
     name: str, rank_files: Path, tmp_path: Path
 ) -> None:
-    """With vocabularies that pytok did not train, by another implementation."""
     tokenizer = pytok.get_encoding(name)
     usage = usage_of(tokenizer, written(tmp_path, CORPUS))
 
@@ -137,7 +135,6 @@ def test_uses_are_the_counts_of_tiktokens_ids(
     engine: EngineName,
     tmp_path: Path,
 ) -> None:
-    """And the sums that follow from them."""
     usage = usage_of(twins[engine], written(tmp_path, CORPUS))
     ids = np.concatenate([theirs.encode_ordinary(text) for text in CORPUS])
 
@@ -159,7 +156,7 @@ def test_tokens_that_occur_only_in_longer_ones_are_counted(tmp_path: Path) -> No
 
 
 def test_ids_can_be_in_any_order(tmp_path: Path) -> None:
-    """And have gaps: they are a mapping of ranks."""
+    """They can have gaps."""
     path = written(tmp_path, ["hello hello yellow"])
     plain = tokenizer_of(b"el", b"ell", b"lo")
     tokens = list(plain.vocab)
@@ -193,7 +190,7 @@ def test_a_size_out_of_range_is_an_error(size: int, tmp_path: Path) -> None:
 
 
 def test_lengths_are_counted_in_the_vocabulary_and_in_use(tmp_path: Path) -> None:
-    """In bytes: é has two."""
+    """Lengths are in bytes: é has two."""
     figures = report.measure(tokenizer_of(b"he", "é".encode()), written(tmp_path, ["heé e é"]))
 
     assert figures.tokens_by_length == (0, 256, 2)
@@ -201,7 +198,6 @@ def test_lengths_are_counted_in_the_vocabulary_and_in_use(tmp_path: Path) -> Non
 
 
 def test_without_a_corpus_only_the_vocabulary_is_measured(trained: pytok.Tokenizer) -> None:
-    """There is no usage."""
     figures = report.measure(trained)
 
     assert figures.usage is None
@@ -211,7 +207,7 @@ def test_without_a_corpus_only_the_vocabulary_is_measured(trained: pytok.Tokeniz
 
 
 def test_an_empty_corpus_has_no_tokens(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """And causes no division by zero."""
+    """It causes no division by zero."""
     path = tmp_path / "empty.txt"
     path.touch()
     usage = usage_of(trained, path)
@@ -224,7 +220,6 @@ def test_an_empty_corpus_has_no_tokens(trained: pytok.Tokenizer, tmp_path: Path)
 def test_figures_are_the_same_on_both_engines(
     twins: dict[EngineName, pytok.Tokenizer], tmp_path: Path
 ) -> None:
-    """As JSON."""
     path = written(tmp_path, [*CORPUS, *LANGUAGES])
     native, reference = (report.measure(twins[name], path) for name in ("native", "reference"))
 
@@ -232,7 +227,6 @@ def test_figures_are_the_same_on_both_engines(
 
 
 def test_figures_survive_json(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """And equal the properties."""
     figures = report.measure(trained, written(tmp_path, CORPUS))
     loaded = json.loads(json.dumps(figures.as_dict()))["corpus"]
 
@@ -245,7 +239,7 @@ def test_figures_survive_json(trained: pytok.Tokenizer, tmp_path: Path) -> None:
 
 
 def test_progress_ends_with_the_total(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """In bytes on disk; it never decreases."""
+    """It is in bytes on disk, and never decreases."""
     path = written(tmp_path, CORPUS)
     calls: list[tuple[int, int]] = []
 
@@ -256,7 +250,7 @@ def test_progress_ends_with_the_total(trained: pytok.Tokenizer, tmp_path: Path) 
 
 
 def test_an_unreadable_corpus_is_an_error(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """With the file and the byte."""
+    """The message has the file and the byte."""
     path = tmp_path / "bad.txt"
     path.write_bytes(b"good \xff")
 
@@ -280,7 +274,7 @@ def test_excerpts_are_spaced_over_the_corpus(trained: pytok.Tokenizer, tmp_path:
 
 
 def test_short_documents_are_one_excerpt_each(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """The first documents, if all were read from disk at once."""
+    """They were read from disk at once."""
     usage = usage_of(trained, written(tmp_path, LANGUAGES))
 
     assert usage.excerpts == tuple(LANGUAGES)
@@ -328,7 +322,6 @@ def naive_rows(tokenizer: pytok.Tokenizer, documents: Sequence[str]) -> dict[str
 def test_scripts_equal_the_naive_sums(
     documents: list[str], batch_size: int, trained: pytok.Tokenizer
 ) -> None:
-    """Characters, bytes and fractions of tokens, for any batch size."""
     with mock.patch.object(scripts, "FLUSH_CHARACTERS", batch_size):
         rows, plain = rows_of(trained, documents), naive_rows(trained, documents)
 
@@ -338,7 +331,7 @@ def test_scripts_equal_the_naive_sums(
 
 
 def test_a_token_of_two_scripts_is_divided_by_its_bytes() -> None:
-    """One byte Latin, two bytes Cyrillic."""
+    """One byte is Latin, two bytes are Cyrillic."""
     rows = rows_of(tokenizer_of("я".encode(), "aя".encode()), ["aяaя"])
 
     assert rows["Latin"].tokens == pytest.approx(2 / 3)
@@ -348,7 +341,7 @@ def test_a_token_of_two_scripts_is_divided_by_its_bytes() -> None:
 
 
 def test_punctuation_counts_with_the_script_before_it() -> None:
-    """In the same document; at its start there is no script."""
+    """At the start of a document there is no script."""
     rows = rows_of(tokenizer_of(), ["1. да, нет!", "2. yes?"])
 
     assert {name: row.characters for name, row in rows.items()} == {
@@ -359,7 +352,7 @@ def test_punctuation_counts_with_the_script_before_it() -> None:
 
 
 def test_the_script_continues_from_part_to_part() -> None:
-    """Of one document, for any batches of its parts."""
+    """The parts of a document can be in several batches."""
     tally = ScriptTally()
     text = "да" + "." * (1 << 20)
     for part in (text, "!!"):
@@ -379,7 +372,7 @@ def test_the_script_continues_from_part_to_part() -> None:
     ],
 )
 def test_words_equal_those_of_the_regex_library(text: str) -> None:
-    """It implements all rules of Annex 29."""
+    """The library implements all rules of Annex 29."""
     segments = regex.split(r"(?wV1)\b", text)
     words = sum(bool(regex.match(r"[\p{L}\p{N}_]", segment)) for segment in segments)
 
@@ -387,7 +380,7 @@ def test_words_equal_those_of_the_regex_library(text: str) -> None:
 
 
 def test_scripts_without_spaces_have_no_words() -> None:
-    """And no fertility; the others have both."""
+    """They have no fertility."""
     rows = rows_of(tokenizer_of(), LANGUAGES)
 
     assert {name for name, row in rows.items() if row.tokens_per_word is None} == {

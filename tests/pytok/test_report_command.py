@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: pytok.Token
 
 
 def test_train_writes_a_report(engine: EngineName) -> None:
-    """Measured on the corpus, after training."""
+    """It is measured on the corpus."""
     result = command(
         *("train", "corpus.txt", "--vocab", 400, "-o", "t.json", "--engine", engine),
         *("--report", "report.html"),
@@ -36,7 +36,6 @@ def test_train_writes_a_report(engine: EngineName) -> None:
 
 
 def test_show_writes_a_report() -> None:
-    """And prints what it prints without a report."""
     result = command("show", "tokenizer.json", "--corpus", "corpus.txt", "--report", "page.html")
 
     assert (result.code, result.err) == (0, "page.html: report written\n")
@@ -46,7 +45,7 @@ def test_show_writes_a_report() -> None:
 
 
 def test_show_puts_a_text_into_the_report() -> None:
-    """Instead of excerpts, without a corpus."""
+    """The text replaces the excerpts."""
     result = command("show", "tokenizer.json", "--text", "my very own", "--report", "page.html")
 
     assert result.code == 0
@@ -56,7 +55,6 @@ def test_show_puts_a_text_into_the_report() -> None:
 
 
 def test_show_prints_the_figures_as_json() -> None:
-    """The figures of `report.measure`, on all sources."""
     result = command(
         *("show", "tokenizer.json", "--json", "--corpus", "corpus.txt", "--corpus", "corpus.txt")
     )

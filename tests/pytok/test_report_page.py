@@ -60,14 +60,13 @@ def hostile() -> pytok.Tokenizer:
 def test_the_page_is_well_formed(
     documents: list[str], hostile: pytok.Tokenizer, tmp_path: Path
 ) -> None:
-    """According to a strict HTML5 parser."""
+    """The parser is a strict HTML5 parser."""
     tree = parsed(page_of(hostile, tmp_path, documents))
 
     assert tree.find("body/main/header/h1") is not None
 
 
 def test_the_page_without_a_corpus_is_well_formed(trained: pytok.Tokenizer) -> None:
-    """And shows the vocabulary only."""
     tree = parsed(report.render(report.measure(trained)))
 
     assert "No corpus was given" in text_of(tree)
@@ -79,7 +78,6 @@ def test_the_page_without_a_corpus_is_well_formed(trained: pytok.Tokenizer) -> N
 
 
 def test_the_page_reports_an_empty_corpus(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """And shows the vocabulary."""
     page = page_of(trained, tmp_path, [])
 
     assert "The corpus is empty" in page
@@ -87,7 +85,7 @@ def test_the_page_reports_an_empty_corpus(trained: pytok.Tokenizer, tmp_path: Pa
 
 
 def test_markup_in_tokens_is_text(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
-    """In tokens, special tokens, names, patterns, file names and excerpts."""
+    """The same holds for special tokens, names, patterns, file names and excerpts."""
     folder = tmp_path / "<u>&amp;"
     folder.mkdir()
     tree = parsed(page_of(hostile, folder, [*HOSTILE, '"><b><|end|>']))
@@ -119,7 +117,7 @@ def test_invisible_characters_are_shown_by_name(hostile: pytok.Tokenizer, tmp_pa
 
 
 def test_a_split_invisible_character_is_shown_by_name(tmp_path: Path) -> None:
-    """Above its bytes, and in their tooltip."""
+    """The name is above its bytes, and in their tooltip."""
     (ruby,) = parsed(page_of(tokenizer_of(), tmp_path, ["\u202e"])).iter("ruby")
 
     assert ruby.get("title") == "U+202E is split over 3 tokens"
@@ -127,7 +125,6 @@ def test_a_split_invisible_character_is_shown_by_name(tmp_path: Path) -> None:
 
 
 def test_an_excerpt_shows_the_complete_text(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """Token by token, with its newlines."""
     tree = parsed(page_of(trained, tmp_path, ["one text\nof two lines,  no more"]))
     (excerpt,) = tree.iter("pre")
 
@@ -138,7 +135,7 @@ def test_an_excerpt_shows_the_complete_text(trained: pytok.Tokenizer, tmp_path: 
 
 
 def test_a_split_character_is_above_its_bytes(tmp_path: Path) -> None:
-    """Without the other characters of its tokens."""
+    """Other characters of its tokens are not."""
     east, capital = "東".encode(), "京".encode()
     tokenizer = tokenizer_of(capital[:2], capital, east[:2], east[2:] + capital)
     (ruby,) = parsed(page_of(tokenizer, tmp_path, ["東京"])).iter("ruby")
@@ -148,7 +145,7 @@ def test_a_split_character_is_above_its_bytes(tmp_path: Path) -> None:
 
 
 def test_special_tokens_are_marked_in_excerpts(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
-    """And named in the tooltip."""
+    """The tooltip says so."""
     tree = parsed(page_of(hostile, tmp_path, ["before<|end|>after"]))
     (excerpt,) = tree.iter("pre")
     (special,) = (each for each in excerpt.iter("span") if "special" in (each.get("class") or ""))
@@ -158,7 +155,7 @@ def test_special_tokens_are_marked_in_excerpts(hostile: pytok.Tokenizer, tmp_pat
 
 
 def test_a_given_text_replaces_the_excerpts(trained: pytok.Tokenizer) -> None:
-    """Also without a corpus."""
+    """No corpus is required."""
     tree = parsed(report.render(report.measure(trained), text="my own <text>"))
     (excerpt,) = tree.iter("pre")
 
@@ -168,14 +165,13 @@ def test_a_given_text_replaces_the_excerpts(trained: pytok.Tokenizer) -> None:
 def test_equal_figures_make_equal_pages(
     twins: dict[EngineName, pytok.Tokenizer], tmp_path: Path
 ) -> None:
-    """From both engines."""
     native, reference = (page_of(twins[name], tmp_path, CORPUS) for name in ("native", "reference"))
 
     assert native == reference
 
 
 def test_the_page_says_why_there_are_no_smaller_vocabularies(tmp_path: Path) -> None:
-    """With a token that no merge makes."""
+    """It shows a token that no merge makes."""
     tree = parsed(page_of(tokenizer_of(b"hel"), tmp_path, ["hel hello"]))
     words = " ".join(text_of(section(tree, "Compression by vocabulary size")).split())
 
@@ -184,7 +180,6 @@ def test_the_page_says_why_there_are_no_smaller_vocabularies(tmp_path: Path) -> 
 
 
 def test_the_table_of_sizes_has_the_figures(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """With separators of thousands."""
     figures = report.measure(trained, written(tmp_path, CORPUS))
     assert figures.usage is not None
     tree = parsed(report.render(figures))
@@ -225,13 +220,12 @@ def test_scripts_are_shown_if_there_are_several(
     ],
 )
 def test_glyphs_show_what_cannot_be_printed(token: bytes, shown: str) -> None:
-    """Bytes in hexadecimal, invisible characters by name, long runs with their length."""
+    """Bytes are in hexadecimal, invisible characters have names, long runs a length."""
     assert "".join(glyph.text for glyph in glyphs(token)) == shown.replace(" ", "")
 
 
 @pytest.mark.parametrize("text", [*LANGUAGES, *HOSTILE, "👋🏽\ud800\n\n", ""])
 def test_units_have_the_tokens_of_the_text(text: str, hostile: pytok.Tokenizer) -> None:
-    """In order."""
     ids = [span.id for unit in units(hostile, text) for span in unit.spans]
 
     assert ids == hostile.encode(text, allowed_special="all")
@@ -241,7 +235,6 @@ def test_units_have_the_tokens_of_the_text(text: str, hostile: pytok.Tokenizer) 
     "points", [[(256, 1.0)], [(256, 1.0), (257, 1.0)], [(256, 1.0), (300, 1.5), (199_998, 4.9)]]
 )
 def test_the_curve_stays_inside_the_chart(points: list[tuple[int, float]]) -> None:
-    """For any number of sizes."""
     svg = ElementTree.fromstring(charts.curve(points, [size for size, _ in points]))
     dots = [(float(dot.get("cx", "")), float(dot.get("cy", ""))) for dot in svg.iter("circle")]
 

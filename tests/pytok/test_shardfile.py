@@ -167,7 +167,7 @@ def test_document_ends_of_other_tokens_are_an_error(ends: list[Any], folder: Pat
 def test_a_third_party_shard_is_read_without_a_manifest(
     magic: int, version: int, dtype: str, count: int, tmp_path: Path
 ) -> None:
-    """As written by llm.c and modded-nanogpt."""
+    """llm.c and modded-nanogpt write such files."""
     ids = np.arange(count, dtype=dtype)
     (tmp_path / "fineweb.bin").write_bytes(header(magic, version, count) + ids.tobytes())
 

@@ -90,7 +90,7 @@ class Wide:
 def test_an_id_space_past_65536_is_written_as_uint32(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """With the magic and version of llm.c's Llama 3 shards."""
+    """Magic and version are those of llm.c's Llama 3 shards."""
     opened = write(text, Wide(tokenizer), tmp_path / "data", val=0)  # type: ignore[arg-type]
 
     header = np.fromfile(tmp_path / "data/train_000000.bin", "<i4", count=256)
@@ -116,7 +116,7 @@ def test_every_document_starts_with_the_end_of_text_token(
 def test_documents_given_as_ids_make_the_same_folder(
     tokenizer: Tokenizer, documents: Path, tmp_path: Path
 ) -> None:
-    """As their text does, byte for byte; further files appear with it."""
+    """Further files of the caller appear with it."""
     write(documents, tokenizer, tmp_path / "text", val=0)
 
     with writing(tmp_path / "ids", tokenizer, ["train"]) as writer:
@@ -153,7 +153,6 @@ def test_a_special_token_in_the_text_is_ordinary_text(tokenizer: Tokenizer, tmp_
 def test_the_size_of_parts_and_batches_changes_nothing(
     tokenizer: Tokenizer, text: Path, documents: Path, tmp_path: Path, request: Any
 ) -> None:
-    """Small ones give the same files as large ones."""
     sources = [text, documents]
     write(sources, tokenizer, tmp_path / "large", shard_tokens=37)
     request.getfixturevalue("small_parts")
@@ -174,7 +173,7 @@ def test_documents_are_not_cut_for_a_custom_pattern(tmp_path: Path, small_parts:
 
 
 def test_the_folder_holds_its_tokenizer(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
-    """With the fingerprint in the manifest."""
+    """Its fingerprint is in the manifest."""
     opened = write(text, tokenizer, tmp_path / "data")
 
     assert pytok.load(tmp_path / "data/tokenizer.json").fingerprint == opened.fingerprint
@@ -209,7 +208,7 @@ def test_the_tail_starts_at_its_byte_moved_back_to_a_character(
 def test_a_document_cut_at_the_tail_is_one_in_each_split(
     tokenizer: Tokenizer, documents: Path, tmp_path: Path
 ) -> None:
-    """With an end in the first, and an end-of-text token in the second."""
+    """The first has an end, the second an end-of-text token."""
     opened = write(documents, tokenizer, tmp_path / "data", val=0.5)
     train, val = opened.splits["train"], opened.splits["val"]
 
@@ -222,7 +221,7 @@ def test_a_document_cut_at_the_tail_is_one_in_each_split(
 def test_documents_are_held_out_evenly(
     val: float, tokenizer: Tokenizer, documents: Path, tmp_path: Path, small_parts: None
 ) -> None:
-    """By the documented rule, with all their parts."""
+    """The rule is that of the docstring of `write`."""
     held_out = [math.floor((i + 1) * val) > math.floor(i * val) for i in range(len(DOCUMENTS))]
 
     write(documents, tokenizer, tmp_path / "data", val=val, split="documents")
@@ -233,7 +232,7 @@ def test_documents_are_held_out_evenly(
 
 
 def test_holding_out_nothing_is_allowed(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
-    """There is then no second split."""
+    """There is no second split then."""
     assert list(write(text, tokenizer, tmp_path / "data", val=0).splits) == ["train"]
     assert not list((tmp_path / "data").glob("val*"))
 
@@ -250,7 +249,7 @@ def test_progress_moves_from_zero_to_the_total(
     tmp_path: Path,
     small_parts: None,
 ) -> None:
-    """In bytes on disk; files that are measured first count twice."""
+    """It is in bytes on disk; files that are measured first count twice."""
     paths = {"text": text, "lines": documents}
     calls: list[tuple[int, ...]] = []
 
@@ -363,7 +362,7 @@ def test_a_failed_rename_changes_nothing(
 def test_nothing_is_written_if_a_document_cannot_be_read(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """Not even the parents of the folder."""
+    """The parents of the folder are not created."""
     text.write_bytes(TEXT.encode() + b"\xff")
 
     with pytest.raises(CorpusError, match="not UTF-8"):
@@ -388,7 +387,7 @@ def test_shards_are_replaced_only_on_request(
 def test_a_folder_with_other_files_is_never_replaced(
     kind: str, tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """Not even with overwrite."""
+    """`overwrite` changes nothing."""
     if kind == "shards and more":
         write(text, tokenizer, tmp_path / "data")
     path = tmp_path / ("data" if kind == "a file" else "data/thesis.txt")
@@ -429,7 +428,6 @@ def test_an_empty_folder_is_filled(tokenizer: Tokenizer, text: Path, tmp_path: P
 def test_shards_of_another_tokenizer_are_an_error(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """Those of the same tokenizer are not."""
     write(text, tokenizer, tmp_path / "data")
     opened = open_shards(tmp_path / "data")
     opened.check(tokenizer.fingerprint)

@@ -47,7 +47,7 @@ def test_a_text_file_has_the_same_shards_as_its_string(
     tmp_path: Path,
     small_parts: None,
 ) -> None:
-    """Byte for byte, from several files, one of which can be .jsonl in both cases."""
+    """One of the files can be .jsonl in both cases."""
     lines, mixed = [], []
     for number, document in enumerate(documents):
         lines.append(tmp_path / f"{number}.jsonl")
@@ -69,7 +69,7 @@ def test_a_text_file_has_the_same_shards_as_its_string(
 def test_a_text_file_is_not_translated(
     text: str, engine: EngineName, twins: Twins, tmp_path: Path, small_parts: None
 ) -> None:
-    """Nothing is changed, dropped or added, also where it is cut into splits."""
+    """Nothing is changed, dropped or added, even where it is cut into splits."""
     (tmp_path / "a.txt").write_bytes(text.encode())
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}))
     tokenizer = twins[engine]
@@ -102,7 +102,7 @@ def test_a_text_with_another_size_than_its_file_is_measured(
 def test_invalid_utf8_raises_the_error_of_reading_the_corpus(
     content: bytes, twins: Twins, tmp_path: Path, small_parts: None
 ) -> None:
-    """With the file, the byte and what to do, wherever parts and splits end."""
+    """It is independent of the ends of parts and splits."""
     valid, path = tmp_path / "0.txt", tmp_path / "1.txt"
     valid.write_bytes(b"valid\n" * 9)
     path.write_bytes(content + b"\x80" * 4)  # no character has so many bytes after its first
@@ -118,7 +118,7 @@ def test_invalid_utf8_raises_the_error_of_reading_the_corpus(
 def test_memory_does_not_grow_with_the_file(
     trained: pytok.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It holds a batch and its ids, of a file many times larger."""
+    """It has a batch and its ids; the file is many times larger."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 14)
     monkeypatch.setattr("pytok.corpus.parts.PART_CHARACTERS", 1 << 14)
     monkeypatch.setattr("pytok.corpus.parts.BATCH_CHARACTERS", 1 << 16)

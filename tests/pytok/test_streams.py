@@ -125,7 +125,7 @@ def read(split: Split) -> list[int]:
 def test_ids_documents_and_bytes_equal_those_written(
     write: Writer, suffix: str, tmp_path: Path
 ) -> None:
-    """Of both splits, which are found by name; the new folder has no copy of the ids."""
+    """The splits are found by name; the new folder has no copy of the ids."""
     source = tmp_path / "tokens"
     source.mkdir()
     train = write(source / f"some_train_000001{suffix}", DOCUMENTS)
@@ -148,7 +148,7 @@ def test_any_documents_are_read_as_written(
     documents: list[list[int]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Including empty documents."""
+    """They can be empty."""
     folder = tmp_path_factory.mktemp("stream")
     ids = write(folder / f"train{suffix}", documents)
     split = streams.adopt(folder / f"train{suffix}", TOKENIZER, folder / "data").splits["train"]
@@ -190,7 +190,7 @@ def test_negative_id_is_an_error(tmp_path: Path) -> None:
 
 
 def test_ids_are_read_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the same bytes and documents, and positions counted from the start of the file."""
+    """Positions are counted from the start of the file."""
     path = tmp_path / "train.bin"
     nanogpt(path, DOCUMENTS)
     calls: list[tuple[int, int]] = []
@@ -260,14 +260,13 @@ def test_megatron_files_are_found_by_either_name_or_their_prefix(tmp_path: Path)
     ],
 )
 def test_split_is_found_by_the_name(name: str, split: str | None, tmp_path: Path) -> None:
-    """By words in it."""
+    """Words in the name decide."""
     (tmp_path / name).touch()
 
     assert streams.find_token_files(tmp_path) == ({split: [tmp_path / name]} if split else {})
 
 
 def test_validation_split_can_be_elsewhere(tmp_path: Path) -> None:
-    """A file, or a folder."""
     nanogpt(tmp_path / "one.bin", DOCUMENTS)
     held_out = nanogpt(tmp_path / "two.bin", DOCUMENTS[1:])
     adopted = streams.adopt(
@@ -379,7 +378,7 @@ def test_file_of_another_kind_is_an_error(
     ],
 )
 def test_damaged_index_of_datatrove_is_an_error(index: bytes, message: str, tmp_path: Path) -> None:
-    """Including one that contradicts its file."""
+    """It can contradict its file."""
     datatrove(tmp_path / "train.ds", DOCUMENTS)
     (tmp_path / "train.ds.index").write_bytes(index)
     with pytest.raises(ShardError, match=message):
@@ -442,7 +441,7 @@ def test_other_pickle_is_an_error(content: bytes, message: str, tmp_path: Path) 
 
 
 def test_datatroves_own_writer_is_read(tmp_path: Path) -> None:
-    """Written by the library itself, if it is installed."""
+    """The library is optional."""
     tokens = pytest.importorskip("datatrove.pipeline.tokens.tokenizer")
     io_module = pytest.importorskip("datatrove.io")
     folder = io_module.get_datafolder(str(tmp_path))

@@ -126,7 +126,7 @@ def test_any_list_of_merges_encodes_the_same_or_raises_an_error(
 
 @given(tokens=vocabularies())
 def test_any_vocabulary_is_saved_with_the_same_ids(tokens: list[bytes], tmp_path: Path) -> None:
-    """Including tokens before their parts, and tokens without a merge."""
+    """Tokens can precede their parts, or have no merge."""
     ranks = {token: id for id, token in enumerate([*BYTES, *tokens])}
     pattern = r"\p{L}+"
     ours = pytok.Tokenizer("any", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})

@@ -260,7 +260,7 @@ def edited(document: str, edit: Edit, folder: Path) -> Path:
 
 @pytest.mark.parametrize(("edit", "message"), MALFORMED + UNSUPPORTED, ids=case_name)
 def test_a_wrong_field_is_reported(edit: Edit, message: str, document: str, tmp_path: Path) -> None:
-    """Malformed fields, and those that pytok could not follow exactly."""
+    """It is malformed, or pytok could not follow it exactly."""
     path = edited(document, edit, tmp_path)
 
     assert f"a.json: {message}" in error_of(path)
@@ -302,7 +302,7 @@ def test_a_file_without_a_valid_vocabulary_is_reported(
 def test_a_file_that_is_not_a_json_object_is_an_error(
     content: bytes, message: str, tmp_path: Path
 ) -> None:
-    """With the line and column, or the byte."""
+    """The message has the line and column, or the byte."""
     (tmp_path / "a.json").write_bytes(content)
 
     assert f"a.json: {message}" in error_of(tmp_path / "a.json")
@@ -335,7 +335,6 @@ VALUES = st.sampled_from([*SIMPLE, "[]", "[[]]", "{}", '{"": 0}']).map(json.load
 def test_a_mutated_json_loads_or_raises_a_known_error(
     data: st.DataObject, document: str, engine: EngineName, tmp_path: Path
 ) -> None:
-    """Any fields are removed or changed."""
     changed = json.loads(document)
     for _ in range(data.draw(st.integers(1, 3))):
         parent = changed

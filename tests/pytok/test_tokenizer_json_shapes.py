@@ -240,7 +240,7 @@ def test_every_shape_has_the_ids_of_tokenizers(shape: Path, engine: EngineName) 
 
 
 def test_every_shape_is_saved_with_the_same_ids(shape: Path) -> None:
-    """In the shape that pytok writes, for which tokenizers has the same ids."""
+    """The file has the shape that pytok writes."""
     ours = pytok.load(shape)
     ours.save(shape)
     again = tokenizers.Tokenizer.from_file(str(shape))

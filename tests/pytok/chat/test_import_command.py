@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytok.chat.record import read_history
-from tests.pytok.test_cli import command, says
+from tests.pytok.test_cli import check_failure, command
 
 
 def test_an_example_is_imported(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_failed_import_writes_no_history(tmp_path: Path) -> None:
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     export.write_text("01/02/2023, 10:00 - Ann: hi\n")
 
-    says(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
+    check_failure(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
     assert not history.exists()
     assert command("chat", "import", export, "-o", history, "--date-order", "mdy").code == 0
 
@@ -57,7 +57,7 @@ def test_an_export_is_not_overwritten_by_its_history(tmp_path: Path) -> None:
     result = command("chat", "import", export, "-o", link)
 
     assert (result.code, result.out) == (2, b"")
-    assert "is read here, and would be lost: name another file" in result.err
+    assert "is an input file: choose another output file" in result.err
     assert export.read_text() == "13.01.24, 10:00 - Ann: hi\n"
 
 
@@ -77,7 +77,7 @@ def test_an_option_for_databases_is_rejected_for_a_text(option: str, tmp_path: P
 
     result = command("chat", "import", export, option, export, "-o", history)
 
-    says(result, f"chat.txt: remove {option}: it applies to WhatsApp databases only")
+    check_failure(result, f"chat.txt: remove {option}: it applies to WhatsApp databases only")
     assert not history.exists()
 
 
