@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gpt.model.gpt import GPT, Cache
 from gpt.nn.cache import KeyValueCache
-from gpt.nn.linear import FusedLinear, Parallel, join
+from gpt.nn.linear import FusedLinear, Fusible, fuse
 
 
 class Decoder:
@@ -126,9 +126,9 @@ def with_linears_in(model: GPT, dtype: torch.dtype) -> GPT:
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     light = copy.deepcopy(model, shared)
     for parent in list(light.modules()):
-        together: tuple[str, ...] = getattr(parent, "INPUTS", ())
+        together: tuple[str, ...] = getattr(parent, "FUSIBLE", ())
         if together:
-            join(cast(Parallel, parent), dtype)
+            fuse(cast(Fusible, parent), dtype)
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear) and name not in together:
                 setattr(parent, name, FusedLinear([child], dtype))

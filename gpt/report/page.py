@@ -15,7 +15,7 @@ from statistics import fmean
 from gpt.data.shards import open_data
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import perplexity
-from gpt.model.flops import TRAINING, parts_of
+from gpt.model.flops import TRAINING_FACTOR, parts_of
 from gpt.report.events import NullReporter, Start
 from gpt.report.plot import write_plot
 from gpt.report.samples import SAMPLING, Sample, read_samples
@@ -133,8 +133,8 @@ def _model(checkpoint: Checkpoint) -> list[str]:
     return [
         "## Model",
         _table(("part", "parameters", "", "FLOPs a token", ""), [*rows, total]),
-        f"FLOPs are of a prediction with a full context; to learn from a token takes {TRAINING} "
-        f"times as many, {TRAINING * flops:,}.",
+        f"FLOPs are of a prediction with a full context; a training step takes {TRAINING_FACTOR} "
+        f"times as many per token, {TRAINING_FACTOR * flops:,}.",
     ]
 
 

@@ -22,7 +22,7 @@ from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
-from gpt.model.growing import grown, token_tables
+from gpt.model.growing import grow_vocabulary, token_tables
 from gpt.report.events import NullReporter
 from gpt.runs.metrics import Row, read_metrics
 from gpt.runs.reading import Checkpoint, read_checkpoint
@@ -267,7 +267,7 @@ def test_grown_model_keeps_what_it_knew(base: Path) -> None:
     """Logits of the base's tokens are equal; new rows are near the mean, and differ."""
     model = read_checkpoint(base).model()
     config = dataclasses.replace(model.config, vocab_size=290)
-    new = grown(model, config, seed=0).eval()
+    new = grow_vocabulary(model, config, seed=0).eval()
     ids = torch.arange(20)[None]
 
     torch.testing.assert_close(new(ids).logits[..., :280], model(ids).logits)
