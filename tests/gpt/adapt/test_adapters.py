@@ -14,7 +14,7 @@ from gpt.adapt.dora import DoRALinear
 from gpt.adapt.lora import LoRALinear
 from gpt.adapt.wrapping import adapt, merge, merged, merged_weights, train_rows
 from gpt.errors import ConfigError
-from gpt.generation.decoder import with_linears_in
+from gpt.generation.decoder import inference_copy
 from gpt.model.gpt import GPT
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import GPTConfig
@@ -297,9 +297,9 @@ def test_adapted_layers_can_be_fused_for_inference(name: str) -> None:
     perturb(model)
     ids = torch.randint(70, (1, 9), generator=torch.Generator().manual_seed(0))
     expected = model(ids).logits
-    unmerged = with_linears_in(model, torch.float32)(ids).logits
+    unmerged = inference_copy(model, torch.float32)(ids).logits
     merge(model)
-    after_merging = with_linears_in(model, torch.float32)(ids).logits
+    after_merging = inference_copy(model, torch.float32)(ids).logits
 
     torch.testing.assert_close(unmerged, expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after_merging, expected, atol=1e-4, rtol=1e-4)

@@ -63,7 +63,9 @@ def test_each_line_of_a_pipe_is_answered(
 def test_who_is_who_is_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line, with the names there are."""
     assert main(["chat", str(run), "--with", "Cy"]) == 1
-    assert capsys.readouterr().err == "gpt: who are you? --as NAME says it: 'Ada', 'Bo'\n"
+    assert (
+        capsys.readouterr().err == "gpt: which speaker are you? pass --as with one of 'Ada', 'Bo'\n"
+    )
 
 
 def test_a_turn_is_shown_behind_its_name_with_its_lines_set_off(
@@ -134,7 +136,7 @@ def test_the_commands_do_what_they_say(
         ("/save no/where", "no"),
         ("/load nothing", "nothing: No such file"),
         ("/load taken", "taken, line 1: not JSON"),
-        ("x" * 100, "say it in parts"),
+        ("x" * 100, "split the message"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_the_talk_goes_on(
