@@ -1,4 +1,4 @@
-# What a person does with this repository, one line each: `make help`.
+# The targets of this repository: `make help` lists them.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,10 +15,10 @@ PACKAGES := pytok gpt benches examples tests
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.installed-gpt ## from text to a model that writes, in minutes; CORPUS=my.txt for your own text
+demo: $(VENV)/.installed-gpt ## text -> tokenizer -> GPT -> samples, in minutes; CORPUS=my.txt for your own text
 	@PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh "$(CORPUS)"
 
-demo-chat: $(VENV)/.installed-gpt ## from the export of a chat to a model of one of its people, in minutes; then talk with it
+demo-chat: $(VENV)/.installed-gpt ## a made-up chat -> a model of one person, in minutes; then talk with it
 	@mkdir -p demo
 	$(BIN)/pytok chat example -o demo/chat.txt --messages 5000
 	$(BIN)/gpt clone demo/chat.txt --me Mara --out demo/clone --seconds 120
@@ -41,29 +41,29 @@ lint: $(VENV)/.installed-dev ## formatting, lints and types, Rust and Python
 	cargo fmt --check
 	PYO3_PYTHON=$(abspath $(BIN)/python) cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
 
-format: $(VENV)/.installed-dev ## format everything, mend what can be mended
+format: $(VENV)/.installed-dev ## format everything, fix what can be fixed
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
 	cargo fmt
 
-bench: $(VENV)/.installed-dev ## speed, side by side with other libraries; BENCH="--quick FILE..." for less, or your own text
+bench: $(VENV)/.installed-dev ## speed beside other libraries; BENCH="--quick FILE..." for less, or your own text
 	$(BIN)/python -m benches $(BENCH)
 
-clean: ## remove what the other targets made
+clean: ## remove everything that the other targets made
 	rm -rf $(VENV) demo target build pytok/_native*.so
 
 $(VENV)/bin/python:
-	@command -v $(PYTHON) >/dev/null || { echo "pytok needs Python 3.10 or newer; say which: make PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "pytok needs Python 3.10 or newer, and $(PYTHON) is older; say which: make PYTHON=python3.12"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "pytok needs Python 3.10 or newer; choose one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "pytok needs Python 3.10 or newer, and $(PYTHON) is older; choose another: make PYTHON=python3.12"; exit 1; }
 	@command -v cargo >/dev/null || { echo "pytok needs a Rust toolchain: https://rustup.rs"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-gpt: $(VENV)/bin/python $(SOURCES)
-	@echo "installing pytok, PyTorch and the rest into $(VENV); the first time takes some minutes"
+	@echo "installing pytok, PyTorch and their dependencies into $(VENV): some minutes the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[data,gpt,report]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python $(SOURCES)
-	@echo "installing pytok and what its tests need into $(VENV); the first time takes some minutes"
+	@echo "installing pytok and its test dependencies into $(VENV): some minutes the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed-gpt

@@ -1,6 +1,6 @@
-"""Speed and memory beside the peers; every answer is checked before it is timed.
+"""Speed and memory compared with other libraries; every result is checked before it is timed.
 
-`libraries`, `encoders` and `trainers` are the tables of who takes part: a new peer is a row there.
-`encode` and `train` ask the questions, on what `texts` and `workloads` make; libraries run in fresh
-processes (`contest`, `cold`, `trainers`). `time_to_loss` asks how soon a model learns.
+`libraries`, `encoders` and `trainers` are tables of what is compared: another library is a row in
+them. `encode` and `train` measure on the texts of `texts` and `workloads`; libraries run in fresh
+processes (`contest`, `cold`, `trainers`). `time_to_loss` measures how fast a model learns.
 """

@@ -1,4 +1,4 @@
-"""``python -m benches``: all benchmarks, one after the other."""
+"""``python -m benches``: run all benchmarks in sequence."""
 
 from benches import encode, generate, learn, train
 from benches.command import command

@@ -1,4 +1,4 @@
-"""The command line that the benchmarks share."""
+"""The common command line of the benchmarks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from pytok import corpus
 from pytok.errors import CorpusError
 
 DEPENDENCIES = ("numpy", "regex")
-"""Not in the race, but their versions can move its figures."""
+"""Libraries that are not compared, but whose versions can affect the figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user asked for.
+    """The options of a benchmark.
 
-    *files* are the user's own texts by name, none for the defaults; *sizes* are in bytes,
-    *vocabularies* in ids, *encodings* by name: none for each benchmark's own.
+    *files* are the user's texts by name, empty for the default texts; *sizes* are in bytes,
+    *vocabularies* in ids, *encodings* are names; empty ones mean the defaults of each benchmark.
     """
 
     files: Mapping[str, str]
@@ -35,19 +35,21 @@ class Settings:
 
 
 def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
-    """A command that runs *benchmarks* and exits 1 where pytok's answer is not the peers'."""
+    """Return a command that runs *benchmarks*, with exit code 1 if a result of pytok is wrong."""
 
-    @click.command(help="Compare pytok with its peers, on FILE... or on texts that Python carries.")
+    @click.command(
+        help="Compare pytok with other libraries, on FILE... or on texts of Python's library."
+    )
     @click.argument("files", nargs=-1, metavar="[FILE...]")
-    @click.option("--quick", is_flag=True, help="Less text, fewer rounds: some two minutes.")
+    @click.option("--quick", is_flag=True, help="Less text and fewer rounds: about two minutes.")
     @click.option(
         "--megabytes",
         "sizes",
         multiple=True,
         type=click.FloatRange(min=0.1),
         metavar="N",
-        help="How much text of each kind is encoded, and trained on; may be given several times, "
-        "for trainings on each. Text that is shorter is repeated for training.",
+        help="Size of the text of each kind to encode and train on; can be repeated, to train on "
+        "each size. Shorter text is repeated for training.",
     )
     @click.option(
         "--vocab",
@@ -55,14 +57,14 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         multiple=True,
         type=click.IntRange(min=257),
         metavar="N",
-        help="TrainOn vocabularies of N ids; may be given several times.",
+        help="Train vocabularies of N ids; can be repeated.",
     )
     @click.option(
         "--encoding",
         "encodings",
         multiple=True,
         metavar="NAME",
-        help="Encode with NAME, such as o200k_base; may be given several times.",
+        help="Encode with NAME, such as o200k_base; can be repeated.",
     )
     @click.option(
         "--json",
@@ -75,13 +77,13 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
         "--minbpe",
         metavar="FOLDER",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="A checkout of karpathy/minbpe, to train beside the reference.",
+        help="A checkout of karpathy/minbpe, to compare with the reference engine.",
     )
     @click.option(
         "--nanogpt",
         metavar="FOLDER",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="A checkout of karpathy/nanoGPT, to learn beside gpt.",
+        help="A checkout of karpathy/nanoGPT, to compare with gpt.",
     )
     def run(
         files: tuple[str, ...],
@@ -113,7 +115,7 @@ def command(*benchmarks: Callable[[Settings], list[Record]]) -> click.Command:
 
 
 def _texts(paths: Sequence[str]) -> dict[str, str]:
-    """The text of each of *paths* by its file name; by the path where two have one name."""
+    """Read *paths*; return the texts by file name, or by path if two have the same name."""
     names = [Path(path).name for path in paths]
     unique = len(set(names)) == len(set(paths))
     return {name if unique else path: _read(path) for name, path in zip(names, paths, strict=True)}
@@ -125,12 +127,12 @@ def _read(path: str) -> str:
     except CorpusError as error:
         raise click.ClickException(str(error)) from None
     if not text.strip():
-        raise click.ClickException(f"no text in {path}: name a file that has some")
+        raise click.ClickException(f"{path}: no text; pass another file")
     return text
 
 
 def _wrong(records: Sequence[Record]) -> Iterator[str]:
-    """Where pytok, in whatever kind, gave no answer or a wrong one."""
+    """Yield a line for each task on which pytok failed or had a wrong result."""
     for record in records:
         if record["name"].startswith(PYTOK.name) and record["state"] != "timed":
             yield f"{record['name']}, {record['question']}: {record['state']}: {record['reason']}"

@@ -1,8 +1,7 @@
-"""The process that asks the libraries, and times those whose answers are right.
+"""The process that checks the libraries' results and times those whose results are right.
 
-``python -m benches.contest`` asks many contestants in turns, each on texts that it has seen before:
-its answers have just been checked. The ids must be tiktoken's, the texts the ones that were
-encoded.
+``python -m benches.contest`` times the contestants in turns, on texts that each has encoded before,
+for the check. Ids must equal tiktoken's, and decoded texts those that were encoded.
 """
 
 import tempfile
@@ -15,98 +14,99 @@ from typing import Any
 import numpy as np
 
 from benches import process, report, texts, workloads
-from benches.encoders import VERBS, Contestant, Sample, Verb
+from benches.encoders import OPERATIONS, Contestant, Operation, Sample
 from benches.libraries import TIKTOKEN, Library
 from benches.report import Record
 from benches.timing import Timing, take_turns
 
 
-def contest(order: dict[str, Any]) -> list[Record]:
-    """A record for every question of *order* and every contestant.
+def contest(arguments: dict[str, Any]) -> list[Record]:
+    """Return a record for every task and every contestant.
 
-    *order* has the *encoding*, the path of its *ranks*, the *questions* (each a *verb*, the name of
-    a *workload* and the path of its *texts*), libraries to leave out *without* asking and why, how
-    many *rounds*, and how many seconds are *enough*.
+    *arguments* has the *encoding*, the path of its *ranks*, the *tasks* (each an *operation*, the
+    name of a *workload* and the path of its *texts*), the *broken* libraries and why, the number of
+    *rounds*, and *max_seconds*.
     """
-    libraries = Libraries(order["encoding"], Path(order["ranks"]), order["without"])
+    libraries = Libraries(arguments["encoding"], Path(arguments["ranks"]), arguments["broken"])
+    rounds, max_seconds = arguments["rounds"], arguments["max_seconds"]
     records: list[Record] = []
-    for question in order["questions"]:
-        verb = VERBS[question["verb"]]
-        given = workloads.read(Path(question["texts"]))
-        about = asked(verb.name, order["encoding"], question["workload"])
+    for task in arguments["tasks"]:
+        operation = OPERATIONS[task["operation"]]
+        sample = workloads.read(Path(task["texts"]))
+        about = describe_task(operation.name, arguments["encoding"], task["workload"])
         with tempfile.TemporaryDirectory() as folder:
-            found = compare(verb, given, libraries, Path(folder), order["rounds"], order["enough"])
+            found = compare(operation, sample, libraries, Path(folder), rounds, max_seconds)
         records += [about | record for record in found]
     return records
 
 
 class Libraries:
-    """The libraries, each opened when it is first needed; *without* are known to fail, and why."""
+    """The libraries, each opened at its first use; *broken* ones are known to fail, and why."""
 
-    def __init__(self, encoding: str, ranks: Path, without: dict[str, str]) -> None:
+    def __init__(self, encoding: str, ranks: Path, broken: dict[str, str]) -> None:
         self._encoding = encoding
         self._ranks = ranks
         self._opened: dict[str, Any] = {}
-        self._failed = dict(without)
+        self._failed = dict(broken)
 
-    def refusal(self, library: Library) -> tuple[str, str] | None:
-        """Why *library* cannot be asked, as a record's state and reason; ``None`` if it can."""
-        absent = library.absent(self._encoding)
+    def failure(self, library: Library) -> tuple[str, str] | None:
+        """Return why *library* cannot be used, as a state and a reason; ``None`` if it can."""
+        absent = library.why_absent(self._encoding)
         if absent:
             return "absent", absent
         if library.name not in self._opened.keys() | self._failed.keys():
             try:
                 self._opened[library.name] = library.load(self._encoding, self._ranks)
             except BaseException as error:
-                self._failed[library.name] = caught(error)
+                self._failed[library.name] = message_of(error)
         failed = self._failed.get(library.name)
         return ("failed", failed) if failed else None
 
     def __getitem__(self, library: Library) -> Any:
-        """What *library* opened; RuntimeError if it did not."""
-        refused = self.refusal(library)
-        if refused:
-            raise RuntimeError(f"{library.name} is needed, but {': '.join(refused)}")
+        """Return the encoding that *library* opened. Raises RuntimeError if it failed."""
+        failure = self.failure(library)
+        if failure:
+            raise RuntimeError(f"{library.name} is required, but {': '.join(failure)}")
         return self._opened[library.name]
 
 
 def compare(
-    verb: Verb,
-    given: list[str],
+    operation: Operation,
+    sample: list[str],
     libraries: Libraries,
     folder: Path,
     rounds: int,
-    enough: float,
+    max_seconds: float,
 ) -> list[Record]:
-    """Check every contestant's answer, then time those whose answer is right."""
+    """Check the results of every contestant, then time those whose results are right."""
     samples: dict[int, Sample] = {}
-    size = workloads.size(given)
+    size = workloads.size(sample)
     ready: list[tuple[Contestant, int]] = []
     calls: list[Callable[[], object]] = []
     records: list[Record] = []
-    for contestant in verb.contestants:
-        refused = libraries.refusal(contestant.library)
-        if refused:
-            records.append(record(contestant, *refused))
+    for contestant in operation.contestants:
+        failure = libraries.failure(contestant.library)
+        if failure:
+            records.append(record(contestant, *failure))
             continue
-        part = min(size, contestant.library.most)
+        part = min(size, contestant.library.max_bytes)
         if part not in samples:
-            samples[part] = _sample(texts.leading(given, part), libraries[TIKTOKEN], folder)
+            samples[part] = _sample(texts.leading(sample, part), libraries[TIKTOKEN], folder)
         try:
             function = contestant.function(libraries[contestant.library])
-            items = [contestant.take(item) for item in verb.given(samples[part])]
-            wrong = _first_wrong(verb, contestant, function, items, samples[part])
+            items = [contestant.prepare(item) for item in operation.inputs(samples[part])]
+            wrong = _first_wrong(operation, contestant, function, items, samples[part])
         except BaseException as error:
-            records.append(record(contestant, "failed", caught(error)))
+            records.append(record(contestant, "failed", message_of(error)))
             continue
         if wrong is None:
             ready.append((contestant, part))
             calls.append(partial(call_all, function, items))
         else:
             records.append(record(contestant, "DIFFERS", f"on {wrong[:40]!r}"))
-    clock = time.perf_counter if verb.whole else time.process_time
+    clock = time.perf_counter if operation.batch else time.process_time
     for (contestant, part), timing in zip(
-        ready, take_turns(calls, rounds, enough, clock), strict=True
+        ready, take_turns(calls, rounds, max_seconds, clock), strict=True
     ):
         records.append(timed(contestant, samples[part].texts, size, timing))
     return records
@@ -118,56 +118,56 @@ def _sample(part: list[str], oracle: Any, folder: Path) -> Sample:
 
 
 def _first_wrong(
-    verb: Verb,
+    operation: Operation,
     contestant: Contestant,
     function: Callable[[Any], Any],
     items: list[Any],
     sample: Sample,
 ) -> str | None:
-    """The first text of which the answer is not right, ``None`` if all are."""
-    if verb.whole:
-        answers: Sequence[Any] = contestant.read(function(items[0]))
+    """Return the first text with a wrong result, ``None`` if there is none."""
+    if operation.batch:
+        results: Sequence[Any] = contestant.read(function(items[0]))
     else:
-        answers = [contestant.read(function(item)) for item in items]
-    right = verb.right(sample)
-    if len(answers) != len(right):
-        return f"{len(right)} texts, of which it answers {len(answers)}"
-    matches = map(same, answers, right)
+        results = [contestant.read(function(item)) for item in items]
+    expected = operation.expected(sample)
+    if len(results) != len(expected):
+        return f"{len(expected)} texts, for which it returns {len(results)} results"
+    matches = map(equal, results, expected)
     return next(
         (text for text, match in zip(sample.texts, matches, strict=True) if not match), None
     )
 
 
-def same(answer: Any, right: Any) -> bool:
-    """Whether *answer*, ids in whatever kind of sequence or plain, is *right*."""
-    if isinstance(right, np.ndarray):
-        return np.array_equal(np.asarray(answer), right)
-    return bool(answer == right)
+def equal(result: Any, expected: Any) -> bool:
+    """Return whether *result*, any kind of sequence of ids or a plain value, is *expected*."""
+    if isinstance(expected, np.ndarray):
+        return np.array_equal(np.asarray(result), expected)
+    return bool(result == expected)
 
 
 def call_all(function: Callable[[Any], Any], items: Sequence[Any]) -> None:
-    """What is timed."""
+    """Call *function* with each of *items*: this is what is timed."""
     for item in items:
         function(item)
 
 
-def asked(verb: str, encoding: str, workload: str) -> Record:
-    """What a record says about the question."""
+def describe_task(operation: str, encoding: str, workload: str) -> Record:
+    """Return the fields of a record that describe the task."""
     return {
-        "question": f"{verb}, {encoding}, {workload}",
-        "verb": verb,
+        "question": f"{operation}, {encoding}, {workload}",
+        "verb": operation,
         "encoding": encoding,
         "workload": workload,
     }
 
 
-def timed(contestant: Contestant, part: list[str], whole: int, timing: Timing) -> Record:
-    """How it went on *part* of a workload of *whole* bytes."""
+def timed(contestant: Contestant, part: list[str], total: int, timing: Timing) -> Record:
+    """Return the record of a contestant that was timed on *part* of a workload of *total* bytes."""
     size = workloads.size(part)
     return record(contestant, "timed") | {
         "texts": len(part),
         "bytes": size,
-        "whole": size == whole,
+        "whole": size == total,
         "seconds": timing.seconds,
         "mb_per_s": size / timing.best / 1e6,
         "median_mb_per_s": size / timing.median / 1e6,
@@ -176,17 +176,20 @@ def timed(contestant: Contestant, part: list[str], whole: int, timing: Timing) -
 
 
 def record(contestant: Contestant, state: str, reason: str = "") -> Record:
-    """Who was asked, and how it went."""
+    """Return the fields of a record that describe the contestant and its state."""
     name, form = contestant.library.name, contestant.form
     return {"name": name, "form": form, "state": state, "reason": reason}
 
 
-def caught(error: BaseException) -> str:
-    """What *error* says; the panic of a Rust extension is no Exception, so all were caught."""
+def message_of(error: BaseException) -> str:
+    """Return the message of a caught *error*, or raise it again if it is an interruption.
+
+    The panic of a Rust extension is a BaseException, so callers catch all of these.
+    """
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
     return report.reason(error)
 
 
 if __name__ == "__main__":
-    process.answer(contest)
+    process.serve(contest)

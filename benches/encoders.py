@@ -1,7 +1,7 @@
-"""What the libraries are asked, each question a `Verb`, each way to answer it a `Contestant`.
+"""The operations that are compared, and how each library performs them.
 
-All are called as their own documentation calls them for text that is to be ordinary text. A new
-peer is a row in `libraries` and one here for each thing that it can do.
+All libraries are called as their documentation recommends for text without special tokens. Another
+library is a row in `libraries`, and a row here for each operation that it supports.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,28 +35,27 @@ Ids: TypeAlias = npt.NDArray[np.uint32]
 Function: TypeAlias = Callable[[Any], Any]
 
 
-def _itself(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One library's way to answer, of a *form* such as "list" or "array".
-
-    *function* is what is timed, out of what the library opened. *take* makes its argument, *read*
-    makes its result comparable; neither is timed.
-    """
+    """A function of a library, with a result of a *form* such as "list" or "array"."""
 
     library: Library
     form: str
     function: Function
-    take: Function = _itself
-    read: Function = _itself
+    """Returns the function to time, given the encoding that the library opened."""
+    prepare: Function = _identity
+    """Converts an input for the function, outside the clock."""
+    read: Function = _identity
+    """Converts a result for the comparison, outside the clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Texts, the ids of each, and a folder to write files in."""
+    """Texts, the ids of each, and a folder for files."""
 
     texts: list[str]
     ids: list[Ids]
@@ -64,18 +63,15 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
-    """One question: *given* is what is handed over, *right* what must come back for each of it.
-
-    Where *whole*, all is handed over in one call, which may use all threads; else the items go one
-    by one on one thread.
-    """
+class Operation:
+    """An operation on a sample: its *inputs*, and the *expected* result for each."""
 
     name: str
-    given: Callable[[Sample], list[Any]]
-    right: Callable[[Sample], list[Any]]
+    inputs: Callable[[Sample], list[Any]]
+    expected: Callable[[Sample], list[Any]]
     contestants: Sequence[Contestant]
-    whole: bool = False
+    batch: bool = False
+    """Whether one call gets all inputs, on all threads; otherwise each is a call, on one thread."""
 
 
 def _texts(sample: Sample) -> list[str]:
@@ -86,11 +82,11 @@ def _ids(sample: Sample) -> list[Ids]:
     return sample.ids
 
 
-# --------------------------------------------------------------------- one by one, on one thread
+# ------------------------------------------------------------------ one text per call, one thread
 
 
 def _numpy(tokenizer: Any) -> Function:
-    """Of tiktoken and those that have its interface."""
+    """For tiktoken and libraries with its interface."""
     return partial(tokenizer.encode_to_numpy, disallowed_special=())
 
 
@@ -104,7 +100,7 @@ def _gigatoken_list(tokenizer: Any) -> Function:
 
 ORDINARY: Function = attrgetter("encode_ordinary")
 
-ENCODE = Verb(
+ENCODE = Operation(
     "encode",
     _texts,
     _ids,
@@ -133,11 +129,11 @@ def _pytok_count(tokenizer: Any) -> Function:
 
 
 def _length(encode: Function) -> Function:
-    """Of a library that does not count: how many ids *encode* gives."""
+    """For a library that does not count: the number of ids of *encode*."""
     return lambda text: len(encode(text))
 
 
-COUNT = Verb(
+COUNT = Operation(
     "count",
     _texts,
     lambda sample: [len(ids) for ids in sample.ids],
@@ -154,14 +150,14 @@ COUNT = Verb(
 
 
 def _list(ids: Ids) -> list[int]:
-    found: list[int] = ids.tolist()
-    return found
+    listed: list[int] = ids.tolist()
+    return listed
 
 
 def _decoder(library: Library, source: str, result: str, function: Function) -> Contestant:
-    take: Function = _list if source == "list" else _itself
-    read: Function = bytes.decode if result == "bytes" else _itself
-    return Contestant(library, f"{source} to {result}", function, take, read)
+    prepare: Function = _list if source == "list" else _identity
+    read: Function = bytes.decode if result == "bytes" else _identity
+    return Contestant(library, f"{source} to {result}", function, prepare, read)
 
 
 def _tokenizers_text(tokenizer: Any) -> Function:
@@ -175,7 +171,7 @@ def _gigatoken_text(tokenizer: Any) -> Function:
 TEXT: Function = attrgetter("decode")
 BYTES: Function = attrgetter("decode_bytes")
 
-DECODE = Verb(
+DECODE = Operation(
     "decode",
     _ids,
     _texts,
@@ -209,11 +205,11 @@ DECODE = Verb(
     ),
 )
 
-# ------------------------------------------------------------------ all in one call, all threads
+# ---------------------------------------------------------------- all texts in a call, all threads
 
 
 def _threaded_lists(tokenizer: Any) -> Function:
-    """Of tiktoken and those that have its interface."""
+    """For tiktoken and libraries with its interface."""
     return partial(tokenizer.encode_ordinary_batch, num_threads=process.cores())
 
 
@@ -233,7 +229,7 @@ def _rs_bpe_lists(tokenizer: Any) -> Function:
 
 
 def _split(flat: tuple[Any, Any]) -> list[Any]:
-    """The ids of each text, out of all ids and the offsets where each text's begin."""
+    """Split the ids of all texts at the offsets of each text."""
     ids, offsets = flat
     return np.split(ids, offsets[1:-1])
 
@@ -250,7 +246,7 @@ def _of_awkward(array: Any) -> list[Any]:
 
 ORDINARY_BATCH: Function = attrgetter("encode_ordinary_batch")
 
-BATCH = Verb(
+BATCH = Operation(
     "encode a batch",
     lambda sample: [sample.texts],
     _ids,
@@ -269,12 +265,12 @@ BATCH = Verb(
         Contestant(QUICKTOK, "array", attrgetter("encode_batch"), read=_split),
         Contestant(SPLINTR, "array", attrgetter("encode_batch_flat"), read=_of_buffers),
     ),
-    whole=True,
+    batch=True,
 )
 
 
 def _files(sample: Sample) -> list[str]:
-    """A file for each text."""
+    """Write a file for each text."""
     paths = [sample.folder / f"{len(text)}.txt" for text in sample.texts]
     for path, text in zip(paths, sample.texts, strict=True):
         path.write_bytes(text.encode())
@@ -282,7 +278,7 @@ def _files(sample: Sample) -> list[str]:
 
 
 def _cut(encode: Function) -> Function:
-    """Of a library that reads no files: read it, cut it into documents, encode them in a batch."""
+    """For a library that reads no files: read, cut into documents, encode them as a batch."""
     return lambda path: encode(list(texts.documents(Path(path).read_bytes().decode())))
 
 
@@ -326,7 +322,7 @@ def _content(array: Any) -> list[Any]:
     return [np.asarray(array.layout.content.data)]
 
 
-FILE = Verb(
+FILE = Operation(
     "encode a file",
     _files,
     _ids,
@@ -339,7 +335,7 @@ FILE = Verb(
         Contestant(QUICKTOK, "array", _quicktok_file, read=_first),
         Contestant(SPLINTR, "array", _splintr_file, read=_first_buffer),
     ),
-    whole=True,
+    batch=True,
 )
 
 
@@ -361,12 +357,12 @@ def _gigatoken_texts(tokenizer: Any) -> Function:
 
 TEXTS: Function = attrgetter("decode_batch")
 
-DECODE_BATCH = Verb(
+DECODE_BATCH = Operation(
     "decode a batch",
     lambda sample: [sample.ids],
     _texts,
     tuple(
-        Contestant(library, "list to text", function, take=_lists)
+        Contestant(library, "list to text", function, prepare=_lists)
         for library, function in (
             (PYTOK, _threaded_texts),
             (TIKTOKEN, _threaded_texts),
@@ -378,7 +374,7 @@ DECODE_BATCH = Verb(
             (RS_BPE, TEXTS),
         )
     ),
-    whole=True,
+    batch=True,
 )
 
-VERBS = {verb.name: verb for verb in (ENCODE, COUNT, DECODE, BATCH, FILE, DECODE_BATCH)}
+OPERATIONS = {each.name: each for each in (ENCODE, COUNT, DECODE, BATCH, FILE, DECODE_BATCH)}

@@ -1,8 +1,8 @@
-"""``python -m benches.generate``: tokens a second after a prompt, greedily, one text at a time.
+"""``python -m benches.generate``: tokens per second of greedy generation, one text at a time.
 
-The contestants have the same weights, in shapes of 12 to 14 million parameters, and the threads
-that torch takes. Ours in float32 must first write what transformers writes. Not measured here:
-the prompt's reading, batches, CUDA.
+The contestants have the same weights, with 12 to 14 million parameters, and torch's default number
+of threads. pytok in float32 must generate the same tokens as transformers. The prefill, batches and
+CUDA are not measured.
 """
 
 import tempfile
@@ -54,7 +54,7 @@ SHAPES = {
         tie=False,
     ),
 }
-THEIRS, OWN = "transformers, float32", "pytok, float32"
+BASELINE, OWN = "transformers, float32", "pytok, float32"
 PROMPT = list(range(100, 116))
 TOKENS = 256
 
@@ -63,53 +63,53 @@ ROUNDS, QUICK_ROUNDS = 5, 2
 
 
 def run(settings: Settings) -> list[Record]:
-    """Measure and show; a record for each contestant and shape."""
+    """Measure and print; return a record for each contestant and shape."""
     return [record for name in SHAPES for record in _contest(name, settings.quick)]
 
 
 def _contest(name: str, quick: bool) -> list[Record]:
-    model, theirs = _models(SHAPES[name])
+    model, baseline = _models(SHAPES[name])
     calls: dict[str, Callable[[], list[int]]] = {
-        THEIRS: lambda: _generate(theirs),
+        BASELINE: lambda: _generate(baseline),
         OWN: lambda: _decode(model),
     }
-    right = calls[OWN]() == calls[THEIRS]()
-    light = inference_copy(model, torch.bfloat16)
-    calls["pytok, bfloat16 linears"] = lambda: _decode(light)
-    lightest = inference_copy(model, torch.int8)
-    calls["pytok, int8 linears"] = lambda: _decode(lightest)
+    right = calls[OWN]() == calls[BASELINE]()
+    in_bfloat16 = inference_copy(model, torch.bfloat16)
+    calls["pytok, bfloat16 linears"] = lambda: _decode(in_bfloat16)
+    in_int8 = inference_copy(model, torch.int8)
+    calls["pytok, int8 linears"] = lambda: _decode(in_int8)
     timings = take_turns(
         list(calls.values()), QUICK_ROUNDS if quick else ROUNDS, 60.0, time.perf_counter
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    question = f"{name}, {parameters / 1e6:.1f} million parameters, {TOKENS} tokens a text"
+    task = f"{name}, {parameters / 1e6:.1f} million parameters, {TOKENS} tokens per text"
     base = timings[0].median
     lines = [
         [
-            who,
+            contestant,
             f"{TOKENS / timing.median:.0f}",
             f"{TOKENS / max(timing.seconds):.0f} to {TOKENS / timing.best:.0f}",
             f"{base / timing.median:.1f}×",
         ]
-        for who, timing in zip(calls, timings, strict=True)
+        for contestant, timing in zip(calls, timings, strict=True)
     ]
-    columns = ["who", "tokens/s", "of all rounds", "to transformers"]
-    report.show(f"Generate: {question}", columns, lines)
+    columns = ["contestant", "tokens/s", "range", "speedup"]
+    report.show(f"Generate: {task}", columns, lines)
     state = {OWN: "timed" if right else "DIFFERS"}
     return [
         {
-            "question": question,
-            "name": who,
-            "state": state.get(who, "timed"),
-            "reason": "" if right else "transformers writes other tokens",
+            "question": task,
+            "name": contestant,
+            "state": state.get(contestant, "timed"),
+            "reason": "" if right else "transformers generates other tokens",
             "seconds": timing.seconds,
         }
-        for who, timing in zip(calls, timings, strict=True)
+        for contestant, timing in zip(calls, timings, strict=True)
     ]
 
 
 def _models(shape: GPTConfig) -> tuple[GPT, Any]:
-    """A model of random weights, and transformers' of the same."""
+    """Return a model with random weights, and the same model in transformers."""
     model = GPT(shape)
     noise = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -119,30 +119,30 @@ def _models(shape: GPTConfig) -> tuple[GPT, Any]:
     with tempfile.TemporaryDirectory() as folder:
         write_imported(Path(folder, "run"), model, tokenizer)
         export_folder(read_checkpoint(Path(folder, "run")), Path(folder, "hf"))
-        theirs = AutoModelForCausalLM.from_pretrained(Path(folder, "hf"), dtype=torch.float32)
-    theirs.generation_config.eos_token_id = None
-    return model.eval(), theirs.eval()
+        baseline = AutoModelForCausalLM.from_pretrained(Path(folder, "hf"), dtype=torch.float32)
+    baseline.generation_config.eos_token_id = None
+    return model.eval(), baseline.eval()
 
 
-def _generate(theirs: Any) -> list[int]:
-    written = theirs.generate(
+def _generate(model: Any) -> list[int]:
+    generated = model.generate(
         torch.tensor([PROMPT]),
         attention_mask=torch.ones(1, len(PROMPT), dtype=torch.int64),
         max_new_tokens=TOKENS,
         do_sample=False,
         pad_token_id=0,
     )
-    new: list[int] = written[0, len(PROMPT) :].tolist()
+    new: list[int] = generated[0, len(PROMPT) :].tolist()
     return new
 
 
 def _decode(model: GPT) -> list[int]:
-    decoder, written = Decoder(model, [PROMPT]), list[int]()
+    decoder, generated = Decoder(model, [PROMPT]), list[int]()
     while True:
-        written += decoder.logits.argmax(-1).tolist()
-        if len(written) == TOKENS:
-            return written
-        decoder.append(written[-1:])
+        generated += decoder.logits.argmax(-1).tolist()
+        if len(generated) == TOKENS:
+            return generated
+        decoder.append(generated[-1:])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How soon a model predicts unseen text as well as others do: bits per byte against seconds.
+"""Training time until a model predicts held-out text as well as other software's models.
 
-Each contestant learns from the first nine tenths of the text and predicts the last tenth, in a
-fresh process with a thread for each core. The others train at their own setting; what the better of
-them reaches is what pytok then has to reach. Seconds are those of training, without evaluation and
-imports; pytok's tokenizer is not in them. Not measured here: other sizes of model, CUDA.
+Each contestant trains on the first 90% of the text and is measured on the rest, in a fresh process
+with one thread per core. The other contestants train with fixed settings; the best bits per byte of
+them is the target of pytok. Seconds are those of training, without evaluation, imports, and the
+training of pytok's tokenizer. Other model sizes and CUDA are not measured.
 """
 
 import statistics
@@ -17,27 +17,27 @@ from benches.learners import LEARNERS
 from benches.report import Record
 
 STEPS, QUICK_STEPS = 2000, 200
-"""Of nanoGPT and Hugging Face's; the former is what nanoGPT's README says."""
+"""Optimizer steps of nanoGPT and Hugging Face's GPT-2; 2000 is the value in nanoGPT's README."""
 
 SEEDS = 3
 
-PATIENCE = 1800
-"""Seconds that one training may take."""
+TIMEOUT = 1800
+"""Maximum seconds of one training."""
 
-LONGEST, QUICK_LONGEST = 70, 1
+MAX_SECONDS, QUICK_MAX_SECONDS = 70, 1
 """Seconds of the longest run that pytok tries."""
 
 
 def run(settings: Settings) -> list[Record]:
-    """Measure and show; a record for every contestant and text."""
+    """Measure and print; return a record for every contestant and text."""
     sources = settings.files or {"English": texts.english()}
     return [record for name, text in sources.items() for record in _contest(name, text, settings)]
 
 
 def _contest(name: str, text: str, settings: Settings) -> list[Record]:
-    question = f"learn to predict {name}, {len(text.encode()) / 1e6:.1f} MB"
+    task = f"learn to predict {name}, {len(text.encode()) / 1e6:.1f} MB"
     seeds = range(1 if settings.quick else SEEDS)
-    answers: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     failures: dict[str, tuple[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         cut = int(len(text) * 0.9)
@@ -46,81 +46,82 @@ def _contest(name: str, text: str, settings: Settings) -> list[Record]:
             path.write_text(part, encoding="utf-8", newline="")
         for seed in seeds:
             target = float("inf")
-            for who in LEARNERS:
-                order = {
-                    "name": who,
+            for learner in LEARNERS:
+                arguments = {
+                    "name": learner,
                     "seed": seed,
                     "steps": QUICK_STEPS if settings.quick else STEPS,
-                    "seconds": QUICK_LONGEST if settings.quick else LONGEST,
+                    "seconds": QUICK_MAX_SECONDS if settings.quick else MAX_SECONDS,
                     "nanogpt": settings.nanogpt and str(settings.nanogpt),
                     "target": target,
                     "out": folder,
                     **{part: str(path) for part, path in parts.items()},
                 }
                 try:
-                    answer = _learn(order)
-                    target = min(target, answer["bits_per_byte"])
-                    answers.setdefault(who, []).append(answer)
+                    result = _learn(arguments)
+                    target = min(target, result["bits_per_byte"])
+                    results.setdefault(learner, []).append(result)
                 except LookupError:
-                    failures[who] = ("absent", "not given")
+                    failures[learner] = ("absent", "not given")
                 except RuntimeError as error:
-                    failures[who] = ("failed", str(error))
+                    failures[learner] = ("failed", str(error))
     records: list[Record] = []
-    for who in LEARNERS:
-        record: Record = {"question": question, "name": who}
-        if who in failures:
-            state, reason = failures[who]
+    for learner in LEARNERS:
+        record: Record = {"question": task, "name": learner}
+        if learner in failures:
+            state, reason = failures[learner]
             records.append(record | {"state": state, "reason": reason})
         else:
-            records.append(record | {"state": "timed", "reason": "", "runs": answers[who]})
-    _show(question, records)
+            records.append(record | {"state": "timed", "reason": "", "runs": results[learner]})
+    _show(task, records)
     return records
 
 
-def _learn(order: dict[str, Any]) -> dict[str, Any]:
-    """What the process of `learners` answers; LookupError for a contestant that is not there."""
-    if order["name"] == "nanoGPT" and order["nanogpt"] is None:
-        raise LookupError(order["name"])
-    if order["name"].startswith("transformers") and report.version("transformers") is None:
-        raise LookupError(order["name"])
-    with report.waiting(f"{order['name']}, seed {order['seed']}"):
-        answer: dict[str, Any] = process.ask(
-            "benches.learners", order, process.all_threads(), PATIENCE
+def _learn(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of the process of `learners`. Raises LookupError for an absent learner."""
+    name = arguments["name"]
+    if name == "nanoGPT" and arguments["nanogpt"] is None:
+        raise LookupError(name)
+    if name.startswith("transformers") and report.version("transformers") is None:
+        raise LookupError(name)
+    with report.status(f"{name}, seed {arguments['seed']}"):
+        result: dict[str, Any] = process.call(
+            "benches.learners", arguments, process.all_threads(), TIMEOUT
         )
-    return answer
+    return result
 
 
-def _show(question: str, records: list[Record]) -> None:
+def _show(task: str, records: list[Record]) -> None:
     timed = [record for record in records if record["state"] == "timed"]
-    own = next((_middle(record, "seconds") for record in timed if record["name"] == "pytok"), None)
+    own = next((_median(record, "seconds") for record in timed if record["name"] == "pytok"), None)
     lines = []
     for record in records:
         if record["state"] == "failed":
             lines.append([record["name"], "failed", "", "", record["reason"]])
         elif record["state"] == "timed":
             seconds = [run["seconds"] for run in record["runs"]]
-            ratio = f" ({_middle(record, 'seconds') / own:.1f}×)" if own else ""
+            ratio = f" ({_median(record, 'seconds') / own:.1f}×)" if own else ""
             bits = [run["bits_per_byte"] for run in record["runs"]]
             speed = statistics.median(run["tokens"] / run["seconds"] for run in record["runs"])
             lines.append(
                 [
                     record["name"],
-                    f"{_middle(record, 'seconds'):.2f}{ratio}",
+                    f"{_median(record, 'seconds'):.2f}{ratio}",
                     f"{min(seconds):.2f} to {max(seconds):.2f}",
-                    f"{_middle(record, 'bits_per_byte'):.4f} ({min(bits):.3f} to {max(bits):.3f})",
+                    f"{_median(record, 'bits_per_byte'):.4f} ({min(bits):.3f} to {max(bits):.3f})",
                     f"{speed:,.0f}",
                     f"{max(run['peak_bytes'] for run in record['runs']) / 1e6:,.0f}",
                 ]
             )
-    columns = ["learner", "seconds", "of all seeds", "bits per byte", "tokens/s", "peak MB"]
+    columns = ["learner", "seconds", "range", "bits per byte", "tokens/s", "peak MB"]
     note = (
-        "Medians over the seeds, and the ratio to pytok. The others' tokens are characters, "
-        "pytok's some three characters each."
+        "Medians over the seeds, and the ratio to pytok. A token is about three characters in "
+        "pytok, one character in the other learners."
     )
-    report.show(question[0].upper() + question[1:], columns, lines, note)
+    report.show(task[0].upper() + task[1:], columns, lines, note)
 
 
-def _middle(record: Record, figure: str) -> float:
+def _median(record: Record, figure: str) -> float:
     return statistics.median(run[figure] for run in record["runs"])
 
 

@@ -1,7 +1,7 @@
-"""The libraries that take part in encoding and decoding, and how each opens a named encoding.
+"""The libraries of the encoding and decoding benchmarks, and how each opens a named encoding.
 
-They are imported when their turn comes, so that one that is not installed, or breaks, is one line
-of the report and no more. What they are asked is in `encoders`.
+A library is imported when it is used, so one that is not installed or broken is only a line of the
+output. `encoders` lists the functions that are timed.
 """
 
 import importlib
@@ -17,33 +17,30 @@ from benches import report
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """*distribution* is what one installs, *module* what one imports.
-
-    *open* takes that module, an encoding's name and its rank file, and gives what the contestants
-    of this library call. *most* is how many bytes are enough to time it on, for one that is slower
-    by an order of magnitude.
-    """
+    """A library: the name of its *distribution* on PyPI and of its *module*."""
 
     name: str
     distribution: str
     module: str
     open: Callable[[Any, str, Path], Any]
+    """Opens an encoding, given the module, the encoding's name and its rank file."""
     encodings: Sequence[str] = ("r50k_base", "cl100k_base", "o200k_base")
-    most: int = sys.maxsize
+    max_bytes: int = sys.maxsize
+    """Bytes of text to time it on, if it is slower by an order of magnitude."""
 
     def load(self, encoding: str, ranks: Path) -> Any:
-        """Import it and open *encoding*; raises whatever the library raises."""
+        """Import the library and open *encoding*; raises any error of the library."""
         return self.open(importlib.import_module(self.module), encoding, ranks)
 
-    def absent(self, encoding: str) -> str:
-        """Why it does not take part, nothing if it does."""
+    def why_absent(self, encoding: str) -> str:
+        """Return why the library is not measured, or an empty string."""
         if report.version(self.distribution) is None:
             return "not installed"
         return "" if encoding in self.encodings else "not offered"
 
 
 def _named(module: Any, encoding: str, ranks: Path) -> Any:
-    """Of tiktoken and those that have its interface."""
+    """Open an encoding of tiktoken, or of a library with its interface."""
     return module.get_encoding(encoding)
 
 
@@ -53,12 +50,12 @@ def _reference(encodings: Any, encoding: str, ranks: Path) -> Any:
 
 def _tokenizers(tokenizers: Any, encoding: str, ranks: Path) -> Any:
     tokenizer = tokenizers.Tokenizer.from_file(str(ranks.with_suffix(".json")))
-    tokenizer.encode_special_tokens = True  # which means: as ordinary text
+    tokenizer.encode_special_tokens = True  # as ordinary text
     return tokenizer
 
 
 def _gigatoken(gigatoken: Any, encoding: str, ranks: Path) -> Any:
-    # It cannot encode a special token as ordinary text, so it is given none.
+    # It cannot encode special tokens as ordinary text, so it gets none.
     return gigatoken.Tokenizer.from_tiktoken(ranks, special_tokens={})
 
 
@@ -87,16 +84,18 @@ def _rs_bpe(rs_bpe: Any, encoding: str, ranks: Path) -> Any:
 _NO_R50K = ("cl100k_base", "o200k_base")
 
 PYTOK = Library("pytok", "pytok", "pytok", _named)
-REFERENCE = Library("pytok reference", "pytok", "pytok.encodings", _reference, most=50_000)
+REFERENCE = Library("pytok reference", "pytok", "pytok.encodings", _reference, max_bytes=50_000)
 TIKTOKEN = Library("tiktoken", "tiktoken", "tiktoken", _named)
-TOKENIZERS = Library("tokenizers", "tokenizers", "tokenizers", _tokenizers, most=2_000_000)
+TOKENIZERS = Library("tokenizers", "tokenizers", "tokenizers", _tokenizers, max_bytes=2_000_000)
 GIGATOKEN = Library("gigatoken", "gigatoken", "gigatoken", _gigatoken)
 TOKTOK = Library("toktok", "toktok-rs", "toktok", _toktok, _NO_R50K)
 QUICKTOK = Library("quicktok", "quicktok-v1", "quicktok", _named, _NO_R50K)
 SPLINTR = Library("splintr", "splintr-rs", "splintr", _splintr)
-RIPTOKEN = Library("riptoken", "riptoken", "riptoken", _riptoken, most=5_000_000)
-BPE_OPENAI = Library("bpe-openai", "bpe-openai", "bpe_openai", _named, _NO_R50K, most=5_000_000)
-RS_BPE = Library("rs-bpe", "rs-bpe", "rs_bpe", _rs_bpe, _NO_R50K, most=5_000_000)
+RIPTOKEN = Library("riptoken", "riptoken", "riptoken", _riptoken, max_bytes=5_000_000)
+BPE_OPENAI = Library(
+    "bpe-openai", "bpe-openai", "bpe_openai", _named, _NO_R50K, max_bytes=5_000_000
+)
+RS_BPE = Library("rs-bpe", "rs-bpe", "rs_bpe", _rs_bpe, _NO_R50K, max_bytes=5_000_000)
 
 LIBRARIES = (
     PYTOK,

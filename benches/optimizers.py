@@ -1,9 +1,10 @@
-"""How many steps Muon saves: AdamW's, at its best rate, until it is where Muon is after some.
+"""The optimizer steps that Muon saves: how many AdamW needs to reach the loss of Muon.
 
-``python -m benches.optimizers --train FILE --val FILE --out DIR``. One model, one order of the
-data, one schedule that falls to nothing at the last step; embeddings, head and scales move by AdamW
-at the same rates in both. Only what moves the blocks' matrices differs, and each gets the best rate
-of a grid of its own. As a rate falls over all steps of a run, each number of steps is a run.
+``python -m benches.optimizers --train FILE --val FILE --out DIR``. Both train the same model on the
+same order of the data, with a schedule that decays to zero at the last step, and both optimize
+embeddings, head and scales with AdamW at the same rates. Only the optimizer of the blocks' matrices
+differs, each at the best learning rate of its own grid. Since the schedule depends on the number of
+steps, each number is a separate run.
 """
 
 import dataclasses
@@ -23,10 +24,10 @@ from gpt.training.loop import train
 
 MUON_RATES = (0.01, 0.02, 0.04, 0.08)
 ADAMW_RATES = (0.00075, 0.0015, 0.003, 0.006)
-"""Of the matrices; each grid has its best within."""
+"""Learning rates of the matrices; the best of each grid is not at its end."""
 
 RATIOS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5)
-"""How many times Muon's steps AdamW gets."""
+"""Steps of AdamW, relative to those of Muon."""
 
 EMBEDDING_RATE, HEAD_RATE, BETAS = 0.05, 0.012, (0.8, 0.95)
 
@@ -44,8 +45,8 @@ def _adamw(rate: float) -> AdamW:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Setting:
-    """What is equal for both."""
+class _Shared:
+    """The settings of both optimizers."""
 
     out: Path
     depth: int
@@ -53,9 +54,9 @@ class _Setting:
     seed: int
 
 
-def _loss(setting: _Setting, optimizer: AdamW | Muon, steps: int) -> float:
-    """Bits per byte on the validation text after *steps*."""
-    out = setting.out
+def _loss(shared: _Shared, optimizer: AdamW | Muon, steps: int) -> float:
+    """Train for *steps*; return the bits per byte of the validation text."""
+    out = shared.out
     folder = out / "run"
     shutil.rmtree(folder, ignore_errors=True)
     train(
@@ -63,15 +64,15 @@ def _loss(setting: _Setting, optimizer: AdamW | Muon, steps: int) -> float:
             data=out / "data",
             out=folder,
             steps=steps,
-            batch_size=setting.rows,
+            batch_size=shared.rows,
             optimizer=optimizer,
             schedule=Linear(decay=0.7),
-            seed=setting.seed,
+            seed=shared.seed,
             eval_every=steps,
             checkpoint_every=steps,
             dtype=Runtime.choose().name,
             compile=False,
-            model=fast(setting.depth, 64),
+            model=fast(shared.depth, 64),
         )
     )
     loss = read_metrics(folder / "metrics.jsonl")[-1].val_bpb
@@ -83,26 +84,26 @@ def _loss(setting: _Setting, optimizer: AdamW | Muon, steps: int) -> float:
 @click.option("--train", "train_file", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--val", "val_file", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--steps", default=150, show_default=True, help="Steps that Muon gets.")
+@click.option("--steps", default=150, show_default=True, help="Optimizer steps of Muon.")
 @click.option("--depth", default=2, show_default=True, help="Layers of the model.")
-@click.option("--rows", default=16, show_default=True, help="Rows of 64 tokens in a step.")
-@click.option("--seed", default=0, show_default=True, help="Of weights and order of the data.")
+@click.option("--rows", default=16, show_default=True, help="Rows of 64 tokens per step.")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights and order of data.")
 def main(
     train_file: Path, val_file: Path, out: Path, steps: int, depth: int, rows: int, seed: int
 ) -> None:
-    """Find how many steps AdamW needs for what Muon reaches in STEPS."""
+    """Find how many steps AdamW needs to reach the loss of Muon after STEPS."""
     out.mkdir(parents=True, exist_ok=True)
     prepare(train_file, val_file, 2048, out / "data")
-    setting = _Setting(out=out, depth=depth, rows=rows, seed=seed)
-    losses = {rate: _loss(setting, _muon(rate), steps) for rate in MUON_RATES}
+    shared = _Shared(out=out, depth=depth, rows=rows, seed=seed)
+    losses = {rate: _loss(shared, _muon(rate), steps) for rate in MUON_RATES}
     for rate, loss in losses.items():
         click.echo(f"Muon, rate {rate:g}: {loss:.4f} bits per byte after {steps} steps")
     target = min(losses.values())
     for ratio in RATIOS:
         longer = round(steps * ratio)
-        found = {rate: _loss(setting, _adamw(rate), longer) for rate in ADAMW_RATES}
-        told = ", ".join(f"{loss:.4f} at {rate:g}" for rate, loss in found.items())
-        click.echo(f"AdamW, {longer} steps: {told}")
+        found = {rate: _loss(shared, _adamw(rate), longer) for rate in ADAMW_RATES}
+        figures = ", ".join(f"{loss:.4f} at {rate:g}" for rate, loss in found.items())
+        click.echo(f"AdamW, {longer} steps: {figures}")
         if min(found.values()) <= target:
             click.echo(f"AdamW takes about {ratio:g} times the steps of Muon to {target:.4f}")
             return

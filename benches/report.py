@@ -1,4 +1,4 @@
-"""What the benchmarks say: the machine, tables for a person, records for a program."""
+"""Output of the benchmarks: the machine, tables for people, records for programs."""
 
 import importlib.metadata
 import json
@@ -18,11 +18,11 @@ from rich.table import Table
 from pytok.atomic import replace_file
 
 Record: TypeAlias = dict[str, Any]
-"""One contestant on one question: what was asked, who, and the figures or the reason for none."""
+"""One contestant on one task: the task, the name, and the figures or the reason for none."""
 
 
 def machine(distributions: Iterable[str]) -> Record:
-    """CPU, cores, Python, and the version of each of *distributions*, ``None`` if not installed."""
+    """Return CPU, cores, Python, and the versions of *distributions*, ``None`` if not installed."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -33,7 +33,7 @@ def machine(distributions: Iterable[str]) -> Record:
 
 
 def version(distribution: str) -> str | None:
-    """The installed version, ``None`` if it is not installed."""
+    """Return the installed version, ``None`` if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -41,7 +41,7 @@ def version(distribution: str) -> str | None:
 
 
 def describe(machine: Mapping[str, Any]) -> list[str]:
-    """The lines above the tables: where, with what, and who is absent."""
+    """Return the lines above the tables: machine, versions, and what is not installed."""
     versions: dict[str, str | None] = machine["versions"]
     present = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
     absent = ", ".join(name for name, found in versions.items() if not found)
@@ -56,9 +56,9 @@ def show(
     note: str = "",
     names: int = 1,
 ) -> None:
-    """Print a table: drawn on a terminal, else plain text that Markdown reads as a table.
+    """Print a table: drawn on a terminal, otherwise in Markdown.
 
-    The first *names* columns hold words, the others figures.
+    The first *names* columns are text, the others figures.
     """
     console = Console()
     if console.is_terminal:
@@ -81,26 +81,26 @@ def show(
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Say *what* is under way as long as it is; on a terminal only."""
-    with Console(stderr=True).status(what):
+def status(message: str) -> Iterator[None]:
+    """Show *message* on a terminal while the context lasts."""
+    with Console(stderr=True).status(message):
         yield
 
 
 def save(path: Path, machine: Record, records: Sequence[Record]) -> None:
-    """Write *records* as JSON; the file appears whole or not at all."""
+    """Write *records* as JSON; the file appears complete or not at all."""
     document = {"machine": machine, "records": records}
     replace_file(path, json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 def reason(error: BaseException) -> str:
-    """The kind of *error* and the first line of what it says."""
+    """Return the type of *error* and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _cpu() -> str:
-    """The model as the kernel names it; other systems say less."""
+    """Return the model of the CPU, from the kernel if it has one."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,7 +1,7 @@
-"""What the benchmarks read: texts that every Python carries, or the user's own files.
+"""The texts of the benchmarks: from Python's standard library, or the user's files.
 
-The defaults are the help texts of Python (English), the sources of its standard library (code), and
-words made up from a fixed seed (many scripts). Nothing is downloaded.
+The defaults are Python's help texts (English), the sources of its standard library (code), and
+words generated from a fixed seed (many scripts). Nothing is downloaded.
 """
 
 import random
@@ -16,9 +16,9 @@ DOCUMENT_CHARACTERS = 8_000
 MESSAGE_CHARACTERS = 200
 
 _CUT = re.compile(r"(?<=\S)(?:\n(?=[^\s/])|(?= \S))")
-"""After a single line end, or before a single space, between two visible characters: every known
-pattern splits there, so a text has the same pieces whole and cut. (o200k's lets punctuation take a
-line end and the slashes after it.)"""
+"""After a single line end, or before a single space, between two visible characters. Every known
+pattern splits there, so cutting a text changes no piece. (In o200k, punctuation can be followed by
+a line end and slashes in one piece.)"""
 
 _ALPHABETS = (
     "abcdefghijklmnopqrstuvwxyzàâäçéèêëîïñôöùûüß",
@@ -37,14 +37,14 @@ _ALPHABETS = (
 
 
 def english() -> str:
-    """Python's own reference manual, as ``help()`` shows it: about half a megabyte."""
+    """Return Python's reference manual, as ``help()`` shows it: about half a megabyte."""
     return "\n".join(topics.values())
 
 
 def code() -> Iterator[str]:
-    """The modules of the standard library in the order of their paths, without its tests.
+    """Yield the modules of the standard library in the order of their paths, without its tests.
 
-    Files that are not UTF-8 are left out: a few sources declare another encoding.
+    Files that are not UTF-8 are omitted: a few sources declare another encoding.
     """
     library = Path(sysconfig.get_path("stdlib"))
     for path in sorted(library.rglob("*.py")):
@@ -56,32 +56,35 @@ def code() -> Iterator[str]:
 
 
 def many_scripts(size: int) -> str:
-    """Made-up words in eleven scripts, about *size* bytes, the same in every run.
+    """Return random words in eleven scripts, about *size* bytes, the same in every run.
 
-    Each script has 5,000 words of one to eight letters; both letters and words are drawn with
-    frequencies that fall off as 1/rank. A line is in one script. It has the byte lengths and the
-    repetition of real text, not its words, so its tokens are shorter than those of real text.
+    Each script has 5,000 words of one to eight letters; the frequencies of letters and of words are
+    proportional to 1/rank. A line is in one script. The text has the byte lengths and the
+    repetition of real text, but not its words, so its tokens are shorter.
     """
-    draw = random.Random(20_000)
-    scripts = [_words(alphabet, draw) for alphabet in _ALPHABETS]
+    generator = random.Random(20_000)
+    scripts = [_words(alphabet, generator) for alphabet in _ALPHABETS]
     weights = [1 / rank for rank in range(1, len(scripts[0]) + 1)]
     lines: list[str] = []
     while size > 0:
-        words = draw.choices(draw.choice(scripts), weights, k=draw.randint(4, 40))
-        line = " ".join(words) + draw.choice(".!?,") + "\n"
+        words = generator.choices(generator.choice(scripts), weights, k=generator.randint(4, 40))
+        line = " ".join(words) + generator.choice(".!?,") + "\n"
         size -= len(line.encode())
         lines.append(line)
     return "".join(lines)
 
 
-def _words(alphabet: str, draw: random.Random) -> list[str]:
+def _words(alphabet: str, generator: random.Random) -> list[str]:
     weights = [1 / rank for rank in range(1, len(alphabet) + 1)]
-    letters = draw.sample(alphabet, len(alphabet))
-    return ["".join(draw.choices(letters, weights, k=draw.randint(1, 8))) for _ in range(5_000)]
+    letters = generator.sample(alphabet, len(alphabet))
+    return [
+        "".join(generator.choices(letters, weights, k=generator.randint(1, 8)))
+        for _ in range(5_000)
+    ]
 
 
 def documents(text: str) -> Iterator[str]:
-    """*text* in documents of about `DOCUMENT_CHARACTERS`, longer where nothing allows a cut."""
+    """Cut *text* into documents of about `DOCUMENT_CHARACTERS`, where a cut changes no piece."""
     start = 0
     while start < len(text):
         cut = _CUT.search(text, start + DOCUMENT_CHARACTERS)
@@ -91,7 +94,7 @@ def documents(text: str) -> Iterator[str]:
 
 
 def messages(text: str) -> Iterator[str]:
-    """The lines of *text* that are not blank, each at most `MESSAGE_CHARACTERS` long."""
+    """Yield the lines of *text* that are not blank, cut to `MESSAGE_CHARACTERS`."""
     for line in text.splitlines():
         message = line.strip()[:MESSAGE_CHARACTERS]
         if message:
@@ -99,7 +102,7 @@ def messages(text: str) -> Iterator[str]:
 
 
 def leading(texts: Iterable[str], size: int) -> list[str]:
-    """The first of *texts* up to *size* bytes; the last is cut to fit, between characters."""
+    """Return the first *size* bytes of *texts*; the last text is cut between characters."""
     taken: list[str] = []
     for text in texts:
         data = text.encode()
@@ -111,15 +114,15 @@ def leading(texts: Iterable[str], size: int) -> list[str]:
     return taken
 
 
-def mixed(*texts: str) -> str:
-    """The documents of *texts* in turn, so that any stretch holds some of each."""
-    rest = [documents(text) for text in texts]
+def interleave(*texts: str) -> str:
+    """Join the documents of *texts* in turn, so that every part has some of each."""
+    sources = [documents(text) for text in texts]
     parts: list[str] = []
-    while rest:
-        for source in list(rest):
+    while sources:
+        for source in list(sources):
             part = next(source, None)
             if part is None:
-                rest.remove(source)
+                sources.remove(source)
             else:
                 parts.append(part)
     return "".join(parts)

@@ -1,9 +1,9 @@
-"""How soon a model reaches a loss: from raw text to bits per byte on text that it has not seen.
+"""Training time to a target loss: from raw text to bits per byte on held-out text.
 
-``python -m benches.time_to_loss --train FILE --val FILE --target BPB --out DIR``. The tokenizer
-learns from the training text alone, and the whole of the validation text is measured. A run's
-learning rate falls to nothing at its end, so each of `RUNGS` is a run of its own, the shortest
-first, until one reaches the target. Seconds are those of training: all steps, the first included,
+``python -m benches.time_to_loss --train FILE --val FILE --target BPB --out DIR``. The tokenizer is
+trained on the training text only, and the complete validation text is measured. The learning rate
+decays to zero at the end of a run, so each of `RUNGS` is a separate run; the shortest is tried
+first, until one reaches the target. Seconds are those of all training steps, including the first,
 without evaluation; nothing is compiled or warmed up before.
 """
 
@@ -34,7 +34,7 @@ from gpt.training.loop import train
 from pytok import shards
 
 SUMS = ("step", "tokens", "bytes", "seconds")
-"""What a row counts from the beginning."""
+"""Fields of a row that are sums since the start of training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Rung:
     average: float | None = None
     bpe_dropout: float = 0.0
     members: int = 1
-    """Models, trained one after another, whose probabilities are averaged at the end."""
+    """Number of models, trained in sequence, that form an ensemble at the end."""
 
 
 RUNGS = (
@@ -107,9 +107,10 @@ RUNGS = (
 
 
 def climb(out: Path, rungs: Sequence[Rung], target: float, seed: int) -> list[Row]:
-    """The best row of each run of *rungs*, until one has at most *target* bits per byte.
+    """Train *rungs* until one reaches *target* bits per byte; return the best row of each run.
 
-    Of that one it is the first that has. All rows of the last run are in *out*/metrics.jsonl.
+    For a run that reaches the target, it is the first row that does. All rows of the last run are
+    in *out*/metrics.jsonl.
     """
     ends: list[Row] = []
     for rung in rungs:
@@ -124,7 +125,7 @@ def climb(out: Path, rungs: Sequence[Rung], target: float, seed: int) -> list[Ro
 
 
 def _rows(out: Path, rung: Rung, seed: int) -> list[Row]:
-    """Train the models of *rung*; where they are several, the last row is of all together."""
+    """Train the models of *rung*; if there are several, the last row is that of the ensemble."""
     folders = [out / f"seed-{seed}-{rung.seconds}s-{member}" for member in range(rung.members)]
     rows: list[Row] = []
     for member, folder in enumerate(folders):
@@ -132,7 +133,7 @@ def _rows(out: Path, rung: Rung, seed: int) -> list[Row]:
         before = rows[-1] if rows else Row(step=0, tokens=0, bytes=0, seconds=0.0, loss=0.0, lr=0.0)
         rows += [_after(before, row) for row in read_metrics(folder / "metrics.jsonl")]
     if rung.members > 1:
-        bits = _together(folders)
+        bits = _ensemble_bits(folders)
         rows[-1] = dataclasses.replace(rows[-1], val_bpb=bits, val_loss=None)
     return rows
 
@@ -160,13 +161,13 @@ def _train(out: Path, rung: Rung, folder: Path, seed: int) -> None:
 
 
 def _after(before: Row, row: Row) -> Row:
-    """*row* of a model whose training began after the row *before* of another's."""
+    """Return *row* with the sums of *before*, the last row of the model trained before it."""
     sums = {name: getattr(before, name) + getattr(row, name) for name in SUMS}
     return dataclasses.replace(row, **sums)
 
 
-def _together(folders: Sequence[Path]) -> float:
-    """Bits per byte of the last models of the runs *folders* as an ensemble."""
+def _ensemble_bits(folders: Sequence[Path]) -> float:
+    """Return the bits per byte of the ensemble of the last models of the runs *folders*."""
     first = read_checkpoint(folders[0])
     runtime = Runtime.choose()
     model = open_ensemble(first, folders[1:], runtime.device)
@@ -175,16 +176,16 @@ def _together(folders: Sequence[Path]) -> float:
 
 
 def _loss(row: Row) -> float:
-    """Bits per byte of *row*, infinite where it is no number."""
+    """Return the bits per byte of *row*, infinite if they are NaN or missing."""
     loss = row.val_bpb
     return math.inf if loss is None or math.isnan(loss) else loss
 
 
 def prepare(train_file: Path, val_file: Path, vocab: int, out: Path) -> None:
-    """Tokenizer and shards in *out*: the first file to learn from, the second to measure on."""
+    """Write a tokenizer and shards of the two files, for training and validation, to *out*."""
     tokenizer = pytok.train(train_file, vocab_size=vocab, special_tokens=("<|endoftext|>",))
     sizes = [file.stat().st_size for file in (train_file, val_file)]
-    # Half a byte less, so that the share of the sum falls between the files however it is rounded.
+    # Half a byte less, so that the boundary is between the files however the product is rounded.
     held_out = (sizes[1] - 0.5) / sum(sizes)
     shards.write([train_file, val_file], tokenizer, out, val=held_out, overwrite=True)
 
@@ -196,18 +197,18 @@ def prepare(train_file: Path, val_file: Path, vocab: int, out: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--seeds", default=1, show_default=True, help="Repeat with seeds 0, 1, ...")
 @click.option("--seconds", type=int, default=900, show_default=True, help="Longest run to try.")
-@click.option("--only", is_flag=True, help="Try the longest run alone.")
+@click.option("--only", is_flag=True, help="Try only the longest run.")
 def main(
     train_file: Path, val_file: Path, target: float, out: Path, seeds: int, seconds: int, only: bool
 ) -> None:
-    """Train on one text until another is predicted in TARGET bits per byte."""
+    """Train on a text until TARGET bits per byte are reached on another."""
     out.mkdir(parents=True, exist_ok=True)
     rungs = [rung for rung in RUNGS if rung.seconds <= seconds][-1 if only else 0 :]
     for vocab in sorted({rung.vocab for rung in rungs}):
-        began = time.perf_counter()
+        start = time.perf_counter()
         prepare(train_file, val_file, vocab, out / f"data-{vocab}")
-        taken = time.perf_counter() - began
-        click.echo(f"tokenizer of {vocab:,} ids and shards: {taken:.2f} s")
+        elapsed = time.perf_counter() - start
+        click.echo(f"tokenizer of {vocab:,} ids and shards: {elapsed:.2f} s")
     reached = []
     for seed in range(seeds):
         ends = climb(out, rungs, target, seed)
@@ -217,13 +218,13 @@ def main(
         click.echo(
             f"seed {seed}: {row.val_bpb:.4f} bits per byte after {row.seconds:.2f} s of training, "
             f"{row.step} steps{'' if hit else ': target not reached'} "
-            f"({tried:.2f} s with the shorter runs before it)"
+            f"({tried:.2f} s including the shorter runs before it)"
         )
         reached.append(row.seconds if hit else math.inf)
-    middle = statistics.median(reached)
-    spread = f"{min(reached):.2f} to {max(reached):.2f}"
-    click.echo(f"{middle:.2f} s to {target} bits per byte: median of {seeds} seeds, {spread}")
-    if math.isinf(middle):
+    median = statistics.median(reached)
+    span = f"{min(reached):.2f} to {max(reached):.2f}"
+    click.echo(f"{median:.2f} s to {target} bits per byte: median of {seeds} seeds, {span}")
+    if math.isinf(median):
         raise SystemExit(1)
 
 

@@ -1,7 +1,7 @@
-"""The clock: several rounds, taken in turns.
+"""Timing in several interleaved rounds.
 
-The contestants take turns round by round (A B C A B C), so that what disturbs the machine hits all
-alike. Only ratios within one run are comparable; the spread says how far to trust them.
+The contestants take turns in each round (A B C A B C), so that other load on the machine affects
+all of them. Only ratios within one run are comparable; the spread shows how reliable they are.
 """
 
 import gc
@@ -20,58 +20,58 @@ class Timing:
 
     @property
     def best(self) -> float:
-        """The round that was disturbed least."""
+        """Seconds of the fastest round."""
         return min(self.seconds)
 
     @property
     def median(self) -> float:
-        """The round in the middle."""
+        """Median seconds of the rounds."""
         return statistics.median(self.seconds)
 
     @property
     def spread(self) -> float:
-        """How much longer the median round took than the best, as a share of the best."""
+        """Time of the median round beyond the best, as a fraction of the best."""
         return self.median / self.best - 1
 
 
 def take_turns(
     calls: Sequence[Callable[[], object]],
     rounds: int,
-    enough: float,
+    max_seconds: float,
     clock: Callable[[], float],
 ) -> list[Timing]:
-    """Time each of *calls* up to *rounds* times.
+    """Time each of *calls* up to *rounds* times, and at least twice.
 
-    One that has taken *enough* seconds gets no further round, but nobody has fewer than two.
+    A call that has taken *max_seconds* in total gets no further round.
     """
     seconds: list[list[float]] = [[] for _ in calls]
-    with _no_collector():
+    with _no_garbage_collection():
         for number in range(rounds):
             for call, taken in zip(calls, seconds, strict=True):
-                if number < 2 or sum(taken) < enough:
+                if number < 2 or sum(taken) < max_seconds:
                     taken.append(_time(call, clock))
     return [Timing(tuple(taken)) for taken in seconds]
 
 
 def time_once(call: Callable[[], object]) -> float:
-    """Seconds of processor time that one call takes."""
-    with _no_collector():
+    """Return the seconds of processor time of one call."""
+    with _no_garbage_collection():
         return _time(call, time.process_time)
 
 
 def _time(call: Callable[[], object], clock: Callable[[], float]) -> float:
-    """Seconds of *call*; what it returns is given back to the memory within the clock, too."""
+    """Return the seconds of *call*, including the time to free its result."""
     gc.collect()
-    began = clock()
+    start = clock()
     call()
-    return clock() - began
+    return clock() - start
 
 
 @contextmanager
-def _no_collector() -> Iterator[None]:
-    """Switch the collector of garbage off, as timeit does.
+def _no_garbage_collection() -> Iterator[None]:
+    """Turn garbage collection off, as timeit does.
 
-    What is there already is frozen, so that the collections between the rounds have little to do.
+    Existing objects are frozen, so that the collections between the rounds are fast.
     """
     enabled = gc.isenabled()
     gc.collect()

@@ -1,8 +1,8 @@
-"""How long a vocabulary takes to learn, on all cores, and how much memory.
+"""Time and memory of training a vocabulary on all cores.
 
-The whole call is timed: reading the file, splitting, counting, merging. The learnt tokens are first
-compared with those of Hugging Face's trainer on the same text; a trainer whose tokens differ gets
-no figure. Not measured here: corpora larger than memory, other patterns.
+The complete call is timed: reading the file, splitting, counting, merging. The learned tokens are
+first compared with those of Hugging Face's trainer on the same text; a trainer with other tokens
+gets no figures. Corpora larger than memory and other patterns are not measured.
 """
 
 import tempfile
@@ -20,27 +20,27 @@ from benches.timing import Timing
 from benches.trainers import BY_DOCUMENT, OWN, TRAINERS, Trainer
 
 PLAN = {1_000_000: (1_024,), 20_000_000: (8_192, 50_257, 131_072)}
-"""The vocabularies to learn on so many bytes."""
+"""The sizes of vocabularies to train, by the bytes of text."""
 
 QUICK_PLAN = {1_000_000: (1_024,), 3_000_000: (8_192,)}
 
 VOCABULARIES = (8_192, 50_257, 131_072)
-"""Those to learn where the user says on how much."""
+"""The sizes of vocabularies for texts of the size that the user chose."""
 
 READABLE_BYTES = 200_000
-"""What the readable trainers get: minbpe needs half a minute for it."""
+"""Bytes of text for the trainers written for readability: minbpe takes half a minute."""
 
 READABLE_VOCABULARY = 1_024
 
-PATIENCE = 180
-"""Seconds that one training may take."""
+TIMEOUT = 180
+"""Maximum seconds of one training."""
 
-ENOUGH = 20
-"""Seconds after which a trainer gets no further round: its place is clear."""
+MAX_SECONDS = 20
+"""Total seconds after which a trainer gets no further round."""
 
 
 def run(settings: Settings) -> list[Record]:
-    """Measure and show; a record for every trainer and question."""
+    """Measure and print; return a record for every trainer and task."""
     plan = QUICK_PLAN if settings.quick else PLAN
     if settings.sizes or settings.vocabularies:
         vocabularies = tuple(settings.vocabularies) or VOCABULARIES
@@ -63,15 +63,15 @@ def run(settings: Settings) -> list[Record]:
 
 
 def _text(size: int) -> str:
-    """English, code and many scripts: as much of the last as of the first, code for the rest."""
+    """Return English, as much text of many scripts, and code up to *size* bytes."""
     english = texts.english()
     scripts = texts.many_scripts(min(size // 3, len(english)))
     code = "".join(texts.leading(texts.code(), size - 2 * len(english)))
-    return texts.mixed(english, scripts, code)
+    return texts.interleave(english, scripts, code)
 
 
 def _write(path: Path, text: str, size: int) -> None:
-    """Write *size* bytes of *text*, which is repeated if it is shorter."""
+    """Write *size* bytes of *text*, repeated if it is shorter."""
     length = len(text.encode())
     if length < size:
         click.echo(f"\n{length / 1e6:.1f} MB of text, repeated to {size / 1e6:,.1f} MB")
@@ -84,83 +84,83 @@ def _compare(
     rows: Sequence[Trainer], path: Path, vocab_size: int, rounds: int, settings: Settings
 ) -> list[Record]:
     megabytes = path.stat().st_size / 1e6
-    question = f"train, {vocab_size:,} ids, {path.name}, {megabytes:,.1f} MB"
+    task = f"train, {vocab_size:,} ids, {path.name}, {megabytes:,.1f} MB"
     failures: dict[str, tuple[str, str]] = {}
-    answers: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(rounds):
         for row in rows:
-            spent = sum(answer["seconds"] for answer in answers.get(row.name, ()))
-            if row.name in failures or spent > ENOUGH:
+            taken = sum(result["seconds"] for result in results.get(row.name, ()))
+            if row.name in failures or taken > MAX_SECONDS:
                 continue
             try:
-                answer = _train(row, path, vocab_size, settings.minbpe)
-                answers.setdefault(row.name, []).append(answer)
+                result = _train(row, path, vocab_size, settings.minbpe)
+                results.setdefault(row.name, []).append(result)
             except LookupError:
                 failures[row.name] = ("absent", "not installed")
             except RuntimeError as error:
                 failures[row.name] = ("failed", str(error))
-    tokens = {name: found[0]["tokens"] for name, found in answers.items()}
+    tokens = {name: found[0]["tokens"] for name, found in results.items()}
     records: list[Record] = []
     for row in rows:
-        record: Record = {"question": question, "vocab_size": vocab_size, "name": row.name}
+        record: Record = {"question": task, "vocab_size": vocab_size, "name": row.name}
         if row.name in failures:
             state, reason = failures[row.name]
             records.append(record | {"state": state, "reason": reason})
         else:
-            records.append(record | _figures(row, answers[row.name], tokens))
-    _show(question, rows, records)
+            records.append(record | _figures(row, results[row.name], tokens))
+    _show(task, rows, records)
     return records
 
 
 def _train(row: Trainer, path: Path, vocab_size: int, minbpe: Path | None) -> dict[str, Any]:
-    """What the process of `trainers` answers; LookupError if *row* is not installed."""
+    """Return the result of the process of `trainers`. Raises LookupError if *row* is absent."""
     if not row.distribution and minbpe is None:
         raise LookupError(row.name)
     if row.distribution and report.version(row.distribution) is None:
         raise LookupError(row.name)
-    order = {"name": row.name, "path": str(path), "vocab_size": vocab_size}
+    arguments = {"name": row.name, "path": str(path), "vocab_size": vocab_size}
     environment = {"PYTHONPATH": str(minbpe)} if minbpe else {}
-    found: dict[str, Any] = process.ask("benches.trainers", order, environment, PATIENCE)
-    return found
+    result: dict[str, Any] = process.call("benches.trainers", arguments, environment, TIMEOUT)
+    return result
 
 
 def _figures(
-    row: Trainer, answers: Sequence[dict[str, Any]], tokens: dict[str, list[str]]
+    row: Trainer, results: Sequence[dict[str, Any]], tokens: dict[str, list[str]]
 ) -> Record:
-    learnt = tokens[row.name]
-    different = _first_difference(row, learnt, tokens)
+    learned = tokens[row.name]
+    different = _first_difference(row, learned, tokens)
     if different is not None:
         return {"state": "DIFFERS", "reason": f"from {row.equals} at token {different}"}
-    timing = Timing(tuple(answer["seconds"] for answer in answers))
+    timing = Timing(tuple(result["seconds"] for result in results))
     return {
         "state": "timed",
         "reason": row.rule,
         "equals": _equals(row, tokens),
-        "tokens": len(learnt),
-        "in_common": len(set(learnt) & set(tokens.get(OWN, ()))),
+        "tokens": len(learned),
+        "in_common": len(set(learned) & set(tokens.get(OWN, ()))),
         "seconds": timing.seconds,
         "best": timing.best,
         "spread": timing.spread,
-        "cpu_seconds": min(answer["cpu_seconds"] for answer in answers),
-        "peak_bytes": max(answer["peak_bytes"] for answer in answers),
+        "cpu_seconds": min(result["cpu_seconds"] for result in results),
+        "peak_bytes": max(result["peak_bytes"] for result in results),
     }
 
 
-def _first_difference(row: Trainer, learnt: list[str], tokens: dict[str, list[str]]) -> int | None:
-    """Where *learnt* leaves the tokens it must equal, ``None`` if nowhere or nothing to compare."""
-    expected = tokens.get(row.equals or "", learnt)
-    pairs = enumerate(zip_longest(learnt, expected))
-    return next((place for place, (token, wanted) in pairs if token != wanted), None)
+def _first_difference(row: Trainer, learned: list[str], tokens: dict[str, list[str]]) -> int | None:
+    """Return the index of the first token that differs from those expected, ``None`` if none do."""
+    expected = tokens.get(row.equals or "", learned)
+    pairs = enumerate(zip_longest(learned, expected))
+    return next((index for index, (token, wanted) in pairs if token != wanted), None)
 
 
 def _equals(row: Trainer, tokens: dict[str, list[str]]) -> str:
-    """What the tokens of *row* were found equal to, in words."""
+    """Describe what the tokens of *row* were compared with."""
     if row.equals is None or row.equals not in tokens:
         return "not compared"
     return "the oracle" if row.equals == row.name else f"= {row.equals}"
 
 
-def _show(question: str, rows: Sequence[Trainer], records: Sequence[Record]) -> None:
+def _show(task: str, rows: Sequence[Trainer], records: Sequence[Record]) -> None:
     own = next(record for record in records if record["name"] == OWN)
     lines: list[list[str]] = []
     for row, record in zip(rows, records, strict=True):
@@ -177,12 +177,13 @@ def _show(question: str, rows: Sequence[Trainer], records: Sequence[Record]) -> 
             )
         elif record["state"] != "absent":
             lines.append([row.name, record["state"], "", "", "", record["reason"]])
-    columns = ["trainer", "seconds", "CPU seconds", "peak MB", "tokens learnt", "compared"]
+    columns = ["trainer", "seconds", "CPU seconds", "peak MB", "tokens learned", "compared"]
     note = (
-        "The best of some fresh processes, and the ratio to pytok; beside the seconds how many "
-        "processes, and how much longer their median took. Peak memory is the largest seen."
+        "The best of several fresh processes, and in parentheses the ratio to pytok; in brackets "
+        "the number of processes, and the time of the median beyond the best. Peak memory is the "
+        "maximum."
     )
-    report.show(question[0].upper() + question[1:], columns, lines, note)
+    report.show(task[0].upper() + task[1:], columns, lines, note)
     for record in records:
         if record["state"] == "timed" and record["reason"]:
             click.echo(
@@ -197,7 +198,7 @@ def _spread(record: Record) -> str:
 
 
 def _ratio(record: Record, own: Record, figure: str) -> str:
-    """How many times pytok's *figure*, nothing if pytok has none or the clock cannot tell it."""
+    """Format the ratio to pytok's *figure*; empty if pytok has none or it is 0."""
     return f" ({record[figure] / own[figure]:.2f}×)" if own.get(figure) else ""
 
 

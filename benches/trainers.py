@@ -1,8 +1,8 @@
-"""The trainers that take part, each a row of `TRAINERS`, and the process that runs one of them.
+"""The trainers of the training benchmark, each a row of `TRAINERS`, and the process that runs one.
 
-Each training is a fresh process (``python -m benches.trainers``), so that its peak memory and its
-processor time are its own. All read the same file, split it by GPT-2's pattern, and learn merges
-over the 256 bytes; a trainer that wants documents gets those of `texts.documents`.
+Each training is a fresh process (``python -m benches.trainers``), with its own peak memory and
+processor time. All read the same file, split it by GPT-2's pattern, and learn merges over the 256
+bytes; a trainer that requires documents gets those of `texts.documents`.
 """
 
 import importlib
@@ -17,28 +17,26 @@ from typing import Any
 from benches import process, texts
 
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-"""The split of Radford et al. 2019, for the trainers that have no name for it."""
+"""The pattern of Radford et al. 2019, for the trainers that have no name for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """One way to learn a vocabulary.
-
-    *distribution* is what one installs ("" where a path is given instead), *module* what one
-    imports. *train* takes that module, the file and the size of the vocabulary; *tokens* then reads
-    the learnt tokens off, in order, outside the clock. *equals* names the row whose tokens it must
-    give; ``None`` where its rules are others, which *rule* then says. *readable* ones run on little
-    text.
-    """
+    """A trainer: the name of its *distribution* on PyPI, if it has one, and of its *module*."""
 
     name: str
     distribution: str
     module: str
     train: Callable[[Any, Path, int], Any]
+    """Trains, given the module, the file and the size of the vocabulary."""
     tokens: Callable[[Any], list[bytes]]
+    """Reads the learned tokens, in order, outside the clock."""
     equals: str | None
+    """Name of the row whose tokens it must learn; ``None`` if it merges by another rule."""
     rule: str = ""
+    """Description of that other rule."""
     readable: bool = False
+    """Whether it is written for readability, and runs on little text."""
 
 
 def _documents(path: Path) -> list[str]:
@@ -79,12 +77,12 @@ def _byte_level(tokenizers: Any, size: int) -> tuple[Any, Any]:
 
 
 def _tokenizers_tokens(tokenizer: Any) -> list[bytes]:
-    return _unspell(json.loads(tokenizer.to_str())["model"]["merges"])
+    return _merged_tokens(json.loads(tokenizer.to_str())["model"]["merges"])
 
 
 def _gigabpe(gigabpe: Any, path: Path, size: int) -> Any:
     _, merges = gigabpe.train_bpe([str(path)], size, special_tokens=[], pretokenizer="bytelevel")
-    return merges[: size - 256]  # bytes that the text lacks get no id, which leaves room for more
+    return merges[: size - 256]  # it gives no ids to bytes that are not in the text
 
 
 def _gigatoken(gigatoken: Any, path: Path, size: int) -> Any:
@@ -116,8 +114,8 @@ def _minbpe_tokens(tokenizer: Any) -> list[bytes]:
     return [tokenizer.vocab[id] for id in range(256, len(tokenizer.vocab))]
 
 
-def _unspell(merges: list[Any]) -> list[bytes]:
-    """The tokens that *merges* make, out of the letters that stand for bytes in these files."""
+def _merged_tokens(merges: list[Any]) -> list[bytes]:
+    """Return the tokens that *merges*, in the byte-level alphabet, make."""
     from pytok.formats.merge_list import LETTERS
 
     byte_of = {letter: byte for byte, letter in LETTERS.items()}
@@ -149,9 +147,9 @@ TRAINERS = (
         _tokenizers_file,
         _tokenizers_tokens,
         None,
-        "reads by line, so no space crosses a line end",
+        "reads by line, so no piece spans a line end",
     ),
-    Trainer("gigabpe", "gigabpe", "gigabpe", _gigabpe, _unspell, BY_LINE),
+    Trainer("gigabpe", "gigabpe", "gigabpe", _gigabpe, _merged_tokens, BY_LINE),
     Trainer("gigatoken", "gigatoken", "gigatoken", _gigatoken, _gigatoken_tokens, BY_DOCUMENT),
     Trainer(
         "rustbpe",
@@ -160,7 +158,7 @@ TRAINERS = (
         _rustbpe,
         _rustbpe_tokens,
         None,
-        "among equals the smallest pair with bytes in their own order, not GPT-2's",
+        "of equally frequent pairs, merges the smallest with bytes in numeric order, not GPT-2's",
     ),
     Trainer(
         "minbpe",
@@ -169,24 +167,24 @@ TRAINERS = (
         _minbpe,
         _minbpe_tokens,
         None,
-        "among equals the pair that is met first",
+        "of equally frequent pairs, merges the one that occurs first",
         readable=True,
     ),
 )
 
 
-def _run(order: dict[str, Any]) -> dict[str, Any]:
-    """What the training that *order* names (*name*, *path*, *vocab_size*) took and gave."""
-    trainer = next(row for row in TRAINERS if row.name == order["name"])
+def _run(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Train as *arguments* says (*name*, *path*, *vocab_size*); return tokens, time and memory."""
+    trainer = next(row for row in TRAINERS if row.name == arguments["name"])
     module = importlib.import_module(trainer.module)
-    warnings.simplefilter("ignore", UserWarning)  # a text too small shows as fewer tokens
-    began, processor = time.perf_counter(), time.process_time()
-    trained = trainer.train(module, Path(order["path"]), order["vocab_size"])
-    seconds, busy = time.perf_counter() - began, time.process_time() - processor
+    warnings.simplefilter("ignore", UserWarning)  # the number of tokens shows too small a text
+    start, cpu_start = time.perf_counter(), time.process_time()
+    trained = trainer.train(module, Path(arguments["path"]), arguments["vocab_size"])
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     peak = process.peak_memory()
     tokens = [token.hex() for token in trainer.tokens(trained)]
-    return {"seconds": seconds, "cpu_seconds": busy, "peak_bytes": peak, "tokens": tokens}
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": peak, "tokens": tokens}
 
 
 if __name__ == "__main__":
-    process.answer(_run)
+    process.serve(_run)

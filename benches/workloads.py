@@ -1,6 +1,6 @@
-"""What the encoders are asked on: documents, messages, one long document.
+"""The workloads of the encoders: documents, messages, one long document.
 
-A workload is a list of texts. It goes to the processes that measure as a file of JSON.
+A workload is a list of texts. It is passed to the measuring processes as a file of JSON.
 """
 
 import json
@@ -13,31 +13,31 @@ from benches import texts
 
 DOCUMENTS, MESSAGES, LONG = "documents", "messages", "one document"
 
-MESSAGES_BYTES = 1_000_000
-"""Messages at most: each is a call."""
+MAX_MESSAGES_BYTES = 1_000_000
+"""Maximum size of all messages: each is a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Texts with a name."""
+    """A named list of texts."""
 
     name: str
     texts: list[str]
 
     @property
     def size(self) -> int:
-        """Bytes of all texts."""
+        """Total bytes of the texts."""
         return size(self.texts)
 
     @property
     def heading(self) -> str:
-        """The name, the bytes, and the number of texts."""
+        """Name, size and number of texts."""
         return f"{self.name} ({readable(self.size)}, {len(self.texts):,})"
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of each kind of text, of the batch of documents, and of the long document."""
+    """Sizes in bytes of each kind of text, of the batch of documents, and of the long document."""
 
     kind: int
     batch: int
@@ -46,60 +46,61 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Workloads:
-    """*kinds* are documents of one kind each; *batch* is documents of all kinds.
-
-    *long* is one text of all kinds; *distinct* bytes of it are not repeated.
-    """
+    """All workloads of a run."""
 
     kinds: list[Workload]
+    """Documents of one kind of text each."""
     messages: Workload
     batch: Workload
+    """Documents of all kinds of text."""
     long: Workload
+    """One text of all kinds."""
     distinct: int
+    """Bytes of the long text before it repeats."""
 
     @property
     def short(self) -> list[Workload]:
-        """Those that are encoded text by text."""
+        """The workloads that are encoded one text at a time."""
         return [*self.kinds, self.messages]
 
 
 def size(sample: list[str]) -> int:
-    """Bytes of all texts of *sample*."""
+    """Return the total bytes of the texts of *sample*."""
     return sum(len(text.encode()) for text in sample)
 
 
 def readable(count: int) -> str:
-    """*count* bytes, for a person."""
+    """Format *count* bytes in kB or MB."""
     if count < 100_000:
         return f"{count / 1e3:.0f} kB"
     return f"{count / 1e6:.{0 if count >= 10**7 else 1}f} MB"
 
 
 def make(files: Mapping[str, str], sizes: Sizes) -> Workloads:
-    """Workloads out of *files* (text by name), or out of what every Python carries if none."""
-    sources = files or _carried(sizes.long)
+    """Make workloads of *files* (text by name), or of the default texts if there are none."""
+    sources = files or _default_texts(sizes.long)
     kinds = [
         Workload(name, texts.leading(texts.documents(text), sizes.kind))
         for name, text in sources.items()
     ]
-    blend = texts.mixed(*sources.values())
-    even = texts.mixed(*("".join(kind.texts) for kind in kinds))
+    mixture = texts.interleave(*sources.values())
+    even = texts.interleave(*("".join(kind.texts) for kind in kinds))
     messages = list(texts.messages(even))
     Random(0).shuffle(messages)
-    length = len(blend.encode())
-    long = "".join(texts.leading([blend * -(-sizes.long // length)], sizes.long))
+    length = len(mixture.encode())
+    long = "".join(texts.leading([mixture * -(-sizes.long // length)], sizes.long))
     return Workloads(
         kinds,
-        Workload(MESSAGES, texts.leading(messages, min(sizes.kind, MESSAGES_BYTES))),
+        Workload(MESSAGES, texts.leading(messages, min(sizes.kind, MAX_MESSAGES_BYTES))),
         Workload(DOCUMENTS, texts.leading(texts.documents(long), sizes.batch)),
         Workload(LONG, [long]),
         min(length, sizes.long),
     )
 
 
-def _carried(most: int) -> dict[str, str]:
-    """All the English and code there is, up to *most* bytes, and a quarter as much of scripts."""
-    code = "".join(texts.leading(texts.code(), most))
+def _default_texts(max_bytes: int) -> dict[str, str]:
+    """Return the English and code, up to *max_bytes*, and a quarter as much text of scripts."""
+    code = "".join(texts.leading(texts.code(), max_bytes))
     return {
         "English": texts.english(),
         "code": code,
@@ -113,6 +114,6 @@ def write(workload: Workload, path: Path) -> None:
 
 
 def read(path: Path) -> list[str]:
-    """The texts that `write` wrote."""
-    found: list[str] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    """Read the texts that `write` wrote."""
+    sample: list[str] = json.loads(path.read_text(encoding="utf-8"))
+    return sample

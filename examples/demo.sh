@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From text to a model that writes, with the commands that a user would type.
-# Usage: demo.sh [CORPUS]; without one it takes the English that every Python carries.
+# From a text to a model that generates text, with the commands that a user would type.
+# Usage: demo.sh [CORPUS]; the default corpus is the documentation of Python's standard library.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ show() {
 
 corpus=${1:-}
 if [ -n "$corpus" ] && [ ! -e "$corpus" ]; then
-    echo "demo: $corpus: no such file; say CORPUS=your-text.txt" >&2
+    echo "demo: $corpus: no such file; pass CORPUS=your-text.txt" >&2
     exit 1
 fi
 mkdir -p demo
@@ -32,5 +32,5 @@ show gpt train --data demo/data --out demo/run --seconds 120
 show gpt sample demo/run --prompt "The " --samples 2 --tokens 120
 show gpt eval demo/run
 
-printf '\nThe model is in demo/run, its loss in demo/run/loss.png, its tokenizer in demo/report.html. Go on with:\n'
+printf '\nThe model is in demo/run, its loss in demo/run/loss.png, the tokenizer report in demo/report.html. Next:\n'
 printf '  .venv/bin/gpt sample demo/run --prompt "Return the"\n'

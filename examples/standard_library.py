@@ -1,8 +1,8 @@
-"""Write English text that every Python carries: its manual's chapters and its docstrings.
+"""Write the English text in Python's standard library to a file: manual chapters and docstrings.
 
 python examples/standard_library.py corpus.txt
 
-About two megabytes. It needs no download, and raises no question of licence for who has Python.
+This gives about two megabytes, without a download and under Python's own license.
 """
 
 import ast
@@ -15,16 +15,16 @@ from pathlib import Path
 
 
 def chapters() -> Iterator[str]:
-    """The chapters that `help()` shows."""
+    """Yield the chapters of the manual that `help()` shows."""
     try:
         from pydoc_data.topics import topics
-    except ImportError:  # some distributions package it apart
+    except ImportError:  # some distributions have it in a separate package
         return
     yield from topics.values()
 
 
 def docstrings() -> Iterator[str]:
-    """The docstrings of the standard library, each once."""
+    """Yield the docstrings of the standard library, each once."""
     seen = set()
     folder = Path(sysconfig.get_path("stdlib"))
     for path in sorted(folder.rglob("*.py")):
@@ -32,9 +32,9 @@ def docstrings() -> Iterator[str]:
             continue
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of old sources' escapes
+                warnings.simplefilter("ignore")  # invalid escapes in old sources
                 tree = ast.parse(path.read_text(encoding="utf-8"))
-        except (SyntaxError, UnicodeDecodeError):  # kept there on purpose, to test parsers
+        except (SyntaxError, UnicodeDecodeError):  # some files are test data for parsers
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
@@ -45,14 +45,14 @@ def docstrings() -> Iterator[str]:
 
 
 def main() -> None:
-    """Write the text to the file that the command line names."""
+    """Write the text to the file named on the command line."""
     if len(sys.argv) != 2:
         sys.exit("usage: python standard_library.py FILE")
     texts = [*chapters(), *docstrings()]
     out = Path(sys.argv[1])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
-    print(f"{out}: {out.stat().st_size:,} bytes of Python's own manual and docstrings")
+    print(f"{out}: {out.stat().st_size:,} bytes of Python's manual and docstrings")
 
 
 if __name__ == "__main__":

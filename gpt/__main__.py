@@ -1,7 +1,7 @@
-"""The `gpt` command: its subcommands (`gpt.commands`), and how each of them ends.
+"""The `gpt` command: its subcommands (`gpt.commands`) and its exit codes.
 
-Exit codes: 0; 1, with one line that says what failed and what to do; 2 for usage; 130 and 143 for a
-run that Ctrl-C or SIGTERM stopped.
+Exit codes: 0 for success; 1 for a failure, described in one line; 2 for wrong arguments; 130 and
+143 for a run that Ctrl-C or SIGTERM stopped.
 """
 
 from __future__ import annotations
@@ -10,110 +10,132 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stderr
-from typing import Annotated, Any, Union
 
-try:
-    import tyro
-except ImportError:
-    sys.exit("gpt: PyTorch and what else it needs is not installed: pip install 'pytok[gpt]'")
+import click
 
-from gpt.commands.chat import Chat
-from gpt.commands.clone import Clone
-from gpt.commands.convert import Export, Import
-from gpt.commands.evaluate import Evaluate
-from gpt.commands.plot import Plot
-from gpt.commands.report import Report
-from gpt.commands.sample import Sample
-from gpt.commands.train import Train, train_defaults
-from gpt.commands.tune import Tune
 from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.parallel.launch import launched
+from pytok.commands.help import Group, LazyCommand
 from pytok.errors import PytokError
+
+COMMANDS = [
+    LazyCommand("train", "gpt.commands.train:train", "Train a model on text, or resume a run."),
+    LazyCommand("tune", "gpt.commands.tune:tune", "Tune a trained model on a chat or more text."),
+    LazyCommand(
+        "clone",
+        "gpt.commands.clone:clone",
+        "Train a model that writes like one person in your chat.",
+    ),
+    LazyCommand(
+        "sample",
+        "gpt.commands.sample:sample",
+        "Generate text from a trained model; one sample is streamed.",
+    ),
+    LazyCommand("chat", "gpt.commands.chat:chat", "Chat with a model that was trained on a chat."),
+    LazyCommand(
+        "eval",
+        "gpt.commands.evaluate:evaluate",
+        "Measure a model: bits per byte, multiple choice, or style.",
+    ),
+    LazyCommand("plot", "gpt.commands.plot:plot", "Plot the loss curves of runs."),
+    LazyCommand(
+        "report", "gpt.commands.report:report", "Write a run's report.md and loss.png again."
+    ),
+    LazyCommand(
+        "export",
+        "gpt.commands.convert:export",
+        "Write a trained model for transformers or llama.cpp.",
+    ),
+    LazyCommand(
+        "import", "gpt.commands.convert:import_", "Import a GPT-2, Llama or Qwen3 model as a run."
+    ),
+]
+EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
+"""The extra of the package that installs a module; all others come with `gpt`."""
+
+
+@click.group(
+    cls=Group,
+    commands=COMMANDS,
+    examples="""
+    gpt train --data corpus.txt
+    gpt sample runs/corpus --prompt "The "
+    gpt eval runs/corpus
+    gpt clone 'WhatsApp Chat with Ada.zip' --me Ada
+    """,
+    epilog="""
+    For completion in bash, add these lines to ~/.bashrc; zsh_source and fish_source are for other
+    shells:
+
+    \b
+      eval "$(_GPT_COMPLETE=bash_source gpt)"
+      eval "$(_PYTOK_COMPLETE=bash_source pytok)"
+    """,
+)
+@click.version_option(package_name="pytok")
+def cli() -> None:
+    """Train small GPTs on your own text, sample from them, measure them, export them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command of *arguments* (else of the process); return the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command with *arguments*, by default those of the process; return the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot show, it shows escaped
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is written escaped
             stream.reconfigure(errors="backslashreplace")
+    given = None if arguments is None else list(arguments)
     try:
         return _run(given)
-    except PeerError:  # the other process tells
+    except PeerError:  # the process that failed first describes the error
         return 1
     except (GPTError, PytokError) as error:
-        message = error.message if isinstance(error, PytokError) else str(error)
-        print(f"gpt: {message}", file=sys.stderr)
-        return 1
+        return _fail(error.message if isinstance(error, PytokError) else str(error))
     except ImportError as error:
-        extras = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
-        extra = extras.get(error.name or "", "gpt")
-        print(f"gpt: {error}: pip install 'pytok[{extra}]'", file=sys.stderr)
-        return 1
+        extra = EXTRAS.get(error.name or "", "gpt")
+        return _fail(f"{error}: pip install 'pytok[{extra}]'")
     except BrokenPipeError:
-        # The reader of stdout left, as `head` does. Python would complain once more at its exit.
+        # The reader of stdout has closed it, as `head` does. Python would complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"gpt: {where}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+        return _fail(f"{where}{error.strerror or error}")
+    except (click.Abort, KeyboardInterrupt):
         return 130
 
 
-def _run(given: Sequence[str]) -> int:
-    """Parse *given*, for which `gpt train` may have data to prepare, and run the command."""
-    several, told = launched() > 1, io.StringIO()
+def _run(given: list[str] | None) -> int:
+    """Parse the arguments and run the command; the exit code."""
+    from gpt.commands.settings import OptionsError
+
     try:
-        commands = _commands(train_defaults(given))
-        with redirect_stderr(told) if several else nullcontext():
-            command: Any = tyro.cli(
-                commands,
-                prog="gpt",
-                description="Train a GPT on text or tokens, write with it, measure it, pass it on.",
-                args=given,
-            )
-    except ConfigError as error:
+        return int(cli.main(given, prog_name="gpt", standalone_mode=False, obj=given) or 0)
+    except OptionsError as error:
         return _misused(f"gpt: {error}")
-    except SystemExit as ended:
-        if several and ended.code:
-            return _misused(told.getvalue().rstrip())
-        raise
-    return int(command())
+    except click.ClickException as error:
+        shown = io.StringIO()
+        error.show(shown)
+        return _misused(shown.getvalue().rstrip())
 
 
-def _misused(words: str) -> int:
-    """Print *words*, what is wrong with the arguments, in one of the processes; 2 in each."""
+def _fail(message: str) -> int:
+    print(f"gpt: {message}", file=sys.stderr)
+    return 1
+
+
+def _misused(message: str) -> int:
+    """Print *message*, the error in the arguments, in one of the run's processes; 2 in each."""
     if launched() > 1:
         from gpt.parallel.world import World
 
         try:
             with World.join("cpu"):
-                raise ConfigError(words)
+                raise ConfigError(message)
         except PeerError:
             return 2
-        except ConfigError:  # the first to fail, and so the one that tells
+        except ConfigError:  # in the process that failed first
             pass
-    print(words, file=sys.stderr)
+    print(message, file=sys.stderr)
     return 2
-
-
-def _commands(train: Train) -> Any:
-    """Build the union that tyro makes subcommands of; *train* holds that one's defaults."""
-    return Union[  # noqa: UP007 (Annotated has no | in Python 3.10)
-        Annotated[Train, tyro.conf.subcommand("train", default=train)],
-        Annotated[Tune, tyro.conf.subcommand("tune")],
-        Annotated[Clone, tyro.conf.subcommand("clone")],
-        Annotated[Sample, tyro.conf.subcommand("sample")],
-        Annotated[Chat, tyro.conf.subcommand("chat")],
-        Annotated[Evaluate, tyro.conf.subcommand("eval")],
-        Annotated[Plot, tyro.conf.subcommand("plot")],
-        Annotated[Report, tyro.conf.subcommand("report")],
-        Annotated[Export, tyro.conf.subcommand("export")],
-        Annotated[Import, tyro.conf.subcommand("import")],
-    ]
 
 
 if __name__ == "__main__":

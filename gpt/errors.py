@@ -1,42 +1,42 @@
-"""Everything that gpt raises on purpose.
+"""The exceptions that gpt raises for problems that a user can fix.
 
 ::
 
     GPTError
     ├── ConfigError                         a model or a recipe that cannot be built
-    ├── DataError           (ValueError)    token shards that do not fit the model or the recipe
-    ├── CheckpointError     (ValueError)    a checkpoint that is damaged, foreign, or of another run
-    ├── FormatError         (ValueError)    a model that another format, or gpt, cannot hold
-    ├── TrainingError       (RuntimeError)  a run that cannot go on: its loss is no longer a number
-    └── PeerError           (RuntimeError)  a run whose other process failed, and says why
+    ├── DataError           (ValueError)    data that does not fit the model or the recipe
+    ├── CheckpointError     (ValueError)    a damaged checkpoint, or one of another run or version
+    ├── FormatError         (ValueError)    a model that cannot be exported or imported
+    ├── TrainingError       (RuntimeError)  a run that cannot continue
+    └── PeerError           (RuntimeError)  a run in which another process failed
 
 Each message says what is wrong, where, and what to do.
 """
 
 
 class GPTError(Exception):
-    """The root: ``except GPTError`` catches all that gpt raises on purpose."""
+    """Base class of all errors of gpt."""
 
 
 class ConfigError(GPTError):
-    """A model or a recipe that cannot be built, or that asks for the impossible."""
+    """A model or a recipe that cannot be built, or options that contradict each other."""
 
 
 class DataError(GPTError, ValueError):
-    """Token shards that do not fit the model or the recipe."""
+    """Data that is missing or damaged, or does not fit the model or the recipe."""
 
 
 class CheckpointError(GPTError, ValueError):
-    """A checkpoint that is damaged, foreign, or of another run."""
+    """A checkpoint that is missing or damaged, or belongs to another run or version."""
 
 
 class FormatError(GPTError, ValueError):
-    """A model that another format cannot hold, or one in such a format that gpt cannot."""
+    """A model that another format cannot represent, or a file that gpt cannot import."""
 
 
 class TrainingError(GPTError, RuntimeError):
-    """A run that cannot go on: its loss is no longer a number."""
+    """A run that cannot continue: it diverged, ran out of memory, or lost a process."""
 
 
 class PeerError(GPTError, RuntimeError):
-    """A run whose other process failed: that one tells the reason."""
+    """A run in which another process failed; that process reports the reason."""

@@ -1,7 +1,7 @@
-"""The `pytok` command: its subcommands (`pytok.commands`), and how each of them ends.
+"""The `pytok` command: its subcommands (`pytok.commands`) and its exit codes.
 
-Exit codes: 0; 1 it failed, and one line says what and what to do; 2 the arguments are wrong;
-130 Ctrl-C.
+Exit codes: 0 for success; 1 for a failure, described in one line; 2 for wrong arguments; 130 for
+Ctrl-C.
 """
 
 import contextlib
@@ -11,30 +11,51 @@ from typing import NoReturn
 
 import click
 
-from pytok.commands.chat import chat
-from pytok.commands.coding import count, decode, encode
-from pytok.commands.converting import convert, shard
-from pytok.commands.showing import show
-from pytok.commands.training import count_pieces, train
+from pytok.commands.help import Group, LazyCommand
 from pytok.errors import PytokError
 from pytok.terminal import say
 
+COMMANDS = [
+    LazyCommand("train", "pytok.commands.training:train", "Train a tokenizer on text."),
+    LazyCommand(
+        "count-pieces",
+        "pytok.commands.training:count_pieces",
+        "Count pieces of text, to train on many machines.",
+    ),
+    LazyCommand("encode", "pytok.commands.coding:encode", "Encode a text as token ids."),
+    LazyCommand("decode", "pytok.commands.coding:decode", "Decode token ids to text."),
+    LazyCommand("count", "pytok.commands.coding:count", "Count tokens, and bytes per token."),
+    LazyCommand("show", "pytok.commands.showing:show", "Show a tokenizer and how it splits text."),
+    LazyCommand("shard", "pytok.commands.converting:shard", "Write token shards for `gpt train`."),
+    LazyCommand(
+        "convert", "pytok.commands.converting:convert", "Convert a tokenizer to another format."
+    ),
+    LazyCommand(
+        "chat", "pytok.commands.chat:chat", "Turn a chat export into conversations to train on."
+    ),
+]
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="pytok")
-def cli() -> None:
-    """Train byte-level BPE tokenizers, and use them.
 
-    \b
+@click.group(
+    cls=Group,
+    commands=COMMANDS,
+    examples="""
     pytok train corpus.txt --vocab 50257 -o tokenizer.json
     pytok show tokenizer.json --text "How is this split?"
     echo "some text" | pytok encode -t tokenizer.json
     pytok shard corpus.txt -t tokenizer.json -o data/
-    """  # noqa: D301 (click wants a backspace)
+    """,
+    epilog="""
+    For completion in bash, add this line to ~/.bashrc; zsh_source and fish_source are for other
+    shells:
 
-
-for command in (train, count_pieces, encode, decode, count, show, shard, convert, chat):
-    cli.add_command(command)
+    \b
+      eval "$(_PYTOK_COMPLETE=bash_source pytok)"
+    """,
+)
+@click.version_option(package_name="pytok")
+def cli() -> None:
+    """Train byte-level BPE tokenizers and use them."""
 
 
 def _fail(message: str) -> NoReturn:
@@ -43,15 +64,15 @@ def _fail(message: str) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command; the entry point."""
+    """Run the command line and exit: the entry point."""
     if sys.stdout is None:
         _fail("stdout is closed, and results go there")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot show, it shows escaped
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that it cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
-        sys.stdout.flush()  # or Python would do it at the end, and leave with 120 if it cannot
+        sys.stdout.flush()  # here, since Python exits with 120 if it fails at shutdown
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -61,14 +82,14 @@ def main() -> None:
         _fail(error.message if isinstance(error, PytokError) else str(error))
     except OSError as error:
         if error.filename is None:
-            # It is stdout's own, and Python would write the rest once more at the end, and say so.
+            # It is an error of stdout: close it, or Python would write again and fail at shutdown.
             with contextlib.suppress(OSError):
                 sys.stdout.close()
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except RuntimeError:
         if sys.stdin is not None:
             raise
-        _fail("stdin is closed; name a file instead")
+        _fail("stdin is closed; pass a file instead")
     except MemoryError:
         _fail("out of memory")
 

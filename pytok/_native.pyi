@@ -5,6 +5,8 @@ from typing import Any, final
 from numpy import int64, uint32
 from numpy.typing import NDArray
 
+from pytok.merging import MergeRules
+
 __all__ = ["PATTERNS", "Core", "PieceCounts", "Specials", "train"]
 
 PATTERNS: Sequence[tuple[str, str]]
@@ -74,7 +76,7 @@ class PieceCounts:
         progress: Callable[[int], object] | None,
     ) -> None: ...
     def add_counted(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None: ...
-    def gather(self, least: int) -> tuple[int, int]: ...
+    def gather(self, min_count: int) -> tuple[int, int]: ...
     def part(self, number: int) -> tuple[list[bytes], list[int]]: ...
     def __len__(self) -> int: ...
 
@@ -82,9 +84,6 @@ def train(
     counts: PieceCounts,
     size: int,
     base: Sequence[bytes] | None = None,
-    ties: str = "hf",
-    min_frequency: int = 0,
-    max_token_length: int | None = None,
-    limit_alphabet: int | None = None,
+    rules: MergeRules | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> list[bytes]: ...

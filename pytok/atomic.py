@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file is complete at every moment, the old one or the new one."""
 
 import os
 import secrets
@@ -9,59 +9,59 @@ from typing import BinaryIO
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write *data* to *path*, which is whole at every moment: the old file, or the new one."""
+    """Write *data* to *path* atomically."""
     replace_files({path: data})
 
 
 def replace_files(contents: Mapping[Path, bytes]) -> None:
-    """Write several files that belong together: all are on the disk before the first appears.
+    """Write several files that belong together: all are on disk before the first is replaced.
 
-    A link is followed, and a file that is there keeps its mode. Raises OSError that names the file.
+    Links are followed, and an existing file keeps its mode. Raises OSError with the file's name.
     """
-    # Beside the target, since a rename must not cross file systems.
     targets = {path: path.resolve() for path in contents}
-    asides = {path: _beside(target) for path, target in targets.items()}
+    temporaries = {path: _beside(target) for path, target in targets.items()}
     try:
         for path, data in contents.items():
             try:
-                _write(asides[path], data)
+                _write(temporaries[path], data)
                 if targets[path].exists():
-                    asides[path].chmod(targets[path].stat().st_mode)
+                    temporaries[path].chmod(targets[path].stat().st_mode)
             except OSError as error:
                 error.filename = str(path)
                 raise
-        for path, aside in asides.items():
-            aside.replace(targets[path])
+        for path, temporary in temporaries.items():
+            temporary.replace(targets[path])
     finally:
-        for aside in asides.values():
-            aside.unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Lend a file to write to; at the end it becomes *path*, unless an error leaves.
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file for writing, which replaces *path* at the end unless an error occurs.
 
-    For what is too large to have in memory; a link is followed, and a file that is there keeps its
-    mode. Raises OSError that names *path*.
+    Use it for contents that are too large for memory. A link is followed, and an existing file
+    keeps its mode. Raises OSError with the name of *path*.
     """
     target = path.resolve()
-    aside = _beside(target)
+    temporary = _beside(target)
     try:
-        with aside.open("xb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
-            aside.chmod(target.stat().st_mode)
-        aside.replace(target)
+            temporary.chmod(target.stat().st_mode)
+        temporary.replace(target)
     except OSError as error:
         error.filename = str(path)
         raise
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _beside(target: Path) -> Path:
+    """Return an unused name in the target's folder: a rename must not cross file systems."""
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
 
 

@@ -1,7 +1,8 @@
-"""A file to bytes, a block at a time, decompressed where it is ``.gz`` or ``.zst``.
+"""A file to blocks of bytes, decompressed if it is ``.gz`` or ``.zst``.
 
-Blocks are read, not mapped: a mapped file that shrinks kills the process, and one that changes is
-no longer what was checked to be UTF-8. The copy takes a hundredth of the time that encoding takes.
+Blocks are read, not memory-mapped: a mapped file that shrinks kills the process, and one that
+changes is no longer what was checked to be UTF-8. The copy takes a hundredth of the time that
+encoding takes.
 """
 
 import gzip
@@ -16,24 +17,25 @@ from typing import Any
 from pytok.errors import CorpusError
 
 BLOCK_BYTES = 1 << 20
-"""Read from a file at a time: Python's cost per block does not show."""
+"""Bytes read from a file at a time: large enough that Python's cost per block is negligible."""
 
 _ZSTD_BLOCK_BYTES = 1 << 13
-"""Fed to zstd at a time: 4 bytes can unpack to 128 KiB, so a hostile file reaches 256 MiB."""
+"""Bytes passed to zstd at a time: 4 bytes can decompress to 128 KiB, so a hostile file reaches
+256 MiB."""
 
 
-def is_packed(path: Path) -> bool:
-    """Whether *path* is decompressed, as its name says."""
-    return path.suffix.lower() in _WRAPPINGS
+def is_compressed(path: Path) -> bool:
+    """Return whether `read_blocks` decompresses *path*, by its suffix."""
+    return path.suffix.lower() in _DECOMPRESSORS
 
 
 def read_blocks(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Yield the blocks of *path*, each with how far into the file on disk it reaches.
+    """Yield the blocks of *path*, each with the position in the file on disk after it.
 
-    The last block, and no other, is empty. Raises CorpusError for what cannot be read.
+    The last block, and no other, is empty. Raises CorpusError for a file that cannot be read.
     """
-    with refusing(path, OSError, EOFError, zlib.error), path.open("rb") as file:
-        for block in _WRAPPINGS.get(path.suffix.lower(), _plain)(file):
+    with corpus_errors(path, OSError, EOFError, zlib.error), path.open("rb") as file:
+        for block in _DECOMPRESSORS.get(path.suffix.lower(), _plain)(file):
             yield block, file.tell()
         yield b"", file.tell()
 
@@ -44,22 +46,22 @@ def _plain(file: BufferedIOBase) -> Iterator[bytes]:
 
 
 def _gunzip(file: BufferedIOBase) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-        yield from _plain(unpacked)
+    with gzip.GzipFile(fileobj=file, mode="rb") as decompressed:
+        yield from _plain(decompressed)
 
 
 def _unzstd(file: BufferedIOBase) -> Iterator[bytes]:
-    """Frame by frame: zstandard's own reader takes a truncated file for a short one."""
+    """Decompress frame by frame: zstandard's own reader does not report a truncated file."""
     zstandard = library("zstandard")
-    # `zstd --long=31` asks for a window of 2 GiB, and public dumps are packed with it.
+    # `zstd --long=31` asks for a window of 2 GiB, and public dumps are compressed with it.
     decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
     frame = None
     try:
         while block := file.read(_ZSTD_BLOCK_BYTES):
             while block:
                 frame = frame or decompressor.decompressobj()
-                if unpacked := frame.decompress(block):
-                    yield unpacked
+                if decompressed := frame.decompress(block):
+                    yield decompressed
                 block = frame.unused_data
                 frame = None if frame.eof else frame
     except zstandard.ZstdError as error:
@@ -68,12 +70,12 @@ def _unzstd(file: BufferedIOBase) -> Iterator[bytes]:
         raise EOFError("the file ends inside a zstd frame; it is truncated")
 
 
-_WRAPPINGS = {".gz": _gunzip, ".zst": _unzstd}
+_DECOMPRESSORS = {".gz": _gunzip, ".zst": _unzstd}
 
 
 @contextmanager
-def refusing(where: str | Path, *errors: type[Exception]) -> Iterator[None]:
-    """Raise CorpusError in place of *errors*, of what cannot be read."""
+def corpus_errors(where: str | Path, *errors: type[Exception]) -> Iterator[None]:
+    """Turn *errors* into CorpusError, with *where* in the message."""
     try:
         yield
     except errors as error:
@@ -81,7 +83,7 @@ def refusing(where: str | Path, *errors: type[Exception]) -> Iterator[None]:
 
 
 def library(name: str) -> Any:
-    """Import *name*, which only some corpora need. Raises CorpusError where it is missing."""
+    """Import *name*, which only some corpora need. Raises CorpusError if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

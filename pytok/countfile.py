@@ -1,8 +1,8 @@
-"""Counted pieces as a file: what one machine hands to another.
+"""Files of counted pieces, to pass counts from one machine to another.
 
-A parquet file with a column ``piece`` (binary) and a column ``count`` (uint64), a row for each
-distinct piece; its metadata has a key ``pytok``: JSON with the version of the format, the pattern
-and the special tokens that the text was split by. Whatever writes such a file may have counted.
+A parquet file with the columns ``piece`` (binary) and ``count`` (uint64) and a row for each
+distinct piece. Its metadata has a key ``pytok``: JSON with the version of the format, and the
+pattern and the special tokens that the text was split by. Other software can write such files too.
 """
 
 import importlib
@@ -11,44 +11,43 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytok.atomic import whole_file
+from pytok.atomic import atomic_file
 from pytok.errors import FormatError
 
 VERSION = 1
 
-ROWS = 1 << 16
-"""Read at a time."""
+ROWS_PER_READ = 1 << 16
 
 Rows = tuple[list[bytes], list[int]]
-"""Pieces, and how often each occurred."""
+"""Pieces and the count of each."""
 
 
 class Splitting(NamedTuple):
-    """What decides which pieces a text has: counts can be added up if it is the same."""
+    """How text is split into pieces; counts can be added up if it is the same."""
 
     pattern: str
     special_tokens: tuple[str, ...]
 
 
 def check_target(path: Path) -> None:
-    """Refuse, before any work is done, a *path* to which no counts can be written: FormatError."""
+    """Raise FormatError, before any work is done, if counts cannot be written to *path*."""
     _libraries()
     if path.suffix != ".parquet":  # it could be the corpus itself
-        raise FormatError(f"{path}: counts are a parquet file: call it {path}.parquet")
+        raise FormatError(f"{path}: counts are a parquet file; name it {path}.parquet")
     if not path.absolute().parent.is_dir():
-        raise FormatError(f"{path}: there is no folder {path.parent}: make it first")
+        raise FormatError(f"{path}: the folder {path.parent} does not exist; create it first")
 
 
 def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
-    """Write *parts* to *path*, one at a time. Raises OSError that names the file."""
+    """Write *parts* to *path*, one at a time. Raises OSError with the name of the file."""
     arrow, parquet = _libraries()
-    about = json.dumps({"version": VERSION, **splitting._asdict()})
+    description = json.dumps({"version": VERSION, **splitting._asdict()})
     fields = [
         arrow.field("piece", arrow.binary(), nullable=False),
         arrow.field("count", arrow.uint64(), nullable=False),
     ]
-    schema = arrow.schema(fields, metadata={"pytok": about})
-    with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
+    schema = arrow.schema(fields, metadata={"pytok": description})
+    with atomic_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
         for pieces, counts in parts:
             if pieces:
                 columns = [arrow.array(pieces, arrow.binary()), arrow.array(counts, arrow.uint64())]
@@ -56,19 +55,19 @@ def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
 
 
 def read_splitting(path: Path) -> Splitting:
-    """Read how the text of *path* was split. Raises FormatError for a file that is not one."""
+    """Return how the text of *path* was split. Raises FormatError for a malformed file."""
     with _open(path) as file:
         return _splitting(path, file)
 
 
 def read_rows(path: Path) -> Iterator[Rows]:
-    """Read the rows of *path*, some at a time. Raises FormatError for one that cannot be."""
+    """Yield the rows of *path* in batches. Raises FormatError with the row that is wrong."""
     arrow, _ = _libraries()
     row = 0
     with _open(path) as file:
         _splitting(path, file)
         try:
-            for batch in file.iter_batches(ROWS, columns=["piece", "count"]):
+            for batch in file.iter_batches(ROWS_PER_READ, columns=["piece", "count"]):
                 yield _rows(path, row, batch)
                 row += len(batch)
         except (arrow.ArrowException, OSError) as error:
@@ -81,18 +80,18 @@ def _splitting(path: Path, file: Any) -> Splitting:
     metadata = (schema.metadata or {}).get(b"pytok")
     if metadata is None:
         raise FormatError(
-            f"{path}: the metadata has no 'pytok': not a file of counted pieces, as "
-            "`pytok count-pieces` writes them"
+            f"{path}: the metadata has no 'pytok': this is not a file of counted pieces; write one "
+            "with `pytok count-pieces`"
         )
     for name, kind in (("piece", arrow.binary()), ("count", arrow.uint64())):
         found = [field.type for field in schema if field.name == name]
         if found != [kind]:
-            shown = ", ".join(map(str, found)) or "missing"
-            raise FormatError(f"{path}: the column {name!r} must be {kind}; it is {shown}")
+            types = ", ".join(map(str, found)) or "missing"
+            raise FormatError(f"{path}: the column {name!r} must be {kind}; it is {types}")
     try:
-        about = json.loads(metadata)
+        description = json.loads(metadata)
         version, pattern, special_tokens = (
-            about[key] for key in ("version", "pattern", "special_tokens")
+            description[key] for key in ("version", "pattern", "special_tokens")
         )
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path}: the metadata 'pytok' is malformed: {error}") from None
@@ -103,8 +102,8 @@ def _splitting(path: Path, file: Any) -> Splitting:
     is_texts = isinstance(special_tokens, list) and all(isinstance(t, str) for t in special_tokens)
     if not isinstance(pattern, str) or not is_texts:
         raise FormatError(
-            f"{path}: the metadata 'pytok' is malformed: a pattern is a string, and special tokens "
-            "are a list of strings"
+            f"{path}: the metadata 'pytok' is malformed: the pattern must be a string, the special "
+            "tokens a list of strings"
         )
     return Splitting(pattern, tuple(special_tokens))
 
@@ -113,11 +112,11 @@ def _rows(path: Path, first: int, batch: Any) -> Rows:
     pieces, counts = (batch.column(name).to_pylist() for name in ("piece", "count"))
     for row, (piece, count) in enumerate(zip(pieces, counts, strict=True), first + 1):
         if piece is None or count is None:
-            raise FormatError(f"{path}, row {row:,}: null, where a piece and its count must be")
+            raise FormatError(f"{path}, row {row:,}: null; a row must have a piece and its count")
         if not piece or not count:
             raise FormatError(
-                f"{path}, row {row:,}: {piece!r} occurs {count:,} times; "
-                "a piece has at least one byte, and occurs at least once"
+                f"{path}, row {row:,}: {piece!r} has the count {count:,}; a piece must have at "
+                "least one byte and a positive count"
             )
         try:
             piece.decode()
@@ -141,5 +140,5 @@ def _libraries() -> tuple[Any, Any]:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise FormatError(
-            "files of counted pieces need pyarrow; pip install 'pytok[data]'"
+            "files of counted pieces require pyarrow: pip install 'pytok[data]'"
         ) from error

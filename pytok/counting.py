@@ -1,7 +1,7 @@
-"""A corpus to counted pieces: all that training needs of it.
+"""Count the pieces of a corpus, which is all that training needs.
 
-Counts are exact, can be added up, and are small beside the corpus: so they can be taken part by
-part, on as many machines as there are, and saved (`pytok.countfile`).
+Counts are exact, can be added up, and are small compared with the corpus. So parts of a corpus can
+be counted on several machines, and the counts saved (`pytok.countfile`).
 """
 
 import itertools
@@ -13,47 +13,48 @@ from typing import NamedTuple, TypeAlias
 
 from pytok import corpus, countfile
 from pytok import engine as engines
+from pytok.counted import counted
 from pytok.countfile import Splitting
-from pytok.definition import END_OF_TEXT, pattern_name
+from pytok.definition import END_OF_TEXT
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
-from pytok.reference.pretokenize import can_cut, resolve
-from pytok.tokenizer import repair
+from pytok.patterns import can_cut, pattern_name, resolve
+from pytok.text import repair
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
-"""A path or several, or texts, each a document."""
+"""One or more paths, or texts, each a document."""
 
-Progress = Callable[[int, int], object]
-"""Told how many bytes on disk are counted, and of how many (0 if not known)."""
+Progress: TypeAlias = Callable[[int, int], object]
+"""A callback, called with the bytes read from disk so far and in total (0 if unknown)."""
 
 
 class Amount(NamedTuple):
-    """So many distinct pieces, and how often they occur in all."""
+    """A number of distinct pieces, and the number of their occurrences."""
 
     pieces: int
     occurrences: int
 
     def __str__(self) -> str:
-        return f"{self.pieces:,} pieces, which occur {self.occurrences:,} times in all"
+        return f"{counted(self.pieces, 'piece')} with {counted(self.occurrences, 'occurrence')}"
 
 
 class Saved(NamedTuple):
-    """What was written to a file of counts, and what was too rare for it."""
+    """The pieces written to a file of counts, and those dropped as too rare."""
 
     written: Amount
     dropped: Amount
 
 
 class PieceCounts:
-    """How often each piece occurs in a corpus.
+    """The number of occurrences of each piece in a corpus.
 
-    Text is split at *special_tokens*, which are not counted, and what lies between them by
-    *pattern*. Past *max_memory* bytes counts go to temporary files (in ``TMPDIR``), which have no
-    name and leave nothing behind; that changes no count. It bounds what the counts take while they
-    are taken, added up and saved; reading and the threads' own tables take some 3 MB a thread
-    more. With *in_order* the counts can be merged by the rule ``first``; that takes one thread and
-    more memory, and such counts are neither added up nor held to a memory. Raises PatternError for
-    a pattern that does not compile, VocabError for an empty special token.
+    Text is split at *special_tokens*, which are not counted, and between them by *pattern*. Counts
+    that exceed *max_memory* bytes go to unnamed temporary files (in ``TMPDIR``); no count changes.
+    The limit holds while counts are made, added up and saved; reading and the tables of the threads
+    take about 3 MB more per thread. With *in_order* the counts can be merged by the rule ``first``;
+    this uses one thread and more memory, and such counts can neither be added up nor have a
+    *max_memory*. Raises PatternError for a pattern that does not compile, VocabError for an empty
+    special token.
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["hello hello", " hello<|endoftext|>hello"])
@@ -75,7 +76,7 @@ class PieceCounts:
             raise TrainingError(f"max_memory is {max_memory}: 1 to 2^63 - 1 bytes are possible")
         engines.check_threads(num_threads)
         if in_order and max_memory is not None:
-            raise TrainingError("counts in order stay in memory: max_memory cannot be kept")
+            raise TrainingError("in_order keeps all counts in memory: remove max_memory")
         self.engine: EngineName = engine
         self.in_order = in_order
         self.splitting = split_by((), pattern, special_tokens)
@@ -94,31 +95,32 @@ class PieceCounts:
     ) -> None:
         """Count the pieces of *source*; arguments and errors are those of `pytok.train`.
 
-        Where it fails, part of *source* has been counted. Nobody may use the counts meanwhile, not
-        even *progress*: TrainingError.
+        After an error, part of *source* has been counted. Using the counts during the call, even
+        from *progress*, raises TrainingError.
         """
-        # A special token may hold a newline at which text would be cut.
+        # Text is cut at newlines, and a special token can contain one.
         tokens = "".join(self.splitting.special_tokens)
         cut = can_cut(self.splitting.pattern) and "\n" not in tokens
         paths = _paths(source)
         if paths is None:
             for texts in corpus.batches(_texts(source), len):
                 self.counts.add(texts)
-                _tell(progress, 0, 0)
+                _report(progress, 0, 0)
             return
         done, total = 0, corpus.size(paths)
-        _tell(progress, done, total)
-        plainly = errors == "strict" and separator is None
+        _report(progress, done, total)
+        is_verbatim = errors == "strict" and separator is None
 
-        def tell_after(before: int) -> Callable[[int], object]:
-            return lambda read: _tell(progress, before + read, total)
+        def progress_after(before: int) -> Callable[[int], object]:
+            return lambda read: _report(progress, before + read, total)
 
-        runs = itertools.groupby(paths, lambda path: plainly and corpus.is_one_text(path))
+        # The engine reads runs of plain text files itself; all others are read here.
+        runs = itertools.groupby(paths, lambda path: is_verbatim and corpus.is_one_text(path))
         for is_plain, files in ((is_plain, list(run)) for is_plain, run in runs):
             if is_plain:
-                self.counts.add_files(files, tell_after(done) if progress else None)
+                self.counts.add_files(files, progress_after(done) if progress else None)
                 done += corpus.size(files)
-                _tell(progress, done, total)
+                _report(progress, done, total)
                 continue
             read = corpus.read_parts(
                 files, field=field, errors=errors, separator=separator, cut=cut
@@ -126,10 +128,10 @@ class PieceCounts:
             for parts in corpus.batches(read, lambda part: len(part.text)):
                 self.counts.add([part.text for part in parts])
                 done += sum(part.read for part in parts)
-                _tell(progress, done, total)
+                _report(progress, done, total)
 
     def update(self, other: "PieceCounts") -> None:
-        """Add the counts of *other*, whose text was split alike: TrainingError if it was not.
+        """Add the counts of *other*. Raises TrainingError if its text was split differently.
 
         >>> counts, other = PieceCounts("gpt2"), PieceCounts("gpt2")
         >>> counts.add(["a b"])
@@ -138,17 +140,17 @@ class PieceCounts:
         >>> sorted(counts.items())
         [(b' b', 1), (b'a', 2)]
         """
-        _check_alike(other.splitting, self.splitting, "these counts")
+        _check_same(other.splitting, self.splitting, "these counts")
         if self.in_order or other.in_order:
-            raise TrainingError("counts in order cannot be added up: what came first is not known")
+            raise TrainingError("counts with in_order cannot be added up: their order is unknown")
         for pieces, counts in other._parts():
             self.counts.add_counted(pieces, counts)
 
     def prune(self, least: int) -> Amount:
-        """Drop the pieces that occur fewer than *least* times, and say how many those are.
+        """Drop the pieces that occur fewer than *least* times; return their number.
 
-        That changes what is learnt. All that is left is then in memory: TrainingError if it does
-        not fit, or for *least* that `check_prune` refuses.
+        This changes the result of training. The remaining counts are then in memory: raises
+        TrainingError if they do not fit, and for a negative or too large *least*.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["a a a b"])
@@ -159,27 +161,25 @@ class PieceCounts:
         return Amount(*self.counts.gather(least))
 
     def save(self, path: str | os.PathLike[str], *, prune: int = 0) -> Saved:
-        """Write the counts to *path*, less the pieces that occur fewer than *prune* times.
+        """Write the counts to *path*, without the pieces that occur fewer than *prune* times.
 
-        The file is parquet (`pytok.countfile`), appears whole or not at all, and may be larger than
-        the memory. Raises FormatError without pyarrow, OSError for a file that cannot be written.
+        The file is parquet (`pytok.countfile`), appears complete or not at all, and can be larger
+        than the memory. Raises FormatError if pyarrow is missing, OSError if the file cannot be
+        written.
         """
         check_prune(prune)
-        often, rare = Counter[str](), Counter[str]()
+        written, dropped = Counter[str](), Counter[str]()
 
-        def kept() -> Iterator[countfile.Rows]:
+        def frequent_rows() -> Iterator[countfile.Rows]:
             for pieces, counts in self._parts():
-                is_often = [count >= prune for count in counts]
-                is_rare = [not each for each in is_often]
-                kept_counts = list(itertools.compress(counts, is_often))
-                often.update(pieces=sum(is_often), occurrences=sum(kept_counts))
-                rare.update(
-                    pieces=sum(is_rare), occurrences=sum(itertools.compress(counts, is_rare))
-                )
-                yield list(itertools.compress(pieces, is_often)), kept_counts
+                is_frequent = [count >= prune for count in counts]
+                kept = list(itertools.compress(counts, is_frequent))
+                written.update(pieces=len(kept), occurrences=sum(kept))
+                dropped.update(pieces=len(counts) - len(kept), occurrences=sum(counts) - sum(kept))
+                yield list(itertools.compress(pieces, is_frequent)), kept
 
-        countfile.write(Path(path), self.splitting, kept())
-        return Saved(*(Amount(all["pieces"], all["occurrences"]) for all in (often, rare)))
+        countfile.write(Path(path), self.splitting, frequent_rows())
+        return Saved(*(Amount(sums["pieces"], sums["occurrences"]) for sums in (written, dropped)))
 
     @classmethod
     def load(
@@ -191,11 +191,11 @@ class PieceCounts:
         max_memory: int | None = None,
         progress: Progress | None = None,
     ) -> "PieceCounts":
-        """Read what `save` wrote, and add it up.
+        """Read files that `save` wrote, and add their counts up.
 
         *paths* is a file, a folder, a pattern such as ``counts/*.parquet``, or several of them.
-        Raises FormatError for a file that is malformed, and for one whose text was split otherwise
-        than that of the first; CorpusError where there is no file.
+        Raises FormatError for a malformed file, TrainingError for a file whose text was split
+        differently than that of the first, CorpusError if there is no file.
         """
         files = corpus.resolve(paths)
         splitting = countfile.read_splitting(files[0])
@@ -208,16 +208,16 @@ class PieceCounts:
         )
         done, total = 0, corpus.size(files)
         for file in files:
-            _check_alike(countfile.read_splitting(file), splitting, str(file))
+            _check_same(countfile.read_splitting(file), splitting, str(file))
             for pieces, counts in countfile.read_rows(file):
                 loaded.counts.add_counted(pieces, counts)
-                _tell(progress, done, total)
+                _report(progress, done, total)
             done += corpus.size([file])
-        _tell(progress, done, total)
+        _report(progress, done, total)
         return loaded
 
     def on(self, engine: EngineName) -> "PieceCounts":
-        """The same counts for *engine*: these themselves if it is theirs."""
+        """Return the same counts for *engine*: self, or a copy if these are of the other engine."""
         if engine == self.engine:
             return self
         pattern, special_tokens = self.splitting
@@ -226,7 +226,7 @@ class PieceCounts:
         return counts
 
     def items(self) -> Iterator[tuple[bytes, int]]:
-        """Each distinct piece and its count, the same pieces always in the same order."""
+        """Return the distinct pieces and their counts; equal pieces come in equal order."""
         for pieces, counts in self._parts():
             yield from zip(pieces, counts, strict=True)
 
@@ -234,7 +234,7 @@ class PieceCounts:
         return map(self.counts.part, range(self.counts.parts))
 
     def __len__(self) -> int:
-        """How many distinct pieces there are. TrainingError if they do not fit in the memory."""
+        """Number of distinct pieces. Raises TrainingError if they do not fit in max_memory."""
         self.counts.gather(0)
         return len(self.counts)
 
@@ -253,7 +253,7 @@ def count_pieces(
     in_order: bool = False,
     progress: Progress | None = None,
 ) -> PieceCounts:
-    """Count the pieces of *source*, for `pytok.train` or for a file.
+    """Count the pieces of *source*, for `pytok.train` or to save them.
 
     Arguments and errors are those of `pytok.train` and `PieceCounts`.
 
@@ -276,15 +276,16 @@ def count_pieces(
 def check_prune(least: int) -> None:
     """Raise TrainingError unless pieces that occur fewer than *least* times can be dropped."""
     if not 0 <= least < 1 << 63:
-        raise TrainingError(f"prune is {least}: 0 to 2^63 - 1 occurrences are possible")
+        raise TrainingError(f"prune is {least}: pass 0 to 2^63 - 1")
 
 
 def split_by(
     source: Source | PieceCounts, pattern: str | None, special_tokens: Sequence[str] | None
 ) -> Splitting:
-    """How *source* is split, if *pattern* and *special_tokens* say so, or do not say.
+    """Return how *source* is split, with the defaults for a *pattern* or *special_tokens* of None.
 
-    Raises TrainingError for counts whose text was split otherwise.
+    The defaults are those of counts, or cl100k and `END_OF_TEXT`. Raises TrainingError for counts
+    whose text was split differently.
     """
     if isinstance(special_tokens, str):
         raise TypeError(f"special_tokens is a list of texts, not {special_tokens!r}")
@@ -293,37 +294,37 @@ def split_by(
         if isinstance(source, PieceCounts)
         else Splitting(resolve("cl100k"), (END_OF_TEXT,))
     )
-    asked = Splitting(
+    splitting = Splitting(
         default.pattern if pattern is None else resolve(pattern),
         default.special_tokens if special_tokens is None else tuple(special_tokens),
     )
     if isinstance(source, PieceCounts):
-        _check_alike(source.splitting, asked, "these counts")
-    return asked
+        _check_same(source.splitting, splitting, "these counts")
+    return splitting
 
 
-def _check_alike(found: Splitting, expected: Splitting, where: str) -> None:
+def _check_same(found: Splitting, expected: Splitting, where: str) -> None:
     both = (found, expected)
     patterns = [pattern_name(each.pattern) or repr(each.pattern) for each in both]
     specials = [sorted(each.special_tokens) for each in both]
-    for how, theirs, ours in (
+    for how, actual, wanted in (
         ("by the pattern", *patterns),
         ("at the special tokens", *specials),
     ):
-        if theirs != ours:
+        if actual != wanted:
             raise TrainingError(
-                f"the text of {where} was split {how} {theirs}, not {ours}; counts can be added "
-                "up, and learnt from, only where all text was split alike"
+                f"the text of {where} was split {how} {actual}, not {wanted}; use counts that were "
+                "all made with the same pattern and special tokens"
             )
 
 
-def _tell(progress: Progress | None, done: int, total: int) -> None:
+def _report(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
 
 
 def _paths(source: Source) -> list[Path] | None:
-    """The files of *source*, or ``None`` if it is text."""
+    """Return the files of *source*, or ``None`` if it is text."""
     if isinstance(source, str | os.PathLike):
         return corpus.resolve(source)
     if isinstance(source, Sequence) and source and isinstance(source[0], os.PathLike):
@@ -337,7 +338,7 @@ def _texts(source: object) -> Iterator[str]:
     for number, text in enumerate(source):
         if not isinstance(text, str):
             raise TypeError(
-                f"document {number} is {type(text).__name__}, not str; files are named by a str or "
-                "a Path, several by a list of Paths"
+                f"document {number} is {type(text).__name__}, not str; pass a file as a str or a "
+                "Path, several files as a list of Paths"
             )
         yield repair(text)

@@ -1,4 +1,4 @@
-"""All that a tokenizer is made of, and the fingerprint of it. No engine, no file."""
+"""The parts of a tokenizer and their fingerprint, without engine or files."""
 
 import hashlib
 import struct
@@ -7,24 +7,19 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from pytok.errors import PatternError, VocabError
-from pytok.reference.pretokenize import PATTERNS, resolve
+from pytok.patterns import PATTERNS, resolve
 
 END_OF_TEXT = "<|endoftext|>"
-"""The special token that marks where a document begins or ends, in GPT-2 and ever since."""
-
-
-def pattern_name(pattern: str) -> str | None:
-    """The name of the known pattern whose regex *pattern* is, ``None`` if it is another."""
-    return {regex: name for name, regex in PATTERNS.items()}.get(pattern)
+"""The special token between documents, since GPT-2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """All that a tokenizer is made of. Tokens are in rank order, the order of merging.
+    """The parts of a tokenizer. Tokens are in rank order, the order of merging.
 
-    *pattern* may be the name of a known pattern; it is kept as the regex. Raises PatternError for
-    a bare word that is no such name, VocabError for an id that is not an unsigned 32-bit integer,
-    and for half a surrogate pair in *pattern* or a special token.
+    *pattern* can be the name of a known pattern; its regex is stored. Raises PatternError for a
+    bare word that is no such name, VocabError for an id that is not an unsigned 32-bit integer, and
+    for a lone surrogate in *pattern* or a special token.
     """
 
     name: str
@@ -37,68 +32,67 @@ class Definition:
         object.__setattr__(self, "pattern", resolve(self.pattern))
         if self.pattern.isidentifier():
             raise PatternError(
-                f"{self.pattern!r} is no known pattern, and as a regex it would find only itself; "
-                f"known are {', '.join(PATTERNS)}"
+                f"{self.pattern!r} is not a known pattern, and as a regex it would match only that "
+                f"word; the known patterns are {', '.join(PATTERNS)}"
             )
-        named = [("pattern", self.pattern), *(("special token", t) for t in self.special_tokens)]
-        for what, text in named:
+        texts = [("pattern", self.pattern), *(("special token", t) for t in self.special_tokens)]
+        for what, text in texts:
             try:
                 text.encode()
             except UnicodeEncodeError:
-                raise VocabError(f"the {what} {text!r} holds half a surrogate pair") from None
+                raise VocabError(f"the {what} {text!r} contains a lone surrogate") from None
         for id in (*self.ids, *self.special_tokens.values()):
             if not 0 <= id < 1 << 32:
                 raise VocabError(f"the id {id} does not lie between 0 and 4294967295")
 
     @property
     def next_id(self) -> int:
-        """The id after the greatest."""
+        """The greatest id plus one."""
         return max(*self.ids, *self.special_tokens.values()) + 1
 
     def grown(self, tokens: Sequence[bytes], special_tokens: Sequence[str]) -> "Definition":
-        """The same with more: *tokens* begin with those that there are, *special_tokens* are new.
+        """Return the same definition with *tokens*, which start with its own, and special tokens.
 
-        New ids follow the greatest, those of special tokens last.
+        The new tokens, then the new *special_tokens*, take the ids after the greatest.
         """
         first_special = self.next_id + len(tokens) - len(self.tokens)
+        new_specials = {text: first_special + i for i, text in enumerate(special_tokens)}
         return replace(
             self,
             tokens=tokens,
             ids=(*self.ids, *range(self.next_id, first_special)),
-            special_tokens={
-                **self.special_tokens,
-                **{text: first_special + place for place, text in enumerate(special_tokens)},
-            },
+            special_tokens={**self.special_tokens, **new_specials},
         )
 
     def truncated(self, size: int) -> "Definition":
-        """The first tokens and all special tokens: *size* ids. VocabError; see `Tokenizer`."""
+        """Return *size* ids: the first tokens and all special tokens; see `Tokenizer.truncated`."""
         special_ids = sorted(set(self.special_tokens.values()))
         if list(self.ids) != list(range(len(self.tokens))):
             raise VocabError(
-                "the ids of the tokens are not 0, 1, 2, ... in the order of merging, so fewer "
-                "tokens would leave holes or have other ids"
+                "cannot truncate the vocabulary: the ids of the tokens are not 0, 1, 2, ... in the "
+                "order of merging"
             )
-        most, kept = len(self.tokens) + len(special_ids), size - len(special_ids)
+        kept = size - len(special_ids)
         if not 256 <= kept <= len(self.tokens):
+            least, most = 256 + len(special_ids), len(self.tokens) + len(special_ids)
             raise VocabError(
-                f"a vocabulary of {size} cannot be had: with the 256 bytes and "
-                f"{len(special_ids)} special tokens {256 + len(special_ids)} to {most} are possible"
+                f"cannot truncate the vocabulary to {size} ids: with the 256 bytes and "
+                f"{len(special_ids)} special tokens, {least} to {most} are possible"
             )
-        ids = {id: kept + place for place, id in enumerate(special_ids)}
+        new_ids = {id: kept + i for i, id in enumerate(special_ids)}
         return replace(
             self,
             tokens=self.tokens[:kept],
             ids=range(kept),
-            special_tokens={text: ids[id] for text, id in self.special_tokens.items()},
+            special_tokens={text: new_ids[id] for text, id in self.special_tokens.items()},
         )
 
     def fingerprint(self) -> str:
-        """A SHA-256 in hexadecimal over tokens, ids, pattern and special tokens, not the name.
+        """Return the SHA-256 in hexadecimal of tokens, ids, pattern and special tokens.
 
-        It hashes numbers as 8 bytes little-endian and strings behind their length: the pattern; the
-        number of tokens; each token in rank order, its id before it; and each special token in the
-        order of ids, likewise.
+        The hash covers numbers as 8 bytes, little-endian, and strings after their length: the
+        pattern; the number of tokens; the id and bytes of each token, in rank order; the id and
+        text of each special token, in the order of ids.
         """
         digest = hashlib.sha256(b"pytok tokenizer 1\n")
 

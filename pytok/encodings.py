@@ -1,9 +1,9 @@
-"""The named encodings: their patterns, special tokens, and where their rank files are found.
+"""The named encodings: their patterns, their special tokens and the download of their ranks.
 
 Patterns, special tokens, model names and hashes are those of tiktoken's ``openai_public`` and
-``model``. Rank files are looked for where tiktoken keeps them (``TIKTOKEN_CACHE_DIR``, then
-``DATA_GYM_CACHE_DIR``, then ``data-gym-cache`` in the temporary folder), downloaded if they are not
-there, and used only if their SHA-256 is the published one.
+``model``. Rank files are read from tiktoken's cache (``TIKTOKEN_CACHE_DIR``, or else
+``DATA_GYM_CACHE_DIR``, or else ``data-gym-cache`` in the temporary folder), downloaded if they are
+missing, and used only if their SHA-256 is the published one.
 """
 
 import functools
@@ -19,7 +19,7 @@ from pytok.atomic import replace_file
 from pytok.engine import EngineName
 from pytok.errors import FormatError
 from pytok.formats import tiktoken
-from pytok.reference.pretokenize import CL100K, GPT2, O200K
+from pytok.patterns import CL100K, GPT2, O200K
 from pytok.tokenizer import Tokenizer
 
 
@@ -32,13 +32,13 @@ class RankFile:
 
     @property
     def cache_name(self) -> str:
-        """What tiktoken calls the file in its cache."""
+        """Name of the file in tiktoken's cache."""
         return hashlib.sha1(self.url.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class NamedEncoding:
-    """What a named encoding is made of, but for the ranks themselves."""
+    """The parts of a named encoding, except the ranks themselves."""
 
     ranks: RankFile
     pattern: str
@@ -87,7 +87,7 @@ _HARMONY_SPECIALS = (
 )
 
 ENCODINGS: dict[str, NamedEncoding] = {
-    # tiktoken makes gpt2 from GPT-2's own two files; the ranks in them are r50k_base's.
+    # tiktoken reads gpt2 from vocab.bpe and encoder.json, whose ranks are those of r50k_base.
     "gpt2": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}, 50257),
     "r50k_base": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}, 50257),
     "p50k_base": NamedEncoding(_P50K, GPT2, {"<|endoftext|>": 50256}, 50281),
@@ -186,18 +186,18 @@ _ENCODING_OF_PREFIX = {
 
 
 def list_encoding_names() -> list[str]:
-    """The names that `get_encoding` takes."""
+    """Return the names that `get_encoding` accepts."""
     return list(ENCODINGS)
 
 
-_building = threading.Lock()
+_build_lock = threading.Lock()
 
 
 def get_encoding(encoding_name: str, engine: EngineName = "native") -> Tokenizer:
-    """The named encoding; the same object each time.
+    """Return the named encoding; the same object each time.
 
-    Raises ValueError for an unknown name, FormatError where the rank file can be had neither from
-    the cache nor from the network, or is not the published one.
+    Raises ValueError for an unknown name, FormatError if the rank file is neither in the cache nor
+    can be downloaded, or is not the published one.
     """
     if not isinstance(encoding_name, str):
         raise ValueError(f"Expected a string in get_encoding, got {type(encoding_name)}")
@@ -205,7 +205,7 @@ def get_encoding(encoding_name: str, engine: EngineName = "native") -> Tokenizer
         raise ValueError(
             f"Unknown encoding {encoding_name}.\nKnown encodings: {', '.join(ENCODINGS)}"
         )
-    with _building:
+    with _build_lock:
         return _build(encoding_name, engine)
 
 
@@ -225,39 +225,38 @@ def _build(name: str, engine: EngineName) -> Tokenizer:
 
 
 def encoding_name_for_model(model_name: str) -> str:
-    """The name of the encoding that a model uses; KeyError for an unknown model."""
+    """Return the name of the encoding of a model. Raises KeyError for an unknown model."""
     if model_name in _ENCODING_OF_MODEL:
         return _ENCODING_OF_MODEL[model_name]
     for prefix, name in _ENCODING_OF_PREFIX.items():
         if model_name.startswith(prefix):
             return name
     raise KeyError(
-        f"Could not automatically map {model_name} to a tokeniser. "
-        "Please use `pytok.get_encoding` to explicitly get the tokeniser you expect."
+        f"Could not automatically map {model_name} to a tokenizer. "
+        "Please use `pytok.get_encoding` to explicitly get the tokenizer you expect."
     )
 
 
 def encoding_for_model(model_name: str) -> Tokenizer:
-    """The encoding that a model uses; KeyError for an unknown model."""
+    """Return the encoding of a model. Raises KeyError for an unknown model."""
     return get_encoding(encoding_name_for_model(model_name))
 
 
 def open_tokenizer(name_or_path: str, engine: EngineName = "native") -> Tokenizer:
-    """A tokenizer by the path of its file or folder, or by the name of an encoding."""
+    """Open a tokenizer by the path of its file or folder, or by the name of an encoding."""
     if not Path(name_or_path).exists():
         if name_or_path in ENCODINGS:
             return get_encoding(name_or_path, engine)
         raise FormatError(
-            f"{name_or_path}: no such file, and no encoding of that name; known are "
-            f"{', '.join(ENCODINGS)}"
+            f"{name_or_path}: no such file or encoding; the encodings are {', '.join(ENCODINGS)}"
         )
     return Tokenizer.load(name_or_path, engine=engine)
 
 
 def read_ranks(file: RankFile) -> bytes:
-    """The rank file, from the cache or else from the network; its SHA-256 is checked."""
+    """Return the content of a rank file, from the cache or downloaded; its SHA-256 is checked."""
     folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
-    if folder == "":  # as in tiktoken: no cache at all
+    if folder == "":  # no cache, as in tiktoken
         return _download(file, "")
     cache = Path(folder or Path(tempfile.gettempdir(), "data-gym-cache"))
     try:
@@ -266,19 +265,19 @@ def read_ranks(file: RankFile) -> bytes:
         data = b""
     if hashlib.sha256(data).hexdigest() == file.sha256:
         return data
-    data = _download(file, f", or put it into {cache} under the name {file.cache_name}")
+    data = _download(file, f" and save it as {cache / file.cache_name}")
     try:
         cache.mkdir(parents=True, exist_ok=True)
         replace_file(cache / file.cache_name, data)
     except OSError:
-        # A default cache that cannot be written is no reason to fail; one that was asked for is.
+        # It is an error only for a cache that the user chose.
         if folder is not None:
             raise
     return data
 
 
-def _download(file: RankFile, instead: str) -> bytes:
-    import http.client  # here, since few need it and it takes longer to load than the package
+def _download(file: RankFile, where_to_save: str) -> bytes:
+    import http.client  # here: it is rarely needed, and slower to import than all of pytok
     import urllib.request
 
     try:
@@ -286,11 +285,12 @@ def _download(file: RankFile, instead: str) -> bytes:
             data: bytes = response.read()
     except (OSError, http.client.HTTPException) as error:
         raise FormatError(
-            f"cannot download {file.url} ({error}): get it from a machine with a network{instead}"
+            f"cannot download {file.url} ({error}): download it on a machine with network access"
+            f"{where_to_save}"
         ) from None
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise FormatError(
-            f"{file.url}: the download's SHA-256 is {found}, not {file.sha256}: try again"
+            f"{file.url}: the SHA-256 of the download is {found}, not {file.sha256}: try again"
         )
     return data

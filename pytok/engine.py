@@ -1,7 +1,7 @@
-"""The seam between the package and its two engines; the only importer of `pytok._native`.
+"""The interface of the two engines; the only importer of `pytok._native` and `pytok.reference`.
 
-An engine is a module: ``native`` is the compiled crate, ``reference`` is its twin in Python. Both
-answer alike; the protocols below say to what.
+An engine is a module: ``native`` is the compiled crate, ``reference`` its twin in pure Python. Both
+have the methods of the protocols below and return equal results.
 """
 
 import functools
@@ -9,67 +9,75 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+from pytok.merging import MergeRules
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 EngineName = Literal["native", "reference"]
 
-Ties = Literal["hf", "rustbpe", "first", "cs336"]
-"""Which of equally frequent pairs is merged first: see `pytok.train`."""
-
-
 MAX_THREADS = 1024
-"""More never help, and a slip of the finger should not ask the system for a million."""
+"""Most threads of a call: more never help, and a typo must not start a million."""
 
 
 def check_threads(num_threads: int | None) -> None:
-    """Raise ValueError unless *num_threads* is ``None``, for all cores, or 1 to `MAX_THREADS`."""
+    """Raise ValueError unless *num_threads* is ``None`` (all cores) or 1 to `MAX_THREADS`."""
     if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
         raise ValueError(f"num_threads is {num_threads}: 1 to {MAX_THREADS} are possible")
 
 
 class Core(Protocol):
-    """A vocabulary, a pattern and special tokens, frozen; safe to share between threads.
+    """A vocabulary, a pattern and special tokens; immutable, so safe to share between threads.
 
-    *specials* is what `specials` made, or ``None``: all text is ordinary. Text must be free of lone
-    surrogates: UnicodeEncodeError otherwise. A pattern that fails on a text raises PatternError; a
-    refused special token raises SpecialTokenError with the token, and nothing else, as its message.
+    The argument *specials* is a result of the method `specials`, or ``None``: then all text is
+    ordinary. Texts with lone surrogates raise UnicodeEncodeError. A pattern that fails on a text
+    raises PatternError. A refused special token raises SpecialTokenError with the token alone as
+    its message.
     """
 
     def specials(self, allowed: Sequence[str], refused: Sequence[str]) -> Any:
-        """What becomes of special tokens: *allowed* become ids, *refused* texts are an error."""
+        """Prepare special tokens: *allowed* become ids, *refused* texts are an error."""
 
     def encode(self, text: str, specials: Any) -> list[int]:
-        """The ids of *text*."""
+        """Return the ids of *text*."""
 
     def encode_to_array(self, text: str, specials: Any) -> "NDArray[np.uint32]":
-        """The ids of *text*."""
+        """Return the ids of *text*, shape (n,)."""
 
     def encode_batch(
         self, texts: Sequence[str], specials: Any, num_threads: int | None
     ) -> list[list[int]]:
-        """The ids of each text, on *num_threads* threads, all cores if ``None``."""
+        """Return the ids of each text, on *num_threads* threads (default: all cores)."""
 
     def encode_flat(
         self, texts: Sequence[str], specials: Any, num_threads: int | None
     ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
-        """The ids of all texts, and where those of each begin, and the last end."""
+        """Return the ids of all texts, shape (n,), and their offsets, shape (texts + 1,).
+
+        The ids of text i are ``ids[offsets[i]:offsets[i + 1]]``.
+        """
 
     def encode_files(
         self, paths: Sequence[str | os.PathLike[str]], num_threads: int | None
     ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
-        """The ids of the text in each file, likewise. CorpusError for one that is not UTF-8."""
+        """Return the ids of the text in each file; see `encode_flat`.
+
+        Raises CorpusError for a file that is not UTF-8.
+        """
 
     def encode_utf8(
         self, texts: Sequence[bytes], num_threads: int | None
     ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
-        """The ids of texts in UTF-8, likewise. UnicodeDecodeError for one that is not."""
+        """Return the ids of each UTF-8 text; see `encode_flat`.
+
+        Raises UnicodeDecodeError for a text that is not UTF-8.
+        """
 
     def count_batch(
         self, texts: Sequence[str], specials: Any, num_threads: int | None
     ) -> list[int]:
-        """How many ids each text has."""
+        """Return the number of ids of each text."""
 
     def count_files(
         self,
@@ -77,80 +85,83 @@ class Core(Protocol):
         num_threads: int | None,
         progress: Callable[[int], object] | None,
     ) -> list[int]:
-        """How many ids each file has; see `encode_files`.
+        """Return the number of ids of each file; see `encode_files`.
 
-        *progress* is told now and then how many bytes are done.
+        *progress* is called from time to time with the number of bytes done.
         """
 
     def encode_piece(self, piece: bytes) -> list[int]:
-        """The ids of *piece*, which is not split."""
+        """Return the ids of *piece*, which is not split further."""
 
     def count(self, text: str, specials: Any) -> int:
-        """How many ids *text* has."""
+        """Return the number of ids of *text*."""
 
     def pieces(self, text: str) -> list[str]:
-        """The pieces of *text*; they concatenate to it."""
+        """Return the pieces of *text*; they concatenate to it."""
 
     def decode_bytes(self, ids: Any) -> bytes:
-        """What *ids*, a sequence or an array, spell. UnknownTokenError for an id that is none."""
+        """Return the bytes of *ids*, a sequence or an array.
+
+        Raises UnknownTokenError for an unknown id.
+        """
 
     def decode_batch(self, batch: Sequence[Any], num_threads: int | None) -> list[bytes]:
-        """What each of *batch* spells, on *num_threads* threads, all cores if ``None``."""
+        """Return the bytes of each sequence, on *num_threads* threads (default: all cores)."""
 
     def token(self, id: int) -> bytes | None:
-        """The bytes of *id*, ordinary or special."""
+        """Return the bytes of *id*, ordinary or special; ``None`` if it is unknown."""
 
     def id(self, token: bytes) -> int | None:
-        """The id that spells *token*, ordinary before special."""
+        """Return the id of *token*, ordinary before special; ``None`` if there is none."""
 
     def merges(self) -> list[tuple[int, int] | None]:
-        """For each rank the pair of ranks that makes its token, ``None`` where none does."""
+        """Return for each rank the pair of lower ranks that makes its token, or ``None``."""
 
 
 class PieceCounts(Protocol):
-    """How often each piece occurs in the documents added so far.
+    """The number of occurrences of each piece in the documents added so far.
 
-    Where adding fails, part of what was added has been counted. One call at a time: the compiled
-    engine refuses another, from another thread or from *progress*, with TrainingError.
+    A call that fails leaves a part of its documents counted. Calls must not overlap: the native
+    engine raises TrainingError for a call from another thread or from *progress*.
     """
 
     @property
     def parts(self) -> int:
-        """How many parts `part` has, whatever was counted."""
+        """Number of parts that `part` returns, whatever was counted."""
 
     def add(self, texts: Sequence[str]) -> None:
-        """Counts the pieces of *texts*, each a document by itself."""
+        """Count the pieces of *texts*, each of which is a document."""
 
     def add_files(
         self,
         paths: Sequence[str | os.PathLike[str]],
         progress: Callable[[int], object] | None,
     ) -> None:
-        """Counts the pieces of the text in each file, which is a document by itself.
+        """Count the pieces of the text in each file, which is a document.
 
-        *progress* is told now and then how many bytes are done. Raises CorpusError for a file that
-        cannot be read, or is not UTF-8.
+        *progress* is called from time to time with the number of bytes done. Raises CorpusError for
+        a file that cannot be read or is not UTF-8.
         """
 
     def add_counted(self, pieces: Sequence[bytes], counts: Sequence[int]) -> None:
-        """Counts each of *pieces*, which are UTF-8, so many times more."""
+        """Add *counts* to those of *pieces*, which are UTF-8."""
 
     def gather(self, least: int) -> tuple[int, int]:
-        """Brings back to memory what went to disk, less what occurred fewer than *least* times.
+        """Read counts back from disk and drop pieces that occur fewer than *least* times.
 
-        Says how many pieces that were, and how often they occurred in all. Raises TrainingError
-        where the memory is too small.
+        Returns the number of dropped pieces, and of their occurrences in total. Raises
+        TrainingError if the counts do not fit in memory.
         """
 
     def part(self, number: int) -> tuple[list[bytes], list[int]]:
-        """A share of the distinct pieces, ordered by bytes, and their counts."""
+        """Return one part of the distinct pieces, sorted by bytes, and their counts."""
 
     def __len__(self) -> int:
-        """How many distinct pieces there are in memory."""
+        """Return the number of distinct pieces in memory."""
 
 
 class Engine(Protocol):
-    """What a module must have to be an engine."""
+    """The names that the module of an engine has."""
 
     def Core(
         self,
@@ -159,7 +170,10 @@ class Engine(Protocol):
         pattern: str,
         specials: Sequence[tuple[str, int]],
     ) -> Core:
-        """Assembles a core; VocabError or PatternError where the parts do not fit."""
+        """Build a core; VocabError or PatternError if the arguments do not fit together.
+
+        *tokens* are in rank order; *ids* are their ids (default: the ranks).
+        """
 
     def PieceCounts(
         self,
@@ -169,10 +183,10 @@ class Engine(Protocol):
         max_memory: int | None = None,
         in_order: bool = False,
     ) -> PieceCounts:
-        """No counts yet; documents will be split at *special_tokens*, and by *pattern* between.
+        """Start counting; documents are split at *special_tokens*, then by *pattern*.
 
-        Past *max_memory* bytes counts go to temporary files. With *in_order*, training sees the
-        pieces in the order in which they were first seen; that takes one thread and more memory.
+        Above *max_memory* bytes counts go to temporary files. With *in_order*, training receives
+        the pieces in the order of their first occurrence, which takes one thread and more memory.
         """
 
     def train(
@@ -180,22 +194,22 @@ class Engine(Protocol):
         counts: Any,
         size: int,
         base: Sequence[bytes] | None = None,
-        ties: str = "hf",
-        min_frequency: int = 0,
-        max_token_length: int | None = None,
-        limit_alphabet: int | None = None,
+        rules: MergeRules | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> list[bytes]:
-        """Learns *size* tokens, in rank order, from this engine's own *counts*.
+        """Train a vocabulary of *size* tokens, in rank order, on this engine's own *counts*.
 
-        The first of them are those of *base*, the 256 bytes if ``None``; the other arguments are
-        those of `pytok.train`. *progress* is told now and then how many tokens there are.
+        The first tokens are those of *base*, the 256 bytes if ``None``; *rules* defaults to
+        ``MergeRules()``. *progress* is called from time to time with the number of tokens so far.
         """
 
 
 @functools.cache
 def load(name: EngineName) -> Engine:
-    """The engine of that name. Raises ValueError for another name, ImportError if not built."""
+    """Return an engine by name.
+
+    Raises ValueError for an unknown name, ImportError if the native engine is not built.
+    """
     if name == "native":
         try:
             from pytok import _native

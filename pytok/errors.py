@@ -1,34 +1,34 @@
-"""Everything that pytok raises on purpose.
+"""The exceptions of pytok.
 
 ::
 
     PytokError
-    ├── VocabError          (ValueError)  tokens that make no vocabulary
-    ├── PatternError        (ValueError)  a pattern that does not compile, or cannot split a text
+    ├── VocabError          (ValueError)  tokens that do not form a vocabulary
+    ├── PatternError        (ValueError)  a pattern that does not compile, or fails on a text
     ├── SpecialTokenError   (ValueError)  a disallowed special token in a text
-    ├── UnknownTokenError   (KeyError)    an id, or bytes, that the vocabulary does not have
-    ├── TrainingError       (ValueError)  a training request that cannot be met
+    ├── UnknownTokenError   (KeyError)    an id, or bytes, that are not in the vocabulary
+    ├── TrainingError       (ValueError)  training arguments that cannot be met
     ├── FormatError         (ValueError)  a file of a tokenizer or of counts that is malformed
     ├── CorpusError         (ValueError)  a document that cannot be read
     ├── ShardError          (ValueError)  a shard that is malformed, or of another vocabulary
     └── ChatError           (ValueError)  an export, a history or a conversation that cannot be read
 
-Each also derives from the built-in that ``tiktoken`` raises in its place, so code written for
-tiktoken catches what it caught before. The native engine raises these same classes.
+Each also derives from the built-in exception that ``tiktoken`` raises in the same case, so code
+written for tiktoken keeps working. The native engine raises the same classes.
 """
 
 
 class PytokError(Exception):
-    """The root: ``except PytokError`` catches all that pytok raises on purpose."""
+    """The base class: ``except PytokError`` catches every exception of pytok."""
 
     @property
     def message(self) -> str:
-        """The message alone, without the quotes that ``str`` of a KeyError adds."""
+        """The message without the quotes that ``str`` of a KeyError adds."""
         return str(self.args[0]) if self.args else type(self).__name__
 
 
 class VocabError(PytokError, ValueError):
-    """Tokens that make no vocabulary: one occurs twice, a byte is missing, ids collide."""
+    """Tokens that do not form a vocabulary: a duplicate, a missing byte, ids that collide."""
 
 
 class PatternError(PytokError, ValueError):
@@ -36,15 +36,15 @@ class PatternError(PytokError, ValueError):
 
 
 class SpecialTokenError(PytokError, ValueError):
-    """A text holds a special token that the caller did not allow."""
+    """A text contains a special token that the caller did not allow."""
 
 
 class UnknownTokenError(PytokError, KeyError):
-    """An id, or a token's bytes, that the vocabulary does not have."""
+    """An id, or the bytes of a token, that are not in the vocabulary."""
 
 
 class TrainingError(PytokError, ValueError):
-    """A training request that cannot be met, such as a vocabulary of 100 tokens."""
+    """Training arguments that cannot be met, such as a vocabulary of 100 tokens."""
 
 
 class FormatError(PytokError, ValueError):

@@ -1,10 +1,10 @@
-"""Token shards out and in: a corpus is tokenized once, into a folder that others read as well.
+"""Write and open folders of token shards: a corpus that is tokenized once, for many trainings.
 
-A shard folder holds, for each split, the ids as ``.bin`` files and where each document ends
-(``train_000000.bin``, ``train_documents.npy``); the tokenizer; and ``shards.json``, the manifest,
-which says which tokenizer wrote it and how many bytes of text the tokens stand for.
+A shard folder holds, for each split, the ids as ``.bin`` files and the ends of the documents
+(``train_000000.bin``, ``train_documents.npy``); the tokenizer; and the manifest ``shards.json``,
+which records the tokenizer's fingerprint and the number of bytes of text.
 
-Reading maps the files and loads no tokenizer. What a batch is, the trainer decides.
+Opening maps the files and loads no tokenizer. Batches are up to the trainer.
 """
 
 import json
@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +23,11 @@ from typing import NoReturn, TypeAlias
 from pytok import corpus
 from pytok.atomic import replace_file
 from pytok.corpus import Part
+from pytok.counting import Progress
 from pytok.definition import END_OF_TEXT
 from pytok.engine import check_threads
 from pytok.errors import ShardError
-from pytok.reference.pretokenize import can_cut
+from pytok.patterns import can_cut
 from pytok.shardfile import Ids, Split, SplitWriter, manifest_field, open_split, read_shard
 from pytok.tokenizer import Tokenizer
 
@@ -42,33 +43,31 @@ __all__ = [
 ]
 
 SHARD_TOKENS = 100_000_000
-"""Tokens a file: what llm.c and modded-nanogpt use, 200 MB as uint16."""
-
-Progress: TypeAlias = Callable[[int, int], object]
-"""Called with the bytes read from disk so far, and the bytes to read in all."""
+"""Tokens per file, as in llm.c and modded-nanogpt: 200 MB as uint16."""
 
 _VERSION = 1
 _MANIFEST = "shards.json"
-_OWN_FILES = re.compile(
+_SHARD_FILES = re.compile(
     r"shards\.json|tokenizer\.json|(train|val)_(\d{6,}\.bin|documents\.npy)"
-    r"|chat\.json|(train|val)\.jsonl"  # of a chat
+    r"|chat\.json|(train|val)\.jsonl"  # of `pytok chat build`
 )
+"""Files that overwriting a shard folder deletes; a folder with any other file is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shards:
-    """A shard folder, open."""
+    """An open shard folder."""
 
     folder: Path
     fingerprint: str
-    """Of the tokenizer that wrote it."""
+    """Fingerprint of the tokenizer that wrote the shards."""
     vocab_size: int
     eot: int | None
-    """The id of `END_OF_TEXT`, if the tokenizer has it."""
+    """Id of `END_OF_TEXT`, if the tokenizer has that token."""
     origin: str | None
-    """What whoever had them written says of where they come from."""
+    """Description of the source of the text, as passed to `write`."""
     splits: dict[str, Split]
-    """"train" and, unless nothing was held out, "val"."""
+    """The splits by name: "train" and, if text was held out, "val"."""
 
     def check(self, fingerprint: str) -> None:
         """Raise ShardError unless the tokenizer with *fingerprint* wrote these shards."""
@@ -80,20 +79,20 @@ class Shards:
 
 
 def open_shards(folder: str | os.PathLike[str]) -> Shards:
-    """Map the shard folder *folder*, once its files agree with its manifest.
+    """Open the shard folder *folder*: check its files against the manifest and map them.
 
-    Raises ShardError that names the file and the field that is wrong.
+    Raises ShardError with the file and the field that is wrong.
     """
     path = Path(folder, _MANIFEST)
     try:
         record = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise ShardError(f"{path}: not found; `pytok shard` writes shard folders") from None
+        raise ShardError(f"{path}: not found; write shards with `pytok shard`") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ShardError(f"{path}: cannot be read: {error}") from error
     version = manifest_field(path, record, "version", int)
     if version != _VERSION:
-        raise ShardError(f"{path}: version is {version}, not {_VERSION}; another pytok wrote it")
+        raise ShardError(f"{path}: version is {version}; this pytok reads version {_VERSION}")
     dtype = manifest_field(path, record, "dtype", str)
     splits = manifest_field(path, record, "splits", dict)
     return Shards(
@@ -112,7 +111,7 @@ def write(
     folder: str | os.PathLike[str],
     *,
     val: float = 0.1,
-    split: str = "share",
+    split: str = "tail",
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
@@ -122,26 +121,26 @@ def write(
     origin: str | None = None,
     progress: Progress | None = None,
 ) -> Shards:
-    """Tokenize *source* into the new shard folder *folder*, the share *val* held out; open it.
+    """Tokenize *source* into a new shard folder, hold out the fraction *val*, and open the folder.
 
-    ``split="share"`` holds out the last of the text, from byte ``floor(total * (1 - val))``,
-    moved down to a character's first byte, wherever that falls: a document cut there is one
-    document on each side. Files that are not one text, as they lie on disk, are read twice for
-    it. ``split="documents"`` holds out whole documents, evenly spread: document i, from 0, if
-    ``floor((i + 1) * val) > floor(i * val)``.
+    ``split="tail"`` holds out the end of the text, from byte ``floor(total * (1 - val))``, moved
+    back to the first byte of a character. A document that spans this boundary becomes one document
+    in each split. Files whose size on disk is not the size of their text are read twice.
+    ``split="documents"`` holds out complete documents, evenly spaced: document i, counted from 0,
+    if ``floor((i + 1) * val) > floor(i * val)``.
 
-    *field*, *errors* and *separator* are `corpus.read_parts`'s. A special token in the text is
-    text. Memory does not grow with the corpus, but by 8 bytes a document. The folder appears
-    whole or not at all; *overwrite* replaces a shard folder, and nothing else.
+    *field*, *errors* and *separator* are those of `corpus.read_parts`. Special tokens in the text
+    are encoded as ordinary text. Memory use grows by 8 bytes per document only. The folder appears
+    complete or not at all; *overwrite* replaces a shard folder, and nothing else.
 
-    Raises CorpusError for what cannot be read; ShardError for a bad argument, a folder that may
-    not or cannot be written, and a split that would be empty.
+    Raises CorpusError for text that cannot be read; ShardError for an invalid argument, a folder
+    that cannot be written or must not be replaced, and a split that would be empty.
     """
     check_threads(num_threads)
     if not 0 <= val < 1:
-        raise ShardError(f"val={val} is no share to hold out; pass 0 (none) or more, below 1")
+        raise ShardError(f"val is {val}: pass 0 (hold out nothing) or more, and less than 1")
     if split not in _SPLITS:
-        raise ShardError(f"split={split!r} is not known; pass one of {', '.join(_SPLITS)}")
+        raise ShardError(f"split is {split!r}: pass one of {', '.join(_SPLITS)}")
     paths = corpus.resolve(source)
     read = partial(
         corpus.read_utf8,
@@ -150,28 +149,28 @@ def write(
         separator=separator,
         cut=can_cut(tokenizer.pattern),
     )
-    by_share = split == "share" and val > 0
-    as_it_lies = errors == "strict" and separator is None
-    # Those whose size does not say how much text they have.
+    by_tail = split == "tail" and val > 0
+    is_verbatim = errors == "strict" and separator is None
+    # The boundary needs the size of all text: of these files, the size on disk is another.
     to_measure = [
-        path for path in paths if by_share and not (as_it_lies and corpus.is_one_text(path))
+        path for path in paths if by_tail and not (is_verbatim and corpus.is_one_text(path))
     ]
-    on_disk, twice = corpus.size(paths), corpus.size(to_measure)
-    meter = _Meter(on_disk + twice, progress)
+    on_disk, read_twice = corpus.size(paths), corpus.size(to_measure)
+    meter = _Meter(on_disk + read_twice, progress)
 
     names = ("train", "val") if val else ("train",)
     with writing(folder, tokenizer, names, shard_tokens, overwrite, origin) as writer:
-        if by_share:
-            measured = _measure(read(to_measure), meter) if to_measure else 0
-            assigned = _by_share(read(paths), val, total=on_disk - twice + measured)
+        if by_tail:
+            measured = _text_size(read(to_measure), meter) if to_measure else 0
+            assigned = _split_tail(read(paths), val, total=on_disk - read_twice + measured)
         else:
-            assigned = _by_document(read(paths), val)
+            assigned = _split_documents(read(paths), val)
         for batch in corpus.batches(assigned, lambda each: len(each[1].text)):
             texts = [part.text for _, part in batch]
             try:
                 ids, offsets = tokenizer.encode_utf8(texts, num_threads=num_threads)
             except UnicodeDecodeError:
-                _refuse_bytes(paths, field)
+                _raise_not_utf8(paths, field)
             for (name, part), start, stop in zip(batch, offsets, offsets[1:], strict=False):
                 writer.append(name, ids[start:stop], len(part.text), part.ends_document)
             writer.flush()
@@ -180,7 +179,7 @@ def write(
 
 
 class FolderWriter:
-    """A shard folder on its way to disk; what else belongs to it may be written into *folder*."""
+    """Writes a shard folder; the caller can put further files of the data set into *folder*."""
 
     def __init__(
         self,
@@ -202,9 +201,9 @@ class FolderWriter:
     def append(
         self, split: str, ids: Sequence[int] | Ids, text_bytes: int, ends_document: bool
     ) -> None:
-        """Add *ids*, which stand for *text_bytes* of UTF-8, to the document that is being written.
+        """Add *ids*, which encode *text_bytes* bytes of UTF-8, to the current document of *split*.
 
-        A document begins with the id of `END_OF_TEXT` if the tokenizer has it, which is added here.
+        At the start of a document the id of `END_OF_TEXT` is added, if the tokenizer has it.
         """
         writer = self._writers[split]
         if writer.ended and self._eot is not None:
@@ -215,20 +214,20 @@ class FolderWriter:
             writer.end_document()
 
     def flush(self) -> None:
-        """Move what was appended to disk."""
+        """Write the appended ids to disk."""
         for writer in self._writers.values():
             writer.flush()
 
     def close(self) -> None:
-        """Finish all files, the manifest last; ShardError for a split without a token."""
+        """Finish all files, the manifest last. Raises ShardError for a split without tokens."""
         splits = {}
         for name, writer in self._writers.items():
             if not writer.tokens:
                 raise ShardError(
-                    f"the {name} split would be empty; give more text, another val, or "
-                    "split='share', which can cut a document"
+                    f"the {name} split would be empty; pass more text, another val, or "
+                    "split='tail', which can cut a document"
                 )
-            if not writer.ended:  # the other split has the rest of the document
+            if not writer.ended:  # the rest of the document is in the other split
                 writer.end_document()
             splits[name] = {"bytes": self._text_bytes[name], **writer.close()}
         write_manifest(self.folder, self._tokenizer, self._dtype, splits, self._origin)
@@ -243,13 +242,14 @@ def writing(
     overwrite: bool = False,
     origin: str | None = None,
 ) -> Iterator[FolderWriter]:
-    """Lend the writer of the new shard folder *folder*, which appears at the end, or not at all.
+    """Return a context with a writer of the new shard folder *folder*.
 
-    *overwrite* replaces a shard folder, and nothing else. Raises ShardError for a folder that may
-    not or cannot be written, and for a split that would be empty.
+    The folder appears when the context ends without an error. *overwrite* replaces a shard folder,
+    and nothing else. Raises ShardError for a folder that cannot be written or must not be replaced,
+    and for a split that would be empty.
     """
-    with new_folder(Path(folder).resolve(), overwrite) as side:
-        writer = FolderWriter(side, tokenizer, splits, shard_tokens, origin)
+    with new_folder(Path(folder).resolve(), overwrite) as hidden:
+        writer = FolderWriter(hidden, tokenizer, splits, shard_tokens, origin)
         yield writer
         writer.close()
 
@@ -257,7 +257,7 @@ def writing(
 def write_manifest(
     folder: Path, tokenizer: Tokenizer, dtype: str, splits: Mapping[str, object], origin: str | None
 ) -> None:
-    """Make *folder*, which has the files of *splits*, a shard folder: what says what they are."""
+    """Write the tokenizer and the manifest of *folder*, which holds the files of *splits*."""
     tokenizer.save(folder / "tokenizer.json")
     manifest = {
         "version": _VERSION,
@@ -272,34 +272,34 @@ def write_manifest(
 
 
 def training_text(source: corpus.Source, *, val: float, pattern: str) -> Iterator[str]:
-    """Yield what `write` does not hold out of *source* by its share *val*, in parts.
+    """Yield the training split of *source*, as `write` splits it with ``split="tail"``, in parts.
 
-    No piece of *pattern* crosses two of them. For a tokenizer that is to know nothing of the rest.
+    No piece of *pattern* spans two parts. A tokenizer trained on them has seen no held-out text.
     """
     paths = corpus.resolve(source)
     read = partial(corpus.read_utf8, cut=can_cut(pattern))
     silent = _Meter(0, None)
     total = sum(
-        path.stat().st_size if corpus.is_one_text(path) else _measure(read([path]), silent)
+        path.stat().st_size if corpus.is_one_text(path) else _text_size(read([path]), silent)
         for path in paths
     )
-    for name, part in _by_share(read(paths), val, total):
+    for name, part in _split_tail(read(paths), val, total):
         if name == "val":
             return
         try:
             yield part.text.decode()
         except UnicodeDecodeError:
-            _refuse_bytes(paths, "text")
+            _raise_not_utf8(paths, "text")
 
 
-# Which split a part goes to.
+# Assigning parts of the text to splits.
 
-_SPLITS = ("share", "documents")
-_Assigned: TypeAlias = tuple[str, Part[bytes]]
+_SPLITS = ("tail", "documents")
+_Assigned: TypeAlias = tuple[str, Part[bytes]]  # the name of a split and a part of it
 
 
 class _Meter:
-    """Progress over all readings of the corpus; it never goes back, nor past the total."""
+    """Progress over all reads of the corpus; it never decreases and never exceeds the total."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
@@ -311,8 +311,8 @@ class _Meter:
             self._progress(self._done, self._total)
 
 
-def _measure(parts: Iterator[Part[bytes]], meter: _Meter) -> int:
-    """How many bytes of text there are in all."""
+def _text_size(parts: Iterator[Part[bytes]], meter: _Meter) -> int:
+    """Return the number of bytes of text in *parts*."""
     total = 0
     for batch in corpus.batches(parts, lambda part: len(part.text)):
         total += sum(len(part.text) for part in batch)
@@ -320,7 +320,7 @@ def _measure(parts: Iterator[Part[bytes]], meter: _Meter) -> int:
     return total
 
 
-def _by_share(parts: Iterator[Part[bytes]], val: float, total: int) -> Iterator[_Assigned]:
+def _split_tail(parts: Iterator[Part[bytes]], val: float, total: int) -> Iterator[_Assigned]:
     boundary = math.floor(total * (1 - val))
     position = 0
     for part in parts:
@@ -329,7 +329,8 @@ def _by_share(parts: Iterator[Part[bytes]], val: float, total: int) -> Iterator[
         if before <= 0 or position <= boundary:
             yield ("val" if before <= 0 else "train"), part
             continue
-        while before and part.text[before] & 0xC0 == 0x80:  # within a character
+        # The boundary is inside this part: cut it in two, but not inside a character.
+        while before and part.text[before] & 0xC0 == 0x80:
             before -= 1
         if before:
             yield "train", Part(part.text[:before], ends_document=False, read=0)
@@ -338,7 +339,7 @@ def _by_share(parts: Iterator[Part[bytes]], val: float, total: int) -> Iterator[
         raise ShardError(_CHANGED)
 
 
-def _by_document(parts: Iterator[Part[bytes]], val: float) -> Iterator[_Assigned]:
+def _split_documents(parts: Iterator[Part[bytes]], val: float) -> Iterator[_Assigned]:
     document = 0
     for part in parts:
         held_out = math.floor((document + 1) * val) > math.floor(document * val)
@@ -346,31 +347,30 @@ def _by_document(parts: Iterator[Part[bytes]], val: float) -> Iterator[_Assigned
         document += part.ends_document
 
 
-# Refusals.
-
 _CHANGED = "the corpus changed while it was read; shard it again"
 
 
-def _refuse_bytes(paths: list[Path], field: str) -> NoReturn:
-    """Raise CorpusError that names the file, and the byte in it, that is not UTF-8."""
-    for _ in corpus.read_parts(paths, field=field):
+def _raise_not_utf8(paths: list[Path], field: str) -> NoReturn:
+    """Raise CorpusError with the file, and the byte in it, that is not UTF-8."""
+    for _ in corpus.read_parts(paths, field=field):  # raises it
         pass
     raise ShardError(_CHANGED)
 
 
-# A folder that appears whole or not at all.
+# A folder that appears complete or not at all.
 
 
 @contextmanager
 def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Lend a hidden folder near *target* that becomes it at the end, or vanishes on an error."""
-    beside = next(parent for parent in (*target.parents, target) if parent.exists())
-    new, old = (beside / f".{target.name}.{secrets.token_hex(4)}.{age}" for age in ("new", "old"))
+    """Return a context with a hidden folder: renamed to *target* at the end, removed on errors."""
+    # In the nearest existing parent: a rename must not cross file systems.
+    parent = next(parent for parent in (*target.parents, target) if parent.exists())
+    new, old = (parent / f".{target.name}.{secrets.token_hex(4)}.{age}" for age in ("new", "old"))
     try:
         _check_target(target, overwrite)
         new.mkdir()
         yield new
-        _check_target(target, overwrite)  # much may have happened since
+        _check_target(target, overwrite)  # it can have changed while the new folder was written
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(old)
@@ -387,12 +387,12 @@ def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
 
 def _check_target(target: Path, overwrite: bool) -> None:
     names = sorted(path.name for path in target.iterdir()) if target.exists() else []
-    strangers = [name for name in names if not _OWN_FILES.fullmatch(name)]
-    if strangers or (names and _MANIFEST not in names):
+    others = [name for name in names if not _SHARD_FILES.fullmatch(name)]
+    if others or (names and _MANIFEST not in names):
         raise ShardError(
-            f"{target} holds {(strangers or names)[0]!r} and is no shard folder; choose another"
+            f"{target} contains {(others or names)[0]!r} and is not a shard folder; choose another"
         )
     if names and not overwrite:
         raise ShardError(
-            f"{target} holds shards; choose another folder, or pass overwrite=True (--overwrite)"
+            f"{target} contains shards; choose another folder or pass overwrite=True (--overwrite)"
         )

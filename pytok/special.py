@@ -1,24 +1,30 @@
-"""Special tokens as tiktoken's callers ask for them: which to recognise, which to refuse."""
+"""Special tokens in tiktoken's arguments: which to recognize, which to reject."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pytok.errors import SpecialTokenError
+from pytok.text import repair
 
 AllowedSpecial = Literal["all"] | Set[str]
 DisallowedSpecial = Literal["all"] | Collection[str]
 
 NOTHING: frozenset[str] = frozenset()
+_ALL: Literal["all"] = "all"
 
-_MOST_WAYS = 64
-"""Ways to ask that are kept prepared; programs ask in a few."""
+_MAX_PREPARED = 64
+"""Combinations of arguments that are kept prepared; a program uses few."""
+
+Text = TypeVar("Text", str, list[str])
+Result = TypeVar("Result")
 
 
 class SpecialTokens:
-    """A tokenizer's special tokens; prepares each way to ask for them once.
+    """A tokenizer's special tokens, prepared once for each combination of arguments.
 
-    *prepare* is an engine's: from those to recognise and those to refuse to what its core takes.
+    *prepare* is an engine's: it takes the special tokens to recognize and the texts to reject, and
+    returns what the methods of its core take (`pytok.engine.Core.specials`).
     """
 
     def __init__(
@@ -27,39 +33,71 @@ class SpecialTokens:
         self._known = ids.keys()
         self._prepare = prepare
         self._prepared: dict[Any, Any] = {}
+        self._default = self._build(NOTHING, _ALL)
 
-    def specials(self, allowed: AllowedSpecial, disallowed: DisallowedSpecial) -> Any:
-        """What the engine's core takes; ``None`` where there is nothing to look for."""
-        key = (
-            allowed if isinstance(allowed, str) else frozenset(allowed),
-            disallowed if isinstance(disallowed, str) else frozenset(disallowed),
-        )
+    def call(
+        self,
+        method: Callable[[Text, Any], Result],
+        text: Text,
+        allowed: AllowedSpecial,
+        disallowed: DisallowedSpecial,
+        repairs: bool = True,
+    ) -> Result:
+        """Call a core's *method* with *text*, a string or a list, and the prepared special tokens.
+
+        Raises SpecialTokenError, in tiktoken's words, for a disallowed special token. Lone
+        surrogates, which UTF-8 cannot hold, become U+FFFD, or raise UnicodeEncodeError if *repairs*
+        is false.
+        """
+        if allowed is NOTHING and disallowed is _ALL:  # the defaults: no key to build
+            specials = self._default
+        else:
+            key = (
+                allowed if isinstance(allowed, str) else frozenset(allowed),
+                disallowed if isinstance(disallowed, str) else frozenset(disallowed),
+            )
+            try:
+                specials = self._prepared[key]
+            except KeyError:
+                specials = self._prepared[key] = self._build(*key)
         try:
-            return self._prepared[key]
-        except KeyError:
-            pass
-        recognised = self._recognised(allowed)
-        refused = self._known - set(recognised) if disallowed == "all" else set(disallowed)
-        prepared = self._prepare(recognised, sorted(refused)) if recognised or refused else None
-        if len(self._prepared) >= _MOST_WAYS:
-            self._prepared.clear()
-        self._prepared[key] = prepared
-        return prepared
+            return method(text, specials)
+        except SpecialTokenError as error:
+            raise _disallowed(error.message) from None
+        except UnicodeEncodeError:
+            if not repairs:
+                raise
+        repaired = repair(text) if isinstance(text, str) else [repair(each) for each in text]
+        return self.call(method, repaired, allowed, disallowed)
 
-    def places(self, text: str, allowed: AllowedSpecial) -> Iterator[re.Match[str]]:
-        """Where the engines find the *allowed* special tokens: the leftmost, and the longest."""
-        longest_first = sorted(self._recognised(allowed), key=len, reverse=True)
+    def _build(self, allowed: AllowedSpecial, disallowed: DisallowedSpecial) -> Any:
+        """Return what the core's methods take; ``None`` if there is nothing to find."""
+        if len(self._prepared) >= _MAX_PREPARED:
+            self._prepared.clear()
+        recognized = self._recognized(allowed)
+        rejected = self._known - set(recognized) if disallowed == "all" else set(disallowed)
+        return self._prepare(recognized, sorted(rejected)) if recognized or rejected else None
+
+    def find(self, text: str, allowed: AllowedSpecial) -> Iterator[re.Match[str]]:
+        """Yield the *allowed* special tokens in *text*, as engines find them: leftmost, longest."""
+        longest_first = sorted(self._recognized(allowed), key=len, reverse=True)
         pattern = "|".join(map(re.escape, longest_first))
         return re.finditer(pattern, text) if longest_first else iter(())
 
-    def _recognised(self, allowed: AllowedSpecial) -> list[str]:
+    def last_end(self, text: str, allowed: AllowedSpecial) -> int:
+        """Return the index after the last *allowed* special token in *text*; 0 if there is none."""
+        return max((found.end() for found in self.find(text, allowed)), default=0)
+
+    def _recognized(self, allowed: AllowedSpecial) -> list[str]:
         if isinstance(allowed, str) and allowed != "all":
-            raise TypeError(f"allowed_special is 'all' or a set of texts, not {allowed!r}")
+            raise TypeError(
+                f"allowed_special is 'all' or a set of texts, not {allowed!r}"
+            ) from None
         return [name for name in self._known if allowed == "all" or name in allowed]
 
 
-def refusal(token: str) -> SpecialTokenError:
-    """The error for the disallowed *token* in a text, in tiktoken's words."""
+def _disallowed(token: str) -> SpecialTokenError:
+    """Return the error for the disallowed *token* in a text, in tiktoken's words."""
     return SpecialTokenError(
         f"Encountered text corresponding to disallowed special token {token!r}.\n"
         "If you want this text to be encoded as a special token, "

@@ -1,49 +1,47 @@
-"""The tokenizer: tiktoken's public API, once, over either engine.
+"""The tokenizer: tiktoken's public API over either engine.
 
-Everything public in ``tiktoken.Encoding`` is here with the same names, meanings and errors, so that
-code moves by changing the constructor. What pytok adds comes last in each section. The work itself
-is done by an engine's core (`pytok.engine`).
+Everything public in ``tiktoken.Encoding`` is here with the same names, meanings and errors, so code
+moves by changing the constructor. What pytok adds comes last in each section. The base class has
+the methods that decode; an engine's core does the work (`pytok.engine`).
 """
 
 import functools
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytok import engine as engines
-from pytok import formats, unstable
+from pytok import formats, truncation, unstable
+from pytok.decoding import Decoder
 from pytok.definition import END_OF_TEXT, Definition
 from pytok.engine import EngineName
-from pytok.errors import (
-    FormatError,
-    PatternError,
-    SpecialTokenError,
-    UnknownTokenError,
-    VocabError,
-)
-from pytok.special import NOTHING, AllowedSpecial, DisallowedSpecial, SpecialTokens, refusal
-from pytok.streaming import StreamDecoder
+from pytok.errors import FormatError, PatternError, UnknownTokenError, VocabError
+from pytok.special import NOTHING, AllowedSpecial, DisallowedSpecial, SpecialTokens
+from pytok.text import repair
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-T = TypeVar("T")
+    FlatIds = tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]
+    """Ids of several texts in one array, shape (n,), and offsets, shape (texts + 1,)."""
+
+Result = TypeVar("Result")
 
 
-class Tokenizer:
+class Tokenizer(Decoder):
     """Text to token ids and back.
 
-    *mergeable_ranks* gives each token's bytes its id, and ids are merge priorities: lower ones
-    merge first. *special_tokens* are texts with ids of their own, never made by merging. *pat_str*
-    is the regex that splits text into pieces before merging, in tiktoken's spelling, or the name of
-    a known one (``gpt2``, ``cl100k``, ``o200k``). With *explicit_n_vocab* the number of tokens and
-    the greatest id are checked. Raises VocabError or PatternError where the parts do not fit.
+    *mergeable_ranks* maps the bytes of each token to its id; ids are merge priorities: lower ones
+    merge first. *special_tokens* maps texts to ids of their own, which merging never makes.
+    *pat_str* is the regex that splits text into pieces before merging, in tiktoken's syntax, or the
+    name of a known one (``gpt2``, ``cl100k``, ``o200k``, ``llama3``, ``qwen2``). If given,
+    *explicit_n_vocab* must be the number of tokens and one more than the greatest id. Raises
+    VocabError or PatternError for arguments that do not fit together.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)} | {b"he": 256}
     >>> specials = {"<|e|>": 257}
     >>> tok = Tokenizer("tiny", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=specials)
@@ -76,7 +74,7 @@ class Tokenizer:
 
     @classmethod
     def from_definition(cls, definition: Definition, engine: EngineName = "native") -> "Tokenizer":
-        """A tokenizer whose ids need not be its merge priorities: tokens come in rank order."""
+        """Make a tokenizer of *definition*, whose ids can differ from the merge priorities."""
         tokenizer = cls.__new__(cls)
         tokenizer._build(definition, engine)
         return tokenizer
@@ -90,17 +88,17 @@ class Tokenizer:
         special_tokens: Mapping[str, int] | None = None,
         engine: EngineName = "native",
     ) -> "Tokenizer":
-        """Reads a tokenizer from a file or folder that `save` or another library wrote.
+        """Read a tokenizer from a file or folder that `save` or another library wrote.
 
-        A ``tokenizer.json`` says all by itself. It encodes as `tokenizers` does with
-        ``add_special_tokens=False``, when all special tokens are allowed; its added tokens, special
-        or not, are special tokens here, and what a post-processor would put around a text is the
-        caller's to add. A ``.tiktoken`` file holds ranks only: give
-        *pattern* and *special_tokens*. A folder with ``vocab.json`` and ``merges.txt`` is GPT-2's
-        format: the pattern is gpt2's, and entries that no merge makes are special tokens.
+        A ``tokenizer.json`` is complete. With all special tokens allowed it encodes as Hugging
+        Face's `tokenizers` does with ``add_special_tokens=False``. All its added tokens are special
+        tokens here; the caller adds what a post-processor would add around a text. A ``.tiktoken``
+        file holds ranks only: pass *pattern* and *special_tokens*. A folder with ``vocab.json`` and
+        ``merges.txt`` is in GPT-2's format: the pattern is gpt2's, and entries that no merge makes
+        are special tokens.
 
-        Raises FormatError, naming the file and the place, for what is malformed or cannot be
-        represented exactly; OSError where the file cannot be read.
+        Raises FormatError, with the file and the field or line, for a file that is malformed or
+        cannot be represented exactly; OSError for one that cannot be read.
         """
         try:
             definition, stated = formats.read(path, pattern=pattern, special_tokens=special_tokens)
@@ -116,15 +114,17 @@ class Tokenizer:
         specials = definition.special_tokens
         self.name = definition.name
         self._engine: EngineName = engine
-        identity = ids == list(range(len(tokens)))
+        ids_are_ranks = ids == list(range(len(tokens)))
         self._core = engines.load(engine).Core(
-            tokens, None if identity else ids, definition.pattern, list(specials.items())
+            tokens, None if ids_are_ranks else ids, definition.pattern, list(specials.items())
         )
+        # PERF: bound once, since on a short text every look-up counts.
+        self._encode, self._count = self._core.encode, self._core.count
         self._definition = definition
         self._mergeable_ranks = dict(zip(tokens, ids, strict=True))
         self._special_tokens = dict(specials)
         self._special_token_values = set(specials.values())
-        self._asked = SpecialTokens(specials, self._core.specials)
+        self._specials = SpecialTokens(specials, self._core.specials)
         self.max_token_value = max(max(ids), max(specials.values(), default=0))
         self.pickle_as(type(self).from_definition, definition, engine)
 
@@ -135,20 +135,20 @@ class Tokenizer:
         return self._rebuild
 
     def pickle_as(self, build: Callable[..., "Tokenizer"], *arguments: object) -> None:
-        """Pickle and copy as this call, where it gives an equal tokenizer more cheaply."""
+        """Set the call by which pickling and copying rebuild an equal tokenizer."""
         self._rebuild = (build, arguments)
 
     # ------------------------------------------------------------------------------- encoding
 
     def encode_ordinary(self, text: str) -> list[int]:
-        """The ids of *text*; special tokens in it are ordinary text.
+        """Return the ids of *text*; special tokens in it are ordinary text.
 
         Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
         """
         try:
-            return self._core.encode(text, None)
+            return self._encode(text, None)
         except UnicodeEncodeError:
-            return self._core.encode(repair(text), None)
+            return self._encode(repair(text), None)
 
     def encode(
         self,
@@ -157,24 +157,16 @@ class Tokenizer:
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> list[int]:
-        """The ids of *text*.
+        """Return the ids of *text*.
 
-        Text that spells a special token can make a model do what its writer wants, so by default it
-        is an error. *allowed_special* are those to recognise ("all", or a set);
-        *disallowed_special* those to refuse ("all" means all that are not allowed); one that is
-        neither is ordinary text. Raises SpecialTokenError (a ValueError) for a disallowed one.
+        Special tokens in untrusted text can change what a model does, so by default they are an
+        error. *allowed_special* are those to recognize ("all", or a set); *disallowed_special*
+        those to reject ("all": all that are not allowed); any other is ordinary text. Raises
+        SpecialTokenError (a ValueError) for a disallowed one.
 
         Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
         """
-        specials = self._asked.specials(allowed_special, disallowed_special)
-        try:
-            return self._core.encode(text, specials)
-        except SpecialTokenError as error:
-            raise refusal(error.message) from None
-        except UnicodeEncodeError:
-            return self.encode(
-                repair(text), allowed_special=allowed_special, disallowed_special=disallowed_special
-            )
+        return self._specials.call(self._encode, text, allowed_special, disallowed_special)
 
     def encode_to_numpy(
         self,
@@ -183,24 +175,22 @@ class Tokenizer:
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> "npt.NDArray[np.uint32]":
-        """The ids of *text* as an array, shape (n,), dtype uint32; see `encode`.
+        """Return the ids of *text* as an array, shape (n,), dtype uint32; see `encode`.
 
-        As in tiktoken, lone surrogates are not repaired here: UnicodeEncodeError.
+        As in tiktoken, lone surrogates raise UnicodeEncodeError.
         """
-        specials = self._asked.specials(allowed_special, disallowed_special)
-        try:
-            return self._core.encode_to_array(text, specials)
-        except SpecialTokenError as error:
-            raise refusal(error.message) from None
+        return self._specials.call(
+            self._core.encode_to_array, text, allowed_special, disallowed_special, repairs=False
+        )
 
     def encode_ordinary_batch(
         self, text: Iterable[str], *, num_threads: int | None = None
     ) -> list[list[int]]:
-        """The ids of each text; special tokens are ordinary text.
+        """Return the ids of each text; special tokens are ordinary text.
 
-        Runs on *num_threads* threads, all cores if ``None``. They share long texts, too.
+        The work runs on *num_threads* threads (default: all cores), which also share long texts.
         """
-        return self._batch(self._core.encode_batch, list(text), None, num_threads)
+        return self._batch(self._core.encode_batch, text, num_threads, NOTHING, ())
 
     def encode_batch(
         self,
@@ -210,12 +200,13 @@ class Tokenizer:
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> list[list[int]]:
-        """The ids of each text; see `encode`.
+        """Return the ids of each text; see `encode`.
 
-        Runs on *num_threads* threads, all cores if ``None``. They share long texts, too.
+        The work runs on *num_threads* threads (default: all cores), which also share long texts.
         """
-        specials = self._asked.specials(allowed_special, disallowed_special)
-        return self._batch(self._core.encode_batch, list(text), specials, num_threads)
+        return self._batch(
+            self._core.encode_batch, text, num_threads, allowed_special, disallowed_special
+        )
 
     def encode_batch_to_numpy(
         self,
@@ -224,52 +215,48 @@ class Tokenizer:
         num_threads: int | None = None,
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
-    ) -> "tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]":
-        """The ids of all texts in one array, and the offsets where those of each begin.
+    ) -> "FlatIds":
+        """Return the ids of all texts in one array, and the offset at which each text starts.
 
         ``ids[offsets[i]:offsets[i + 1]]`` are those of text i: ids has shape (n,) and dtype uint32,
-        offsets shape (texts + 1,) and dtype int64. Otherwise as `encode_batch`.
+        offsets shape (texts + 1,) and dtype int64. The arguments are those of `encode_batch`.
         """
-        specials = self._asked.specials(allowed_special, disallowed_special)
-        return self._batch(self._core.encode_flat, list(text), specials, num_threads)
+        return self._batch(
+            self._core.encode_flat, text, num_threads, allowed_special, disallowed_special
+        )
 
     def encode_files(
         self, paths: Iterable[str | os.PathLike[str]], *, num_threads: int | None = None
-    ) -> "tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]":
-        """The ids of the text in each file, as `encode_batch_to_numpy` has them.
+    ) -> "FlatIds":
+        """Return the ids of the text in each file, as `encode_batch_to_numpy` does.
 
-        A file is one UTF-8 text as it stands, and special tokens in it are ordinary text. The files
-        are mapped, not read: nobody may change them meanwhile. Raises CorpusError for one that is
-        not UTF-8, OSError for one that cannot be read.
+        A file is one UTF-8 text, and special tokens in it are ordinary text. The files are
+        memory-mapped: they must not change meanwhile. Raises CorpusError for a file that is not
+        UTF-8, OSError for one that cannot be read.
         """
         engines.check_threads(num_threads)
         return self._core.encode_files(list(paths), num_threads)
 
-    def encode_utf8(
-        self, texts: Iterable[bytes], *, num_threads: int | None = None
-    ) -> "tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]":
-        """The ids of each of *texts*, which are UTF-8, as `encode_batch_to_numpy` has them.
+    def encode_utf8(self, texts: Iterable[bytes], *, num_threads: int | None = None) -> "FlatIds":
+        """Return the ids of each UTF-8 text, as `encode_batch_to_numpy` does.
 
-        No strings are made of them, and special tokens in them are ordinary text. Raises
-        UnicodeDecodeError for one that is not UTF-8.
+        The texts are not decoded to strings, and special tokens in them are ordinary text. Raises
+        UnicodeDecodeError for a text that is not UTF-8.
         """
         engines.check_threads(num_threads)
         return self._core.encode_utf8(list(texts), num_threads)
 
     def _batch(
         self,
-        encode: Callable[[Sequence[str], Any, int | None], T],
-        texts: Sequence[str],
-        specials: Any,
+        method: Callable[..., Result],
+        texts: Iterable[str],
         num_threads: int | None,
-    ) -> T:
+        allowed: AllowedSpecial,
+        disallowed: DisallowedSpecial,
+    ) -> Result:
         engines.check_threads(num_threads)
-        try:
-            return encode(texts, specials, num_threads)
-        except SpecialTokenError as error:
-            raise refusal(error.message) from None
-        except UnicodeEncodeError:
-            return self._batch(encode, [repair(text) for text in texts], specials, num_threads)
+        method = functools.partial(method, num_threads=num_threads)
+        return self._specials.call(method, list(texts), allowed, disallowed)
 
     def encode_with_unstable(
         self,
@@ -278,27 +265,22 @@ class Tokenizer:
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> tuple[list[int], list[list[int]]]:
-        """The ids of *text* that more text cannot change, and what could stand for the rest.
+        """Return the ids of *text* that more text cannot change, and completions of the rest.
 
-        Each of the second list is a sequence of ids that spells the rest of the text or begins
-        with it, in no particular order. The results are tiktoken's; see `pytok.unstable`.
+        A completion is a sequence of ids that decodes to the rest of the text or to more than that;
+        their order is arbitrary. The results are tiktoken's; see `pytok.unstable`.
         """
-        ids = self.encode(
-            text, allowed_special=allowed_special, disallowed_special=disallowed_special
-        )
-        start = 0
-        for special in self._asked.places(text, allowed_special):
-            start = special.end()
-        stable, tail = unstable.stable_and_tail(self._core, text[start:], ids)
+        ids = self._specials.call(self._encode, text, allowed_special, disallowed_special)
+        rest = text[self._specials.last_end(text, allowed_special) :]
+        stable, tail = unstable.stable_and_tail(self._core, rest, ids)
         return stable, unstable.completions(self._core, self._sorted_tokens, tail)
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
-        """The id of one token, special tokens included; UnknownTokenError (a KeyError) if none."""
-        if isinstance(text_or_bytes, str):
-            text_or_bytes = text_or_bytes.encode()
-        id = self._core.id(text_or_bytes)
+        """Return the id of one token, special or not; UnknownTokenError (a KeyError) if unknown."""
+        token = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
+        id = self._core.id(token)
         if id is None:
-            raise UnknownTokenError(text_or_bytes)
+            raise UnknownTokenError(token)
         return id
 
     def count(
@@ -308,16 +290,8 @@ class Tokenizer:
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> int:
-        """How many ids *text* has, without building them; see `encode`."""
-        specials = self._asked.specials(allowed_special, disallowed_special)
-        try:
-            return self._core.count(text, specials)
-        except SpecialTokenError as error:
-            raise refusal(error.message) from None
-        except UnicodeEncodeError:
-            return self.count(
-                repair(text), allowed_special=allowed_special, disallowed_special=disallowed_special
-            )
+        """Return the number of ids of *text* without building them; see `encode`."""
+        return self._specials.call(self._count, text, allowed_special, disallowed_special)
 
     def count_batch(
         self,
@@ -327,9 +301,10 @@ class Tokenizer:
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> list[int]:
-        """How many ids each text has, without building them; see `encode_batch`."""
-        specials = self._asked.specials(allowed_special, disallowed_special)
-        return self._batch(self._core.count_batch, list(text), specials, num_threads)
+        """Return the number of ids of each text without building them; see `encode_batch`."""
+        return self._batch(
+            self._core.count_batch, text, num_threads, allowed_special, disallowed_special
+        )
 
     def count_files(
         self,
@@ -338,9 +313,9 @@ class Tokenizer:
         num_threads: int | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> list[int]:
-        """How many ids the text in each file has, in memory that does not grow with the files.
+        """Return the number of ids of the text in each file, in memory independent of its size.
 
-        *progress* is told now and then how many bytes are done. See `encode_files`.
+        *progress* is called from time to time with the number of bytes done. See `encode_files`.
         """
         engines.check_threads(num_threads)
         return self._core.count_files(list(paths), num_threads, progress)
@@ -353,134 +328,43 @@ class Tokenizer:
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
     ) -> str:
-        """The beginning of *text* that has at most *max_tokens* ids; all of it if it has no more.
+        """Return the beginning of *text* with at most *max_tokens* ids, or all of it if it fits.
 
-        It ends where a token of *text* ends, moved back to the end of a whole character, and is cut
-        shorter still where it would have more ids by itself than it has within *text*.
+        It ends at the end of a token of *text*, moved back to the end of a character. It is cut
+        further where it would have more ids by itself than it has within *text*.
         """
         if max_tokens < 0:
             raise ValueError(f"max_tokens is {max_tokens}: at least 0 is needed")
-        specials = self._asked.specials(allowed_special, disallowed_special)
+
+        def count(text: str) -> int:
+            return self._specials.call(self._count, text, allowed_special, disallowed_special)
+
         text = repair(text)
-        if (
-            self.count(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
-            <= max_tokens
-        ):
+        if count(text) <= max_tokens:
             return text
-        lengths = itertools.islice(self._token_lengths(text, allowed_special), max_tokens)
-        for end in reversed([0, *itertools.accumulate(lengths)]):
-            beginning = text.encode()[:end].decode("utf-8", "ignore")
-            if self._core.count(beginning, specials) <= max_tokens:
-                return beginning
-        return ""
+        found = self._specials.find(text, allowed_special)
+        return truncation.truncate(self._core, text, max_tokens, found, count)
 
-    def _token_lengths(self, text: str, allowed: AllowedSpecial) -> Iterator[int]:
-        """How many bytes of *text* each of its ids stands for."""
-        start = 0
-        for special in self._asked.places(text, allowed):
-            ids = self._core.encode(text[start : special.start()], None)
-            yield from map(len, self.decode_tokens_bytes(ids))
-            yield len(special[0].encode())
-            start = special.end()
-        ids = self._core.encode(text[start:], None)
-        yield from map(len, self.decode_tokens_bytes(ids))
-
-    # ------------------------------------------------------------------------------- decoding
-
-    def decode_bytes(self, tokens: "Sequence[int] | npt.NDArray[Any]") -> bytes:
-        """What *tokens*, a sequence or an array, spell.
-
-        UnknownTokenError (a KeyError) for an id that is none.
-        """
-        try:
-            return self._core.decode_bytes(tokens)
-        except OverflowError:
-            raise OverflowError("a token id lies between 0 and 4294967295") from None
-
-    def decode(self, tokens: "Sequence[int] | npt.NDArray[Any]", errors: str = "replace") -> str:
-        """What *tokens* spell, as text.
-
-        Tokens may end in the middle of a character; *errors* says what becomes of bytes that are
-        not UTF-8, as in `bytes.decode`.
-        """
-        return self.decode_bytes(tokens).decode("utf-8", errors=errors)
-
-    def decode_single_token_bytes(self, token: int) -> bytes:
-        """The bytes of one id, special or not; UnknownTokenError (a KeyError) if there is none."""
-        try:
-            found = self._core.token(token)
-        except OverflowError:
-            raise OverflowError("a token id lies between 0 and 4294967295") from None
-        if found is None:
-            raise UnknownTokenError(str(token))
-        return found
-
-    def decode_tokens_bytes(self, tokens: Sequence[int]) -> list[bytes]:
-        """The bytes of each id."""
-        return [self.decode_single_token_bytes(token) for token in tokens]
-
-    def decode_with_offsets(self, tokens: Sequence[int]) -> tuple[str, list[int]]:
-        """What *tokens* spell, and where in that text each token begins, in characters.
-
-        A token that begins inside a character has the place of that character. Raises
-        UnicodeDecodeError when the tokens spell no valid UTF-8.
-        """
-        spelled = self.decode_tokens_bytes(tokens)
-        length = 0
-        offsets = []
-        for token in spelled:
-            offsets.append(max(0, length - (0x80 <= token[0] < 0xC0)))
-            length += sum(not 0x80 <= byte < 0xC0 for byte in token)
-        return b"".join(spelled).decode("utf-8", errors="strict"), offsets
-
-    def decode_batch(
-        self,
-        batch: Sequence["Sequence[int] | npt.NDArray[Any]"],
-        *,
-        errors: str = "replace",
-        num_threads: int | None = None,
-    ) -> list[str]:
-        """What each of *batch* spells, as text; see `decode` and `decode_bytes_batch`."""
-        decoded = self.decode_bytes_batch(batch, num_threads=num_threads)
-        return [text.decode("utf-8", errors=errors) for text in decoded]
-
-    def decode_bytes_batch(
-        self,
-        batch: Sequence["Sequence[int] | npt.NDArray[Any]"],
-        *,
-        num_threads: int | None = None,
-    ) -> list[bytes]:
-        """What each of *batch* spells, on *num_threads* threads, all cores if ``None``."""
-        engines.check_threads(num_threads)
-        try:
-            return self._core.decode_batch(batch, num_threads)
-        except OverflowError:
-            raise OverflowError("a token id lies between 0 and 4294967295") from None
-
-    def decoder(self, errors: str = "replace") -> StreamDecoder:
-        """A decoder for ids that come one by one, which never gives out half a character."""
-        return StreamDecoder(self.decode_bytes, errors)
-
-    # -------------------------------------------------------------------------- what it is made of
+    # ------------------------------------------------------------------------------ properties
 
     @property
     def engine(self) -> EngineName:
-        """Which engine does the work: ``native`` or ``reference``."""
+        """Name of the engine that does the work: ``native`` or ``reference``."""
         return self._engine
 
     @property
     def vocab(self) -> Mapping[bytes, int]:
-        """The id of each token, in rank order (the order of merging), without special tokens."""
+        """Id of each token in rank order (the order of merging), without special tokens."""
         return MappingProxyType(self._mergeable_ranks)
 
     @property
     def pattern(self) -> str:
-        """The regex that splits text into pieces, in tiktoken's spelling."""
+        """Regex that splits text into pieces, in tiktoken's syntax."""
         return self._definition.pattern
 
     @property
     def special_tokens(self) -> Mapping[str, int]:
-        """The id of each special token."""
+        """Id of each special token."""
         return MappingProxyType(self._special_tokens)
 
     @functools.cached_property
@@ -489,22 +373,22 @@ class Tokenizer:
         return set(self._special_tokens)
 
     def is_special_token(self, token: int) -> bool:
-        """Whether *token* is the id of a special token."""
+        """Return whether *token* is the id of a special token."""
         assert isinstance(token, int)
         return token in self._special_token_values
 
     @property
     def eot_token(self) -> int:
-        """The id of ``<|endoftext|>``; KeyError if there is no such special token."""
+        """Id of ``<|endoftext|>``; KeyError if there is no such special token."""
         return self._special_tokens[END_OF_TEXT]
 
     @property
     def n_vocab(self) -> int:
-        """The size of the id space: the greatest id and one."""
+        """Size of the id space: the greatest id plus one."""
         return self.max_token_value + 1
 
     def token_byte_values(self) -> list[bytes]:
-        """All tokens but the special ones, sorted by their bytes."""
+        """Return all tokens except the special ones, sorted by their bytes."""
         return list(self._sorted_tokens)
 
     @functools.cached_property
@@ -512,28 +396,27 @@ class Tokenizer:
         return sorted(self._mergeable_ranks)
 
     def pieces(self, text: str) -> list[str]:
-        """The pieces that the pattern splits *text* into; no token spans two of them."""
+        """Return the pieces into which the pattern splits *text*; no token spans two of them."""
         return self._core.pieces(repair(text))
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A SHA-256 in hexadecimal over tokens, ids, pattern and special tokens, not the name.
+        """SHA-256 in hexadecimal of tokens, ids, pattern and special tokens, but not of the name.
 
-        Whatever was written with one tokenizer is refused with another by it.
+        Shards and checkpoints carry it, and are rejected by a tokenizer with another.
         """
         return self._definition.fingerprint()
 
     @property
     def definition(self) -> Definition:
-        """All that the tokenizer is made of."""
+        """The parts of the tokenizer."""
         return self._definition
 
     def truncated(self, size: int) -> "Tokenizer":
-        """The vocabulary of *size* ids that the same training gives: the first merges alone.
+        """Return the vocabulary of *size* ids from the same training: the first merges only.
 
         Special tokens count, and take the ids after the last token. Raises VocabError for a size
-        that leaves no room for the 256 bytes or is larger than the vocabulary, and for a vocabulary
-        whose ids are not in the order of merging.
+        below the 256 bytes or above the vocabulary, and for ids that are not in merging order.
 
         >>> import pytok
         >>> tok = pytok.train(["she sells sea shells by the sea shore"], vocab_size=270)
@@ -543,50 +426,24 @@ class Tokenizer:
         return self.from_definition(self._definition.truncated(size), self._engine)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the tokenizer: ``*.json`` (Hugging Face's), ``*.tiktoken``, or a folder (GPT-2's).
+        """Write the tokenizer: ``*.json`` (Hugging Face), ``*.tiktoken``, or a folder (GPT-2).
 
-        A file appears whole or not at all. Raises FormatError when the format cannot hold the
-        tokenizer exactly. ``.tiktoken`` holds ranks only, neither pattern nor special tokens. A
-        post-processor, and which added tokens decoding should keep, are not written.
+        Writing is atomic. Raises FormatError for a format that cannot hold the tokenizer exactly.
+        ``.tiktoken`` holds ranks only, without pattern and special tokens. Post-processors, and
+        which added tokens decoding keeps, are not written.
         """
         formats.write(path, self._definition, self._core.merges())
 
-    # ----------------------------------------------------------------- tiktoken's half-private part
+    # ------------------------------------------------------- private members of tiktoken in use
 
-    @property
-    def _pat_str(self) -> str:
-        return self._definition.pattern
+    _pat_str = pattern
 
     def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
-        if isinstance(text_or_bytes, str):
-            text_or_bytes = text_or_bytes.encode()
-        return self._core.encode_piece(text_or_bytes)
+        piece = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
+        return self._core.encode_piece(piece)
 
     def _encode_only_native_bpe(self, text: str) -> list[int]:
         return [id for piece in self._core.pieces(text) for id in self._encode_single_piece(piece)]
 
     def _encode_bytes(self, text: bytes) -> list[int]:
-        """The ids of bytes that need not be UTF-8; they decode to the same bytes.
-
-        From the first byte that is not UTF-8 on, and the piece before it, all is one piece.
-        """
-        try:
-            return self._core.encode(text.decode(), None)
-        except UnicodeDecodeError as error:
-            valid = text[: error.start].decode()
-            ids = self._core.encode(valid, None)
-            stable, tail = unstable.stable_and_tail(self._core, valid, ids)
-            return stable + self._core.encode_piece(tail + text[error.start :])
-
-
-def repair(text: str) -> str:
-    r"""*text* with surrogate pairs joined and lone surrogates replaced by U+FFFD.
-
-    >>> repair("a\ud800b")
-    'a\ufffdb'
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+        return unstable.encode_bytes(self._core, text)

@@ -1,9 +1,9 @@
-"""Which tokens may still change as a text goes on: tiktoken's `encode_with_unstable`.
+"""The tokens that more text could change: tiktoken's `encode_with_unstable`.
 
-A text that is cut off anywhere may end inside what would become another token. Its *stable* tokens
-are those before its last piece; its *completions* are the token sequences that could stand for
-the rest, once more text has come. The method, its approximations included, is that of tiktoken's
-`_encode_unstable_native`, so that results are equal.
+A text that is cut off can end inside what would become another token. Its *stable* tokens are those
+before its last piece; its *completions* are the token sequences that could stand for the rest once
+more text follows. The method, its approximations included, is that of tiktoken's
+`_encode_unstable_native`, so the results are equal.
 """
 
 import bisect
@@ -13,10 +13,10 @@ from pytok.engine import Core
 
 
 def stable_and_tail(core: Core, text: str, ids: list[int]) -> tuple[list[int], bytes]:
-    """Splits *ids* before the last piece of *text*: the stable ids, and the bytes of the rest.
+    """Split *ids* before the last piece of *text*: return the stable ids and the remaining bytes.
 
-    *text* is what followed the last special token; *ids* may reach back beyond it. A tail of white
-    space reaches back over all white space before it, which more text could join to it.
+    *text* is what follows the last special token; *ids* can start before it. A tail of white space
+    extends back over all white space before it, since more text could join the two.
     """
     pieces = core.pieces(text)
     if not pieces:
@@ -34,24 +34,37 @@ def _is_space(core: Core, id: int) -> bool:
 
 
 def completions(core: Core, tokens: Sequence[bytes], tail: bytes) -> list[list[int]]:
-    """The token sequences that could stand for *tail* once more text has come.
+    """Return the token sequences that could stand for *tail* once more text follows.
 
-    *tokens* is the vocabulary sorted by bytes, without special tokens. Each sequence spells at
-    least *tail*; they come in no particular order.
+    *tokens* is the vocabulary without special tokens, sorted by bytes. Each sequence decodes to at
+    least *tail*; their order is arbitrary.
     """
     if not tail:
         return []
     found = {tuple(core.encode_piece(token)) for token in _starting_with(tokens, tail)}
-    # A token may begin anywhere in the tail and go on past its end.
+    # A token can start anywhere in the tail and extend past its end.
     for start in range(1, len(tail)):
         for token in _starting_with(tokens, tail[start:]):
             found.add(_covering(core, tail[:start] + token, len(tail)))
-    # More text may split the last character off white space: in gpt2, "\n\n" before a "0" does.
+    # More text can split the last character off white space: in gpt2, "\n\n" before a "0" is split.
     last = _last_character(tail)
     if last and last.isspace() and len(last.encode()) < len(tail):
         head = tail[: -len(last.encode())]
         found.add((*core.encode_piece(head), *core.encode_piece(last.encode())))
     return [list(sequence) for sequence in found]
+
+
+def encode_bytes(core: Core, data: bytes) -> list[int]:
+    """Return ids that decode to *data*, which need not be UTF-8.
+
+    The first byte that is not UTF-8, the piece before it and everything after it are one piece.
+    """
+    try:
+        return core.encode(data.decode(), None)
+    except UnicodeDecodeError as error:
+        valid = data[: error.start].decode()
+        stable, tail = stable_and_tail(core, valid, core.encode(valid, None))
+        return stable + core.encode_piece(tail + data[error.start :])
 
 
 def _starting_with(tokens: Sequence[bytes], prefix: bytes) -> Sequence[bytes]:
@@ -62,7 +75,7 @@ def _starting_with(tokens: Sequence[bytes], prefix: bytes) -> Sequence[bytes]:
 
 
 def _covering(core: Core, candidate: bytes, length: int) -> tuple[int, ...]:
-    """The first ids of *candidate* that together spell *length* bytes or more."""
+    """Return the first ids of *candidate* that together decode to *length* bytes or more."""
     try:
         ids = core.encode(candidate.decode(), None)
     except UnicodeDecodeError:
@@ -76,7 +89,7 @@ def _covering(core: Core, candidate: bytes, length: int) -> tuple[int, ...]:
 
 
 def _last_character(tail: bytes) -> str:
-    """The last character of *tail*, empty if it does not end in a whole one."""
+    """Return the last character of *tail*, or "" if *tail* ends inside a character."""
     for length in range(1, min(4, len(tail)) + 1):
         try:
             return tail[-length:].decode()

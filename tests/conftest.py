@@ -1,4 +1,4 @@
-"""Fixtures that every test of pytok may use, and how hard Hypothesis tries."""
+"""Fixtures for the tests of pytok, and the settings of Hypothesis."""
 
 import gzip
 import importlib.util
@@ -37,25 +37,25 @@ CORPUS = [
     "Die Straße, über die wir gingen; señor, ça va? Привет, мир! 你好,世界。 こんにちは 👋🏽\n",
     "   spaces   before\tand\t\ttabs, 1234567890 numbers 3.14 and \r\n line ends \n \n",
 ] * 3 + [topics["compound"]]
-"""Several scripts, code, white space of all kinds, and a chapter of Python's own manual."""
+"""Several scripts, code, white space of all kinds, and a chapter of Python's documentation."""
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> EngineName:
-    """Each engine in turn: a fact about one is a fact about both."""
+    """Each engine in turn: what holds for one must hold for both."""
     name: EngineName = request.param
     return name
 
 
 @pytest.fixture(scope="session")
 def trained() -> pytok.Tokenizer:
-    """A small tokenizer of our own making: cl100k's pattern, 600 ids, one special token."""
+    """A small trained tokenizer: cl100k's pattern, 600 ids, one special token."""
     return pytok.train(CORPUS, 600)
 
 
 @pytest.fixture(scope="session")
 def theirs(trained: pytok.Tokenizer) -> tiktoken.Encoding:
-    """Tiktoken on the ranks, pattern and special tokens of `trained`."""
+    """Tiktoken with the ranks, pattern and special tokens of `trained`."""
     return tiktoken.Encoding(
         "ours",
         pat_str=trained.pattern,
@@ -71,7 +71,7 @@ def twins(trained: pytok.Tokenizer) -> dict[EngineName, pytok.Tokenizer]:
 
 
 def on_engine(tokenizer: pytok.Tokenizer, engine: EngineName) -> pytok.Tokenizer:
-    """The same tokenizer on *engine*."""
+    """Return the same tokenizer on *engine*."""
     return pytok.Tokenizer(
         tokenizer.name,
         pat_str=tokenizer.pattern,
@@ -83,14 +83,14 @@ def on_engine(tokenizer: pytok.Tokenizer, engine: EngineName) -> pytok.Tokenizer
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every document many parts, and every corpus many batches."""
+    """Split every document into many parts, and every corpus into many batches."""
     monkeypatch.setattr("pytok.blocks.BLOCK_BYTES", 5)
-    monkeypatch.setattr("pytok.corpus.PART_CHARACTERS", 16)
-    monkeypatch.setattr("pytok.corpus.BATCH_CHARACTERS", 50)
+    monkeypatch.setattr("pytok.corpus.parts.PART_CHARACTERS", 16)
+    monkeypatch.setattr("pytok.corpus.parts.BATCH_CHARACTERS", 50)
 
 
 def data_of(package: str) -> Path:
-    """The package's data folder. It is not imported: importing mbpe changes the environment."""
+    """Return the data folder of *package*, without importing it: mbpe changes the environment."""
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.submodule_search_locations is not None

@@ -1,14 +1,18 @@
 """What the documents show is true: their Python runs, their files and commands exist."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import pytest
 
-from pytok.__main__ import cli
+from gpt.__main__ import COMMANDS as GPT
+from pytok.__main__ import COMMANDS as PYTOK
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTOK_COMMANDS = {str(lazy.name): lazy.load() for lazy in PYTOK}
+GPT_COMMANDS = {str(lazy.name): lazy.load() for lazy in GPT}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
@@ -52,31 +56,43 @@ def test_links_in_documents_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
-def test_pytok_commands_in_documents_exist_with_their_options() -> None:
-    """Each line that begins with `pytok` names a subcommand, and options that it has."""
-    lines = [
-        line.split("#")[0]
+def command_lines(program: str) -> list[str]:
+    """The lines of the documents that run *program*."""
+    return [
+        line.split(f"{program} ", 1)[1].split("#")[0]
         for path in DOCUMENTS
         for block in blocks(path, "sh")
         for line in block.splitlines()
-        if re.search(r"(^|\| )pytok ", line)
+        if re.search(rf"(^|\| |-m ){program} ", line)
     ]
+
+
+@pytest.mark.parametrize(
+    ("program", "commands"), [("pytok", PYTOK_COMMANDS), ("gpt", GPT_COMMANDS)]
+)
+def test_commands_in_documents_exist_with_their_options(
+    program: str, commands: Mapping[str, click.Command]
+) -> None:
+    """Each line names a subcommand, and options that it has."""
+    lines = command_lines(program)
     assert lines
     for line in lines:
-        name, *words = line.split("pytok ", 1)[1].split()
-        command = cli.commands[name]
+        name, *words = line.split()
+        command = commands[name]
         if isinstance(command, click.Group):
             command = command.commands[words[0]]
-        known = {option for parameter in command.params for option in parameter.opts}
+        parameters = command.get_params(click.Context(command))  # with --help
+        known = {option for parameter in parameters for option in parameter.opts}
         used = {word for word in words if word.startswith("-") and len(word) > 1}
         assert used <= known, line
 
 
 def test_every_command_has_help_that_teaches() -> None:
     """A sentence for each command and each option."""
-    groups = [each for each in cli.commands.values() if isinstance(each, click.Group)]
+    commands = [*PYTOK_COMMANDS.values(), *GPT_COMMANDS.values()]
+    groups = [each for each in commands if isinstance(each, click.Group)]
     within = [command for group in groups for command in group.commands.values()]
-    for command in [*cli.commands.values(), *within]:
+    for command in [*commands, *within]:
         assert command.help
         for parameter in command.params:
             assert not isinstance(parameter, click.Option) or parameter.help, parameter.name

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tree import BLOCK, DOCUMENT, tree
+
 ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = {
@@ -17,9 +19,10 @@ ORDER = {
     "pytok": re.findall(
         r"\w+",
         """
-        errors counted atomic reference blocks definition engine streaming special terminal
-        shardfile formats unstable countfile tokenizer corpus encodings counting shards report
-        streams training chat commands
+        errors counted atomic text byte_order patterns merging reference blocks definition engine
+        decoding special terminal shardfile formats unstable truncation countfile tokenizer corpus
+        encodings
+        counting shards report streams training chat commands
         """,
     ),
     "gpt": re.findall(
@@ -86,6 +89,14 @@ def test_modules_of_a_package_import_each_other_without_circles() -> None:
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
+def test_the_tree_in_the_docs_is_that_of_the_files() -> None:
+    """`python tests/tree.py` writes it."""
+    found = BLOCK.search(DOCUMENT.read_text(encoding="utf-8"))
+
+    assert found is not None
+    assert found[0] == tree(ORDER)
+
+
 def test_gpt_has_few_rooms() -> None:
     """Eighteen entries can be scanned; `py.typed` is a marker."""
     names = {path.name for path in (ROOT / "gpt").iterdir()} - {"__pycache__", "py.typed"}
@@ -97,6 +108,20 @@ def test_pytok_never_imports_gpt() -> None:
     """Tokenizing needs no trainer."""
     for path in (ROOT / "pytok").rglob("*.py"):
         assert not any(name.split(".")[0] == "gpt" for name in imports(path)), path
+
+
+def test_only_the_engine_imports_the_reference() -> None:
+    """And only on demand: encoding, training and reading files never wait for the slow twin."""
+    reference = ROOT / "pytok/reference"
+    importers = {
+        module_name(path)
+        for path in SOURCES
+        if reference not in path.parents
+        and any(name.startswith("pytok.reference") for name in imports(path))
+    }
+
+    assert importers == {"pytok.engine"}
+    assert not {"pytok.reference", "regex"} & modules_after("import pytok.engine")
 
 
 def test_one_rust_folder_names_pyo3() -> None:
@@ -112,7 +137,7 @@ def test_one_rust_folder_names_pyo3() -> None:
 
 def test_each_file_of_the_reference_has_a_twin_in_the_crate() -> None:
     """With the same name, naming each other."""
-    alone = {"__init__", "unicode"}
+    alone = {"__init__", "bpe", "unicode"}
     twins = {path.stem for path in (ROOT / "pytok/reference").glob("*.py")} - alone
     only_speed = {"batch", "key"}
     crate = {path.stem for path in (ROOT / "bpe-rs/src").glob("*.rs")} - {"lib", "error"}
@@ -125,7 +150,11 @@ def test_each_file_of_the_reference_has_a_twin_in_the_crate() -> None:
 
 
 def test_twins_define_the_same_functions_in_the_same_order() -> None:
-    """Both can be read side by side. What only speed needs is the crate's own."""
+    """Both can be read side by side. What only speed needs is the crate's own.
+
+    Production needs the patterns of `pretokenize`, too: in Python they are in `pytok.patterns`.
+    """
+    patterns = (ROOT / "pytok/patterns.py").read_text()
     shared = {
         "vocab": [],
         "pretokenize": ["resolve", "split"],
@@ -138,6 +167,8 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
     }
     for name, functions in shared.items():
         python = (ROOT / f"pytok/reference/{name}.py").read_text()
+        if name == "pretokenize":
+            python = patterns + python
         rust = (ROOT / f"bpe-rs/src/{name}.rs").read_text().split("#[cfg(test)]")[0]
         ours = dict.fromkeys(re.findall(r"^ *def (\w+)", python, re.M))
         theirs = dict.fromkeys(re.findall(r"^ *(?:pub )?fn (\w+)", rust, re.M))
@@ -149,7 +180,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
 def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines; longer ones have their reason here."""
     longer = {
-        "pytok.tokenizer": 600,  # tiktoken's whole API, each member with its docstring
+        "pytok.tokenizer": 450,  # tiktoken's whole API, each member with its docstring
     }
 
     assert len(path.read_text().splitlines()) <= longer.get(module_name(path), 400)
@@ -172,11 +203,27 @@ def modules_after(statement: str) -> set[str]:
     )
 
 
-def test_importing_pytok_loads_neither_numpy_nor_torch() -> None:
-    """Nor anything else that takes long and may not be needed."""
+def test_importing_pytok_loads_only_its_errors() -> None:
+    """The rest of the package, and what takes long to load, comes with the first use."""
     heavy = {"numpy", "torch", "rich", "pyarrow", "http.client", "matplotlib", "click", "jinja2"}
+    heavy |= {"regex", "inspect", "dataclasses", "json", "hashlib", "pathlib"}
 
-    assert not heavy & modules_after("import pytok")
+    loaded = modules_after("import pytok")
+
+    assert not heavy & loaded
+    assert {name for name in loaded if name.startswith("pytok.")} == {"pytok.errors"}
+
+
+def test_the_native_engine_never_loads_the_reference(tmp_path: Path) -> None:
+    """Neither for training, nor for reading a tokenizer and encoding with it."""
+    path = tmp_path / "tokenizer.json"
+    train = f"import pytok; pytok.train(['abab'], 258, special_tokens=()).save({str(path)!r})"
+    encode = f"import pytok; pytok.load({str(path)!r}).encode('ab')"
+
+    for statement in (train, encode):
+        loaded = modules_after(statement)
+        assert "pytok._native" in loaded
+        assert not {"pytok.reference", "regex"} & loaded
 
 
 def test_help_loads_neither_numpy_nor_torch() -> None:

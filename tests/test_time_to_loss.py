@@ -1,4 +1,4 @@
-"""The benchmark of time to a loss: what it learns from, what it measures on, when it stops."""
+"""The benchmark of time to a loss: its splits, its stopping rule, its ensembles."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ TINY = Architecture(context=8, layers=1, width=16, attention=GroupedQuery(heads=
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Shards of two files, for rungs of 280 ids."""
-    (tmp_path / "train.txt").write_text("One of these lines after another is learnt.\n" * 30)
+    """Shards of two files, with a vocabulary of 280 ids."""
+    (tmp_path / "train.txt").write_text("One of these lines after another is learned.\n" * 30)
     (tmp_path / "val.txt").write_text("Une de ces lignes n'est pas apprise: é.\n" * 7)
     prepare(tmp_path / "train.txt", tmp_path / "val.txt", 280, tmp_path / "data-280")
     return tmp_path
 
 
-def test_validation_text_is_held_out_whole(out: Path) -> None:
-    """Its bytes, and no other's."""
+def test_the_validation_text_is_held_out(out: Path) -> None:
+    """Each split has the bytes of its file."""
     splits = shards.open_shards(out / "data-280").splits
 
     assert splits["val"].bytes == (out / "val.txt").stat().st_size
     assert splits["train"].bytes == (out / "train.txt").stat().st_size
 
 
-@pytest.mark.parametrize(("target", "tried"), [(99.0, 1), (0.0, 2)])
-def test_longer_runs_are_tried_until_one_reaches_the_target(
-    out: Path, target: float, tried: int
+@pytest.mark.parametrize(("target", "runs"), [(99.0, 1), (0.0, 2)])
+def test_longer_runs_follow_until_one_reaches_the_target(
+    out: Path, target: float, runs: int
 ) -> None:
-    """The first that does is the last."""
+    """The first run that reaches it is the last."""
     short = dataclasses.replace(RUNGS[0], vocab=280, steps=2, rows=1, model=TINY)
     rungs = [short, dataclasses.replace(short, seconds=2, steps=3)]
     ends = climb(out, rungs, target, seed=0)
 
-    assert [row.step for row in ends] == [2, 3][:tried]
+    assert [row.step for row in ends] == [2, 3][:runs]
     assert all(row.val_bpb is not None for row in ends)
     assert (out / "metrics.jsonl").exists()
 
 
-def test_models_of_a_rung_are_measured_together(out: Path) -> None:
-    """The last row has the bits per byte of both, and the steps and seconds of both are counted."""
+def test_the_models_of_a_rung_are_evaluated_as_an_ensemble(out: Path) -> None:
+    """Its bits per byte are in the last row; rows count the steps and seconds of both models."""
     rung = dataclasses.replace(RUNGS[0], vocab=280, steps=2, rows=1, model=TINY, members=2)
     climb(out, [rung], 0.0, seed=0)
     rows = read_metrics(out / "metrics.jsonl")

@@ -1,21 +1,21 @@
-//! Prints `bpe-rs/src/scan/tables.rs`: the class of every character, as this crate's regex engine
-//! has it.
+//! Prints `bpe-rs/src/scan/tables.rs`: the class of every character, according to the regex engine
+//! of this crate.
 //!
 //! `cargo run --release --example scan_tables > bpe-rs/src/scan/tables.rs`
-#![allow(clippy::print_stdout)] // printing is what it is for
+#![allow(clippy::print_stdout)] // it prints its result
 
 use fancy_regex::Regex;
 
-const HEAD: &str = r"//! The class of every character; made by `bpe-rs/examples/scan_tables.rs` from the Unicode tables
-//! of `regex-syntax`, the engine that tiktoken has.
+const HEAD: &str = r"//! The class of every character; written by `bpe-rs/examples/scan_tables.rs` from the Unicode
+//! tables of `regex-syntax`, the engine of tiktoken.
 //!
-//! Characters come in blocks of 128, and equal blocks are kept once.
+//! Characters are grouped in blocks of 128, and equal blocks are stored once.
 
-/// How many characters a block has, as a power of two.
+/// Log2 of the number of characters in a block.
 pub(super) const BLOCK_BITS: u32 = 7;
 ";
 
-/// In the order of `scan::classes::Class`, whose first is all that is none of these.
+/// In the order of `scan::classes::Class`, whose first class is all other characters.
 const CLASSES: [&str; 6] =
     [r"[\p{Lu}\p{Lt}]", r"\p{Ll}", r"[\p{Lm}\p{Lo}]", r"\p{M}", r"\p{N}", r"\s"];
 
@@ -26,7 +26,7 @@ fn main() {
         let mut bytes = [0; 4];
         let text = character.encode_utf8(&mut bytes);
         let member = |regex: &Regex| regex.is_match(text).expect("no backtracking");
-        members.iter().position(member).map_or(0, |place| place + 1)
+        members.iter().position(member).map_or(0, |index| index + 1)
     };
     let mut blocks: Vec<String> = Vec::new();
     let mut block_of = Vec::new();
@@ -39,14 +39,14 @@ fn main() {
         }
     }
     println!("{HEAD}");
-    println!("/// For each block of characters, which of `CLASSES` it is.");
+    println!("/// For each block of characters, its index in `CLASSES`.");
     println!("#[rustfmt::skip]");
     println!("pub(super) static BLOCK_OF: [u8; {}] = [", block_of.len());
     for line in block_of.chunks(32) {
         println!("    {},", line.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     println!("];\n");
-    println!("/// The class of each character of a block, as a digit.");
+    println!("/// The class of each character in a block, as a digit.");
     println!("#[rustfmt::skip]");
     println!("pub(super) static CLASSES: [[u8; 128]; {}] = [", blocks.len());
     for block in blocks {

@@ -1,15 +1,16 @@
-//! Prints `pytok/reference/unicode.py`: the Unicode classes as this crate's regex engine has them.
+//! Prints `pytok/reference/unicode.py`: the Unicode classes according to the regex engine of this
+//! crate.
 //!
 //! `cargo run --release --example unicode_tables > pytok/reference/unicode.py`
-#![allow(clippy::print_stdout)] // printing is what it is for
+#![allow(clippy::print_stdout)] // it prints its result
 
 use fancy_regex::Regex;
 
-const HEAD: &str = r#""""Unicode classes as the native engine has them; made by bpe-rs/examples/unicode_tables.rs.
+const HEAD: &str = r#""""Unicode classes of the native engine; written by bpe-rs/examples/unicode_tables.rs.
 
-Python's `regex` follows a newer Unicode than Rust's, and tiktoken is Rust. What is a letter decides
-how text is split, so the reference reads these tables where the two differ. Each class is a list of
-code point ranges in hexadecimal, ends included.
+Python's `regex` implements a newer version of Unicode than the Rust crate that tiktoken uses. The
+classes decide how text is split, so the reference reads these tables where the two differ. Each
+class is a list of code point ranges in hexadecimal, ends included.
 """
 
 CLASSES = {"#;

@@ -1,6 +1,6 @@
-//! A tokenizer's core: a vocabulary, a pattern, special tokens, and their ids.
+//! The core of a tokenizer: a vocabulary, a pattern, special tokens, and their ids.
 //!
-//! All of it is frozen, so one core serves any number of threads. Twin of
+//! A core is immutable, so one core serves any number of threads. Twin of
 //! `pytok/reference/core.py`.
 
 use std::ops::Range;
@@ -12,22 +12,23 @@ use crate::cache::PieceCache;
 use crate::vocab::{Rank, Vocab};
 use crate::{encode_piece, Error, Pattern, Search};
 
-/// Vocabulary, pattern and special tokens under their external ids.
+/// A vocabulary, a pattern and special tokens, with the ids that the tokens have outside of the
+/// crate.
 #[derive(Debug)]
 pub struct Core {
     vocab: Vocab,
     pub(crate) pattern: Pattern,
-    /// The id of each rank, where ids are not the ranks themselves.
+    /// The id of each rank, if ids are not the ranks themselves.
     ids: Option<Vec<u32>>,
-    /// The rank of each id, likewise.
+    /// The rank of each id, if ids are not the ranks themselves.
     ranks: FxHashMap<u32, Rank>,
     specials: Vec<(String, u32)>,
     special_of_id: FxHashMap<u32, usize>,
-    /// Those that no thread encodes with just now.
+    /// Caches that no thread is using.
     caches: Mutex<Vec<PieceCache>>,
 }
 
-/// Which special tokens are recognised in a text; the others are ordinary text in it.
+/// The special tokens that are recognized in a text; all others are ordinary text.
 #[derive(Debug)]
 pub struct Allowed {
     search: Search,
@@ -35,13 +36,13 @@ pub struct Allowed {
 }
 
 impl Core {
-    /// Assembles a core. *tokens* come in rank order; *ids* gives the id of each rank, the ranks
-    /// themselves if `None`; *specials* are texts and their ids. Two special
-    /// tokens may have one id, as in `o200k_harmony`; it decodes to the first.
+    /// Builds a core. *tokens* are in rank order; *ids* are the ids of the ranks, or the ranks
+    /// themselves if `None`; *specials* are the texts of special tokens and their ids. Two special
+    /// tokens can have the same id, as in `o200k_harmony`; the id decodes to the first.
     ///
     /// # Errors
-    /// When the tokens make no vocabulary, the pattern does not compile, two ids are the same, or
-    /// a special token is empty.
+    /// When the tokens do not form a vocabulary, the pattern does not compile, two ids are the
+    /// same, or a special token is empty.
     pub fn new<T: AsRef<[u8]>>(
         tokens: impl IntoIterator<Item = T>,
         ids: Option<Vec<u32>>,
@@ -70,57 +71,57 @@ impl Core {
             special_of_id: FxHashMap::default(),
             caches: Mutex::default(),
         };
-        for (place, (text, id)) in core.specials.iter().enumerate() {
+        for (index, (text, id)) in core.specials.iter().enumerate() {
             if text.is_empty() {
                 return Err(Error::EmptySpecial);
             }
             if core.rank(*id).is_some() {
                 return Err(Error::DuplicateId { id: *id });
             }
-            core.special_of_id.entry(*id).or_insert(place);
+            core.special_of_id.entry(*id).or_insert(index);
         }
         Ok(core)
     }
 
-    /// The vocabulary, without the special tokens.
+    /// Returns the vocabulary, without the special tokens.
     #[must_use]
     pub fn vocab(&self) -> &Vocab {
         &self.vocab
     }
 
-    /// The pattern that splits text into pieces.
+    /// Returns the pattern that splits text into pieces.
     #[must_use]
     pub fn pattern(&self) -> &Pattern {
         &self.pattern
     }
 
-    /// The greatest id, ordinary or special.
+    /// Returns the largest id, ordinary or special.
     #[must_use]
-    pub fn greatest_id(&self) -> u32 {
+    pub fn max_id(&self) -> u32 {
         let ordinary = match &self.ids {
             Some(ids) => ids.iter().copied().max().unwrap_or(0),
             None => self.vocab.len() as u32 - 1,
         };
-        self.specials.iter().fold(ordinary, |greatest, &(_, id)| greatest.max(id))
+        self.specials.iter().fold(ordinary, |max, &(_, id)| max.max(id))
     }
 
-    /// The bytes of *id*, ordinary or special.
+    /// Returns the bytes of *id*, ordinary or special.
     #[must_use]
     pub fn token(&self, id: u32) -> Option<&[u8]> {
         match self.rank(id) {
             Some(rank) => self.vocab.token(rank),
-            None => self.special_of_id.get(&id).map(|&place| self.specials[place].0.as_bytes()),
+            None => self.special_of_id.get(&id).map(|&index| self.specials[index].0.as_bytes()),
         }
     }
 
-    /// An ordinary token of at most sixteen bytes, with what lies after it up to sixteen, and how
-    /// many are the token's.
+    /// The token of *id* if it is ordinary and has at most sixteen bytes: sixteen bytes from its
+    /// start, and the length of the token.
     #[inline]
     pub(crate) fn token_in_sixteen(&self, id: u32) -> Option<(&[u8; 16], usize)> {
         self.vocab.token_in_sixteen(self.rank(id)?)
     }
 
-    /// The id that spells *token*, ordinary before special.
+    /// Returns the id of *token*; ordinary tokens come before special ones.
     #[must_use]
     pub fn id(&self, token: &[u8]) -> Option<u32> {
         let special = || self.specials.iter().find(|(text, _)| text.as_bytes() == token);
@@ -130,10 +131,11 @@ impl Core {
             .or_else(|| special().map(|&(_, id)| id))
     }
 
-    /// Those special tokens of *names* that the core has, ready to be searched for.
+    /// Prepares the search for the special tokens in *names*; names that are not special tokens of
+    /// this core are ignored.
     ///
     /// # Panics
-    /// When their texts together pass 2 GiB.
+    /// When their texts exceed 2 GiB in total.
     #[must_use]
     pub fn allow<S: AsRef<str>>(&self, names: &[S]) -> Allowed {
         let names: FxHashSet<&str> = names.iter().map(AsRef::as_ref).collect();
@@ -146,11 +148,12 @@ impl Core {
         Allowed { search: Search::new(&texts), ids }
     }
 
-    /// Hands the ids of *text* to *sink*, those of some hundred pieces at a time. Special tokens in *allowed* are found
-    /// first, the leftmost and longest; what lies between is split by the pattern.
+    /// Calls *sink* with the ids of *text*, those of about a hundred pieces at a time. Special
+    /// tokens in *allowed* are found first, the leftmost and longest; the text between them is
+    /// split by the pattern.
     ///
     /// # Errors
-    /// When the pattern fails on the text, and whatever *sink* returns.
+    /// When the pattern fails on the text, and any error of *sink*.
     pub fn encode_each(
         &self,
         text: &str,
@@ -193,7 +196,8 @@ impl Core {
         Ok(())
     }
 
-    /// The ids of *text*; special tokens in *allowed* become their ids, others are text.
+    /// Returns the ids of *text*. Special tokens in *allowed* are encoded as their ids, all others
+    /// as text.
     ///
     /// # Errors
     /// When the pattern fails on the text.
@@ -215,7 +219,7 @@ impl Core {
         Ok(all)
     }
 
-    /// Appends the ids of *piece*, which is not split.
+    /// Appends the ids of *piece*, which is not split, to *ids*.
     pub fn encode_piece(&self, piece: &[u8], ids: &mut Vec<u32>) {
         let from = ids.len();
         encode_piece(&self.vocab, piece, ids);
@@ -238,7 +242,7 @@ impl Core {
     }
 }
 
-/// The special tokens of *allowed* that *text* has: which, and where.
+/// The occurrences in *text* of the special tokens in *allowed*: index in *allowed*, and range.
 pub(crate) fn specials<'a>(
     allowed: Option<&'a Allowed>,
     text: &'a str,
@@ -259,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_special_tokens_the_longer_is_found() {
+    fn of_two_special_tokens_at_one_start_the_longer_is_found() {
         let core = core(None, &[("<a>", 256), ("<a>b", 257)]).unwrap();
 
         let allowed = core.allow(&["<a>", "<a>b"]);
@@ -286,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_special_token_may_not_take_a_tokens_id() {
+    fn a_special_token_with_the_id_of_a_token_is_rejected() {
         assert_eq!(core(None, &[("<a>", 7)]).unwrap_err(), Error::DuplicateId { id: 7 });
     }
 
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_special_token_is_refused() {
+    fn an_empty_special_token_is_rejected() {
         assert_eq!(core(None, &[("", 256)]).unwrap_err(), Error::EmptySpecial);
     }
 }

@@ -1,12 +1,13 @@
-//! Documents to counted pieces, on all cores.
+//! From documents to counted pieces, on all cores.
 //!
 //! Each thread takes one span of text after another (`spans`), counts its pieces in a small table
-//! that fits the near cache (`near`), and empties that into shards which all threads share
-//! (`shard`). So memory grows with the distinct pieces, not with the corpus or the threads; and
-//! where that is too much, shards go to disk (`spill`). Twin of `pytok/reference/count.py`.
+//! that fits a near cache (`local`), and moves these counts to shards that all threads share
+//! (`shard`). Memory therefore grows with the distinct pieces, not with the corpus or the number of
+//! threads. Where that is still too much, shards go to disk (`spill`). Twin of
+//! `pytok/reference/count.py`.
 
 mod first_seen;
-mod near;
+mod local;
 mod shard;
 mod spans;
 mod spill;
@@ -18,26 +19,26 @@ use std::sync::{Mutex, PoisonError};
 use crate::scan::Ends;
 use crate::{Error, Pattern};
 use first_seen::FirstSeen;
-use near::Near;
+use local::LocalCounts;
 use shard::Shard;
 use spans::{Cutter, Files, Span, Spans, Texts};
 use spill::Spill;
 
-/// How often each piece occurs in the documents seen so far.
+/// How often each piece occurs in the documents added so far.
 #[derive(Debug)]
 pub struct PieceCounts {
     cutter: Cutter,
     shards: Vec<Shard>,
-    /// The pieces in the order in which they were first seen, if that was asked for.
+    /// The pieces in the order of their first occurrence, if it is kept.
     order: Option<FirstSeen>,
     spill: Option<Spill>,
 }
 
 impl PieceCounts {
-    /// How many parts [`part`](Self::part) has, whatever was counted.
+    /// Number of parts of [`part`](Self::part), whatever was counted.
     pub const PARTS: usize = shard::SHARDS;
 
-    /// No counts yet; documents will be split at *specials*, which are not counted, and what lies
+    /// Creates empty counts. Documents will be split at *specials*, which are not counted, and
     /// between them by *pattern*.
     ///
     /// # Errors
@@ -54,18 +55,18 @@ impl PieceCounts {
         })
     }
 
-    /// The same, but [`iter`](Self::iter) goes in the order in which the pieces were first seen.
-    /// Counting then takes one thread, and each distinct piece is kept twice.
+    /// Keeps the order: [`iter`](Self::iter) then returns the pieces in the order of their first
+    /// occurrence. Counting then uses one thread, and each distinct piece is stored twice.
     #[must_use]
     pub fn in_order(mut self) -> Self {
         self.order = Some(FirstSeen::default());
         self
     }
 
-    /// The same, but shards go to temporary files when they take more than *bytes* in memory;
-    /// [`gather`](Self::gather) brings them back. Counts in order stay in memory, however much.
+    /// Limits the memory of the shards: beyond *bytes* they go to temporary files, and
+    /// [`gather`](Self::gather) reads them back. Counts in order always stay in memory.
     #[must_use]
-    pub fn within(mut self, bytes: usize) -> Self {
+    pub fn with_max_memory(mut self, bytes: usize) -> Self {
         self.spill = Some(Spill::new(bytes));
         self
     }
@@ -83,61 +84,62 @@ impl PieceCounts {
     /// # Ok::<(), pytok_bpe::Error>(())
     /// ```
     pub fn add<T: AsRef<str> + Sync>(&mut self, texts: &[T]) -> Result<(), Error> {
-        self.add_unless(texts, |_| Ok(()))
+        self.add_with_progress(texts, |_| Ok(()))
     }
 
-    /// Like [`add`](Self::add); *watch* is told now and then how many bytes were counted since,
-    /// and its error breaks off.
+    /// Like [`add`](Self::add); *progress* is called from time to time with the number of bytes
+    /// counted since its last call, and an error it returns stops the counting.
     ///
     /// # Errors
-    /// Those of `add`, and *watch*'s.
-    pub fn add_unless<T: AsRef<str> + Sync>(
+    /// Those of `add`, and any error of *progress*.
+    pub fn add_with_progress<T: AsRef<str> + Sync>(
         &mut self,
         texts: &[T],
-        watch: impl Fn(usize) -> Result<(), Error> + Sync,
+        progress: impl Fn(usize) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        self.add_spans(Texts::new(&texts), &watch)
+        self.add_spans(Texts::new(&texts), &progress)
     }
 
     /// Counts the pieces of the text in each of the files at *paths*, each a document by itself.
-    /// A file is read span by span, never whole, if the pattern is a known one. *watch* is that of
-    /// [`add_unless`](Self::add_unless).
+    /// With a known pattern, a file is read span by span, never completely. *progress* is that of
+    /// [`add_with_progress`](Self::add_with_progress).
     ///
     /// # Errors
-    /// Those of `add_unless`; and when a file cannot be read, or is not UTF-8.
+    /// Those of `add_with_progress`; and when a file cannot be read, or is not UTF-8.
     pub fn add_files<P: AsRef<Path> + Sync>(
         &mut self,
         paths: &[P],
-        watch: impl Fn(usize) -> Result<(), Error> + Sync,
+        progress: impl Fn(usize) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
         let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
-        self.add_spans(Files::new(&paths), &watch)
+        self.add_spans(Files::new(&paths), &progress)
     }
 
     fn add_spans<'s>(
         &mut self,
         spans: impl Spans<'s>,
-        watch: &(impl Fn(usize) -> Result<(), Error> + Sync),
+        progress: &(impl Fn(usize) -> Result<(), Error> + Sync),
     ) -> Result<(), Error> {
         let Self { cutter, shards, order, spill } = self;
         if let Some(order) = order {
-            return order.add_spans(cutter, spans, shards, watch);
+            return order.add_spans(cutter, spans, shards, progress);
         }
         let spans = Mutex::new(spans);
         let shared = Shared::new(shards, spill.as_mut());
-        // Where a span fails, those before it are finished, and none after it are begun: so the
-        // first error in the corpus is the one that is reported, whatever the threads did.
+        // When a span fails, the spans already taken are finished, and no further span is taken. So
+        // the first error in the corpus is always among the results, whatever the threads did.
         let failed = AtomicBool::new(false);
         let count = || {
-            let mut counter = Counter { near: Near::new(), ends: Ends::new(), cutter, watch };
-            let mut room = Vec::new();
+            let mut counter =
+                Counter { local: LocalCounts::new(), ends: Ends::new(), cutter, progress };
+            let mut buffer = Vec::new();
             while !failed.load(Ordering::Relaxed) {
-                let next = lock(&spans).next(cutter, &mut room, watch);
+                let next = lock(&spans).next(cutter, &mut buffer, progress);
                 let result = match next {
                     Ok(None) => break,
                     Ok(Some(span)) => {
-                        counter.count(&span, &shared).map_err(|error| (span.place(), error))
+                        counter.count(&span, &shared).map_err(|error| (span.position(), error))
                     }
                     Err(error) => Err(((usize::MAX, u64::MAX), error)),
                 };
@@ -146,58 +148,60 @@ impl PieceCounts {
                     return result;
                 }
             }
-            counter.near.empty(&shared).map_err(|error| ((usize::MAX, u64::MAX), error))
+            counter.local.flush(&shared).map_err(|error| ((usize::MAX, u64::MAX), error))
         };
         let results = rayon::broadcast(|_| count());
-        let first = results.into_iter().filter_map(Result::err).min_by_key(|(place, _)| *place);
+        let first =
+            results.into_iter().filter_map(Result::err).min_by_key(|(position, _)| *position);
         first.map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// Counts *piece* so many times more.
+    /// Adds *count* to the count of *piece*.
     ///
     /// # Errors
-    /// When *piece* has then occurred more often than 63 bits can say (what went to disk is added
-    /// up, and refused, when it is asked for), or a temporary file cannot be written.
+    /// When the sum exceeds 63 bits (sums with counts on disk are checked when these are read), or
+    /// a temporary file cannot be written.
     pub fn add_counted(&mut self, piece: &[u8], count: u64) -> Result<(), Error> {
         if count == 0 {
             return Ok(());
         }
-        let home = &mut self.shards[shard::of(piece)];
-        let before = home.memory();
-        home.check(piece, count)?;
-        if home.add(piece, count) {
+        let shard = &mut self.shards[shard::of(piece)];
+        let before = shard.memory();
+        shard.check(piece, count)?;
+        if shard.add(piece, count) {
             if let Some(order) = &mut self.order {
                 order.push(piece);
             }
         }
-        if home.memory() > before && self.order.is_none() {
-            Shared::new(&mut self.shards, self.spill.as_mut()).keep_within()?;
+        if shard.memory() > before && self.order.is_none() {
+            Shared::new(&mut self.shards, self.spill.as_mut()).enforce_limit()?;
         }
         Ok(())
     }
 
-    /// Brings back what went to disk, and drops the pieces that occurred fewer than *least* times.
-    /// Says how many pieces that were, and how often they occurred in all.
+    /// Reads back what went to disk, and drops the pieces that occurred fewer than *`min_count`*
+    /// times. Returns how many pieces were dropped, and how often they occurred in total.
     ///
     /// # Errors
-    /// When what is left does not fit the memory that was given, a temporary file cannot be read,
-    /// or *watch* breaks it off.
+    /// When the remaining pieces exceed the memory limit, a temporary file cannot be read, or
+    /// *progress* returns an error.
     pub fn gather(
         &mut self,
-        least: u64,
-        watch: impl Fn(usize) -> Result<(), Error> + Sync,
+        min_count: u64,
+        progress: impl Fn(usize) -> Result<(), Error> + Sync,
     ) -> Result<(u64, u128), Error> {
         let (mut pieces, mut occurrences) = (0, 0);
-        // All of them: then each is whole in its file, even where a reading was broken off.
+        // Spill all shards first: each is then complete in its file, and reading can be repeated
+        // after an error.
         let mut spilled = self.spill.as_mut().filter(|spill| spill.is_used());
         if let Some(spill) = &mut spilled {
             Shared::new(&mut self.shards, Some(spill)).spill_all()?;
         }
         for number in 0..self.shards.len() {
             if let Some(spill) = &mut spilled {
-                self.shards[number] = spill.restore(number, &watch)?;
+                self.shards[number] = spill.restore(number, &progress)?;
             }
-            let (dropped, times) = self.shards[number].prune(least);
+            let (dropped, times) = self.shards[number].prune(min_count);
             pieces += dropped;
             occurrences += times;
             if let Some(spill) = &spilled {
@@ -214,8 +218,8 @@ impl PieceCounts {
         Ok((pieces, occurrences))
     }
 
-    /// A share of the distinct pieces and their counts, ordered by bytes; *number* is below
-    /// [`PARTS`](Self::PARTS). What went to disk is read for the occasion, and no more than this part of it.
+    /// Returns one part of the distinct pieces, ordered by bytes, with their counts; *number* is
+    /// below [`PARTS`](Self::PARTS). Of what went to disk, only this part is read.
     ///
     /// # Errors
     /// When a temporary file cannot be read.
@@ -232,25 +236,25 @@ impl PieceCounts {
         Ok(part)
     }
 
-    /// How often *piece* occurred.
+    /// Returns how often *piece* occurred.
     #[must_use]
     pub fn get(&self, piece: &[u8]) -> u64 {
         self.shards[shard::of(piece)].get(piece)
     }
 
-    /// How many distinct pieces there are.
+    /// Returns the number of distinct pieces.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shards.iter().map(Shard::len).sum()
     }
 
-    /// True until a piece is counted.
+    /// Returns whether no piece has been counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Each distinct piece and its count, in no order unless one was asked for.
+    /// Returns each distinct piece and its count, in no order unless it is kept.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64)> {
         let unordered = self.shards.iter().filter(|_| self.order.is_none()).flat_map(Shard::iter);
         let ordered = self.order.iter().flat_map(FirstSeen::iter);
@@ -258,20 +262,20 @@ impl PieceCounts {
     }
 }
 
-/// How many bytes *shards* take.
+/// The memory of *shards* in bytes.
 fn memory(shards: &[Shard]) -> usize {
     shards.iter().map(Shard::memory).sum()
 }
 
-/// The value behind a lock; a thread that panicked with it takes the whole work down anyway.
+/// Locks *mutex*. A poisoned lock is taken too: the panic of its thread ends the whole call anyway.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the threads share while they count.
+/// The state that the counting threads share.
 struct Shared<'a> {
     shards: Vec<Mutex<&'a mut Shard>>,
-    /// What the shards take in all; kept only where there is a limit.
+    /// Memory of all shards in bytes.
     memory: AtomicUsize,
     limit: usize,
     spill: Option<Mutex<&'a mut Spill>>,
@@ -287,7 +291,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Lets *change* work on a shard.
+    /// Applies *change* to a shard, and spills if the shards then exceed the limit.
     fn with(&self, number: usize, change: impl FnOnce(&mut Shard)) -> Result<(), Error> {
         let mut shard = lock(&self.shards[number]);
         let before = shard.memory();
@@ -296,14 +300,15 @@ impl<'a> Shared<'a> {
         if more == 0 {
             return Ok(());
         }
-        // While the shard is locked: another thread may spill it at once, and subtract all of it.
+        // Before the shard is unlocked: another thread may then spill it and subtract all of its
+        // memory.
         self.memory.fetch_add(more, Ordering::Relaxed);
         drop(shard);
-        self.keep_within()
+        self.enforce_limit()
     }
 
-    /// Spills all shards if they take more than they may.
-    fn keep_within(&self) -> Result<(), Error> {
+    /// Spills all shards if they exceed the limit.
+    fn enforce_limit(&self) -> Result<(), Error> {
         if self.memory.load(Ordering::Relaxed) > self.limit {
             self.spill_all()?;
         }
@@ -312,7 +317,7 @@ impl<'a> Shared<'a> {
 
     fn spill_all(&self) -> Result<(), Error> {
         let Some(spill) = &self.spill else { return Ok(()) };
-        // One thread spills; another that finds the lock taken goes on counting.
+        // One thread spills at a time; the others continue to count.
         let Ok(mut spill) = spill.try_lock() else { return Ok(()) };
         for (number, shard) in self.shards.iter().enumerate() {
             let mut shard = lock(shard);
@@ -324,18 +329,20 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// What one thread counts with.
+/// The state of one counting thread.
 struct Counter<'a, W> {
-    near: Near,
+    local: LocalCounts,
     ends: Ends,
     cutter: &'a Cutter,
-    watch: &'a W,
+    progress: &'a W,
 }
 
 impl<W: Fn(usize) -> Result<(), Error>> Counter<'_, W> {
     fn count(&mut self, span: &Span<'_>, shared: &Shared<'_>) -> Result<(), Error> {
-        let Self { near, ends, cutter, watch } = self;
-        cutter.windows(span, ends, watch, |text, start, ends| near.count(text, start, ends, shared))
+        let Self { local, ends, cutter, progress } = self;
+        cutter.windows(span, ends, progress, |text, start, ends| {
+            local.count(text, start, ends, shared)
+        })
     }
 }
 

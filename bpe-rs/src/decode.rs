@@ -2,10 +2,10 @@
 
 use crate::{Core, Error};
 
-/// What *ids* spell, end to end; not necessarily UTF-8.
+/// Returns the bytes of *ids*, concatenated; not necessarily UTF-8.
 ///
 /// # Errors
-/// When *core* has no such id.
+/// When *core* does not have one of the ids.
 ///
 /// ```
 /// use pytok_bpe::{decode, Core, BYTE_ORDER};
@@ -18,7 +18,7 @@ pub fn decode(core: &Core, ids: &[u32]) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::with_capacity(ids.len() * 5 + 16);
     for &id in ids {
         if let Some((sixteen, length)) = core.token_in_sixteen(id) {
-            // All sixteen, whose number the compiler knows, cost less than as many as there are.
+            // Copying a fixed number of bytes costs less than copying the exact length.
             let end = bytes.len() + length;
             bytes.extend_from_slice(sixteen);
             bytes.truncate(end);

@@ -1,8 +1,9 @@
-//! A piece to ranks.
+//! From a piece to ranks.
 //!
-//! A piece that is a token is that token; else its bytes are merged, at each step the two
-//! neighbours that spell the token of lowest rank, leftmost first, until no two neighbours spell
-//! one. This is tiktoken's rule, by bytes, for any vocabulary. Twin of `pytok/reference/encode.py`.
+//! A piece that is a token is encoded as that token. Otherwise its bytes are merged: at each step
+//! the two neighbors that spell the token of lowest rank, the leftmost first, until no two
+//! neighbors spell a token. This is tiktoken's rule, on bytes, for any vocabulary. Twin of
+//! `pytok/reference/encode.py`.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -12,8 +13,9 @@ use rustc_hash::FxHashMap;
 
 use crate::vocab::{Rank, Vocab};
 
-/// Pieces below this many bytes are merged by scanning, which costs n² but touches one short
-/// array; longer ones by rows of candidates, which cost n log n at most. Nearly all pieces of real text are short.
+/// Pieces of fewer bytes are merged by scanning, which takes n² steps but touches one short array;
+/// longer pieces with rows of candidates, which take n log n steps at most. Nearly all pieces of
+/// real text are short.
 const SHORT: usize = 64;
 
 /// Greater than every rank, since `Vocab` holds less than 2³² tokens.
@@ -41,12 +43,14 @@ pub fn encode_piece(vocab: &Vocab, piece: &[u8], ranks: &mut Vec<Rank>) {
     }
 }
 
-/// For each token the two tokens whose merge makes it, or `None` for the 256 bytes and for a
-/// token that no merge of lower-ranked ones makes (only a whole piece can be that token).
+/// Returns for each token the two tokens whose merge makes it, or `None` for the 256 bytes and for
+/// a token that no merge of lower-ranked tokens makes (only a whole piece can be encoded as such a
+/// token).
 ///
-/// A vocabulary in which all others have one is encoded alike by this rule and by Hugging Face's,
-/// which ranks pairs, not bytes: whatever spans a token's bytes at the time of its turn has been
-/// merged just as those bytes are by themselves, so the pair that spells the token is this one.
+/// If every token longer than a byte has such a pair, this rule and Hugging Face's, which ranks
+/// pairs instead of bytes, encode every text identically: whatever spans the bytes of a token when
+/// it is merged has been merged as these bytes are by themselves, so the pair that spells the token
+/// is this one.
 #[must_use]
 pub fn merges(vocab: &Vocab) -> Vec<Option<(Rank, Rank)>> {
     let mut parts = Vec::new();
@@ -61,7 +65,7 @@ pub fn merges(vocab: &Vocab) -> Vec<Option<(Rank, Rank)>> {
     vocab.tokens().enumerate().map(&mut merge_of).collect()
 }
 
-/// Merges *piece* with the tokens of rank below *limit* only.
+/// Merges *piece* with only the tokens of ranks below *limit*.
 fn merge(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
     if piece.len() < SHORT {
         merge_short(vocab, piece, limit, ranks);
@@ -73,21 +77,23 @@ fn merge(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
     }
 }
 
+/// `merge` by scanning, for pieces of fewer than `SHORT` bytes.
 fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
     const NEVER: u64 = u64::MAX;
     let length = piece.len();
-    // Zeros after it, so that every look-up has sixteen bytes to load.
+    // Padded with zeros, so that every look-up can load sixteen bytes.
     let mut padded = [0; SHORT + 16];
     padded[..length].copy_from_slice(piece);
-    // A part is known by where it begins; `after` is where the next one does, and `before` where
-    // the last one does. What follows the last part is the end, and so is what follows that.
+    // A part is identified by its start; `after[start]` is the start of the next part, and
+    // `before[start]` that of the previous one. After the last part comes `length`, and after that
+    // again `length`.
     let mut after = [length as u8; SHORT + 1];
     let mut before = [0_u8; SHORT + 1];
-    // For each part the rank of its merge with the next one, and, below that, where it begins: the
-    // least of them is the lowest rank, and of equal ranks the leftmost. The least of each eight is
-    // kept, so that a merge looks at a few of them only.
+    // For each part the rank of its merge with the next one, and below it, in the low byte, the
+    // start of the part: the minimum is the lowest rank, and of equal ranks the leftmost. The
+    // minimum of each eight is kept, so that a merge recomputes only a few of them.
     let mut merges = [[NEVER; 8]; SHORT / 8];
-    let mut least = [NEVER; SHORT / 8];
+    let mut minima = [NEVER; SHORT / 8];
     let merge_at = |start: usize, end: usize| {
         let rank = vocab.rank_within(&padded, start, end).filter(|&rank| rank < limit);
         rank.map_or(NEVER, |rank| u64::from(rank) << 8 | start as u64)
@@ -99,12 +105,13 @@ fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) 
             merges[start / 8][start % 8] = merge_at(start, start + 2);
         }
     }
-    let least_of = |eight: &[u64; 8]| eight.iter().copied().fold(NEVER, u64::min);
-    for (least, eight) in least.iter_mut().zip(&merges) {
-        *least = least_of(eight);
+    let minimum = |eight: &[u64; 8]| eight.iter().copied().fold(NEVER, u64::min);
+    for (least, eight) in minima.iter_mut().zip(&merges) {
+        *least = minimum(eight);
     }
     loop {
-        let lowest = least_of(&least);
+        // Merge the best pair, then look up the two pairs that its token now forms.
+        let lowest = minimum(&minima);
         if lowest == NEVER {
             break;
         }
@@ -113,9 +120,9 @@ fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) 
         let end = usize::from(after[middle]);
         after[start] = end as u8;
         before[end] = start as u8;
-        let mut set = |place: usize, merge: u64| {
-            merges[place / 8][place % 8] = merge;
-            least[place / 8] = least_of(&merges[place / 8]);
+        let mut set = |index: usize, merge: u64| {
+            merges[index / 8][index % 8] = merge;
+            minima[index / 8] = minimum(&merges[index / 8]);
         };
         set(middle, NEVER);
         set(start, if end < length { merge_at(start, after[end].into()) } else { NEVER });
@@ -132,15 +139,15 @@ fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) 
     }
 }
 
-/// A place in a piece: 32 bits where they suffice, since memory is what a long one waits for.
-trait Place: Copy + Ord {
-    fn new(place: usize) -> Self;
+/// An offset in a piece, in 32 bits where they suffice: merging a long piece is bound by memory.
+trait Offset: Copy + Ord {
+    fn new(offset: usize) -> Self;
     fn get(self) -> usize;
 }
 
-impl Place for u32 {
-    fn new(place: usize) -> Self {
-        place as Self
+impl Offset for u32 {
+    fn new(offset: usize) -> Self {
+        offset as Self
     }
 
     fn get(self) -> usize {
@@ -148,9 +155,9 @@ impl Place for u32 {
     }
 }
 
-impl Place for usize {
-    fn new(place: usize) -> Self {
-        place
+impl Offset for usize {
+    fn new(offset: usize) -> Self {
+        offset
     }
 
     fn get(self) -> usize {
@@ -158,11 +165,12 @@ impl Place for usize {
     }
 }
 
-fn merge_long<P: Place>(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
+/// `merge` with rows of candidates, for longer pieces.
+fn merge_long<P: Offset>(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
     const GONE: usize = 0;
     let length = piece.len();
-    // A part is known by where it begins. `end[start]` is where it ends, `GONE` once a part to
-    // its left has swallowed it; `before[start]` is where its left neighbour begins.
+    // A part is identified by its start. `end[start]` is its end, `GONE` once it was merged into a
+    // part to its left; `before[start]` is the start of its left neighbor.
     let mut end: Vec<P> = (1..=length).map(P::new).collect();
     let mut before: Vec<P> = (0..length).map(|start| P::new(start.saturating_sub(1))).collect();
     let mut candidates = Candidates::new();
@@ -173,13 +181,13 @@ fn merge_long<P: Place>(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Ve
         }
     }
     while let Some((rank, row)) = candidates.pop() {
-        // All of the lowest rank, from the left, until one makes way for a lower rank: then those
-        // that are left wait for their turn.
+        // Merge the candidates of the lowest rank from the left, until a merge creates a candidate
+        // of a lower rank: the remaining ones then wait for their turn.
         let mut row = row.into_iter();
         for (first, last) in row.by_ref() {
             let (start, stop) = (first.get(), last.get());
             let middle = end[start].get();
-            // Stale, if this part or its right neighbour has grown or gone since.
+            // Stale if this part or its right neighbor has been merged since.
             if middle == GONE || middle >= length || end[middle] != last {
                 continue;
             }
@@ -214,17 +222,17 @@ fn merge_long<P: Place>(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Ve
     }
 }
 
-/// Where two neighbours begin and end that spell a token, by its rank.
+/// Candidates for a merge by the rank of the token: start and end of two neighbors that spell it.
 ///
-/// PERF: one heap of all of them takes ten times as long on ten million letters, since each step of
-/// a search through it misses the caches; rows are read and written from end to end.
+/// PERF: a single heap of all candidates takes ten times as long on ten million letters, since each
+/// step down the heap misses the caches; rows are read and written sequentially.
 struct Candidates<P> {
     rows: FxHashMap<Rank, Vec<(P, P)>>,
-    /// The ranks that have rows.
+    /// The ranks in `rows`.
     ranks: BinaryHeap<Reverse<Rank>>,
 }
 
-impl<P: Place> Candidates<P> {
+impl<P: Offset> Candidates<P> {
     fn new() -> Self {
         Self { rows: FxHashMap::default(), ranks: BinaryHeap::new() }
     }
@@ -239,11 +247,11 @@ impl<P: Place> Candidates<P> {
         }
     }
 
-    /// All of the lowest rank, from the left.
+    /// Removes the row of the lowest rank, and returns it sorted from left to right.
     fn pop(&mut self) -> Option<(Rank, Vec<(P, P)>)> {
         let Reverse(rank) = self.ranks.pop()?;
         let mut row = self.rows.remove(&rank)?;
-        // Each sweep through a piece adds in order, so few runs are merged here.
+        // Candidates were added in a few ascending runs, which the sort merges.
         row.sort();
         Some((rank, row))
     }
@@ -264,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_ways_to_merge_agree_on_any_vocabulary(
+        fn scanning_and_rows_of_candidates_agree_on_any_vocabulary(
             tokens in prop::collection::vec("[ab]{2,5}".prop_map(String::into_bytes), 0..12),
             piece in "[ab]{1,63}",
         ) {
@@ -277,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_merge_makes_has_none() {
+    fn a_token_that_no_merge_makes_has_no_pair() {
         let vocab = vocab(&[b"ab".to_vec(), b"xyz".to_vec(), b"abc".to_vec()]);
 
         let made = merges(&vocab);

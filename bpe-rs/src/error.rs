@@ -1,12 +1,13 @@
-//! Everything that can go wrong in this crate, as values.
+//! All errors of this crate, as values.
 //!
-//! Where the Python twin (`pytok/reference`) can fail in the same way, its words are the same; what
-//! a regex engine explains is its own. The exceptions are those of `pytok/errors.py`.
+//! Where the Python twin (`pytok/reference`) can fail in the same way, it raises the same words;
+//! only the explanations of a regex engine are its own. The exceptions are those of
+//! `pytok/errors.py`.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a caller can do wrong, and what a watcher can ask for.
+/// An invalid request or input, or an interruption by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,9 +15,9 @@ pub enum Error {
     DuplicateToken {
         /// The bytes.
         token: Vec<u8>,
-        /// The rank that has them already.
+        /// The first rank with these bytes.
         first: usize,
-        /// The rank that has them again.
+        /// The second rank with these bytes.
         second: usize,
     },
     /// A vocabulary lists an empty token.
@@ -31,11 +32,11 @@ pub enum Error {
     },
     /// A vocabulary is larger than 32-bit ranks and offsets can hold.
     VocabTooLarge,
-    /// There are more or fewer ids than tokens.
+    /// The numbers of ids and of tokens differ.
     IdCount {
-        /// How many tokens there are.
+        /// The number of tokens.
         tokens: usize,
-        /// How many ids there are.
+        /// The number of ids.
         ids: usize,
     },
     /// Two tokens, ordinary or special, have the same id.
@@ -47,96 +48,96 @@ pub enum Error {
     EmptySpecial,
     /// A pattern does not compile.
     Pattern {
-        /// The regex engine's explanation.
+        /// The explanation of the regex engine.
         reason: String,
     },
-    /// A pattern gave up on a text, as backtracking engines do on long repetitions.
+    /// A pattern failed on a text, as backtracking engines do on long repetitions.
     PatternFailed {
-        /// Where in the text, in bytes.
-        at: usize,
-        /// The regex engine's explanation.
+        /// Offset in the text, in bytes.
+        offset: usize,
+        /// The explanation of the regex engine.
         reason: String,
     },
     /// A pattern matched the empty string, which splits nothing.
     EmptyMatch {
-        /// Where in the text, in bytes.
-        at: usize,
+        /// Offset in the text, in bytes.
+        offset: usize,
     },
     /// An id that the vocabulary does not have.
     UnknownId {
         /// The id.
         id: u32,
     },
-    /// A vocabulary size that leaves no room for the tokens to begin with.
+    /// A vocabulary size below the number of initial tokens.
     SizeTooSmall {
-        /// The size asked for.
+        /// The requested size.
         size: usize,
-        /// How many tokens there are to begin with.
-        least: usize,
+        /// The number of initial tokens.
+        initial: usize,
     },
-    /// A vocabulary to go on from has a token that no merge of lower ranks makes.
+    /// The base of a training has a token that no merge of lower ranks makes.
     UnmadeToken {
         /// The token.
         token: Vec<u8>,
         /// Its rank.
         rank: usize,
     },
-    /// A corpus whose distinct pieces have more bytes than 32 bits can number.
+    /// The distinct pieces of a corpus have more bytes in total than 32 bits can number.
     TooManyPieces,
-    /// Counts of pieces whose sum has more than 64 bits.
+    /// The counts of all pieces, each times its length, exceed 64 bits in total.
     CountsTooLarge,
-    /// A file that cannot be opened or read.
+    /// A file cannot be opened or read.
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's explanation.
+        /// The explanation of the operating system.
         reason: String,
     },
-    /// A file of text that is not UTF-8.
+    /// A text file is not UTF-8.
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// Where in the file, in bytes.
-        at: u64,
-        /// The byte that no character has there.
+        /// Offset in the file, in bytes.
+        offset: u64,
+        /// The invalid byte at that offset.
         byte: u8,
     },
-    /// What went wrong with the text of a file.
+    /// An error in the text of a file.
     InFile {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error in its text.
         error: Box<Error>,
     },
-    /// A piece that occurs more often than can be counted.
+    /// The count of a piece exceeds 63 bits.
     CountOverflow {
         /// The piece.
         piece: Vec<u8>,
     },
-    /// Counted pieces that went to disk cannot be written, or read again.
+    /// Temporary files of counts cannot be written or read.
     Spill {
-        /// Where temporary files are.
+        /// The folder of temporary files.
         folder: PathBuf,
-        /// The system's explanation.
+        /// The explanation of the operating system.
         reason: String,
     },
-    /// The distinct pieces take more memory than they were given.
+    /// The distinct pieces need more memory than the limit.
     TooLargeForMemory {
-        /// How many bytes they take, about.
+        /// Approximate number of bytes that they need.
         bytes: usize,
-        /// How many they may take.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The watcher asked to stop.
+    /// The callback for progress stopped the work.
     Interrupted,
 }
 
 impl Error {
-    /// The same error with its place in the text *bytes* further on: for a part of a text.
+    /// Returns the error with its offset increased by *bytes*: for an error in a part of a text.
     #[must_use]
     pub(crate) fn moved_by(mut self, bytes: usize) -> Self {
-        if let Self::PatternFailed { at, .. } | Self::EmptyMatch { at } = &mut self {
-            *at += bytes;
+        if let Self::PatternFailed { offset, .. } | Self::EmptyMatch { offset } = &mut self {
+            *offset += bytes;
         }
         self
     }
@@ -156,35 +157,35 @@ impl fmt::Display for Error {
             Self::EmptyToken { rank } => write!(f, "the token at rank {rank} is empty"),
             Self::MissingByte { byte } => write!(
                 f,
-                "the byte 0x{byte:02x} is no token: a vocabulary needs all 256 bytes, or some text \
-                 could not be encoded"
+                "the byte 0x{byte:02x} is not a token: a vocabulary must contain all 256 bytes, so \
+                 that any text can be encoded"
             ),
             Self::VocabTooLarge => write!(f, "the vocabulary is larger than 4 GiB"),
             Self::IdCount { tokens, ids } => {
-                write!(f, "{tokens} tokens need as many ids, not {ids}")
+                write!(f, "there are {tokens} tokens but {ids} ids: give one id for each token")
             }
             Self::DuplicateId { id } => write!(f, "two tokens have the id {id}"),
             Self::EmptySpecial => write!(f, "a special token is the empty string"),
             Self::Pattern { reason } => write!(f, "the pattern does not compile: {reason}"),
-            Self::PatternFailed { at, reason } => {
-                write!(f, "the pattern fails on the text at byte {at}: {reason}")
+            Self::PatternFailed { offset, reason } => {
+                write!(f, "the pattern fails on the text at byte {offset}: {reason}")
             }
-            Self::EmptyMatch { at } => write!(
+            Self::EmptyMatch { offset } => write!(
                 f,
-                "the pattern matches the empty string at byte {at}: each match must take at least \
+                "the pattern matches the empty string at byte {offset}: each match must take at least \
                  one character"
             ),
             Self::UnknownId { id } => write!(f, "Invalid token for decoding: {id}"),
-            Self::SizeTooSmall { size, least } => {
+            Self::SizeTooSmall { size, initial } => {
                 write!(
                     f,
-                    "a vocabulary of {size} is too small: there are {least} tokens to begin with"
+                    "a vocabulary of {size} is too small: it starts with {initial} tokens"
                 )
             }
             Self::UnmadeToken { token, rank } => write!(
                 f,
-                "training cannot go on from a vocabulary with the token {}, at rank {rank}, which no \
-                 merge of lower ranks makes",
+                "cannot train from a base with the token {}, at rank {rank}, which no merge of lower \
+                 ranks makes",
                 hexadecimal(token)
             ),
             Self::TooManyPieces => write!(
@@ -192,38 +193,38 @@ impl fmt::Display for Error {
                 "the distinct pieces of the corpus have more bytes than 32 bits can number"
             ),
             Self::CountsTooLarge => {
-                write!(f, "the counts of the pieces add up to more than 64 bits hold")
+                write!(f, "the counts of the pieces exceed 64 bits in total")
             }
             Self::Unreadable { path, reason } => {
                 write!(f, "{}: cannot be read: {reason}", path.display())
             }
-            Self::NotUtf8 { path, at: 0, byte: byte @ (0xFE | 0xFF) } => write!(
+            Self::NotUtf8 { path, offset: 0, byte: byte @ (0xFE | 0xFF) } => write!(
                 f,
-                "{}: byte 0 is not UTF-8 (0x{byte:02x}); the file begins as UTF-16 does: convert it: iconv \
-                 -f UTF-16 -t UTF-8",
+                "{}: byte 0 is not UTF-8 (0x{byte:02x}); the file starts like UTF-16: convert it with \
+                 iconv -f UTF-16 -t UTF-8",
                 path.display()
             ),
-            Self::NotUtf8 { path, at, byte } => write!(
+            Self::NotUtf8 { path, offset, byte } => write!(
                 f,
-                "{}: byte {at} is not UTF-8 (0x{byte:02x}); convert the file, or pass \
+                "{}: byte {offset} is not UTF-8 (0x{byte:02x}); convert the file, or pass \
                  errors='replace' (--errors replace)",
                 path.display()
             ),
             Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
             Self::CountOverflow { piece } => write!(
                 f,
-                "the piece {:?} is counted more than 2^63 times in all; that is no real count",
+                "the count of the piece {:?} exceeds 2^63 - 1: check the source of the counts",
                 String::from_utf8_lossy(piece)
             ),
             Self::Spill { folder, reason } => write!(
                 f,
-                "{}: counts that are too large for the memory cannot be kept here: {reason}; make \
-                 room, name another folder in TMPDIR, or raise max_memory (--max-memory)",
+                "{}: cannot keep counts in temporary files: {reason}; free space, set TMPDIR to \
+                 another folder, or raise max_memory (--max-memory)",
                 folder.display()
             ),
             Self::TooLargeForMemory { bytes, limit } => write!(
                 f,
-                "the distinct pieces take about {} MiB of memory, and {} MiB were given; raise \
+                "the distinct pieces need about {} MiB of memory, but the limit is {} MiB: raise \
                  max_memory (--max-memory), or drop rare pieces: prune=2 (--prune 2) drops those \
                  that occur once",
                 bytes.div_ceil(1 << 20),

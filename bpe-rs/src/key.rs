@@ -1,9 +1,9 @@
-//! Short byte strings as integers, to be compared and hashed at once.
+//! Short byte strings as integers, which compare and hash in a few instructions.
 
-/// The longest byte string that has a key.
-pub(crate) const MOST: usize = 15;
+/// Length of the longest byte string that has a key.
+pub(crate) const MAX_LENGTH: usize = 15;
 
-/// All bits of the first so many bytes.
+/// Masks of the first 0 to 15 bytes of a key, by how many bytes they keep.
 const FIRST_BYTES: [u128; 16] = {
     let mut masks = [0; 16];
     let mut bytes = 1;
@@ -14,11 +14,11 @@ const FIRST_BYTES: [u128; 16] = {
     masks
 };
 
-/// The sixteen bytes of *text* from *at* on, zeros past its end.
+/// The sixteen bytes of *text* from *at* on, padded with zeros past its end.
 #[inline(always)]
-pub(crate) fn sixteen(text: &[u8], at: usize) -> u128 {
+pub(crate) fn sixteen_bytes(text: &[u8], at: usize) -> u128 {
     if let Some(bytes) = text.get(at..at + 16) {
-        return u128::from_le_bytes(bytes.try_into().expect("sixteen"));
+        return u128::from_le_bytes(bytes.try_into().expect("sixteen bytes"));
     }
     let mut bytes = [0; 16];
     let rest = &text[at..];
@@ -26,25 +26,25 @@ pub(crate) fn sixteen(text: &[u8], at: usize) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// The key of the *length* bytes of *text* from *at* on, at most `MOST`: these bytes, zeros, and
-/// in the last byte the length. Never 0 unless *length* is.
+/// The key of the *length* bytes of *text* from *at* on: these bytes, zeros, and the length in the
+/// last byte. *length* is at most `MAX_LENGTH`. A key is 0 only if *length* is 0.
 #[inline(always)]
 pub(crate) fn key(text: &[u8], at: usize, length: usize) -> u128 {
-    sixteen(text, at) & FIRST_BYTES[length % 16] | (length as u128) << 120
+    sixteen_bytes(text, at) & FIRST_BYTES[length % 16] | (length as u128) << 120
 }
 
 /// A hash of *key*, best in its upper bits.
 #[inline(always)]
 pub(crate) fn hash(key: u128) -> u64 {
-    // Multiplication carries every bit of a half upwards; odd constants from the golden ratio and
-    // from pi.
+    // Multiplication carries every bit of a half upward. The odd constants are from the golden
+    // ratio and from pi.
     let low = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let high = ((key >> 64) as u64).wrapping_mul(0x2436_A88A_85A3_08D3);
     low ^ high
 }
 
-/// Where *key* belongs among 2 to the *bits* places.
+/// The bucket of *key* among 2 to the *bits* buckets.
 #[inline(always)]
-pub(crate) fn place(key: u128, bits: u32) -> usize {
+pub(crate) fn bucket(key: u128, bits: u32) -> usize {
     (hash(key) >> (64 - bits)) as usize
 }

@@ -1,16 +1,18 @@
 //! Byte-level BPE: a trainer and an encoder.
 //!
-//! A text is split into pieces by a [`Pattern`]; pieces never merge with each other. Training
-//! counts the pieces of a corpus ([`PieceCounts`]) and [`train`]s a [`Vocab`] on them; encoding
-//! merges the bytes of each piece along that vocabulary. A [`Core`] holds what a tokenizer needs.
+//! A [`Pattern`] splits a text into pieces; no merge crosses the border of a piece. Training counts
+//! the pieces of a corpus ([`PieceCounts`]) and [`train`]s a [`Vocab`] on the counts; encoding
+//! merges the bytes of each piece according to that vocabulary. A [`Core`] holds everything that a
+//! tokenizer needs.
 //!
 //! ```
 //! use std::ops::ControlFlow;
-//! use pytok_bpe::{decode, train, Core, PieceCounts, Training};
+//! use pytok_bpe::{decode, train, Core, MergeRules, PieceCounts};
 //!
 //! let mut counts = PieceCounts::new("cl100k", &["<|endoftext|>"])?;
 //! counts.add(&["the theme of the thesis", "then and there"])?;
-//! let vocab = train(&counts, &Training::new(260), &|_| ControlFlow::Continue(()))?;
+//! let rules = MergeRules::default();
+//! let vocab = train(&counts, 260, None, &rules, &|_| ControlFlow::Continue(()))?;
 //!
 //! let core = Core::new(vocab.tokens(), None, "cl100k", vec![("<|endoftext|>".into(), 260)])?;
 //! let ids = core.encode("the end", None)?;
@@ -18,10 +20,10 @@
 //! # Ok::<(), pytok_bpe::Error>(())
 //! ```
 //!
-//! Ids follow GPT-2: the 256 bytes in [`BYTE_ORDER`], then one token a merge, in the order learnt.
-//! Trained on the same pieces, merges equal those of Hugging Face's `BpeTrainer`; encoding equals
-//! tiktoken's on any vocabulary. Each file of the algorithm has a twin of the same name in
-//! `pytok/reference/`, in Python, which takes the plain way to the same answers.
+//! Ids follow GPT-2: first the 256 bytes in [`BYTE_ORDER`], then one token a merge, in the order of
+//! merging. Trained on the same pieces, merges equal those of Hugging Face's `BpeTrainer`; encoding
+//! equals tiktoken's on any vocabulary. Each file of the algorithm has a twin of the same name in
+//! `pytok/reference/`, in plain Python, that returns the same results.
 
 mod batch;
 mod cache;
@@ -46,5 +48,5 @@ pub use encode::{encode_piece, merges};
 pub use error::Error;
 pub use pretokenize::{resolve, Pattern, CL100K, GPT2, LLAMA3, O200K, PATTERNS, QWEN2};
 pub use search::Search;
-pub use train::{train, Ties, Training};
+pub use train::{train, MergeRules, Ties};
 pub use vocab::{Rank, Vocab, BYTE_ORDER};

@@ -1,32 +1,32 @@
-//! Patterns: how a text is split into pieces before any byte pair is merged.
+//! Patterns, which split a text into pieces before any byte pair is merged.
 //!
-//! The known patterns have splitters of their own (`scan`). Any other pattern runs on
-//! `fancy_regex` as it is. Twin of `pytok/reference/pretokenize.py`.
+//! The known patterns have their own splitters (`scan`). Any other pattern runs on `fancy_regex`,
+//! the engine of tiktoken. Twin of `pytok/reference/pretokenize.py`.
 
 use crate::scan::{self, Ends, Scanner};
 use crate::Error;
 
-/// GPT-2's pattern, in tiktoken's spelling.
+/// GPT-2's pattern, as spelled in tiktoken.
 pub const GPT2: &str =
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s";
 
-/// GPT-4's pattern, in tiktoken's spelling.
+/// GPT-4's pattern, as spelled in tiktoken.
 pub const CL100K: &str = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s";
 
-/// GPT-4o's pattern, in tiktoken's spelling.
+/// GPT-4o's pattern, as spelled in tiktoken.
 pub const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// Llama-3's pattern, as its `tokenizer.json` has it.
+/// Llama-3's pattern, as spelled in its `tokenizer.json`.
 pub const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// The pattern of Qwen2, Qwen2.5 and Qwen3, as their `tokenizer.json` has it.
+/// The pattern of Qwen2, Qwen2.5 and Qwen3, as spelled in their `tokenizer.json`.
 pub const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// The known patterns by name.
+/// The names of the known patterns, and their regexes.
 pub const PATTERNS: [(&str, &str); 5] =
     [("gpt2", GPT2), ("cl100k", CL100K), ("o200k", O200K), ("llama3", LLAMA3), ("qwen2", QWEN2)];
 
-/// The regex behind *pattern*: its own if it is a known name, else *pattern* itself.
+/// Returns the regex of a known name, and any other *pattern* unchanged.
 ///
 /// ```
 /// assert_eq!(pytok_bpe::resolve("gpt2"), pytok_bpe::GPT2);
@@ -37,9 +37,9 @@ pub fn resolve(pattern: &str) -> &str {
     PATTERNS.iter().find(|(name, _)| *name == pattern).map_or(pattern, |(_, regex)| regex)
 }
 
-/// How often a custom pattern may step back in one search: under a second's worth. A pattern
-/// whose cost doubles with each character then fails where it would seem to hang.
-const PATIENCE: usize = 10_000_000;
+/// Maximum number of backtracking steps of a custom pattern in one search: less than a second. A
+/// pattern whose cost doubles with each character then fails instead of appearing to hang.
+const BACKTRACK_LIMIT: usize = 10_000_000;
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ enum Matcher {
 }
 
 impl Pattern {
-    /// Compiles *pattern*: a known name (`gpt2`, `cl100k`, `o200k`), or a regex in the syntax of
-    /// the `regex` crate with look-around and possessive quantifiers.
+    /// Compiles *pattern*: a known name (see [`PATTERNS`]), or a regex in the syntax of the `regex`
+    /// crate with look-around and possessive quantifiers.
     ///
     /// # Errors
     /// When the regex does not compile.
@@ -69,7 +69,7 @@ impl Pattern {
             LLAMA3 => Matcher::Known(Scanner::Llama3),
             QWEN2 => Matcher::Known(Scanner::Qwen2),
             _ => fancy_regex::RegexBuilder::new(regex)
-                .backtrack_limit(PATIENCE)
+                .backtrack_limit(BACKTRACK_LIMIT)
                 .build()
                 .map(Matcher::Custom)
                 .map_err(|error| Error::Pattern { reason: error.to_string() })?,
@@ -77,20 +77,20 @@ impl Pattern {
         Ok(Self { regex: regex.to_owned(), matcher })
     }
 
-    /// The regex that was compiled, in the spelling it was given in.
+    /// Returns the regex as it was given, or that of the known name.
     #[must_use]
     pub fn regex(&self) -> &str {
         &self.regex
     }
 
-    /// Hands each piece of *text* to *sink*, in order; the pieces concatenate to the text.
+    /// Calls *sink* with each piece of *text*, in order; the pieces concatenate to the text.
     ///
-    /// Text that a custom pattern does not match is a piece of its own, as in Hugging Face's
+    /// Text that a custom pattern does not match forms a piece as well, as in Hugging Face's
     /// `Split` with `isolated`; nothing is dropped.
     ///
     /// # Errors
-    /// When a custom pattern fails on the text or matches the empty string, and whatever *sink*
-    /// returns.
+    /// When a custom pattern fails on the text or matches the empty string, and any error of
+    /// *sink*.
     ///
     /// ```
     /// let pattern = pytok_bpe::Pattern::new("gpt2")?;
@@ -119,8 +119,8 @@ impl Pattern {
         Ok(())
     }
 
-    /// A place in *text* at or after *near* where it can be cut so that both sides split as they do
-    /// together, if there is one; never in a custom pattern's text.
+    /// The first position in *text* at or after *near* at which it can be cut so that both sides
+    /// split as the whole does, or `None`. Texts are never cut for a custom pattern.
     pub(crate) fn cut(&self, text: &str, near: usize) -> Option<usize> {
         match &self.matcher {
             Matcher::Known(_) => scan::cut(text, near),
@@ -128,8 +128,8 @@ impl Pattern {
         }
     }
 
-    /// Finds the ends of the pieces of *text* from *at* on, where one begins, until there are
-    /// enough or the text has no more. The last end is where to go on.
+    /// Finds the ends of the pieces of *text* from *at* on, where a piece starts, until
+    /// `Ends::ENOUGH` are found or the text ends. The last end is where the next call continues.
     ///
     /// # Errors
     /// When a custom pattern fails on the text or matches the empty string.
@@ -141,14 +141,14 @@ impl Pattern {
                 let mut start = at;
                 while start < text.len() && ends.as_slice().len() < Ends::ENOUGH {
                     let found = regex.find_from_pos(text, start).map_err(|error| {
-                        Error::PatternFailed { at: start, reason: error.to_string() }
+                        Error::PatternFailed { offset: start, reason: error.to_string() }
                     })?;
                     let Some(found) = found.filter(|found| found.start() < text.len()) else {
                         ends.push(text.len());
                         break;
                     };
                     if found.start() == found.end() {
-                        return Err(Error::EmptyMatch { at: found.start() });
+                        return Err(Error::EmptyMatch { offset: found.start() });
                     }
                     if start < found.start() {
                         ends.push(found.start());
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_spaces_before_a_word_leave_one_to_it() {
+    fn a_million_spaces_before_a_word_split_before_the_last() {
         let text = " ".repeat(1_000_000) + "x";
         for (name, _) in PATTERNS {
             let lengths: Vec<_> =
@@ -202,27 +202,27 @@ mod tests {
     }
 
     #[test]
-    fn what_a_custom_pattern_does_not_match_is_a_piece() {
+    fn text_that_a_custom_pattern_does_not_match_is_a_piece() {
         let pattern = Pattern::new(r"\d+").unwrap();
 
         assert_eq!(pieces(&pattern, "a12b"), ["a", "12", "b"]);
     }
 
     #[test]
-    fn a_custom_pattern_that_matches_nothing_is_an_error() {
+    fn a_custom_pattern_that_matches_the_empty_string_is_an_error() {
         let pattern = Pattern::new("a*").unwrap();
 
-        assert_eq!(pattern.split("aab", |_| Ok(())), Err(Error::EmptyMatch { at: 2 }));
-        assert_eq!(pieces(&pattern, "aa"), ["aa"]); // at the end it splits nothing
+        assert_eq!(pattern.split("aab", |_| Ok(())), Err(Error::EmptyMatch { offset: 2 }));
+        assert_eq!(pieces(&pattern, "aa"), ["aa"]); // an empty match at the end splits nothing
     }
 
     #[test]
-    fn a_pattern_that_explodes_fails_instead_of_hanging() {
+    fn a_pattern_that_backtracks_exponentially_fails_instead_of_hanging() {
         let pattern = Pattern::new(r"(?:(?=x)x+x+)+y|[\s\S]").unwrap();
 
         let error = pattern.split(&"x".repeat(60), |_| Ok(())).unwrap_err();
 
-        assert!(matches!(error, Error::PatternFailed { at: 0, .. }));
+        assert!(matches!(error, Error::PatternFailed { offset: 0, .. }));
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! Special tokens in text: all of them in one pass. Twin of `pytok/reference/search.py`.
+//! Search for all special tokens in one pass over the text. Twin of `pytok/reference/search.py`.
 
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind, StartKind};
 
-/// Finds the leftmost of some texts, and of those the longest.
+/// Finds the leftmost occurrence of any of several texts; at equal starts, the longest.
 #[derive(Debug)]
 pub struct Search {
-    /// `None` if there is nothing to find.
+    /// `None` if there are no texts.
     automaton: Option<AhoCorasick>,
-    /// `None` where the automaton skips quickly to the few bytes that the texts begin with.
+    /// A filter in front of the automaton. `None` if the texts start with at most three different
+    /// bytes: the automaton then skips to these bytes quickly by itself.
     blocks: Option<Blocks>,
 }
 
@@ -17,7 +18,7 @@ impl Search {
     /// Prepares the search for *texts*, none of them empty.
     ///
     /// # Panics
-    /// When their texts together pass 2 GiB.
+    /// When the texts exceed 2 GiB in total.
     #[must_use]
     pub fn new<S: AsRef<str>>(texts: &[S]) -> Self {
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_ref().as_bytes()).collect();
@@ -29,15 +30,15 @@ impl Search {
                 .match_kind(MatchKind::LeftmostLongest)
                 .start_kind(StartKind::Both)
                 .build(&texts)
-                .expect("texts of less than 2 GiB in all")
+                .expect("texts of less than 2 GiB in total")
         };
         Self {
             automaton: (!texts.is_empty()).then(build),
-            blocks: (first.len() > 3).then(|| Blocks::of(&texts)),
+            blocks: (first.len() > 3).then(|| Blocks::new(&texts)),
         }
     }
 
-    /// Where in *text* the first is.
+    /// Returns the range of the first occurrence in *text*.
     ///
     /// ```
     /// let search = pytok_bpe::Search::new(&["<a>", "<a>b"]);
@@ -48,7 +49,7 @@ impl Search {
         self.find_from(text, 0).map(|(_, found)| found)
     }
 
-    /// All of them, and which each is; they do not overlap.
+    /// All occurrences, each with the index of its text; they do not overlap.
     pub(crate) fn find_all<'a>(
         &'a self,
         text: &'a str,
@@ -64,6 +65,7 @@ impl Search {
     fn find_from(&self, text: &str, mut from: usize) -> Option<(usize, Range<usize>)> {
         let automaton = self.automaton.as_ref()?;
         let found = if let Some(blocks) = &self.blocks {
+            // The filter proposes ranges of starts; the anchored automaton verifies each start.
             loop {
                 let starts = blocks.next(text.as_bytes(), from)?;
                 from = starts.end;
@@ -80,33 +82,35 @@ impl Search {
     }
 }
 
-/// Where texts that begin in many ways may begin.
+/// A filter of positions at which one of many texts can start.
 ///
-/// All texts are taken for as long as the shortest, and cut into all their blocks of a few bytes.
-/// Where only every so many blocks of what is searched are looked at, one of them is in each
-/// occurrence. An automaton would take a step for each byte, and wait for each.
+/// All texts are truncated to the length of the shortest, and all blocks of a few bytes in them are
+/// recorded. Every occurrence contains at least one of the blocks that are `stride` bytes apart, so
+/// only these are looked up. PERF: an automaton takes a step for each byte, each of which waits for
+/// the one before.
 #[derive(Debug)]
 struct Blocks {
-    /// Two bits for each block, at the places that its hash says (Bloom 1970).
+    /// A Bloom filter (Bloom 1970) with two bits for each recorded block.
     bits: Vec<u64>,
-    /// The bytes of the shortest text, or of its beginning.
+    /// Length of the shortest text in bytes, at most 64.
     window: usize,
-    /// The bytes of a block: four, or all of a shorter window.
+    /// Length of a block in bytes: four, or less if the window is shorter.
     length: usize,
 }
 
 impl Blocks {
-    /// Bits of a place: 1,000 texts of a dozen bytes set one in fifteen, in 32 KiB.
+    /// Bits of an index into the filter: 1,000 texts of a dozen bytes set one bit in fifteen of 32
+    /// KiB.
     const BITS: u32 = 18;
 
-    fn of(texts: &[&[u8]]) -> Self {
+    fn new(texts: &[&[u8]]) -> Self {
         let window = texts.iter().map(|text| text.len()).min().unwrap_or(0).min(64);
         let length = window.min(4);
         let mut blocks = Self { bits: vec![0; 1 << (Self::BITS - 6)], window, length };
         for text in texts {
             for end in length..=window {
-                for place in Self::places(blocks.block(text, end)) {
-                    blocks.bits[place / 64] |= 1 << (place % 64);
+                for bit in Self::bits_of(blocks.block(text, end)) {
+                    blocks.bits[bit / 64] |= 1 << (bit % 64);
                 }
             }
         }
@@ -118,28 +122,30 @@ impl Blocks {
     fn block(&self, text: &[u8], end: usize) -> u32 {
         let mut four = [0; 4];
         if let Some(start) = end.checked_sub(4) {
-            four = text[start..end].try_into().expect("four");
+            four = text[start..end].try_into().expect("four bytes");
         } else {
             four[4 - end..].copy_from_slice(&text[..end]);
         }
         u32::from_le_bytes(four) >> (32 - 8 * self.length)
     }
 
+    /// The two bits of *block* in the filter.
     #[inline(always)]
-    fn places(block: u32) -> [usize; 2] {
+    fn bits_of(block: u32) -> [usize; 2] {
         let hash = u64::from(block).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        [hash >> (64 - Self::BITS), hash << Self::BITS >> (64 - Self::BITS)].map(|at| at as usize)
+        [hash >> (64 - Self::BITS), hash << Self::BITS >> (64 - Self::BITS)].map(|bit| bit as usize)
     }
 
-    /// The next places in *text*, from *from* on, where one of the texts may begin.
+    /// The next range of starts in *text*, at or after *from*, that the filter cannot exclude.
     fn next(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
         let end = (text.len() + 1).checked_sub(self.window)?;
-        // A text that begins at one of so many places in a row has the block after the last.
+        // An occurrence that starts at any of *stride* consecutive positions contains the block
+        // that ends a window after the first of them.
         let stride = self.window - self.length + 1;
         let mut starts = from..from + stride;
         while starts.end <= end {
-            let places = Self::places(self.block(text, starts.start + self.window));
-            if places.iter().all(|place| self.bits[place / 64] & 1 << (place % 64) != 0) {
+            let bits = Self::bits_of(self.block(text, starts.start + self.window));
+            if bits.iter().all(|bit| self.bits[bit / 64] & 1 << (bit % 64) != 0) {
                 return Some(starts);
             }
             starts = starts.end..starts.end + stride;

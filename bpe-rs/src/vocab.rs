@@ -1,6 +1,6 @@
-//! A vocabulary: byte strings in rank order, and the look-ups in both directions.
+//! A vocabulary: byte strings in rank order, with look-ups in both directions.
 //!
-//! The rank of a token is its priority as a merge: lower ranks merge first. Merges are not stored,
+//! The rank of a token is its priority as a merge: lower ranks merge first. Merges are not stored;
 //! they follow from the tokens (`encode::merges`). Twin of `pytok/reference/vocab.py`.
 
 use std::hash::BuildHasher;
@@ -11,11 +11,11 @@ use rustc_hash::FxBuildHasher;
 use crate::key;
 use crate::Error;
 
-/// A token's place in its vocabulary, and its priority as a merge.
+/// Index of a token in its vocabulary, and its priority as a merge.
 pub type Rank = u32;
 
-/// The 256 bytes in GPT-2's order, which is that of its ids 0-255: first the printable ones of
-/// Latin-1, then the rest. Hugging Face's `ByteLevel` alphabet sorts the same way.
+/// The 256 bytes in GPT-2's order, which is that of its ids 0-255: first the printable bytes of
+/// Latin-1, then the others. Hugging Face's `ByteLevel` alphabet has the same order.
 pub const BYTE_ORDER: [u8; 256] = byte_order();
 
 const fn byte_order() -> [u8; 256] {
@@ -41,24 +41,26 @@ const fn byte_order() -> [u8; 256] {
     }
 }
 
-/// Tokens in rank order, packed end to end; checked once, then frozen.
+/// Tokens in rank order, concatenated; validated once, then immutable.
 #[derive(Clone, Debug)]
 pub struct Vocab {
     bytes: Vec<u8>,
-    /// `ends[rank]` is where the token of *rank* ends in `bytes`; it begins where the last ended.
+    /// `ends[rank]` is where the token of *rank* ends in `bytes`; it starts where the previous one
+    /// ends.
     ends: Vec<u32>,
-    /// The tokens that have a key: nearly all.
+    /// Ranks of the tokens that have a key: nearly all.
     short: ShortTokens,
-    /// The others. Holds ranks only; the bytes that are hashed and compared lie in `bytes`.
+    /// Ranks of the longer tokens. The bytes that are hashed and compared are those in `bytes`.
     long: HashTable<Rank>,
     longest: usize,
 }
 
-/// Ranks by key, a cache line for three, and the next line where one is full.
+/// Ranks by key: three to a cache line, with linear probing to the next line where one is full.
 #[derive(Clone, Debug)]
 struct ShortTokens {
-    /// Bits of which one is set for each token. Most that is looked up while a piece is merged is
-    /// no token; few enough bits to stay in a near cache say so of seven in eight of it.
+    /// A filter with one bit set for each token. Most look-ups while a piece is merged are for byte
+    /// strings that are not tokens. The filter rejects seven in eight of these, and is small enough
+    /// to stay in a near cache.
     filter: Vec<u64>,
     lines: Vec<Line>,
     bits: u32,
@@ -68,13 +70,14 @@ struct ShortTokens {
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line {
-    /// 0 where there is none.
+    /// 0 in a free slot.
     keys: [u128; 3],
     ranks: [Rank; 3],
 }
 
 impl ShortTokens {
-    /// Sixteen bits of the filter to a line of at most two tokens on average.
+    /// Log2 of the filter's bits per line: sixteen bits for a line of at most two tokens on
+    /// average.
     const FILTER_BITS: u32 = 4;
 
     fn new(bits: u32) -> Self {
@@ -83,10 +86,11 @@ impl ShortTokens {
         Self { filter, lines, bits, count: 0 }
     }
 
-    /// Which bit of the filter is *key*'s: its place among the lines, and four more bits.
+    /// The word and the bit of *key* in the filter. The leading bits are those that select the
+    /// line.
     #[inline]
     fn bit(&self, key: u128) -> (usize, u64) {
-        let bit = key::place(key, self.bits + Self::FILTER_BITS);
+        let bit = key::bucket(key, self.bits + Self::FILTER_BITS);
         (bit / 64, 1 << (bit % 64))
     }
 
@@ -96,21 +100,21 @@ impl ShortTokens {
         if self.filter[word] & bit == 0 {
             return None;
         }
-        let mut place = key::place(key, self.bits);
+        let mut index = key::bucket(key, self.bits);
         loop {
-            let line = &self.lines[place % self.lines.len()];
+            let line = &self.lines[index % self.lines.len()];
             if let Some(found) = line.keys.iter().position(|&other| other == key) {
                 return Some(line.ranks[found]);
             }
             if line.keys[2] == 0 {
                 return None;
             }
-            place += 1;
+            index += 1;
         }
     }
 
     fn insert(&mut self, key: u128, rank: Rank) {
-        // Two in three places taken at most: then hardly any search goes to a second line.
+        // At a load of at most two thirds hardly any search reads a second line.
         if self.count >= 2 * self.lines.len() {
             let mut larger = Self::new(self.bits + 1);
             for line in &self.lines {
@@ -121,13 +125,13 @@ impl ShortTokens {
             }
             *self = larger;
         }
-        let mut place = key::place(key, self.bits);
+        let mut index = key::bucket(key, self.bits);
         let lines = self.lines.len();
         let (line, free) = loop {
-            let line = &mut self.lines[place % lines];
+            let line = &mut self.lines[index % lines];
             match line.keys.iter().position(|&other| other == 0) {
                 Some(free) => break (line, free),
-                None => place += 1,
+                None => index += 1,
             }
         };
         line.keys[free] = key;
@@ -139,11 +143,11 @@ impl ShortTokens {
 }
 
 impl Vocab {
-    /// Packs *tokens*, which come in rank order.
+    /// Builds a vocabulary of *tokens*, which are in rank order.
     ///
     /// # Errors
-    /// When a token is empty or occurs twice, when one of the 256 bytes is missing, or when all
-    /// of them together pass 4 GiB.
+    /// When a token is empty or occurs twice, when one of the 256 bytes is missing, or when the
+    /// tokens exceed 4 GiB in total.
     ///
     /// ```
     /// use pytok_bpe::{Vocab, BYTE_ORDER};
@@ -184,7 +188,7 @@ impl Vocab {
         let end = u32::try_from(self.bytes.len()).map_err(|_| Error::VocabTooLarge)?;
         self.ends.push(end);
         self.longest = self.longest.max(token.len());
-        if token.len() <= key::MOST {
+        if token.len() <= key::MAX_LENGTH {
             self.short.insert(key::key(token, 0, token.len()), rank as Rank);
         } else {
             let Self { bytes, ends, long, .. } = self;
@@ -195,27 +199,27 @@ impl Vocab {
         Ok(())
     }
 
-    /// How many tokens there are.
+    /// Returns the number of tokens.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Never true of a vocabulary that `new` made: the 256 bytes are always there.
+    /// Returns false for every vocabulary made by `new`: it contains the 256 bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// What *rank* spells, if there is such a rank.
+    /// Returns the bytes of *rank*, or `None` if there is no such rank.
     #[must_use]
     pub fn token(&self, rank: Rank) -> Option<&[u8]> {
         let rank = rank as usize;
         (rank < self.len()).then(|| token_at(&self.bytes, &self.ends, rank))
     }
 
-    /// What *rank* spells if that is at most sixteen bytes, with what lies after it up to sixteen,
-    /// and how many of them it is.
+    /// The token of *rank* if it has at most sixteen bytes: sixteen bytes from its start, and the
+    /// length of the token.
     #[inline]
     pub(crate) fn token_in_sixteen(&self, rank: Rank) -> Option<(&[u8; 16], usize)> {
         let rank = rank as usize;
@@ -225,17 +229,17 @@ impl Vocab {
         (end - start <= 16).then_some((sixteen, end - start))
     }
 
-    /// The rank that spells *token*, if there is one.
+    /// Returns the rank of *token*, or `None` if it is not a token.
     #[must_use]
     pub fn rank(&self, token: &[u8]) -> Option<Rank> {
         self.rank_within(token, 0, token.len())
     }
 
-    /// The rank that spells the bytes of *text* from *start* to *end*. Quickest where sixteen
-    /// bytes of *text* follow *start*.
+    /// The rank of the bytes of *text* from *start* to *end*. Fastest where *text* has at least
+    /// sixteen bytes from *start* on, which are then loaded at once.
     #[inline]
     pub(crate) fn rank_within(&self, text: &[u8], start: usize, end: usize) -> Option<Rank> {
-        if end - start <= key::MOST {
+        if end - start <= key::MAX_LENGTH {
             return self.short.get(key::key(text, start, end - start));
         }
         if end - start > self.longest {
@@ -246,7 +250,7 @@ impl Vocab {
         self.long.find(FxBuildHasher.hash_one(token), same).copied()
     }
 
-    /// All tokens in rank order.
+    /// Returns all tokens in rank order.
     #[must_use]
     pub fn tokens(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.len()).map(|rank| token_at(&self.bytes, &self.ends, rank))
@@ -267,14 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn byte_order_begins_with_the_printable_bytes() {
+    fn byte_order_starts_with_the_printable_bytes() {
         assert_eq!(&BYTE_ORDER[..3], b"!\"#");
         assert_eq!(BYTE_ORDER[188], 0);
         assert_eq!(BYTE_ORDER[220], b' ');
     }
 
     #[test]
-    fn a_token_that_occurs_twice_is_refused() {
+    fn a_token_that_occurs_twice_is_rejected() {
         let tokens = bytes().into_iter().chain([b"ab".to_vec(), b"ab".to_vec()]);
 
         let error = Vocab::new(tokens).unwrap_err();
@@ -283,12 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_byte_is_refused() {
+    fn a_missing_byte_is_rejected() {
         assert_eq!(Vocab::new(&bytes()[1..]).unwrap_err(), Error::MissingByte { byte: b'!' });
     }
 
     #[test]
-    fn an_empty_token_is_refused() {
+    fn an_empty_token_is_rejected() {
         let tokens = bytes().into_iter().chain([vec![]]);
 
         assert_eq!(Vocab::new(tokens).unwrap_err(), Error::EmptyToken { rank: 256 });

@@ -1,11 +1,11 @@
-//! The vectors that both languages read (`tests/pytok/test_vectors.py` is the other reader).
-#![allow(clippy::unwrap_used)] // a test may
+//! Test vectors that both languages read (`tests/pytok/test_vectors.py` reads them, too).
+#![allow(clippy::unwrap_used)] // tests may unwrap
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use pytok_bpe::{decode, train, Core, Pattern, PieceCounts, Training};
+use pytok_bpe::{decode, train, Core, MergeRules, Pattern, PieceCounts};
 use serde_json::Value;
 
 fn rows(name: &str) -> Vec<Value> {
@@ -25,7 +25,7 @@ fn texts(row: &Value, field: &str) -> Vec<String> {
 
 fn hex(letters: &str) -> Vec<u8> {
     let digits = (0..letters.len()).step_by(2);
-    digits.map(|at| u8::from_str_radix(&letters[at..at + 2], 16).unwrap()).collect()
+    digits.map(|start| u8::from_str_radix(&letters[start..start + 2], 16).unwrap()).collect()
 }
 
 #[test]
@@ -47,8 +47,8 @@ fn merges_are_those_of_hugging_face() {
         let tokens = texts(&row, "tokens");
         let mut counts = PieceCounts::new(text(&row, "pattern"), &[""; 0]).unwrap();
         counts.add(&texts(&row, "texts")).unwrap();
-        let vocab =
-            train(&counts, &Training::new(tokens.len()), &|_| ControlFlow::Continue(())).unwrap();
+        let (rules, go) = (MergeRules::default(), |_| ControlFlow::Continue(()));
+        let vocab = train(&counts, tokens.len(), None, &rules, &go).unwrap();
         let expected: Vec<_> = tokens.iter().map(|token| hex(token)).collect();
         assert_eq!(vocab.tokens().collect::<Vec<_>>(), expected, "{}", text(&row, "pattern"));
     }

@@ -4,119 +4,179 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
-import tyro
+import click
 
-from gpt.commands.chat import Chat
+from gpt.commands.chat import chat
 from gpt.commands.interruption import Interruption
+from gpt.commands.options import ABOUT_PRESETS, PATH, command_line
 from gpt.errors import ConfigError
 from gpt.spec.adapter import LoRA
+from gpt.spec.presets import PRESETS
 from pytok.chat.whatsapp.dates import DateOrder
+from pytok.commands.help import Command, option
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
-    from gpt.clone.pipeline import Cloned, Cloning
+    from gpt.clone.options import CloneOptions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clone:
-    """Make a model that writes like one of a chat, out of its exports, and talk with it.
+@click.command(
+    cls=Command,
+    examples="""
+    gpt clone 'WhatsApp Chat with Ada.zip' --me Ada
+    gpt clone old.txt new.txt --me Ada --out both --seconds 1200
+    gpt clone msgstore.db.crypt15 --key key.txt --names wa.db --chat Ada --me Ada
+    gpt clone chat.txt --me Ada --base runs/gpt2
+    """,
+)
+@click.argument("exports", type=PATH, nargs=-1, required=True, metavar="EXPORT...")
+@option(
+    "--me",
+    metavar="NAME",
+    show_default="list all senders",
+    help="Person to imitate: one of the chat's senders.",
+)
+@option(
+    "--out",
+    metavar="FOLDER",
+    type=PATH,
+    default="clone",
+    help="Folder for everything that is made: chat.jsonl, data/, base/ and run/.",
+)
+@option(
+    "--talk/--no-talk",
+    default=True,
+    help="Start chatting when training is done (terminals only).",
+)
+@option(
+    "--seconds",
+    metavar="X",
+    type=float,
+    default=600.0,
+    group="Training",
+    help="Training time at most, about. Small chats take less.",
+)
+@option(
+    "--preset",
+    metavar="NAME",
+    type=click.Choice(list(PRESETS)),
+    default="fast",
+    group="Training",
+    help=f"Architecture of a new model. {ABOUT_PRESETS}",
+)
+@option(
+    "--base",
+    metavar="RUN",
+    type=PATH,
+    group="Training",
+    show_default="a model trained on the chat",
+    help="Trained or imported run to tune.",
+)
+@option(
+    "--lora",
+    metavar="RANK",
+    type=int,
+    group="Training",
+    show_default="8 with --base",
+    help="Tune LoRA adapters of this rank.",
+)
+@option(
+    "--full", is_flag=True, group="Training", help="Tune all weights, as is done without --base."
+)
+@option("--seed", metavar="N", type=int, default=0, group="Training", help="Random seed.")
+@option(
+    "--date-order",
+    type=click.Choice(get_args(DateOrder)),
+    group="Export",
+    show_default="found in the file",
+    help="Order of day, month and year in dates of WhatsApp such as 3/4/24.",
+)
+@option(
+    "--timezone",
+    metavar="ZONE",
+    group="Export",
+    help="Time zone of the export, such as Europe/Vienna; needed to merge a text with a database.",
+)
+@option(
+    "--key",
+    metavar="KEY",
+    group="Export",
+    help="Key of an encrypted WhatsApp backup: its file, or 64 hexadecimal digits.",
+)
+@option(
+    "--names",
+    metavar="FILE",
+    type=PATH,
+    group="Export",
+    help="Contacts database wa.db, which has names for the numbers in msgstore.db.",
+)
+@option("--chat", metavar="NAME", group="Export", help="Chat of a database that holds several.")
+@click.pass_context
+def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
+    """Train a model that writes like one person in your chat.
 
-    Imports the exports, divides them into conversations, trains a tokenizer and a model on all of
-    them, and tunes it on the turns of one. It takes minutes on two cores, and nothing leaves the
-    machine. Ctrl-C stops it anywhere, and the same command goes on from there.
-    docs/your-own-chat.md walks through it.
+    EXPORT is a WhatsApp text, zip or database, Telegram's result.json, or a history from `pytok
+    chat import`. Several exports of one chat are merged. The model is first trained on everybody's
+    turns, then tuned on those of --me, and then you can talk with it. It takes minutes on two
+    cores, and no data leaves your machine. Ctrl-C stops it; the same command resumes.
+    docs/your-own-chat.md is a tutorial.
     """
+    from gpt.clone.pipeline import clone
+    from gpt.report.console import ConsoleReporter
+    from gpt.report.events import Reporters
+    from gpt.report.page import Report
+    from gpt.report.sessions import Sessions
 
-    exports: tyro.conf.Positional[tuple[Path, ...]]
-    """Exports of one chat: WhatsApp's text, zip or database, Telegram's result.json, a history that
-    `pytok chat import` wrote."""
-    me: str | None = None
-    """Whose turns the model is to learn. None: all senders are listed, to choose from."""
-    out: Path = Path("clone")
-    """Folder of all that is made: chat.jsonl, data/, base/ and run/."""
-    base: Path | None = None
-    """A run to tune, own or of `gpt import`. None: one is trained on the chat."""
-    lora: int | None = None
-    """Tune LoRA adapters of this rank. With --base that is the default, with rank 8."""
-    full: bool = False
-    """Tune all weights. Without --base that is the default."""
-    seconds: float = 600.0
-    """Training time at most, about. Small chats take less."""
-    preset: Literal["fast", "gpt2", "llama", "qwen3"] = "fast"
-    """What a new model is like: fast learns soonest, the others load in other software."""
-    date_order: DateOrder | None = None
-    """How WhatsApp wrote dates like 3/4/24. None: what the file shows."""
-    timezone: str | None = None
-    """Where the chat was exported, as in Europe/Vienna: to merge a text with a database."""
-    key: str | None = None
-    """The key of an encrypted backup: its file, or 64 digits."""
-    names: Path | None = None
-    """A database of contacts, wa.db: names for the numbers in msgstore.db."""
-    chat: str | None = None
-    """Which chat of a database that has several."""
-    seed: int = 0
-    """Decides the first weights, the order of the data, and dropout."""
-    talk: bool = True
-    """Talk with the model at the end. Where there is no terminal, nobody does."""
-
-    def __call__(self) -> int:
-        """Clone, and talk; 0, or 128 + the signal that stopped it."""
-        from gpt.clone.pipeline import clone
-        from gpt.report.console import ConsoleReporter
-        from gpt.report.events import Reporters
-        from gpt.report.page import Report
-        from gpt.report.sessions import Sessions
-
-        asked = self._asked()
-        with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
-            cloned = clone(
-                asked,
-                reporter=Reporters([console, Sessions(), Report()]),
-                progress=bars.update,
-                stop=lambda: interruption.signal is not None,
-            )
-        if interruption.signal is not None and not cloned.finished:
-            say(f"stopped; what is done is kept, and to go on: gpt {shlex.join(sys.argv[1:])}")
-            return 128 + interruption.signal
-        return self._converse(cloned)
-
-    def _converse(self, cloned: Cloned) -> int:
-        """Talk with the model, or say how; in a group as whoever else writes most."""
-        you = cloned.template.speakers[1:2]
-        where = shlex.quote(str(cloned.run))
-        say(f"to talk with it again: gpt chat {where}")
-        if not self.talk or not (sys.stdin.isatty() and sys.stdout.isatty()) or not you:
-            return 0
-        return Chat(run=cloned.run, you=you[0])()
-
-    def _asked(self) -> Cloning:
-        """What the options ask for."""
-        from gpt.clone.pipeline import Cloning
-        from pytok.chat.importing import Choices
-
-        if not self.exports:
-            raise ConfigError("which exports? Name the file that the app has exported")
-        if self.full and self.lora is not None:
-            raise ConfigError("--lora and --full are two ways; choose one")
-        whole = self.full or (self.base is None and self.lora is None)
-        return Cloning(
-            exports=self.exports,
-            me=self.me,
-            out=self.out,
-            choices=Choices(
-                date_order=self.date_order,
-                timezone=self.timezone,
-                key=self.key,
-                names=self.names,
-                chat=self.chat,
-            ),
-            base=self.base,
-            adapter=None if whole else LoRA(rank=8 if self.lora is None else self.lora),
-            seconds=self.seconds,
-            preset=self.preset,
-            seed=self.seed,
+    asked = _clone_options(**options)
+    with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
+        cloned = clone(
+            asked,
+            reporter=Reporters([console, Sessions(), Report()]),
+            progress=bars.update,
+            stop=lambda: interruption.signal is not None,
         )
+    if interruption.signal is not None and not cloned.finished:
+        say(f"stopped; finished stages are kept; to resume: {command_line()}")
+        return 128 + interruption.signal
+    say(f"to talk with it again: gpt chat {shlex.quote(str(cloned.run))}")
+    others = cloned.template.speakers[1:]
+    if not talk or not others or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return 0
+    # In a group you are the one who writes most, after the person that the model plays.
+    return int(ctx.invoke(chat, run=cloned.run, you=others[0]))
+
+
+def _clone_options(
+    *,
+    exports: tuple[Path, ...],
+    me: str | None,
+    out: Path,
+    base: Path | None,
+    lora: int | None,
+    full: bool,
+    seconds: float,
+    preset: str,
+    seed: int,
+    **about_exports: Any,
+) -> CloneOptions:
+    """Return the options as the library takes them; *about_exports* are those of the import."""
+    from gpt.clone.options import CloneOptions
+    from pytok.chat.importing import ImportOptions
+
+    if full and lora is not None:
+        raise ConfigError("--lora and --full are two ways of tuning; choose one")
+    all_weights = full or (base is None and lora is None)
+    return CloneOptions(
+        exports=exports,
+        me=me,
+        out=out,
+        import_options=ImportOptions(**about_exports),
+        base=base,
+        adapter=None if all_weights else LoRA(rank=8 if lora is None else lora),
+        seconds=seconds,
+        preset=preset,
+        seed=seed,
+    )

@@ -4,81 +4,139 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
+import click
 
+from gpt.commands.options import PATH, device_option, dtype_option, ensemble_option, run_argument
 from gpt.errors import ConfigError
+from pytok.commands.help import Command, option
 from pytok.counted import counted
 from pytok.terminal import Bars
 
 if TYPE_CHECKING:
+    from gpt.evaluation.interval import Accuracy
     from gpt.parallel.runtime import Runtime
     from gpt.runs.reading import Checkpoint
 
 
+@click.command(
+    "eval",
+    cls=Command,
+    examples="""
+    gpt eval runs/first
+    gpt eval runs/first --data other.txt --stride 32
+    gpt eval runs/first --choices hellaswag.jsonl
+    gpt eval clone/run --style --against clone/base
+    """,
+)
+@run_argument
+@option(
+    "--data",
+    metavar="PATH",
+    type=PATH,
+    show_default="the shards of the run",
+    help="Folder of token shards, or a text file; a chat with --style.",
+)
+@option("--split", metavar="NAME", show_default="val", help="Split of the shards to measure.")
+@option(
+    "--stride",
+    metavar="N",
+    type=int,
+    show_default="the context",
+    help="Tokens between the starts of windows. With fewer than the context, windows overlap: "
+    "tokens are predicted from more text, in more time.",
+)
+@ensemble_option
+@option("--json", "as_json", is_flag=True, help="Print a JSON object instead of text.")
+@option(
+    "--choices",
+    metavar="FILE",
+    type=PATH,
+    group="Other measures",
+    help="Multiple choice: JSON lines of HellaSwag, or of question, choices and answer.",
+)
+@option(
+    "--style",
+    is_flag=True,
+    group="Other measures",
+    help="Style: the fraction of generated turns that a classifier attributes to the real author.",
+)
+@option(
+    "--against",
+    metavar="RUN",
+    type=PATH,
+    group="Other measures",
+    help="With --style, a run to compare with, such as the base.",
+)
+@option(
+    "--turns",
+    metavar="N",
+    type=int,
+    default=200,
+    group="Other measures",
+    help="With --style, turns that each model generates.",
+)
+@device_option
+@dtype_option()
+def evaluate(as_json: bool, **options: Any) -> int:
+    """Measure a model: bits per byte, multiple choice, or style.
+
+    RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
+    checkpoint. Bits per byte are measured over a complete split or text; lower is better.
+    """
+    asked = Evaluating(**options)
+    step, figures, lines = asked.measure()
+    print(json.dumps({"step": step, **figures}) if as_json else "\n".join(lines))
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Measure a model: bits per byte over a whole split or text, or its answers to questions."""
+class Evaluating:
+    """What is measured, and on what."""
 
-    run: tyro.conf.Positional[Path]
-    """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
-    ensemble: tuple[Path, ...] = ()
-    """Further runs with the same tokenizer, to predict with it: probabilities are averaged."""
-    data: Path | None = None
-    """Folder of token shards, or a text, which is tokenized on the way; none: the shards that the
-    run learnt from."""
-    split: str | None = None
-    """Which split of the shards. None: val."""
-    stride: int | None = None
-    """Tokens between the beginnings of windows: fewer than the context, and each token is predicted
-    from more of the text, for as much more time; none: a context, no token is read twice."""
-    choices: Path | None = None
-    """Multiple choice instead: JSON lines of HellaSwag, or of question, choices and answer."""
-    style: bool = False
-    """Whether it sounds like them instead: the share of its turns that a classifier takes for the
-    authors'. --data is a chat then."""
-    against: Path | None = None
-    """With --style, a run to hold it against, such as the base that was tuned."""
-    turns: int = 200
-    """With --style, how many turns each model writes."""
-    json: bool = False
-    """Print one JSON object instead of text."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    dtype: str = "auto"
-    """auto, float32 or bfloat16."""
+    run: Path
+    data: Path | None
+    split: str | None
+    stride: int | None
+    ensemble: tuple[Path, ...]
+    choices: Path | None
+    style: bool
+    against: Path | None
+    turns: int
+    device: str
+    dtype: str
 
-    def __call__(self) -> int:
-        """Print the losses, or the accuracy; 0."""
+    def measure(self) -> tuple[int, dict[str, Any], list[str]]:
+        """Return the step of the checkpoint, the figures by name, and the lines to print."""
         from gpt.parallel.runtime import Runtime
         from gpt.runs.reading import read_checkpoint
 
+        self._check()
         checkpoint = read_checkpoint(self.run)
         runtime = Runtime.choose(self.device, self.dtype)
-        if self.style and self.choices is not None:
-            raise ConfigError("--style and --choices are two measures; choose one")
-        if self.ensemble and self.style:
-            raise ConfigError("--style is of one run; leave --ensemble away")
-        if self.against is not None and not self.style:
-            raise ConfigError("--against is of --style; give both, or neither")
         measure = self._losses if self.choices is None else self._answers
         if self.style:
             measure = self._styles
         with Bars() as bars:
             figures, lines = measure(checkpoint, runtime, bars)
-        if self.json:
-            print(json.dumps({"step": checkpoint.state.step, **figures}))
-        else:
-            print("\n".join(lines))
-        return 0
+        return checkpoint.state.step, figures, lines
+
+    def _check(self) -> None:
+        """Raise ConfigError for options that exclude each other."""
+        if self.style and self.choices is not None:
+            raise ConfigError("--style and --choices are two measures; choose one")
+        if self.ensemble and self.style:
+            raise ConfigError("--style works on a single run; remove --ensemble")
+        if self.against is not None and not self.style:
+            raise ConfigError("--against compares styles; add --style, or remove it")
 
     def _losses(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
-    ) -> tuple[Mapping[str, Any], list[str]]:
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Measure bits per byte."""
         from gpt.data.shards import open_split_or_text
         from gpt.evaluation.bits_per_byte import evaluate
         from gpt.generation.ensemble import open_ensemble
@@ -86,7 +144,7 @@ class Evaluate:
         state = checkpoint.state
         data = self.data or (state.recipe.data if state.train_tokens else None)
         if self.split is not None and data is not None and data.is_file():
-            raise ConfigError(f"{data}: --split is of shards, and text has none; leave it away")
+            raise ConfigError(f"{data}: a text has no splits; remove --split")
         with open_split_or_text(
             data, self.split or "val", checkpoint.tokenizer, state.fingerprint
         ) as split:
@@ -106,7 +164,8 @@ class Evaluate:
 
     def _answers(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
-    ) -> tuple[Mapping[str, Any], list[str]]:
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Measure accuracy on multiple choice."""
         from gpt.evaluation.multiple_choice import choose_all, read_questions
         from gpt.generation.ensemble import open_ensemble
 
@@ -120,13 +179,13 @@ class Evaluate:
         )
         questions = counted(result.questions, "question")
         lines = [f"step {checkpoint.state.step}, {self.choices}: {questions}"]
-        for name, value in (("acc", result.acc), ("acc_norm", result.acc_norm)):
-            lines.append(f"  {name:<8} {value.rate:.4f} (95%: {value.low:.4f} to {value.high:.4f})")
+        lines += _rates({"acc": result.acc, "acc_norm": result.acc_norm})
         return dataclasses.asdict(result), lines
 
     def _styles(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
-    ) -> tuple[Mapping[str, Any], list[str]]:
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Measure the style of generated turns."""
         from gpt.evaluation.style import measure_style
         from gpt.runs.reading import read_checkpoint
 
@@ -141,10 +200,14 @@ class Evaluate:
             progress=lambda done, total: bars.update("turns written", done, total),
         )
         lines = [f"step {checkpoint.state.step}, {data}: {counted(result.turns, 'turn')}"]
-        shares = {"real": result.real, "written": result.written, "against": result.against}
-        for name, value in shares.items():
-            if value is not None:
-                lines.append(
-                    f"  {name:<8} {value.rate:.4f} (95%: {value.low:.4f} to {value.high:.4f})"
-                )
+        lines += _rates({"real": result.real, "written": result.written, "against": result.against})
         return dataclasses.asdict(result), lines
+
+
+def _rates(rates: dict[str, Accuracy | None]) -> list[str]:
+    """Return a line for each of the *rates*, with its confidence interval."""
+    return [
+        f"  {name:<8} {rate.rate:.4f} (95%: {rate.low:.4f} to {rate.high:.4f})"
+        for name, rate in rates.items()
+        if rate is not None
+    ]

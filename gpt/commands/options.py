@@ -1,41 +1,95 @@
-"""The options of the commands that let a model write."""
+"""What several commands share: arguments, the options of sampling, and the command line itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import shlex
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from gpt.spec.presets import EXPORTABLE
+from pytok.commands.help import option
 
 if TYPE_CHECKING:
     from gpt.generation.sampling import Sampling
     from gpt.model.gpt import GPT
     from gpt.runs.reading import Checkpoint
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+*_FIRST, _LAST = EXPORTABLE
+ABOUT_PRESETS = f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can."
+PATH = click.Path(path_type=Path)
+"""A path, which is checked when it is opened."""
+
+run_argument = click.argument("run", type=PATH)
+device_option = option(
+    "--device", metavar="DEVICE", default="auto", group="Machine", help="auto, cpu or cuda."
+)
+
+
+def dtype_option(*more: str, group: str = "Machine") -> Callable[[F], F]:
+    """Give a command `dtype`, with the choices *more* besides those of all commands."""
+    return option(
+        "--dtype",
+        metavar="TYPE",
+        type=click.Choice(["auto", "float32", "bfloat16", *more]),
+        default="auto",
+        group=group,
+        help="Precision of matrix products: float32, bfloat16, or auto, the faster of the two."
+        + (" int8 rounds the weights and is the fastest." if "int8" in more else ""),
+    )
+
+
+ensemble_option = option(
+    "--ensemble",
+    metavar="RUN",
+    type=PATH,
+    multiple=True,
+    help="Another run with the same tokenizer: average the models' probabilities. Repeatable.",
+)
+
+
+class NoneOr(click.ParamType):  # type: ignore[type-arg]
+    """Another type, or `none` for an option that is absent."""
+
+    def __init__(self, other: click.ParamType) -> None:  # type: ignore[type-arg]
+        self.other = other
+        self.name = other.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what the other type makes of *value*."""
+        if isinstance(value, str) and value.casefold() == "none":
+            return None
+        return self.other.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Complete as the other type does."""
+        return self.other.shell_complete(ctx, param, incomplete)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """How tokens are drawn, and by what."""
+class SamplingOptions:
+    """How tokens are sampled, and on what device."""
 
-    repetition_penalty: float = 1.0
-    """Above 1 disfavours tokens that the text has already."""
-    temperature: float = 0.8
-    """Below 1 favours likely tokens; 0 takes the likeliest always."""
-    top_k: int | None = None
-    """Keep the k likeliest tokens."""
-    top_p: float | None = None
-    """Keep the likeliest tokens that together reach this chance."""
-    min_p: float | None = None
-    """Keep tokens with this share of the likeliest one's chance."""
-    seed: int = 0
-    """Decides the draws."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """What the linears are computed in; int8 rounds their weights, and is the fastest."""
+    repetition_penalty: float
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    seed: int
+    device: str
+    dtype: str
 
     def sampling(self) -> Sampling:
-        """As the library takes it; raises ConfigError."""
+        """Return these as the library takes them; raises ConfigError."""
         from gpt.generation.sampling import Sampling
 
         return Sampling(
@@ -48,10 +102,7 @@ class Drawing:
         )
 
     def model(self, checkpoint: Checkpoint, ensemble: Sequence[Path] = ()) -> GPT:
-        """Build the model of *checkpoint*, where and as it is to be computed.
-
-        With the runs *ensemble*, it is that of all of them.
-        """
+        """Return the model of *checkpoint*, or its ensemble with other runs, to sample from."""
         import torch
 
         from gpt.generation.decoder import inference_copy
@@ -61,3 +112,73 @@ class Drawing:
         runtime = Runtime.choose(self.device, "auto" if self.dtype == "int8" else self.dtype)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
         return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device), dtype)
+
+
+def sampling_options(command: F) -> F:
+    """Give a command `sampling`, a `SamplingOptions`."""
+
+    @option(
+        "--temperature",
+        metavar="X",
+        type=float,
+        default=0.8,
+        group="Sampling",
+        help="Below 1 favors likely tokens; 0 always takes the likeliest.",
+    )
+    @option("--top-k", metavar="N", type=int, group="Sampling", help="Keep the N likeliest tokens.")
+    @option(
+        "--top-p",
+        metavar="P",
+        type=float,
+        group="Sampling",
+        help="Nucleus sampling: keep the smallest set of tokens with this total probability.",
+    )
+    @option(
+        "--min-p",
+        metavar="P",
+        type=float,
+        group="Sampling",
+        help="Keep tokens with at least this fraction of the likeliest token's probability.",
+    )
+    @option(
+        "--repetition-penalty",
+        metavar="X",
+        type=float,
+        default=1.0,
+        group="Sampling",
+        help="Above 1 makes tokens that the text already has less likely.",
+    )
+    @option("--seed", metavar="N", type=int, default=0, group="Sampling", help="Random seed.")
+    @device_option
+    @dtype_option("int8")
+    @functools.wraps(command)
+    def run(
+        repetition_penalty: float,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        min_p: float | None,
+        seed: int,
+        device: str,
+        dtype: str,
+        **rest: Any,
+    ) -> Any:
+        sampling = SamplingOptions(
+            repetition_penalty=repetition_penalty,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            seed=seed,
+            device=device,
+            dtype=dtype,
+        )
+        return command(sampling=sampling, **rest)
+
+    return cast(F, run)
+
+
+def command_line() -> str:
+    """Return the command as it can be typed again."""
+    arguments = click.get_current_context().find_root().obj
+    return f"gpt {shlex.join(sys.argv[1:] if arguments is None else arguments)}"

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
+import click
+
+from gpt.commands.options import PATH
+from pytok.commands.help import Command, option
+from pytok.terminal import say
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """Draw the losses of runs, overlaid: by seconds, tokens and steps, as a PNG."""
+@click.command(
+    cls=Command,
+    examples="""
+    gpt plot runs/first
+    gpt plot runs/first runs/second -o both.png
+    """,
+)
+@click.argument("runs", type=PATH, nargs=-1, required=True)
+@option("-o", "--out", metavar="FILE", type=PATH, default="plot.png", help="PNG file to write.")
+def plot(runs: tuple[Path, ...], out: Path) -> int:
+    """Plot the loss curves of runs.
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
-    """The runs' folders."""
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("plot.png")
-    """The picture to write."""
+    RUNS are run folders. Their losses are drawn over each other: by seconds, tokens and steps.
+    """
+    from gpt.report.plot import plot_runs
 
-    def __call__(self) -> int:
-        """Write the picture; 0."""
-        from gpt.report.plot import plot_runs
-
-        plot_runs(self.runs, self.out)
-        print(f"wrote {self.out}", file=sys.stderr)
-        return 0
+    plot_runs(runs, out)
+    say(f"wrote {out}")
+    return 0

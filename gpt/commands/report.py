@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
+import click
+
+from gpt.commands.options import run_argument
+from pytok.commands.help import Command
+from pytok.terminal import say
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """Write report.md and loss.png of a run again, from what its folder holds."""
+@click.command(cls=Command, examples="gpt report runs/first")
+@run_argument
+def report(run: Path) -> int:
+    """Write a run's report.md and loss.png again.
 
-    run: tyro.conf.Positional[Path]
-    """A run's folder."""
+    RUN is a run folder. Training ends with these two files; they are made from what the folder
+    holds.
+    """
+    from gpt.report.page import write_report
 
-    def __call__(self) -> int:
-        """Write them; 0."""
-        from gpt.report.page import write_report
-
-        print(f"wrote {write_report(self.run)}", file=sys.stderr)
-        return 0
+    say(f"wrote {write_report(run)}")
+    return 0

@@ -3,61 +3,82 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
+import click
 
-from gpt.commands.options import Drawing
+from gpt.commands.options import SamplingOptions, ensemble_option, run_argument, sampling_options
 from gpt.errors import ConfigError
+from pytok.commands.help import Command, option
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """Write text with a trained model, on stdout; a single one as a stream."""
+@click.command(
+    cls=Command,
+    examples="""
+    gpt sample runs/first --prompt "The "
+    gpt sample runs/first --samples 4 --tokens 100 --temperature 1
+    gpt sample runs/first/best --ensemble runs/second --stop "."
+    """,
+)
+@run_argument
+@option(
+    "--prompt",
+    metavar="TEXT",
+    default="",
+    show_default="start of a document",
+    help="Text to continue.",
+)
+@option("--tokens", metavar="N", type=int, default=256, help="Tokens to generate at most.")
+@option(
+    "--samples",
+    metavar="N",
+    type=int,
+    default=1,
+    help="Texts to generate at once; each has the seed after that of the one before.",
+)
+@option("--stop", metavar="TEXT", multiple=True, help="Stop before this text. Repeatable.")
+@ensemble_option
+@sampling_options
+def sample(
+    run: Path,
+    prompt: str,
+    tokens: int,
+    samples: int,
+    stop: tuple[str, ...],
+    ensemble: tuple[Path, ...],
+    sampling: SamplingOptions,
+) -> int:
+    """Generate text from a trained model; one sample is streamed.
 
-    run: tyro.conf.Positional[Path]
-    """A run's folder, for its newest checkpoint; RUN/best; or one checkpoint's folder."""
-    ensemble: tuple[Path, ...] = ()
-    """Further runs with the same tokenizer, to write with it: probabilities are averaged."""
-    prompt: str = ""
-    """Text to go on from; empty: the beginning of a document."""
-    tokens: int = 256
-    """Tokens to write at most."""
-    samples: int = 1
-    """Texts to write, at once; each has the seed after the one before."""
-    stop: tuple[str, ...] = ()
-    """End before any of these texts."""
-    drawing: tyro.conf.OmitArgPrefixes[Drawing] = field(default_factory=Drawing)
+    RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
+    checkpoint. The text goes to stdout.
+    """
+    from gpt.generation.text import generate_batch
+    from gpt.runs.reading import read_checkpoint
 
-    def __call__(self) -> int:
-        """Print the samples; 0."""
-        from gpt.generation.text import generate_batch
-        from gpt.runs.reading import read_checkpoint
-
-        if self.samples < 1:
-            raise ConfigError(f"samples must be at least 1; got {self.samples}")
-        checkpoint = read_checkpoint(self.run)
-        pieces = generate_batch(
-            self.drawing.model(checkpoint, self.ensemble),
-            checkpoint.tokenizer(),
-            [self.prompt] * self.samples,
-            max_tokens=self.tokens,
-            sampling=self.drawing.sampling(),
-            stop=self.stop,
-        )
-        if self.samples == 1:
-            sys.stdout.write(self.prompt)
-            for _, piece in pieces:
-                sys.stdout.write(piece)
-                sys.stdout.flush()
-            sys.stdout.write("\n")
-            return 0
-        texts = [self.prompt] * self.samples
-        for number, piece in pieces:
-            texts[number] += piece
-        for number, text in enumerate(texts, start=1):
-            print(f"--- sample {number} of {self.samples}", file=sys.stderr)
-            sys.stdout.write(f"{text}\n")
+    if samples < 1:
+        raise ConfigError(f"samples must be at least 1; got {samples}")
+    checkpoint = read_checkpoint(run)
+    deltas = generate_batch(
+        sampling.model(checkpoint, ensemble),
+        checkpoint.tokenizer(),
+        [prompt] * samples,
+        max_tokens=tokens,
+        sampling=sampling.sampling(),
+        stop=stop,
+    )
+    if samples == 1:
+        sys.stdout.write(prompt)
+        for _, text in deltas:
+            sys.stdout.write(text)
             sys.stdout.flush()
+        sys.stdout.write("\n")
         return 0
+    texts = [prompt] * samples
+    for index, text in deltas:
+        texts[index] += text
+    for number, text in enumerate(texts, start=1):
+        print(f"--- sample {number} of {samples}", file=sys.stderr)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    return 0

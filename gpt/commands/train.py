@@ -1,29 +1,34 @@
-"""`gpt train`, and the recipe that its options begin from."""
+"""`gpt train`: parse all options, then prepare the data, then plan the run, then train.
+
+Nothing is read, trained or written before all options have been checked. Options set fields of the
+recipe; what they leave open is planned for the data and the machine.
+"""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import shlex
 import signal
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import tyro
+import click
 
 from gpt.commands.interruption import Interruption
-from gpt.errors import CheckpointError, ConfigError, DataError
+from gpt.commands.options import ABOUT_PRESETS, PATH, NoneOr, command_line
+from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
+from gpt.errors import ConfigError, DataError
 from gpt.parallel.launch import launched
-from gpt.spec.planning import Machine, plan, resumed
-from gpt.spec.recipe import Recipe, read_toml
-from gpt.spec.serialize import from_dict
+from gpt.runs.retention import find_checkpoint
+from gpt.spec.overrides import Overrides
+from gpt.spec.planning import DEPTHS, PLANNED, Machine, plan, resumed
+from gpt.spec.presets import PRESETS
+from gpt.spec.recipe import Recipe
+from pytok.commands.help import option
 from pytok.counted import counted
-from pytok.errors import PytokError
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
@@ -31,70 +36,275 @@ if TYPE_CHECKING:
     from gpt.report.events import Reporter
     from gpt.training.loop import Outcome
 
+SETTINGS = Settings(
+    Recipe,
+    planned=PLANNED,
+    hide=lambda name: name in ("data", "out"),
+    example="model.mlp=SwiGLU or model.mlp.hidden=512",
+)
+PRESET = "fast"
+"""The preset of a new run, unless another is set."""
 
-_UNPLANNED = Recipe(data=Path(), out=Path("runs/DATA"))
-"""What --help shows before there are data; a run is named by them where --out does not name it."""
+
+@click.command(
+    cls=SettingsCommand,
+    settings=SETTINGS,
+    examples="""
+    gpt train --data corpus.txt
+    gpt train --data data/ --out runs/llama --preset llama --depth 4 --seconds 300
+    gpt train --data data/ --lr 0.01 --set model.mlp=SwiGLU --set model.mlp.hidden=512
+    torchrun --nproc-per-node 4 -m gpt train --data data/ --out runs/four
+    """,
+)
+@option(
+    "--data",
+    metavar="PATH",
+    type=PATH,
+    group="Data",
+    help="Text, token shards, or token files.  [required]",
+)
+@option(
+    "--out",
+    metavar="FOLDER",
+    type=PATH,
+    group="Data",
+    show_default="runs/DATA",
+    help=SETTINGS.doc("out"),
+)
+@option(
+    "--tokenizer",
+    metavar="TOKENIZER",
+    type=NoneOr(click.STRING),
+    group="Data",
+    show_default="train one on the text",
+    help="Tokenizer: a file, or a name such as gpt2.",
+)
+@option(
+    "--val-data",
+    metavar="PATH",
+    type=NoneOr(PATH),
+    group="Data",
+    show_default="*val*",
+    help="Token files to validate on.",
+)
+@option(
+    "--val",
+    metavar="FRACTION",
+    type=NoneOr(click.FloatRange(0, 1, max_open=True)),
+    group="Data",
+    show_default="0.1",
+    help="Fraction of the text, from its end, to hold out.",
+)
+@option(
+    "--preset",
+    metavar="NAME",
+    type=NoneOr(click.Choice(list(PRESETS))),
+    group="Model",
+    show_default=PRESET,
+    help=f"Architecture. {ABOUT_PRESETS}",
+)
+@option(
+    "--depth",
+    metavar="N",
+    type=NoneOr(click.IntRange(1)),
+    group="Model",
+    help="Number of layers; width, heads, learning rate and batch size follow.  [planned]",
+)
+@SETTINGS.option("--layers", "model.layers", group="Model")
+@SETTINGS.option("--width", "model.width", group="Model")
+@SETTINGS.option("--heads", "model.attention.heads", group="Model")
+@SETTINGS.option("--context", "model.context", group="Model")
+@SETTINGS.option("--dropout", "model.dropout", group="Model")
+@SETTINGS.option("--steps", "steps", group="Training")
+@SETTINGS.option("--seconds", "seconds", group="Training")
+@SETTINGS.option("--max-seconds", "max_seconds", group="Training")
+@SETTINGS.option("--batch-size", "batch_size", group="Training")
+@SETTINGS.option("--accumulate", "accumulate", group="Training")
+@SETTINGS.option("--lr", "optimizer.lr", group="Training")
+@SETTINGS.option("--bpe-dropout", "bpe_dropout", group="Training")
+@SETTINGS.option("--clip", "clip", group="Training")
+@SETTINGS.option("--patience", "patience", group="Training")
+@SETTINGS.option("--seed", "seed", group="Training")
+@SETTINGS.option("--eval-every", "eval_every", group="Output")
+@option(
+    "--sample-every",
+    metavar="N",
+    type=NoneOr(click.IntRange(0)),
+    group="Output",
+    show_default="at each evaluation",
+    help="Steps between samples of generated text; 0 for none.",
+)
+@option(
+    "--sample-prompt",
+    metavar="TEXT",
+    default="",
+    group="Output",
+    show_default="start of a document",
+    help="Prompt for the samples.",
+)
+@option("--tensorboard", is_flag=True, group="Output", help="Also log to RUN/tensorboard.")
+@SETTINGS.option("--device", "device", metavar="DEVICE", group="Machine")
+@SETTINGS.option("--dtype", "dtype", metavar="TYPE", group="Machine")
+@SETTINGS.option("--threads", "threads", group="Machine")
+@option(
+    "--config",
+    metavar="FILE",
+    type=NoneOr(PATH),
+    help="TOML file with settings; options override it.",
+)
+@click.pass_context
+def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
+    """Train a model on text, or resume a run.
+
+    --data takes text, shards from `pytok shard`, or token files from nanoGPT, llm.c, Megatron and
+    others. Settings you leave out are planned from the data and your machine, printed, and saved
+    with the run. The run folder gets checkpoints/, metrics.jsonl, samples.jsonl, and at the end
+    loss.png and report.md. Ctrl-C writes a checkpoint; the same command resumes from it.
+    """
+    overrides = given_overrides(ctx, config)
+    data = options["data"] or overrides.values.get("data")
+    if data is None:
+        raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
+    out = options["out"] or overrides.values.get("out") or Path("runs") / _stem(Path(data))
+    located = {"data": Path(data), "out": Path(out)}
+    asked = Training(**options | located, overrides=overrides.without("data", "out"))
+    asked.check()
+    return asked.run()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
-    """Train a model on text or token files, or go on with a run that was stopped.
+class Training:
+    """What a command line asks for: options by name, and fields of the recipe."""
 
-    --data is shards, as `pytok shard` writes them; or text, which is sharded into the run's data/;
-    or token files of nanoGPT, llm.c, Megatron and others, which stay where they are. It and the
-    machine decide all that is left out, and it is printed and kept. The run's folder gets
-    checkpoints/, metrics.jsonl, samples.jsonl, and at the end loss.png and report.md. Ctrl-C writes
-    a checkpoint, and the same command goes on from it.
-    """
+    data: Path
+    out: Path
+    tokenizer: str | None
+    val_data: Path | None
+    val: float | None
+    preset: str | None
+    depth: int | None
+    tensorboard: bool
+    sample_every: int | None
+    sample_prompt: str
+    overrides: Overrides
 
-    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
-    tokenizer: str | None = None
-    """Its file, or an encoding's name: the one that wrote token files, or is to encode text. None:
-    one is trained on the text."""
-    val_data: Path | None = None
-    """Validation split of token files; none: those with val in their names."""
-    val: float | None = None
-    """Share of text, its last, that is held out. None: a tenth."""
-    config: Path | None = None
-    """A TOML file with fields of the recipe; options given here come before it."""
-    preset: Literal["fast", "gpt2", "llama", "qwen3"] = "fast"
-    """What the model is like: fast reaches a loss soonest, the others load in other software."""
-    depth: int | None = None
-    """Layers; width, heads, rates and batch follow. None: by the data and the machine."""
-    tensorboard: bool = False
-    """Write events for TensorBoard, too, into tensorboard/ of the run's folder."""
-    sample_every: int | None = None
-    """Steps between samples of what the model writes. None: one at each evaluation; 0: none."""
-    sample_prompt: str = ""
-    """What samples go on from; empty: the beginning of a document."""
-    prepared: tyro.conf.Suppress[tyro.conf.Fixed[Path | Exception]] = Path()
-    """The shards of --data, or why there are none: `train_defaults` has to know before it plans."""
+    def check(self) -> None:
+        """Raise OptionsError if no plan fits the options.
 
-    def __call__(self) -> int:
-        """Train; 0, or 128 + the signal that stopped it."""
+        A run that is resumed has its own recipe, which its checkpoint holds.
+        """
+        if find_checkpoint(self.out) is not None:
+            return
+        # How much data there is, and so the depth, is unknown: one that fits is enough.
+        usual = sorted(DEPTHS, key=lambda depth: abs(depth - 4))
+        problems = []
+        for depth in [self.depth] if self.depth else usual:
+            try:
+                self.overrides.over(self._plan(1_000_000, Machine.cpu(2), depth, {}))
+                return
+            except ConfigError as error:
+                problems.append(error)
+        raise OptionsError(str(problems[0]))
+
+    def run(self) -> int:
+        """Train; return 0, or 128 + the signal that stopped the run."""
+        from gpt.parallel.runtime import Runtime
         from gpt.parallel.world import World
         from gpt.training.loop import train
 
-        asked = self.recipe
-        with World.join(asked.device) as world, ExitStack() as stack:
-            if isinstance(self.prepared, Exception):
-                raise self.prepared  # here, where one of several processes tells it
+        device = self.overrides.values.get("device", "auto")
+        with World.join(device) as world, ExitStack() as stack:
+            # Fail before the data is prepared, which can take minutes.
+            Runtime.choose(device)
+            if self.tensorboard:
+                import gpt.report.tensorboard  # noqa: F401
+            recipe = self._recipe()
             reporter = self._reporter(stack) if world.is_main else None
             interruption = stack.enter_context(Interruption())
             outcome = train(
-                dataclasses.replace(asked, data=self.prepared),
+                recipe,
                 reporter=reporter,
                 stop=lambda: interruption.signal is not None,
                 world=world,
             )
         if world.is_main:
-            print(self._ending(outcome, world), file=sys.stderr)
+            say(self._ending(outcome, world))
         if outcome.finished:
             return 0
-        return 128 + (interruption.signal or signal.SIGTERM)  # another process may have had it
+        return 128 + (interruption.signal or signal.SIGTERM)  # another process may have received it
+
+    def _recipe(self) -> Recipe:
+        """Prepare the data; return the recipe of the run in `out`, or a new one."""
+        from gpt.data.shards import open_data, open_split
+
+        if (newest := find_checkpoint(self.out)) is not None:
+            saved = dataclasses.replace(self._saved(newest), out=self.out)
+            self.overrides.check_resumable(saved)
+            recipe = self.overrides.over(resumed(saved, preset=self.preset, depth=self.depth))
+            return dataclasses.replace(recipe, data=self._prepared())
+        data = self._prepared()
+        machine = Machine.here()
+        planned = self._plan(
+            len(open_split(open_data(data), "train")),
+            dataclasses.replace(machine, flops=machine.flops * launched()),
+            self.depth,
+            self.overrides.values,
+        )
+        return dataclasses.replace(self.overrides.over(planned), data=data)
+
+    def _plan(
+        self, tokens: int, machine: Machine, depth: int | None, given: Mapping[str, Any]
+    ) -> Recipe:
+        return plan(
+            data=self.data,
+            out=self.out,
+            tokens=tokens,
+            machine=machine,
+            preset=self.preset or PRESET,
+            depth=depth,
+            given=given,
+        )
+
+    def _saved(self, checkpoint: Path) -> Recipe:
+        """Return the recipe of the run in `out`; raises ConfigError if `train` cannot resume it."""
+        from gpt.runs.reading import read_state
+
+        state = read_state(checkpoint)
+        tune = f"gpt tune {shlex.quote(str(self.out))} --data ... --out ..."
+        if not state.train_tokens:
+            raise ConfigError(
+                f"{self.out} holds an imported model; to train it on, use `{tune}`, or choose "
+                "another --out"
+            )
+        if type(state.recipe) is not Recipe:
+            raise ConfigError(
+                f"{self.out} holds a tuned run; resume it with the `gpt tune` command that "
+                "started it, or choose another --out"
+            )
+        return state.recipe
+
+    def _prepared(self) -> Path:
+        """Return the shard folder of the data, which is made if need be; progress is shown."""
+        from gpt.data.sources import prepare
+
+        if launched() > 1 and not (self.data / "shards.json").is_file():
+            raise DataError(
+                f"{self.data}: no token shards, and each of several processes would make them; "
+                "make them first, with `pytok shard`"
+            )
+        with Bars() as bars:
+            return prepare(
+                self.data,
+                self.out,
+                tokenizer=self.tokenizer,
+                val_data=self.val_data,
+                val=self.val,
+                progress=bars.update,
+                notice=say,
+            )
 
     def _reporter(self, stack: ExitStack) -> Reporter:
-        """Make those who tell of the run; *stack* ends them."""
+        """Return the reporters of the run; *stack* closes them."""
         from gpt.report.console import ConsoleReporter
         from gpt.report.events import Reporters
         from gpt.report.page import Report
@@ -111,87 +321,20 @@ class Train:
         return Reporters(reporters)
 
     def _ending(self, outcome: Outcome, world: World) -> str:
-        """Tell how the run ended, and what to do next."""
+        """Return the last line: how the run ended, and what to do next."""
         state = outcome.state
         if outcome.finished:
             measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
             return (
                 f"{counted(state.step, 'step')} in {state.seconds:.0f} s of training{measured}; "
-                f"next: gpt sample {shlex.quote(str(self.recipe.out))}"
+                f"next: gpt sample {shlex.quote(str(self.out))}"
             )
-        alone = world.size == 1
-        command = f"gpt {shlex.join(sys.argv[1:])}" if alone else "the same torchrun command"
-        return f"{outcome.stopped}: {command}"
-
-
-def _without_nones(arguments: Sequence[str]) -> Iterator[str]:
-    """Leave out options whose value is None, which tyro takes as their not being given."""
-    words = list(arguments)
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
-        if word != "None" and not (word.startswith("--") and following == "None"):
-            yield word
-
-
-def train_defaults(arguments: Sequence[str]) -> Train:
-    """Plan the run that ``--data`` makes possible, or take the one found; then ``--config``.
-
-    tyro needs defaults before it parses, so the options that decide them are looked for beforehand.
-    What fails is kept for the command to raise, once all options are known to be right.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("command", nargs="?")
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--preset")
-    parser.add_argument("--depth", type=int)
-    parser.add_argument("--tokenizer")
-    parser.add_argument("--val-data", "--val_data", type=Path)
-    parser.add_argument("--val", type=float)
-    try:
-        given = parser.parse_known_args(list(_without_nones(arguments)))[0]
-    except argparse.ArgumentError:  # tyro says it better
-        return Train(recipe=dataclasses.replace(_UNPLANNED, data=tyro.MISSING, out=tyro.MISSING))
-    fields = {} if given.config is None else read_toml(given.config)
-    data = given.data or (Path(fields["data"]) if "data" in fields else None)
-    if given.command != "train" or data is None or {"-h", "--help"} & set(arguments):
-        recipe = _over(_UNPLANNED, fields, given.config)
-        return Train(recipe=dataclasses.replace(recipe, data=tyro.MISSING))
-    out = given.out or Path(fields.get("out", Path("runs") / _stem(data)))
-    prepared: Path | Exception
-    try:
-        prepared = _prepared(data, out, given.tokenizer, given.val_data, given.val)
-        planned = _planned(prepared, out, given.preset, given.depth)
-    except (CheckpointError, DataError, PytokError, OSError) as error:
-        prepared, planned = error, Recipe(data=data, out=out)
-    return Train(recipe=_over(planned, fields, given.config), prepared=prepared)
-
-
-def _prepared(
-    data: Path, out: Path, tokenizer: str | None, val_data: Path | None, val: float | None
-) -> Path:
-    """Return the shard folder for *data*; what it takes to make it is shown."""
-    from gpt.data.sources import prepare
-
-    if launched() > 1 and not (data / "shards.json").is_file():
-        raise DataError(
-            f"{data}: no token shards, and several processes would each make them; make them "
-            "first, with `pytok shard`"
-        )
-    with Bars() as bars:
-        return prepare(
-            data,
-            out,
-            tokenizer=tokenizer,
-            val_data=val_data,
-            val=val,
-            progress=bars.update,
-            notice=say,
-        )
+        again = command_line() if world.size == 1 else "the same torchrun command"
+        return f"{outcome.stopped}: {again}"
 
 
 def _stem(data: Path) -> str:
-    """Return what a run on *data* is called: the name of the folder, or of the file without ends.
+    """Return the name of a run on *data*: that of the folder, or of the file without its endings.
 
     >>> _stem(Path("books/war and peace.txt.gz"))
     'war and peace'
@@ -200,42 +343,3 @@ def _stem(data: Path) -> str:
     if "*" in path.name:
         return _stem(path.parent)
     return path.name if data.is_dir() else path.name.split(".")[0]
-
-
-def _planned(data: Path, out: Path, preset: str | None, depth: int | None) -> Recipe:
-    """Take the recipe of the run in *out*, or plan one for *data* and this machine."""
-    from gpt.data.shards import open_data, open_split
-    from gpt.runs.reading import read_state
-    from gpt.runs.retention import find_checkpoint
-
-    if (newest := find_checkpoint(out)) is not None:
-        saved = dataclasses.replace(read_state(newest).recipe, data=data, out=out)
-        return resumed(saved, preset=preset, depth=depth)
-    machine = Machine.here()
-    return plan(
-        data=data,
-        out=out,
-        tokens=len(open_split(open_data(data), "train")),
-        machine=dataclasses.replace(machine, flops=machine.flops * launched()),
-        preset=preset or "fast",
-        depth=depth,
-    )
-
-
-def _over(recipe: Recipe, fields: Mapping[str, Any], path: Path | None) -> Recipe:
-    """*recipe* with the *fields* of the TOML file *path* in place of its own."""
-    try:
-        return from_dict(Recipe, _merged(recipe.to_dict(), fields))
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-
-
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay *over* on *under*, table by table; a table that names its kind replaces the other."""
-    merged = dict(under)
-    for name, value in over.items():
-        below = merged.get(name)
-        if isinstance(below, Mapping) and isinstance(value, Mapping) and "kind" not in value:
-            value = _merged(below, value)
-        merged[name] = value
-    return merged

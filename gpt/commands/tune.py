@@ -1,163 +1,220 @@
-"""`gpt tune`."""
+"""`gpt tune`: parse all options, then plan by the base and the data, then tune."""
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import tyro
+import click
 
 from gpt.commands.interruption import Interruption
+from gpt.commands.options import PATH, command_line, run_argument
+from gpt.commands.settings import Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
+from gpt.spec.overrides import Overrides
+from gpt.spec.recipe import TuningRecipe
+from gpt.spec.serialize import nest, parse_plain
+from pytok.commands.help import option
 from pytok.counted import counted
+from pytok.terminal import say
 
 if TYPE_CHECKING:
-    from gpt.spec.recipe import TuningRecipe
     from gpt.training.finetune import Change
 
-
-_FIELDS = frozenset(
-    {"patience", "seed", "eval_every", "checkpoint_every", "device", "dtype", "compile", "threads"}
+PLANNED = frozenset(
+    {"steps", "batch_size", "optimizer", "schedule", "clip", "eval_every", "checkpoint_every"}
+    | {"patience", "train_on", "row_length", "model"}
 )
-"""Options that are fields of the recipe."""
+"""Fields that `gpt.training.finetune.plan_tuning` chooses."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tune:
-    """Go on from a trained model with a chat, or with more text.
+def _is_fixed(name: str) -> bool:
+    """Return whether the field *name* is an option of its own, or the base decides it."""
+    decided = name.startswith("model.") and name != "model.dropout"
+    return decided or name in ("base", "data", "out")
 
-    A chat is what `pytok chat build` writes; text is shards written with the model's tokenizer. The
-    base and the data decide all that is left out, and it is printed and kept. The new run is a
-    whole model, with a report.md like any other, and the base stays as it is. Ctrl-C writes a
-    checkpoint, and the same command goes on from it.
+
+SETTINGS = Settings(
+    TuningRecipe,
+    planned=PLANNED,
+    hide=_is_fixed,
+    example="optimizer.weight_decay=0.1 or schedule=Linear",
+)
+
+
+@click.command(
+    cls=SettingsCommand,
+    settings=SETTINGS,
+    examples="""
+    gpt tune runs/base --data chat/ --out runs/chat
+    gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
+    gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set adapter.targets=attention
+    """,
+)
+@run_argument
+@option(
+    "--data",
+    metavar="FOLDER",
+    type=PATH,
+    required=True,
+    group="Data",
+    help="Chat from `pytok chat build`, or token shards of the model's tokenizer.",
+)
+@option(
+    "--out",
+    metavar="FOLDER",
+    type=PATH,
+    required=True,
+    group="Data",
+    help=SETTINGS.doc("out"),
+)
+@option(
+    "--base-data",
+    metavar="FOLDER",
+    type=PATH,
+    group="Data",
+    show_default="the data of the base",
+    help="Token shards to measure forgetting on.",
+)
+@SETTINGS.option("--train-on", "train_on", group="Data")
+@option(
+    "--lora",
+    metavar="RANK",
+    type=int,
+    group="Method",
+    show_default="LoRA, rank 8",
+    help="LoRA with this rank.",
+)
+@option(
+    "--dora",
+    metavar="RANK",
+    type=int,
+    group="Method",
+    help="DoRA with this rank: a little better, and slower.",
+)
+@option("--full", is_flag=True, group="Method", help="Train all weights.")
+@SETTINGS.option("--alpha", "adapter.alpha", group="Method")
+@SETTINGS.option("--scaling", "adapter.scaling", group="Method")
+@SETTINGS.option("--adapter-dropout", "adapter.dropout", group="Method")
+@SETTINGS.option("--targets", "adapter.targets", group="Method", metavar="NAME,...")
+@option(
+    "--epochs",
+    metavar="X",
+    type=float,
+    group="Training",
+    help="Epochs at most.  [planned]",
+)
+@SETTINGS.option("--batch-size", "batch_size", group="Training")
+@SETTINGS.option("--lr", "optimizer.lr", group="Training")
+@SETTINGS.option("--patience", "patience", group="Training")
+@SETTINGS.option("--eval-every", "eval_every", group="Training")
+@SETTINGS.option("--seed", "seed", group="Training")
+@SETTINGS.option("--device", "device", metavar="DEVICE", group="Machine")
+@SETTINGS.option("--dtype", "dtype", metavar="TYPE", group="Machine")
+@SETTINGS.option("--compile", "compile", group="Machine")
+@SETTINGS.option("--threads", "threads", group="Machine")
+@click.pass_context
+def tune(
+    ctx: click.Context,
+    run: Path,
+    data: Path,
+    out: Path,
+    base_data: Path | None,
+    lora: int | None,
+    dora: int | None,
+    full: bool,
+    epochs: float | None,
+) -> int:
+    """Tune a trained model on a chat or more text.
+
+    RUN is the base: a run folder, trained or from `gpt import`. It stays as it is, and the new run
+    is a complete model with its own report.md. Settings you leave out are planned from the base and
+    the data, printed, and saved with the run. Ctrl-C writes a checkpoint; the same command resumes
+    from it.
     """
+    overrides = given_overrides(ctx, None)
+    adapter = _adapter(overrides, lora, dora, full)
 
-    run: tyro.conf.Positional[Path]
-    """The base: a run's folder, own or of `gpt import`."""
-    data: Path
-    """Folder of a chat, or of token shards."""
-    out: Path
-    """Folder of the new run. A run found there goes on."""
-    lora: int | None = None
-    """Train LoRA adapters of this rank. None of these three: LoRA of rank 8."""
-    dora: int | None = None
-    """Train DoRA adapters of this rank: a little better, and slower."""
-    full: bool = False
-    """Train all weights."""
-    alpha: float | None = None
-    """How much adapters count. None: twice the rank."""
-    scaling: Literal["rank", "root", "none"] | None = None
-    """alpha / rank, alpha / root of the rank (rsLoRA), or alpha. None: by rank."""
-    adapter_dropout: float | None = None
-    """Dropout before adapters. None: none."""
-    targets: tuple[str, ...] = ()
-    """Which linears have adapters, by parts of their names. Empty: all of attention and MLP."""
-    train_on: Literal["mine", "all", "last"] | None = None
-    """Which turns are learnt. None: mine where the chat says who is me, else all."""
-    epochs: float | None = None
-    """Passes over the data, at most."""
-    batch_size: int | None = None
-    """Rows in a step."""
-    lr: float | None = None
-    """Learning rate at its peak."""
-    patience: int | None = None
-    """Evaluations without a better one after which the run ends. The best model is kept, and that
-    is the base where none was better."""
-    base_data: Path | None = None
-    """Shards whose validation split shows what is forgotten. None: the base's own."""
-    seed: int | None = None
-    """Decides new weights, the order of the data, and dropout."""
-    eval_every: int | None = None
-    """Steps between evaluations."""
-    checkpoint_every: int | None = None
-    """Steps between checkpoints."""
-    device: str | None = None
-    """auto, cpu or cuda."""
-    dtype: Literal["auto", "float32", "bfloat16"] | None = None
-    """What matrices are multiplied in."""
-    compile: bool | None = None
-    """torch.compile the training step. None: in runs so long that it pays."""
-    threads: int | None = None
-    """CPU threads."""
+    from gpt.report.console import ConsoleReporter
+    from gpt.report.events import Reporters
+    from gpt.report.page import Report
+    from gpt.report.sessions import Sessions
+    from gpt.training.finetune import plan_tuning, tune
 
-    def __call__(self) -> int:
-        """Tune; 0, or 128 + the signal that stopped it."""
-        from gpt.report.console import ConsoleReporter
-        from gpt.report.events import Reporters
-        from gpt.report.page import Report
-        from gpt.report.sessions import Sessions
-        from gpt.training.finetune import tune
-
-        recipe = self._recipe()
-        with ConsoleReporter() as console, Interruption() as interruption:
-            tuned = tune(
-                recipe,
-                base_data=self.base_data,
-                reporter=Reporters([console, Sessions(), Report()]),
-                stop=lambda: interruption.signal is not None,
-            )
-        state = tuned.outcome.state
-        if interruption.signal is not None and not tuned.outcome.finished:
-            print(f"{tuned.outcome.stopped}: gpt {shlex.join(sys.argv[1:])}", file=sys.stderr)
-            return 128 + interruption.signal
-        best = f", the best at step {state.best_step}" if state.best_step else ""
-        print(f"{counted(state.step, 'step')} in {state.seconds:.0f} s{best}", file=sys.stderr)
-        if state.best_step == 0:
-            print(
-                f"nothing was better than the base, so {self.out} has the base's weights; try a "
-                f"lower --lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into "
-                "another --out",
-                file=sys.stderr,
-            )
-        _report("the data's validation split", tuned.val)
-        _report("the base's validation split", tuned.base)
-        print(f"next: gpt sample {shlex.quote(str(self.out))}", file=sys.stderr)
-        return 0
-
-    def _recipe(self) -> TuningRecipe:
-        """What the base and the data make possible, with what was asked for."""
-        from gpt.training.finetune import plan_tuning
-
-        planned = plan_tuning(
-            self.run,
-            data=self.data,
-            out=self.out,
-            adapter=self._adapter(),
-            train_on=self.train_on,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
+    # These four change what else is planned.
+    given = overrides.values
+    plan = plan_tuning(
+        run,
+        data=data,
+        out=out,
+        adapter=adapter,
+        train_on=given.get("train_on"),
+        epochs=epochs,
+        batch_size=given.get("batch_size"),
+        lr=given.get("optimizer.lr"),
+    )
+    adapted = [name for name in given if name.partition(".")[0] == "adapter"]
+    recipe = overrides.without(*adapted).over(plan.recipe)
+    with ConsoleReporter() as console, Interruption() as interruption:
+        tuned = tune(
+            plan.with_recipe(recipe),
+            base_data=base_data,
+            reporter=Reporters([console, Sessions(), Report()]),
+            stop=lambda: interruption.signal is not None,
         )
-        asked = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
-        return dataclasses.replace(planned, **asked)
+    state = tuned.outcome.state
+    if interruption.signal is not None and not tuned.outcome.finished:
+        say(f"{tuned.outcome.stopped}: {command_line()}")
+        return 128 + interruption.signal
+    best = f", the best at step {state.best_step}" if state.best_step else ""
+    say(f"{counted(state.step, 'step')} in {state.seconds:.0f} s{best}")
+    if state.best_step == 0:
+        say(
+            f"nothing was better than the base, so {out} has the base's weights; try a lower "
+            f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
+        )
+    _report("the data's validation split", tuned.val)
+    _report("the base's validation split", tuned.base)
+    say(f"next: gpt sample {shlex.quote(str(out))}")
+    return 0
 
-    def _adapter(self) -> LoRA | DoRA | None:
-        """What --lora, --dora or --full ask for."""
-        if sum([self.lora is not None, self.dora is not None, self.full]) > 1:
-            raise ConfigError("--lora, --dora and --full are three ways; choose one")
-        fields: dict[str, Any] = {
-            "alpha": self.alpha,
-            "scaling": self.scaling,
-            "dropout": self.adapter_dropout,
-            "targets": self.targets or None,
-        }
-        chosen = {name: value for name, value in fields.items() if value is not None}
-        if self.full:
-            if chosen:
-                raise ConfigError(
-                    f"{min(chosen)} is a field of adapters, and --full has none; leave one away"
-                )
-            return None
-        if self.dora is not None:
-            return DoRA(rank=self.dora, **chosen)
-        return LoRA(rank=8 if self.lora is None else self.lora, **chosen)
+
+def _adapter(
+    overrides: Overrides, lora: int | None, dora: int | None, full: bool
+) -> LoRA | DoRA | None:
+    """Return the adapter that the options ask for; None trains all weights.
+
+    Raises ConfigError for options that exclude each other.
+    """
+    if sum([lora is not None, dora is not None, full]) > 1:
+        raise ConfigError("--lora, --dora and --full are three methods; choose one")
+    fields = {
+        name: value
+        for name, value in overrides.values.items()
+        if name.partition(".")[0] == "adapter"
+    }
+    if full:
+        for name in sorted(fields):
+            raise ConfigError(
+                f"{overrides.sources[name]} sets up an adapter, and --full trains without one; "
+                "remove one of them"
+            )
+        return None
+    if fields.get("adapter", ...) is None:
+        return None
+    chosen = {"adapter.kind": "LoRA" if dora is None else "DoRA", **fields}
+    rank = lora if dora is None else dora
+    if rank is not None:
+        chosen["adapter.rank"] = rank
+    try:
+        adapter: LoRA | DoRA = parse_plain(LoRA | DoRA, nest(chosen)["adapter"], "adapter")
+    except ConfigError as error:
+        raise ConfigError(overrides.named(str(error))) from None
+    return adapter
 
 
 def _report(where: str, change: Change | None) -> None:
     if change is not None:
-        print(f"{where}: {change.before:.4f} -> {change.after:.4f} bits per byte", file=sys.stderr)
+        say(f"{where}: {change.before:.4f} -> {change.after:.4f} bits per byte")

@@ -1,4 +1,4 @@
-"""What the model learns from: `Batch`, at a time, and the `Rows` that batches are made of."""
+"""`Batch`, what one forward pass reads, and `Rows`, the sequence that batches are taken from."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 IGNORED = -100
-"""The target of a place from which nothing is learnt; torch's own F.cross_entropy has the same."""
+"""Target of a position that does not count in the loss; the default of torch's F.cross_entropy."""
 
 
 class Batch(NamedTuple):
-    """Rows of tokens to read, and what comes after each."""
+    """Rows of token ids with their targets."""
 
     inputs: Tensor
-    """Ids, (B, T), int64."""
+    """Token ids, (B, T) int64."""
     targets: Tensor
-    """The id after each of the inputs, or `IGNORED`: (B, T), int64."""
+    """The id that follows each input, or `IGNORED`: (B, T) int64."""
     document_ids: Tensor | None = None
-    """Which of its row's document_ids each of the inputs is of, (B, T), int64, never falling within a
-    row: tokens then see their own only. None: a row is one text."""
+    """The document of each input, (B, T) int64, never decreasing along a row. Tokens attend to
+    their own document only. If None, each row is a single text."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on *device*."""
@@ -29,12 +29,12 @@ class Batch(NamedTuple):
 
     @property
     def num_targets(self) -> int:
-        """How many targets count."""
+        """Number of targets that count in the loss."""
         return int((self.targets != IGNORED).sum())
 
 
 class Rows(Protocol):
-    """An endless sequence of rows, a function of their number."""
+    """An endless sequence of training rows; each is a function of its index."""
 
     def batch(self, first: int, count: int) -> Batch:
-        """Rows *first* to *first* + *count* - 1."""
+        """Return rows *first* to *first* + *count* - 1."""

@@ -1,9 +1,9 @@
-"""BPEDropout: tokens replaced at random by pairs of tokens that spell the same.
+"""BPE dropout: tokens are replaced at random by pairs of tokens with the same bytes.
 
-A text has many spellings in tokens, and a tokenizer finds one. A model that sees others as well
-learns what tokens are made of, and cannot learn little text by heart so soon. BPE-dropout leaves
-out merges while a text is encoded (Provilkov 2020, arXiv:1910.13267); this works on ids, as
-StochasTok does (Sims 2025, arXiv:2506.01687): it needs no text, and is a function of a window.
+A text has many tokenizations, and a tokenizer produces one of them. A model that sees others, too,
+learns what tokens are made of and overfits a small corpus later. BPE-dropout omits merges while a
+text is encoded (Provilkov 2020, arXiv:1910.13267). This works on ids instead, as StochasTok does
+(Sims 2025, arXiv:2506.01687): it needs no text, and is a function of a window of ids.
 """
 
 from __future__ import annotations
@@ -15,46 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNCHANGED = 0.25
-"""Share of windows whose spelling is left. A model tells by a window's beginning of which kind it
-is, so in the spelling that texts have it loses few probabilities to others."""
+"""Fraction of windows that keep the tokenizer's ids. The start of a window shows the model which
+kind it is, so on ordinary text it spends little probability on other tokenizations."""
 
 
 class BPEDropout:
-    """Which pairs of tokens spell each token of a vocabulary."""
+    """The pairs of tokens that each token of a vocabulary can be split into."""
 
     def __init__(self, ids: Mapping[bytes, int], vocab_size: int, probability: float) -> None:
-        """Take the *ids* of all tokens that text is made of, so not of special ones.
+        """Collect the pairs from *ids*, the ordinary tokens (no special ones).
 
-        *probability* is that of a token to be replaced.
+        *probability* is that of splitting a token.
         """
         self._probability = probability
-        spellings: list[list[tuple[int, int]]] = [[] for _ in range(vocab_size)]
+        splits: list[list[tuple[int, int]]] = [[] for _ in range(vocab_size)]
         for token, id in ids.items():
             halves = ((token[:cut], token[cut:]) for cut in range(1, len(token)))
-            spellings[id] = [(ids[a], ids[b]) for a, b in halves if a in ids and b in ids]
-        pairs = [pair for found in spellings for pair in found]
+            splits[id] = [(ids[a], ids[b]) for a, b in halves if a in ids and b in ids]
+        pairs = [pair for found in splits for pair in found]
         self._pairs = np.array(pairs, np.int64).reshape(-1, 2)
-        self._begins = np.cumsum([0, *map(len, spellings)])
-        """Where the pairs of each id begin; they end where the next one's begin."""
+        self._offsets = np.cumsum([0, *map(len, splits)])
+        """Pairs of the token with id i: rows offsets[i] to offsets[i + 1] of `_pairs`."""
 
     def retokenize(
-        self, ids: NDArray[Any], draw: np.random.Generator
+        self, ids: NDArray[Any], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Replace some of *ids* that have pairs by one of these, drawn from all alike.
+        """Split tokens of *ids* at random; the two halves can be split again.
 
-        The two are replaced so, too, and so on; a share `UNCHANGED` of windows stays as it is. Returns
-        the ids, at least as many, and of each the place of the one that it came from.
+        A token's pair is chosen uniformly. A fraction `UNCHANGED` of calls changes nothing. Returns
+        the new ids, at least as many, and for each the index of the token that it came from.
         """
-        probability = 0.0 if draw.random() < UNCHANGED else self._probability
-        spelled, positions = ids.astype(np.int64), np.arange(len(ids))
-        fresh = np.ones(len(ids), bool)
-        while fresh.any():
-            begins = self._begins[spelled]
-            pairs = self._begins[spelled + 1] - begins
-            hit = fresh & (pairs > 0) & (draw.random(len(spelled)) < probability)
-            which = begins[hit] + draw.integers(pairs[hit])
-            wide = np.where(hit, 2, 1)
-            lefts = (wide.cumsum() - wide)[hit]
-            spelled, positions, fresh = (np.repeat(old, wide) for old in (spelled, positions, hit))
-            spelled[lefts], spelled[lefts + 1] = self._pairs[which].T
-        return spelled, positions
+        probability = 0.0 if rng.random() < UNCHANGED else self._probability
+        tokens, sources = ids.astype(np.int64), np.arange(len(ids))
+        new = np.ones(len(ids), bool)
+        while new.any():
+            # Only tokens that the last round produced are up for splitting, so each is tried once.
+            offsets = self._offsets[tokens]
+            pairs = self._offsets[tokens + 1] - offsets
+            split = new & (pairs > 0) & (rng.random(len(tokens)) < probability)
+            chosen = offsets[split] + rng.integers(pairs[split])
+            widths = np.where(split, 2, 1)
+            lefts = (widths.cumsum() - widths)[split]
+            tokens, sources, new = (np.repeat(each, widths) for each in (tokens, sources, split))
+            tokens[lefts], tokens[lefts + 1] = self._pairs[chosen].T
+        return tokens, sources

@@ -1,16 +1,17 @@
-"""Conversations as rows to learn from: several in a row, each read as if it were alone.
+"""Conversations as training rows: several to a row, each read as if it were alone.
 
-A conversation is rendered to ids and a mask of those that are learnt (`pytok.chat.template`); what
-is not learnt is only read. One that is longer than a row is cut into windows, of which the first
-half, but for the first window's, is only read again, so that no token is learnt twice, and none
-from less than half a row. Windows are packed into rows, the longest first, each where it leaves the
-least room (best-fit decreasing); the rest of a row is padding.
+A conversation is rendered to ids and a loss mask (`pytok.chat.template`). One that is longer than a
+row is cut into windows. Every window except the first starts with half a row that does not count in
+the loss, so each token is a target once and has at least half a row of context. Windows are packed
+into rows by best-fit decreasing: longest first, each into the row where it leaves the least space.
+The rest of a row is padding.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from gpt.data.batch import IGNORED, Batch
-from gpt.errors import DataError
 from pytok.chat.template import Template, TrainOn, read_conversations
 from pytok.definition import END_OF_TEXT
 
@@ -28,123 +28,138 @@ if TYPE_CHECKING:
 
 
 class Window(NamedTuple):
-    """Part of a conversation, by positions among all ids."""
+    """A part of a conversation, by positions among the ids of all conversations."""
 
     start: int
-    """The first place read."""
+    """First position that is read."""
     stop: int
-    """The place after the last one read; it is the last one predicted."""
+    """Position after the last one read, which is the last one predicted."""
     fresh: int
-    """Places up to this one are read only."""
+    """Positions up to this one do not count in the loss."""
 
 
-class Conversations:
-    """A file of conversations, rendered and packed into rows of *length* tokens."""
+@dataclass(frozen=True, kw_only=True)
+class RenderedConversations:
+    """Token ids of a file of conversations, one conversation after another."""
 
-    def __init__(
-        self,
-        path: Path,
-        template: Template,
-        tokenizer: Tokenizer,
-        *,
-        train_on: TrainOn,
-        length: int,
-    ) -> None:
-        """Read *path*, in which none are where there is no such file.
+    ids: NDArray[np.int64]
+    is_target: NDArray[np.bool_]
+    """Which of *ids* count in the loss."""
+    sizes: tuple[int, ...]
+    """Number of tokens of each conversation."""
+    bytes: int
+    """Length of the text of the targets in UTF-8 bytes; special tokens have none."""
+    padding: int
+    """Id that fills the rest of a row."""
+
+    @classmethod
+    def read(
+        cls, path: Path, template: Template, tokenizer: Tokenizer, *, train_on: TrainOn
+    ) -> RenderedConversations:
+        """Render the conversations in *path*; a missing file has none.
 
         Raises ChatError for what cannot be read or rendered.
         """
-        self.length = length
-        self.sizes: list[int] = []
-        """Tokens of each conversation."""
         ids: list[int] = []
         mask: list[bool] = []
-        windows: list[Window] = []
+        sizes = []
         for conversation in read_conversations(path) if path.exists() else ():
             rendered = template.render(conversation, tokenizer, train_on=train_on)
-            begin = len(ids)
             ids += rendered.ids
-            mask += rendered.mask
-            windows += _windows(begin, len(ids), length)
-            self.sizes.append(len(ids) - begin)
-        self._ids = np.array(ids, np.int64)
-        self._is_target = np.array(mask, bool)
-        self._padding = tokenizer.special_tokens[END_OF_TEXT]
-        taught = [window for window in windows if self._targets(window).any()]
-        self.rows = _packed(taught, length)
-        """The windows of each row; those with nothing to learn are left out."""
-        wanted = self._ids[self._is_target]
-        self.num_targets = len(wanted)
-        """Tokens that count."""
-        self.bytes = _bytes(wanted, tokenizer)
-        """UTF-8 bytes of the text that they spell; special tokens have none."""
+            mask += rendered.loss_mask
+            sizes.append(len(rendered.ids))
+        array, is_target = np.array(ids, np.int64), np.array(mask, bool)
+        return cls(
+            ids=array,
+            is_target=is_target,
+            sizes=tuple(sizes),
+            bytes=_count_bytes(array[is_target], tokenizer),
+            padding=tokenizer.special_tokens[END_OF_TEXT],
+        )
+
+
+class Conversations:
+    """Conversations packed into rows of *length* tokens."""
+
+    def __init__(self, rendered: RenderedConversations, length: int) -> None:
+        self.length = length
+        self.sizes = rendered.sizes
+        self.bytes = rendered.bytes
+        self.num_targets = int(rendered.is_target.sum())
+        """Number of tokens that count in the loss."""
+        self._ids, self._is_target = rendered.ids, rendered.is_target
+        self._padding = rendered.padding
+        windows: list[Window] = []
+        start = 0
+        for size in rendered.sizes:
+            windows += _windows(start, start + size, length)
+            start += size
+        used = [window for window in windows if self._targets(window).any()]
+        self.rows = _pack(used, length)
+        """The windows of each row; windows without a target are omitted."""
 
     def __len__(self) -> int:
-        """How many tokens there are, learnt or not."""
+        """Number of tokens, whether they count in the loss or not."""
         return len(self._ids)
 
     def batch(self, rows: Sequence[int]) -> Batch:
-        """The rows of these numbers, (B, length) each."""
+        """Return the rows with these indices: (B, length)."""
         shape = (len(rows), self.length)
         inputs = np.full(shape, self._padding)
-        targets, documents = np.full(shape, IGNORED), np.zeros(shape, np.int64)
-        for place, row in enumerate(rows):
+        targets, document_ids = np.full(shape, IGNORED), np.zeros(shape, np.int64)
+        for index, row in enumerate(rows):
             end = 0
             for number, window in enumerate(self.rows[row]):
                 begin, end = end, end + window.stop - window.start
-                inputs[place, begin:end] = self._ids[window.start : window.stop]
+                inputs[index, begin:end] = self._ids[window.start : window.stop]
                 following = self._ids[window.start + 1 : window.stop + 1]
-                targets[place, begin:end] = np.where(self._targets(window), following, IGNORED)
-                documents[place, begin:end] = number
-            documents[place, end:] = len(self.rows[row])
-        return Batch(*map(torch.from_numpy, (inputs, targets, documents)))
+                targets[index, begin:end] = np.where(self._targets(window), following, IGNORED)
+                document_ids[index, begin:end] = number
+            document_ids[index, end:] = len(self.rows[row])  # the padding is a document, too
+        return Batch(*map(torch.from_numpy, (inputs, targets, document_ids)))
 
     def batches(self, rows: int) -> Iterator[Batch]:
-        """All once, at most *rows* rows at a time."""
-        numbers = range(len(self.rows))
-        return (self.batch(numbers[first : first + rows]) for first in numbers[::rows])
+        """Yield every row once, at most *rows* at a time."""
+        indices = range(len(self.rows))
+        return (self.batch(indices[first : first + rows]) for first in indices[::rows])
 
     def _targets(self, window: Window) -> NDArray[np.bool_]:
-        """Which of the ids after those of *window* are learnt there."""
+        """Return which of the ids that follow those of *window* count in the loss."""
         positions = np.arange(window.start + 1, window.stop + 1)
         return self._is_target[positions] & (positions > window.fresh)
 
 
 class ConversationRows:
-    """The endless sequence of the rows of *conversations*, in a new order every epoch.
+    """The endless sequence of rows of *conversations*, in a new order every epoch.
 
-    A pure function of (seed, row), as `gpt.data.shards.TrainingRows` is.
+    A pure function of (seed, row), like `gpt.data.shards.TrainingRows`.
     """
 
     def __init__(self, conversations: Conversations, seed: int) -> None:
-        """Take them; raises DataError where nothing is learnt."""
-        if not conversations.bytes:
-            raise DataError(
-                f"none of the {len(conversations.sizes)} conversations has a turn to learn; "
-                "choose another --train-on, or build the data with another --me"
-            )
         self._conversations = conversations
         self._seed = seed
         self._epoch = -1
         self._order: NDArray[Any] = np.array([], np.int64)
 
     def batch(self, first: int, count: int) -> Batch:
-        """Rows *first* to *first* + *count* - 1."""
-        return self._conversations.batch([self._number(row) for row in range(first, first + count)])
+        """Return rows *first* to *first* + *count* - 1."""
+        return self._conversations.batch([self._index(row) for row in range(first, first + count)])
 
-    def _number(self, row: int) -> int:
+    def _index(self, row: int) -> int:
+        """Return the index of *row* among the rows of `Conversations`."""
         count = len(self._conversations.rows)
-        epoch, place = divmod(row, count)
+        epoch, index = divmod(row, count)
         if epoch != self._epoch:
             self._order = np.random.default_rng((self._seed, epoch)).permutation(count)
             self._epoch = epoch
-        return int(self._order[place])
+        return int(self._order[index])
 
 
 def _windows(begin: int, end: int, length: int) -> Iterator[Window]:
-    """Cut the conversation at positions *begin* to *end* - 1, all of which but the first are targets.
+    """Cut the conversation at positions *begin* to *end* - 1; all but the first are targets.
 
-    Each window after the first reads half a row that was learnt before, the last one more.
+    Each window after the first repeats half a row of context. The last one repeats more if that
+    fills it.
     """
     start, fresh, last = begin, begin, end - 1
     while fresh < last:
@@ -153,37 +168,38 @@ def _windows(begin: int, end: int, length: int) -> Iterator[Window]:
         start, fresh = min(stop - length // 2, last - length), stop
 
 
-def _packed(windows: Sequence[Window], length: int) -> list[list[Window]]:
-    """Put *windows* into as few rows of *length* as best-fit decreasing needs."""
+def _pack(windows: Sequence[Window], length: int) -> list[list[Window]]:
+    """Pack *windows* into rows of *length* by best-fit decreasing."""
     rows: list[list[Window]] = []
-    room: dict[int, list[list[Window]]] = {}
-    """Rows by the positions left in them."""
-    sizes: list[int] = []
-    """The keys of `room` that have rows, rising."""
+    by_space: dict[int, list[list[Window]]] = {}
+    """Rows by the number of positions that are still free in them."""
+    spaces: list[int] = []
+    """The keys of `by_space` that have rows, ascending."""
     for window in sorted(windows, key=lambda each: (each.start - each.stop, each.start)):
         size = window.stop - window.start
-        found = bisect_left(sizes, size)
-        if found < len(sizes):
-            left = sizes[found]
-            row = room[left].pop()
-            if not room[left]:
-                sizes.pop(found)
+        found = bisect_left(spaces, size)
+        if found < len(spaces):
+            space = spaces[found]
+            row = by_space[space].pop()
+            if not by_space[space]:
+                spaces.pop(found)
         else:
-            left, row = length, []
+            space, row = length, []
             rows.append(row)
         row.append(window)
-        kept = room.setdefault(left - size, [])
-        if not kept:
-            insort(sizes, left - size)
-        kept.append(row)
+        same = by_space.setdefault(space - size, [])
+        if not same:
+            insort(spaces, space - size)
+        same.append(row)
     return rows
 
 
-def _bytes(ids: NDArray[Any], tokenizer: Tokenizer) -> int:
+def _count_bytes(ids: NDArray[Any], tokenizer: Tokenizer) -> int:
+    """Return the UTF-8 bytes of the text of *ids*, special tokens excluded."""
     special = set(tokenizer.special_tokens.values())
-    each, counts = np.unique(ids, return_counts=True)
+    unique, counts = np.unique(ids, return_counts=True)
     return sum(
         len(tokenizer.decode_single_token_bytes(id)) * count
-        for id, count in zip(each.tolist(), counts.tolist(), strict=True)
+        for id, count in zip(unique.tolist(), counts.tolist(), strict=True)
         if id not in special
     )

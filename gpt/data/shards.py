@@ -1,8 +1,7 @@
 """Batches from token shards: a pure function of (seed, row), so a run resumes without a state file.
 
-A row is a window of the split: *context* tokens to read, and the same moved on by one to predict.
-Windows run over document borders, and say where these are if they are asked to. Ids come as int64
-tensors on the CPU.
+A row is a window of the split: *context* input ids, and the same window moved by one as targets.
+Windows cross document boundaries, and can say where those are. Ids are int64 tensors on the CPU.
 """
 
 from __future__ import annotations
@@ -42,27 +41,28 @@ __all__ = [
 
 
 class Tokens(Protocol):
-    """What batches are made from: a split of `pytok.shards`."""
+    """The token ids of one split, as `pytok.shards` opens it."""
 
     @property
     def bytes(self) -> int:
-        """UTF-8 bytes of the text that the tokens spell."""
+        """Length of the text in UTF-8 bytes."""
 
     @property
     def document_ends(self) -> NDArray[np.int64]:
-        """The positions at which documents end, rising: (documents,)."""
+        """Positions at which documents end, ascending: (documents,)."""
 
     def __len__(self) -> int:
-        """How many tokens there are."""
+        """Number of tokens."""
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return the ids at positions *start* to *stop* - 1."""
 
 
 def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
-    """Open the shards of *folder*; raises DataError where they are missing, damaged or unfit.
+    """Open the shards in *folder*.
 
-    With *fingerprint*, they must have been written with the tokenizer that has it.
+    Raises DataError if they are missing or damaged, or were written with another tokenizer than the
+    one with *fingerprint*.
     """
     try:
         shards = open_shards(folder)
@@ -74,9 +74,10 @@ def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
 
 
 def open_split(shards: Shards, name: str) -> Tokens:
-    """Return the split *name* of *shards*; DataError where there is none, or no text in it.
+    """Return the split *name* of *shards*.
 
-    Token files of others may be ends of documents alone, and bits per byte need bytes.
+    Raises DataError if there is no such split, or if it has no text: third-party token files can
+    consist of end-of-text tokens only, and bits per byte need bytes.
     """
     if name not in shards.splits:
         raise DataError(
@@ -85,14 +86,14 @@ def open_split(shards: Shards, name: str) -> Tokens:
     split = shards.splits[name]
     if not split.bytes:
         raise DataError(
-            f"{shards.folder}: the split {name} has no text, only ends of documents; use data that "
-            "has some"
+            f"{shards.folder}: the split {name} has no text, only end-of-text tokens; use "
+            "data with text"
         )
     return split
 
 
 def open_bpe_dropout(shards: Shards, probability: float) -> BPEDropout:
-    """Load the other spellings of the tokens of *shards*, each token being replaced by *probability*."""
+    """Build BPE dropout with *probability* from the tokenizer of *shards*."""
     tokenizer = Tokenizer.load(shards.folder / "tokenizer.json")
     return BPEDropout(tokenizer.vocab, shards.vocab_size, probability)
 
@@ -101,14 +102,16 @@ def open_bpe_dropout(shards: Shards, probability: float) -> BPEDropout:
 def open_split_or_text(
     data: Path | None, name: str, tokenizer: Callable[[], Tokenizer], fingerprint: str
 ) -> Iterator[Tokens]:
-    """Open what a model is measured on: the split *name* of the shard folder *data*, or a text.
+    """Open the tokens to evaluate on: the split *name* of the shard folder *data*, or a text file.
 
-    A file, of any kind that `pytok shard` takes, is tokenized with *tokenizer*, all of it, into
-    shards that are gone afterwards. Raises DataError for shards of another tokenizer than that of
-    *fingerprint*, and where there is no data, or text that cannot be read.
+    A file of any kind that `pytok shard` reads is tokenized as a whole with *tokenizer*, into
+    temporary shards. Raises DataError for shards of another tokenizer than the one with
+    *fingerprint*, if *data* is None, and for text that cannot be read.
     """
     if data is None:
-        raise DataError("the model was imported and knows no data; give --data: a text, or shards")
+        raise DataError(
+            "the model was imported and has no data of its own; pass --data: a text or shards"
+        )
     if not data.is_file():
         yield open_split(open_data(data, fingerprint=fingerprint), name)
         return
@@ -120,12 +123,12 @@ def open_split_or_text(
 
 @contextmanager
 def offering_shards() -> Iterator[None]:
-    """Raise DataError for text that cannot be read, which advises what a user of gpt can do."""
+    """Turn CorpusError into a DataError whose advice fits the options of gpt."""
     try:
         yield
     except CorpusError as error:
         instead = (
-            "give --data the folder that `pytok shard --errors replace` makes of it; if it holds "
+            "pass --data the folder that `pytok shard --errors replace` makes from it; if it holds "
             "token ids, its name must end in .bin"
         )
         raise DataError(error.message.replace(corpus.REPLACE, instead)) from error
@@ -134,10 +137,10 @@ def offering_shards() -> Iterator[None]:
 class TrainingRows:
     """The endless sequence of training rows of *tokens*.
 
-    An epoch is a permutation of windows that do not overlap, so no token is seen twice before
-    all were seen. Every epoch draws a new permutation and a new place for the first window to
-    begin, both from (seed, epoch): the cuts fall elsewhere each time. Less than two windows of
-    tokens, at the split's ends, are left out of an epoch, other ones each time.
+    An epoch is a permutation of windows that do not overlap, so no token repeats within it. Each
+    epoch has its own permutation and its own offset of the first window, both sampled from (seed,
+    epoch), so windows are cut differently every time. Fewer than two windows of tokens, at both
+    ends of the split, are omitted from an epoch.
     """
 
     def __init__(
@@ -150,10 +153,10 @@ class TrainingRows:
         document_mask: bool = False,
         bpe_dropout: BPEDropout | None = None,
     ) -> None:
-        """Take the rows of *tokens*, which say what is of which of the *documents* if asked to.
+        """Cut *tokens* into windows; with *document_mask*, batches carry document ids.
 
-        With *bpe_dropout*, some tokens are spelled by others. Raises DataError where the tokens do
-        not fill one window.
+        With *bpe_dropout*, some tokens are split at random. Raises DataError if the tokens do not
+        fill one window.
         """
         if len(tokens) < context + 1:
             raise DataError(
@@ -170,32 +173,35 @@ class TrainingRows:
         self._epoch: tuple[int, NDArray[Any]] | None = None
 
     def batch(self, first: int, count: int) -> Batch:
-        """Rows *first* to *first* + *count* - 1, of context tokens each."""
+        """Return rows *first* to *first* + *count* - 1, each of *context* tokens."""
         windows = [self._window(row) for row in range(first, first + count)]
         ids, positions = map(np.stack, zip(*windows, strict=True))
-        documents = _documents(self.tokens, positions[:, :-1]) if self.document_mask else None
-        return _batch(ids, self.vocab_size, documents)
+        document_ids = None
+        if self.document_mask:
+            document_ids = _document_ids(self.tokens, positions[:, :-1])
+        return _batch(ids, self.vocab_size, document_ids)
 
     def _window(self, row: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The ids of *row* and one more, and the positions in the split that they are from."""
+        """Return context + 1 ids from the start of *row*, and their positions in the split."""
         start, size = self.start(row), self.context + 1
         ids, positions = self.tokens.read(start, start + size), np.arange(start, start + size)
         if self.bpe_dropout is None:
             return ids, positions
-        draw = np.random.default_rng((self.seed, row, 1))  # those of epochs have two numbers
-        spelled, among = self.bpe_dropout.retokenize(ids, draw)
-        return spelled[:size], positions[among[:size]]
+        # Three numbers: no epoch, which has two, shares this random state.
+        rng = np.random.default_rng((self.seed, row, 1))
+        ids, sources = self.bpe_dropout.retokenize(ids, rng)
+        return ids[:size], positions[sources[:size]]
 
     def start(self, row: int) -> int:
-        """Return the place in the split at which *row* begins."""
-        epoch, place = divmod(row, self.per_epoch)
+        """Return the position in the split at which *row* starts."""
+        epoch, index = divmod(row, self.per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
-            draw = np.random.default_rng((self.seed, epoch))
+            rng = np.random.default_rng((self.seed, epoch))
             slack = len(self.tokens) - 1 - self.per_epoch * self.context
-            shift = draw.integers(min(slack + 1, self.context))
-            starts = shift + self.context * draw.permutation(self.per_epoch)
+            offset = rng.integers(min(slack + 1, self.context))
+            starts = offset + self.context * rng.permutation(self.per_epoch)
             self._epoch = (epoch, starts)
-        return int(self._epoch[1][place])
+        return int(self._epoch[1][index])
 
 
 def evaluation_batches(
@@ -207,13 +213,14 @@ def evaluation_batches(
     document_mask: bool = False,
     stride: int | None = None,
 ) -> Iterator[Batch]:
-    """All of *tokens* once, in order, at most (rows, context) at a time.
+    """Yield all of *tokens* once, in order, in batches of at most (rows, context).
 
-    Every token but the first is a target exactly once, and reads what precedes it in its window,
-    or, with *documents*, in its document there; the last window is as short as what is left. A
-    window begins *stride* tokens after the one before (None: a context, so at its end), and what
-    that one predicted is `IGNORED`: from the second window on, a target has at least context -
-    stride tokens before it. Raises DataError below two tokens, and for a *stride* out of place.
+    Every token except the first is a target exactly once. It is predicted from what precedes it in
+    its window, or with *document_mask* in its document there; the last window can be shorter. A
+    window starts *stride* tokens after the previous one (default: context, so at its end), and
+    targets that the previous one had are `IGNORED`: from the second window on, a target has at
+    least context - stride tokens before it. Raises DataError for fewer than two tokens, and for a
+    *stride* that is not from 1 to *context*.
     """
     stride = context if stride is None else stride
     if not 1 <= stride <= context:
@@ -221,38 +228,37 @@ def evaluation_batches(
     last = len(tokens) - 1
     if last < 1:
         raise DataError(f"a split of {counted(len(tokens), 'token')} leaves nothing to predict")
-    whole = max(0, (last - context) // stride + 1)  # windows that are a context long
+    full = max(0, (last - context) // stride + 1)  # windows of a whole context
     spans = [
-        (first * stride, min(first + rows, whole) * stride - stride + context)
-        for first in range(0, whole, rows)
+        (first * stride, min(first + rows, full) * stride - stride + context)
+        for first in range(0, full, rows)
     ]
     predicted = spans[-1][1] if spans else 0
     if predicted < last:
-        spans.append((whole * stride, last))
+        spans.append((full * stride, last))
     for start, stop in spans:
         length = min(context, stop - start)
         windows = sliding_window_view(tokens.read(start, stop + 1), length + 1)[::stride]
         positions = sliding_window_view(np.arange(start, stop), length)[::stride]
-        batch = _batch(
-            windows, vocab_size, _documents(tokens, positions) if document_mask else None
-        )
-        done = positions[:, :1] - stride + context  # by the window before
-        again = (positions < done) & (positions[:, :1] > 0)
-        yield batch._replace(targets=batch.targets.masked_fill(torch.from_numpy(again), IGNORED))
+        document_ids = _document_ids(tokens, positions) if document_mask else None
+        batch = _batch(windows, vocab_size, document_ids)
+        starts = positions[:, :1]
+        repeated = (positions < starts - stride + context) & (starts > 0)
+        yield batch._replace(targets=batch.targets.masked_fill(torch.from_numpy(repeated), IGNORED))
 
 
-def _documents(tokens: Tokens, positions: NDArray[np.int64]) -> Tensor:
-    """Number the documents that the tokens at *positions* of the split are of: int64, their shape."""
+def _document_ids(tokens: Tokens, positions: NDArray[np.int64]) -> Tensor:
+    """Return the document of the token at each of *positions* of the split: int64, same shape."""
     return torch.from_numpy(np.searchsorted(tokens.document_ends, positions, side="right"))
 
 
-def _batch(windows: NDArray[Any], vocab_size: int, documents: Tensor | None) -> Batch:
+def _batch(windows: NDArray[Any], vocab_size: int, document_ids: Tensor | None) -> Batch:
     """Split windows (B, T + 1) into inputs and targets, (B, T) each."""
     ids = torch.from_numpy(windows.astype(np.int64))
     largest = int(ids.max())
     if largest >= vocab_size:
         raise DataError(
-            f"the shards hold id {largest}, and the model has ids 0 to {vocab_size - 1}; "
+            f"the shards contain id {largest}, and the model has ids 0 to {vocab_size - 1}; "
             "they were written with another tokenizer, or are damaged: write them again"
         )
-    return Batch(ids[:, :-1], ids[:, 1:], documents)
+    return Batch(ids[:, :-1], ids[:, 1:], document_ids)

@@ -1,4 +1,4 @@
-"""How good a model is, over the whole of a split."""
+"""Bits per byte, perplexity and loss of a model on a whole split."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from gpt.parallel.world import ALONE, World
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Losses over a split."""
+    """Losses on a split."""
 
     nats_per_token: float
-    """Mean cross-entropy of the tokens predicted."""
+    """Mean cross-entropy of the predicted tokens."""
     perplexity: float
-    """e to the nats per token; comparable between models of one vocabulary only."""
+    """exp(nats per token); comparable only between models with the same vocabulary."""
     bits_per_byte: float
-    """All nats, in bits, over the bytes of the text: comparable between vocabularies."""
+    """Total loss in bits, divided by the bytes of the text; comparable between vocabularies."""
     tokens: int
-    """Tokens predicted: of shards, all of the split but its first."""
+    """Number of predicted tokens: of shards, all but the first of the split."""
     bytes: int
-    """Bytes of the split's text as UTF-8; end-of-text tokens have none."""
+    """Length of the text in UTF-8 bytes; end-of-text tokens have none."""
 
 
 def evaluate(
@@ -43,14 +43,13 @@ def evaluate(
     world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
-    """Predict every token of *split* but the first once, *rows* windows at a time.
+    """Predict every token of *split* except the first, once, *rows* windows at a time.
 
-    With *document_mask*, tokens see their own document only, as under `Recipe.document_mask`. Windows
-    begin *stride* tokens apart (`evaluation_batches`): the closer, the more each token reads. The
-    processes of *world* share the windows, and each returns the result for all of them. *progress*
-    is told, after each batch, how many tokens this process has predicted, and of how many. The
-    model is in training mode or not afterwards as it was before. Raises DataError where the split
-    does not fit the model.
+    With *document_mask*, tokens attend to their own document only, as with `Recipe.document_mask`.
+    Windows start *stride* tokens apart (`evaluation_batches`); the smaller it is, the more context
+    each token has. The processes of *world* split the windows, and each returns the result of all
+    of them. *progress* is called after each batch with (tokens done, total) of this process. The
+    model's training mode is restored. Raises DataError if the split does not fit the model.
     """
     batches = evaluation_batches(
         split,
@@ -81,16 +80,13 @@ def evaluate_batches(
     world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
-    """Predict the *targets* tokens that count in *batches*, which spell *bytes* bytes of text.
-
-    All else is as in `evaluate`.
-    """
+    """Predict the *targets* of *batches*, *bytes* bytes of text; otherwise like `evaluate`."""
     training = model.training
     model.eval()
     nats, tokens = 0.0, 0
     try:
         with torch.inference_mode(), runtime.autocast():
-            for batch in _dealt(batches, world):
+            for batch in _batches_of_rank(batches, world):
                 inputs, expected, document_ids = batch.to(runtime.device)
                 loss = model(inputs, expected, document_ids=document_ids).loss
                 nats += loss.item() * batch.num_targets
@@ -110,19 +106,19 @@ def evaluate_batches(
 
 
 def perplexity(nats_per_token: float) -> float:
-    """E to *nats_per_token*, at most e^700: e^710 is no float any more."""
+    """Return exp(*nats_per_token*), at most exp(700): exp(710) overflows a float."""
     return math.exp(min(nats_per_token, 700.0))
 
 
-def _dealt(batches: Iterable[Batch], world: World) -> Iterator[Batch]:
-    """Those of *batches* that are this process's, as many as any other's.
+def _batches_of_rank(batches: Iterable[Batch], world: World) -> Iterator[Batch]:
+    """Yield every world.size-th of *batches*, the same number in every process.
 
-    Where the last round does not go round, the rest get a batch of it in which no target counts:
-    under FSDP all processes take part in every forward pass.
+    In the last round, processes without a batch get one in which no target counts: under FSDP all
+    processes take part in every forward pass.
     """
     batches = iter(batches)
-    while dealt := list(islice(batches, world.size)):
-        if world.rank < len(dealt):
-            yield dealt[world.rank]
+    while current := list(islice(batches, world.size)):
+        if world.rank < len(current):
+            yield current[world.rank]
         else:
-            yield dealt[0]._replace(targets=torch.full_like(dealt[0].targets, IGNORED))
+            yield current[0]._replace(targets=torch.full_like(current[0].targets, IGNORED))

@@ -1,4 +1,4 @@
-"""A rate of answers that are right, and how sure it is."""
+"""Accuracy with a confidence interval."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 
 QUANTILE = 1.959964
-"""Of the normal distribution, for an interval that holds 95% of it."""
+"""Quantile of the normal distribution for a two-sided 95% interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """A rate of answers, and between which two it lies with 95% confidence (Wilson 1927)."""
+    """A rate of correct answers with its 95% confidence interval (Wilson 1927)."""
 
     rate: float
     low: float
@@ -19,8 +19,8 @@ class Accuracy:
 
     @classmethod
     def of(cls, right: int, total: int) -> Accuracy:
-        """*right* answers of *total*."""
+        """Return the accuracy of *right* correct answers out of *total*."""
         rate, spread = right / total, QUANTILE**2 / total
-        centre = (rate + spread / 2) / (1 + spread)
+        center = (rate + spread / 2) / (1 + spread)
         half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
-        return cls(rate=rate, low=max(0.0, centre - half), high=min(1.0, centre + half))
+        return cls(rate=rate, low=max(0.0, center - half), high=min(1.0, center + half))

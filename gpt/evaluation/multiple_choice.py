@@ -1,8 +1,8 @@
 """Multiple choice by likelihood: HellaSwag (Zellers 2019, arXiv:1905.07830) and files like it.
 
-Questions, borders between tokens, and scores are those of EleutherAI's lm-evaluation-harness, so
-that figures can be held against others'. Nothing is generated: the model scores each answer, and
-its choice is the likeliest, as a sum over tokens (acc) or by the answer's length (acc_norm).
+Questions, token boundaries and scores are those of EleutherAI's lm-evaluation-harness, so results
+are comparable. Nothing is generated: the model scores every choice and answers with the most likely
+one, by the sum of log-probabilities (acc) or by that sum over the length of the choice (acc_norm).
 """
 
 from __future__ import annotations
@@ -29,24 +29,25 @@ from pytok.tokenizer import Tokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A text, and what may come next."""
+    """A text and its possible continuations."""
 
     context: str
     choices: tuple[str, ...]
-    """Each follows the context after a space."""
+    """Continuations; each follows the context after a space."""
     answer: int
-    """Which of them is right, from 0."""
+    """Index of the correct choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
-    """How a model chose."""
+class MultipleChoice:
+    """Result of a model on multiple-choice questions."""
 
     questions: int
+    """Number of questions."""
     acc: Accuracy
-    """The answer of the greatest sum of log-likelihoods is the right one."""
+    """Accuracy, choosing the highest sum of log-probabilities."""
     acc_norm: Accuracy
-    """The same with sums divided by the answer's UTF-8 bytes."""
+    """Accuracy, choosing the highest sum divided by the UTF-8 bytes of the choice."""
 
 
 def choose_all(
@@ -56,28 +57,28 @@ def choose_all(
     *,
     runtime: Runtime,
     progress: Callable[[int, int], object] | None = None,
-) -> Choices:
-    """Have *model*, in evaluation mode, answer *questions*.
+) -> MultipleChoice:
+    """Answer *questions* with *model*, which is in evaluation mode.
 
-    *progress* is told, after each question, how many tokens of answers have been scored, and of how
-    many. Raises DataError for a question that does not fit the model.
+    *progress* is called after each question with (tokens of choices scored, total). Raises
+    DataError for a question that does not fit the model.
     """
-    encoded = [_encoded(tokenizer, question, model.config.context) for question in questions]
+    encoded = [_encode(tokenizer, question, model.config.context) for question in questions]
     total, done = sum(len(ending) for rows in encoded for _, ending in rows), 0
-    plain = normed = 0
+    correct = correct_normed = 0
     for question, rows in zip(questions, encoded, strict=True):
         sums = log_likelihoods(model, rows, runtime=runtime)
         lengths = [max(1, len(choice.encode())) for choice in question.choices]
         by_byte = [value / length for value, length in zip(sums, lengths, strict=True)]
-        plain += sums.index(max(sums)) == question.answer
-        normed += by_byte.index(max(by_byte)) == question.answer
+        correct += sums.index(max(sums)) == question.answer
+        correct_normed += by_byte.index(max(by_byte)) == question.answer
         done += sum(len(ending) for _, ending in rows)
         if progress is not None:
             progress(done, total)
-    return Choices(
+    return MultipleChoice(
         questions=len(questions),
-        acc=Accuracy.of(plain, len(questions)),
-        acc_norm=Accuracy.of(normed, len(questions)),
+        acc=Accuracy.of(correct, len(questions)),
+        acc_norm=Accuracy.of(correct_normed, len(questions)),
     )
 
 
@@ -85,52 +86,53 @@ def choose_all(
 def log_likelihoods(
     model: GPT, rows: Sequence[tuple[Sequence[int], Sequence[int]]], *, runtime: Runtime
 ) -> list[float]:
-    """Sum the log-probabilities, in nats, of each row's ending after its context.
+    """Return the log-probability of each row's ending given its context, in nats.
 
     A context that several rows share is read once.
     """
     sums = [0.0] * len(rows)
-    sharing: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, (context, _) in enumerate(rows):
-        sharing[tuple(context)].append(place)
-    for context, places in sharing.items():
-        endings = [rows[place][1] for place in places]
+    by_context: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, (context, _) in enumerate(rows):
+        by_context[tuple(context)].append(index)
+    for context, indices in by_context.items():
+        endings = [rows[index][1] for index in indices]
         with runtime.autocast():
-            scored = _scored(model, context, endings, runtime.device)
-        for place, value in zip(places, scored.tolist(), strict=True):
-            sums[place] = value
+            scores = _score(model, context, endings, runtime.device)
+        for index, score in zip(indices, scores.tolist(), strict=True):
+            sums[index] = score
     return sums
 
 
-def _scored(
+def _score(
     model: GPT, context: Sequence[int], endings: Sequence[Sequence[int]], device: torch.device
 ) -> Tensor:
-    """Sums of the log-probabilities of *endings* after *context*: (endings,), float32."""
+    """Return the log-probabilities of *endings* given *context*: (endings,) float32."""
     cache = None
     if len(context) > 1:
-        read = model.new_cache(1)
-        model(torch.tensor([context[:-1]], device=device), cache=read)
-        cache = [KeyValueCache.join([layer] * len(endings)) for layer in read]
+        prefix = model.new_cache(1)
+        model(torch.tensor([context[:-1]], device=device), cache=prefix)
+        cache = [KeyValueCache.join([layer] * len(endings)) for layer in prefix]
     longest = max(map(len, endings))
-    # Padding comes last, so that no token sees it.
+    # Padding comes last, so no token attends to it.
     padded = torch.tensor(
         [[context[-1], *ending, *[0] * (longest - len(ending))] for ending in endings],
         device=device,
     )
-    counted = torch.tensor(
-        [[place < len(ending) for place in range(longest)] for ending in endings], device=device
+    is_token = torch.tensor(
+        [[index < len(ending) for index in range(longest)] for ending in endings], device=device
     )
     logits: Tensor = model(padded[:, :-1], cache=cache).logits  # (endings, longest, V)
-    probabilities = logits.log_softmax(-1, dtype=torch.float32).gather(-1, padded[:, 1:, None])
-    return probabilities[..., 0].masked_fill(~counted, 0.0).sum(-1)
+    log_probabilities = logits.log_softmax(-1, dtype=torch.float32)
+    of_endings = log_probabilities.gather(-1, padded[:, 1:, None])[..., 0]
+    return of_endings.masked_fill(~is_token, 0.0).sum(-1)
 
 
 def encode_pair(tokenizer: Tokenizer, context: str, ending: str) -> tuple[list[int], list[int]]:
-    """Tokens of *context*, and those that *ending* adds to them, as lm-evaluation-harness has it.
+    """Return the tokens of *context* and those of *ending*, split as lm-evaluation-harness does.
 
-    White space at the context's end goes to the ending. Both are encoded together, and the ending
-    is what follows as many tokens as the context has alone: where a token crosses the border, it
-    counts as the context's. An empty context is the end-of-text token.
+    White space at the end of the context moves to the ending. Both are encoded together, and the
+    ending starts after as many tokens as the context has alone: a token across the boundary belongs
+    to the context. An empty context is the end-of-text token.
     """
     bare = context.rstrip()
     ending = context[len(bare) :] + ending
@@ -142,32 +144,32 @@ def encode_pair(tokenizer: Tokenizer, context: str, ending: str) -> tuple[list[i
     return alone, tokenizer.encode_ordinary(bare + ending)[len(alone) :]
 
 
-def _encoded(
+def _encode(
     tokenizer: Tokenizer, question: Question, longest: int
 ) -> list[tuple[list[int], list[int]]]:
-    """Each choice as a row of context and ending, whose last tokens fit a context of *longest*."""
+    """Return context and ending of each choice, cut at the left to *longest* input tokens."""
     rows = []
     for choice in question.choices:
         context, ending = encode_pair(tokenizer, question.context, f" {choice}")
         if not 0 < len(ending) <= longest:
             raise DataError(
-                f"the choice {choice[:60]!r} has {len(ending)} tokens of its own, and the model's "
-                f"context takes 1 to {longest}; leave its question out"
+                f"the choice {choice[:60]!r} has {len(ending)} tokens, and the model's context "
+                f"allows 1 to {longest}; remove its question"
             )
         rows.append((context[-(longest + 1 - len(ending)) :], ending))
     return rows
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Read the JSON lines of *path*: HellaSwag's own, or ``question``, ``choices``, ``answer``.
+    """Read JSON lines: those of HellaSwag, or with ``question``, ``choices`` and ``answer``.
 
-    HellaSwag's are ``ctx``, ``endings`` and ``label``; where ``activity_label``, ``ctx_a`` and
-    ``ctx_b`` are there, too, the context is made of them as lm-evaluation-harness does. Raises
-    DataError naming the line that is neither.
+    HellaSwag has ``ctx``, ``endings`` and ``label``; if ``activity_label``, ``ctx_a`` and ``ctx_b``
+    are present, too, the context is built from them as lm-evaluation-harness does. Raises DataError
+    naming the line that is neither.
     """
     questions = []
     try:
-        # Not splitlines, which also ends lines at what JSON may have in a string: U+2028, U+0085.
+        # Not splitlines, which also splits at U+2028 and U+0085, valid inside JSON strings.
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
@@ -192,18 +194,20 @@ def _question(fields: Mapping[str, Any]) -> Question:
         if {"activity_label", "ctx_a", "ctx_b"} <= fields.keys():
             after = fields["ctx_b"].capitalize()
             context = f"{fields['activity_label']}: {fields['ctx_a']} {after}"
-        context, choices = _tidy(context), [_tidy(choice) for choice in choices]
+        context, choices = _clean(context), [_clean(choice) for choice in choices]
     else:
         context, choices, answer = fields["question"], fields["choices"], fields["answer"]
     if isinstance(choices, str) or not all(isinstance(t, str) for t in (context, *choices)):
         raise TypeError("a text is not a string")
     answer = int(answer)  # a string in Hugging Face's copy of HellaSwag
     if not 0 <= answer < len(choices):
-        raise ValueError(f"the answer is {answer}, of {len(choices)} choices counted from 0")
+        raise ValueError(
+            f"answer is {answer}, but there are {len(choices)} choices, counted from 0"
+        )
     return Question(context=context, choices=tuple(choices), answer=answer)
 
 
-def _tidy(text: str) -> str:
-    """Take out the marks that WikiHow left in HellaSwag's texts."""
+def _clean(text: str) -> str:
+    """Remove the WikiHow markup from a text of HellaSwag."""
     text = text.strip().replace(" [title]", ". ")
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")

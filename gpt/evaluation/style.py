@@ -1,8 +1,8 @@
-"""Does it sound like them? Whose turns a model writes, by a classifier that has read the real ones.
+"""Style: how often a classifier attributes generated turns to the author that they imitate.
 
-Character n-grams tell authors apart (Stamatatos 2009, A survey of modern authorship attribution
-methods). The classifier learns the turns of train.jsonl; the model answers the held-out
-conversations of val.jsonl, as each author whom it is to sound like.
+Character n-grams identify authors (Stamatatos 2009, A survey of modern authorship attribution
+methods). The classifier is trained on the turns of train.jsonl; the model answers the held-out
+conversations of val.jsonl as each author that it imitates.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pytok.chat.template import (
 from pytok.tokenizer import Tokenizer
 
 BATCH = 32
-"""Turns written at a time."""
+"""Turns generated at a time."""
 
 
-class Held(NamedTuple):
-    """A held-out turn, and what was said before it."""
+class HeldOutTurn(NamedTuple):
+    """A held-out turn and the conversation before it."""
 
     before: Conversation
     turn: Turn
@@ -43,39 +43,40 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """Of as many held-out turns, which share the classifier gives to their authors."""
+    """Rates of turns that the classifier attributes to their authors."""
 
     turns: int
+    """Number of held-out turns."""
     real: Accuracy
-    """The turns as they were said: how well authors can be told apart at all."""
+    """On the real turns: an upper bound, set by how different the authors are."""
     written: Accuracy
-    """The turns that the model wrote in their places."""
+    """On the turns that the model generated instead."""
     against: Accuracy | None = None
-    """Those of another model, such as the one before tuning."""
+    """On the turns of another model, such as the base before tuning."""
 
 
 class Classifier:
-    """Tells authors apart by their texts; needs scikit-learn, the extra ``style``."""
+    """An author classifier on texts; needs scikit-learn, the extra ``style``."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
-        """TrainOn from *turns*; raises DataError where they are of fewer than two authors."""
+        """Train on *turns*; raises DataError if they have fewer than two authors."""
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
 
         authors = [turn.speaker for turn in turns]
         if len(set(authors)) < 2:
-            raise DataError("one author cannot be told from another where there is only one")
+            raise DataError("style needs turns of at least two authors, and there is only one")
         ngrams = TfidfVectorizer(
             analyzer="char", ngram_range=(1, 4), lowercase=False, sublinear_tf=True
         )
-        # Balanced: who says more is not the likelier author of what is unclear.
+        # Balanced, so that frequent writers are not preferred for texts without evidence.
         regression = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)
         self._model: Any = make_pipeline(ngrams, regression)
         self._model.fit([turn.text for turn in turns], authors)
 
     def authors(self, texts: Sequence[str]) -> list[str]:
-        """Say whose each of *texts* looks like."""
+        """Return the most likely author of each of *texts*."""
         return [str(author) for author in self._model.predict(texts)]
 
 
@@ -90,57 +91,58 @@ def measure_style(
     sampling: Sampling | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Style:
-    """Have *model*, of *checkpoint*, write *turns* of the held-out ones of the chat folder *data*.
+    """Generate *turns* of the held-out turns of the chat folder *data*, and classify them.
 
-    They are those of whose turns the chat's models learn, or everyone's, drawn by the seed of
-    *sampling*. *against* does the same; one that has learnt no chat is given it as lines of text.
-    *progress* is told how many turns are written, and of how many. Raises DataError where *data*
-    is no chat, or holds nothing out.
+    *model* belongs to *checkpoint*. The turns are those of the chat's ``me``, or everyone's, chosen
+    by the seed of *sampling*. *against* generates the same turns; if it was not trained on a chat,
+    it reads the conversation as lines of text. *progress* is called with (turns generated, total).
+    Raises DataError if *data* is not a chat or has no held-out turns.
     """
     sampling = sampling or Sampling()
     for name in (TEMPLATE_FILE, "train.jsonl", "val.jsonl"):
         if not (data / name).exists():
-            raise DataError(f"{data / name}: not found; --data names what `pytok chat build` wrote")
+            raise DataError(f"{data / name}: not found; pass --data a folder of `pytok chat build`")
     template = Template.load(data / TEMPLATE_FILE)
-    learnt = read_conversations(data / "train.jsonl")
-    classifier = Classifier([turn for each in learnt for turn in each.turns])
+    trained_on = read_conversations(data / "train.jsonl")
+    classifier = Classifier([turn for each in trained_on for turn in each.turns])
     held = held_out(read_conversations(data / "val.jsonl"), template.me)
     if not held:
         raise DataError(f"{data / 'val.jsonl'}: no turn to answer; hold out more with --val")
     held = random.Random(sampling.seed).sample(held, min(turns, len(held)))
-    wanted = [each.turn.speaker for each in held]
+    authors = [each.turn.speaker for each in held]
     models = [(checkpoint, model), *([against] if against else [])]
 
-    def right(texts: Sequence[str]) -> Accuracy:
-        pairs = zip(texts, classifier.authors(texts), wanted, strict=True)
-        return Accuracy.of(sum(bool(text) and is_ == who for text, is_, who in pairs), len(texts))
+    def accuracy(texts: Sequence[str]) -> Accuracy:
+        results = zip(texts, classifier.authors(texts), authors, strict=True)
+        right = sum(bool(text) and found == author for text, found, author in results)
+        return Accuracy.of(right, len(texts))
 
     written = []
-    for number, (whose, writer) in enumerate(models):
-        document = whose.data_files.get(TEMPLATE_FILE)
-        spoken = None if document is None else Template.from_json(document)
+    for number, (source, writer) in enumerate(models):
+        document = source.data_files.get(TEMPLATE_FILE)
+        own_template = None if document is None else Template.from_json(document)
         texts: list[str] = []
         for first in range(0, len(held), BATCH):
             batch = held[first : first + BATCH]
-            texts += write(writer, whose.tokenizer(), spoken, batch, max_tokens, sampling)
+            texts += write(writer, source.tokenizer(), own_template, batch, max_tokens, sampling)
             if progress is not None:
                 progress(number * len(held) + len(texts), len(models) * len(held))
-        written.append(right(texts))
+        written.append(accuracy(texts))
     return Style(
         turns=len(held),
-        real=right([each.turn.text for each in held]),
+        real=accuracy([each.turn.text for each in held]),
         written=written[0],
         against=written[1] if against else None,
     )
 
 
-def held_out(conversations: Iterable[Conversation], author: str | None) -> list[Held]:
-    """The turns of *author*, or everyone's, in *conversations* that answer something."""
+def held_out(conversations: Iterable[Conversation], author: str | None) -> list[HeldOutTurn]:
+    """Return the turns of *author*, or all if None, that follow another turn."""
     return [
-        Held(Conversation(each.turns[:place], each.system), turn)
+        HeldOutTurn(Conversation(each.turns[:index], each.system), turn)
         for each in conversations
-        for place, turn in enumerate(each.turns)
-        if place and author in (None, turn.speaker)
+        for index, turn in enumerate(each.turns)
+        if index and author in (None, turn.speaker)
     ]
 
 
@@ -148,22 +150,22 @@ def write(
     model: GPT,
     tokenizer: Tokenizer,
     template: Template | None,
-    held: Sequence[Held],
+    held: Sequence[HeldOutTurn],
     max_tokens: int,
     sampling: Sampling,
 ) -> list[str]:
-    """What *model* says in the place of each of *held*; without *template*, after lines of text."""
+    """Generate a turn instead of each of *held*; without *template*, from plain lines of text."""
     prompts: list[str | list[int]] = []
     excluded_ids: set[int] = set()
-    ends: set[int] = set()
+    stop_ids: set[int] = set()
     if template is None:
         prompts += [
-            "".join(f"{said.speaker}: {said.text}\n" for said in before.turns) + f"{turn.speaker}:"
+            "".join(f"{each.speaker}: {each.text}\n" for each in before.turns) + f"{turn.speaker}:"
             for before, turn in held
         ]
     else:
-        ends = {tokenizer.special_tokens[END_OF_TURN]}
-        excluded_ids = set(tokenizer.special_tokens.values()) - ends
+        stop_ids = {tokenizer.special_tokens[END_OF_TURN]}
+        excluded_ids = set(tokenizer.special_tokens.values()) - stop_ids
         limit = max(model.config.context - max_tokens, model.config.context // 2)
         for before, turn in held:
             kept = recent_turns(template, tokenizer, before, limit)
@@ -176,7 +178,7 @@ def write(
         max_tokens=max_tokens,
         sampling=sampling,
         stop=("\n",) if template is None else (),
-        stop_ids=ends,
+        stop_ids=stop_ids,
         excluded_ids=excluded_ids,
     )
     for row, piece in pieces:

@@ -25,7 +25,8 @@ from pytok.chat.speakers import find_speaker
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Conversation, Template, Turn
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
-from pytok.tokenizer import Tokenizer, repair
+from pytok.text import repair
+from pytok.tokenizer import Tokenizer
 
 GROUP_TURNS = 4
 """Default number of turns after which a model with several roles waits for you."""

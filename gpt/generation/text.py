@@ -20,7 +20,7 @@ from gpt.model.gpt import GPT
 from pytok.definition import END_OF_TEXT
 
 if TYPE_CHECKING:
-    from pytok.streaming import StreamDecoder
+    from pytok.decoding import StreamDecoder
     from pytok.tokenizer import Tokenizer
 
 

@@ -1,1 +1,1 @@
-"""Models in the formats of other software: Hugging Face folders and GGUF files, in and out."""
+"""Models in the formats of other software, read and written: Hugging Face folders, GGUF files."""

@@ -1,7 +1,8 @@
-"""The families of models that other software knows, and what of a config each can hold.
+"""The model families of other software, and the configs that each of them supports.
 
-A family is told by its mechanisms. What it has no field for is refused by name: a file that loads
-and computes something else is worse than none. Field names are dotted paths, as in recipes.
+A family is identified by its mechanisms. Fields of a config that it cannot represent are rejected
+by name: a file that loads and computes something else is worse than none. Field names are dotted
+paths, as in recipes.
 """
 
 from __future__ import annotations
@@ -18,53 +19,54 @@ from gpt.spec.serialize import flatten, to_dict
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A kind of model, under the name that both Hugging Face and GGUF give it."""
+    """A model family."""
 
     name: str
-    fixed: Callable[[GPTConfig], Mapping[str, Any]]
-    """The fields that must have one value, and which, for a config."""
+    """Name of the family, the same in Hugging Face and in GGUF."""
+    required: Callable[[GPTConfig], Mapping[str, Any]]
+    """Function from a config to the fields that must have a certain value, and that value."""
     free: frozenset[str]
-    """The fields that may have any. All others must be off: none, false or zero."""
+    """Fields that can have any value. All others must be off: None, false or zero."""
 
-    def obstacles(self, config: GPTConfig) -> list[str]:
-        """What of *config* the family cannot hold, and why, one sentence each."""
-        fixed, found = self.fixed(config), []
+    def mismatches(self, config: GPTConfig) -> list[str]:
+        """Describe each field of *config* that the family does not support."""
+        required, found = self.required(config), []
         for name, value in flatten(to_dict(_resolved(config))).items():
-            if name in fixed:
-                if value != fixed[name]:
-                    found.append(f"{name} is {value}, where {self.name} has {fixed[name]}")
+            if name in required:
+                if value != required[name]:
+                    found.append(f"{name} is {value} ({self.name}: {required[name]})")
             elif name not in self.free and value:
-                found.append(f"{name} is {value}, and {self.name} has nothing of the kind")
+                found.append(f"{name} is {value} ({self.name}: not supported)")
         return found
 
 
-_PLAIN = {
+_NO_EXTRAS = {
     "shift.kind": "NoShift",
     "residual.kind": "PlainResidual",
     "value_embedding.kind": "NoValueEmbedding",
     "cap.kind": "NoCap",
 }
-"""What no family has anything but."""
+"""Required by every family: mechanisms that none of them has are off."""
 
 _SIZES = frozenset({"vocab_size", "context", "layers", "width", "mlp.hidden", "attention.heads"})
-_ANY = _SIZES | {"tie", "dropout"}  # dropout is for training, which the formats say nothing of
+_ANY = _SIZES | {"tie", "dropout"}  # dropout has no effect after training
 
 GPT2 = Family(
     name="gpt2",
-    fixed=lambda config: {
-        **_PLAIN,
+    required=lambda config: {
+        **_NO_EXTRAS,
         "position.kind": "Learned",
         "norm.kind": "LayerNorm",
         "mlp.kind": "Gelu",
         "attention.kv_heads": config.attention.heads,
         "attention.head_width": config.width / config.attention.heads,
     },
-    free=_ANY | {"norm.eps", "norm.bias", "mlp.tanh", "bias"},  # absent biases are zeros
+    free=_ANY | {"norm.eps", "norm.bias", "mlp.tanh", "bias"},  # a missing bias is written as zeros
 )
 LLAMA = Family(
     name="llama",
-    fixed=lambda config: {
-        **_PLAIN,
+    required=lambda config: {
+        **_NO_EXTRAS,
         "position.kind": "Rope",
         "position.fraction": 1.0,
         "norm.kind": "RMSNorm",
@@ -76,10 +78,10 @@ LLAMA = Family(
 )
 QWEN3 = Family(
     name="qwen3",
-    fixed=lambda config: {
-        **LLAMA.fixed(config),
+    required=lambda config: {
+        **LLAMA.required(config),
         "attention.qk_norm": True,
-        "norm.eps": 1e-6,  # one for all norms, and those of queries and keys have this one
+        "norm.eps": 1e-6,  # the eps of our query and key norms; a qwen3 has one for all norms
     },
     free=LLAMA.free - {"norm.eps", "bias"},
 )
@@ -87,20 +89,23 @@ FAMILIES = {family.name: family for family in (GPT2, LLAMA, QWEN3)}
 
 
 def family_of(config: GPTConfig) -> Family:
-    """Find the family that holds *config*; FormatError names what stands against the nearest."""
-    # The last first: qwen3 is llama and more, so of the two it is the one that was meant.
-    nearest = min(reversed(FAMILIES.values()), key=lambda family: len(family.obstacles(config)))
-    obstacles = nearest.obstacles(config)
-    if obstacles:
+    """Return the family that supports *config*.
+
+    Raises FormatError if there is none, with the mismatches of the nearest.
+    """
+    # Reversed, so that a tie between llama and qwen3, which extends it, is reported for qwen3.
+    nearest = min(reversed(FAMILIES.values()), key=lambda family: len(family.mismatches(config)))
+    mismatches = nearest.mismatches(config)
+    if mismatches:
         raise FormatError(
-            f"no format of other software holds this model; the nearest is {nearest.name}, but "
-            f"{'; '.join(obstacles)}"
+            f"no other software's format supports this model; nearest: {nearest.name}, but "
+            f"{', '.join(mismatches)}"
         )
     return nearest
 
 
 def _resolved(config: GPTConfig) -> GPTConfig:
-    """Write out the sizes that *config* leaves to be derived."""
+    """Return *config* with the sizes filled in that it derives from others."""
     return dataclasses.replace(
         config,
         mlp=dataclasses.replace(config.mlp, hidden=config.hidden),

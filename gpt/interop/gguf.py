@@ -1,8 +1,8 @@
-"""GGUF files: a model and its tokenizer in one, for llama.cpp and what is built on it.
+"""GGUF files: a model with its tokenizer, for llama.cpp and the software built on it.
 
-Written and read with the `gguf` package; written in float32, read in any type that it unpacks.
-llama.cpp has a fixed list of patterns, by names of its own; a tokenizer whose pattern is none of
-them would be read with another, and is refused. So is what a file says beyond what a family has.
+Files are written in float32, and read in any type that the `gguf` package can dequantize. llama.cpp
+has a fixed list of split patterns under names of its own, and would use another pattern for any
+other tokenizer, so such a tokenizer is rejected. So are fields that a family does not support.
 """
 
 from __future__ import annotations
@@ -32,39 +32,42 @@ from gpt.spec.position import Learned, Rope
 from pytok.definition import END_OF_TEXT
 from pytok.errors import PytokError
 from pytok.formats import oniguruma
-from pytok.reference.pretokenize import GPT2, LLAMA3, PATTERNS, QWEN2
+from pytok.patterns import GPT2, LLAMA3, PATTERNS, QWEN2, pattern_name
 from pytok.tokenizer import Tokenizer
 
-PRE = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2"}
-"""llama.cpp's name of each pattern that it has."""
-_SIZES = {
+PRE_TOKENIZERS = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2"}
+"""llama.cpp's names of the patterns that it supports."""
+_SUPPORTED_FIELDS = {
     *("vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length"),
     *("attention.head_count", "attention.head_count_kv"),
     *("attention.key_length", "attention.value_length", "rope.dimension_count", "rope.freq_base"),
     *("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"),
 }
-"""The fields of a model that are read; others must be off."""
+"""Fields of a model that are read, without the family's name; all others must be off."""
 
 
 def export_file(checkpoint: Checkpoint, path: Path) -> Family:
-    """Write *path*, whole or not at all; return the family of the model.
+    """Write *path*, complete or not at all; return the family of the model.
 
-    Raises FormatError for what GGUF, or llama.cpp as it reads it, cannot hold.
+    Raises FormatError for a model or a tokenizer that GGUF or llama.cpp does not support.
     """
     config = checkpoint.state.config
     family = family_of(config)
     if isinstance(config.mlp, Gelu) and not config.mlp.tanh:
-        raise FormatError("mlp.tanh is false, and llama.cpp computes GPT-2's GELU by tanh only")
+        raise FormatError(
+            "mlp.tanh is false, but llama.cpp has only the tanh approximation of GELU; "
+            "use --to hf instead"
+        )
     if path.is_dir() or not path.parent.is_dir():
-        raise FormatError(f"{path}: not the name of a file in a folder that is there")
+        raise FormatError(f"{path}: not a file path in an existing directory")
     tokenizer = checkpoint.tokenizer()
     document = json.loads((checkpoint.folder / "tokenizer.json").read_bytes())
     gpt2 = family.name == "gpt2"
-    # Beside its place, since a rename must not cross file systems.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:
-        written = Path(aside) / path.name
-        writer = gguf.GGUFWriter(written, family.name)
-        _add_sizes(writer, config)
+    # In the same directory, since a rename must not cross file systems.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
+        complete = Path(temporary) / path.name
+        writer = gguf.GGUFWriter(complete, family.name)
+        _add_hyperparameters(writer, config)
         _add_tokenizer(writer, tokenizer, document, config.vocab_size)
         tensors = export_weights(
             checkpoint.weights, config, GGUF_GPT2 if gpt2 else GGUF, biases=gpt2
@@ -77,48 +80,50 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        written.replace(path)
+        complete.replace(path)
     return family
 
 
 def import_file(path: Path) -> tuple[GPT, Tokenizer]:
-    """Read the model and the tokenizer of *path*; ids after the last that is used are dropped.
+    """Read the model and the tokenizer of *path*, without rows past the vocabulary.
 
-    Raises FormatError for what is damaged, or says something that gpt would not compute.
+    Raises FormatError for a damaged file, and for a model that would compute something else here.
     """
     fields, tensors = _read(path)
     name = fields.get("general.architecture")
     if name not in FAMILIES:
         raise FormatError(
-            f"{path}: general.architecture is {name!r}; gpt has {', '.join(FAMILIES)}"
+            f"{path}: general.architecture is {name!r}; supported: {', '.join(FAMILIES)}"
         )
     family = FAMILIES[name]
-    sizes = {key.removeprefix(f"{name}."): value for key, value in fields.items()}
-    sizes = {key: sizes[key] for key in sizes if f"{name}.{key}" in fields}
+    prefix = f"{name}."
+    hyperparameters = {
+        key.removeprefix(prefix): value for key, value in fields.items() if key.startswith(prefix)
+    }
     try:
         tokenizer = _read_tokenizer(fields)
-        config = _read_config(sizes, tensors, tokenizer.n_vocab, family)
-        config = GPTConfig.from_dict(config.to_dict())  # which checks the types of all fields
-        obstacles = family.obstacles(config)
-        if obstacles:
-            raise FormatError("; ".join(obstacles))
+        config = _read_config(hyperparameters, tensors, tokenizer.n_vocab, family)
+        config = GPTConfig.from_dict(config.to_dict())  # checks the types of all fields
+        mismatches = family.mismatches(config)
+        if mismatches:
+            raise FormatError(", ".join(mismatches))
         model = GPT(config)
         if family.name == "llama":
             for key, tensor in tensors.items():
                 if ".attn_q." in key or ".attn_k." in key:
-                    tensors[key] = _separate(tensor, config.head_width)
+                    tensors[key] = _deinterleave(tensor, config.head_width)
         import_weights(tensors, model, GGUF_GPT2 if family.name == "gpt2" else GGUF)
     except KeyError as error:
-        raise FormatError(f"{path}: the field {error.args[0]} is missing") from error
+        raise FormatError(f"{path}: missing field {error.args[0]}") from error
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from error
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise FormatError(f"{path}: a field holds what it cannot: {error}") from error
+        raise FormatError(f"{path}: invalid value of a field: {error}") from error
     return model.eval(), tokenizer
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """All fields of *path*, and all tensors, as float32."""
+    """Return all fields of *path*, and all tensors, as float32."""
     try:
         reader = gguf.GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
@@ -129,70 +134,73 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             for tensor in reader.tensors
         }
     except NotImplementedError as error:
-        raise FormatError(f"{path}: {error}; give a file of another type, such as F16") from error
+        raise FormatError(f"{path}: {error}; convert it to another type, such as F16") from error
     except OSError:
         raise
-    except Exception as error:  # the reader checks little, so damage shows as anything
-        raise FormatError(f"{path}: not a GGUF file, or a damaged one: {error}") from error
+    except Exception as error:  # the reader checks little: damage can raise any exception
+        raise FormatError(f"{path}: not a GGUF file, or damaged: {error}") from error
     return fields, tensors
 
 
 def _read_config(
-    sizes: Mapping[str, Any], tensors: Mapping[str, Tensor], vocab_size: int, family: Family
+    fields: Mapping[str, Any], tensors: Mapping[str, Tensor], vocab_size: int, family: Family
 ) -> GPTConfig:
-    """The config of a model of *family* whose fields, less the family's name, are *sizes*."""
-    for key, value in sizes.items():
-        if key not in _SIZES and value not in (0, False, "none"):
-            raise FormatError(f"{family.name}.{key} is {value!r}, which gpt has nothing for")
-    heads, width = sizes["attention.head_count"], sizes["embedding_length"]
-    kv_heads = sizes.get("attention.head_count_kv", heads)
+    """Return the config of a model of *family* from its *fields*, without the family's name."""
+    for key, value in fields.items():
+        if key not in _SUPPORTED_FIELDS and value not in (0, False, "none"):
+            raise FormatError(f"{family.name}.{key} is {value!r}, which is not supported")
+    heads, width = fields["attention.head_count"], fields["embedding_length"]
+    kv_heads = fields.get("attention.head_count_kv", heads)
     shape: dict[str, Any] = {
         "vocab_size": vocab_size,
-        "context": sizes["context_length"],
-        "layers": sizes["block_count"],
+        "context": fields["context_length"],
+        "layers": fields["block_count"],
         "width": width,
         "tie": "output.weight" not in tensors,
     }
-    hidden = sizes["feed_forward_length"]
+    hidden = fields["feed_forward_length"]
     if family.name == "gpt2":
         return GPTConfig(
             **shape,
             attention=GroupedQuery(heads=heads, kv_heads=kv_heads),
             position=Learned(),
             mlp=Gelu(hidden=hidden, tanh=True),
-            norm=LayerNorm(eps=_decimal(sizes["attention.layer_norm_epsilon"])),
+            norm=LayerNorm(eps=_decimal(fields["attention.layer_norm_epsilon"])),
             bias=True,
         )
-    head_width = sizes.get("attention.key_length", width // heads)
+    head_width = fields.get("attention.key_length", width // heads)
     for key in ("attention.value_length", "rope.dimension_count"):
-        if sizes.get(key, head_width) != head_width:
-            raise FormatError(f"{key} is {sizes[key]}, where gpt has heads of {head_width}")
+        if fields.get(key, head_width) != head_width:
+            raise FormatError(
+                f"{key} is {fields[key]}; only the size of a head, {head_width}, is supported"
+            )
     return GPTConfig(
         **shape,
         attention=GroupedQuery(
             heads=heads, kv_heads=kv_heads, head_width=head_width, qk_norm=family.name == "qwen3"
         ),
-        position=Rope(theta=_decimal(sizes.get("rope.freq_base", 10_000.0))),
+        position=Rope(theta=_decimal(fields.get("rope.freq_base", 10_000.0))),
         mlp=SwiGLU(hidden=hidden),
-        norm=RMSNorm(eps=_decimal(sizes["attention.layer_norm_rms_epsilon"])),
+        norm=RMSNorm(eps=_decimal(fields["attention.layer_norm_rms_epsilon"])),
         bias="blk.0.attn_q.bias" in tensors,
     )
 
 
 def _read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
-    """Build the tokenizer of *fields* by way of a tokenizer.json, whose reader checks it all."""
+    """Build the tokenizer of *fields* through a tokenizer.json, whose reader checks all of it."""
     kind, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
-    names = {name: pattern for pattern, name in PRE.items()}
+    patterns = {name: pattern for pattern, name in PRE_TOKENIZERS.items()}
     if kind != "gpt2":
-        raise FormatError(f"tokenizer.ggml.model is {kind!r}; gpt reads byte-level BPE, 'gpt2'")
-    if pre not in names:
+        raise FormatError(f"tokenizer.ggml.model is {kind!r}; supported: 'gpt2', byte-level BPE")
+    if pre not in patterns:
         raise FormatError(
-            f"tokenizer.ggml.pre is {pre!r}; pytok splits text as {', '.join(names)} do, and by "
-            "another pattern the model would read other tokens"
+            f"tokenizer.ggml.pre is {pre!r}; supported: {', '.join(patterns)} (another pattern "
+            "would split text into other tokens)"
         )
     tokens = fields["tokenizer.ggml.tokens"]
     types = fields.get("tokenizer.ggml.token_type", [gguf.TokenType.NORMAL] * len(tokens))
     added = (gguf.TokenType.CONTROL, gguf.TokenType.USER_DEFINED)
+    # Unused ids at the end, such as padding, do not count in n_vocab.
     vocab = {
         text: id
         for id, (text, kind) in enumerate(zip(tokens, types, strict=True))
@@ -211,7 +219,7 @@ def _read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
             "pretokenizers": [
                 {
                     "type": "Split",
-                    "pattern": {"Regex": oniguruma.spell(names[pre])},
+                    "pattern": {"Regex": oniguruma.from_rust(patterns[pre])},
                     "behavior": "Isolated",
                     "invert": False,
                 },
@@ -221,7 +229,7 @@ def _read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
         "decoder": {"type": "ByteLevel"},
         "model": {
             "type": "BPE",
-            "ignore_merges": pre == PRE[LLAMA3],  # as llama.cpp has it, by the pattern
+            "ignore_merges": pre == PRE_TOKENIZERS[LLAMA3],  # llama.cpp derives it in this way
             "vocab": vocab,
             "merges": fields["tokenizer.ggml.merges"],
         },
@@ -236,20 +244,20 @@ def _read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
             raise FormatError(f"the tokenizer: {reason}") from error
 
 
-def pre_of(pattern: str) -> str:
-    """Find llama.cpp's name for *pattern*; FormatError where it has none."""
-    if pattern not in PRE:
-        name = next((name for name, regex in PATTERNS.items() if regex == pattern), repr(pattern))
-        known = ", ".join(name for name, regex in PATTERNS.items() if regex in PRE)
+def pre_tokenizer(pattern: str) -> str:
+    """Return llama.cpp's name of *pattern*; raises FormatError if it does not support it."""
+    if pattern not in PRE_TOKENIZERS:
+        name = pattern_name(pattern) or repr(pattern)
+        supported = ", ".join(name for name, regex in PATTERNS.items() if regex in PRE_TOKENIZERS)
         raise FormatError(
-            f"the tokenizer's pattern is {name}, and llama.cpp splits text by {known} only: it "
-            "would read other tokens; train with a tokenizer of one of these (pytok train "
-            "--pattern), or export --to hf"
+            f"the tokenizer's pattern is {name}; llama.cpp supports only {supported}, and would "
+            "split text into other tokens; train with a tokenizer of one of these (pytok train "
+            "--pattern), or use --to hf"
         )
-    return PRE[pattern]
+    return PRE_TOKENIZERS[pattern]
 
 
-def _add_sizes(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
+def _add_hyperparameters(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     writer.add_vocab_size(config.vocab_size)
     writer.add_context_length(config.context)
@@ -271,12 +279,13 @@ def _add_sizes(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
 def _add_tokenizer(
     writer: gguf.GGUFWriter, tokenizer: Tokenizer, document: Mapping[str, Any], vocab_size: int
 ) -> None:
-    """Add *tokenizer*, whose tokenizer.json is *document*, over *vocab_size* ids."""
-    pre, model = pre_of(tokenizer.pattern), document["model"]
-    # Not looked up whole, a token that no merge makes would never be found.
-    if model.get("ignore_merges") and pre != "llama-bpe":
+    """Add *tokenizer*, whose tokenizer.json is *document*, with *vocab_size* ids."""
+    pre, model = pre_tokenizer(tokenizer.pattern), document["model"]
+    # With other patterns llama.cpp only merges: it does not look up complete pieces first.
+    if model.get("ignore_merges") and pre != PRE_TOKENIZERS[LLAMA3]:
         raise FormatError(
-            f"some tokens are made by no merge, and llama.cpp does not look for them by {pre}"
+            "some tokens are not the result of a merge, and llama.cpp finds these only with the "
+            f"pattern llama3; it would never use them with {pre}; use --to hf instead"
         )
     specials = {id: text for text, id in tokenizer.special_tokens.items()}
     texts = {id: text for text, id in model["vocab"].items()} | specials
@@ -299,19 +308,22 @@ def _add_tokenizer(
 
 
 def _interleave(rows: Tensor, head_width: int) -> Tensor:
-    """Order the rows of queries or keys as Meta's Llama rotates them: feature 2i with 2i + 1."""
+    """Reorder the rows of queries or keys for Meta's Llama, which rotates features 2i and 2i + 1.
+
+    The order here, as in Hugging Face, has features i and i + head_width / 2 rotate together.
+    """
     halves = rows.view(-1, 2, head_width // 2, *rows.shape[1:])
     return halves.transpose(1, 2).reshape(rows.shape)
 
 
-def _separate(rows: Tensor, head_width: int) -> Tensor:
+def _deinterleave(rows: Tensor, head_width: int) -> Tensor:
     """Invert `_interleave`."""
     pairs = rows.view(-1, head_width // 2, 2, *rows.shape[1:])
     return pairs.transpose(1, 2).reshape(rows.shape)
 
 
 def _decimal(value: float) -> float:
-    """The shortest number that float32 stores as *value*: 1e-6, where the file has 9.99999997e-7.
+    """Return the shortest decimal that float32 stores as *value*: 1e-6 for 9.99999997e-7.
 
     >>> _decimal(9.999999974752427e-07)
     1e-06

@@ -1,8 +1,7 @@
 """Hugging Face folders: config.json, model.safetensors, and a tokenizer that transformers loads.
 
-Weights are float32 and load without any code of ours. What a config.json says beyond what a family
-has here is refused when it is read, as is what a config of ours says beyond the family's when it is
-written.
+Weights are float32, and load in transformers without custom code. A model that its family does not
+support is rejected by the name of the field, both when it is written and when it is read.
 """
 
 from __future__ import annotations
@@ -41,21 +40,23 @@ from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
 
 _GELUS = {"gelu_new": True, "gelu_pytorch_tanh": True, "gelu": False}
-"""Whether each is the tanh approximation; the first is GPT-2's own name for it."""
+"""Whether each activation is the tanh approximation of GELU; the first is GPT-2's own name."""
 _TRANSPOSED = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight")
-"""GPT-2's linears are (inputs, outputs), as its TensorFlow code had them."""
+"""Weights of GPT-2 that are stored as (inputs, outputs), as in its TensorFlow code."""
 _CLASSES = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+"""The class of transformers for each family."""
 
 
 def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
-    """Write *folder*, which must not hold anything yet; return the family of the model.
+    """Write *folder*, complete or not at all; return the family of the model.
 
-    Raises FormatError, naming the fields, for a model that no family holds.
+    Raises FormatError if no family supports the model, naming the fields, and if *folder* exists
+    and is not empty.
     """
     config = checkpoint.state.config
     family = family_of(config)
     if folder.exists() and any(folder.iterdir()):
-        raise FormatError(f"{folder}: holds files already; choose another folder")
+        raise FormatError(f"{folder}: not empty; choose another folder")
     gpt2 = family.name == "gpt2"
     table = HUGGING_FACE_GPT2 if gpt2 else HUGGING_FACE_LLAMA
     weights = export_weights(checkpoint.weights, config, table, biases=gpt2)
@@ -73,13 +74,13 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
             "dtype": "float32",
             **ends,
         },
-        # A model of a chat has also done when its turn ends.
+        # A chat model also stops at the end of its turn.
         "generation_config.json": {
             **ends,
             **({"eos_token_id": [end, tokenizer.special_tokens[END_OF_TURN]]} if chat else {}),
         },
         "tokenizer_config.json": {
-            # Not the family's own class, which would put its own pattern in the place of ours.
+            # The family's own class would split text by its own pattern instead of ours.
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": config.context,
             "clean_up_tokenization_spaces": False,
@@ -92,19 +93,19 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
     contents["tokenizer.json"] = (checkpoint.folder / "tokenizer.json").read_bytes()
     contents["model.safetensors"] = save(transposed, metadata={"format": "pt"})
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its place, since a rename must not cross file systems.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
-        whole = Path(aside) / folder.name
-        whole.mkdir()
-        replace_files({whole / name: data for name, data in contents.items()})
+    # In the same directory, since a rename must not cross file systems.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        complete = Path(temporary) / folder.name
+        complete.mkdir()
+        replace_files({complete / name: data for name, data in contents.items()})
         if folder.exists():
             folder.rmdir()
-        whole.rename(folder)
+        complete.rename(folder)
     return family
 
 
 def _chat_template(checkpoint: Checkpoint) -> Template | None:
-    """How the run's conversations are spelled, if it has learnt from some."""
+    """Return the chat template of a run that was trained on conversations, else None."""
     document = checkpoint.data_files.get(TEMPLATE_FILE)
     if document is None:
         return None
@@ -115,42 +116,45 @@ def _chat_template(checkpoint: Checkpoint) -> Template | None:
 
 
 def import_folder(folder: Path) -> tuple[GPT, Tokenizer]:
-    """Read the model and the tokenizer of *folder*, whose rows past the vocabulary are dropped.
+    """Read the model and the tokenizer of *folder*, without rows past the vocabulary.
 
-    Raises FormatError for what is missing, damaged, or says something that gpt would not compute.
+    Raises FormatError for missing and damaged files, and for a model that would compute something
+    else here.
     """
     path = folder / "config.json"
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         family = FAMILIES[fields["model_type"]]
     except OSError as error:
-        raise FormatError(f"{path}: {error.strerror}; a model's folder has one") from error
+        raise FormatError(
+            f"{path}: {error.strerror}; pass a folder with config.json, or a GGUF file"
+        ) from error
     except (ValueError, TypeError, KeyError):
-        raise FormatError(f"{path}: model_type is none of {', '.join(FAMILIES)}") from None
+        raise FormatError(f"{path}: model_type must be one of {', '.join(FAMILIES)}") from None
     tokenizer = pytok.load(folder)
     if fields.get("vocab_size", 0) < tokenizer.n_vocab:
         raise FormatError(
-            f"{path}: vocab_size is {fields.get('vocab_size')}, and the tokenizer beside it has "
-            f"{tokenizer.n_vocab} ids"
+            f"{path}: vocab_size is {fields.get('vocab_size')}, but the tokenizer in the same "
+            f"folder has {tokenizer.n_vocab} ids"
         )
     gpt2 = family.name == "gpt2"
     try:
         config = (_read_gpt2 if gpt2 else _read_llama)(fields, tokenizer.n_vocab, family.name)
-        config = GPTConfig.from_dict(config.to_dict())  # which checks the types of all fields
-        obstacles = family.obstacles(config)
+        config = GPTConfig.from_dict(config.to_dict())  # checks the types of all fields
+        mismatches = family.mismatches(config)
     except (KeyError, TypeError) as error:
         raise FormatError(f"{path}: a field is missing or malformed: {error}") from error
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from error
-    if obstacles:
-        raise FormatError(f"{path}: {'; '.join(obstacles)}")
+    if mismatches:
+        raise FormatError(f"{path}: {', '.join(mismatches)}")
     tensors = _read_tensors(folder)
-    if gpt2:  # the first ones were saved without the head's prefix
-        body = "" if any(name.startswith("transformer.") for name in tensors) else "transformer."
+    if gpt2:  # the first files have no prefix "transformer.", and contain the causal mask
+        prefix = "" if any(name.startswith("transformer.") for name in tensors) else "transformer."
         tensors = {
-            name if name.startswith("lm_head.") else body + name: _transpose(name, tensor)
+            name if name.startswith("lm_head.") else prefix + name: _transpose(name, tensor)
             for name, tensor in tensors.items()
-            if not name.endswith((".attn.bias", ".attn.masked_bias"))  # the causal mask
+            if not name.endswith((".attn.bias", ".attn.masked_bias"))
         }
     model = GPT(config)
     table = HUGGING_FACE_GPT2 if gpt2 else HUGGING_FACE_LLAMA
@@ -176,7 +180,7 @@ def _gpt2_fields(config: GPTConfig) -> dict[str, Any]:
 
 def _llama_fields(config: GPTConfig, family: Family) -> dict[str, Any]:
     assert isinstance(config.position, Rope)
-    # Newer transformers read the first; older ones, and other software, the second.
+    # Newer versions of transformers read rope_parameters; older ones and others, rope_theta.
     theta = config.position.theta
     return {
         "rope_parameters": {"rope_type": "default", "rope_theta": theta},
@@ -196,9 +200,9 @@ def _llama_fields(config: GPTConfig, family: Family) -> dict[str, Any]:
 
 
 def _read_gpt2(fields: Mapping[str, Any], vocab_size: int, family: str) -> GPTConfig:
-    _only(fields, "activation_function", _GELUS, "gelu_new")
-    _only(fields, "scale_attn_weights", [True], True)
-    _only(fields, "scale_attn_by_inverse_layer_idx", [False], False)
+    _check(fields, "activation_function", _GELUS, "gelu_new")
+    _check(fields, "scale_attn_weights", [True], True)
+    _check(fields, "scale_attn_by_inverse_layer_idx", [False], False)
     return GPTConfig(
         vocab_size=vocab_size,
         context=fields["n_positions"],
@@ -216,13 +220,13 @@ def _read_gpt2(fields: Mapping[str, Any], vocab_size: int, family: str) -> GPTCo
 
 
 def _read_llama(fields: Mapping[str, Any], vocab_size: int, family: str) -> GPTConfig:
-    _only(fields, "hidden_act", ["silu"], "silu")
-    _only(fields, "use_sliding_window", [False], False)
+    _check(fields, "hidden_act", ["silu"], "silu")
+    _check(fields, "use_sliding_window", [False], False)
     bias = fields.get("attention_bias", False)
     if family == "llama":
-        _only(fields, "mlp_bias", [bias], False)
+        _check(fields, "mlp_bias", [bias], False)
     rope = fields.get("rope_parameters") or fields.get("rope_scaling") or {}
-    _only(rope, "rope_type", ["default"], rope.get("type", "default"))
+    _check(rope, "rope_type", ["default"], rope.get("type", "default"))
     heads = fields["num_attention_heads"]
     return GPTConfig(
         vocab_size=vocab_size,
@@ -243,25 +247,27 @@ def _read_llama(fields: Mapping[str, Any], vocab_size: int, family: str) -> GPTC
     )
 
 
-def _only(fields: Mapping[str, Any], name: str, known: Any, default: Any) -> None:
+def _check(fields: Mapping[str, Any], name: str, supported: Any, default: Any) -> None:
+    """Raise FormatError if the field *name*, which is *default* if missing, is not *supported*."""
     value = fields.get(name, default)
-    if value not in known:
-        raise FormatError(f"{name} is {value!r}; gpt computes {', '.join(map(repr, known))}")
+    if value not in supported:
+        raise FormatError(f"{name} is {value!r}; supported: {', '.join(map(repr, supported))}")
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of the folder's safetensors, in one file or several, as float32."""
+    """Read all tensors of *folder*, from one safetensors file or several, as float32."""
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
-        raise FormatError(f"{folder}: has no model.safetensors; gpt reads no pickled weights")
+        raise FormatError(f"{folder}: no model.safetensors; pickled weights are not supported")
     tensors: dict[str, Tensor] = {}
     for file in files:
         try:
             tensors |= load_file(file)
         except SafetensorError as error:
-            raise FormatError(f"{file}: not safetensors: {error}") from error
+            raise FormatError(f"{file}: not a safetensors file: {error}") from error
     return {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
 
 
 def _transpose(name: str, tensor: Tensor) -> Tensor:
+    """Transpose *tensor* if it is one of GPT-2's linears; its own inverse."""
     return tensor.T.contiguous() if name.endswith(_TRANSPOSED) else tensor

@@ -1,4 +1,4 @@
-"""A run that was trained elsewhere: a checkpoint of step 0, to write text with and to measure."""
+"""Runs of imported models: one checkpoint, of step 0, to sample from and to evaluate."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from pytok.tokenizer import Tokenizer
 
 
 def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
-    """Write *model* and *tokenizer* as the run *run*, which must not be one already."""
+    """Write *model* and *tokenizer* as a new run *run*; return the folder of its checkpoint.
+
+    Raises FormatError if there is a run already.
+    """
     if find_checkpoint(run) is not None:
-        raise FormatError(f"{run}: holds a run already; choose another --out")
+        raise FormatError(f"{run}: already contains a run; choose another --out")
     state = State(
         config=model.config,
         recipe=Recipe(data=Path(), out=run),
@@ -27,7 +30,7 @@ def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
         fingerprint=tokenizer.fingerprint,
         train_tokens=0,
     )
-    # An optimizer that keeps nothing, since there is nothing to go on from.
+    # Plain SGD has no state: there is no training to resume.
     return write_checkpoint(
         run,
         model,

@@ -1,7 +1,7 @@
-"""What weights are called elsewhere, and how they lie there.
+"""Names of weights in other formats, and their conversion to and from ours.
 
-A table has a row a module: its name there, and the names of ours that it holds, one under the
-other. ``{layer}`` stands for the number of a block.
+A table has an entry for each module of the other format: its name, and the names of our modules
+whose tensors it has, concatenated along the first dimension. ``{layer}`` is the number of a block.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ GGUF: Table = {
 }
 GGUF_GPT2: Table = {
     "blk.{layer}.attn_qkv": _QKV,
-    **{name: ours for name, ours in GGUF.items() if ours[0] not in _QKV},
+    **{name: modules for name, modules in GGUF.items() if modules[0] not in _QKV},
 }
 
 _WITHOUT_BIAS = {"embedding", "position.embedding", "head"}
@@ -75,68 +75,70 @@ _WITHOUT_BIAS = {"embedding", "position.embedding", "head"}
 def export_weights(
     weights: Mapping[str, Tensor], config: GPTConfig, table: Table, *, biases: bool
 ) -> dict[str, Tensor]:
-    """Name *weights* as *table* does, without the rows past the vocabulary.
+    """Return *weights* under the names of *table*, without the rows past the vocabulary.
 
-    With *biases*, linears and norms that have none get zeros.
+    With *biases*, linears and norms that have no bias get one of zeros.
     """
     exported = {}
-    for name, ours in _rows(table, config.layers):
-        parts = [weights[f"{part}.weight"] for part in ours if f"{part}.weight" in weights]
+    for name, modules in _entries(table, config.layers):
+        parts = [weights[f"{part}.weight"] for part in modules if f"{part}.weight" in weights]
         if not parts:
             continue
-        joined = torch.cat(parts)
-        if ours[0] in ("embedding", "head"):
-            joined = joined[: config.vocab_size].clone()
-        exported[f"{name}.weight"] = joined
-        found = [weights[f"{part}.bias"] for part in ours if f"{part}.bias" in weights]
+        weight = torch.cat(parts)
+        if modules[0] in ("embedding", "head"):
+            weight = weight[: config.vocab_size].clone()
+        exported[f"{name}.weight"] = weight
+        found = [weights[f"{part}.bias"] for part in modules if f"{part}.bias" in weights]
         if found:
             exported[f"{name}.bias"] = torch.cat(found)
-        elif biases and ours[0] not in _WITHOUT_BIAS:
-            exported[f"{name}.bias"] = joined.new_zeros(len(joined))
+        elif biases and modules[0] not in _WITHOUT_BIAS:
+            exported[f"{name}.bias"] = weight.new_zeros(len(weight))
     return exported
 
 
 def import_weights(
     tensors: Mapping[str, Tensor], model: GPT, table: Table, *, unused: Collection[str] = ()
 ) -> None:
-    """Fill *model* with *tensors*, named as in *table*; rows past the vocabulary are zero.
+    """Copy *tensors*, named as in *table*, into *model*; rows past the vocabulary become zero.
 
-    Tensors that are neither in the model nor *unused*, and those that are missing or have another
-    shape, are a FormatError.
+    Raises FormatError for a tensor that is missing or has another shape, and for one that is
+    neither in the model nor in *unused*.
     """
     parameters = dict(model.named_parameters())
-    left = set(tensors) - set(unused)
-    for name, ours in _rows(table, model.config.layers):
+    unexpected = set(tensors) - set(unused)
+    for name, modules in _entries(table, model.config.layers):
         for kind in ("weight", "bias"):
-            theirs = f"{name}.{kind}"
-            wanted = [
+            source = f"{name}.{kind}"
+            targets = [
                 parameters[f"{part}.{kind}"].detach()
-                for part in ours
+                for part in modules
                 if f"{part}.{kind}" in parameters
             ]
-            if not wanted:
+            if not targets:
                 continue
-            if theirs not in tensors:
-                raise FormatError(f"the tensor {theirs} is missing")
-            left.discard(theirs)
-            tensor = tensors[theirs]
-            if ours[0] in ("embedding", "head"):
+            if source not in tensors:
+                raise FormatError(f"missing tensor {source}")
+            unexpected.discard(source)
+            tensor = tensors[source]
+            # The vocabulary is padded here, and can be padded there to another size.
+            if modules[0] in ("embedding", "head"):
                 tensor = tensor[: model.config.vocab_size]
-                wanted = [wanted[0].zero_()[: model.config.vocab_size]]
-            sizes = [len(parameter) for parameter in wanted]
-            shape = (sum(sizes), *wanted[0].shape[1:])
+                targets = [targets[0].zero_()[: model.config.vocab_size]]
+            sizes = [len(target) for target in targets]
+            shape = (sum(sizes), *targets[0].shape[1:])
             if tensor.shape != shape:
                 raise FormatError(
-                    f"the tensor {theirs} has shape {tuple(tensor.shape)}, and the config says "
+                    f"tensor {source} has shape {tuple(tensor.shape)}, but the config requires "
                     f"{shape}"
                 )
-            for parameter, part in zip(wanted, torch.split(tensor, sizes), strict=True):
-                parameter.copy_(part)
-    if left:
-        raise FormatError(f"the tensor {min(left)} is nothing that gpt knows in such a model")
+            for target, part in zip(targets, torch.split(tensor, sizes), strict=True):
+                target.copy_(part)
+    if unexpected:
+        raise FormatError(f"unexpected tensor {min(unexpected)}")
 
 
-def _rows(table: Table, layers: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for name, ours in table.items():
+def _entries(table: Table, layers: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the entries of *table*, those with ``{layer}`` once for each of *layers* blocks."""
+    for name, modules in table.items():
         for layer in range(layers) if "{layer}" in name else (0,):
-            yield name.format(layer=layer), tuple(part.format(layer=layer) for part in ours)
+            yield name.format(layer=layer), tuple(part.format(layer=layer) for part in modules)

@@ -1,1 +1,1 @@
-"""The processes and the devices of a run."""
+"""The processes and devices of a run."""

@@ -1,4 +1,4 @@
-"""What torchrun tells each process that it starts, by the environment; no torch."""
+"""The environment that torchrun gives to each process that it starts. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def launched() -> int:
-    """How many processes torchrun started, this one included; 1 without it."""
+    """Return how many processes torchrun started, including this one; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))

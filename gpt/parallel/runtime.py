@@ -1,4 +1,4 @@
-"""Where a run happens: its device and the type it computes in. Built once, passed down."""
+"""`Runtime`: the device of a run and the dtype of its matrix products."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from gpt.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """A device and a compute type. Weights, gradients and optimizer state are float32 always."""
+    """A device and a compute dtype. Weights, gradients and optimizer state are always float32."""
 
     device: torch.device
     dtype: torch.dtype
 
     @classmethod
     def choose(cls, device: str = "auto", dtype: str = "auto") -> Runtime:
-        """Find the runtime of the names a recipe gives.
+        """Return the runtime of a recipe's *device* and *dtype*.
 
-        *device* "auto" is CUDA where there is one, else the CPU; *dtype* "auto" is bfloat16 where
-        the processor multiplies it in hardware, and float32 elsewhere, where bfloat16 is emulated,
-        many times slower. Raises ConfigError for a device that is not there.
+        The device "auto" is CUDA if available, otherwise the CPU. The dtype "auto" is bfloat16 if
+        the processor multiplies it in hardware, otherwise float32, since emulated bfloat16 is many
+        times slower. Raises ConfigError for an unknown or unavailable device, or another dtype.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             chosen = torch.device(device)
         except RuntimeError:
-            raise ConfigError(f"no device is called {device!r}; use auto, cpu or cuda") from None
+            raise ConfigError(f"unknown device {device!r}; use auto, cpu or cuda") from None
         if chosen.type not in ("cpu", "cuda"):
             raise ConfigError(f"device {device!r} is not supported; use auto, cpu or cuda")
         if chosen.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("this torch finds no CUDA device; use --device cpu")
+            raise ConfigError("torch finds no CUDA device; use --device cpu")
         if dtype == "auto":
             dtype = "bfloat16" if _has_bfloat16(chosen) else "float32"
         types = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -45,19 +45,20 @@ class Runtime:
 
     @property
     def name(self) -> Literal["float32", "bfloat16"]:
-        """Of `dtype`, as a recipe writes it."""
+        """Name of `dtype` in a recipe."""
         return "bfloat16" if self.dtype == torch.bfloat16 else "float32"
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Enter a context in which matrix products are computed in `dtype`."""
+        """Return a context in which matrix products are computed in `dtype`."""
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
 
 def _has_bfloat16(device: torch.device) -> bool:
+    """Return whether *device* multiplies bfloat16 matrices in hardware."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # torch keeps these private, and older ones lack them.
+    # These probes are private in torch, and older versions lack them.
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, probe, bool)() for probe in probes)

@@ -1,7 +1,7 @@
-"""Tensors of which every process has a slice, as one safetensors file that any number reads.
+"""Sharded tensors (DTensor), saved as a single safetensors file that any number of processes reads.
 
-torch's distributed checkpoint writes them, each process its own slices, and joins the files, so a
-tensor is nowhere in memory as a whole. A slice for any number of processes is read from there.
+Each process writes its own slices with torch's distributed checkpoint (DCP), which then joins the
+files, so no process needs memory for a complete tensor.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def is_sharded(tensors: Iterable[Tensor]) -> bool:
-    """Whether each process has but slices of *tensors*."""
+    """Return whether any of *tensors* is divided among processes."""
     return any(isinstance(tensor, DTensor) for tensor in tensors)
 
 
 def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
-    """Write *tensors* as a safetensors file into *folder*, which is new; return the file's path.
+    """Write *tensors* as a safetensors file into the new *folder*; return the file's path.
 
-    All processes call this. Single numbers are written as vectors of one. Raises OSError.
+    All processes call this. Scalars become vectors of length 1. Raises OSError.
     """
     writer = HuggingFaceStorageWriter(str(folder), save_distributed=True, enable_consolidation=True)
-    # DCP joins the slices of a tensor along its axes, and a single number has none.
+    # DCP joins the slices of a tensor along its axes, and a scalar has none.
     vectors = {name: tensor if tensor.ndim else tensor[None] for name, tensor in tensors.items()}
     try:
         save(vectors, storage_writer=writer)
@@ -38,12 +38,12 @@ def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
 
 
 def sliced(tensor: Tensor, like: Tensor) -> Tensor:
-    """Take of *tensor*, which is whole, what this process has of *like*."""
+    """Return this process's slice of the complete *tensor*, sharded as *like*."""
     if not isinstance(like, DTensor):
         return tensor
     return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def gathered(tensor: Tensor) -> Tensor:
-    """Return *tensor* whole; all processes call this."""
+    """Return the complete *tensor*; all processes call this."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

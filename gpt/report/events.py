@@ -1,7 +1,7 @@
-"""The seam between the loop and all that shows, keeps or draws a run: `Reporter`.
+"""`Reporter`: what the training loop calls, and all that displays or records a run implements.
 
-The loop tells one reporter what happens; `Reporters` makes one of several. What they do is no part
-of the training time, draws nothing from the loop's random state, and changes no weight.
+The loop has one reporter; `Reporters` combines several. Their work is outside the training time,
+uses none of the loop's random state, and changes no weight.
 """
 
 from __future__ import annotations
@@ -19,77 +19,78 @@ from gpt.spec.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A run when it begins or goes on."""
+    """A run that starts or resumes."""
 
     recipe: Recipe
-    """What decides it; what was left open is settled."""
+    """The recipe, with everything that it left open filled in."""
     runtime: Runtime
+    """Device and dtype."""
     processes: int = 1
-    """How many make it, each on a device like this."""
+    """Number of processes, each on such a device."""
     step: int
-    """Updates made before."""
+    """Number of steps made before."""
     borrow_model: Callable[[], AbstractContextManager[GPT]] | None
-    """Lends the model as it is measured at the time: in evaluation mode, and with the averages of
-    its weights where the recipe keeps any. None where no process has all of it."""
+    """Context manager that lends the model as it is evaluated: in evaluation mode, with averaged
+    weights if the recipe keeps such. None if no process has the whole model."""
 
 
 class Reporter(Protocol):
-    """Who is told of a run as it goes."""
+    """Receives the events of a run."""
 
     def notice(self, text: str) -> None:
-        """Something worth a line, such as that a run is resumed."""
+        """Show *text*, one line, such as that a run is resumed."""
 
     def began(self, start: Start) -> None:
-        """Hear that the steps begin."""
+        """Called before the first step."""
 
     def row(self, row: Row, steps: int) -> None:
-        """Hear that a step of *steps* was made.
+        """Called after each step with its figures and the total number of *steps*.
 
-        Once more, with the evaluation, where that was cut off and is made when the run goes on.
+        Called again for a step whose evaluation was interrupted and is made on resuming.
         """
 
     def ended(self) -> None:
-        """Hear that all steps are made, or no more are asked for; the checkpoint is written."""
+        """Called at the end of the run, or when it is stopped, after the checkpoint is written."""
 
 
 class NullReporter:
-    """A reporter that tells nobody; others take from it what they have nothing to say to."""
+    """A reporter that does nothing; a base class for those that need only some events."""
 
     def notice(self, text: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def began(self, start: Start) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def row(self, row: Row, steps: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def ended(self) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class Reporters:
-    """Several reporters as one, told in the order given."""
+    """Several reporters as one, called in the given order."""
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
         self._reporters = reporters
 
     def notice(self, text: str) -> None:
-        """Tell all."""
+        """Pass *text* to all."""
         for reporter in self._reporters:
             reporter.notice(text)
 
     def began(self, start: Start) -> None:
-        """Tell all."""
+        """Call all."""
         for reporter in self._reporters:
             reporter.began(start)
 
     def row(self, row: Row, steps: int) -> None:
-        """Tell all."""
+        """Call all."""
         for reporter in self._reporters:
             reporter.row(row, steps)
 
     def ended(self) -> None:
-        """Tell all."""
+        """Call all."""
         for reporter in self._reporters:
             reporter.ended()

@@ -1,7 +1,7 @@
-"""A run on one page: `report.md`, made of what its folder holds, so that it can be made again.
+"""`report.md`: a run on one page, written from the files in its folder.
 
-What the run was (recipe, data, tokenizer, model, machines), what it reached, its picture, and what
-the model wrote on the way.
+It has the results, the loss plot, samples, the model, the data, the tokenizer, the machines, and
+the recipe.
 """
 
 from __future__ import annotations
@@ -27,38 +27,37 @@ from gpt.spec.serialize import flatten
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE
 from pytok.counted import counted
-from pytok.definition import pattern_name
 from pytok.errors import PytokError
+from pytok.patterns import pattern_name
 
 NAME = "report.md"
 LAST_STEPS = 20
-"""Steps at the end whose mean is told as the training loss: one alone is a matter of chance."""
+"""Number of last steps whose mean is the training loss of the report; one alone is noisy."""
 
 
 class Report(NullReporter):
     """Writes the report of a run when it ends."""
 
     def began(self, start: Start) -> None:
-        """Note where the run is."""
+        """Remember the folder of the run."""
         self._run = start.recipe.out
 
     def ended(self) -> None:
-        """Write the page and its picture."""
+        """Write the report and its plot."""
         write_report(self._run)
 
 
 def write_report(run: Path) -> Path:
-    """Write report.md of *run*, and loss.png, which it shows; return its path.
+    """Write report.md of *run* and the loss.png in it; return the path of the report.
 
-    A run that was imported has no metrics and no picture. Raises CheckpointError where there is no
-    checkpoint.
+    An imported run has no metrics and no plot. Raises CheckpointError if there is no checkpoint.
     """
     checkpoint = read_checkpoint(run)
     metrics = run / "metrics.jsonl"
     rows = read_metrics(metrics) if metrics.exists() else []
-    sections = [f"# {run.resolve().name}", *_figures(checkpoint, rows)]
+    sections = [f"# {run.resolve().name}", *_results(checkpoint, rows)]
     if rows:
-        sections.append(f"![losses by seconds, tokens and steps]({write_plot(run).name})")
+        sections.append(f"![loss over seconds, tokens and steps]({write_plot(run).name})")
     sections += [
         *_samples(read_samples(run)),
         *_model(checkpoint),
@@ -72,28 +71,28 @@ def write_report(run: Path) -> Path:
     return path
 
 
-def _figures(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
+def _results(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
     state = checkpoint.state
     if not rows:
-        return [f"At step {state.step:,}. There are no metrics of its training here."]
+        return [f"At step {state.step:,}. There are no metrics of its training."]
     last = rows[-1]
     tail = rows[-LAST_STEPS:]
     facts = [
         ("steps", f"{last.step:,} of {state.recipe.steps:,}"),
-        ("training", f"{last.seconds:,.1f} s, evaluation left out"),
+        ("training", f"{last.seconds:,.1f} s, without evaluation"),
         ("speed", f"{last.tokens / last.seconds:,.0f} tokens/s"),
         (
             f"loss, mean of {counted(len(tail), 'step')}",
             f"{fmean(r.loss for r in tail):.4f} nats per token",
         ),
     ]
-    measured = [row for row in rows if row.val_bpb is not None]
-    if measured:
-        end = measured[-1]
+    evaluated = [row for row in rows if row.val_bpb is not None]
+    if evaluated:
+        end = evaluated[-1]
         facts.append(("validation", f"**{end.val_bpb:.4f} bits per byte** at step {end.step:,}"))
         if end.val_loss is not None:
             nats = f"{end.val_loss:.4f} nats per token, perplexity {perplexity(end.val_loss):,.2f}"
-            facts.append(("the same", nats))
+            facts.append(("validation loss", nats))
     if state.best_val_bpb is not None:
         at = f"at step {state.best_step:,}" if state.best_step else "before the first step"
         facts.append(("best", f"{state.best_val_bpb:.4f} bits per byte {at}"))
@@ -101,17 +100,16 @@ def _figures(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
 
 
 def _samples(samples: Sequence[Sample]) -> list[str]:
-    """The first, the middle and the last of *samples*: how the writing changed."""
+    """Show the first, the middle and the last of *samples*."""
     if not samples:
         return []
-    places = sorted({0, len(samples) // 2, len(samples) - 1})
+    indices = sorted({0, len(samples) // 2, len(samples) - 1})
     sections = [
         "## Samples",
-        f"Drawn at temperature {SAMPLING.temperature} from the {SAMPLING.top_k} likeliest tokens, "
-        f"with seed {SAMPLING.seed}.",
+        f"Temperature {SAMPLING.temperature}, top-k {SAMPLING.top_k}, seed {SAMPLING.seed}.",
     ]
-    for sample in (samples[place] for place in places):
-        sections += [f"Step {sample.step:,}:", _fenced(sample.prompt + sample.text)]
+    for sample in (samples[index] for index in indices):
+        sections += [f"Step {sample.step:,}:", _fence(sample.prompt + sample.text)]
     return sections
 
 
@@ -129,12 +127,12 @@ def _model(checkpoint: Checkpoint) -> list[str]:
         )
         for name, part in parts.items()
     ]
-    total = ("all", f"{parameters:,}", "", f"{flops:,}", "")
+    total = ("total", f"{parameters:,}", "", f"{flops:,}", "")
     return [
         "## Model",
-        _table(("part", "parameters", "", "FLOPs a token", ""), [*rows, total]),
-        f"FLOPs are of a prediction with a full context; a training step takes {TRAINING_FACTOR} "
-        f"times as many per token, {TRAINING_FACTOR * flops:,}.",
+        _table(("part", "parameters", "", "FLOPs per token", ""), [*rows, total]),
+        f"FLOPs of a forward pass with a full context; training takes {TRAINING_FACTOR} times as "
+        f"many, {TRAINING_FACTOR * flops:,} per token.",
     ]
 
 
@@ -144,16 +142,16 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         return []
     seen, data = rows[-1].tokens if rows else 0, state.recipe.data
     if isinstance(state.recipe, TuningRecipe) and (data / TEMPLATE_FILE).exists():
-        learnt = (
+        chat = (
             f"A chat of {counted(state.train_tokens, 'token')}; "
-            f"learnt of its turns: {counted(seen, 'token')}."
+            f"targets trained on: {counted(seen, 'token')}."
         )
-        return ["## Data", f"`{data}`", learnt]
+        return ["## Data", f"`{data}`", chat]
     epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
     try:
         shards = open_data(data, fingerprint=state.fingerprint)
     except DataError as error:
-        return ["## Data", f"Cannot be opened any more: {error}.", epochs]
+        return ["## Data", f"No longer available: {error}.", epochs]
     table = [
         (name, len(split.shards), f"{len(split):,}", f"{split.bytes:,}", f"{split.documents:,}")
         for name, split in shards.splits.items()
@@ -177,7 +175,7 @@ def _tokenizer(checkpoint: Checkpoint) -> list[str]:
     try:
         data, mark = checkpoint.state.recipe.data, tokenizer.fingerprint
         split = open_data(data, fingerprint=mark).splits["train"]
-        facts.append(("training text", f"{split.bytes / len(split):.3f} bytes a token"))
+        facts.append(("training text", f"{split.bytes / len(split):.3f} bytes per token"))
     except (DataError, KeyError):
         pass
     return ["## Tokenizer", _table(("", ""), facts)]
@@ -204,7 +202,7 @@ def _machines(run: Path) -> list[str]:
 
 
 def _recipe(checkpoint: Checkpoint) -> list[str]:
-    """The recipe as TOML, which has no word for none: what is left out is none."""
+    """Show the recipe as TOML. TOML has no null: fields that are None are omitted."""
     fields = flatten(checkpoint.state.recipe.to_dict())
     lines = [
         f"{name} = {json.dumps(value, ensure_ascii=False)}"
@@ -212,19 +210,19 @@ def _recipe(checkpoint: Checkpoint) -> list[str]:
         if value is not None
     ]
     tuned = isinstance(checkpoint.state.recipe, TuningRecipe)
-    text = "What `gpt tune` made it." if tuned else "As `gpt train --config` reads it."
-    return ["## Recipe", text, _fenced("\n".join(lines), "toml")]
+    text = "As planned by `gpt tune`." if tuned else "`gpt train --config` reads it."
+    return ["## Recipe", text, _fence("\n".join(lines), "toml")]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    # A cell ends at a bar, even within code.
+    # A bar ends a cell, even inside code.
     cells = ([str(cell).replace("|", r"\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
-def _fenced(text: str, language: str = "") -> str:
-    """*text* as a block that nothing in it ends."""
+def _fence(text: str, language: str = "") -> str:
+    """Return *text* as a fenced code block, with a fence longer than any in it."""
     longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{text}\n{ticks}"

@@ -1,4 +1,4 @@
-"""How fast a device could compute at best: what MFU, the model's share of it, is measured against.
+"""Peak FLOP/s of a device, the denominator of MFU.
 
 MFU (model FLOPs utilization) is Chowdhery 2022's (PaLM, arXiv:2204.02311, appendix B).
 """
@@ -32,39 +32,38 @@ CARDS = {
     "RTX 5090": 209.5e12,
     "RTX A6000": 154.8e12,
 }
-"""Operations a second in bfloat16, dense, as NVIDIA's data sheets have them, by the words of the
-name that a card gives itself."""
+"""Dense bfloat16 FLOP/s by the words in a card's name, from NVIDIA's data sheets."""
 SIZE = 1024
-"""Rows and columns of the matrices that are multiplied to measure a CPU: large enough to be bound
-by arithmetic, and done in some milliseconds."""
+"""Rows and columns of the matrices whose product measures a CPU: large enough to be limited by
+arithmetic, small enough to take some milliseconds."""
 REPEATS = 4
-"""Products that are timed, the first of which warms up; the fastest counts."""
+"""Products that are timed; the first is a warm-up, and the fastest counts."""
 
 
 def peak_flops(runtime: Runtime) -> float | None:
-    """Operations a second that *runtime* reaches at best; None for a card that is not known.
+    """Return the peak FLOP/s of *runtime*; None for an unknown card.
 
-    Of a CUDA card what its maker states for bfloat16, whatever the type is; of a CPU, for which no
-    one number is stated, what a product of two matrices in the type of *runtime* reaches, with as
-    many threads as torch has now.
+    For a CUDA card it is the vendor's figure for bfloat16, whatever the dtype. For a CPU, which has
+    no such figure, it is measured: the product of two matrices in the dtype of *runtime*, with the
+    current number of threads of torch.
     """
     if runtime.device.type == "cuda":
         return card_flops(torch.cuda.get_device_name(runtime.device))
-    factor = torch.ones(SIZE, SIZE, dtype=runtime.dtype)
+    matrix = torch.ones(SIZE, SIZE, dtype=runtime.dtype)
     seconds = []
     for _ in range(REPEATS):
-        began = time.perf_counter()
-        factor @ factor
-        seconds.append(time.perf_counter() - began)
+        start = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - start)
     return 2 * SIZE**3 / min(seconds)
 
 
 def card_flops(name: str) -> float | None:
-    """Look up the card called *name*; of two that fit, the one whose name says more.
+    """Look up the card called *name*; the most specific entry wins.
 
     >>> card_flops("NVIDIA A100-SXM4-80GB"), card_flops("NVIDIA H100 PCIe")
     (312000000000000.0, 756000000000000.0)
     """
     words = set(re.findall(r"\w+", name))
-    known = [card for card in CARDS if words.issuperset(card.split())]
-    return CARDS[max(known, key=lambda card: len(card.split()))] if known else None
+    matches = [card for card in CARDS if words.issuperset(card.split())]
+    return CARDS[max(matches, key=lambda card: len(card.split()))] if matches else None

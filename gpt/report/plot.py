@@ -1,8 +1,8 @@
-"""Runs as a picture: their losses by seconds, tokens and steps, several overlaid.
+"""Loss curves of one or more runs over seconds, tokens and steps.
 
-Validation is what the eye should follow: a strong line with a mark at each evaluation. Training is
-behind it, thin and smoothed, in the same colour. The colours are those of Okabe and Ito (2008),
-which people with any colour vision tell apart; past eight runs they come again, dashed.
+Validation is a strong line with a marker at each evaluation; training is a thin, smoothed line
+behind it in the same color. The colors are those of Okabe and Ito (2008), which are distinguishable
+with any color vision; from the ninth run on they repeat, dashed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from gpt.errors import ConfigError, DataError
 from gpt.runs.metrics import Row, read_metrics
 from pytok.atomic import replace_file
 
-COLOURS = (
+COLORS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
-    *("#E69F00", "#56B4E9", "#000000", "#A89F00"),  # their yellow is too pale for a white page
+    *("#E69F00", "#56B4E9", "#000000", "#A89F00"),  # Okabe and Ito's yellow is too pale on white
 )
 BEGINNING = 0.02
-"""Share of a run, at its beginning, whose losses may lie above the axes: they fall by some nats,
-and all that comes after would be pressed into a line."""
+"""Initial fraction of a run whose losses can lie above the axes: they fall by several nats, and
+would compress everything after into a line."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a row of the picture shows: a name, and a row of metrics to a number."""
+    """The vertical axis of a row of panels."""
 
     label: str
     training: Callable[[Row], float]
@@ -43,11 +43,11 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Across:
-    """What a column of the picture has on its horizontal axis."""
+class XAxis:
+    """The horizontal axis of a column of panels."""
 
     label: str
-    place: Callable[[Row], float]
+    value: Callable[[Row], float]
     log: bool
 
 
@@ -56,49 +56,49 @@ MEASURES = (
     Measure("bits per byte", lambda row: row.bits_per_byte, lambda row: row.val_bpb),
 )
 COLUMNS = (
-    Across("seconds of training", lambda row: row.seconds, log=False),
-    Across("tokens", lambda row: row.tokens, log=True),
-    Across("steps", lambda row: row.step, log=True),
+    XAxis("seconds of training", lambda row: row.seconds, log=False),
+    XAxis("tokens", lambda row: row.tokens, log=True),
+    XAxis("steps", lambda row: row.step, log=True),
 )
-"""Time is linear, since it is what a person waits for. Losses fall about as a power of tokens and
-steps (Kaplan 2020, arXiv:2001.08361), so these are logarithmic."""
+"""Time is linear. Loss falls roughly as a power of tokens and steps (Kaplan 2020,
+arXiv:2001.08361), so these are logarithmic."""
 
 
 def write_plot(run: Path) -> Path:
-    """Draw metrics.jsonl of *run* as loss.png beside it; return its path."""
+    """Plot metrics.jsonl of *run* as loss.png beside it; return its path."""
     path = run / "loss.png"
     plot_runs([run], path)
     return path
 
 
 def plot_runs(runs: Sequence[Path], path: Path) -> None:
-    """Draw the folders *runs* into the PNG *path*, whole or not at all; see `draw_runs`."""
+    """Plot the folders *runs* into the PNG *path*, complete or not at all; see `draw_runs`."""
     picture = io.BytesIO()
     draw_runs(runs).savefig(picture, format="png", dpi=110)
     replace_file(path, picture.getvalue())
 
 
 def draw_runs(runs: Sequence[Path]) -> Figure:
-    """Draw the folders *runs*: a column an axis of `COLUMNS`, a row a measure of `MEASURES`.
+    """Plot the folders *runs*: one column per axis of `COLUMNS`, one row per measure of `MEASURES`.
 
-    Raises ConfigError for no runs, and DataError for one without metrics.
+    Raises ConfigError if *runs* is empty, and DataError for a run without metrics.
     """
     if not runs:
-        raise ConfigError("no run to plot; give the folder of one, or of several")
+        raise ConfigError("no run to plot; pass the folder of one or more runs")
     histories = [_history(run) for run in runs]
     figure = Figure(figsize=(15, 8), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(MEASURES), len(COLUMNS), sharex="col", sharey="row")
     for measure, line in zip(MEASURES, grid, strict=True):
-        for across, axes in zip(COLUMNS, line, strict=True):
+        for x_axis, axes in zip(COLUMNS, line, strict=True):
             for number, rows in enumerate(histories):
-                _draw(axes, rows, measure, across, _style(number))
+                _draw(axes, rows, measure, x_axis, _style(number))
             axes.grid(alpha=0.3, which="both")
             axes.spines[["top", "right"]].set_visible(False)
         line[0].set_ylabel(measure.label)
         line[0].set_ylim(*_limits(histories, measure))
-    for across, axes in zip(COLUMNS, grid[-1], strict=True):
-        _scale(axes, across, histories)
+    for x_axis, axes in zip(COLUMNS, grid[-1], strict=True):
+        _scale(axes, x_axis, histories)
     legend = figure.legend(
         handles=[*_handles(runs, histories), *_kinds()],
         loc="outside upper center",
@@ -106,30 +106,30 @@ def draw_runs(runs: Sequence[Path]) -> Figure:
         frameon=False,
     )
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a name may have a $
+        text.set_parse_math(False)  # a name can contain a $
     return figure
 
 
 def _history(run: Path) -> list[Row]:
     path = run / "metrics.jsonl"
     if not path.is_file():
-        raise DataError(f"{path}: not there; a run's folder has one after its first step")
+        raise DataError(f"{path}: not found; a run has one after its first step")
     rows = read_metrics(path)
     if not rows:
-        raise DataError(f"{path}: has no whole line yet; plot it after the first step")
+        raise DataError(f"{path}: has no complete line yet; plot it after the first step")
     return rows
 
 
 def _draw(
-    axes: Axes, rows: Sequence[Row], measure: Measure, across: Across, style: dict[str, Any]
+    axes: Axes, rows: Sequence[Row], measure: Measure, x_axis: XAxis, style: dict[str, Any]
 ) -> None:
-    places = [across.place(row) for row in rows]
-    losses = _smoothed([measure.training(row) for row in rows])
-    axes.plot(places, losses, linewidth=1, alpha=0.5, **style)
-    measured = _measured(rows, measure)
+    xs = [x_axis.value(row) for row in rows]
+    losses = _smooth([measure.training(row) for row in rows])
+    axes.plot(xs, losses, linewidth=1, alpha=0.5, **style)
+    evaluations = _evaluations(rows, measure)
     axes.plot(
-        [across.place(row) for row, _ in measured],
-        [value for _, value in measured],
+        [x_axis.value(row) for row, _ in evaluations],
+        [value for _, value in evaluations],
         linewidth=2,
         marker="o",
         markersize=3.5,
@@ -138,22 +138,22 @@ def _draw(
 
 
 def _limits(histories: Sequence[Sequence[Row]], measure: Measure) -> tuple[float, float]:
-    """From the least of all losses to the greatest after each run's beginning, and some room."""
+    """Return the range of all losses after each run's beginning, with a margin."""
     values = []
     for rows in histories:
-        losses = _smoothed([measure.training(row) for row in rows])
+        losses = _smooth([measure.training(row) for row in rows])
         values += losses[min(len(losses) - 1, math.ceil(len(losses) * BEGINNING)) :]
-        values += [value for _, value in _measured(rows, measure)]
-    room = 0.03 * (max(values) - min(values)) or 0.1
-    return min(values) - room, max(values) + room
+        values += [value for _, value in _evaluations(rows, measure)]
+    margin = 0.03 * (max(values) - min(values)) or 0.1
+    return min(values) - margin, max(values) + margin
 
 
-def _scale(axes: Axes, across: Across, histories: Sequence[Sequence[Row]]) -> None:
-    """Set the horizontal axis: from the beginning that the vertical one shows, to the end."""
-    last = max(across.place(rows[-1]) for rows in histories)
-    axes.set_xlabel(across.label + (", log scale" if across.log else ""))
-    if across.log:
-        first = max(1.0, BEGINNING * min(across.place(rows[-1]) for rows in histories))
+def _scale(axes: Axes, x_axis: XAxis, histories: Sequence[Sequence[Row]]) -> None:
+    """Set the horizontal axis, from where the vertical one shows losses to the end."""
+    last = max(x_axis.value(rows[-1]) for rows in histories)
+    axes.set_xlabel(x_axis.label + (", log scale" if x_axis.log else ""))
+    if x_axis.log:
+        first = max(1.0, BEGINNING * min(x_axis.value(rows[-1]) for rows in histories))
         axes.set_xscale("log")
         axes.set_xlim(min(first, last / 2), last * 1.1)
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -163,20 +163,20 @@ def _scale(axes: Axes, across: Across, histories: Sequence[Sequence[Row]]) -> No
 
 
 def _style(number: int) -> dict[str, Any]:
-    """Colour and dashes of the run *number*, from 0."""
-    again, colour = divmod(number, len(COLOURS))
-    return {"color": COLOURS[colour], "linestyle": ("-", "--", ":")[again % 3]}
+    """Return color and dashes of run *number*, from 0."""
+    cycle, color = divmod(number, len(COLORS))
+    return {"color": COLORS[color], "linestyle": ("-", "--", ":")[cycle % 3]}
 
 
 def _handles(runs: Sequence[Path], histories: Sequence[Sequence[Row]]) -> list[Line2D]:
-    """A line of the legend for each of *runs*: its name, and the last of its evaluations."""
+    """Return a legend entry for each of *runs*: its name and its last evaluation."""
     names = [run.resolve().name for run in runs]
     pairs = zip(names, runs, strict=True)
     labels = [name if names.count(name) == 1 else str(run) for name, run in pairs]
     for number, rows in enumerate(histories):
-        measured = [row.val_bpb for row in rows if row.val_bpb is not None]
-        if measured:
-            labels[number] += f" ({measured[-1]:.4f} bits/byte)"
+        evaluations = [row.val_bpb for row in rows if row.val_bpb is not None]
+        if evaluations:
+            labels[number] += f" ({evaluations[-1]:.4f} bits/byte)"
     return [
         Line2D([], [], linewidth=2, label=label, **_style(number))
         for number, label in enumerate(labels)
@@ -184,21 +184,21 @@ def _handles(runs: Sequence[Path], histories: Sequence[Sequence[Row]]) -> list[L
 
 
 def _kinds() -> list[Line2D]:
-    """The lines of the legend that tell validation from training."""
+    """Return the legend entries for validation and training."""
     return [
-        Line2D([], [], color="grey", linewidth=2, marker="o", markersize=3.5, label="validation"),
-        Line2D([], [], color="grey", linewidth=1, alpha=0.5, label="training, running mean"),
+        Line2D([], [], color="gray", linewidth=2, marker="o", markersize=3.5, label="validation"),
+        Line2D([], [], color="gray", linewidth=1, alpha=0.5, label="training, running mean"),
     ]
 
 
-def _measured(rows: Sequence[Row], measure: Measure) -> list[tuple[Row, float]]:
-    """The rows that have an evaluation, with it."""
+def _evaluations(rows: Sequence[Row], measure: Measure) -> list[tuple[Row, float]]:
+    """Return the rows that have an evaluation, with its value."""
     values = ((row, measure.validation(row)) for row in rows)
     return [(row, value) for row, value in values if value is not None]
 
 
-def _smoothed(values: Sequence[float]) -> list[float]:
-    """Take a running mean that forgets over about 20 values, without the bias of its start."""
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Return an exponential moving average with decay 0.95, corrected for its start."""
     smoothed, total, weight = [], 0.0, 0.0
     for value in values:
         total, weight = 0.95 * total + value, 0.95 * weight + 1

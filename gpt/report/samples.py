@@ -1,7 +1,7 @@
-"""What a model writes while it learns: `samples.jsonl`, one JSON object a sample.
+"""`samples.jsonl`: text sampled during training, one JSON object each.
 
-Prompt and seed stay the same, so that only the model differs from one sample to the next. The draws
-are the sample's own: the run goes on as if it had not been asked.
+Prompt and seed are always the same, so samples differ only by the model. Sampling has a random
+state of its own, so it does not change the run.
 """
 
 from __future__ import annotations
@@ -23,43 +23,45 @@ from pytok.tokenizer import Tokenizer
 
 NAME = "samples.jsonl"
 SAMPLING = Sampling(temperature=0.8, top_k=50, seed=0)
-"""How all samples of all runs are drawn."""
+"""Sampling of all samples of all runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A text that the model wrote after a step."""
+    """Text that the model generated after a step."""
 
     step: int
     prompt: str
     text: str
-    """What follows the prompt."""
+    """Continuation of the prompt."""
 
 
 class Sampler(NullReporter):
-    """Has the model write now and then, tells it, and keeps it."""
+    """Samples text during training, prints it, and records it."""
 
     def __init__(
         self,
-        tell: Callable[[str], None],
+        show: Callable[[str], None],
         *,
         prompt: str = "",
         every: int | None = None,
         tokens: int = 64,
     ) -> None:
-        """*tell* hears each sample; *every* so many steps there is one.
+        """Call *show* with a sample every *every* steps.
 
-        Without *every*, there is one at each evaluation, and with 0 none. An empty *prompt* begins
-        a document.
+        If *every* is None there is one at each evaluation, with 0 there is none. An empty *prompt*
+        starts a document.
         """
         if (every is not None and every < 0) or tokens < 1:
-            raise ConfigError(f"samples every {every} steps of {tokens} tokens cannot be had")
-        self._tell, self._prompt, self._every, self._tokens = tell, prompt, every, tokens
+            raise ConfigError(
+                f"samples need every >= 0 and tokens >= 1; got every {every}, tokens {tokens}"
+            )
+        self._show, self._prompt, self._every, self._tokens = show, prompt, every, tokens
         self._samples: list[Sample] = []
         self._tokenizer: Tokenizer | None = None
 
     def began(self, start: Start) -> None:
-        """Take up the samples of the steps that were made before, and no others."""
+        """Keep the recorded samples of earlier steps, and drop those of later ones."""
         self._borrow_model = start.borrow_model
         self._path = start.recipe.out / NAME
         if self._path.exists():
@@ -68,26 +70,26 @@ class Sampler(NullReporter):
         if self._every == 0:
             return
         if start.borrow_model is None:
-            self._tell("no samples while it trains: no process has all of the model")
+            self._show("no samples during training: no process has the whole model")
             return
         try:
             tokenizer = pytok.load(start.recipe.data / "tokenizer.json")
         except (PytokError, OSError) as error:
-            self._tell(f"no samples while it trains: {error}")
+            self._show(f"no samples during training: {error}")
             return
         if self._prompt or END_OF_TEXT in tokenizer.special_tokens:
             self._tokenizer = tokenizer
         else:
-            self._tell(
-                f"no samples while it trains: the vocabulary has no {END_OF_TEXT} to begin with; "
-                "give --sample-prompt"
+            self._show(
+                f"no samples during training: the vocabulary has no {END_OF_TEXT} to start with; "
+                "pass --sample-prompt"
             )
 
     def row(self, row: Row, steps: int) -> None:
-        """Write a sample where one is due."""
+        """Sample if it is time."""
         due = row.step % self._every == 0 if self._every else row.val_bpb is not None
-        written = self._samples and self._samples[-1].step == row.step
-        if self._tokenizer is None or self._borrow_model is None or not due or written:
+        done = self._samples and self._samples[-1].step == row.step
+        if self._tokenizer is None or self._borrow_model is None or not due or done:
             return
         with self._borrow_model() as model:
             pieces = generate(
@@ -100,20 +102,20 @@ class Sampler(NullReporter):
             sample = Sample(step=row.step, prompt=self._prompt, text="".join(pieces))
         self._samples.append(sample)
         write_records(self._path, self._samples)
-        self._tell(f"sample at step {row.step:,}:\n{quoted(sample)}")
+        self._show(f"sample at step {row.step:,}:\n{quoted(sample)}")
 
 
 def read_samples(run: Path) -> list[Sample]:
-    """Read the samples of *run*; none where there are none."""
+    """Read the samples of *run*; an empty list if there is no file."""
     path = run / NAME
     return read_records(path, Sample) if path.exists() else []
 
 
 def quoted(sample: Sample) -> str:
-    """*sample* behind a bar a line; what could command a terminal is escaped."""
-    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", _escaped, sample.prompt + sample.text)
+    """Format *sample* with a bar before each line, control characters escaped."""
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", _escape, sample.prompt + sample.text)
     return "\n".join(f"  │ {line}" for line in text.split("\n"))
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escape(found: re.Match[str]) -> str:
     return f"\\x{ord(found[0]):02x}"

@@ -1,4 +1,4 @@
-"""Where a run was made: `sessions.jsonl`, one JSON object for each process that worked on it."""
+"""`sessions.jsonl`: the machine of each process that trained a run, one JSON object each."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ NAME = "sessions.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One process that trained, on one machine."""
+    """One training process."""
 
     after: int
-    """Steps that were made before."""
+    """Number of steps before it."""
     device: str
-    """What it computed on, as the maker calls it."""
+    """Name of the device, as the vendor gives it."""
     dtype: str
+    """Precision of matrix products."""
     threads: int
     """CPU threads of torch."""
     torch: str
-    """Its version."""
+    """Version of torch."""
     python: str
+    """Version of Python."""
     peak_memory: int | None = None
-    """Bytes that it had at most: of the device's memory on CUDA, else of the machine's. None: it
-    was killed, or the system does not say."""
+    """Peak memory in bytes, of the device on CUDA, else of the process. None if the process was
+    killed, or the system does not report it."""
 
 
 class Sessions(NullReporter):
-    """Keeps where a run is made."""
+    """Records the sessions of a run."""
 
     def began(self, start: Start) -> None:
-        """Note this process; sessions whose steps were all lost are dropped."""
+        """Add this process; drop sessions whose steps were all lost."""
         self._runtime, self._path = start.runtime, start.recipe.out / NAME
         before = read_sessions(start.recipe.out)
         self._sessions = [session for session in before if session.after < start.step]
@@ -59,13 +61,13 @@ class Sessions(NullReporter):
         write_records(self._path, self._sessions)
 
     def ended(self) -> None:
-        """Note the memory that it took."""
+        """Add the peak memory."""
         last = dataclasses.replace(self._sessions[-1], peak_memory=_peak_memory(self._runtime))
         write_records(self._path, [*self._sessions[:-1], last])
 
 
 def read_sessions(run: Path) -> list[Session]:
-    """Read the sessions of *run*, in the order of steps; none where none were kept."""
+    """Read the sessions of *run*, in order; an empty list if there is no file."""
     path = run / NAME
     return read_records(path, Session) if path.exists() else []
 

@@ -1,4 +1,4 @@
-"""A run as TensorBoard shows it: events in `tensorboard/` of the run's folder."""
+"""TensorBoard events of a run, in `tensorboard/` of its folder."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gpt.runs.metrics import Row
 
 
 class TensorBoard(NullReporter):
-    """Writes the numbers of each step as events. Use it as a context."""
+    """Writes the figures of each step as events. A context manager."""
 
     def __init__(self) -> None:
         self._writer: SummaryWriter | None = None
-        self._before: Row | None = None
+        self._last: Row | None = None
 
     def __enter__(self) -> TensorBoard:
         return self
@@ -30,13 +30,13 @@ class TensorBoard(NullReporter):
             self._writer.close()
 
     def began(self, start: Start) -> None:
-        """Open a file of events, which takes the place of all that there are of later steps."""
+        """Open an event file; TensorBoard then ignores older events of later steps."""
         self._writer = SummaryWriter(
             str(start.recipe.out / "tensorboard"), purge_step=start.step + 1
         )
 
     def row(self, row: Row, steps: int) -> None:
-        """Write what *row* has, by its step."""
+        """Write the figures of *row*."""
         values = {
             "loss/train": row.loss,
             "loss/validation": row.val_loss,
@@ -45,10 +45,10 @@ class TensorBoard(NullReporter):
             "learning rate": row.lr,
             "gradient norm": row.gradient_norm,
         }
-        if self._before is not None:
-            seconds = row.seconds - self._before.seconds
-            values["tokens a second"] = (row.tokens - self._before.tokens) / seconds
-        self._before = row
+        if self._last is not None:
+            seconds = row.seconds - self._last.seconds
+            values["tokens per second"] = (row.tokens - self._last.tokens) / seconds
+        self._last = row
         for name, value in values.items():
             if value is not None and self._writer is not None:
                 self._writer.add_scalar(name, value, row.step)

@@ -1,1 +1,1 @@
-"""What a run has on disk: checkpoints and metrics."""
+"""The files of a run: checkpoints and metrics."""

@@ -1,4 +1,4 @@
-"""The history of a run: `metrics.jsonl`, one JSON object a step, and how such files are read."""
+"""`metrics.jsonl`, the history of a run: one JSON object per step. Also reads other JSON lines."""
 
 from __future__ import annotations
 
@@ -20,70 +20,72 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one step did."""
+    """The figures of one optimizer step."""
 
     step: int
-    """Updates so far, this one included."""
+    """Optimizer steps so far, including this one."""
     tokens: int
     """Tokens predicted so far."""
     bytes: int
-    """The same as bytes of text, at the mean length of the training split's tokens."""
+    """Their length in bytes of text, at the mean of the training split's tokens."""
     seconds: float
-    """Training time so far; evaluation and checkpoints are left out."""
+    """Training time so far, without evaluations and checkpoints."""
     loss: float
-    """Mean over the step's rows, before the update, in nats per token."""
+    """Mean over the step's rows, before its update, in nats per token."""
     lr: float
-    """Learning rate of this update."""
+    """Learning rate of the step."""
     gradient_norm: float | None = None
-    """Length of this update's gradient, before it was clipped."""
+    """Norm of the step's gradient, before clipping."""
     val_bpb: float | None = None
-    """Bits per byte on the validation split after the update; None where it was not measured."""
+    """Bits per byte on the validation split after the step. None if not evaluated."""
     val_loss: float | None = None
     """The same in nats per token."""
 
     @property
     def bits_per_byte(self) -> float:
-        """The loss in bits per byte of text, at the mean length of the training split's tokens."""
+        """Training loss in bits per byte, at the mean bytes per token of the training split."""
         return self.loss / math.log(2) * self.tokens / self.bytes
 
 
 class MetricsFile:
-    """`metrics.jsonl`, open for more rows."""
+    """`metrics.jsonl`, open for appending."""
+
+    last: Row | None
+    """The last row that the file had when it was opened."""
 
     def __init__(self, path: Path, *, keep: int) -> None:
-        """Open *path*, dropping rows of steps after *keep* and a last line that was cut off.
+        """Open *path* and drop an incomplete last line and the rows of steps after *keep*.
 
-        A run that was killed has rows past its last checkpoint; it makes them again.
+        A killed run has rows past its last checkpoint; it makes those steps again.
         """
         self._path = path
-        found = read_metrics(path) if path.exists() else []
-        self._begin([row for row in found if row.step <= keep])
+        rows = read_metrics(path) if path.exists() else []
+        self._open([row for row in rows if row.step <= keep])
 
-    def _begin(self, rows: Sequence[Row]) -> None:
-        """Have *rows* in the file, all at once."""
+    def _open(self, rows: Sequence[Row]) -> None:
+        """Replace the file by one of *rows*, in a single step, and open it."""
         write_records(self._path, rows)
         self._file = self._path.open("ab", buffering=0)
         self.last = rows[-1] if rows else None
-        """The last row that was there when the file was opened."""
 
     def replace_last(self, row: Row) -> None:
-        """Put *row* in the place of the last one."""
+        """Replace the last row by *row*."""
         self.close()
-        self._begin([*read_metrics(self._path)[:-1], row])
+        self._open([*read_metrics(self._path)[:-1], row])
 
     def append(self, row: Row) -> None:
-        """Add *row*; a reader sees it at once. Raises OSError that names the file."""
+        """Add *row*, which readers see at once. Raises OSError with the file's name."""
         line = _line(row).encode()
         try:
             written = self._file.write(line)
-            if written != len(line):  # the disk is full
+            if written != len(line):  # the disk is full: the second write raises
                 self._file.write(line[written:])
         except OSError as error:
             error.filename = str(self._path)
             raise
 
     def sync(self) -> None:
-        """Return when all rows are on the disk."""
+        """Block until all rows are on the disk."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -92,25 +94,25 @@ class MetricsFile:
 
 
 class NoMetrics:
-    """In place of a `MetricsFile` in a process that writes none."""
+    """A `MetricsFile` that ignores all rows, for processes that write no files."""
 
     last: Row | None = None
 
     def replace_last(self, row: Row) -> None:
-        """Forget *row*."""
+        """Do nothing."""
 
     def append(self, row: Row) -> None:
-        """Forget *row*."""
+        """Do nothing."""
 
     def sync(self) -> None:
-        """Return."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Return."""
+        """Do nothing."""
 
 
 def open_metrics(run: Path, *, keep: int, write: bool) -> MetricsFile | NoMetrics:
-    """Open the metrics of *run* up to step *keep*; *write* is False where another process does."""
+    """Open the metrics of *run* up to step *keep*; *write* is False except in the main process."""
     return MetricsFile(run / "metrics.jsonl", keep=keep) if write else NoMetrics()
 
 
@@ -120,10 +122,10 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def read_records(path: Path, kind: type[Record]) -> list[Record]:
-    """Read the JSON lines of *path*, each a dataclass *kind*.
+    """Read the JSON lines of *path* as instances of the dataclass *kind*.
 
-    A last line without its end, as a kill leaves it, is not one. Raises DataError naming the line
-    where a whole one is no *kind*.
+    A last line without a line feed, as a kill leaves it, is ignored. Raises DataError with the
+    number of a complete line that does not fit.
     """
     records = []
     lines = path.read_bytes().split(b"\n")
@@ -132,14 +134,13 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
             records.append(from_dict(kind, json.loads(line)))
         except (ValueError, ConfigError) as error:
             raise DataError(
-                f"{path}:{number}: not a {kind.__name__.lower()} of a run: {error}; remove the "
-                "line to go on"
+                f"{path}:{number}: not a {kind.__name__.lower()} of a run: {error}; remove the line"
             ) from error
     return records
 
 
 def write_records(path: Path, records: Iterable[Any]) -> None:
-    """Write dataclasses as JSON lines, all of them or none; the inverse of `read_records`."""
+    """Write dataclasses as JSON lines, all of them or none; inverse of `read_records`."""
     replace_file(path, "".join(map(_line, records)).encode())
 
 

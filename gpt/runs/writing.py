@@ -63,9 +63,9 @@ def write_checkpoint(
 
 def read_data_files(folder: Path) -> dict[str, bytes]:
     """Read the files of the shard folder *folder* that its checkpoints carry along."""
-    found = {name: folder / name for name in DATA_FILES}
+    paths = {name: folder / name for name in DATA_FILES}
     return {
-        name: path.read_bytes() for name, path in found.items() if name in FILES or path.exists()
+        name: path.read_bytes() for name, path in paths.items() if name in FILES or path.exists()
     }
 
 

@@ -1,7 +1,7 @@
 """Presets: models by name and depth.
 
-Two kinds: those in `EXPORTABLE`, whose weights other software loads unchanged, and ``fast``, which
-reaches a given loss soonest. The depth sets all other sizes, as in nanochat.
+There are two kinds: the models in `EXPORTABLE`, which other software loads unchanged, and ``fast``,
+which reaches a given loss soonest. The depth sets all other sizes, as in nanochat.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
 
 HEAD_WIDTH = 64
-"""Width that a layer of depth adds, and of a head: 12 layers are 768 wide, as in GPT-2."""
+"""Width of an attention head, and of the model per layer: 12 layers are 768 wide, as in GPT-2."""
 
 
 def fast(depth: int, context: int) -> Architecture:
-    """What reached a loss soonest on two CPU cores, of all that `gpt.nn` has.
+    """The model that reached a loss soonest on two CPU cores, of all that `gpt.nn` can build.
 
-    LayerNorm without a bias in place of RMSNorm, since its kernels take a third of the time on the
-    CPU; heads of 128 where the width divides into them, since the time of attention is that of its
-    T x T probabilities. QK-norm takes a tenth of a step there; it and residual lambdas are left out,
-    since one run with them was no better after 70 seconds.
+    LayerNorm without a bias instead of RMSNorm: its kernels take a third of the time on the CPU.
+    Heads of 128 if the width divides into them: most time of attention goes into its T x T
+    probabilities. No QK-norm and no residual lambdas: QK-norm takes a tenth of a step, and a run
+    with both was no better after 70 seconds.
     """
     heads = depth if depth % 2 else depth // 2
     return Architecture(
@@ -71,7 +71,7 @@ def llama(depth: int, context: int) -> Architecture:
 
 
 def qwen3(depth: int, context: int) -> Architecture:
-    """Qwen3ForCausalLM of transformers (Yang 2025); query heads share kv heads where they pair."""
+    """Qwen3ForCausalLM of transformers (Yang 2025); two query heads share a kv head if even."""
     return Architecture(
         context=context,
         layers=depth,
@@ -92,4 +92,4 @@ EXPORTABLE: dict[str, Callable[[int, int], Architecture]] = {
     "qwen3": qwen3,
 }
 PRESETS: dict[str, Callable[[int, int], Architecture]] = {"fast": fast, **EXPORTABLE}
-"""By name: depth and context to a model."""
+"""Functions by name, each from (depth, context) to a model."""

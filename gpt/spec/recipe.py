@@ -1,9 +1,8 @@
-"""What a training run is: `Recipe`, every choice that decides its weights, and where they go.
+"""Recipes: `Recipe` describes a training run, `TuningRecipe` one that starts from a trained model.
 
-`TuningRecipe` is one that begins from another run's model.
-
-Defaults suit two CPU cores and a corpus of 1 to 10 MB: about two minutes. Nothing here imports
-torch. Sizes are in tokens, rows and steps; a step is one update of the weights.
+The comments on fields are user interface: `gpt train --help` shows them, their first sentence or
+all. Defaults suit two CPU cores and a corpus of 1 to 10 MB: about two minutes. Sizes are in tokens,
+rows (the sequences of a batch) and optimizer steps. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -30,64 +29,65 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A run: what it learns from, for how long, how, and where it happens."""
+    """A run: its data, its model, how and for how long it is trained, and on what machine."""
 
     data: Path
-    """Folder of token shards, as `pytok shard` writes it; `gpt train` takes other data, too."""
+    """Folder of token shards, as `pytok shard` writes them."""
     out: Path
-    """Folder of the run: checkpoints/, metrics.jsonl, what reporters keep. One found goes on."""
+    """Run folder. If it already holds a run, that run is resumed."""
     steps: int = 600
-    """Updates of the weights, in all."""
+    """Optimizer steps in total."""
     seconds: float | None = None
-    """Training time to fill, about: steps is then chosen by timing some when the run begins."""
+    """Train for about this many seconds, evaluation not counted. The number of steps is chosen by
+    timing a few first."""
     max_seconds: float | None = None
-    """Training time at most, about: steps are fewer where the same timing says so."""
+    """Time limit in seconds: fewer steps if they would take longer."""
     batch_size: int = 16
-    """Rows, each of one context of tokens, in a forward pass."""
+    """Sequences per forward pass."""
     accumulate: int = 1
-    """Forward passes whose gradients are averaged into one step."""
+    """Gradient accumulation: forward passes per step."""
     document_mask: bool = False
-    """Let tokens see their own document only, where a row has several (Zhao 2024,
+    """Restrict attention to tokens of the same document, if a sequence holds several (Zhao 2024,
     arXiv:2402.13991)."""
     bpe_dropout: float = 0.0
-    """Chance that a token is spelled by two others instead, and these again, in most rows: little
-    text is then not learnt by heart so soon (`gpt.data.bpe_dropout`)."""
+    """BPE dropout: probability of splitting a token into its two parts. Delays overfitting on small
+    corpora (`gpt.data.bpe_dropout`)."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
-    """What moves the weights, and how far."""
+    """Optimizer."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)
-    """How the learning rates rise and fall over the steps."""
+    """Schedule of the learning rate."""
     clip: float | None = None
-    """Largest norm of the gradient; a longer one is shortened to it. None: any."""
+    """Clip gradients to this norm. [default: off]"""
     average: float | None = None
-    """Memory of a moving average of the weights, which is then what is measured and sampled."""
+    """Decay of a moving average of the weights (EMA), used for evaluation and sampling.
+    [default: off]"""
     seed: int = 0
-    """Decides the first weights, the order of the data, and dropout."""
+    """Seed of the initial weights, the order of the data, and dropout."""
     eval_every: int = 100
-    """Steps between evaluations on the whole validation split; the last step has one too."""
+    """Steps between evaluations on the validation split. The last step has one as well."""
     patience: int | None = None
-    """Evaluations in a row that may find nothing better before the run ends; its model is then the
-    one that was best, not the last. None: all steps are made."""
+    """Early stopping: end after this many evaluations without improvement. The best model is kept.
+    [default: off]"""
     checkpoint_every: int = 100
-    """Steps between checkpoints; the best evaluation, the last step and an interrupted one have
-    one too."""
+    """Steps between checkpoints. The best evaluation, the last step and an interrupted step have
+    one as well."""
     keep: int = 2
-    """Checkpoints to keep: the last ones, and besides them the best on the validation split."""
+    """Number of recent checkpoints to keep, besides the best on the validation split."""
     device: str = "auto"
-    """auto, cpu or cuda; auto takes CUDA where there is one."""
+    """Device: auto, cpu or cuda; auto is CUDA if there is a GPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What matrices are multiplied in; auto: bfloat16 where the processor has it."""
+    """Precision of matrix products: float32, bfloat16, or auto, the faster of the two."""
     compile: bool | None = None
-    """torch.compile the training step: faster after a minute of compiling. None: in runs so long
-    that it pays."""
+    """Compile the training step with torch.compile. [default: in long runs]"""
     recompute: bool = False
-    """Compute the insides of blocks again in the backward pass, to need less memory for them."""
+    """Activation checkpointing: less memory, slower."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    """How processes that torchrun starts share a model: ddp, each has all of it; fsdp, each has a
-    slice of every weight, for models that one card cannot hold."""
+    """Under torchrun: ddp copies the model to every process; fsdp shards it, for models too large
+    for one GPU."""
     threads: int | None = None
-    """CPU threads; none: as many as torch takes by itself."""
+    """CPU threads. [default: torch's own]"""
     model: Architecture = field(default_factory=Architecture)
-    """The model, but for its vocabulary, which is that of the data."""
+    """The model except its vocabulary, which comes from the data."""
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every")
@@ -108,11 +108,11 @@ class Recipe:
 
     @property
     def rows_per_step(self) -> int:
-        """Rows that one update learns from."""
+        """Rows of one optimizer step."""
         return self.batch_size * self.accumulate
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as what JSON can hold."""
+        """Return all fields as JSON can hold them."""
         return to_dict(self)
 
     @classmethod
@@ -123,16 +123,17 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRecipe(Recipe):
-    """A run that goes on from the model of another: `model` is that one's but for its dropout."""
+    """A run that starts from a trained model: `model` is that model, its dropout excepted."""
 
     base: Path
-    """The run whose model it begins from: own or imported; it stays as it is."""
+    """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
-    """What is trained beside the rows of new tokens; None: all weights."""
+    """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
     train_on: Literal["mine", "all", "last"] = "mine"
-    """Of conversations: which turns are learnt (`pytok.chat.template`)."""
+    """Turns of conversations that count in the loss (`pytok.chat.template`)."""
     row_length: int | None = None
-    """Tokens of a row of conversations; longer ones are cut into windows. None: the context."""
+    """Tokens of a sequence of conversations; longer ones are cut into windows. [default:
+    the context]"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -148,29 +149,32 @@ MAY_CHANGE = frozenset(
     | {"compile", "parallel", "patience", "recompute", "threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
-and where it happens. Any other would make it a run of another kind from the middle on."""
+and on what machine. A change of any other would make one run of two different ones."""
 
 
 def check_resumable(saved: Recipe, asked: Recipe) -> None:
-    """Raise ConfigError, naming the first field, where *asked* cannot go on from *saved*."""
+    """Raise ConfigError, naming the first field, if *asked* cannot resume *saved*."""
     if type(saved) is not type(asked):
         raise ConfigError(
-            f"{asked.out} holds a run of another kind, trained anew or tuned; choose another --out"
+            f"{asked.out} holds a run of another kind, trained from scratch or tuned; choose "
+            "another --out"
         )
     theirs, ours = flatten(saved.to_dict()), flatten(asked.to_dict())
     for name in sorted(theirs.keys() | ours.keys()):
         if name not in MAY_CHANGE and theirs.get(name) != ours.get(name):
             raise ConfigError(
                 f"{asked.out} holds a run with {name} = {theirs.get(name)}, and this recipe has "
-                f"{ours.get(name)}; give {name} its old value to go on, or another --out"
+                f"{ours.get(name)}; set {name} to its old value to resume, or choose another --out"
             )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read the fields of a recipe that the TOML file *path* sets; ConfigError if malformed."""
+    """Read the fields that the TOML file *path* sets; raises ConfigError if it is malformed."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: not TOML: nested too deeply") from None
+    except ValueError as error:  # bytes that are not UTF-8, and integers of too many digits, too
         raise ConfigError(f"{path}: not TOML: {error}") from error

@@ -1,17 +1,18 @@
 """Frozen dataclasses to and from plain dicts, for JSON and TOML.
 
 A field whose type is a union of dataclasses (an axis of the model: which norm, which MLP) is
-tagged: its dict has ``kind``, the class's name. Nothing is coerced in silence: an unknown field,
-a missing one or one of the wrong type is a ConfigError that names it by its dotted path.
+tagged: its dict has ``kind``, the class's name. No value is coerced silently: an unknown field, a
+missing field or a value of the wrong type is a ConfigError with the field's dotted path.
 
-Not a general serializer: it knows the types that recipes and configs use, and no others.
+Only the types that recipes and configs use are supported.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -19,9 +20,12 @@ from gpt.errors import ConfigError
 
 Spec = TypeVar("Spec")
 
+NEAR = 0.65
+"""Similarity from which a name is suggested for a misspelled one (1 is equal)."""
+
 
 def to_dict(spec: Any) -> dict[str, Any]:
-    """Turn *spec*, a dataclass, into a dict of what JSON can hold."""
+    """Convert *spec*, a dataclass, to a dict of what JSON can hold."""
     hints = get_type_hints(type(spec))
     return {
         field.name: _plain_value(hints[field.name], getattr(spec, field.name))
@@ -31,9 +35,9 @@ def to_dict(spec: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
-    """Build *cls*, a dataclass, from the dict that `to_dict` made or a person wrote.
+    """Build *cls*, a dataclass, from a dict as `to_dict` returns it or a user writes it.
 
-    Fields left out take their defaults. *where* is the dotted path that errors begin with.
+    Omitted fields have their defaults. *where* is the dotted path that errors start with.
     """
     if not isinstance(plain, Mapping):
         raise ConfigError(f"{where or cls.__name__}: expected a table of fields, got {plain!r}")
@@ -41,14 +45,13 @@ def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for name in plain:
         if name not in fields:
-            known = ", ".join(fields)
-            raise ConfigError(f"{_join(where, str(name))}: no such field; there are {known}")
+            raise ConfigError(f"{join(where, str(name))}: no such field; {suggest(name, fields)}")
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in plain:
-            values[name] = _value(hints[name], plain[name], _join(where, name))
+            values[name] = parse_plain(hints[name], plain[name], join(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ConfigError(f"{_join(where, name)}: missing, and it has no default")
+            raise ConfigError(f"{join(where, name)}: missing, and it has no default")
     try:
         return cls(**values)
     except ConfigError as error:
@@ -56,29 +59,64 @@ def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
 
 
 def flatten(plain: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    """Write nested tables as one, whose names are dotted paths after *where*.
+    """Write nested tables as one table whose names are dotted paths, prefixed with *where*.
 
     >>> flatten({"norm": {"kind": "RMSNorm", "eps": 1e-6}, "tie": True})
     {'norm.kind': 'RMSNorm', 'norm.eps': 1e-06, 'tie': True}
     """
     flat: dict[str, Any] = {}
     for name, value in plain.items():
-        path = _join(where, name)
+        path = join(where, name)
         flat |= flatten(value, path) if isinstance(value, Mapping) else {path: value}
     return flat
 
 
-def _plain_value(hint: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        plain = to_dict(value)
-        return {"kind": type(value).__name__, **plain} if _is_union(hint) else plain
-    if isinstance(value, Path):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Invert `flatten`.
+
+    >>> nest({"norm.kind": "RMSNorm", "norm.eps": 1e-6, "tie": True})
+    {'norm': {'kind': 'RMSNorm', 'eps': 1e-06}, 'tie': True}
+    """
+    plain: dict[str, Any] = {}
+    for path, value in flat.items():
+        *tables, name = path.split(".")
+        table = plain
+        for each in tables:
+            table = table.setdefault(each, {})
+        table[name] = value
+    return plain
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if _is_union(hint):
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *under* with the fields of *over*, table by table.
+
+    A table with a ``kind`` replaces the whole table under it: the fields of two kinds do not mix.
+    """
+    merged = dict(under)
+    for name, value in over.items():
+        below = merged.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and "kind" not in value:
+            value = merge(below, value)
+        merged[name] = value
+    return merged
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say which of the *known* names *name* may stand for: the nearest, or else all of them.
+
+    >>> suggest("layer", ["layers", "width"])
+    'did you mean layers?'
+    >>> suggest("depth", ["layers", "width"])
+    'there are layers, width'
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, cutoff=NEAR)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+
+
+def parse_plain(hint: Any, value: Any, where: str) -> Any:
+    """Return the plain *value* as one of the type *hint*; raises ConfigError that names *where*."""
+    if is_union(hint):
         return _union(get_args(hint), value, where)
     if dataclasses.is_dataclass(hint):
         return from_dict(hint, value, where)  # type: ignore[arg-type]
@@ -88,16 +126,39 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         expected = ", ".join(repr(choice) for choice in get_args(hint))
         raise ConfigError(f"{where}: expected one of {expected}; got {value!r}")
     if get_origin(hint) is tuple:
-        items, listed = get_args(hint), isinstance(value, Sequence) and not isinstance(value, str)
-        if listed and items[1:] == (...,):
-            items = items[:1] * len(value)
-        if listed and len(value) == len(items):
-            return tuple(
-                _value(item, element, f"{where}[{place}]")
-                for place, (item, element) in enumerate(zip(items, value, strict=True))
-            )
-        raise ConfigError(f"{where}: expected a list of {len(items)}; got {value!r}")
+        return _tuple(get_args(hint), value, where)
     return _scalar(hint, value, where)
+
+
+def is_union(hint: Any) -> bool:
+    """Return whether the type *hint* is a union, of two or more types or with None."""
+    return get_origin(hint) in (Union, types.UnionType)
+
+
+def join(where: str, name: str) -> str:
+    """Return the dotted path of the field *name* of the table *where*, "" for the outermost."""
+    return f"{where}.{name}" if where else name
+
+
+def _plain_value(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        plain = to_dict(value)
+        return {"kind": type(value).__name__, **plain} if is_union(hint) else plain
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if items[1:] == (...,):
+            items = items[:1] * len(value)
+        if len(value) == len(items):
+            return tuple(
+                parse_plain(item, element, f"{where}[{index}]")
+                for index, (item, element) in enumerate(zip(items, value, strict=True))
+            )
+    raise ConfigError(f"{where}: expected a list of {len(items)}; got {value!r}")
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
@@ -105,7 +166,7 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    # bool is an int to isinstance, but `layers = true` is a mistake.
+    # A bool is an int to isinstance, but `layers = true` is a mistake.
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     raise ConfigError(f"{where}: expected {hint.__name__}; got {value!r}")
@@ -116,7 +177,7 @@ def _union(members: tuple[Any, ...], value: Any, where: str) -> Any:
         return None
     members = tuple(member for member in members if member is not type(None))
     if len(members) == 1:
-        return _value(members[0], value, where)
+        return parse_plain(members[0], value, where)
     kinds = {member.__name__: member for member in members}
     expected = ", ".join(kinds)
     if not isinstance(value, Mapping) or "kind" not in value:
@@ -125,11 +186,3 @@ def _union(members: tuple[Any, ...], value: Any, where: str) -> Any:
         raise ConfigError(f"{where}.kind: expected one of {expected}; got {value['kind']!r}")
     fields = {name: field for name, field in value.items() if name != "kind"}
     return from_dict(kinds[value["kind"]], fields, where)
-
-
-def _is_union(hint: Any) -> bool:
-    return get_origin(hint) in (Union, types.UnionType)
-
-
-def _join(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name

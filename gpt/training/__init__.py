@@ -1,1 +1,1 @@
-"""Training: the loop, one step, and the tasks of pretraining and fine-tuning."""
+"""Training: the loop, the optimizer step, and the tasks of pretraining and fine-tuning."""

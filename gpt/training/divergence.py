@@ -1,13 +1,14 @@
-"""What ends a run that diverged, and what it leaves to look at: a small file of its last batch.
+"""The error of a diverged run, and a small file of its last batch to inspect.
 
 ::
 
     runs/first/diverged/step-00000042.safetensors
-        inputs, targets     int64 (rows, context): all that the step read
-        document_ids           where they are kept apart: which each of the inputs is of
-        loss, lr            float32 (): of the step, in nats per token; its learning rate
-        weight:<name>       float32 (): the norm of each parameter
-        gradient:<name>     float32 (): the norm of its gradient, before it was clipped
+        inputs, targets     int64 (rows, row length): the batch of the step
+        document_ids        int64 (rows, row length): with `Recipe.document_mask`, and for chats
+        loss                float32 (): of the step, in nats per token
+        lr                  float32 (): of the step
+        weight:<name>       float32 (): norm of each parameter
+        gradient:<name>     float32 (): norm of its gradient, before clipping
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from pytok.atomic import replace_file
 
 
 def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None:
-    """Name the first weight, or tensor of *optimizer*, that is not finite; None where all are."""
+    """Name the first weight or optimizer tensor with a NaN or infinite value; None without one."""
 
-    def kept() -> Iterator[tuple[str, Tensor]]:
+    def saved_tensors() -> Iterator[tuple[str, Tensor]]:
         for name, parameter in model.named_parameters():
             yield name, parameter
             for key, tensor in optimizer.state[parameter].items():
                 yield f"{key} of {name}", tensor
 
-    return _not_finite(kept())
+    return _first_non_finite_name(saved_tensors())
 
 
 def divergence_error(
@@ -51,10 +52,10 @@ def divergence_error(
     checkpoint: Path | None,
     world: World,
 ) -> TrainingError:
-    """Make the error of a run that diverged at *step* with *loss*, and write the file.
+    """Return the error of a run that diverged at *step* with *loss*, and write the file.
 
-    *model* has the gradients of *batches*; *checkpoint* is the newest there is. All of *world* call
-    this, and the main process writes.
+    *model* has the unclipped gradients of *batches*; *checkpoint* is the newest one, if any. All
+    processes of *world* call this; the main one writes.
     """
     gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     if name := first_non_finite(model, optimizer):
@@ -62,7 +63,7 @@ def divergence_error(
     elif not math.isfinite(loss):
         cause = f"the loss is {loss}"
     else:
-        cause = f"the gradient of {_not_finite(gradients.items())} is not finite"
+        cause = f"the gradient of {_first_non_finite_name(gradients.items())} is not finite"
     tensors = {
         "inputs": torch.cat([batch.inputs for batch in batches]),
         "targets": torch.cat([batch.targets for batch in batches]),
@@ -88,15 +89,16 @@ def divergence_error(
         batch = f"its batch is in {path}"
     except OSError as error:
         batch = f"its batch cannot be written ({error.strerror})"
-    world.wait()  # no other process tells of a file that is not there yet
+    world.wait()  # an error of another process would end the main one before the file is written
     rescue = f"{checkpoint.name} is kept" if checkpoint else "there is no checkpoint yet"
     return TrainingError(
         f"step {step} diverged: {cause}; {batch}; {rescue}; "
-        "lower lr, or raise warmup, and train into another --out"
+        "lower lr or raise warmup, and choose another --out"
     )
 
 
-def _not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
+def _first_non_finite_name(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
+    """Return the name of the first of *tensors* with a NaN or infinite value; None without one."""
     return next(
         (name for name, tensor in tensors if not bool(gathered(tensor.isfinite().all()))), None
     )

@@ -1,7 +1,7 @@
-"""The engines that train one model in several processes: DDP, and FSDP2 for what no card holds.
+"""Data parallelism: DDP, and FSDP2 for models that do not fit in the memory of one GPU.
 
-Both add the gradients of all processes up. They do not average: the loss of a forward pass is
-already its share of the step's, by how many targets it has.
+Both sum the gradients of all processes. They do not average them: the loss of a forward pass is
+already scaled by its fraction of the step's targets.
 """
 
 from __future__ import annotations
@@ -24,41 +24,43 @@ from gpt.parallel.world import World
 def parallelize(
     model: GPT, how: Literal["ddp", "fsdp"], world: World, device: torch.device
 ) -> nn.Module:
-    """Put *model* on *device*, to be trained by all of *world*; return what is to be called.
+    """Move *model* to *device* and wrap it for *world*; return the module to call.
 
-    ``ddp``: every process has all weights (Li 2020, arXiv:2006.15704). ``fsdp``: each has a slice
-    of every weight, gradient and moment, and gathers a block's when it is computed (Zhao 2023,
-    arXiv:2304.11277); parameters are then DTensors, so an optimizer is made after this.
+    ``ddp``: every process has all weights (Li 2020, arXiv:2006.15704). ``fsdp``: each process has a
+    slice of every weight, gradient and optimizer tensor, and gathers the weights of a block when it
+    computes it (Zhao 2023, arXiv:2304.11277). Its parameters are DTensors: build the optimizer
+    after this call.
     """
     if world.size == 1:
         return model.to(device)
     if how == "ddp":
         replica = DistributedDataParallel(model.to(device), gradient_as_bucket_view=True)
-        replica.register_comm_hook(None, lambda _, bucket: _summed(bucket))
+        replica.register_comm_hook(None, lambda _, bucket: _sum_bucket(bucket))
         return replica
     mesh = init_device_mesh(device.type, (world.size,))
     for module in (*model.blocks, model):
-        # The root, too, gives its weights back after a forward pass: after an evaluation the
-        # model's parameters would else be others than those that the optimizer has.
+        # The root reshards after a forward pass, too. Otherwise, after an evaluation, the model's
+        # parameters would be other tensors than the optimizer's.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
         sharded = cast(FSDPModule, module)
-        # gloo knows no other reduction than the sum in some versions of torch.
+        # In some versions of torch, gloo supports no other reduction than the sum.
         sharded.set_force_sum_reduction_for_comms(True)
         sharded.set_gradient_divide_factor(1.0)
     return model
 
 
 def no_sync(forward: nn.Module) -> AbstractContextManager[None]:
-    """While entered, let gradients add up where they are: DDP sends them in a later pass.
+    """Return a context in which backward passes accumulate gradients without communication.
 
-    FSDP sends them in every pass, because the gradients of all weights would not fit.
+    DDP sums them in the next pass outside of it. FSDP communicates in every pass, since the
+    complete gradients would not fit in memory.
     """
     if hasattr(forward, "no_sync"):
         return cast(DistributedDataParallel, forward).no_sync()
     return nullcontext()
 
 
-def _summed(bucket: GradBucket) -> torch.futures.Future[Tensor]:
-    """Add up a bucket of gradients."""
+def _sum_bucket(bucket: GradBucket) -> torch.futures.Future[Tensor]:
+    """Sum a bucket of gradients over all processes."""
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     return work.get_future().then(lambda done: cast(Tensor, done.value()[0]))

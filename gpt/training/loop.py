@@ -1,12 +1,12 @@
-"""The one loop: set the rate, accumulate, clip, step, evaluate, log, checkpoint.
+"""The training loop: step, evaluate, log, checkpoint.
 
-`train` begins with a new model, `gpt.training.finetune.tune` with another run's; both are `run`,
-each with a
-task of its own (`gpt.training.task`).
+`train` pretrains a new model; `gpt.training.finetune.tune` starts from the model of another run.
+Both call `run`, each with its own task (`gpt.training.task`).
 
-A run is a function of its recipe and its data. Batches are a function of (seed, row), and chance
-(dropout) is seeded anew from the same in every forward pass, so a run that stopped goes on as if it
-had not: on one machine, in float32 on CPU, bit for bit. In several processes only sums round apart.
+A run is a function of its recipe and its data: batches follow from (seed, row), as does the random
+state of dropout, which is set before every forward pass. So a resumed run equals an uninterrupted
+one: bit for bit in float32 on the CPU of one machine, up to the rounding of sums in several
+processes.
 """
 
 from __future__ import annotations
@@ -45,37 +45,38 @@ from gpt.training.divergence import divergence_error, first_non_finite
 from gpt.training.step import NotFinite, TrainStep
 from gpt.training.task import Pretraining, Task
 
-TIMED_STEPS = 3
-"""Timed to choose the number of steps: they differ by some percent."""
-PROBED_STEPS = 2
-"""Timed to choose the type of products: the right one is twice as fast, or many times."""
+STEPS_FOR_BUDGET = 3
+"""Steps to time before a run with a time budget: single steps differ by some percent."""
+STEPS_FOR_DTYPE = 2
+"""Steps to time in each dtype: the faster one is at least twice as fast."""
 COMPILE_PAYS = 900.0
-"""Seconds of training from which torch.compile pays: it takes some 40 and saves about a tenth."""
+"""Seconds of training from which torch.compile pays: it takes about 40 and saves about a tenth."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a call of `train` ended."""
+    """Result of a call of `train`."""
 
     finished: bool
-    """All steps were made, or patience was at its end, and the model was measured; False where
-    *stop* asked before."""
+    """Whether the run ended by its steps or its patience, rather than by *stop*."""
     state: State
-    """What the last checkpoint holds."""
+    """State of the last checkpoint."""
     checkpoint: Path | None
-    """Its folder; None where the run was stopped before its first step."""
+    """Folder of the last checkpoint. None if the run was stopped before its first step."""
 
     @property
     def stopped(self) -> str:
-        """Where a run that is not finished stands, and what the same command then does."""
+        """Where an unfinished run was stopped, ending with what the same command does next."""
         if self.checkpoint is None:
-            return "stopped before the first step; to begin again"
+            return "stopped before the first step; to start again"
         state = self.state
-        return f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; to go on"
+        return (
+            f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; to resume"
+        )
 
 
 class _Stopped(Exception):
-    """Somebody asks for an end, in the middle of work that can be dropped."""
+    """Raised by a requested stop in the middle of work whose result can be dropped."""
 
 
 def train(
@@ -85,15 +86,18 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
 ) -> Outcome:
-    """Train the model of *recipe*, from its newest checkpoint if ``recipe.out`` holds one.
+    """Train the model of *recipe*; resume if ``recipe.out`` holds a checkpoint.
 
-    *stop* is asked before every step, and before every batch of an evaluation, which is made when
-    the run goes on; when it says True the run writes a checkpoint and returns. All processes of
-    *world* call this and any may stop it; the recipe is the main one's, which alone reports and
-    writes. The caller's random state and number of threads are left as they were. Raises
-    ConfigError for a recipe that does not fit the run found, DataError for data that does not fit,
-    CheckpointError for a damaged checkpoint or one that cannot be written, TrainingError where the
-    loss, a gradient or a weight is no number any more (the last checkpoint is kept, and the batch).
+    *stop* is called before every step and before every batch of an evaluation. If it returns True,
+    the run writes a checkpoint and returns; an interrupted evaluation is made when the run resumes.
+    All processes of *world* call this, and each can stop the run; the recipe, the reports and the
+    files are those of the main process. The caller's random state and number of threads are
+    restored.
+
+    Raises ConfigError for a recipe that does not fit the existing run, DataError for data that does
+    not fit, CheckpointError for a checkpoint that is damaged or cannot be written, and
+    TrainingError if the device is out of memory or if the loss, a gradient or a weight is NaN or
+    infinite (the last checkpoint is kept, and the batch is saved).
     """
     return run(Pretraining(world.from_main(recipe)), reporter=reporter, stop=stop, world=world)
 
@@ -105,14 +109,15 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
 ) -> Outcome:
-    """Make the run of *task*; all else is as in `train`."""
+    """Train on *task*; arguments and errors are those of `train`."""
     recipe = task.recipe
     runtime = Runtime.choose(recipe.device, recipe.dtype)
     try:
         recipe.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{recipe.out}: no place for a run: {error.strerror}; choose another --out"
+            f"{recipe.out}: cannot create the folder of the run: {error.strerror}; choose another "
+            "--out"
         ) from error
     lock = FileLock(recipe.out / ".lock", blocking=False) if world.is_main else nullcontext()
     threads = torch.get_num_threads()
@@ -122,7 +127,7 @@ def run(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            return _Run(task, runtime, reporter, stop, world).go()
+            return _Run(task, runtime, reporter, stop, world).train()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -132,7 +137,7 @@ def run(
 
 
 class _Run:
-    """A run in progress: the model, its optimizer, its data, and how far it is."""
+    """A run in progress: its model, optimizer, data and state."""
 
     def __init__(
         self,
@@ -143,7 +148,7 @@ class _Run:
         world: World,
     ) -> None:
         self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
-        self.stop, self.stopped, self.cut_off = stop, False, False
+        self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
         self.train_step = TrainStep(self.model, self.recipe, task.rows, runtime, world)
         self.state = State(
@@ -155,16 +160,17 @@ class _Run:
             train_tokens=task.train_tokens,
         )
 
-    def go(self) -> Outcome:
-        """Make the steps that are left."""
+    def train(self) -> Outcome:
+        """Make the remaining steps."""
         self.model.train()
         if self.world.from_main(find_checkpoint(self.recipe.out)) is not None:
             self._resume()
         else:
+            # Nothing is saved before the first step: if stopped here, a run starts again.
             try:
-                self._settle()
+                self._choose_by_timing()
                 if self.task.starts_from_checkpoint:
-                    self._measure_first()
+                    self._evaluate_first_model()
             except _Stopped:
                 return Outcome(finished=False, state=self.state, checkpoint=None)
         recipe = self.recipe
@@ -182,45 +188,48 @@ class _Run:
         )
         metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
         with closing(metrics) as self.metrics:
-            self._make_up_for_evaluation()
-            while not self._finished() and not self._asked():
-                row = self._evaluated(self._step())
+            self._complete_interrupted_evaluation()
+            while not self._is_finished() and not self._is_stopping():
+                row = self._evaluate_if_due(self._make_step())
+                # Metrics before checkpoints: a killed run drops rows past its checkpoint, but
+                # could not restore missing ones.
                 self.metrics.append(row)
                 self.reporter.row(row, recipe.steps)
                 if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
-                    self._checkpoint()
-            folder = self._checkpoint() if self.state.step else None
+                    self._write_checkpoint()
+            folder = self._write_checkpoint() if self.state.step else None
         if folder is not None:
             self.reporter.ended()
-        finished = self._finished() and not self.cut_off
+        finished = self._is_finished() and not self.evaluation_interrupted
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
-    def _finished(self) -> bool:
-        """Whether all steps were made, or as many evaluations without a better one as may be."""
+    def _is_finished(self) -> bool:
+        """Return whether all steps were made, or evaluations have run out of patience."""
         recipe, step, best = self.recipe, self.state.step, self.state.best_step
         if recipe.patience is None or best is None:
             return step >= recipe.steps
-        vain = step // recipe.eval_every - best // recipe.eval_every
-        return step >= recipe.steps or vain >= recipe.patience
+        evaluations_since_best = step // recipe.eval_every - best // recipe.eval_every
+        return step >= recipe.steps or evaluations_since_best >= recipe.patience
 
-    def _asked(self) -> bool:
-        """Whether somebody asks for an end, of any process; once asked, it stays so."""
-        self.stopped = self.stopped or self.world.any(self.stop())
-        return self.stopped
+    def _is_stopping(self) -> bool:
+        """Return whether any process was asked to stop, now or before."""
+        self.stopping = self.stopping or self.world.any(self.stop())
+        return self.stopping
 
-    def _drop_if_asked(self, *progress: int) -> None:
-        if self._asked():
+    def _check_stop(self, *progress: int) -> None:
+        """Raise _Stopped if any process was asked to stop; a `Progress`."""
+        if self._is_stopping():
             raise _Stopped
 
-    def _step(self) -> Row:
-        """One update of the weights."""
+    def _make_step(self) -> Row:
+        """Make an optimizer step and return its row of the metrics."""
         recipe, step = self.recipe, self.state.step
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            update = self.train_step.update(step, recipe.steps)
+            result = self.train_step.update(step, recipe.steps)
         except NotFinite:
-            self._diverged(step)
-        seconds = self.state.seconds + time.perf_counter() - began
+            self._raise_divergence(step)
+        seconds = self.state.seconds + time.perf_counter() - start
         self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
         tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
         return Row(
@@ -228,86 +237,93 @@ class _Run:
             tokens=tokens,
             bytes=size,
             seconds=seconds,
-            loss=update.loss,
-            lr=update.lr,
-            gradient_norm=update.norm,
+            loss=result.loss,
+            lr=result.lr,
+            gradient_norm=result.gradient_norm,
         )
 
-    def _settle(self) -> None:
-        """Choose by the clock what the recipe leaves open; the run keeps it when it resumes."""
+    def _choose_by_timing(self) -> None:
+        """Set what the recipe leaves open (dtype, steps, compile) by timing steps.
+
+        The choices are saved with the run, so that it resumes with them on any machine.
+        """
         recipe, first = self.recipe, self.train_step.runtime
         if recipe.dtype == "auto":
+            # Hardware support does not make bfloat16 the faster one for every model.
             if first.dtype == torch.bfloat16 and first.device.type == "cpu":
                 plain = dataclasses.replace(first, dtype=torch.float32)
-                self.train_step.compute_in(min((first, plain), key=self._probe))
-                self.reporter.notice(f"{self.train_step.runtime.name} is the faster type here")
+                self.train_step.compute_in(min((first, plain), key=self._step_seconds))
+                self.reporter.notice(
+                    f"dtype {self.train_step.runtime.name}: faster on this machine"
+                )
             recipe = dataclasses.replace(recipe, dtype=self.train_step.runtime.name)
         budget = recipe.seconds or recipe.max_seconds
         if budget is not None:
-            steps = max(1, round(budget / fmean(self._timed(TIMED_STEPS))))
+            steps = max(1, round(budget / fmean(self._time_steps(STEPS_FOR_BUDGET))))
             if recipe.seconds is not None or steps < recipe.steps:
                 recipe = dataclasses.replace(recipe, steps=steps)
-                self.reporter.notice(f"steps {steps}: they fill about {budget:g} seconds here")
+                self.reporter.notice(f"steps {steps}: about {budget:g} seconds on this machine")
         if recipe.compile is None:
-            seconds = recipe.seconds or recipe.steps * fmean(self._timed(1))
+            seconds = recipe.seconds or recipe.steps * fmean(self._time_steps(1))
             recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
         self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
 
-    def _probe(self, runtime: Runtime) -> float:
-        """Seconds of a step in *runtime*; the least, since what disturbs a step lengthens it."""
+    def _step_seconds(self, runtime: Runtime) -> float:
+        """Return the seconds of a step in *runtime*: the minimum, as disturbances only add time."""
         self.train_step.compute_in(runtime)
-        return min(self._timed(PROBED_STEPS))
+        return min(self._time_steps(STEPS_FOR_DTYPE))
 
-    def _timed(self, steps: int) -> list[float]:
-        return self.train_step.time(steps, self._drop_if_asked)
+    def _time_steps(self, steps: int) -> list[float]:
+        return self.train_step.time(steps, self._check_stop)
 
-    def _make_up_for_evaluation(self) -> None:
-        """Make the evaluation of the last step, if the run was stopped in the middle of it."""
+    def _complete_interrupted_evaluation(self) -> None:
+        """Evaluate now if the run was stopped during the evaluation of its last step."""
         row = self.world.from_main(self.metrics.last)
         if row is not None and row.step == self.state.step and row.val_bpb is None:
-            row = self._evaluated(row)
+            row = self._evaluate_if_due(row)
             if row.val_bpb is not None:
-                # First of all, since what the metrics have is not made again.
-                self._checkpoint()
+                # The checkpoint first: once the metrics have the figure, this is not repeated.
+                self._write_checkpoint()
                 self.metrics.replace_last(row)
                 self.reporter.row(row, self.recipe.steps)
 
-    def _measure_first(self) -> None:
-        """Measure the model before the first step; where the best is kept, it may be that."""
-        found = self._measured()
-        if found is None:
+    def _evaluate_first_model(self) -> None:
+        """Evaluate the model before the first step; with patience, it is the best so far."""
+        evaluation = self._evaluate()
+        if evaluation is None:
             return
-        bits = found.bits_per_byte
+        bits = evaluation.bits_per_byte
         self.state = dataclasses.replace(self.state, first_val_bpb=bits)
-        self.reporter.notice(f"before the first step: {bits:.4f} bits per byte held out")
+        self.reporter.notice(f"validation before the first step: {bits:.4f} bits/byte")
         if self.recipe.patience is not None:
             self._keep_if_best(bits, 0)
 
-    def _evaluated(self, row: Row) -> Row:
-        """*row* with the bits per byte on what was held out, where it is their time."""
+    def _evaluate_if_due(self, row: Row) -> Row:
+        """Return *row* with the figures of an evaluation, if one is due after its step."""
         due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
         if not due:
             return row
         try:
-            found = self._measured()
+            evaluation = self._evaluate()
         except _Stopped:
-            self.cut_off = True
+            self.evaluation_interrupted = True
             return row
-        if found is None:
+        if evaluation is None:
             return row
-        bits = found.bits_per_byte
+        bits = evaluation.bits_per_byte
         self._keep_if_best(bits, row.step)
         self.state = dataclasses.replace(self.state, val_bpb=bits)
-        return dataclasses.replace(row, val_bpb=bits, val_loss=found.nats_per_token)
+        return dataclasses.replace(row, val_bpb=bits, val_loss=evaluation.nats_per_token)
 
-    def _measured(self) -> Evaluation | None:
-        """Evaluate the model as whoever reads the run has it; raises _Stopped."""
+    def _evaluate(self) -> Evaluation | None:
+        """Evaluate the model with averaged weights and merged adapters; raises _Stopped."""
         with averaged(self.train_step.optimizer), merged(self.model):
             return self.task.measure(
-                self.model, self.train_step.runtime, self._drop_if_asked, self.world
+                self.model, self.train_step.runtime, self._check_stop, self.world
             )
 
     def _keep_if_best(self, bits: float, step: int) -> None:
+        """Record *bits* of *step* if they are the best so far; with patience, keep the weights."""
         best = self.state.best_val_bpb
         if math.isfinite(bits) and (best is None or bits < best):
             self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=step)
@@ -316,7 +332,7 @@ class _Run:
 
     @contextmanager
     def _borrow_model(self) -> Iterator[GPT]:
-        """Lend the model as it is measured; the next step finds it as it was."""
+        """Yield the model as it is evaluated; afterwards it is ready for the next step."""
         with averaged(self.train_step.optimizer), merged(self.model):
             self.model.eval()
             try:
@@ -324,10 +340,10 @@ class _Run:
             finally:
                 self.model.train()
 
-    def _checkpoint(self) -> Path:
-        """Write a checkpoint, unless the last update produced non-finite values."""
+    def _write_checkpoint(self) -> Path:
+        """Write a checkpoint, unless the last step produced non-finite values."""
         if first_non_finite(self.model, self.train_step.optimizer) is not None:
-            self._diverged(self.state.step - 1)
+            self._raise_divergence(self.state.step - 1)
         self.metrics.sync()
         return write_checkpoint(
             self.recipe.out,
@@ -339,12 +355,12 @@ class _Run:
         )
 
     def _resume(self) -> None:
-        """Take up the run that ``recipe.out`` holds."""
-        found = read_checkpoint(self.recipe.out)
-        saved = found.state
-        self._keep_what_was_settled(saved.recipe)
+        """Restore the newest checkpoint of ``recipe.out``."""
+        checkpoint = read_checkpoint(self.recipe.out)
+        saved = checkpoint.state
+        self._keep_choices(saved.recipe)
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
-        found.restore(self.model, self.train_step.optimizer)
+        checkpoint.restore(self.model, self.train_step.optimizer)
         self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")
         if saved.recipe.steps != self.recipe.steps:
@@ -353,8 +369,8 @@ class _Run:
                 "the learning rate follows the new schedule from here"
             )
 
-    def _keep_what_was_settled(self, saved: Recipe) -> None:
-        """Fill in what the recipe leaves open with what the clock chose when the run began."""
+    def _keep_choices(self, saved: Recipe) -> None:
+        """Take from *saved* what `_choose_by_timing` chose when the run started."""
         if self.recipe.seconds is not None or self.recipe.max_seconds is not None:
             self.recipe = dataclasses.replace(self.recipe, steps=saved.steps)
         if self.recipe.compile is None:
@@ -363,9 +379,9 @@ class _Run:
             self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
             self.train_step.compute_in(Runtime.choose(self.recipe.device, saved.dtype))
 
-    def _diverged(self, step: int) -> NoReturn:
-        """End the run because of *step* (from 0)."""
-        # The gradients once more, since clipping has first_non_finite them.
+    def _raise_divergence(self, step: int) -> NoReturn:
+        """Raise the error of a run that diverged at *step* (from 0)."""
+        # Computed again, since clipping by a non-finite norm makes all gradients non-finite.
         self.train_step.optimizer.zero_grad(set_to_none=True)
         loss = self.train_step.gradients(step)
         raise divergence_error(

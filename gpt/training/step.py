@@ -1,7 +1,7 @@
-"""One update of the weights: the gradients of a step's rows, shortened, and what they move.
+"""`TrainStep`: one optimizer step. Accumulate the gradients of its rows, clip, update the weights.
 
-All that a step computes, in one process or in several, and nothing of how long a run is, what it
-measures, or where it is kept: that is `gpt.training.loop`.
+It works the same in one process and in several. How long a run is, what it evaluates, and where it
+is saved, is in `gpt.training.loop`.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from gpt.training.engines import no_sync, parallelize
 
 
 class NotFinite(Exception):
-    """The loss or the gradient of a step is no number; the weights are as they were before it."""
+    """The loss or the gradient of a step is NaN or infinite; the weights were not updated."""
 
 
-class Update(NamedTuple):
-    """What one update was."""
+class StepResult(NamedTuple):
+    """Figures of one optimizer step."""
 
     loss: float
-    """Of the rows it learnt, in nats per token, before it."""
-    norm: float
-    """Of the gradient, before it was shortened."""
+    """Mean loss of its targets before the update, in nats per token."""
+    gradient_norm: float
+    """Norm of the gradient before clipping."""
     lr: float
-    """Rate of the first group of weights."""
+    """Learning rate of the first parameter group."""
 
 
 class TrainStep:
-    """A model and its optimizer, which learn the rows of a recipe.
+    """The optimizer steps of a model on the rows of a recipe.
 
-    All processes of a world make the same calls.
+    All processes of the world make the same calls.
     """
 
     optimizer: torch.optim.Optimizer
@@ -56,84 +56,90 @@ class TrainStep:
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world
-        self._rows_here = world.rows_of_rank(recipe.rows_per_step)
+        self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
         self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
         model.recompute = recipe.recompute
         self.compute_in(runtime)
 
     def compute_in(self, runtime: Runtime) -> None:
-        """Take *runtime*, with a new optimizer, which multiplies matrices in its type, too."""
+        """Use *runtime*, with a new optimizer, which multiplies matrices in the same dtype."""
         self.runtime = runtime
         self.optimizer = build_optimizer(self._recipe.optimizer, self.model, runtime.dtype)
 
     def compile(self) -> None:
-        """Have torch.compile make the forward and the backward pass."""
+        """Compile the forward and the backward pass with torch.compile."""
         self._forward = torch.compile(self._forward)
 
-    def update(self, step: int, steps: int) -> Update:
-        """Make *step* (from 0) of *steps*; raises NotFinite instead."""
+    def update(self, step: int, steps: int) -> StepResult:
+        """Make optimizer step *step* (from 0) of *steps*; raises NotFinite without an update."""
         recipe = self._recipe
-        share = SCHEDULES[type(recipe.schedule)](recipe.schedule, step, steps)
-        rate = set_rate(self.optimizer, share)
+        schedule = SCHEDULES[type(recipe.schedule)]
+        lr = set_rate(self.optimizer, schedule(recipe.schedule, step, steps))
         loss = self.gradients(step)
-        norm = self._clip()
+        norm = self._clip_gradient()
+        # Checked before the update, so that the weights stay finite and can be saved.
         if not math.isfinite(loss) or not bool(norm.isfinite()):
             raise NotFinite
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if recipe.average is not None:
             update_average(self.optimizer, recipe.average, step)
-        return Update(loss=loss, norm=norm.item(), lr=rate)
+        return StepResult(loss=loss, gradient_norm=norm.item(), lr=lr)
 
     def gradients(self, step: int) -> float:
-        """Add up the gradients of *step*; return its loss."""
-        recipe, loss, batches = self._recipe, 0.0, self.batches(step, self._rows_here)
-        learnt = max(1.0, self._world.sum(sum(batch.num_targets for batch in batches.values())))
+        """Add the gradients of *step* to ``.grad`` of the parameters; return its mean loss."""
+        recipe, loss = self._recipe, 0.0
+        batches = self.batches(step, self._rows_of_rank)
+        # Each target of the step has the same weight, in whichever batch and process it is.
+        num_targets = max(1.0, self._world.sum(sum(b.num_targets for b in batches.values())))
         try:
             for row, batch in batches.items():
                 inputs, targets, document_ids = batch.to(self.runtime.device)
-                # A run has 2^32 seeds, so that its rows never share one with those of another seed.
+                # Dropout depends on (seed, row) only, so a resumed run repeats it. A run has 2^32
+                # row numbers, so no row has the random state of a row of another seed.
                 torch.manual_seed((recipe.seed << 32) + row)
                 with nullcontext() if row == max(batches) else no_sync(self._forward):
                     with self.runtime.autocast():
                         output = self._forward(inputs, targets, document_ids=document_ids)
-                        part = output.loss * (batch.num_targets / learnt)
+                        part = output.loss * (batch.num_targets / num_targets)
                     part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:
             raise TrainingError(
                 f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
-                "memory of the device; halve batch_size and double accumulate, into another --out"
+                "memory of the device; halve batch_size and double accumulate, and choose another "
+                "--out"
             ) from None
         return self._world.sum(loss)
 
-    def batches(self, step: int, share: range) -> dict[int, Batch]:
-        """What *step* learns from *share* of its rows: a forward pass each, by its first row."""
+    def batches(self, step: int, rows: range) -> dict[int, Batch]:
+        """Return the batches of *rows* of *step*, one per forward pass, by their first row."""
         first, size = step * self._recipe.rows_per_step, self._recipe.batch_size
         return {
-            first + row: self._rows.batch(first + row, min(size, share.stop - row))
-            for row in share[::size]
+            first + row: self._rows.batch(first + row, min(size, rows.stop - row))
+            for row in rows[::size]
         }
 
-    def time(self, steps: int, ask: Callable[[], object]) -> list[float]:
-        """Seconds of each of *steps* that leave the weights as they were, after one to warm up.
+    def time(self, steps: int, check_stop: Callable[[], object]) -> list[float]:
+        """Return the seconds that each of *steps* steps takes, after one to warm up.
 
-        *ask* is called before each, and may raise.
+        The weights do not change. *check_stop* is called before each step, and can raise.
         """
         set_rate(self.optimizer, 0.0)
         seconds = []
         for _ in range(1 + steps):
-            ask()
-            began = time.perf_counter()
+            check_stop()
+            start = time.perf_counter()
             self.gradients(0)
-            self._clip()
+            self._clip_gradient()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.perf_counter() - start)
         self.optimizer.state.clear()
-        return self._world.from_main(seconds[1:])  # one clock, so that all choose alike
+        # The clock of the main process, so that all processes make the same choices by it.
+        return self._world.from_main(seconds[1:])
 
-    def _clip(self) -> Tensor:
-        """Shorten the gradient where the recipe bounds it; return its norm before."""
-        longest = math.inf if self._recipe.clip is None else self._recipe.clip
-        return gathered(torch.nn.utils.clip_grad_norm_(self.model.parameters(), longest))
+    def _clip_gradient(self) -> Tensor:
+        """Clip the gradient norm to `Recipe.clip`, if set; return the norm before clipping."""
+        limit = math.inf if self._recipe.clip is None else self._recipe.clip
+        return gathered(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))

@@ -1,7 +1,7 @@
-"""What a run is about: `Task`, all in which pretraining and tuning differ; the loop is the same.
+"""`Task`: the data, the first model and the evaluation of a run; all else is in the loop.
 
-A task supplies the model before the first step, in which only what requires gradients is trained;
-the rows that it learns; and what is measured. `Pretraining` is the one that begins with nothing.
+Pretraining and fine-tuning differ in nothing but their tasks. `Pretraining` is here, and the tasks
+of fine-tuning are in `gpt.training.finetune_tasks`.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from gpt.spec.architecture import GPTConfig
 from gpt.spec.recipe import Recipe
 
 Progress: TypeAlias = Callable[[int, int], object]
-"""Told how many tokens have been predicted, and of how many; what it raises ends the evaluation."""
+"""Called with (tokens predicted, all tokens); raises an exception to end the evaluation."""
 
 
 class Task(Protocol):
-    """What a run learns, and from what it sets out."""
+    """What a run trains on, the model that it starts from, and how it is evaluated."""
 
     @property
     def recipe(self) -> Recipe:
-        """The run."""
+        """The recipe of the run."""
 
     @property
     def fingerprint(self) -> str:
-        """Of the tokenizer."""
+        """Fingerprint of the tokenizer."""
 
     @property
     def train_tokens(self) -> int:
-        """Tokens of the data learnt from: a run goes on with data of the same number only."""
+        """Tokens of the training data; a run resumes only on data of the same length."""
 
     @property
     def data_files(self) -> Mapping[str, bytes]:
-        """Files that a checkpoint carries along: `gpt.runs.writing.read_data_files`."""
+        """Files to store in each checkpoint, as `gpt.runs.writing.read_data_files` returns."""
 
     @property
     def rows(self) -> Rows:
-        """What is learnt from."""
+        """The training rows."""
 
     @property
     def starts_from_checkpoint(self) -> bool:
-        """Whether the model before the first step has learnt, and may be the best of the run."""
+        """Whether the first model is trained already, so that it may be the best of the run."""
 
     def model(self) -> GPT:
-        """Make the model as it is before the first step, on the CPU."""
+        """Build the first model, on the CPU; parameters that require gradients are trained."""
 
     def seen(self, rows: int) -> tuple[int, int]:
-        """How many tokens were predicted in the first *rows* rows, and bytes, at the mean."""
+        """Return the number of tokens predicted in *rows* rows, and their bytes at the mean."""
 
     def measure(
         self,
@@ -63,16 +63,16 @@ class Task(Protocol):
         progress: Progress | None = None,
         world: World = ALONE,
     ) -> Evaluation | None:
-        """Evaluate *model* on what was held out; None where nothing was."""
+        """Evaluate *model* on held-out data; return None without such data."""
 
 
 class Pretraining:
-    """A new model learns token shards."""
+    """Training a new model on token shards."""
 
     starts_from_checkpoint = False
 
     def __init__(self, recipe: Recipe) -> None:
-        """Open the data of *recipe*; raises DataError where it does not fit."""
+        """Open the data of *recipe*; raises DataError if it does not fit."""
         shards = open_data(recipe.data)
         self.recipe = recipe
         self.fingerprint = shards.fingerprint
@@ -93,11 +93,11 @@ class Pretraining:
         )
 
     def model(self) -> GPT:
-        """Make a new model."""
+        """Build a new model."""
         return GPT(self._config, self.recipe.seed)
 
     def seen(self, rows: int) -> tuple[int, int]:
-        """Count a context of tokens a row, of the split's mean length."""
+        """Return one context of tokens per row, and their bytes at the mean of the split."""
         tokens = rows * self._config.context
         return tokens, round(tokens * self._train.bytes / len(self._train))
 
@@ -108,7 +108,7 @@ class Pretraining:
         progress: Progress | None = None,
         world: World = ALONE,
     ) -> Evaluation | None:
-        """Evaluate *model* on the whole validation split."""
+        """Evaluate *model* on the complete validation split."""
         if self._val is None:
             return None
         return evaluate(

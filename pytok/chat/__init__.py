@@ -1,1 +1,1 @@
-"""From a chat export to conversations that a model can learn from; nothing leaves the machine."""
+"""Chat exports to conversations that a model can be trained on, without any network access."""

@@ -1,8 +1,8 @@
-"""A history to the folder that models learn from: `pytok chat build`.
+"""Construction of a training data folder from a history, for `pytok chat build`.
 
-The folder is one of token shards (`pytok.shards`), each document a conversation, and beside them
-the template (chat.json) and the conversations as text (train.jsonl, val.jsonl), for models with a
-tokenizer of their own.
+The folder holds token shards (`pytok.shards`), one document per conversation, the chat template
+(chat.json), and the conversations as text (train.jsonl, val.jsonl) for models that have another
+tokenizer.
 """
 
 import os
@@ -12,7 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytok import shards
-from pytok.chat.conversations import Division, Session, conversations, hold_out, sessions, told
+from pytok.chat.conversations import (
+    ConversationOptions,
+    Session,
+    describe_omitted,
+    hold_out,
+    make_conversations,
+    split_into_sessions,
+)
 from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.template import (
@@ -28,15 +35,15 @@ from pytok.training import Progress, train
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Built:
-    """What `build` wrote."""
+class BuildResult:
+    """Result of `build`."""
 
     shards: shards.Shards
     template: Template
     turns: dict[str, int]
-    """Of each split."""
-    left_out: Counter[str]
-    """What the conversations do not hold; see `sessions` and `conversations`."""
+    """Number of turns of each split."""
+    omitted: Counter[str]
+    """Counts of omitted messages and turns; see `split_into_sessions` and `make_conversations`."""
 
 
 def build(
@@ -44,85 +51,93 @@ def build(
     folder: str | os.PathLike[str],
     *,
     me: str | None = None,
-    division: Division | None = None,
+    options: ConversationOptions | None = None,
     val: float = 0.1,
     vocab: int | None = None,
     tokenizer: Tokenizer | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Built:
-    """Divide *messages* into conversations, and write them as the new folder *folder*.
+) -> BuildResult:
+    """Divide *messages* into conversations and write them to the new folder *folder*.
 
-    *me* is whose turns a model is to learn, as `find_speaker` understands it. The last of the
-    conversations, the share *val*, are held out. *tokenizer* gets the special tokens that it lacks;
-    without one, a vocabulary of *vocab* ids (`usual_vocab` if ``None``) is trained on what is not
-    held out. The folder appears whole or not at all; *overwrite* replaces one that is there.
+    *me* is the speaker to train on, resolved by `find_speaker`. The last conversations, a fraction
+    *val* of all, are held out. *tokenizer* is extended by the special tokens of the template; if it
+    is None, a vocabulary of *vocab* ids (by default `default_vocab_size`) is trained on the
+    training split. The folder is written completely or not at all; *overwrite* replaces an existing
+    one.
 
-    Raises ChatError where no conversation is left, or *me* is nobody or says nothing; ShardError
-    for a folder that may not or cannot be written; what `pytok.train` raises.
+    Raises ChatError if no conversation is left, or if *me* is unknown or has no turns; ShardError
+    if the folder exists or cannot be written; and the errors of `pytok.train`.
     """
     if vocab is not None and tokenizer is not None:
-        raise ChatError("vocab is for a tokenizer that is trained, and one is given: say one")
-    division = division or Division()
-    who = None if me is None else find_speaker(me, speakers_of(messages))
-    found, left_out = sessions(messages, division)
-    if not found:
-        raise ChatError(f"no conversation is left: {told(left_out)}")
-    held = hold_out(found, val)
-    template = Template(tuple(_by_turns(found, who)), who)
+        raise ChatError("vocab sizes a new tokenizer: give either vocab or tokenizer")
+    options = options or ConversationOptions()
+    me = None if me is None else find_speaker(me, speakers_of(messages))
+    sessions, omitted = split_into_sessions(messages, options)
+    if not sessions:
+        raise ChatError(f"no conversation is left; omitted: {describe_omitted(omitted)}")
+    split = hold_out(sessions, val)
+    template = Template(tuple(_speakers_by_turns(sessions, me)), me)
     if tokenizer is None:
-        tokenizer = _trained(held.train, template, vocab, progress)
+        tokenizer = _train_tokenizer(split.train, template, vocab, progress)
     tokenizer = template.extend(tokenizer)
-    parts = {"train": conversations(held.train, division, tokenizer, left_out)}
+    splits = {"train": make_conversations(split.train, options, tokenizer, omitted)}
     if val:
-        parts["val"] = conversations(held.val, division, tokenizer, left_out)
-    for name, part in parts.items():
-        if not part:
-            raise ChatError(f"no conversation is left for {name}: {told(left_out)}")
-    with shards.writing(folder, tokenizer, parts, overwrite=overwrite) as writer:
-        for name, part in parts.items():
-            for each in part:
-                ids = template.render(each, tokenizer, train_on="all").ids
-                # The folder begins each document with <|endoftext|> itself.
-                writer.append(name, ids[1:], _text_bytes(each), ends_document=True)
+        splits["val"] = make_conversations(split.val, options, tokenizer, omitted)
+    for name, conversations in splits.items():
+        if not conversations:
+            raise ChatError(
+                f"no conversation is left for {name}; omitted: {describe_omitted(omitted)}"
+            )
+    with shards.writing(folder, tokenizer, splits, overwrite=overwrite) as writer:
+        for name, conversations in splits.items():
+            for conversation in conversations:
+                ids = template.render(conversation, tokenizer, train_on="all").ids
+                # The writer starts each document with <|endoftext|> itself.
+                writer.append(name, ids[1:], _text_bytes(conversation), ends_document=True)
             writer.flush()
-            write_conversations(writer.folder / f"{name}.jsonl", part)
+            write_conversations(writer.folder / f"{name}.jsonl", conversations)
         template.save(writer.folder / TEMPLATE_FILE)
-    turns = {name: sum(len(each.turns) for each in part) for name, part in parts.items()}
-    return Built(shards.open_shards(folder), template, turns, left_out)
+    turns = {
+        name: sum(len(conversation.turns) for conversation in conversations)
+        for name, conversations in splits.items()
+    }
+    return BuildResult(shards.open_shards(folder), template, turns, omitted)
 
 
-def usual_vocab(text_bytes: int) -> int:
-    """Ids for a tokenizer trained on so much text, special tokens not counted.
+def default_vocab_size(text_bytes: int) -> int:
+    """Return the number of ids to train on *text_bytes* bytes of text, without special tokens.
 
-    The power of two that leaves 256 to 512 bytes of text to each, so that most tokens are seen
-    often enough for a small model to learn them; 512 to 16,384.
+    This is a power of two from 512 to 16,384, with 256 to 512 bytes of text per id where the range
+    allows, so that most tokens occur often enough for a small model to learn them.
     """
     return 1 << min(max((text_bytes >> 8).bit_length() - 1, 9), 14)
 
 
-def _by_turns(found: Iterable[Session], me: str | None) -> list[str]:
-    """Who speaks in *found*: *me* first, then by how often, then by name."""
-    counts = Counter(turn.speaker for session in found for turn in session.turns)
+def _speakers_by_turns(sessions: Iterable[Session], me: str | None) -> list[str]:
+    """List the speakers of *sessions*: *me* first, then by number of turns, then by name."""
+    counts = Counter(turn.speaker for session in sessions for turn in session.turns)
     if me is not None and me not in counts:
-        raise ChatError(f"{me!r} says nothing in the conversations that are left; choose another")
+        raise ChatError(
+            f"{me!r} has no turns in the remaining conversations; choose another speaker"
+        )
     return sorted(counts, key=lambda speaker: (speaker != me, -counts[speaker], speaker))
 
 
-def _trained(
-    found: Sequence[Session], template: Template, vocab: int | None, progress: Progress | None
+def _train_tokenizer(
+    sessions: Sequence[Session], template: Template, vocab: int | None, progress: Progress | None
 ) -> Tokenizer:
-    """A tokenizer that has seen nothing but *found*."""
-    texts = [turn.text for session in found for turn in session.turns]
+    """Train a tokenizer on the text of *sessions* alone."""
+    texts = [turn.text for session in sessions for turn in session.turns]
     special = (END_OF_TEXT, *template.special_tokens)
     if vocab is not None:
         return train(texts, vocab, special_tokens=special, name="chat", progress=progress)
-    vocab = usual_vocab(sum(len(text.encode()) for text in texts)) + len(special)
-    with warnings.catch_warnings():  # that there are fewer: nobody asked for so many
+    vocab = default_vocab_size(sum(len(text.encode()) for text in texts)) + len(special)
+    with warnings.catch_warnings():  # a smaller vocabulary is fine: the user gave no size
         warnings.simplefilter("ignore", UserWarning)
         return train(texts, vocab, special_tokens=special, name="chat", progress=progress)
 
 
 def _text_bytes(conversation: Conversation) -> int:
-    said = (turn.text for turn in conversation.turns)
-    return sum(len(text.encode()) for text in (conversation.system or "", *said))
+    texts = (turn.text for turn in conversation.turns)
+    return sum(len(text.encode()) for text in (conversation.system or "", *texts))

@@ -1,7 +1,7 @@
-"""A history divided into conversations: sessions, turns, what is held out.
+"""Division of a history into conversations: turns, sessions, and the validation split.
 
-The order is: messages become turns, those of a chat become sessions, the last sessions are held
-out, and long ones are cut. Nothing is left out but what is counted.
+Messages become turns, the turns of a chat become sessions, the last sessions are held out, and long
+sessions are cut into conversations. Everything that is omitted on the way is counted.
 """
 
 import math
@@ -12,67 +12,68 @@ from datetime import datetime, timedelta
 from itertools import accumulate, chain
 from typing import Literal, NamedTuple, TypeAlias
 
-from pytok.chat.record import Message, in_order
+from pytok.chat.record import Message, assume_utc
 from pytok.chat.speakers import speakers_of
 from pytok.chat.template import Conversation, Turn
 from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
 
-LEAST_TOKENS = 16
-"""A conversation can have no fewer, so that some text fits between its special tokens."""
+MIN_TOKENS = 16
+"""Smallest allowed limit on the tokens of a conversation: its special tokens and some text."""
 
 Split: TypeAlias = timedelta | int | Literal["tokens"]
-"""Where a conversation ends: at a pause that is longer; after so many turns; or only where it has
-as many tokens as it may."""
+"""End of a conversation: a pause longer than this, this number of turns, or only
+`ConversationOptions.max_tokens`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Division:
-    """How a history is divided. Raises ChatError for numbers that cannot be."""
+class ConversationOptions:
+    """Rules for dividing a history into conversations. Raises ChatError for invalid numbers."""
 
     split: Split = timedelta(hours=1)
     merge: bool = True
-    """Whether what one says in a row is one turn, its messages joined by newlines."""
+    """Merge consecutive messages of one speaker into one turn, joined by newlines."""
     min_turns: int = 2
-    """Conversations with fewer are left out."""
+    """Conversations with fewer turns are omitted."""
     max_tokens: int | None = None
-    """Tokens that a conversation may have, special tokens included; longer ones are cut."""
+    """Maximum tokens of a conversation, special tokens included; longer ones are cut."""
     placeholders: bool = False
-    """Whether what has no words is shown, such as ``<image>``, or left out."""
+    """Represent messages without text by a placeholder such as ``<image>`` instead of omitting
+    them."""
     system: str | None = None
-    """What each conversation begins with."""
+    """System prompt of each conversation."""
 
     def __post_init__(self) -> None:
         if isinstance(self.split, timedelta) and self.split <= timedelta(0):
-            raise ChatError(f"a gap of {self.split} is none; give a duration such as 1h")
+            raise ChatError(f"the gap is {self.split}; give a positive duration such as 1h")
         if isinstance(self.split, int) and self.split < 1:
-            raise ChatError(f"{self.split} turns make no conversation; give at least 1")
+            raise ChatError(f"the number of turns is {self.split}; give at least 1")
         if self.split == "tokens" and self.max_tokens is None:
-            raise ChatError("to split by tokens alone, say how many: max_tokens (--max-tokens)")
-        if self.max_tokens is not None and self.max_tokens < LEAST_TOKENS:
-            raise ChatError(f"max_tokens is {self.max_tokens}; give at least {LEAST_TOKENS}")
+            raise ChatError("splitting by tokens needs a limit: give max_tokens (--max-tokens)")
+        if self.max_tokens is not None and self.max_tokens < MIN_TOKENS:
+            raise ChatError(f"max_tokens is {self.max_tokens}; give at least {MIN_TOKENS}")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Turns of one chat that belong together, before they are cut to a length."""
+    """Consecutive turns of one chat, before the limit on tokens is applied."""
 
     chat: str | None
     turns: tuple[Turn, ...]
     times: tuple[datetime, ...]
-    """When each turn began, as its source has it."""
+    """Time of the first message of each turn, as in the source."""
     ended: datetime
-    """When the last message was sent."""
+    """Time of the last message."""
 
     @property
     def began(self) -> datetime:
-        """When the first message was sent, as it compares with other times."""
-        return in_order(self.times[0])
+        """Time of the first message, with a zone."""
+        return assume_utc(self.times[0])
 
 
-class Held(NamedTuple):
-    """What is learnt from, and what is held out: all of it later."""
+class TrainValSplit(NamedTuple):
+    """Sessions for training, and the later ones that are held out for validation."""
 
     train: list[Session]
     val: list[Session]
@@ -81,102 +82,114 @@ class Held(NamedTuple):
 # Messages to turns.
 
 
-def words(message: Message, *, placeholders: bool = False) -> str:
-    """What *message* says: text, a caption, a poll; or, if wanted, what it is; else nothing."""
-    has_words = message.kind in ("text", "media", "poll") and not message.text.isspace()
-    said = message.text if has_words else ""
+def message_text(message: Message, *, placeholders: bool = False) -> str:
+    """Return the text of *message*, its caption, or the question and options of its poll.
+
+    With *placeholders*, every other kind is named before its caption, as in "<image> look". The
+    result is empty for a message without text.
+    """
+    has_text = message.kind in ("text", "media", "poll") and not message.text.isspace()
+    text = message.text if has_text else ""
     if not placeholders or message.kind in ("text", "poll"):
-        return said
-    named = message.kind == "media" and message.media and message.media.isalpha()
-    what = f"<{message.media if named else message.kind}>"
-    return f"{what} {said}" if said else what
+        return text
+    # Media is either a type, such as "image", or the name of a file, which is not shown.
+    is_type = message.kind == "media" and message.media and message.media.isalpha()
+    placeholder = f"<{message.media if is_type else message.kind}>"
+    return f"{placeholder} {text}" if text else placeholder
 
 
-class Said(NamedTuple):
-    """One message as words."""
+class Utterance(NamedTuple):
+    """The text of one message."""
 
     time: datetime
     speaker: str
     text: str
 
 
-def pause(before: Said, now: Said) -> timedelta:
-    """The time between two messages, whichever came first."""
-    return abs(in_order(now.time) - in_order(before.time))
+def pause(previous: Utterance, current: Utterance) -> timedelta:
+    """Return the time between two messages, whichever came first."""
+    return abs(assume_utc(current.time) - assume_utc(previous.time))
 
 
-def _said(
-    messages: Sequence[Message], division: Division, left_out: Counter[str]
-) -> dict[str | None, list[Said]]:
-    """What was said in each chat."""
+def _utterances_by_chat(
+    messages: Sequence[Message], options: ConversationOptions, omitted: Counter[str]
+) -> dict[str | None, list[Utterance]]:
+    """Group the messages with text by chat; the others are counted in *omitted*."""
     speakers = speakers_of(messages)
-    chats: dict[str | None, list[Said]] = defaultdict(list)
+    chats: dict[str | None, list[Utterance]] = defaultdict(list)
     for message in messages:
-        text = words(message, placeholders=division.placeholders)
+        text = message_text(message, placeholders=options.placeholders)
         if message.sender is None or message.kind == "system":
-            left_out["system"] += 1
+            omitted["system"] += 1
         elif not text:
-            left_out["empty" if message.kind == "text" else message.kind] += 1
+            omitted["empty" if message.kind == "text" else message.kind] += 1
         else:
-            chats[message.chat].append(Said(message.time, speakers[message.sender], text))
+            chats[message.chat].append(Utterance(message.time, speakers[message.sender], text))
     return chats
 
 
 # Turns to sessions.
 
 
-def sessions(messages: Sequence[Message], division: Division) -> tuple[list[Session], Counter[str]]:
-    """Divide *messages* into sessions, by the time at which they began; count what is left out.
+def split_into_sessions(
+    messages: Sequence[Message], options: ConversationOptions
+) -> tuple[list[Session], Counter[str]]:
+    """Divide *messages* into sessions, sorted by their start; also return counts of the omitted.
 
-    Messages of a chat are taken in the order that they have. They are counted by kind, or as
-    "empty"; and as "turns" those of sessions, "sessions", with fewer than `Division.min_turns`.
+    The messages of a chat keep their order. Omitted messages are counted by kind, or as "empty".
+    Sessions with fewer than `ConversationOptions.min_turns` turns are counted as "sessions", and
+    their turns as "turns".
     """
-    left_out: Counter[str] = Counter()
-    found: list[Session] = []
-    for chat, said in _said(messages, division, left_out).items():
-        for together in _together(said, division):
-            session = _session(chat, together)
-            if division.split != "tokens" and len(session.turns) < division.min_turns:
-                left_out["sessions"] += 1
-                left_out["turns"] += len(session.turns)
+    omitted: Counter[str] = Counter()
+    sessions: list[Session] = []
+    for chat, utterances in _utterances_by_chat(messages, options, omitted).items():
+        for turns in _session_turns(utterances, options):
+            session = _make_session(chat, turns)
+            if options.split != "tokens" and len(session.turns) < options.min_turns:
+                omitted["sessions"] += 1
+                omitted["turns"] += len(session.turns)
             else:
-                found.append(session)
-    return sorted(found, key=lambda session: session.began), left_out
+                sessions.append(session)
+    return sorted(sessions, key=lambda session: session.began), omitted
 
 
-def _together(said: list[Said], division: Division) -> Iterator[list[list[Said]]]:
-    """The turns of each session, each as its messages."""
-    split = division.split
+def _session_turns(
+    utterances: list[Utterance], options: ConversationOptions
+) -> Iterator[list[list[Utterance]]]:
+    """Yield the turns of each session, each as its messages."""
+    split = options.split
     if isinstance(split, timedelta):
-        for run in _runs(said, lambda before, now: pause(before, now) <= split):
-            yield _turns(run, division.merge)
+        for run in _group_consecutive(utterances, lambda a, b: pause(a, b) <= split):
+            yield _group_turns(run, options.merge)
         return
-    turns = _turns(said, division.merge)
-    # By tokens, each turn is a session until it is known which are held out.
+    turns = _group_turns(utterances, options.merge)
+    # By tokens, each turn is a session until the validation split is known.
     size = 1 if split == "tokens" else split
     for start in range(0, len(turns), size):
         yield turns[start : start + size]
 
 
-def _turns(said: Sequence[Said], merge: bool) -> list[list[Said]]:
+def _group_turns(utterances: Sequence[Utterance], merge: bool) -> list[list[Utterance]]:
     if not merge:
-        return [[each] for each in said]
-    return list(_runs(said, lambda before, now: before.speaker == now.speaker))
+        return [[utterance] for utterance in utterances]
+    return list(_group_consecutive(utterances, lambda a, b: a.speaker == b.speaker))
 
 
-def _runs(said: Iterable[Said], together: Callable[[Said, Said], bool]) -> Iterator[list[Said]]:
-    """Neighbours in one list as long as they are *together*."""
-    run: list[Said] = []
-    for each in said:
-        if run and not together(run[-1], each):
+def _group_consecutive(
+    utterances: Iterable[Utterance], belong_together: Callable[[Utterance, Utterance], bool]
+) -> Iterator[list[Utterance]]:
+    """Yield the longest runs in which each neighboring pair satisfies *belong_together*."""
+    run: list[Utterance] = []
+    for utterance in utterances:
+        if run and not belong_together(run[-1], utterance):
             yield run
             run = []
-        run.append(each)
+        run.append(utterance)
     if run:
         yield run
 
 
-def _session(chat: str | None, turns: list[list[Said]]) -> Session:
+def _make_session(chat: str | None, turns: list[list[Utterance]]) -> Session:
     return Session(
         chat,
         tuple(Turn(run[0].speaker, "\n".join(each.text for each in run)) for run in turns),
@@ -185,76 +198,79 @@ def _session(chat: str | None, turns: list[list[Said]]) -> Session:
     )
 
 
-# What is held out.
+# Validation split.
 
 
-def hold_out(found: Sequence[Session], val: float) -> Held:
-    """Hold out the last sessions: *val* of them, or as many more as go on when these begin.
+def hold_out(sessions: Sequence[Session], val: float) -> TrainValSplit:
+    """Hold out the fraction *val* of *sessions* from the end.
 
-    *found* are in order of time. So nothing that is learnt was said after what is held out begins.
-    Raises ChatError where nothing is left to learn.
+    *sessions* are sorted by their start. More are held out if an earlier session is still open when
+    the first held-out one starts, so that all training text precedes all validation text. Raises
+    ChatError if no session is left for training.
     """
     if not 0 <= val < 1:
-        raise ChatError(f"val={val} is no share to hold out; pass 0 (none) or more, below 1")
+        raise ChatError(f"val={val} is not a fraction; give 0 (none) or more, below 1")
     if not val:
-        return Held(list(found), [])
-    learnt = min(math.floor(len(found) * (1 - val)), len(found) - 1)
-    ended = list(accumulate((in_order(session.ended) for session in found), max))
-    while learnt > 0 and ended[learnt - 1] > found[learnt].began:
-        learnt -= 1
-    if learnt < 1:
+        return TrainValSplit(list(sessions), [])
+    n_train = min(math.floor(len(sessions) * (1 - val)), len(sessions) - 1)
+    # Sessions of several chats overlap: ends[i] is the latest end among the first i + 1.
+    ends = list(accumulate((assume_utc(session.ended) for session in sessions), max))
+    while n_train > 0 and ends[n_train - 1] > sessions[n_train].began:
+        n_train -= 1
+    if n_train < 1:
         raise ChatError(
-            f"no conversation is over when the last ones, to be held out, begin (in all there are "
-            f"{len(found):,}); pass val=0 (--val 0), or divide the chat into more, by a shorter gap"
+            f"no conversation ends before the held-out ones start (there are {len(sessions):,} in "
+            "total); pass val=0 (--val 0), or split the chat into more with a shorter gap"
         )
-    return Held(list(found[:learnt]), list(found[learnt:]))
+    return TrainValSplit(list(sessions[:n_train]), list(sessions[n_train:]))
 
 
 # Sessions to conversations.
 
 
-def conversations(
-    found: Sequence[Session],
-    division: Division,
+def make_conversations(
+    sessions: Sequence[Session],
+    options: ConversationOptions,
     tokenizer: Tokenizer | None,
-    left_out: Counter[str],
+    omitted: Counter[str],
 ) -> list[Conversation]:
-    """Make the conversations of *found*, none longer than `Division.max_tokens`.
+    """Convert *sessions* to conversations of at most `ConversationOptions.max_tokens` tokens.
 
-    One that is longer is cut where a turn ends, and a turn that is longer by itself is cut where a
-    token ends, into several of the same speaker, which *left_out* counts as "cut turns". Pieces
-    with too few turns are left out, and counted as `sessions` does.
+    A longer session is cut between turns. A turn that exceeds the limit by itself is cut between
+    tokens into several turns of the same speaker, which *omitted* counts as "cut turns".
+    Conversations with too few turns are omitted, and counted as in `split_into_sessions`.
 
-    Raises ChatError where a limit is given and no *tokenizer* to count with.
+    Raises ChatError if there is a limit but no *tokenizer* to count tokens with.
     """
-    if division.split == "tokens":
-        found = _joined(found)
-    if division.max_tokens is None:
-        return [_conversation(session.turns, session.times, division) for session in found]
+    if options.split == "tokens":
+        sessions = _join_chats(sessions)
+    if options.max_tokens is None:
+        return [_conversation(session.turns, session.times, options) for session in sessions]
     if tokenizer is None:
-        raise ChatError("to count tokens, name a tokenizer (-t)")
-    room = division.max_tokens - 1  # <|endoftext|>
-    if division.system is not None:
-        room -= 2 + tokenizer.count(division.system, disallowed_special=())
-    if room < LEAST_TOKENS - 1:
+        raise ChatError("counting tokens needs a tokenizer: give one (-t)")
+    budget = options.max_tokens - 1  # <|endoftext|>
+    if options.system is not None:
+        budget -= 2 + tokenizer.count(options.system, disallowed_special=())
+    if budget < MIN_TOKENS - 1:
         raise ChatError(
-            f"the system text leaves no room for turns in {division.max_tokens} tokens; give more"
+            f"the system prompt leaves no room for turns in {options.max_tokens} tokens; raise "
+            "max_tokens (--max-tokens)"
         )
-    kept = []
-    for session in found:
-        for turns, times in _cut(session, room, tokenizer, left_out):
-            if len(turns) < division.min_turns:
-                left_out["sessions"] += 1
-                left_out["turns"] += len(turns)
+    conversations = []
+    for session in sessions:
+        for turns, times in _cut_session(session, budget, tokenizer, omitted):
+            if len(turns) < options.min_turns:
+                omitted["sessions"] += 1
+                omitted["turns"] += len(turns)
             else:
-                kept.append(_conversation(turns, times, division))
-    return kept
+                conversations.append(_conversation(turns, times, options))
+    return conversations
 
 
-def _joined(found: Sequence[Session]) -> list[Session]:
-    """One session for each chat."""
+def _join_chats(sessions: Sequence[Session]) -> list[Session]:
+    """Join the sessions of each chat into one."""
     chats: dict[str | None, list[Session]] = defaultdict(list)
-    for session in found:
+    for session in sessions:
         chats[session.chat].append(session)
     return [
         Session(
@@ -267,27 +283,27 @@ def _joined(found: Sequence[Session]) -> list[Session]:
     ]
 
 
-_Piece: TypeAlias = tuple[list[Turn], list[datetime]]
+_TimedTurns: TypeAlias = tuple[list[Turn], list[datetime]]
 
 
-def _cut(
-    session: Session, room: int, tokenizer: Tokenizer, left_out: Counter[str]
-) -> Iterator[_Piece]:
-    """The turns of *session* in pieces of at most *room* tokens, and their times."""
+def _cut_session(
+    session: Session, budget: int, tokenizer: Tokenizer, omitted: Counter[str]
+) -> Iterator[_TimedTurns]:
+    """Yield the turns of *session* in chunks of at most *budget* tokens, with their times."""
     counts = tokenizer.count_batch([turn.text for turn in session.turns], disallowed_special=())
     turns: list[Turn] = []
     times: list[datetime] = []
     used = 0
     for turn, time, count in zip(session.turns, session.times, counts, strict=True):
-        parts = [(turn, count + 2)]  # the speaker's token, and that of the end
-        if count + 2 > room:
-            left_out["cut turns"] += 1
+        parts = [(turn, count + 2)]  # the speaker's token, and <|end|>
+        if count + 2 > budget:
+            omitted["cut turns"] += 1
             parts = [
                 (Turn(turn.speaker, text), tokenizer.count(text, disallowed_special=()) + 2)
-                for text in _cut_text(turn.text, room - 2, tokenizer)
+                for text in _cut_text(turn.text, budget - 2, tokenizer)
             ]
         for part, size in parts:
-            if used + size > room:
+            if used + size > budget:
                 yield turns, times
                 turns, times, used = [], [], 0
             turns.append(part)
@@ -297,33 +313,31 @@ def _cut(
         yield turns, times
 
 
-def _cut_text(text: str, most: int, tokenizer: Tokenizer) -> Iterator[str]:
-    """*text* in pieces of at most *most* tokens."""
-    # A window, since to cut the whole text again for each piece would take quadratic time.
-    window = 16 * most
+def _cut_text(text: str, max_tokens: int, tokenizer: Tokenizer) -> Iterator[str]:
+    """Yield *text* in parts of at most *max_tokens* tokens."""
+    # A window, since truncating the entire rest of the text for each part takes quadratic time.
+    window = 16 * max_tokens
     start = 0
     while start < len(text):
-        piece = tokenizer.truncate(text[start : start + window], most, disallowed_special=())
-        yield piece
-        start += len(piece)
+        part = tokenizer.truncate(text[start : start + window], max_tokens, disallowed_special=())
+        yield part
+        start += len(part)
 
 
 def _conversation(
-    turns: Sequence[Turn], times: Sequence[datetime], division: Division
+    turns: Sequence[Turn], times: Sequence[datetime], options: ConversationOptions
 ) -> Conversation:
-    return Conversation(tuple(turns), division.system, times[0])
+    return Conversation(tuple(turns), options.system, times[0])
 
 
-def told(left_out: Counter[str]) -> str:
-    """What the counts of `sessions` and `conversations` say was left out, in words."""
+def describe_omitted(omitted: Counter[str]) -> str:
+    """Format the counts of `split_into_sessions` and `make_conversations` for display."""
     parts = [
         f"{count:,} {'text without words' if kind == 'empty' else kind}"
-        for kind, count in sorted(left_out.items())
+        for kind, count in sorted(omitted.items())
         if kind not in ("sessions", "turns", "cut turns")
     ]
-    if few := left_out["sessions"]:
-        turns = left_out["turns"]
-        parts.append(
-            f"{counted(few, 'conversation')} with too few turns ({counted(turns, 'turn')})"
-        )
+    if sessions := omitted["sessions"]:
+        turns = counted(omitted["turns"], "turn")
+        parts.append(f"{counted(sessions, 'conversation')} with too few turns ({turns})")
     return "; ".join(parts) or "nothing"

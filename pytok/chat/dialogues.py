@@ -1,8 +1,9 @@
-"""Conversations without times, as models are trained on: ShareGPT's and OpenAI's JSON.
+"""Training conversations in the JSON formats of ShareGPT and OpenAI, which have no times.
 
 One object is one conversation: ``{"conversations": [{"from": "human", "value": ...}]}``, or
-``{"messages": [{"role": "user", "content": ...}]}``. Roles become senders. The times are made up: a
-minute between messages, a day between conversations, so that they part where they did.
+``{"messages": [{"role": "user", "content": ...}]}``. Roles become senders. Times are made up: a
+minute between messages and a day between conversations, which keeps conversations separate when a
+history is divided by pauses.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,37 +14,37 @@ from pytok.chat.record import Message
 from pytok.chat.source import Source
 from pytok.errors import ChatError
 
-BEGIN = datetime(2000, 1, 1)
-"""When the first conversation is said to begin."""
+START = datetime(2000, 1, 1)
+"""Made-up time of the first message."""
 
-_SPELLINGS = (("messages", "role", "content"), ("conversations", "from", "value"))
-"""Names of the fields: the turns of a conversation, and the sender and the words of a turn."""
+_FORMATS = (("messages", "role", "content"), ("conversations", "from", "value"))
+"""Names of fields: the turns of a conversation, the sender of a turn, and the text of a turn."""
 
 
-def is_dialogue(plain: Any) -> bool:
-    """Whether *plain*, an object of a JSON file, is a conversation in one of the two spellings."""
-    return isinstance(plain, Mapping) and any(
-        isinstance(turns := plain.get(field), list)
+def is_dialogue(value: Any) -> bool:
+    """Return whether *value*, from a JSON file, is a conversation in one of the two formats."""
+    return isinstance(value, Mapping) and any(
+        isinstance(turns := value.get(field), list)
         and all(isinstance(turn, Mapping) and role in turn for turn in turns)
-        for field, role, _ in _SPELLINGS
+        for field, role, _ in _FORMATS
     )
 
 
 def read_dialogues(conversations: Iterable[tuple[int, Any]], name: str) -> Source:
-    """The turns of *conversations*, each with the line that it stands in, as messages.
+    """Convert the turns of *conversations*, pairs of line and JSON value, to messages.
 
-    *name* is the file's. A turn without words, such as a call of a tool, is counted as unread, by
-    its line. Raises ChatError where there is no turn at all.
+    *name* is the name of the file. For a turn without text, such as a tool call, the line is
+    recorded as unread. Raises ChatError if no turn has text.
     """
     messages: list[Message] = []
     unread: list[int] = []
-    begin = BEGIN
-    for line, plain in conversations:
-        turns, role, content = _turns(plain)
-        time = begin
+    start = START
+    for line, value in conversations:
+        turns, role, content = _turns(value)
+        time = start
         for turn in turns:
-            said = _words(turn.get(content)) if isinstance(turn, Mapping) else None
-            if said is None:
+            text = _content_text(turn.get(content)) if isinstance(turn, Mapping) else None
+            if text is None:
                 unread.append(line)
                 continue
             sender = str(turn.get("name") or turn.get(role))
@@ -53,39 +54,39 @@ def read_dialogues(conversations: Iterable[tuple[int, Any]], name: str) -> Sourc
                     time=time,
                     sender=None if system else sender,
                     kind="system" if system else "text",
-                    text=said,
+                    text=text,
                     source=name,
                     line=line,
                 )
             )
             time += timedelta(minutes=1)
-        begin = datetime.combine(time, begin.time()) + timedelta(days=1)
+        start = datetime.combine(time, start.time()) + timedelta(days=1)
         if not turns:
             unread.append(line)
     if not messages:
-        raise ChatError(f"{name}: no conversation in it has a turn with words")
+        raise ChatError(f"{name}: no conversation in it has a turn with text")
     return Source(
         name=name,
-        format="conversations of ShareGPT or OpenAI",
+        format="conversations in the format of ShareGPT or OpenAI",
         messages=messages,
         unread=unread,
         timeless=True,
     )
 
 
-def _turns(plain: Any) -> tuple[Sequence[Any], str, str]:
-    for field, role, content in _SPELLINGS:
-        if isinstance(plain, Mapping) and isinstance(turns := plain.get(field), list):
+def _turns(value: Any) -> tuple[Sequence[Any], str, str]:
+    for field, role, content in _FORMATS:
+        if isinstance(value, Mapping) and isinstance(turns := value.get(field), list):
             return turns, role, content
     return (), "", ""
 
 
-def _words(content: Any) -> str | None:
-    """A turn's words, which OpenAI also writes as a list of parts; None where there are none."""
+def _content_text(content: Any) -> str | None:
+    """Return the text of *content*, which OpenAI also writes as a list of parts, or None."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, Mapping)]
-        words = [text for text in texts if isinstance(text, str)]
-        return "".join(words) if words else None
+        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        texts = [text for text in parts if isinstance(text, str)]
+        return "".join(texts) if texts else None
     return None

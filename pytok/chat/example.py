@@ -1,8 +1,7 @@
-"""Example chats, made by rules: authors of clearly different style, sessions that are known.
+"""Synthetic chats with distinct authors and known sessions, for demonstrations and tests.
 
-For trying the whole road without a chat of one's own, and for tests, which need known answers.
-What is talked about (`_TOPICS`) is one for all authors: questions, the answers that fit them, and
-what may follow, with the same dish or town in all three. How it is said (`Style`) is each one's.
+The content (`_TOPICS`) is the same for all authors: questions, matching answers, and replies to the
+answers, with the same dish or town in all three. The wording (`Style`) differs by author.
 """
 
 import random
@@ -15,35 +14,35 @@ from typing import NamedTuple
 from pytok.chat.record import Message
 
 LONGEST_PAUSE = timedelta(minutes=15)
-"""Within a session no message comes later than this after the one before."""
+"""Maximum time between two messages of a session."""
 
 SHORTEST_GAP = timedelta(hours=2)
-"""Between two sessions there is at least this."""
+"""Minimum time between two sessions."""
 
-BEGIN = datetime(2023, 1, 16, 7, 30)
-"""When the first session of every example begins: no month has the number 16, so even the shortest
-export tells how it writes dates."""
+START = datetime(2023, 1, 16, 7, 30)
+"""Start of the first session. 16 is not a month, so even the shortest export has an unambiguous
+date order."""
 
 ENCRYPTED = "Messages and calls are end-to-end encrypted."
 
 
 @dataclass(frozen=True)
 class Style:
-    """How an author writes what any author might say."""
+    """Writing style of an author, applied to sentences that are common to all authors."""
 
     lower: bool = False
-    """Lower case, and no full stop at the end."""
+    """Lower case, without a final period."""
     bursts: float = 0.0
-    """How likely a new sentence is a message of its own, and a comma ends a message."""
+    """Probability that a message is split at sentence ends, and likewise at commas."""
     emoji: tuple[str, ...] = ()
     emoji_rate: float = 0.0
-    """How likely a message ends with emoji."""
+    """Probability that a message ends with emoji."""
     openers: tuple[str, ...] = ()
     closers: tuple[str, ...] = ()
     phrase_rate: float = 0.0
-    """How likely a message has one of the openers, and how likely one of the closers."""
+    """Probability of an opener, and likewise of a closer."""
     words: tuple[tuple[str, str], ...] = ()
-    """What is written otherwise, a regex and what takes its place: ("because", "cuz")."""
+    """Replacements, as pairs of a regex and a string: ("because", "cuz")."""
 
 
 STYLES: Mapping[str, Style] = {
@@ -91,7 +90,7 @@ class _Exchange(NamedTuple):
     asks: tuple[str, ...]
     answers: tuple[str, ...]
     ends: tuple[str, ...]
-    """What whoever asked may say to an answer."""
+    """Replies to an answer, by the person who asked."""
 
 
 class _Topic(NamedTuple):
@@ -107,7 +106,7 @@ _TOPICS = (
         {
             "dish": ("lasagne", "ramen", "pumpkin soup", "tacos", "dumplings", "a big salad",
                      "fried rice", "pizza", "mushroom risotto", "lentil curry"),
-            "place": ("the corner place", "the new bistro", "my kitchen", "your balcony",
+            "venue": ("the corner place", "the new bistro", "my kitchen", "your balcony",
                       "the market hall", "the little Thai restaurant"),
             "thing": ("garlic", "rice", "lemons", "cheese", "bread", "coriander", "olive oil"),
         },
@@ -117,9 +116,9 @@ _TOPICS = (
                  "I'm hungry. What about {dish} {day}?"),
                 ("Yes, {dish} is exactly what I need, {hour} would be good.",
                  "Not {dish} again, we had that last week.",
-                 "Only if we eat at {place}, it's so nice there.",
+                 "Only if we eat at {venue}, it's so nice there.",
                  "{day} is difficult, but I would love {dish} another time."),
-                ("Good, then I will reserve at {place}.", "Deal, I will tell the others.",
+                ("Good, then I will reserve at {venue}.", "Deal, I will tell the others.",
                  "Fair enough, let us think of something else."),
             ),
             _Exchange(
@@ -142,7 +141,7 @@ _TOPICS = (
             "film": ("the one with the lighthouse", "that Korean thriller", "the old western",
                      "the cartoon about the whale", "the film about the chess player",
                      "the new space opera"),
-            "place": ("the open air cinema", "my place", "the Rex", "the student cinema"),
+            "venue": ("the open air cinema", "my place", "the Rex", "the student cinema"),
             "view": ("too long", "very funny", "a bit sad", "beautiful", "confusing", "boring"),
         },
         (
@@ -154,8 +153,8 @@ _TOPICS = (
                  "Then watch it again with me {day}."),
             ),
             _Exchange(
-                ("Shall we watch {film} at {place} {day}?", "There are tickets for {film} {day}!"),
-                ("I'm in, {hour} at {place}?", "I can't {day}, I have to work.",
+                ("Shall we watch {film} at {venue} {day}?", "There are tickets for {film} {day}!"),
+                ("I'm in, {hour} at {venue}?", "I can't {day}, I have to work.",
                  "Only if you buy the popcorn."),
                 ("Great, {hour} it is.", "What a pity, maybe next time.",
                  "You drive a hard bargain."),
@@ -225,21 +224,21 @@ _TOPICS = (
             "deed": ("sleeping on the keyboard", "eating the houseplants", "stealing socks",
                      "singing at four in the morning", "hiding under the bed",
                      "staring at the wall"),
-            "place": ("the sofa", "the washing machine", "the roof", "my backpack"),
+            "venue": ("the sofa", "the washing machine", "the roof", "my backpack"),
         },
         (
             _Exchange(
                 ("What is {animal} doing?", "How is {animal}?", "Is {animal} still {deed}?"),
-                ("{animal} is {deed} again.", "Right now {animal} is {deed}, next to {place}.",
+                ("{animal} is {deed} again.", "Right now {animal} is {deed}, next to {venue}.",
                  "{animal} was {deed} all night, and now it's quiet."),
                 ("I miss {animal}.", "Poor {animal}, say hello from me.",
-                 "At least {animal} is not on {place} today."),
+                 "At least {animal} is not on {venue} today."),
             ),
             _Exchange(
                 ("Can you look after {animal} {day}?", "Who feeds {animal} {day}?"),
                 ("I can, but last time {animal} was {deed} for hours.",
                  "{day} is fine, I will come {hour}.", "Sorry, {animal} doesn't like me."),
-                ("You are an angel, the key is under {place}.", "{animal} likes everybody."),
+                ("You are an angel, the key is under {venue}.", "{animal} likes everybody."),
             ),
         ),
     ),
@@ -247,19 +246,19 @@ _TOPICS = (
         {
             "weather": ("rain", "snow", "thunder", "fog", "sun", "storm"),
             "sport": ("running", "climbing", "swimming", "football", "yoga", "cycling"),
-            "place": ("the lake", "the park", "the hall", "the river", "the old stadium"),
+            "venue": ("the lake", "the park", "the hall", "the river", "the old stadium"),
         },
         (
             _Exchange(
-                ("Are you going {sport} {day}?", "Shall we go {sport} at {place} {day}?"),
-                ("With this {weather}? I don't think so.", "Yes, meet me at {place} {hour}.",
+                ("Are you going {sport} {day}?", "Shall we go {sport} at {venue} {day}?"),
+                ("With this {weather}? I don't think so.", "Yes, meet me at {venue} {hour}.",
                  "My knee hurts, {sport} is not possible this week.",
                  "I'd rather look at the {weather} from my window."),
-                ("A little {weather} never hurt anybody.", "Good, I will bring water to {place}.",
+                ("A little {weather} never hurt anybody.", "Good, I will bring water to {venue}.",
                  "Get well soon, then we go {sport} again."),
             ),
             _Exchange(
-                ("What is the weather like at {place}?", "Do you have {weather} too?"),
+                ("What is the weather like at {venue}?", "Do you have {weather} too?"),
                 ("Only {weather} since this morning.", "No {weather} here, it's warm and bright.",
                  "First {weather}, then everything at once."),
                 ("Here too, so no {sport} {day}.", "You are lucky, I'm wet to the bones."),
@@ -286,83 +285,84 @@ _FAREWELLS = (
 
 
 def example_chat(messages: int = 20_000, *, authors: int = 2, seed: int = 0) -> list[Message]:
-    """A chat of *messages* messages between the first *authors* of `STYLES`, in time order.
+    """Generate *messages* messages between the first *authors* of `STYLES`, sorted by time.
 
-    The same arguments give the same chat. Some of it is what real exports have as well: a notice
-    at the beginning, pictures, deleted and edited messages.
+    The result is deterministic. As in real exports, there is a notice at the start, and there are
+    pictures, deleted and edited messages.
     """
     if not 2 <= authors <= len(STYLES):
-        raise ValueError(f"authors is {authors}; there are styles for 2 to {len(STYLES)}")
-    chance = random.Random(seed)
+        raise ValueError(f"authors is {authors}; give 2 to {len(STYLES)}, one for each style")
+    rng = random.Random(seed)
     names = list(STYLES)[:authors]
-    notice = Message(time=BEGIN, sender=None, kind="system", text=ENCRYPTED)
+    notice = Message(time=START, sender=None, kind="system", text=ENCRYPTED)
     chat = [notice][:messages]
-    time = BEGIN
+    time = START
     while len(chat) < messages:
-        for spoken in _session(names, chance):
-            time += timedelta(seconds=min(900, int(chance.lognormvariate(3.3, 1.1)) + 1))
-            chat.append(_varied(replace(spoken, time=time), chance))
-        time += SHORTEST_GAP + timedelta(seconds=int(chance.expovariate(1 / 14_000)))
+        for message in _session(names, rng):
+            time += timedelta(seconds=min(900, int(rng.lognormvariate(3.3, 1.1)) + 1))
+            chat.append(_with_random_kind(replace(message, time=time), rng))
+        time += SHORTEST_GAP + timedelta(seconds=int(rng.expovariate(1 / 14_000)))
     return chat[:messages]
 
 
-def _varied(message: Message, chance: random.Random) -> Message:
-    """Now and then a picture, a deleted or an edited message instead."""
-    dice = chance.random()
-    if dice < 0.01:
+def _with_random_kind(message: Message, rng: random.Random) -> Message:
+    """Turn 2% of the messages into a picture, or a deleted or edited message."""
+    draw = rng.random()
+    if draw < 0.01:
         return replace(message, kind="media", text="", media="image")
-    if dice < 0.013:
+    if draw < 0.013:
         return replace(message, kind="deleted", text="")
-    return replace(message, edited=dice < 0.02)
+    return replace(message, edited=draw < 0.02)
 
 
-def _session(names: Sequence[str], chance: random.Random) -> Iterator[Message]:
-    """What is said in one session; the times are not set."""
+def _session(names: Sequence[str], rng: random.Random) -> Iterator[Message]:
+    """Yield the messages of one session, without times."""
     speakers = list(names)
-    chance.shuffle(speakers)
-    topics = chance.choices(_TOPICS, k=chance.randint(1, 4))
-    exchanges = [(topic, chance.choice(topic.exchanges)) for topic in topics]
-    everyday = _Topic({}, ())
+    rng.shuffle(speakers)
+    topics = rng.choices(_TOPICS, k=rng.randint(1, 4))
+    exchanges = [(topic, rng.choice(topic.exchanges)) for topic in topics]
+    no_topic = _Topic({}, ())
     for topic, exchange in [
-        *((everyday, each) for each in _GREETINGS if chance.random() < 0.4),
+        *((no_topic, each) for each in _GREETINGS if rng.random() < 0.4),
         *exchanges,
-        *((everyday, each) for each in _FAREWELLS if chance.random() < 0.5),
+        *((no_topic, each) for each in _FAREWELLS if rng.random() < 0.5),
     ]:
-        fixed = {slot: chance.choice(values) for slot, values in topic.slots.items()}
-        fixed |= {"day": chance.choice(_DAYS), "hour": chance.choice(_HOURS)}
+        # One value per slot, so that question, answer and reply are about the same thing.
+        values = {slot: rng.choice(choices) for slot, choices in topic.slots.items()}
+        values |= {"day": rng.choice(_DAYS), "hour": rng.choice(_HOURS)}
         asking, *others = speakers
-        answering = chance.choice(others)
+        answering = rng.choice(others)
         for speaker, phrases in (
             (asking, exchange.asks),
             (answering, exchange.answers),
-            (asking, exchange.ends if chance.random() < 0.7 else ()),
+            (asking, exchange.ends if rng.random() < 0.7 else ()),
         ):
             if phrases:
-                said = chance.choice(phrases).format_map(fixed)
-                said = said[0].upper() + said[1:]
-                for text in in_style(said, STYLES[speaker], chance):
-                    yield Message(time=BEGIN, sender=speaker, text=text)
-        chance.shuffle(speakers)
+                sentence = rng.choice(phrases).format_map(values)
+                sentence = sentence[0].upper() + sentence[1:]
+                for text in in_style(sentence, STYLES[speaker], rng):
+                    yield Message(time=START, sender=speaker, text=text)
+        rng.shuffle(speakers)
 
 
-def in_style(text: str, style: Style, chance: random.Random) -> list[str]:
-    """*text* as an author of *style* writes it: the messages, one or more."""
-    if chance.random() < style.phrase_rate:
-        opener = chance.choice(style.openers)
-        # "I" stays, and a new sentence after an opener that ends one.
-        joined = opener.endswith((". ", "! ", "... ")) or text.startswith(("I ", "I'"))
-        text = opener + (text if joined else text[0].lower() + text[1:])
-    if chance.random() < style.phrase_rate:
-        text = (text.rstrip(".") if style.lower else text) + chance.choice(style.closers)
-    for usual, own in style.words:
-        text = re.sub(usual, own, text)
+def in_style(text: str, style: Style, rng: random.Random) -> list[str]:
+    """Rewrite *text* in *style*, as one or more messages."""
+    if rng.random() < style.phrase_rate:
+        opener = rng.choice(style.openers)
+        # Upper case is kept for "I", and after an opener that is a sentence.
+        keep_case = opener.endswith((". ", "! ", "... ")) or text.startswith(("I ", "I'"))
+        text = opener + (text if keep_case else text[0].lower() + text[1:])
+    if rng.random() < style.phrase_rate:
+        text = (text.rstrip(".") if style.lower else text) + rng.choice(style.closers)
+    for pattern, replacement in style.words:
+        text = re.sub(pattern, replacement, text)
     parts = [text]
     for mark in (". ", "? ", "! ", ", "):
-        if chance.random() < style.bursts:
-            parts = [piece for part in parts for piece in _split_after(part, mark)]
+        if rng.random() < style.bursts:
+            parts = [split for part in parts for split in _split_after(part, mark)]
     if style.lower:
         parts = [part.lower().removesuffix(".") for part in parts]
-    return [_with_emoji(part, style, chance) for part in parts]
+    return [_with_emoji(part, style, rng) for part in parts]
 
 
 def _split_after(text: str, mark: str) -> Iterable[str]:
@@ -370,14 +370,14 @@ def _split_after(text: str, mark: str) -> Iterable[str]:
     return (first + found.strip(", "), rest) if found else (text,)
 
 
-def _with_emoji(text: str, style: Style, chance: random.Random) -> str:
-    if chance.random() >= style.emoji_rate:
+def _with_emoji(text: str, style: Style, rng: random.Random) -> str:
+    if rng.random() >= style.emoji_rate:
         return text
-    return f"{text} {chance.choice(style.emoji) * chance.choice((1, 1, 2, 3))}"
+    return f"{text} {rng.choice(style.emoji) * rng.choice((1, 1, 2, 3))}"
 
 
 def example_export(messages: Iterable[Message]) -> str:
-    """*messages* as WhatsApp on an iPhone set to English (UK) exports them: a ``_chat.txt``."""
+    """Write *messages* as a ``_chat.txt`` of WhatsApp on an iPhone set to English (UK)."""
     return "".join(
         f"[{message.time:%d/%m/%Y, %H:%M:%S}] {message.author or 'Mara & Jonas'}: "
         f"{_body(message)}\r\n"

@@ -1,8 +1,8 @@
-"""Conversations in the formats that other trainers read: ShareGPT and OpenAI.
+"""Conversations in the formats of other trainers: ShareGPT and OpenAI.
 
-Both learn from the assistant's turns, which are mine. Where there are several other people, their
-names stand before what they say, since neither format has a role for each (OpenAI's `name` allows
-letters, digits, - and _ only).
+Trainers of both formats train on the assistant's turns, which are those of one speaker. In a group,
+the name of each other speaker precedes the text, since neither format has a role for each (OpenAI's
+`name` allows letters, digits, - and _ only).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,27 +17,30 @@ class _Line(NamedTuple):
     text: str
 
 
-def export(talks: Sequence[Conversation], me: str, to: str) -> tuple[list[dict[str, Any]], int]:
-    """Each of *talks* as an object of the format *to*, one of `FORMATS`; and what is left out.
+def export(
+    conversations: Sequence[Conversation], me: str, to: str
+) -> tuple[list[dict[str, Any]], int]:
+    """Convert *conversations* to the format *to*, one of `FORMATS`; also return an omitted count.
 
-    A conversation ends with my last turn, since nothing is learnt from what follows; one without
-    any is left out. Their turns are counted.
+    The turns of *me* become the assistant's. Turns after the last one of *me* are omitted, since
+    they are not trained on, and so are conversations without a turn of *me*. The count is that of
+    omitted turns.
     """
-    others = {turn.speaker for talk in talks for turn in talk.turns} - {me}
-    kept, left_out = [], 0
-    for talk in talks:
-        lines = list(_lines(talk, me, named=len(others) > 1))
+    others = {turn.speaker for each in conversations for turn in each.turns} - {me}
+    exported, omitted = [], 0
+    for conversation in conversations:
+        lines = list(_lines(conversation, me, named=len(others) > 1))
         while lines and lines[-1].role != "assistant":
-            left_out += lines.pop().role == "user"
+            omitted += lines.pop().role == "user"
         if lines:
-            kept.append(FORMATS[to](lines))
-    return kept, left_out
+            exported.append(FORMATS[to](lines))
+    return exported, omitted
 
 
-def _lines(talk: Conversation, me: str, *, named: bool) -> Iterator[_Line]:
-    if talk.system is not None:
-        yield _Line("system", talk.system)
-    for turn in talk.turns:
+def _lines(conversation: Conversation, me: str, *, named: bool) -> Iterator[_Line]:
+    if conversation.system is not None:
+        yield _Line("system", conversation.system)
+    for turn in conversation.turns:
         if turn.speaker == me:
             yield _Line("assistant", turn.text)
         else:
@@ -45,12 +48,12 @@ def _lines(talk: Conversation, me: str, *, named: bool) -> Iterator[_Line]:
 
 
 def _sharegpt(lines: Iterable[_Line]) -> dict[str, Any]:
-    """People in turn, as FastChat and those after it want them: what follows is joined."""
+    """Join consecutive lines of one role: FastChat and its successors expect alternating roles."""
     speakers = {"system": "system", "user": "human", "assistant": "gpt"}
     return {
         "conversations": [
-            {"from": speakers[role], "value": "\n".join(line.text for line in together)}
-            for role, together in groupby(lines, key=lambda line: line.role)
+            {"from": speakers[role], "value": "\n".join(line.text for line in run)}
+            for role, run in groupby(lines, key=lambda line: line.role)
         ]
     }
 

@@ -1,8 +1,8 @@
-"""Who is who when two sources name people differently: a number here, a name there.
+"""Identification of senders that two sources name differently, by number or by name.
 
-Two senders are one person where the sources say so (the number of one is the other's, the name
-shown of one is the other), or where the same words of both stand in the same minutes, and neither
-is ever seen in the other source.
+Two senders are the same person if the sources say so (both have the same number, or the sender in
+one is the displayed name in the other), or if enough of their words coincide in the same minutes.
+Neither of the two may occur as a sender in the other source.
 """
 
 import re
@@ -10,74 +10,76 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-ENOUGH = 20
-"""Characters of common words, up to 20 of a message, that make two senders one person."""
+ENOUGH_CHARACTERS = 20
+"""Characters of common text that identify two senders; a message counts for at most this many."""
 
 
 class Person(NamedTuple):
-    """One person: by what stays the same, and by the name shown."""
+    """One person: a stable sender and a displayed name."""
 
     sender: str
     name: str | None
 
 
 Votes = Iterable[tuple[str, str, str]]
-"""Words that both sources have in one minute: the words, the one's sender, the other's."""
+"""Texts that both sources have in one minute: (text, sender in the old, sender in the new)."""
 
 
-def same_people(
-    votes: Votes, theirs: Mapping[str, str | None], ours: Mapping[str, str | None]
+def match_people(
+    votes: Votes, old: Mapping[str, str | None], new: Mapping[str, str | None]
 ) -> dict[str, Person]:
-    """For each sender that is somebody else's other name, the person.
+    """Map each sender of either source that has another name in the other source to its person.
 
-    *theirs* and *ours* are all senders of either source, each with the name shown.
+    *old* and *new* map the senders of each source to their displayed names.
     """
     weights: dict[str, Counter[str]] = {}
-    for words, their, our in votes:
-        weights.setdefault(our, Counter())[their] += min(len(words), ENOUGH)
+    for text, old_sender, new_sender in votes:
+        weights.setdefault(new_sender, Counter())[old_sender] += min(len(text), ENOUGH_CHARACTERS)
     people: dict[str, Person] = {}
     claimed: set[str] = set()
-    for our, shown in ours.items():
-        if our in theirs:
+    for sender, name in new.items():
+        if sender in old:
             continue
-        same = _told(our, shown, theirs) or _heard(weights.get(our, Counter()))
-        if same is None or same in ours or same in claimed:
+        match = _match_by_name(sender, name, old) or _match_by_text(weights.get(sender, Counter()))
+        if match is None or match in new or match in claimed:
             continue
-        claimed.add(same)
-        person = _person(same, theirs[same], our, shown)
-        people |= {same: person, our: person}
+        claimed.add(match)
+        person = _person(match, old[match], sender, name)
+        people |= {match: person, sender: person}
     return people
 
 
-def _told(our: str, shown: str | None, theirs: Mapping[str, str | None]) -> str | None:
-    """The one of *theirs* that the sources themselves say is *our*."""
-    same = [
-        their
-        for their, name in theirs.items()
-        if our == name or their == shown or (_digits(our) and _digits(our) == _digits(their))
+def _match_by_name(sender: str, name: str | None, old: Mapping[str, str | None]) -> str | None:
+    """Return the only sender of *old* with the same number, or named like *sender* or *name*."""
+    matches = [
+        old_sender
+        for old_sender, old_name in old.items()
+        if sender == old_name
+        or old_sender == name
+        or (_digits(sender) and _digits(sender) == _digits(old_sender))
     ]
-    return same[0] if len(same) == 1 else None
+    return matches[0] if len(matches) == 1 else None
 
 
-def _heard(votes: Counter[str]) -> str | None:
-    """The one who said the same at the same time, if it is enough, and one only."""
+def _match_by_text(votes: Counter[str]) -> str | None:
+    """Return the sender with enough common text, if it has nearly all of it."""
     if not votes:
         return None
-    their, weight = votes.most_common(1)[0]
-    return their if weight >= ENOUGH and weight >= 0.8 * votes.total() else None
+    sender, weight = votes.most_common(1)[0]
+    return sender if weight >= ENOUGH_CHARACTERS and weight >= 0.8 * votes.total() else None
 
 
 def _digits(sender: str) -> str:
-    """The digits of a telephone number, with its country's code; "" of what is none."""
+    """Return the digits of a telephone number, with its country code; "" if it is not a number."""
     number = sender.partition("@")[0].partition(":")[0]
     digits = re.sub(r"\D", "", number)
     return digits if 7 <= len(digits) <= 15 and not re.search(r"[^\W\d_]", number) else ""
 
 
-def _person(their: str, their_name: str | None, our: str, our_name: str | None) -> Person:
-    """A number stays the same, and a name is shown: whichever source has which."""
-    if _digits(our) and not _digits(their):
-        return Person(our, our_name or their_name or their)
-    if _digits(their) and not _digits(our):
-        return Person(their, their_name or our_name or our)
-    return Person(their, their_name or our_name)
+def _person(old: str, old_name: str | None, new: str, new_name: str | None) -> Person:
+    """Merge two names of one person: a number, if there is one, becomes the sender."""
+    if _digits(new) and not _digits(old):
+        return Person(new, new_name or old_name or old)
+    if _digits(old) and not _digits(new):
+        return Person(old, old_name or new_name or new)
+    return Person(old, old_name or new_name)

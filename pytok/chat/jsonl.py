@@ -1,4 +1,7 @@
-"""Objects of one kind as a file of JSON lines: out whole or not at all, in with the line named."""
+"""JSON lines files of one kind of object.
+
+A file is written completely or not at all. Errors of reading name the file and the line.
+"""
 
 import json
 import os
@@ -9,27 +12,27 @@ from typing import Any, TypeVar
 
 from pytok.atomic import replace_file
 from pytok.errors import ChatError
-from pytok.tokenizer import repair
+from pytok.text import repair
 
 T = TypeVar("T")
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def write_lines(path: str | os.PathLike[str], plain: Iterable[Any]) -> None:
-    """Write each of *plain*, what JSON can hold, as a line of *path*."""
-    replace_file(Path(path), "".join(map(json_line, plain)).encode())
+def write_lines(path: str | os.PathLike[str], values: Iterable[Any]) -> None:
+    """Write each of *values*, which JSON can represent, as a line of *path*."""
+    replace_file(Path(path), "".join(map(json_line, values)).encode())
 
 
-def json_line(plain: Any) -> str:
-    """*plain* as one line; what is within a string never ends it."""
-    return json.dumps(plain, ensure_ascii=False) + "\n"
+def json_line(value: Any) -> str:
+    """Serialize *value* as one line; line breaks within strings are escaped."""
+    return json.dumps(value, ensure_ascii=False) + "\n"
 
 
 def parse(text: str, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """What the JSON *text* says, each object as what *hook* makes of it.
+    """Parse the JSON *text*; *hook* replaces each object by its return value.
 
-    Lone surrogates, which UTF-8 cannot hold, become U+FFFD. Raises ValueError and RecursionError,
+    Lone surrogates, which UTF-8 cannot encode, become U+FFFD. Raises ValueError and RecursionError,
     as `json.loads` does.
     """
     if _SURROGATE.search(text):
@@ -37,10 +40,13 @@ def parse(text: str, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any
     return json.loads(text, object_hook=hook)
 
 
-def read_lines(path: str | os.PathLike[str], build: Callable[[Any], T], holds: str) -> Iterator[T]:
-    """What *build* makes of each line of *path*; *holds* says what they should be, for an error.
+def read_lines(
+    path: str | os.PathLike[str], build: Callable[[Any], T], expected: str
+) -> Iterator[T]:
+    """Yield ``build(value)`` for the value of each line of *path*.
 
-    Raises ChatError naming file and line, with what *build* complains of in a ChatError of its own.
+    Raises ChatError with the file and the line: for a ChatError of *build*, and for a line that is
+    not JSON, where *expected* describes what the file should hold.
     """
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -49,4 +55,4 @@ def read_lines(path: str | os.PathLike[str], build: Callable[[Any], T], holds: s
             except ChatError as error:
                 raise ChatError(f"{path}, line {number}: {error}") from None
             except (ValueError, RecursionError):
-                raise ChatError(f"{path}, line {number}: not JSON; {holds}") from None
+                raise ChatError(f"{path}, line {number}: not JSON; {expected}") from None

@@ -1,8 +1,8 @@
-"""Several sources of one chat to one history, without loss and without a message twice.
+"""Merging of several sources of one chat into one history without loss or duplicates.
 
-Two sources are laid side by side minute by minute, since many tell no seconds. What they have in
-common is found in sequence; what one of them has alone is put in between. So a message that was
-sent twice in a minute stays twice: as often as in the source that has it most often.
+Two sources are compared minute by minute, since many have no seconds. Messages in common are found
+by sequence alignment; messages of only one source are inserted between them. A message sent twice
+in a minute therefore occurs twice: as often as in the source that has it most often.
 """
 
 from collections import Counter, defaultdict
@@ -11,39 +11,39 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from pytok.chat.identity import Person, same_people
+from pytok.chat.identity import Person, match_people
 from pytok.chat.record import Message
 from pytok.chat.whatsapp.bodies import without_marks
 
 MAX_CELLS = 1 << 18
-"""Of the table for two sequences; a minute with more (500 messages each) is matched in order."""
+"""Maximum cells of an alignment table; a larger minute (500 messages each) is matched in order."""
 
 Minute: TypeAlias = tuple[str, datetime]
 
 
 class Entry(NamedTuple):
-    """A message on its way into the history."""
+    """A message during the merge."""
 
     message: Message
     precise: bool
-    """Whether its source tells seconds."""
+    """Whether the source has seconds."""
     content: str
-    """Its words as they are compared: without marks that are not seen."""
+    """Text for comparison: without invisible marks."""
 
 
 class Merged(NamedTuple):
-    """One history, and what was in it already when each source came."""
+    """One history, and the overlap of its sources."""
 
     messages: list[Message]
     duplicates: list[int]
-    """How many messages of each source the ones before had, too."""
+    """For each source, the number of messages that earlier sources already have."""
 
 
 def merge(sources: Sequence[Sequence[Message]]) -> Merged:
-    """All messages of *sources* in order of time; those of one time in the order of their source.
+    """Merge *sources*, sorted by time; messages of the same time keep the order of their source.
 
-    All times are with a zone, or none is. A message that one source has edited, deleted or without
-    its picture is taken as the other has it, if that says more.
+    Either all times have a zone or none has. If two sources have different versions of a message
+    (edited, deleted, or without its media), the more informative one is kept.
     """
     duplicates = [0] * len(sources)
     if len(sources) == 1:
@@ -51,14 +51,14 @@ def merge(sources: Sequence[Sequence[Message]]) -> Merged:
     history: dict[Minute, list[Entry]] = {}
     for number, messages in enumerate(_with_chats(sources)):
         new = _by_minute(messages)
-        theirs, ours = _senders(history), _senders(new)
-        if theirs and not ours.keys() <= theirs.keys():
-            people = same_people(_side_by_side(history, new), theirs, ours)
+        old_senders, new_senders = _senders(history), _senders(new)
+        if old_senders and not new_senders.keys() <= old_senders.keys():
+            people = match_people(_common_texts(history, new), old_senders, new_senders)
             if people:
-                _name(history, people)
-                _name(new, people)
+                _rename_senders(history, people)
+                _rename_senders(new, people)
         duplicates[number] = _add(history, new)
-    merged = [message for minute in sorted(history) for message in _timed(history[minute])]
+    merged = [message for minute in sorted(history) for message in _fill_seconds(history[minute])]
     return Merged(sorted(merged, key=_time), duplicates)
 
 
@@ -80,7 +80,7 @@ def _by_minute(messages: Sequence[Message]) -> dict[Minute, list[Entry]]:
 
 
 def _senders(minutes: Mapping[Minute, Sequence[Entry]]) -> dict[str, str | None]:
-    """The name shown of each sender."""
+    """Map each sender to the displayed name."""
     return {
         entry.message.sender: entry.message.name
         for entries in minutes.values()
@@ -89,51 +89,51 @@ def _senders(minutes: Mapping[Minute, Sequence[Entry]]) -> dict[str, str | None]
     }
 
 
-def _side_by_side(
-    history: Mapping[Minute, Sequence[Entry]], new: Mapping[Minute, Sequence[Entry]]
+def _common_texts(
+    old: Mapping[Minute, Sequence[Entry]], new: Mapping[Minute, Sequence[Entry]]
 ) -> Iterable[tuple[str, str, str]]:
-    """The same words in the same minute, once in each: the words, and the sender in either."""
-    for minute in history.keys() & new.keys():
-        theirs, ours = (_once(entries[minute]) for entries in (history, new))
-        for words in theirs.keys() & ours.keys():
-            yield words, theirs[words], ours[words]
+    """Yield (text, old sender, new sender) for texts that occur once in a minute of both."""
+    for minute in old.keys() & new.keys():
+        old_texts, new_texts = (_unique_texts(entries[minute]) for entries in (old, new))
+        for text in old_texts.keys() & new_texts.keys():
+            yield text, old_texts[text], new_texts[text]
 
 
-def _once(entries: Iterable[Entry]) -> dict[str, str]:
-    """Who said what, of all that was said once in the minute."""
-    said: dict[str, list[str]] = defaultdict(list)
+def _unique_texts(entries: Iterable[Entry]) -> dict[str, str]:
+    """Map each text that occurs once in a minute to its sender."""
+    senders_of: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         if entry.message.sender is not None and entry.content:
-            said[entry.content].append(entry.message.sender)
-    return {words: senders[0] for words, senders in said.items() if len(senders) == 1}
+            senders_of[entry.content].append(entry.message.sender)
+    return {text: senders[0] for text, senders in senders_of.items() if len(senders) == 1}
 
 
 def _with_chats(sources: Sequence[Sequence[Message]]) -> list[Sequence[Message]]:
-    """*sources*, where one of a single chat is told which of another's several chats it is."""
-    known: dict[tuple[datetime, str], str] = {}
+    """Assign a source without chat names to the chat of another source with the same messages."""
+    chat_of: dict[tuple[datetime, str], str] = {}
     for messages in sources:
         for message in messages:
             if message.chat is not None and len(message.text) >= 10:
-                known[_minute(message)[1], without_marks(message.text)] = message.chat
-    if not known:
+                chat_of[_minute(message)[1], without_marks(message.text)] = message.chat
+    if not chat_of:
         return list(sources)
-    told: list[Sequence[Message]] = []
+    assigned: list[Sequence[Message]] = []
     for messages in sources:
         votes = Counter(
             chat
             for message in messages
             if message.chat is None
-            and (chat := known.get((_minute(message)[1], without_marks(message.text))))
+            and (chat := chat_of.get((_minute(message)[1], without_marks(message.text))))
         )
         chat, count = votes.most_common(1)[0] if votes else (None, 0)
         if count >= 3 and 2 * count > votes.total():
-            told.append([replace(each, chat=each.chat or chat) for each in messages])
+            assigned.append([replace(each, chat=each.chat or chat) for each in messages])
         else:
-            told.append(messages)
-    return told
+            assigned.append(messages)
+    return assigned
 
 
-def _name(minutes: dict[Minute, list[Entry]], people: Mapping[str, Person]) -> None:
+def _rename_senders(minutes: dict[Minute, list[Entry]], people: Mapping[str, Person]) -> None:
     """Give all messages of each of *people* the same sender and name."""
     for minute, entries in minutes.items():
         minutes[minute] = [
@@ -145,24 +145,24 @@ def _name(minutes: dict[Minute, list[Entry]], people: Mapping[str, Person]) -> N
 
 
 def _add(history: dict[Minute, list[Entry]], new: Mapping[Minute, list[Entry]]) -> int:
-    """Put *new* into *history*; the number of its messages that were there."""
+    """Merge *new* into *history*; return how many of its messages are already there."""
     count = 0
     for minute, entries in new.items():
         old = history.get(minute)
         if old is None:
             history[minute] = entries
         else:
-            pairs = _pairs(old, entries)
-            history[minute] = _woven(old, entries, pairs)
+            pairs = _match_entries(old, entries)
+            history[minute] = _interleave(old, entries, pairs)
             count += len(pairs)
     return count
 
 
-def _pairs(old: Sequence[Entry], new: Sequence[Entry]) -> dict[int, int]:
-    """Which entries of one minute are the same message: places in *new*, each with that in *old*.
+def _match_entries(old: Sequence[Entry], new: Sequence[Entry]) -> dict[int, int]:
+    """Map indices in *new* to indices in *old*, of entries of one minute that are the same message.
 
-    First what is the same in sequence, then what is the same in another order, then what may be
-    another version of a message between the same two neighbours.
+    First equal entries in the same order are matched, then equal entries in another order, and last
+    possible versions of one message between the same two neighbors.
     """
     seconds = all(entry.precise for entry in (*old, *new))
 
@@ -171,56 +171,60 @@ def _pairs(old: Sequence[Entry], new: Sequence[Entry]) -> dict[int, int]:
         second = message.time.second if seconds else 0
         return second, message.sender, message.kind, entry.content, message.media
 
-    theirs, ours = list(map(key, old)), list(map(key, new))
-    pairs = _in_sequence(theirs, ours)
+    # 1. The same order.
+    old_keys, new_keys = list(map(key, old)), list(map(key, new))
+    pairs = _common_subsequence(old_keys, new_keys)
     if len(pairs) == len(new):
         return pairs
-    aligned = sorted((place, other) for place, other in pairs.items())
+    aligned = sorted(pairs.items())
+    # 2. Another order: equal keys that are still free, the first ones first.
     free: dict[object, list[int]] = defaultdict(list)
     taken = set(pairs.values())
-    for place in reversed(range(len(theirs))):
-        if place not in taken:
-            free[theirs[place]].append(place)
-    for place, what in enumerate(ours):
-        if place not in pairs and free[what]:
-            pairs[place] = free[what].pop()
-    left_old = sorted(place for places in free.values() for place in places)
-    left_new = [place for place in range(len(ours)) if place not in pairs]
-    if len(left_old) * len(left_new) > MAX_CELLS:
+    for index in reversed(range(len(old_keys))):
+        if index not in taken:
+            free[old_keys[index]].append(index)
+    for index, entry_key in enumerate(new_keys):
+        if index not in pairs and free[entry_key]:
+            pairs[index] = free[entry_key].pop()
+    # 3. Versions: all pairs of the rest are compared, so their number is bounded.
+    old_rest = sorted(index for indices in free.values() for index in indices)
+    new_rest = [index for index in range(len(new_keys)) if index not in pairs]
+    if len(old_rest) * len(new_rest) > MAX_CELLS:
         return pairs
-    for place in left_new:
-        for other in left_old:
+    for index in new_rest:
+        for other in old_rest:
             if (
-                theirs[other][:2] == ours[place][:2]
-                and _are_versions(old[other], new[place])
-                and all((a < place) == (b < other) for a, b in aligned)
+                old_keys[other][:2] == new_keys[index][:2]
+                and _are_versions(old[other], new[index])
+                and all((a < index) == (b < other) for a, b in aligned)
             ):
-                pairs[place] = other
-                left_old.remove(other)
+                pairs[index] = other
+                old_rest.remove(other)
                 break
     return pairs
 
 
-def _in_sequence(theirs: Sequence[object], ours: Sequence[object]) -> dict[int, int]:
-    """The longest sequence that both have: places in *ours*, each with that in *theirs*."""
+def _common_subsequence(old: Sequence[object], new: Sequence[object]) -> dict[int, int]:
+    """Map indices in *new* to indices in *old* along a longest common subsequence."""
     start = 0
-    while start < min(len(theirs), len(ours)) and theirs[start] == ours[start]:
+    while start < min(len(old), len(new)) and old[start] == new[start]:
         start += 1
-    pairs = {place: place for place in range(start)}
-    rows, columns = len(theirs) - start, len(ours) - start
+    pairs = {index: index for index in range(start)}
+    rows, columns = len(old) - start, len(new) - start
     if rows * columns > MAX_CELLS:
         return pairs
+    # lengths[row][column]: length for the rests of both from there on, filled from the end.
     lengths = [[0] * (columns + 1) for _ in range(rows + 1)]
     for row in reversed(range(rows)):
         for column in reversed(range(columns)):
             lengths[row][column] = (
                 lengths[row + 1][column + 1] + 1
-                if theirs[start + row] == ours[start + column]
+                if old[start + row] == new[start + column]
                 else max(lengths[row + 1][column], lengths[row][column + 1])
             )
     row = column = 0
     while row < rows and column < columns:
-        if theirs[start + row] == ours[start + column]:
+        if old[start + row] == new[start + column]:
             pairs[start + column] = start + row
             row, column = row + 1, column + 1
         elif lengths[row + 1][column] >= lengths[row][column + 1]:
@@ -231,66 +235,67 @@ def _in_sequence(theirs: Sequence[object], ours: Sequence[object]) -> dict[int, 
 
 
 def _are_versions(old: Entry, new: Entry) -> bool:
-    """Whether two messages of one person and time may be one that was changed or left out."""
-    one, other = old.message, new.message
-    kinds = {one.kind, other.kind}
+    """Return whether two messages of one person and time can be versions of one message."""
+    kinds = {old.message.kind, new.message.kind}
     return (
         (old.content == new.content != "")
         or kinds in ({"media"}, {"system"})
         or "deleted" in kinds
-        or (kinds == {"text"} and (one.edited or other.edited))
+        or (kinds == {"text"} and (old.message.edited or new.message.edited))
     )
 
 
-def _woven(old: Sequence[Entry], new: Sequence[Entry], pairs: Mapping[int, int]) -> list[Entry]:
-    """One list of both: what only *new* has comes after what stands before it there."""
+def _interleave(
+    old: Sequence[Entry], new: Sequence[Entry], pairs: Mapping[int, int]
+) -> list[Entry]:
+    """Merge both lists; an entry of *new* alone follows the matched entry before it."""
     result = list(old)
     after: dict[int, list[Entry]] = defaultdict(list)
     last = -1
-    for place, entry in enumerate(new):
-        if place in pairs:
-            result[pairs[place]] = _better(old[pairs[place]], entry)
-            last = max(last, pairs[place])
+    for index, entry in enumerate(new):
+        if index in pairs:
+            result[pairs[index]] = _better_version(old[pairs[index]], entry)
+            last = max(last, pairs[index])
         else:
             after[last].append(entry)
     return [
         *after[-1],
-        *(each for place, entry in enumerate(result) for each in (entry, *after[place])),
+        *(each for index, entry in enumerate(result) for each in (entry, *after[index])),
     ]
 
 
-def _better(old: Entry, new: Entry) -> Entry:
-    """The version that says more, with what only the other knows."""
-    one, other = old.message, new.message
-    if other.kind == "deleted":
-        newer = False
-    elif one.kind == other.kind == "media":
-        newer = "." in (other.media or "") and "." not in (one.media or "")
+def _better_version(old: Entry, new: Entry) -> Entry:
+    """Return the more informative version, completed with fields that only the other has."""
+    first, second = old.message, new.message
+    if second.kind == "deleted":
+        take_second = False
+    elif first.kind == second.kind == "media":
+        take_second = "." in (second.media or "") and "." not in (first.media or "")
     else:
-        newer = one.kind == "deleted" or (other.edited and not one.edited)
-    kept, rest = (other, one) if newer else (one, other)
+        take_second = first.kind == "deleted" or (second.edited and not first.edited)
+    kept, other = (second, first) if take_second else (first, second)
     changes: dict[str, Any] = {}
-    if new.precise and not old.precise and kept.time != other.time:
-        changes["time"] = other.time
+    if new.precise and not old.precise and kept.time != second.time:
+        changes["time"] = second.time
     for field in ("id", "reply_to", "reactions", *(["text"] if kept.kind == "media" else [])):
-        if not getattr(kept, field) and getattr(rest, field):
-            changes[field] = getattr(rest, field)
-    if kept is one and not changes:
+        if not getattr(kept, field) and getattr(other, field):
+            changes[field] = getattr(other, field)
+    if kept is first and not changes:
         return old
     message = replace(kept, **changes)
     return Entry(message, old.precise or new.precise, without_marks(message.text))
 
 
-def _timed(entries: Sequence[Entry]) -> Iterator[Message]:
-    """Messages of one minute; one without seconds takes those of the message before it."""
+def _fill_seconds(entries: Sequence[Entry]) -> Iterator[Message]:
+    """Yield the messages of one minute; one without seconds takes those of the previous message."""
     precise = [entry.precise for entry in entries]
     if all(precise) or not any(precise):
         yield from (entry.message for entry in entries)
         return
-    second: datetime | None = None
+    time: datetime | None = None
     for entry in entries:
         if entry.precise:
-            second = entry.message.time
+            time = entry.message.time
             yield entry.message
         else:
-            yield entry.message if second is None else replace(entry.message, time=second)
+            yield entry.message if time is None else replace(entry.message, time=time)

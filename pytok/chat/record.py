@@ -1,7 +1,7 @@
-"""One message of a chat, whatever it was exported from; and a history of them as JSON lines.
+"""One message of a chat, independent of the source, and histories of messages as JSON lines.
 
-Every reader in this package makes `Message`s; all that comes after (merging, conversations, plots)
-knows nothing else.
+Every reader in this package produces `Message` objects. All later steps (merging, conversations,
+plots) work on these alone.
 """
 
 import dataclasses
@@ -15,50 +15,50 @@ from pytok.chat.jsonl import read_lines, write_lines
 from pytok.errors import ChatError
 
 Kind: TypeAlias = Literal["text", "media", "system", "deleted", "call", "poll", "location"]
-"""What a message is; only those of kind "text" are sure to have words of their sender."""
+"""Kind of a message; only "text" guarantees words of the sender."""
 
 _KINDS = frozenset(get_args(Kind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message, as its source has it; nothing is normalised but what names say."""
+    """One message as its source has it; only names are normalized."""
 
     time: datetime
-    """When it was sent: the sender's or exporter's local time without a zone where the source says
-    no more (text exports), UTC where it does (databases)."""
+    """Time of sending: UTC if the source gives it (databases), else local time of the sender or
+    exporter, without a zone (text exports)."""
     sender: str | None
-    """Who sent it, by what stays the same: a number or an account where the source has one, else
-    the name shown; None for system messages."""
+    """Stable identifier of the sender: a number or an account if the source has one, else the
+    displayed name; None for system messages."""
     name: str | None = None
-    """The name shown, where it is not *sender* itself."""
+    """Displayed name, if it differs from *sender*."""
     kind: Kind = "text"
     text: str = ""
-    """The words: of a text, a caption, a poll's question and options, a system line."""
+    """Words of the message, caption, question and options of a poll, or system line."""
     edited: bool = False
     media: str | None = None
-    """Name of the file, or what was left out: "image", "video", "sticker" ..."""
+    """Name of the file, or the type of omitted media: "image", "video", "sticker" ..."""
     id: str | None = None
-    """The message's own identity, where the source has one (databases)."""
+    """Identifier of the message, if the source has one (databases)."""
     reply_to: str | None = None
     """*id* of the message that this one answers."""
     reactions: tuple[str, ...] = ()
-    """Emoji, one for each who reacted."""
+    """Emoji, one for each person who reacted."""
     chat: str | None = None
-    """Which chat it is of, where the source holds several."""
+    """Name of the chat, if the source holds several."""
     source: str = ""
-    """Name of the file it was read from."""
+    """Name of the file that the message was read from."""
     line: int | None = None
-    """Line of *source*, from 1, or row of its table, that it begins at."""
+    """First line of the message in *source*, counted from 1, or row of its table."""
 
     @property
     def author(self) -> str | None:
-        """The name to show: *name*, else *sender*."""
+        """Name to display: *name* if set, else *sender*."""
         return self.name or self.sender
 
 
-def in_order(time: datetime) -> datetime:
-    """*time* as it compares with any other: one that names no zone is taken for UTC."""
+def assume_utc(time: datetime) -> datetime:
+    """Return *time* with a zone, UTC if it has none, so that any two times can be compared."""
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
@@ -66,31 +66,31 @@ _OPTIONAL = frozenset({"sender", "name", "media", "id", "reply_to", "chat"})
 _FIELDS = {field.name: field for field in dataclasses.fields(Message)}
 
 
-def to_plain(message: Message) -> dict[str, Any]:
-    """*message* as what JSON can hold; fields at their defaults are left out."""
-    plain: dict[str, Any] = {}
+def to_dict(message: Message) -> dict[str, Any]:
+    """Return the fields of *message* for JSON; those with default values are omitted."""
+    fields: dict[str, Any] = {}
     for name, field in _FIELDS.items():
         value = getattr(message, name)
         if value != field.default:
-            plain[name] = value
-    plain["time"] = message.time.isoformat()
+            fields[name] = value
+    fields["time"] = message.time.isoformat()
     if message.reactions:
-        plain["reactions"] = list(message.reactions)
-    return plain
+        fields["reactions"] = list(message.reactions)
+    return fields
 
 
-def from_plain(plain: Any) -> Message:
-    """Invert `to_plain`; raises ChatError naming the field."""
-    if not isinstance(plain, dict):
+def from_dict(fields: Any) -> Message:
+    """Invert `to_dict`. Raises ChatError with the name of an invalid field."""
+    if not isinstance(fields, dict):
         raise ChatError("not an object with the fields of a message")
-    unknown = plain.keys() - _FIELDS.keys()
+    unknown = fields.keys() - _FIELDS.keys()
     if unknown:
-        raise ChatError(f"{min(unknown)!r} is no field of a message")
-    values = dict(plain)
+        raise ChatError(f"{min(unknown)!r} is not a field of a message")
+    values = dict(fields)
     try:
-        values["time"] = datetime.fromisoformat(plain["time"])
+        values["time"] = datetime.fromisoformat(fields["time"])
     except (KeyError, TypeError, ValueError):
-        raise ChatError(f"time is {plain.get('time')!r}, not like 2022-12-31T23:59:59") from None
+        raise ChatError(f"time is {fields.get('time')!r}, not like 2022-12-31T23:59:59") from None
     if values.get("kind", "text") not in _KINDS:
         raise ChatError(f"kind is {values['kind']!r}, not one of {', '.join(sorted(_KINDS))}")
     for name, value in values.items():
@@ -103,7 +103,7 @@ def from_plain(plain: Any) -> Message:
                 raise ChatError("edited is neither true nor false")
         elif name == "line":
             if value is not None and type(value) is not int:
-                raise ChatError(f"line is {value!r}, not a whole number")
+                raise ChatError(f"line is {value!r}, not an integer")
         elif name != "time" and not (
             isinstance(value, str) or (value is None and name in _OPTIONAL)
         ):
@@ -113,11 +113,11 @@ def from_plain(plain: Any) -> Message:
 
 
 def write_history(path: str | os.PathLike[str], messages: Iterable[Message]) -> None:
-    """Write *messages* to *path*, one JSON object a line; the file appears whole or not at all."""
-    write_lines(path, map(to_plain, messages))
+    """Write *messages* to *path*, one JSON object per line, completely or not at all."""
+    write_lines(path, map(to_dict, messages))
 
 
 def read_history(path: str | os.PathLike[str]) -> Iterator[Message]:
-    """Read what `write_history` wrote; raises ChatError naming file, line and field."""
-    holds = "a history has one object a line, and `pytok chat import` makes one of an export"
-    return read_lines(path, from_plain, holds)
+    """Read a file of `write_history`. Raises ChatError with the file, line and field."""
+    expected = "expected one message per line; convert an export with `pytok chat import`"
+    return read_lines(path, from_dict, expected)

@@ -1,4 +1,4 @@
-"""What was read of one file: its messages, and all that a summary must tell about the rest."""
+"""The result of reading one file: its messages, and the counts of everything else in it."""
 
 from dataclasses import dataclass, field
 
@@ -7,19 +7,19 @@ from pytok.chat.record import Message
 
 @dataclass(kw_only=True)
 class Source:
-    """One file that was read; nothing of it is dropped without a word here."""
+    """One file that was read; everything that is not in a message is recorded here."""
 
     name: str
     """Name of the file, without its folder."""
     format: str
-    """What it is, for people: "WhatsApp text, dates day first"."""
+    """Description of the format for the summary: "WhatsApp text, day first, ..."."""
     messages: list[Message]
     unread: list[int] = field(default_factory=list)
-    """Numbers, from 1, of the lines (or entries) that are in no message."""
+    """Numbers, from 1, of the lines (or entries) that belong to no message."""
     doubtful: list[int] = field(default_factory=list)
-    """Numbers of the lines that look like the beginning of a message, but were taken as text."""
+    """Numbers of the lines that look like the start of a message but were read as text."""
     warnings: list[str] = field(default_factory=list)
     limited: bool = False
-    """Whether the app that wrote it stops at a number of messages."""
+    """Whether the app limits the number of messages in an export."""
     timeless: bool = False
-    """Whether it tells no times, and those of its messages are made up to keep them in order."""
+    """Whether the file has no times; its messages then have made-up, increasing times."""

@@ -1,4 +1,4 @@
-"""The names that senders go by, and whom a name that someone typed means."""
+"""The names of senders, and the lookup of a name that a user typed."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +8,7 @@ from pytok.errors import ChatError
 
 
 def speakers_of(messages: Iterable[Message]) -> dict[str, str]:
-    """The name that each sender goes by: the one shown last, told apart where two have the same."""
+    """Map each sender to a unique name: the last displayed one, with the sender if it is shared."""
     names: dict[str, str] = {}
     for message in messages:
         if message.sender is not None and (message.name or message.sender not in names):
@@ -21,9 +21,10 @@ def speakers_of(messages: Iterable[Message]) -> dict[str, str]:
 
 
 def find_speaker(name: str, speakers: Mapping[str, str]) -> str:
-    """The speaker whom *name* means: a name or sender, in any case, or how only one begins.
+    """Return the speaker that *name* identifies: a name or sender in any case, or a unique prefix.
 
-    *speakers* are as `speakers_of` has them. Raises ChatError that lists them.
+    *speakers* is a mapping of `speakers_of`. Raises ChatError with the candidates if no speaker
+    matches, or more than one.
     """
     wanted = name.casefold()
     rules: tuple[Callable[[str], bool], ...] = (
@@ -37,6 +38,6 @@ def find_speaker(name: str, speakers: Mapping[str, str]) -> str:
             return found.pop()
         if found:
             listed = ", ".join(map(repr, sorted(found)))
-            raise ChatError(f"{name!r} may be any of {listed}; write more of the name")
-    listed = ", ".join(map(repr, sorted(set(speakers.values())))) or "nobody"
-    raise ChatError(f"{name!r} is none of the senders: {listed}")
+            raise ChatError(f"{name!r} is ambiguous: {listed}; give more of the name")
+    listed = ", ".join(map(repr, sorted(set(speakers.values())))) or "there are none"
+    raise ChatError(f"{name!r} is not one of the senders: {listed}")

@@ -1,4 +1,4 @@
-"""A history in figures: who wrote how much, when, how long, how soon, and with which emoji."""
+"""Statistics of a history: messages per person and time, lengths, pauses and emoji."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,57 +10,58 @@ from typing import Any
 
 import regex
 
-from pytok.chat.conversations import words
-from pytok.chat.record import Message, in_order
+from pytok.chat.conversations import message_text
+from pytok.chat.record import Message, assume_utc
 from pytok.chat.speakers import speakers_of
 
-# What is shown as a picture: not the signs of text, such as ©, that may be one.
-_PICTURE = regex.compile(
+# Characters displayed as pictures, without text symbols such as © that can be either.
+_EMOJI = regex.compile(
     r"[\p{Extended_Pictographic}--[\u0000-\u22FF]]|\uFE0F|\p{RI}\p{RI}", regex.V1
 )
-_CHARACTER = regex.compile(r"\X")
+_GRAPHEME = regex.compile(r"\X")
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(slots=True)
 class Person:
-    """What one of a chat wrote."""
+    """Statistics of one sender."""
 
     name: str
     kinds: Counter[str] = field(default_factory=Counter)
-    """Messages of each kind."""
+    """Number of messages of each kind."""
     lengths: list[int] = field(default_factory=list)
-    """Characters of each message with words."""
+    """Number of characters of each message with text."""
     emoji: Counter[str] = field(default_factory=Counter)
 
     @property
     def messages(self) -> int:
-        """Messages of all kinds."""
+        """Number of messages of all kinds."""
         return self.kinds.total()
 
 
 @dataclass(slots=True)
 class Statistics:
-    """A history in figures, of all but the messages of the system, which are only counted."""
+    """Statistics of a history; system messages are excluded, except from `system`."""
 
     people: list[Person]
-    """The most talkative first."""
+    """All senders, in descending order of messages."""
     system: int
+    """Number of system messages."""
     by_hour: list[list[int]]
-    """Messages on each day of the week, Monday first, in each of its 24 hours."""
+    """Number of messages per weekday, Monday first, and hour of the day: 7 x 24."""
     by_day: Counter[date]
     pauses: list[float]
-    """Seconds between each message and the one before it in its chat."""
+    """Seconds between each message and the previous one in its chat."""
 
     @property
     def messages(self) -> int:
-        """Messages of all people."""
+        """Number of messages of all people."""
         return sum(person.messages for person in self.people)
 
 
 def measure(messages: Sequence[Message]) -> Statistics:
-    """Count *messages*."""
+    """Compute the statistics of *messages*."""
     names = speakers_of(messages)
     people: dict[str, Person] = {}
     by_hour = [[0] * 24 for _ in WEEKDAYS]
@@ -74,12 +75,12 @@ def measure(messages: Sequence[Message]) -> Statistics:
         name = names[message.sender]
         person = people.setdefault(name, Person(name))
         person.kinds[message.kind] += 1
-        if words(message):
+        if message_text(message):
             person.lengths.append(len(message.text))
             person.emoji.update(emoji_of(message.text))
         by_hour[message.time.weekday()][message.time.hour] += 1
         by_day[message.time.date()] += 1
-        chats[message.chat].append(in_order(message.time))
+        chats[message.chat].append(assume_utc(message.time))
     return Statistics(
         people=sorted(people.values(), key=lambda person: (-person.messages, person.name)),
         system=system,
@@ -95,18 +96,18 @@ def measure(messages: Sequence[Message]) -> Statistics:
 
 
 def emoji_of(text: str) -> Iterable[str]:
-    """Each emoji in *text*, whole: with its skin, and those that U+200D joins as one.
+    """List the emoji in *text*; skin tones and sequences joined by U+200D count as one emoji.
 
     >>> list(emoji_of("a 👍🏽 b 👩‍👩‍👧 © 1"))
     ['👍🏽', '👩‍👩‍👧']
     """
-    if text.isascii() or not _PICTURE.search(text):
+    if text.isascii() or not _EMOJI.search(text):
         return []
-    return [character for character in _CHARACTER.findall(text) if _PICTURE.search(character)]
+    return [grapheme for grapheme in _GRAPHEME.findall(text) if _EMOJI.search(grapheme)]
 
 
-def to_plain(statistics: Statistics) -> dict[str, Any]:
-    """The same as what JSON can hold, lists of single messages as their median and mean."""
+def to_dict(statistics: Statistics) -> dict[str, Any]:
+    """Return *statistics* for JSON; values per message are reduced to their median and mean."""
     return {
         "messages": statistics.messages,
         "system": statistics.system,

@@ -1,4 +1,4 @@
-"""What an import read and made, in figures: nothing is dropped without being counted here."""
+"""Summary of an import: counts of everything that was read, including what is in no message."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,76 +10,75 @@ from pytok.chat.record import Kind, Message
 from pytok.chat.source import Source
 from pytok.counted import counted
 
-SHOWN = 10
-"""Numbers of lines, and names, that are told in words; JSON has all."""
+MAX_LISTED = 10
+"""Maximum number of lines or names listed in the text form; JSON has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSummary:
-    """One file."""
+    """Summary of one file."""
 
     name: str
     format: str
     messages: int
     duplicates: int
-    """Messages that the files before it had, too."""
+    """Messages that earlier files already contain."""
     unread_lines: tuple[int, ...]
-    """Numbers of the lines that are in no message."""
+    """Numbers of the lines that belong to no message."""
     doubtful_lines: tuple[int, ...]
-    """Numbers of the lines that look like the beginning of a message, and were taken as text."""
+    """Numbers of the lines that look like the start of a message but were read as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """All files together."""
+    """Summary of all files."""
 
     sources: tuple[SourceSummary, ...]
     messages: int
     senders: Mapping[str, int]
-    """How many messages each wrote, most first."""
+    """Messages per sender, in descending order."""
     days: int
-    """On which there was a message."""
+    """Number of days with a message."""
     first: datetime
     last: datetime
     kinds: Mapping[Kind, int]
-    """How many messages are of each kind, those included of which there are none."""
+    """Messages per kind, zeros included."""
     edited: int
     warnings: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """All of it, as what JSON can hold."""
-        plain = asdict(self)
-        return plain | {"first": self.first.isoformat(), "last": self.last.isoformat()}
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures for JSON."""
+        return asdict(self) | {"first": self.first.isoformat(), "last": self.last.isoformat()}
 
     def rows(self) -> dict[str, str]:
-        """All of it in words, a name and its value a row."""
+        """Return the labels and values to print."""
         senders = [f"{name} ({count:,})" for name, count in self.senders.items()]
         kinds = [f"{count:,} {kind}" for kind, count in self.kinds.items() if count]
         rows: dict[str, str] = {}
         for number, source in enumerate(self.sources, start=1):
-            told = [counted(source.messages, "message"), source.format]
+            facts = [counted(source.messages, "message"), source.format]
             if len(self.sources) > 1:
-                told.append(f"{source.duplicates:,} of them known from the files before")
+                facts.append(f"{source.duplicates:,} already in earlier files")
             if source.unread_lines:
-                told.append(f"could not read {_lines(source.unread_lines)}")
+                facts.append(f"could not read {_lines(source.unread_lines)}")
             if source.doubtful_lines:
-                told.append(f"took as text {_lines(source.doubtful_lines)}")
-            again = f" ({number})" if source.name in rows else ""
-            rows[source.name + again] = "; ".join(told)
+                facts.append(f"read {_lines(source.doubtful_lines)} as text")
+            suffix = f" ({number})" if source.name in rows else ""
+            rows[source.name + suffix] = "; ".join(facts)
         return rows | {
             "messages": f"{self.messages:,}: {', '.join(kinds)}; {self.edited:,} edited",
-            "senders": f"{len(senders):,}: {_some(senders)}",
+            "senders": f"{len(senders):,}: {_first_few(senders)}",
             "days": f"{self.days:,}, from {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}",
         }
 
 
-def summarise(
+def summarize(
     messages: Sequence[Message],
     sources: Sequence[Source],
     duplicates: Sequence[int],
     warnings: Sequence[str],
 ) -> Summary:
-    """Count *messages*, made of *sources*, each of which had so many *duplicates*."""
+    """Count *messages*, merged from *sources* that have *duplicates* messages in common."""
     kinds = Counter(message.kind for message in messages)
     senders = Counter(message.author for message in messages if message.author is not None)
     return Summary(
@@ -106,10 +105,11 @@ def summarise(
 
 
 def _lines(numbers: Sequence[int]) -> str:
-    what = "line" if len(numbers) == 1 else f"{len(numbers):,} lines:"
-    return f"{what} {_some([str(number) for number in numbers])}"
+    if len(numbers) == 1:
+        return f"line {numbers[0]}"
+    return f"{len(numbers):,} lines ({_first_few([str(number) for number in numbers])})"
 
 
-def _some(shown: Sequence[str]) -> str:
-    more = f" and {len(shown) - SHOWN:,} more" if len(shown) > SHOWN else ""
-    return ", ".join(shown[:SHOWN]) + more
+def _first_few(items: Sequence[str]) -> str:
+    more = f" and {len(items) - MAX_LISTED:,} more" if len(items) > MAX_LISTED else ""
+    return ", ".join(items[:MAX_LISTED]) + more

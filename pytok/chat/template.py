@@ -1,11 +1,11 @@
-"""Conversations, and how they become ids: the one renderer, and its twin in Jinja.
+"""Conversations, and the chat template that renders them as token ids, also in Jinja.
 
-A conversation is spelled with special tokens, ``<|endoftext|>`` first::
+A conversation is rendered with special tokens, ``<|endoftext|>`` first::
 
     <|endoftext|><|system|>Be brief.<|end|><|speaker_0|>Hi!<|end|><|speaker_1|>Hello.<|end|>
 
-Speakers are numbered, so no vocabulary holds a name, and a name may be anything. What people wrote
-is encoded as ordinary text: one who types ``<|end|>`` ends nothing.
+Speakers are numbered, so no vocabulary contains a name, and any string can be a name. Text is
+encoded without special tokens: a person who types ``<|end|>`` does not end the turn.
 """
 
 import json
@@ -25,17 +25,17 @@ from pytok.tokenizer import Tokenizer
 END_OF_TURN = "<|end|>"
 SYSTEM = "<|system|>"
 TEMPLATE_FILE = "chat.json"
-"""The template's place beside a tokenizer.json."""
+"""Name of the template's file, in the folder of tokenizer.json."""
 
 TrainOn: TypeAlias = Literal["mine", "all", "last"]
-"""What a model is to learn of a conversation: my turns, everyone's, or my last one."""
+"""Turns that count in the loss: those of `Template.me`, all, or the last one of `Template.me`."""
 
 _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one speaker said before another did."""
+    """The text of one speaker until another speaks."""
 
     speaker: str
     text: str
@@ -43,28 +43,28 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns that belong together."""
+    """A sequence of turns, with an optional system prompt."""
 
     turns: tuple[Turn, ...]
     system: str | None = None
-    """What a model is told before the first turn."""
+    """System prompt, before the first turn."""
     began: datetime | None = None
-    """When the first turn was sent."""
+    """Time of the first turn."""
 
 
 class Rendered(NamedTuple):
-    """A conversation as ids; both lists are of the same length."""
+    """A conversation as token ids, and a mask of the same length."""
 
     ids: list[int]
-    mask: list[bool]
-    """Whether each of *ids* is learnt: a target that counts in the loss."""
+    loss_mask: list[bool]
+    """Whether each of *ids* is a target that counts in the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """How conversations among *speakers* are spelled, and which of them is *me*, if one is.
+    """Chat template for *speakers*; *me*, if set, is the speaker whom a model plays.
 
-    Raises ChatError where a speaker is listed twice, or *me* is none of them.
+    Raises ChatError if a speaker is listed twice, or if *me* is not one of the speakers.
     """
 
     speakers: tuple[str, ...]
@@ -74,19 +74,22 @@ class Template:
         if len(set(self.speakers)) < len(self.speakers):
             raise ChatError("a speaker is listed twice")
         if self.me is not None:
-            self._number(self.me)
+            self._speaker_index(self.me)
 
     @property
     def special_tokens(self) -> tuple[str, ...]:
-        """All but ``<|endoftext|>``, in the order of their ids."""
+        """Special tokens of the template except ``<|endoftext|>``, in the order of their ids."""
         return (END_OF_TURN, SYSTEM, *map(_speaker_token, range(len(self.speakers))))
 
     def speaker_token(self, speaker: str) -> str:
-        """The special token that a turn of *speaker* begins with; ChatError for a stranger."""
-        return _speaker_token(self._number(speaker))
+        """Return the special token that starts a turn of *speaker*.
+
+        Raises ChatError for an unknown speaker.
+        """
+        return _speaker_token(self._speaker_index(speaker))
 
     def extend(self, tokenizer: Tokenizer) -> Tokenizer:
-        """*tokenizer* with the special tokens that it lacks, whose ids follow its greatest."""
+        """Add missing special tokens to *tokenizer*, with ids after its largest."""
         wanted = (END_OF_TEXT, *self.special_tokens)
         missing = [token for token in wanted if token not in tokenizer.special_tokens]
         if not missing:
@@ -98,38 +101,41 @@ class Template:
     def render(
         self, conversation: Conversation, tokenizer: Tokenizer, *, train_on: TrainOn = "mine"
     ) -> Rendered:
-        """Encode *conversation*; the mask says which ids are learnt.
+        """Encode *conversation*, with a mask of the ids that count in the loss.
 
-        With "mine" they are the text and ``<|end|>`` of each of my turns; with "last", of the last
-        of these; with "all", of every turn, and the speaker's token too, so that a model learns who
-        speaks next. ``<|endoftext|>`` and the system's text never are.
+        With "mine" these are the text and ``<|end|>`` of each turn of `me`; with "last", of the
+        last such turn; with "all", of every turn, and also the speaker tokens, so that a model
+        learns who speaks next. ``<|endoftext|>`` and the system prompt never count.
 
-        Raises ChatError for a speaker who is not of the template, for a tokenizer without its
-        special tokens, and for "mine" and "last" where nobody is me.
+        Raises ChatError for a speaker who is not in the template, for a tokenizer without the
+        special tokens, and for "mine" and "last" if `me` is None.
         """
         if train_on not in get_args(TrainOn):
             raise ChatError(f"train_on={train_on!r} is not one of {', '.join(get_args(TrainOn))}")
         if train_on != "all" and self.me is None:
-            raise ChatError(f"train_on={train_on!r} needs to know who is me; build with --me NAME")
+            raise ChatError(
+                f"train_on={train_on!r} needs a speaker to train on; build the data with --me NAME"
+            )
         special = self._special_ids(tokenizer)
         end = special[END_OF_TURN]
         ids = self._opening(conversation, tokenizer)
-        mask = [False] * len(ids)
-        mine = [place for place, turn in enumerate(conversation.turns) if turn.speaker == self.me]
-        learnt = {
+        loss_mask = [False] * len(ids)
+        mine = [index for index, turn in enumerate(conversation.turns) if turn.speaker == self.me]
+        targets = {
             "mine": set(mine),
             "last": set(mine[-1:]),
             "all": set(range(len(conversation.turns))),
         }[train_on]
-        for place, turn in enumerate(conversation.turns):
-            said = tokenizer.encode_ordinary(turn.text)
-            ids += [special[self.speaker_token(turn.speaker)], *said, end]
-            mask.append(train_on == "all")
-            mask += [place in learnt] * (len(said) + 1)
-        return Rendered(ids, mask)
+        for index, turn in enumerate(conversation.turns):
+            text_ids = tokenizer.encode_ordinary(turn.text)
+            ids += [special[self.speaker_token(turn.speaker)], *text_ids, end]
+            # The generation prompt supplies the speaker token, so only "all" trains on it.
+            loss_mask.append(train_on == "all")
+            loss_mask += [index in targets] * (len(text_ids) + 1)
+        return Rendered(ids, loss_mask)
 
     def prompt(self, conversation: Conversation, tokenizer: Tokenizer, speaker: str) -> list[int]:
-        """The ids of *conversation* and of *speaker*'s token: a model goes on as that speaker.
+        """Return the ids of *conversation* and the token of *speaker*, who speaks next.
 
         Raises ChatError as `render` does.
         """
@@ -137,18 +143,20 @@ class Template:
         return [*rendered.ids, tokenizer.special_tokens[self.speaker_token(speaker)]]
 
     def jinja(self) -> str:
-        """The same as a chat template of Hugging Face's, for ``tokenizer_config.json``.
+        """Return an equivalent Hugging Face chat template, for ``tokenizer_config.json``.
 
-        Roles are the speakers' names, and "system" for the first message alone; "assistant" is me,
-        and "user" the other one where there is only one, unless a speaker is called so.
-        ``add_generation_prompt=True`` goes on as me, or as ``speaker=NAME``.
+        Roles are the names of the speakers; "system" is accepted for the first message only.
+        "assistant" stands for `me`, and "user" for the other speaker if there are two, unless a
+        speaker has that name. With ``add_generation_prompt=True`` the next turn is that of `me`,
+        or of ``speaker=NAME``.
 
-        Ids are equal to `render`'s unless a text spells a special token: transformers tokenizes
-        the rendered *string*, in which such a text has become the token. No template can help it.
+        The ids equal those of `render` unless a text contains a special token: transformers
+        tokenizes the rendered *string*, in which that text is the token. A template cannot prevent
+        this.
         """
         roles = self._roles()
         tokens = {role: self.speaker_token(speaker) for role, speaker in roles.items()}
-        # Jinja reads JSON's strings as they are written; no other escape of theirs differs.
+        # JSON strings are valid Jinja strings: all escapes that json.dumps writes mean the same.
         as_jinja = json.dumps(tokens, ensure_ascii=False)
         me = "none" if self.me is None else json.dumps(self.me, ensure_ascii=False)
         return (
@@ -161,26 +169,26 @@ class Template:
             "{%- elif message['role'] == 'system' and loop.first -%}\n"
             f"{{{{- '{SYSTEM}' + message['content'] + '{END_OF_TURN}' -}}}}\n"
             "{%- else -%}\n"
-            "{{- raise_exception(message['role'] + ' is none of the speakers') -}}\n"
+            "{{- raise_exception(message['role'] + ' is not one of the speakers') -}}\n"
             "{%- endif -%}\n"
             "{%- endfor -%}\n"
             "{%- if add_generation_prompt -%}\n"
             "{%- set speaker = speaker if speaker is defined else me -%}\n"
             "{%- if speaker not in speakers -%}\n"
-            "{{- raise_exception('pass speaker=NAME: who is to speak next?') -}}\n"
+            "{{- raise_exception('pass speaker=NAME, the speaker of the next turn') -}}\n"
             "{%- endif -%}\n"
             "{{- speakers[speaker] -}}\n"
             "{%- endif -%}\n"
         )
 
     def to_json(self) -> str:
-        """The content of a chat.json."""
+        """Return the content of a chat.json."""
         fields = {"version": _VERSION, "speakers": self.speakers, "me": self.me}
         return json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Template":
-        """Invert `to_json`; raises ChatError naming the field."""
+        """Invert `to_json`. Raises ChatError with the name of an invalid field."""
         try:
             fields = json.loads(text)
         except (ValueError, RecursionError):
@@ -195,27 +203,27 @@ class Template:
         return cls(tuple(speakers), me)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write *path*, a chat.json; it appears whole or not at all."""
+        """Write *path*, a chat.json, completely or not at all."""
         replace_file(Path(path), self.to_json().encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Template":
-        """Read *path*, a chat.json; raises ChatError naming the file and the field."""
+        """Read *path*, a chat.json. Raises ChatError with the file and the field."""
         try:
             return cls.from_json(Path(path).read_bytes())
         except ChatError as error:
             raise ChatError(f"{os.fspath(path)}: {error}") from None
 
-    def _number(self, speaker: str) -> int:
+    def _speaker_index(self, speaker: str) -> int:
         try:
             return self.speakers.index(speaker)
         except ValueError:
             raise ChatError(
-                f"{speaker!r} is none of the speakers: {', '.join(map(repr, self.speakers))}"
+                f"{speaker!r} is not one of the speakers: {', '.join(map(repr, self.speakers))}"
             ) from None
 
     def _roles(self) -> dict[str, str]:
-        """The speaker whom each role of a message stands for."""
+        """Map each role of a message to its speaker."""
         others = [speaker for speaker in self.speakers if speaker != self.me]
         roles = {} if self.me is None else {"assistant": self.me}
         if self.me is not None and len(others) == 1:
@@ -227,7 +235,7 @@ class Template:
         for token in (END_OF_TEXT, *self.special_tokens):
             if token not in ids:
                 raise ChatError(
-                    f"the tokenizer has no special token {token}; `Template.extend` adds what lacks"
+                    f"the tokenizer has no special token {token}; add it with `Template.extend`"
                 )
         return dict(ids)
 
@@ -235,8 +243,8 @@ class Template:
         ids = tokenizer.special_tokens
         if conversation.system is None:
             return [ids[END_OF_TEXT]]
-        said = tokenizer.encode_ordinary(conversation.system)
-        return [ids[END_OF_TEXT], ids[SYSTEM], *said, ids[END_OF_TURN]]
+        text_ids = tokenizer.encode_ordinary(conversation.system)
+        return [ids[END_OF_TEXT], ids[SYSTEM], *text_ids, ids[END_OF_TURN]]
 
 
 def _speaker_token(number: int) -> str:
@@ -249,32 +257,32 @@ def _speaker_token(number: int) -> str:
 def write_conversations(
     path: str | os.PathLike[str], conversations: Iterable[Conversation]
 ) -> None:
-    """Write *conversations* to *path*, one JSON object a line; it appears whole or not at all."""
-    write_lines(path, map(_to_plain, conversations))
+    """Write *conversations* to *path*, one JSON object per line, completely or not at all."""
+    write_lines(path, map(_to_dict, conversations))
 
 
 def read_conversations(path: str | os.PathLike[str]) -> Iterator[Conversation]:
-    """Read what `write_conversations` wrote; raises ChatError naming file, line and field."""
-    return read_lines(path, _from_plain, "a file of conversations has one object a line")
+    """Read a file of `write_conversations`. Raises ChatError with the file, line and field."""
+    return read_lines(path, _from_dict, "expected one conversation per line")
 
 
-def _to_plain(conversation: Conversation) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
+def _to_dict(conversation: Conversation) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     if conversation.began is not None:
-        plain["began"] = conversation.began.isoformat()
+        fields["began"] = conversation.began.isoformat()
     if conversation.system is not None:
-        plain["system"] = conversation.system
-    plain["turns"] = [{"speaker": turn.speaker, "text": turn.text} for turn in conversation.turns]
-    return plain
+        fields["system"] = conversation.system
+    fields["turns"] = [{"speaker": turn.speaker, "text": turn.text} for turn in conversation.turns]
+    return fields
 
 
-def _from_plain(plain: Any) -> Conversation:
-    turns = plain.get("turns") if isinstance(plain, dict) else None
+def _from_dict(fields: Any) -> Conversation:
+    turns = fields.get("turns") if isinstance(fields, dict) else None
     if not isinstance(turns, list):
-        raise ChatError('no object with "turns", a list')
-    if unknown := plain.keys() - {"began", "system", "turns"}:
-        raise ChatError(f"{min(unknown)!r} is no field of a conversation")
-    system, began = plain.get("system"), plain.get("began")
+        raise ChatError('not an object with a list "turns"')
+    if unknown := fields.keys() - {"began", "system", "turns"}:
+        raise ChatError(f"{min(unknown)!r} is not a field of a conversation")
+    system, began = fields.get("system"), fields.get("began")
     if system is not None and not isinstance(system, str):
         raise ChatError(f"system is {system!r}, not a string")
     try:
@@ -284,9 +292,9 @@ def _from_plain(plain: Any) -> Conversation:
     return Conversation(tuple(map(_turn, turns)), system, time)
 
 
-def _turn(plain: Any) -> Turn:
-    if isinstance(plain, dict) and plain.keys() == {"speaker", "text"}:
-        speaker, text = plain["speaker"], plain["text"]
+def _turn(fields: Any) -> Turn:
+    if isinstance(fields, dict) and fields.keys() == {"speaker", "text"}:
+        speaker, text = fields["speaker"], fields["text"]
         if isinstance(speaker, str) and isinstance(text, str):
             return Turn(speaker, text)
-    raise ChatError("a turn is no object of two strings, speaker and text")
+    raise ChatError("a turn is not an object of two strings, speaker and text")

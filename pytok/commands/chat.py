@@ -1,17 +1,25 @@
-"""`pytok chat`: from a chat export to conversations, on this machine."""
+"""The command group `pytok chat`: from chat exports to training data, on this machine."""
 
 import click
 
 from pytok.commands.chat_building import build, export_conversations
 from pytok.commands.chat_importing import example, import_
 from pytok.commands.chat_showing import show
+from pytok.commands.help import Group
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples="""
+    pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
+    pytok chat show chat.jsonl --statistics
+    pytok chat build chat.jsonl -o data/ --me Ada
+    """,
+)
 def chat() -> None:
-    """Turn a chat export into conversations that a model can learn from.
+    """Turn a chat export into conversations to train on.
 
-    Nothing leaves this machine, and the exports are only read.
+    Nothing leaves this machine, and exports are never changed.
     """
 
 

@@ -1,53 +1,70 @@
-"""`pytok chat build` and `pytok chat export`: a history to what models learn from."""
+"""`pytok chat build` and `pytok chat export`: a history to training data."""
 
 import warnings
 from collections import Counter
 
 import click
 
-from pytok.chat.conversations import Division, conversations, sessions, told
+from pytok.chat.conversations import (
+    ConversationOptions,
+    describe_omitted,
+    make_conversations,
+    split_into_sessions,
+)
 from pytok.chat.exporting import FORMATS, export
 from pytok.chat.jsonl import write_lines
 from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
-from pytok.commands.chat_options import division_options, history_options
+from pytok.commands.chat_options import conversation_options, history_options
+from pytok.commands.help import Command, option
 from pytok.counted import counted
 from pytok.encodings import open_tokenizer
 from pytok.errors import ChatError
 from pytok.terminal import Bars, say
 
-_TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or an encoding's name. "
+_TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an encoding"
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples="""
+    pytok chat build chat.jsonl -o data/ --me Ada
+    pytok chat build chat.jsonl -o data/ --me Ada --gap 30m --max-tokens 512
+    pytok chat build group.jsonl -o data/ --split count:40 --no-merge
+    """,
+)
 @history_options
-@click.option("-o", "--out", type=click.Path(), required=True, help="The folder to write.")
-@click.option(
+@option("-o", "--out", type=click.Path(), required=True, help="Folder to write.")
+@option(
     "--me",
     metavar="NAME",
-    help="Whose turns a model is to learn: a name, or how only one begins.  [default: everybody's]",
+    show_default="all speakers",
+    help="Speaker to train on: a name, or a unique prefix.",
 )
-@click.option(
+@option(
     "--vocab",
     type=click.IntRange(256),
-    help="How many ids the tokenizer has that is trained on the chat.  [default: by its length]",
+    metavar="N",
+    show_default="depends on the length of the chat",
+    help="Vocabulary size of a new tokenizer.",
 )
-@click.option(
+@option(
     "-t",
     "--tokenizer",
     "name",
     metavar="TOKENIZER",
-    help=_TOKENIZER + "It gets the special tokens of the chat.  [default: train one]",
+    show_default="train a new one",
+    help=_TOKENIZER + ". The special tokens of the chat are added.",
 )
-@click.option(
+@option(
     "--val",
     type=click.FloatRange(0, 1, max_open=True),
+    metavar="FRACTION",
     default=0.1,
-    show_default=True,
-    help="The share of the conversations, the last ones, to hold out for validation.",
+    help="Fraction of the conversations, from the end, to hold out for validation.",
 )
-@division_options
-@click.option("--overwrite", is_flag=True, help="Replace the folder if it is there.")
+@conversation_options
+@option("--overwrite", is_flag=True, help="Replace an existing folder.")
 def build(
     messages: list[Message],
     out: str,
@@ -55,115 +72,118 @@ def build(
     vocab: int | None,
     name: str | None,
     val: float,
-    division: Division,
+    options: ConversationOptions,
     overwrite: bool,
 ) -> None:
-    """Divide a history into conversations for `gpt train` and `gpt tune`.
+    """Build training data for `gpt train` and `gpt tune`.
 
-    HISTORY is what `pytok chat import` wrote. A conversation ends where nobody says anything for
-    an hour (--gap); the last tenth of them is held out (--val), so that what a model is measured
-    on comes after all that it has learnt. A tokenizer is trained on the rest, or yours is used
-    (-t).
+    HISTORY is the output of `pytok chat import`. It is divided into conversations, which end when
+    nobody writes for an hour (--gap). The last tenth is held out for validation (--val). A new
+    tokenizer is trained on the rest, unless one is given (-t).
 
-    \b
-    pytok chat build chat.jsonl -o data/ --me Ada
-    pytok chat build chat.jsonl -o data/ --me Ada --gap 30m --max-tokens 512
-    pytok chat build group.jsonl -o data/ --split count:40 --no-merge
-
-    The folder holds token shards (shards.json, train_*.bin, val_*.bin), tokenizer.json, the
-    template of turns (chat.json) and the conversations as text (train.jsonl, val.jsonl).
-    """  # noqa: D301 (click wants a backspace)
+    The folder contains token shards (shards.json, train_*.bin, val_*.bin), tokenizer.json, the chat
+    template (chat.json), and the conversations as text (train.jsonl, val.jsonl).
+    """
     from pytok.chat import building  # here, since it loads numpy
 
     if vocab is not None and name is not None:
-        raise click.UsageError("--vocab is for a tokenizer that is trained: leave it or -t away")
+        raise click.UsageError("remove --vocab or -t: --vocab applies to a new tokenizer only")
     tokenizer = None if name is None else open_tokenizer(name)
-    with Bars() as bars, warnings.catch_warnings(record=True) as said:
+    with Bars() as bars, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         built = building.build(
             messages,
             out,
             me=me,
-            division=division,
+            options=options,
             val=val,
             vocab=vocab,
             tokenizer=tokenizer,
             overwrite=overwrite,
             progress=bars.update,
         )
-    for warning in said:
+    for warning in caught:
         say(str(warning.message))
     speakers = len(built.template.speakers)
     say(
         f"{out}: {counted(len(messages), 'message')}, {counted(speakers, 'speaker')}, "
         f"a vocabulary of {built.shards.vocab_size:,} ids"
-        + (" trained on the training part" if name is None else "")
+        + (" trained on the training split" if name is None else "")
     )
     for kind, part in built.shards.splits.items():
         say(
             f"{out}: {kind}: {counted(part.documents, 'conversation')}, "
-            f"{counted(built.turns[kind], 'turn')}, {counted(part.tokens, 'token')} of "
+            f"{counted(built.turns[kind], 'turn')}, {counted(part.tokens, 'token')} for "
             f"{counted(part.bytes, 'byte')}"
         )
-    _say_left_out(out, built.left_out)
+    _say_omitted(out, built.omitted)
 
 
-@click.command(name="export")
-@history_options
-@click.option(
-    "--to", type=click.Choice(list(FORMATS)), required=True, help="Whose format to write."
+@click.command(
+    name="export",
+    cls=Command,
+    examples="""
+    pytok chat export chat.jsonl --to sharegpt --me Ada -o ada.jsonl
+    pytok chat export chat.jsonl --to openai --me Ada -o ada.jsonl -t gpt2 --max-tokens 1024
+    """,
 )
-@click.option("-o", "--out", type=click.Path(), required=True, help="The .jsonl file to write.")
-@click.option(
+@history_options
+@option("--to", type=click.Choice(list(FORMATS)), required=True, help="Format to write.")
+@option("-o", "--out", type=click.Path(), required=True, help="The .jsonl file to write.")
+@option(
     "--me",
     metavar="NAME",
     required=True,
-    help="Whose turns are the assistant's: a name, or how only one begins.",
+    help="Speaker who becomes the assistant: a name, or a unique prefix.",
 )
-@click.option(
+@option(
     "-t",
     "--tokenizer",
     "name",
     metavar="TOKENIZER",
-    help=_TOKENIZER + "--max-tokens is counted with it.",
+    help=_TOKENIZER + ", to count --max-tokens.",
 )
-@division_options
+@conversation_options
 def export_conversations(
     messages: list[Message],
     to: str,
     out: str,
     me: str,
     name: str | None,
-    division: Division,
+    options: ConversationOptions,
 ) -> None:
-    """Write the conversations of a history for other trainers.
+    """Export conversations for other trainers.
+
+    HISTORY is the output of `pytok chat import`. The turns of --me become the assistant's. In a
+    group, the names of the other speakers precede their texts. A conversation ends with the last
+    turn of --me, since trainers do not train on the rest.
 
     \b
-    sharegpt   {"conversations": [{"from": "human" or "gpt", "value": ...}]}
-    openai     {"messages": [{"role": "user" or "assistant", "content": ...}]}
-
-    HISTORY is what `pytok chat import` wrote. Your turns (--me) are the assistant's. In a group,
-    the others' names stand before what they say. A conversation ends with your last turn, since
-    nothing is learnt from what follows.
-    """  # noqa: D301 (click wants a backspace)
-    who = find_speaker(me, speakers_of(messages))
-    found, left_out = sessions(messages, division)
-    talks = conversations(found, division, None if name is None else open_tokenizer(name), left_out)
-    exported, after = export(talks, who, to)
+    Formats:
+      sharegpt   {"conversations": [{"from": "human" or "gpt", "value": ...}]}
+      openai     {"messages": [{"role": "user" or "assistant", "content": ...}]}
+    """  # noqa: D301 (click requires the backslash)
+    speaker = find_speaker(me, speakers_of(messages))
+    sessions, omitted = split_into_sessions(messages, options)
+    tokenizer = None if name is None else open_tokenizer(name)
+    conversations = make_conversations(sessions, options, tokenizer, omitted)
+    exported, unanswered = export(conversations, speaker, to)
     if not exported:
-        raise ChatError(f"{who!r} says nothing in the conversations that are left; choose another")
+        raise ChatError(
+            f"{speaker!r} has no turns in the remaining conversations; choose another speaker"
+        )
     write_lines(out, exported)
     say(
-        f"{out}: {len(exported):,} of {counted(len(talks), 'conversation')}; {who!r} is the "
-        "assistant"
+        f"{out}: {len(exported):,} of {counted(len(conversations), 'conversation')}; {speaker!r} "
+        "is the assistant"
     )
-    if after:
-        say(f"{out}: left out: {counted(after, 'turn')} that {who!r} does not answer")
-    _say_left_out(out, left_out)
+    if unanswered:
+        say(f"{out}: omitted: {counted(unanswered, 'turn')} that {speaker!r} does not answer")
+    _say_omitted(out, omitted)
 
 
-def _say_left_out(out: str, left_out: Counter[str]) -> None:
-    if left_out.keys() - {"cut turns"}:
-        say(f"{out}: left out: {told(left_out)}")
-    if cut := left_out["cut turns"]:
-        say(f"{out}: {counted(cut, 'turn')} longer than --max-tokens became several each")
+def _say_omitted(out: str, omitted: Counter[str]) -> None:
+    if omitted.keys() - {"cut turns"}:
+        say(f"{out}: omitted: {describe_omitted(omitted)}")
+    if cut := omitted["cut turns"]:
+        say(f"{out}: split {counted(cut, 'turn')} longer than --max-tokens")

@@ -1,4 +1,4 @@
-"""`pytok chat import` and `pytok chat example`: a history out of exports, and an export to try."""
+"""`pytok chat import` and `pytok chat example`: exports to a history, and an example export."""
 
 import json
 import sys
@@ -10,18 +10,28 @@ from typing import get_args
 import click
 
 from pytok.atomic import replace_file
-from pytok.chat.anonymise import Anonymised
+from pytok.chat.anonymize import Anonymized
 from pytok.chat.databases import is_database, read_database
 from pytok.chat.example import STYLES, example_chat, example_export
-from pytok.chat.importing import Choices, import_chats
+from pytok.chat.importing import ImportOptions, import_chats
 from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
+from pytok.commands.help import Command, option
 from pytok.commands.options import json_option, refuse_to_replace
+from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.terminal import print_facts, say
 
 
-@click.command("import")
+@click.command(
+    "import",
+    cls=Command,
+    examples="""
+    pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
+    pytok chat import old.zip new.zip -o chat.jsonl --anonymize
+    pytok chat import msgstore.db.crypt15 --key digits.txt --list-chats
+    """,
+)
 @click.argument(
     "files",
     nargs=-1,
@@ -29,41 +39,55 @@ from pytok.terminal import print_facts, say
     type=click.Path(path_type=Path, exists=True),
     metavar="FILE...",
 )
-@click.option(
+@option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to write the history: JSON lines, a message each.",
+    help="The .jsonl file to write, one message per line.",
 )
-@click.option(
+@option(
     "--date-order",
     type=click.Choice(get_args(DateOrder)),
-    help="How WhatsApp wrote dates like 3/4/24.  [default: what the file shows]",
+    show_default="detect",
+    help="Order of day, month and year in a WhatsApp text.",
 )
-@click.option(
+@option(
     "--timezone",
     metavar="ZONE",
-    help="Where the chat was exported, as in Europe/Vienna: needed to merge a text, which tells "
-    "local times, with a database.",
+    help="Time zone of a text export, such as Europe/Vienna; needed to merge it with a database.",
 )
-@click.option(
+@option(
     "--key",
     metavar="KEY",
-    help="The key of an encrypted backup: its file, or 64 digits (others see what is typed here).",
+    group="WhatsApp databases",
+    help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
+    "read the command line.",
 )
-@click.option(
+@option(
     "--names",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="A database of contacts, wa.db: names for the numbers in msgstore.db.",
+    group="WhatsApp databases",
+    help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
 )
-@click.option("--chat", metavar="NAME", help="Which chat of a database that has several.")
-@click.option("--list-chats", is_flag=True, help="Only say which chats a database has.")
-@click.option(
+@option(
+    "--chat",
+    metavar="NAME",
+    group="WhatsApp databases",
+    help="Chat to import from a database with several.",
+)
+@option(
+    "--list-chats",
+    is_flag=True,
+    group="WhatsApp databases",
+    help="List the chats of a database and exit.",
+)
+@option(
+    "--anonymize",
     "--anonymise",
     is_flag=True,
-    help="Replace names, numbers, e-mail addresses, links and mentions, each by the same.",
+    help="Replace names, numbers, e-mail addresses, links and mentions.",
 )
 @json_option
 def import_(
@@ -75,15 +99,14 @@ def import_(
     names: Path | None,
     chat: str | None,
     list_chats: bool,
-    anonymise: bool,
+    anonymize: bool,
     as_json: bool,
 ) -> None:
-    """Read exports of one chat, and merge them into one history.
+    """Import chat exports and merge them into one history.
 
-    FILE is what an app exported: WhatsApp's text or zip, in any language, or its database, also out
-    of an encrypted backup; Telegram's result.json; conversations as ShareGPT's or OpenAI's JSON; or
-    a history that was imported before. Several may overlap: no message is lost, and none is there
-    twice.
+    FILE is a WhatsApp text or zip in any language, a WhatsApp database or encrypted backup,
+    Telegram's result.json, conversations in the JSON of ShareGPT or OpenAI, or a history of an
+    earlier import. Files of one chat can overlap: no message is lost or duplicated.
     """
     ask = _ask if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() else None
     if list_chats:
@@ -92,23 +115,23 @@ def import_(
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     refuse_to_replace((*files, names), output)
-    choices = Choices(
+    options = ImportOptions(
         date_order=date_order,
         timezone=timezone,
         key=key,
         names=names,
         chat=chat,
-        anonymise=anonymise,
+        anonymize=anonymize,
         ask=ask,
     )
-    imported = import_chats(files, choices)
+    imported = import_chats(files, options)
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
-        say(f"pytok: {warning}")
-    if imported.anonymised is not None:
-        _say_replaced(imported.anonymised)
+        say(f"pytok: warning: {warning}")
+    if imported.anonymized is not None:
+        _say_replaced(imported.anonymized)
     if as_json:
-        click.echo(json.dumps(imported.summary.as_dict(), ensure_ascii=False))
+        click.echo(json.dumps(imported.summary.to_dict(), ensure_ascii=False))
     else:
         print_facts(imported.summary.rows())
 
@@ -116,20 +139,19 @@ def import_(
 def _list_chats(files: tuple[Path, ...], key: str | None, names: Path | None) -> None:
     for path in files:
         if not is_database(path):
-            raise ChatError(f"{path.name} is no database; --list-chats is for those")
+            raise ChatError(f"{path.name} is not a database; remove --list-chats")
         for chat in read_database(path, key=key, names=names).chats:
             click.echo(f"{chat.messages:>9,}  {chat.name}")
 
 
-def _say_replaced(anonymised: Anonymised) -> None:
-    counts = ", ".join(f"{count:,} of sort {sort}" for sort, count in anonymised.counts.items())
-    say(f"pytok: replaced in texts: {counts or 'nothing'}; emptied {anonymised.emptied:,} system"
-        " lines")  # fmt: skip
-    for name, substitute in anonymised.substitutes.items():
+def _say_replaced(anonymized: Anonymized) -> None:
+    counts = ", ".join(counted(count, kind) for kind, count in anonymized.counts.items())
+    say(f"pytok: replaced in texts: {counts or 'nothing'}")
+    say(f"pytok: removed the text of {counted(anonymized.emptied, 'system message')}")
+    for name, substitute in anonymized.substitutes.items():
         say(f"pytok: {name} is now {substitute}")
     say(
-        "pytok: nicknames, people who never write, places and what one tells of oneself may still"
-        " be there"
+        "pytok: warning: nicknames, people who never write, locations and personal facts may remain"
     )
 
 
@@ -137,44 +159,48 @@ def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
     for order, day in meanings.items():
         click.echo(f"  {order}  {ORDER_NAMES[order]}: {day.day} {day:%B %Y}", err=True)
     answer: DateOrder = click.prompt(
-        f"Nothing in the file decides what {written} is",
+        f"The date {written} is ambiguous; which order is correct?",
         type=click.Choice(list(meanings)),
         err=True,
     )
     return answer
 
 
-@click.command()
-@click.option(
+@click.command(
+    cls=Command,
+    examples="""
+    pytok chat example -o chat.txt
+    pytok chat example -o group.txt --messages 5000 --authors 4
+    """,
+)
+@option(
     "-o",
     "--output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to write the export, as WhatsApp would.",
+    help="The .txt file to write, in WhatsApp's format.",
 )
-@click.option(
+@option(
     "--messages",
     type=click.IntRange(1),
+    metavar="N",
     default=20_000,
-    show_default=True,
-    help="How many to write.",
+    help="Number of messages.",
 )
-@click.option(
+@option(
     "--authors",
     type=click.IntRange(2, len(STYLES)),
+    metavar="N",
     default=2,
-    show_default=True,
-    help="How many of the four take part.",
+    help="Number of authors.",
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Another number makes another chat."
-)
+@option("--seed", type=int, metavar="N", default=0, help="Random seed of the chat.")
 def example(output: Path, messages: int, authors: int, seed: int) -> None:
-    """Write the export of a chat that never was, to try the other commands on.
+    """Write a made-up chat export to try the other commands with.
 
-    Its authors are Mara, Jonas, Priya and Tom, who write in different styles. It is made by rules,
-    and the same options make the same chat.
+    The authors are Mara, Jonas, Priya and Tom, each with a different style of writing. The same
+    options give the same chat.
     """
     chat = example_chat(messages, authors=authors, seed=seed)
     replace_file(output, example_export(chat).encode())

@@ -1,4 +1,4 @@
-"""The options that commands of a chat share, and what is made of the words given for them."""
+"""Options that several `pytok chat` commands have in common, and the parsing of their values."""
 
 import functools
 import re
@@ -9,8 +9,9 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from pytok.chat.conversations import LEAST_TOKENS, Division, Split
-from pytok.chat.record import Message, in_order, read_history
+from pytok.chat.conversations import MIN_TOKENS, ConversationOptions, Split
+from pytok.chat.record import Message, assume_utc, read_history
+from pytok.commands.help import option
 from pytok.commands.options import refuse_to_replace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,60 +19,63 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def duration(text: str) -> timedelta:
-    """The time that *text* spells, such as 90m, 1h30m or 2d; BadParameter if it is none."""
+def parse_duration(text: str) -> timedelta:
+    """Parse a duration such as 90m, 1h30m or 2d. Raises BadParameter."""
     if not re.fullmatch(r"(\d{1,6}[smhdw])+", text, re.ASCII):
-        raise click.BadParameter(f"{text!r} is no duration, such as 30m, 1h, 1h30m or 2d")
+        raise click.BadParameter(f"{text!r} is not a duration such as 30m, 1h, 1h30m or 2d")
     amounts = re.findall(r"(\d+)(\w)", text)
     return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in amounts))
 
 
-def _split_of(text: str) -> Split:
+def _parse_split(text: str) -> Split:
     kind, _, amount = text.partition(":")
     if kind == "gap" and amount:
-        return duration(amount)
+        return parse_duration(amount)
     if kind == "count" and re.fullmatch(r"[1-9]\d{0,8}", amount, re.ASCII):
         return int(amount)
     if text == "tokens":
         return "tokens"
-    raise click.BadParameter(f"{text!r} is none of gap:1h, count:40, tokens")
+    raise click.BadParameter(f"{text!r} is not of the form gap:1h, count:40 or tokens")
 
 
-def _moment(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
-    """The first moment of what *value* names, or for --until the last."""
+def _parse_time(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> datetime | None:
+    """Parse a date or time; a date means the start of the day, or for --until its end."""
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        parsed = datetime.fromisoformat(value)
     except ValueError:
         raise click.BadParameter(
-            f"{value!r} is no date, such as 2024-12-31 or 2024-12-31T18:00"
+            f"{value!r} is not a date such as 2024-12-31 or 2024-12-31T18:00"
         ) from None
-    whole_day = len(value) <= len("2024-12-31")
-    return datetime.combine(moment, time.max) if option.name == "until" and whole_day else moment
+    is_date = len(value) <= len("2024-12-31")
+    return datetime.combine(parsed, time.max) if option.name == "until" and is_date else parsed
 
 
 def history_options(command: F) -> F:
-    """Give a command `messages`: those of a history, or of a time in it."""
+    """Add the argument HISTORY and a range of time to *command*, which receives `messages`."""
 
     @click.argument("history", type=click.Path(exists=True, dir_okay=False))
-    @click.option(
+    @option(
         "--from",
         "since",
         metavar="DATE",
-        callback=_moment,
-        help="Only messages from this day or time on, such as 2024-01-31 or 2024-01-31T18:00.",
+        callback=_parse_time,
+        help="First day or time to include, such as 2024-01-31 or 2024-01-31T18:00.",
     )
-    @click.option(
+    @option(
         "--until",
         metavar="DATE",
-        callback=_moment,
-        help="Only messages until this day or time, it included.",
+        callback=_parse_time,
+        help="Last day or time to include.",
     )
     @functools.wraps(command)
     def run(history: str, since: datetime | None, until: datetime | None, **rest: Any) -> Any:
-        for option in ("out", "plot"):
-            refuse_to_replace((Path(history),), Path(rest[option]) if rest.get(option) else None)
+        # The outputs of the commands must not overwrite the history that they read.
+        for output in ("out", "plot"):
+            refuse_to_replace((Path(history),), Path(rest[output]) if rest.get(output) else None)
         messages = list(_between(read_history(Path(history)), since, until))
         return command(messages=messages, **rest)
 
@@ -82,55 +86,64 @@ def _between(
     messages: Iterable[Message], since: datetime | None, until: datetime | None
 ) -> Iterable[Message]:
     for message in messages:
-        sent = in_order(message.time)
-        if (since is None or in_order(since) <= sent) and (
-            until is None or sent <= in_order(until)
-        ):
+        sent = assume_utc(message.time)
+        is_after = since is None or assume_utc(since) <= sent
+        if is_after and (until is None or sent <= assume_utc(until)):
             yield message
 
 
-def division_options(command: F) -> F:
-    """Give a command `division`: how a history becomes conversations."""
+def conversation_options(command: F) -> F:
+    """Add the rules for conversations to *command*, which receives them as `options`."""
 
-    @click.option(
+    @option(
         "--gap",
         metavar="DURATION",
-        help="A pause that is longer ends a conversation: 30m, 1h, 2d; short for --split gap:1h.  "
-        "[default: 1h]",
+        group="Conversations",
+        show_default="1h",
+        help="Pause that ends a conversation, such as 30m or 2d.",
     )
-    @click.option(
+    @option(
         "--split",
-        metavar="HOW",
-        help="Where else a conversation ends: gap:1h, count:40 (after 40 turns), or tokens (only "
-        "at --max-tokens).",
+        metavar="RULE",
+        group="Conversations",
+        help="End of a conversation: gap:1h (same as --gap 1h), count:40 (after 40 turns), or "
+        "tokens (only at --max-tokens).",
     )
-    @click.option(
+    @option(
         "--merge/--no-merge",
         default=True,
-        show_default=True,
-        help="Make one turn of what someone says in a row, its messages on lines of their own.",
+        group="Conversations",
+        help="Join consecutive messages of one speaker into one turn.",
     )
-    @click.option(
+    @option(
         "--min-turns",
         type=click.IntRange(1),
+        metavar="N",
         default=2,
-        show_default=True,
-        help="Leave out conversations with fewer turns.",
+        group="Conversations",
+        help="Omit conversations with fewer turns.",
     )
-    @click.option(
+    @option(
         "--max-tokens",
-        type=click.IntRange(LEAST_TOKENS),
-        help="Cut longer conversations, between two turns where possible.  [default: no limit]",
+        type=click.IntRange(MIN_TOKENS),
+        metavar="N",
+        group="Conversations",
+        show_default="no limit",
+        help="Cut longer conversations, if possible between turns.",
     )
-    @click.option(
+    @option(
         "--placeholders",
         is_flag=True,
-        help="Show what has no words, such as <image> or <deleted>; without it, it is left out.",
+        group="Conversations",
+        help="Represent messages without text by <image>, <deleted> and so on. By default they are "
+        "omitted.",
     )
-    @click.option(
+    @option(
         "--system",
         metavar="TEXT",
-        help="Begin each conversation with this text, which no one says.",
+        group="Conversations",
+        show_default="none",
+        help="System prompt of each conversation.",
     )
     @functools.wraps(command)
     def run(
@@ -144,15 +157,15 @@ def division_options(command: F) -> F:
         **rest: Any,
     ) -> Any:
         if gap is not None and split is not None:
-            raise click.UsageError("--gap and --split contradict each other: say one")
-        division = Division(
-            split=_split_of(split or f"gap:{gap or '1h'}"),
+            raise click.UsageError("remove --gap or --split: both define the end of a conversation")
+        options = ConversationOptions(
+            split=_parse_split(split or f"gap:{gap or '1h'}"),
             merge=merge,
             min_turns=min_turns,
             max_tokens=max_tokens,
             placeholders=placeholders,
             system=system,
         )
-        return command(division=division, **rest)
+        return command(options=options, **rest)
 
     return cast(F, run)

@@ -1,6 +1,6 @@
 """Text to ids and back: `pytok encode`, `pytok decode` and `pytok count`.
 
-Bytes are what goes in and out: no newline is translated, and none is too strange to come back.
+Input and output are bytes: newlines are not translated, and invalid UTF-8 survives the round trip.
 """
 
 import json
@@ -11,28 +11,34 @@ from typing import IO
 import click
 
 from pytok import corpus
+from pytok.commands.help import Command, option
 from pytok.commands.options import Reading, json_option, reading_options, tokenizer_option
 from pytok.errors import CorpusError
-from pytok.reference.pretokenize import can_cut, parts
+from pytok.patterns import can_cut, parts
 from pytok.terminal import Bars
 from pytok.tokenizer import Tokenizer
 
 
-@click.command()
-@tokenizer_option
+@click.command(
+    cls=Command,
+    examples="""
+    echo "some text" | pytok encode -t tokenizer.json
+    pytok encode -t cl100k_base book.txt --json > ids.json
+    """,
+)
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option(
+@option(
     "--special",
     is_flag=True,
-    help="Recognise special tokens. Without it they are ordinary text, as in text from strangers "
-    "they should be.",
+    help="Recognize special tokens: only for trusted text.",
 )
 @json_option
+@tokenizer_option
 def encode(tokenizer: Tokenizer, file: IO[bytes], special: bool, as_json: bool) -> None:
-    """Print the ids of a text, separated by spaces.
+    """Encode a text as token ids.
 
-    The text is FILE, or what comes on stdin. Any file will do: bytes that are not UTF-8 are encoded
-    as they are, and `pytok decode` gives them back.
+    Reads FILE, or stdin if there is none, and prints ids separated by spaces. Bytes that are not
+    UTF-8 are encoded as well, and `pytok decode` restores them.
     """
     data = file.read()
     with Bars() as bars:
@@ -46,7 +52,7 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
     except UnicodeDecodeError as error:
         if special:
             raise CorpusError(
-                f"byte {error.start:,} is not UTF-8; special tokens are recognised in text only"
+                f"byte {error.start:,} is not UTF-8; --special requires valid text: remove it"
             ) from None
         yield from tokenizer._encode_bytes(data)
         return
@@ -60,19 +66,25 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
         bars.update("encode", done, len(data))
 
 
-@click.command()
-@tokenizer_option
+@click.command(
+    cls=Command,
+    examples="""
+    echo "31373 995" | pytok decode -t gpt2
+    pytok encode -t gpt2 book.txt | pytok decode -t gpt2 > same-book.txt
+    """,
+)
 @click.argument("file", type=click.File("rb"), default="-")
+@tokenizer_option
 def decode(tokenizer: Tokenizer, file: IO[bytes]) -> None:
-    """Print what ids spell.
+    """Decode token ids to text.
 
-    They are in FILE, or come on stdin: numbers between spaces, or a JSON list.
+    Reads FILE, or stdin if there is none: ids separated by whitespace, or a JSON list.
     """
     words = file.read().translate(bytes.maketrans(b"[],", b"   ")).split()
-    for place, word in enumerate(words, 1):
+    for number, word in enumerate(words, 1):
         if not word.isdigit() or len(word) > 10:
-            shown = word[:40].decode("utf-8", "backslashreplace")
-            raise CorpusError(f"{file.name}: word {place:,}: {shown!r} is not an id")
+            quoted = word[:40].decode("utf-8", "backslashreplace")
+            raise CorpusError(f"{file.name}: word {number:,}: {quoted!r} is not an id")
     try:
         data = tokenizer.decode_bytes(list(map(int, words)))
     except OverflowError as error:
@@ -81,36 +93,44 @@ def decode(tokenizer: Tokenizer, file: IO[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-@click.command()
-@tokenizer_option
+@click.command(
+    cls=Command,
+    examples="""
+    pytok count -t cl100k_base corpus.txt
+    pytok count -t tokenizer.json 'data/*.jsonl' --field content --json
+    """,
+)
 @click.argument("sources", nargs=-1, required=True)
-@reading_options
 @json_option
+@tokenizer_option
+@reading_options
 def count(
     tokenizer: Tokenizer,
     sources: tuple[str, ...],
     reading: Reading,
     as_json: bool,
 ) -> None:
-    """Count the tokens of files, and the bytes a token.
+    """Count tokens, and bytes per token.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl'; special tokens are text.
+    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. Special tokens in them count as
+    ordinary text.
     """
     files = corpus.resolve(sources)
     total, read, rows = corpus.size(files), 0, []
     cut = can_cut(tokenizer.pattern)
-    plain = reading["errors"] == "strict" and reading["separator"] is None
+    is_default = reading["errors"] == "strict" and reading["separator"] is None
     with Bars() as bars:
 
-        def bar(before: int) -> Callable[[int], object]:
+        def progress_after(before: int) -> Callable[[int], object]:
             return lambda done: bars.update("count", before + done, total)
 
         for file in files:
             tokens = size = 0
-            if corpus.is_one_text(file) and plain:
+            if corpus.is_one_text(file) and is_default:
+                # The engine reads the file itself, on all cores.
                 size = corpus.size([file])
                 try:
-                    [tokens] = tokenizer.count_files([file], progress=bar(read))
+                    [tokens] = tokenizer.count_files([file], progress=progress_after(read))
                 except CorpusError as error:
                     raise CorpusError(f"{error.message}, or pass --errors replace") from None
                 except OSError as error:
@@ -133,5 +153,5 @@ def count(
     if len(rows) > 1:
         rows.append(("total", sum(row[1] for row in rows), sum(row[2] for row in rows)))
     for file_name, tokens, size in rows:
-        rate = f"{size / tokens:.3f} bytes a token" if tokens else "empty"
-        click.echo(f"{tokens:>15,} tokens  {size:>15,} bytes  {rate:<20}  {file_name}")
+        rate = f"{size / tokens:.3f} bytes per token" if tokens else "empty"
+        click.echo(f"{tokens:>15,} tokens  {size:>15,} bytes  {rate:<22}  {file_name}")

@@ -1,10 +1,8 @@
-"""What is at hand into files that others read: `pytok convert` and `pytok shard`.
-
-A tokenizer into another format, a corpus into token shards.
-"""
+"""Files for other software: `pytok convert` writes tokenizers, `pytok shard` token shards."""
 
 import click
 
+from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     reading_options,
@@ -13,64 +11,78 @@ from pytok.commands.options import (
     tokenizer_option,
 )
 from pytok.counted import counted
-from pytok.definition import pattern_name
+from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples="""
+    pytok convert cl100k_base tokenizer.json
+    pytok convert tokenizer.json gpt2-files/
+    pytok convert ranks.tiktoken tokenizer.json --pattern cl100k
+    """,
+)
 @takes_tokenizer(named_by=click.argument("name", metavar="IN"))
 @click.argument("target", metavar="OUT")
 def convert(tokenizer: Tokenizer, target: str) -> None:
     """Convert a tokenizer to another format.
 
-    The ids stay the same.
+    IN is a file, a folder, or the name of an encoding such as cl100k_base. OUT decides the format:
 
     \b
-    *.json       Hugging Face's tokenizer.json
-    *.tiktoken   ranks only, neither pattern nor special tokens
-    a folder     GPT-2's vocab.json and merges.txt
+    *.json       tokenizer.json of Hugging Face
+    *.tiktoken   ranks only, without pattern and special tokens
+    a folder     vocab.json and merges.txt of GPT-2
 
-    IN may also be an encoding's name, such as cl100k_base. What the target cannot hold is refused.
+    The ids stay the same. A tokenizer that OUT cannot represent exactly is an error.
     """  # noqa: D301 (click wants a backspace)
     tokenizer.save(target)
     say(f"{target}: {tokenizer.n_vocab:,} ids")
     if target.endswith(".tiktoken"):
         pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
         say(
-            f"{target} holds ranks only; to read it, say --pattern {pattern!r}"
+            f"{target} holds ranks only; to read it, pass --pattern {pattern!r}"
             + "".join(
                 f" --special-token '{text}={id}'" for text, id in tokenizer.special_tokens.items()
             )
         )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples="""
+    pytok shard corpus.txt -t tokenizer.json -o data/
+    pytok shard 'wiki/*.jsonl' -t gpt2 -o data/ --val 0.01 --split documents
+    """,
+)
 @click.argument("sources", nargs=-1, required=True)
-@tokenizer_option
-@click.option("-o", "--out", type=click.Path(), required=True, help="The folder to write.")
-@click.option(
+@option("-o", "--out", type=click.Path(), required=True, help="The folder to write.")
+@option(
     "--val",
+    metavar="FRACTION",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.1,
-    show_default=True,
-    help="The share of the text to hold out for validation.",
+    help="Fraction to hold out for validation.",
 )
-@click.option(
+@option(
     "--split",
-    type=click.Choice(["share", "documents"]),
-    default="share",
-    show_default=True,
-    help="Hold out the last of the text, or whole documents, evenly spread.",
+    type=click.Choice(["tail", "documents"]),
+    default="tail",
+    help="Hold out the end of the text, or documents at even intervals.",
 )
-@click.option(
+@option(
     "--shard-tokens",
+    metavar="N",
     type=click.IntRange(1),
-    help="How many tokens a file holds at most.  [default: 100 million, as llm.c's]",
+    show_default="100 million, as in llm.c",
+    help="Maximum tokens per file.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the folder if it is there.")
-@reading_options
+@option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
 @threads_option
+@tokenizer_option
+@reading_options
 def shard(
     sources: tuple[str, ...],
     tokenizer: Tokenizer,
@@ -82,10 +94,11 @@ def shard(
     reading: Reading,
     num_threads: int | None,
 ) -> None:
-    """Tokenize text into shards that `gpt train` reads.
+    """Write token shards for `gpt train`.
 
-    The .bin files are those of llm.c and modded-nanogpt; shards.json says which tokenizer wrote
-    them and how many bytes of text they stand for. The folder appears whole or not at all.
+    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. The .bin files have the format
+    of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of bytes of text.
+    The folder appears complete or not at all.
     """
     from pytok import shards  # here, since it loads numpy
 
@@ -104,6 +117,6 @@ def shard(
         )
     for kind, part in written.splits.items():
         say(
-            f"{out}: {kind}: {counted(part.tokens, 'token')} of {counted(part.bytes, 'byte')} in "
-            f"{counted(part.documents, 'document')}"
+            f"{out}: {kind}: {counted(part.tokens, 'token')}, {counted(part.bytes, 'byte')} of "
+            f"text, {counted(part.documents, 'document')}"
         )

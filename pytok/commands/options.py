@@ -1,7 +1,7 @@
-"""The options that several commands share, and what is made of the words given for them.
+"""The options that several commands have in common, as decorators.
 
-An option or a group of options is a decorator of a command. Those of a group reach the command as
-the library takes them: a tokenizer that is open, keyword arguments to pass on.
+A group of options is passed to the command in the form that the library takes: an open tokenizer,
+or keyword arguments.
 """
 
 import functools
@@ -13,24 +13,25 @@ from typing import Any, TypedDict, TypeVar, cast, get_args
 import click
 
 import pytok
+from pytok.commands.help import option
 from pytok.encodings import open_tokenizer
-from pytok.engine import MAX_THREADS, EngineName, Ties
-from pytok.reference.pretokenize import PATTERNS
-from pytok.training import Rules
+from pytok.engine import MAX_THREADS, EngineName
+from pytok.merging import MergeRules, Ties
+from pytok.patterns import PATTERNS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def refuse_to_replace(sources: Iterable[Path | None], out: Path | None) -> None:
-    """Raise UsageError if *out* is one of *sources*, which are only read; None is no file."""
+    """Raise UsageError if *out* is one of the input files *sources*, some of which can be None."""
     if out is not None and out.exists():
         for source in sources:
             if source is not None and source.exists() and out.samefile(source):
-                raise click.UsageError(f"{out} is read here, and would be lost: name another file")
+                raise click.UsageError(f"{out} is an input file: choose another output file")
 
 
 class Reading(TypedDict):
-    """How a corpus is read: keyword arguments of all that read one."""
+    """Keyword arguments of the functions that read a corpus."""
 
     field: str
     errors: str
@@ -38,7 +39,7 @@ class Reading(TypedDict):
 
 
 class Counting(TypedDict):
-    """How pieces are counted: keyword arguments of `pytok.train`."""
+    """Keyword arguments of `pytok.train` for counting pieces."""
 
     pattern: str | None
     special_tokens: tuple[str, ...] | None
@@ -47,39 +48,42 @@ class Counting(TypedDict):
     prune: int
 
 
-engine_option = click.option(
+engine_option = option(
     "--engine",
     type=click.Choice(get_args(EngineName)),
     default="native",
-    show_default=True,
-    help="The compiled engine, or its readable twin in Python: same answers, slower.",
+    help="Compiled engine, or the slow one in Python.",
 )
-threads_option = click.option(
+threads_option = option(
     "--threads",
     "num_threads",
+    metavar="N",
     type=click.IntRange(1, MAX_THREADS),
-    help="How many threads to use.  [default: all cores]",
+    show_default="all cores",
+    help="Number of threads.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+json_option = option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Give a command the `tokenizer` that *named_by*, an argument or option `name`, names."""
+    """Pass a command the `tokenizer` named by the parameter `name`, which *named_by* adds."""
 
     def decorate(command: F) -> F:
         @named_by
-        @click.option(
+        @engine_option
+        @option(
             "--pattern",
-            help="How text is split, where the tokenizer is a .tiktoken file, which does not say.",
+            group="For .tiktoken files",
+            help="Pattern that splits text, e.g. cl100k.",
         )
-        @click.option(
+        @option(
             "--special-token",
             "special_tokens",
+            group="For .tiktoken files",
             multiple=True,
             metavar="TOKEN=ID",
-            help="A special token of a .tiktoken file; may be given several times.",
+            help="Special token and its id; can be repeated.",
         )
-        @engine_option
         @functools.wraps(command)
         def run(
             name: str,
@@ -103,45 +107,47 @@ def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 tokenizer_option = takes_tokenizer(
-    named_by=click.option(
+    named_by=option(
         "-t",
         "--tokenizer",
         "name",
         required=True,
         metavar="TOKENIZER",
-        help="A tokenizer.json, a .tiktoken file, a folder with vocab.json and merges.txt, or an "
-        "encoding's name such as cl100k_base.",
+        help="A tokenizer.json, a .tiktoken file, a folder with vocab.json and merges.txt, or the "
+        "name of an encoding such as cl100k_base.",
     )
 )
 
 
-def _special_of(option: str) -> tuple[str, int]:
-    text, _, id = option.rpartition("=")
+def _special_of(argument: str) -> tuple[str, int]:
+    text, _, id = argument.rpartition("=")
     if not text or not (id.isascii() and id.isdigit() and len(id) <= 10):
-        raise click.BadParameter(f"{option!r} is not TOKEN=ID, e.g. '<|endoftext|>=50256'")
+        raise click.BadParameter(f"{argument!r} is not TOKEN=ID, e.g. '<|endoftext|>=50256'")
     return text, int(id)
 
 
 def reading_options(command: F) -> F:
-    """Give a command `reading`."""
+    """Pass a command `reading`."""
 
-    @click.option(
+    @option(
         "--field",
+        group="Reading",
+        metavar="NAME",
         default="text",
-        show_default=True,
-        help="The field of .jsonl, or the column of .parquet, that holds the text.",
+        help="Field of .jsonl, or column of .parquet, with the text.",
     )
-    @click.option(
+    @option(
         "--errors",
+        group="Reading",
         type=click.Choice(["strict", "replace"]),
         default="strict",
-        show_default=True,
-        help="Invalid UTF-8: stop and say where, or put U+FFFD in its place.",
+        help="Invalid UTF-8: stop with an error, or replace it by U+FFFD.",
     )
-    @click.option(
+    @option(
         "--separator",
+        group="Reading",
         metavar="TEXT",
-        help="Split text files into documents at this, e.g. '<|endoftext|>'.",
+        help="Split text files into documents at this text.",
     )
     @functools.wraps(command)
     def run(field: str, errors: str, separator: str | None, **rest: Any) -> Any:
@@ -151,42 +157,49 @@ def reading_options(command: F) -> F:
 
 
 def counting_options(command: F) -> F:
-    """Give a command `counting`, and `from_counts`: whether the counting is done already."""
+    """Pass a command `counting`, and `from_counts`: whether its sources are counts already."""
 
-    @click.option(
+    @threads_option
+    @option(
         "--pattern",
-        help=f"How text is split before merging: {', '.join(PATTERNS)}, or a regex in Rust's "
-        "syntax.  [default: cl100k, or that of the counts]",
+        group="Splitting",
+        show_default="cl100k, or that of the counts",
+        help=f"Pattern that splits text before merging: {', '.join(PATTERNS)}, or a regex in "
+        "Rust's syntax.",
     )
-    @click.option(
+    @option(
         "--special",
+        group="Splitting",
         multiple=True,
         metavar="TOKEN",
-        help="A special token, which is cut out of the text; may be given several times.  "
-        "[default: <|endoftext|>, or those of the counts]",
+        show_default="<|endoftext|>, or those of the counts",
+        help="Special token, not counted in the text; can be repeated.",
     )
-    @click.option("--no-special", is_flag=True, help="No special tokens at all.")
-    @click.option(
+    @option("--no-special", group="Splitting", is_flag=True, help="Use no special tokens.")
+    @option(
         "--counts",
         "from_counts",
+        group="Counting",
         is_flag=True,
-        help="SOURCES are no text, but what `pytok count-pieces` wrote; it is added up.",
+        help="SOURCES are count files from `pytok count-pieces`, not text.",
     )
-    @click.option(
+    @option(
         "--max-memory",
+        group="Counting",
         metavar="SIZE",
         callback=_bytes_of,
-        help="Let counts take so much memory, such as 4GiB, and then go to temporary files; the "
-        "result is the same.",
+        show_default="no limit",
+        help="Memory for counts, e.g. 4GiB; the rest goes to temporary files, with the same "
+        "result.",
     )
-    @click.option(
+    @option(
         "--prune",
+        group="Counting",
         type=click.IntRange(0),
         default=0,
         metavar="N",
-        help="Drop the pieces that occur fewer than N times; that changes the result.",
+        help="Drop pieces that occur fewer than N times; this changes the result.",
     )
-    @threads_option
     @functools.wraps(command)
     def run(
         pattern: str | None,
@@ -198,7 +211,7 @@ def counting_options(command: F) -> F:
         **rest: Any,
     ) -> Any:
         if special and no_special:
-            raise click.UsageError("--special and --no-special contradict each other: say one")
+            raise click.UsageError("--special and --no-special contradict each other: remove one")
         counting = Counting(
             pattern=pattern,
             special_tokens=() if no_special else special or None,
@@ -211,58 +224,55 @@ def counting_options(command: F) -> F:
     return cast(F, run)
 
 
-def _bytes_of(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+def _bytes_of(context: object, parameter: object, value: str | None) -> int | None:
     if value is None:
         return None
     found = re.fullmatch(r"([0-9]{1,9}) ?(?:([KMGT])(i?B)?|B)?", value)
     if not found or not int(found[1]):
-        raise click.BadParameter(f"{value!r} is no amount of memory, such as 4GiB or 500MB")
+        raise click.BadParameter(f"{value!r} is not an amount of memory: use e.g. 4GiB or 500MB")
     thousand = 1000 if found[3] == "B" else 1024
     return int(found[1]) * int(thousand ** (" KMGT".index(found[2] or " ")))
 
 
 def merging_options(command: F) -> F:
-    """Give a command `rules`."""
+    """Pass a command `rules`."""
 
-    @click.option(
+    @option(
         "--ties",
+        group="Merging",
         type=click.Choice(get_args(Ties)),
         default="hf",
-        show_default=True,
-        help="Which of equally frequent pairs is merged first: the one that Hugging Face, rustbpe, "
-        "minbpe and tiktoken (first), or CS336 would take.",
+        metavar="RULE",
+        help="Order of equally frequent pairs: hf (Hugging Face), rustbpe, first (minbpe, "
+        "tiktoken) or cs336.",
     )
-    @click.option(
+    @option(
         "--min-frequency",
+        group="Merging",
         type=click.IntRange(0),
         default=0,
-        show_default=True,
-        help="Never merge a pair that occurs less often.",
+        metavar="N",
+        help="Merge only pairs that occur at least N times.",
     )
-    @click.option(
+    @option(
         "--max-token-length",
+        group="Merging",
         type=click.IntRange(3),
-        help="Merge only what has fewer bytes.  [default: no limit]",
+        metavar="N",
+        show_default="no limit",
+        help="Make only tokens of fewer than N bytes.",
     )
-    @click.option(
+    @option(
         "--limit-alphabet",
+        group="Merging",
         type=click.IntRange(1),
-        help="Merge only characters among so many, the most frequent.  [default: all]",
+        metavar="N",
+        show_default="all characters",
+        help="Merge only the N most frequent characters.",
     )
     @functools.wraps(command)
-    def run(
-        ties: Ties,
-        min_frequency: int,
-        max_token_length: int | None,
-        limit_alphabet: int | None,
-        **rest: Any,
-    ) -> Any:
-        rules = Rules(
-            ties=ties,
-            min_frequency=min_frequency,
-            max_token_length=max_token_length,
-            limit_alphabet=limit_alphabet,
-        )
-        return command(rules=rules, **rest)
+    def run(**options: Any) -> Any:
+        rules = MergeRules(**{name: options.pop(name) for name in MergeRules._fields})
+        return command(rules=rules, **options)
 
     return cast(F, run)

@@ -1,7 +1,4 @@
-"""The report: a tokenizer measured on a corpus, and the page that shows it.
-
-It is the `--report` of `pytok train` and `pytok show`.
-"""
+"""The `--report` option of `pytok train` and `pytok show`: measure a tokenizer, write a page."""
 
 import functools
 from importlib import import_module
@@ -12,6 +9,7 @@ import click
 
 from pytok import corpus
 from pytok.atomic import replace_file
+from pytok.commands.help import option
 from pytok.commands.options import Reading
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
@@ -20,23 +18,23 @@ if TYPE_CHECKING:
     from pytok.report import Figures
 
 
-def _refuse_early(context: object, option: object, path: str | None) -> str | None:
-    """Refuse a report that cannot be written before any work is done."""
+def _check_path(context: object, parameter: object, path: str | None) -> str | None:
+    """Raise, before any work is done, if no report can be written to *path*."""
     if path is not None:
-        import_module("pytok.report")  # what it needs may be missing
+        import_module("pytok.report")  # raises if a dependency of it is missing
         if Path(path).suffix.lower() not in (".html", ".htm"):  # it could be the tokenizer itself
-            raise click.BadParameter(f"a report is a page of HTML: call it {path}.html")
+            raise click.BadParameter(f"the report is an HTML page; name it {path}.html")
         if not (folder := Path(path).absolute().parent).is_dir():
-            raise click.BadParameter(f"there is no folder {folder}: make it first")
+            raise click.BadParameter(f"the folder {folder} does not exist; create it first")
     return path
 
 
-report_option = click.option(
+report_option = option(
     "--report",
     type=click.Path(dir_okay=False),
-    callback=_refuse_early,
+    callback=_check_path,
     metavar="PAGE.html",
-    help="Write a page that shows the tokenizer in pictures, measured on the corpus.",
+    help="Write an HTML report, measured on the corpus.",
 )
 
 
@@ -46,18 +44,20 @@ def measure(
     reading: Reading,
     num_threads: int | None,
 ) -> "Figures":
-    """The figures of *tokenizer*, on a corpus if there is one, with a bar."""
+    """Measure *tokenizer*, on the corpus *sources* if there is one, with a progress bar."""
     from pytok import report
 
     with Bars() as bars:
-        bar = functools.partial(bars.update, "measure")
-        return report.measure(tokenizer, sources, num_threads=num_threads, progress=bar, **reading)
+        progress = functools.partial(bars.update, "measure")
+        return report.measure(
+            tokenizer, sources, num_threads=num_threads, progress=progress, **reading
+        )
 
 
 def write_report(path: str, figures: "Figures", text: str | None = None) -> None:
-    """Write the page of *figures*, with *text* in the place of excerpts, and say so."""
+    """Write the page of *figures*, with *text* instead of excerpts if given, and report it."""
     from pytok.report import render
 
-    page = render(figures, text=text).encode(errors="backslashreplace")  # names of files
+    page = render(figures, text=text).encode(errors="backslashreplace")  # for names of files
     replace_file(Path(path), page)
-    say(f"{path}: the report")
+    say(f"{path}: report written")

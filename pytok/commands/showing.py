@@ -1,6 +1,6 @@
-"""`pytok show`: what a tokenizer is made of, how it splits a text, how it serves a corpus.
+"""`pytok show`: the parts of a tokenizer, how it splits a text, how it compresses a corpus.
 
-For people as lines and colours, for programs as JSON, and as a page (`pytok.commands.reporting`).
+Output: lines and colors for people, JSON for programs, or a page (`pytok.commands.reporting`).
 """
 
 import json
@@ -8,6 +8,7 @@ import re
 
 import click
 
+from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     json_option,
@@ -16,25 +17,31 @@ from pytok.commands.options import (
     threads_option,
 )
 from pytok.commands.reporting import measure, report_option, write_report
-from pytok.definition import pattern_name
-from pytok.terminal import print_coloured, print_facts
+from pytok.patterns import pattern_name
+from pytok.terminal import print_colored, print_facts
 from pytok.tokenizer import Tokenizer
 
 
-@click.command()
-@takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
-@click.option("--text", help="Show how this text is split, a colour a token.")
-@click.option(
+@click.command(
+    cls=Command,
+    examples="""
+    pytok show tokenizer.json --text "How is this split?"
+    pytok show cl100k_base --corpus corpus.txt --report page.html
+    """,
+)
+@option("--text", help="Show how this text is split, in colors.")
+@option(
     "--corpus",
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="Measure it on this file, folder or pattern; may be given several times.",
+    help="Measure compression on this file, folder or pattern; can be repeated.",
 )
 @report_option
-@reading_options
-@threads_option
 @json_option
+@threads_option
+@takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
+@reading_options
 def show(
     tokenizer: Tokenizer,
     text: str | None,
@@ -44,10 +51,11 @@ def show(
     num_threads: int | None,
     as_json: bool,
 ) -> None:
-    """Show what a tokenizer is made of.
+    """Show a tokenizer and how it splits text.
 
-    And how it splits a text (--text), how it serves a corpus (--corpus), and all that as a page
-    (--report). TOKENIZER is a file, a folder, or an encoding's name such as cl100k_base.
+    Prints the size, pattern, special tokens and merges; with --text how a text is split; with
+    --corpus how well a corpus is compressed. TOKENIZER is a file, a folder, or the name of an
+    encoding such as cl100k_base.
     """
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     figures = None
@@ -72,24 +80,25 @@ def show(
         click.echo(json.dumps(facts | measured | text_ids, ensure_ascii=False))
         return
     merged = [token for token in tokens if len(token) > 1]
-    rows = {key.replace("_", " "): _shown(value) for key, value in facts.items()} | {
+    rows = {key.replace("_", " "): _formatted(value) for key, value in facts.items()} | {
         "longest token": _quoted(longest if len(longest) <= 64 else longest[:61] + b"..."),
         "first merges": " ".join(map(_quoted, merged[:12])),
         "last merges": " ".join(map(_quoted, merged[-8:])),
     }
     if figures is not None and (usage := figures.usage) is not None:
         rows["corpus"] = f"{usage.bytes:,} bytes in {usage.tokens:,} tokens"
-        rows["bytes a token"] = f"{usage.bytes_per_token:.3f}"
+        rows["bytes per token"] = f"{usage.bytes_per_token:.3f}"
         rows["never used"] = f"{usage.unused:,} tokens"
     print_facts(rows)
     if ids is not None and text is not None:
+        # A token can end inside a character: the decoder holds its bytes back until it is complete.
         decoder = tokenizer.decoder()
-        spelled = [*map(decoder.feed, ids), decoder.finish()]
+        pieces = [*map(decoder.feed, ids), decoder.finish()]
         size = len(text.encode("utf-8", "replace"))
-        print_coloured(filter(None, spelled), f"{len(ids)} tokens, {size} bytes: {ids}")
+        print_colored(filter(None, pieces), f"{len(ids)} tokens, {size} bytes: {ids}")
 
 
-def _shown(value: object) -> str:
+def _formatted(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""`pytok train`, and `pytok count-pieces`: the part of it that many machines can share.
+"""`pytok train`, and `pytok count-pieces`, the part of training that many machines can share.
 
-What cannot be is refused before the corpus is read, which may take hours.
+Invalid requests are rejected before the corpus is read, which can take hours.
 """
 
 import functools
@@ -11,6 +11,7 @@ import click
 
 import pytok
 from pytok import corpus, countfile, formats
+from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Counting,
     Reading,
@@ -25,43 +26,51 @@ from pytok.counting import split_by
 from pytok.encodings import open_tokenizer
 from pytok.engine import EngineName
 from pytok.errors import FormatError
+from pytok.merging import MergeRules
 from pytok.terminal import Bars, say
-from pytok.training import Rules
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples="""
+    pytok train corpus.txt --vocab 50257
+    pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
+    pytok train corpus.txt --vocab 16384 --report report.html
+    pytok train --counts counts/*.parquet --vocab 50257
+    """,
+)
 @click.argument("sources", nargs=-1, required=True)
-@click.option(
+@option(
     "--vocab",
     type=click.IntRange(256),
     required=True,
-    help="How many ids in all: 256 bytes, the merges, and the special tokens.",
+    metavar="N",
+    help="Number of ids: 256 bytes, merges, special tokens.",
 )
-@click.option(
+@option(
     "-o",
     "--out",
     type=click.Path(),
     default="tokenizer.json",
-    show_default=True,
-    help="Where to write it: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's).",
+    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
 )
-@click.option(
+@option(
     "--base",
     metavar="TOKENIZER",
-    help="Go on from this tokenizer: its tokens, ids, pattern and special tokens are kept, and "
-    "--vocab counts them too.",
+    help="Extend this tokenizer; its tokens, ids, pattern and special tokens are kept, and counted "
+    "in --vocab.",
 )
-@merging_options
-@counting_options
-@reading_options
 @report_option
 @engine_option
+@counting_options
+@merging_options
+@reading_options
 def train(
     sources: tuple[str, ...],
     vocab: int,
     out: str,
     base: str | None,
-    rules: Rules,
+    rules: MergeRules,
     counting: Counting,
     from_counts: bool,
     reading: Reading,
@@ -70,20 +79,21 @@ def train(
 ) -> None:
     """Train a tokenizer on text.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. Text files, .jsonl and .parquet
-    are read, plain or .gz or .zst; or, with --counts, what was counted elsewhere. The most frequent
-    pair of neighbouring tokens is merged first, and among equals the one with the smallest ids, as
-    Hugging Face does it; the result depends neither on the order of documents (but for --ties
-    first) nor on the threads.
+    SOURCES are files, folders, or patterns such as 'data/*.jsonl': text, .jsonl and .parquet files,
+    plain or compressed (.gz, .zst). With --counts, they are files of counts from `pytok
+    count-pieces`.
+
+    The most frequent pair of neighboring tokens is merged first. The result does not depend on the
+    number of threads nor, except with --ties first, on the order of documents.
     """
     if report and from_counts:
         raise click.UsageError(
-            "--report is measured on text, and counts hold none: train without it, then "
+            "--report needs text, not counts: remove --report, and make the report with "
             "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
         )
     files = corpus.resolve(sources)
     source: list[Path] | pytok.PieceCounts = files
-    with Bars() as bars, warnings.catch_warnings(record=True) as said:
+    with Bars() as bars, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if from_counts:
             source = pytok.PieceCounts.load(
@@ -93,17 +103,17 @@ def train(
                 max_memory=counting["max_memory"],
                 progress=functools.partial(bars.update, "count"),
             )
-        begun = None if base is None else open_tokenizer(base, engine)
-        splitting = begun or split_by(source, counting["pattern"], counting["special_tokens"])
+        extended = None if base is None else open_tokenizer(base, engine)
+        splitting = extended or split_by(source, counting["pattern"], counting["special_tokens"])
         formats.check_target(out, splitting.pattern)
         tokenizer = pytok.train(
             source,
             vocab,
-            base=begun,
+            base=extended,
             engine=engine,
             name=Path(out).stem,
             progress=bars.update,
-            **rules,
+            **rules._asdict(),
             **counting,
             **reading,
         )
@@ -112,8 +122,8 @@ def train(
     except FormatError as error:
         rescue = f"{out}.tiktoken"
         tokenizer.save(rescue)
-        raise FormatError(f"{error.message}; what was learnt is in {rescue}") from None
-    for warning in said:
+        raise FormatError(f"{error.message}; the trained vocabulary is in {rescue}") from None
+    for warning in caught:
         say(str(warning.message))
     merges = counted(len(tokenizer.vocab) - 256, "merge")
     say(
@@ -124,11 +134,16 @@ def train(
         write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
 
 
-@click.command()
-@click.argument("sources", nargs=-1, required=True)
-@click.option(
-    "-o", "--out", type=click.Path(), required=True, help="Where to write the counts: *.parquet."
+@click.command(
+    cls=Command,
+    examples="""
+    pytok count-pieces corpus/a* -o counts/a.parquet
+    pytok count-pieces corpus/b* -o counts/b.parquet
+    pytok train --counts counts/*.parquet --vocab 50257
+    """,
 )
+@click.argument("sources", nargs=-1, required=True)
+@option("-o", "--out", type=click.Path(), required=True, help="Output file of counts: *.parquet.")
 @counting_options
 @reading_options
 def count_pieces(
@@ -140,19 +155,19 @@ def count_pieces(
 ) -> None:
     """Count pieces of text, to train on many machines.
 
-    Counting is the part of training that they can share. Each counts some of the files; `pytok
-    train --counts` trains on what all have counted, and learns what it would from the files
-    themselves.
+    Counting is the part of training that machines can share. Each machine counts some of the files;
+    `pytok train --counts` adds up the counts of all machines, and its result equals that of
+    training on the files themselves.
     """
     countfile.check_target(Path(out))
     files = corpus.resolve(sources)
     pattern, special_tokens = counting["pattern"], counting["special_tokens"]
     num_threads, max_memory = counting["num_threads"], counting["max_memory"]
     with Bars() as bars:
-        bar = functools.partial(bars.update, "count")
+        progress = functools.partial(bars.update, "count")
         if from_counts:
             counts = pytok.PieceCounts.load(
-                files, num_threads=num_threads, max_memory=max_memory, progress=bar
+                files, num_threads=num_threads, max_memory=max_memory, progress=progress
             )
             split_by(counts, pattern, special_tokens)
         else:
@@ -163,7 +178,7 @@ def count_pieces(
                 special_tokens=splitting.special_tokens,
                 num_threads=num_threads,
                 max_memory=max_memory,
-                progress=bar,
+                progress=progress,
                 **reading,
             )
         saved = counts.save(out, prune=counting["prune"])

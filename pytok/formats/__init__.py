@@ -1,8 +1,8 @@
-"""Tokenizer files, in and out: ``tokenizer.json``, ``.tiktoken``, ``vocab.json`` + ``merges.txt``.
+"""Tokenizer files: ``tokenizer.json``, ``.tiktoken``, ``vocab.json`` with ``merges.txt``.
 
-A file is read into a `Definition`, or refused: malformed ones, and those that say something pytok
-would not do exactly, raise FormatError with the file and the place in it. Files are written aside
-and renamed, so they appear whole or not at all.
+A file is read as a `Definition`. A malformed file, and one that pytok could not follow exactly,
+raises FormatError with the file and the field or line. Files are written under another name and
+renamed, so they appear complete or not at all.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from pytok.atomic import replace_file, replace_files
 from pytok.definition import Definition
 from pytok.errors import FormatError
 from pytok.formats import gpt2, tiktoken, tokenizer_json
-from pytok.formats.merge_list import Merges, StatedMerges, check_merges
-from pytok.reference.pretokenize import GPT2, resolve
+from pytok.formats.merge_list import ListedMerges, Merges, check_merges
+from pytok.patterns import GPT2, resolve
 
 __all__ = ["check_merges", "check_target", "read", "write"]
 
@@ -24,10 +24,10 @@ def read(
     *,
     pattern: str | None = None,
     special_tokens: Mapping[str, int] | None = None,
-) -> tuple[Definition, StatedMerges | None]:
-    """Reads a tokenizer file or folder; see `pytok.load` for what each format needs to be told.
+) -> tuple[Definition, ListedMerges | None]:
+    """Read a tokenizer file or folder; `pytok.load` documents the arguments that a format needs.
 
-    The second value is for `check_merges`, where the format lists merges.
+    The second value, for formats that list merges, is an argument of `check_merges`.
     """
     path = Path(path)
     if path.is_dir():
@@ -38,7 +38,7 @@ def read(
     if path.suffix == ".tiktoken":
         if pattern is None:
             raise FormatError(
-                f"{path}: a .tiktoken file holds no pattern: say which, such as 'cl100k' "
+                f"{path}: a .tiktoken file has no pattern: pass it, for example 'cl100k' "
                 "(--pattern cl100k)"
             )
         ranks = tiktoken.parse(path.read_bytes(), path)
@@ -46,15 +46,17 @@ def read(
         ids = [ranks[token] for token in tokens]
         return Definition(path.stem, tokens, ids, pattern, dict(special_tokens or {})), None
     if pattern is not None or special_tokens is not None:
-        raise FormatError(f"{path}: says its pattern and special tokens itself: give neither")
+        raise FormatError(
+            f"{path}: the file has its own pattern and special tokens: do not pass any"
+        )
     return tokenizer_json.read(path)
 
 
 def check_target(path: str | PathLike[str], pattern: str) -> None:
-    """Refuse, before any work is done, a *path* to which no tokenizer of *pattern* can be written.
+    """Check, before any work is done, that a tokenizer with *pattern* can be written to *path*.
 
-    Raises FormatError for a format that is not known or cannot hold the pattern, and for a folder
-    that is not there.
+    Raises FormatError for an unknown format, a format that cannot represent the pattern, and a
+    missing folder.
     """
     path = Path(path)
     pattern = resolve(pattern)
@@ -64,17 +66,18 @@ def check_target(path: str | PathLike[str], pattern: str) -> None:
         tokenizer_json.check_target(path, pattern)
     elif path.suffix != ".tiktoken":
         raise FormatError(
-            f"{path}: unknown format {path.suffix!r}: use .json, .tiktoken, or a folder's name"
+            f"{path}: unknown format {path.suffix!r}: use .json, .tiktoken or the name of a folder"
         )
     if not path.absolute().parent.is_dir():
-        raise FormatError(f"{path}: there is no folder {path.parent}: make it first")
+        raise FormatError(f"{path}: the folder {path.parent} does not exist; create it first")
 
 
 def write(path: str | PathLike[str], definition: Definition, merges: Merges) -> None:
-    """Write *definition* in the format that the name of *path* asks for.
+    """Write *definition* in the format given by the name of *path*.
 
-    ``*.json`` is Hugging Face's, ``*.tiktoken`` a list of ranks, and a name without a suffix, or
-    an existing folder, GPT-2's two files. Raises FormatError for what a format cannot hold.
+    ``*.json`` is Hugging Face's format, ``*.tiktoken`` a list of ranks, and a name without a
+    suffix, or an existing folder, GPT-2's two files. Raises FormatError if the format cannot
+    represent the definition.
     """
     path = Path(path)
     check_target(path, definition.pattern)

@@ -1,4 +1,4 @@
-"""``.tiktoken``: tokens in base64 and their ranks, nothing else."""
+"""The ``.tiktoken`` format: lines of a token in base64 and its rank."""
 
 import base64
 import binascii
@@ -10,9 +10,9 @@ from pytok.errors import FormatError
 
 
 def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
-    r"""The ranks in *data*, a ``.tiktoken`` file: a line each of base64 and a number.
+    r"""Return the ranks in *data*, the content of a ``.tiktoken`` file.
 
-    Raises FormatError with *source* and the line.
+    Raises FormatError with *source* and the number of the line.
 
     >>> parse(b"IQ== 0\nIg== 1\n", "two.tiktoken")
     {b'!': 0, b'"': 1}
@@ -24,31 +24,33 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
             continue
         try:
             letters, rank = line.split()
-            if not rank.removeprefix(b"-").isdigit():  # int() would take 1_0 and +5
+            if not rank.removeprefix(b"-").isdigit():  # int() would accept 1_0 and +5
                 raise ValueError
             token = base64.b64decode(letters, validate=True)
             value = int(rank)
         except (ValueError, binascii.Error):
-            shown = line[:60].decode("ascii", "backslashreplace")
+            quoted = line[:60].decode("ascii", "backslashreplace")
             raise FormatError(
-                f"{source}: line {number}: {shown!r} is not a token in base64 and a rank"
+                f"{source}: line {number}: {quoted!r} is not a token in base64 and a rank"
             ) from None
         if token in ranks:
             raise FormatError(f"{source}: line {number}: the token {token!r} occurs twice")
         if value in seen:
             raise FormatError(f"{source}: line {number}: the rank {value} occurs twice")
         if not 0 <= value < 1 << 32:
-            raise FormatError(f"{source}: line {number}: {value} is no rank: 0 to 4294967295 are")
+            raise FormatError(
+                f"{source}: line {number}: the rank {value} is not between 0 and 4294967295"
+            )
         ranks[token] = value
         seen.add(value)
     return ranks
 
 
 def dump(path: Path, definition: Definition) -> bytes:
-    """The content of the file; *path* is for messages."""
+    """Return the content of the file; *path* is for messages."""
     if list(definition.ids) != sorted(definition.ids):
         raise FormatError(
-            f"{path}: the ids are not in the order of merging, which a .tiktoken file cannot say: "
+            f"{path}: the ids are not in the order of merging, which a .tiktoken file requires: "
             "save it as .json"
         )
     lines = zip(definition.tokens, definition.ids, strict=True)

@@ -1,8 +1,8 @@
 """``tokenizer.json``: Hugging Face's format, and pytok's own.
 
-What is read encodes as tokenizers does with ``add_special_tokens=False``; a file that could not is
-refused with the field and the reason. `pre_tokenizer`, `added_tokens` and `merge_list` see to the
-parts that have rooms of their own.
+A file that is read encodes as tokenizers does with ``add_special_tokens=False``; any other raises
+FormatError with the field and the reason. `pre_tokenizer`, `added_tokens` and `merge_list` read the
+sections of these names.
 """
 
 import json
@@ -12,114 +12,114 @@ from typing import Any
 
 from pytok.definition import Definition
 from pytok.errors import FormatError
-from pytok.formats.added_tokens import special_tokens_of
-from pytok.formats.fields import Fields, kind, parse_json
+from pytok.formats.added_tokens import read_added_tokens
+from pytok.formats.fields import Fields, json_type, parse_json
 from pytok.formats.merge_list import (
+    ListedMerges,
     Merges,
-    StatedMerges,
     assemble,
-    spelled,
-    spells_another,
-    unspell,
+    from_letters,
+    is_ambiguous,
+    vocab_and_merges,
 )
-from pytok.formats.oniguruma import spell
-from pytok.formats.pre_tokenizer import pattern_of
+from pytok.formats.oniguruma import from_rust
+from pytok.formats.pre_tokenizer import read_pattern
 
 
-def read(path: Path) -> tuple[Definition, StatedMerges]:
-    """What *path* defines, and the merges it lists.
+def read(path: Path) -> tuple[Definition, ListedMerges]:
+    """Read *path*: its definition, and the merges that it lists.
 
-    A post-processor is not kept: it puts tokens around whole texts, which pytok leaves to its
-    caller, as tokenizers does when told ``add_special_tokens=False``.
+    A post-processor is dropped: it adds tokens around a complete text, which pytok leaves to the
+    caller, as tokenizers does with ``add_special_tokens=False``.
     """
     document = parse_json(path)
     if not isinstance(document, dict):
-        raise FormatError(f"{path}: the file is a JSON {kind(document)}, not an object")
+        raise FormatError(f"{path}: the file is a JSON {json_type(document)}, not an object")
     reader = Fields(path)
     reader.must_be(document, "version", (None, "1.0"), "pytok reads version 1.0")
     model = reader.get(document, "model", dict)
     # GPT-2's own file is older than the field.
     reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
-    pattern = pattern_of(reader, document)
+    pattern = read_pattern(reader, document)
     _check_normalizer(reader, document)
-    reader.must_be(document, "truncation", (None,), "pytok never cuts what it encodes")
+    reader.must_be(document, "truncation", (None,), "pytok never truncates")
     reader.must_be(document, "padding", (None,), "pytok never pads")
     _check_post_processor(reader, document)
-    decoder = [part["type"] for _, part in reader.parts(document, "decoder", "decoders")]
+    decoder = [step["type"] for _, step in reader.steps(document, "decoder", "decoders")]
     if decoder != ["ByteLevel"]:
         raise FormatError(
-            f"{path}: decoder is {' then '.join(decoder) or 'null'}, not ByteLevel: it would "
+            f"{path}: decoder is {' then '.join(decoder) or 'null'}, not ByteLevel: pytok would "
             "decode differently"
         )
-    reader.must_be(model, "dropout", (None, 0, 0.0), "pytok leaves nothing to chance", "model.")
+    reader.must_be(model, "dropout", (None, 0, 0.0), "pytok encodes without dropout", "model.")
     for field in ("continuing_subword_prefix", "end_of_word_suffix"):
-        reader.must_be(model, field, (None, ""), "pytok has no such thing", "model.")
-    # Without an unknown byte, unk_token, fuse_unk and byte_fallback say nothing; a vocabulary that
-    # lacks one of the 256 is refused where the core is built.
-    whole_pieces = "ignore_merges" in model and reader.get(model, "ignore_merges", bool, "model.")
+        reader.must_be(model, field, (None, ""), "pytok does not support it", "model.")
+    # unk_token, fuse_unk and byte_fallback only matter for unknown bytes. There are none: building
+    # the core raises an error for a vocabulary that lacks one of the 256.
+    ignore_merges = "ignore_merges" in model and reader.get(model, "ignore_merges", bool, "model.")
     vocab = reader.get(model, "vocab", dict, "model.")
     for letters, id in vocab.items():
         if type(id) is not int:
             raise FormatError(f"{path}: model.vocab[{letters!r}] is {id!r}, not an id")
-    specials = special_tokens_of(reader, document, vocab, whole_pieces=whole_pieces)
+    specials = read_added_tokens(reader, document, vocab, ignore_merges=ignore_merges)
     return assemble(
         path,
         name=path.stem,
         vocab={text: id for text, id in vocab.items() if text not in specials},
         pairs={
-            (place := f"model.merges[{number}]"): reader.pair(merge, place)
+            (where := f"model.merges[{number}]"): reader.pair(merge, where)
             for number, merge in enumerate(reader.get(model, "merges", list, "model."))
         },
         pattern=pattern,
         specials=specials,
-        whole_pieces=whole_pieces,
+        ignore_merges=ignore_merges,
     )
 
 
 def _check_normalizer(reader: Fields, document: dict[str, Any]) -> None:
-    for where, part in reader.parts(document, "normalizer", "normalizers"):
+    for where, step in reader.steps(document, "normalizer", "normalizers"):
         raise FormatError(
-            f"{reader.path}: {where}.type is {part['type']!r}, which changes the text: pytok "
-            "encodes it as it is, so that decoding gives it back; set normalizer to null to do so"
+            f"{reader.path}: {where}.type is {step['type']!r}, which changes the text: pytok "
+            "encodes text unchanged, so that decoding restores it; set normalizer to null for that"
         )
 
 
 def _check_post_processor(reader: Fields, document: dict[str, Any]) -> None:
-    """Refuses one that does more to the ids of a text than to put tokens around them."""
-    for where, part in reader.parts(document, "post_processor", "processors"):
-        if part["type"] == "TemplateProcessing":
-            pieces = reader.get(part, "single", list, f"{where}.")
+    """Check that the post-processor only adds tokens before and after the ids of a text."""
+    for where, step in reader.steps(document, "post_processor", "processors"):
+        if step["type"] == "TemplateProcessing":
+            pieces = reader.get(step, "single", list, f"{where}.")
             times = sum(isinstance(piece, dict) and "Sequence" in piece for piece in pieces)
             if times != 1:
                 raise FormatError(
-                    f"{reader.path}: {where}.single holds the text {times} times, not once"
+                    f"{reader.path}: {where}.single has the text {times} times, not once"
                 )
-        elif part["type"] not in ("ByteLevel", "RobertaProcessing", "BertProcessing"):
+        elif step["type"] not in ("ByteLevel", "RobertaProcessing", "BertProcessing"):
             raise FormatError(
-                f"{reader.path}: {where}.type is {part['type']!r}, and pytok knows no such thing"
+                f"{reader.path}: {where}.type is {step['type']!r}, which pytok does not support"
             )
 
 
 def check_target(path: Path, pattern: str) -> None:
-    """Refuse a pattern that Hugging Face's engine may read differently."""
+    """Check that Hugging Face's engine reads *pattern* with the same meaning."""
     try:
-        spell(pattern)
+        from_rust(pattern)
     except FormatError as error:
         raise FormatError(f"{path}: {error}: save it as .tiktoken") from None
 
 
 def dump(path: Path, definition: Definition, merges: Merges) -> str:
-    """The text of the file; *path* is for messages."""
-    vocab, pairs, unmade = spelled(path, definition, merges)
-    for text in filter(spells_another, definition.special_tokens if unmade else ()):
+    """Return the text of the file; *path* is for messages."""
+    vocab, pairs, has_unmerged = vocab_and_merges(path, definition, merges)
+    for text in filter(is_ambiguous, definition.special_tokens if has_unmerged else ()):
         raise FormatError(
-            f"{path}: the special token {text!r} spells {unspell(text)!r}, too, where tokens that "
-            "no merge makes are looked up: save it as .tiktoken"
+            f"{path}: the special token {text!r} also stands for {from_letters(text)!r} where "
+            "tokens without a merge are looked up: save it as .tiktoken"
         )
-    # Special tokens are in the vocabulary, too: only so do tokenizers take their ids as they are,
-    # where ids before them are missing.
+    # Special tokens are in the vocabulary as well: otherwise tokenizers would number them from its
+    # length, whatever id added_tokens has.
     vocab = dict(sorted({**vocab, **definition.special_tokens}.items(), key=itemgetter(1)))
-    # Insertion order is what Hugging Face's own files have: by id.
+    # The fields and items are in the order of Hugging Face's own files.
     document = {
         "version": "1.0",
         "truncation": None,
@@ -142,7 +142,7 @@ def dump(path: Path, definition: Definition, merges: Merges) -> str:
             "pretokenizers": [
                 {
                     "type": "Split",
-                    "pattern": {"Regex": spell(definition.pattern)},
+                    "pattern": {"Regex": from_rust(definition.pattern)},
                     "behavior": "Isolated",
                     "invert": False,
                 },
@@ -169,10 +169,10 @@ def dump(path: Path, definition: Definition, merges: Merges) -> str:
             "end_of_word_suffix": None,
             "fuse_unk": False,
             "byte_fallback": False,
-            "ignore_merges": unmade,
+            "ignore_merges": has_unmerged,
             "vocab": vocab,
             "merges": pairs,
         },
     }
-    # A line an item, for people and for diffs; Python's json is ten times slower with an indent.
+    # One item per line, for people and diffs; Python's json is ten times slower with an indent.
     return json.dumps(document, ensure_ascii=False, separators=(",\n", ": ")) + "\n"

@@ -1,7 +1,8 @@
 """The pure-Python twin of the crate `bpe-rs/`, file for file.
 
-It takes the plain way to the same answers, and is the oracle of the fast one. Read it in this
-order: `vocab`, `pretokenize`, `search`, `count`, `train`, `encode`, `decode`, `core`.
+Its code is simple and gives the same answers; tests compare the two. Read `bpe` first, which is the
+algorithm on one page. Then read the twins: `vocab`, `pretokenize`, `search`, `count`, `train`,
+`encode`, `decode`, `core`.
 """
 
 from pytok.reference.core import Core

@@ -1,6 +1,6 @@
-"""A tokenizer's core: a vocabulary, a pattern, special tokens, and their ids.
+"""The core of a tokenizer: a vocabulary, a pattern, special tokens, and their ids.
 
-All of it is frozen, so one core serves any number of threads. Twin of `bpe-rs/src/core.rs`, behind
+A core is immutable, so one core serves any number of threads. Twin of `bpe-rs/src/core.rs`, with
 the same methods (`pytok.engine.Core`).
 """
 
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 
 class Core:
-    """Vocabulary, pattern and special tokens under their external ids.
+    """A vocabulary, a pattern and special tokens, with the ids that callers see.
 
-    An id that 32 bits cannot hold is an OverflowError, as it is for the twin.
+    *tokens* are in rank order; *ids* are the ids of the ranks (default: the ranks themselves);
+    *specials* are the texts of special tokens and their ids. Two special tokens can have the same
+    id, as in o200k_harmony; the id decodes to the first. Raises VocabError if the tokens do not
+    form a vocabulary, two ids are the same, or a special token is empty; PatternError if the
+    pattern does not compile.
 
-    *tokens* come in rank order; *ids* gives the id of each rank, the ranks themselves if ``None``;
-    *specials* are texts and their ids; two may have one id, as in o200k_harmony, and it decodes to
-    the first. Raises VocabError when the tokens make no vocabulary, two ids are the same, or a
-    special token is empty; PatternError when the pattern does not compile.
+    As in the twin, an id that does not fit in 32 bits raises OverflowError.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> core = Core([bytes([byte]) for byte in BYTE_ORDER], None, "gpt2", [("<|end|>", 256)])
     >>> core.encode("hi<|end|>", core.specials(["<|end|>"], [])), core.count("hi<|end|>", None)
     ([71, 72, 256], 9)
@@ -57,7 +58,9 @@ class Core:
         self.vocab = Vocab(tokens)
         self.pattern = Pattern(pattern)
         if ids is not None and len(ids) != len(self.vocab):
-            raise VocabError(f"{len(self.vocab)} tokens need as many ids, not {len(ids)}")
+            raise VocabError(
+                f"there are {len(self.vocab)} tokens but {len(ids)} ids: give one id for each token"
+            )
         self.ids = range(len(self.vocab)) if ids is None else list(ids)
         self.specials_by_text = dict(specials)
         self.token_of_id: dict[int, bytes] = {}
@@ -75,27 +78,27 @@ class Core:
         self.token_of_id |= special_of_id
 
     def token(self, id: int) -> bytes | None:
-        """The bytes of *id*, ordinary or special."""
+        """Return the bytes of *id*, ordinary or special; ``None`` if it is unknown."""
         return self.token_of_id.get(array("I", [id])[0])
 
     def id(self, token: bytes) -> int | None:
-        """The id that spells *token*, ordinary before special."""
+        """Return the id of *token*, ordinary before special; ``None`` if there is none."""
         rank = self.vocab.ranks.get(token)
         if rank is not None:
             return self.ids[rank]
         return {text.encode(): id for text, id in self.specials_by_text.items()}.get(token)
 
     def specials(self, allowed: Iterable[str], refused: Iterable[str]) -> "Specials":
-        """What becomes of special tokens: *allowed* become ids, *refused* texts are an error."""
+        """Prepare special tokens: *allowed* become ids, *refused* texts are an error."""
         return Specials(search(self.specials_by_text.keys() & set(allowed)), search(set(refused)))
 
     def encode(self, text: str, specials: "Specials | None") -> list[int]:
-        """The ids of *text*.
+        """Return the ids of *text*.
 
-        Allowed special tokens are found first, the leftmost and longest; what lies between is split
-        by the pattern. Raises SpecialTokenError, with the token only, for a refused one.
+        Allowed special tokens are found first, the leftmost and longest; the text between them is
+        split by the pattern. Raises SpecialTokenError, with the token only, for a refused one.
         """
-        text.encode()  # refuses lone surrogates, as the native engine does
+        text.encode()  # raises UnicodeEncodeError for lone surrogates, as the native engine does
         if specials and specials.refused and (found := specials.refused.search(text)):
             raise SpecialTokenError(found[0])
         ids: list[int] = []
@@ -109,7 +112,7 @@ class Core:
         return ids
 
     def _spans(self, text: str, specials: "Specials | None") -> Iterator[tuple[str, str | None]]:
-        """The stretches of ordinary text, each with the special token after it."""
+        """Yield the spans of ordinary text, each with the special token after it."""
         start = 0
         if specials and specials.allowed:
             for match in specials.allowed.finditer(text):
@@ -118,7 +121,7 @@ class Core:
         yield text[start:], None
 
     def encode_to_array(self, text: str, specials: "Specials | None") -> "NDArray[np.uint32]":
-        """The ids of *text*, shape (n,)."""
+        """Return the ids of *text*, shape (n,)."""
         import numpy as np
 
         return np.array(self.encode(text, specials), np.uint32)
@@ -126,13 +129,13 @@ class Core:
     def encode_batch(
         self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
     ) -> list[list[int]]:
-        """The ids of each text. *num_threads* is there for the twin's sake."""
+        """Return the ids of each text. *num_threads*, an argument of the twin, has no effect."""
         return [self.encode(text, specials) for text in texts]
 
     def encode_flat(
         self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
     ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
-        """The ids of all texts, and where those of each begin, and the last end."""
+        """Return the ids of all texts, shape (n,), and their offsets, shape (texts + 1,)."""
         import numpy as np
 
         ids, offsets = array("I"), array("q", [0])
@@ -144,19 +147,19 @@ class Core:
     def encode_files(
         self, paths: Iterable[str | PathLike[str]], num_threads: int | None
     ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
-        """The ids of the text in each file, and where those of each begin, and the last end."""
+        """Return the ids of the text in each file; see `encode_flat`."""
         return self.encode_flat(map(_read, paths), None, num_threads)
 
     def encode_utf8(
         self, texts: Iterable[bytes], num_threads: int | None
     ) -> "tuple[NDArray[np.uint32], NDArray[np.int64]]":
-        """The ids of texts in UTF-8, and where those of each begin, and the last end."""
+        """Return the ids of each UTF-8 text; see `encode_flat`."""
         return self.encode_flat((str(text, "utf-8") for text in texts), None, num_threads)
 
     def count_batch(
         self, texts: Iterable[str], specials: "Specials | None", num_threads: int | None
     ) -> list[int]:
-        """How many ids each text has."""
+        """Return the number of ids of each text."""
         return [self.count(text, specials) for text in texts]
 
     def count_files(
@@ -165,7 +168,7 @@ class Core:
         num_threads: int | None,
         progress: Callable[[int], object] | None,
     ) -> list[int]:
-        """How many ids the text in each file has."""
+        """Return the number of ids of the text in each file."""
         counts, done = [], 0
         for path in paths:
             text = _read(path)
@@ -176,35 +179,35 @@ class Core:
         return counts
 
     def encode_piece(self, piece: bytes) -> list[int]:
-        """The ids of *piece*, which is not split."""
+        """Return the ids of *piece*, which is not split further."""
         return [self.ids[rank] for rank in encode_piece(self.vocab, piece)]
 
     def count(self, text: str, specials: "Specials | None") -> int:
-        """How many ids *text* has."""
+        """Return the number of ids of *text*."""
         return len(self.encode(text, specials))
 
     def pieces(self, text: str) -> list[str]:
-        """The pieces of *text*, in order."""
+        """Return the pieces of *text*, in order."""
         text.encode()
         return self.pattern.split(text)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """What *ids* spell. Raises UnknownTokenError for an id that is none."""
+        """Return the bytes of *ids*; UnknownTokenError for an unknown id."""
         if not hasattr(ids, "__getitem__"):
             raise TypeError(f"ids come in a sequence or an array, not a {type(ids).__name__}")
         return decode(self.token_of_id, array("I", list(ids)))
 
     def decode_batch(self, batch: Iterable[Iterable[int]], num_threads: int | None) -> list[bytes]:
-        """What each of *batch* spells. *num_threads* is there for the twin's sake."""
+        """Return the bytes of each sequence. *num_threads* has no effect."""
         return [self.decode_bytes(ids) for ids in batch]
 
     def merges(self) -> list[tuple[int, int] | None]:
-        """For each rank the pair of ranks that makes its token, ``None`` where none does."""
+        """Return for each rank the pair of lower ranks that makes its token, or ``None``."""
         return merges(self.vocab)
 
 
 class Specials(NamedTuple):
-    """What becomes of the special tokens in a text; made by `Core.specials`."""
+    """Searches for the allowed and the refused special tokens; made by `Core.specials`."""
 
     allowed: re.Pattern[str] | None
     refused: re.Pattern[str] | None

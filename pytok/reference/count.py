@@ -1,4 +1,4 @@
-"""Documents to counted pieces. Twin of `bpe-rs/src/count.rs`."""
+"""From documents to counted pieces. Twin of `bpe-rs/src/count.rs`."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +11,11 @@ from pytok.reference.search import search
 
 
 class PieceCounts:
-    """How often each piece occurs in the documents seen so far.
+    """How often each piece occurs in the documents added so far.
 
-    Documents are split at *special_tokens*, which are not counted, and what lies between them by
-    *pattern*. *num_threads* and *in_order* are there for the twin's sake: Python counts on one
-    thread, and a dict is in order. It has no *max_memory*: TrainingError.
+    Documents are split at *special_tokens*, which are not counted, and between them by *pattern*.
+    *num_threads* and *in_order* are accepted for compatibility with the twin: Python counts on one
+    thread, and a dict keeps its order. *max_memory* is not supported and raises TrainingError.
 
     >>> counts = PieceCounts("gpt2", ["<|end|>"])
     >>> counts.add(["hello hello<|end|>", " hello"])
@@ -24,7 +24,7 @@ class PieceCounts:
     """
 
     parts = 1
-    """How many parts `part` has."""
+    """Number of parts of `part`."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class PieceCounts:
         self.counts: Counter[str] = Counter()
 
     def add(self, texts: Iterable[str]) -> None:
-        """Counts the pieces of *texts*, each a document by itself: no piece spans two of them.
+        """Count the pieces of *texts*, each a document by itself: no piece spans two of them.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["hel", "lo"])
@@ -65,10 +65,10 @@ class PieceCounts:
         paths: Iterable[str | PathLike[str]],
         progress: Callable[[int], object] | None = None,
     ) -> None:
-        """Counts the pieces of the text in each file; *progress* is told how many bytes are done.
+        """Count the pieces of the text in each of the files at *paths*, each a document by itself.
 
-        Raises CorpusError for a file that cannot be read, or is not UTF-8; PatternError names the
-        file, too.
+        *progress* is called with the number of bytes counted so far. Raises CorpusError for a file
+        that cannot be read, or is not UTF-8; a PatternError names the file, too.
         """
         done = 0
         for path in paths:
@@ -82,9 +82,9 @@ class PieceCounts:
                 progress(done)
 
     def add_counted(self, pieces: Iterable[bytes], counts: Iterable[int]) -> None:
-        """Counts each of *pieces* so many times more.
+        """Add *counts* to the counts of *pieces*, which are UTF-8.
 
-        Raises TrainingError for one that has then occurred more often than 63 bits can say.
+        Raises TrainingError when a sum exceeds 63 bits.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add_counted([b"a", b"b"], [2, 1])
@@ -95,28 +95,28 @@ class PieceCounts:
             text = piece.decode()
             if self.counts[text] + count >= 1 << 63:
                 raise TrainingError(
-                    f"the piece {piece!r} is counted more than 2^63 times in all; that is no real "
-                    "count"
+                    f'the count of the piece "{text}" exceeds 2^63 - 1: check the source of the '
+                    "counts"
                 )
             self.counts[text] += count
 
-    def gather(self, least: int) -> tuple[int, int]:
-        """Drops the pieces that occurred fewer than *least* times.
+    def gather(self, min_count: int) -> tuple[int, int]:
+        """Drop the pieces that occurred fewer than *min_count* times.
 
-        Says how many pieces that were, and how often they occurred in all.
+        Returns how many pieces were dropped, and how often they occurred in total.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["a a a b"])
         >>> counts.gather(2), dict(counts.counts)
         ((2, 2), {' a': 2})
         """
-        rare = {piece: count for piece, count in self.counts.items() if count < least}
+        rare = {piece: count for piece, count in self.counts.items() if count < min_count}
         for piece in rare:
             del self.counts[piece]
         return len(rare), sum(rare.values())
 
     def part(self, number: int) -> tuple[list[bytes], list[int]]:
-        """A share of the distinct pieces, ordered by bytes, and their counts: here all of them.
+        """Return one part of the distinct pieces, ordered by bytes, and their counts: here all.
 
         >>> counts = PieceCounts("gpt2")
         >>> counts.add(["b a", "b"])
@@ -131,16 +131,17 @@ class PieceCounts:
 
 
 def _read(path: str | PathLike[str]) -> bytes:
+    """Return the bytes of a file, which must be UTF-8."""
     try:
         data = Path(path).read_bytes()
         data.decode()
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        at, byte = error.start, error.object[error.start]
-        if at == 0 and byte >= 0xFE:
-            hint = "the file begins as UTF-16 does: convert it: iconv -f UTF-16 -t UTF-8"
+        offset, byte = error.start, error.object[error.start]
+        if offset == 0 and byte >= 0xFE:
+            hint = "the file starts like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
         else:
             hint = "convert the file, or pass errors='replace' (--errors replace)"
-        raise CorpusError(f"{path}: byte {at} is not UTF-8 (0x{byte:02x}); {hint}") from None
+        raise CorpusError(f"{path}: byte {offset} is not UTF-8 (0x{byte:02x}); {hint}") from None
     return data

@@ -1,4 +1,4 @@
-"""Ids to bytes. Twin of `bpe-rs/src/decode.rs`."""
+"""From ids to bytes. Twin of `bpe-rs/src/decode.rs`."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,10 +6,10 @@ from pytok.errors import UnknownTokenError
 
 
 def decode(tokens: Mapping[int, bytes], ids: Iterable[int]) -> bytes:
-    """What *ids* spell, end to end; not necessarily UTF-8.
+    """Return the bytes of *ids*, concatenated; not necessarily UTF-8.
 
-    *tokens* is the bytes of each id, special tokens included. Raises UnknownTokenError when it has
-    no such id.
+    *tokens* maps each id to its bytes, special tokens included. Raises UnknownTokenError for an id
+    that is not in it.
 
     >>> decode({71: b"h", 72: b"i"}, [71, 72])
     b'hi'

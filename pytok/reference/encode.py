@@ -1,8 +1,8 @@
-"""A piece to ranks.
+"""From a piece to ranks.
 
-A piece that is a token is that token; else its bytes are merged, at each step the two neighbours
-that spell the token of lowest rank, leftmost first, until no two neighbours spell one. This is
-tiktoken's rule, by bytes, for any vocabulary. Twin of `bpe-rs/src/encode.rs`.
+A piece that is a token is encoded as that token. Otherwise its bytes are merged: at each step the
+two neighbors that spell the token of lowest rank, the leftmost first, until no two neighbors spell
+a token. This is tiktoken's rule, on bytes, for any vocabulary. Twin of `bpe-rs/src/encode.rs`.
 """
 
 from heapq import heapify, heappop, heappush
@@ -11,11 +11,11 @@ from pytok.reference.vocab import Vocab
 
 
 def encode_piece(vocab: Vocab, piece: bytes) -> list[int]:
-    """The ranks of *piece*.
+    """Return the ranks of *piece*.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"lo", b"hel"])
-    >>> encode_piece(vocab, b"hello")  # h e l lo: nothing spells "he", so "hel" is not reached
+    >>> encode_piece(vocab, b"hello")  # h e l lo: "he" is not a token, so "hel" is not reached
     [71, 68, 75, 256]
     >>> encode_piece(vocab, b"hel")
     [257]
@@ -25,16 +25,17 @@ def encode_piece(vocab: Vocab, piece: bytes) -> list[int]:
 
 
 def merges(vocab: Vocab) -> list[tuple[int, int] | None]:
-    """For each token the two tokens whose merge makes it.
+    """Return for each token the two tokens whose merge makes it.
 
-    ``None`` for the 256 bytes, and for a token that no merge of lower-ranked ones makes (only a
-    whole piece can be that token).
+    ``None`` for the 256 bytes, and for a token that no merge of lower-ranked tokens makes (only a
+    whole piece can be encoded as such a token).
 
-    A vocabulary in which all others have one is encoded alike by this rule and by Hugging Face's,
-    which ranks pairs, not bytes: whatever spans a token's bytes at the time of its turn has been
-    merged just as those bytes are by themselves, so the pair that spells the token is this one.
+    If every token longer than a byte has such a pair, this rule and Hugging Face's, which ranks
+    pairs instead of bytes, encode every text identically: whatever spans the bytes of a token when
+    it is merged has been merged as these bytes are by themselves, so the pair that spells the token
+    is this one.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"lo", b"hel", b"llo"])
     >>> merges(vocab)[256:]
     [(75, 78), None, (75, 256)]
@@ -47,16 +48,16 @@ def merges(vocab: Vocab) -> list[tuple[int, int] | None]:
 
 
 def merge(vocab: Vocab, piece: bytes, limit: int) -> list[int]:
-    """The ranks of *piece*, merged with the tokens of rank below *limit* only.
+    """Merge *piece* with only the tokens of ranks below *limit*, and return the ranks.
 
-    >>> from pytok.reference.vocab import BYTE_ORDER
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"ab", b"bc", b"abab"])
     >>> merge(vocab, b"ababc", limit=259), merge(vocab, b"ababc", limit=258)
     ([258, 66], [256, 256, 66])
     """
     ranks, longest, length = vocab.ranks, vocab.longest, len(piece)
-    # A part is known by where it begins. `end[start]` is where it ends, 0 once a part to its left
-    # has swallowed it; `before[start]` is where its left neighbour begins.
+    # A part is identified by its start. `end[start]` is its end, 0 once it was merged into a part
+    # to its left; `before[start]` is the start of its left neighbor.
     end = list(range(1, length + 1))
     before = list(range(-1, length - 1))
     heap: list[tuple[int, int, int]] = []
@@ -74,7 +75,7 @@ def merge(vocab: Vocab, piece: bytes, limit: int) -> list[int]:
     while heap:
         _, start, stop = heappop(heap)
         middle = end[start]
-        # Stale, if this part or its right neighbour has grown or gone since.
+        # Stale if this part or its right neighbor has been merged since.
         if middle == 0 or middle >= length or end[middle] != stop:
             continue
         end[start] = stop

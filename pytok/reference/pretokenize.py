@@ -1,7 +1,8 @@
-"""Patterns: how a text is split into pieces before any byte pair is merged.
+"""Patterns, which split a text into pieces before any byte pair is merged.
 
-A pattern is a regular expression in tiktoken's spelling, which is Rust's. This module turns it into
-Python's `regex` dialect and lets that engine do the work. Twin of `bpe-rs/src/pretokenize.rs`.
+A pattern is a regular expression in the syntax of tiktoken, which is Rust's (`pytok.patterns` has
+the known ones). This module translates it to the syntax of Python's `regex`, which then splits.
+Twin of `bpe-rs/src/pretokenize.rs`.
 """
 
 import functools
@@ -10,58 +11,15 @@ from collections.abc import Iterator
 import regex
 
 from pytok.errors import PatternError
+from pytok.patterns import resolve
 from pytok.reference.unicode import CLASSES
-
-GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-"""GPT-2's pattern, in tiktoken's spelling."""
-
-CL100K = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
-    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
-)
-"""GPT-4's pattern, in tiktoken's spelling."""
-
-O200K = (
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""GPT-4o's pattern, in tiktoken's spelling."""
-
-LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""Llama-3's pattern, as its ``tokenizer.json`` has it."""
-
-QWEN2 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""The pattern of Qwen2, Qwen2.5 and Qwen3, as their ``tokenizer.json`` has it."""
-
-PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K, "llama3": LLAMA3, "qwen2": QWEN2}
-"""The known patterns by name."""
-
-
-def resolve(pattern: str) -> str:
-    r"""The regex behind *pattern*: its own if it is a known name, else *pattern* itself.
-
-    >>> resolve("gpt2") == GPT2
-    True
-    >>> resolve(r"\w+")
-    '\\w+'
-    """
-    return PATTERNS.get(pattern, pattern)
 
 
 class Pattern:
-    r"""A compiled pattern: a known name, or a regex in Rust's syntax.
+    r"""A compiled pattern: the name of a known one, or a regex in Rust's syntax.
 
-    Text that a custom pattern does not match is a piece of its own, as in Hugging Face's ``Split``
-    with ``isolated``; nothing is dropped. Raises PatternError when the regex does not compile.
+    Text that a custom pattern does not match forms a piece as well, as in Hugging Face's ``Split``
+    with ``isolated``; nothing is dropped. Raises PatternError if the regex does not compile.
 
     >>> Pattern("gpt2").split("It's 2 o'clock")
     ['It', "'s", ' 2', ' o', "'", 'clock']
@@ -74,10 +32,10 @@ class Pattern:
         self._installed = _compile(translate(self.regex, tables=False))
 
     def split(self, text: str, offset: int = 0) -> list[str]:
-        r"""The pieces of *text*, in order; they concatenate to it.
+        r"""Return the pieces of *text*, in order; they concatenate to it.
 
-        Raises PatternError when the pattern matches the empty string; the place it names is moved
-        by *offset*, the bytes before *text* in what the caller has.
+        Raises PatternError if the pattern matches the empty string. The message has the position in
+        bytes, plus *offset*, the bytes that come before *text*.
 
         >>> Pattern("cl100k").split("a  b\n\n 1234")
         ['a', ' ', ' b', '\n\n', ' ', '123', '4']
@@ -89,10 +47,10 @@ class Pattern:
             if start == len(text):  # an empty match at the end splits nothing
                 break
             if start == match.end():
-                at = offset + len(text[:start].encode())
+                position = offset + len(text[:start].encode())
                 raise PatternError(
-                    f"the pattern matches the empty string at byte {at}: each match must take at "
-                    "least one character"
+                    f"the pattern matches the empty string at byte {position}: each match must "
+                    "take at least one character"
                 )
             if end < start:
                 pieces.append(text[end:start])
@@ -103,7 +61,11 @@ class Pattern:
         return pieces
 
     def _matcher(self, text: str) -> "regex.Pattern[str]":
-        """The installed tables are much faster than ours, and right unless the two differ."""
+        """Return a regex that classifies the characters of *text* as the native engine does.
+
+        PERF: the classes of the installed `regex` are much faster than sets of ranges, so those are
+        used only for texts with a character on which the two differ.
+        """
         if text.isascii() or disputed().isdisjoint(text):
             return self._installed
         return _compile(translate(self.regex, tables=True))
@@ -118,20 +80,20 @@ def _compile(pattern: str) -> "regex.Pattern[str]":
 
 
 _SAME = r"[^\\\[\]]|\\[rntafsSwWdDbBA0-9]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
-"""What both dialects read alike, in a set and outside, but for what `translate` looks after."""
-_OPERATORS = {"&&", "--", "~~", "||"}
-"""Of sets: some are Rust's, some Python's."""
+"""Syntax with one meaning in both dialects, except for what `translate` handles."""
+_SET_OPERATORS = {"&&", "--", "~~", "||"}
+"""Operators inside a set in one of the dialects or both."""
 _TOKEN = regex.compile(
     rf"\\[pP]\{{\^?\w+\}}|\\[pP]\w|\\z|\\(?![<>])[[:punct:]]|\[\^?\]?|\]|{_SAME}"
 )
 
 
 def translate(pattern: str, *, tables: bool) -> str:
-    r"""*pattern*, written for Rust, in the dialect of Python's `regex`.
+    r"""Translate *pattern* from Rust's syntax to that of Python's `regex`.
 
     ``$`` and ``\z`` mean the end of the text in Rust; in Python ``$`` also matches before a last
-    newline. With *tables*, Unicode classes are spelled out from `CLASSES`. Raises PatternError for
-    syntax that the two dialects read differently.
+    newline. With *tables*, Unicode classes are replaced by the ranges in `CLASSES`. Raises
+    PatternError for syntax with different meanings in the two dialects.
 
     >>> translate(r"\s++$|[$]", tables=False)
     '\\s++\\Z|[$]'
@@ -145,7 +107,8 @@ def translate(pattern: str, *, tables: bool) -> str:
     while end < len(pattern):
         match = _TOKEN.match(pattern, end)
         token = match[0] if match else pattern[end]
-        if match is None or (in_set and (token[0] == "[" or pattern[end : end + 2] in _OPERATORS)):
+        in_operator = in_set and pattern[end : end + 2] in _SET_OPERATORS
+        if match is None or in_operator or (in_set and token[0] == "["):
             raise PatternError(
                 f"the reference engine cannot read {pattern[end : end + 8]!r} in the pattern as "
                 "Rust does: use the native engine"
@@ -163,7 +126,8 @@ def translate(pattern: str, *, tables: bool) -> str:
 
 
 def _members(name: str) -> str:
-    """The ranges of a class as the inside of a set, the widest first: they are tried in order."""
+    """Return the ranges of a class as the inside of a set, the most likely first."""
+    # `regex` tries ranges in order: those in ASCII first, then the widest.
     ascii_first_then_widest = sorted(_ranges(name), key=lambda r: (r[0] > 0x7F, r[0] - r[1]))
     return "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in ascii_first_then_widest)
 
@@ -176,9 +140,9 @@ def _ranges(name: str) -> Iterator[tuple[int, int]]:
 
 @functools.cache
 def disputed() -> frozenset[str]:
-    """The characters that the installed `regex` puts in another class than `CLASSES` does.
+    """Return the characters whose class in the installed `regex` differs from `CLASSES`.
 
-    They are those that a newer Unicode has assigned, and the few that it has moved.
+    They are those that a newer Unicode version has assigned, and the few that it has moved.
 
     >>> "a" in disputed()
     False
@@ -190,67 +154,3 @@ def disputed() -> frozenset[str]:
         ours = {chr(point) for first, last in _ranges(name) for point in range(first, last + 1)}
         differing |= installed ^ ours
     return frozenset(differing)
-
-
-def can_cut(pattern: str) -> bool:
-    r"""Whether `last_cut` holds for *pattern*, a known name or a regex.
-
-    >>> can_cut("cl100k"), can_cut(r"\w+")
-    (True, False)
-    """
-    return resolve(pattern) in PATTERNS.values()
-
-
-def parts(text: str, size: int = 1 << 20) -> Iterator[str]:
-    r"""*text* in parts of at most *size* characters, where it can be cut (see `last_cut`).
-
-    >>> list(parts("one\ntwo\nthree", size=6))
-    ['one\n', 'two\n', 'three']
-    """
-    start = 0
-    while len(text) - start > size and (end := last_cut(text[start : start + size])):
-        yield text[start : start + end]
-        start += end
-    yield text[start:]
-
-
-def last_cut(text: str) -> int:
-    r"""The last place where *text* can be cut so that both sides split as they do together.
-
-    It lies after a newline that has a character other than white space on either side; 0 if there
-    is none. There, no known pattern's piece crosses: a run of white space of which the newline
-    is all ends with it, cut or not; a word begins neither with a newline nor spans one; and
-    punctuation takes only newlines, and in o200k slashes, along.
-
-    >>> last_cut("one\ntwo\n three")
-    4
-    """
-    newline = len(text)
-    while (newline := text.rfind("\n", 0, newline)) > 0:
-        if _is_cut(text[newline - 1], text[newline + 1 : newline + 2]):
-            return newline + 1
-    return 0
-
-
-def last_cut_of_utf8(utf8: bytes) -> int:
-    r"""`last_cut` of text in UTF-8, in bytes; the end may lie within a character.
-
-    >>> last_cut_of_utf8("één\ntwee\n drie €".encode()[:-1])
-    6
-    """
-    newline = len(utf8)
-    while (newline := utf8.rfind(b"\n", 0, newline)) > 0:
-        # Most newlines that will not do are beside ASCII's white space: no need to decode there.
-        if utf8[newline - 1 : newline].isspace() or utf8[newline + 1 : newline + 2].isspace():
-            continue
-        # A character has at most four bytes; one that is not whole is left out.
-        before = utf8[max(0, newline - 4) : newline].decode("utf-8", "ignore")
-        after = utf8[newline + 1 : newline + 5].decode("utf-8", "ignore")
-        if _is_cut(before[-1:], after[:1]):
-            return newline + 1
-    return 0
-
-
-def _is_cut(before: str, after: str) -> bool:
-    """Whether text can be cut behind a newline that these characters, or none, are next to."""
-    return not before.isspace() and after not in ("", "/") and not after.isspace()

@@ -1,11 +1,11 @@
-"""Special tokens in text: all of them in one pass. Twin of `bpe-rs/src/search.rs`."""
+"""Search for all special tokens in one pass over the text. Twin of `bpe-rs/src/search.rs`."""
 
 import re
 from collections.abc import Collection
 
 
 def search(texts: Collection[str]) -> re.Pattern[str] | None:
-    """Finds the leftmost of *texts*, and of those the longest; ``None`` where there are none.
+    """Return a regex for the leftmost of *texts*, at equal starts the longest; ``None`` for none.
 
     >>> search(["<a>", "<a>b"]).search("x<a>b").span()
     (1, 5)

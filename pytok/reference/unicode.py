@@ -1,8 +1,8 @@
-"""Unicode classes as the native engine has them; made by bpe-rs/examples/unicode_tables.rs.
+"""Unicode classes of the native engine; written by bpe-rs/examples/unicode_tables.rs.
 
-Python's `regex` follows a newer Unicode than Rust's, and tiktoken is Rust. What is a letter decides
-how text is split, so the reference reads these tables where the two differ. Each class is a list of
-code point ranges in hexadecimal, ends included.
+Python's `regex` implements a newer version of Unicode than the Rust crate that tiktoken uses. The
+classes decide how text is split, so the reference reads these tables where the two differ. Each
+class is a list of code point ranges in hexadecimal, ends included.
 """
 
 CLASSES = {

@@ -1,7 +1,7 @@
-"""A vocabulary: byte strings in rank order, and the look-ups in both directions.
+"""A vocabulary: byte strings in rank order, with look-ups in both directions.
 
-The rank of a token is its priority as a merge: lower ranks merge first. Merges are not stored, they
-follow from the tokens (`pytok.reference.encode.merges`). Twin of `bpe-rs/src/vocab.rs`.
+The rank of a token is its priority as a merge: lower ranks merge first. Merges are not stored;
+they follow from the tokens (`pytok.reference.encode.merges`). Twin of `bpe-rs/src/vocab.rs`.
 """
 
 from collections.abc import Iterable
@@ -9,20 +9,14 @@ from dataclasses import dataclass, field
 
 from pytok.errors import VocabError
 
-BYTE_ORDER: tuple[int, ...] = tuple(
-    sorted(range(256), key=lambda b: not (33 <= b <= 126 or 161 <= b <= 172 or b >= 174))
-)
-"""The 256 bytes in GPT-2's order, which is that of its ids 0-255: first the printable ones of
-Latin-1, then the rest. Hugging Face's ``ByteLevel`` alphabet sorts the same way."""
-
 
 @dataclass(frozen=True, slots=True, init=False)
 class Vocab:
-    """Tokens in rank order; checked once, then frozen.
+    """Tokens in rank order; validated once, then immutable.
 
-    Raises VocabError when a token is empty or occurs twice, or when one of the 256 bytes is
-    missing.
+    Raises VocabError if a token is empty or occurs twice, or if one of the 256 bytes is missing.
 
+    >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"th"])
     >>> vocab.ranks[b"th"], vocab.tokens[256]
     (256, b'th')
@@ -45,8 +39,8 @@ class Vocab:
         for byte in range(256):
             if bytes([byte]) not in ranks:
                 raise VocabError(
-                    f"the byte 0x{byte:02x} is no token: a vocabulary needs all 256 bytes, or some "
-                    "text could not be encoded"
+                    f"the byte 0x{byte:02x} is not a token: a vocabulary must contain all 256 "
+                    "bytes, so that any text can be encoded"
                 )
         object.__setattr__(self, "tokens", tuple(ranks))
         object.__setattr__(self, "ranks", ranks)

@@ -1,4 +1,4 @@
-"""What a tokenizer is like, in figures and as one page of HTML.
+"""A tokenizer's report: figures, and an HTML page that shows them.
 
 >>> import pytok
 >>> from pytok import report
@@ -6,15 +6,16 @@
 >>> report.measure(tok).tokens_by_length
 (0, 256, 4, 1, 1)
 
-`measure` needs nothing but the tokenizer, and tells more with a corpus; `render` draws what it
-found. ``pytok train --report`` and ``pytok show --report`` do both.
+`measure` computes the figures of the vocabulary and, given a corpus, of its use; `render` returns
+the page. ``pytok train --report`` and ``pytok show --report`` do both.
 """
 
 try:
-    import fontTools as _fontTools  # noqa: F401 (both are asked for here, before any work is done)
+    # Imported here, so that a missing library is an error before any work is done.
+    import fontTools as _fontTools  # noqa: F401
     import jinja2 as _jinja2  # noqa: F401
 except ImportError as error:
-    raise ImportError(f"a report needs {error.name}; pip install 'pytok[report]'") from error
+    raise ImportError(f"a report requires {error.name}: pip install 'pytok[report]'") from error
 
 from pytok.report.figures import Figures, Usage, measure
 from pytok.report.page import render

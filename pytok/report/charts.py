@@ -1,7 +1,7 @@
-"""The two charts of a report, as SVG that is part of the page.
+"""The two charts of a report, as inline SVG.
 
-They hold no colours and no fonts: the page's style gives them by class, so that they follow the
-reader's light or dark. That, and a fiftieth of the size, is why no plotting library draws them.
+Colors and fonts come from the page's stylesheet, by class, so the charts follow the reader's light
+or dark mode. This, and 2% of the size, is the reason to use no plotting library.
 """
 
 import math
@@ -11,24 +11,24 @@ from xml.etree import ElementTree
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 36, 64
-"""Around the plot, wide enough for the larger letters that narrow screens get."""
+"""Margins of the plot, wide enough for the larger letters on narrow screens."""
 
-_X_LABELS = 6
+_MAX_X_LABELS = 6
 _Y_STEPS = 5
 
 
 class Series(NamedTuple):
-    """Bars of one kind; the page tells their names and colours beside the chart."""
+    """Bars of one kind; the legend of the page shows their names and colors."""
 
     name: str
-    shares: Sequence[float]
-    """One a category, 1 for all."""
+    fractions: Sequence[float]
+    """One per category, between 0 and 1."""
 
 
 def curve(points: Sequence[tuple[int, float]], marked: Sequence[int]) -> str:
-    """Bytes per token by vocabulary size, on a logarithmic scale; the *marked* sizes have dots.
+    """Draw bytes per token by vocabulary size, on a logarithmic scale, with dots at *marked* sizes.
 
-    *points* are sizes, ascending, with what they reach; the marked ones are among them.
+    *points* are pairs of a size and its bytes per token, ascending; they include the marked sizes.
     """
     sizes, rates = zip(*points, strict=True)
     reached = f"{rates[-1]:.2f} at {sizes[-1]:,}"
@@ -37,54 +37,54 @@ def curve(points: Sequence[tuple[int, float]], marked: Sequence[int]) -> str:
     low, high = math.log2(sizes[0]), max(math.log2(sizes[-1]), math.log2(sizes[0]) + 1)
     top = chart.draw_scale(1.0, max(rates))
 
-    def place(size: int, rate: float) -> tuple[float, float]:
-        share = (math.log2(size) - low) / (high - low)
-        return LEFT + share * (WIDTH - LEFT - RIGHT), top(rate)
+    def position(size: int, rate: float) -> tuple[float, float]:
+        fraction = (math.log2(size) - low) / (high - low)
+        return LEFT + fraction * (WIDTH - LEFT - RIGHT), top(rate)
 
     powers = [1 << bits for bits in range(math.ceil(low), math.floor(high) + 1)]
-    for power in powers[:: math.ceil(len(powers) / _X_LABELS)]:
-        chart.draw_label(place(power, 1.0)[0], f"{power:,}")
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+    for power in powers[:: math.ceil(len(powers) / _MAX_X_LABELS)]:
+        chart.draw_label(position(power, 1.0)[0], f"{power:,}")
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (position(*point) for point in points))
     chart.draw("polyline", "curve", points=line)
     for size, rate in points:
         if size in marked:
-            x, y = place(size, rate)
+            x, y = position(size, rate)
             dot = chart.draw("circle", "dot", cx=x, cy=y, r=4)
-            _entitle(dot, f"{size:,} tokens: {rate:.3f} bytes per token")
-    x, y = place(*points[-1])
+            _add_tooltip(dot, f"{size:,} tokens: {rate:.3f} bytes per token")
+    x, y = position(*points[-1])
     chart.write(reached, "value", "end", x, y - 12)
     return chart.svg()
 
 
-def bars(categories: Sequence[str], series: Sequence[Series], *, below: str) -> str:
-    """For each category a bar of each series, in percent; *below* says what the categories are."""
-    chart = _Chart(f"Percent by {below}", "percent", below)
-    top = chart.draw_scale(0.0, 100 * max(max(shares) for _, shares in series))
+def bars(categories: Sequence[str], series: Sequence[Series], *, x_title: str) -> str:
+    """Draw bars of each series by category, in percent; *x_title* describes the categories."""
+    chart = _Chart(f"Percent by {x_title}", "percent", x_title)
+    top = chart.draw_scale(0.0, 100 * max(max(fractions) for _, fractions in series))
     step = (WIDTH - LEFT - RIGHT) / len(categories)
     width = step * 0.8 / len(series)
-    for place, category in enumerate(categories):
-        left = LEFT + step * place
+    for index, category in enumerate(categories):
+        left = LEFT + step * index
         chart.draw_label(left + step / 2, category)
-        for number, (name, shares) in enumerate(series):
-            x, y = left + step * 0.1 + width * number, top(100 * shares[place])
+        for number, (name, fractions) in enumerate(series):
+            x, y = left + step * 0.1 + width * number, top(100 * fractions[index])
             height = HEIGHT - BOTTOM - y
             bar = chart.draw("rect", f"series{number}", x=x, y=y, width=width, height=height)
-            _entitle(bar, f"{name}, {category} {below}: {shares[place]:.1%}")
+            _add_tooltip(bar, f"{name}, {category} {x_title}: {fractions[index]:.1%}")
     return chart.svg()
 
 
 class _Chart:
-    """An SVG with a title for those who do not see it, and a title for each axis."""
+    """An SVG with a title for screen readers, and a title for each axis."""
 
-    def __init__(self, title: str, beside: str, below: str) -> None:
+    def __init__(self, title: str, y_title: str, x_title: str) -> None:
         self._root = ElementTree.Element("svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
         self._root.set("class", "chart")
         self._root.set("aria-label", title)
-        self.write(beside, "axis", "start", 0, 17)
-        self.write(below, "axis", "middle", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8)
+        self.write(y_title, "axis", "start", 0, 17)
+        self.write(x_title, "axis", "middle", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8)
 
     def draw(self, shape: str, style: str, **attributes: str | float) -> ElementTree.Element:
-        """Add a *shape* of the class *style*; a tenth of a pixel is seen, a hundredth is not."""
+        """Add a *shape* of the class *style*; numbers are rounded to 0.01 pixels."""
         texts = {
             name: value if isinstance(value, str) else f"{value:.2f}"
             for name, value in attributes.items()
@@ -92,17 +92,17 @@ class _Chart:
         return ElementTree.SubElement(self._root, shape, {"class": style, **texts})
 
     def write(self, text: str, style: str, anchor: str, x: float, y: float) -> None:
-        """Add *text* that starts, ends, or has its middle at *x*."""
+        """Add *text* at *x*; *anchor* is "start", "middle" or "end"."""
         element = self.draw("text", style, x=x, y=y)
         element.set("text-anchor", anchor)
         element.text = text
 
     def draw_label(self, x: float, text: str) -> None:
-        """Label the place *x* of the horizontal axis."""
+        """Label the horizontal axis at *x*."""
         self.write(text, "label", "middle", x, HEIGHT - BOTTOM + 24)
 
     def draw_scale(self, low: float, high: float) -> Callable[[float], float]:
-        """Draw the vertical axis from *low* to *high* or more; give the place of each value."""
+        """Draw the vertical axis from *low* to at least *high*; return the function value to y."""
         ticks = ticks_between(low, high)
         low, high = ticks[0], ticks[-1]
         digits = max(0, -math.floor(math.log10(ticks[1] - low) + 1e-9))
@@ -117,23 +117,22 @@ class _Chart:
         return top
 
     def svg(self) -> str:
-        """All of it."""
+        """Return the chart as SVG."""
         return ElementTree.tostring(self._root, encoding="unicode")
 
 
-def _entitle(element: ElementTree.Element, title: str) -> None:
-    """Add what a pointer that rests on *element* is told."""
-    ElementTree.SubElement(element, "title").text = title
+def _add_tooltip(element: ElementTree.Element, text: str) -> None:
+    ElementTree.SubElement(element, "title").text = text
 
 
 def ticks_between(low: float, high: float) -> list[float]:
-    """Some `_Y_STEPS` round steps from *low* to *high* or a little more, and one at least.
+    """Return ticks with a round step from *low* to at least *high*: up to `_Y_STEPS` steps.
 
     >>> ticks_between(0, 23.4), ticks_between(1, 3.89), ticks_between(1, 1)
     ([0.0, 5.0, 10.0, 15.0, 20.0, 25.0], [1.0, 2.0, 3.0, 4.0], [1.0, 2.0])
     """
-    least = (high - low) / _Y_STEPS or 1.0
-    magnitude = 10.0 ** math.floor(math.log10(least))
-    step = next(digit * magnitude for digit in (1, 2, 5, 10) if digit * magnitude >= least)
+    smallest = (high - low) / _Y_STEPS or 1.0
+    magnitude = 10.0 ** math.floor(math.log10(smallest))
+    step = next(digit * magnitude for digit in (1, 2, 5, 10) if digit * magnitude >= smallest)
     steps = max(1, math.ceil((high - low) / step))
     return [low + step * number for number in range(steps + 1)]

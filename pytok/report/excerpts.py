@@ -1,4 +1,4 @@
-"""Stretches of a corpus, evenly spread, and their tokens, to be shown side by side."""
+"""Excerpts of a corpus, evenly spaced, and their tokens in the order of the text."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,7 +13,7 @@ EXCERPT_LINES = 6
 
 
 class Excerpts:
-    """Takes `EXCERPTS` stretches from the parts of a corpus of *total* bytes on disk, in order."""
+    """Takes `EXCERPTS` excerpts from the parts, in order, of a corpus of *total* bytes on disk."""
 
     def __init__(self, total: int) -> None:
         self.texts: list[str] = []
@@ -21,11 +21,12 @@ class Excerpts:
         self._read = 0
 
     def add(self, part: Part[str]) -> None:
-        """Take what the next marks fall on; it begins with a line where there is one near."""
+        """Take excerpts at the marks in *part*, from the start of a line if one is near."""
         text, taken = part.text, 0
         while self._marks and self._marks[0] < self._read + part.read:
-            # Behind, if a short document could not serve all the marks that fell on its block.
+            # A mark can be behind if the document before was too short for the marks in it.
             ahead = max(0, self._marks[0] - self._read)
+            # Marks count bytes on disk; the text is assumed to be spread evenly over them.
             start = ahead * len(text) // part.read if ahead else 0
             line = text.find("\n", start, start + EXCERPT_CHARACTERS) + 1 if start else 0
             start = max(taken, line or start)
@@ -40,7 +41,7 @@ class Excerpts:
 
 
 def _end(text: str, start: int) -> int:
-    """Where an excerpt from *start* ends: with a word, if there is one near."""
+    """Return the end of an excerpt from *start*: that of a word, if one is near."""
     stop = start + EXCERPT_CHARACTERS
     if stop >= len(text):
         return len(text)
@@ -60,17 +61,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A token, or the several tokens that one character, or more, is split over."""
+    """One token, or several tokens that have parts of the same characters."""
 
     spans: tuple[Span, ...]
 
     @property
     def split(self) -> tuple[Glyph, ...]:
-        """The characters that are split; none in a single token."""
-        spelled = b"".join(span.token for span in self.spans)
+        """The characters that are split over several tokens."""
+        data = b"".join(span.token for span in self.spans)
         ends = set(accumulate(len(span.token) for span in self.spans))
         split, start = b"", 0
-        for character in map(str.encode, spelled.decode()):
+        for character in map(str.encode, data.decode()):
             stop = start + len(character)
             if not ends.isdisjoint(range(start + 1, stop)):
                 split += character
@@ -79,7 +80,7 @@ class Unit:
 
 
 def units(tokenizer: Tokenizer, text: str) -> list[Unit]:
-    """The tokens of *text*, those together that share a character. Special tokens are found."""
+    """Encode *text* with special tokens; group tokens that have parts of the same character."""
     found: list[Unit] = []
     spans: list[Span] = []
     for id in tokenizer.encode(text, allowed_special="all"):

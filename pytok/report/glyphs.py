@@ -1,47 +1,48 @@
-"""How a token is shown.
+"""How a token is displayed.
 
-A text must not command the page: what is invisible or turns the writing direction is named, and
-bytes that are no whole character are shown in hexadecimal.
+Text must not affect the page: characters that are invisible or change the writing direction are
+shown by name, and bytes that are not a complete character in hexadecimal.
 """
 
 import re
 from typing import NamedTuple
 from unicodedata import category
 
-_RUN = 8
-"""So many of a character in a row are shown; more are counted."""
+_MAX_REPEATS = 8
+"""Repeats of a character that are shown; a longer run is abbreviated to these and its length."""
 
-_BASE = "◌"
-"""Carries a combining mark that has lost its letter, as in the Unicode Standard's own charts."""
+_DOTTED_CIRCLE = "◌"
+"""Base of a combining mark without a letter, as in the charts of the Unicode Standard."""
 
-_RUNS = re.compile(rf"(.)\1{{{_RUN},}}|.", re.S)
+_RUNS = re.compile(rf"(.)\1{{{_MAX_REPEATS},}}|.", re.S)
 _NAMES = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 
 
 class Glyph(NamedTuple):
-    """A stretch of a token as it is shown."""
+    """A displayed part of a token."""
 
     kind: str
-    """``text``; ``byte``, in hexadecimal; or ``name``, of what cannot be seen."""
+    """``text``; ``byte``, in hexadecimal; or ``name``, of an invisible character."""
     text: str
 
 
 def glyphs(token: bytes, *, spaces: bool = False) -> tuple[Glyph, ...]:
-    r"""*token* as it is shown: alone, or with *spaces* that stay themselves, in a text.
+    r"""Return the glyphs of *token*: alone, or inside a text, where *spaces* stay spaces.
 
     >>> [glyph.text for glyph in glyphs(" é\n".encode() + b"\xe2\x80")]
     ['␣', 'é', '⏎', 'e2', '80']
     """
-    shown: list[Glyph] = []
+    single: list[Glyph] = []
     for match in _RUNS.finditer(token.decode("utf-8", "surrogateescape")):
-        text, repeats = match[0], match[1] is not None and not spaces
-        shown += [_glyph(character, spaces) for character in (text[:_RUN] if repeats else text)]
-        if repeats:
-            shown.append(Glyph("name", f"×{len(text):,}"))
+        text, abbreviated = match[0], match[1] is not None and not spaces
+        visible = text[:_MAX_REPEATS] if abbreviated else text
+        single += [_glyph(character, spaces) for character in visible]
+        if abbreviated:
+            single.append(Glyph("name", f"×{len(text):,}"))
     joined: list[Glyph] = []
-    if shown and not spaces and category(shown[0].text[0]).startswith("M"):
-        joined.append(Glyph("text", _BASE))
-    for kind, text in shown:
+    if single and not spaces and category(single[0].text[0]).startswith("M"):
+        joined.append(Glyph("text", _DOTTED_CIRCLE))
+    for kind, text in single:
         if joined and kind == joined[-1].kind == "text":
             joined[-1] = Glyph("text", joined[-1].text + text)
         else:

@@ -1,7 +1,7 @@
-"""Figures to one page of HTML: no script, nothing loaded from elsewhere, nothing left unescaped.
+"""Render figures as one HTML page: no scripts, no external resources, everything escaped.
 
-The words are in page.html and the looks in style.css; here the figures are chosen and cut to size.
-Equal figures make equal pages: there is no date.
+The text is in page.html and the style in style.css; this module selects and formats the figures.
+Equal figures give equal pages: there is no date.
 """
 
 from collections.abc import Sequence
@@ -13,30 +13,29 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pytok.definition import pattern_name
+from pytok.patterns import pattern_name
 from pytok.report import charts
 from pytok.report.excerpts import units
 from pytok.report.figures import Figures, Usage
 from pytok.report.glyphs import Glyph, glyphs
 from pytok.report.merging import BYTES, Counts
 
-LISTED = 16
-"""Tokens in each list of them."""
+TOKENS_PER_LIST = 16
 
 LONG = 16
-"""Tokens of so many bytes and more are one category."""
+"""Length in bytes from which all tokens are one category."""
 
 LENGTH_NAMES = [*map(str, range(1, LONG)), f"{LONG}+"]
-"""The categories, in bytes."""
+"""Names of the categories, in bytes."""
 
-POINTS = 160
-"""On the curve: less than four pixels apart."""
+CURVE_POINTS = 160
+"""Points on the curve: less than four pixels apart."""
 
-SMALL_SHARE = 0.0005
-"""Scripts with less of the text are one row."""
+SMALL_FRACTION = 0.0005
+"""Fraction of the text below which scripts are combined in one row."""
 
 
-class _Listed(NamedTuple):
+class _ListedToken(NamedTuple):
     """A token in a list."""
 
     id: int
@@ -47,23 +46,23 @@ class _Listed(NamedTuple):
 class _List(NamedTuple):
     title: str
     unit: str
-    tokens: Sequence[_Listed]
+    tokens: Sequence[_ListedToken]
 
 
-class _Row(NamedTuple):
-    """A script, or several together, in its table."""
+class _ScriptRow(NamedTuple):
+    """A script, or several combined, in the table of scripts."""
 
     name: str
-    share: float
+    fraction: float
     bytes_per_token: float
     tokens_per_character: float
     tokens_per_word: float | None
 
 
 def render(figures: Figures, *, text: str | None = None) -> str:
-    """One self-contained page that shows *figures*; *text* takes the place of the excerpts.
+    """Return a self-contained HTML page that shows *figures*, with *text* instead of excerpts.
 
-    It is HTML, follows the reader's light or dark, and prints.
+    It follows the reader's light or dark mode, and can be printed.
     """
     usage = figures.usage if figures.usage is not None and figures.usage.tokens else None
     excerpts = [text] if text is not None else list(usage.excerpts) if usage else []
@@ -80,10 +79,10 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             empty=figures.usage is not None and usage is None,
             excerpts=[units(figures.tokenizer, excerpt) for excerpt in excerpts],
             curve=_curve(figures, usage),
-            unmade=[glyphs(token) for token in figures.unmade[:3]],
+            unmerged=[glyphs(token) for token in figures.unmerged[:3]],
             length_names=LENGTH_NAMES,
             lengths=lengths,
-            length_bars=Markup(charts.bars(LENGTH_NAMES, lengths, below="bytes in a token")),
+            length_bars=Markup(charts.bars(LENGTH_NAMES, lengths, x_title="bytes in a token")),
             scripts=_scripts(usage) if usage else [],
             lists=_lists(figures, usage),
             style=Markup(style),
@@ -105,13 +104,13 @@ def _environment() -> Environment:
     return environment
 
 
-def _percent(share: float) -> str:
-    """A share with the digits that tell something."""
-    return f"{share:.1%}" if share >= 0.01 or share == 0 else f"{share:.2%}"
+def _percent(fraction: float) -> str:
+    """Format *fraction* with one decimal, or two below 1%."""
+    return f"{fraction:.1%}" if fraction >= 0.01 or fraction == 0 else f"{fraction:.2%}"
 
 
 def _size(count: int) -> str:
-    """Bytes in the largest unit that they fill."""
+    """Format a number of bytes in the largest unit that it fills."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if count >= unit:
             return f"{count / unit:,.1f} {name}"
@@ -121,33 +120,33 @@ def _size(count: int) -> str:
 def _curve(figures: Figures, usage: Usage | None) -> Markup | None:
     if usage is None or usage.tokens_by_size is None:
         return None
-    whole, marked = len(figures.tokens), figures.sizes()
-    spread = np.geomspace(BYTES, whole, POINTS).round().astype(int).tolist()
-    sizes = sorted({*spread, *marked})
+    full, marked = len(figures.tokens), figures.sizes()
+    spaced = np.geomspace(BYTES, full, CURVE_POINTS).round().astype(int).tolist()
+    sizes = sorted({*spaced, *marked})
     points = [(size, usage.bytes / usage.tokens_at(size)) for size in sizes]
     return Markup(charts.curve(points, marked))
 
 
 def _lengths(figures: Figures, usage: Usage | None) -> list[charts.Series]:
-    def shares(counts: Sequence[int]) -> list[float]:
+    def fractions(counts: Sequence[int]) -> list[float]:
         short = [*counts[1:LONG], *[0] * (LONG - len(counts))]
         return [count / sum(counts) for count in (*short, sum(counts[LONG:]))]
 
-    series = [charts.Series("share of the vocabulary", shares(figures.tokens_by_length))]
+    series = [charts.Series("percent of the vocabulary", fractions(figures.tokens_by_length))]
     if usage:
-        uses = shares(figures.uses_by_length)
-        series.append(charts.Series("share of the tokens in the corpus", uses))
+        uses = fractions(figures.uses_by_length)
+        series.append(charts.Series("percent of the tokens in the corpus", uses))
     return series
 
 
-def _scripts(usage: Usage) -> list[_Row]:
-    """A row each, the small ones together; none where there is nothing to compare."""
-    large = [row for row in usage.scripts if row.bytes >= SMALL_SHARE * usage.bytes]
+def _scripts(usage: Usage) -> list[_ScriptRow]:
+    """Return a row per script, small ones combined; no rows if there is only one large script."""
+    large = [row for row in usage.scripts if row.bytes >= SMALL_FRACTION * usage.bytes]
     if len(large) < 2:
         return []
     small = usage.scripts[len(large) :]
     rows = [
-        _Row(
+        _ScriptRow(
             row.script,
             row.bytes / usage.bytes,
             row.bytes_per_token,
@@ -160,17 +159,17 @@ def _scripts(usage: Usage) -> list[_Row]:
         size, tokens = sum(row.bytes for row in small), sum(row.tokens for row in small)
         name = f"{len(small)} more" if len(small) > 1 else small[0].script
         characters = sum(row.characters for row in small)
-        rows.append(_Row(name, size / usage.bytes, size / tokens, tokens / characters, None))
+        rows.append(_ScriptRow(name, size / usage.bytes, size / tokens, tokens / characters, None))
     return rows
 
 
 def _lists(figures: Figures, usage: Usage | None) -> list[_List]:
     ids = list(figures.tokenizer.vocab.values())
 
-    def listed(ranks: Counts, values: Counts) -> list[_Listed]:
+    def listed(ranks: Counts, values: Counts) -> list[_ListedToken]:
         return [
-            _Listed(ids[rank], glyphs(figures.tokens[rank]), int(values[rank]))
-            for rank in ranks[:LISTED].tolist()
+            _ListedToken(ids[rank], glyphs(figures.tokens[rank]), int(values[rank]))
+            for rank in ranks[:TOKENS_PER_LIST].tolist()
         ]
 
     lengths = figures.lengths

@@ -1,7 +1,7 @@
-"""Token files that other software wrote, taken in where they lie: `adopt` makes them shards.
+"""Token files written by other software: `adopt` makes a shard folder of them without a copy.
 
-`layouts` knows how each format lays its ids out, `adopting` reads them once and writes what they
-do not say about themselves, `characters` makes a tokenizer of nanoGPT's character vocabulary.
+`layouts` reads the headers and indexes of each format, `adopting` checks the ids and finds what the
+files do not record, `characters` reads nanoGPT's character vocabulary.
 """
 
 from pytok.streams.adopting import adopt, find_token_files

@@ -1,7 +1,7 @@
 """nanoGPT's character vocabulary, ``meta.pkl``, as a tokenizer.
 
-A pickle can run any code when it is loaded. This one is dicts, strings and integers, which need
-none, so nothing else is looked up for it.
+A pickle can run any code when it is loaded. This one consists of dicts, strings and integers, so
+the unpickler here rejects all else.
 """
 
 import io
@@ -10,23 +10,23 @@ import pickle
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pytok.byte_order import BYTE_ORDER
 from pytok.definition import Definition
 from pytok.errors import FormatError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> NoReturn:
-        """Refuse to look up anything by its name."""
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        """Reject every class and function."""
+        raise pickle.UnpicklingError(f"it refers to {module}.{name}")
 
 
 def character_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
-    """Make a tokenizer with the ids of *path*, nanoGPT's ``meta.pkl``.
+    """Return a tokenizer with the ids of *path*, nanoGPT's ``meta.pkl``.
 
-    Characters have their ids; the other bytes, without which it could not encode any text, follow.
-    Raises FormatError for another pickle, and for characters beyond ASCII, which are several bytes.
+    The characters keep their ids; the other bytes follow, so that any text can be encoded. Raises
+    FormatError for another pickle, and for characters outside ASCII, which are several bytes.
     """
     path = Path(path)
     try:
@@ -35,15 +35,15 @@ def character_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error}") from error
     except Exception as error:  # a damaged pickle raises anything
-        raise FormatError(f"{path}: no meta.pkl of nanoGPT's characters: {error}") from error
+        raise FormatError(f"{path}: not a meta.pkl of nanoGPT's characters: {error}") from error
     known = [code for _, code in sorted(itos.items())]
     if sorted(itos) != list(range(len(itos))) or len(set(known)) < len(known):
-        raise FormatError(f"{path}: its ids are not those from 0 to {len(itos) - 1}, one each")
-    beyond = next((code for code in known if code > 127), None)
-    if beyond is not None:
+        raise FormatError(f"{path}: the ids are not 0 to {len(itos) - 1}, each once")
+    not_ascii = next((code for code in known if code > 127), None)
+    if not_ascii is not None:
         raise FormatError(
-            f"{path}: {chr(beyond)!r} is no ASCII character, so no single byte, as the tokens of a "
-            "byte-level tokenizer begin with; tokenize the text anew: `pytok train`"
+            f"{path}: {chr(not_ascii)!r} is not ASCII: it is several bytes, and pytok's tokenizers "
+            "start from single bytes; train one on the text with `pytok train`"
         )
     rest = [byte for byte in BYTE_ORDER if byte not in known]
     tokens = [bytes([byte]) for byte in (*known, *rest)]

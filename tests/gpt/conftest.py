@@ -1,4 +1,4 @@
-"""Small things to train on: a tokenizer of single bytes, shards that it wrote, and a recipe."""
+"""Small training data: a byte tokenizer, its token shards, and a recipe of a second."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.recipe import Recipe
 from pytok import shards
-from pytok.reference.pretokenize import GPT2
+from pytok.patterns import GPT2
 
 TEXT = "".join(
-    f"{animal} {number} saw {other} by the {place}.\n"
+    f"{animal} {number} saw {other} by the {landmark}.\n"
     for number in range(4)
     for animal in ("cat", "dog", "owl")
     for other in ("cat", "dog", "owl")
-    for place in ("river", "barn")
+    for landmark in ("river", "barn")
 )
 
 
 class ByteTokenizer:
-    """Ids 0-255 are bytes, *end* is <|endoftext|>: what gpt asks of a tokenizer, and no more."""
+    """Ids 0-255 are bytes, *end* is <|endoftext|>; only the methods that gpt uses."""
 
     def __init__(self, end: int | None = 256) -> None:
         self.special_tokens = {} if end is None else {"<|endoftext|>": end}
         self.n_vocab = 256 if end is None else end + 1
         self.pattern = GPT2
-        self._whole = pytok.Tokenizer(
+        self._tokenizer = pytok.Tokenizer(
             "bytes",
             pat_str=self.pattern,
             mergeable_ranks={bytes([byte]): byte for byte in range(256)},
             special_tokens=self.special_tokens,
         )
-        self.fingerprint = self._whole.fingerprint
+        self.fingerprint = self._tokenizer.fingerprint
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Return the bytes of *text*."""
@@ -51,17 +51,17 @@ class ByteTokenizer:
     def encode_utf8(
         self, texts: Sequence[bytes], **options: Any
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Encode *texts*, one after another."""
+        """Return the ids of all *texts*, and their offsets."""
         offsets = np.cumsum([0, *map(len, texts)])
         return np.frombuffer(b"".join(texts), np.uint8).astype(np.uint32), offsets
 
     def decoder(self) -> ByteDecoder:
-        """Begin to decode a stream."""
+        """Return a streaming decoder."""
         return ByteDecoder()
 
     def save(self, path: Path) -> None:
-        """Write the tokenizer.json of one that has these ids."""
-        self._whole.save(path)
+        """Write tokenizer.json."""
+        self._tokenizer.save(path)
 
 
 class ByteDecoder:
@@ -71,23 +71,23 @@ class ByteDecoder:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, id: int) -> str:
-        """Return what *id* completes."""
+        """Return the text that *id* completes."""
         return self._decoder.decode(bytes([id]))
 
     def finish(self) -> str:
-        """Return what is left."""
+        """Return the remaining text."""
         return self._decoder.decode(b"", final=True)
 
 
 @pytest.fixture
 def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Have the evaluations of a run find these bits per byte, one after another."""
+    """Set the bits per byte of the successive evaluations of a run."""
 
-    def measure(*found: float) -> None:
-        results = iter(found)
+    def measure(*figures: float) -> None:
+        remaining = iter(figures)
 
         def evaluate(*arguments: Any, **options: Any) -> Evaluation:
-            bits = next(results)
+            bits = next(remaining)
             return Evaluation(
                 nats_per_token=bits, perplexity=1.0, bits_per_byte=bits, tokens=1, bytes=1
             )
@@ -99,7 +99,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Compute on one thread: these tensors are too small to share out."""
+    """Compute on one thread: these tensors are too small for more."""
     torch.set_num_threads(1)
 
 
@@ -111,7 +111,7 @@ def tokenizer() -> ByteTokenizer:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory, tokenizer: ByteTokenizer) -> Path:
-    """A shard folder: `TEXT`, its last fifth held out."""
+    """A shard folder of `TEXT`; its last fifth is held out."""
     folder = tmp_path_factory.mktemp("corpus")
     (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
     shards.write(folder / "corpus.txt", tokenizer, folder / "data", val=0.2)

@@ -1,4 +1,4 @@
-"""Runs in several processes, started as torchrun does, and what is seen of them from outside."""
+"""Functions called in several processes, with the environment that torchrun sets."""
 
 from __future__ import annotations
 
@@ -24,56 +24,57 @@ from gpt.parallel.world import World
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 
-# Forked from a server without threads that has imported what takes long, and nothing of ours.
-STARTED = multiprocessing.get_context("forkserver")
-STARTED.set_forkserver_preload(
+# Processes are forked from a server that has no threads and has imported the slow packages.
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(
     ["torch._dynamo", "torch.distributed.fsdp", "torch.distributed.checkpoint", "matplotlib.pyplot"]
 )
 
 
 @dataclass
 class Observed:
-    """What one process saw of a run."""
+    """What one process computed in a run."""
 
     step: int = 0
-    """The last step that was made."""
+    """The last step."""
     val_bpb: float | None = None
     gradients: list[NDArray[Any]] = field(default_factory=list)
-    """Whole, as the optimizers got them, one after another."""
+    """Complete gradients, in the order in which the optimizers received them."""
 
 
 def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Call *function* in *count* processes; return what it returned or raised in each.
+    """Call *function* in *count* processes; return the result or the exception of each.
 
-    None for a process that was killed.
+    The result of a killed process is None.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    pipes = [STARTED.Pipe(duplex=False) for _ in range(count)]
-    started = [
-        STARTED.Process(target=_member, args=(rank, count, port, into, function, arguments))
-        for rank, (_, into) in enumerate(pipes)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    pipes = [FORKSERVER.Pipe(duplex=False) for _ in range(count)]
+    processes = [
+        FORKSERVER.Process(target=_call, args=(rank, count, port, sender, function, arguments))
+        for rank, (_, sender) in enumerate(pipes)
     ]
-    for process in started:
+    for process in processes:
         process.start()
-    seen = []
-    for process, (out, into) in zip(started, pipes, strict=True):
-        into.close()
+    results = []
+    for process, (receiver, sender) in zip(processes, pipes, strict=True):
+        sender.close()
         try:
-            seen.append(out.recv() if out.poll(90) else TimeoutError("90 s without an answer"))
+            timeout = TimeoutError("no result after 90 seconds")
+            results.append(receiver.recv() if receiver.poll(90) else timeout)
         except EOFError:
-            seen.append(None)
-        out.close()
-        process.kill() if isinstance(seen[-1], TimeoutError) else process.join()
-    return seen
+            results.append(None)
+        receiver.close()
+        process.kill() if isinstance(results[-1], TimeoutError) else process.join()
+    return results
 
 
-def _member(
+def _call(
     rank: int,
     count: int,
     port: int,
-    into: Connection,
+    sender: Connection,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
@@ -81,61 +82,61 @@ def _member(
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     try:
-        into.send(function(*arguments))
+        sender.send(function(*arguments))
     except Exception as error:
-        into.send(error)
+        sender.send(error)
 
 
 def command(arguments: list[str]) -> tuple[int, str]:
-    """Run `gpt` with *arguments*; return its exit code and what it printed on stderr."""
+    """Run `gpt` with *arguments*; return its exit code and its output on stderr."""
     with redirect_stderr(io.StringIO()) as printed:
         return main(arguments), printed.getvalue()
 
 
 def run(recipe: Recipe, steps: int | None = None) -> Observed:
-    """Train by *recipe*; the last process asks for an end when *steps* have been made."""
-    seen = Observed()
-    asked = iter(range(1000))
+    """Train by *recipe*; if *steps* is given, the last process stops the run after them."""
+    observed = Observed()
+    stop_calls = iter(range(1000))
 
-    def gradients(optimizer: torch.optim.Optimizer, *rest: object) -> None:
+    def keep_gradients(optimizer: torch.optim.Optimizer, *rest: object) -> None:
         for group in optimizer.param_groups:
-            seen.gradients += [whole(parameter.grad) for parameter in group["params"]]
+            observed.gradients += [complete(parameter.grad) for parameter in group["params"]]
 
-    hook = register_optimizer_step_pre_hook(gradients)
+    hook = register_optimizer_step_pre_hook(keep_gradients)
     try:
         with World.join() as world:
             last = world.rank == world.size - 1
-            outcome = train(recipe, stop=lambda: next(asked) == steps and last, world=world)
+            outcome = train(recipe, stop=lambda: next(stop_calls) == steps and last, world=world)
     finally:
         hook.remove()
-    seen.step, seen.val_bpb = outcome.state.step, outcome.state.val_bpb
-    return seen
+    observed.step, observed.val_bpb = outcome.state.step, outcome.state.val_bpb
+    return observed
 
 
 def run_out_of_memory(recipe: Recipe) -> Observed:
-    """Train by *recipe*, until the second process has no memory for its third forward pass."""
-    return _with_trouble(recipe, torch.OutOfMemoryError)
+    """Train by *recipe*; the second process runs out of memory in its third forward pass."""
+    return _run_failing(recipe, torch.OutOfMemoryError)
 
 
 def run_killed(recipe: Recipe) -> Observed:
-    """Train by *recipe*, until the second process is killed in its third forward pass."""
-    return _with_trouble(recipe, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    """Train by *recipe*; the second process is killed in its third forward pass."""
+    return _run_failing(recipe, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
-def _with_trouble(recipe: Recipe, trouble: Callable[[], Exception | None]) -> Observed:
+def _run_failing(recipe: Recipe, fail: Callable[[], Exception | None]) -> Observed:
     forward, passes = GPT.forward, iter(range(1, 1000))
 
-    def troubled(*arguments: Any, **named: Any) -> Any:
-        if os.environ["RANK"] == "1" and next(passes) == 3 and (error := trouble()):
+    def failing_forward(*arguments: Any, **options: Any) -> Any:
+        if os.environ["RANK"] == "1" and next(passes) == 3 and (error := fail()):
             raise error
-        return forward(*arguments, **named)
+        return forward(*arguments, **options)
 
-    GPT.forward = troubled  # type: ignore[method-assign]
+    GPT.forward = failing_forward  # type: ignore[method-assign]
     return run(recipe)
 
 
-def whole(tensor: torch.Tensor) -> NDArray[Any]:
-    """All of *tensor*, whose slices the processes may have."""
+def complete(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return the complete *tensor*, which can be sharded among the processes."""
     full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
     array: NDArray[Any] = full.detach().clone().numpy()
     return array

@@ -1,4 +1,4 @@
-"""Conversations with models that have learnt nothing, but lean to what a test wants."""
+"""Chat sessions with untrained models whose next token a test can choose."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ GREEDY = Sampling(temperature=0)
 
 
 def chat_tokenizer() -> pytok.Tokenizer:
-    """Some merges, and the special tokens of the group."""
+    """A few merges, and the special tokens of the group."""
     return GROUP.extend(pytok.train(["the cat sat on the mat, the owl did not"] * 3, 270))
 
 
 def two_steps(folder: Path, context: int) -> Path:
-    """A run of two steps on the chat in *folder*/data, whose model can speak for nobody yet."""
+    """A run of two steps on the chat in *folder*/data; its model is practically untrained."""
     recipe = Recipe(
         data=folder / "data",
         out=folder / "run",
@@ -47,7 +47,7 @@ def two_steps(folder: Path, context: int) -> Path:
 
 
 def lively(vocab: int, **fields: Any) -> GPT:
-    """A model whose next token depends on what it sees."""
+    """A model with random weights, whose next token depends on its context."""
     attention = GroupedQuery(heads=2, kv_heads=1)
     config = {"vocab_size": vocab, "context": 64, "layers": 2, "width": 32, "attention": attention}
     model = GPT(GPTConfig(**(config | fields)))
@@ -59,27 +59,28 @@ def lively(vocab: int, **fields: Any) -> GPT:
 
 
 def leaning(bpe: pytok.Tokenizer, *tokens: str) -> GPT:
-    """A model to which special *tokens* are the likeliest everywhere, the first above the next."""
+    """A model whose most probable tokens are always the special *tokens*, in this order."""
     model = GPT(GPTConfig(vocab_size=bpe.n_vocab, context=64, layers=1, width=32, tie=False))
     with torch.no_grad():
         model.embedding.weight.fill_(1.0)
         model.head.weight.zero_()
-        for place, token in enumerate(tokens):
-            model.head.weight[bpe.special_tokens[token]] = float(len(tokens) - place)
+        for rank, token in enumerate(tokens):
+            model.head.weight[bpe.special_tokens[token]] = float(len(tokens) - rank)
     return model.eval()
 
 
 def talk_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> ChatSession:
-    """You are Bo, the model is Ada."""
+    """A session in which you are Bo and the model is Ada."""
     options = {"sampling": GREEDY, "max_tokens": 8} | options
     return ChatSession(model, bpe, TWO, Roles.of(TWO), **options)
 
 
 def group_of(model: GPT, bpe: pytok.Tokenizer, **options: Any) -> ChatSession:
-    """You are Ada, the model is everyone else."""
+    """A session in which you are Ada and the model is everyone else."""
     options = {"sampling": GREEDY, "max_tokens": 4} | options
     return ChatSession(model, bpe, GROUP, Roles.of(GROUP, "Ada"), **options)
 
 
-def said(pieces: Iterator[TextDelta]) -> str:
-    return "".join(piece.text for piece in pieces)
+def said(deltas: Iterator[TextDelta]) -> str:
+    """The text of an answer."""
+    return "".join(delta.text for delta in deltas)

@@ -39,7 +39,7 @@ SURROGATES = ["\ud800", "\udfff", "\ud83d\ude00"]
 
 
 def texts(*, surrogates: bool = False) -> st.SearchStrategy[str]:
-    """Any text, with more of what decides a split than chance would give."""
+    """Any text, with many of the characters that decide a split."""
     pieces = SPACES + CONTRACTIONS + WORDS + NUMBERS + MARKS + UNASSIGNED
     pieces += SURROGATES if surrogates else []
     characters = st.characters() if surrogates else st.characters(exclude_categories=("Cs",))
@@ -48,18 +48,18 @@ def texts(*, surrogates: bool = False) -> st.SearchStrategy[str]:
 
 
 def corpora() -> st.SearchStrategy[list[str]]:
-    """A few short documents over few letters, so that pairs recur and ties are common."""
+    """A few short documents over few letters, so that pairs repeat and ties are common."""
     document = st.text(st.sampled_from("aab bcé\n'1"), max_size=30)
     return st.lists(st.one_of(document, texts()), min_size=1, max_size=6)
 
 
 def sizes() -> st.SearchStrategy[int]:
-    """Vocabulary sizes from none to some dozens of merges."""
+    """Vocabulary sizes from no merges to some dozens."""
     return st.integers(256, 300)
 
 
 def with_specials(specials: list[str]) -> st.SearchStrategy[str]:
-    """Texts that hold special tokens, whole, cut, and run together."""
+    """Texts that contain special tokens: complete, cut, and without text between them."""
     parts = (
         specials + [special[:-1] for special in specials] + [special[1:] for special in specials]
     )

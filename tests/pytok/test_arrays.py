@@ -1,4 +1,4 @@
-"""Ids as Python holds them: arrays of any kind to decode, lists of plain integers back."""
+"""Ids in Python: arrays of any kind can be decoded, and lists hold plain integers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +10,9 @@ import tiktoken
 from hypothesis import given
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import UnknownTokenError
-from pytok.reference.vocab import BYTE_ORDER
 from tests.pytok.strategies import texts
 
 Twins = dict[EngineName, pytok.Tokenizer]
@@ -43,11 +43,11 @@ ARRAYS: dict[str, Callable[[list[int]], Any]] = {
     "a list of numpy integers": lambda ids: list(np.array(ids, np.uint32)),
     "a tuple": tuple,
 }
-"""Ways to hold the same ids."""
+"""The same ids in containers of all kinds."""
 
 
 def unaligned(ids: list[int], dtype: type[Any]) -> npt.NDArray[Any]:
-    """*ids* from the second byte of a buffer on."""
+    """*ids* at the second byte of a buffer."""
     data = bytearray(b"\x00" + np.array(ids, dtype).tobytes())
     array: npt.NDArray[Any] = np.frombuffer(data, np.uint8)[1:].view(dtype)
     assert not (ids and array.flags.aligned)
@@ -55,7 +55,7 @@ def unaligned(ids: list[int], dtype: type[Any]) -> npt.NDArray[Any]:
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """*array*, of which decoding may not want more than to read it."""
+    """*array*, made read-only."""
     array.flags.writeable = False
     return array
 
@@ -64,7 +64,7 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def test_an_array_decodes_as_the_list_does(
     hold: Callable[[list[int]], Any], engine: EngineName, twins: Twins
 ) -> None:
-    """Whatever its type, order and place in memory; alone and in a batch."""
+    """Whatever its type, byte order and layout; alone and in a batch."""
     tokenizer = twins[engine]
     data = b"".join(tokenizer.decode_single_token_bytes(id) for id in IDS)
 
@@ -77,7 +77,7 @@ def test_an_array_decodes_as_the_list_does(
 def test_a_long_array_decodes_as_the_list_does(
     hold: Callable[[list[int]], Any], engine: EngineName, twins: Twins
 ) -> None:
-    """Long enough to be decoded while Python does other things."""
+    """Long enough that the native engine releases the GIL."""
     expected = twins[engine].decode_bytes(IDS * 10_000)
 
     assert twins[engine].decode_bytes(hold(IDS * 10_000)) == expected
@@ -95,7 +95,7 @@ def test_no_ids_spell_nothing(
 
 @given(text=texts())
 def test_an_array_of_ids_decodes_to_its_text(text: str, twins: Twins) -> None:
-    """As `encode_to_numpy` and `encode_batch_to_numpy` give it."""
+    """As `encode_to_numpy` and `encode_batch_to_numpy` return it."""
     for tokenizer in twins.values():
         assert tokenizer.decode(tokenizer.encode_to_numpy(text, disallowed_special=())) == text
         ids, _ = tokenizer.encode_batch_to_numpy([text], disallowed_special=())
@@ -117,10 +117,10 @@ def test_an_array_of_ids_decodes_to_its_text(text: str, twins: Twins) -> None:
     ],
     ids=lambda ids: f"{getattr(ids, 'dtype', type(ids).__name__)} {list(ids)[-1]}",
 )
-def test_an_id_that_32_bits_cannot_hold_is_an_overflow(
+def test_an_id_beyond_32_bits_in_an_array_is_an_overflow(
     ids: Any, engine: EngineName, twins: Twins
 ) -> None:
-    """It is not taken for the id that its last 32 bits are."""
+    """It is not reduced to its last 32 bits."""
     message = "^a token id lies between 0 and 4294967295$"
     with pytest.raises(OverflowError, match=message):
         twins[engine].decode_bytes(ids)
@@ -132,7 +132,7 @@ def test_an_id_that_32_bits_cannot_hold_is_an_overflow(
 def test_an_unknown_id_in_an_array_is_a_key_error(
     dtype: type[Any], engine: EngineName, twins: Twins
 ) -> None:
-    """In tiktoken's words, with the id."""
+    """With tiktoken's message, which has the id."""
     with pytest.raises(UnknownTokenError) as error:
         twins[engine].decode_bytes(np.array([64, 60_000, 61_000], dtype))
 
@@ -159,8 +159,8 @@ def test_an_unknown_id_in_an_array_is_a_key_error(
     ],
     ids=repr,
 )
-def test_what_holds_no_ids_is_a_type_error(ids: Any, engine: EngineName, twins: Twins) -> None:
-    """As in tiktoken; nothing is rounded or flattened."""
+def test_other_values_than_ids_are_a_type_error(ids: Any, engine: EngineName, twins: Twins) -> None:
+    """As in tiktoken: nothing is rounded or flattened."""
     theirs = tiktoken.Encoding("bytes", pat_str="[^x]|x", mergeable_ranks=BYTES, special_tokens={})
     with pytest.raises(TypeError):
         theirs.decode_bytes(ids)
@@ -172,12 +172,12 @@ def test_what_holds_no_ids_is_a_type_error(ids: Any, engine: EngineName, twins: 
 
 
 def test_bytes_are_a_sequence_of_ids(engine: EngineName, twins: Twins) -> None:
-    """As in tiktoken: no memory is taken for other integers than it holds."""
+    """As in tiktoken: their buffer is not read as larger integers."""
     assert twins[engine].decode_bytes(b"@A") == twins[engine].decode_bytes([64, 65])
 
 
-def encoded_in_all_ways(tokenizer: pytok.Tokenizer, text: str) -> list[list[int]]:
-    """What each method that returns lists makes of *text*."""
+def encoded_by_all_methods(tokenizer: pytok.Tokenizer, text: str) -> list[list[int]]:
+    """The ids of *text* from each method that returns lists."""
     return [
         tokenizer.encode(text),
         tokenizer.encode_ordinary(text),
@@ -190,13 +190,13 @@ def encoded_in_all_ways(tokenizer: pytok.Tokenizer, text: str) -> list[list[int]
 
 
 def test_lists_hold_plain_integers(engine: EngineName, twins: Twins) -> None:
-    """Such as JSON can hold: neither numpy's, nor booleans."""
-    for ids in encoded_in_all_ways(twins[engine], "some text and more of it"):
+    """Which JSON can encode: neither numpy integers nor booleans."""
+    for ids in encoded_by_all_methods(twins[engine], "some text and more of it"):
         assert {type(id) for id in ids} == {int}
 
 
 def test_an_id_is_the_same_object_in_every_list(trained: pytok.Tokenizer) -> None:
-    """The native engine makes it once: a long list costs eight bytes an id."""
+    """The native engine creates it once: a long list takes eight bytes an id."""
     first = trained.encode("the other " * 500)
     lists = [first, *trained.encode_batch(["the other", "of the other " * 9_000])]
 
@@ -205,8 +205,8 @@ def test_an_id_is_the_same_object_in_every_list(trained: pytok.Tokenizer) -> Non
         assert len({id(one) for ids in lists for one in ids if one == number}) == 1
 
 
-def test_a_list_belongs_to_its_caller(engine: EngineName, twins: Twins) -> None:
-    """Changing one does not change the next."""
+def test_every_call_returns_a_new_list(engine: EngineName, twins: Twins) -> None:
+    """Changing one list does not change the next."""
     first = twins[engine].encode("the other")
     expected = list(first)
     first.clear()
@@ -216,7 +216,7 @@ def test_a_list_belongs_to_its_caller(engine: EngineName, twins: Twins) -> None:
 
 @pytest.mark.parametrize("greatest", [(1 << 22) - 1, 1 << 22, (1 << 32) - 1])
 def test_ids_of_any_size_come_in_lists(greatest: int, engine: EngineName) -> None:
-    """Up to the greatest that 32 bits hold, though not all can be kept at hand."""
+    """Up to 32 bits, although the integers of the largest are not cached."""
     tokenizer = pytok.Tokenizer(
         "far",
         pat_str="gpt2",

@@ -1,6 +1,6 @@
-"""What was encoded before never shows: the native engine remembers pieces, and only gets quicker.
+"""The cache of pieces in the native engine changes the speed, but never the ids.
 
-The reference remembers nothing, and tiktoken nothing either: they are the oracles.
+The reference and tiktoken have no such cache: they are the oracles.
 """
 
 import itertools
@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import CORPUS, on_engine
 from tests.pytok.strategies import texts
 
@@ -27,14 +27,14 @@ BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
 
 
 def whole(tokens: dict[bytes, int]) -> pytok.Tokenizer:
-    """A tokenizer whose pieces are what stands between spaces."""
+    """A tokenizer whose pieces are spaces and the text between them."""
     return pytok.Tokenizer("whole", pat_str="[^ ]+| ", mergeable_ranks=tokens, special_tokens={})
 
 
-def assert_remembered_alike(tokenizer: pytok.Tokenizer, pieces: list[bytes]) -> None:
-    """Twice in one text, and again in the next, each piece has the ids that it has by itself.
+def assert_cached_ids_are_equal(tokenizer: pytok.Tokenizer, pieces: list[bytes]) -> None:
+    """Assert that each piece has its own ids, twice in one text and again in the next.
 
-    `_encode_single_piece` remembers nothing.
+    `_encode_single_piece` does not use the cache.
     """
     space = tokenizer._encode_single_piece(b" ")
     expected = [id for piece in pieces for id in [*tokenizer._encode_single_piece(piece), *space]]
@@ -45,10 +45,10 @@ def assert_remembered_alike(tokenizer: pytok.Tokenizer, pieces: list[bytes]) -> 
 
 
 @given(first=texts(), between=st.lists(texts(), max_size=4))
-def test_a_text_has_the_same_ids_whatever_came_between(
+def test_a_text_has_the_same_ids_after_any_other_texts(
     first: str, between: list[str], trained: pytok.Tokenizer, twins: Twins
 ) -> None:
-    """A fresh tokenizer, a used one and the reference agree."""
+    """A new tokenizer, a used one and the reference agree."""
     fresh = on_engine(trained, "native")
     expected = twins["reference"].encode_ordinary(first)
 
@@ -62,50 +62,50 @@ LENGTHS = [1, 2, 7, 8, 9, 14, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 1023
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_pieces_of_any_length_are_remembered_alike(length: int) -> None:
-    """That differ in their first, middle or last byte alone, met in any order."""
+def test_cached_pieces_of_any_length_keep_their_ids(length: int) -> None:
+    """Pieces that differ in their first, middle or last byte only."""
     plain = b"a" * length
     pieces = [plain]
-    for place in {0, length // 2, length - 1}:
-        pieces += [plain[:place] + other + plain[place + 1 :] for other in (b"b", b"c", b"d")]
+    for i in {0, length // 2, length - 1}:
+        pieces += [plain[:i] + other + plain[i + 1 :] for other in (b"b", b"c", b"d")]
     tokenizer = whole(BYTES | {b"aa": 256, b"aaaa": 257, b"ab": 258, b"da": 259})
 
-    assert_remembered_alike(tokenizer, pieces + pieces[::-1])
+    assert_cached_ids_are_equal(tokenizer, pieces + pieces[::-1])
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_a_piece_and_its_beginnings_are_told_apart(length: int) -> None:
-    """Where one is the other with bytes after it, NUL bytes above all."""
+def test_the_cache_distinguishes_a_piece_from_its_prefixes(length: int) -> None:
+    """Above all where NUL bytes follow the prefix."""
     pieces = [b"a" * length + b"\x00" * count for count in range(20)]
     pieces += [b"\x00" * count + b"a" * length for count in range(20)]
     pieces += [b"\x00" * (length + count) for count in range(20)]
     tokenizer = whole(BYTES | {b"\x00\x00": 256, b"a\x00": 257, b"aa": 258})
 
-    assert_remembered_alike(tokenizer, pieces)
+    assert_cached_ids_are_equal(tokenizer, pieces)
 
 
 @pytest.mark.parametrize("step", [1, 7, 1 << 13, 1 << 21])
 @pytest.mark.parametrize("length", [*range(1, 10), 15, 16, 40])
-def test_pieces_of_any_number_of_ids_are_remembered_alike(length: int, step: int) -> None:
-    """Of ids that take few bits or many: a few small ones are packed together."""
+def test_cached_pieces_of_any_number_of_ids_keep_them(length: int, step: int) -> None:
+    """With ids of few bits or many: a few small ids are packed together."""
     tokens = {token: rank * step for token, rank in BYTES.items()}
     letters = "abcdefghijklmnopqrstuvwxyz"
     pieces = [(letters[start:] + letters * 2)[:length].encode() for start in range(26)]
 
-    assert_remembered_alike(whole(tokens), pieces)
+    assert_cached_ids_are_equal(whole(tokens), pieces)
 
 
 @pytest.mark.parametrize("greatest", [(1 << 21) - 3, (1 << 21) - 2, (1 << 21) - 1, 1 << 21])
-def test_ids_at_the_edge_of_21_bits_are_remembered_alike(greatest: int) -> None:
-    """Six of 21 bits are packed into 128, where the greatest of them means none."""
+def test_cached_ids_around_21_bits_are_kept(greatest: int) -> None:
+    """Six ids of 21 bits are packed into 128 bits; the greatest value means no id."""
     tokens = {token: greatest - rank for token, rank in BYTES.items()}
     pieces = [piece * count for piece in (b"!", b"!a", b"\xc3\xa9") for count in range(1, 9)]
 
-    assert_remembered_alike(whole(tokens), pieces)
+    assert_cached_ids_are_equal(whole(tokens), pieces)
 
 
 def numbered_words(count: int, length: int) -> str:
-    """So many different words of *length* letters, a space before each."""
+    """*count* different words of *length* letters, with a space before each."""
     letters = "bcdfghjklmnpqrst"
     words = itertools.islice(itertools.product(letters, repeat=5), count)
     return "".join(" " + "e" * (length - 5) + "".join(word) for word in words)
@@ -116,10 +116,10 @@ def numbered_words(count: int, length: int) -> str:
     [(1 << 20, 6), (400_000, 40)],
     ids=["short ones", "long ones"],
 )
-def test_more_pieces_than_can_be_remembered_have_tiktokens_ids(
+def test_more_pieces_than_the_cache_holds_have_tiktokens_ids(
     count: int, length: int, trained: pytok.Tokenizer, theirs: tiktoken.Encoding
 ) -> None:
-    """Tables grow, are emptied, and fill up again; the first text comes again at the end."""
+    """Tables grow, are emptied and fill up again; the text is encoded twice."""
     fresh = on_engine(trained, "native")
     text = numbered_words(count, length)
     expected = theirs.encode_to_numpy(text)
@@ -131,7 +131,7 @@ def test_more_pieces_than_can_be_remembered_have_tiktokens_ids(
 def test_a_growing_number_of_pieces_has_tiktokens_ids(
     trained: pytok.Tokenizer, theirs: tiktoken.Encoding
 ) -> None:
-    """Looked at after each hundred, with those from before among them."""
+    """Compared after each hundred, together with earlier pieces."""
     fresh = on_engine(trained, "native")
     words = numbered_words(20_000, 7).split()
 
@@ -141,10 +141,10 @@ def test_a_growing_number_of_pieces_has_tiktokens_ids(
         assert fresh.encode_ordinary(text) == theirs.encode_ordinary(text)
 
 
-def test_threads_at_once_have_tiktokens_ids(
+def test_concurrent_threads_have_tiktokens_ids(
     trained: pytok.Tokenizer, theirs: tiktoken.Encoding
 ) -> None:
-    """Each with texts of its own, all starting together, through one tokenizer."""
+    """Threads start together and encode different texts with one tokenizer."""
     fresh = on_engine(trained, "native")
     all_texts = [numbered_words(9_000 + 100 * thread, 6 + thread) for thread in range(4)]
     expected = [theirs.encode_ordinary(text) for text in all_texts]
@@ -163,8 +163,8 @@ def test_threads_at_once_have_tiktokens_ids(
     for thread in threads:
         thread.join()
 
-    for place, answers in found.items():
-        assert answers == [expected[(place + turn) % 4] for turn in range(6)]
+    for thread_number, answers in found.items():
+        assert answers == [expected[(thread_number + turn) % 4] for turn in range(6)]
 
 
 FORKING = """
@@ -185,8 +185,8 @@ sys.exit(os.waitstatus_to_exitcode(status) or not same)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_forked_process_encodes_on() -> None:
-    """With the tokenizer that it was forked with, on threads of its own; its parent does, too."""
+def test_a_forked_process_can_encode() -> None:
+    """With the tokenizer of its parent, on new threads; and so can its parent."""
     script = FORKING.format(corpus=CORPUS)
 
     done = subprocess.run(

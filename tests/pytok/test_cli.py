@@ -1,6 +1,6 @@
-"""The `pytok` command, in this process: arguments in, stdout and stderr and the exit code out.
+"""The `pytok` command, run in this process: stdout, stderr and exit codes.
 
-What needs a process of its own (pipes, signals, terminals) is in test_cli_processes.
+Tests that need another process (pipes, signals, terminals) are in test_cli_processes.
 """
 
 import io
@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
-from pytok.__main__ import cli, main
+from pytok.__main__ import COMMANDS, main
+from pytok.commands.help import LazyCommand
 from pytok.engine import EngineName
 from pytok.shards import open_shards
 from tests.conftest import CORPUS
@@ -30,7 +31,7 @@ TEXT = "".join(CORPUS)
 
 @dataclass(frozen=True)
 class Result:
-    """What a command answered."""
+    """The exit code and output of a command."""
 
     code: int
     out: bytes
@@ -61,8 +62,8 @@ def command(*arguments: object, stdin: bytes = b"") -> Result:
     return Result(code, written[0], written[1].decode())
 
 
-def says(result: Result, message: str) -> None:
-    """Check that it failed with one line on stderr, which holds *message*, and nothing else."""
+def check_failure(result: Result, message: str) -> None:
+    """Check that a command failed and printed one line, with *message* in it, on stderr."""
     assert (result.code, result.out) == (1, b"")
     assert result.err.startswith("pytok: ")
     assert result.err.index("\n") == len(result.err) - 1
@@ -71,7 +72,7 @@ def says(result: Result, message: str) -> None:
 
 @pytest.fixture(scope="session")
 def tokenizer_path(trained: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`trained`, saved."""
+    """Save `trained`."""
     path = tmp_path_factory.mktemp("command") / "tokenizer.json"
     trained.save(path)
     return path
@@ -79,7 +80,7 @@ def tokenizer_path(trained: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in a folder that holds a corpus."""
+    """Work in a folder with a corpus."""
     monkeypatch.chdir(tmp_path)
     Path("corpus.txt").write_text(TEXT, encoding="utf-8", newline="")
 
@@ -87,20 +88,19 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------------------ help
 
 
-@pytest.mark.parametrize("name", cli.commands)
-def test_help_names_every_option(name: str) -> None:
-    """And every command has help."""
-    result = command(name, "--help")
+@pytest.mark.parametrize("lazy", COMMANDS, ids=lambda lazy: lazy.name)
+def test_help_lists_every_option(lazy: LazyCommand) -> None:
+    result = command(lazy.name, "--help")
 
     assert (result.code, result.err) == (0, "")
-    for parameter in cli.commands[name].params:
+    for parameter in lazy.load().params:
         if isinstance(parameter, click.Option):
             assert all(option in result.out.decode() for option in parameter.opts)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["train", "-h"]])
 def test_help_is_no_error(arguments: list[str]) -> None:
-    """It goes to stdout."""
+    """It is printed on stdout."""
     result = command(*arguments)
 
     assert (result.code, result.err) == (0, "")
@@ -108,17 +108,16 @@ def test_help_is_no_error(arguments: list[str]) -> None:
 
 
 def test_version_is_printed() -> None:
-    """One line."""
     result = command("--version")
 
     assert (result.code, result.err, result.out.count(b"\n")) == (0, "", 1)
 
 
-# ----------------------------------------------------------------------------- what commands do
+# -------------------------------------------------------------------------------------- commands
 
 
-def test_train_writes_what_the_library_trains(engine: EngineName) -> None:
-    """The command is one call of it, and stdout stays empty."""
+def test_train_writes_the_tokenizer_of_the_library(engine: EngineName) -> None:
+    """The command makes one call; stdout stays empty."""
     result = command("train", "corpus.txt", "--vocab", 300, "--engine", engine)
 
     assert (result.code, result.out) == (0, b"")
@@ -136,27 +135,25 @@ def test_train_writes_what_the_library_trains(engine: EngineName) -> None:
     ],
 )
 def test_train_takes_special_tokens(options: list[str], specials: dict[str, int]) -> None:
-    """At the end of the ids."""
+    """They have the last ids."""
     command("train", "corpus.txt", "--vocab", 300, "-o", "t.json", *options)
 
     assert pytok.load("t.json").special_tokens == specials
 
 
 def test_train_says_that_the_corpus_is_too_small() -> None:
-    """On stderr; the smaller vocabulary is written."""
+    """The message goes to stderr; the smaller vocabulary is written."""
     Path("small.txt").write_text("banana")
     result = command("train", "small.txt", "--vocab", 5000)
 
     assert (result.code, result.out) == (0, b"")
-    assert (
-        "the corpus has no more pairs that may be merged: the vocabulary has 261 ids, not 5,000"
-        in (result.err)
+    assert "the corpus has no more pairs to merge: the vocabulary has 261 ids, not 5,000" in (
+        result.err
     )
     assert pytok.load("tokenizer.json").n_vocab == 261
 
 
 def test_train_replaces_invalid_bytes_if_asked() -> None:
-    """By U+FFFD."""
     Path("bad.txt").write_bytes(b"a\xffb" * 9)
 
     assert command("train", "bad.txt", "--vocab", 260, "--errors", "replace").code == 0
@@ -166,7 +163,7 @@ def test_train_replaces_invalid_bytes_if_asked() -> None:
 def test_encode_prints_the_ids_of_ordinary_text(
     text: str, trained: pytok.Tokenizer, tokenizer_path: Path, engine: EngineName
 ) -> None:
-    """Special tokens in it are text."""
+    """Special tokens in it are ordinary text."""
     result = command("encode", "-t", tokenizer_path, "--engine", engine, stdin=text.encode())
 
     assert (result.code, result.err) == (0, "")
@@ -174,20 +171,18 @@ def test_encode_prints_the_ids_of_ordinary_text(
 
 
 @given(text=with_specials([END]))
-def test_encode_recognises_special_tokens_if_asked(
+def test_encode_recognizes_special_tokens_if_asked(
     text: str, trained: pytok.Tokenizer, tokenizer_path: Path
 ) -> None:
-    """With --special; --json is a list."""
     result = command("encode", "-t", tokenizer_path, "--special", "--json", stdin=text.encode())
 
     assert json.loads(result.out) == trained.encode(text, allowed_special="all")
 
 
 @given(data=st.binary() | texts().map(str.encode))
-def test_decode_gives_back_what_was_encoded(
+def test_decode_restores_what_was_encoded(
     data: bytes, tokenizer_path: Path, engine: EngineName
 ) -> None:
-    """Any bytes at all."""
     ids = command("encode", "-t", tokenizer_path, "--engine", engine, stdin=data)
     result = command("decode", "-t", tokenizer_path, "--engine", engine, stdin=ids.out)
 
@@ -197,7 +192,7 @@ def test_decode_gives_back_what_was_encoded(
 
 @pytest.mark.parametrize("data", [b"", b"one\xfftwo", "naïve\r\n  ".encode()])
 def test_decode_reads_json(data: bytes, tokenizer_path: Path) -> None:
-    """As encode --json writes it; an empty text is an empty list."""
+    """`encode --json` writes it; an empty text is an empty list."""
     ids = command("encode", "-t", tokenizer_path, "--json", stdin=data)
 
     assert isinstance(json.loads(ids.out), list)
@@ -207,7 +202,7 @@ def test_decode_reads_json(data: bytes, tokenizer_path: Path) -> None:
 def test_count_counts_each_file(
     tokenizer_path: Path, trained: pytok.Tokenizer, engine: EngineName
 ) -> None:
-    """Tokens and bytes; special tokens are text."""
+    """Special tokens are ordinary text."""
     texts_of = {"corpus.txt": TEXT, "special.txt": END, "empty.txt": ""}
     for name, text in texts_of.items():
         Path(name).write_bytes(text.encode())
@@ -220,8 +215,8 @@ def test_count_counts_each_file(
     ]
 
 
-def test_count_adds_up(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
-    """In a last row, if there are several files."""
+def test_count_prints_a_total(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
+    """The total is the last row if there are several files."""
     Path("more.txt").write_bytes(b"more")
     rows = command("count", "-t", tokenizer_path, "corpus.txt", "more.txt").out.decode().split("\n")
 
@@ -230,10 +225,9 @@ def test_count_adds_up(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
     assert rows[2].endswith("total")
 
 
-def test_show_says_what_a_tokenizer_is_made_of(
+def test_show_prints_the_parts_of_a_tokenizer(
     tokenizer_path: Path, trained: pytok.Tokenizer, engine: EngineName
 ) -> None:
-    """And --json says it to programs, with the ids of a text."""
     result = command("show", tokenizer_path, "--text", "[b]é\n", "--json", "--engine", engine)
 
     facts = json.loads(result.out)
@@ -250,7 +244,7 @@ def test_show_says_what_a_tokenizer_is_made_of(
 def test_show_shows_how_a_text_is_split(
     text: str, tokenizer_path: Path, trained: pytok.Tokenizer
 ) -> None:
-    """The whole text, then its ids."""
+    """It prints the text, then the ids."""
     result = command("show", tokenizer_path, "--text", text)
 
     assert (result.code, result.err) == (0, "")
@@ -258,8 +252,8 @@ def test_show_shows_how_a_text_is_split(
     assert f"{len(trained.encode(text))} tokens" in result.out.decode()
 
 
-def test_shard_writes_what_it_says(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
-    """To a folder, and says how much on stderr."""
+def test_shard_writes_a_folder_and_its_size(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
+    """The numbers of tokens go to stderr."""
     result = command("shard", "corpus.txt", "-t", tokenizer_path, "-o", "data", "--val", 0)
 
     written = open_shards("data")
@@ -272,23 +266,22 @@ def test_shard_writes_what_it_says(tokenizer_path: Path, trained: pytok.Tokenize
 def test_convert_there_and_back_changes_nothing(
     tokenizer_path: Path, trained: pytok.Tokenizer
 ) -> None:
-    """With what a .tiktoken file does not hold told again."""
+    """Pattern and special tokens of a .tiktoken file are passed as printed."""
     there = command("convert", tokenizer_path, "t.tiktoken")
     back = command(
         *("convert", "t.tiktoken", "t.json", "--pattern", "cl100k", "--special-token", f"{END}=599")
     )
 
     assert (there.code, back.code) == (0, 0)
-    assert f"say --pattern 'cl100k' --special-token '{END}=599'" in there.err
+    assert f"pass --pattern 'cl100k' --special-token '{END}=599'" in there.err
     assert pytok.load("t.json").fingerprint == trained.fingerprint
 
 
-def test_an_encoding_is_a_tokenizer(rank_files: Path) -> None:
-    """By its name."""
+def test_an_encoding_can_be_used_as_a_tokenizer(rank_files: Path) -> None:
     assert command("encode", "-t", "r50k_base", stdin=b"hello world").out == b"31373 995\n"
 
 
-# ------------------------------------------------------------------------------- what goes wrong
+# ---------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(
@@ -305,7 +298,7 @@ def test_an_encoding_is_a_tokenizer(rank_files: Path) -> None:
         ("train corpus.txt --vocab 300 -o t.txt", "t.txt: unknown format '.txt'"),
         ("train corpus.txt --vocab 300 -o none/t.json", "none"),
         ("train corpus.txt --vocab 300 -o folder", "another: save it as .json"),
-        ("encode -t none.json corpus.txt", "none.json: no such file, and no encoding of that name"),
+        ("encode -t none.json corpus.txt", "none.json: no such file or encoding"),
         ("encode -t cl100k corpus.txt", "cl100k_base"),
         ("encode -t corpus.txt corpus.txt", "corpus.txt: line 1, column 1: not JSON"),
         ("encode -t bad.txt corpus.txt", "bad.txt: byte 2 is not UTF-8"),
@@ -316,13 +309,13 @@ def test_an_encoding_is_a_tokenizer(rank_files: Path) -> None:
         ("decode -t TOKENIZER long.txt", "long.txt: word 2: '999"),
         ("count -t TOKENIZER none.txt", "none.txt: "),
         ("count -t TOKENIZER bad.txt", "bad.txt: byte 2 is not UTF-8"),
-        ("show none.json", "none.json: no such file, and no encoding of that name"),
+        ("show none.json", "none.json: no such file or encoding"),
         ("shard none.txt -t TOKENIZER -o data", "none.txt: "),
         ("shard bad.txt -t TOKENIZER -o data", "bad.txt: byte 2 is not UTF-8"),
-        ("shard corpus.txt -t TOKENIZER -o .", "'bad.txt' and is no shard folder"),
+        ("shard corpus.txt -t TOKENIZER -o .", "'bad.txt' and is not a shard folder"),
         ("convert TOKENIZER t.txt", "t.txt: unknown format '.txt'"),
-        ("convert ranks.tiktoken t.json", "say which, such as 'cl100k'"),
-        ("convert TOKENIZER t.json --pattern gpt2", "give neither"),
+        ("convert ranks.tiktoken t.json", "pass it, for example 'cl100k'"),
+        ("convert TOKENIZER t.json --pattern gpt2", "do not pass any"),
     ],
 )
 @pytest.mark.parametrize("side", ["native", "reference"])
@@ -339,16 +332,16 @@ def test_a_failure_is_one_line(
     words = arguments.replace("TOKENIZER", str(tokenizer_path)).split(" ")
     options = [] if words[0] == "convert" else ["--engine", side]
 
-    says(command(*words, *options), message)
+    check_failure(command(*words, *options), message)
 
 
 @pytest.mark.parametrize("out", ["t.txt", "none/t.json", "folder"])
-def test_a_place_that_cannot_be_written_is_refused_before_training(out: str) -> None:
-    """Not after hours of it."""
+def test_an_unwritable_target_is_an_error_before_training(out: str) -> None:
+    """Training can take hours."""
     with mock.patch.object(pytok, "train", _raise(AssertionError("it trained"))):
         result = command("train", "corpus.txt", "--vocab", 300, "-o", out)
 
-    says(result, out.partition("/")[0])
+    check_failure(result, out.partition("/")[0])
 
 
 @pytest.mark.parametrize(
@@ -367,7 +360,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(out: str) -> 
     ],
 )
 def test_wrong_usage_is_explained(arguments: str) -> None:
-    """On stderr, with exit code 2."""
+    """Usage goes to stderr, with exit code 2."""
     result = command(*arguments.split())
 
     assert (result.code, result.out) == (2, b"")
@@ -391,13 +384,13 @@ def _raise(error: BaseException) -> Callable[..., NoReturn]:
     ],
 )
 def test_an_expected_error_is_one_line(error: Exception, message: str) -> None:
-    """Whatever it is that the library raises on purpose, or the machine runs out of."""
+    """Errors of the operating system are expected, too."""
     with mock.patch.object(pytok, "train", _raise(error)):
-        says(command("train", "corpus.txt", "--vocab", 300), message)
+        check_failure(command("train", "corpus.txt", "--vocab", 300), message)
 
 
 def test_an_interruption_is_no_error() -> None:
-    """130, as shells have it."""
+    """The exit code is 130, as in shells."""
     with mock.patch.object(pytok, "train", _raise(KeyboardInterrupt())):
         result = command("train", "corpus.txt", "--vocab", 300)
 

@@ -1,4 +1,4 @@
-"""The commands that count on many machines, and within a memory."""
+"""Counting on several machines, and within a limit of memory, by commands."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from tests.conftest import CORPUS
 
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command in *folder*."""
+    """Run `pytok` in *folder*."""
     return subprocess.run(
         [sys.executable, "-m", "pytok", *arguments], cwd=folder, capture_output=True, text=True
     )
@@ -19,14 +19,14 @@ def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """A folder with two files of text."""
+    """Write two files of text."""
     (tmp_path / "a.txt").write_text("".join(CORPUS[:6]), encoding="utf-8")
     (tmp_path / "b.txt").write_text("".join(CORPUS[6:]), encoding="utf-8")
     return tmp_path
 
 
-def test_two_files_of_counts_train_what_two_files_of_text_do(corpus: Path) -> None:
-    """With the pattern and the special tokens that they were counted with."""
+def test_files_of_counts_train_the_same_tokenizer_as_the_text(corpus: Path) -> None:
+    """Pattern and special tokens are those of the counts."""
     run(corpus, "train", "a.txt", "b.txt", "--vocab", "500", "-o", "t.json", "--pattern", "gpt2")
     for name in "ab":
         counted = run(
@@ -43,8 +43,8 @@ def test_two_files_of_counts_train_what_two_files_of_text_do(corpus: Path) -> No
         assert len(fingerprints) == 1
 
 
-def test_little_memory_changes_no_tokenizer(corpus: Path) -> None:
-    """It only has to suffice for the distinct pieces."""
+def test_little_memory_changes_no_result(corpus: Path) -> None:
+    """The distinct pieces must fit."""
     trained = run(
         corpus, "train", "a.txt", "--vocab", "400", "--max-memory", "1MiB", "-o", "t.json"
     )
@@ -54,42 +54,49 @@ def test_little_memory_changes_no_tokenizer(corpus: Path) -> None:
     assert pytok.load(corpus / "t.json").fingerprint == expected.fingerprint
 
 
-def test_what_pruning_drops_is_said(corpus: Path) -> None:
-    """By each command that can prune."""
+def test_pruning_prints_what_it_drops(corpus: Path) -> None:
     (corpus / "c.txt").write_text("ab ab ab cd")
 
     trained = run(corpus, "train", "c.txt", "--vocab", "258", "--prune", "2")
     counted = run(corpus, "count-pieces", "c.txt", "-o", "c.parquet", "--prune", "2")
 
-    dropped = "pruning dropped 2 pieces, which occur 2 times in all\n"
+    dropped = "pruning dropped 2 pieces with 2 occurrences\n"
     assert trained.stderr.startswith(dropped)
-    assert counted.stderr == f"c.parquet: 1 pieces, which occur 2 times in all\n{dropped}"
+    assert counted.stderr == f"c.parquet: 1 piece with 2 occurrences\n{dropped}"
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("train a.txt --vocab 300 --max-memory 4X", 2, "'4X' is no amount of memory, such as 4GiB"),
-        ("train a.txt --vocab 300 --max-memory 0", 2, "'0' is no amount of memory"),
+        (
+            "train a.txt --vocab 300 --max-memory 4X",
+            2,
+            "'4X' is not an amount of memory: use e.g. 4GiB",
+        ),
+        ("train a.txt --vocab 300 --max-memory 0", 2, "'0' is not an amount of memory"),
         ("train a.txt --vocab 300 --max-memory 1KB", 1, "drop rare pieces: prune=2 (--prune 2)"),
         ("train --counts a.txt --vocab 300", 1, "a.txt: not a parquet file"),
         ("train a.txt --vocab 300 --max-memory 99999999T", 1, "1 to 2^63 - 1 bytes are possible"),
-        ("train a.txt --vocab 300 --prune 99999999999999999999", 1, "2^63 - 1 occurrences are"),
+        ("train a.txt --vocab 300 --prune 99999999999999999999", 1, "pass 0 to 2^63 - 1"),
         ("train a.txt --vocab 300 --special x --no-special", 2, "contradict each other"),
         ("count-pieces a.txt -o b.txt", 1, "b.txt: counts are a parquet file"),
         ("count-pieces none.txt -o c.parquet", 1, "none.txt: no such file"),
-        ("count-pieces a.txt -o none/c.parquet", 1, "there is no folder none: make it first"),
+        (
+            "count-pieces a.txt -o none/c.parquet",
+            1,
+            "the folder none does not exist; create it first",
+        ),
         ("count-pieces a.txt -o c.parquet --pattern (", 1, "the pattern does not compile"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(
+def test_an_impossible_request_is_an_error_of_one_line(
     corpus: Path, arguments: str, code: int, message: str
 ) -> None:
-    """And nothing is written."""
+    """Nothing is written."""
     before = sorted(corpus.iterdir())
 
-    refused = run(corpus, *arguments.split())
+    result = run(corpus, *arguments.split())
 
-    assert refused.returncode == code
-    assert message in refused.stderr.splitlines()[-1]
+    assert result.returncode == code
+    assert message in result.stderr.splitlines()[-1]
     assert sorted(corpus.iterdir()) == before

@@ -1,7 +1,7 @@
 """The `pytok` command as a process: pipes, full disks, terminals and Ctrl-C.
 
-Nothing here sleeps. A signal is sent on evidence: a pipe that the command has opened, or a progress
-bar that it has drawn on a terminal.
+No test sleeps. A signal is sent when the command has opened a pipe, or has drawn a progress bar
+on a terminal.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ import pytok
 from tests.conftest import CORPUS
 
 PYTOK = [sys.executable, "-m", "pytok"]
-AT_ONCE = "import pytok.terminal as t; t.PATIENCE = 0; from pytok.__main__ import main; main()"
-"""The command, with bars from the beginning: a fast machine might show none."""
-PATIENCE = 60.0
-"""Seconds after which a command is taken to hang."""
+WITH_BARS = "import pytok.terminal as t; t.BAR_DELAY = 0; from pytok.__main__ import main; main()"
+"""The command, with bars from the start: on a fast machine none would appear."""
+TIMEOUT = 60.0
+"""Seconds after which a command is assumed to hang."""
 ROOT = str(Path(pytok.__file__).parents[1])
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals a
 
 @pytest.fixture(scope="module")
 def tokenizer_path(trained: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """`trained`, saved."""
+    """Save `trained`."""
     path = tmp_path_factory.mktemp("processes") / "tokenizer.json"
     trained.save(path)
     return str(path)
@@ -44,7 +44,7 @@ def tokenizer_path(trained: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder, where the package is still found."""
+    """Work in an empty folder, with the package on the path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", ROOT)
 
@@ -52,28 +52,28 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     *arguments: str, stdin: bytes = b"", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """What a command answers."""
+    """Run a command and return its result."""
     return subprocess.run(
         [*PYTOK, *arguments],
         input=stdin,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         env=os.environ | environment,
     )
 
 
 def words(count: int) -> str:
-    """So many words of random letters: work that takes a while."""
+    """Return *count* words of random letters, which take a while to process."""
     random = Random(7)
     return " ".join("".join(random.choices(ascii_lowercase, k=9)) for _ in range(count))
 
 
 def in_shell(line: str, **names: str) -> subprocess.CompletedProcess[bytes]:
-    """What a line of shell answers; `$pytok` is the command, other names are given."""
+    """Run a line of shell, where `$pytok` is the command; *names* are further variables."""
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         env=os.environ | names | {"pytok": " ".join(PYTOK)},
     )
 
@@ -82,8 +82,8 @@ def in_shell(line: str, **names: str) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize("data", ["".join(CORPUS).encode(), bytes(range(256)) * 3, b"\r\n\x1a"])
-def test_bytes_come_back_through_pipes(data: bytes, tokenizer_path: str) -> None:
-    """Nothing on the way translates line ends or characters."""
+def test_bytes_survive_a_round_trip_through_pipes(data: bytes, tokenizer_path: str) -> None:
+    """Line ends and characters are not translated."""
     ids = run("encode", "-t", tokenizer_path, stdin=data)
     result = run("decode", "-t", tokenizer_path, stdin=ids.stdout)
 
@@ -92,7 +92,7 @@ def test_bytes_come_back_through_pipes(data: bytes, tokenizer_path: str) -> None
 
 
 @pytest.mark.parametrize("name", ["encode", "decode"])
-def test_a_reader_that_has_had_enough_is_no_error(name: str, tokenizer_path: str) -> None:
+def test_a_reader_that_stops_early_is_no_error(name: str, tokenizer_path: str) -> None:
     """`| head` closes the pipe early."""
     Path("input").write_bytes(b"1 2 3 4 5 6 7 8 9 10 " * 50_000)
     result = in_shell(f'$pytok {name} -t "$path" input | head -c 10', path=tokenizer_path)
@@ -102,7 +102,7 @@ def test_a_reader_that_has_had_enough_is_no_error(name: str, tokenizer_path: str
 
 
 @pytest.mark.parametrize(
-    ("redirection", "said"),
+    ("redirection", "message"),
     [
         ("encode -t $path input > /dev/full", b"No space left on device"),
         ("decode -t $path input > /dev/full", b"No space left on device"),
@@ -111,24 +111,24 @@ def test_a_reader_that_has_had_enough_is_no_error(name: str, tokenizer_path: str
         ("encode -t $path <&-", b"stdin"),
     ],
 )
-def test_a_stream_that_does_not_work_is_one_line(
-    redirection: str, said: bytes, tokenizer_path: str
+def test_a_failing_stream_is_an_error_of_one_line(
+    redirection: str, message: bytes, tokenizer_path: str
 ) -> None:
-    """A full disk, or a closed one."""
+    """The disk is full, or the stream is closed."""
     Path("input").write_bytes(b"1 2 3")
     result = in_shell(f"$pytok {redirection}", path=tokenizer_path)
 
     assert result.returncode == 1
     assert result.stderr.startswith(b"pytok: ")
     assert result.stderr.count(b"\n") == 1
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["show"], ["count", "-t"]])
-def test_a_stdout_that_cannot_hold_a_character_is_no_crash(
+def test_an_encoding_that_lacks_a_character_is_no_crash(
     arguments: list[str], tokenizer_path: str
 ) -> None:
-    """Such as that of an old terminal."""
+    """Old terminals have such encodings."""
     Path("é.txt").write_text("é", encoding="utf-8")
     rest = ["é.txt"] if "count" in arguments else ["--text", "naïve 東京"]
     result = run(*arguments, tokenizer_path, *rest, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
@@ -137,8 +137,8 @@ def test_a_stdout_that_cannot_hold_a_character_is_no_crash(
     assert result.returncode == 0
 
 
-def test_file_names_that_are_not_utf8_are_no_crash(tokenizer_path: str) -> None:
-    """A name is bytes to the system."""
+def test_a_file_name_that_is_invalid_utf8_is_no_crash(tokenizer_path: str) -> None:
+    """File names are bytes."""
     Path(os.fsdecode(b"\xff.txt")).write_bytes(b"text")
     result = run(
         *("count", "-t", tokenizer_path, os.fsdecode(b"\xff.txt")), PYTHONIOENCODING="utf-8:strict"
@@ -148,7 +148,7 @@ def test_file_names_that_are_not_utf8_are_no_crash(tokenizer_path: str) -> None:
     assert result.returncode == 0
 
 
-def test_a_file_name_of_two_lines_is_reported_on_one() -> None:
+def test_a_file_name_of_two_lines_is_printed_in_one() -> None:
     """Programs read stderr by lines."""
     result = run("show", "no\nsuch.json")
 
@@ -157,7 +157,7 @@ def test_a_file_name_of_two_lines_is_reported_on_one() -> None:
 
 
 def test_progress_is_not_written_to_a_pipe() -> None:
-    """Only where a person is looking."""
+    """It is written to terminals only."""
     Path("corpus.txt").write_text(words(20_000))
     result = run("train", "corpus.txt", "--vocab", "600", "--engine", "reference")
 
@@ -170,21 +170,21 @@ def test_progress_is_not_written_to_a_pipe() -> None:
 
 @dataclass
 class OnTerminal:
-    """A command whose stderr is a terminal, and what it has written there."""
+    """A command whose stderr is a terminal, and its output so far."""
 
     process: subprocess.Popen[bytes]
     terminal: int
     written: bytes = b""
 
     def read_until(self, text: bytes | None) -> None:
-        """Read what it writes until *text* is there, or to the end."""
-        end = time.monotonic() + PATIENCE
+        """Read its output until *text* appears, or to the end."""
+        end = time.monotonic() + TIMEOUT
         while text is None or text not in self.written:
             ready, _, _ = select.select([self.terminal], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"nothing more came after {self.written[-300:]!r}"
+            assert ready, f"no output after {self.written[-300:]!r}"
             try:
                 block = os.read(self.terminal, 65536)
-            except OSError:  # how Linux says that the other side is closed
+            except OSError:  # on Linux, the other side is closed
                 block = b""
             if not block:
                 assert text is None, f"it ended: {self.written[-300:]!r}"
@@ -192,23 +192,23 @@ class OnTerminal:
             self.written += block
 
     def interrupt(self) -> int:
-        """Press Ctrl-C, as it were; the exit code."""
+        """Send SIGINT, as Ctrl-C does; return the exit code."""
         self.process.send_signal(signal.SIGINT)
         self.read_until(None)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
 
 @contextlib.contextmanager
 def on_terminal(*arguments: str) -> Iterator[OnTerminal]:
     """Start a command whose stderr is a terminal."""
-    terminal, their_side = pty.openpty()
+    terminal, command_side = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", AT_ONCE, *arguments],
+        [sys.executable, "-c", WITH_BARS, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=their_side,
+        stderr=command_side,
     ) as process:
-        os.close(their_side)
+        os.close(command_side)
         try:
             yield OnTerminal(process, terminal)
         finally:
@@ -217,16 +217,15 @@ def on_terminal(*arguments: str) -> Iterator[OnTerminal]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """All files and folders, hidden ones too."""
+    """Return the names of all files and folders, including hidden ones."""
     return sorted(path.name for path in folder.rglob("*"))
 
 
-def test_bars_appear_on_a_terminal_and_end_with_it_tidy() -> None:
-    """Both stages, and the cursor that they hid is shown again."""
+def test_bars_appear_on_a_terminal_and_restore_the_cursor() -> None:
     Path("corpus.txt").write_text(words(20_000))
     with on_terminal("train", "corpus.txt", "--vocab", "600", "--engine", "reference") as command:
         command.read_until(None)
-        code = command.process.wait(PATIENCE)
+        code = command.process.wait(TIMEOUT)
 
     assert code == 0
     assert b"merge" in command.written
@@ -235,11 +234,11 @@ def test_bars_appear_on_a_terminal_and_end_with_it_tidy() -> None:
 
 
 @pytest.mark.parametrize("name", ["count", "train", "shard"])
-def test_interrupted_while_reading_it_leaves_nothing(
+def test_an_interruption_while_reading_leaves_no_file(
     name: str, tmp_path: Path, tokenizer_path: str
 ) -> None:
-    """Exit code 130, no traceback, no file."""
-    # Gigabytes of text in some megabytes: more than is read before Ctrl-C comes.
+    """The exit code is 130, without a traceback."""
+    # Gigabytes of text in a few megabytes: more than is read before the signal.
     packed = gzip.compress(b"The cat sat on the mat.\n" * 1_000_000)
     (tmp_path / "corpus.txt.gz").write_bytes(packed * 100)
     options = {
@@ -257,10 +256,10 @@ def test_interrupted_while_reading_it_leaves_nothing(
 
 
 @pytest.mark.parametrize(("engine", "count"), [("native", 400_000), ("reference", 30_000)])
-def test_interrupted_while_merging_it_keeps_the_old_tokenizer(
+def test_an_interruption_while_merging_keeps_the_old_tokenizer(
     engine: str, count: int, tmp_path: Path
 ) -> None:
-    """Also where the loop is compiled."""
+    """The compiled loop checks for signals."""
     pytok.train(CORPUS, 300).save("tokenizer.json")
     old = Path("tokenizer.json").read_bytes()
     Path("corpus.txt").write_text(words(count))
@@ -274,8 +273,8 @@ def test_interrupted_while_merging_it_keeps_the_old_tokenizer(
     assert Path("tokenizer.json").read_bytes() == old
 
 
-def test_interrupted_while_encoding_it_prints_no_traceback(tokenizer_path: str) -> None:
-    """The ids are printed at the end, so there are none."""
+def test_an_interruption_while_encoding_prints_no_traceback(tokenizer_path: str) -> None:
+    """Ids are printed at the end, so none appear."""
     Path("long.txt").write_text("".join(CORPUS) * 800, encoding="utf-8")
     arguments = ["-t", tokenizer_path, "long.txt", "--engine", "reference"]
     with on_terminal("encode", *arguments) as command:
@@ -287,10 +286,10 @@ def test_interrupted_while_encoding_it_prints_no_traceback(tokenizer_path: str) 
 
 
 @pytest.mark.parametrize("name", ["encode", "decode"])
-def test_interrupted_while_waiting_for_input_it_says_nothing(
+def test_an_interruption_while_waiting_for_input_prints_nothing(
     name: str, tmp_path: Path, tokenizer_path: str
 ) -> None:
-    """A pipe that is open and stays empty."""
+    """The input is an open, empty pipe."""
     os.mkfifo("pipe")
     with (
         subprocess.Popen(
@@ -299,9 +298,9 @@ def test_interrupted_while_waiting_for_input_it_says_nothing(
             stderr=subprocess.PIPE,
         ) as process,
         Path("pipe").open("wb"),
-    ):  # which returns once the command has opened its side
+    ):  # opening blocks until the command has opened its side
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=TIMEOUT)
 
     assert (process.returncode, out, err.strip()) == (130, b"", b"")
     assert names_in(tmp_path) == ["pipe"]

@@ -1,4 +1,4 @@
-"""The options of `pytok train` that say which merges are made."""
+"""The options of `pytok train` for the rules of merging and for a base."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import pytest
 
 import pytok
 from tests.conftest import CORPUS
-from tests.pytok.test_cli import command, says
+from tests.pytok.test_cli import check_failure, command
 
 TEXT = "".join(CORPUS)
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with a corpus, to write in."""
+    """Run in a new folder with a corpus."""
     monkeypatch.chdir(tmp_path)
     Path("corpus.txt").write_text(TEXT, encoding="utf-8")
 
@@ -29,19 +29,19 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:the corpus has no more pairs")
-def test_options_of_merging_are_those_of_the_library(
+def test_options_of_merging_equal_those_of_the_library(
     arguments: list[str], options: dict[str, object]
 ) -> None:
     """Each changes the vocabulary."""
     assert command("train", "corpus.txt", "--vocab", 600, *arguments).code == 0
 
-    learnt = pytok.load("tokenizer.json").fingerprint
-    assert learnt == pytok.train([TEXT], 600, **options).fingerprint  # type: ignore[arg-type]
-    assert learnt != pytok.train([TEXT], 600).fingerprint
+    fingerprint = pytok.load("tokenizer.json").fingerprint
+    assert fingerprint == pytok.train([TEXT], 600, **options).fingerprint  # type: ignore[arg-type]
+    assert fingerprint != pytok.train([TEXT], 600).fingerprint
 
 
-def test_train_goes_on_from_a_base() -> None:
-    """With its pattern and ids, in a file that reads back."""
+def test_train_extends_a_base() -> None:
+    """The file that is written has the pattern and the ids of the base."""
     base = pytok.train([TEXT[:2000]], 300, pattern="gpt2")
     base.save("base.json")
 
@@ -54,12 +54,12 @@ def test_train_goes_on_from_a_base() -> None:
     assert pytok.load("tokenizer.json").fingerprint == expected.fingerprint
 
 
-def test_another_pattern_than_that_of_the_base_is_refused() -> None:
-    """In one line."""
+def test_a_pattern_other_than_that_of_the_base_is_rejected() -> None:
+    """The error is one line."""
     pytok.train([TEXT], 300, pattern="gpt2").save("base.json")
 
     result = command(
         "train", "corpus.txt", "--vocab", 400, "--base", "base.json", "--pattern", "cl100k"
     )
 
-    says(result, "the pattern 'cl100k' is not that of the base")
+    check_failure(result, "the pattern 'cl100k' differs from that of the base")

@@ -1,6 +1,7 @@
-"""Reading corpora: every format, and every border of blocks, parts and documents.
+"""Reading corpora: every format, and every boundary of blocks, parts and documents.
 
-The oracles are the writers that others wrote (gzip, zstandard, json, pyarrow) and ``bytes.decode``.
+The oracles are the writers of other libraries (gzip, zstandard, json, pyarrow) and
+``bytes.decode``.
 """
 
 import gzip
@@ -17,10 +18,12 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytok import blocks, corpus
+from pytok import blocks
 from pytok.corpus import Part, read_documents, read_parts, read_utf8, resolve, size
+from pytok.corpus import parts as corpus_parts
 from pytok.errors import CorpusError
-from pytok.reference.pretokenize import PATTERNS, Pattern
+from pytok.patterns import PATTERNS
+from pytok.reference.pretokenize import Pattern
 
 DOCUMENTS = ["One day\r\nI saw", "naïve – 東京 \U0001f600", "\ufeff mark\n\n", " ", "end"]
 SEPARATOR = "<|endoftext|>"
@@ -69,14 +72,14 @@ def two_members(pack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
     return lambda content: pack(content[:7]) + pack(content[7:])
 
 
-WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": two_members(gzip.compress),
     ".zst": two_members(lambda content: zstandard.ZstdCompressor().compress(content)),
 }
 
 
 def join(parts: Iterable[Part[str]]) -> list[str]:
-    """Put the documents together again; the last must be ended."""
+    """Join parts to documents, and assert that the last one is complete."""
     documents = [""]
     for part in parts:
         documents[-1] += part.text
@@ -88,9 +91,9 @@ def join(parts: Iterable[Part[str]]) -> list[str]:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of 3 bytes and parts of 8 characters, so that every border is met."""
+    """Blocks of 3 bytes and parts of 8 characters, so that every boundary occurs."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 3)
-    monkeypatch.setattr(corpus, "PART_CHARACTERS", 8)
+    monkeypatch.setattr("pytok.corpus.parts.PART_CHARACTERS", 8)
 
 
 # Formats.
@@ -98,10 +101,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("blocks", ["large", "small"])
-def test_a_format_gives_back_the_documents_it_was_written_with(
+def test_a_format_reads_the_documents_that_were_written(
     name: str, blocks: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """All formats read alike, newlines and byte order marks untouched."""
+    """With the same newlines and byte order marks."""
     if blocks == "small":
         request.getfixturevalue("small_blocks")
     FORMATS[name](tmp_path / name, DOCUMENTS)
@@ -109,29 +112,31 @@ def test_a_format_gives_back_the_documents_it_was_written_with(
     assert list(read_documents(tmp_path / name, separator=SEPARATOR)) == DOCUMENTS
 
 
-@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("name", ["a.txt", "a.ndjson"])
-def test_a_wrapped_file_reads_as_the_file_itself(name: str, wrapping: str, tmp_path: Path) -> None:
-    """Several gzip members, or zstd frames, are one file, as gzip and zstd themselves have it."""
+def test_a_compressed_file_reads_as_the_file_itself(
+    name: str, compression: str, tmp_path: Path
+) -> None:
+    """Several gzip members, or zstd frames, are one file, as in gzip and zstd."""
     plain = tmp_path / name
     FORMATS[name](plain, DOCUMENTS)
-    wrapped = tmp_path / (name + wrapping)
-    wrapped.write_bytes(WRAPPINGS[wrapping](plain.read_bytes()))
+    compressed = tmp_path / (name + compression)
+    compressed.write_bytes(COMPRESSIONS[compression](plain.read_bytes()))
 
-    assert list(read_parts(wrapped))[-1].text == list(read_parts(plain))[-1].text
-    assert list(read_documents(wrapped)) == list(read_documents(plain))
+    assert list(read_parts(compressed))[-1].text == list(read_parts(plain))[-1].text
+    assert list(read_documents(compressed)) == list(read_documents(plain))
 
 
 def test_a_text_file_is_one_document_without_a_separator(tmp_path: Path) -> None:
-    """Then the separator is text like any other."""
+    """Without the argument, the separator is ordinary text."""
     path = tmp_path / "a.txt"
     write_text(path, DOCUMENTS)
 
     assert list(read_documents(path)) == [SEPARATOR.join(DOCUMENTS)]
 
 
-def test_a_document_without_text_is_left_out(tmp_path: Path) -> None:
-    """In every format alike."""
+def test_empty_documents_are_skipped(tmp_path: Path) -> None:
+    """In every format."""
     write_jsonl(tmp_path / "a.jsonl", ["", "one", "", "two", ""])
     write_text(tmp_path / "b.txt", ["", "one", "", "two", ""])
     (tmp_path / "c.txt").touch()
@@ -139,15 +144,15 @@ def test_a_document_without_text_is_left_out(tmp_path: Path) -> None:
     assert list(read_documents(tmp_path, separator=SEPARATOR)) == ["one", "two"] * 2
 
 
-def test_a_json_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
-    """Editors on Windows put one there."""
+def test_a_byte_order_mark_before_json_lines_is_ignored(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
     (tmp_path / "a.jsonl").write_text('{"text": "one"}\n', encoding="utf-8-sig")
 
     assert list(read_documents(tmp_path / "a.jsonl")) == ["one"]
 
 
 def test_a_field_can_be_named(tmp_path: Path) -> None:
-    """The field of jsonl is the column of parquet."""
+    """A field of jsonl, a column of parquet."""
     (tmp_path / "a.jsonl").write_text('{"body": "one", "text": 2}')
     arrow.parquet.write_table(arrow.table({"body": ["two"]}), tmp_path / "b.parquet")
 
@@ -162,7 +167,7 @@ texts = st.text(st.sampled_from(list("ab \n\r/é東\U0001f600<|>")), max_size=80
 @one_file
 @given(text=texts)
 def test_parts_concatenate_to_the_text(text: str, tmp_path: Path, small_blocks: None) -> None:
-    """Nothing is lost or doubled where blocks, characters and parts end."""
+    """No text is lost or repeated at the ends of blocks, characters and parts."""
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode())
 
@@ -186,17 +191,17 @@ def test_no_piece_crosses_the_end_of_a_part(
 
 
 @pytest.mark.parametrize("separator", [None, SEPARATOR])
-@pytest.mark.parametrize("wrapping", ["", *WRAPPINGS])
+@pytest.mark.parametrize("compression", ["", *COMPRESSIONS])
 @pytest.mark.parametrize("name", FORMATS)
 def test_documents_in_utf8_are_those_in_strings(
-    name: str, wrapping: str, separator: str | None, tmp_path: Path, small_blocks: None
+    name: str, compression: str, separator: str | None, tmp_path: Path, small_blocks: None
 ) -> None:
-    """Of every format, wrapped or not."""
-    if wrapping and name.endswith(".parquet"):
+    """In every format, compressed or not."""
+    if compression and name.endswith(".parquet"):
         return
     FORMATS[name](tmp_path / name, DOCUMENTS)
-    path = tmp_path / (name + wrapping)
-    path.write_bytes(WRAPPINGS.get(wrapping, bytes)((tmp_path / name).read_bytes()))
+    path = tmp_path / (name + compression)
+    path.write_bytes(COMPRESSIONS.get(compression, bytes)((tmp_path / name).read_bytes()))
 
     parts = list(read_utf8(path, separator=separator))
 
@@ -210,7 +215,7 @@ def test_documents_in_utf8_are_those_in_strings(
 def test_no_piece_crosses_the_end_of_a_part_in_utf8(
     text: str, name: str, tmp_path: Path, small_blocks: None
 ) -> None:
-    """Nor does a character, though blocks end within some."""
+    """Nor does a character, although blocks end inside characters."""
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode())
     pattern = Pattern(name)
@@ -220,8 +225,8 @@ def test_no_piece_crosses_the_end_of_a_part_in_utf8(
     assert pieces == pattern.split(text)
 
 
-def test_a_text_file_in_utf8_is_handed_out_unseen(tmp_path: Path) -> None:
-    """Whoever takes it sees whether it is UTF-8; with errors replaced it is."""
+def test_a_text_file_in_utf8_is_not_checked(tmp_path: Path) -> None:
+    """The caller checks it; with ``errors="replace"`` it is valid."""
     (tmp_path / "a.txt").write_bytes(b"one\n\xff")
 
     assert [part.text for part in read_utf8(tmp_path)] == [b"one\n\xff"]
@@ -231,10 +236,10 @@ def test_a_text_file_in_utf8_is_handed_out_unseen(tmp_path: Path) -> None:
 
 @one_file
 @given(text=texts, separator=st.sampled_from(["<|>", "aa", "\n", "é東", "<" * 9]))
-def test_a_separator_is_found_wherever_blocks_end(
+def test_a_separator_is_found_across_blocks(
     text: str, separator: str, tmp_path: Path, small_blocks: None
 ) -> None:
-    """As ``str.split`` on the whole text finds it."""
+    """As ``str.split`` finds it in the complete text."""
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode())
 
@@ -245,10 +250,10 @@ def test_a_separator_is_found_wherever_blocks_end(
 
 @one_file
 @given(content=st.binary(max_size=40) | st.text(max_size=9).map(lambda text: text.encode()[1:-1]))
-def test_replacement_is_that_of_the_whole_file(
+def test_invalid_bytes_are_replaced_as_in_the_complete_file(
     content: bytes, tmp_path: Path, small_blocks: None
 ) -> None:
-    """Where blocks end does not change how many U+FFFD an invalid sequence becomes."""
+    """The number of U+FFFD for an invalid sequence does not depend on blocks."""
     path = tmp_path / "a.txt"
     path.write_bytes(content)
 
@@ -257,10 +262,10 @@ def test_replacement_is_that_of_the_whole_file(
 
 @one_file
 @given(content=st.binary(max_size=40))
-def test_the_invalid_byte_is_named_as_a_decoder_names_it(
+def test_the_invalid_byte_is_the_one_that_a_decoder_reports(
     content: bytes, tmp_path: Path, small_blocks: None
 ) -> None:
-    """Counted from the beginning of the file, wherever blocks end."""
+    """Its offset is counted from the start of the file, across blocks."""
     path = tmp_path / "a.txt"
     path.write_bytes(content)
     try:
@@ -274,26 +279,26 @@ def test_the_invalid_byte_is_named_as_a_decoder_names_it(
 
 
 def test_parts_stay_near_their_size(tmp_path: Path) -> None:
-    """A long document comes in many parts, none much longer than the constant says."""
+    """A long document has many parts, none of them much longer than the constant."""
     path = tmp_path / "a.txt"
     path.write_text("All the world's a stage\n" * 200_000)
 
     lengths = [len(part.text) for part in read_parts(path)]
 
     assert len(lengths) > 3
-    assert max(lengths) < 2 * corpus.PART_CHARACTERS
+    assert max(lengths) < 2 * corpus_parts.PART_CHARACTERS
 
 
 def test_a_text_that_cannot_be_cut_is_one_part(tmp_path: Path, small_blocks: None) -> None:
-    """However much longer than a part it is."""
+    """Even if it is much longer than a part."""
     path = tmp_path / "a.txt"
     path.write_text("a" * 100)
 
     assert [part.text for part in read_parts(path)] == ["a" * 100]
 
 
-def test_cutting_can_be_forbidden(tmp_path: Path, small_blocks: None) -> None:
-    """For a custom pattern every document is one part."""
+def test_cutting_can_be_disabled(tmp_path: Path, small_blocks: None) -> None:
+    """For custom patterns, which need every document in one part."""
     path = tmp_path / "a.txt"
     path.write_text("one\n" * 100)
 
@@ -302,19 +307,19 @@ def test_cutting_can_be_forbidden(tmp_path: Path, small_blocks: None) -> None:
 
 @pytest.mark.parametrize("separator", [None, SEPARATOR])
 @pytest.mark.parametrize("read", [read_parts, read_utf8])
-def test_what_was_read_sums_to_the_size_on_disk(
+def test_bytes_read_sum_to_the_size_on_disk(
     read: Callable[..., Iterable[Part[Any]]],
     separator: str | None,
     tmp_path: Path,
     small_blocks: None,
 ) -> None:
-    """Over plain, packed and empty files, and blank lines after the last document."""
+    """With plain, compressed and empty files, and blank lines after the last document."""
     for name, write in FORMATS.items():
         write(tmp_path / name, DOCUMENTS)
     (tmp_path / "blank.jsonl").write_text('{"text": "x"}\n\n\n\n\n\n\n\n\n')
     (tmp_path / "zz.txt.gz").write_bytes(gzip.compress(b""))
-    for suffix, pack in WRAPPINGS.items():
-        (tmp_path / f"packed.txt{suffix}").write_bytes(pack(b"one\ntwo\n" * 99))
+    for suffix, pack in COMPRESSIONS.items():
+        (tmp_path / f"compressed.txt{suffix}").write_bytes(pack(b"one\ntwo\n" * 99))
     paths = resolve(tmp_path)
 
     reads = [part.read for part in read(tmp_path, separator=separator)]
@@ -327,7 +332,7 @@ def test_what_was_read_sums_to_the_size_on_disk(
 
 
 def test_a_folder_stands_for_its_visible_files_in_order(tmp_path: Path) -> None:
-    """Recursively; what begins with a dot is skipped."""
+    """Recursively; names that start with a dot are skipped."""
     for name in ("b.txt", "a/z.txt", "a/b/c", ".hidden", ".git/config"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -336,7 +341,7 @@ def test_a_folder_stands_for_its_visible_files_in_order(tmp_path: Path) -> None:
 
 
 def test_a_pattern_stands_for_its_matches_once(tmp_path: Path) -> None:
-    """``**`` matches folders and the files in them; neither is read twice."""
+    """``**`` matches folders and the files in them; no file is read twice."""
     (tmp_path / "a").mkdir()
     for name in ("a/x.txt", "y.txt", "z.md"):
         (tmp_path / name).write_text(name)
@@ -346,14 +351,14 @@ def test_a_pattern_stands_for_its_matches_once(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
-    """What exists is taken at its name."""
+    """An existing file takes precedence."""
     (tmp_path / "a[1].txt").touch()
 
     assert resolve(tmp_path / "a[1].txt") == [tmp_path / "a[1].txt"]
 
 
-def test_several_sources_are_read_as_given(tmp_path: Path) -> None:
-    """In their order, and twice if named twice."""
+def test_several_sources_are_read_in_their_order(tmp_path: Path) -> None:
+    """A file that is named twice is read twice."""
     first, second = tmp_path / "a.txt", tmp_path / "b.txt"
     first.write_text("one")
     second.write_text("two")

@@ -1,4 +1,4 @@
-"""What cannot be read is refused: with the file, the line or byte, and what to do about it."""
+"""Errors of corpora: the file, the line or byte, and what to do about it."""
 
 import gzip
 import os
@@ -16,10 +16,10 @@ from pytok.errors import CorpusError
 
 
 @pytest.mark.parametrize("source", ["missing.txt", "*.none", "", "a\0b", "x" * 5000, "folder"])
-def test_a_source_without_files_is_refused_by_name(
+def test_a_source_without_files_is_rejected_by_name(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once, before anything is read."""
+    """By the call itself, before anything is read."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
 
@@ -27,15 +27,15 @@ def test_a_source_without_files_is_refused_by_name(
         read_parts(source)
 
 
-def test_no_source_at_all_is_refused() -> None:
-    """An empty list is a mistake of the caller."""
+def test_an_empty_list_of_sources_is_rejected() -> None:
+    """It is an error of the caller."""
     with pytest.raises(CorpusError, match="names no file"):
         resolve([])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
-def test_a_pipe_is_refused(tmp_path: Path) -> None:
-    """It would be waited for without end, and could be read only once."""
+def test_a_pipe_is_rejected(tmp_path: Path) -> None:
+    """Reading it could block forever, and works only once."""
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(CorpusError, match="without regular files"):
@@ -51,14 +51,16 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
         (b"{}", "line 3: no field 'text'; the fields are none"),
         (b'{"text": null}', "line 3: field 'text' is null, not a string"),
         (b'{"text": 3}', "line 3: field 'text' is int, not a string"),
-        (rb'{"text": "a\ud800"}', r"line 3: field 'text' holds half a surrogate pair \(\\ud800\)"),
+        (rb'{"text": "a\ud800"}', r"line 3: field 'text' contains a lone surrogate \(\\ud800\)"),
         (b'{"text": "a\xff"}', r"line 3: byte 28 is not UTF-8 \(0xff\)"),
         (b'{"text": ' + b"[" * 10**6, "line 3"),
         (b'{"id": ' + b"9" * 10**4 + b', "text": 0}', "line 3"),
     ],
 )
-def test_a_bad_line_is_named(line: bytes, message: str, tmp_path: Path) -> None:
-    """With what is wrong in it; blank lines count."""
+def test_an_invalid_line_is_reported_by_its_number(
+    line: bytes, message: str, tmp_path: Path
+) -> None:
+    """Blank lines are counted."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "one"}\n\n' + line + b"\n")
 
@@ -66,8 +68,8 @@ def test_a_bad_line_is_named(line: bytes, message: str, tmp_path: Path) -> None:
         list(read_parts(path))
 
 
-def test_half_a_surrogate_pair_can_be_replaced(tmp_path: Path) -> None:
-    """By one U+FFFD each; a whole pair is a character."""
+def test_lone_surrogates_can_be_replaced(tmp_path: Path) -> None:
+    """Each by one U+FFFD; a pair is a character."""
     path = tmp_path / "a.jsonl"
     path.write_text(r'{"text": "a\ud800b\udc00\ud83d\ude00"}')
 
@@ -82,24 +84,24 @@ def test_half_a_surrogate_pair_can_be_replaced(tmp_path: Path) -> None:
         (arrow.array([["a"]]), "column 'text' is list<.*>, not string"),
     ],
 )
-def test_a_bad_column_is_named(column: arrow.Array, message: str, tmp_path: Path) -> None:
-    """With the row, or the type that it has."""
+def test_an_invalid_column_is_reported(column: arrow.Array, message: str, tmp_path: Path) -> None:
+    """With the row, or the type of the column."""
     arrow.parquet.write_table(arrow.table({"text": column}), tmp_path / "a.parquet")
 
     with pytest.raises(CorpusError, match=message):
         list(read_parts(tmp_path / "a.parquet"))
 
 
-def test_a_missing_column_is_refused_with_those_that_exist(tmp_path: Path) -> None:
-    """So that the right one can be named."""
+def test_a_missing_column_is_reported_with_the_existing_ones(tmp_path: Path) -> None:
+    """The message lists the columns."""
     arrow.parquet.write_table(arrow.table({"body": ["x"]}), tmp_path / "a.parquet")
 
     with pytest.raises(CorpusError, match=r"a\.parquet: no field 'text'; the fields are 'body'"):
         list(read_parts(tmp_path / "a.parquet"))
 
 
-def test_invalid_utf8_in_a_column_is_refused_or_replaced(tmp_path: Path) -> None:
-    """Arrow itself does not look."""
+def test_invalid_utf8_in_a_column_is_rejected_or_replaced(tmp_path: Path) -> None:
+    """Arrow itself does not check."""
     buffers = arrow.array([b"ok", b"a\xff"], arrow.binary()).buffers()
     column = arrow.Array.from_buffers(arrow.string(), 2, buffers)
     arrow.parquet.write_table(arrow.table({"text": column}), tmp_path / "a.parquet")
@@ -109,13 +111,13 @@ def test_invalid_utf8_in_a_column_is_refused_or_replaced(tmp_path: Path) -> None
     assert list(read_documents(tmp_path, errors="replace")) == ["ok", "a\ufffd"]
 
 
-@pytest.mark.parametrize("wrapping", [".gz", ".zst"])
+@pytest.mark.parametrize("compression", [".gz", ".zst"])
 @pytest.mark.parametrize("damage", ["truncated", "followed by junk", "not packed at all"])
-def test_a_damaged_archive_is_refused(wrapping: str, damage: str, tmp_path: Path) -> None:
-    """A truncated file is never taken for a short one."""
+def test_a_damaged_archive_is_rejected(compression: str, damage: str, tmp_path: Path) -> None:
+    """A truncated file is never read as a short one."""
     text = b"some text " * 1000
-    packed = gzip.compress(text) if wrapping == ".gz" else zstandard.compress(text)
-    path = tmp_path / f"a.txt{wrapping}"
+    packed = gzip.compress(text) if compression == ".gz" else zstandard.compress(text)
+    path = tmp_path / f"a.txt{compression}"
     damaged = {"truncated": packed[:-5], "followed by junk": packed + b"junk"}
     path.write_bytes(damaged.get(damage, b"plain text"))
 
@@ -124,29 +126,29 @@ def test_a_damaged_archive_is_refused(wrapping: str, damage: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all"])
-def test_a_damaged_parquet_file_is_refused(content: bytes, tmp_path: Path) -> None:
-    """By name."""
+def test_a_damaged_parquet_file_is_rejected(content: bytes, tmp_path: Path) -> None:
+    """With its name."""
     (tmp_path / "a.parquet").write_bytes(content)
 
     with pytest.raises(CorpusError, match=r"a\.parquet: cannot be read"):
         list(read_parts(tmp_path))
 
 
-def test_wrapped_parquet_is_refused(tmp_path: Path) -> None:
-    """It is read from its end, which a stream does not have."""
+def test_compressed_parquet_files_are_rejected(tmp_path: Path) -> None:
+    """Parquet is read from its end, which a stream does not have."""
     (tmp_path / "a.parquet.gz").write_bytes(gzip.compress(b"x"))
 
-    with pytest.raises(CorpusError, match="unpack the file"):
+    with pytest.raises(CorpusError, match="decompress the file"):
         list(read_parts(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("name", "library"), [("a.parquet", "pyarrow"), ("a.txt.zst", "zstandard")]
 )
-def test_a_missing_library_is_asked_for(
+def test_a_missing_library_is_reported(
     name: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the extra that has it."""
+    """With the extra that installs it."""
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setitem(sys.modules, library, None)
 
@@ -155,7 +157,7 @@ def test_a_missing_library_is_asked_for(
 
 
 @pytest.mark.parametrize("argument", [{"errors": "ignore"}, {"separator": ""}])
-def test_an_argument_without_meaning_is_refused_at_once(
+def test_an_invalid_argument_is_rejected_by_the_call(
     argument: dict[str, str], tmp_path: Path
 ) -> None:
     """Before a file is opened."""

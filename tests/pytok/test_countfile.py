@@ -1,4 +1,4 @@
-"""Files of counted pieces: out and in unchanged, and refused where they are something else."""
+"""Files of counted pieces: saved and loaded unchanged; other files raise errors."""
 
 import json
 from pathlib import Path
@@ -13,19 +13,20 @@ from pytok.engine import EngineName
 from pytok.errors import CorpusError, FormatError, TrainingError
 from tests.conftest import CORPUS
 
-ABOUT = {"version": 1, "pattern": r"\w+", "special_tokens": []}
+DESCRIPTION = {"version": 1, "pattern": r"\w+", "special_tokens": []}
 
 
-def write(path: Path, pieces: list[bytes | None], counts: list[int], about: object = ABOUT) -> None:
-    """A file of counts, as somebody else might write it."""
+def write(
+    path: Path, pieces: list[bytes | None], counts: list[int], description: object = DESCRIPTION
+) -> None:
+    """Write a file of counts with pyarrow alone."""
     table = pa.table(
         {"piece": pa.array(pieces, pa.binary()), "count": pa.array(counts, pa.uint64())}
     )
-    pq.write_table(table.replace_schema_metadata({"pytok": json.dumps(about)}), path)
+    pq.write_table(table.replace_schema_metadata({"pytok": json.dumps(description)}), path)
 
 
-def test_counts_come_back_as_they_were(engine: EngineName, tmp_path: Path) -> None:
-    """Pattern and special tokens, too."""
+def test_saved_counts_are_loaded_unchanged(engine: EngineName, tmp_path: Path) -> None:
     path = tmp_path / "counts.parquet"
     counts = pytok.count_pieces(CORPUS, pattern="o200k", special_tokens=["<|x|>"], engine=engine)
 
@@ -39,7 +40,7 @@ def test_counts_come_back_as_they_were(engine: EngineName, tmp_path: Path) -> No
 
 
 def test_files_are_added_up(engine: EngineName, tmp_path: Path) -> None:
-    """And train the tokenizer of the whole corpus."""
+    """Training on the sum gives the tokenizer of the complete corpus."""
     for number, text in enumerate(CORPUS):
         counts = pytok.count_pieces([text], engine=engine)
         counts.save(tmp_path / f"{number}.parquet")
@@ -50,8 +51,8 @@ def test_files_are_added_up(engine: EngineName, tmp_path: Path) -> None:
     assert trained.fingerprint == pytok.train(CORPUS, 500).fingerprint
 
 
-def test_rare_pieces_can_be_left_out(engine: EngineName, tmp_path: Path) -> None:
-    """The counts themselves keep them."""
+def test_rare_pieces_can_be_omitted(engine: EngineName, tmp_path: Path) -> None:
+    """The counts in memory keep them."""
     path = tmp_path / "counts.parquet"
     counts = pytok.count_pieces(["a a a b"], engine=engine)
 
@@ -62,10 +63,8 @@ def test_rare_pieces_can_be_left_out(engine: EngineName, tmp_path: Path) -> None
     assert len(counts) == 3
 
 
-def test_a_file_that_fails_half_way_does_not_appear(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor does anything beside it."""
+def test_a_failed_write_creates_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No temporary file stays."""
     counts = pytok.count_pieces(CORPUS)
 
     def fail(*_: object) -> None:
@@ -79,38 +78,48 @@ def test_a_file_that_fails_half_way_does_not_appear(
     assert not list(tmp_path.iterdir())
 
 
-def test_files_that_were_split_otherwise_are_refused(tmp_path: Path) -> None:
-    """The file is named."""
+def test_files_that_were_split_differently_are_an_error(tmp_path: Path) -> None:
+    """The message names the file."""
     write(tmp_path / "a.parquet", [b"a"], [1])
-    write(tmp_path / "b.parquet", [b"a"], [1], ABOUT | {"pattern": r"\w"})
+    write(tmp_path / "b.parquet", [b"a"], [1], DESCRIPTION | {"pattern": r"\w"})
 
     with pytest.raises(TrainingError, match=r"b\.parquet was split by the pattern"):
         pytok.PieceCounts.load(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("pieces", "counts", "about", "message"),
+    ("pieces", "counts", "description", "message"),
     [
-        ([b"a", None], [1, 1], ABOUT, r"bad\.parquet, row 2: null"),
-        ([b"a", b""], [1, 1], ABOUT, r"row 2: b'' occurs 1 times; a piece has at least one byte"),
-        ([b"a"], [0], ABOUT, r"row 1: b'a' occurs 0 times"),
-        ([b"\xff"], [1], ABOUT, r"row 1: b'\\xff' is not UTF-8"),
+        ([b"a", None], [1, 1], DESCRIPTION, r"bad\.parquet, row 2: null"),
+        (
+            [b"a", b""],
+            [1, 1],
+            DESCRIPTION,
+            r"row 2: b'' has the count 1; a piece must have at least one byte",
+        ),
+        ([b"a"], [0], DESCRIPTION, r"row 1: b'a' has the count 0"),
+        ([b"\xff"], [1], DESCRIPTION, r"row 1: b'\\xff' is not UTF-8"),
         (
             [b"a"],
             [1],
-            ABOUT | {"version": 2},
+            DESCRIPTION | {"version": 2},
             "version 2 of the format; this pytok reads version 1",
         ),
         ([b"a"], [1], {"version": 1}, "the metadata 'pytok' is malformed"),
         ([b"a"], [1], [], "the metadata 'pytok' is malformed"),
-        ([b"a"], [1], ABOUT | {"special_tokens": "x"}, "special tokens are a list of strings"),
+        (
+            [b"a"],
+            [1],
+            DESCRIPTION | {"special_tokens": "x"},
+            "the special tokens a list of strings",
+        ),
     ],
 )
-def test_a_malformed_file_is_refused_with_the_place(
-    tmp_path: Path, pieces: list[bytes | None], counts: list[int], about: object, message: str
+def test_a_malformed_file_is_reported_with_the_row(
+    tmp_path: Path, pieces: list[bytes | None], counts: list[int], description: object, message: str
 ) -> None:
-    """And what is wrong there."""
-    write(tmp_path / "bad.parquet", pieces, counts, about)
+    """The message names the row, or the metadata."""
+    write(tmp_path / "bad.parquet", pieces, counts, description)
 
     with pytest.raises(FormatError, match=message):
         pytok.PieceCounts.load(tmp_path / "bad.parquet")
@@ -124,31 +133,30 @@ def test_a_malformed_file_is_refused_with_the_place(
         ("other", pa.binary(), "the column 'piece' must be binary; it is missing"),
     ],
 )
-def test_other_columns_are_refused(
+def test_other_columns_are_an_error(
     tmp_path: Path, column: str, kind: pa.DataType, message: str
 ) -> None:
-    """Signed counts among them: they could be negative."""
+    """Signed counts could be negative."""
     kinds = {"piece": pa.binary(), "count": pa.uint64()} | {column: kind}
     kinds = kinds if column != "other" else {"other": kind, "count": pa.uint64()}
     table = pa.table({name: pa.array([], kind) for name, kind in kinds.items()})
     path = tmp_path / "bad.parquet"
-    pq.write_table(table.replace_schema_metadata({"pytok": json.dumps(ABOUT)}), path)
+    pq.write_table(table.replace_schema_metadata({"pytok": json.dumps(DESCRIPTION)}), path)
 
     with pytest.raises(FormatError, match=message):
         pytok.PieceCounts.load(path)
 
 
-def test_counts_that_overflow_are_refused(engine: EngineName, tmp_path: Path) -> None:
-    """In one file, or in all together."""
+def test_counts_that_overflow_are_an_error(engine: EngineName, tmp_path: Path) -> None:
+    """Each file alone is valid."""
     for name in "ab":
         write(tmp_path / f"{name}.parquet", [b"a"], [2**62])
 
-    with pytest.raises(TrainingError, match=r"counted more than 2\^63 times"):
+    with pytest.raises(TrainingError, match=r"exceeds 2\^63 - 1"):
         pytok.PieceCounts.load(tmp_path, engine=engine)
 
 
-def test_a_file_that_is_no_file_of_counts_is_refused(tmp_path: Path) -> None:
-    """Text, another parquet file, and no file at all."""
+def test_another_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "b.parquet")
 

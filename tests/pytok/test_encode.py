@@ -1,4 +1,4 @@
-"""Encoding and decoding: both engines, and tiktoken on the same ranks, give the same ids."""
+"""Encoding and decoding: both engines return the ids of tiktoken on the same ranks."""
 
 import random
 
@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import UnknownTokenError
+from pytok.formats.token_parts import parts_of
 from pytok.reference.encode import encode_piece, merge
-from pytok.reference.vocab import BYTE_ORDER, Vocab
+from pytok.reference.vocab import Vocab
 from tests.conftest import ENGINES, on_engine
 from tests.pytok.strategies import texts, with_specials
 
@@ -22,7 +24,7 @@ Twins = dict[EngineName, pytok.Tokenizer]
 def test_ordinary_text_has_tiktokens_ids(
     text: str, twins: Twins, theirs: tiktoken.Encoding
 ) -> None:
-    """Lone surrogates included."""
+    """Also with lone surrogates."""
     expected = theirs.encode_ordinary(text)
 
     assert [twins[engine].encode_ordinary(text) for engine in ENGINES] == [expected] * 2
@@ -32,24 +34,24 @@ def test_ordinary_text_has_tiktokens_ids(
 def test_special_tokens_have_tiktokens_ids(
     text: str, twins: Twins, theirs: tiktoken.Encoding
 ) -> None:
-    """Where they are allowed."""
+    """If they are allowed."""
     expected = theirs.encode(text, allowed_special="all")
 
     assert [twins[e].encode(text, allowed_special="all") for e in ENGINES] == [expected] * 2
 
 
 @given(text=texts())
-def test_decoding_gives_the_text_back(text: str, twins: Twins) -> None:
-    """Any text that UTF-8 can hold."""
+def test_decoding_returns_the_text(text: str, twins: Twins) -> None:
+    """Any text that UTF-8 can encode."""
     for tokenizer in twins.values():
         assert tokenizer.decode(tokenizer.encode_ordinary(text)) == text
 
 
 @given(data=st.one_of(st.binary(max_size=40), texts().map(str.encode)))
-def test_bytes_have_tiktokens_ids_and_come_back(
+def test_bytes_have_tiktokens_ids_and_decode_to_themselves(
     data: bytes, twins: Twins, theirs: tiktoken.Encoding
 ) -> None:
-    """Whether or not they are UTF-8."""
+    """Valid UTF-8 or not."""
     for tokenizer in twins.values():
         ids = tokenizer._encode_bytes(data)
         assert ids == theirs._encode_bytes(data)
@@ -57,7 +59,7 @@ def test_bytes_have_tiktokens_ids_and_come_back(
 
 
 @given(batch=st.lists(texts(surrogates=True), max_size=5), threads=st.sampled_from([None, 1, 3]))
-def test_a_batch_is_its_texts_one_by_one(
+def test_a_batch_has_the_ids_of_its_texts(
     batch: list[str], threads: int | None, twins: Twins
 ) -> None:
     """In order, on any number of threads."""
@@ -68,7 +70,7 @@ def test_a_batch_is_its_texts_one_by_one(
 
 @given(text=with_specials(["<|endoftext|>"]))
 def test_count_is_the_number_of_ids(text: str, twins: Twins) -> None:
-    """With special tokens and without."""
+    """With and without special tokens."""
     for tokenizer in twins.values():
         assert tokenizer.count(text, disallowed_special=()) == len(tokenizer.encode_ordinary(text))
         ids = tokenizer.encode(text, allowed_special="all")
@@ -77,7 +79,7 @@ def test_count_is_the_number_of_ids(text: str, twins: Twins) -> None:
 
 @given(text=texts())
 def test_numpy_ids_are_those_of_the_list(text: str, twins: Twins) -> None:
-    """As unsigned 32-bit integers, which are the caller's own."""
+    """They are unsigned 32-bit integers in a writable array."""
     for tokenizer in twins.values():
         array = tokenizer.encode_to_numpy(text)
         assert array.tolist() == tokenizer.encode(text)
@@ -86,7 +88,7 @@ def test_numpy_ids_are_those_of_the_list(text: str, twins: Twins) -> None:
 
 @given(text=texts())
 def test_unstable_encoding_is_tiktokens(text: str, twins: Twins, theirs: tiktoken.Encoding) -> None:
-    """Stable ids in order; completions in any."""
+    """Stable ids are compared in order, completions in any order."""
     stable, completions = theirs.encode_with_unstable(text[-6:])
     for tokenizer in twins.values():
         ours, ours_completions = tokenizer.encode_with_unstable(text[-6:])
@@ -98,7 +100,7 @@ def test_unstable_encoding_is_tiktokens(text: str, twins: Twins, theirs: tiktoke
 def test_a_hundred_thousand_repeats_have_tiktokens_ids(
     unit: str, twins: Twins, theirs: tiktoken.Encoding
 ) -> None:
-    """Long pieces take the heap, not a scan."""
+    """Long pieces are merged with a heap instead of a scan."""
     text = unit * 100_000
 
     ids = twins["native"].encode_ordinary(text)
@@ -108,8 +110,8 @@ def test_a_hundred_thousand_repeats_have_tiktokens_ids(
 
 
 @pytest.mark.parametrize("unit", ["a", "0", " ", "\n", "A", "!"])
-def test_a_million_repeats_come_back(unit: str, twins: Twins) -> None:
-    """Where tiktoken's regex gives up, too: white space before a word."""
+def test_a_million_repeats_decode_to_themselves(unit: str, twins: Twins) -> None:
+    """Also white space before a word, on which tiktoken's regex fails."""
     text = unit * 1_000_000 + "x"
 
     assert twins["native"].decode(twins["native"].encode_ordinary(text)) == text
@@ -122,7 +124,7 @@ def test_a_million_repeats_come_back(unit: str, twins: Twins) -> None:
     piece=st.text("ab", min_size=1, max_size=80).map(str.encode),
 )
 def test_any_order_of_ranks_merges_as_in_tiktoken(tokens: list[bytes], piece: bytes) -> None:
-    """Even where no training could have given that order, as with abc before ab."""
+    """Even an order that no training produces, such as abc before ab."""
     ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
     ranks |= {token: 256 + rank for rank, token in enumerate(tokens)}
     parts = {"pat_str": "gpt2", "mergeable_ranks": ranks, "special_tokens": {}}
@@ -136,7 +138,7 @@ def test_any_order_of_ranks_merges_as_in_tiktoken(tokens: list[bytes], piece: by
 
 
 def test_every_token_is_encoded_as_itself(trained: pytok.Tokenizer) -> None:
-    """By merging alone, too: a trained vocabulary has no token that is out of reach."""
+    """Also by merging: every token of a trained vocabulary can be reached."""
     vocab = Vocab(trained.vocab)
 
     for rank, token in enumerate(vocab.tokens):
@@ -144,8 +146,24 @@ def test_every_token_is_encoded_as_itself(trained: pytok.Tokenizer) -> None:
         assert merge(vocab, token, limit=len(vocab)) == [rank]
 
 
+@given(
+    tokens=st.lists(
+        st.text("ab", min_size=2, max_size=7).map(str.encode), min_size=1, max_size=12, unique=True
+    )
+)
+def test_parts_of_a_token_are_those_of_the_reference_without_it(tokens: list[bytes]) -> None:
+    """For any order of ranks, such as abc before ab."""
+    vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + tokens)
+    ranks = dict(vocab.ranks)
+
+    for token in tokens:
+        rank = vocab.ranks.pop(token)
+        assert parts_of(token, ranks) == merge(vocab, token, limit=len(vocab))
+        vocab.ranks[token] = rank
+
+
 def test_ids_with_holes_and_out_of_order_are_kept(engine: EngineName) -> None:
-    """The id is what the ranks say, wherever special tokens sit."""
+    """The ids are those of *mergeable_ranks*, with special tokens between them."""
     ranks = {bytes([byte]): 2 * rank + 10 for rank, byte in enumerate(BYTE_ORDER)}
     tokenizer = pytok.Tokenizer(
         "holes", pat_str="gpt2", mergeable_ranks=ranks, special_tokens={"<e>": 11}, engine=engine
@@ -157,10 +175,10 @@ def test_ids_with_holes_and_out_of_order_are_kept(engine: EngineName) -> None:
 
 
 @given(ids=st.lists(st.integers(0, 700), max_size=12))
-def test_decoding_any_ids_is_alike_in_both_engines(
+def test_decoding_any_ids_is_the_same_in_both_engines(
     ids: list[int], twins: Twins, theirs: tiktoken.Encoding
 ) -> None:
-    """Bytes, or the same error as tiktoken's."""
+    """They return tiktoken's bytes or raise its error."""
 
     def outcome(decode) -> bytes | tuple[object, ...]:  # type: ignore[no-untyped-def]
         try:
@@ -175,7 +193,7 @@ def test_decoding_any_ids_is_alike_in_both_engines(
 
 @pytest.mark.parametrize("id", [-1, 1 << 32, 1 << 70])
 def test_an_id_beyond_32_bits_is_an_overflow(id: int, twins: Twins) -> None:
-    """As in tiktoken, with one message for both engines."""
+    """As in tiktoken, with the same message on both engines."""
     for tokenizer in twins.values():
         with pytest.raises(OverflowError, match=r"^a token id lies between 0 and 4294967295$"):
             tokenizer.decode_bytes([id])
@@ -185,7 +203,7 @@ def test_an_id_beyond_32_bits_is_an_overflow(id: int, twins: Twins) -> None:
 
 @given(text=texts(), seed=st.integers(0, 1000))
 def test_a_stream_of_ids_decodes_to_the_text(text: str, seed: int, twins: Twins) -> None:
-    """However the ids are handed over, and never with half a character."""
+    """In any grouping of ids, and always in complete characters."""
     ids = twins["native"].encode_ordinary(text)
     decoder = twins["native"].decoder()
     source = random.Random(seed)
@@ -199,10 +217,10 @@ def test_a_stream_of_ids_decodes_to_the_text(text: str, seed: int, twins: Twins)
     assert "\ufffd" in text or not any("\ufffd" in part for part in shown)
 
 
-def test_a_stream_that_ends_inside_a_character_says_so_at_the_end(
+def test_a_stream_that_ends_inside_a_character_ends_with_a_replacement(
     trained: pytok.Tokenizer,
 ) -> None:
-    """With the replacement character, and then starts afresh."""
+    """After it, the decoder is reset."""
     decoder = trained.decoder()
     first, *_ = trained._encode_bytes("€".encode()[:1])
 
@@ -210,10 +228,8 @@ def test_a_stream_that_ends_inside_a_character_says_so_at_the_end(
 
 
 @given(text=with_specials(["<|endoftext|>"]), limit=st.integers(0, 12))
-def test_truncated_text_is_a_beginning_with_no_more_tokens(
-    text: str, limit: int, twins: Twins
-) -> None:
-    """And all of the text where that has no more."""
+def test_truncated_text_is_a_prefix_within_the_limit(text: str, limit: int, twins: Twins) -> None:
+    """And the complete text if that is within the limit."""
     for tokenizer in twins.values():
         beginning = tokenizer.truncate(text, limit, allowed_special="all")
         assert text.startswith(beginning)
@@ -222,8 +238,10 @@ def test_truncated_text_is_a_beginning_with_no_more_tokens(
             assert beginning == text
 
 
-def test_truncating_at_a_special_token_with_two_names_keeps_the_text(engine: EngineName) -> None:
-    """Its id decodes to the first of them, which need not be in the text."""
+def test_truncating_after_a_special_token_with_a_shared_id_keeps_it(
+    engine: EngineName,
+) -> None:
+    """The id decodes to the first special token with it, which is not in the text."""
     ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
     specials = {"<a>": 256, "<bb>": 256}
     tokenizer = pytok.Tokenizer(
@@ -234,7 +252,7 @@ def test_truncating_at_a_special_token_with_two_names_keeps_the_text(engine: Eng
 
 
 def test_one_tokenizer_serves_many_threads(trained: pytok.Tokenizer) -> None:
-    """At the same time, with the same answers."""
+    """At the same time, with the same results."""
     from concurrent.futures import ThreadPoolExecutor
 
     texts = [f"text number {number} " * 50 for number in range(40)]
@@ -245,7 +263,7 @@ def test_one_tokenizer_serves_many_threads(trained: pytok.Tokenizer) -> None:
 
 
 def test_unknown_tokens_are_key_errors(engine: EngineName, trained: pytok.Tokenizer) -> None:
-    """As in tiktoken: with the bytes, or the id as text."""
+    """As in tiktoken, with the bytes, or the id as text."""
     tokenizer = on_engine(trained, engine)
 
     with pytest.raises(UnknownTokenError) as one:

@@ -1,11 +1,11 @@
-"""The ids of the published encodings equal tiktoken's, on as much text as there is time for.
+"""The ids of the published encodings equal tiktoken's on large amounts of text.
 
-``PYTOK_CORPUS`` names a folder (text, ``.jsonl``, ``.parquet``, compressed or not) of which the
-first gigabyte is compared; without it, what every Python carries is. ``PYTOK_STRINGS`` is how many
-generated strings are compared; ten million take some minutes.
+``PYTOK_CORPUS`` is a folder (text, ``.jsonl``, ``.parquet``, compressed or not) of which the first
+gigabyte is compared; the default is Python's documentation and sources. ``PYTOK_STRINGS`` is the
+number of generated strings; ten million take some minutes.
 
-Strings go to tiktoken many at a time, a special token between them that none contains: it splits
-at special tokens first, so each string is encoded as it would be by itself.
+tiktoken encodes many strings at a time, joined with a special token that none of them contains. It
+splits at special tokens first, so each string is encoded as it would be alone.
 """
 
 import os
@@ -35,20 +35,20 @@ STRINGS = int(os.environ.get("PYTOK_STRINGS", "200000"))
 SEED = 20_240_520
 
 SEPARATOR = "\uf8f0\uf8f1"
-"""A special token of private characters that are in no generated string."""
+"""A special token of private-use characters, which no generated string contains."""
 
 THREADS = 2
-"""Both libraries let other threads run while they encode."""
+"""Both libraries release the GIL while they encode."""
 
 
 class Pair(NamedTuple):
-    """A published encoding with `SEPARATOR` for its one special token, by tiktoken and by us."""
+    """A published encoding in tiktoken and in pytok, with `SEPARATOR` as its only special token."""
 
     theirs: tiktoken.Encoding
     ours: pytok.Tokenizer
 
     def assert_same_ids(self, texts: list[str]) -> None:
-        """Each of *texts* has tiktoken's ids: in a batch, and between special tokens, too."""
+        """Assert that *texts* have tiktoken's ids, in a batch and between special tokens."""
         joined = SEPARATOR.join(texts)
         expected = self.theirs.encode_to_numpy(joined, allowed_special="all")
         between = np.flatnonzero(expected == self.theirs.max_token_value)
@@ -63,7 +63,7 @@ class Pair(NamedTuple):
         assert np.array_equal(special, expected), f"{self.ours.name}: differs between specials"
 
     def report(self, texts: list[str]) -> None:
-        """Fails with the first of *texts* that has other ids by itself, or in company."""
+        """Fail with the first of *texts* that has other ids, alone or in a batch."""
         for text in texts:
             ours = self.ours.encode_ordinary(text)
             theirs = self.theirs.encode_ordinary(text)
@@ -73,8 +73,8 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pairs(rank_files: Path) -> list[Pair]:
-    """One for each of `NAMES`."""
-    made = []
+    """The encodings of `NAMES`."""
+    encodings = []
     for name in NAMES:
         published = tiktoken.get_encoding(name)
         parts: dict[str, Any] = {
@@ -82,12 +82,12 @@ def pairs(rank_files: Path) -> list[Pair]:
             "mergeable_ranks": published._mergeable_ranks,
             "special_tokens": {SEPARATOR: published.n_vocab},
         }
-        made.append(Pair(tiktoken.Encoding(name, **parts), pytok.Tokenizer(name, **parts)))
-    return made
+        encodings.append(Pair(tiktoken.Encoding(name, **parts), pytok.Tokenizer(name, **parts)))
+    return encodings
 
 
 def compare(pairs: list[Pair], batches: Iterable[list[str]]) -> int:
-    """Compares all *batches* in all encodings, some at a time; says how many bytes they are."""
+    """Compare all *batches* in all encodings, and return their size in bytes."""
 
     def compared(batch: list[str]) -> int:
         for pair in pairs:
@@ -97,14 +97,14 @@ def compare(pairs: list[Pair], batches: Iterable[list[str]]) -> int:
     batches = iter(batches)
     total = 0
     with ThreadPoolExecutor(THREADS) as pool:
-        # Some batches are made ahead, and no more are held than that.
+        # A few batches at a time, which bounds the memory.
         while some := list(islice(batches, 4 * THREADS)):
             total += sum(pool.map(compared, some))
     return total
 
 
 def in_batches(texts: Iterable[str], characters: int = 1 << 22) -> Iterator[list[str]]:
-    """*texts* in lists of about so many *characters*."""
+    """Yield *texts* in lists of about *characters* in total."""
     batch: list[str] = []
     length = 0
     for text in texts:
@@ -118,7 +118,7 @@ def in_batches(texts: Iterable[str], characters: int = 1 << 22) -> Iterator[list
 
 
 def up_to(limit: int, texts: Iterable[str]) -> Iterator[str]:
-    """*texts* until they are *limit* bytes."""
+    """Yield *texts* until they have *limit* bytes in total."""
     total = 0
     for text in texts:
         if total >= limit:
@@ -128,7 +128,7 @@ def up_to(limit: int, texts: Iterable[str]) -> Iterator[str]:
 
 
 def corpus() -> Iterator[str]:
-    """The folder of ``PYTOK_CORPUS``, or Python's own manual, help and sources."""
+    """Yield texts from ``PYTOK_CORPUS``, or from Python's documentation and sources."""
     folder = os.environ.get("PYTOK_CORPUS")
     if folder:
         yield from (part.text for part in read_parts(folder, errors="replace"))
@@ -144,7 +144,7 @@ def corpus() -> Iterator[str]:
 def test_a_corpus_has_tiktokens_ids(
     pairs: list[Pair], record_property: Callable[[str, object], None]
 ) -> None:
-    """A gigabyte of it, if it has so much."""
+    """Up to a gigabyte of it."""
     texts = (part for text in up_to(CORPUS_BYTES, corpus()) for part in text.split(SEPARATOR))
 
     compared = compare(pairs, in_batches(texts))
@@ -155,7 +155,7 @@ def test_a_corpus_has_tiktokens_ids(
 
 
 def words(text: str) -> list[str]:
-    """The words of *text*, with a space before each and without."""
+    """Return the words of *text*, each with and without a space before it."""
     return [word for one in text.split() for word in (one, f" {one}")]
 
 
@@ -170,28 +170,28 @@ CODE = words(
     "def return () : { } ; == != -> // /* # self. __init__ camelCase HTTPServer 0x1F 1e-9 3.14 %s"
 )
 CODE += ["\t\t", "    ", "():\n", "};\r\n", "\n\n    "]
-SPECIAL_LOOKING = ["<|endoftext|>", "<|endofprompt|>", "<|im_start|>", "<|", "|>", "<s>", "[INST]"]
+LIKE_SPECIALS = ["<|endoftext|>", "<|endofprompt|>", "<|im_start|>", "<|", "|>", "<s>", "[INST]"]
 EMOJI = ["😀", "👋🏽", "👨\u200d👩\u200d👧", "🇩🇪", "❤️", "\ufe0f", "\u200d", "🏽", "1️⃣"]
-PIECES = [*SPACES, *CONTRACTIONS, *WORDS, *NUMBERS, *MARKS, *UNASSIGNED, *SPECIAL_LOOKING, *EMOJI]
+PIECES = [*SPACES, *CONTRACTIONS, *WORDS, *NUMBERS, *MARKS, *UNASSIGNED, *LIKE_SPECIALS, *EMOJI]
 PIECES += [*ENGLISH, *OTHERS, *CODE, *string.printable, *([" "] * 40), *(["\n"] * 10)]
-"""What strings are made of."""
+"""Pieces of the generated strings."""
 
 PIECES_A_STRING = 8
 STRINGS_A_BATCH = 50_000
 
 
 def generated(seed: int, count: int, tokens: list[str]) -> list[str]:
-    """*count* strings, always the same for the same *seed*.
+    """Return *count* strings, which depend on *seed* only.
 
-    Besides `PIECES` they hold some of *tokens*, characters from all of Unicode, and runs of one
-    piece; each seed has others. Separators are shuffled in among the pieces: strings of all lengths
-    occur, the empty one most of all.
+    In addition to `PIECES` they contain some of *tokens*, characters from all of Unicode, and runs
+    of one piece, chosen by the seed. Separators are shuffled among the pieces, so strings of all
+    lengths occur, most often the empty one.
     """
     source = np.random.default_rng([SEED, seed])
     limits = np.repeat([0x100, 0x800, 0x3000, 0x10000, 0x110000], 40)
-    # Surrogates are no text; private characters, from U+E000 on, are the separator's.
+    # No surrogates, and no private-use characters (from U+E000 on), which are the separator's.
     points = [point for point in source.integers(0, limits) if not 0xD800 <= point < 0xF900]
-    some_tokens = [tokens[place] for place in source.integers(0, len(tokens), 300)]
+    some_tokens = [tokens[i] for i in source.integers(0, len(tokens), 300)]
     pieces = [*PIECES, *some_tokens, *map(chr, points)]
     lengths = source.geometric(0.06, 100).tolist()
     pieces += [pieces[source.integers(len(pieces))] * length for length in lengths]
@@ -204,7 +204,7 @@ def generated(seed: int, count: int, tokens: list[str]) -> list[str]:
 def test_generated_strings_have_tiktokens_ids(
     pairs: list[Pair], record_property: Callable[[str, object], None]
 ) -> None:
-    """Of many scripts, white space, contractions, digits, emoji, marks, special-looking text."""
+    """Many scripts, white space, contractions, digits, emoji, marks, text like special tokens."""
     starts = range(0, STRINGS, STRINGS_A_BATCH)
     tokens = [token.decode("utf-8", "ignore") for token in pairs[-1].theirs.token_byte_values()]
     batches = (generated(start, min(STRINGS_A_BATCH, STRINGS - start), tokens) for start in starts)

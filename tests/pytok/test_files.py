@@ -1,4 +1,4 @@
-"""Files: encoded and counted as the text they hold, byte for byte; the rest is refused by name."""
+"""Files are encoded and counted as their text; errors have the name of the file."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ METHODS = ["encode_files", "count_files"]
 
 
 def written(folder: Path, contents: list[bytes]) -> list[Path]:
-    """A file in *folder* for each of *contents*."""
+    """Write each of *contents* to a file in *folder*."""
     paths = [folder / f"{number}.txt" for number in range(len(contents))]
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
@@ -32,7 +32,7 @@ def test_files_have_the_ids_of_their_texts(
     twins: Twins,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """One after another, with the offsets of a batch of the texts."""
+    """And the offsets of a batch of the texts."""
     paths = written(tmp_path_factory.mktemp("files"), [text.encode() for text in contents])
 
     for tokenizer in twins.values():
@@ -49,7 +49,7 @@ def test_files_are_counted_as_they_are_encoded(
     twins: Twins,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """A number for each file."""
+    """One number for each file."""
     paths = written(tmp_path_factory.mktemp("files"), [text.encode() for text in contents])
 
     for tokenizer in twins.values():
@@ -68,10 +68,10 @@ def test_files_are_counted_as_they_are_encoded(
     ],
     ids=["empty", "carriage returns", "byte order mark", "control characters", "open end"],
 )
-def test_a_file_is_taken_as_it_stands(
+def test_a_file_is_encoded_unchanged(
     content: bytes, engine: EngineName, twins: Twins, tmp_path: Path
 ) -> None:
-    """Nothing is translated, dropped or added: its ids spell its bytes."""
+    """No byte is translated, dropped or added: its ids decode to its bytes."""
     paths = written(tmp_path, [content])
 
     ids, offsets = twins[engine].encode_files(paths)
@@ -84,7 +84,7 @@ def test_a_file_is_taken_as_it_stands(
 def test_special_tokens_in_a_file_are_text(
     engine: EngineName, twins: Twins, tmp_path: Path
 ) -> None:
-    """Whoever wrote the file need not be trusted."""
+    """The author of a file need not be trusted."""
     text = "before<|endoftext|>after"
 
     ids, _ = twins[engine].encode_files(written(tmp_path, [text.encode()]))
@@ -92,10 +92,10 @@ def test_special_tokens_in_a_file_are_text(
     assert ids.tolist() == twins[engine].encode_ordinary(text)
 
 
-def test_files_may_be_named_by_strings_or_paths_twice_or_from_an_iterator(
+def test_files_can_be_strings_or_paths_repeated_or_from_an_iterator(
     engine: EngineName, twins: Twins, tmp_path: Path
 ) -> None:
-    """In the order they are named, an odd name included."""
+    """In their order, also with an unusual name."""
     path = tmp_path / "größe 漢 .txt"
     path.write_bytes(b"text")
     tokenizer = twins[engine]
@@ -109,7 +109,7 @@ def test_files_may_be_named_by_strings_or_paths_twice_or_from_an_iterator(
 
 
 def test_no_files_have_no_ids(engine: EngineName, twins: Twins) -> None:
-    """And one offset, as a batch of no texts has."""
+    """And one offset, as an empty batch."""
     ids, offsets = twins[engine].encode_files([])
 
     assert (ids.tolist(), offsets.tolist()) == ([], [0])
@@ -131,7 +131,7 @@ NOT_UTF8 = {
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("content", "at", "byte"), NOT_UTF8.values(), ids=NOT_UTF8)
-def test_a_file_that_is_not_utf8_is_refused_with_the_place(
+def test_a_file_that_is_not_utf8_is_rejected_with_the_position(
     content: bytes,
     at: int,
     byte: int,
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_utf8_is_refused_with_the_place(
     twins: Twins,
     tmp_path: Path,
 ) -> None:
-    """The second of three is, and is named."""
+    """The error has the name of the second of three files."""
     paths = written(tmp_path, [b"fine", content, b"fine"])
 
     with pytest.raises(CorpusError) as error:
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_utf8_is_refused_with_the_place(
 def test_a_missing_file_is_an_os_error(
     method: str, engine: EngineName, twins: Twins, tmp_path: Path
 ) -> None:
-    """Python's own for it, whatever the other files are."""
+    """Python's own, even if the other files exist."""
     paths = [*written(tmp_path, [b"fine"]), tmp_path / "no such file"]
 
     with pytest.raises(FileNotFoundError, match="No such file"):
@@ -166,16 +166,16 @@ def test_a_missing_file_is_an_os_error(
 def test_a_folder_is_an_os_error(
     method: str, engine: EngineName, twins: Twins, tmp_path: Path
 ) -> None:
-    """Not an empty text."""
+    """It is not an empty text."""
     with pytest.raises(OSError, match=r"[Dd]irectory|device|Permission"):
         getattr(twins[engine], method)([tmp_path])
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("threads", [0, -3, 1025])
-def test_an_impossible_number_of_threads_is_refused(
+def test_an_invalid_number_of_threads_is_rejected(
     method: str, threads: int, engine: EngineName, twins: Twins
 ) -> None:
-    """Before any file is looked for."""
+    """Before any file is opened."""
     with pytest.raises(ValueError, match=f"^num_threads is {threads}: 1 to 1024 are possible$"):
         getattr(twins[engine], method)(["no such file"], num_threads=threads)

@@ -1,6 +1,6 @@
-"""Tokenizer files: what is saved is what is loaded, by pytok and by the libraries that share them.
+"""Tokenizer files: pytok and other libraries load what pytok saved, and pytok what others saved.
 
-The other way, tokenizers that others trained, is here too. What is refused: test_formats_refusals.
+Files that raise errors: test_formats_refusals.
 """
 
 import functools
@@ -18,9 +18,9 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import FormatError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 from tests.conftest import CORPUS, ENGINES, on_engine
 from tests.pytok.strategies import corpora, texts, with_specials
@@ -31,32 +31,32 @@ PATTERNS = ["gpt2", "cl100k", "o200k", r"\s?[^\s\d]+|\d|\s+"]
 
 
 @functools.cache
-def learnt(pattern: str) -> Tokenizer:
-    """A tokenizer of 400 ids, three of them special tokens."""
+def trained_with(pattern: str) -> Tokenizer:
+    """Train a tokenizer of 400 ids, three of them special tokens."""
     return pytok.train(CORPUS, 400, pattern=pattern, special_tokens=SPECIALS)
 
 
 def build(
     tokens: list[bytes], pattern: str = "gpt2", specials: dict[str, int] | None = None
 ) -> Tokenizer:
-    """The bytes, then *tokens*, in this order."""
-    ranks = BYTES | {token: 256 + place for place, token in enumerate(tokens)}
+    """Build a tokenizer of the 256 bytes and *tokens*, in this order."""
+    ranks = BYTES | {token: 256 + index for index, token in enumerate(tokens)}
     return Tokenizer("built", pat_str=pattern, mergeable_ranks=ranks, special_tokens=specials or {})
 
 
 def in_hugging_face(tokenizer: Tokenizer, folder: Path) -> tokenizers.Tokenizer:
-    """What Hugging Face's library makes of the saved *tokenizer*."""
+    """Load the saved *tokenizer* with Hugging Face's library."""
     tokenizer.save(folder / "shared.json")
     return tokenizers.Tokenizer.from_file(str(folder / "shared.json"))
 
 
-def settled(text: str) -> str:
-    """*text* without what is newer than Unicode 3.2: libraries differ in the version they know."""
+def without_new_characters(text: str) -> str:
+    """Remove characters newer than Unicode 3.2: the libraries have different Unicode versions."""
     return "".join(c for c in text if unicodedata.ucd_3_2_0.category(c) != "Cn")
 
 
 class Shared(NamedTuple):
-    """One tokenizer, and what the two libraries made of its file."""
+    """One tokenizer, in pytok and loaded by two libraries."""
 
     ours: Tokenizer
     tokenizers: tokenizers.Tokenizer
@@ -65,55 +65,58 @@ class Shared(NamedTuple):
 
 @pytest.fixture(scope="module", params=PATTERNS, ids=["gpt2", "cl100k", "o200k", "custom"])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shared:
-    """`learnt` on each pattern, here and there."""
+    """Train with each pattern, save, and load with the other libraries."""
     folder = tmp_path_factory.mktemp("shared")
-    theirs = in_hugging_face(learnt(request.param), folder)
+    theirs = in_hugging_face(trained_with(request.param), folder)
     fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_file=str(folder / "shared.json")
     )
-    return Shared(learnt(request.param), theirs, fast)
+    return Shared(trained_with(request.param), theirs, fast)
 
 
-# ------------------------------------------------------------------------- what is saved is loaded
+# -------------------------------------------------------------------------------- save and load
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_tokenizer_json_keeps_all(pattern: str, engine: EngineName, tmp_path: Path) -> None:
-    """Tokens, ids, pattern and special tokens."""
-    learnt(pattern).save(tmp_path / "a.json")
+def test_tokenizer_json_keeps_everything(pattern: str, engine: EngineName, tmp_path: Path) -> None:
+    """Tokens, ids, pattern and special tokens are kept."""
+    trained_with(pattern).save(tmp_path / "a.json")
 
     loaded = pytok.load(tmp_path / "a.json", engine=engine)
 
-    assert loaded.fingerprint == learnt(pattern).fingerprint
+    assert loaded.fingerprint == trained_with(pattern).fingerprint
     assert (loaded.name, loaded.engine) == ("a", engine)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_tiktoken_keeps_the_ranks(pattern: str, engine: EngineName, tmp_path: Path) -> None:
-    """The rest is told again."""
-    tokenizer = learnt(pattern)
+    """Pattern and special tokens are passed again."""
+    tokenizer = trained_with(pattern)
     tokenizer.save(tmp_path / "a.tiktoken")
 
-    told = {"pattern": pattern, "special_tokens": tokenizer.special_tokens}
-    loaded = pytok.load(tmp_path / "a.tiktoken", engine=engine, **told)  # type: ignore[arg-type]
+    rest = {"pattern": pattern, "special_tokens": tokenizer.special_tokens}
+    loaded = pytok.load(tmp_path / "a.tiktoken", engine=engine, **rest)  # type: ignore[arg-type]
 
     assert loaded.fingerprint == tokenizer.fingerprint
 
 
-def test_a_folder_keeps_all(engine: EngineName, tmp_path: Path) -> None:
-    """GPT-2's two files say no pattern, since theirs is the only one."""
-    learnt("gpt2").save(tmp_path / "folder")
+def test_a_folder_keeps_everything(engine: EngineName, tmp_path: Path) -> None:
+    """GPT-2's two files imply GPT-2's pattern."""
+    trained_with("gpt2").save(tmp_path / "folder")
 
-    assert pytok.load(tmp_path / "folder", engine=engine).fingerprint == learnt("gpt2").fingerprint
+    assert (
+        pytok.load(tmp_path / "folder", engine=engine).fingerprint
+        == trained_with("gpt2").fingerprint
+    )
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.tiktoken", "folder"])
 def test_both_engines_write_the_same_bytes(name: str, tmp_path: Path) -> None:
-    """The merges that each derives from the tokens are the same."""
+    """Each derives the same merges from the tokens."""
     written = []
     for side in ENGINES:
         (tmp_path / side).mkdir()
-        on_engine(learnt("gpt2"), side).save(tmp_path / side / name)
+        on_engine(trained_with("gpt2"), side).save(tmp_path / side / name)
         files = sorted((tmp_path / side).rglob("*.*"))
         written.append([(path.name, path.read_bytes()) for path in files])
 
@@ -123,7 +126,6 @@ def test_both_engines_write_the_same_bytes(name: str, tmp_path: Path) -> None:
 @given(documents=corpora(), size=st.integers(259, 300))
 @pytest.mark.filterwarnings("ignore:the corpus has no more pairs")
 def test_any_trained_tokenizer_is_kept(documents: list[str], size: int, tmp_path: Path) -> None:
-    """Whatever it was trained on."""
     tokenizer = pytok.train(documents, size, special_tokens=SPECIALS)
     tokenizer.save(tmp_path / "any.json")
 
@@ -132,8 +134,10 @@ def test_any_trained_tokenizer_is_kept(documents: list[str], size: int, tmp_path
 
 @pytest.mark.parametrize("name", ["any.json", "folder"])
 @given(special=st.text(min_size=1))
-def test_any_special_token_is_kept_or_refused(name: str, special: str, tmp_path: Path) -> None:
-    """Also one that the byte-level alphabet could spell."""
+def test_any_special_token_is_kept_or_raises_an_error(
+    name: str, special: str, tmp_path: Path
+) -> None:
+    """It can be written in the byte-level alphabet."""
     tokenizer = build([b"th", b"the", b" the"], specials={special: 300})
     try:
         tokenizer.save(tmp_path / name)
@@ -144,8 +148,10 @@ def test_any_special_token_is_kept_or_refused(name: str, special: str, tmp_path:
 
 
 @pytest.mark.parametrize("special", ["h", "the", "Ġthe", "é"])
-def test_a_special_token_spelled_as_a_token_is_shared(special: str, tmp_path: Path) -> None:
-    """Or refused: Hugging Face looks both up by their spelling."""
+def test_a_special_token_written_like_a_token_encodes_the_same(
+    special: str, tmp_path: Path
+) -> None:
+    """Otherwise it is an error: Hugging Face's library looks both up by their letters."""
     tokenizer = build([b"th", b"the", b" the"], specials={special: 300})
     try:
         theirs = in_hugging_face(tokenizer, tmp_path)
@@ -156,8 +162,8 @@ def test_a_special_token_spelled_as_a_token_is_shared(special: str, tmp_path: Pa
     assert theirs.encode(text).ids == tokenizer.encode(text, allowed_special="all")
 
 
-def test_a_folder_keeps_merges_that_look_like_its_first_line(tmp_path: Path) -> None:
-    """Only the first line of merges.txt says the version."""
+def test_a_folder_keeps_merges_that_look_like_the_version_line(tmp_path: Path) -> None:
+    """Only the first line of merges.txt is the version."""
     word = b"#versions"
     tokenizer = build([word[:end] for end in range(2, len(word) + 1)])
     tokenizer.save(tmp_path / "folder")
@@ -165,9 +171,9 @@ def test_a_folder_keeps_merges_that_look_like_its_first_line(tmp_path: Path) -> 
     assert pytok.load(tmp_path / "folder").fingerprint == tokenizer.fingerprint
 
 
-def test_a_saved_folder_is_what_the_folder_loads(tmp_path: Path) -> None:
-    """Whatever was in it before."""
-    learnt("gpt2").save(tmp_path / "tokenizer.json")
+def test_a_folder_loads_the_tokenizer_that_was_saved_last(tmp_path: Path) -> None:
+    """Otherwise saving is an error, because of a tokenizer.json in the folder."""
+    trained_with("gpt2").save(tmp_path / "tokenizer.json")
     tokenizer = build([b"he"])
     try:
         tokenizer.save(tmp_path)
@@ -179,59 +185,58 @@ def test_a_saved_folder_is_what_the_folder_loads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.json", "a.tiktoken"])
 def test_holes_in_the_ids_are_kept(name: str, tmp_path: Path) -> None:
-    """p50k_base has one, where its special token is."""
+    """p50k_base has one, for its special token."""
     ranks = BYTES | {b"th": 256, b"the": 258, b" the": 300}
     specials = {"<|endoftext|>": 257}
     tokenizer = Tokenizer("holes", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=specials)
     tokenizer.save(tmp_path / name)
 
-    told = {} if name.endswith("json") else {"pattern": "gpt2", "special_tokens": specials}
-    loaded = pytok.load(tmp_path / name, **told)  # type: ignore[arg-type]
+    rest = {} if name.endswith("json") else {"pattern": "gpt2", "special_tokens": specials}
+    loaded = pytok.load(tmp_path / name, **rest)  # type: ignore[arg-type]
 
     assert loaded.fingerprint == tokenizer.fingerprint
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.tiktoken", "folder"])
 def test_a_token_before_its_parts_is_kept(name: str, tmp_path: Path) -> None:
-    """A list of merges says it, too: only one merge ever makes the token."""
+    """A list of merges can express it: only one merge can make the token."""
     tokenizer = build([b"abc", b"ab"])
     tokenizer.save(tmp_path / name)
 
-    told = {"pattern": "gpt2"} if name == "a.tiktoken" else {}
-    loaded = pytok.load(tmp_path / name, **told)  # type: ignore[arg-type]
+    rest = {"pattern": "gpt2"} if name == "a.tiktoken" else {}
+    loaded = pytok.load(tmp_path / name, **rest)  # type: ignore[arg-type]
 
     assert loaded.fingerprint == tokenizer.fingerprint
 
 
-# ------------------------------------------------------------- what is saved is what others load
+# ---------------------------------------------------------------- saved by pytok, loaded by others
 
 
 @settings(max_examples=200)
-@given(text=texts().map(settled))
+@given(text=texts().map(without_new_characters))
 def test_ids_equal_those_of_tokenizers(shared: Shared, text: str) -> None:
-    """Text without special tokens."""
     assume(not any(special in text for special in SPECIALS))
 
     assert shared.tokenizers.encode(text).ids == shared.ours.encode_ordinary(text)
 
 
-@given(text=with_specials(SPECIALS).map(settled))
+@given(text=with_specials(SPECIALS).map(without_new_characters))
 def test_ids_equal_those_of_tokenizers_with_special_tokens(shared: Shared, text: str) -> None:
-    """They recognise special tokens always."""
+    """Their library always recognizes special tokens."""
     assert shared.tokenizers.encode(text).ids == shared.ours.encode(text, allowed_special="all")
 
 
-@given(text=with_specials(SPECIALS).map(settled))
+@given(text=with_specials(SPECIALS).map(without_new_characters))
 def test_ids_equal_those_of_transformers(shared: Shared, text: str) -> None:
-    """With the class that loads a tokenizer.json of no known model."""
+    """Its class loads the tokenizer.json of an unknown model."""
     ids = shared.ours.encode(text, allowed_special="all")
 
     assert shared.transformers(text)["input_ids"] == ids
 
 
-@given(text=with_specials(SPECIALS).map(settled))
-def test_text_comes_back_in_transformers(shared: Shared, text: str) -> None:
-    """The file says how to decode, too."""
+@given(text=with_specials(SPECIALS).map(without_new_characters))
+def test_transformers_decodes_to_the_same_text(shared: Shared, text: str) -> None:
+    """The file also defines decoding."""
     ids = shared.ours.encode(text, allowed_special="all")
 
     assert shared.transformers.decode(ids, clean_up_tokenization_spaces=False) == text
@@ -240,8 +245,8 @@ def test_text_comes_back_in_transformers(shared: Shared, text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["\n  ", "a\n  ", "a  \n", "\n\n \n ", " \r\n\t", "\n", "a \u3000"]
 )
-def test_white_space_at_the_end_is_split_alike(shared: Shared, text: str) -> None:
-    """Where `$` would mean the end of a line to Hugging Face."""
+def test_white_space_at_the_end_is_split_the_same_way(shared: Shared, text: str) -> None:
+    """`$` would be the end of a line in Hugging Face's engine."""
     theirs = tiktoken.Encoding(
         "ours",
         pat_str=shared.ours.pattern,
@@ -256,8 +261,8 @@ def test_white_space_at_the_end_is_split_alike(shared: Shared, text: str) -> Non
 
 
 @pytest.mark.parametrize("pattern", [r"\p{L}+|\P{L}+", r"\p{N}{1,3}|\p{L}+|[^\p{L}\p{N}]"])
-def test_classes_that_repeat_can_be_saved(pattern: str, tmp_path: Path) -> None:
-    r"""`\p{L}+` is no possessive repeat."""
+def test_repeated_classes_can_be_saved(pattern: str, tmp_path: Path) -> None:
+    r"""The `}+` of `\p{L}+` is not a possessive quantifier."""
     tokenizer = build([b"th", b"the"], pattern)
     theirs = in_hugging_face(tokenizer, tmp_path)
     assert theirs.encode("the 12345 é\n").ids == tokenizer.encode("the 12345 é\n")
@@ -268,8 +273,8 @@ SYNTAX = [r"\d{3}?|.", r"(?s).", r"(?-s).", r"(?m)^a|.", r"\h+|.", r"(?i:straße
 
 
 @pytest.mark.parametrize("pattern", WORDS + SYNTAX)
-def test_a_pattern_is_read_alike_or_refused(pattern: str, tmp_path: Path) -> None:
-    """Hugging Face's engine knows another dialect; what it would read differently is not saved."""
+def test_a_pattern_splits_the_same_way_or_raises_an_error(pattern: str, tmp_path: Path) -> None:
+    """Hugging Face's engine has another dialect; patterns with another meaning are not saved."""
     tokenizer = build([b"th", b"the"], pattern)
     try:
         theirs = in_hugging_face(tokenizer, tmp_path)
@@ -281,8 +286,8 @@ def test_a_pattern_is_read_alike_or_refused(pattern: str, tmp_path: Path) -> Non
     assert [text[start:end] for _, (start, end) in splits] == tokenizer.pieces(text)
 
 
-def test_a_token_that_no_merge_makes_is_shared(tmp_path: Path) -> None:
-    """`ignore_merges` finds it where it is a whole piece."""
+def test_a_token_without_a_merge_encodes_the_same(tmp_path: Path) -> None:
+    """`ignore_merges` finds it if it is a complete piece."""
     tokenizer = build([b"lo", b" hello", b"1234", b"!!"])
     theirs = in_hugging_face(tokenizer, tmp_path)
 
@@ -294,13 +299,15 @@ def test_a_token_that_no_merge_makes_is_shared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["r50k_base", "cl100k_base", "o200k_base"])
-def test_published_encodings_are_shared(name: str, rank_files: Path, tmp_path: Path) -> None:
-    """By way of tokenizer.json, with tiktoken's ids."""
+def test_published_encodings_encode_the_same_in_tokenizers(
+    name: str, rank_files: Path, tmp_path: Path
+) -> None:
+    """They are converted to tokenizer.json."""
     theirs = in_hugging_face(pytok.get_encoding(name), tmp_path)
     expected = tiktoken.get_encoding(name)
 
     @settings(max_examples=100)
-    @given(text=texts().map(settled))
+    @given(text=texts().map(without_new_characters))
     def check(text: str) -> None:
         assert theirs.encode(text).ids == expected.encode(text, allowed_special="all")
 
@@ -308,13 +315,13 @@ def test_published_encodings_are_shared(name: str, rank_files: Path, tmp_path: P
     assert theirs.encode("".join(CORPUS)).ids == expected.encode("".join(CORPUS))
 
 
-# --------------------------------------------------------------- what others save is what we load
+# ---------------------------------------------------------------- saved by others, loaded by pytok
 
 
 def trained_by_hugging_face(
     pre_tokenizer: pre_tokenizers.PreTokenizer, specials: list[str]
 ) -> tokenizers.Tokenizer:
-    """Their BpeTrainer puts special tokens first in the ids."""
+    """Train with Hugging Face's BpeTrainer, which gives special tokens the first ids."""
     theirs = tokenizers.Tokenizer(models.BPE())
     theirs.pre_tokenizer = pre_tokenizer
     theirs.decoder = decoders.ByteLevel()
@@ -339,15 +346,15 @@ SPLIT = pre_tokenizers.Sequence(
 
 @pytest.mark.parametrize("specials", [[], SPECIALS], ids=["plain", "specials first"])
 @pytest.mark.parametrize("splitter", [BYTE_LEVEL, SPLIT], ids=["ByteLevel", "Split"])
-def test_what_hugging_face_trained_has_the_same_ids(
+def test_a_tokenizer_trained_by_hugging_face_has_the_same_ids(
     splitter: pre_tokenizers.PreTokenizer, specials: list[str], engine: EngineName, tmp_path: Path
 ) -> None:
-    """GPT-2's way to split, and the way since."""
+    """The splits are those of GPT-2, and of later models."""
     theirs = trained_by_hugging_face(splitter, specials)
     theirs.save(str(tmp_path / "theirs.json"))
     ours = pytok.load(tmp_path / "theirs.json", engine=engine)
 
-    @given(text=with_specials(specials or SPECIALS).map(settled))
+    @given(text=with_specials(specials or SPECIALS).map(without_new_characters))
     def check(text: str) -> None:
         assert ours.encode(text, allowed_special="all") == theirs.encode(text).ids
 
@@ -356,31 +363,31 @@ def test_what_hugging_face_trained_has_the_same_ids(
 
 
 @pytest.mark.parametrize("specials", [[], SPECIALS[:1]], ids=["plain", "specials first"])
-def test_a_folder_that_hugging_face_wrote_has_the_same_ids(
+def test_a_folder_written_by_hugging_face_has_the_same_ids(
     specials: list[str], engine: EngineName, tmp_path: Path
 ) -> None:
-    """vocab.json and merges.txt, as GPT2TokenizerFast reads them."""
+    """GPT2TokenizerFast reads such a vocab.json and merges.txt."""
     theirs = trained_by_hugging_face(BYTE_LEVEL, specials)
     theirs.model.save(str(tmp_path))
     ours = pytok.load(tmp_path, engine=engine)
 
-    @given(text=with_specials(SPECIALS[:1]).map(settled))
+    @given(text=with_specials(SPECIALS[:1]).map(without_new_characters))
     def check(text: str) -> None:
         assert ours.encode(text, allowed_special="all") == theirs.encode(text).ids
 
     check()
 
 
-def test_a_folder_of_two_files_names_the_tokenizer(tmp_path: Path) -> None:
+def test_a_tokenizer_of_two_files_has_the_name_of_the_folder(tmp_path: Path) -> None:
     """The files have the same names in every folder."""
     pytok.train(CORPUS, 300, pattern="gpt2").save(tmp_path / "mine")
 
     assert pytok.load(tmp_path / "mine").name == "mine"
 
 
-def test_ids_in_another_order_than_merges_are_kept(tmp_path: Path) -> None:
-    """The list of merges says what merges first; ids are names."""
-    learnt("cl100k").save(tmp_path / "a.json")
+def test_ids_in_another_order_than_the_merges_are_kept(tmp_path: Path) -> None:
+    """The list of merges decides the order of merging, not the ids."""
+    trained_with("cl100k").save(tmp_path / "a.json")
     document = json.loads((tmp_path / "a.json").read_text())
     vocab = document["model"]["vocab"]
     document["model"]["vocab"] = {
@@ -392,4 +399,4 @@ def test_ids_in_another_order_than_merges_are_kept(tmp_path: Path) -> None:
     theirs = in_hugging_face(ours, tmp_path)
 
     assert theirs.encode(CORPUS[0]).ids == ours.encode(CORPUS[0])
-    assert ours.encode(CORPUS[0]) == [396 - id for id in learnt("cl100k").encode(CORPUS[0])]
+    assert ours.encode(CORPUS[0]) == [396 - id for id in trained_with("cl100k").encode(CORPUS[0])]

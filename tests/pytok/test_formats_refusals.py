@@ -1,4 +1,4 @@
-"""Tokenizer files that are refused, with the file and the place in it, and writes that fail."""
+"""Tokenizer files that raise errors, with the file and the line or field; writes that fail."""
 
 import base64
 import contextlib
@@ -12,23 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.errors import FormatError, PatternError, PytokError, VocabError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.tokenizer import Tokenizer
 
 TOKENS = [b"th", b"the", b" the", b"an", b"and"]
 RANKS = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
-RANKS |= {token: 256 + place for place, token in enumerate(TOKENS)}
+RANKS |= {token: 256 + index for index, token in enumerate(TOKENS)}
 TOKENIZER = Tokenizer(
     "valid", pat_str="gpt2", mergeable_ranks=RANKS, special_tokens={"<|endoftext|>": 261}
 )
 LINES = [base64.b64encode(token) + b" %d" % id for token, id in RANKS.items()]
 
 
-def refusal(path: Path, error: type[PytokError] = FormatError, **told: Any) -> str:
-    """The message with which *path* is refused, which names it and is one line."""
+def error_of(path: Path, error: type[PytokError] = FormatError, **arguments: Any) -> str:
+    """Return the message of loading *path*, after checking that it is one line and names it."""
     with pytest.raises(error) as caught:
-        pytok.load(path, **told)
+        pytok.load(path, **arguments)
     message = caught.value.message
     assert message.startswith(f"{path}")
     assert "\n" not in message
@@ -39,7 +39,7 @@ def refusal(path: Path, error: type[PytokError] = FormatError, **told: Any) -> s
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (b"!!!! 7", "line 3: '!!!! 7' is not a token in base64 and a rank"),
         (b"IQ==", "line 3: 'IQ==' is not a token in base64 and a rank"),
@@ -52,38 +52,37 @@ def refusal(path: Path, error: type[PytokError] = FormatError, **told: Any) -> s
         (b"dGhleQ== 4294967296", "line 3: "),
     ],
 )
-def test_a_line_of_ranks_that_is_wrong_is_named(line: bytes, said: str, tmp_path: Path) -> None:
-    """The third of a .tiktoken file."""
+def test_a_malformed_line_of_ranks_is_reported(line: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.tiktoken").write_bytes(b"\n".join([*LINES[:2], line, *LINES[2:]]))
 
-    assert f"a.tiktoken: {said}" in refusal(tmp_path / "a.tiktoken", PytokError, pattern="gpt2")
+    assert f"a.tiktoken: {message}" in error_of(tmp_path / "a.tiktoken", PytokError, pattern="gpt2")
 
 
-def test_ranks_without_a_byte_are_refused(tmp_path: Path) -> None:
-    """Some text could not be encoded."""
+def test_ranks_that_lack_a_byte_are_an_error(tmp_path: Path) -> None:
+    """Text with that byte could not be encoded."""
     (tmp_path / "a.tiktoken").write_bytes(b"\n".join(LINES[1:]))
 
-    assert "0x21" in refusal(tmp_path / "a.tiktoken", FormatError, pattern="gpt2")
+    assert "0x21" in error_of(tmp_path / "a.tiktoken", FormatError, pattern="gpt2")
 
 
-def test_ranks_without_a_pattern_are_refused(tmp_path: Path) -> None:
-    """The file does not hold it."""
+def test_ranks_without_a_pattern_are_an_error(tmp_path: Path) -> None:
+    """A .tiktoken file does not contain the pattern."""
     TOKENIZER.save(tmp_path / "a.tiktoken")
 
-    assert "say which, such as 'cl100k'" in refusal(tmp_path / "a.tiktoken")
+    assert "pass it, for example 'cl100k'" in error_of(tmp_path / "a.tiktoken")
 
 
 @pytest.mark.parametrize("missing", ["vocab.json", "merges.txt"])
-def test_half_a_folder_is_refused(missing: str, tmp_path: Path) -> None:
-    """Both files are needed."""
+def test_a_folder_with_one_of_two_files_is_an_error(missing: str, tmp_path: Path) -> None:
+    """Both vocab.json and merges.txt are required."""
     TOKENIZER.save(tmp_path / "folder")
     (tmp_path / "folder" / missing).unlink()
 
-    assert f"the folder has no {missing}" in refusal(tmp_path / "folder")
+    assert f"the folder has no {missing}" in error_of(tmp_path / "folder")
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("vocab.json", b"[]", "vocab.json: not an object of tokens and ids"),
         ("vocab.json", b'{"a": "1"}', "vocab.json: not an object of tokens and ids"),
@@ -103,18 +102,18 @@ def test_half_a_folder_is_refused(missing: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_folder_with_a_file_that_is_wrong_is_refused(
-    name: str, content: bytes, said: str, tmp_path: Path
+def test_a_malformed_file_of_a_folder_is_reported(
+    name: str, content: bytes, message: str, tmp_path: Path
 ) -> None:
-    """With the file of the two, and the line."""
+    """The message names the file and the line."""
     TOKENIZER.save(tmp_path)
     (tmp_path / name).write_bytes(content)
 
-    assert said in refusal(tmp_path)
+    assert message in error_of(tmp_path)
 
 
-def test_a_folder_holds_no_pattern_but_gpt2s(tmp_path: Path) -> None:
-    """Whoever reads it would split differently."""
+def test_a_folder_can_only_be_written_with_gpt2s_pattern(tmp_path: Path) -> None:
+    """Software that reads the two files splits by that pattern."""
     other = pytok.train(["the thesis"], 258, pattern="cl100k")
 
     with pytest.raises(FormatError, match=r"folder: .* another: save it as \.json"):
@@ -122,19 +121,19 @@ def test_a_folder_holds_no_pattern_but_gpt2s(tmp_path: Path) -> None:
     assert not (tmp_path / "folder").exists()
 
 
-def test_a_special_token_that_spells_a_whole_piece_is_refused(tmp_path: Path) -> None:
-    """With `ignore_merges` Hugging Face would give its id to the piece."""
+def test_a_special_token_that_stands_for_another_piece_is_an_error(tmp_path: Path) -> None:
+    """With `ignore_merges`, Hugging Face's tokenizers would encode that piece as its id."""
     ranks = RANKS | {b"zyzzyva": 261}
     special = {"Ġhi": 262}
-    unmade = Tokenizer("a", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=special)
+    unmerged = Tokenizer("a", pat_str="gpt2", mergeable_ranks=ranks, special_tokens=special)
 
-    with pytest.raises(FormatError, match=r"'Ġhi' spells b' hi', too, .* save it as \.tiktoken"):
-        unmade.save(tmp_path / "a.json")
+    with pytest.raises(FormatError, match=r"'Ġhi' also stands for b' hi' .* save it as \.tiktoken"):
+        unmerged.save(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.model", "a.json.gz", "a.v2"])
-def test_an_unknown_suffix_is_not_written(name: str, tmp_path: Path) -> None:
-    """It says which there are."""
+def test_an_unknown_suffix_is_an_error(name: str, tmp_path: Path) -> None:
+    """The message lists the known formats."""
     with pytest.raises(FormatError, match=re.escape(name) + r": unknown format .*\.tiktoken"):
         TOKENIZER.save(tmp_path / name)
 
@@ -144,35 +143,35 @@ def test_an_unknown_suffix_is_not_written(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["vocab.json", "merges.txt", "a.tiktoken"])
 @given(at=st.integers(0, 2000), drop=st.integers(0, 50), new=st.binary(max_size=8))
-def test_mutated_bytes_load_or_are_refused(
+def test_mutated_bytes_load_or_raise_a_known_error(
     name: str, at: int, drop: int, new: bytes, tmp_path: Path
 ) -> None:
-    """Also where they are no longer text."""
-    told = {"pattern": "gpt2"} if name == "a.tiktoken" else {}
-    TOKENIZER.save(tmp_path / name if told else tmp_path)
+    """They can be invalid UTF-8."""
+    arguments = {"pattern": "gpt2"} if name == "a.tiktoken" else {}
+    TOKENIZER.save(tmp_path / name if arguments else tmp_path)
     content = (tmp_path / name).read_bytes()
     at %= len(content)
     (tmp_path / name).write_bytes(content[:at] + new + content[at + drop :])
 
     with contextlib.suppress(FormatError, VocabError, PatternError):
-        pytok.load(tmp_path / name if told else tmp_path, **told)  # type: ignore[arg-type]
+        pytok.load(tmp_path / name if arguments else tmp_path, **arguments)  # type: ignore[arg-type]
 
 
-# ------------------------------------------------------------------------- writes that do not end
+# ------------------------------------------------------------------------------ interrupted writes
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file in *folder*, hidden ones too."""
+    """Return the bytes of every file in *folder*, including hidden files."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("name", ["a.json", "a.tiktoken", "folder"])
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+def test_a_failed_write_keeps_the_old_file_and_no_other(
     name: str, step: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk, or Ctrl-C."""
+    """The disk is full, or Ctrl-C is pressed."""
     TOKENIZER.save(tmp_path / name)
     before = contents(tmp_path)
 
@@ -187,10 +186,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert contents(tmp_path) == before
 
 
-def test_a_folder_is_written_whole_or_not_at_all(
+def test_a_folder_is_written_completely_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that fills up between the two files leaves both old ones."""
+    """If the disk fills up between the two files, both old files stay."""
     TOKENIZER.save(tmp_path / "folder")
     before = contents(tmp_path)
     synced: list[int] = []
@@ -207,9 +206,9 @@ def test_a_folder_is_written_whole_or_not_at_all(
     assert contents(tmp_path) == before
 
 
-def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    """By the file that was asked for, not by the one written aside."""
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
+    """The message has the given path, not that of the temporary file."""
     with pytest.raises(
-        FormatError, match=r"none/a\.json: there is no folder .*none: make it first"
+        FormatError, match=r"none/a\.json: the folder .*none does not exist; create it first"
     ):
         TOKENIZER.save(tmp_path / "none" / "a.json")

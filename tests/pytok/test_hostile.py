@@ -1,6 +1,6 @@
-"""A million characters that nobody writes: the ids are tiktoken's, and nothing hangs or overflows.
+"""A million characters of hostile text: the ids are tiktoken's, and nothing hangs or overflows.
 
-No time is measured, but what is not about linear would take hours.
+No time is measured, but anything that is not nearly linear would take hours.
 """
 
 import base64
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.usefixtures("rank_files")
 
 
 def noise(alphabet: str, seed: int) -> Callable[[int], str]:
-    """Characters of *alphabet* at random, as many as asked for, always the same."""
+    """Return a function of a length to that many random characters, always the same."""
     return lambda length: "".join(random.Random(seed).choices(alphabet, k=length))
 
 
 def repeated(unit: str) -> Callable[[int], str]:
-    """*unit* over and over."""
+    """Return a function of a length to that many characters of *unit*, repeated."""
     return lambda length: (unit * (length // len(unit) + 1))[:length]
 
 
@@ -67,7 +67,7 @@ TEXTS: dict[str, Callable[[int], str]] = {
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("text_of", TEXTS.values(), ids=TEXTS)
 def test_a_million_characters_have_tiktokens_ids(text_of: Callable[[int], str], name: str) -> None:
-    """And spell the text again."""
+    """And decode to the text."""
     text = text_of(1_000_000)
     tokenizer = pytok.get_encoding(name)
 
@@ -81,7 +81,7 @@ def test_a_million_characters_have_tiktokens_ids(text_of: Callable[[int], str], 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("space", [" ", "\t", "\u3000", "\x85", "\x0b"], ids=ascii)
 def test_a_million_spaces_are_one_piece(space: str, name: str) -> None:
-    """Tiktoken's regex engine gives up on so many; what it merges them to is known all the same."""
+    """Tiktoken's regex engine fails on so many, but its merging of the piece is the oracle."""
     text = space * 1_000_000
 
     ids = pytok.get_encoding(name).encode_ordinary(text)
@@ -92,7 +92,7 @@ def test_a_million_spaces_are_one_piece(space: str, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("text_of", TEXTS.values(), ids=TEXTS)
 def test_both_engines_agree_on_hostile_text(text_of: Callable[[int], str], name: str) -> None:
-    """On less of it: the reference takes its time."""
+    """On a shorter text, since the reference is slow."""
     text = text_of(20_000)
 
     native, reference = (
@@ -103,10 +103,10 @@ def test_both_engines_agree_on_hostile_text(text_of: Callable[[int], str], name:
 
 
 @pytest.mark.parametrize("text_of", TEXTS.values(), ids=TEXTS)
-def test_hostile_texts_in_a_batch_have_the_ids_they_have_alone(
+def test_hostile_texts_in_a_batch_have_the_ids_of_single_texts(
     text_of: Callable[[int], str],
 ) -> None:
-    """Most cannot be cut for threads to share, and some can be cut almost anywhere."""
+    """Most of them cannot be cut for threads, and some can be cut almost anywhere."""
     tokenizer = pytok.get_encoding("o200k_base")
     text = text_of(400_000)
 
@@ -117,7 +117,7 @@ def test_hostile_texts_in_a_batch_have_the_ids_they_have_alone(
 
 
 def test_a_million_texts_of_one_character_are_a_batch() -> None:
-    """Each with its own offset."""
+    """Each has its own offset."""
     tokenizer = pytok.get_encoding("cl100k_base")
 
     ids, offsets = tokenizer.encode_batch_to_numpy(["a", "", "b", "\n"] * 250_000)

@@ -1,4 +1,4 @@
-"""Parity with Hugging Face tokenizers: the merges that its BpeTrainer learns on the same pieces."""
+"""Parity with Hugging Face tokenizers: its BpeTrainer learns the same merges on the same pieces."""
 
 import json
 import pydoc_data.topics
@@ -11,12 +11,12 @@ from hypothesis import given
 from tokenizers import models, pre_tokenizers, trainers
 
 import pytok
-from pytok.reference.pretokenize import CL100K, GPT2, O200K
+from pytok.patterns import CL100K, GPT2, O200K
 from tests.conftest import CORPUS
 from tests.pytok.strategies import corpora, sizes
 
-# Spelled as Hugging Face's engine needs it, by hand: not what pytok.formats writes.
-SPELLED = {
+# Written by hand for Hugging Face's engine: not the translations of pytok.formats.
+PATTERNS = {
     GPT2: r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     CL100K: r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s",
@@ -25,7 +25,7 @@ SPELLED = {
 
 
 def manual(length: int) -> list[str]:
-    """English with code in it, a document a chapter."""
+    """Return English text with code, one document per chapter, of *length* characters."""
     texts = []
     for text in pydoc_data.topics.topics.values():
         texts.append(text[:length])
@@ -34,18 +34,18 @@ def manual(length: int) -> list[str]:
 
 
 def noise() -> list[str]:
-    """Letters of three scripts at random, which makes ties the rule."""
+    """Return random letters of three scripts, in which most counts are tied."""
     source = random.Random(7)
     alphabet = [*map(chr, [*range(0x20, 0x7F), *range(0x400, 0x430), *range(0x4E00, 0x4E40)])]
     return ["".join(source.choices([*alphabet, *" \n\u3000"], k=40_000)) for _ in range(2)]
 
 
 def their_merges(texts: list[str], size: int, pattern: str) -> list[tuple[str, str]]:
-    """What BpeTrainer learns on the pieces of *pattern*."""
+    """Return the merges that BpeTrainer learns on the pieces of *pattern*."""
     theirs = tokenizers.Tokenizer(models.BPE())
     theirs.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(tokenizers.Regex(SPELLED[pattern]), "isolated"),
+            pre_tokenizers.Split(tokenizers.Regex(PATTERNS[pattern]), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -67,22 +67,22 @@ def our_merges(texts: list[str], size: int, pattern: str, tmp_path) -> list[tupl
     return [tuple(merge) for merge in saved["model"]["merges"]]
 
 
-@pytest.mark.parametrize("pattern", SPELLED, ids=["gpt2", "cl100k", "o200k"])
+@pytest.mark.parametrize("pattern", PATTERNS, ids=["gpt2", "cl100k", "o200k"])
 @pytest.mark.parametrize(
     "texts",
     [manual(300_000), noise(), CORPUS, ["a" * 1000, "ab" * 500]],
     ids=["manual", "noise", "scripts", "runs"],
 )
 def test_merges_equal_those_of_hugging_face(texts: list[str], pattern: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """One after another, to 2,000 ids or where the pairs run out."""
+    """They have the same order, up to 2,000 ids or until no pairs are left."""
     ours = our_merges(texts, 2000, pattern, tmp_path)
 
     assert ours == their_merges(texts, 2000, pattern)
     assert ours
 
 
-def test_special_tokens_beyond_a_hole_in_the_ids_keep_theirs(tmp_path, trained) -> None:  # type: ignore[no-untyped-def]
-    """As in cl100k_base; alone in added_tokens, they would be numbered on from the last token."""
+def test_special_tokens_after_a_hole_keep_their_ids(tmp_path, trained) -> None:  # type: ignore[no-untyped-def]
+    """If they were in added_tokens only, they would be numbered after the last token."""
     holes = pytok.Tokenizer(
         "holes",
         pat_str=trained.pattern,
@@ -102,7 +102,7 @@ def test_special_tokens_beyond_a_hole_in_the_ids_keep_theirs(tmp_path, trained) 
 def test_merges_of_any_corpus_equal_those_of_hugging_face(  # type: ignore[no-untyped-def]
     texts: list[str], size: int, tmp_path_factory
 ) -> None:
-    """Small ones, where ties decide."""
+    """Ties are frequent in small corpora."""
     folder = tmp_path_factory.mktemp("merges")
 
     assert our_merges(texts, size, GPT2, folder) == their_merges(texts, size, GPT2)

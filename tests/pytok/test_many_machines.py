@@ -1,4 +1,4 @@
-"""The example of docs/many-machines.md, run on one machine."""
+"""The example of docs/many-machines.md, on one machine."""
 
 import os
 import subprocess
@@ -14,11 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-def test_what_dask_workers_count_trains_the_tokenizer_of_one_machine(tmp_path: Path) -> None:
-    """Ids, pattern, special tokens: one fingerprint."""
+def test_counts_of_dask_workers_train_the_tokenizer_of_one_machine(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     folder = tmp_path / "corpus"
-    # Two of them are told apart by nothing but the folder that they are in.
+    # Two paths that differ only in the position of the slash.
     names = ["a-b/c.txt", "a/b-c.txt", *map(str, range(2, len(CORPUS)))]
     for name, text in zip(names, CORPUS, strict=True):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,22 +1,15 @@
-"""Patterns split text alike in both engines, and as the regexes that tiktoken runs."""
+"""Patterns split text identically in both engines, as the regexes do in tiktoken."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import PatternError
-from pytok.reference.pretokenize import (
-    PATTERNS,
-    Pattern,
-    can_cut,
-    disputed,
-    last_cut,
-    last_cut_of_utf8,
-    parts,
-)
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.patterns import PATTERNS, can_cut, last_cut, last_cut_of_utf8, parts
+from pytok.reference.pretokenize import Pattern, disputed
 from tests.pytok.strategies import texts
 
 BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
@@ -37,7 +30,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", PATTERNS)
 @given(text=texts())
-def test_known_patterns_split_alike_in_both_engines(name: str, text: str) -> None:
+def test_known_patterns_split_identically_in_both_engines(name: str, text: str) -> None:
     """Piece for piece."""
     assert KNOWN[name, "native"].pieces(text) == KNOWN[name, "reference"].pieces(text)
 
@@ -50,8 +43,8 @@ def test_pieces_concatenate_to_the_text(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_characters_that_unicode_versions_dispute_split_alike(name: str) -> None:
-    """The reference follows the native engine's tables wherever the installed `regex` would not."""
+def test_characters_whose_class_unicode_versions_dispute_split_identically(name: str) -> None:
+    """The reference uses the native engine's tables where the installed `regex` differs."""
     text = "".join(f"a{character}b {character}1" for character in sorted(disputed())[::7])
 
     assert text
@@ -60,8 +53,8 @@ def test_characters_that_unicode_versions_dispute_split_alike(name: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PATTERNS)
-def test_every_character_splits_alike_in_both_engines(name: str) -> None:
-    """All 1,112,064 of them, beside a letter, a digit, a space and an apostrophe."""
+def test_every_character_splits_identically_in_both_engines(name: str) -> None:
+    """All 1,112,064, next to a letter, a digit, a space and an apostrophe."""
     for start in range(0, 0x110000, 0x8000):
         points = (point for point in range(start, start + 0x8000) if not 0xD800 <= point < 0xE000)
         text = "".join(f"a{chr(point)}B {chr(point)}1'{chr(point)}" for point in points)
@@ -71,7 +64,7 @@ def test_every_character_splits_alike_in_both_engines(name: str) -> None:
 @pytest.mark.parametrize("name", PATTERNS)
 @given(text=texts())
 def test_a_text_splits_the_same_when_it_is_cut(name: str, text: str) -> None:
-    """`last_cut` only names places that no piece crosses."""
+    """No piece crosses an index of `last_cut`."""
     cut = list(parts(text, size=4))
 
     assert "".join(cut) == text
@@ -80,8 +73,8 @@ def test_a_text_splits_the_same_when_it_is_cut(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a\n", "a\n ", "a \nb", "\na", "!\n/", "a\r\nb"])
-def test_there_is_no_cut_beside_white_space_or_before_a_slash(text: str) -> None:
-    """A run of white space longer than the newline, or o200k's slashes, could span it."""
+def test_there_is_no_cut_next_to_white_space_or_before_a_slash(text: str) -> None:
+    """A longer run of white space, or the slashes of o200k, could cross it."""
     assert last_cut(text) == 0
 
 
@@ -89,7 +82,7 @@ def test_there_is_no_cut_beside_white_space_or_before_a_slash(text: str) -> None
 def test_the_last_cut_of_utf8_is_that_of_its_characters(
     before: str, after: str, missing: int
 ) -> None:
-    """Of the whole ones: what is left of one at the end is not known yet."""
+    """Of the complete ones: the rest of the last one is not known yet."""
     utf8 = f"{before}\n{after}".encode()
     utf8 = utf8[: len(utf8) - missing]
     text = utf8.decode("utf-8", "ignore")
@@ -98,7 +91,7 @@ def test_the_last_cut_of_utf8_is_that_of_its_characters(
 
 
 def test_only_known_patterns_can_be_cut() -> None:
-    """Nothing is known of where another pattern's pieces end."""
+    """It is unknown where the pieces of another pattern end."""
     assert [can_cut("gpt2"), can_cut(PATTERNS["o200k"]), can_cut(r"\w+")] == [True, True, False]
 
 
@@ -114,8 +107,8 @@ CUSTOM = [
 
 @pytest.mark.parametrize("pattern", CUSTOM)
 @given(text=texts())
-def test_custom_patterns_split_alike_in_both_engines(pattern: str, text: str) -> None:
-    r"""Gaps are pieces; classes by Unicode's names, `$` and look-around mean the same."""
+def test_custom_patterns_split_identically_in_both_engines(pattern: str, text: str) -> None:
+    r"""Text between matches is a piece; Unicode classes, `$` and look-around mean the same."""
     native, reference = splitter(pattern, "native"), splitter(pattern, "reference")
 
     assert native.pieces(text) == reference.pieces(text)
@@ -125,32 +118,32 @@ def test_custom_patterns_split_alike_in_both_engines(pattern: str, text: str) ->
     "pattern",
     [r"[a-z&&[^aeiou]]+", r"[a[bc]]+", r"[a--b]+", r"\h+", r"\x{41}", r"[[:alpha:]]", r"\X"],
 )
-def test_the_reference_refuses_what_python_reads_differently(pattern: str) -> None:
-    """Rather than split another way in silence."""
+def test_the_reference_rejects_syntax_that_python_reads_differently(pattern: str) -> None:
+    """It never splits differently without an error."""
     with pytest.raises(PatternError, match="use the native engine"):
         splitter(pattern, "reference")
 
 
 def test_an_empty_match_at_the_end_splits_nothing(engine: EngineName) -> None:
-    """Nor does an empty text."""
+    """An empty text has no pieces."""
     assert splitter("a*", engine).pieces("aa") == ["aa"]
     assert splitter("a*", engine).pieces("") == []
     assert splitter("$", engine).pieces("x") == ["x"]
 
 
 def test_text_that_a_pattern_does_not_match_is_a_piece(engine: EngineName) -> None:
-    """As in Hugging Face's isolated Split; tiktoken would drop it."""
+    """As in Hugging Face's isolated Split; tiktoken drops it."""
     assert splitter(r"\d+", engine).pieces("ab12c3") == ["ab", "12", "c", "3"]
 
 
-def test_a_pattern_that_does_not_compile_is_refused(engine: EngineName) -> None:
-    """With the regex engine's own explanation."""
+def test_a_pattern_that_does_not_compile_is_rejected(engine: EngineName) -> None:
+    """The message has the regex engine's explanation."""
     with pytest.raises(PatternError, match=r"the pattern does not compile: .+"):
         splitter("(", engine)
 
 
-def test_a_pattern_that_matches_nothing_is_an_error(engine: EngineName) -> None:
-    """The place is counted in bytes of the text."""
+def test_a_pattern_that_matches_the_empty_string_is_an_error(engine: EngineName) -> None:
+    """Its position is in bytes of the text."""
     message = (
         r"^the pattern matches the empty string at byte 3: each match must take at least one char"
     )

@@ -1,7 +1,7 @@
 """Known patterns split text as Hugging Face tokenizers does with the same regex.
 
-For llama3 and qwen2 this is where the pattern is from: their regex is that of the published
-``tokenizer.json``, and its engine, Oniguruma, is not the one that tiktoken runs.
+The regexes of llama3 and qwen2 are those of the published ``tokenizer.json``, which runs on another
+engine (Oniguruma) than tiktoken's.
 """
 
 import pydoc_data.topics
@@ -13,8 +13,8 @@ from hypothesis import given
 from tokenizers import Regex, pre_tokenizers
 
 import pytok
-from pytok.reference.pretokenize import PATTERNS
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.byte_order import BYTE_ORDER
+from pytok.patterns import PATTERNS
 from tests.conftest import CORPUS, ENGINES
 from tests.pytok.strategies import texts
 
@@ -39,7 +39,7 @@ def their_pieces(name: str, text: str) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 @given(text=texts())
 def test_any_text_splits_as_in_hugging_face(name: str, text: str) -> None:
-    """White space, contractions, marks and digits more often than chance would have them."""
+    """With much white space, and many contractions, marks and digits."""
     expected = their_pieces(name, text)
 
     assert [OURS[name, engine].pieces(text) for engine in ENGINES] == [expected] * 2
@@ -47,7 +47,7 @@ def test_any_text_splits_as_in_hugging_face(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_character_splits_as_in_hugging_face(name: str) -> None:
-    """That this Python knows, beside a letter, a digit, a space, an apostrophe and a newline."""
+    """Every assigned one, next to a letter, a digit, a space, an apostrophe and a newline."""
     for start in range(0, 0x110000, 0x400):
         characters = [
             character
@@ -60,14 +60,14 @@ def test_every_character_splits_as_in_hugging_face(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_manual_splits_as_in_hugging_face(name: str) -> None:
-    """Half a megabyte of Python's own, and a few lines in several scripts."""
+    """Half a megabyte of Python's documentation, and a few lines in several scripts."""
     for text in [*CORPUS, *pydoc_data.topics.topics.values()]:
         assert OURS[name, "native"].pieces(text) == their_pieces(name, text)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_random_runs_split_as_in_hugging_face(name: str) -> None:
-    """Of one kind of character after another, each up to a hundred long."""
+    """Runs of one kind of character, up to a hundred long."""
     source = random.Random(11)
     kinds = [
         *"aZ15 \t\n\r!/'",

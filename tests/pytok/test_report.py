@@ -1,4 +1,4 @@
-"""The figures of a report, against really smaller vocabularies, tiktoken, and plain definitions."""
+"""The figures of a report, compared with smaller vocabularies, tiktoken and naive versions."""
 
 import json
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import pytok
 from pytok import report
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import CorpusError
-from pytok.reference.vocab import BYTE_ORDER
 from pytok.report import scripts
 from pytok.report.scripts import NO_SCRIPT, ScriptTally
 from tests.conftest import CORPUS
@@ -37,14 +37,14 @@ LANGUAGES = [
 
 
 def written(folder: Path, documents: Sequence[str]) -> Path:
-    """A file with *documents*, a line each."""
+    """Write *documents* to a file, one per line."""
     path = folder / "corpus.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
     return path
 
 
 def tokenizer_of(*merged: bytes, engine: EngineName = "native") -> pytok.Tokenizer:
-    """A tokenizer of the bytes and the *merged* tokens, whose pieces are whole lines."""
+    """Build a tokenizer of the bytes and the *merged* tokens, whose pieces are lines."""
     ranks = {token: rank for rank, token in enumerate([*BYTES, *merged])}
     return pytok.Tokenizer(
         "t", pat_str=r"[^\n]+|\n", mergeable_ranks=ranks, special_tokens={}, engine=engine
@@ -52,16 +52,16 @@ def tokenizer_of(*merged: bytes, engine: EngineName = "native") -> pytok.Tokeniz
 
 
 def usage_of(tokenizer: pytok.Tokenizer, source: Path) -> report.Usage:
-    """How *tokenizer* serves *source*."""
+    """Measure *tokenizer* on *source*."""
     usage = report.measure(tokenizer, source).usage
     assert usage is not None
     return usage
 
 
-def test_tokens_by_size_are_those_of_vocabularies_trained_to_that_size(
+def test_tokens_by_size_equal_those_of_smaller_trained_vocabularies(
     engine: EngineName, tmp_path: Path
 ) -> None:
-    """From one encoding, without another."""
+    """They are computed from one encoding of the corpus."""
     usage = usage_of(pytok.train(CORPUS, 600, engine=engine), written(tmp_path, CORPUS))
 
     for size in (256, 257, 300, 443, 598, 599):
@@ -71,19 +71,18 @@ def test_tokens_by_size_are_those_of_vocabularies_trained_to_that_size(
 
 @pytest.mark.filterwarnings("ignore:the corpus has no more pairs")
 @given(documents=corpora())
-def test_tokens_by_size_hold_at_every_size(
+def test_tokens_by_size_are_exact_at_every_size(
     documents: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whatever was learnt, and where all pieces of a token came from."""
     documents = [*documents, "aab bc aabbcé"]
-    learnt = list(pytok.train(documents, 280, special_tokens=(), pattern="gpt2").vocab)
-    tokenizer = tokenizer_of(*learnt[256:])
+    tokens = list(pytok.train(documents, 280, special_tokens=(), pattern="gpt2").vocab)
+    tokenizer = tokenizer_of(*tokens[256:])
     usage = usage_of(tokenizer, written(tmp_path_factory.mktemp("corpus"), documents))
 
     assert usage.tokens_by_size is not None
     assert usage.tokens_by_size.tolist() == [
-        sum(tokenizer_of(*learnt[256:size]).count_batch(documents))
-        for size in range(256, len(learnt) + 1)
+        sum(tokenizer_of(*tokens[256:size]).count_batch(documents))
+        for size in range(256, len(tokens) + 1)
     ]
 
 
@@ -91,10 +90,10 @@ def test_tokens_by_size_hold_at_every_size(
     pairs=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=20),
     text=st.text("abcd", min_size=1, max_size=60),
 )
-def test_tokens_by_size_hold_for_any_vocabulary_that_has_them(
+def test_tokens_by_size_are_exact_for_any_vocabulary_that_has_them(
     pairs: list[tuple[int, int]], text: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """One made up, not learnt: either each smaller one is its beginning, or there are none."""
+    """A vocabulary with unmerged tokens has none."""
     tokens = [b"a", b"b", b"c", b"d"]
     for left, right in pairs:
         token = tokens[left % len(tokens)] + tokens[right % len(tokens)]
@@ -106,7 +105,7 @@ def test_tokens_by_size_hold_for_any_vocabulary_that_has_them(
     )
 
     assert figures.usage is not None
-    assert (figures.usage.tokens_by_size is None) == bool(figures.unmade)
+    assert (figures.usage.tokens_by_size is None) == bool(figures.unmerged)
     if figures.usage.tokens_by_size is not None:
         assert figures.usage.tokens_by_size.tolist() == [
             tokenizer_of(*merged[:count]).count(text) for count in range(len(merged) + 1)
@@ -114,10 +113,9 @@ def test_tokens_by_size_hold_for_any_vocabulary_that_has_them(
 
 
 @pytest.mark.parametrize("name", ["r50k_base", "cl100k_base"])
-def test_tokens_by_size_are_tiktokens_on_fewer_ranks(
+def test_tokens_by_size_equal_tiktokens_with_fewer_ranks(
     name: str, rank_files: Path, tmp_path: Path
 ) -> None:
-    """With vocabularies that we did not train, by an implementation that we did not write."""
     tokenizer = pytok.get_encoding(name)
     usage = usage_of(tokenizer, written(tmp_path, CORPUS))
 
@@ -131,13 +129,12 @@ def test_tokens_by_size_are_tiktokens_on_fewer_ranks(
         assert usage.tokens_at(size) == sum(map(len, theirs.encode_ordinary_batch(CORPUS)))
 
 
-def test_uses_are_those_of_tiktokens_ids(
+def test_uses_are_the_counts_of_tiktokens_ids(
     twins: dict[EngineName, pytok.Tokenizer],
     theirs: tiktoken.Encoding,
     engine: EngineName,
     tmp_path: Path,
 ) -> None:
-    """Each id's; they spell as many bytes as there are, and some never occur."""
     usage = usage_of(twins[engine], written(tmp_path, CORPUS))
     ids = np.concatenate([theirs.encode_ordinary(text) for text in CORPUS])
 
@@ -149,17 +146,17 @@ def test_uses_are_those_of_tiktokens_ids(
     assert usage.documents == len(CORPUS)
 
 
-def test_tokens_used_only_in_longer_ones_are_told_from_the_useless(tmp_path: Path) -> None:
-    """``he`` is always swallowed by ``the``, ``xy`` and 252 bytes never come up."""
+def test_tokens_that_occur_only_in_longer_ones_are_counted(tmp_path: Path) -> None:
+    """``he`` occurs only in ``the``; ``xy`` and 252 bytes occur in no form."""
     usage = usage_of(tokenizer_of(b"he", b"the", b"xy"), written(tmp_path, ["thethethe", "e"]))
 
     assert usage.uses.nonzero()[0].tolist() == [BYTES.index(b"e"), 257]
     assert usage.unused == 259 - 2
-    assert usage.inner == 3  # t, h, he
+    assert usage.only_in_longer == 3  # t, h, he
 
 
-def test_ids_need_not_be_in_the_order_of_merging(tmp_path: Path) -> None:
-    """Nor dense: they are a mapping over ranks."""
+def test_ids_can_be_in_any_order(tmp_path: Path) -> None:
+    """They can have gaps."""
     path = written(tmp_path, ["hello hello yellow"])
     plain = tokenizer_of(b"el", b"ell", b"lo")
     tokens = list(plain.vocab)
@@ -170,38 +167,37 @@ def test_ids_need_not_be_in_the_order_of_merging(tmp_path: Path) -> None:
     assert usage_of(scattered, path).uses.tolist() == usage_of(plain, path).uses.tolist()
 
 
-def test_there_are_no_smaller_vocabularies_where_a_token_is_not_merged(tmp_path: Path) -> None:
-    """``hel`` is only ever a whole piece: it has no two parts to stand for it."""
+def test_an_unmerged_token_leaves_no_smaller_vocabularies(tmp_path: Path) -> None:
+    """``hel`` is found as a complete piece only: no two tokens merge to it."""
     figures = report.measure(tokenizer_of(b"hel"), written(tmp_path, ["hel hello"]))
 
-    assert figures.unmade == (b"hel",)
+    assert figures.unmerged == (b"hel",)
     assert figures.usage is not None
     assert figures.usage.tokens_by_size is None
-    assert figures.usage.inner is None
+    assert figures.usage.only_in_longer is None
     assert figures.as_dict()["corpus"]["tokens_by_size"] is None
-    with pytest.raises(ValueError, match="not beginnings of this one"):
+    with pytest.raises(ValueError, match="not prefixes of this one"):
         figures.usage.tokens_at(256)
 
 
 @pytest.mark.parametrize("size", [0, 255, 258])
-def test_a_size_that_is_no_smaller_vocabulary_is_refused(size: int, tmp_path: Path) -> None:
-    """With the sizes that there are."""
+def test_a_size_out_of_range_is_an_error(size: int, tmp_path: Path) -> None:
+    """The message has the valid sizes."""
     usage = usage_of(tokenizer_of(b"he"), written(tmp_path, ["he"]))
 
-    with pytest.raises(ValueError, match=f"{size} tokens is not from 256 to 257"):
+    with pytest.raises(ValueError, match=f"size is {size}: pass 256 to 257"):
         usage.tokens_at(size)
 
 
 def test_lengths_are_counted_in_the_vocabulary_and_in_use(tmp_path: Path) -> None:
-    """In bytes: é has two."""
+    """Lengths are in bytes: é has two."""
     figures = report.measure(tokenizer_of(b"he", "é".encode()), written(tmp_path, ["heé e é"]))
 
     assert figures.tokens_by_length == (0, 256, 2)
     assert figures.uses_by_length == (0, 3, 3)
 
 
-def test_without_a_corpus_there_is_the_vocabulary(trained: pytok.Tokenizer) -> None:
-    """And no use of it."""
+def test_without_a_corpus_only_the_vocabulary_is_measured(trained: pytok.Tokenizer) -> None:
     figures = report.measure(trained)
 
     assert figures.usage is None
@@ -211,7 +207,7 @@ def test_without_a_corpus_there_is_the_vocabulary(trained: pytok.Tokenizer) -> N
 
 
 def test_an_empty_corpus_has_no_tokens(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """Nor a division by zero."""
+    """It causes no division by zero."""
     path = tmp_path / "empty.txt"
     path.touch()
     usage = usage_of(trained, path)
@@ -224,7 +220,6 @@ def test_an_empty_corpus_has_no_tokens(trained: pytok.Tokenizer, tmp_path: Path)
 def test_figures_are_the_same_on_both_engines(
     twins: dict[EngineName, pytok.Tokenizer], tmp_path: Path
 ) -> None:
-    """All of them."""
     path = written(tmp_path, [*CORPUS, *LANGUAGES])
     native, reference = (report.measure(twins[name], path) for name in ("native", "reference"))
 
@@ -232,31 +227,30 @@ def test_figures_are_the_same_on_both_engines(
 
 
 def test_figures_survive_json(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """And say what the properties say."""
     figures = report.measure(trained, written(tmp_path, CORPUS))
-    told = json.loads(json.dumps(figures.as_dict()))["corpus"]
+    loaded = json.loads(json.dumps(figures.as_dict()))["corpus"]
 
     assert figures.usage is not None
-    assert told["tokens"] == figures.usage.tokens
-    assert told["tokens_by_size"] == {
+    assert loaded["tokens"] == figures.usage.tokens
+    assert loaded["tokens_by_size"] == {
         str(size): figures.usage.tokens_at(size) for size in (256, 512, 599)
     }
-    assert sum(row["bytes"] for row in told["scripts"]) == told["bytes"]
+    assert sum(row["bytes"] for row in loaded["scripts"]) == loaded["bytes"]
 
 
-def test_progress_ends_with_the_whole(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """In bytes on disk, and never goes back."""
+def test_progress_ends_with_the_total(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """It is in bytes on disk, and never decreases."""
     path = written(tmp_path, CORPUS)
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
 
-    report.measure(trained, path, progress=lambda *amounts: told.append(amounts))
+    report.measure(trained, path, progress=lambda *call: calls.append(call))
 
-    assert told[-1] == (path.stat().st_size, path.stat().st_size)
-    assert told == sorted(told)
+    assert calls[-1] == (path.stat().st_size, path.stat().st_size)
+    assert calls == sorted(calls)
 
 
-def test_what_cannot_be_read_is_refused(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """As everywhere, with the place."""
+def test_an_unreadable_corpus_is_an_error(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """The message has the file and the byte."""
     path = tmp_path / "bad.txt"
     path.write_bytes(b"good \xff")
 
@@ -264,23 +258,23 @@ def test_what_cannot_be_read_is_refused(trained: pytok.Tokenizer, tmp_path: Path
         report.measure(trained, path)
 
 
-def test_excerpts_are_spread_over_the_corpus(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """Whole lines of it, from its beginning to near its end, none twice."""
+def test_excerpts_are_spaced_over_the_corpus(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """They are complete lines from its start to near its end, each once."""
     lines = [f"line {number:04} of many, each of which is there once" for number in range(5000)]
     path = tmp_path / "lines.txt"
     path.write_text("\n".join(lines))
     excerpts = usage_of(trained, path).excerpts
 
-    shown = [int(line.split()[1]) for text in excerpts for line in text.split("\n")]
-    assert shown == sorted(set(shown))
-    assert shown[0] == 0
-    assert max(after - before for before, after in pairwise(shown)) <= 5000 / 8 + 1
-    assert shown[-1] >= 5000 * 7 / 8
+    numbers = [int(line.split()[1]) for text in excerpts for line in text.split("\n")]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 0
+    assert max(after - before for before, after in pairwise(numbers)) <= 5000 / 8 + 1
+    assert numbers[-1] >= 5000 * 7 / 8
     assert all(text.split("\n")[0] in lines for text in excerpts)
 
 
-def test_short_documents_give_an_excerpt_each(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """The first ones, where all were read from the disk at once."""
+def test_short_documents_are_one_excerpt_each(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """They were read from disk at once."""
     usage = usage_of(trained, written(tmp_path, LANGUAGES))
 
     assert usage.excerpts == tuple(LANGUAGES)
@@ -290,7 +284,7 @@ def test_short_documents_give_an_excerpt_each(trained: pytok.Tokenizer, tmp_path
 
 
 def rows_of(tokenizer: pytok.Tokenizer, documents: Sequence[str]) -> dict[str, report.ScriptUse]:
-    """What `ScriptTally` makes of *documents*, by script."""
+    """Return the rows of `ScriptTally` for *documents*, by script."""
     lengths = np.zeros(tokenizer.n_vocab, dtype=np.int64)
     for token, id in tokenizer.vocab.items():
         lengths[id] = len(token)
@@ -301,13 +295,13 @@ def rows_of(tokenizer: pytok.Tokenizer, documents: Sequence[str]) -> dict[str, r
     return {row.script: row for row in tally.rows()}
 
 
-def plainly(tokenizer: pytok.Tokenizer, documents: Sequence[str]) -> dict[str, list[float]]:
-    """Characters, bytes and tokens by script, one byte after the other."""
+def naive_rows(tokenizer: pytok.Tokenizer, documents: Sequence[str]) -> dict[str, list[float]]:
+    """Add up characters, bytes and tokens by script, byte by byte."""
     sums: dict[str, list[float]] = {}
     for text in documents:
         parts = tokenizer.decode_tokens_bytes(tokenizer.encode_ordinary(text))
-        shares = [1 / len(part) for part in parts for _ in part]
-        name, place = NO_SCRIPT, 0
+        fractions = [1 / len(part) for part in parts for _ in part]
+        name, offset = NO_SCRIPT, 0
         for character in text:
             code = script(character)
             if code not in ("Zyyy", "Zinh", "Zzzz"):
@@ -316,29 +310,28 @@ def plainly(tokenizer: pytok.Tokenizer, documents: Sequence[str]) -> dict[str, l
             size = len(character.encode())
             row[0] += 1
             row[1] += size
-            row[2] += sum(shares[place : place + size])
-            place += size
+            row[2] += sum(fractions[offset : offset + size])
+            offset += size
     return sums
 
 
 @given(
     documents=st.lists(st.one_of(texts(), st.sampled_from(LANGUAGES)), max_size=5),
-    at_a_time=st.integers(1, 100),
+    batch_size=st.integers(1, 100),
 )
-def test_scripts_are_what_adding_up_byte_by_byte_gives(
-    documents: list[str], at_a_time: int, trained: pytok.Tokenizer
+def test_scripts_equal_the_naive_sums(
+    documents: list[str], batch_size: int, trained: pytok.Tokenizer
 ) -> None:
-    """Characters, bytes and shares of tokens, however much is analysed at a time."""
-    with mock.patch.object(scripts, "FLUSH_CHARACTERS", at_a_time):
-        rows, plain = rows_of(trained, documents), plainly(trained, documents)
+    with mock.patch.object(scripts, "FLUSH_CHARACTERS", batch_size):
+        rows, plain = rows_of(trained, documents), naive_rows(trained, documents)
 
     assert rows.keys() == plain.keys()
     for name, row in rows.items():
         assert [row.characters, row.bytes, row.tokens] == pytest.approx(plain[name]), name
 
 
-def test_a_token_across_two_scripts_is_shared_by_its_bytes() -> None:
-    """One byte Latin, two bytes Cyrillic."""
+def test_a_token_of_two_scripts_is_divided_by_its_bytes() -> None:
+    """One byte is Latin, two bytes are Cyrillic."""
     rows = rows_of(tokenizer_of("я".encode(), "aя".encode()), ["aяaя"])
 
     assert rows["Latin"].tokens == pytest.approx(2 / 3)
@@ -347,8 +340,8 @@ def test_a_token_across_two_scripts_is_shared_by_its_bytes() -> None:
     assert rows["Cyrillic"].tokens_per_character == pytest.approx(2 / 3)
 
 
-def test_signs_count_with_the_script_before_them() -> None:
-    """In their document: nothing comes before what comes first."""
+def test_punctuation_counts_with_the_script_before_it() -> None:
+    """At the start of a document there is no script."""
     rows = rows_of(tokenizer_of(), ["1. да, нет!", "2. yes?"])
 
     assert {name: row.characters for name, row in rows.items()} == {
@@ -358,8 +351,8 @@ def test_signs_count_with_the_script_before_them() -> None:
     }
 
 
-def test_the_script_goes_on_from_part_to_part() -> None:
-    """Of one document, however its parts are gathered for analysis."""
+def test_the_script_continues_from_part_to_part() -> None:
+    """The parts of a document can be in several batches."""
     tally = ScriptTally()
     text = "да" + "." * (1 << 20)
     for part in (text, "!!"):
@@ -378,8 +371,8 @@ def test_the_script_goes_on_from_part_to_part() -> None:
         "end. Begin ... a.. .b 7'7",
     ],
 )
-def test_words_are_those_of_the_regex_library(text: str) -> None:
-    """Which has all of Annex 29's rules."""
+def test_words_equal_those_of_the_regex_library(text: str) -> None:
+    """The library implements all rules of Annex 29."""
     segments = regex.split(r"(?wV1)\b", text)
     words = sum(bool(regex.match(r"[\p{L}\p{N}_]", segment)) for segment in segments)
 
@@ -387,7 +380,7 @@ def test_words_are_those_of_the_regex_library(text: str) -> None:
 
 
 def test_scripts_without_spaces_have_no_words() -> None:
-    """Nor a fertility; the others have."""
+    """They have no fertility."""
     rows = rows_of(tokenizer_of(), LANGUAGES)
 
     assert {name for name, row in rows.items() if row.tokens_per_word is None} == {

@@ -1,4 +1,4 @@
-"""The page of a report: well-formed, complete by itself, and deaf to what a token spells."""
+"""The page of a report: well-formed, self-contained, and safe against markup in tokens."""
 
 import re
 from pathlib import Path
@@ -25,14 +25,14 @@ HOSTILE = [
 
 
 def parsed(page: str) -> ElementTree.Element:
-    """The tree of *page*; html5lib's ParseError for what the HTML standard calls an error."""
+    """Parse *page*; html5lib raises ParseError for every error of the HTML standard."""
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
     tree: ElementTree.Element = parser.parse(page)
     return tree
 
 
 def page_of(tokenizer: pytok.Tokenizer, folder: Path, documents: list[str]) -> str:
-    """The report of *tokenizer* on *documents*."""
+    """Render the report of *tokenizer* on *documents*."""
     return report.render(report.measure(tokenizer, written(folder, documents)))
 
 
@@ -41,18 +41,18 @@ def text_of(element: ElementTree.Element) -> str:
 
 
 def section(tree: ElementTree.Element, title: str) -> ElementTree.Element:
-    """The section under that heading."""
+    """Return the section with that heading."""
     (found,) = (each for each in tree.iter("section") if each.findtext("h2") == title)
     return found
 
 
 @pytest.fixture(scope="module")
 def hostile() -> pytok.Tokenizer:
-    """Its tokens, special tokens and name spell markup."""
-    learnt = pytok.train(HOSTILE * 9, 340, special_tokens=()).vocab
+    """Build a tokenizer with markup in its tokens, special tokens and name."""
+    ranks = pytok.train(HOSTILE * 9, 340, special_tokens=()).vocab
     specials = {"<|end|>": 900, "<svg onload=alert(1)>": 901, '"><b>': 902, "\u202e": 903}
     return pytok.Tokenizer(
-        "<h6>name</h6>", pat_str="<s>|[^<]+|<", mergeable_ranks=learnt, special_tokens=specials
+        "<h6>name</h6>", pat_str="<s>|[^<]+|<", mergeable_ranks=ranks, special_tokens=specials
     )
 
 
@@ -60,26 +60,24 @@ def hostile() -> pytok.Tokenizer:
 def test_the_page_is_well_formed(
     documents: list[str], hostile: pytok.Tokenizer, tmp_path: Path
 ) -> None:
-    """By the HTML standard's own parser."""
+    """The parser is a strict HTML5 parser."""
     tree = parsed(page_of(hostile, tmp_path, documents))
 
     assert tree.find("body/main/header/h1") is not None
 
 
 def test_the_page_without_a_corpus_is_well_formed(trained: pytok.Tokenizer) -> None:
-    """And says that there is none."""
     tree = parsed(report.render(report.measure(trained)))
 
-    assert "Without a corpus" in text_of(tree)
+    assert "No corpus was given" in text_of(tree)
     assert [each.findtext("h2") for each in tree.iter("section")] == [
         "Token lengths",
         "Tokens",
-        "What it is made of",
+        "Definition",
     ]
 
 
-def test_an_empty_corpus_is_said_to_be_empty(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """And the vocabulary is shown all the same."""
+def test_the_page_reports_an_empty_corpus(trained: pytok.Tokenizer, tmp_path: Path) -> None:
     page = page_of(trained, tmp_path, [])
 
     assert "The corpus is empty" in page
@@ -87,7 +85,7 @@ def test_an_empty_corpus_is_said_to_be_empty(trained: pytok.Tokenizer, tmp_path:
 
 
 def test_markup_in_tokens_is_text(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
-    """In tokens, special tokens, names, patterns, file names and excerpts."""
+    """The same holds for special tokens, names, patterns, file names and excerpts."""
     folder = tmp_path / "<u>&amp;"
     folder.mkdir()
     tree = parsed(page_of(hostile, folder, [*HOSTILE, '"><b><|end|>']))
@@ -101,8 +99,8 @@ def test_markup_in_tokens_is_text(hostile: pytok.Tokenizer, tmp_path: Path) -> N
     assert "<u>&amp;" in text_of(tree)
 
 
-def test_the_page_needs_nothing_else(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """No script, no address, no import."""
+def test_the_page_is_self_contained(trained: pytok.Tokenizer, tmp_path: Path) -> None:
+    """It has no script, URL or import."""
     page = page_of(trained, tmp_path, ["plain text of a plain corpus"] * 3)
     tree = parsed(page)
 
@@ -110,24 +108,23 @@ def test_the_page_needs_nothing_else(trained: pytok.Tokenizer, tmp_path: Path) -
     assert not re.search(r"<script|<link|@import|url\(|https?:", page)
 
 
-def test_what_cannot_be_seen_is_named(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
-    """A text must not turn the page's writing direction, nor hide in it."""
+def test_invisible_characters_are_shown_by_name(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
+    """Text must not change the writing direction of the page, or be hidden in it."""
     shown = text_of(section(parsed(page_of(hostile, tmp_path, HOSTILE)), "Text, token by token"))
 
     assert not set(shown) & set("\u202e\x00\x1b\ufeff\u200b")
     assert "U+202E" in shown
 
 
-def test_a_split_character_that_cannot_be_seen_is_named(tmp_path: Path) -> None:
-    """Above its bytes, and in their title."""
+def test_a_split_invisible_character_is_shown_by_name(tmp_path: Path) -> None:
+    """The name is above its bytes, and in their tooltip."""
     (ruby,) = parsed(page_of(tokenizer_of(), tmp_path, ["\u202e"])).iter("ruby")
 
     assert ruby.get("title") == "U+202E is split over 3 tokens"
     assert text_of(ruby) == "e280aeU+202E"
 
 
-def test_an_excerpt_shows_the_whole_text(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """Token by token, newlines where they are."""
+def test_an_excerpt_shows_the_complete_text(trained: pytok.Tokenizer, tmp_path: Path) -> None:
     tree = parsed(page_of(trained, tmp_path, ["one text\nof two lines,  no more"]))
     (excerpt,) = tree.iter("pre")
 
@@ -137,8 +134,8 @@ def test_an_excerpt_shows_the_whole_text(trained: pytok.Tokenizer, tmp_path: Pat
     assert [title.split(",")[0] for title in tokens if title] == [f"id {id}" for id in ids]
 
 
-def test_a_split_character_stands_above_its_bytes(tmp_path: Path) -> None:
-    """And only it, not what its tokens also hold."""
+def test_a_split_character_is_above_its_bytes(tmp_path: Path) -> None:
+    """Other characters of its tokens are not."""
     east, capital = "東".encode(), "京".encode()
     tokenizer = tokenizer_of(capital[:2], capital, east[:2], east[2:] + capital)
     (ruby,) = parsed(page_of(tokenizer, tmp_path, ["東京"])).iter("ruby")
@@ -148,7 +145,7 @@ def test_a_split_character_stands_above_its_bytes(tmp_path: Path) -> None:
 
 
 def test_special_tokens_are_marked_in_excerpts(hostile: pytok.Tokenizer, tmp_path: Path) -> None:
-    """They are recognised there, and named as such."""
+    """The tooltip says so."""
     tree = parsed(page_of(hostile, tmp_path, ["before<|end|>after"]))
     (excerpt,) = tree.iter("pre")
     (special,) = (each for each in excerpt.iter("span") if "special" in (each.get("class") or ""))
@@ -157,8 +154,8 @@ def test_special_tokens_are_marked_in_excerpts(hostile: pytok.Tokenizer, tmp_pat
     assert special.get("title") == "id 900, 7 bytes, special token"
 
 
-def test_a_text_of_ones_own_takes_the_place_of_excerpts(trained: pytok.Tokenizer) -> None:
-    """With or without a corpus."""
+def test_a_given_text_replaces_the_excerpts(trained: pytok.Tokenizer) -> None:
+    """No corpus is required."""
     tree = parsed(report.render(report.measure(trained), text="my own <text>"))
     (excerpt,) = tree.iter("pre")
 
@@ -168,23 +165,21 @@ def test_a_text_of_ones_own_takes_the_place_of_excerpts(trained: pytok.Tokenizer
 def test_equal_figures_make_equal_pages(
     twins: dict[EngineName, pytok.Tokenizer], tmp_path: Path
 ) -> None:
-    """On either engine."""
     native, reference = (page_of(twins[name], tmp_path, CORPUS) for name in ("native", "reference"))
 
     assert native == reference
 
 
-def test_without_smaller_vocabularies_the_page_says_why(tmp_path: Path) -> None:
-    """With the token at fault."""
+def test_the_page_says_why_there_are_no_smaller_vocabularies(tmp_path: Path) -> None:
+    """It shows a token that no merge makes."""
     tree = parsed(page_of(tokenizer_of(b"hel"), tmp_path, ["hel hello"]))
-    told = " ".join(text_of(section(tree, "Compression by vocabulary size")).split())
+    words = " ".join(text_of(section(tree, "Compression by vocabulary size")).split())
 
-    assert "no merge of two tokens of lower rank makes 1 of its tokens, such as hel." in told
+    assert "no merge of two tokens of lower rank makes 1 of its tokens, for example hel." in words
     assert not section(tree, "Compression by vocabulary size").findall("figure")
 
 
 def test_the_table_of_sizes_has_the_figures(trained: pytok.Tokenizer, tmp_path: Path) -> None:
-    """With thousands apart."""
     figures = report.measure(trained, written(tmp_path, CORPUS))
     assert figures.usage is not None
     tree = parsed(report.render(figures))
@@ -199,10 +194,10 @@ def test_the_table_of_sizes_has_the_figures(trained: pytok.Tokenizer, tmp_path: 
     ("documents", "shown"),
     [(LANGUAGES, True), (LANGUAGES[:1], False), (["Latin " * 9999, "one я"], False)],
 )
-def test_scripts_are_compared_where_there_are_several(
+def test_scripts_are_shown_if_there_are_several(
     documents: list[str], shown: bool, trained: pytok.Tokenizer, tmp_path: Path
 ) -> None:
-    """One, but for a trace of others, has nothing to be compared with."""
+    """Scripts with a very small fraction of the text do not count."""
     titles = [each.findtext("h2") for each in parsed(page_of(trained, tmp_path, documents)).iter()]
 
     assert ("Scripts" in titles) is shown
@@ -225,13 +220,12 @@ def test_scripts_are_compared_where_there_are_several(
     ],
 )
 def test_glyphs_show_what_cannot_be_printed(token: bytes, shown: str) -> None:
-    """Bytes in hexadecimal, the invisible by name, long runs by their length."""
+    """Bytes are in hexadecimal, invisible characters have names, long runs a length."""
     assert "".join(glyph.text for glyph in glyphs(token)) == shown.replace(" ", "")
 
 
 @pytest.mark.parametrize("text", [*LANGUAGES, *HOSTILE, "👋🏽\ud800\n\n", ""])
-def test_units_spell_the_text(text: str, hostile: pytok.Tokenizer) -> None:
-    """Token for token, in order."""
+def test_units_have_the_tokens_of_the_text(text: str, hostile: pytok.Tokenizer) -> None:
     ids = [span.id for unit in units(hostile, text) for span in unit.spans]
 
     assert ids == hostile.encode(text, allowed_special="all")
@@ -240,8 +234,7 @@ def test_units_spell_the_text(text: str, hostile: pytok.Tokenizer) -> None:
 @pytest.mark.parametrize(
     "points", [[(256, 1.0)], [(256, 1.0), (257, 1.0)], [(256, 1.0), (300, 1.5), (199_998, 4.9)]]
 )
-def test_the_curve_stays_in_its_picture(points: list[tuple[int, float]]) -> None:
-    """However few sizes there are, or how many."""
+def test_the_curve_stays_inside_the_chart(points: list[tuple[int, float]]) -> None:
     svg = ElementTree.fromstring(charts.curve(points, [size for size, _ in points]))
     dots = [(float(dot.get("cx", "")), float(dot.get("cy", ""))) for dot in svg.iter("circle")]
 
@@ -251,14 +244,14 @@ def test_the_curve_stays_in_its_picture(points: list[tuple[int, float]]) -> None
         assert charts.TOP - 0.01 <= y <= charts.HEIGHT - charts.BOTTOM + 0.01
 
 
-def test_bars_are_as_high_as_their_shares() -> None:
-    """The scale's top is the least round number above the highest."""
+def test_the_heights_of_bars_are_proportional_to_their_fractions() -> None:
+    """The top of the scale is the smallest round number above the highest bar."""
     series = [charts.Series("one", [0.5, 0.25]), charts.Series("two", [0.0, 1.0])]
-    svg = ElementTree.fromstring(charts.bars(["a", "b"], series, below="things"))
+    svg = ElementTree.fromstring(charts.bars(["a", "b"], series, x_title="things"))
     heights = [float(bar.get("height", "")) for bar in svg.iter("rect")]
 
-    whole = charts.HEIGHT - charts.TOP - charts.BOTTOM
+    full = charts.HEIGHT - charts.TOP - charts.BOTTOM
     labels = [text.text for text in svg.iter("text") if text.get("text-anchor") == "end"]
     assert labels == ["0", "20", "40", "60", "80", "100"]
-    assert heights == pytest.approx([whole / 2, 0, whole / 4, whole])
+    assert heights == pytest.approx([full / 2, 0, full / 4, full])
     assert svg.findtext("rect/title") == "one, a things: 50.0%"

@@ -1,4 +1,4 @@
-"""Shards are read as one array; damaged ones are refused, with the file and field at fault."""
+"""Shards are read as one array; damaged ones raise errors with the file and the field."""
 
 import json
 import re
@@ -18,7 +18,7 @@ IDS = [7, 1, 2, 3, 4, 5, 6, 7, 8, 9, 8, 9]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twelve tokens in three files, of two documents."""
+    """Write twelve tokens of two documents in three files."""
     writer = SplitWriter(tmp_path, "train", "uint16", shard_tokens=5)
     for ids in (IDS[:7], IDS[7:]):
         writer.append(ids)
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_an_intact_folder_opens(folder: Path) -> None:
-    """What the tests below damage is right to begin with."""
+    """The tests below damage a valid folder."""
     train = open_shards(folder).splits["train"]
 
     assert train.read(0, 12).tolist() == IDS
@@ -40,8 +40,8 @@ def test_an_intact_folder_opens(folder: Path) -> None:
 
 @pytest.mark.parametrize("start", range(13))
 @pytest.mark.parametrize("length", range(13))
-def test_a_window_crosses_files_unseen(start: int, length: int, folder: Path) -> None:
-    """As if all files were one array."""
+def test_a_window_can_cross_files(start: int, length: int, folder: Path) -> None:
+    """The files are indexed as one array."""
     stop = min(start + length, 12)
 
     window = open_shards(folder).splits["train"].read(start, stop)
@@ -51,9 +51,9 @@ def test_a_window_crosses_files_unseen(start: int, length: int, folder: Path) ->
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 3), (3, 2), (0, 13), (13, 13)])
-def test_a_window_out_of_range_is_refused(start: int, stop: int, folder: Path) -> None:
-    """It is not shortened in silence, as a slice would be."""
-    with pytest.raises(ShardError, match="do not lie within"):
+def test_a_window_out_of_range_is_an_error(start: int, stop: int, folder: Path) -> None:
+    """It is not clipped silently, as a slice would be."""
+    with pytest.raises(ShardError, match="are not within"):
         open_shards(folder).splits["train"].read(start, stop)
 
 
@@ -64,20 +64,20 @@ def header(*numbers: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "0 bytes are no shard"),
-        (header(20240520, 1, 5)[:-1], "1,023 bytes are no shard"),
+        (b"", "0 bytes are not a shard"),
+        (header(20240520, 1, 5)[:-1], "1,023 bytes are not a shard"),
         (header(1, 1, 5) + bytes(10), "magic and version are 1, 1, not 20240520, 1 or 20240801, 7"),
         (header(20240520, 7, 5) + bytes(10), "magic and version are 20240520, 7"),
         (header(20240520, 1, 5) + bytes(9), "takes? 1,034 bytes, but the file has 1,033"),
         (header(20240520, 1, 5) + bytes(11), "takes? 1,034 bytes, but the file has 1,035"),
-        (header(20240520, 1, -1) + bytes(10), "counts -1 tokens"),
+        (header(20240520, 1, -1) + bytes(10), "states -1 tokens"),
         (header(20240520, 1, 4) + bytes(8), "4 tokens of uint16, but shards.json says 5"),
         (header(20240801, 7, 5) + bytes(20), "5 tokens of uint32, but .* of uint16"),
         (None, "cannot be read"),
     ],
 )
-def test_a_damaged_file_is_named(content: bytes | None, message: str, folder: Path) -> None:
-    """With what is wrong in its header."""
+def test_a_damaged_file_is_reported(content: bytes | None, message: str, folder: Path) -> None:
+    """The message says what is wrong in its header."""
     path = folder / "train_000001.bin"
     path.unlink()
     if content is not None:
@@ -95,7 +95,7 @@ def split(field: str, value: object) -> Callable[[dict[str, Any]], object]:
     ("damage", "message"),
     [
         (lambda record: record.clear(), r"shards\.json: field 'version' is missing, not int"),
-        (lambda record: record.update(version=2), "version is 2, not 1"),
+        (lambda record: record.update(version=2), "version is 2; this pytok reads version 1"),
         (lambda record: record.update(fingerprint=1), "field 'fingerprint' is 1, not str"),
         (lambda record: record.update(vocab_size="x"), "field 'vocab_size' is 'x', not int"),
         (lambda record: record.update(eot=True), "field 'eot' is True, not int or NoneType"),
@@ -112,10 +112,10 @@ def split(field: str, value: object) -> Callable[[dict[str, Any]], object]:
         (split("document_ends", "a\0b"), "cannot be read"),
     ],
 )
-def test_a_wrong_manifest_is_refused(
+def test_a_wrong_manifest_is_an_error(
     damage: Callable[[dict[str, Any]], object], message: str, folder: Path
 ) -> None:
-    """With the field that is wrong."""
+    """The message names the field."""
     path = folder / "shards.json"
     record = json.loads(path.read_text())
     damage(record)
@@ -126,23 +126,25 @@ def test_a_wrong_manifest_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 10**6, b'{"version": '])
-def test_a_manifest_that_is_no_json_object_is_refused(content: bytes, folder: Path) -> None:
-    """By its name."""
+def test_a_manifest_that_is_not_a_json_object_is_an_error(content: bytes, folder: Path) -> None:
+    """The message names the file."""
     (folder / "shards.json").write_bytes(content)
 
     with pytest.raises(ShardError, match=r"shards\.json: "):
         open_shards(folder)
 
 
-def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
-    """With the command that writes one."""
-    with pytest.raises(ShardError, match=r"shards\.json: not found; `pytok shard`"):
+def test_a_folder_without_a_manifest_is_an_error(tmp_path: Path) -> None:
+    """The message names the command that writes one."""
+    with pytest.raises(
+        ShardError, match=r"shards\.json: not found; write shards with `pytok shard`"
+    ):
         open_shards(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
-def test_damaged_document_ends_are_refused(content: bytes, folder: Path) -> None:
-    """By their name."""
+def test_damaged_document_ends_are_an_error(content: bytes, folder: Path) -> None:
+    """The message names the file."""
     (folder / "train_documents.npy").write_bytes(content)
 
     with pytest.raises(ShardError, match=r"train_documents\.npy: cannot be read"):
@@ -150,10 +152,8 @@ def test_damaged_document_ends_are_refused(content: bytes, folder: Path) -> None
 
 
 @pytest.mark.parametrize("ends", [[7, 11], [12], [[7, 12]], [7.0, 12.0], []])
-def test_document_ends_that_belong_to_other_tokens_are_refused(
-    ends: list[Any], folder: Path
-) -> None:
-    """By their number, type and last one."""
+def test_document_ends_of_other_tokens_are_an_error(ends: list[Any], folder: Path) -> None:
+    """Their number, type and last value are checked."""
     np.save(folder / "train_documents.npy", np.array(ends))
 
     with pytest.raises(ShardError, match="not the ends of 2 documents with 12 tokens"):
@@ -164,10 +164,10 @@ def test_document_ends_that_belong_to_other_tokens_are_refused(
     ("magic", "version", "dtype"), [(20240520, 1, "<u2"), (20240801, 7, "<u4")]
 )
 @pytest.mark.parametrize("count", [0, 1, 1000])
-def test_a_foreign_shard_is_read_without_a_manifest(
+def test_a_third_party_shard_is_read_without_a_manifest(
     magic: int, version: int, dtype: str, count: int, tmp_path: Path
 ) -> None:
-    """As llm.c and modded-nanogpt write it."""
+    """llm.c and modded-nanogpt write such files."""
     ids = np.arange(count, dtype=dtype)
     (tmp_path / "fineweb.bin").write_bytes(header(magic, version, count) + ids.tobytes())
 

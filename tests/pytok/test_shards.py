@@ -1,4 +1,4 @@
-"""Token shards: what is written is what llm.c reads, and what is read is what was written."""
+"""Token shards: llm.c can read what is written, and reading restores it."""
 
 import json
 import math
@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pytok
-from pytok import corpus
 from pytok.errors import CorpusError, ShardError
 from pytok.shards import END_OF_TEXT, open_shards, write, writing
 from pytok.tokenizer import Tokenizer
@@ -36,7 +35,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
 
 @pytest.fixture
 def documents(tmp_path: Path) -> Path:
-    """Write `DOCUMENTS`, a line each."""
+    """Write `DOCUMENTS`, one per line."""
     path = tmp_path / "documents.jsonl"
     path.write_text("\n".join(json.dumps({"text": document}) for document in DOCUMENTS))
     return path
@@ -51,13 +50,13 @@ def text(tmp_path: Path) -> Path:
 
 
 def ids_of(folder: Path, split: str) -> list[int]:
-    """All ids of a split, as anyone with numpy reads them."""
+    """Read all ids of a split with numpy."""
     files = sorted(folder.glob(f"{split}_*.bin"))
     return list(chain.from_iterable(np.fromfile(file, "<u2", offset=1024) for file in files))
 
 
 def listing(folder: Path) -> dict[str, bytes]:
-    """Every file below *folder*, with its bytes."""
+    """Return every file below *folder* and its bytes."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
@@ -65,8 +64,8 @@ def listing(folder: Path) -> dict[str, bytes]:
 # Writing.
 
 
-def test_a_shard_is_what_llm_c_reads(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
-    """Header and ids lie where its loader looks for them."""
+def test_a_shard_has_the_format_of_llm_c(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """Header and ids are at the offsets that its loader reads."""
     write(text, tokenizer, tmp_path / "data", val=0)
 
     header = np.fromfile(tmp_path / "data/train_000000.bin", "<i4", count=256)
@@ -77,7 +76,7 @@ def test_a_shard_is_what_llm_c_reads(tokenizer: Tokenizer, text: Path, tmp_path:
 
 
 class Wide:
-    """A tokenizer whose id space is just too large for uint16."""
+    """A tokenizer whose id space is one too large for uint16."""
 
     n_vocab = (1 << 16) + 1
 
@@ -91,7 +90,7 @@ class Wide:
 def test_an_id_space_past_65536_is_written_as_uint32(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """With the magic and version of llm.c's Llama 3 shards."""
+    """Magic and version are those of llm.c's Llama 3 shards."""
     opened = write(text, Wide(tokenizer), tmp_path / "data", val=0)  # type: ignore[arg-type]
 
     header = np.fromfile(tmp_path / "data/train_000000.bin", "<i4", count=256)
@@ -101,10 +100,10 @@ def test_an_id_space_past_65536_is_written_as_uint32(
     assert opened.splits["train"].read(0, len(ids)).tolist() == ids.tolist()
 
 
-def test_every_document_begins_with_the_end_of_text_token(
+def test_every_document_starts_with_the_end_of_text_token(
     tokenizer: Tokenizer, documents: Path, tmp_path: Path
 ) -> None:
-    """And the ends are where the next one begins."""
+    """Each end is the start of the next document."""
     opened = write(documents, tokenizer, tmp_path / "data", val=0)
     train = opened.splits["train"]
     expected = [[opened.eot, *tokenizer.encode_ordinary(document)] for document in DOCUMENTS]
@@ -114,10 +113,10 @@ def test_every_document_begins_with_the_end_of_text_token(
     assert (train.documents, train.bytes) == (20, sum(len(each.encode()) for each in DOCUMENTS))
 
 
-def test_documents_that_are_ids_already_make_the_same_folder(
+def test_documents_given_as_ids_make_the_same_folder(
     tokenizer: Tokenizer, documents: Path, tmp_path: Path
 ) -> None:
-    """As their text does, byte for byte; and what else belongs to it appears with it."""
+    """Further files of the caller appear with it."""
     write(documents, tokenizer, tmp_path / "text", val=0)
 
     with writing(tmp_path / "ids", tokenizer, ["train"]) as writer:
@@ -131,8 +130,8 @@ def test_documents_that_are_ids_already_make_the_same_folder(
     assert listing(tmp_path / "ids") == {**listing(tmp_path / "text"), "chat.json": b"{}"}
 
 
-def test_without_that_token_documents_follow_one_another(documents: Path, tmp_path: Path) -> None:
-    """Then the manifest says that there is none."""
+def test_documents_follow_each_other_without_that_token(documents: Path, tmp_path: Path) -> None:
+    """The manifest then records that there is none."""
     tokenizer = pytok.train([TEXT], vocab_size=270, special_tokens=())
 
     opened = write(documents, tokenizer, tmp_path / "data", val=0)
@@ -142,7 +141,7 @@ def test_without_that_token_documents_follow_one_another(documents: Path, tmp_pa
     assert ids_of(tmp_path / "data", "train") == list(chain.from_iterable(ids))
 
 
-def test_a_special_token_in_the_text_is_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_special_token_in_the_text_is_ordinary_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """A corpus cannot forge the end of a document."""
     (tmp_path / "a.txt").write_text(END_OF_TEXT)
 
@@ -151,10 +150,9 @@ def test_a_special_token_in_the_text_is_text(tokenizer: Tokenizer, tmp_path: Pat
     assert ids_of(tmp_path / "data", "train").count(tokenizer.eot_token) == 1
 
 
-def test_parts_and_batches_leave_no_trace(
+def test_the_size_of_parts_and_batches_changes_nothing(
     tokenizer: Tokenizer, text: Path, documents: Path, tmp_path: Path, request: Any
 ) -> None:
-    """Small ones give the same files as large ones."""
     sources = [text, documents]
     write(sources, tokenizer, tmp_path / "large", shard_tokens=37)
     request.getfixturevalue("small_parts")
@@ -164,8 +162,8 @@ def test_parts_and_batches_leave_no_trace(
     assert listing(tmp_path / "small") == listing(tmp_path / "large")
 
 
-def test_a_custom_pattern_is_given_whole_documents(tmp_path: Path, small_parts: None) -> None:
-    """Its pieces may lie across any place where a document could be cut."""
+def test_documents_are_not_cut_for_a_custom_pattern(tmp_path: Path, small_parts: None) -> None:
+    """Its pieces can span any point at which a document could be cut."""
     (tmp_path / "a.txt").write_text("a\nb" * 50)
     tokenizer = pytok.train(["a\nb" * 50], vocab_size=260, pattern=r"[^0]+")
 
@@ -175,7 +173,7 @@ def test_a_custom_pattern_is_given_whole_documents(tmp_path: Path, small_parts: 
 
 
 def test_the_folder_holds_its_tokenizer(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
-    """The one whose fingerprint the manifest has."""
+    """Its fingerprint is in the manifest."""
     opened = write(text, tokenizer, tmp_path / "data")
 
     assert pytok.load(tmp_path / "data/tokenizer.json").fingerprint == opened.fingerprint
@@ -186,10 +184,10 @@ def test_the_folder_holds_its_tokenizer(tokenizer: Tokenizer, text: Path, tmp_pa
 
 @one_folder
 @given(text=st.text("ab\n é東\U0001f600", min_size=2), val=st.floats(0.01, 0.99))
-def test_a_share_is_cut_at_its_byte_moved_down_to_a_character(
+def test_the_tail_starts_at_its_byte_moved_back_to_a_character(
     text: str, val: float, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    """The two sides make up the text, and only the end of the text is held out."""
+    """The two splits concatenate to the text."""
     content = text.encode()
     expected = content[: math.floor(len(content) * (1 - val))].decode("utf-8", "ignore")
     (tmp_path / "a.txt").write_bytes(content)
@@ -207,10 +205,10 @@ def test_a_share_is_cut_at_its_byte_moved_down_to_a_character(
     ]
 
 
-def test_a_document_cut_by_a_share_is_one_on_each_side(
+def test_a_document_cut_at_the_tail_is_one_in_each_split(
     tokenizer: Tokenizer, documents: Path, tmp_path: Path
 ) -> None:
-    """Its end on the left, and an end-of-text token of its own on the right."""
+    """The first has an end, the second an end-of-text token."""
     opened = write(documents, tokenizer, tmp_path / "data", val=0.5)
     train, val = opened.splits["train"], opened.splits["val"]
 
@@ -220,10 +218,10 @@ def test_a_document_cut_by_a_share_is_one_on_each_side(
 
 
 @pytest.mark.parametrize("val", [0.05, 0.1, 0.3, 0.5, 0.9])
-def test_whole_documents_are_held_out_evenly(
+def test_documents_are_held_out_evenly(
     val: float, tokenizer: Tokenizer, documents: Path, tmp_path: Path, small_parts: None
 ) -> None:
-    """By the stated rule, and with all their parts."""
+    """The rule is that of the docstring of `write`."""
     held_out = [math.floor((i + 1) * val) > math.floor(i * val) for i in range(len(DOCUMENTS))]
 
     write(documents, tokenizer, tmp_path / "data", val=val, split="documents")
@@ -233,70 +231,70 @@ def test_whole_documents_are_held_out_evenly(
     assert len(texts) == round(val * len(DOCUMENTS))
 
 
-def test_nothing_need_be_held_out(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
-    """Then there is no second split."""
+def test_holding_out_nothing_is_allowed(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """There is no second split then."""
     assert list(write(text, tokenizer, tmp_path / "data", val=0).splits) == ["train"]
     assert not list((tmp_path / "data").glob("val*"))
 
 
 @pytest.mark.parametrize(
-    ("split", "readings"), [("share", {"text": 1, "lines": 2}), ("documents", {"lines": 1})]
+    ("split", "reads"), [("tail", {"text": 1, "lines": 2}), ("documents", {"lines": 1})]
 )
-def test_progress_moves_from_nothing_to_all(
+def test_progress_moves_from_zero_to_the_total(
     split: str,
-    readings: dict[str, int],
+    reads: dict[str, int],
     tokenizer: Tokenizer,
     text: Path,
     documents: Path,
     tmp_path: Path,
     small_parts: None,
 ) -> None:
-    """In bytes on disk, over both readings of what has to be measured first."""
+    """It is in bytes on disk; files that are measured first count twice."""
     paths = {"text": text, "lines": documents}
     calls: list[tuple[int, ...]] = []
 
-    folder, sources = tmp_path / "data", [paths[name] for name in readings]
+    folder, sources = tmp_path / "data", [paths[name] for name in reads]
     write(sources, tokenizer, folder, split=split, progress=lambda *call: calls.append(call))
 
-    total = sum(paths[name].stat().st_size * times for name, times in readings.items())
+    total = sum(paths[name].stat().st_size * times for name, times in reads.items())
     assert calls == sorted(calls)
     assert len(calls) > 10
     assert (calls[0], calls[-1]) == ((0, total), (total, total))
 
 
-# Refusals and interruptions.
+# Errors and interruptions.
 
 
 @pytest.mark.parametrize(
     "argument",
     [{"val": 1}, {"val": -0.1}, {"val": math.nan}, {"split": "half"}, {"shard_tokens": 0}],
 )
-def test_an_argument_without_meaning_is_refused(
+def test_an_invalid_argument_is_an_error(
     argument: dict[str, Any], tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """By name, and nothing is written."""
+    """The message names it, and nothing is written."""
     with pytest.raises(ShardError, match=next(iter(argument))):
         write(text, tokenizer, tmp_path / "data", **argument)
     assert list(tmp_path.iterdir()) == [text]
 
 
-def test_a_text_in_place_of_a_folder_is_refused(text: Path) -> None:
-    """With what makes a folder."""
-    with pytest.raises(ShardError, match=r"not found; `pytok shard` writes shard folders"):
+def test_opening_a_file_as_a_folder_is_an_error(text: Path) -> None:
+    """The message names the command that writes shards."""
+    with pytest.raises(ShardError, match=r"not found; write shards with `pytok shard`"):
         open_shards(text)
 
 
-def test_too_few_documents_are_refused(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
-    """With what to do instead."""
-    with pytest.raises(ShardError, match=r"the val split would be empty; .* split='share'"):
+def test_too_few_documents_are_an_error(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
+    """The message says what to do."""
+    with pytest.raises(ShardError, match=r"the val split would be empty; .* split='tail'"):
         write(text, tokenizer, tmp_path / "data", split="documents")
     assert list(tmp_path.iterdir()) == [text]
 
 
-def test_a_corpus_that_changes_between_readings_is_refused(
+def test_a_corpus_that_changes_between_reads_is_an_error(
     tokenizer: Tokenizer, documents: Path, tmp_path: Path
 ) -> None:
-    """The share would not be the one asked for."""
+    """The held-out fraction would be another."""
 
     def grow(done: int, total: int) -> None:
         if 0 < done < total:
@@ -308,10 +306,10 @@ def test_a_corpus_that_changes_between_readings_is_refused(
 
 @pytest.mark.parametrize("size", [0, 7, 50 * len(TEXT), 300 * len(TEXT)])
 @pytest.mark.parametrize("when", ["before it is read", "while it is read"])
-def test_a_text_that_shrinks_or_grows_is_refused(
+def test_a_text_that_shrinks_or_grows_is_an_error(
     when: str, size: int, tokenizer: Tokenizer, text: Path, tmp_path: Path, small_parts: None
 ) -> None:
-    """Likewise, and the process lives to say so."""
+    """The process does not crash."""
     text.write_bytes(100 * TEXT.encode())  # more than is read ahead
 
     def change(done: int, total: int) -> None:
@@ -323,13 +321,13 @@ def test_a_text_that_shrinks_or_grows_is_refused(
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3, 6])
-def test_an_interruption_leaves_everything_as_it_was(
+def test_an_interruption_changes_nothing(
     calls: int, tokenizer: Tokenizer, documents: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """The old folder too, wherever Ctrl-C strikes."""
+    """The old folder stays, whenever Ctrl-C is pressed."""
     write(documents, tokenizer, tmp_path / "data")
     before = listing(tmp_path)
-    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 500)
+    monkeypatch.setattr("pytok.corpus.parts.BATCH_CHARACTERS", 500)
     remaining = iter(range(calls))
 
     def interrupt(done: int, total: int) -> None:
@@ -342,10 +340,10 @@ def test_an_interruption_leaves_everything_as_it_was(
 
 
 @pytest.mark.parametrize("failing", [1, 2])
-def test_a_rename_that_fails_leaves_everything_as_it_was(
+def test_a_failed_rename_changes_nothing(
     failing: int, tokenizer: Tokenizer, text: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """The old folder is put back."""
+    """The old folder is restored."""
     write(text, tokenizer, tmp_path / "data")
     before = listing(tmp_path)
     rename, calls = Path.rename, iter(range(1, 9))
@@ -361,10 +359,10 @@ def test_a_rename_that_fails_leaves_everything_as_it_was(
     assert listing(tmp_path) == before
 
 
-def test_a_document_that_cannot_be_read_leaves_nothing(
+def test_nothing_is_written_if_a_document_cannot_be_read(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """Not even the folders on the way to the target."""
+    """The parents of the folder are not created."""
     text.write_bytes(TEXT.encode() + b"\xff")
 
     with pytest.raises(CorpusError, match="not UTF-8"):
@@ -375,7 +373,7 @@ def test_a_document_that_cannot_be_read_leaves_nothing(
 def test_shards_are_replaced_only_on_request(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """And then wholly: files of the old folder do not stay."""
+    """No file of the old folder stays."""
     write(text, tokenizer, tmp_path / "data", shard_tokens=10)
 
     with pytest.raises(ShardError, match="overwrite=True"):
@@ -386,10 +384,10 @@ def test_shards_are_replaced_only_on_request(
 
 
 @pytest.mark.parametrize("kind", ["no shards", "shards and more", "a file"])
-def test_what_is_no_shard_folder_is_never_replaced(
+def test_a_folder_with_other_files_is_never_replaced(
     kind: str, tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """Whatever overwrite says."""
+    """`overwrite` changes nothing."""
     if kind == "shards and more":
         write(text, tokenizer, tmp_path / "data")
     path = tmp_path / ("data" if kind == "a file" else "data/thesis.txt")
@@ -402,10 +400,10 @@ def test_what_is_no_shard_folder_is_never_replaced(
     assert listing(tmp_path) == before
 
 
-def test_a_folder_that_appears_meanwhile_is_left_alone(
+def test_a_folder_that_appears_meanwhile_is_kept(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """It is looked at again before anything is replaced."""
+    """It is checked again before anything is replaced."""
 
     def appear(done: int, total: int) -> None:
         if done == total:
@@ -418,7 +416,7 @@ def test_a_folder_that_appears_meanwhile_is_left_alone(
 
 
 def test_an_empty_folder_is_filled(tokenizer: Tokenizer, text: Path, tmp_path: Path) -> None:
-    """There is nothing in it to lose."""
+    """There is nothing to lose in it."""
     (tmp_path / "data").mkdir()
 
     assert write(text, tokenizer, tmp_path / "data").splits.keys() == {"train", "val"}
@@ -427,10 +425,9 @@ def test_an_empty_folder_is_filled(tokenizer: Tokenizer, text: Path, tmp_path: P
 # Reading.
 
 
-def test_a_shard_refuses_another_vocabulary(
+def test_shards_of_another_tokenizer_are_an_error(
     tokenizer: Tokenizer, text: Path, tmp_path: Path
 ) -> None:
-    """And takes its own."""
     write(text, tokenizer, tmp_path / "data")
     opened = open_shards(tmp_path / "data")
     opened.check(tokenizer.fingerprint)

@@ -1,6 +1,6 @@
-"""Text files go to shards as bytes, without strings: nothing shows of that but time and memory.
+"""Text files are sharded as bytes, without strings: only time and memory differ.
 
-The witness is `.jsonl`, whose documents are strings on their way.
+The expected result is that of `.jsonl`, whose documents are read as strings.
 """
 
 import json
@@ -24,7 +24,7 @@ Twins = dict[EngineName, pytok.Tokenizer]
 def shards_of(
     tokenizer: pytok.Tokenizer, paths: list[Path], folder: Path, **options: object
 ) -> object:
-    """Every file of the shards of *paths*, or why there are none."""
+    """Shard *paths*; return the bytes of every file, or the message of the error."""
     try:
         write(paths, tokenizer, folder, overwrite=True, **options)  # type: ignore[arg-type]
     except ShardError as error:
@@ -35,10 +35,10 @@ def shards_of(
 @given(
     documents=st.lists(st.lists(texts(), max_size=8).map("\n".join), min_size=1, max_size=4),
     as_lines=st.integers(0, 3),
-    split=st.sampled_from(["share", "documents"]),
+    split=st.sampled_from(["tail", "documents"]),
     val=st.sampled_from([0, 0.1, 0.5, 0.77]),
 )
-def test_a_text_file_has_the_shards_of_its_string(
+def test_a_text_file_has_the_same_shards_as_its_string(
     documents: list[str],
     as_lines: int,
     split: str,
@@ -47,7 +47,7 @@ def test_a_text_file_has_the_shards_of_its_string(
     tmp_path: Path,
     small_parts: None,
 ) -> None:
-    """Byte for byte, from several files, one of which may be jsonl in both cases."""
+    """One of the files can be .jsonl in both cases."""
     lines, mixed = [], []
     for number, document in enumerate(documents):
         lines.append(tmp_path / f"{number}.jsonl")
@@ -66,10 +66,10 @@ def test_a_text_file_has_the_shards_of_its_string(
     ["", "\ufeffafter a mark\n" * 9, "line\r\nline\r\r\nline\n\r" * 9, "no newline é漢😀" * 9],
     ids=["empty", "byte order mark", "carriage returns", "no newline"],
 )
-def test_a_text_file_is_taken_as_it_stands(
+def test_a_text_file_is_not_translated(
     text: str, engine: EngineName, twins: Twins, tmp_path: Path, small_parts: None
 ) -> None:
-    """Nothing is translated, dropped or added, cut by a share or not."""
+    """Nothing is changed, dropped or added, even where it is cut into splits."""
     (tmp_path / "a.txt").write_bytes(text.encode())
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}))
     tokenizer = twins[engine]
@@ -79,10 +79,10 @@ def test_a_text_file_is_taken_as_it_stands(
 
 
 @pytest.mark.parametrize("options", [{"separator": "|"}, {"errors": "replace"}])
-def test_a_text_that_is_not_as_long_as_its_file_is_measured(
+def test_a_text_with_another_size_than_its_file_is_measured(
     options: dict[str, str], engine: EngineName, twins: Twins, tmp_path: Path, small_parts: None
 ) -> None:
-    """Else the share would end elsewhere."""
+    """The tail would otherwise start at another byte."""
     content = b"one\n|two\n" * 9 + b"\xff" * 9 * ("errors" in options)
     text = content.decode("utf-8", "replace")
     documents = text.split(options["separator"]) if "separator" in options else [text]
@@ -99,29 +99,29 @@ def test_a_text_that_is_not_as_long_as_its_file_is_measured(
 @example(content="text".encode("utf-16"))
 @example(content=b"\x80" * 60)
 @given(content=st.binary(max_size=60) | texts().map(lambda text: text.encode()[1:-1]))
-def test_what_is_not_utf8_is_refused_as_the_corpus_refuses_it(
+def test_invalid_utf8_raises_the_error_of_reading_the_corpus(
     content: bytes, twins: Twins, tmp_path: Path, small_parts: None
 ) -> None:
-    """With the file, the byte and what to do, wherever parts and the share end."""
-    fine, path = tmp_path / "0.txt", tmp_path / "1.txt"
-    fine.write_bytes(b"fine\n" * 9)
+    """It is independent of the ends of parts and splits."""
+    valid, path = tmp_path / "0.txt", tmp_path / "1.txt"
+    valid.write_bytes(b"valid\n" * 9)
     path.write_bytes(content + b"\x80" * 4)  # no character has so many bytes after its first
     with pytest.raises(CorpusError) as expected:
-        list(corpus.read_parts([fine, path]))
+        list(corpus.read_parts([valid, path]))
 
     for tokenizer in twins.values():
         with pytest.raises(CorpusError) as error:
-            write([fine, path], tokenizer, tmp_path / "data", val=0.4)
+            write([valid, path], tokenizer, tmp_path / "data", val=0.4)
         assert str(error.value) == str(expected.value)
 
 
 def test_memory_does_not_grow_with_the_file(
     trained: pytok.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch and its ids, of a file that is many times larger."""
+    """It has a batch and its ids; the file is many times larger."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 14)
-    monkeypatch.setattr(corpus, "PART_CHARACTERS", 1 << 14)
-    monkeypatch.setattr(corpus, "BATCH_CHARACTERS", 1 << 16)
+    monkeypatch.setattr("pytok.corpus.parts.PART_CHARACTERS", 1 << 14)
+    monkeypatch.setattr("pytok.corpus.parts.BATCH_CHARACTERS", 1 << 16)
     (tmp_path / "a.txt").write_text("All the world's a stage\n" * 200_000)
     tracemalloc.start()
 

@@ -1,8 +1,8 @@
-"""Long texts: threads share one, and cut it where no piece crosses.
+"""Long texts: threads share one, cut into spans where no piece crosses.
 
-Batches are cut into spans of about 256 KiB; a single text is encoded whole. So the ids of a batch
-of one are to be those of the one, and tiktoken's, wherever the cuts fall. Only the native engine
-cuts.
+Batches are cut into spans of about 256 KiB; a single text is encoded without cuts. So a batch of
+one text must have the ids of that text, and tiktoken's, wherever the cuts are. Only the native
+engine cuts.
 """
 
 import random
@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
-from pytok.reference.pretokenize import PATTERNS
-from pytok.reference.vocab import BYTE_ORDER
+from pytok.patterns import PATTERNS
 from tests.pytok.strategies import CONTRACTIONS, MARKS, NUMBERS, SPACES, WORDS
 
 SPAN = 1 << 18
@@ -28,7 +28,7 @@ Known = dict[str, tuple[pytok.Tokenizer, tiktoken.Encoding]]
 
 
 def kind(byte: int) -> str:
-    """What patterns tell apart: a letter, a digit, white space, a sign; or a byte beyond ASCII."""
+    """The class that patterns distinguish: a letter, digit, white space, sign; or beyond ASCII."""
     if byte > 0x7F:
         return "beyond ASCII"
     kinds = {"letter": str.isalpha, "digit": str.isdigit, "white": str.isspace}
@@ -36,9 +36,9 @@ def kind(byte: int) -> str:
 
 
 def pairs_of_bytes() -> dict[bytes, int]:
-    """Every two bytes are a token, and merge first where they differ in kind.
+    """Return ranks in which every two bytes are a token; those of different kinds merge first.
 
-    With few tokens, most wrong cuts would go unseen: there, no merge crosses them anyway.
+    With few tokens, most wrong cuts would have no effect, since no merge would cross them.
     """
     source = random.Random(2)
     alike = {
@@ -52,7 +52,7 @@ def pairs_of_bytes() -> dict[bytes, int]:
 
 @pytest.fixture(scope="module")
 def known() -> Known:
-    """Each known pattern with `pairs_of_bytes`, by us and by tiktoken."""
+    """Each known pattern with `pairs_of_bytes`, in pytok and in tiktoken."""
     ranks = pairs_of_bytes()
     pairs = {}
     for name, regex in PATTERNS.items():
@@ -68,12 +68,12 @@ def known() -> Known:
 
 
 def repeated(unit: str, spans: float) -> str:
-    """*unit* as often as it takes to fill so many *spans*."""
+    """*unit*, repeated to fill that many *spans*."""
     return unit * (int(spans * SPAN / len(unit.encode())) + 1)
 
 
-def assert_cuts_do_not_show(tokenizer: pytok.Tokenizer, text: str, threads: int = 2) -> None:
-    """As in `encode_to_numpy`, which does not cut."""
+def assert_cuts_do_not_change_ids(tokenizer: pytok.Tokenizer, text: str, threads: int = 2) -> None:
+    """Assert that a batch has the ids of `encode_to_numpy`, which does not cut."""
     ids, offsets = tokenizer.encode_batch_to_numpy(
         [text], num_threads=threads, allowed_special="all"
     )
@@ -103,7 +103,7 @@ LONG = {
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG)
 def test_a_text_of_many_spans_has_tiktokens_ids(unit: str, pattern: str, known: Known) -> None:
-    """Over a megabyte of it."""
+    """More than a megabyte."""
     ours, theirs = known[pattern]
     text = repeated(unit, 4.5)
 
@@ -115,8 +115,8 @@ def test_a_text_of_many_spans_has_tiktokens_ids(unit: str, pattern: str, known: 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_spans_are_the_same_on_any_number_of_threads(unit: str, threads: int, known: Known) -> None:
-    """In the order of the text."""
-    assert_cuts_do_not_show(known["o200k"][0], repeated(unit, 3.2), threads)
+    """And they are in the order of the text."""
+    assert_cuts_do_not_change_ids(known["o200k"][0], repeated(unit, 3.2), threads)
 
 
 LONG_EXAMPLES = settings(max_examples=min(600, settings().max_examples))
@@ -131,11 +131,11 @@ AWKWARD = SPACES + CONTRACTIONS + WORDS + NUMBERS + MARKS + ["\n/", "a\n", "\na"
     unit=st.lists(st.sampled_from(AWKWARD), min_size=1, max_size=12).map("".join),
     shift=st.integers(0, 40),
 )
-def test_cuts_do_not_show_in_awkward_text(
+def test_cuts_do_not_change_the_ids_of_awkward_text(
     pattern: str, unit: str, shift: int, known: Known
 ) -> None:
-    """Whatever stands where a span would end; some of it cannot be cut at all."""
-    assert_cuts_do_not_show(known[pattern][0], "x" * shift + repeated(unit, 2.1))
+    """Whatever is at the end of a span; some texts cannot be cut at all."""
+    assert_cuts_do_not_change_ids(known[pattern][0], "x" * shift + repeated(unit, 2.1))
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -145,28 +145,28 @@ def test_cuts_do_not_show_in_awkward_text(
     after=st.lists(st.sampled_from(AWKWARD), max_size=6).map("".join),
     distance=st.integers(-40, 40),
 )
-def test_special_tokens_near_a_cut_do_not_show(
+def test_special_tokens_near_a_cut_do_not_change_ids(
     pattern: str, before: str, after: str, distance: int, known: Known
 ) -> None:
-    """Text ends at a special token as at its own end, a cut beside it or not."""
+    """Text ends at a special token as at its own end, with or without a cut next to it."""
     filler = repeated("so many words ", 1)
     text = filler[: SPAN + distance - len(before.encode())] + before + SPECIAL + after
     text += filler[: SPAN + distance] + SPECIAL * 2 + after + filler
 
-    assert_cuts_do_not_show(known[pattern][0], text)
+    assert_cuts_do_not_change_ids(known[pattern][0], text)
 
 
 @pytest.mark.parametrize("unit", ["1", " ", "a", "\n", "é", "!", "/\n"])
-def test_what_cannot_be_cut_is_one_span(unit: str, known: Known) -> None:
-    """As long as it may be, after text that can be cut and before more of it."""
+def test_a_text_that_cannot_be_cut_is_one_span(unit: str, known: Known) -> None:
+    """Of any length, between texts that can be cut."""
     words = repeated("some words ", 1.1)
 
     for ours, _ in known.values():
-        assert_cuts_do_not_show(ours, words + repeated(unit, 2.5) + words)
+        assert_cuts_do_not_change_ids(ours, words + repeated(unit, 2.5) + words)
 
 
 def test_a_custom_pattern_is_never_cut() -> None:
-    """Nothing is known of where its pieces end: here, where the count of characters says."""
+    """It is unknown where its pieces end: here after every seven characters."""
     parts: dict[str, Any] = {
         "pat_str": r"[\s\S]{1,7}",
         "mergeable_ranks": pairs_of_bytes(),
@@ -181,14 +181,14 @@ def test_a_custom_pattern_is_never_cut() -> None:
 
 
 def test_long_and_short_texts_share_a_batch(trained: pytok.Tokenizer) -> None:
-    """Each keeps its place, empty ones included."""
+    """In the order of the batch, with empty texts."""
     batch = ["", repeated(LONG["english"], 2.3), "", "short", repeated("漢", 1.4), "", "\n"]
 
     assert trained.encode_batch(batch) == [trained.encode(text) for text in batch]
 
 
-def test_a_long_text_is_repaired_whole(trained: pytok.Tokenizer) -> None:
-    """Surrogates beyond the first span, too."""
+def test_surrogates_are_repaired_in_every_span(trained: pytok.Tokenizer) -> None:
+    """Also after the first one."""
     text = repeated("some words ", 1.5) + "\ud800 and \ud83d\ude00"
 
     assert trained.encode_batch([text]) == [trained.encode(text)]
@@ -198,7 +198,7 @@ def test_a_long_text_is_repaired_whole(trained: pytok.Tokenizer) -> None:
 def test_a_long_file_is_encoded_and_counted_as_its_text(
     pattern: str, known: Known, tmp_path: Path
 ) -> None:
-    """Files are cut likewise."""
+    """Files are cut in the same way."""
     ours, theirs = known[pattern]
     text = "".join(repeated(unit, 0.3) for unit in LONG.values())
     path = tmp_path / "long.txt"
@@ -213,7 +213,7 @@ def test_a_long_file_is_encoded_and_counted_as_its_text(
 def test_the_reference_has_the_same_ids_for_a_long_text(
     twins: dict[EngineName, pytok.Tokenizer],
 ) -> None:
-    """It does not cut, and so is another witness."""
+    """It does not cut, so it is another oracle."""
     text = "".join(repeated(unit, 0.2) for unit in LONG.values())
 
     ours, _ = twins["native"].encode_batch_to_numpy([text])

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("rank_files")
 @pytest.mark.parametrize("name", NAMES)
 @given(text=texts(surrogates=True))
 def test_published_encodings_give_tiktokens_ids(name: str, text: str) -> None:
-    """On both engines, lone surrogates included."""
+    """On both engines, also for lone surrogates."""
     expected = tiktoken.get_encoding(name).encode(text, disallowed_special=())
 
     for engine in ENGINES:
@@ -33,7 +33,7 @@ def test_published_encodings_give_tiktokens_ids(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_published_special_tokens_give_tiktokens_ids(name: str, data: st.DataObject) -> None:
-    """Any of them allowed, the others text."""
+    """Some of them are allowed; the others are text."""
     theirs = tiktoken.get_encoding(name)
     specials = sorted(theirs.special_tokens_set)
     text = data.draw(with_specials(specials))
@@ -47,7 +47,7 @@ def test_published_special_tokens_give_tiktokens_ids(name: str, data: st.DataObj
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_character_gives_tiktokens_ids(name: str) -> None:
-    """All 1,112,064 of them, beside a letter, a digit, a space and an apostrophe."""
+    """All 1,112,064, next to a letter, a digit, a space and an apostrophe."""
     theirs, ours = tiktoken.get_encoding(name), pytok.get_encoding(name)
     for start in range(0, 0x110000, 0x10000):
         points = (point for point in range(start, start + 0x10000) if not 0xD800 <= point < 0xE000)
@@ -57,7 +57,7 @@ def test_every_character_gives_tiktokens_ids(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_manual_gives_tiktokens_ids_and_offsets(name: str) -> None:
-    """Half a megabyte of Python's own."""
+    """Half a megabyte of Python's documentation."""
     text = "\n".join(pydoc_data.topics.topics.values())
     theirs, ours = tiktoken.get_encoding(name), pytok.get_encoding(name)
     ids = theirs.encode_ordinary(text)
@@ -69,7 +69,7 @@ def test_a_manual_gives_tiktokens_ids_and_offsets(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("text", ["hello fanta", " \n", "a  ", "naïv", "\n\n", "don'", "é"])
 def test_unstable_encodings_are_tiktokens(name: str, text: str) -> None:
-    """The completions in any order."""
+    """Completions are compared in any order."""
     stable, completions = tiktoken.get_encoding(name).encode_with_unstable(text)
 
     for engine in ENGINES:
@@ -101,7 +101,7 @@ def test_models_have_tiktokens_encodings() -> None:
 
 
 def test_known_names_are_tiktokens() -> None:
-    """All of them, in the same order."""
+    """In the same order."""
     import tiktoken_ext.openai_public
 
     constructors = tiktoken_ext.openai_public.ENCODING_CONSTRUCTORS
@@ -109,7 +109,7 @@ def test_known_names_are_tiktokens() -> None:
 
 
 def test_a_named_encoding_is_built_once_and_pickled_by_name(engine: EngineName) -> None:
-    """The pickle is small, and unpickling gives the very same object."""
+    """The pickle is small, and unpickling returns the same object."""
     encoding = pytok.get_encoding("r50k_base", engine)
 
     data = pickle.dumps(encoding)
@@ -119,45 +119,45 @@ def test_a_named_encoding_is_built_once_and_pickled_by_name(engine: EngineName) 
     assert len(data) < 200
 
 
-def test_an_unknown_name_is_refused() -> None:
-    """As a ValueError that lists the known ones."""
+def test_an_unknown_name_is_rejected() -> None:
+    """With a ValueError that lists the known names."""
     with pytest.raises(ValueError, match=r"(?s)Unknown encoding nope\..*cl100k_base"):
         pytok.get_encoding("nope")
     with pytest.raises(ValueError, match="Expected a string in get_encoding, got <class 'int'>"):
         pytok.get_encoding(1)  # type: ignore[arg-type]
 
 
-def test_a_rank_file_that_cannot_be_had_says_where_to_put_it(
+def test_a_failed_download_reports_where_to_save_the_rank_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the name that the cache gives it; a damaged copy in the cache is not used."""
+    """With its name in the cache; a damaged copy in the cache is not used."""
     from pytok.encodings import RankFile, read_ranks
 
     ranks = RankFile((tmp_path / "no-such-file").as_uri(), ENCODINGS["r50k_base"].ranks.sha256)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     (tmp_path / ranks.cache_name).write_bytes(b"damaged")
 
-    with pytest.raises(FormatError, match=f"put it into .* under the name {ranks.cache_name}"):
+    with pytest.raises(FormatError, match=f"and save it as .*{ranks.cache_name}"):
         read_ranks(ranks)
 
 
-def test_a_download_with_another_hash_is_refused(
+def test_a_download_with_another_hash_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And never enters the cache."""
+    """And is not written to the cache."""
     from pytok.encodings import RankFile, read_ranks
 
     (tmp_path / "ranks").write_bytes(b"IQ== 0\n")
     cache = tmp_path / "cache"
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
 
-    with pytest.raises(FormatError, match="SHA-256 is"):
+    with pytest.raises(FormatError, match="SHA-256 of the download is"):
         read_ranks(RankFile((tmp_path / "ranks").as_uri(), "0" * 64))
     assert not cache.exists()
 
 
-def test_a_download_enters_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under tiktoken's name for it, and is read from there the next time."""
+def test_a_download_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under tiktoken's file name, and is read from there the next time."""
     import hashlib
 
     from pytok.encodings import RankFile, read_ranks

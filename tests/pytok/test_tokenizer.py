@@ -1,4 +1,4 @@
-"""The public face: tiktoken's members with tiktoken's meanings, and what pytok adds."""
+"""The public API: tiktoken's members with tiktoken's meanings, and those that pytok adds."""
 
 import copy
 import pickle
@@ -7,9 +7,9 @@ import pytest
 import tiktoken
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName, load
 from pytok.errors import PytokError, SpecialTokenError, VocabError
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import CORPUS, on_engine
 
 BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
@@ -26,28 +26,28 @@ def build(engine: EngineName = "native", **changes: object) -> pytok.Tokenizer:
     return pytok.Tokenizer("bytes", **parts | changes)  # type: ignore[arg-type]
 
 
-def test_every_public_member_of_tiktokens_encoding_is_here() -> None:
-    """And the half-private ones that others lean on."""
+def test_the_tokenizer_has_every_public_member_of_tiktokens_encoding() -> None:
+    """And the private members that other libraries use."""
     theirs = tiktoken.Encoding(
         "bytes", pat_str=r"\w+", mergeable_ranks=BYTES, special_tokens=SPECIALS
     )
     public = {name for name in dir(theirs) if not name.startswith("_")}
-    leaned_on = {"_pat_str", "_mergeable_ranks", "_special_tokens", "_encode_single_piece"}
-    leaned_on |= {"_encode_bytes", "_encode_only_native_bpe"}
+    private = {"_pat_str", "_mergeable_ranks", "_special_tokens", "_encode_single_piece"}
+    private |= {"_encode_bytes", "_encode_only_native_bpe"}
 
-    assert public | leaned_on <= set(dir(build()))
+    assert public | private <= set(dir(build()))
 
 
 def test_the_module_has_tiktokens_functions() -> None:
-    """So that `import pytok as tiktoken` runs existing code."""
+    """`import pytok as tiktoken` runs existing code."""
     names = {"get_encoding", "list_encoding_names", "encoding_for_model", "Encoding"}
 
     assert names | {"encoding_name_for_model"} <= set(dir(pytok))
     assert pytok.Encoding is pytok.Tokenizer
 
 
-def test_a_disallowed_special_token_is_refused_in_tiktokens_words(engine: EngineName) -> None:
-    """To the letter, and as a ValueError."""
+def test_a_disallowed_special_token_raises_tiktokens_message(engine: EngineName) -> None:
+    """Character for character, as a ValueError."""
     theirs = tiktoken.Encoding(
         "bytes", pat_str=r"\w+", mergeable_ranks=BYTES, special_tokens=SPECIALS
     )
@@ -72,10 +72,10 @@ def test_a_disallowed_special_token_is_refused_in_tiktokens_words(engine: Engine
         (set(), {"something else"}, [64, 27, 91, 68, 77, 67, 91, 29]),
     ],
 )
-def test_special_tokens_are_ids_or_text_as_asked(
+def test_arguments_decide_whether_special_tokens_are_ids_or_text(
     allowed: object, disallowed: object, ids: list[int], engine: EngineName
 ) -> None:
-    """For a single text, a batch, numpy and count."""
+    """For a single text, a batch, an array and a count."""
     tokenizer = build(engine)
     asked = {"allowed_special": allowed, "disallowed_special": disallowed}
 
@@ -86,28 +86,28 @@ def test_special_tokens_are_ids_or_text_as_asked(
 
 
 @pytest.mark.parametrize("method", ["encode", "encode_to_numpy", "encode_with_unstable", "count"])
-def test_special_tokens_are_refused_everywhere_by_default(method: str, engine: EngineName) -> None:
-    """The safe thing is the default."""
+def test_special_tokens_are_rejected_by_default(method: str, engine: EngineName) -> None:
+    """By every method: the default is the safe behavior."""
     with pytest.raises(SpecialTokenError):
         getattr(build(engine), method)("<|end|>")
 
 
-def test_a_batch_is_refused_for_one_of_its_texts(engine: EngineName) -> None:
-    """None of it is encoded."""
+def test_a_special_token_in_one_text_rejects_the_batch(engine: EngineName) -> None:
+    """No text of it is encoded."""
     with pytest.raises(SpecialTokenError):
         build(engine).encode_batch(["a", "<|end|>"])
 
 
 def test_numpy_does_not_repair_surrogates(engine: EngineName) -> None:
-    """As in tiktoken, where `encode` does."""
+    """As in tiktoken; `encode` does repair them."""
     with pytest.raises(UnicodeEncodeError):
         build(engine).encode_to_numpy("\ud800")
 
     assert build(engine).encode("\ud800") == build(engine).encode("\ufffd")
 
 
-def test_offsets_are_places_in_the_decoded_text(engine: EngineName) -> None:
-    """A token inside a character has the place of that character."""
+def test_offsets_are_indices_into_the_decoded_text(engine: EngineName) -> None:
+    """A token that starts inside a character has the index of that character."""
     assert build(engine).decode_with_offsets(list(build().encode("aé!"))) == ("aé!", [0, 1, 1, 2])
 
 
@@ -119,8 +119,8 @@ def test_batches_decode_one_by_one(engine: EngineName) -> None:
     assert tokenizer.decode_bytes_batch([[64], [65, 66]], num_threads=2) == [b"a", b"bc"]
 
 
-def test_decode_replaces_what_is_not_utf8_unless_told_otherwise(engine: EngineName) -> None:
-    """`errors` means what it means in `bytes.decode`."""
+def test_decode_replaces_invalid_utf8_by_default(engine: EngineName) -> None:
+    """`errors` has the meaning of `bytes.decode`."""
     tokenizer = build(engine)
     half = tokenizer._encode_bytes(b"\xc3")
 
@@ -130,8 +130,8 @@ def test_decode_replaces_what_is_not_utf8_unless_told_otherwise(engine: EngineNa
         tokenizer.decode(half, errors="strict")
 
 
-def test_small_facts(engine: EngineName) -> None:
-    """Each property of the class."""
+def test_properties_have_the_values_of_the_definition(engine: EngineName) -> None:
+    """And `repr` has the name."""
     tokenizer = build(engine)
 
     assert repr(tokenizer) == "<Tokenizer 'bytes'>"
@@ -150,7 +150,7 @@ def test_small_facts(engine: EngineName) -> None:
     "copied", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
 )
 def test_a_copy_is_the_same_tokenizer(copied, engine: EngineName) -> None:  # type: ignore[no-untyped-def]
-    """By its fingerprint, on its engine, under its name."""
+    """With the same fingerprint, engine and name."""
     original = pytok.train(CORPUS, 300, engine=engine, name="mine")
 
     twin = copied(original)
@@ -159,8 +159,8 @@ def test_a_copy_is_the_same_tokenizer(copied, engine: EngineName) -> None:  # ty
     assert twin.encode("some text") == original.encode("some text")
 
 
-def test_the_fingerprint_is_of_the_content_alone(trained: pytok.Tokenizer) -> None:
-    """Neither the name nor the engine counts; a pattern or a special token does."""
+def test_the_fingerprint_depends_on_the_content_only(trained: pytok.Tokenizer) -> None:
+    """Not on the name or the engine, but on the pattern and the special tokens."""
     same = on_engine(trained, "reference")
     same.name = "another"
     parts = {"mergeable_ranks": trained.vocab, "special_tokens": trained.special_tokens}
@@ -174,14 +174,14 @@ def test_the_fingerprint_is_of_the_content_alone(trained: pytok.Tokenizer) -> No
 
 
 def test_the_fingerprint_never_changes() -> None:
-    """Shards and checkpoints carry it: this value is a promise."""
+    """Shards and checkpoints contain it, so its value must stay the same."""
     assert build().fingerprint == (
         "da0d72f308cf78cce3811ced4cad30da62718b90b64f6f3856c6aa2a0e923b9b"
     )
 
 
 def test_two_special_tokens_may_have_one_id(engine: EngineName) -> None:
-    """As in o200k_harmony; it decodes to the first."""
+    """As in o200k_harmony; the id decodes to the first."""
     tokenizer = build(engine, special_tokens={"<|a|>": 256, "<|b|>": 256})
 
     assert tokenizer.encode("<|a|><|b|>", allowed_special="all") == [256, 256]
@@ -191,7 +191,7 @@ def test_two_special_tokens_may_have_one_id(engine: EngineName) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mergeable_ranks": {b"a": 0}}, "the byte 0x00 is no token"),
+        ({"mergeable_ranks": {b"a": 0}}, "the byte 0x00 is not a token"),
         ({"mergeable_ranks": BYTES | {b"": 300}}, "the token at rank 256 is empty"),
         ({"mergeable_ranks": BYTES | {b"ab": 5}}, "two tokens have the id 5"),
         ({"mergeable_ranks": BYTES | {b"ab": -1}}, "the id -1 does not lie between 0 and"),
@@ -202,10 +202,10 @@ def test_two_special_tokens_may_have_one_id(engine: EngineName) -> None:
         ({"explicit_n_vocab": 300}, "explicit_n_vocab is 300, but there are 258 tokens"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(
+def test_parts_that_do_not_fit_together_are_rejected(
     changes: dict[str, object], message: str, engine: EngineName
 ) -> None:
-    """At the door, with one message for both engines."""
+    """By the constructor, with the same message on both engines."""
     with pytest.raises(VocabError) as error:
         build(engine, **changes)
 
@@ -215,15 +215,15 @@ def test_parts_that_do_not_fit_are_refused(
     assert str(other.value) == str(error.value)
 
 
-def test_an_unknown_engine_is_refused() -> None:
-    """With the names of those there are."""
+def test_an_unknown_engine_is_rejected() -> None:
+    """The message has the names of the engines."""
     with pytest.raises(ValueError, match="unknown engine 'turbo': it is 'native' or 'reference'"):
         load("turbo")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1_000_000])
-def test_threads_are_one_to_a_thousand(threads: int, engine: EngineName) -> None:
-    """None means all cores; zero means nothing; a million would take the machine down."""
+def test_the_number_of_threads_is_1_to_1024(threads: int, engine: EngineName) -> None:
+    """None means all cores; a million threads would exhaust the machine."""
     with pytest.raises(ValueError, match=f"num_threads is {threads}: 1 to 1024"):
         build(engine).encode_ordinary_batch(["a"], num_threads=threads)
     with pytest.raises(ValueError, match=f"num_threads is {threads}: 1 to 1024"):
@@ -231,7 +231,7 @@ def test_threads_are_one_to_a_thousand(threads: int, engine: EngineName) -> None
 
 
 def test_every_error_is_a_pytok_error() -> None:
-    """One except clause catches what pytok raises on purpose."""
+    """One except clause catches every exception of pytok."""
     from pytok import errors
 
     classes = [value for value in vars(errors).values() if isinstance(value, type)]

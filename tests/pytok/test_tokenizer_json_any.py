@@ -1,4 +1,4 @@
-"""A tokenizer.json with any merges, and any added tokens: read alike, or refused."""
+"""A tokenizer.json with any merges and any added tokens: encoded the same way, or an error."""
 
 import itertools
 import json
@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok.byte_order import BYTE_ORDER
 from pytok.errors import FormatError
 from pytok.formats.merge_list import LETTERS
-from pytok.reference.vocab import BYTE_ORDER
 from tests.conftest import ENGINES
 
 Part = dict[str, Any]
@@ -33,14 +33,14 @@ BYTE_LEVEL = {
 BYTES = [bytes([byte]) for byte in BYTE_ORDER]
 
 
-def spelled(token: bytes) -> str:
-    """*token* in the byte-level alphabet."""
+def letters_of(token: bytes) -> str:
+    """Return *token* in the byte-level alphabet."""
     return "".join(LETTERS[byte] for byte in token)
 
 
 @st.composite
 def vocabularies(draw: st.DrawFn) -> list[bytes]:
-    """Tokens over two or three letters in any order, parts and wholes among them."""
+    """Draw tokens of two or three letters in any order, some of them parts of others."""
     letters = draw(st.sampled_from(["ab", "abc"]))
     words = draw(st.lists(st.text(letters, min_size=2, max_size=6), min_size=1, max_size=6))
     parts = {word[:end] for word in words for end in range(2, len(word) + 1)}
@@ -50,10 +50,10 @@ def vocabularies(draw: st.DrawFn) -> list[bytes]:
 
 
 def in_two(tokens: list[bytes]) -> list[tuple[str, str]]:
-    """Every split of each token into two tokens, in the order of the tokens."""
+    """Return every split of each token into two tokens, in the order of the tokens."""
     known = {*BYTES, *tokens}
     return [
-        (spelled(token[:end]), spelled(token[end:]))
+        (letters_of(token[:end]), letters_of(token[end:]))
         for token in tokens
         for end in range(1, len(token))
         if token[:end] in known and token[end:] in known
@@ -68,8 +68,8 @@ def written(
     ignore_merges: bool = True,
     added: Sequence[Part] = (),
 ) -> Path:
-    """A tokenizer.json of these parts, which takes words as pieces."""
-    vocab = {spelled(token): id for id, token in enumerate([*BYTES, *tokens])}
+    """Write a tokenizer.json whose pieces are words; return the path."""
+    vocab = {letters_of(token): id for id, token in enumerate([*BYTES, *tokens])}
     document = {
         "version": "1.0",
         "added_tokens": added,
@@ -86,7 +86,7 @@ TEXTS += ["".join(word) for word in itertools.product("abc", repeat=5)]
 
 
 def ids_of_both(path: Path, texts: list[str]) -> list[list[list[int]]]:
-    """The ids of *texts* by tokenizers, and by pytok on each engine."""
+    """Return the ids of *texts* by tokenizers, and by pytok on each engine."""
     theirs = tokenizers.Tokenizer.from_file(str(path))
     ours = [pytok.load(path, engine=engine) for engine in ENGINES]
     return [
@@ -96,10 +96,10 @@ def ids_of_both(path: Path, texts: list[str]) -> list[list[list[int]]]:
 
 
 @given(tokens=vocabularies(), text=st.text("abc ", max_size=40))
-def test_all_splits_of_any_vocabulary_merge_alike(
+def test_all_splits_of_any_vocabulary_encode_the_same(
     tokens: list[bytes], text: str, tmp_path: Path
 ) -> None:
-    """Of all ways to make a token only one is ever used, whatever else is listed."""
+    """Only one of the merges that make a token is ever used, whatever else is listed."""
     path = written(tmp_path, tokens, in_two(tokens))
 
     theirs, *ours = ids_of_both(path, [*TEXTS, text])
@@ -108,10 +108,10 @@ def test_all_splits_of_any_vocabulary_merge_alike(
 
 
 @given(tokens=vocabularies(), data=st.data(), ignore_merges=st.booleans(), text=st.text("abc "))
-def test_any_list_of_merges_merges_alike_or_is_refused(
+def test_any_list_of_merges_encodes_the_same_or_raises_an_error(
     tokens: list[bytes], data: st.DataObject, ignore_merges: bool, text: str, tmp_path: Path
 ) -> None:
-    """Whatever is missing, listed twice, or out of order."""
+    """Merges can be missing, listed twice or out of order."""
     known = in_two(tokens)
     merges = data.draw(st.lists(st.sampled_from(known), max_size=16)) if known else []
     path = written(tmp_path, tokens, merges, ignore_merges=ignore_merges)
@@ -126,7 +126,7 @@ def test_any_list_of_merges_merges_alike_or_is_refused(
 
 @given(tokens=vocabularies())
 def test_any_vocabulary_is_saved_with_the_same_ids(tokens: list[bytes], tmp_path: Path) -> None:
-    """Tokens before their parts, and tokens that no merge makes, too."""
+    """Tokens can precede their parts, or have no merge."""
     ranks = {token: id for id, token in enumerate([*BYTES, *tokens])}
     pattern = r"\p{L}+"
     ours = pytok.Tokenizer("any", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
@@ -141,12 +141,12 @@ def test_any_vocabulary_is_saved_with_the_same_ids(tokens: list[bytes], tmp_path
 
 @st.composite
 def added_tokens(draw: st.DrawFn) -> list[Part]:
-    """Texts over three letters that hold, begin and end one another, some of them normalized."""
+    """Draw texts of three letters that contain and overlap each other, some of them normalized."""
     contents = st.text("ab<", min_size=2, max_size=5)
     return [
-        {"id": 256 + place, "content": text, "special": special, "normalized": normalized}
+        {"id": 256 + index, "content": text, "special": special, "normalized": normalized}
         | {"single_word": False, "lstrip": False, "rstrip": False}
-        for place, (text, normalized, special) in enumerate(
+        for index, (text, normalized, special) in enumerate(
             draw(
                 st.lists(
                     st.tuples(contents, st.booleans(), st.booleans()),
@@ -159,10 +159,10 @@ def added_tokens(draw: st.DrawFn) -> list[Part]:
 
 
 @given(added=added_tokens(), text=st.text("ab<", max_size=40))
-def test_any_added_tokens_are_found_alike_or_refused(
+def test_any_added_tokens_are_matched_the_same_way_or_raise_an_error(
     added: list[Part], text: str, tmp_path: Path
 ) -> None:
-    """The leftmost and longest, but those that are normalized after the others."""
+    """The leftmost and longest match wins, but normalized tokens are matched after the others."""
     path = written(tmp_path, [], [], added=added)
     texts = [text, *map("".join, itertools.product("ab<", repeat=5))]
 

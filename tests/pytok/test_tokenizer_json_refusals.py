@@ -1,6 +1,6 @@
-"""A tokenizer.json that is refused, with the field and the reason.
+"""Errors for a tokenizer.json that pytok cannot read, with the field and the reason.
 
-What is read: test_tokenizer_json_shapes.
+Files that it can read: test_tokenizer_json_shapes.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 import pytok
 from pytok.engine import EngineName
 from pytok.errors import FormatError, PatternError, PytokError, VocabError
-from tests.pytok.test_formats_refusals import TOKENIZER, refusal
+from tests.pytok.test_formats_refusals import TOKENIZER, error_of
 
-HALF = "line 1: a string holds half a surrogate pair"
+HALF = "line 1: a string has half a surrogate pair"
 
 Edit = Callable[[Any], object]
 
@@ -31,29 +31,29 @@ TEXT = {"Sequence": {"id": "A", "type_id": 0}}
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The text of a valid tokenizer.json."""
+    """Return the text of a valid tokenizer.json."""
     path = tmp_path_factory.mktemp("valid") / "valid.json"
     TOKENIZER.save(path)
     return path.read_text(encoding="utf-8")
 
 
-def set_to(value: object, *place: str | int) -> Edit:
-    """Puts *value* at *place*."""
-    return lambda document: reduce(getitem, place[:-1], document).__setitem__(place[-1], value)
+def set_to(value: object, *path: str | int) -> Edit:
+    """Set the field at *path* to *value*."""
+    return lambda document: reduce(getitem, path[:-1], document).__setitem__(path[-1], value)
 
 
-def without(*place: str | int) -> Edit:
-    """Takes away what is at *place*."""
-    return lambda document: reduce(getitem, place[:-1], document).__delitem__(place[-1])
+def without(*path: str | int) -> Edit:
+    """Remove the field at *path*."""
+    return lambda document: reduce(getitem, path[:-1], document).__delitem__(path[-1])
 
 
 def split_by(regex: str) -> Edit:
-    """Splits by *regex*."""
+    """Set the regex of the first split."""
     return set_to(regex, *SPLITS, 0, "pattern", "Regex")
 
 
 def split(regex: str, behavior: str = "Isolated", *, invert: bool = False) -> dict[str, Any]:
-    """The part of a pre-tokenizer that splits by *regex*."""
+    """Return the step of a pre-tokenizer that splits by *regex*."""
     return {
         "type": "Split",
         "pattern": {"Regex": regex},
@@ -100,7 +100,10 @@ MALFORMED: list[tuple[Edit, str]] = [
     (set_to({"String": ""}, *SPLITS, 0, "pattern"), "pre_tokenizer.pretokenizers[0].pattern is"),
     (without(*SPLITS, 0, "invert"), "pre_tokenizer.pretokenizers[0].invert is missing"),
     (set_to("", "added_tokens", 0, "content"), "added_tokens[0].content is empty"),
-    (set_to(1, "added_tokens", 0, "special"), "added_tokens[0].special is 1: it is true or false"),
+    (
+        set_to(1, "added_tokens", 0, "special"),
+        "added_tokens[0].special is 1: it must be true or false",
+    ),
 ]
 UNSUPPORTED: list[tuple[Edit, str]] = [
     (set_to({"type": "NFC"}, "normalizer"), "normalizer.type is 'NFC', which changes the text"),
@@ -112,15 +115,15 @@ UNSUPPORTED: list[tuple[Edit, str]] = [
     (set_to({"strategy": "BatchLongest"}, "padding"), "padding is {'strategy': 'BatchLongest'}:"),
     (
         set_to({"type": "TemplateProcessing", "single": []}, "post_processor"),
-        "post_processor.single holds the text 0 times, not once",
+        "post_processor.single has the text 0 times, not once",
     ),
     (
         set_to({"type": "TemplateProcessing", "single": [TEXT, TEXT]}, "post_processor"),
-        "post_processor.single holds the text 2 times, not once",
+        "post_processor.single has the text 2 times, not once",
     ),
     (
         set_to({"type": "Sequence", "processors": [{"type": "New"}]}, "post_processor"),
-        "post_processor.processors[0].type is 'New', and pytok knows no such thing",
+        "post_processor.processors[0].type is 'New', which pytok does not support",
     ),
     (set_to({"type": "WordPiece"}, "decoder"), "decoder is WordPiece, not ByteLevel"),
     (set_to(None, "decoder"), "decoder is null, not ByteLevel"),
@@ -130,16 +133,16 @@ UNSUPPORTED: list[tuple[Edit, str]] = [
     ),
     (set_to("WordPiece", "model", "type"), "model.type is 'WordPiece': pytok reads byte-level BPE"),
     (set_to("Unigram", "model", "type"), "model.type is 'Unigram': pytok reads byte-level BPE"),
-    (set_to(0.1, "model", "dropout"), "model.dropout is 0.1: pytok leaves nothing to chance"),
+    (set_to(0.1, "model", "dropout"), "model.dropout is 0.1: pytok encodes without dropout"),
     (set_to("##", "model", "continuing_subword_prefix"), "model.continuing_subword_prefix is '##'"),
     (set_to("</w>", "model", "end_of_word_suffix"), "model.end_of_word_suffix is '</w>'"),
-    (set_to(None, "pre_tokenizer"), "pre_tokenizer has no ByteLevel: that BPE is over characters"),
+    (set_to(None, "pre_tokenizer"), "pre_tokenizer has no ByteLevel: this is BPE over characters"),
     (set_to({"type": "Metaspace"}, "pre_tokenizer"), "pre_tokenizer has no ByteLevel"),
-    (lambda d: reduce(getitem, SPLITS, d).reverse(), "pre_tokenizer goes on after ByteLevel"),
-    (lambda d: reduce(getitem, SPLITS, d).append(BYTE_LEVEL), "pre_tokenizer goes on after"),
+    (lambda d: reduce(getitem, SPLITS, d).reverse(), "pre_tokenizer has steps after ByteLevel"),
+    (lambda d: reduce(getitem, SPLITS, d).append(BYTE_LEVEL), "pre_tokenizer has steps after"),
     (
         set_to({"type": "Punctuation"}, *SPLITS, 0),
-        "pre_tokenizer.pretokenizers[0].type is 'Punctuation', and pytok knows no pattern that",
+        "pre_tokenizer.pretokenizers[0].type is 'Punctuation', for which pytok has no equivalent",
     ),
     (
         set_to("MergedWithNext", *SPLITS, 0, "behavior"),
@@ -157,10 +160,10 @@ UNSUPPORTED: list[tuple[Edit, str]] = [
         set_to(True, *SPLITS, 1, "add_prefix_space"),
         "pre_tokenizer.pretokenizers[1].add_prefix_space is true: it puts a space before the text",
     ),
-    (set_to(True, *SPLITS, 1, "use_regex"), "pre_tokenizer splits 2 times, one after the other"),
+    (set_to(True, *SPLITS, 1, "use_regex"), "pre_tokenizer splits 2 times in sequence"),
     (
         lambda d: reduce(getitem, SPLITS, d).insert(0, split(r"\p{N}")),
-        "pre_tokenizer splits 2 times, one after the other, and pytok knows no single pattern",
+        "pre_tokenizer splits 2 times in sequence, for which pytok has no equivalent pattern",
     ),
     (split_by(r"\s+$|\S+"), r"pre_tokenizer: the pattern '\\s+$|\\S+' has '$|\\S+'"),
     (
@@ -169,8 +172,8 @@ UNSUPPORTED: list[tuple[Edit, str]] = [
     ),
     (split_by(r"\d{1,3}+|\D"), r"pre_tokenizer: the pattern '\\d{1,3}+|\\D' has '{1,3}+|\\D'"),
     (split_by(r"\w+|\W"), r"pre_tokenizer: the pattern '\\w+|\\W' has '\\w+|\\W', which Hugging"),
-    (set_to(True, "added_tokens", 0, "lstrip"), "added_tokens[0].lstrip is True: pytok finds"),
-    (set_to(True, "added_tokens", 0, "rstrip"), "added_tokens[0].rstrip is True: pytok finds"),
+    (set_to(True, "added_tokens", 0, "lstrip"), "added_tokens[0].lstrip is True: pytok matches"),
+    (set_to(True, "added_tokens", 0, "rstrip"), "added_tokens[0].rstrip is True: pytok matches"),
     (set_to(True, "added_tokens", 0, "single_word"), "added_tokens[0].single_word is True: pytok"),
     (
         set_to(5, "added_tokens", 0, "id"),
@@ -197,7 +200,7 @@ UNSUPPORTED: list[tuple[Edit, str]] = [
             d["added_tokens"].append(d["added_tokens"][0] | {"content": "Ġthe", "id": 258}),
             d["model"].update(ignore_merges=True),
         ),
-        "added_tokens[1].content 'Ġthe' is in model.vocab, where it spells b' the': with ignore_",
+        "added_tokens[1].content 'Ġthe' is in model.vocab, where it stands for b' the': with",
     ),
     (
         lambda d: d["added_tokens"].append(d["added_tokens"][0] | {"content": "an", "id": 259}),
@@ -218,36 +221,36 @@ MERGES: list[tuple[Edit, str]] = [
         "the order of the tokens implies the merge b'a' + b'n', which is not listed",
     ),
     (
-        # "abc" is made by (ab, c) alone, but comes first in the order of first merges.
+        # Only (ab, c) can make "abc", which comes first in the order of first merges.
         lambda d: (
             d["model"]["vocab"].update({"ab": 264, "bc": 263, "abc": 262}),
             d["model"]["merges"].extend(["a bc", "a b", "b c", "ab c"]),
         ),
-        "model.merges[6] merges b'a' + b'b', which is out of the order of the tokens",
+        "model.merges[6] merges b'a' + b'b', which is not in the order of the tokens",
     ),
     (
         set_to(262, "model", "vocab", "zyzzyva"),
-        "no merge makes the token b'zyzzyva' (id 262), which is never encoded where ignore_merges",
+        "no merge makes the token b'zyzzyva' (id 262), which is never encoded when ignore_merges",
     ),
 ]
 NO_VOCABULARY: list[tuple[Edit, str]] = [
     (set_to(5, "model", "vocab", "th"), "two tokens have the id 5"),
     (set_to(-1, "model", "vocab", "and"), "the id -1 does not lie between 0 and 4294967295"),
     (set_to(1 << 32, "model", "vocab", "and"), "the id 4294967296 does not lie between"),
-    (without("model", "vocab", "~"), "the byte 0x7e is no token"),
+    (without("model", "vocab", "~"), "the byte 0x7e is not a token"),
     (set_to({"<|endoftext|>": 261}, "model", "vocab"), "not in the vocabulary"),
     (set_to(300, "model", "vocab", ""), "empty"),
     (split_by("("), "the pattern does not compile"),
 ]
 
 
-def named(part: object) -> str:
-    """A test's name by the message that it expects."""
-    return part if isinstance(part, str) else ""
+def case_name(parameter: object) -> str:
+    """Name a test by the message that it expects."""
+    return parameter if isinstance(parameter, str) else ""
 
 
 def edited(document: str, edit: Edit, folder: Path) -> Path:
-    """A file with *document*, changed by *edit*."""
+    """Write *document*, changed by *edit*, and return the path."""
     changed = json.loads(document)
     edit(changed)
     path = folder / "a.json"
@@ -255,71 +258,71 @@ def edited(document: str, edit: Edit, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("edit", "said"), MALFORMED + UNSUPPORTED, ids=named)
-def test_a_field_that_is_wrong_is_named(
-    edit: Edit, said: str, document: str, tmp_path: Path
-) -> None:
-    """What is malformed, and what pytok would not do exactly."""
+@pytest.mark.parametrize(("edit", "message"), MALFORMED + UNSUPPORTED, ids=case_name)
+def test_a_wrong_field_is_reported(edit: Edit, message: str, document: str, tmp_path: Path) -> None:
+    """It is malformed, or pytok could not follow it exactly."""
     path = edited(document, edit, tmp_path)
 
-    assert f"a.json: {said}" in refusal(path)
+    assert f"a.json: {message}" in error_of(path)
 
 
-@pytest.mark.parametrize(("edit", "said"), MERGES, ids=named)
-def test_merges_that_would_encode_differently_are_refused(
-    edit: Edit, said: str, document: str, engine: EngineName, tmp_path: Path
+@pytest.mark.parametrize(("edit", "message"), MERGES, ids=case_name)
+def test_merges_that_would_encode_differently_are_an_error(
+    edit: Edit, message: str, document: str, engine: EngineName, tmp_path: Path
 ) -> None:
-    """Each engine derives from the tokens what the file must list."""
+    """Each engine derives the merges that the file must list from the tokens."""
     path = edited(document, edit, tmp_path)
 
-    assert f"a.json: {said}" in refusal(path, engine=engine)
+    assert f"a.json: {message}" in error_of(path, engine=engine)
 
 
-@pytest.mark.parametrize(("edit", "said"), NO_VOCABULARY, ids=named)
-def test_a_file_of_no_vocabulary_is_named(
-    edit: Edit, said: str, document: str, engine: EngineName, tmp_path: Path
+@pytest.mark.parametrize(("edit", "message"), NO_VOCABULARY, ids=case_name)
+def test_a_file_without_a_valid_vocabulary_is_reported(
+    edit: Edit, message: str, document: str, engine: EngineName, tmp_path: Path
 ) -> None:
-    """The parts are read, but do not fit together."""
+    """The fields can be read but contradict each other."""
     path = edited(document, edit, tmp_path)
 
-    assert said in refusal(path, PytokError, engine=engine)
+    assert message in error_of(path, PytokError, engine=engine)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b'{"model":\n {"type" "BPE"}}', "line 2, column 10: not JSON"),
         (b"", "line 1, column 1: not JSON"),
         (b'{"version": "\xff"}', "byte 13 is not UTF-8"),
         (b"[1]", "the file is a JSON array, not an object"),
         (b"null", "the file is a JSON null, not an object"),
-        (b"[" * 100_000, "not JSON that can be read: nested too deeply"),
-        (b'{"version": ' + b"9" * 5000 + b"}", "not JSON"),
+        (b"[" * 100_000, "the JSON cannot be read: nested too deeply"),
+        (b'{"version": ' + b"9" * 5000 + b"}", "the JSON cannot be read"),
     ],
     ids=["syntax", "empty", "not UTF-8", "array", "null", "deep", "huge number"],
 )
-def test_a_file_that_is_no_json_object_is_refused(
-    content: bytes, said: str, tmp_path: Path
+def test_a_file_that_is_not_a_json_object_is_an_error(
+    content: bytes, message: str, tmp_path: Path
 ) -> None:
-    """With the line and column, or the byte."""
+    """The message has the line and column, or the byte."""
     (tmp_path / "a.json").write_bytes(content)
 
-    assert f"a.json: {said}" in refusal(tmp_path / "a.json")
+    assert f"a.json: {message}" in error_of(tmp_path / "a.json")
 
 
-def test_a_token_that_is_listed_twice_is_refused(document: str, tmp_path: Path) -> None:
-    """JSON's readers keep the last in silence, so the ids would be a guess."""
+def test_a_token_that_is_listed_twice_is_an_error(document: str, tmp_path: Path) -> None:
+    """JSON parsers silently keep the last, so the ids would be a guess."""
     (tmp_path / "a.json").write_text(document.replace('"!": 0,', '"!": 0, "!": 7777,'))
 
-    assert "'!'" in refusal(tmp_path / "a.json")
+    assert "'!'" in error_of(tmp_path / "a.json")
 
 
-@pytest.mark.parametrize("told", [{"pattern": "gpt2"}, {"special_tokens": {"<|e|>": 300}}])
-def test_a_json_file_is_told_nothing(told: dict[str, Any], document: str, tmp_path: Path) -> None:
-    """It says pattern and special tokens itself."""
+@pytest.mark.parametrize("argument", [{"pattern": "gpt2"}, {"special_tokens": {"<|e|>": 300}}])
+def test_a_json_file_accepts_no_pattern_or_special_tokens(
+    argument: dict[str, Any], document: str, tmp_path: Path
+) -> None:
+    """The file contains them itself."""
     (tmp_path / "a.json").write_text(document)
 
-    assert "give neither" in refusal(tmp_path / "a.json", **told)
+    assert "do not pass any" in error_of(tmp_path / "a.json", **argument)
 
 
 # ------------------------------------------------------------------------------------ mutations
@@ -329,26 +332,25 @@ VALUES = st.sampled_from([*SIMPLE, "[]", "[[]]", "{}", '{"": 0}']).map(json.load
 
 
 @given(data=st.data())
-def test_a_mutated_json_loads_or_is_refused(
+def test_a_mutated_json_loads_or_raises_a_known_error(
     data: st.DataObject, document: str, engine: EngineName, tmp_path: Path
 ) -> None:
-    """Whatever is dropped or changed, and wherever."""
     changed = json.loads(document)
     for _ in range(data.draw(st.integers(1, 3))):
-        holder = changed
+        parent = changed
         while True:
-            keys = sorted(holder) if isinstance(holder, dict) else range(len(holder))
+            keys = sorted(parent) if isinstance(parent, dict) else range(len(parent))
             assume(keys)
             key = data.draw(st.sampled_from(keys))
-            if not holder[key] or not isinstance(holder[key], dict | list):
+            if not parent[key] or not isinstance(parent[key], dict | list):
                 break
             if data.draw(st.integers(0, 3)) == 0:
                 break
-            holder = holder[key]
+            parent = parent[key]
         if data.draw(st.booleans()):
-            del holder[key]
+            del parent[key]
         else:
-            holder[key] = data.draw(VALUES)
+            parent[key] = data.draw(VALUES)
     (tmp_path / "a.json").write_text(json.dumps(changed))
 
     with contextlib.suppress(FormatError, VocabError, PatternError):

@@ -1,6 +1,6 @@
-"""A tokenizer.json of any shape that is read encodes as Hugging Face's tokenizers does with it.
+"""A tokenizer.json of any supported shape encodes as Hugging Face's tokenizers does with it.
 
-What is refused: test_tokenizer_json_refusals.
+Shapes that raise errors: test_tokenizer_json_refusals.
 """
 
 import json
@@ -15,17 +15,17 @@ from transformers.convert_slow_tokenizer import TikTokenConverter
 
 import pytok
 from pytok.engine import EngineName
-from pytok.reference.pretokenize import O200K
+from pytok.patterns import O200K
 from tests.conftest import CORPUS
 from tests.pytok.strategies import with_specials
-from tests.pytok.test_formats import settled
+from tests.pytok.test_formats import without_new_characters
 
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN2 = LLAMA3.replace("{1,3}", "")
-CL100K_THERE = (
+CL100K_ONIGURUMA = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s+(?![\s\S])|\s*[\r\n]|\s+(?!\S)|\s"
 )
@@ -36,7 +36,7 @@ DEEPSEEK = [
     r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 ]
 LINE_ENDS = [regex.replace(r"\r\n", "\r\n") for regex in DEEPSEEK]
-"""As its file has them: themselves."""
+"""As in its file: with literal line ends."""
 KANJI = [
     "か",
     "漢",
@@ -61,44 +61,44 @@ Edit = Callable[[Part], object]
 
 
 def byte_level(**options: bool) -> Part:
-    """The part that spells bytes as letters, and splits by GPT-2's pattern if *use_regex*."""
+    """Return the step that maps bytes to letters, and splits by GPT-2's pattern if *use_regex*."""
     return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True} | options
 
 
 def split(pattern: str | Part, behavior: str = "Isolated", invert: bool = False) -> Part:
-    """The part that splits by a regex, or by another kind of pattern."""
+    """Return the step that splits by a regex, or by another kind of pattern."""
     pattern = {"Regex": pattern} if isinstance(pattern, str) else pattern
     return {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}
 
 
 def in_sequence(*parts: Part) -> Part:
-    """Pre-tokenizers that run one after the other."""
+    """Return a pre-tokenizer that runs *parts* in sequence."""
     return {"type": "Sequence", "pretokenizers": list(parts)}
 
 
 def splits(*parts: Part) -> Edit:
-    """Splits by *parts* and then maps bytes to letters."""
+    """Split by *parts*, then map bytes to letters."""
     return put("pre_tokenizer", in_sequence(*parts, byte_level(use_regex=False)))
 
 
 def digits(*, individual: bool) -> Edit:
-    """Splits by digits, then by GPT-2's pattern."""
+    """Split by digits, then by GPT-2's pattern."""
     part = {"type": "Digits", "individual_digits": individual}
     return put("pre_tokenizer", in_sequence(part, byte_level(use_regex=True)))
 
 
 def put(field: str, value: object) -> Edit:
-    """Sets a *field* of the file."""
+    """Set a *field* of the file."""
     return lambda document: document.__setitem__(field, value)
 
 
 def put_in_model(field: str, value: object) -> Edit:
-    """Sets a *field* of the model."""
+    """Set a *field* of the model."""
     return lambda document: document["model"].__setitem__(field, value)
 
 
 def added(**flags: list[bool]) -> Edit:
-    """Sets flags of the added tokens, each in turn."""
+    """Set flags of the added tokens, one value for each token."""
 
     def edit(document: Part) -> None:
         for flag, values in flags.items():
@@ -109,25 +109,25 @@ def added(**flags: list[bool]) -> Edit:
 
 
 def not_in_vocab(document: Part) -> None:
-    """Leaves the added tokens in their own list only."""
+    """Remove the added tokens from the vocabulary."""
     for token in document["added_tokens"]:
         del document["model"]["vocab"][token["content"]]
 
 
 def no_added_tokens(document: Part) -> None:
-    """Leaves the added tokens out."""
+    """Remove the added tokens."""
     not_in_vocab(document)
     document["added_tokens"] = []
 
 
 def listed_twice(document: Part) -> None:
-    """The last place of a merge counts."""
+    """List some merges twice; the last one counts."""
     merges = document["model"]["merges"]
     document["model"]["merges"] = merges[-5:] + merges
 
 
 def all_splits_listed(document: Part) -> None:
-    """As transformers lists the merges of a .tiktoken file."""
+    """List the merges as transformers does for a .tiktoken file."""
     vocab, model = document["model"]["vocab"], document["model"]
     model["ignore_merges"] = True
     model["merges"] = [
@@ -139,12 +139,12 @@ def all_splits_listed(document: Part) -> None:
     ]
 
 
-BEGIN = {"SpecialToken": {"id": SPECIALS[0], "type_id": 0}}
+START = {"SpecialToken": {"id": SPECIALS[0], "type_id": 0}}
 TEXT = {"Sequence": {"id": "A", "type_id": 0}}
 TEMPLATE = {
     "type": "TemplateProcessing",
-    "single": [BEGIN, TEXT],
-    "pair": [BEGIN, TEXT, BEGIN, {"Sequence": {"id": "B", "type_id": 1}}],
+    "single": [START, TEXT],
+    "pair": [START, TEXT, START, {"Sequence": {"id": "B", "type_id": 1}}],
     "special_tokens": {
         SPECIALS[0]: {"id": SPECIALS[0], "ids": [397], "tokens": [SPECIALS[0]]},
     },
@@ -161,10 +161,10 @@ SHAPES: dict[str, Edit] = {
     "Split by Llama-3's regex": splits(split(LLAMA3)),
     "Split by Qwen2's regex": splits(split(QWEN2)),
     "Split by o200k's regex": splits(split(O200K)),
-    "Split by cl100k's regex": splits(split(CL100K_THERE)),
+    "Split by cl100k's regex": splits(split(CL100K_ONIGURUMA)),
     "Split by a regex that matches not all": splits(split(r"\p{L}+")),
     "Split inverted": splits(split(r"\p{L}+", invert=True)),
-    "Split Removed and inverted": splits(split(CL100K_THERE, "Removed", invert=True)),
+    "Split Removed and inverted": splits(split(CL100K_ONIGURUMA, "Removed", invert=True)),
     "Split by a String": splits(split({"String": " "})),
     "Split by a String of metacharacters": splits(split({"String": "isn't it?\n\n"})),
     "Split by a String that is a word": splits(split({"String": "the"})),
@@ -209,7 +209,7 @@ SHAPES: dict[str, Edit] = {
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tokenizer.json of 400 ids whose tokens span what any pattern would split."""
+    """Return a tokenizer.json of 400 ids whose tokens span the splits of every pattern."""
     path = tmp_path_factory.mktemp("plain") / "plain.json"
     pytok.train(CORPUS, 400, pattern=r"[\s\S]+", special_tokens=SPECIALS).save(path)
     return path.read_text(encoding="utf-8")
@@ -217,19 +217,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(params=SHAPES)
 def shape(request: pytest.FixtureRequest, plain: str, tmp_path: Path) -> Path:
-    """A file of each shape in turn."""
+    """Write a file of each shape."""
     document = json.loads(plain)
     SHAPES[request.param](document)
     (tmp_path / "shape.json").write_text(json.dumps(document), encoding="utf-8")
     return tmp_path / "shape.json"
 
 
-def test_a_shape_that_is_read_has_the_ids_of_tokenizers(shape: Path, engine: EngineName) -> None:
-    """Added tokens are found there always, and what a post-processor adds is not asked for."""
+def test_every_shape_has_the_ids_of_tokenizers(shape: Path, engine: EngineName) -> None:
+    """Added tokens are always matched there; its post-processor is turned off."""
     theirs = tokenizers.Tokenizer.from_file(str(shape))
     ours = pytok.load(shape, engine=engine)
 
-    @given(text=with_specials([*SPECIALS, *KANJI]).map(settled))
+    @given(text=with_specials([*SPECIALS, *KANJI]).map(without_new_characters))
     def check(text: str) -> None:
         expected = theirs.encode(text, add_special_tokens=False).ids
         assert ours.encode(text, allowed_special="all") == expected
@@ -239,13 +239,13 @@ def test_a_shape_that_is_read_has_the_ids_of_tokenizers(shape: Path, engine: Eng
     assert ours.encode("".join(CORPUS)) == expected
 
 
-def test_a_shape_that_is_read_is_saved_with_the_same_ids(shape: Path) -> None:
-    """In the one shape that pytok writes, which tokenizers reads alike."""
+def test_every_shape_is_saved_with_the_same_ids(shape: Path) -> None:
+    """The file has the shape that pytok writes."""
     ours = pytok.load(shape)
     ours.save(shape)
     again = tokenizers.Tokenizer.from_file(str(shape))
 
-    @given(text=with_specials(SPECIALS).map(settled))
+    @given(text=with_specials(SPECIALS).map(without_new_characters))
     def check(text: str) -> None:
         assert again.encode(text).ids == ours.encode(text, allowed_special="all")
 
@@ -254,13 +254,13 @@ def test_a_shape_that_is_read_is_saved_with_the_same_ids(shape: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", [LLAMA3, QWEN2, O200K], ids=["llama3", "qwen2", "o200k"])
-def test_what_transformers_makes_of_ranks_has_the_same_ids(
+def test_ranks_converted_by_transformers_have_the_same_ids(
     pattern: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It lists every split of every token in two, and ignores merges for whole pieces."""
+    """It lists every split of every token in two, and sets ignore_merges."""
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
     tokens = pytok.train(CORPUS, 400, pattern=pattern, special_tokens=()).vocab
-    # No merge makes these two; they are found as whole pieces.
+    # No merge makes these two; they are found as complete pieces.
     ranks = dict(tokens) | {b" zyzzyva": 400, b"\n\n\n\n\n\n": 401}
     source = pytok.Tokenizer("ranks", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
     source.save(tmp_path / "ranks.tiktoken")
@@ -271,7 +271,7 @@ def test_what_transformers_makes_of_ranks_has_the_same_ids(
     theirs.save(str(tmp_path / "theirs.json"))
     ours = pytok.load(tmp_path / "theirs.json", engine=engine)
 
-    @given(text=with_specials([*SPECIALS, " zyzzyva", "\n\n\n\n\n\n"]).map(settled))
+    @given(text=with_specials([*SPECIALS, " zyzzyva", "\n\n\n\n\n\n"]).map(without_new_characters))
     def check(text: str) -> None:
         assert ours.encode(text, allowed_special="all") == theirs.encode(text).ids
 

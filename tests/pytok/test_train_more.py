@@ -1,4 +1,4 @@
-"""Smaller vocabularies from a larger one, and larger ones that go on from what there is."""
+"""Truncated vocabularies, and training that extends a base."""
 
 import warnings
 from typing import Any
@@ -15,7 +15,7 @@ from tests.pytok.strategies import corpora
 
 
 def learn(texts: list[str], size: int, **options: Any) -> pytok.Tokenizer:
-    """A tokenizer, smaller than asked where pairs run out."""
+    """A tokenizer, smaller than requested where pairs run out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pytok.train(texts, size, **options)
@@ -23,7 +23,7 @@ def learn(texts: list[str], size: int, **options: Any) -> pytok.Tokenizer:
 
 @given(texts=corpora(), size=st.integers(257, 300), less=st.integers(0, 40))
 def test_truncated_equals_training_at_that_size(texts: list[str], size: int, less: int) -> None:
-    """Special tokens and fingerprint included."""
+    """Fingerprints include special tokens."""
     tokenizer = learn(texts, size)
     smaller = max(257, tokenizer.n_vocab - less)
 
@@ -32,14 +32,14 @@ def test_truncated_equals_training_at_that_size(texts: list[str], size: int, les
     assert truncated.fingerprint == learn(texts, smaller).fingerprint
 
 
-def test_truncated_keeps_its_engine_and_its_name(engine: EngineName) -> None:
-    """Only the vocabulary is another."""
+def test_truncated_keeps_the_engine_and_the_name(engine: EngineName) -> None:
+    """Only the vocabulary differs."""
     truncated = learn(CORPUS, 300, engine=engine, name="mine").truncated(280)
 
     assert (truncated.engine, truncated.name, truncated.n_vocab) == (engine, "mine", 280)
 
 
-def test_truncated_of_a_published_encoding_closes_the_hole_before_its_special_tokens(
+def test_truncating_a_published_encoding_closes_the_gap_before_its_special_tokens(
     rank_files,  # type: ignore[no-untyped-def]
 ) -> None:
     """cl100k_base has no id 100256."""
@@ -51,14 +51,14 @@ def test_truncated_of_a_published_encoding_closes_the_hole_before_its_special_to
 
 
 @pytest.mark.parametrize("size", [0, 256, 301])
-def test_truncated_to_a_size_that_cannot_be_is_refused(size: int) -> None:
-    """With the sizes that can."""
+def test_truncating_to_a_size_out_of_range_is_rejected(size: int) -> None:
+    """The message has the possible sizes."""
     with pytest.raises(VocabError, match="257 to 300 are possible"):
         learn(CORPUS, 300).truncated(size)
 
 
-def test_truncated_is_refused_where_ids_are_not_the_order_of_merging() -> None:
-    """As after special tokens between."""
+def test_truncating_is_rejected_where_ids_are_not_in_the_order_of_merging() -> None:
+    """Extending a base puts special tokens between the ids of merges."""
     tokenizer = learn(CORPUS, 310, base=learn(CORPUS, 300))
 
     with pytest.raises(VocabError, match="ids of the tokens are not 0, 1, 2"):
@@ -66,10 +66,10 @@ def test_truncated_is_refused_where_ids_are_not_the_order_of_merging() -> None:
 
 
 @given(texts=corpora(), size=st.integers(256, 300), less=st.integers(0, 40))
-def test_going_on_from_a_truncated_vocabulary_learns_what_was_cut_off(
+def test_extending_a_truncated_vocabulary_restores_what_was_removed(
     texts: list[str], size: int, less: int
 ) -> None:
-    """Token for token, in both engines."""
+    """Both engines restore the same tokens."""
     whole = learn(texts, size, special_tokens=())
     base = whole.truncated(max(256, whole.n_vocab - less))
     for engine in ("native", "reference"):
@@ -81,8 +81,10 @@ def test_going_on_from_a_truncated_vocabulary_learns_what_was_cut_off(
 
 
 @given(texts=corpora(), more=corpora(), size=st.integers(257, 280))
-def test_both_engines_go_on_alike(texts: list[str], more: list[str], size: int) -> None:
-    """On another text, by any rule."""
+def test_both_engines_extend_a_base_identically(
+    texts: list[str], more: list[str], size: int
+) -> None:
+    """The new text and the rules are arbitrary."""
     base = learn(texts, size)
     options: dict[str, Any] = {"base": base, "special_tokens": ["<|new|>"]}
     for rules in ({}, {"ties": "first"}, {"ties": "cs336"}, {"limit_alphabet": 3}):
@@ -95,7 +97,7 @@ def test_both_engines_go_on_alike(texts: list[str], more: list[str], size: int) 
 
 
 def test_new_ids_follow_the_greatest_of_the_base(engine: EngineName) -> None:
-    """Its own stay what they were; new special tokens come last."""
+    """The ids of the base are kept; new special tokens come last."""
     base = learn(CORPUS, 300)
 
     tokenizer = learn(CORPUS, 320, base=base, special_tokens=["<|new|>"], engine=engine)
@@ -107,8 +109,8 @@ def test_new_ids_follow_the_greatest_of_the_base(engine: EngineName) -> None:
 
 
 @pytest.mark.parametrize("name", ["gpt2", "cl100k_base", "o200k_base"])
-def test_published_encodings_can_be_gone_on_from(rank_files, name: str) -> None:  # type: ignore[no-untyped-def]
-    """What they encode in many tokens becomes one."""
+def test_published_encodings_can_be_extended(rank_files, name: str) -> None:  # type: ignore[no-untyped-def]
+    """A word of many tokens becomes one token."""
     base = pytok.get_encoding(name)
     word = " floccinaucinihilipilification"
 
@@ -121,8 +123,8 @@ def test_published_encodings_can_be_gone_on_from(rank_files, name: str) -> None:
     )
 
 
-def test_pieces_begin_as_the_base_encodes_them() -> None:
-    """A new token is made of two that the base uses."""
+def test_pieces_start_as_the_base_encodes_them() -> None:
+    """A new token is the merge of two tokens of the base."""
     base = learn(["ab ab ab"], 258, special_tokens=())
 
     tokenizer = learn(["abc"] * 2, 260, base=base, special_tokens=())
@@ -132,7 +134,7 @@ def test_pieces_begin_as_the_base_encodes_them() -> None:
 
 
 def test_special_tokens_of_the_base_are_kept_out_of_counting(engine: EngineName) -> None:
-    """As new ones are."""
+    """New special tokens are not counted either."""
     base = learn(CORPUS, 300, special_tokens=["zqz"])
 
     tokenizer = learn(["zqzzqz"] * 9, 310, base=base, engine=engine)
@@ -145,22 +147,22 @@ def test_special_tokens_of_the_base_are_kept_out_of_counting(engine: EngineName)
     [
         (299, {}, "the 300 ids of the base and 0 special tokens make 300$"),
         (300, {"special_tokens": ["<|new|>"]}, "and 1 special tokens make 301$"),
-        (400, {"pattern": "gpt2"}, "the pattern 'gpt2' is not that of the base"),
+        (400, {"pattern": "gpt2"}, "the pattern 'gpt2' differs from that of the base"),
         (400, {"special_tokens": ["<|a|>", "<|a|>"]}, "listed twice"),
     ],
 )
-def test_what_contradicts_the_base_is_refused(
+def test_arguments_that_contradict_the_base_are_rejected(
     size: int, options: dict[str, Any], message: str
 ) -> None:
-    """Its ids, pattern and special tokens are kept."""
+    """The ids, pattern and special tokens of the base are kept."""
     with pytest.raises(TrainingError, match=message):
         learn(CORPUS, size, base=learn(CORPUS, 300), **options)
 
 
-def test_a_base_with_a_token_that_no_merge_makes_is_refused(
+def test_a_base_with_a_token_that_no_merge_makes_is_rejected(
     engine: EngineName, trained: pytok.Tokenizer
 ) -> None:
-    """New merges could make it a second time."""
+    """A new merge could make that token a second time."""
     base = pytok.Tokenizer(
         "odd",
         pat_str=trained.pattern,

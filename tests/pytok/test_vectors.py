@@ -1,4 +1,4 @@
-"""The vectors that both languages read (`bpe-rs/tests/vectors.rs` is the other reader)."""
+"""Test vectors for both languages (`bpe-rs/tests/vectors.rs` reads them, too)."""
 
 import json
 import warnings
@@ -44,10 +44,10 @@ def test_pieces_are_those_of_the_regex(row: dict[str, Any], engine: EngineName) 
 
 @pytest.mark.parametrize("row", rows("merges"), ids=lambda row: row["pattern"])
 def test_merges_are_those_of_hugging_face(row: dict[str, Any], engine: EngineName) -> None:
-    """In the order learnt."""
+    """In the order of merging."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        learnt = pytok.train(
+        trained = pytok.train(
             row["texts"],
             len(row["tokens"]),
             pattern=row["pattern"],
@@ -55,14 +55,14 @@ def test_merges_are_those_of_hugging_face(row: dict[str, Any], engine: EngineNam
             engine=engine,
         )
 
-    assert [token.hex() for token in learnt.vocab] == row["tokens"]
+    assert [token.hex() for token in trained.vocab] == row["tokens"]
 
 
 @pytest.mark.parametrize(
     "row", rows("ids"), ids=lambda row: f"{row['pattern']}-{row['text'][:9]!a}"
 )
 def test_ids_are_those_of_tiktoken(row: dict[str, Any], engine: EngineName) -> None:
-    """With the special token allowed; and they decode to the text."""
+    """With the special token allowed, and they decode to the text."""
     encoder = tokenizer(row["pattern"], engine)
 
     assert encoder.encode(row["text"], allowed_special="all") == row["ids"]

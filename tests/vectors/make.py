@@ -1,9 +1,9 @@
-"""Make the vectors that both languages read, from libraries that we did not write.
+"""Write the test vectors that the Python and Rust tests read, from third-party libraries.
 
 python tests/vectors/make.py
 
-`pieces.json`: texts split by Python's `regex` with tiktoken's patterns. `merges.json`: what Hugging
-Face's BpeTrainer learns. `ids.json`: what tiktoken makes of texts with those merges.
+`pieces.json`: texts split by Python's `regex` with tiktoken's patterns. `merges.json`: tokens
+trained by Hugging Face's `BpeTrainer`. `ids.json`: texts encoded by tiktoken with these tokens.
 """
 
 import json
@@ -61,12 +61,12 @@ CORPUS = TEXTS + ["the theme of the thesis, then and there"] * 3
 
 
 def pieces(pattern: str, text: str) -> list[str]:
-    """The text as Python's `regex` splits it."""
+    """Split *text* with Python's `regex`."""
     return regex.findall(PATTERNS[pattern].replace("$", r"\Z"), text)
 
 
 def merges(pattern: str, size: int) -> list[bytes]:
-    """The tokens that Hugging Face's trainer learns, as bytes, without the 256."""
+    """Return the tokens that Hugging Face's trainer produces, as bytes, the single bytes first."""
     trained = tokenizers.Tokenizer(models.BPE())
     split = tokenizers.Regex(PATTERNS[pattern].replace("$", r"\z").replace("{1,3}+", "{1,3}"))
     trained.pre_tokenizer = pre_tokenizers.Sequence(
@@ -88,17 +88,17 @@ def merges(pattern: str, size: int) -> list[bytes]:
 
 
 def letter_bytes() -> dict[str, int]:
-    """The byte behind each letter of GPT-2's alphabet, as tiktoken's loader derives it."""
+    """Return the byte for each letter of GPT-2's alphabet, as tiktoken's loader derives it."""
     printable = [byte for byte in range(256) if chr(byte).isprintable() and chr(byte) != " "]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {
-        chr(256 + place): byte for place, byte in enumerate(others)
+        chr(256 + index): byte for index, byte in enumerate(others)
     }
 
 
 def main() -> None:
     """Write the three files."""
-    learnt = {name: merges(name, 340) for name in PATTERNS}
+    trained_tokens = {name: merges(name, 340) for name in PATTERNS}
     encodings = {
         name: tiktoken.Encoding(
             name,
@@ -106,7 +106,7 @@ def main() -> None:
             mergeable_ranks={token: rank for rank, token in enumerate(tokens)},
             special_tokens={"<|endoftext|>": len(tokens)},
         )
-        for name, tokens in learnt.items()
+        for name, tokens in trained_tokens.items()
     }
     vectors = {
         "pieces": [
@@ -116,7 +116,7 @@ def main() -> None:
         ],
         "merges": [
             {"pattern": name, "texts": CORPUS, "tokens": [token.hex() for token in tokens]}
-            for name, tokens in learnt.items()
+            for name, tokens in trained_tokens.items()
         ],
         "ids": [
             {

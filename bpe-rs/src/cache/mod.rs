@@ -1,46 +1,46 @@
-//! The pieces seen lately and their ids.
+//! A cache of recent pieces and their ids.
 //!
-//! Text repeats itself: nine pieces in ten are among a few thousand. A piece that is found here
-//! costs no merge. Each encoding thread has a cache of its own, which grows with the pieces that
-//! it sees, to 80 MiB at most (`ShortPieces::MOST_BITS` and `MOST_ROWS`, `LongPieces::MOST_BYTES` and
-//! `MOST_PIECES`); then it begins anew.
+//! Text repeats itself: about nine pieces in ten are among a few thousand. A piece found here is
+//! not merged again. Each encoding thread has its own cache, which grows with the pieces that it
+//! sees, to 80 MiB at most (`ShortPieces::MAX_BITS` and `MAX_ROWS`, `LongPieces::MAX_BYTES` and
+//! `MAX_PIECES`); then it is emptied.
 
 mod long;
 mod short;
 
 use long::LongPieces;
-use short::{Pairs, ShortPieces};
+use short::{ShortPieces, Table};
 
 use crate::key;
 use crate::scan::Ends;
 use crate::Error;
 
-/// What one thread needs to encode: the pieces that it knows, and room for those at hand.
+/// The cached pieces of one encoding thread, and buffers for the pieces being encoded.
 pub(crate) struct PieceCache {
     pub(crate) ends: Ends,
     short: ShortPieces,
     long: LongPieces,
-    keys: Box<[u128; Ends::MOST]>,
-    homes: Box<[u32; Ends::MOST]>,
-    ids: Box<[u32; 2 * ShortPieces::ROOM * Ends::MOST]>,
-    some: Vec<u32>,
+    keys: Box<[u128; Ends::CAPACITY]>,
+    homes: Box<[u32; Ends::CAPACITY]>,
+    ids: Box<[u32; 2 * ShortPieces::ROW_LENGTH * Ends::CAPACITY]>,
+    buffer: Vec<u32>,
 }
 
 impl PieceCache {
     pub(crate) fn new() -> Self {
         Self {
             ends: Ends::new(),
-            short: ShortPieces::new(ShortPieces::LEAST_BITS),
+            short: ShortPieces::new(ShortPieces::MIN_BITS),
             long: LongPieces::new(),
-            keys: Box::new([0; Ends::MOST]),
-            homes: Box::new([0; Ends::MOST]),
-            ids: Box::new([0; 2 * ShortPieces::ROOM * Ends::MOST]),
-            some: Vec::new(),
+            keys: Box::new([0; Ends::CAPACITY]),
+            homes: Box::new([0; Ends::CAPACITY]),
+            ids: Box::new([0; 2 * ShortPieces::ROW_LENGTH * Ends::CAPACITY]),
+            buffer: Vec::new(),
         }
     }
 
-    /// Hands the ids of the pieces of *text* from *start* on that end at `self.ends` to *sink*.
-    /// *encode* appends those of a piece that is not known yet.
+    /// Calls *sink* with the ids of the pieces of *text* from *start* on that end at `self.ends`.
+    /// *encode* appends the ids of a piece that is not cached.
     #[inline(always)]
     pub(crate) fn encode(
         &mut self,
@@ -50,14 +50,15 @@ impl PieceCache {
         mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let text = text.as_bytes();
-        let Self { ends, short, long, keys, homes, ids: all, some } = self;
+        let Self { ends, short, long, keys, homes, ids: all, buffer } = self;
         let ends = ends.as_slice();
         short.reserve();
-        let mut short = short.as_pairs();
+        let mut short = short.as_table();
         let (keys, homes) = (&mut keys[..ends.len()], &mut homes[..ends.len()]);
-        expect(text, start, ends, keys, homes, &short, long);
+        hash_and_prefetch_all(text, start, ends, keys, homes, &short, long);
         let (mut done, mut count) = (0, 0);
         loop {
+            // The fast path copies the ids of pieces up to the first that is not in its home line.
             let (pieces, ids) = short.find_many(&keys[done..], &homes[done..], &mut all[count..]);
             done += pieces;
             count += ids;
@@ -65,28 +66,30 @@ impl PieceCache {
             let from = done.checked_sub(1).map_or(start, |before| ends[before]);
             let piece = &text[from..ends[done]];
             done += 1;
+            // The last byte of a key is the length of a short piece, and 0 for a long one.
             if key >> 120 != 0 {
                 if let Some(ids) = short.find(key, &mut all[count..]) {
                     count += ids;
                     continue;
                 }
-                some.clear();
-                encode(piece, some);
-                short.insert(key, some);
+                buffer.clear();
+                encode(piece, buffer);
+                short.insert(key, buffer);
             } else {
-                some.clear();
-                if !long.find(key, piece, some) {
-                    encode(piece, some);
-                    long.insert(key, piece, some);
+                buffer.clear();
+                if !long.find(key, piece, buffer) {
+                    encode(piece, buffer);
+                    long.insert(key, piece, buffer);
                 }
             }
-            let room = all.len() - ShortPieces::ROOM * (keys.len() - done);
-            if let Some(room) = all[count..room].get_mut(..some.len()) {
-                room.copy_from_slice(some);
-                count += room.len();
+            // Keep room for the remaining pieces; ids that do not fit go to the sink at once.
+            let limit = all.len() - ShortPieces::ROW_LENGTH * (keys.len() - done);
+            if let Some(free) = all[count..limit].get_mut(..buffer.len()) {
+                free.copy_from_slice(buffer);
+                count += free.len();
             } else {
                 sink(&all[..count])?;
-                sink(some)?;
+                sink(buffer)?;
                 count = 0;
             }
         }
@@ -94,44 +97,44 @@ impl PieceCache {
     }
 }
 
-/// Finds the *keys* of the pieces of *text* from *from* on that end at *ends*, and asks for what is
-/// known of each.
+/// Computes the *keys* of the pieces of *text* from *from* on that end at *ends*, and prefetches
+/// their cache entries.
 #[inline(never)]
-fn expect(
+fn hash_and_prefetch_all(
     text: &[u8],
     mut from: usize,
     ends: &[usize],
     keys: &mut [u128],
     homes: &mut [u32],
-    short: &Pairs<'_>,
+    short: &Table<'_>,
     long: &LongPieces,
 ) {
     for ((key, home), &end) in keys.iter_mut().zip(homes).zip(ends) {
         let length = end - from;
-        if length <= key::MOST {
+        if length <= key::MAX_LENGTH {
             *key = key::key(text, from, length);
             *home = short.home(*key) as u32;
             prefetch(&short.lines[*home as usize]);
         } else {
-            *key = long.expect(&text[from..end]);
+            *key = long.hash_and_prefetch(&text[from..end]);
             *home = 0;
         }
         from = end;
     }
 }
 
-/// Asks for the cache line of *place* ahead of its use: the tables are larger than the near caches.
+/// Prefetches the cache line of *target*: the tables are larger than the near caches.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(crate) fn prefetch<T>(place: &T) {
+pub(crate) fn prefetch<T>(target: &T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which reads nothing; and the address is a reference's.
+    // SAFETY: a hint, which reads nothing, with the address of a reference.
     unsafe {
         use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-        _mm_prefetch(std::ptr::from_ref(place).cast(), _MM_HINT_T0);
+        _mm_prefetch(std::ptr::from_ref(target).cast(), _MM_HINT_T0);
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
+    let _ = target;
 }
 
 impl std::fmt::Debug for PieceCache {

@@ -1,11 +1,11 @@
-//! Distinct pieces in the order in which they were first seen, for a rule of ties that asks for it.
+//! Distinct pieces in the order of their first occurrence, for the rule of ties that needs it.
 
 use super::shard::{self, Shard};
 use super::spans::{Cutter, Spans};
 use crate::scan::Ends;
 use crate::Error;
 
-/// Pieces one after another, and where each ends.
+/// Concatenated pieces, and the end of each.
 #[derive(Debug, Default)]
 pub(super) struct FirstSeen {
     bytes: Vec<u8>,
@@ -29,17 +29,17 @@ impl FirstSeen {
         kept
     }
 
-    /// Counts the pieces of *spans* on this thread.
+    /// Counts the pieces of *spans* on the calling thread.
     pub(super) fn add_spans<'s>(
         &mut self,
         cutter: &Cutter,
         mut spans: impl Spans<'s>,
         shards: &mut [Shard],
-        watch: &impl Fn(usize) -> Result<(), Error>,
+        progress: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let (mut ends, mut room) = (Ends::new(), Vec::new());
-        while let Some(span) = spans.next(cutter, &mut room, watch)? {
-            cutter.windows(&span, &mut ends, watch, |text, mut start, ends| {
+        let (mut ends, mut buffer) = (Ends::new(), Vec::new());
+        while let Some(span) = spans.next(cutter, &mut buffer, progress)? {
+            cutter.windows(&span, &mut ends, progress, |text, mut start, ends| {
                 for &end in ends {
                     let piece = &text[start..end];
                     if shards[shard::of(piece)].add(piece, 1) {

@@ -1,4 +1,4 @@
-//! A share of the distinct pieces and their counts.
+//! One shard of the distinct pieces, with their counts.
 
 use std::hash::BuildHasher;
 
@@ -9,14 +9,14 @@ use rustc_hash::FxBuildHasher;
 use crate::cache::prefetch;
 use crate::{key, Error};
 
-/// How many shards there are: enough that threads seldom meet in one, and that one at a time is
+/// Number of shards: enough that threads seldom wait for the same one, and that one shard takes
 /// little memory.
 pub(super) const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_BITS: u32 = 6;
 
 /// The shard of *piece*.
 pub(super) fn of(piece: &[u8]) -> usize {
-    if piece.len() <= key::MOST {
+    if piece.len() <= key::MAX_LENGTH {
         of_short(key::key(piece, 0, piece.len()))
     } else {
         of_long(hash(piece))
@@ -26,10 +26,10 @@ pub(super) fn of(piece: &[u8]) -> usize {
 /// The shard of the piece with *key*.
 #[inline(always)]
 pub(super) fn of_short(key: u128) -> usize {
-    key::place(key, SHARD_BITS)
+    key::bucket(key, SHARD_BITS)
 }
 
-/// The shard of the longer piece with *hash*: not by the bits that its table goes by.
+/// The shard of a longer piece with *hash*, by other bits than those that its table uses.
 pub(super) fn of_long(hash: u64) -> usize {
     (hash >> 40) as usize % SHARDS
 }
@@ -39,20 +39,20 @@ pub(super) fn hash(piece: &[u8]) -> u64 {
     FxBuildHasher.hash_one(piece)
 }
 
-/// Pieces that belong together by their hashes; each one's bytes are held once.
+/// The pieces of one shard, chosen by hash; the bytes of each are stored once.
 #[derive(Debug)]
 pub(super) struct Shard {
-    /// Those that have a key: each at the place that its hash says, or at the next free one.
+    /// Pieces that have a key, by open addressing with linear probing.
     slots: Vec<Slot>,
     taken: usize,
-    /// The others, by where they lie in `bytes`.
+    /// The longer pieces; their bytes are in `bytes`.
     long: HashTable<Long>,
     bytes: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// The bytes of the key, all 0 where the slot is free: of the piece, zeros, and its length.
+    /// The bytes of the key, all 0 in a free slot: the piece, zeros, and its length.
     key: [u8; 16],
     count: u64,
 }
@@ -75,7 +75,7 @@ impl Shard {
         Self { slots: Vec::new(), taken: 0, long: HashTable::new(), bytes: Vec::new() }
     }
 
-    /// An error if *piece*, counted so many times more, passes 63 bits.
+    /// Returns an error if the sum of the count of *piece* and *count* exceeds 63 bits.
     pub(super) fn check(&self, piece: &[u8], count: u64) -> Result<(), Error> {
         match self.get(piece).checked_add(count) {
             Some(sum) if i64::try_from(sum).is_ok() => Ok(()),
@@ -83,19 +83,19 @@ impl Shard {
         }
     }
 
-    /// Counts *piece* so many times more. Says whether it is new.
+    /// Adds *count* to the count of *piece*, and returns whether the piece is new.
     pub(super) fn add(&mut self, piece: &[u8], count: u64) -> bool {
-        if piece.len() > key::MOST {
+        if piece.len() > key::MAX_LENGTH {
             return self.add_long(hash(piece), piece, count);
         }
         self.reserve(1);
         self.add_short(key::key(piece, 0, piece.len()), count)
     }
 
-    /// Counts the pieces with *keys* so many times more.
+    /// Adds *counts* to the counts of the pieces with *keys*.
     pub(super) fn add_all(&mut self, keys: &[u128], counts: &[u32]) {
         self.reserve(keys.len());
-        // The table is larger than the near caches: all are asked for before the first is used.
+        // The table is larger than the near caches: prefetch all slots before using the first.
         for &key in keys {
             prefetch(&self.slots[self.home(key)]);
         }
@@ -122,7 +122,7 @@ impl Shard {
     }
 
     pub(super) fn get(&self, piece: &[u8]) -> u64 {
-        if piece.len() > key::MOST {
+        if piece.len() > key::MAX_LENGTH {
             let same = |other: &Long| other.piece(&self.bytes) == piece;
             return self.long.find(hash(piece), same).map_or(0, |found| found.count);
         }
@@ -142,17 +142,18 @@ impl Shard {
         short.chain(self.long.iter().map(|long| (long.piece(&self.bytes), long.count)))
     }
 
-    /// Drops the pieces that occurred fewer than *least* times: how many, and how often in all.
-    pub(super) fn prune(&mut self, least: u64) -> (u64, u128) {
-        if least <= 1 {
-            return (0, 0); // what is here has occurred
+    /// Drops the pieces that occurred fewer than *`min_count`* times, and returns how many they are
+    /// and how often they occurred in total.
+    pub(super) fn prune(&mut self, min_count: u64) -> (u64, u128) {
+        if min_count <= 1 {
+            return (0, 0); // every piece has occurred at least once
         }
-        let rare = self.iter().filter(|&(_, count)| count < least);
+        let rare = self.iter().filter(|&(_, count)| count < min_count);
         let dropped = rare
             .fold((0, 0), |(pieces, times), (_, count)| (pieces + 1, times + u128::from(count)));
         if dropped.0 > 0 {
             let mut kept = Self::new();
-            for (piece, count) in self.iter().filter(|&(_, count)| count >= least) {
+            for (piece, count) in self.iter().filter(|&(_, count)| count >= min_count) {
                 kept.add(piece, count);
             }
             *self = kept;
@@ -160,7 +161,7 @@ impl Shard {
         dropped
     }
 
-    /// How many bytes it takes.
+    /// Its memory in bytes.
     pub(super) fn memory(&self) -> usize {
         self.slots.capacity() * size_of::<Slot>()
             + self.long.allocation_size()
@@ -169,31 +170,31 @@ impl Shard {
 
     #[inline(always)]
     fn home(&self, key: u128) -> usize {
-        // The bits below those that the shard was chosen by, as a fraction of the slots.
+        // The bits below those that select the shard, as a fraction of the slots.
         let fraction = key::hash(key) << SHARD_BITS;
         ((u128::from(fraction) * self.slots.len() as u128) >> 64) as usize
     }
 
-    /// Where the piece with *key* is, or would be.
+    /// The index of the slot of the piece with *key*, or of the free slot where it belongs.
     #[inline(always)]
     fn find(&self, key: u128) -> usize {
-        let mut place = self.home(key);
+        let mut index = self.home(key);
         loop {
-            let slot = &self.slots[place];
+            let slot = &self.slots[index];
             if slot.count == 0 || u128::from_le_bytes(slot.key) == key {
-                return place;
+                return index;
             }
-            place += 1;
-            if place == self.slots.len() {
-                place = 0;
+            index += 1;
+            if index == self.slots.len() {
+                index = 0;
             }
         }
     }
 
     #[inline(always)]
     fn add_short(&mut self, key: u128, count: u64) -> bool {
-        let place = self.find(key);
-        let slot = &mut self.slots[place];
+        let index = self.find(key);
+        let slot = &mut self.slots[index];
         let new = slot.count == 0;
         slot.key = key.to_le_bytes();
         slot.count += count;
@@ -201,18 +202,18 @@ impl Shard {
         new
     }
 
-    /// Makes room for so many short pieces more, and leaves a fifth of the slots free.
+    /// Makes room for *more* short pieces, and keeps a fifth of the slots free.
     fn reserve(&mut self, more: usize) {
         let needed = (self.taken + more) * 5 / 4 + 1;
         if needed <= self.slots.len() {
             return;
         }
-        // By half, not to twice as much: all shards grow at about the same time.
+        // PERF: grow by half instead of doubling, since all shards grow at about the same time.
         let size = needed.max(self.slots.len() + self.slots.len() / 2);
         let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
         for slot in slots.into_iter().filter(|slot| slot.count > 0) {
-            let place = self.find(u128::from_le_bytes(slot.key));
-            self.slots[place] = slot;
+            let index = self.find(u128::from_le_bytes(slot.key));
+            self.slots[index] = slot;
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A corpus in spans, which threads take one after another.
+//! A corpus divided into spans, which threads take one after another.
 //!
-//! A span ends with its document or where no piece and no special token crosses, so that the spans
-//! of a document have together the pieces that it has whole.
+//! A span ends where its document ends, or where no piece and no special token crosses. The spans
+//! of a document together therefore have the same pieces as the document.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,31 +10,31 @@ use std::path::Path;
 use crate::scan::Ends;
 use crate::{Error, Pattern, Search};
 
-/// About how long a span is, in bytes: long enough to amortise a lock, short enough that it stays
-/// in the near cache, and that all threads are busy to the end.
+/// Approximate length of a span in bytes: long enough to amortize a lock, short enough that it
+/// stays in a near cache and that all threads are busy to the end.
 const SPAN: usize = 1 << 18;
 
-/// A cut is looked for in the last so many bytes first. Those at the end of what is searched are
-/// searched again with what follows, without which a cut may not be seen for one.
+/// A cut is searched for in the last bytes of a buffer first. These bytes are searched again
+/// together with the bytes that follow, without which a cut may not be recognized.
 const MARGIN: usize = 1 << 12;
 
-/// A stretch of a document.
+/// A part of a document.
 pub(super) struct Span<'a> {
     bytes: &'a [u8],
-    /// Which document it is of, and where in that it begins.
+    /// Index of its document, and start of the span in that document.
     document: usize,
     start: u64,
-    /// The file that it was read from, if any: then nobody has looked yet whether it is UTF-8.
+    /// The file from which it was read, if any: its bytes are not known to be UTF-8 yet.
     path: Option<&'a Path>,
 }
 
 impl Span<'_> {
-    /// Where it stands in the corpus.
-    pub(super) fn place(&self) -> (usize, u64) {
+    /// Its position in the corpus: index of the document, and offset in it.
+    pub(super) fn position(&self) -> (usize, u64) {
         (self.document, self.start)
     }
 
-    /// The *error* in its text as one in the document.
+    /// Converts an *error* in the text of the span to one in its document.
     fn error(&self, error: Error) -> Error {
         let error = error.moved_by(self.start as usize);
         match self.path {
@@ -46,20 +46,21 @@ impl Span<'_> {
     fn text(&self) -> Result<&str, Error> {
         simdutf8::compat::from_utf8(self.bytes).map_err(|error| Error::NotUtf8 {
             path: self.path.unwrap_or(Path::new("")).to_owned(),
-            at: self.start + error.valid_up_to() as u64,
+            offset: self.start + error.valid_up_to() as u64,
             byte: self.bytes[error.valid_up_to()],
         })
     }
 }
 
-/// What is left of a corpus.
+/// The rest of a corpus.
 pub(super) trait Spans<'s>: Send {
-    /// The next span, in order. Its bytes may lie in *room*, which is the caller's to give again.
+    /// Returns the next span, in order. Its bytes may be in *buffer*, which the caller provides for
+    /// reuse.
     fn next<'a>(
         &mut self,
         cutter: &Cutter,
-        room: &'a mut Vec<u8>,
-        watch: &impl Fn(usize) -> Result<(), Error>,
+        buffer: &'a mut Vec<u8>,
+        progress: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<Option<Span<'a>>, Error>
     where
         's: 'a;
@@ -83,7 +84,7 @@ impl<'s> Spans<'s> for Texts<'s> {
         &mut self,
         cutter: &Cutter,
         _: &'a mut Vec<u8>,
-        watch: &impl Fn(usize) -> Result<(), Error>,
+        progress: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<Option<Span<'a>>, Error>
     where
         's: 'a,
@@ -92,7 +93,7 @@ impl<'s> Spans<'s> for Texts<'s> {
         let Some(rest) = all.get(document).map(|text| &text[start..]) else { return Ok(None) };
         let (mut cut, mut searched) = (None, SPAN);
         while cut.is_none() && searched < rest.len() {
-            watch(0)?;
+            progress(0)?;
             let to = rest.len().min(searched + SPAN);
             cut = cutter.cut_of_bytes(&rest.as_bytes()[..to], searched);
             searched = if to < rest.len() { to - MARGIN } else { to };
@@ -106,13 +107,13 @@ impl<'s> Spans<'s> for Texts<'s> {
     }
 }
 
-/// Files, of which no more than a span and a bit is read at a time.
+/// Files, of which little more than a span is read at a time.
 pub(super) struct Files<'s> {
     paths: &'s [&'s Path],
     document: usize,
-    /// The document's file, once it is open.
+    /// The file of the document, once it is open.
     file: Option<File>,
-    /// What was read past the last cut, and where in the file that begins.
+    /// What was read after the last cut, and its start in the file.
     rest: Vec<u8>,
     start: u64,
 }
@@ -122,9 +123,9 @@ impl<'s> Files<'s> {
         Self { paths, document: 0, file: None, rest: Vec::new(), start: 0 }
     }
 
-    /// Reads some *bytes* more of the file into *room*, all that are left if fewer; *path* is for
-    /// the error. Says whether the file may have more.
-    fn read(&mut self, path: &Path, bytes: usize, room: &mut Vec<u8>) -> Result<bool, Error> {
+    /// Reads up to *bytes* more bytes of the file into *buffer*, and returns whether the file may
+    /// have more; *path* is for errors.
+    fn read(&mut self, path: &Path, bytes: usize, buffer: &mut Vec<u8>) -> Result<bool, Error> {
         let unreadable = |error: std::io::Error| Error::Unreadable {
             path: path.to_owned(),
             reason: error.to_string(),
@@ -133,8 +134,8 @@ impl<'s> Files<'s> {
             Some(file) => file,
             none => none.insert(File::open(path).map_err(unreadable)?),
         };
-        room.reserve(bytes);
-        let read = file.take(bytes as u64).read_to_end(room).map_err(unreadable)?;
+        buffer.reserve(bytes);
+        let read = file.take(bytes as u64).read_to_end(buffer).map_err(unreadable)?;
         Ok(read == bytes)
     }
 }
@@ -143,37 +144,38 @@ impl<'s> Spans<'s> for Files<'s> {
     fn next<'a>(
         &mut self,
         cutter: &Cutter,
-        room: &'a mut Vec<u8>,
-        watch: &impl Fn(usize) -> Result<(), Error>,
+        buffer: &'a mut Vec<u8>,
+        progress: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<Option<Span<'a>>, Error>
     where
         's: 'a,
     {
         let Self { document, start, .. } = *self;
         let Some(&path) = self.paths.get(document) else { return Ok(None) };
-        room.clear();
-        room.append(&mut self.rest);
+        buffer.clear();
+        buffer.append(&mut self.rest);
         let mut cut = None;
-        // Before this no cut was found, so that all searches together take linear time.
+        // No cut was found before this offset, so all searches together take linear time.
         let mut searched = 0;
-        while cut.is_none() && self.read(path, SPAN, room)? {
-            watch(0)?;
-            let last = searched.max(room.len() - MARGIN);
-            cut = cutter.cut_of_bytes(room, last).or_else(|| cutter.cut_of_bytes(room, searched));
-            searched = room.len() - MARGIN.min(room.len());
+        while cut.is_none() && self.read(path, SPAN, buffer)? {
+            progress(0)?;
+            let last = searched.max(buffer.len() - MARGIN);
+            cut =
+                cutter.cut_of_bytes(buffer, last).or_else(|| cutter.cut_of_bytes(buffer, searched));
+            searched = buffer.len() - MARGIN.min(buffer.len());
         }
         if let Some(cut) = cut {
-            self.rest.extend_from_slice(&room[cut..]);
-            room.truncate(cut);
+            self.rest.extend_from_slice(&buffer[cut..]);
+            buffer.truncate(cut);
             self.start += cut as u64;
         } else {
             (self.document, self.start, self.file) = (document + 1, 0, None);
         }
-        Ok(Some(Span { bytes: room, document, start, path: Some(path) }))
+        Ok(Some(Span { bytes: buffer, document, start, path: Some(path) }))
     }
 }
 
-/// How documents become pieces: cut at special tokens, then split by a pattern.
+/// How documents are split into pieces: at special tokens, and between them by a pattern.
 #[derive(Debug)]
 pub(super) struct Cutter {
     pattern: Pattern,
@@ -190,7 +192,8 @@ impl Cutter {
         Self { pattern, search: Search::new(&specials), specials, longest }
     }
 
-    /// A place in *text* at or after *near* that neither a piece nor a special token crosses.
+    /// The first position in *text* at or after *near* that neither a piece nor a special token
+    /// crosses, if there is one.
     fn cut(&self, text: &str, mut near: usize) -> Option<usize> {
         loop {
             let cut = self.pattern.cut(text, near)?;
@@ -201,23 +204,24 @@ impl Cutter {
         }
     }
 
-    /// Whether a special token begins before *place* and ends after it, or may: what follows the
-    /// text is not known.
-    fn is_in_special(&self, text: &[u8], place: usize) -> bool {
-        let first = (place + 1).saturating_sub(self.longest);
-        (first..place).any(|start| {
+    /// Whether a special token that starts before *position* ends after it, or could: the text that
+    /// follows is unknown.
+    fn is_in_special(&self, text: &[u8], position: usize) -> bool {
+        let first = (position + 1).saturating_sub(self.longest);
+        (first..position).any(|start| {
             let rest = &text[start..];
             self.specials.iter().map(String::as_bytes).any(|special| {
-                start + special.len() > place
+                start + special.len() > position
                     && (rest.starts_with(special) || special.starts_with(rest))
             })
         })
     }
 
-    /// `cut` in bytes that may begin and end within a character. Where they are not UTF-8, no
-    /// place is found after that.
+    /// `cut` in bytes that may start and end within a character. After bytes that are not UTF-8 no
+    /// position is found.
     fn cut_of_bytes(&self, bytes: &[u8], near: usize) -> Option<usize> {
-        // The pattern looks at two characters before the cut, and at what special tokens span.
+        // Include the two characters before the cut that the pattern reads, and the length of a
+        // special token.
         let before = near.saturating_sub(self.longest.max(16));
         let is_inside = |byte: &&u8| **byte & 0xC0 == 0x80;
         let before = before + bytes[before..].iter().take(3).take_while(is_inside).count();
@@ -228,36 +232,37 @@ impl Cutter {
         self.cut(text, near.saturating_sub(before)).map(|cut| before + cut)
     }
 
-    /// Hands the pieces of *span* to *sink*, some at a time: the text that they are in, where the
-    /// first begins, and where each ends. *watch* is asked as often, and told of the span's bytes.
+    /// Calls *sink* with the pieces of *span*, some at a time: their text, the start of the first,
+    /// and the end of each. Calls *progress* as often, and with the bytes of the span when it is
+    /// done.
     ///
-    /// Errors name places in the document.
+    /// Offsets in errors are those in the document.
     #[inline(always)]
     pub(super) fn windows(
         &self,
         span: &Span<'_>,
         ends: &mut Ends,
-        watch: &impl Fn(usize) -> Result<(), Error>,
+        progress: &impl Fn(usize) -> Result<(), Error>,
         mut sink: impl FnMut(&[u8], usize, &[usize]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let text = span.text()?;
-        let mut stretch = |from: usize, to: usize| {
+        let mut split = |from: usize, to: usize| {
             let mut start = from;
             while start < to {
                 self.pattern.fill(&text[..to], start, ends).map_err(|error| span.error(error))?;
                 sink(text.as_bytes(), start, ends.as_slice())?;
                 start = ends.as_slice().last().copied().unwrap_or(to);
-                watch(0)?;
+                progress(0)?;
             }
             Ok(())
         };
         let mut start = 0;
         for (_, found) in self.search.find_all(text) {
-            stretch(start, found.start)?;
+            split(start, found.start)?;
             start = found.end;
         }
-        stretch(start, text.len())?;
-        watch(text.len())
+        split(start, text.len())?;
+        progress(text.len())
     }
 }
 
@@ -269,10 +274,10 @@ mod tests {
     use crate::PATTERNS;
     use proptest::prelude::*;
 
-    /// The pieces of all that *spans* has.
+    /// The pieces of all *spans*.
     fn pieces<'s>(cutter: &Cutter, mut spans: impl Spans<'s>) -> Result<Vec<String>, Error> {
-        let (mut pieces, mut room, mut ends) = (Vec::new(), Vec::new(), Ends::new());
-        while let Some(span) = spans.next(cutter, &mut room, &|_| Ok(()))? {
+        let (mut pieces, mut buffer, mut ends) = (Vec::new(), Vec::new(), Ends::new());
+        while let Some(span) = spans.next(cutter, &mut buffer, &|_| Ok(()))? {
             cutter.windows(&span, &mut ends, &|_| Ok(()), |text, mut start, ends| {
                 for &end in ends {
                     pieces.push(String::from_utf8_lossy(&text[start..end]).into_owned());
@@ -284,11 +289,11 @@ mod tests {
         Ok(pieces)
     }
 
-    fn whole(pattern: &str, stretches: &[&str]) -> Vec<String> {
+    fn whole(pattern: &str, texts: &[&str]) -> Vec<String> {
         let (pattern, mut pieces) = (Pattern::new(pattern).unwrap(), Vec::new());
-        for stretch in stretches {
+        for text in texts {
             pattern
-                .split(stretch, |piece| {
+                .split(text, |piece| {
                     pieces.push(piece.to_owned());
                     Ok(())
                 })
@@ -342,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_named_by_its_place_in_the_file() {
+    fn invalid_utf8_is_reported_with_its_offset_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bad.txt");
         let mut bytes = "all is well\n".repeat(100_000).into_bytes();
@@ -353,6 +358,6 @@ mod tests {
 
         let error = pieces(&cutter, Files::new(&[&path])).unwrap_err();
 
-        assert_eq!(error, Error::NotUtf8 { path, at: 700_000, byte: 0xFF });
+        assert_eq!(error, Error::NotUtf8 { path, offset: 700_000, byte: 0xFF });
     }
 }

@@ -1,7 +1,7 @@
-//! Shards on disk, where memory is too small for them.
+//! Shards on disk, for counts that exceed their memory.
 //!
-//! A shard that is written begins anew in memory; what was written of it is read back, and added
-//! up, when it is asked for. The shards are chosen by hash, so that none needs another for that.
+//! A shard that is written is emptied in memory; when it is needed, all that was written is read
+//! back and added up. A piece always has the same shard, so each shard is read by itself.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -9,23 +9,23 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use super::shard::{Shard, SHARDS};
 use crate::Error;
 
-/// Temporary files, one a shard. They have no name, so that nothing is left of them whatever ends
-/// the process.
+/// One temporary file per shard. The files have no name, so nothing remains of them however the
+/// process ends.
 #[derive(Debug)]
 pub(super) struct Spill {
     limit: usize,
     files: Vec<Option<File>>,
 }
 
-/// How many pieces are read between two looks at the watcher.
-const BETWEEN_LOOKS: u64 = 1 << 12;
+/// Number of pieces that are read between two calls of *progress*.
+const PROGRESS_INTERVAL: u64 = 1 << 12;
 
 impl Spill {
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, files: (0..SHARDS).map(|_| None).collect() }
     }
 
-    /// How many bytes the shards may take in memory.
+    /// The memory limit of all shards in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
@@ -40,7 +40,7 @@ impl Spill {
         self.files.iter().any(Option::is_some)
     }
 
-    /// Moves what is in *shard* to its file.
+    /// Appends *shard* to the file with *number*, and empties it.
     pub(super) fn write(&mut self, number: usize, shard: &mut Shard) -> Result<(), Error> {
         let mut write = || {
             let file = match &mut self.files[number] {
@@ -48,7 +48,7 @@ impl Spill {
                 none => none.insert(tempfile::tempfile()?),
             };
             let before = file.seek(SeekFrom::End(0))?;
-            // What is not written whole stays in memory, so none of it may be in the file.
+            // After an error *shard* keeps its pieces, so none of them may remain in the file.
             append(file, shard).inspect_err(|_| _ = file.set_len(before))
         };
         write().map_err(|error| failed(&error))?;
@@ -56,19 +56,19 @@ impl Spill {
         Ok(())
     }
 
-    /// Adds to *shard* what its file has.
+    /// Adds the contents of the file with *number* to *shard*.
     pub(super) fn read(
         &mut self,
         number: usize,
         shard: &mut Shard,
-        watch: &impl Fn(usize) -> Result<(), Error>,
+        progress: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let Some(file) = &mut self.files[number] else { return Ok(()) };
         let length = file.seek(SeekFrom::End(0)).map_err(|error| failed(&error))?;
         file.rewind().map_err(|error| failed(&error))?;
         let mut from = BufReader::with_capacity(1 << 16, file);
-        let (mut piece, mut at, mut pieces) = (Vec::new(), 0, 0_u64);
-        while at < length {
+        let (mut piece, mut offset, mut pieces) = (Vec::new(), 0, 0_u64);
+        while offset < length {
             let mut number = || {
                 let mut eight = [0; 8];
                 from.read_exact(&mut eight).map(|()| u64::from_le_bytes(eight))
@@ -81,23 +81,23 @@ impl Spill {
             from.read_exact(&mut piece).map_err(|error| failed(&error))?;
             shard.check(&piece, count)?;
             shard.add(&piece, count);
-            at += 16 + size;
+            offset += 16 + size;
             pieces += 1;
-            if pieces.is_multiple_of(BETWEEN_LOOKS) {
-                watch(0)?;
+            if pieces.is_multiple_of(PROGRESS_INTERVAL) {
+                progress(0)?;
             }
         }
         Ok(())
     }
 
-    /// The shard that is in the file of that number, which is then forgotten.
+    /// Removes the file with *number*, and returns the shard in it.
     pub(super) fn restore(
         &mut self,
         number: usize,
-        watch: &impl Fn(usize) -> Result<(), Error>,
+        progress: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<Shard, Error> {
         let mut shard = Shard::new();
-        self.read(number, &mut shard, watch)?;
+        self.read(number, &mut shard, progress)?;
         self.files[number] = None;
         Ok(shard)
     }

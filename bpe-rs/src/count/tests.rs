@@ -11,13 +11,13 @@ fn all(counts: &PieceCounts) -> BTreeMap<Vec<u8>, u64> {
     counts.iter().map(|(piece, count)| (piece.to_vec(), count)).collect()
 }
 
-/// Many distinct pieces of all lengths, some of them often.
+/// Many distinct pieces of all lengths, some of them frequent.
 fn text() -> String {
     let words = |n: usize| format!(" the {:x} {}", n * n * 0x9E37, "yes".repeat(n % 30));
     (0..60_000).map(words).collect::<Vec<_>>().concat()
 }
 
-fn plainly(pattern: &str, text: &str) -> BTreeMap<Vec<u8>, u64> {
+fn by_definition(pattern: &str, text: &str) -> BTreeMap<Vec<u8>, u64> {
     let mut counts = BTreeMap::new();
     Pattern::new(pattern)
         .unwrap()
@@ -36,15 +36,15 @@ fn counts_are_those_of_a_plain_map() {
         let mut counts = new(pattern);
         counts.add(&[&text]).unwrap();
 
-        assert!(all(&counts) == plainly(pattern, &text), "{pattern}");
+        assert!(all(&counts) == by_definition(pattern, &text), "{pattern}");
         assert_eq!(counts.len(), all(&counts).len());
     }
 }
 
 #[test]
-fn what_went_to_disk_comes_back_and_is_added_up() {
+fn counts_on_disk_are_read_back_and_added_up() {
     let text = text();
-    let mut counts = new("gpt2").within(1 << 20);
+    let mut counts = new("gpt2").with_max_memory(1 << 20);
     counts.add(&[&text, &text]).unwrap();
     assert!(counts.spill.as_ref().unwrap().is_used());
     let mut parts = BTreeMap::new();
@@ -55,23 +55,23 @@ fn what_went_to_disk_comes_back_and_is_added_up() {
     counts.gather(1, |_| Ok(())).unwrap();
 
     let twice: BTreeMap<_, _> =
-        plainly("gpt2", &text).into_iter().map(|(piece, count)| (piece, 2 * count)).collect();
+        by_definition("gpt2", &text).into_iter().map(|(piece, count)| (piece, 2 * count)).collect();
     assert!(all(&counts) == twice);
     assert!(parts == twice);
 }
 
 #[test]
-fn what_does_not_fit_is_refused_unless_enough_of_it_is_dropped() {
+fn pieces_beyond_the_memory_limit_are_rejected() {
     let text = text();
-    let mut counts = new("gpt2").within(1 << 20);
+    let mut counts = new("gpt2").with_max_memory(1 << 20);
     counts.add(&[&text]).unwrap();
-    let refused = counts.gather(1, |_| Ok(())).unwrap_err();
-    assert!(matches!(refused, Error::TooLargeForMemory { bytes, limit }
+    let error = counts.gather(1, |_| Ok(())).unwrap_err();
+    assert!(matches!(error, Error::TooLargeForMemory { bytes, limit }
         if limit == 1 << 20 && bytes > limit));
 }
 
 #[test]
-fn pruning_drops_the_rare_and_says_how_many() {
+fn pruning_drops_rare_pieces_and_returns_how_many() {
     let mut counts = new("gpt2").in_order();
     counts.add(&["b a a", " b a c a longer.than.fifteen.bytes"]).unwrap();
     let before = all(&counts);
@@ -84,7 +84,7 @@ fn pruning_drops_the_rare_and_says_how_many() {
 }
 
 #[test]
-fn in_order_pieces_come_as_they_were_first_seen() {
+fn in_order_pieces_come_by_their_first_occurrence() {
     let mut counts = new("gpt2").in_order();
     counts.add(&["z y<|end|>x z", "a-piece-of-some-length", " y w"]).unwrap();
 
@@ -95,7 +95,7 @@ fn in_order_pieces_come_as_they_were_first_seen() {
 }
 
 #[test]
-fn a_count_that_no_corpus_has_is_refused() {
+fn a_count_beyond_63_bits_is_rejected() {
     let mut counts = new("gpt2");
     counts.add_counted(b"a", i64::MAX as u64).unwrap();
 
@@ -105,8 +105,8 @@ fn a_count_that_no_corpus_has_is_refused() {
 }
 
 #[test]
-fn a_sum_that_no_corpus_has_is_refused_even_where_its_parts_went_to_disk() {
-    let mut counts = new("gpt2").within(1);
+fn a_sum_beyond_63_bits_is_rejected_even_if_its_parts_are_on_disk() {
+    let mut counts = new("gpt2").with_max_memory(1);
     for _ in 0..3 {
         counts.add_counted(b"a", i64::MAX as u64).unwrap();
     }
@@ -117,7 +117,7 @@ fn a_sum_that_no_corpus_has_is_refused_even_where_its_parts_went_to_disk() {
 }
 
 #[test]
-fn a_piece_that_is_counted_no_times_is_none() {
+fn a_piece_with_count_zero_is_not_added() {
     let mut counts = new("gpt2").in_order();
     for piece in [&b"short"[..], b"longer than fifteen bytes"] {
         counts.add_counted(piece, 0).unwrap();
@@ -128,9 +128,9 @@ fn a_piece_that_is_counted_no_times_is_none() {
 }
 
 #[test]
-fn gathering_that_is_broken_off_can_be_done_again() {
+fn gathering_can_be_repeated_after_an_interruption() {
     let pieces = || (0..400_000_u32).map(|number| number.to_string());
-    let mut counts = new("gpt2").within(1 << 20);
+    let mut counts = new("gpt2").with_max_memory(1 << 20);
     pieces().for_each(|piece| counts.add_counted(piece.as_bytes(), 1).unwrap());
     counts.spill.as_mut().unwrap().set_limit(1 << 30);
 
@@ -143,8 +143,8 @@ fn gathering_that_is_broken_off_can_be_done_again() {
 }
 
 #[test]
-fn a_watcher_can_break_the_counting_off() {
-    let stopped = new("gpt2").add_unless(&["a b"], |_| Err(Error::Interrupted));
+fn progress_can_stop_the_counting() {
+    let stopped = new("gpt2").add_with_progress(&["a b"], |_| Err(Error::Interrupted));
 
     assert_eq!(stopped, Err(Error::Interrupted));
 }
@@ -156,7 +156,7 @@ fn the_first_of_several_errors_is_reported() {
 
     let failed = new("a*").add(&texts);
 
-    assert_eq!(failed, Err(Error::EmptyMatch { at: 2 }));
+    assert_eq!(failed, Err(Error::EmptyMatch { offset: 2 }));
 }
 
 proptest! {

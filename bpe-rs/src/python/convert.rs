@@ -1,4 +1,4 @@
-//! Ids and texts, from Python's forms and to them.
+//! Conversion of ids and texts between Rust and Python.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,11 @@ use pyo3::types::{PyList, PyString};
 
 pyo3::import_exception!(pytok.errors, CorpusError);
 
-/// Ids of several texts, and where those of each begin.
+/// The concatenated ids of several texts, and the offset of each text followed by their total
+/// number.
 pub(super) type Flat<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
 
-/// A list of *ids*, which takes its integers from *integers* where those reach.
+/// Returns a list of *ids*, with the objects of *integers* for the ids that these cover.
 #[allow(unsafe_code)]
 pub(super) fn list_of<'py>(
     py: Python<'py>,
@@ -25,12 +26,12 @@ pub(super) fn list_of<'py>(
     integers: &[Py<PyAny>],
 ) -> PyResult<Bound<'py, PyList>> {
     let length = ffi::Py_ssize_t::try_from(ids.len())?;
-    // SAFETY: a new list has as many empty places as it was made with; each is filled once, with a
-    // reference of its own, before anyone else can see the list. Where making an integer fails,
-    // the list is dropped with its last places empty, as lists may be.
+    // SAFETY: a new list has exactly *length* empty items; each is set once, with an owned
+    // reference, before other code can access the list. If creating an integer fails, the list is
+    // dropped with its last items empty, which is valid.
     unsafe {
         let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length))?;
-        for (place, &id) in ids.iter().enumerate() {
+        for (index, &id) in ids.iter().enumerate() {
             let integer = match integers.get(id as usize) {
                 Some(integer) => {
                     ffi::Py_INCREF(integer.as_ptr());
@@ -38,7 +39,7 @@ pub(super) fn list_of<'py>(
                 }
                 None => id.into_pyobject(py).unwrap_or_else(|never| match never {}).into_ptr(),
             };
-            ffi::PyList_SET_ITEM(list.as_ptr(), place as ffi::Py_ssize_t, integer);
+            ffi::PyList_SET_ITEM(list.as_ptr(), index as ffi::Py_ssize_t, integer);
         }
         Ok(list.cast_into_unchecked())
     }
@@ -49,14 +50,14 @@ pub(super) fn arrays(py: Python<'_>, (ids, offsets): (Vec<u32>, Vec<usize>)) -> 
     (ids.into_pyarray(py), offsets.into_pyarray(py))
 }
 
-/// *utf8* as texts; Python's own `UnicodeDecodeError` for the first that is none.
+/// Returns *utf8* as texts; raises Python's own `UnicodeDecodeError` for the first that is invalid.
 pub(super) fn texts_of<'a>(py: Python<'_>, utf8: &'a [PyBackedBytes]) -> PyResult<Vec<&'a str>> {
     let text = |bytes: &'a PyBackedBytes| simdutf8::basic::from_utf8(bytes).map_err(|_| bytes);
     py.detach(|| utf8.iter().map(text).collect::<Result<_, _>>())
         .map_err(|bytes| PyString::from_bytes(py, bytes).expect_err("it is not UTF-8"))
 }
 
-/// A file as text, mapped.
+/// A memory-mapped text file.
 pub(super) struct TextFile {
     map: Option<Mmap>,
 }
@@ -69,16 +70,16 @@ impl TextFile {
         let map = if file.metadata()?.len() == 0 {
             None
         } else {
-            // SAFETY: nobody changes the file while it is read here, as for all readers of mapped
-            // files; what the text is made of was checked to be UTF-8 below.
+            // SAFETY: as for all mapped files, the file must not be changed meanwhile; its contents
+            // are checked to be UTF-8 below.
             Some(unsafe { Mmap::map(&file) }?)
         };
         let bytes = map.as_deref().unwrap_or_default();
         if let Err(error) = simdutf8::compat::from_utf8(bytes) {
-            let (at, path) = (error.valid_up_to(), path.display());
-            let byte = bytes[at];
+            let (offset, path) = (error.valid_up_to(), path.display());
+            let byte = bytes[offset];
             return Err(CorpusError::new_err(format!(
-                "{path}: byte {at} is not UTF-8 (0x{byte:02x}); convert the file"
+                "{path}: byte {offset} is not UTF-8 (0x{byte:02x}); convert the file"
             )));
         }
         Ok(Self { map })
@@ -92,12 +93,12 @@ pub(super) fn open_all(paths: &[PathBuf]) -> PyResult<Vec<TextFile>> {
 impl AsRef<str> for TextFile {
     #[allow(unsafe_code)]
     fn as_ref(&self) -> &str {
-        // SAFETY: `open` has checked it.
+        // SAFETY: `open` has checked that it is UTF-8.
         unsafe { str::from_utf8_unchecked(self.map.as_deref().unwrap_or_default()) }
     }
 }
 
-/// Ids as Python has them: a list, an array, any sequence.
+/// Ids from Python: a list, an array, or any sequence.
 pub(super) enum Ids<'py> {
     Array(PyReadonlyArray1<'py, u32>),
     Owned(Vec<u32>),
@@ -111,8 +112,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Ids<'py> {
             if let Some(ids) = plain_ids(&list) {
                 return Ok(Self::Owned(ids));
             }
-            // A failed conversion has left its error, and pyo3's own, which takes any object that
-            // is like an integer, says what is wrong.
+            // A failed conversion sets a Python error. Drop it: the conversion of pyo3 below, which
+            // accepts any object like an integer, raises its own.
             drop(PyErr::take(list.py()));
         }
         if let Ok(array) = ids.extract::<PyReadonlyArray1<'py, u32>>() {
@@ -130,17 +131,17 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Ids<'py> {
     }
 }
 
-/// The ids in *list*, if they are all plain integers that can be ids.
+/// The ids in *list*, if all of them are plain integers in the range of ids.
 #[allow(unsafe_code)]
 fn plain_ids(list: &Bound<'_, PyList>) -> Option<Vec<u32>> {
-    // Where threads run at once, nobody changes the list meanwhile.
+    // On free-threaded Python, this prevents changes to the list meanwhile.
     with_critical_section(list, || {
         (0..list.len())
-            .map(|place| {
-                // SAFETY: the place is one of the list's, which keeps the integer alive: no code of
-                // Python's runs here that could change it.
+            .map(|index| {
+                // SAFETY: the index is in the list, which keeps the integer alive: no Python code
+                // that could change it runs here.
                 let value = unsafe {
-                    let integer = ffi::PyList_GET_ITEM(list.as_ptr(), place as ffi::Py_ssize_t);
+                    let integer = ffi::PyList_GET_ITEM(list.as_ptr(), index as ffi::Py_ssize_t);
                     if ffi::PyLong_CheckExact(integer) == 0 {
                         return None;
                     }

@@ -15,7 +15,7 @@ use crate::{decode, merges, Allowed, Core, Rank, Search};
 
 pyo3::import_exception!(pytok.errors, SpecialTokenError);
 
-/// What becomes of the special tokens in a text; made by `PyCore::specials`.
+/// Which special tokens are allowed in a text and which are an error; made by `PyCore::specials`.
 #[pyclass(frozen, name = "Specials", module = "pytok._native")]
 pub(super) struct PySpecials {
     allowed: Option<Allowed>,
@@ -39,22 +39,23 @@ impl PySpecials {
     }
 }
 
-/// A vocabulary, a pattern and special tokens, frozen.
+/// A vocabulary, a pattern and special tokens.
 #[pyclass(frozen, name = "Core", module = "pytok._native")]
 pub(super) struct PyCore {
     core: Core,
-    /// The Python integer of each id, made once for all lists: to make one costs several times as
-    /// much as to find it.
+    /// The Python integer of each id, created once for all lists: creating one takes several times
+    /// as long as finding it.
     integers: PyOnceLock<Vec<Py<PyAny>>>,
 }
 
-/// Below so many bytes a text is encoded sooner than other threads could make use of the time.
+/// Texts of fewer bytes are encoded without detaching from the interpreter: other threads could
+/// hardly use the time.
 const SHORT_TEXT: usize = 1 << 12;
 
-/// So few ids are copied into an array sooner than their memory is handed over to it.
+/// Fewer ids are copied into an array, which is faster than giving their memory to it.
 const FEW_IDS: usize = 1 << 10;
 
-/// Below so many bytes in all, threads would be started for less time than that takes.
+/// Batches of fewer bytes are encoded on the calling thread: starting threads would take longer.
 const SHORT_BATCH: usize = 1 << 16;
 
 fn is_short<T: AsRef<str>>(texts: &[T]) -> bool {
@@ -62,7 +63,7 @@ fn is_short<T: AsRef<str>>(texts: &[T]) -> bool {
 }
 
 impl PyCore {
-    /// Hands the ids of *text* to *sink*, and looks for signals meanwhile.
+    /// Calls *sink* with the ids of *text*, and checks for signals meanwhile.
     fn each(
         &self,
         py: Python<'_>,
@@ -86,7 +87,7 @@ impl PyCore {
                 sink(ids);
                 calls += 1;
                 if calls.is_multiple_of(Signals::CALLS) {
-                    signals.look(|_| Ok(()))?;
+                    signals.check(|_| Ok(()))?;
                 }
                 Ok(())
             });
@@ -96,7 +97,7 @@ impl PyCore {
 
     fn ids(&self, py: Python<'_>, text: &str, specials: Option<&PySpecials>) -> PyResult<Vec<u32>> {
         let mut ids = Vec::with_capacity(text.len() / 3 + 4);
-        self.each(py, text, specials, |some| ids.extend_from_slice(some))?;
+        self.each(py, text, specials, |chunk| ids.extend_from_slice(chunk))?;
         Ok(ids)
     }
 
@@ -111,7 +112,7 @@ impl PyCore {
             PySpecials::refuse_all(specials, texts)?;
             let allowed = PySpecials::allowed(specials);
             if is_short(texts) {
-                return Ok(self.core.encode_flat_here(texts, allowed)?);
+                return Ok(self.core.encode_flat_serial(texts, allowed)?);
             }
             on_threads(num_threads, None, |work| {
                 self.core.encode_flat(texts, allowed, |bytes| work.advance(bytes))
@@ -121,10 +122,10 @@ impl PyCore {
 
     fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
         let integers = self.integers.get_or_init(py, || {
-            // A few special tokens may have ids far beyond the others; those are not kept.
-            let most = self.core.greatest_id().min(2 * self.core.vocab().len() as u32 + (1 << 16));
+            // A few special tokens may have ids far beyond the others; these are not cached.
+            let max = self.core.max_id().min(2 * self.core.vocab().len() as u32 + (1 << 16));
             let integer = |id: u32| id.into_pyobject(py).map(|id| id.into_any().unbind());
-            (0..=most).map(|id| integer(id).unwrap_or_else(|never| match never {})).collect()
+            (0..=max).map(|id| integer(id).unwrap_or_else(|never| match never {})).collect()
         });
         list_of(py, ids, integers)
     }
@@ -236,7 +237,7 @@ impl PyCore {
             PySpecials::refuse_all(specials, &texts)?;
             let allowed = PySpecials::allowed(specials);
             if is_short(&texts) {
-                return Ok(self.core.count_each_here(&texts, allowed)?);
+                return Ok(self.core.count_each_serial(&texts, allowed)?);
             }
             on_threads(num_threads, None, |work| {
                 self.core.count_each(&texts, allowed, |bytes| work.advance(bytes))

@@ -11,7 +11,7 @@ use super::signals::on_threads;
 use super::TrainingError;
 use crate::PieceCounts;
 
-/// Counted pieces; grows with each `add`.
+/// Counted pieces.
 #[pyclass(frozen, name = "PieceCounts", module = "pytok._native")]
 pub(super) struct PyPieceCounts {
     counts: Mutex<PieceCounts>,
@@ -19,20 +19,21 @@ pub(super) struct PyPieceCounts {
 }
 
 impl PyPieceCounts {
-    /// The counts, for one call at a time. Another is refused rather than made to wait: it may come
-    /// from the progress of the first, which would wait for it in turn, and nobody answers Ctrl-C.
+    /// Returns the counts, for one call at a time. Another call raises instead of waiting: if it
+    /// came from the progress callback of the first, both would wait forever, and Ctrl-C would have
+    /// no effect.
     pub(super) fn lock(&self) -> PyResult<MutexGuard<'_, PieceCounts>> {
         match self.counts.try_lock() {
             Ok(counts) => Ok(counts),
             Err(TryLockError::Poisoned(counts)) => Ok(counts.into_inner()),
             Err(TryLockError::WouldBlock) => Err(TrainingError::new_err(
-                "these counts are in use by a call that has not ended: use them when it has, and not \
-                 in its progress",
+                "these counts are in use by another call: wait until it returns, and do not use them \
+                 in its progress callback",
             )),
         }
     }
 
-    /// How many threads they are counted on, and merged; one a core if `None`.
+    /// The number of threads that count and merge; one per core if `None`.
     pub(super) fn num_threads(&self) -> Option<usize> {
         self.num_threads
     }
@@ -55,7 +56,7 @@ impl PyPieceCounts {
     ) -> PyResult<Self> {
         let mut counts = PieceCounts::new(pattern, &special_tokens)?;
         if let Some(bytes) = max_memory {
-            counts = counts.within(bytes);
+            counts = counts.with_max_memory(bytes);
         }
         if in_order {
             counts = counts.in_order();
@@ -67,7 +68,7 @@ impl PyPieceCounts {
         py.detach(|| {
             let counts = &mut *self.lock()?;
             on_threads(self.num_threads, None, |work| {
-                counts.add_unless(&texts, |bytes| work.advance(bytes))
+                counts.add_with_progress(&texts, |bytes| work.advance(bytes))
             })
         })
     }
@@ -99,11 +100,11 @@ impl PyPieceCounts {
         })
     }
 
-    fn gather(&self, py: Python<'_>, least: u64) -> PyResult<(u64, u128)> {
+    fn gather(&self, py: Python<'_>, min_count: u64) -> PyResult<(u64, u128)> {
         py.detach(|| {
             let counts = &mut *self.lock()?;
-            // Shard after shard: one thread is all it takes.
-            on_threads(Some(1), None, |work| counts.gather(least, |bytes| work.advance(bytes)))
+            // Shards are read one after another: one thread suffices.
+            on_threads(Some(1), None, |work| counts.gather(min_count, |bytes| work.advance(bytes)))
         })
     }
 

@@ -1,10 +1,10 @@
-//! The Python face of this crate: nothing outside this folder names `pyo3`.
+//! The Python bindings of this crate; no other folder uses `pyo3`.
 //!
-//! Each method converts, detaches from the interpreter, calls the crate, and converts back; while
-//! it works it looks for signals now and then, so that Ctrl-C is answered. Threads are made for
-//! one call and gone after it: none survive to trouble a process that forks later.
-//! Its Python types are in `pytok/_native.pyi`.
-#![allow(clippy::needless_pass_by_value)] // pyo3 hands converted arguments over by value
+//! Each method converts its arguments, detaches from the interpreter, calls the crate, and converts
+//! the result. During long work it checks for signals regularly, so that Ctrl-C works. Threads are
+//! created for one call and joined at its end: none remain that could break a process that forks
+//! later. The Python types are in `pytok/_native.pyi`.
+#![allow(clippy::needless_pass_by_value)] // pyo3 passes converted arguments by value
 
 mod convert;
 mod core;
@@ -26,7 +26,7 @@ pyo3::import_exception!(pytok.errors, VocabError);
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        // A file's name in front of an error does not make it another.
+        // The exception of an error in a file is that of the error itself.
         let error = if let Error::InFile { error, .. } = error { *error } else { error };
         match error {
             Error::Pattern { .. } | Error::PatternFailed { .. } | Error::EmptyMatch { .. } => {
@@ -41,7 +41,7 @@ impl From<Error> for PyErr {
             | Error::Spill { .. }
             | Error::TooLargeForMemory { .. } => TrainingError::new_err(message),
             Error::UnknownId { .. } => UnknownTokenError::new_err(message),
-            // Signals keep the exception that interrupted; see `Signals::or_raise`.
+            // `Signals` keeps the exception that interrupted; see `Signals::or_raise`.
             Error::Interrupted => PyKeyboardInterrupt::new_err(()),
             _ => VocabError::new_err(message),
         }

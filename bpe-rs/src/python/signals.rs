@@ -1,4 +1,4 @@
-//! Long work that Ctrl-C can end, and the threads it runs on.
+//! Long work that Ctrl-C can interrupt, and its threads.
 
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
@@ -13,40 +13,40 @@ use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
 use crate::Error;
 
-/// Lets Python handle its signals while the crate works.
+/// Runs the signal handlers of Python while the crate works.
 pub(super) struct Signals {
-    looked: Instant,
+    checked: Instant,
     raised: Option<PyErr>,
 }
 
 impl Signals {
-    /// A person takes a tenth of a second for at once.
+    /// Time between two checks: a response within 100 ms feels instant.
     const INTERVAL: Duration = Duration::from_millis(50);
-    /// Reading the clock costs more than encoding some pieces, so it is read once for so many.
+    /// Calls between two readings of the clock, each of which costs more than encoding some pieces.
     pub(super) const CALLS: usize = 64;
 
     pub(super) fn new() -> Self {
-        Self { looked: Instant::now(), raised: None }
+        Self { checked: Instant::now(), raised: None }
     }
 
-    /// Runs Python's signal handlers and *then*, unless the last look was a moment ago.
-    pub(super) fn look(
+    /// Runs the signal handlers of Python and *then*, at most once per `INTERVAL`.
+    pub(super) fn check(
         &mut self,
         then: impl FnOnce(Python<'_>) -> PyResult<()>,
     ) -> Result<(), Error> {
-        if self.looked.elapsed() < Self::INTERVAL {
+        if self.checked.elapsed() < Self::INTERVAL {
             return Ok(());
         }
         let handled = Python::attach(|py| py.check_signals().and_then(|()| then(py)));
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         handled.map_err(|raised| {
             self.raised = Some(raised);
             Error::Interrupted
         })
     }
 
-    /// *result*, unless a signal handler raised: its exception is never lost, even where the
-    /// work was done before it could be broken off.
+    /// Returns *result*, unless a signal handler raised: its exception is never lost, even if the
+    /// work was done before it could be stopped.
     pub(super) fn or_raise<T>(self, result: Result<T, Error>) -> PyResult<T> {
         match self.raised {
             Some(raised) => Err(raised),
@@ -55,7 +55,7 @@ impl Signals {
     }
 }
 
-/// Work on several threads: whether it is to stop, and how far it is.
+/// The state of work on several threads: whether it must stop, and how much is done.
 #[derive(Default)]
 pub(super) struct Work {
     stop: AtomicBool,
@@ -63,7 +63,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// So many bytes more are done; an error once the work is to stop.
+    /// Adds *bytes* to what is done; returns an error if the work must stop.
     pub(super) fn advance(&self, bytes: usize) -> Result<(), Error> {
         if bytes > 0 {
             self.done.fetch_add(bytes, Ordering::Relaxed);
@@ -75,7 +75,7 @@ impl Work {
         }
     }
 
-    /// So much is done in all; a break once the work is to stop.
+    /// Sets what is done in total; returns `Break` if the work must stop.
     pub(super) fn reach(&self, done: usize) -> ControlFlow<()> {
         self.done.store(done, Ordering::Relaxed);
         if self.stop.load(Ordering::Relaxed) {
@@ -86,10 +86,10 @@ impl Work {
     }
 }
 
-/// Runs *work* on *threads* threads, one a core if `None`, while this one looks for signals and
-/// tells *progress* now and then how many bytes are done.
+/// Runs *work* on *threads* threads, or on one per core if `None`. Meanwhile the calling thread
+/// checks for signals, and calls *progress* from time to time with how much is done.
 ///
-/// *work* is to call `advance` often, and to give up with its error.
+/// *work* must call `advance` or `reach` often, and must stop if that fails.
 pub(super) fn on_threads<T: Send>(
     threads: Option<usize>,
     progress: Option<&Py<PyAny>>,
@@ -98,23 +98,23 @@ pub(super) fn on_threads<T: Send>(
     let state = Work::default();
     let mut signals = Signals::new();
     let result = thread::scope(|scope| {
-        // The sender goes with the work: that it is gone is the news.
+        // The worker owns the sender: it is dropped when the work ends, which wakes the receiver.
         let (working, finished) = mpsc::channel::<()>();
         let worker = scope.spawn(|| {
             let _working = working;
-            // A scoped pool has joined its threads when it returns.
+            // A scoped pool joins its threads before it returns.
             ThreadPoolBuilder::new()
                 .num_threads(threads.unwrap_or(0))
                 .build_scoped(ThreadBuilder::run, |pool| pool.install(|| work(&state)))
         });
         while finished.recv_timeout(Signals::INTERVAL) == Err(RecvTimeoutError::Timeout) {
-            let tell = |py: Python<'_>| match progress {
+            let report = |py: Python<'_>| match progress {
                 Some(progress) => {
                     progress.call1(py, (state.done.load(Ordering::Relaxed),)).map(drop)
                 }
                 None => Ok(()),
             };
-            if signals.look(tell).is_err() {
+            if signals.check(report).is_err() {
                 state.stop.store(true, Ordering::Relaxed);
                 break;
             }

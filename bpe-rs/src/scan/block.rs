@@ -1,11 +1,11 @@
-//! Sixty-four bytes of text at a time: which of them are what in ASCII, a bit for each.
+//! The ASCII classes of 64 bytes of text at a time, as one word of 64 bits per class.
 //!
-//! All bytes are told apart at once, by the widest instructions that the processor has.
+//! All bytes are classified at once, with the widest instructions that the processor has.
 
-/// How many bytes are looked at together.
+/// How many bytes are classified together.
 pub(super) const WIDTH: usize = 64;
 
-/// Which of 64 bytes are what in ASCII; the lowest bit is the first byte.
+/// The ASCII classes of 64 bytes; the lowest bit is the first byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ascii {
     pub letter: u64,
@@ -16,14 +16,14 @@ pub(super) struct Ascii {
     pub newline: u64,
     pub apostrophe: u64,
     pub slash: u64,
-    /// Part of a character beyond ASCII.
+    /// Bytes of characters beyond ASCII.
     pub beyond: u64,
-    /// Such a part, but not its first byte.
+    /// Bytes of such characters other than the first.
     pub rest: u64,
 }
 
 impl Ascii {
-    /// What is left when the first *count* bytes are gone.
+    /// The classes without the first *count* bytes.
     #[inline(always)]
     pub(super) fn skip(self, count: usize) -> Self {
         Self {
@@ -41,24 +41,24 @@ impl Ascii {
     }
 }
 
-/// Any processor: eight bytes to a word.
+/// For any processor: eight bytes to a word.
 pub(super) fn portable(bytes: &[u8; WIDTH]) -> Ascii {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES * 128;
-    // In each byte of a word without high bits: whether it is from `low` to `high`.
+    // For each byte of a word without high bits: whether it is from `low` to `high`.
     let within = |word: u64, low: u8, high: u8| {
         let at_least = word + ONES * u64::from(128 - low);
         let beyond = word + ONES * u64::from(127 - high);
         at_least & !beyond & HIGH
     };
-    // Brings the high bit of each byte together in one byte.
+    // Gathers the high bits of the eight bytes in one byte.
     let gather = |bits: u64| (bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
     let mut found = Ascii::default();
-    for (place, bytes) in bytes.as_chunks::<8>().0.iter().enumerate() {
+    for (index, bytes) in bytes.as_chunks::<8>().0.iter().enumerate() {
         let word = u64::from_le_bytes(*bytes);
         let beyond = word & HIGH;
         let word = word & !HIGH;
-        let put = |bits: u64| gather(bits & !beyond) << (8 * place);
+        let put = |bits: u64| gather(bits & !beyond) << (8 * index);
         let upper = within(word, b'A', b'Z');
         let newline = within(word, b'\n', b'\n') | within(word, b'\r', b'\r');
         let space = within(word, b' ', b' ');
@@ -70,8 +70,8 @@ pub(super) fn portable(bytes: &[u8; WIDTH]) -> Ascii {
         found.newline |= put(newline);
         found.apostrophe |= put(within(word, b'\'', b'\''));
         found.slash |= put(within(word, b'/', b'/'));
-        found.beyond |= gather(beyond) << (8 * place);
-        found.rest |= gather(beyond & !(word << 1)) << (8 * place);
+        found.beyond |= gather(beyond) << (8 * index);
+        found.rest |= gather(beyond & !(word << 1)) << (8 * index);
     }
     found
 }
@@ -83,36 +83,36 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::mem::transmute;
 
-    /// The places of the ones in *bits*, in order, and then zeros.
+    /// The indices of the set bits of *bits*, in order, then zeros.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
     #[inline]
-    pub(in super::super) fn places(bits: u64) -> [u8; WIDTH] {
+    pub(in super::super) fn indices(bits: u64) -> [u8; WIDTH] {
         const ALL: [u8; WIDTH] = {
-            let mut places = [0; WIDTH];
-            let mut place = 0;
-            while place < WIDTH {
-                places[place] = place as u8;
-                place += 1;
+            let mut indices = [0; WIDTH];
+            let mut index = 0;
+            while index < WIDTH {
+                indices[index] = index as u8;
+                index += 1;
             }
-            places
+            indices
         };
-        // SAFETY: both are 64 bytes, and any bits are bytes.
+        // SAFETY: both types have 64 bytes, and every bit pattern is a valid byte.
         unsafe { transmute(_mm512_maskz_compress_epi8(bits, transmute::<[u8; 64], __m512i>(ALL))) }
     }
 
-    /// Eight numbers of a byte each, and *base* added to each.
+    /// Widens eight numbers of one byte each, and adds *base* to each.
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(in super::super) fn widen(bytes: [u8; 8], base: usize) -> [u64; 8] {
         let numbers = _mm512_cvtepu8_epi64(_mm_cvtsi64_si128(i64::from_le_bytes(bytes)));
-        // SAFETY: both are 64 bytes, and any bits are numbers.
+        // SAFETY: both types have 64 bytes, and every bit pattern is a valid integer.
         unsafe { transmute(_mm512_add_epi64(numbers, _mm512_set1_epi64(base as i64))) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
     pub(in super::super) fn avx512(bytes: &[u8; WIDTH]) -> Ascii {
-        // SAFETY: a load without alignment of the 64 bytes that the array has.
+        // SAFETY: an unaligned load of the 64 bytes of the array.
         let bytes = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
         let is = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
         let within = |bytes: __m512i, low: u8, high: u8| {
@@ -131,7 +131,7 @@ mod x86 {
             apostrophe: is(b'\''),
             slash: is(b'/'),
             beyond: _mm512_movepi8_mask(bytes),
-            // From 0x80 to 0xBF: as signed numbers the least.
+            // 0x80 to 0xBF: the lowest as signed integers.
             rest: _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(0xC0_u8 as i8)),
         }
     }
@@ -147,7 +147,7 @@ mod x86 {
     #[inline]
     pub(in super::super) fn avx2(bytes: &[u8; WIDTH]) -> Ascii {
         let (low, high) = bytes.split_at(32);
-        // SAFETY: loads without alignment of the 32 bytes that each half has.
+        // SAFETY: unaligned loads of the 32 bytes of each half.
         let halves = unsafe {
             [_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())]
         };
@@ -155,7 +155,8 @@ mod x86 {
             |byte: u8| mask(halves, |half| _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte as i8)));
         let between = |half: __m256i, low: u8, high: u8| {
             let above = _mm256_sub_epi8(half, _mm256_set1_epi8(low as i8));
-            // There is no unsigned comparison: nothing is left of `above` less the width.
+            // AVX2 has no unsigned comparison: a saturating subtraction of the width leaves 0 for
+            // all bytes in the range.
             let excess = _mm256_subs_epu8(above, _mm256_set1_epi8((high - low) as i8));
             _mm256_cmpeq_epi8(excess, _mm256_setzero_si256())
         };
@@ -172,13 +173,13 @@ mod x86 {
             apostrophe: is(b'\''),
             slash: is(b'/'),
             beyond: mask(halves, |half| half),
-            // From 0x80 to 0xBF: as signed numbers the least.
+            // 0x80 to 0xBF: the lowest as signed integers.
             rest: mask(halves, |half| _mm256_cmpgt_epi8(_mm256_set1_epi8(0xC0_u8 as i8), half)),
         }
     }
 }
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{avx2, avx512, places, widen};
+pub(super) use x86::{avx2, avx512, indices, widen};
 
 #[cfg(test)]
 mod tests {
@@ -187,8 +188,8 @@ mod tests {
 
     fn one_by_one(bytes: &[u8; WIDTH]) -> Ascii {
         let mut found = Ascii::default();
-        for (place, &byte) in bytes.iter().enumerate() {
-            let bit = |is: bool| u64::from(is) << place;
+        for (index, &byte) in bytes.iter().enumerate() {
+            let bit = |is: bool| u64::from(is) << index;
             found.letter |= bit(byte.is_ascii_alphabetic());
             found.upper |= bit(byte.is_ascii_uppercase());
             found.digit |= bit(byte.is_ascii_digit());
@@ -204,16 +205,16 @@ mod tests {
     }
 
     #[allow(unsafe_code)]
-    fn all_ways(bytes: &[u8; WIDTH]) -> Vec<Ascii> {
+    fn with_all_instructions(bytes: &[u8; WIDTH]) -> Vec<Ascii> {
         let mut all = vec![portable(bytes)];
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor has it.
+                // SAFETY: the processor supports it.
                 all.push(unsafe { avx2(bytes) });
             }
             if is_x86_feature_detected!("avx512bw") {
-                // SAFETY: the processor has it.
+                // SAFETY: the processor supports it.
                 all.push(unsafe { avx512(bytes) });
             }
         }
@@ -221,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_in_every_place_is_seen_alike_by_all_instructions() {
+    fn every_byte_at_every_index_has_the_same_classes_with_all_instructions() {
         for byte in 0..=255 {
-            for place in 0..WIDTH {
+            for index in 0..WIDTH {
                 let mut bytes = [b'a'; WIDTH];
-                bytes[place] = byte;
-                for found in all_ways(&bytes) {
-                    assert_eq!(found, one_by_one(&bytes), "{byte:#x} at {place}");
+                bytes[index] = byte;
+                for found in with_all_instructions(&bytes) {
+                    assert_eq!(found, one_by_one(&bytes), "{byte:#x} at {index}");
                 }
             }
         }
@@ -235,11 +236,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_seen_alike_by_all_instructions(
+        fn any_bytes_have_the_same_classes_with_all_instructions(
             bytes in prop::collection::vec(any::<u8>(), WIDTH),
         ) {
             let bytes = bytes.try_into().unwrap();
-            for found in all_ways(&bytes) {
+            for found in with_all_instructions(&bytes) {
                 prop_assert_eq!(found, one_by_one(&bytes));
             }
         }

@@ -1,14 +1,14 @@
 //! GPT-4's pattern,
 //! `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`,
-//! and its family: Llama-3's ends white space with `\s*[\r\n]+|\s+(?!\S)|\s+`, and Qwen2's takes
-//! each `\p{N}` by itself besides.
+//! and its family: Llama-3's pattern ends with `\s*[\r\n]+|\s+(?!\S)|\s+`; Qwen2's is the same with
+//! `\p{N}` for `\p{N}{1,3}`.
 
 use super::classes::{character, run, Class};
 use super::window::{spread, Window};
 use super::{contraction, digits, white, Rules, Starts};
 
-/// `DIGITS` is how many make a piece at most, 1 or 3; `TEXT_FIRST` is whether `\s++$` comes before
-/// the newlines.
+/// `DIGITS` is the maximum number of digits in a piece, 1 or 3. With `TEXT_FIRST`, `\s++$` comes
+/// before the alternatives with newlines.
 pub(super) struct Family<const DIGITS: usize, const TEXT_FIRST: bool>;
 
 impl<const DIGITS: usize, const TEXT_FIRST: bool> Rules for Family<DIGITS, TEXT_FIRST> {
@@ -17,12 +17,14 @@ impl<const DIGITS: usize, const TEXT_FIRST: bool> Rules for Family<DIGITS, TEXT_
         let Window { letter, space, newline, apostrophe, valid, .. } = *window;
         let ends_text = at + valid.count_ones() as usize == text.len();
         let symbol = window.other | window.mark;
+        // Newlines directly after a symbol belong to its piece.
         let taken = spread(newline & symbol << 1, newline);
         let white = window.white & !taken;
         let blank = window.white & !newline;
         let symbols = Window::first(symbol) & !(space << 1);
-        // A white or other character just before takes the letters along, if its piece begins
-        // with it: that is sure of the last blank before them, and of a symbol without others.
+        // A white-space or symbol character before letters belongs to their piece if it starts a
+        // piece itself. That is certain for the last blank before them, and for a symbol that
+        // follows neither a space nor another symbol.
         let before = blank | window.whole(symbols);
         let starts = Window::first(letter) & !(before << 1)
             | digits::starts::<DIGITS>(window)
@@ -32,7 +34,7 @@ impl<const DIGITS: usize, const TEXT_FIRST: bool> Rules for Family<DIGITS, TEXT_
             | white::left_to_the_next(window, blank);
         let starts =
             contraction::split_off(starts, apostrophe & symbols, text, at, contraction::any_case);
-        Starts::all(starts & valid)
+        Starts::complete(starts & valid)
     }
 
     fn end(text: &[u8], at: usize) -> usize {

@@ -2,10 +2,10 @@
 
 use super::tables::{BLOCK_BITS, BLOCK_OF, CLASSES};
 
-/// What the known patterns ask of a character. No character is two of these.
+/// The character classes of the known patterns. They do not overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// None of the below.
+    /// None of the classes below.
     Other,
     /// `\p{Lu}` or `\p{Lt}`.
     Upper,
@@ -22,7 +22,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    /// All of them, in the order of their digits in the table.
+    /// All classes, in the order of their digits in the table.
     pub(super) const ALL: [Self; 7] = [
         Self::Other,
         Self::Upper,
@@ -44,15 +44,15 @@ impl Class {
     }
 }
 
-/// The place in [`Class::ALL`] of the character *point*; at most 6.
+/// The index in [`Class::ALL`] of the class of the code point *point*; at most 6.
 #[inline]
-pub(super) fn place_of(point: u32) -> usize {
+pub(super) fn class_number(point: u32) -> usize {
     let block = BLOCK_OF[(point >> BLOCK_BITS) as usize] as usize;
     let digit = CLASSES[block][point as usize % (1 << BLOCK_BITS)];
     usize::from(digit % 8)
 }
 
-/// How many bytes the character has that begins with *lead*.
+/// The length in bytes of the character whose first byte is *lead*.
 #[inline]
 pub(super) fn length_of(lead: u8) -> usize {
     match lead {
@@ -63,7 +63,7 @@ pub(super) fn length_of(lead: u8) -> usize {
     }
 }
 
-/// The character at *at*, which lies in *text* as a whole, and its length in bytes.
+/// The code point at *at*, and its length in bytes. The character lies completely in *text*.
 #[inline]
 pub(super) fn decode(text: &[u8], at: usize) -> (u32, usize) {
     let bytes = text.get(at..at + 4).map_or_else(
@@ -72,10 +72,10 @@ pub(super) fn decode(text: &[u8], at: usize) -> (u32, usize) {
             bytes[..text.len() - at].copy_from_slice(&text[at..]);
             bytes
         },
-        |bytes| bytes.try_into().expect("four"),
+        |bytes| bytes.try_into().expect("four bytes"),
     );
     let word = u32::from_be_bytes(bytes);
-    let rest = |place: u32| (word >> (24 - 8 * place)) & 0x3F;
+    let rest = |index: u32| (word >> (24 - 8 * index)) & 0x3F;
     match length_of(bytes[0]) {
         1 => (word >> 24, 1),
         2 => (((word >> 24) & 0x1F) << 6 | rest(1), 2),
@@ -84,20 +84,20 @@ pub(super) fn decode(text: &[u8], at: usize) -> (u32, usize) {
     }
 }
 
-/// The class and the length in bytes of the character at *at*; `None` at the end of the text.
+/// The class of the character at *at*, and its length in bytes; `None` at the end of the text.
 #[inline]
 pub(super) fn character(text: &[u8], at: usize) -> Option<(Class, usize)> {
     let first = *text.get(at)?;
-    // That these are one byte long is guessed, not waited for: long runs of them take a third of
-    // the time.
+    // PERF: with a branch of its own, the length of an ASCII character is predicted, not computed:
+    // long runs of ASCII take a third of the time.
     if first < 0x80 {
-        return Some((Class::ALL[place_of(first.into())], 1));
+        return Some((Class::ALL[class_number(first.into())], 1));
     }
     let (point, length) = decode(text, at);
-    Some((Class::ALL[place_of(point)], length))
+    Some((Class::ALL[class_number(point)], length))
 }
 
-/// Where the run of characters from *at* on ends that all are what *member* says.
+/// The end of the run of characters from *at* on whose classes all satisfy *member*.
 #[inline]
 pub(super) fn run(text: &[u8], mut at: usize, member: impl Fn(Class) -> bool) -> usize {
     while let Some((class, length)) = character(text, at) {

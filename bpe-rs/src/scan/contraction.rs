@@ -1,9 +1,11 @@
-//! `'s`, `'t`, `'re` and their like, which every known pattern splits off or keeps.
+//! English contractions (`'s`, `'t`, `'re` and the like), which every known pattern either splits
+//! off or keeps.
 
 use super::window::below;
 
-/// The *starts* of pieces in the window of *text* at *at*, where an apostrophe at one of *quotes*,
-/// each a start, is a piece with the *letters* after it, if these are so many.
+/// Returns the *starts* of pieces in the window of *text* at *at*, corrected for contractions: an
+/// apostrophe of *quotes*, each a start, forms a piece with the letters after it if *letters* finds
+/// a contraction there.
 #[inline(always)]
 pub(super) fn split_off(
     mut starts: u64,
@@ -24,8 +26,8 @@ pub(super) fn split_off(
     starts
 }
 
-/// How many bytes of *text* from *at* on, where an apostrophe was just before, are the letters of
-/// an English contraction: `s`, `d`, `m`, `t`, `ll`, `ve` or `re`, in lower case; 0 if none.
+/// The length in bytes of an English contraction in *text* at *at*, just after an apostrophe: `s`,
+/// `d`, `m`, `t`, `ll`, `ve` or `re` in lower case; 0 if there is none.
 pub(super) fn lower_case(text: &[u8], at: usize) -> usize {
     match text[at..] {
         [b's' | b'd' | b'm' | b't', ..] => 1,
@@ -34,7 +36,7 @@ pub(super) fn lower_case(text: &[u8], at: usize) -> usize {
     }
 }
 
-/// The same in either case. U+017F, the long s, is an `s` without its case.
+/// Like `lower_case`, in either case. U+017F, the long s, case-folds to `s`.
 pub(super) fn any_case(text: &[u8], at: usize) -> usize {
     match text[at..] {
         [b's' | b'd' | b'm' | b't' | b'S' | b'D' | b'M' | b'T', ..] => 1,

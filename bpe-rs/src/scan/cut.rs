@@ -1,11 +1,15 @@
-//! Where a text can be cut.
+//! Positions at which a text can be cut.
 
 use super::classes::{character, Class};
 
-/// A place in *text* at or after *near* where all known patterns begin a piece, whatever is before
-/// or after, and so split both sides as they do the whole: where a letter or a number comes before,
-/// and then a symbol (no apostrophe, which may be part of a contraction, and no mark) or a space and
-/// another letter or number; or after a newline that no white space is next to, nor a slash after it.
+/// The first position in *text* at or after *near* at which all known patterns start a piece,
+/// whatever comes before and after, so that both sides split as the whole does. That is the case in
+/// two situations.
+///
+/// After a letter or a number: before a symbol (no apostrophe, which may be part of a contraction,
+/// and no mark), or before a space that is followed by a letter or a number.
+///
+/// After a newline that is next to no other white space, and is not followed by a slash.
 pub(crate) fn cut(text: &str, near: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = (near..text.len()).find(|&at| text.is_char_boundary(at))?;

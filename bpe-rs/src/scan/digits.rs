@@ -1,9 +1,9 @@
-//! Runs of `\p{N}`, in pieces of one or of three.
+//! Runs of `\p{N}`, split into pieces of one or of three.
 
 use super::classes::{character, Class};
 use super::window::Window;
 
-/// Where pieces of *COUNT* numbers begin, 1 or 3, counted from where each run begins.
+/// The starts of pieces of *COUNT* numbers, 1 or 3, counted from the start of each run.
 #[inline(always)]
 pub(super) fn starts<const COUNT: usize>(window: &Window) -> u64 {
     let number = window.number;
@@ -12,7 +12,7 @@ pub(super) fn starts<const COUNT: usize>(window: &Window) -> u64 {
     }
     let mut starts = Window::first(number);
     if number & !window.lead == 0 {
-        // Each is a byte.
+        // All numbers are one byte long. Each pass marks the start three bytes after those known.
         let fourth = number & number << 1 & number << 2 & number << 3;
         let mut more = starts << 3 & fourth;
         while more != 0 {
@@ -21,11 +21,12 @@ pub(super) fn starts<const COUNT: usize>(window: &Window) -> u64 {
         }
         return starts;
     }
-    let mut left = number & window.lead;
+    let mut remaining = number & window.lead;
+    // Numbers of several bytes: count the characters of each run.
     let mut count = 0;
-    while left != 0 {
-        let bit = left & left.wrapping_neg();
-        left &= left - 1;
+    while remaining != 0 {
+        let bit = remaining & remaining.wrapping_neg();
+        remaining &= remaining - 1;
         count = if starts & bit != 0 { 0 } else { (count + 1) % COUNT };
         if count == 0 {
             starts |= bit;
@@ -34,7 +35,7 @@ pub(super) fn starts<const COUNT: usize>(window: &Window) -> u64 {
     starts
 }
 
-/// Where a piece of at most *COUNT* numbers ends that begins at *at*.
+/// The end of the piece of at most *COUNT* numbers that starts at *at*.
 pub(super) fn end<const COUNT: usize>(text: &[u8], at: usize) -> usize {
     let mut end = at;
     for _ in 0..COUNT {

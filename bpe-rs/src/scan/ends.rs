@@ -1,21 +1,21 @@
-//! Pieces by where they end.
+//! Consecutive pieces, by their ends.
 
 use super::block::WIDTH;
 
-/// Ends of consecutive pieces.
+/// Ends of consecutive pieces, as byte offsets into the text.
 pub(crate) struct Ends {
-    pub(super) places: [usize; Self::MOST],
+    pub(super) offsets: [usize; Self::CAPACITY],
     pub(super) count: usize,
 }
 
 impl Ends {
-    /// Once there are so many, no further window is looked at.
+    /// Once there are this many, no further window is scanned.
     pub(crate) const ENOUGH: usize = 64;
-    /// How many there can be: those of one window more.
-    pub(crate) const MOST: usize = Self::ENOUGH + WIDTH;
+    /// The capacity: one window more than `ENOUGH`.
+    pub(crate) const CAPACITY: usize = Self::ENOUGH + WIDTH;
 
     pub(crate) fn new() -> Self {
-        Self { places: [0; Self::MOST], count: 0 }
+        Self { offsets: [0; Self::CAPACITY], count: 0 }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -24,20 +24,20 @@ impl Ends {
 
     #[inline(always)]
     pub(crate) fn push(&mut self, end: usize) {
-        self.places[self.count] = end;
+        self.offsets[self.count] = end;
         self.count += 1;
     }
 
-    /// Adds *at* plus the place of each of *bits*.
+    /// Adds *at* plus the index of each set bit.
     #[inline(always)]
     pub(super) fn push_all(&mut self, at: usize, mut bits: u64) {
-        let room = &mut self.places[self.count..self.count + WIDTH];
+        let free = &mut self.offsets[self.count..self.count + WIDTH];
         self.count += bits.count_ones() as usize;
-        for some in room.as_chunks_mut::<8>().0 {
-            // Past the last bit this writes what the next window overwrites: eight without a
-            // branch between them are quicker than as many as there are.
-            for place in some {
-                *place = at + bits.trailing_zeros() as usize;
+        for eight in free.as_chunks_mut::<8>().0 {
+            // Offsets past the last bit are overwritten by the next window. PERF: eight without a
+            // branch between them are faster than the exact number.
+            for offset in eight {
+                *offset = at + bits.trailing_zeros() as usize;
                 bits &= bits.wrapping_sub(1);
             }
             if bits == 0 {
@@ -47,6 +47,6 @@ impl Ends {
     }
 
     pub(crate) fn as_slice(&self) -> &[usize] {
-        &self.places[..self.count]
+        &self.offsets[..self.count]
     }
 }

@@ -12,12 +12,13 @@ impl Rules for Gpt2 {
     fn starts(window: &Window, text: &[u8], at: usize) -> Starts {
         let Window { letter, number, white, space, apostrophe, valid, .. } = *window;
         let symbol = window.other | window.mark;
+        // A space before a run belongs to the piece of that run.
         let words = Window::first(letter) | Window::first(number) | Window::first(symbol);
         let starts =
             words & !(space << 1) | Window::first(white) | white::left_to_the_next(window, white);
         let starts =
             contraction::split_off(starts, apostrophe & starts, text, at, contraction::lower_case);
-        Starts::all(starts & valid)
+        Starts::complete(starts & valid)
     }
 
     fn end(text: &[u8], at: usize) -> usize {

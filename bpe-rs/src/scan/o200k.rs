@@ -16,7 +16,7 @@ fn is_lower_half(class: Class) -> bool {
 }
 
 /// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`
-fn capitalised(text: &[u8], at: usize) -> Option<usize> {
+fn capitalized(text: &[u8], at: usize) -> Option<usize> {
     let (mut end, mut after_last_of_both) = (at, None);
     while let Some((class, length)) = character(text, end) {
         if class == Class::Lower {
@@ -30,11 +30,12 @@ fn capitalised(text: &[u8], at: usize) -> Option<usize> {
             after_last_of_both = Some(end);
         }
     }
-    // Without a lower-case letter the last character that is of either half is given back to it.
+    // Without a lower-case letter, backtracking gives the last character of both halves to the
+    // second one.
     after_last_of_both
 }
 
-/// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+`, where `capitalised` finds nothing.
+/// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+`, where `capitalized` does not match.
 fn capitals(text: &[u8], at: usize) -> Option<usize> {
     let end = run(text, at, is_upper_half);
     (end > at).then_some(end)
@@ -45,6 +46,7 @@ impl Rules for O200k {
     fn starts(window: &Window, text: &[u8], at: usize) -> Starts {
         let Window { upper, lower, mark, space, newline, apostrophe, valid, .. } = *window;
         let ends_text = at + valid.count_ones() as usize == text.len();
+        // Newlines and slashes after a symbol belong to its piece.
         let taken = spread(newline & window.other << 1, newline | window.slash);
         let white = window.white & !taken;
         let blank = window.white & !newline;
@@ -53,7 +55,8 @@ impl Rules for O200k {
         let first_symbols = window.whole(symbols);
         let word = window.letter | mark;
         let either = word & !upper & !lower;
-        // Lower-case letters, and what follows them without telling its case.
+        // Lower-case letters, and the caseless characters that follow them: an upper-case letter
+        // after one of these starts a new word.
         let ends_word = lower | spread(lower << 1 & either, either);
         let mut starts = Window::first(word) & !((blank | first_symbols) << 1)
             | upper & window.lead & ends_word << 1
@@ -62,23 +65,25 @@ impl Rules for O200k {
             | Window::first(white)
             | white::after_newlines(window, white, ends_text)
             | white::left_to_the_next(window, blank);
-        // Here it depends on more than the window may show: a mark after a symbol that begins no
-        // piece is a symbol, too, and what follows an upper-case letter after a character without
-        // case decides whether a piece begins with that letter.
+        // In two cases the window may not show enough. A mark after a symbol that starts no piece
+        // is itself part of the symbols. After an upper-case letter that follows a caseless
+        // character, later letters decide whether a piece starts at that letter.
         let mut unsure = mark & (other & !first_symbols) << 1
             | Window::first(upper) & (either & !ends_word) << 1;
         let mut quotes = apostrophe & word << 1;
         let mut end = 0;
         while quotes != 0 {
-            let place = quotes.trailing_zeros() as usize;
+            let index = quotes.trailing_zeros() as usize;
             quotes &= quotes - 1;
-            let letters = contraction::any_case(text, at + place + 1);
-            // The letter before may be another contraction's, which takes no second one.
-            if letters > 0 && end != place {
-                end = place + 1 + letters;
+            let letters = contraction::any_case(text, at + index + 1);
+            // The letter before the apostrophe may belong to another contraction, which takes no
+            // second one.
+            if letters > 0 && end != index {
+                end = index + 1 + letters;
                 let after = below(end + 1) & !below(end);
-                starts = starts & !(below(end) & !below(place)) | after;
-                // A word that follows at once begins anew, which the letter before hides.
+                starts = starts & !(below(end) & !below(index)) | after;
+                // A word directly after the contraction starts a piece, but the letter before it
+                // hides its start from the masks.
                 unsure |= (word & after) << 1;
                 if word & after != 0 {
                     break;
@@ -86,9 +91,10 @@ impl Rules for O200k {
             }
         }
         if unsure == 0 {
-            Starts::all(starts & valid)
+            Starts::complete(starts & valid)
         } else {
-            Starts::some(starts & valid & (unsure & unsure.wrapping_neg()).wrapping_sub(1))
+            // Only the starts before the first uncertain byte are known.
+            Starts::incomplete(starts & valid & (unsure & unsure.wrapping_neg()).wrapping_sub(1))
         }
     }
 
@@ -100,8 +106,8 @@ impl Rules for O200k {
         }
         let after = at + length;
         let may_lead = !newline && !class.is_letter();
-        let word = (may_lead.then(|| capitalised(text, after)).flatten())
-            .or_else(|| capitalised(text, at))
+        let word = (may_lead.then(|| capitalized(text, after)).flatten())
+            .or_else(|| capitalized(text, at))
             .or_else(|| may_lead.then(|| capitals(text, after)).flatten())
             .or_else(|| capitals(text, at));
         if let Some(end) = word {

@@ -1,12 +1,12 @@
-//! The class of every character; made by `bpe-rs/examples/scan_tables.rs` from the Unicode tables
-//! of `regex-syntax`, the engine that tiktoken has.
+//! The class of every character; written by `bpe-rs/examples/scan_tables.rs` from the Unicode
+//! tables of `regex-syntax`, the engine of tiktoken.
 //!
-//! Characters come in blocks of 128, and equal blocks are kept once.
+//! Characters are grouped in blocks of 128, and equal blocks are stored once.
 
-/// How many characters a block has, as a power of two.
+/// Log2 of the number of characters in a block.
 pub(super) const BLOCK_BITS: u32 = 7;
 
-/// For each block of characters, which of `CLASSES` it is.
+/// For each block of characters, its index in `CLASSES`.
 #[rustfmt::skip]
 pub(super) static BLOCK_OF: [u8; 8704] = [
     0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,
@@ -283,7 +283,7 @@ pub(super) static BLOCK_OF: [u8; 8704] = [
     64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,64,
 ];
 
-/// The class of each character of a block, as a digit.
+/// The class of each character in a block, as a digit.
 #[rustfmt::skip]
 pub(super) static CLASSES: [[u8; 128]; 230] = [
     *b"00000000066666000000000000000000600000000000000055555555550000000111111111111111111111111110000002222222222222222222222222200000",

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 const SCANNERS: [Scanner; 5] =
     [Scanner::Gpt2, Scanner::Cl100k, Scanner::O200k, Scanner::Llama3, Scanner::Qwen2];
 
-/// One of each kind that some pattern tells apart, in every length that UTF-8 gives it.
+/// One character of each kind that some pattern distinguishes, in every length that UTF-8 has for
+/// it.
 const KINDS: [&str; 26] = [
     "a",
     "s",
@@ -65,15 +66,16 @@ fn ends(scanner: Scanner, text: &str) -> Vec<usize> {
     collect(text, |_, at, ends| scanner.fill(text, at, ends))
 }
 
-/// The same in each way that this processor can go, and a piece at a time without windows.
-fn ends_by_all_ways(scanner: Scanner, text: &str) -> Vec<Vec<usize>> {
+/// The ends with each instruction set that this processor supports, and those of `Rules::end`
+/// alone, a piece at a time.
+fn ends_by_all_instructions(scanner: Scanner, text: &str) -> Vec<Vec<usize>> {
     fn each<R: Rules>(text: &str) -> Vec<Vec<usize>> {
         let by_pieces = collect(text, |text, at, ends| {
             ends.clear();
             ends.push(R::end(text, at));
         });
-        let in_way = |way| collect(text, |text, at, ends| fill_in::<R>(way, text, at, ends));
-        Way::possible().map(in_way).chain([by_pieces]).collect()
+        let with = |simd| collect(text, |text, at, ends| fill_with::<R>(simd, text, at, ends));
+        Simd::supported().map(with).chain([by_pieces]).collect()
     }
     match scanner {
         Scanner::Gpt2 => each::<gpt2::Gpt2>(text),
@@ -92,7 +94,7 @@ fn all_sequences_of_three_kinds_split_as_the_regex_does() {
                 let text = [first, second, third].concat();
                 for (scanner, regex) in known() {
                     let expected = ends_by_regex(regex, &text);
-                    for found in ends_by_all_ways(scanner, &text) {
+                    for found in ends_by_all_instructions(scanner, &text) {
                         assert_eq!(found, expected, "{scanner:?} on {text:?}");
                     }
                 }
@@ -109,7 +111,7 @@ fn all_sequences_of_five_kinds_split_as_the_regex_does() {
     for number in 0..kinds.len().pow(5) {
         text.clear();
         (0..5)
-            .for_each(|place| text.push_str(kinds[number / kinds.len().pow(place) % kinds.len()]));
+            .for_each(|index| text.push_str(kinds[number / kinds.len().pow(index) % kinds.len()]));
         for (scanner, regex) in known() {
             assert_eq!(
                 ends(scanner, &text),
@@ -121,11 +123,12 @@ fn all_sequences_of_five_kinds_split_as_the_regex_does() {
 }
 
 #[test]
-fn every_character_splits_as_the_regex_does_whatever_is_beside_it() {
+fn every_character_splits_as_the_regex_does_next_to_any_other() {
     for letter in '\0'..=char::MAX {
         let text = format!("a{letter}a {letter}B{letter}{letter}'{letter}\n{letter}");
         for (scanner, regex) in known() {
-            // The table was compared for all; here a sample of the large planes suffices.
+            // A test in `classes` compares the whole table; here a sample of the higher planes
+            // suffices.
             if u32::from(letter) < 0x3100 || u32::from(letter) % 97 == 0 {
                 let expected = ends_by_regex(regex, &text);
                 assert_eq!(ends(scanner, &text), expected, "{scanner:?} on {text:?}");
@@ -142,7 +145,7 @@ proptest! {
         let text: String = runs.iter().map(|(kind, count)| kind.repeat(*count)).collect();
         for (scanner, regex) in known() {
             let expected = ends_by_regex(regex, &text);
-            for found in ends_by_all_ways(scanner, &text) {
+            for found in ends_by_all_instructions(scanner, &text) {
                 prop_assert_eq!(&found, &expected, "{:?}", scanner);
             }
         }
@@ -154,7 +157,7 @@ proptest! {
     ) {
         for (scanner, regex) in known() {
             let expected = ends_by_regex(regex, &text);
-            for found in ends_by_all_ways(scanner, &text) {
+            for found in ends_by_all_instructions(scanner, &text) {
                 prop_assert_eq!(&found, &expected, "{:?}", scanner);
             }
         }

@@ -1,18 +1,18 @@
-//! How runs of white space end: what look-ahead decides in the known patterns.
+//! The ends of runs of white space, which look-ahead decides in the known patterns.
 
 use super::classes::{character, Class};
 use super::window::Window;
 
-/// Those of the *blank* characters that are the last white space before something else in the
-/// window: `\s+(?!\S)` leaves them to it.
+/// The *blank* characters that are the last white space before another character in the window:
+/// `\s+(?!\S)` leaves them to the next piece.
 #[inline(always)]
 pub(super) fn left_to_the_next(window: &Window, blank: u64) -> u64 {
     window.leads(blank & !(window.white >> 1) & !window.last())
 }
 
-/// The white space after the last newline of each run in *white*, where `\s*[\r\n]` or
-/// `\s*[\r\n]+` ends; not of a run that touches the end of the window, unless *`ends_there`* says
-/// that such a run has no further newline, and that it ends after the last one all the same.
+/// The first white space after the last newline of each run in *white*, where `\s*[\r\n]` or
+/// `\s*[\r\n]+` ends. A run that touches the end of the window is excluded, unless *`ends_there`*
+/// says that it has no further newline and that it also ends after its last one.
 #[inline(always)]
 pub(super) fn after_newlines(window: &Window, white: u64, ends_there: bool) -> u64 {
     let newline = window.newline & white;
@@ -22,7 +22,7 @@ pub(super) fn after_newlines(window: &Window, white: u64, ends_there: bool) -> u
         return 0;
     }
     let start_of_run_before = |bit: u64| {
-        // The place after the highest byte below *bit* that is not blank.
+        // The byte after the highest byte below *bit* that is not blank.
         let before = (bit - 1) & !blank;
         if before == 0 {
             1
@@ -30,7 +30,8 @@ pub(super) fn after_newlines(window: &Window, white: u64, ends_there: bool) -> u
             (1_u64 << 63 >> before.leading_zeros()) << 1
         }
     };
-    // Each start's carry comes out after the end of its run: there may be another newline.
+    // The carry from each start stops after the end of its run of blanks. If it stops at another
+    // newline, that start did not follow the last newline.
     let ends = blank.wrapping_add(starts) & !blank;
     let mut undone = ends & newline;
     while undone != 0 {
@@ -48,9 +49,9 @@ pub(super) fn after_newlines(window: &Window, white: u64, ends_there: bool) -> u
 pub(super) struct Run {
     start: usize,
     end: usize,
-    /// Where its last character begins.
+    /// Start of its last character.
     last: usize,
-    /// After its last newline, if it has one.
+    /// End of its last newline, if it has one.
     after_newlines: Option<usize>,
     ends_text: bool,
 }

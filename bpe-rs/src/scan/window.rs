@@ -1,10 +1,11 @@
-//! What each byte of a window is, characters beyond ASCII included, and the arithmetic on it.
+//! The class of each byte of a window, characters beyond ASCII included, and arithmetic on the
+//! masks.
 
 use super::block::{Ascii, WIDTH};
-use super::classes::{decode, length_of, place_of};
+use super::classes::{class_number, decode, length_of};
 
-/// Which of up to 64 bytes are what, characters beyond ASCII included: each of their bytes has the
-/// class of the character. Begins where a character begins; bits past `valid` are zero.
+/// The classes of up to 64 bytes, characters beyond ASCII included: each byte has the class of its
+/// character. The window starts at the start of a character; bits past `valid` are zero.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub letter: u64,
@@ -18,9 +19,9 @@ pub(super) struct Window {
     pub apostrophe: u64,
     pub slash: u64,
     pub other: u64,
-    /// First bytes of characters.
+    /// The first bytes of characters.
     pub lead: u64,
-    /// Bytes that are part of the text, and whose characters lie in the window as a whole.
+    /// The bytes of the text whose characters lie completely in the window.
     pub valid: u64,
 }
 
@@ -35,7 +36,7 @@ pub(super) fn below(count: usize) -> u64 {
 }
 
 impl Window {
-    /// The window that *ascii* describes, where the bytes that are *valid* are all ASCII.
+    /// The window of *ascii*, where all bytes that are *valid* are ASCII.
     #[inline(always)]
     pub(super) fn of_ascii(ascii: Ascii, valid: u64) -> Self {
         Self {
@@ -55,34 +56,34 @@ impl Window {
         }
     }
 
-    /// The window of *text* from *at* on, where *ascii* says what is ASCII and that not all is.
+    /// The window of *text* from *at* on, whose ASCII bytes are in *ascii* and which has others.
     #[inline(always)]
     pub(super) fn of_text(ascii: Ascii, text: &[u8], at: usize) -> Self {
         let all = below((text.len() - at).min(WIDTH));
         let known = Self::of_ascii(ascii, all);
         let mut valid = all;
         let mut leads = ascii.beyond & !ascii.rest;
-        // The last one may be cut by the window's end; the text's end cuts none.
+        // The end of the window may cut the last character; the end of the text cuts none.
         let last = 63 - leads.leading_zeros() as usize;
         if last + length_of(text[at + last]) > valid.count_ones() as usize {
             valid = below(last);
             leads &= valid;
         }
-        // The three bits of each byte's class, so that no class has to be told from the others
-        // before the end.
+        // One word for each of the three bits of a class number: setting them takes no branch on
+        // the class.
         let mut planes = [0; 3];
         while leads != 0 {
-            let place = leads.trailing_zeros() as usize;
+            let index = leads.trailing_zeros() as usize;
             leads &= leads - 1;
-            let (point, length) = decode(text, at + place);
-            let bytes = below(length) << place;
-            let class = place_of(point) as u64;
+            let (point, length) = decode(text, at + index);
+            let bytes = below(length) << index;
+            let class = class_number(point) as u64;
             for (bit, plane) in planes.iter_mut().enumerate() {
                 *plane |= bytes & (class >> bit & 1).wrapping_neg();
             }
         }
         let [one, two, four] = planes;
-        // The numbers of the classes, in binary; the other combinations are no class.
+        // The class numbers in binary; 0 is `Other`, and 7 is no class.
         let upper = one & !two & !four;
         let lower = !one & two & !four;
         let caseless = one & two;
@@ -113,7 +114,7 @@ impl Window {
         bits & !(bits << 1)
     }
 
-    /// *starts*, each the first byte of a character, spread over all bytes of that character.
+    /// *starts*, each the first byte of a character, extended to all bytes of that character.
     #[inline(always)]
     pub(super) fn whole(&self, starts: u64) -> u64 {
         let rest = self.valid & !self.lead;
@@ -138,16 +139,16 @@ impl Window {
         found
     }
 
-    /// The last byte of the window.
+    /// The last valid byte of the window.
     #[inline(always)]
     pub(super) fn last(&self) -> u64 {
         self.valid & !(self.valid >> 1)
     }
 }
 
-/// *from* and all of *through* that follows it without a gap.
+/// The bits of *through* that are in *from* or follow such a bit without a gap.
 ///
-/// This is Parabix' `MatchStar` (Cameron et al., 2014): a carry runs through ones.
+/// This is `MatchStar` of Parabix (Cameron et al., 2014): a carry propagates through a run of ones.
 #[inline(always)]
 pub(super) fn spread(from: u64, through: u64) -> u64 {
     let carried = (from & through).wrapping_add(through);
@@ -161,13 +162,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn spreading_goes_on_from_every_mark_through_the_rest_of_its_run(
+        fn spreading_extends_every_bit_through_the_rest_of_its_run(
             from in any::<u64>(), through in any::<u64>(),
         ) {
             let mut expected = 0;
-            for place in 0..64 {
-                let reached = from >> place & 1 == 1 || (place > 0 && expected >> (place - 1) & 1 == 1);
-                expected |= u64::from(reached && through >> place & 1 == 1) << place;
+            for index in 0..64 {
+                let reached = from >> index & 1 == 1 || (index > 0 && expected >> (index - 1) & 1 == 1);
+                expected |= u64::from(reached && through >> index & 1 == 1) << index;
             }
             prop_assert_eq!(spread(from & through, through), expected);
         }

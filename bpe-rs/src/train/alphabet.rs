@@ -1,4 +1,4 @@
-//! The characters that take part in merges, where not all of them may.
+//! The characters that take part in merges, where their number is limited.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,8 @@ use crate::PieceCounts;
 pub(super) struct Alphabet(FxHashSet<char>);
 
 impl Alphabet {
-    /// The *limit* most frequent characters of *counts*; of equals those of the smallest code points.
+    /// The *limit* most frequent characters of *counts*; of equally frequent characters those of
+    /// the smallest code points.
     pub(super) fn new(counts: &PieceCounts, limit: usize) -> Self {
         let mut found: FxHashMap<char, u64> = FxHashMap::default();
         for (piece, count) in counts.iter() {
@@ -26,7 +27,7 @@ impl Alphabet {
         Self(by_frequency.into_iter().take(limit).map(|(_, character)| character).collect())
     }
 
-    /// For each byte of *piece* whether its character takes part.
+    /// For each byte of *piece*, whether its character takes part.
     pub(super) fn takes_part(&self, piece: &[u8]) -> Vec<bool> {
         let mut takes_part = Vec::with_capacity(piece.len());
         for chunk in piece.utf8_chunks() {
@@ -34,7 +35,7 @@ impl Alphabet {
                 let bytes = takes_part.len() + character.len_utf8();
                 takes_part.resize(bytes, self.0.contains(&character));
             }
-            // Bytes that are no character are none of the most frequent ones.
+            // Invalid UTF-8 is not among the most frequent characters.
             takes_part.resize(takes_part.len() + chunk.invalid().len(), false);
         }
         takes_part

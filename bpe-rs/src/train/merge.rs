@@ -1,45 +1,48 @@
-//! One merge: two neighbours become one token wherever they are, and new pairs are born.
+//! One merge: two neighboring tokens become one token wherever they occur, which creates new pairs.
 
-use super::pairs::{Places, Tally, SHARE};
+use super::pairs::{Occurrences, Tally, CHUNK};
 use super::words::{Symbol, Words};
-use super::{Pair, Watch};
+use super::{Pair, Progress};
 use crate::vocab::Rank;
 use crate::Error;
 
-/// A merge under way, as its threads see it.
+/// A merge in progress, as its threads see it.
 struct Merge<'a, S> {
     left: S,
     right: S,
     merged: S,
-    /// How many bytes the left token has, and all of it.
+    /// The length in bytes of the left token, and of the merged one.
     middle: usize,
     end: usize,
     lengths: &'a [u32],
-    parts: &'a [usize],
-    watch: &'a Watch<'a>,
+    split_points: &'a [usize],
+    progress: &'a Progress<'a>,
 }
 
-/// Tokens beside those that were merged, each with the place of the pair that they now make.
+/// Tokens next to those that were merged, each with the start of the pair that the two now form.
 #[derive(Default)]
-struct Neighbours {
+struct Neighbors {
     left: Vec<(Rank, u32)>,
     right: Vec<(Rank, u32)>,
 }
 
 impl<S: Symbol> Merge<'_, S> {
-    /// Merges at each of *places*, from the left; *slots* are those from the slot *first* on.
+    /// Merges the pair at each of *starts*, from the left; *slots* are those from index *offset*
+    /// on.
     ///
-    /// Of many places, two threads take a half each: words lie in one of them, whole.
-    fn replace(&self, slots: &mut [S], first: usize, places: &[u32]) -> Result<Neighbours, Error> {
-        if places.len() > SHARE {
-            let middle = places[places.len() / 2] as usize;
-            let cut = self.parts[self.parts.partition_point(|&part| part <= middle) - 1];
-            let (before, after) = places.split_at(places.partition_point(|&p| (p as usize) < cut));
+    /// Two threads halve a long list: no word crosses a split point, so their slots are disjoint.
+    fn apply(&self, slots: &mut [S], offset: usize, starts: &[u32]) -> Result<Neighbors, Error> {
+        if starts.len() > CHUNK {
+            let middle = starts[starts.len() / 2] as usize;
+            let split = self.split_points.partition_point(|&point| point <= middle) - 1;
+            let split = self.split_points[split];
+            let (before, after) =
+                starts.split_at(starts.partition_point(|&start| (start as usize) < split));
             if !before.is_empty() {
-                let (left, right) = slots.split_at_mut(cut - first);
+                let (left, right) = slots.split_at_mut(split - offset);
                 let (left, right) = rayon::join(
-                    || self.replace(left, first, before),
-                    || self.replace(right, cut, after),
+                    || self.apply(left, offset, before),
+                    || self.apply(right, split, after),
                 );
                 let (mut left, right) = (left?, right?);
                 left.left.extend(right.left);
@@ -47,50 +50,53 @@ impl<S: Symbol> Merge<'_, S> {
                 return Ok(left);
             }
         }
-        let mut neighbours = Neighbours::default();
-        for chunk in places.chunks(SHARE) {
-            self.watch.look()?;
-            for &place in chunk {
-                self.replace_one(slots, place as usize - first, place, &mut neighbours);
+        let mut neighbors = Neighbors::default();
+        for chunk in starts.chunks(CHUNK) {
+            self.progress.check_interrupt()?;
+            for &start in chunk {
+                self.apply_one(slots, start as usize - offset, start, &mut neighbors);
             }
         }
-        Ok(neighbours)
+        Ok(neighbors)
     }
 
-    fn replace_one(&self, slots: &mut [S], start: usize, place: u32, neighbours: &mut Neighbours) {
-        let (middle, end) = (start + self.middle, start + self.end);
-        // Of two places that overlap, as in a run, the left one has been merged.
-        if slots[start] != self.left || slots[middle] != self.right {
+    /// Merges the pair at *index* of *slots*, which is the slot *start* of all.
+    fn apply_one(&self, slots: &mut [S], index: usize, start: u32, neighbors: &mut Neighbors) {
+        let (middle, end) = (index + self.middle, index + self.end);
+        // Of two overlapping occurrences, as in "aaa", the left one was merged before. Other
+        // merges may have removed the pair.
+        if slots[index] != self.left || slots[middle] != self.right {
             return;
         }
+        // Only the first and the last slot of a token have its rank: three writes suffice.
         slots[middle] = S::NONE;
-        slots[start] = self.merged;
+        slots[index] = self.merged;
         slots[end - 1] = self.merged;
-        let left = slots[start - 1];
+        let left = slots[index - 1];
         if left != S::NONE {
             let length = self.lengths[left.rank() as usize];
-            neighbours.left.push((left.rank(), place - length));
+            neighbors.left.push((left.rank(), start - length));
         }
-        // The slot after the last word of a share is the next one's, and has no rank.
+        // The slot after the last word of these slots belongs to the other thread; it has no rank.
         if let Some(&right) = slots.get(end).filter(|&&right| right != S::NONE) {
-            neighbours.right.push((right.rank(), place));
+            neighbors.right.push((right.rank(), start));
         }
     }
 }
 
 impl<S: Symbol> Words<S> {
-    /// Makes the token *rank* of the pair at each of *places*, from the left, and returns the
-    /// pairs that are born, but for those that occur less than *floor* times.
+    /// Merges the pair of *occurrences* into the token *rank*, from the left, and returns the new
+    /// pairs that occur at least *floor* times.
     ///
-    /// In a run such as "aaaa", counts of born pairs are too high until they are looked at again.
+    /// In a run such as "aaaa", counts of new pairs are too high until they are recounted.
     pub(super) fn merge(
         &mut self,
-        places: &Places,
+        occurrences: &Occurrences,
         rank: Rank,
         floor: u64,
-        watch: &Watch,
-    ) -> Result<Vec<Places>, Error> {
-        let (left, right) = places.pair;
+        progress: &Progress,
+    ) -> Result<Vec<Occurrences>, Error> {
+        let (left, right) = occurrences.pair;
         let middle = self.length(left);
         let end = middle + self.length(right);
         self.lengths.push(end as u32);
@@ -102,33 +108,34 @@ impl<S: Symbol> Words<S> {
             middle,
             end,
             lengths: &self.lengths,
-            parts: &self.parts,
-            watch,
+            split_points: &self.split_points,
+            progress,
         };
-        let neighbours = merge.replace(&mut self.slots, 0, &places.list)?;
-        let before = |neighbour, token| (neighbour, token);
-        let mut born = self.born(&neighbours.left, before, left, floor, watch)?;
-        let after = |neighbour, token| (token, neighbour);
-        born.extend(self.born(&neighbours.right, after, right, floor, watch)?);
-        Ok(born)
+        let neighbors = merge.apply(&mut self.slots, 0, &occurrences.starts)?;
+        let before = |neighbor, token| (neighbor, token);
+        let mut new = self.new_pairs(&neighbors.left, before, left, floor, progress)?;
+        let after = |neighbor, token| (token, neighbor);
+        new.extend(self.new_pairs(&neighbors.right, after, right, floor, progress)?);
+        Ok(new)
     }
 
-    /// The pairs that *neighbours* make with the newest token, but for those that occur less than
-    /// *floor* times; those that they made with *old* have lost as much.
-    fn born(
+    /// The pairs of *neighbors* with the newest token that occur at least *floor* times. The pairs
+    /// of the same neighbors with *old*, the token that was merged, have lost as many occurrences.
+    fn new_pairs(
         &mut self,
-        neighbours: &[(Rank, u32)],
+        neighbors: &[(Rank, u32)],
         pair: impl Fn(Rank, Rank) -> Pair,
         old: Rank,
         floor: u64,
-        watch: &Watch,
-    ) -> Result<Vec<Places>, Error> {
-        let new = self.lengths.len() as Rank - 1;
+        progress: &Progress,
+    ) -> Result<Vec<Occurrences>, Error> {
+        let token = self.lengths.len() as Rank - 1;
+        // First pass: count the occurrences of each pair.
         let mut tallies: Vec<(Rank, Tally)> = Vec::new();
-        for chunk in neighbours.chunks(SHARE) {
-            watch.look()?;
-            for &(rank, place) in chunk {
-                let count = self.count(place as usize);
+        for chunk in neighbors.chunks(CHUNK) {
+            progress.check_interrupt()?;
+            for &(rank, start) in chunk {
+                let count = self.count(start as usize);
                 let number = &mut self.numbers[rank as usize];
                 if *number == 0 {
                     tallies.push((rank, Tally::default()));
@@ -136,7 +143,7 @@ impl<S: Symbol> Words<S> {
                 }
                 let (_, tally) = &mut tallies[*number as usize - 1];
                 tally.count += count;
-                tally.places += 1;
+                tally.starts += 1;
             }
         }
         if !self.losses.is_empty() {
@@ -146,32 +153,34 @@ impl<S: Symbol> Words<S> {
                 }
             }
         }
-        let mut born = Vec::new();
-        for (rank, Tally { count, places }) in tallies {
-            let kept = count >= floor && self.may_be(self.length(rank) + self.length(new));
+        let mut new = Vec::new();
+        for (rank, Tally { count, starts }) in tallies {
+            let kept = count >= floor && self.fits(self.length(rank) + self.length(token));
             if kept {
-                born.push(Places {
-                    pair: pair(rank, new),
+                new.push(Occurrences {
+                    pair: pair(rank, token),
                     count,
-                    list: Vec::with_capacity(places),
-                    looks: 0,
+                    starts: Vec::with_capacity(starts),
+                    recounts: 0,
                 });
             }
-            self.numbers[rank as usize] = if kept { born.len() as u32 } else { 0 };
+            self.numbers[rank as usize] = if kept { new.len() as u32 } else { 0 };
         }
-        for chunk in neighbours.chunks(SHARE) {
-            watch.look()?;
-            for &(rank, place) in chunk {
+        // Second pass: list the occurrences of the pairs that are kept.
+        for chunk in neighbors.chunks(CHUNK) {
+            progress.check_interrupt()?;
+            for &(rank, start) in chunk {
                 if let Some(number) = self.numbers[rank as usize].checked_sub(1) {
-                    born[number as usize].list.push(place);
+                    new[number as usize].starts.push(start);
                 }
             }
         }
-        for places in &born {
-            let (left, right) = places.pair;
+        // Reset the numbers for the next merge.
+        for occurrences in &new {
+            let (left, right) = occurrences.pair;
             self.numbers[left as usize] = 0;
             self.numbers[right as usize] = 0;
         }
-        Ok(born)
+        Ok(new)
     }
 }

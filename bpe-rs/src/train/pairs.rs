@@ -1,4 +1,4 @@
-//! Where pairs of neighbouring tokens are, and how often that is.
+//! Pairs of neighboring tokens: how often they occur, and in which slots.
 
 use std::ops::Range;
 
@@ -6,53 +6,55 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::words::{Symbol, Words};
-use super::{Pair, Watch};
+use super::{Pair, Progress};
 use crate::Error;
 
-/// Where a pair is.
+/// The occurrences of a pair.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Occurrences {
     pub pair: Pair,
-    /// How often that is: each place as often as its word.
+    /// How often the pair occurs: the sum of the counts of the words, once for each occurrence.
     pub count: u64,
-    /// The slots where the left one begins, ascending; the pair may have gone from some.
-    pub list: Vec<u32>,
-    /// How many times all of them were looked at again.
-    pub looks: u32,
+    /// The slots where the left token starts, ascending; merges may have removed the pair from some
+    /// of them.
+    pub starts: Vec<u32>,
+    /// How often `starts` was recounted.
+    pub recounts: u32,
 }
 
-/// How often a pair is found, and in how many places.
+/// How often a pair occurs, and in how many slots it starts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub count: u64,
-    pub places: usize,
+    pub starts: usize,
 }
 
-/// What was found of each pair, numbered in the order of finding.
+/// The tally of each pair, numbered in the order of first occurrence.
 struct Tallies {
     found: Vec<(Pair, Tally)>,
-    /// One more than the number of each pair of ranks below `NEAR`, which at first all are; 0 for
-    /// none.
-    near: Vec<u32>,
-    far: FxHashMap<Pair, u32>,
+    /// One more than the number of each pair of ranks below `DENSE`, which covers all pairs of
+    /// bytes; 0 for pairs that were not found.
+    dense: Vec<u32>,
+    /// The same for all other pairs.
+    sparse: FxHashMap<Pair, u32>,
 }
 
-/// Ranks whose pairs are found without a hash.
-const NEAR: u32 = 256;
+/// Pairs of ranks below this are found without hashing.
+const DENSE: u32 = 256;
 
 impl Tallies {
     fn new() -> Self {
-        let near = vec![0; (NEAR * NEAR) as usize];
-        Self { found: Vec::new(), near, far: FxHashMap::default() }
+        let dense = vec![0; (DENSE * DENSE) as usize];
+        Self { found: Vec::new(), dense, sparse: FxHashMap::default() }
     }
 
-    /// The tally of *pair*, a new one if it has none.
-    fn of(&mut self, pair: Pair) -> &mut Tally {
+    /// The tally of *pair*, which is added if it is new.
+    fn entry(&mut self, pair: Pair) -> &mut Tally {
         let number = match pair {
-            (left, right) if left < NEAR && right < NEAR => {
-                &mut self.near[(left * NEAR + right) as usize]
+            (left, right) if left < DENSE && right < DENSE => {
+                &mut self.dense[(left * DENSE + right) as usize]
             }
-            _ => self.far.entry(pair).or_default(),
+            _ => self.sparse.entry(pair).or_default(),
         };
         if *number == 0 {
             self.found.push((pair, Tally::default()));
@@ -63,175 +65,185 @@ impl Tallies {
 
     fn number(&self, pair: Pair) -> Option<usize> {
         let number = match pair {
-            (left, right) if left < NEAR && right < NEAR => {
-                self.near[(left * NEAR + right) as usize]
+            (left, right) if left < DENSE && right < DENSE => {
+                self.dense[(left * DENSE + right) as usize]
             }
-            _ => *self.far.get(&pair)?,
+            _ => *self.sparse.get(&pair)?,
         };
         number.checked_sub(1).map(|number| number as usize)
     }
 }
 
-/// Places that are worth a thread's while, and few enough to be done in a moment.
-pub(super) const SHARE: usize = 1 << 12;
+/// Occurrences in one task of a thread: enough to be worth it, and few enough that interruptions
+/// are noticed at once.
+pub(super) const CHUNK: usize = 1 << 12;
 
-/// How many times the floor is below the most frequent pair, at most. All pairs are counted anew
-/// each time when the floor is reached, so that it should not be near; but the lower it is, the more
-/// pairs are listed that are never merged.
-const DEPTH: u64 = 512;
+/// The floor is at least the highest count divided by this. All pairs are counted again each time
+/// the floor is reached, so a high floor costs time; but the lower it is, the more pairs are listed
+/// that are never merged.
+const MAX_DEPTH: u64 = 512;
 
-/// Pairs that are listed beyond those for the merges that are left: counting all of them anew for the
-/// last few merges costs more.
+/// Pairs that are listed in addition to those for the remaining merges, since counting all pairs
+/// again for the last few merges costs more.
 const SPARE: usize = 1 << 10;
 
-/// A floor that leaves about enough pairs for *merges*: they lower each other's counts, but some of
-/// those that they make are merged, too.
+/// A floor that leaves approximately enough pairs for *merges*: merges lower the counts of other
+/// pairs, but some of the pairs that they create are merged, too.
 fn floor(found: &[(Pair, Tally)], merges: usize) -> u64 {
     let mut counts: Vec<u64> = found.iter().map(|(_, tally)| tally.count).collect();
-    let most = counts.iter().copied().max().unwrap_or(0);
+    let highest = counts.iter().copied().max().unwrap_or(0);
     let enough = match counts.len().checked_sub(merges.saturating_add(SPARE)) {
         Some(fewer) if merges > 0 => *counts.select_nth_unstable(fewer).1,
         _ => 0,
     };
-    enough.max(most / DEPTH)
+    enough.max(highest / MAX_DEPTH)
 }
 
 impl<S: Symbol> Words<S> {
-    /// Counts all pairs anew, overlapping ones too, chooses a floor from *least* to *ceiling* that
-    /// may do for so many *merges*, and lists the places of the pairs that are as frequent or more.
+    /// Counts all pairs from scratch, overlapping ones included, chooses a floor from *`min_count`*
+    /// to *ceiling* that should suffice for *merges*, and lists the occurrences of the pairs with
+    /// at least that count.
     pub(super) fn count_pairs(
         &self,
-        least: u64,
+        min_count: u64,
         ceiling: u64,
         merges: usize,
-        watch: &Watch,
-    ) -> Result<(u64, Vec<Places>), Error> {
+        progress: &Progress,
+    ) -> Result<(u64, Vec<Occurrences>), Error> {
+        // Two passes over the slots: the first one counts, so that the second one lists only the
+        // pairs above the floor, in lists of the right capacity.
         let mut tallies = Tallies::new();
-        for (pair, tally) in self.on_shares(|slots| self.tally(slots, watch))?.into_iter().flatten()
-        {
-            let sum = tallies.of(pair);
+        let counted = self.map_ranges(|slots| self.tally(slots, progress))?;
+        for (pair, tally) in counted.into_iter().flatten() {
+            let sum = tallies.entry(pair);
             sum.count += tally.count;
-            sum.places += tally.places;
+            sum.starts += tally.starts;
         }
         let mut found = tallies.found;
-        let floor = floor(&found, merges).clamp(least, ceiling);
+        let floor = floor(&found, merges).clamp(min_count, ceiling);
         found.retain(|(_, tally)| tally.count >= floor);
-        let mut listed = Tallies::new();
-        let mut born = Vec::with_capacity(found.len());
+        let mut numbered = Tallies::new();
+        let mut listed = Vec::with_capacity(found.len());
         for (pair, tally) in found {
-            *listed.of(pair) = tally;
-            born.push(Places {
+            *numbered.entry(pair) = tally;
+            listed.push(Occurrences {
                 pair,
                 count: tally.count,
-                list: Vec::with_capacity(tally.places),
-                looks: 0,
+                starts: Vec::with_capacity(tally.starts),
+                recounts: 0,
             });
         }
-        for lists in self.on_shares(|slots| self.list(slots, &listed, watch))? {
-            for (places, list) in born.iter_mut().zip(lists) {
-                places.list.extend(list);
+        for lists in self.map_ranges(|slots| self.list(slots, &numbered, progress))? {
+            for (occurrences, starts) in listed.iter_mut().zip(lists) {
+                occurrences.starts.extend(starts);
             }
         }
-        Ok((floor, born))
+        Ok((floor, listed))
     }
 
-    /// What *work* makes of each thread's share of the slots, in their order.
-    fn on_shares<T: Send>(
+    /// Divides the slots into one range per thread, and returns the results of *work*, in order.
+    fn map_ranges<T: Send>(
         &self,
         work: impl Fn(Range<usize>) -> Result<T, Error> + Sync,
     ) -> Result<Vec<T>, Error> {
-        let parts = self.parts.len().div_ceil(rayon::current_num_threads());
-        let first: Vec<usize> = self.parts.iter().step_by(parts).copied().collect();
-        let share = |(number, &start): (usize, &usize)| {
-            work(start..first.get(number + 1).copied().unwrap_or(self.slots.len()))
+        let step = self.split_points.len().div_ceil(rayon::current_num_threads());
+        let starts: Vec<usize> = self.split_points.iter().step_by(step).copied().collect();
+        let range = |(number, &start): (usize, &usize)| {
+            work(start..starts.get(number + 1).copied().unwrap_or(self.slots.len()))
         };
-        first.par_iter().enumerate().map(share).collect()
+        starts.par_iter().enumerate().map(range).collect()
     }
 
-    fn tally(&self, slots: Range<usize>, watch: &Watch) -> Result<Vec<(Pair, Tally)>, Error> {
+    /// The tally of each pair in *slots*.
+    fn tally(&self, slots: Range<usize>, progress: &Progress) -> Result<Vec<(Pair, Tally)>, Error> {
         let mut tallies = Tallies::new();
-        self.each_pair(slots, watch, |pair, place| {
-            let tally = tallies.of(pair);
-            tally.count += self.count(place);
-            tally.places += 1;
+        self.each_pair(slots, progress, |pair, start| {
+            let tally = tallies.entry(pair);
+            tally.count += self.count(start);
+            tally.starts += 1;
         })?;
         Ok(tallies.found)
     }
 
-    /// The places of each pair in *listed*, by its number there.
+    /// The starts in *slots* of each pair in *numbered*, by its number there.
     fn list(
         &self,
         slots: Range<usize>,
-        listed: &Tallies,
-        watch: &Watch,
+        numbered: &Tallies,
+        progress: &Progress,
     ) -> Result<Vec<Vec<u32>>, Error> {
-        let mut lists = vec![Vec::new(); listed.found.len()];
-        self.each_pair(slots, watch, |pair, place| {
-            if let Some(number) = listed.number(pair) {
-                lists[number].push(place as u32);
+        let mut lists = vec![Vec::new(); numbered.found.len()];
+        self.each_pair(slots, progress, |pair, start| {
+            if let Some(number) = numbered.number(pair) {
+                lists[number].push(start as u32);
             }
         })?;
         Ok(lists)
     }
 
-    /// Hands each pair in *slots* that may be merged, and its place, to *sink*, in their order.
+    /// Calls *sink* with each pair in *slots* that is short enough to be merged, and its start, in
+    /// order.
     fn each_pair(
         &self,
         slots: Range<usize>,
-        watch: &Watch,
+        progress: &Progress,
         mut sink: impl FnMut(Pair, usize),
     ) -> Result<(), Error> {
         let (mut before, mut last) = (slots.start, S::NONE);
         let mut start = slots.start;
-        let mut looked = start;
+        let mut checked = start;
         while start < slots.end {
             let symbol = self.slots[start];
             let length = if symbol == S::NONE { 1 } else { self.length(symbol.rank()) };
-            if last != S::NONE && symbol != S::NONE && self.may_be(start + length - before) {
+            if last != S::NONE && symbol != S::NONE && self.fits(start + length - before) {
                 sink((last.rank(), symbol.rank()), before);
             }
             (before, last) = (start, symbol);
             start += length;
-            if start - looked > SHARE {
-                watch.look()?;
-                looked = start;
+            if start - checked > CHUNK {
+                progress.check_interrupt()?;
+                checked = start;
             }
         }
         Ok(())
     }
 
-    /// Takes the places out of *places* from which the pair has gone, and counts what is left.
-    pub(super) fn look_again(&self, places: &mut Places, watch: &Watch) -> Result<(), Error> {
-        let (left, right) = (S::new(places.pair.0), S::new(places.pair.1));
-        let length = self.length(places.pair.0);
-        let still = |list: &mut Vec<u32>| {
-            watch.look()?;
+    /// Removes the starts from which the pair has disappeared, and recounts the others.
+    pub(super) fn recount(
+        &self,
+        occurrences: &mut Occurrences,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let (left, right) = (S::new(occurrences.pair.0), S::new(occurrences.pair.1));
+        let length = self.length(occurrences.pair.0);
+        let recount = |starts: &mut Vec<u32>| {
+            progress.check_interrupt()?;
             let mut count = 0;
-            list.retain(|&place| {
-                let start = place as usize;
-                let there = self.slots[start] == left && self.slots[start + length] == right;
-                if there {
+            starts.retain(|&start| {
+                let start = start as usize;
+                let occurs = self.slots[start] == left && self.slots[start + length] == right;
+                if occurs {
                     count += self.count(start);
                 }
-                there
+                occurs
             });
             Ok(count)
         };
-        if places.list.len() <= SHARE {
-            places.count = still(&mut places.list)?;
+        if occurrences.starts.len() <= CHUNK {
+            occurrences.count = recount(&mut occurrences.starts)?;
         } else {
-            let share = |chunk: &[u32]| {
+            let copy = |chunk: &[u32]| {
                 let mut chunk = chunk.to_vec();
-                still(&mut chunk).map(|count| (count, chunk))
+                recount(&mut chunk).map(|count| (count, chunk))
             };
-            let shares: Vec<(u64, Vec<u32>)> =
-                places.list.par_chunks(SHARE).map(share).collect::<Result<_, Error>>()?;
-            places.count = shares.iter().map(|(count, _)| count).sum();
-            places.list.clear();
-            places.list.extend(shares.iter().flat_map(|(_, list)| list));
+            let chunks: Vec<(u64, Vec<u32>)> =
+                occurrences.starts.par_chunks(CHUNK).map(copy).collect::<Result<_, Error>>()?;
+            occurrences.count = chunks.iter().map(|(count, _)| count).sum();
+            occurrences.starts.clear();
+            occurrences.starts.extend(chunks.iter().flat_map(|(_, chunk)| chunk));
         }
-        places.list.shrink_to(2 * places.list.len());
-        places.looks += 1;
+        occurrences.starts.shrink_to(2 * occurrences.starts.len());
+        occurrences.recounts += 1;
         Ok(())
     }
 }

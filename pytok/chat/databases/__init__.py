@@ -1,20 +1,21 @@
-"""WhatsApp's own databases, as they come from a phone or out of an encrypted backup, to messages.
+"""Messages from WhatsApp's databases, as found on a phone or in an encrypted backup.
 
     read_database("msgstore.db.crypt15", key="backup.key", names="wa.db", chat="Family").messages
 
-Android's msgstore.db (both generations of its tables, or a mixture) and the iPhone's
-ChatStorage.sqlite; `.crypt12`, `.crypt14` and `.crypt15` with the user's own key. Sources are only
-read (`opening`), by what their tables and columns are, since every version has others: what a file
-lacks is said in `Reading.missing`, and what could not be read in `Reading.unreadable`.
+Supported are Android's msgstore.db (both generations of its tables, or a mixture), the iPhone's
+ChatStorage.sqlite, and the backups `.crypt12`, `.crypt14` and `.crypt15` with the user's own key.
+Files are opened read-only (`opening`). The schema differs between versions of the app, so a file is
+read by the tables and columns that it has: missing information is listed in
+`DatabaseContents.missing`, invalid rows in `DatabaseContents.unreadable`.
 
-    opening       a SQLite file in which nothing can run, and of which nothing is changed
-    backup        an encrypted backup to the database in it; `protobuf` reads its header
-    people        addresses to people and names of chats; `codes` and `values`: columns to meanings
-    android       msgstore.db: `android_rows` its messages, `details` what is beside them
+    opening       safe, read-only access to a SQLite file
+    backup        decryption of backups; `protobuf` parses their headers
+    people        addresses, people and names of chats; `codes` and `values` decode columns
+    android       msgstore.db: `android_rows` reads its messages, `details` the tables for details
     iphone        ChatStorage.sqlite
 
-Times are in UTC. A sender is a number with its plus, or an address where there is no number; the
-phone's owner is what he calls himself (Android), or "me".
+Times are in UTC. A sender is a number with a plus sign, or an address if the number is unknown. The
+owner of the phone is called by the profile name (Android), or "me".
 """
 
 import difflib
@@ -28,7 +29,7 @@ from pathlib import Path
 from pytok.chat.databases.android import Android
 from pytok.chat.databases.backup import decrypt, is_backup, read_key
 from pytok.chat.databases.iphone import IPhone
-from pytok.chat.databases.opening import MAGIC, Tables, opened
+from pytok.chat.databases.opening import MAGIC, Tables, open_tables
 from pytok.chat.databases.people import contacts
 from pytok.chat.record import Message
 from pytok.errors import ChatError
@@ -36,28 +37,28 @@ from pytok.errors import ChatError
 
 @dataclass(frozen=True)
 class Chat:
-    """One chat of a database."""
+    """Name of a chat, and its number of messages."""
 
     name: str
     messages: int
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a database holds."""
+class DatabaseContents:
+    """Contents of a database."""
 
     messages: list[Message]
-    """In the order of their times."""
+    """Messages of the requested chats, sorted by time."""
     chats: list[Chat]
-    """All chats, asked for or not, those with most messages first."""
+    """All chats, in descending order of messages."""
     missing: list[str]
-    """What a file of this version does not tell: "reactions" ..."""
+    """Information that a file of this version does not have: "reactions" ..."""
     unreadable: list[str]
-    """Rows that hold something else than they should: the table, the row, and why."""
+    """Rows with invalid values: the table, the row, and the reason."""
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:
-    """Whether *path* is a SQLite file or an encrypted backup, by its beginning (or its name)."""
+    """Return whether *path* is a SQLite file or an encrypted backup, by its first bytes or name."""
     with Path(path).open("rb") as file:
         head = file.read(1024)
     return head.startswith(MAGIC) or is_backup(head, Path(path).name)
@@ -69,69 +70,73 @@ def read_database(
     names: str | os.PathLike[str] | None = None,
     key: str | None = None,
     chat: str | None = None,
-) -> Reading:
-    """All messages in the database *path*, or those of one *chat* by its name.
+) -> DatabaseContents:
+    """Read all messages of the database *path*, or those of the chat named *chat*.
 
-    *names* is a database of contacts (Android's wa.db, the iPhone's ContactsV2.sqlite), and *key*
-    the file of a key, or its 64 digits; both databases may be backups that it opens. Raises
-    ChatError that names the file, for what is damaged, no database of WhatsApp's, without or of
-    another key, and for a chat that is not there.
+    *names* is a contacts database (Android's wa.db, the iPhone's ContactsV2.sqlite), and *key* the
+    path of a key file, or its 64 digits. Both databases can be backups encrypted with that key.
+    Raises ChatError with the name of the file if it is damaged or not a database of WhatsApp, if
+    the key is missing or wrong, or if the chat does not exist.
     """
     known: dict[str, str] = {}
     if names is not None:
-        with _tables(Path(names), key) as tables:
+        with _open(Path(names), key) as tables:
             known = contacts(tables)
-    with _tables(Path(path), key) as tables:
+    with _open(Path(path), key) as tables:
         for kind in (Android, IPhone):
-            if kind.made(tables):
+            if kind.matches(tables):
                 return _read(kind(tables, known), Path(path), chat)
     raise ChatError(
-        f"{path} is a database, but not WhatsApp's messages (no table message, messages or"
-        " ZWAMESSAGE); they are in msgstore.db (Android) or ChatStorage.sqlite (iPhone)"
+        f"{path} is a database, but not one of WhatsApp's messages (no table message, messages or"
+        " ZWAMESSAGE); give msgstore.db (Android) or ChatStorage.sqlite (iPhone)"
     )
 
 
-def _read(source: Android | IPhone, path: Path, chat: str | None) -> Reading:
-    wanted = set(source.chats) if chat is None else _named(source.chats, chat, path)
+def _read(source: Android | IPhone, path: Path, chat: str | None) -> DatabaseContents:
+    wanted = set(source.chats) if chat is None else _find_chat(source.chats, chat, path)
     counts: Counter[str] = Counter()
-    placed = []
-    for identity, place, message in source.messages(wanted):
+    sortable = []
+    for identity, order, message in source.messages(wanted):
         counts[identity] += 1
         if message is not None:
-            placed.append((message.time, place, message))
-    placed.sort(key=lambda each: each[:2])
-    return Reading(
-        [message for _, _, message in placed],
+            sortable.append((message.time, order, message))
+    sortable.sort(key=lambda each: each[:2])
+    return DatabaseContents(
+        [message for _, _, message in sortable],
         [Chat(source.chats[identity], count) for identity, count in counts.most_common()],
         source.missing,
         source.unreadable,
     )
 
 
-def _named(chats: dict[str, str], chat: str, path: Path) -> set[str]:
-    """The identity of the chat of that name; the case of letters matters only if it has to."""
-    same = [each for each, name in chats.items() if name == chat]
-    same = same or [each for each, name in chats.items() if name.casefold() == chat.casefold()]
-    if len(same) == 1:
-        return set(same)
-    if same:
-        raise ChatError(f"{path} has {len(same)} chats called {chat!r}, in different letters")
+def _find_chat(chats: dict[str, str], chat: str, path: Path) -> set[str]:
+    """Return the identity of the chat named *chat*; an exact match wins over another case."""
+    matches = [each for each, name in chats.items() if name == chat]
+    matches = matches or [
+        each for each, name in chats.items() if name.casefold() == chat.casefold()
+    ]
+    if len(matches) == 1:
+        return set(matches)
+    if matches:
+        raise ChatError(
+            f"{path} has {len(matches)} chats named {chat!r} that differ in case; give the name "
+            "exactly"
+        )
     near = difflib.get_close_matches(chat, chats.values(), n=3, cutoff=0.5)
-    hint = f"; it has {', '.join(map(repr, near))}" if near else ""
-    raise ChatError(f"{path} has no chat {chat!r}{hint} (--list-chats tells all)")
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise ChatError(f"{path} has no chat {chat!r}{hint} (--list-chats lists all)")
 
 
 @contextmanager
-def _tables(path: Path, key: str | None) -> Iterator[Tables]:
+def _open(path: Path, key: str | None) -> Iterator[Tables]:
+    """Open *path*, decrypted with *key* if it is a backup."""
     with path.open("rb") as file:
         head = file.read(1024)
     if not is_backup(head, path.name):
-        with opened(path) as tables:
+        with open_tables(path) as tables:
             yield tables
         return
     if key is None:
-        raise ChatError(
-            f"{path} is encrypted: give the file of its key, or its 64 digits, with --key"
-        )
-    with opened(path, decrypt(path, read_key(key))) as tables:
+        raise ChatError(f"{path} is encrypted: give its key file, or the 64 digits, with --key")
+    with open_tables(path, decrypt(path, read_key(key))) as tables:
         yield tables

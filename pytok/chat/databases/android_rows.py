@@ -1,7 +1,7 @@
-"""The rows of Android's msgstore.db, with addresses in the place of row numbers.
+"""Rows of Android's msgstore.db, with row numbers of people and chats resolved to addresses.
 
-Messages are in `message` (since 2021), in `messages` (before), or in both: while WhatsApp moves
-from one to the other, each may hold what the other lacks.
+Messages are in `message` (since 2021), in `messages` (before), or in both: while WhatsApp migrates
+from one to the other, each can have messages that the other lacks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from pytok.chat.databases import codes
 from pytok.chat.databases.opening import Tables
-from pytok.chat.databases.people import People, bare
+from pytok.chat.databases.people import People, without_device
 from pytok.chat.databases.values import integer, label, text
 
 _PLACEHOLDER = "-1"
-"""`key_id` of the row with which WhatsApp begins both tables; it is no message."""
+"""`key_id` of the first row of both tables, which is not a message."""
 
 _CURRENT = (
     "_id",
@@ -60,26 +60,26 @@ _CALL = (
 
 
 class Row(NamedTuple):
-    """A message, as either table has it."""
+    """A message from either table."""
 
     table: str
     row: int
     chat: str
-    """Identity of the chat, as of all below."""
+    """Identity of the chat."""
     mine: bool
     key: str
     sender: str
-    """"" where the file does not name anyone."""
+    """Identity of the sender; "" if the file has none."""
     status: int
     code: int
     text: str
     time: Any
     order: int
     version: int = 0
-    """`edit_version`, which only the old table has, as it has all that follows."""
+    """`edit_version`; this and all following fields exist in the old table only."""
     reply: str = ""
     media: str = ""
-    place: str = ""
+    location: str = ""
     action: int = 0
 
 
@@ -92,34 +92,36 @@ class Call(NamedTuple):
     key: str
     sender: str
     time: Any
-    words: str
+    text: str
 
 
 class Rows:
-    """All messages and calls of one msgstore.db."""
+    """All messages and calls of a msgstore.db."""
 
     def __init__(self, tables: Tables, contacts: Mapping[str, str]) -> None:
         self._tables = tables
         self.unreadable: list[str] = []
         jids = {
-            row: bare(label(raw) or f"{label(user)}@{label(server)}")
+            row: without_device(label(raw) or f"{label(user)}@{label(server)}")
             for row, raw, user, server in tables.rows(
                 "jid", ("_id", "raw_string", "user", "server")
             )
         }
-        same = {
+        phone_of = {
             jids[hidden]: jids[phone]
             for hidden, phone in tables.rows("jid_map", ("lid_row_id", "jid_row_id"))
             if hidden in jids and phone in jids
         }
-        own_choice = {
+        chosen_names = {
             jids[hidden]: label(name)
             for hidden, name in tables.rows("lid_display_name", ("lid_row_id", "display_name"))
             if hidden in jids
         }
         own = [value for key, value in tables.rows("props", ("key", "value"))
                if key == "user_push_name"]  # fmt: skip
-        self.people = People({**own_choice, **contacts}, same, label(own[0]) if own else "")
+        # Names from the address book take precedence over names that people chose.
+        names = {**chosen_names, **contacts}
+        self.people = People(names, phone_of, label(own[0]) if own else "")
         self.jids = {row: self.people.identity(jid) for row, jid in jids.items()}
         """Row of `jid` to identity."""
         self._chats: dict[Any, str] = {}
@@ -127,7 +129,7 @@ class Rows:
         """Identity of a group to its name."""
         self._read_chats()
         self.calls = list(self._read_calls())
-        """All of `call_log`, whether a message tells of them or not."""
+        """All calls of `call_log`, with or without a message."""
 
     def _read_chats(self) -> None:
         for row, jid, subject in self._tables.rows("chat", ("_id", "jid_row_id", "subject")):
@@ -140,11 +142,11 @@ class Rows:
                 self.subjects.setdefault(self.people.identity(label(jid)), label(subject))
 
     def _chat(self, row: Any) -> str:
-        # When a chat is deleted, WhatsApp leaves some of its messages behind.
+        # When a chat is deleted, WhatsApp keeps some of its messages.
         return self._chats.get(row) or f"deleted chat {row!r:.20}"
 
     def chats(self) -> Iterator[str]:
-        """The identity of each message's or call's chat."""
+        """Yield the identity of the chat of each message and call."""
         for row, key in self._tables.rows("message", ("chat_row_id", "key_id")):
             if key != _PLACEHOLDER:
                 yield self._chat(row)
@@ -155,7 +157,7 @@ class Rows:
             yield call.chat
 
     def messages(self) -> Iterator[Row]:
-        """All of `message`, then all of `messages`; many can be in both."""
+        """Yield the rows of `message`, then those of `messages`; many can be in both."""
         quotes = dict(self._tables.rows("messages_quotes", ("_id", "key_id")))
         for table, columns in (("message", _CURRENT), ("messages", _LEGACY)):
             for number, *values in self._tables.rows(table, columns):
@@ -220,7 +222,7 @@ class Rows:
         action: Any,
     ) -> Row:
         number = integer(code)
-        is_place = codes.ANDROID_KINDS.get(number) == "location"
+        is_location = codes.ANDROID_KINDS.get(number) == "location"
         return Row(
             table="messages",
             row=row,
@@ -230,14 +232,16 @@ class Rows:
             sender=self.people.identity(text(sender)) if sender else "",
             status=integer(status),
             code=number,
-            # Beside a file, `data` is a thumbnail, or what else had no column of its own.
-            text=text(caption) if number in codes.ANDROID_MEDIA or is_place else text(data),
+            # For media and locations, `data` is a thumbnail or other binary content.
+            text=text(caption) if number in codes.ANDROID_MEDIA or is_location else text(data),
             time=time or received,
             order=row,
             version=integer(version),
             reply=text(quotes.get(quoted)),
             media=text(media),
-            place=codes.place(text(media), "", "", latitude, longitude) if is_place else "",
+            location=(
+                codes.location(text(media), "", "", latitude, longitude) if is_location else ""
+            ),
             action=integer(action),
         )
 
@@ -248,9 +252,9 @@ class Rows:
             sender = self.jids.get(person, "")
             if chat := self.jids.get(group) or sender:
                 try:
-                    words = codes.call(video=bool(integer(video)), seconds=integer(seconds))
+                    call_text = codes.call(video=bool(integer(video)), seconds=integer(seconds))
                     yield Call(
-                        integer(row), chat, bool(integer(mine)), text(key), sender, time, words
+                        integer(row), chat, bool(integer(mine)), text(key), sender, time, call_text
                     )
                 except ValueError as error:
                     self.unreadable.append(f"call_log, row {row!r:.40}: {error}")

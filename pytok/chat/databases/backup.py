@@ -1,18 +1,19 @@
-"""WhatsApp's encrypted backups, .crypt12, .crypt14 and .crypt15, with the user's own key.
+"""Decryption of WhatsApp's backups, .crypt12, .crypt14 and .crypt15, with the user's own key.
 
-All are AES-256-GCM with an IV of 16 bytes over zlib over SQLite; they differ in what is around::
+A backup is a SQLite file, compressed with zlib and encrypted with AES-256-GCM with an IV of 16
+bytes. The formats differ in their framing (sizes in bytes)::
 
     crypt12   version 2 | key version 1 | salt 32 | id 16 | IV 16 | text | tag 16 | MD5 16 | 4
     crypt14   length 1 | [1] | header: .2 = (.3 salt, .4 id, .5 IV) | text | tag 16 | [MD5 16]
     crypt15   length 1 | [1] | header: .3 = (.1 IV)                 | text | tag 16 | [MD5 16]
 
-.n are fields of a protobuf message. The byte 1 is there if the backup lists features; the MD5, of
-all before it, is missing in backups of several files. `key` (crypt12, crypt14) is a Java array of
-131 bytes: version 2, key version 1, salt 32, id 16, SHA-256 of the id 32, zeros 16, AES key 32.
-`encrypted_backup.key`, or the 64 digits that WhatsApp shows (crypt15), is a root key of 32 bytes
-from which HKDF-SHA256 with the purpose "backup encryption" makes the AES key.
+.n is field n of a protobuf message. The byte 1 is present if the backup lists features. The MD5
+covers everything before it, and is missing in backups of several files. `key` (crypt12, crypt14) is
+a Java array of 131 bytes: version 2, key version 1, salt 32, id 16, SHA-256 of the id 32, zeros 16,
+AES key 32. `encrypted_backup.key`, or the 64 digits that WhatsApp displays (crypt15), is a root key
+of 32 bytes; HKDF-SHA256 with the info "backup encryption" derives the AES key from it.
 
-Source: ElDavoo's wa-crypt-tools describes the formats. Ciphers are those of `cryptography`.
+Source of the formats: ElDavoo's wa-crypt-tools. The ciphers are those of `cryptography`.
 """
 
 import hashlib
@@ -22,40 +23,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytok.chat.databases.opening import MAGIC
-from pytok.chat.databases.protobuf import fields
+from pytok.chat.databases.protobuf import parse_fields
 from pytok.errors import ChatError
 
 _JAVA_ARRAY = bytes.fromhex("aced0005757200025b42acf317f8060854e0020000787000")
-"""How a serialised `byte[]` begins; three bytes of its length follow."""
+"""First bytes of a serialized Java `byte[]`; three bytes of its length follow."""
 
 _TAG = _DIGEST = 16
-_SHORTEST = 100  # bytes: the smallest header, tag and digest
+_MIN_SIZE = 100  # bytes: the smallest header, tag and digest
 
-_OFFSETS = ((67, 191), (67, 190), (66, 99), (67, 193), (67, 194), (67, 158), (67, 196))
-"""(IV, text) of crypt14 backups seen, for headers that are no protobuf message."""
+_KNOWN_OFFSETS = ((67, 191), (67, 190), (66, 99), (67, 193), (67, 194), (67, 158), (67, 196))
+"""Offsets (IV, text) in known crypt14 backups, for headers that are not a protobuf message."""
 
-_LARGEST_RATIO = 100
-"""Of a database to its backup; real ones are below 10, nearly empty ones below 30."""
+_MAX_RATIO = 100
+"""Maximum size of a database relative to its backup; typically below 10, nearly empty below 30."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """What `read_key` found."""
+    """A key for backups."""
 
     secret: bytes
-    """The AES key of crypt12 and crypt14, or the root key of crypt15: 32 bytes."""
+    """AES key of crypt12 and crypt14, or root key of crypt15: 32 bytes."""
     salt: bytes | None
-    """The server's salt, which crypt12 and crypt14 backups repeat; None for a root key."""
-    shown: str
-    """What errors call it: the file, or that it was given as digits."""
+    """Salt of the server, which crypt12 and crypt14 backups repeat; None for a root key."""
+    description: str
+    """Name of the key in errors: its file, or that it was given as digits."""
 
 
 def read_key(given: str) -> Key:
-    """The key in the file *given*, or, if that is 64 hexadecimal digits, those.
+    """Return the key in the file *given*, or *given* itself if it is 64 hexadecimal digits.
 
-    A file may be WhatsApp's own (`key`, `encrypted_backup.key`) or hold the digits as text.
+    The file is one of WhatsApp (`key`, `encrypted_backup.key`), or contains the digits as text.
     """
-    digits = _hexadecimal(given)
+    digits = _parse_hexadecimal(given)
     if digits is not None:
         return Key(digits, None, "the key of 64 digits")
     path = Path(given)
@@ -64,7 +65,7 @@ def read_key(given: str) -> Key:
             data = file.read(1024)
     except OSError as error:
         raise ChatError(
-            f"the key {given!r:.80} is neither 64 hexadecimal digits nor a file that can be read:"
+            f"the key {given!r:.80} is neither 64 hexadecimal digits nor a readable file:"
             f" {error.strerror or error}"
         ) from None
     if data.startswith(_JAVA_ARRAY):
@@ -73,18 +74,18 @@ def read_key(given: str) -> Key:
         return Key(data[99:], data[3:35], given)
     if len(data) == 32:
         return Key(data, None, given)
-    digits = _hexadecimal(data.decode("ascii", "replace"))
+    digits = _parse_hexadecimal(data.decode("ascii", "replace"))
     if digits is not None:
         return Key(digits, None, given)
     raise ChatError(
-        f"{given} is no key of WhatsApp's: those are of 158 bytes (crypt12, crypt14), of 59, or 64"
-        " hexadecimal digits (crypt15)"
+        f"{given} is not a key file of WhatsApp: it must have 158 bytes (crypt12, crypt14), 59"
+        " bytes (crypt15), or 64 hexadecimal digits (crypt15)"
     )
 
 
-def _hexadecimal(written: str) -> bytes | None:
-    """The bytes of 64 digits, however they are grouped."""
-    digits = "".join(written.split()).replace("-", "").replace(":", "")
+def _parse_hexadecimal(text: str) -> bytes | None:
+    """Return the bytes of 64 digits in groups of any size, or None."""
+    digits = "".join(text.split()).replace("-", "").replace(":", "")
     if len(digits) != 64:
         return None
     try:
@@ -95,18 +96,20 @@ def _hexadecimal(written: str) -> bytes | None:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where things are in a backup."""
+    """Format and offsets of a backup."""
 
     crypt: int
+    """Version of the format: 12, 14 or 15."""
     iv: bytes
-    begin: int
+    start: int
+    """Offset of the encrypted text."""
     salt: bytes | None = None
     footer: int = _DIGEST
     """Bytes after the tag."""
 
 
 def is_backup(head: bytes, name: str) -> bool:
-    """Whether a file that begins with *head* (its first kilobyte) is an encrypted backup."""
+    """Return whether a file with the first kilobyte *head* is an encrypted backup."""
     return not head.startswith(MAGIC) and (
         name.lower().endswith((".crypt12", ".crypt14", ".crypt15"))
         or next(_layouts(head), None) is not None
@@ -114,65 +117,66 @@ def is_backup(head: bytes, name: str) -> bool:
 
 
 def decrypt(path: Path, key: Key) -> bytes:
-    """The database in the backup *path*.
+    """Return the database in the backup *path*.
 
-    Raises ChatError saying whether the key is another one or the file is damaged, as far as the
-    format tells: a salt that differs is another key, a digest that differs is damage. A crypt15
-    backup has no salt, and one of several files no digest.
+    Raises ChatError. The error distinguishes a wrong key from a damaged file where the format
+    allows it: a different salt means another key, a different digest means damage. A crypt15 backup
+    has no salt, and a backup of several files has no digest.
     """
     data = path.read_bytes()
-    if len(data) < _SHORTEST:
-        raise ChatError(f"{path} is cut off: {len(data)} bytes are less than any backup has")
+    if len(data) < _MIN_SIZE:
+        raise ChatError(f"{path} is cut off: {len(data)} bytes, too few for a backup")
     layouts = list(_layouts(data)) or list(_fallbacks(data, path.name))
     if not layouts:
-        raise ChatError(f"{path} is no backup of WhatsApp's, or its beginning is damaged")
+        raise ChatError(f"{path} is not a backup of WhatsApp, or its header is damaged")
     crypt, salt = layouts[0].crypt, layouts[0].salt
     if (crypt == 15) != (key.salt is None):
         needed = "64 digits, or encrypted_backup.key" if crypt == 15 else "the phone's file `key`"
-        raise ChatError(f"{path} is a crypt{crypt} backup, and {key.shown} is of another kind; "
-                        f"it needs {needed}")  # fmt: skip
+        raise ChatError(f"{path} is a crypt{crypt} backup, and {key.description} is of another "
+                        f"kind; it needs {needed}")  # fmt: skip
     if salt is not None and salt != key.salt:
-        raise ChatError(f"{path} was encrypted with another key than {key.shown}")
+        raise ChatError(f"{path} was encrypted with another key than {key.description}")
     secret = _payload_key(key.secret) if crypt == 15 else key.secret
     for layout in layouts:
+        # The digest is optional, so the tag may also be at the end of the file.
         for footer in dict.fromkeys((layout.footer, 0)):
-            packed = _open(secret, layout.iv, data[layout.begin : len(data) - footer])
+            packed = _decrypt(secret, layout.iv, data[layout.start : len(data) - footer])
             if packed is not None:
-                return _unpacked(packed, path)
-    raise ChatError(f"{path}: {_why(data, layouts[0], key)}")
+                return _decompress(packed, path)
+    raise ChatError(f"{path}: {_explain_failure(data, layouts[0], key)}")
 
 
-def _why(data: bytes, layout: _Layout, key: Key) -> str:
+def _explain_failure(data: bytes, layout: _Layout, key: Key) -> str:
     covered = len(data) - layout.footer
-    intact = hashlib.md5(data[:covered], usedforsecurity=False).digest()
-    if intact == data[covered : covered + _DIGEST]:
-        return f"it is whole, and was encrypted with another key than {key.shown}"
+    digest = hashlib.md5(data[:covered], usedforsecurity=False).digest()
+    if digest == data[covered : covered + _DIGEST]:
+        return f"the file is intact, and was encrypted with another key than {key.description}"
     if layout.salt is not None:
-        return "it is damaged or cut off (the key is the right one); copy it from the phone again"
+        return "the file is damaged or cut off (the key is correct); copy it from the phone again"
     return (
-        "it is damaged or cut off, and perhaps of another key, too: its digest does not fit, and"
-        f" {key.shown} does not open it; copy it from the phone again"
+        "the file is damaged or cut off, and the key may be wrong: the digest does not match, and"
+        f" {key.description} does not decrypt it; copy it from the phone again"
     )
 
 
 def _layouts(data: bytes) -> Iterator[_Layout]:
-    """How *data* is laid out, by what its beginning says; nothing if it says nothing."""
-    if len(data) < _SHORTEST:
+    """Yield the possible layouts of *data* according to its header."""
+    if len(data) < _MIN_SIZE:
         return
     if data[:2] == b"\0\1" and 1 <= data[2] <= 9:
         yield _Layout(12, data[51:67], 67, data[3:35], footer=20)
         return
-    for begin in (2, 1) if data[1:2] == b"\1" else (1,):
-        end = begin + data[0]
+    for start in (2, 1) if data[1:2] == b"\1" else (1,):
+        end = start + data[0]
         if len(data) < end:
             continue
         try:
-            header = fields(data[begin:end])
+            header = parse_fields(data[start:end])
             old, new = (header.get(number) for number in (2, 3))
-            if isinstance(new, bytes) and isinstance(iv := fields(new).get(1), bytes):
+            if isinstance(new, bytes) and isinstance(iv := parse_fields(new).get(1), bytes):
                 layout = _Layout(15, iv, end)
             elif isinstance(old, bytes):
-                inner = fields(old)
+                inner = parse_fields(old)
                 iv, salt = inner.get(5), inner.get(3)
                 if not isinstance(iv, bytes) or not isinstance(salt, bytes):
                     continue
@@ -186,13 +190,13 @@ def _layouts(data: bytes) -> Iterator[_Layout]:
 
 
 def _fallbacks(data: bytes, name: str) -> Iterator[_Layout]:
-    """Where things were in other backups with such a *name*."""
+    """Yield the layouts of known backups with the suffix of *name*."""
     if name.lower().endswith(".crypt14"):
-        for iv, begin in _OFFSETS:
-            yield _Layout(14, data[iv : iv + 16], begin)
+        for iv, start in _KNOWN_OFFSETS:
+            yield _Layout(14, data[iv : iv + 16], start)
     elif name.lower().endswith(".crypt15"):
-        for begin in dict.fromkeys((131, data[0] + 2)):
-            yield _Layout(15, data[8:24], begin)
+        for start in dict.fromkeys((131, data[0] + 2)):
+            yield _Layout(15, data[8:24], start)
 
 
 def _payload_key(root: bytes) -> bytes:
@@ -202,29 +206,29 @@ def _payload_key(root: bytes) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=b"backup encryption").derive(root)
 
 
-def _open(secret: bytes, iv: bytes, sealed: bytes) -> bytes | None:
-    """What is in *sealed*, text and tag, or None if the tag says that it is not that."""
+def _decrypt(secret: bytes, iv: bytes, encrypted: bytes) -> bytes | None:
+    """Decrypt *encrypted*, text and tag; return None if the tag does not match."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     try:
-        return AESGCM(secret).decrypt(iv, sealed, None)
+        return AESGCM(secret).decrypt(iv, encrypted, None)
     except InvalidTag:
         return None
 
 
-def _unpacked(packed: bytes, path: Path) -> bytes:
-    most = _LARGEST_RATIO * len(packed) + (1 << 20)
-    if not packed.startswith(MAGIC):  # few backups are not compressed
-        unpacker = zlib.decompressobj()
+def _decompress(packed: bytes, path: Path) -> bytes:
+    limit = _MAX_RATIO * len(packed) + (1 << 20)
+    if not packed.startswith(MAGIC):  # a few backups are not compressed
+        decompressor = zlib.decompressobj()
         try:
-            packed = unpacker.decompress(packed, most)
+            packed = decompressor.decompress(packed, limit)
         except zlib.error as error:
-            raise ChatError(f"{path}: what was decrypted is no zlib stream: {error}") from None
-        if not unpacker.eof:
+            raise ChatError(f"{path}: the decrypted data is not a zlib stream: {error}") from None
+        if not decompressor.eof:
             raise ChatError(
-                f"{path}: what was decrypted is cut off, or unpacks to more than {most:,} bytes"
+                f"{path}: the decrypted data is cut off, or unpacks to more than {limit:,} bytes"
             )
     if not packed.startswith(MAGIC):
-        raise ChatError(f"{path}: what was decrypted is not a SQLite database")
+        raise ChatError(f"{path}: the decrypted data is not a SQLite database")
     return packed

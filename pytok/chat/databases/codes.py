@@ -1,8 +1,8 @@
-"""What the numbers in WhatsApp's columns mean; there is no public specification of them.
+"""Meanings of the numeric codes in WhatsApp's columns, which have no public specification.
 
-From WhatsApp-Chat-Exporter, IPED and others that read the same files, where they agree. A number
-that is not here is never guessed at: such a message keeps its text or its file, and one that has
-neither says its number.
+The source is the agreement of WhatsApp-Chat-Exporter, IPED and other readers of these files. The
+meaning of an unlisted code is never guessed: the message keeps its text or its file, and one with
+neither shows the code.
 """
 
 from typing import Any
@@ -20,10 +20,10 @@ ANDROID_MEDIA = {
     13: "GIF",
     14: "contacts",
     20: "sticker",
-    42: "image",  # to be seen once
+    42: "image",  # view once
     43: "video",
     82: "audio",
-    99: "album",  # its pictures are messages of their own
+    99: "album",  # its pictures are separate messages
 }
 _ANDROID_KINDS: dict[int, Kind] = {
     0: "text",
@@ -34,7 +34,7 @@ _ANDROID_KINDS: dict[int, Kind] = {
     11: "system",  # waiting for a message that could not be decrypted yet
     15: "deleted",
     16: "location",  # live
-    36: "system",  # messages disappear from now on
+    36: "system",  # disappearing messages were turned on
     64: "deleted",  # by an administrator
     66: "poll",
     90: "call",
@@ -43,14 +43,15 @@ _ANDROID_KINDS: dict[int, Kind] = {
     116: "system",
 }
 ANDROID_KINDS: dict[int, Kind] = {**dict.fromkeys(ANDROID_MEDIA, _MEDIA), **_ANDROID_KINDS}
-"""`message.message_type`, and `messages.media_wa_type`, to a kind."""
+"""`message.message_type` and `messages.media_wa_type` to a kind."""
 
 SYSTEM = 6
-"""`status` of what is no message of anybody's."""
+"""`status` of a system message."""
 
 EDITED = 1
+"""`messages.edit_version` of an edited message."""
 REVOKED = frozenset({7, 8})
-"""`messages.edit_version` of what its sender (7), or an administrator (8), deleted for all."""
+"""`messages.edit_version` of a message deleted for everyone by its sender (7) or an admin (8)."""
 
 ACTIONS = {
     1: "changed the subject",
@@ -76,7 +77,7 @@ ACTIONS = {
     67: "messages are end-to-end encrypted",
     129: "is a contact",
 }
-"""`message_system.action_type`, and `messages.media_size` of old system rows, to words."""
+"""`message_system.action_type`, and `messages.media_size` of old system rows, to a phrase."""
 
 IPHONE_MEDIA = {
     1: "image",
@@ -86,7 +87,7 @@ IPHONE_MEDIA = {
     8: "document",
     11: "GIF",
     15: "sticker",
-    38: "image",  # to be seen once
+    38: "image",  # view once
     39: "video",
     54: "video",
     66: "album",
@@ -102,24 +103,27 @@ _IPHONE_KINDS: dict[int, Kind] = {
     59: "call",
 }
 IPHONE_KINDS: dict[int, Kind] = {**dict.fromkeys(IPHONE_MEDIA, _MEDIA), **_IPHONE_KINDS}
-"""`ZWAMESSAGE.ZMESSAGETYPE` to a kind; the numbers are not Android's."""
+"""`ZWAMESSAGE.ZMESSAGETYPE` to a kind; the codes differ from Android's."""
 
 
 def call(*, video: bool, seconds: int | None) -> str:
-    """What a call is told as; *seconds* is None for one that was missed."""
-    sort = "video" if video else "voice"
+    """Describe a call; *seconds* is None for a missed one."""
+    medium = "video" if video else "voice"
     if seconds is None:
-        return f"missed {sort} call"
-    return f"{sort} call, {seconds} s" if seconds else f"{sort} call, not answered"
+        return f"missed {medium} call"
+    return f"{medium} call, {seconds} s" if seconds else f"{medium} call, not answered"
 
 
 def poll(question: str, options: list[str]) -> str:
-    """A poll's question, and its options a line each."""
+    """Return the question and the options of a poll, one per line."""
     return "\n".join([question, *options])
 
 
-def place(name: str, address: str, url: str, latitude: Any, longitude: Any) -> str:
-    """A location: what is known of it, and a link to it; ValueError if its degrees are none."""
+def location(name: str, address: str, url: str, latitude: Any, longitude: Any) -> str:
+    """Return the known lines of a location: name, address, and a link in degrees.
+
+    Raises ValueError if *latitude* or *longitude* is not a number.
+    """
     link = ""
     if latitude or longitude:
         link = f"https://maps.google.com/?q={float(latitude or 0)},{float(longitude or 0)}"

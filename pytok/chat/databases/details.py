@@ -1,8 +1,8 @@
-"""What Android's msgstore.db keeps of a message in tables beside it, by the message's row.
+"""Details of messages in Android's msgstore.db: tables that refer to the row of a message.
 
-`message_media`, `message_location`, `message_poll_option`, reactions ... Both generations of the
-main table have them. Each table is read once, whole; a table or column that the file's version
-lacks is as if it were empty, and `missing` says so.
+These are `message_media`, `message_location`, `message_poll_option`, reactions and others. Both
+generations of the main table use them. Each table is read once, completely. A table or column that
+the version of the file lacks is treated as empty, and listed in `missing`.
 """
 
 from collections import defaultdict
@@ -15,37 +15,39 @@ from pytok.chat.databases.values import integer, text
 
 _Value = TypeVar("_Value")
 
-_TELLS = {
+_INFORMATION = {
     "message_add_on_reaction": "reactions",
-    "message_quoted": "which message one answers",
-    "message_media": "names of files",
-    "message_system": "what system messages say",
-    "message_edit_info": "which messages were edited",
-    "message_poll_option": "options of polls",
-    "message_location": "where locations are",
+    "message_quoted": "reply references",
+    "message_media": "file names",
+    "message_system": "texts of system messages",
+    "message_edit_info": "edit marks",
+    "message_poll_option": "poll options",
+    "message_location": "coordinates of locations",
 }
+"""Name of a table to the information in it."""
 
 
 class Details:
-    """By row of `message`: what is beside it."""
+    """Details of messages, as mappings from the row in `message`."""
 
     def __init__(self, tables: Tables, jids: Mapping[int, str]) -> None:
         self._tables = tables
-        self.missing = [what for table, what in _TELLS.items() if not tables.has(table)]
+        self.missing = [what for table, what in _INFORMATION.items() if not tables.has(table)]
+        """Information that the file does not have."""
         self.unreadable: list[str] = []
-        """Rows that hold something else than they should; their messages come without them."""
+        """Invalid rows; their messages are kept without the detail."""
         self.media = self._one(
             "message_media", ("file_path", "media_name", "media_caption"), _media
         )
-        place = ("place_name", "place_address", "url", "latitude", "longitude")
-        self.places = self._one("message_location", place, _place)
+        columns = ("place_name", "place_address", "url", "latitude", "longitude")
+        self.locations = self._one("message_location", columns, _location)
         self.quoted = self._one("message_quoted", ("key_id",), text)
         self.edited = self._one("message_edit_info", ("original_key_id",), text)
         self.revoked = self._one("message_revoked", ("revoked_key_id",), text)
         self.actions = self._one("message_system", ("action_type",), integer)
         self.missed = self._one("missed_call_logs", ("video_call",), integer)
         self.calls = self._one("message_call_log", ("call_log_row_id",), integer)
-        """To the row of `call_log` that the message tells of."""
+        """Row of a message to the row of its call in `call_log`."""
         self.options = self._several("message_poll_option", "option_name", text)
         self.participants = self._several(
             "message_system_chat_participant",
@@ -80,7 +82,7 @@ class Details:
         found: defaultdict[int, list[str]] = defaultdict(list)
         columns = ("message_add_on_row_id", "reaction")
         for add_on, reaction in self._tables.rows("message_add_on_reaction", columns):
-            # One that was taken back stays as an empty text.
+            # A removed reaction remains as an empty string.
             if reaction and add_on in parents:
                 try:
                     found[integer(parents[add_on])].append(text(reaction))
@@ -90,9 +92,9 @@ class Details:
 
 
 def _media(path: Any, name: Any, caption: Any) -> tuple[str, str]:
-    """Name of the file, and a caption that is not in the message itself."""
+    """Return the name of the file, and the caption if it is not in the message itself."""
     return text(name) or text(path).replace("\\", "/").rpartition("/")[2], text(caption)
 
 
-def _place(name: Any, address: Any, url: Any, latitude: Any, longitude: Any) -> str:
-    return codes.place(text(name), text(address), text(url), latitude, longitude)
+def _location(name: Any, address: Any, url: Any, latitude: Any, longitude: Any) -> str:
+    return codes.location(text(name), text(address), text(url), latitude, longitude)

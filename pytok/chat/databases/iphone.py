@@ -1,8 +1,8 @@
-"""The iPhone's ChatStorage.sqlite to messages.
+"""Messages from the iPhone's ChatStorage.sqlite.
 
-Core Data's names: a table is `ZWAMESSAGE`, its rows are numbered by `Z_PK`, times are seconds since
-2001. What a message answers is in the metadata of its media item, a protobuf message, whether it
-has media or not. Reactions are in receipts that nobody has described well enough to read.
+The names follow Core Data: the table is `ZWAMESSAGE`, its row number `Z_PK`, and times are seconds
+since 2001. The reference of a reply is in the metadata of its media item, a protobuf message, even
+if the reply has no media. Reactions are in receipts, whose format has no sufficient description.
 """
 
 from collections.abc import Container, Iterator, Mapping
@@ -11,12 +11,12 @@ from typing import Any
 from pytok.chat.databases import codes
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import UNKNOWN, People, account
-from pytok.chat.databases.protobuf import fields
-from pytok.chat.databases.values import apple_moment, integer, label, text
+from pytok.chat.databases.protobuf import parse_fields
+from pytok.chat.databases.values import apple_time, integer, label, text
 from pytok.chat.record import Kind, Message
 
 _STANZA = 5
-"""Field of a media item's metadata: `ZSTANZAID` of the message that is answered."""
+"""Field in the metadata of a media item: `ZSTANZAID` of the answered message."""
 
 _COLUMNS = (
     "Z_PK",
@@ -31,22 +31,26 @@ _COLUMNS = (
     "ZMESSAGEDATE",
     "ZSORT",
 )
-_TELLS = {"ZWAMEDIAITEM": "files and answers", "ZWAGROUPMEMBER": "who is who in groups"}
+_INFORMATION = {
+    "ZWAMEDIAITEM": "file names and reply references",
+    "ZWAGROUPMEMBER": "group members",
+}
+"""Name of a table to the information in it."""
 
 
 class IPhone:
-    """One ChatStorage.sqlite."""
+    """A ChatStorage.sqlite."""
 
     def __init__(self, tables: Tables, contacts: Mapping[str, str]) -> None:
         self._tables = tables
         self.unreadable: list[str] = []
-        """What could not be read, as far as it was read: table, row and why."""
+        """Invalid rows found so far: table, row and reason."""
         self.missing = [
             "reactions",
-            "which messages were edited",
-            *(what for table, what in _TELLS.items() if not tables.has(table)),
+            "edit marks",
+            *(what for table, what in _INFORMATION.items() if not tables.has(table)),
         ]
-        """What this file does not tell."""
+        """Information that the file does not have."""
         names = {
             label(jid): label(name)
             for jid, name in tables.rows("ZWAPROFILEPUSHNAME", ("ZJID", "ZPUSHNAME"))
@@ -60,21 +64,21 @@ class IPhone:
         self._media = self._read_media()
 
     @staticmethod
-    def made(tables: Tables) -> bool:
-        """Whether *tables* are such a file's."""
+    def matches(tables: Tables) -> bool:
+        """Return whether *tables* are those of a ChatStorage.sqlite."""
         return tables.has("ZWAMESSAGE", "ZCHATSESSION", "ZMESSAGEDATE")
 
     def _read_sessions(self, names: dict[str, str]) -> dict[str, str]:
-        """Fill *names* from one-to-one chats; returns what groups are called."""
+        """Add the names of one-to-one chats to *names*; return the names of groups."""
         self._sessions: dict[Any, str] = {}
         subjects: dict[str, str] = {}
         columns = ("Z_PK", "ZCONTACTJID", "ZPARTNERNAME")
         for row, jid, name in self._tables.rows("ZWACHATSESSION", columns):
             if jid:
                 self._sessions[row] = label(jid)
-                named = subjects if label(jid).endswith("@g.us") else names
+                target = subjects if label(jid).endswith("@g.us") else names
                 if name:
-                    named[label(jid)] = label(name)
+                    target[label(jid)] = label(name)
         return subjects
 
     def _read_members(self, names: dict[str, str]) -> None:
@@ -93,7 +97,7 @@ class IPhone:
         return self._sessions.get(session) or f"deleted chat {session!r:.20}"
 
     def _read_media(self) -> dict[Any, tuple[str, str, str, str]]:
-        """Row of a message to (name of its file, caption, place, the message that it answers)."""
+        """Map the row of a message to (file name, caption, location, key of answered message)."""
         found = {}
         columns = ("ZMESSAGE", "ZMEDIALOCALPATH", "ZTITLE", "ZLATITUDE", "ZLONGITUDE", "ZMETADATA")
         for row, path, title, latitude, longitude, metadata in self._tables.rows(
@@ -103,17 +107,17 @@ class IPhone:
                 found[row] = (
                     text(path).rpartition("/")[2],
                     text(title),
-                    codes.place(text(title), "", "", latitude, longitude),
-                    _answered(metadata),
+                    codes.location(text(title), "", "", latitude, longitude),
+                    _answered_key(metadata),
                 )
             except ValueError as error:
                 self.unreadable.append(f"ZWAMEDIAITEM of message {row!r:.40}: {error}")
         return found
 
     def messages(self, wanted: Container[str]) -> Iterator[tuple[str, int, Message | None]]:
-        """(identity of the chat, place among equals in time, message) of each.
+        """Yield (identity of the chat, sort key among equal times, message).
 
-        The message is None where its chat is not *wanted*.
+        The message is None if its chat is not in *wanted*.
         """
         for row, session, *values in self._tables.rows("ZWAMESSAGE", _COLUMNS):
             chat = self._chat(session)
@@ -131,42 +135,42 @@ class IPhone:
         key: Any,
         member: Any,
         address: Any,
-        pushed: Any,
+        push_name: Any,
         code: Any,
         data: Any,
         time: Any,
         _order: Any,
     ) -> Message:
-        file, caption, place, answered = self._media.get(row, ("", "", "", ""))
+        file, caption, location, answered = self._media.get(row, ("", "", "", ""))
         number = integer(code)
-        guessed: Kind = "media" if file else "text" if data else "system"
-        kind = codes.IPHONE_KINDS.get(number, guessed)
-        words = text(data)
+        fallback: Kind = "media" if file else "text" if data else "system"
+        kind = codes.IPHONE_KINDS.get(number, fallback)
+        content = text(data)
         media = None
         if kind == "media":
             media = file or codes.IPHONE_MEDIA.get(number, "media")
-            words = words or caption
+            content = content or caption
         elif kind == "location":
-            words = "\n".join(filter(None, (words, place)))
-        elif not words and kind in ("system", "call"):
-            words = f"message of type {number}"
+            content = "\n".join(filter(None, (content, location)))
+        elif not content and kind in ("system", "call"):
+            content = f"message of type {number}"
         sender, name = None, None
         if kind != "system":
             sender, name = self._author(chat, mine, self._members.get(member), address)
-            # The name that the sender chose; it is the only one for a stranger in a group.
+            # The name that the sender chose: the only one for a group member without a contact.
             if (
                 name is None
                 and not integer(mine)
-                and isinstance(pushed, str)
-                and pushed.isprintable()
+                and isinstance(push_name, str)
+                and push_name.isprintable()
             ):
-                name = pushed or None
+                name = push_name or None
         return Message(
-            time=apple_moment(time),
+            time=apple_time(time),
             sender=sender,
             name=name,
             kind=kind,
-            text=words,
+            text=content,
             media=media,
             id=text(key) or None,
             reply_to=answered or None,
@@ -186,10 +190,10 @@ class IPhone:
         return account(self._people.identity(identity)), self._people.name(identity)
 
 
-def _answered(metadata: Any) -> str:
+def _answered_key(metadata: Any) -> str:
     if not isinstance(metadata, bytes):
         return ""
     try:
-        return text(fields(metadata).get(_STANZA))
-    except ValueError:  # other software writes other things there
+        return text(parse_fields(metadata).get(_STANZA))
+    except ValueError:  # third-party software stores other formats there
         return ""

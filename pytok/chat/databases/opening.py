@@ -1,10 +1,9 @@
-"""A SQLite file from somebody's phone, opened so that nothing in it can run and nothing is changed.
+"""Safe, read-only access to a SQLite file: nothing in it is executed or changed.
 
-Only plain tables are read, each by itself and from front to end; what belongs together is joined in
-Python. So no index, view, trigger, virtual table or generated column of the file is ever used:
-those are where a file can hold code, and indexes are what is damaged most. The real file has
-dozens of them, so their presence alone is no reason to refuse it; that a table which is needed is
-one of them is.
+Only plain tables are read, each with a sequential scan; joins are done in Python. No index, view,
+trigger, virtual table or generated column of the file is ever used: these can contain code, and
+indexes are damaged most often. Real files have dozens of them, so their presence is accepted. A
+file is rejected only if a required table is a view or a virtual table.
 """
 
 import os
@@ -21,54 +20,56 @@ from pytok.errors import ChatError
 
 MAGIC = b"SQLite format 3\0"
 _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
-_LONGEST = 64 << 20  # bytes in one value; WhatsApp's own limit on a text is 65,536 characters
-_LEAST_ROW = 6  # bytes: a cell's place, its length, its row number, its header's length, one type
+_DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+"""Exceptions for damaged files; the second if SQLite's message quotes bytes that are not UTF-8."""
+_MAX_VALUE_SIZE = 64 << 20  # bytes; WhatsApp's own limit on a text is 65,536 characters
+_MIN_ROW_SIZE = 6  # bytes: a cell's pointer (2), length, row number, header length, and one type
 
 
 class Tables:
-    """The plain tables of one open database, by name."""
+    """The plain tables of an open database, by name."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
-        self._allowance = 0
-        connection.text_factory = self._text
+        self._text_budget = 0
+        connection.text_factory = self._decode_text
         try:
             self._harden()
             self._kinds, self._columns = self._schema()
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from None
         connection.set_authorizer(_only_reads)
 
     def has(self, table: str, *columns: str) -> bool:
-        """Whether there is a plain table of that name with those columns."""
+        """Return whether there is a plain table named *table* with *columns*."""
         return table in self._columns and self._columns[table].issuperset(columns)
 
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """All rows of *table*, in its own order; a column that it lacks is None in each.
+        """Yield all rows of *table* in its own order, with None for columns that it lacks.
 
-        No rows if there is no such table. Raises ChatError if it is a view or a virtual table, or
-        if its pages are damaged.
+        A table that does not exist has no rows. Raises ChatError if it is a view or a virtual
+        table, or if its pages are damaged.
         """
         if table not in self._columns:
             if table in self._kinds:
                 raise ChatError(
                     f"{self.path}: {table} is a {self._kinds[table]}, not a table; reading it would"
-                    " run what the file says, so it is refused"
+                    " execute code of the file, so the file is rejected"
                 )
             return
         present = self._columns[table]
-        # Names that are not WhatsApp's own never get here, so none needs quoting but by habit.
+        # Only constants of this package get here as names, so quoting them this way is safe.
         wanted = ", ".join(f'"{name}"' if name in present else "NULL" for name in columns)
-        # A tree of pages can point to one page from many places, and so have more rows than fit.
-        most = self._size // _LEAST_ROW
+        # A malicious page tree can refer to one page many times, and have more rows than fit.
+        max_rows = self._size // _MIN_ROW_SIZE
         try:
             cursor = self._connection.execute(f'SELECT {wanted} FROM main."{table}" NOT INDEXED')
             for number, row in enumerate(cursor):
-                if number > most:
+                if number > max_rows:
                     raise sqlite3.DatabaseError(f"{table} has more rows than the file has room for")
                 yield row
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from None
 
     def _harden(self) -> None:
@@ -76,21 +77,22 @@ class Tables:
             "trusted_schema=OFF",
             "query_only=ON",
             "cell_size_check=ON",
-            "mmap_size=0",  # a file that shrinks while it is mapped would kill the process
-            "temp_store=MEMORY",  # no second copy of the chat in a temporary file
+            "mmap_size=0",  # a mapped file that shrinks would crash the process
+            "temp_store=MEMORY",  # keeps copies of the chat out of temporary files
         ):
             self._connection.execute(f"PRAGMA {pragma}")
         if sys.version_info >= (3, 11):
-            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_SIZE)
             self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
     def _schema(self) -> tuple[dict[str, str], dict[str, frozenset[str]]]:
+        """Return the kind of each view or virtual table, and the columns of each plain table."""
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         (page_size,) = self._connection.execute("PRAGMA page_size").fetchone()
         self._size = pages * page_size
-        # Every table is read once or twice, so texts of more bytes than this are the same bytes
-        # over and over: a small file that would fill the memory.
-        self._allowance = 8 * self._size + (1 << 20)
+        # Every table is read at most twice, so a total above this means that the same bytes are
+        # read repeatedly: a small file that would fill the memory.
+        self._text_budget = 8 * self._size + (1 << 20)
         kinds: dict[str, str] = {}
         columns: dict[str, frozenset[str]] = {}
         listing = self._connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
@@ -101,32 +103,33 @@ class Tables:
                 kinds[name] = "virtual table"
             elif kind == "table":
                 quoted = str(name).replace('"', '""')
-                # Generated columns are not listed by table_info, so they are never computed.
-                described = self._connection.execute(f'PRAGMA main.table_info("{quoted}")')
-                columns[name] = frozenset(column[1] for column in described)
+                # table_info does not list generated columns, so they are never computed.
+                info = self._connection.execute(f'PRAGMA main.table_info("{quoted}")')
+                columns[name] = frozenset(column[1] for column in info)
         return kinds, columns
 
-    def _text(self, data: bytes) -> str:
-        self._allowance -= len(data)
-        if self._allowance < 0:
+    def _decode_text(self, data: bytes) -> str:
+        self._text_budget -= len(data)
+        if self._text_budget < 0:
             raise sqlite3.DatabaseError("its texts are longer than the file")
         return data.decode("utf-8", "replace")
 
-    def _damaged(self, error: sqlite3.Error) -> ChatError:
+    def _damaged(self, error: Exception) -> ChatError:
         return ChatError(
             f"{self.path} is damaged: {error}; copy it from the phone again, or restore a backup"
         )
 
 
 @contextmanager
-def opened(path: Path, data: bytes | None = None) -> Iterator[Tables]:
-    """Open the database *path* for reading, or *data* (a decrypted one) in its name.
+def open_tables(path: Path, data: bytes | None = None) -> Iterator[Tables]:
+    """Open the database *path* for reading; *data*, if given, is its decrypted content.
 
-    The file is opened read-only and immutable: not a byte of it, and no file beside it, is written.
-    Where a write-ahead log lies beside it (`-wal`), the newest messages are only there, and to read
-    them SQLite has to write; so both are copied into a private folder, which is removed at the end.
-    A rollback journal (`-journal`) with something in it means that the copy was taken in the middle
-    of a write: that is refused, since rolling back obeys what the journal says, file names too.
+    The file is opened read-only and immutable: neither it nor any file next to it is written. If
+    there is a write-ahead log (`-wal`), the newest messages are only in the log, and SQLite must
+    write to read them. Both files are then copied to a private folder, which is removed at the end.
+
+    A non-empty rollback journal (`-journal`) means that the copy was made during a write. This is a
+    ChatError, since a rollback follows the content of the journal, including file names.
     """
     if data is not None:
         with _in_memory(data) as connection:
@@ -135,20 +138,20 @@ def opened(path: Path, data: bytes | None = None) -> Iterator[Tables]:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ChatError(f"{path} is not a SQLite database")
-    journal = _beside(path, "-journal")
+    journal = _with_suffix(path, "-journal")
     if journal.is_file():
         with journal.open("rb") as file:
             if file.read(len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC:
                 raise ChatError(
-                    f"{path} was copied while it was being written ({journal.name} is beside it);"
+                    f"{path} was copied while it was being written ({journal.name} is next to it);"
                     " close WhatsApp and copy it again"
                 )
-    log = _beside(path, "-wal")
+    log = _with_suffix(path, "-wal")
     if log.is_file() and log.stat().st_size:
         with tempfile.TemporaryDirectory() as folder:  # of mode 0700
             copy = Path(folder) / "copy.db"
             shutil.copyfile(path, copy)
-            shutil.copyfile(log, _beside(copy, "-wal"))
+            shutil.copyfile(log, _with_suffix(copy, "-wal"))
             with closing(_connect(copy, "mode=rw", path)) as connection:
                 yield Tables(connection, path)
         return
@@ -156,26 +159,27 @@ def opened(path: Path, data: bytes | None = None) -> Iterator[Tables]:
         yield Tables(connection, path)
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _with_suffix(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _connect(path: Path, query: str, shown: Path) -> sqlite3.Connection:
+def _connect(path: Path, query: str, original: Path) -> sqlite3.Connection:
+    """Open *path*, which can be a copy; errors name the *original*."""
     try:
         return sqlite3.connect(f"{path.resolve().as_uri()}?{query}", uri=True)
     except sqlite3.Error as error:
-        raise ChatError(f"{shown} cannot be opened: {error}") from None
+        raise ChatError(f"{original} cannot be opened: {error}") from None
 
 
 @contextmanager
 def _in_memory(data: bytes) -> Iterator[sqlite3.Connection]:
-    """What was decrypted stays in memory, where Python can (3.11 and later).
+    """Open decrypted *data* in memory (Python 3.11 and later).
 
-    Before that, sqlite3 opens files only: one of mode 0600 in a folder of mode 0700, whose name is
-    taken away as soon as SQLite has it open (on Windows, when it is closed).
+    Earlier versions of sqlite3 open files only. The data is then written to a file of mode 0600 in
+    a folder of mode 0700, and unlinked as soon as SQLite has it open (on Windows, when closed).
     """
-    # A database in write-ahead mode wants a log beside it, which memory has not. Bytes 18 and 19
-    # say so; the log itself was folded in before the backup was made.
+    # Bytes 18 and 19 select the write-ahead mode, which needs a log file. The log was merged into
+    # the database before the backup was made, so the mode is reset.
     data = data[:18] + b"\1\1" + data[20:]
     if sys.version_info >= (3, 11):
         with closing(sqlite3.connect(":memory:")) as connection:
@@ -194,21 +198,21 @@ def _private_file(data: bytes) -> Iterator[sqlite3.Connection]:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         with closing(_connect(path, "mode=ro&immutable=1", path)) as connection:
-            connection.execute("PRAGMA schema_version")  # opened at the first use, not before
+            connection.execute("PRAGMA schema_version")  # SQLite opens the file at the first use
             if os.name == "posix":
                 path.unlink()
             yield connection
 
 
 def _only_reads(
-    action: int, table: str | None, column: str | None, database: str | None, inside: str | None
+    action: int, table: str | None, column: str | None, database: str | None, origin: str | None
 ) -> int:
-    """SQLite asks before each statement: only columns of the file's own tables are read.
+    """Authorizer callback of SQLite: allow only reads of columns in the main database.
 
-    *inside* names the view or the trigger that asks; nothing of theirs is allowed.
+    *origin* is the name of the view or trigger that causes the access, which is always denied.
     """
-    if action == sqlite3.SQLITE_SELECT and inside is None:
+    if action == sqlite3.SQLITE_SELECT and origin is None:
         return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_READ and database == "main" and inside is None:
+    if action == sqlite3.SQLITE_READ and database == "main" and origin is None:
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY

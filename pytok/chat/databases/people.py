@@ -1,8 +1,8 @@
-"""Who is behind an address (JID), and what a chat is called.
+"""Addresses (JIDs) of people, and the names of chats.
 
 A person has a number (`4366...@s.whatsapp.net`) and, since about 2025, a hidden identity
-(`1234...@lid`): one chat is under both in one file, and `jid_map` says which belong together.
-Whoever reads it without that loses half of the conversation.
+(`1234...@lid`). The messages of one chat are stored under both in one file, and `jid_map` relates
+them. Without this mapping, half of the conversation would be lost.
 """
 
 from collections import Counter
@@ -13,20 +13,20 @@ from pytok.chat.databases.values import label
 from pytok.errors import ChatError
 
 UNNAMED_OWNER = "me"
-"""The phone's owner, where the file does not say what he calls himself."""
+"""Sender for the owner of the phone, if the file has no profile name."""
 
 UNKNOWN = "unknown"
-"""Who sent a message of a group for which the file names nobody."""
+"""Sender of a group message without a sender in the file."""
 
 _PHONE = "@s.whatsapp.net"
-_SERVERS = ("g.us", "broadcast", "newsletter")
-"""What is no person."""
+_GROUP_SERVERS = ("g.us", "broadcast", "newsletter")
+"""Servers of addresses that are not people."""
 
 
 def contacts(tables: Tables) -> dict[str, str]:
-    """Address to name: Android's wa.db, or the iPhone's ContactsV2.sqlite.
+    """Read the names by address of Android's wa.db or the iPhone's ContactsV2.sqlite.
 
-    A name in the phone's address book comes before the one that the person chose.
+    A name in the phone's address book takes precedence over the one that the person chose.
     """
     if tables.has("wa_contacts", "jid"):
         rows = tables.rows("wa_contacts", ("jid", "display_name", "wa_name"))
@@ -34,57 +34,58 @@ def contacts(tables: Tables) -> dict[str, str]:
         rows = tables.rows("ZWAADDRESSBOOKCONTACT", ("ZWHATSAPPID", "ZFULLNAME", "ZGIVENNAME"))
     else:
         raise ChatError(
-            f"{tables.path} has no table of contacts (wa_contacts); --names takes WhatsApp's wa.db"
+            f"{tables.path} has no contacts table (wa_contacts); give WhatsApp's wa.db for --names"
         )
     found: dict[str, str] = {}
     for address, *names in rows:
         name = next((label(each) for each in names if each), "")
         if address and name:
             jid = label(address)
-            found[bare(jid if "@" in jid else jid.lstrip("+") + _PHONE)] = name
+            found[without_device(jid if "@" in jid else jid.lstrip("+") + _PHONE)] = name
     return found
 
 
-def bare(jid: str) -> str:
-    """*jid* without the number of the device: `4366:12@...` and `4366.0:12@...` are `4366@...`."""
+def without_device(jid: str) -> str:
+    """Remove the device from *jid*: `4366:12@...` and `4366.0:12@...` become `4366@...`."""
     user, at, server = jid.partition("@")
-    if server in _SERVERS or (":" not in user and "." not in user):
+    if server in _GROUP_SERVERS or (":" not in user and "." not in user):
         return jid
     return user.partition(":")[0].partition(".")[0] + at + server
 
 
 def account(jid: str) -> str:
-    """What stays the same of a person: the number with its plus, else the address."""
+    """Return the stable sender for *jid*: the number with a plus sign, else the address."""
     return "+" + jid[: -len(_PHONE)] if jid.endswith(_PHONE) else jid
 
 
 class People:
-    """Addresses to people, with the names that are known."""
+    """People by address, with their known names; *phone_of* maps hidden identities to numbers."""
 
     def __init__(
-        self, names: Mapping[str, str], same: Mapping[str, str] | None = None, own: str = ""
+        self, names: Mapping[str, str], phone_of: Mapping[str, str] | None = None, own: str = ""
     ) -> None:
-        self._same = same or {}
+        self._phone_of = phone_of or {}
         self._names = {self.identity(jid): name for jid, name in names.items() if name}
         self.own = own or UNNAMED_OWNER
+        """Sender for the owner of the phone."""
 
     def identity(self, jid: str) -> str:
-        """The one address of whoever has *jid*."""
-        one = bare(jid)
-        return self._same.get(one, one)
+        """Return the canonical address of the person with *jid*."""
+        address = without_device(jid)
+        return self._phone_of.get(address, address)
 
     def name(self, jid: str) -> str | None:
-        """What the person is called, if anything says so."""
+        """Return the name of the person, if it is known."""
         return self._names.get(self.identity(jid))
 
     def chat_names(self, chats: Iterable[str], subjects: Mapping[str, str]) -> dict[str, str]:
-        """A name for each of *chats* (identities); what two would share gets the address, too."""
+        """Map *chats* (identities) to unique names; a duplicate name is followed by the address."""
         names = {
             chat: subjects.get(chat) or self.name(chat) or account(chat)
             for chat in dict.fromkeys(chats)
         }
-        shared = Counter(names.values())
+        counts = Counter(names.values())
         return {
-            chat: name if shared[name] == 1 else f"{name} ({account(chat)})"
+            chat: name if counts[name] == 1 else f"{name} ({account(chat)})"
             for chat, name in names.items()
         }

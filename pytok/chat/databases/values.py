@@ -1,7 +1,7 @@
-"""What a column holds, as the type that is wanted; SQLite lets any column hold anything.
+"""Conversion of column values to expected types; in SQLite any column can hold any type.
 
-All but `label` raise ValueError for what is nothing of the kind; the row is then told of as one
-that could not be read.
+All functions except `label` raise ValueError for an invalid value; callers then report the row as
+unreadable.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -12,7 +12,7 @@ _APPLE_EPOCH = datetime(2001, 1, 1, tzinfo=timezone.utc)
 
 
 def text(value: Any) -> str:
-    """*value* as words; "" for none."""
+    """Convert *value* to a string; None becomes ""."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -23,12 +23,12 @@ def text(value: Any) -> str:
 
 
 def label(value: Any) -> str:
-    """*value* as a name or an address, whatever it is; "" for none."""
+    """Convert *value* to a name or an address without failing; None becomes ""."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else text(value)
 
 
 def integer(value: Any) -> int:
-    """*value* as a whole number; 0 for none. Old files hold some as text."""
+    """Convert *value* to an integer; None and "" become 0. Old files store some as text."""
     if value is None or value == "":
         return 0
     if isinstance(value, (int, float, str)):
@@ -36,28 +36,28 @@ def integer(value: Any) -> int:
             return int(value)
         except OverflowError:  # infinity
             pass
-    raise ValueError(f"{value!r:.40} is no whole number")
+    raise ValueError(f"{value!r:.40} is not an integer")
 
 
-def moment(milliseconds: Any) -> datetime:
-    """A time of Android's: milliseconds since 1970 to a time in UTC."""
+def android_time(milliseconds: Any) -> datetime:
+    """Convert milliseconds since 1970 to a time in UTC."""
     count = integer(milliseconds)
     if count <= 0:
         raise ValueError("it has no time")
     return _after(_EPOCH, timedelta(milliseconds=count) if count < 1 << 48 else None)
 
 
-def apple_moment(seconds: Any) -> datetime:
-    """A time of Apple's: seconds since 2001 to a time in UTC, exact to a millisecond."""
+def apple_time(seconds: Any) -> datetime:
+    """Convert seconds since 2001 to a time in UTC, rounded to milliseconds."""
     if not isinstance(seconds, (int, float)) or not abs(seconds) < 1 << 38:
         raise ValueError("it has no time")
     return _after(_APPLE_EPOCH, timedelta(milliseconds=round(seconds * 1000)))
 
 
-def _after(epoch: datetime, passed: timedelta | None) -> datetime:
+def _after(epoch: datetime, elapsed: timedelta | None) -> datetime:
     try:
-        if passed is not None:
-            return epoch + passed
+        if elapsed is not None:
+            return epoch + elapsed
     except OverflowError:
         pass
     raise ValueError("its time is beyond the year 9999")

@@ -1,6 +1,6 @@
-"""WhatsApp's "Export chat": a text file, of any platform and locale.
+"""Reader of WhatsApp's "Export chat" text files, for any platform and locale.
 
-Nothing is read by a list of formats. What stands at the head of the lines is told by evidence over
-the whole file: `headers` which lines begin a message, `dates` which number is the day, `clock`
-which word means the afternoon. `bodies` tells what a message is, `phrases` has the words for it.
+There is no list of formats. The format of the headers is inferred from the entire file: `headers`
+finds the lines that start a message, `dates` the order of day and month, `clock` the words for
+morning and afternoon. `bodies` classifies messages, with the phrases of `phrases`.
 """

@@ -1,8 +1,8 @@
-"""Which half of the day an hour is of: by a word beside it, in whatever language.
+"""Conversion of 12-hour clocks: the word next to an hour gives its period of the day.
 
-The words of most locales are in the table (from Unicode's locale data, CLDR 47). Any other two are
-told apart by which comes first on the days that have both; a single other word ("klo", "Uhr") says
-nothing, and is passed over.
+A table has the words of most locales (from Unicode's locale data, CLDR 47). Two unknown words are
+distinguished by their order on days that have both. A single unknown word ("klo", "Uhr") has no
+meaning and is ignored.
 """
 
 import re
@@ -13,9 +13,9 @@ from typing import Literal, TypeAlias
 
 from pytok.errors import ChatError
 
-Half: TypeAlias = Literal["am", "pm", "noon", "night", ""]
+DayPeriod: TypeAlias = Literal["am", "pm", "noon", "night", ""]
 
-_WORDS: dict[Half, str] = {
+_WORDS: dict[DayPeriod, str] = {
     "am": """
         am 上午 凌晨 清晨 早上 早晨 午前 오전 ص صباحا صباحًا ق.ظ قبل‌ازظهر صبح öö pg dop dopoldne
         dopołudnia π.μ fm f.h дп ap de vorm vormittags morgens vm пр.об претпл p.d
@@ -35,69 +35,73 @@ _WORDS: dict[Half, str] = {
     "noon": "中午 正午 দুপুর दोपहर दुपार",
     "night": "半夜 午夜 深夜 夜 夜中 রাত रात रात्री",
 }
-"""Where two languages contradict each other ("a" is before noon in Spanish, after noon in Basque)
-the word is left to the evidence."""
+"""Words by period. A word with different meanings in two languages is not included ("a" is before
+noon in Spanish, after noon in Basque)."""
 
-_NO_LETTER = re.compile(r"[\W\d_]+")
-
-
-def plain(words: str) -> str:
-    """The letters of *words* in lower case: " p.\u202fm." is "pm"."""
-    return _NO_LETTER.sub("", words).casefold()
+_NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 
-HALVES = {plain(word): half for half, words in _WORDS.items() for word in words.split()}
+def letters_of(words: str) -> str:
+    """Return the letters of *words* in lower case: "pm" for " p.\u202fm."."""
+    return _NOT_LETTERS.sub("", words).casefold()
 
 
-def halves(
+PERIOD_OF_WORD = {
+    letters_of(word): period for period, words in _WORDS.items() for word in words.split()
+}
+
+
+def find_day_periods(
     hours: Sequence[int], words: Sequence[str], dates: Sequence[date | None], *, name: str
-) -> dict[str, Half]:
-    """What each of *words* says; parallel to it are *hours* and *dates* of a file's messages.
+) -> dict[str, DayPeriod]:
+    """Map each of *words* to its period; *hours* and *dates* are parallel to *words*.
 
-    All say nothing where an hour is above 12. Raises ChatError where two cannot be told apart.
+    If an hour is above 12, the clock has 24 hours, and all periods are "". Raises ChatError for the
+    file *name* if two words cannot be distinguished.
     """
     distinct = Counter(words)
     if max(hours) > 12:
         return dict.fromkeys(distinct, "")
-    found: dict[str, Half] = {word: HALVES.get(word, "") for word in distinct}
-    unknown = [word for word in found if word and not found[word]]
-    known = {half for half in found.values() if half}
+    periods: dict[str, DayPeriod] = {word: PERIOD_OF_WORD.get(word, "") for word in distinct}
+    unknown = [word for word in periods if word and not periods[word]]
+    known = {period for period in periods.values() if period}
     if len(unknown) == 1 and known in ({"am"}, {"pm"}) and "" not in distinct:
-        found[unknown[0]] = "pm" if known == {"am"} else "am"
+        periods[unknown[0]] = "pm" if known == {"am"} else "am"
     if len(unknown) == 2 and not known:
         earlier = _which_comes_first(zip(dates, words, strict=True), unknown)
         if earlier is None:
             raise ChatError(
                 f"{name}: the hours are followed by {unknown[0]!r} and {unknown[1]!r}, and nothing "
-                "in the file tells which is before noon; write AM and PM in their place"
+                "in the file shows which is before noon; replace them by AM and PM"
             )
-        found |= {word: "am" if word == earlier else "pm" for word in unknown}
-    return found
+        periods |= {word: "am" if word == earlier else "pm" for word in unknown}
+    return periods
 
 
 def _which_comes_first(
     dated: Iterable[tuple[date | None, str]], words: Sequence[str]
 ) -> str | None:
+    """Return the one of two *words* that more often precedes the other on the same day."""
     votes: Counter[str] = Counter()
-    before: tuple[date | None, str] = (None, "")
-    for now in dated:
-        if now[0] == before[0] and now[1] != before[1]:
-            votes[before[1]] += 1
-        before = now
+    previous: tuple[date | None, str] = (None, "")
+    for current in dated:
+        if current[0] == previous[0] and current[1] != previous[1]:
+            votes[previous[1]] += 1
+        previous = current
     first, second = (votes[word] for word in words)
     if first == second:
         return None
     return words[0] if first > second else words[1]
 
 
-def hour_of_day(hour: int, half: Half) -> int:
-    """*hour* of a clock with twelve hours as one of 24; 0 and 12 are the same there."""
-    if half == "am":
+def hour_of_day(hour: int, period: DayPeriod) -> int:
+    """Convert *hour* of a 12-hour clock, in which 0 and 12 are the same, to a 24-hour clock."""
+    if period == "am":
         return hour % 12
-    if half == "pm":
+    if period == "pm":
         return hour % 12 + 12
-    if half == "noon":
+    if period == "noon":
         return hour + 12 if hour < 6 else hour
-    if half == "night":
+    if period == "night":
         return hour + 12 if 6 <= hour < 12 else hour % 12
     return hour

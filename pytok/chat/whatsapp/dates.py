@@ -1,9 +1,9 @@
-"""Which of the three numbers of a date is the day: decided by evidence, or asked.
+"""Inference of the order of day, month and year in dates, from evidence or by asking the user.
 
-Unicode's locale data (CLDR 47) knows three facts about short dates: month first is written with
-slashes only; dots and dashes with the year last are day first; and some locales begin with a year
-of two digits. The rest the chat itself tells: no month is above 12, time goes on, and the days
-between messages are few under the right order, and many under a wrong one.
+Unicode's locale data (CLDR 47) has three facts about short dates: month-first dates use only
+slashes; dates with dots or dashes and the year last are day-first; and some locales start with a
+two-digit year. The chat itself gives the rest: no month is above 12, times increase, and under the
+correct order the gaps between messages are small.
 """
 
 import math
@@ -21,22 +21,22 @@ ORDER_NAMES: Mapping[DateOrder, str] = {
     "ydm": "year, day, month",
 }
 
-Ask: TypeAlias = Callable[[str, Mapping[DateOrder, date]], DateOrder]
-"""Is shown a date as written, and what it may be; answers with the order."""
+AskDateOrder: TypeAlias = Callable[[str, Mapping[DateOrder, date]], DateOrder]
+"""Callback with an ambiguous date as written, and its possible meanings; returns the order."""
 
-# All costs are logarithms of odds.
+# All costs are log-odds against an order.
 _IMPOSSIBLE = math.log(1e9)
 _BACKWARDS = math.log(1000)
 _BEFORE_WHATSAPP = math.log(50)
 _MEDIA_NAME = math.log(20)
 _DECIDED = math.log(19)
-"""Nineteen to one: what is less sure is asked."""
+"""Odds of 19 to 1; with less, the order is ambiguous."""
 
 _FIRST_YEAR = 2009
 
 
-class Written(NamedTuple):
-    """A date as it stands in a file: three numbers, as text, in order."""
+class WrittenDate(NamedTuple):
+    """A date as written: three numbers, as text, and their separator."""
 
     numbers: tuple[str, str, str]
     separator: str
@@ -46,29 +46,30 @@ class Written(NamedTuple):
 
 
 def decide_order(
-    dates: Sequence[Written],
+    dates: Sequence[WrittenDate],
     *,
     expected: DateOrder | None,
-    named: Iterable[tuple[Written, date]],
+    named: Iterable[tuple[WrittenDate, date]],
     name: str,
-    ask: Ask | None,
+    ask: AskDateOrder | None,
 ) -> DateOrder:
-    """The order of all *dates*, which are those of a file's messages in their order.
+    """Return the order of *dates*, the dates of all messages of a file in sequence.
 
-    *expected* is the order of the language that the file is in, where that is known; *named* are
-    dates, each with the one that the name of a media file beside it tells. What nothing decides is
-    left to *ask*; without it, raises ChatError for the file *name*.
+    *expected* is the usual order in the language of the file, if known. *named* pairs dates with
+    the actual date in the name of a media file next to them. An ambiguous order is resolved by
+    *ask*; if it is None, raises ChatError for the file *name*.
     """
-    steps = [now for before, now in zip([None, *dates], dates, strict=False) if now != before]
-    costs = {order: _prior(order, steps[0], expected) for order in ORDER_NAMES}
+    # Repeated dates carry no evidence: only changes count.
+    steps = [each for last, each in zip([None, *dates], dates, strict=False) if each != last]
+    costs = {order: _prior_cost(order, steps[0], expected) for order in ORDER_NAMES}
     for order in ORDER_NAMES:
-        costs[order] += _cost(order, steps)
-    for written, told in named:
+        costs[order] += _sequence_cost(order, steps)
+    for written, actual in named:
         for order in ORDER_NAMES:
-            costs[order] += 0.0 if read_date(written, order) == told else _MEDIA_NAME
+            costs[order] += 0.0 if read_date(written, order) == actual else _MEDIA_NAME
     best = min(costs.values())
     possible = [order for order in ORDER_NAMES if costs[order] < best + _DECIDED]
-    # Where all dates are the same under two orders (5/5/24), there is nothing to ask.
+    # If all dates are the same under two orders (5/5/24), the choice does not matter.
     readings = {order: tuple(read_date(each, order) for each in steps) for order in possible}
     if len(set(readings.values())) == 1:
         return possible[0]
@@ -78,14 +79,11 @@ def decide_order(
         return ask(str(example), meanings)
     days = " or ".join(f"{day.day} {day:%B %Y}" for day in meanings.values())
     orders = " or ".join(meanings)
-    raise ChatError(
-        f"{name}: {example} may be {days}, and nothing in the file decides; give --date-order "
-        f"{orders}"
-    )
+    raise ChatError(f"{name}: {example} is ambiguous: {days}; give --date-order {orders}")
 
 
-def _prior(order: DateOrder, example: Written, expected: DateOrder | None) -> float:
-    """What speaks against *order* before any date is compared with the next."""
+def _prior_cost(order: DateOrder, example: WrittenDate, expected: DateOrder | None) -> float:
+    """Return the cost of *order* before dates are compared: by frequency, separator, language."""
     cost = {"dmy": 0.0, "mdy": 0.0, "ymd": 3.0, "ydm": 6.0}[order]
     if order == "mdy" and example.separator != "/":
         cost += 4.0
@@ -94,10 +92,10 @@ def _prior(order: DateOrder, example: Written, expected: DateOrder | None) -> fl
     return cost
 
 
-def _cost(order: DateOrder, steps: Sequence[Written]) -> float:
-    """What speaks against *order* in the dates of a file, each unlike the one before."""
+def _sequence_cost(order: DateOrder, steps: Sequence[WrittenDate]) -> float:
+    """Return the cost of *order* for a sequence of dates without consecutive duplicates."""
     year = order.index("y")
-    before: date | None = None
+    previous: date | None = None
     cost = 0.0
     for written in steps:
         day = read_date(written, order)
@@ -106,23 +104,23 @@ def _cost(order: DateOrder, steps: Sequence[Written]) -> float:
             continue
         if day.year < _FIRST_YEAR:
             cost += _BEFORE_WHATSAPP
-        if before is not None:
-            gap = (day - before).days
+        if previous is not None:
+            gap = (day - previous).days
             cost += math.log1p(abs(gap)) + (_BACKWARDS if gap < 0 else 0.0)
-        before = day
+        previous = day
     return cost
 
 
-def read_date(written: Written, order: DateOrder) -> date | None:
-    """The day that *written* is in *order*, or None where there is no such day.
+def read_date(written: WrittenDate, order: DateOrder) -> date | None:
+    """Interpret *written* in *order*; return None if the date does not exist.
 
-    Years of two digits are of this century. Years that can only be of Thailand's or of Iran's
-    calendar are converted; those of the Islamic calendar, whose months follow the moon as it was
-    seen, are no days here.
+    Two-digit years are in this century. Years that are only possible in the Thai or Persian
+    calendar are converted. Years of the Islamic calendar give None, since its months depend on
+    observations of the moon.
     """
     year, month, day = (int(written.numbers[order.index(part)]) for part in "ymd")
     if year < 100:
-        # The Buddhist era is 543 years ahead: its 52 is 2009, and our 2052 is not yet.
+        # The Buddhist era is 543 years ahead: its year (25)52 is 2009; 2052 is in the future.
         year += 2000 if year < 52 else 2500
     try:
         if 2400 <= year < 2700:
@@ -135,11 +133,11 @@ def read_date(written: Written, order: DateOrder) -> date | None:
 
 
 _PERSIAN_EPOCH = 356_033
-"""Days of the sum below, at the day whose ordinal is 0; 1 Farvardin 1403 is 20 March 2024."""
+"""Value of the sum below for the day with ordinal 0; 1 Farvardin 1403 is 20 March 2024."""
 
 
 def _from_persian(year: int, month: int, day: int) -> date:
-    """A date of Iran's solar calendar, by its cycle of 33 years; right from 1178 to 1633.
+    """Convert a date of the Persian calendar by its cycle of 33 years, correct from 1178 to 1633.
 
     Source: K. M. Borkowski, "The Persian calendar for 3000 years" (1996).
     """

@@ -1,4 +1,4 @@
-"""A WhatsApp text export to messages: who wrote each, and which lines it is made of."""
+"""Messages from a WhatsApp text export: header, sender, and body of each."""
 
 import re
 from collections import Counter
@@ -8,58 +8,58 @@ from typing import NamedTuple
 
 from pytok.chat.record import Message
 from pytok.chat.source import Source
-from pytok.chat.whatsapp.bodies import OWN_WORDS, habits_of, read_body, without_marks
-from pytok.chat.whatsapp.dates import ORDER_NAMES, Ask, DateOrder
-from pytok.chat.whatsapp.headers import HEAD, TIME_FIRST, Head, find_heads
+from pytok.chat.whatsapp.bodies import APP_MARK, find_traits, read_body, without_marks
+from pytok.chat.whatsapp.dates import ORDER_NAMES, AskDateOrder, DateOrder
+from pytok.chat.whatsapp.headers import DATE_FIRST, TIME_FIRST, Header, find_headers
 from pytok.chat.whatsapp.phrases import DELETED, LANGUAGES, OMITTED, SYSTEM
 
-_SPACED = re.compile(r"([^\n]{1,150}?)[:：](?=\s|\Z)[ \u00a0\u202f]?")
-_TIGHT = re.compile(r"([^\n:：]{1,80})[:：](?!//)[ \u00a0\u202f]?")
+_SPACED_NAME = re.compile(r"([^\n]{1,150}?)[:：](?=\s|\Z)[ \u00a0\u202f]?")
+_UNSPACED_NAME = re.compile(r"([^\n:：]{1,80})[:：](?!//)[ \u00a0\u202f]?")
 _QUOTES = re.compile('["“”„«»]')
 
-SAMPLE = 5000
-"""Lines in which the language of an export is looked for."""
+LANGUAGE_SAMPLE = 5000
+"""Number of lines that are searched for the language of an export."""
 
 
-class _Part(NamedTuple):
-    """One message as it stands."""
+class _RawMessage(NamedTuple):
+    """Sender and body of a message, as written."""
 
     sender: str | None
-    """The name before the colon; None where the line has none."""
+    """Name before the colon; None if the line has none."""
     body: str
 
 
 def read_export(
-    text: str, name: str, *, date_order: DateOrder | None = None, ask: Ask | None = None
+    text: str, name: str, *, date_order: DateOrder | None = None, ask: AskDateOrder | None = None
 ) -> Source:
-    """Read the text of an export; *name* is its file's.
+    """Read the text of an export; *name* is the name of its file.
 
-    Raises ChatError where it is none, and where nothing decides how its dates are written, unless
-    *date_order* says it or *ask* answers.
+    Raises ChatError if it is not an export, or if the order of its dates is ambiguous and neither
+    *date_order* nor *ask* is given.
     """
     lines = _lines(text)
     expected = _expected_order(lines)
-    found = find_heads(lines, name=name, date_order=date_order, expected=expected, ask=ask)
-    parts = list(_parts(lines, found.heads))
-    names = _names(part.sender for part in parts)
-    habits = habits_of(parts, iphone=bool(found.shape.open))
+    found = find_headers(lines, name=name, date_order=date_order, expected=expected, ask=ask)
+    raw_messages = list(_raw_messages(lines, found.headers))
+    names = _clean_names(raw.sender for raw in raw_messages)
+    traits = find_traits(raw_messages, iphone=bool(found.shape.open))
     messages: list[Message] = []
-    for part, head in zip(parts, found.heads, strict=True):
-        body = read_body(part.body, part.sender, habits, first=not messages)
-        spoken = body.kind != "system" and part.sender is not None
+    for raw, header in zip(raw_messages, found.headers, strict=True):
+        body = read_body(raw.body, raw.sender, traits, first=not messages)
+        has_sender = body.kind != "system" and raw.sender is not None
         messages.append(
             Message(
-                time=head.time,
-                sender=names[part.sender] if spoken and part.sender is not None else None,
+                time=header.time,
+                sender=names[raw.sender] if has_sender and raw.sender is not None else None,
                 kind=body.kind,
                 text=body.text,
                 edited=body.edited,
                 media=body.media,
                 source=name,
-                line=head.number + 1,
+                line=header.number + 1,
             )
         )
-    first = found.heads[0].number
+    first = found.headers[0].number
     return Source(
         name=name,
         format=f"WhatsApp text, {ORDER_NAMES[found.order]}, as in {without_marks(found.example)}",
@@ -71,7 +71,7 @@ def read_export(
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of *text*; their CR stays, since it tells where messages end."""
+    """Split *text* into lines; they keep a CR, which indicates the end of a message."""
     if "\n" not in text and "\r" in text:
         text = text.replace("\r", "\n")
     lines = text.split("\n")
@@ -81,21 +81,21 @@ def _lines(text: str) -> list[str]:
 
 
 def _expected_order(lines: Sequence[str]) -> DateOrder | None:
-    """How dates are written in the language that the app speaks in *lines*, if one is seen."""
+    """Return the usual order of dates in the language of the app's phrases in *lines*, if any."""
     votes: Counter[str] = Counter()
-    for line in lines[:SAMPLE]:
-        head = HEAD.match(line) or TIME_FIRST.match(line)
-        if head is None:
+    for line in lines[:LANGUAGE_SAMPLE]:
+        header = DATE_FIRST.match(line) or TIME_FIRST.match(line)
+        if header is None:
             continue
-        rest = line[head.end() :].strip()
-        named = _SPACED.match(rest)
+        rest = line[header.end() :].strip()
+        named = _SPACED_NAME.match(rest)
         body = rest[named.end() :] if named else rest
-        own = without_marks(body).strip("<>").casefold()
+        phrase = without_marks(body).strip("<>").casefold()
         match = None
         if named is None:
-            match = SYSTEM.search(own)
-        elif body.startswith((OWN_WORDS, "<")):
-            match = OMITTED.match(own) or DELETED.match(own) or SYSTEM.search(own)
+            match = SYSTEM.search(phrase)
+        elif body.startswith((APP_MARK, "<")):
+            match = OMITTED.match(phrase) or DELETED.match(phrase) or SYSTEM.search(phrase)
         if match is not None and match.lastgroup is not None:
             votes[match.lastgroup] += 1
     if not votes:
@@ -103,28 +103,28 @@ def _expected_order(lines: Sequence[str]) -> DateOrder | None:
     return LANGUAGES[votes.most_common(1)[0][0]].order
 
 
-def _parts(lines: Sequence[str], heads: Sequence[Head]) -> Iterator[_Part]:
-    """Each head with the lines up to the next one."""
-    spaced = sum(_SPACED.match(head.rest) is not None for head in heads)
-    tight = sum(_TIGHT.match(head.rest) is not None for head in heads)
-    # "Bob:Hi" in a whole file; a single line may have a colon without a space in what it says.
-    pattern = _TIGHT if tight > 2 * spaced else _SPACED
-    named = [pattern.match(head.rest) for head in heads]
+def _raw_messages(lines: Sequence[str], headers: Sequence[Header]) -> Iterator[_RawMessage]:
+    """Yield the message of each header, with the lines up to the next one."""
+    spaced = sum(_SPACED_NAME.match(header.rest) is not None for header in headers)
+    unspaced = sum(_UNSPACED_NAME.match(header.rest) is not None for header in headers)
+    # "Bob:Hi" must be the form of the entire file: text can have a colon without a space anywhere.
+    pattern = _UNSPACED_NAME if unspaced > 2 * spaced else _SPACED_NAME
+    named = [pattern.match(header.rest) for header in headers]
     counts = Counter(match[1] for match in named if match is not None)
-    ends = chain((head.number for head in heads[1:]), [len(lines)])
-    for head, match, end in zip(heads, named, ends, strict=True):
-        if match is not None and _is_no_name(match[1], counts[match[1]]):
+    ends = chain((header.number for header in headers[1:]), [len(lines)])
+    for header, match, end in zip(headers, named, ends, strict=True):
+        if match is not None and _is_notice(match[1], counts[match[1]]):
             match = None
-        body = head.rest if match is None else head.rest[match.end() :]
-        if end > head.number + 1:
-            body = "\n".join([body, *lines[head.number + 1 : end]]).replace("\r\n", "\n")
-        yield _Part(None if match is None else match[1], body.removesuffix("\r"))
+        body = header.rest if match is None else header.rest[match.end() :]
+        if end > header.number + 1:
+            body = "\n".join([body, *lines[header.number + 1 : end]]).replace("\r\n", "\n")
+        yield _RawMessage(None if match is None else match[1], body.removesuffix("\r"))
 
 
-def _is_no_name(before_colon: str, count: int) -> bool:
-    """Whether what stands before a colon is a notice, as in 'Ann changed the subject to "a: b"'.
+def _is_notice(before_colon: str, count: int) -> bool:
+    """Return whether *before_colon* is from a notice, as in 'Ann changed the subject to "a: b"'.
 
-    A name comes again, and has no odd quotation mark; what a notice is about is never the same.
+    A name occurs repeatedly and has no unbalanced quotation mark; the subject of a notice varies.
     """
     if count > 2:
         return False
@@ -133,8 +133,11 @@ def _is_no_name(before_colon: str, count: int) -> bool:
     return len(before_colon) > 25 and SYSTEM.search(before_colon.casefold()) is not None
 
 
-def _names(senders: Iterable[str | None]) -> Mapping[str, str]:
-    """A clean name for each as written: no marks; no "~", which says that it was not saved."""
+def _clean_names(senders: Iterable[str | None]) -> Mapping[str, str]:
+    """Map names as written to names without marks and without "~", the sign of an unsaved contact.
+
+    The "~" is kept if a saved contact has the same name.
+    """
     written = dict.fromkeys(sender for sender in senders if sender is not None)
     clean = {sender: " ".join(without_marks(sender).split()) or sender for sender in written}
     saved = {name for name in clean.values() if not name.startswith("~")}

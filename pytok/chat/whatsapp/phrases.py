@@ -1,8 +1,8 @@
-"""What WhatsApp writes in a message's place, in the languages of most exports.
+"""Phrases that WhatsApp writes instead of a message, in the most common languages.
 
-Structure decides where it can (`bodies`): brackets, marks, the names of files. These words say the
-rest, and which language a file is in. A language that is missing here loses nothing: what its
-phrases stand for is then known by structure, or stays text.
+Where possible, structure decides (`bodies`): brackets, marks, file names. These phrases decide the
+rest, and identify the language of a file. For a language that is not listed, nothing is lost: its
+phrases are recognized by structure, or kept as text.
 """
 
 import re
@@ -13,14 +13,14 @@ from pytok.chat.whatsapp.dates import DateOrder
 
 @dataclass(frozen=True, kw_only=True)
 class Language:
-    """Regexes, to be found in lower-case text, of what WhatsApp says in one language."""
+    """Regexes, for lower-case text, of WhatsApp's phrases in one language."""
 
     order: DateOrder | None = "dmy"
-    """How dates are written in it; None where its countries differ."""
+    """Order of dates; None if it differs between countries."""
     omitted: str
-    """The last words of "image omitted"."""
+    """Last words of "image omitted"."""
     attached: str = ""
-    """What stands in brackets after the name of a file."""
+    """Words in parentheses after the name of a file."""
     edited: str = ""
     deleted: str
     call: str = ""
@@ -226,24 +226,24 @@ LANGUAGES = {
 }  # fmt: skip
 
 
-def _compiled(what: str, around: str) -> re.Pattern[str]:
-    """One regex of all languages; its group is named for the language that matched."""
+def _compile(field: str, template: str) -> re.Pattern[str]:
+    """Compile *field* of all languages into one regex; the matching group names the language."""
     parts = (
-        f"(?P<{code}>{around.format(words)})"
+        f"(?P<{code}>{template.format(phrases)})"
         for code, language in LANGUAGES.items()
-        if (words := getattr(language, what))
+        if (phrases := getattr(language, field))
     )
     return re.compile("|".join(parts), re.DOTALL)
 
 
-OMITTED = _compiled("omitted", r"(?:[^\n]{{0,60}}\s)?[^\n]{{0,40}}?(?:{})[.!]?\Z")
-ATTACHED = _compiled("attached", r"(?:{})\Z")
-EDITED = _compiled("edited", r"(?:{})[.。]?\Z")
-DELETED = _compiled("deleted", r"(?:{})[.。]?\Z")
-CALL = _compiled("call", r"(?:{})\Z")
+OMITTED = _compile("omitted", r"(?:[^\n]{{0,60}}\s)?[^\n]{{0,40}}?(?:{})[.!]?\Z")
+ATTACHED = _compile("attached", r"(?:{})\Z")
+EDITED = _compile("edited", r"(?:{})[.。]?\Z")
+DELETED = _compile("deleted", r"(?:{})[.。]?\Z")
+CALL = _compile("call", r"(?:{})\Z")
 CALL_ALONE = re.compile(CALL.pattern.replace(".*", ""))
-"""A call with nothing else said about it."""
-SYSTEM = _compiled("system", r"(?:{})")
+"""Phrase of a call without further words."""
+SYSTEM = _compile("system", r"(?:{})")
 
 MEDIA_NOUNS = {
     "image": "image bild imagen immagine imagem afbeelding görüntü foto photo изображение gambar"
@@ -256,6 +256,6 @@ MEDIA_NOUNS = {
     " 文件 文書 문서",
     "contact": "contact kontaktkarte tarjeta fiche scheda cartão contactkaart kişi",
 }  # fmt: skip
-"""How the kinds of media begin in many languages."""
+"""Type of media to its nouns in many languages, or their first letters."""
 
-NOUN_OF = {word: noun for noun, words in MEDIA_NOUNS.items() for word in words.split()}
+MEDIA_TYPE_OF = {word: kind for kind, words in MEDIA_NOUNS.items() for word in words.split()}

@@ -1,25 +1,29 @@
-"""The `gpt` command: what it takes, what it prints, how it exits."""
+"""The `gpt` command: arguments, output, exit codes."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 
-from gpt.__main__ import main
+from gpt.__main__ import cli, main
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.mlp import Relu2
 from gpt.spec.optimizer import AdamW
 from gpt.spec.presets import llama
+from pytok.commands.help import LazyCommand
 
 SMALL = """
 batch_size = 2
@@ -27,6 +31,7 @@ eval_every = 1000
 checkpoint_every = 1000
 device = "cpu"
 dtype = "float32"
+compile = false
 threads = 1
 
 [model]
@@ -63,7 +68,7 @@ def spawn(given: Sequence[str]) -> subprocess.Popen[str]:
 def test_training_writes_a_run(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A checkpoint, metrics, a picture; nothing on stdout, and the next command on stderr."""
+    """A checkpoint, metrics and a plot; nothing on stdout, and the next command on stderr."""
     code = main(arguments(config, data, "--steps", "3"))
     run = config.parent / "run"
     printed = capsys.readouterr()
@@ -76,7 +81,7 @@ def test_training_writes_a_run(
     assert "validation" in printed.err
 
 
-def test_one_step_is_said_to_be_one(
+def test_one_step_is_counted_in_the_singular(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the last line."""
@@ -85,24 +90,11 @@ def test_one_step_is_said_to_be_one(
     assert "\n1 step in" in capsys.readouterr().err
 
 
-def test_options_come_before_the_config_file(config: Path, data: Path) -> None:
-    """Nested fields and axes too."""
-    main(
-        arguments(
-            config,
-            data,
-            "--steps",
-            "1",
-            "--batch-size",
-            "3",
-            "--model.width",
-            "48",
-            "optimizer:adam-w",
-            "--optimizer.lr",
-            "0.01",
-            "model.mlp:relu2",
-        )
-    )
+def test_options_override_the_config_file(config: Path, data: Path) -> None:
+    """Nested fields and mechanisms, too; what neither sets is planned."""
+    given = ["--steps", "1", "--batch-size", "3", "--model.width", "48"]
+    given += ["--set", "optimizer=AdamW", "--lr", "0.01", "--set", "model.mlp.kind=Relu2"]
+    assert main(arguments(config, data, *given)) == 0
     recipe = read_checkpoint(config.parent / "run").state.recipe
 
     assert (recipe.batch_size, recipe.model.width, recipe.model.mlp) == (3, 48, Relu2())
@@ -113,7 +105,7 @@ def test_options_come_before_the_config_file(config: Path, data: Path) -> None:
 def test_data_alone_is_enough(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All else is planned, printed, and kept: the same words go on with the same run."""
+    """The rest is planned, printed and saved: the same command resumes the same run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gpt.spec.planning.EPOCHS", 0.5)
     code = main(["train", "--data", str(data)])
@@ -130,7 +122,7 @@ def test_data_alone_is_enough(
 
 
 def test_preset_and_depth_make_the_model(config: Path, data: Path) -> None:
-    """The file comes over them, and options over the file."""
+    """The file overrides them, and options override the file."""
     config.write_text("steps = 1\nbatch_size = 1\n[model]\ncontext = 16\n")
     given = arguments(config, data, "--preset", "llama", "--depth", "1", "--batch-size", "2")
     code = main(given)
@@ -141,17 +133,19 @@ def test_preset_and_depth_make_the_model(config: Path, data: Path) -> None:
     assert (recipe.steps, recipe.batch_size) == (1, 2)
 
 
-def test_none_is_as_if_an_option_had_not_been_given(config: Path, data: Path) -> None:
-    """Also of those that are looked for before all others."""
-    given = arguments(config, data, "--depth", "None", "--tokenizer", "None")
+def test_none_is_an_absent_option(config: Path, data: Path) -> None:
+    """For options that are no fields of the recipe, too."""
+    config.write_text("clip = 1.0\n" + SMALL)
+    given = ["--depth", "None", "--tokenizer", "None", "--clip", "none", "--steps", "1"]
 
-    assert main(given) == 0
+    assert main(arguments(config, data, *given)) == 0
+    assert read_checkpoint(config.parent / "run").state.recipe.clip is None
 
 
 def test_another_depth_is_another_run(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says what the run has."""
+    """One line has the depth of the run."""
     config.write_text("steps = 1\nbatch_size = 1\n[model]\ncontext = 16\n")
     main(arguments(config, data, "--depth", "1"))
     capsys.readouterr()
@@ -163,7 +157,7 @@ def test_another_depth_is_another_run(
 def test_config_file_error_names_file_and_field(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Here a field that does not exist."""
+    """Here a field that does not exist. The data is not read."""
     config.write_text(SMALL + "depth = 4\n")
 
     assert main(arguments(config, data)) == 2
@@ -173,7 +167,7 @@ def test_config_file_error_names_file_and_field(
 def test_evaluation_prints_json(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The numbers that the run's last evaluation had, alone on stdout."""
+    """The numbers of the run's last evaluation, alone on stdout."""
     main(arguments(config, data, "--steps", "2"))
     capsys.readouterr()
     run = config.parent / "run"
@@ -188,8 +182,8 @@ def test_evaluation_prints_json(
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [
-        (["eval", "nowhere"], 1, "nowhere: no checkpoint there"),
-        (["sample", "nowhere"], 1, "nowhere: no checkpoint there"),
+        (["eval", "nowhere"], 1, "nowhere: no checkpoint found"),
+        (["sample", "nowhere"], 1, "nowhere: no checkpoint found"),
         (["sample", "nowhere", "--samples", "0"], 1, "samples must be at least 1"),
         (["train", "--data", "nowhere", "--out", "run"], 1, "nowhere"),
         (["train", "--config", "nowhere.toml"], 2, "nowhere.toml: No such file"),
@@ -197,7 +191,7 @@ def test_evaluation_prints_json(
         (
             ["train", "--data", "d", "--out", "o", "--model.width", "33"],
             2,
-            "width 33 does not divide into 4 heads",
+            "--model.width 33: model: width 33 does not divide into",
         ),
     ],
 )
@@ -209,7 +203,7 @@ def test_failure_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What failed, without a traceback and without a trace on the disk; 2 for bad arguments."""
+    """It names what failed, without a traceback; nothing is written. 2 is for wrong arguments."""
     monkeypatch.chdir(tmp_path)
     returned = main(given)
     printed = capsys.readouterr()
@@ -229,79 +223,151 @@ def test_unknown_device_is_named(
     code = main(arguments(config, data, "--device", "gpu"))
 
     assert code == 1
-    assert "no device is called 'gpu'" in capsys.readouterr().err
+    assert "unknown device 'gpu'" in capsys.readouterr().err
     assert not (config.parent / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["train", "--data", "d", "--out", "o", "--steps", "many"], "many"),
-        (["train", "--data", "d", "--out", "o", "--stepz", "1"], "--stepz"),
+        (["train", "--data", "d", "--out", "o", "--steps", "many"], "'many' is not an integer"),
+        (["train", "--data", "d", "--out", "o", "--stepz", "1"], "Did you mean --steps?"),
+        (["train", "--data", "d", "--model.layer", "1"], "Did you mean --model.layers?"),
+        (["train", "--data", "d", "--kv-heads=1"], "Did you mean --model.attention.kv-heads?"),
+        (["train", "--data", "d", "--set", "width=8"], "did you mean model.width?"),
+        (["train", "--data", "d", "--set", "model.mlp=GLU"], "not one of Gelu, Relu2, SwiGLU"),
+        (["train", "--data", "d", "--set", "model.width"], "is not NAME=VALUE"),
+        (["train", "--data", "d", "--val", "1"], "'--val': 1.0 is not in the range 0<=x<1"),
         (["train"], "--data"),
         (["fly"], "fly"),
+        (["trian"], "Did you mean 'train'?"),
     ],
 )
 def test_usage_error_is_exit_code_2(
-    given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+    given: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It names the argument."""
-    with pytest.raises(SystemExit) as caught:
-        main(given)
+    """It names the argument and the nearest correct one; nothing is written."""
+    monkeypatch.chdir(tmp_path)
 
-    assert caught.value.code == 2
+    assert main(given) == 2
     assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", ["--stepz=3", "--steps=0", "--width=33", "--config=c.toml"])
+def test_wrong_options_are_refused_before_the_data_is_read(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No tokenizer is trained, nothing is written, and torch is not even imported."""
+    (tmp_path / "corpus.txt").write_text("a cat and a dog " * 1000)
+    (tmp_path / "c.toml").write_text("stepps = 3\n")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    script = "import sys; from gpt.__main__ import main; print(main(), 'torch' in sys.modules)"
+    given = [sys.executable, "-c", script, "train", "--data", "corpus.txt", wrong]
+    done = subprocess.run(given, capture_output=True, text=True, cwd=tmp_path)
+
+    assert done.stdout == "2 False\n"
+    assert wrong.split("=")[0] in done.stderr or "c.toml: stepps: no such field" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"corpus.txt", "c.toml"}
 
 
 def test_run_that_cannot_be_written_is_one_line(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Here, because a file has the run's name."""
+    """Here because a file has the run's name."""
     (config.parent / "run").write_text("in the way")
     code = main(arguments(config, data))
 
     assert code == 1
     assert capsys.readouterr().err == (
-        f"gpt: {config.parent / 'run'}: no place for a run: File exists; choose another --out\n"
+        f"gpt: {config.parent / 'run'}: cannot create the folder of the run: File exists; "
+        "choose another --out\n"
     )
 
 
-def test_help_loads_neither_torch_nor_matplotlib() -> None:
-    """It is there at once, and teaches the units."""
+@pytest.mark.parametrize("name", ["", *cli.commands])
+def test_help_loads_neither_torch_nor_matplotlib(name: str) -> None:
+    """It appears at once, fits 100 columns, and ends with examples."""
     script = (
-        "import sys\nfrom gpt.__main__ import main\n"
-        "try:\n    main(['train', '--help'])\n"
-        "except SystemExit:\n    print(sorted({'torch', 'matplotlib', 'numpy'} & set(sys.modules)))"
+        "import sys\nfrom gpt.__main__ import main\nmain([*sys.argv[1:], '--help'])\n"
+        "print(sorted({'torch', 'matplotlib', 'numpy'} & set(sys.modules)))"
     )
-    given = [sys.executable, "-c", script]
-    root = str(Path(__file__).parents[3])
-    printed = subprocess.run(given, capture_output=True, text=True, check=True, cwd=root).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", script, *name.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "COLUMNS": "100"},
+    ).stdout.splitlines()
 
-    assert printed.endswith("[]\n")
-    assert "Updates of the weights" in printed
+    assert shown[-1] == "[]"
+    assert max(map(len, shown)) <= 100
+    assert f"  gpt {name}".rstrip() in "\n".join(shown[shown.index("Examples:") :])
+
+
+def test_every_option_has_help() -> None:
+    """Those that only --help-all shows, too."""
+    for lazy in cli.commands.values():
+        assert isinstance(lazy, LazyCommand)
+        command = lazy.load()
+        assert (command.help or "").splitlines()[0] == lazy.help
+        for parameter in command.params:
+            assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
+
+
+def test_help_of_training_starts_with_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--data alone is required; planned fields have no default; two screens hold it all."""
+    monkeypatch.setenv("COLUMNS", "100")
+    main(["train", "--help"])
+    shown = capsys.readouterr().out
+    options = re.findall(r"^  (--\S+) ", shown[shown.index("Data:") :], re.M)
+
+    assert options[:2] == ["--data", "--out"]
+    assert shown.count("[required]") == 1
+    assert "runs/DATA" in shown
+    assert "Optimizer steps in total.  [planned]" in shown
+    assert "[default: 600]" not in shown
+    assert len(shown.splitlines()) <= 80
 
 
 def test_only_data_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:
-    """And only that is said to be; --help says what the run's folder is called."""
-    with pytest.raises(SystemExit):
-        main(["train"])
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
+    """The error names no other option."""
+    assert main(["train"]) == 2
     printed = capsys.readouterr()
 
     assert "--data" in printed.err
     assert "--out" not in printed.err
-    assert printed.out.count("(required)") == 1
-    assert "runs/DATA" in printed.out
+
+
+def test_bare_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command has one line; the exit code is that of wrong arguments."""
+    assert main([]) == 2
+    shown = capsys.readouterr().err
+
+    for name, command in cli.commands.items():
+        assert re.search(rf"^  {name} +{re.escape(command.help or '')}$", shown, re.M), name
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both commands come in one package."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"gpt, version {version('pytok')}\n"
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
-def test_interrupted_command_goes_on(
+def test_interrupted_command_resumes(
     config: Path, data: Path, number: signal.Signals, code: int
 ) -> None:
-    """A signal in the middle: a checkpoint, the exit code, and how to go on; then it does."""
+    """A signal in the middle: a checkpoint, the exit code, and the command that resumes the run."""
     run = config.parent / "run"
     process = spawn(arguments(config, data, "--steps", "100000"))
     end = time.monotonic() + 120
@@ -314,15 +380,15 @@ def test_interrupted_command_goes_on(
 
     assert process.returncode == code
     assert f"stopped at step {step} of 100000" in error
-    assert "to go on: gpt train --config" in error
+    assert "to resume: gpt train --config" in error
     assert read_metrics(run / "metrics.jsonl")[-1].step == step
     assert main(arguments(config, data, "--steps", str(step + 2))) == 0
     assert read_checkpoint(run).state.step == step + 2
 
 
-@pytest.mark.parametrize("missing", ["tyro", "torch"])
-def test_what_is_not_installed_is_named(missing: str) -> None:
-    """The tokenizer comes without the trainer's packages; one line says how to get them."""
+@pytest.mark.parametrize("missing", ["safetensors", "torch"])
+def test_missing_package_is_named(missing: str) -> None:
+    """The tokenizer is installed without the trainer's packages; one line has the command."""
     code = f"""
 import sys
 

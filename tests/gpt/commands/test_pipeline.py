@@ -1,4 +1,4 @@
-"""From a text to a sample, with pytok's own tokenizer: what a person does on the first day."""
+"""From a text to a sample, with pytok's own tokenizer."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_sample_continues_the_text_it_learnt(run: Path) -> None:
-    """Greedy, from a prompt: whole words of the corpus come back."""
+def test_sample_continues_the_training_text(run: Path) -> None:
+    """Greedy sampling from a prompt gives words of the corpus."""
     checkpoint = gpt.load(run)
     sampling = gpt.Sampling(temperature=0)
     pieces = gpt.generate(
@@ -58,7 +58,7 @@ def test_sample_continues_the_text_it_learnt(run: Path) -> None:
 
 
 def test_sample_from_an_empty_prompt_is_not_empty(run: Path) -> None:
-    """Even after one document, where the model has hardly seen a beginning."""
+    """Even though the model saw the start of one document only."""
     checkpoint = gpt.load(run)
     sampling = gpt.Sampling(temperature=0)
     pieces = gpt.generate(
@@ -69,7 +69,7 @@ def test_sample_from_an_empty_prompt_is_not_empty(run: Path) -> None:
 
 
 def test_checkpoint_with_another_tokenizer_is_refused(run: Path, tmp_path: Path) -> None:
-    """Even when its sums were made anew: its fingerprint is not that of the data."""
+    """Even with new checksums: its fingerprint is not that of the data."""
     other = pytok.train([TEXT], vocab_size=280)
     folder = gpt.load(run).folder
     copy = tmp_path / "copy"
@@ -79,12 +79,12 @@ def test_checkpoint_with_another_tokenizer_is_refused(run: Path, tmp_path: Path)
     other.save(copy / "tokenizer.json")
     sums = [f"{hashlib.sha256((copy / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
     (copy / SUMS).write_text("".join(sums))
-    with pytest.raises(CheckpointError, match="not the tokenizer that the model has learnt"):
+    with pytest.raises(CheckpointError, match="not the tokenizer that the model was trained with"):
         gpt.load(copy).tokenizer()
 
 
-def test_names_of_the_package_are_lazy_and_stay() -> None:
-    """``gpt.train`` is the function, before and after the module it lives in is imported."""
+def test_names_of_the_package_are_lazy() -> None:
+    """``gpt.train`` is the function, before and after its module is imported."""
     import gpt.training.loop
 
     assert gpt.train is gpt.training.loop.train

@@ -1,4 +1,4 @@
-"""BPEDropout: other tokens, the same text."""
+"""BPEDropout: other tokens for the same text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bpe_dropout(probability: float) -> BPEDropout:
     return BPEDropout(TOKENIZER.vocab, TOKENIZER.n_vocab, probability)
 
 
-def draw(seed: int = 0) -> np.random.Generator:
+def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
@@ -51,9 +51,9 @@ def rows(probability: float | None, **options: object) -> TrainingRows:
 
 
 def changed(probability: float, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and positions from the first draw that does not leave the window as it is."""
-    seeds = (seed for seed in range(99) if draw(seed).random() >= UNCHANGED)
-    return bpe_dropout(probability).retokenize(ids, draw(next(seeds)))
+    """Return ids and positions with the first seed that does not keep the window unchanged."""
+    seeds = (seed for seed in range(99) if generator(seed).random() >= UNCHANGED)
+    return bpe_dropout(probability).retokenize(ids, generator(next(seeds)))
 
 
 @given(
@@ -61,81 +61,84 @@ def changed(probability: float, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray
     seed=st.integers(0, 99),
     ids=st.lists(st.sampled_from(IDS.tolist())),
 )
-def test_other_spelling_is_of_the_same_text(probability: float, seed: int, ids: list[int]) -> None:
-    """Token by token: those that came from one place spell what was there."""
-    spelled, positions = bpe_dropout(probability).retokenize(np.array(ids, np.uint16), draw(seed))
+def test_the_text_is_the_same(probability: float, seed: int, ids: list[int]) -> None:
+    """The tokens that replace a token have its bytes."""
+    window = np.array(ids, np.uint16)
+    retokenized, positions = bpe_dropout(probability).retokenize(window, generator(seed))
 
-    for place, id in enumerate(ids):
-        assert TOKENIZER.decode_bytes(spelled[positions == place]) == TOKENIZER.decode_bytes([id])
-
-
-def test_certain_respelling_ends_at_tokens_without_pairs() -> None:
-    """A pair's tokens are replaced as well."""
-    spelled, _ = changed(1.0, IDS)
-
-    assert TOKENIZER.decode_bytes(spelled) == TEXT.encode()
-    assert {len(token) for token in TOKENIZER.decode_tokens_bytes(spelled.tolist())} == {1}
+    for index, id in enumerate(ids):
+        found = TOKENIZER.decode_bytes(retokenized[positions == index])
+        assert found == TOKENIZER.decode_bytes([id])
 
 
-def test_some_windows_stay_as_they_are() -> None:
-    """Their share is the one that is stated; within five deviations."""
+def test_probability_1_splits_every_token_into_bytes() -> None:
+    """The tokens of a pair are split as well."""
+    retokenized, _ = changed(1.0, IDS)
+
+    assert TOKENIZER.decode_bytes(retokenized) == TEXT.encode()
+    assert {len(token) for token in TOKENIZER.decode_tokens_bytes(retokenized.tolist())} == {1}
+
+
+def test_the_documented_fraction_of_windows_is_unchanged() -> None:
+    """Within five standard deviations."""
     kept = sum(
-        (bpe_dropout(1.0).retokenize(IDS, draw(seed))[0].size == IDS.size) for seed in range(999)
+        (bpe_dropout(1.0).retokenize(IDS, generator(seed))[0].size == IDS.size)
+        for seed in range(999)
     )
 
     assert abs(kept - 999 * UNCHANGED) < 5 * np.sqrt(999 * UNCHANGED * (1 - UNCHANGED))
 
 
-def test_special_token_is_itself() -> None:
-    """It has no bytes that other tokens could spell."""
-    spelled, _ = changed(1.0, np.array([EOT, EOT]))
+def test_special_tokens_are_not_split() -> None:
+    """They have no bytes."""
+    retokenized, _ = changed(1.0, np.array([EOT, EOT]))
 
-    assert spelled.tolist() == [EOT, EOT]
+    assert retokenized.tolist() == [EOT, EOT]
 
 
-def test_share_of_tokens_replaced_is_the_chance() -> None:
-    """Of those that have pairs; within five deviations."""
+def test_tokens_are_split_with_the_given_probability() -> None:
+    """Of the tokens that have pairs, within five standard deviations."""
     id = TOKENIZER.encode_single_token(" the")
-    spelled, positions = changed(0.2, np.full(10_000, id))
-    replaced = 10_000 - np.sum(spelled == id)
+    retokenized, positions = changed(0.2, np.full(10_000, id))
+    split = 10_000 - np.sum(retokenized == id)
 
-    assert len(set(positions[spelled != id])) == replaced
-    assert abs(replaced - 2000) < 5 * np.sqrt(10_000 * 0.2 * 0.8)
+    assert len(set(positions[retokenized != id])) == split
+    assert abs(split - 2000) < 5 * np.sqrt(10_000 * 0.2 * 0.8)
 
 
-def test_row_is_a_function_of_its_number() -> None:
-    """Whatever was read before."""
+def test_a_row_depends_only_on_its_number() -> None:
+    """Not on the rows that were read before."""
     fresh, used = rows(0.5), rows(0.5)
     used.batch(0, 40)
 
     assert (fresh.batch(7, 2).inputs == used.batch(7, 2).inputs).all()
 
 
-def test_row_begins_where_it_does_without() -> None:
-    """It is of the same length and spells less."""
+def test_a_row_starts_at_the_same_position() -> None:
+    """It has as many tokens as without BPE dropout, and less text."""
     row = next(
         n for n in range(99) if (rows(0.9).batch(n, 1)[0] != rows(None).batch(n, 1)[0]).any()
     )
     text = TOKENIZER.decode(rows(None).batch(row, 1).inputs[0].tolist())
     inputs, targets, _ = rows(0.9).batch(row, 1)
-    spelled = TOKENIZER.decode(inputs[0].tolist())
+    retokenized = TOKENIZER.decode(inputs[0].tolist())
 
     assert inputs.shape == targets.shape == (1, 16)
     assert (inputs[:, 1:] == targets[:, :-1]).all()
-    assert text.startswith(spelled)
-    assert len(spelled) < len(text)
+    assert text.startswith(retokenized)
+    assert len(retokenized) < len(text)
 
 
-def test_respelled_token_is_of_the_document_that_it_was_of() -> None:
-    """Documents are those of the positions that tokens come from."""
+def test_a_split_token_keeps_its_document() -> None:
+    """The document id is that of the position that a token comes from."""
     plain, noisy = (
         rows(probability, document_mask=True).batch(0, 300) for probability in (None, 0.9)
     )
-    assert plain.documents is not None
-    assert noisy.documents is not None
-    crossing = (plain.documents[:, 0] != plain.documents[:, -1]).nonzero()[0, 0]
-    there, ids = noisy.documents[crossing], noisy.inputs[crossing]
-    before = TOKENIZER.decode(plain.inputs[crossing][plain.documents[crossing] == 0].tolist())
+    assert plain.document_ids is not None
+    assert noisy.document_ids is not None
+    crossing = (plain.document_ids[:, 0] != plain.document_ids[:, -1]).nonzero()[0, 0]
+    document_ids, ids = noisy.document_ids[crossing], noisy.inputs[crossing]
+    first = TOKENIZER.decode(plain.inputs[crossing][plain.document_ids[crossing] == 0].tolist())
 
-    assert before.startswith(TOKENIZER.decode(ids[there == 0].tolist()))
-    assert (there.diff() >= 0).all()
+    assert first.startswith(TOKENIZER.decode(ids[document_ids == 0].tolist()))
+    assert (document_ids.diff() >= 0).all()

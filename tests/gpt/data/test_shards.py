@@ -1,4 +1,4 @@
-"""Batches: every token in its turn, as a function of (seed, row)."""
+"""Batches from shards: a pure function of (seed, row), each token once per epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gpt.errors import DataError
 
 
 class Counting:
-    """A split whose token at place n is n."""
+    """A split whose token at position n is n."""
 
     def __init__(self, length: int) -> None:
         self.ids = np.arange(length, dtype=np.uint16)
@@ -39,8 +39,8 @@ def rows_of(length: int, context: int, seed: int = 0) -> TrainingRows:
 
 
 @given(length=lengths, context=contexts, seed=st.integers(0, 2**40), epoch=st.integers(0, 3))
-def test_epoch_sees_no_token_twice(length: int, context: int, seed: int, epoch: int) -> None:
-    """Windows of an epoch do not overlap: it draws without replacement."""
+def test_an_epoch_has_no_token_twice(length: int, context: int, seed: int, epoch: int) -> None:
+    """The windows of an epoch do not overlap: they are sampled without replacement."""
     length = max(length, context + 1)
     rows = rows_of(length, context, seed)
     inputs = rows.batch(epoch * rows.per_epoch, rows.per_epoch).inputs
@@ -49,8 +49,8 @@ def test_epoch_sees_no_token_twice(length: int, context: int, seed: int, epoch: 
 
 
 @given(length=lengths, context=contexts, epoch=st.integers(0, 3))
-def test_epoch_leaves_out_less_than_two_windows(length: int, context: int, epoch: int) -> None:
-    """What the shift cuts off at both ends, and no more."""
+def test_an_epoch_omits_fewer_than_two_windows(length: int, context: int, epoch: int) -> None:
+    """Only what the offset cuts off at both ends."""
     length = max(length, context + 1)
     rows = rows_of(length, context)
 
@@ -58,16 +58,16 @@ def test_epoch_leaves_out_less_than_two_windows(length: int, context: int, epoch
 
 
 @given(length=lengths, context=contexts, row=st.integers(0, 500))
-def test_targets_are_the_inputs_moved_by_one(length: int, context: int, row: int) -> None:
-    """Each input's target is the token after it in the split."""
+def test_targets_are_the_inputs_shifted_by_one(length: int, context: int, row: int) -> None:
+    """The target of each input is the next token of the split."""
     inputs, targets, _ = rows_of(max(length, context + 1), context).batch(row, 2)
 
     assert (targets == inputs + 1).all()
 
 
 @given(row=st.integers(0, 100), split=st.integers(1, 7))
-def test_batch_does_not_depend_on_what_was_read_before(row: int, split: int) -> None:
-    """A fresh reader at *row* gives what one that came from row 0 gives, across epochs too."""
+def test_a_batch_does_not_depend_on_earlier_reads(row: int, split: int) -> None:
+    """A new reader returns what one that read all rows from 0 returns, also across epochs."""
     fresh, used = rows_of(100, 7), rows_of(100, 7)
     for first in range(0, row, split):
         used.batch(first, split)
@@ -75,8 +75,8 @@ def test_batch_does_not_depend_on_what_was_read_before(row: int, split: int) -> 
     assert (fresh.batch(row, 8).inputs == used.batch(row, 8).inputs).all()
 
 
-def test_epochs_differ_in_order_and_in_cuts() -> None:
-    """The second epoch is a new permutation of other windows."""
+def test_epochs_differ_in_order_and_in_offset() -> None:
+    """The second epoch is a permutation of other windows."""
     rows = rows_of(1000, 10)
     first = [rows.start(row) for row in range(rows.per_epoch)]
     second = [rows.start(row) for row in range(rows.per_epoch, 2 * rows.per_epoch)]
@@ -86,17 +86,17 @@ def test_epochs_differ_in_order_and_in_cuts() -> None:
 
 
 def test_seeds_differ() -> None:
-    """Another seed is another order."""
+    """In the order of the windows."""
     assert (
         rows_of(1000, 10, 0).batch(0, 9).inputs != rows_of(1000, 10, 1).batch(0, 9).inputs
     ).any()
 
 
 @given(length=lengths, context=contexts, rows=st.integers(1, 5))
-def test_evaluation_predicts_every_token_but_the_first_once(
+def test_evaluation_predicts_every_token_except_the_first_once(
     length: int, context: int, rows: int
 ) -> None:
-    """In order, the last partial window included."""
+    """In order, including a partial last window."""
     batches = list(
         evaluation_batches(Counting(length), context=context, vocab_size=1000, rows=rows)
     )
@@ -108,10 +108,10 @@ def test_evaluation_predicts_every_token_but_the_first_once(
 
 
 @given(length=lengths, context=contexts, rows=st.integers(1, 5), data=st.data())
-def test_overlapping_windows_predict_every_token_but_the_first_once(
+def test_overlapping_windows_predict_every_token_except_the_first_once(
     length: int, context: int, rows: int, data: st.DataObject
 ) -> None:
-    """In order, and from the second window on with a context less a stride before each at least."""
+    """In order; from the second window on, each has at least context - stride tokens before it."""
     stride = data.draw(st.integers(1, context))
     batches = evaluation_batches(
         Counting(length), context=context, vocab_size=1000, rows=rows, stride=stride
@@ -127,43 +127,43 @@ def test_overlapping_windows_predict_every_token_but_the_first_once(
 
 
 @pytest.mark.parametrize("stride", [0, 9])
-def test_stride_out_of_place_is_refused(stride: int) -> None:
-    """Windows that stand still, or that leave tokens out."""
+def test_a_stride_out_of_range_is_rejected(stride: int) -> None:
+    """Windows would not advance, or would skip tokens."""
     with pytest.raises(DataError, match=f"stride must be from 1 .* 8; got {stride}"):
         next(evaluation_batches(Counting(20), context=8, vocab_size=99, rows=1, stride=stride))
 
 
-def test_id_beyond_the_vocabulary_is_refused() -> None:
-    """Before the embedding reads past its end."""
+def test_an_id_beyond_the_vocabulary_is_rejected() -> None:
+    """Before the embedding would read out of bounds."""
     with pytest.raises(DataError, match="id 96, and the model has ids 0 to 49"):
         list(evaluation_batches(Counting(100), context=8, vocab_size=50, rows=99))
 
 
-def test_split_shorter_than_a_window_is_refused() -> None:
-    """With both lengths and what to do."""
+def test_a_split_shorter_than_a_window_is_rejected() -> None:
+    """The error has both lengths."""
     with pytest.raises(DataError, match="has 5 tokens, and a window of context 8 needs 9"):
         rows_of(5, 8)
 
 
-def test_split_of_one_token_has_nothing_to_evaluate() -> None:
+def test_a_split_of_one_token_cannot_be_evaluated() -> None:
     """There is no token after the first."""
     with pytest.raises(DataError, match="leaves nothing to predict"):
         list(evaluation_batches(Counting(1), context=8, vocab_size=50, rows=1))
 
 
-def test_data_of_another_tokenizer_is_refused(data: Path) -> None:
+def test_data_of_another_tokenizer_is_rejected(data: Path) -> None:
     """By its fingerprint."""
     with pytest.raises(DataError, match="tokenizer"):
         open_data(data, fingerprint="0" * 64)
 
 
-def test_missing_data_folder_is_named(tmp_path: Path) -> None:
-    """A wrong path is one clear error."""
+def test_a_missing_data_folder_is_rejected(tmp_path: Path) -> None:
+    """The error has its path."""
     with pytest.raises(DataError, match="nowhere"):
         open_data(tmp_path / "nowhere")
 
 
-def test_missing_split_names_those_there_are(data: Path) -> None:
-    """A wrong split is one clear error."""
+def test_a_missing_split_is_an_error_with_the_splits_that_exist(data: Path) -> None:
+    """So that a misspelled name is easily corrected."""
     with pytest.raises(DataError, match="no split called test; it has train, val"):
         open_split(open_data(data), "test")

@@ -1,4 +1,4 @@
-"""What `gpt train` may be given: text, and token files of others, made shards beside the run."""
+"""The data of `gpt train`: text and third-party token files, converted to shards."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gpt.__main__ import main
 from gpt.data.shards import open_data
 from gpt.data.sources import prepare, vocab_size
 from gpt.errors import DataError
+from gpt.interop.imported import write_imported
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from pytok.errors import ShardError
@@ -49,14 +50,14 @@ def text(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
-    """A tokenizer's file."""
+    """The file of a tokenizer."""
     path = tmp_path / "tokenizer.json"
     pytok.train([TEXT], 300).save(path)
     return path
 
 
 def nanogpt(folder: Path) -> Path:
-    """A folder as data/shakespeare_char of nanoGPT, of `TEXT`."""
+    """Write a folder like data/shakespeare_char of nanoGPT, from `TEXT`."""
     folder.mkdir()
     itos = dict(enumerate(sorted(set(TEXT))))
     stoi = {character: id for id, character in itos.items()}
@@ -78,7 +79,7 @@ def given(folder: Path, data: Path, *more: str) -> list[str]:
 
 
 def test_text_is_tokenized_into_the_run(text: Path, trained: Path, tmp_path: Path) -> None:
-    """With the tokenizer that is named, and a share held out; the run points to what was made."""
+    """With --tokenizer, and the fraction --val held out; the recipe has the path of the shards."""
     code = main(given(tmp_path, text, "--tokenizer", str(trained), "--val", "0.2"))
     state = read_checkpoint(tmp_path / "run").state
     made = open_data(tmp_path / "run" / "data")
@@ -90,10 +91,10 @@ def test_text_is_tokenized_into_the_run(text: Path, trained: Path, tmp_path: Pat
     assert state.val_bpb is not None
 
 
-def test_same_command_goes_on_with_what_was_made(
+def test_same_command_reuses_the_shards(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is tokenized twice, and the run needs the text no more."""
+    """Nothing is tokenized twice, and evaluation does not need the text."""
     assert main(given(tmp_path, text)) == 0
     manifest = tmp_path / "run" / "data" / "shards.json"
     before = manifest.stat()
@@ -107,34 +108,34 @@ def test_same_command_goes_on_with_what_was_made(
     assert main(["eval", str(tmp_path / "run"), "--device", "cpu"]) == 0
 
 
-def test_text_that_has_changed_is_refused(
+def test_changed_text_is_refused(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With two ways to go on."""
+    """The error has two ways to continue."""
     main(given(tmp_path, text))
     text.write_text(TEXT + "More.\n", encoding="utf-8")
     code = main(given(tmp_path, text))
     data = tmp_path / "run" / "data"
 
     assert code == 1
-    assert f"--data {data} to go on" in capsys.readouterr().err
+    assert f"--data {data} to use it as it is" in capsys.readouterr().err
     assert main(given(tmp_path, data, "--steps", "4")) == 0
 
 
 @pytest.mark.parametrize("change", [{"val": 0.3}, {"tokenizer": "tokenizer.json"}], ids=str)
-def test_other_choices_are_refused_too(
+def test_other_options_for_existing_shards_are_refused(
     text: Path, trained: Path, tmp_path: Path, change: dict[str, object]
 ) -> None:
-    """They would make other shards."""
+    """They would give other shards."""
     prepare(text, tmp_path / "run")
     if "tokenizer" in change:
         change = {"tokenizer": str(trained)}
-    with pytest.raises(DataError, match="with another tokenizer or share held out"):
+    with pytest.raises(DataError, match="with another tokenizer or held-out fraction"):
         prepare(text, tmp_path / "run", **change)
 
 
-def test_new_tokenizer_learns_nothing_of_what_is_held_out(tmp_path: Path) -> None:
-    """A word that only the validation split has makes no token."""
+def test_new_tokenizer_is_not_trained_on_held_out_text(tmp_path: Path) -> None:
+    """A word that occurs in the validation split only is no token."""
     path = tmp_path / "corpus.txt"
     path.write_text("the cat and the hat " * 200 + "zyzzyva " * 30, encoding="utf-8")
     made = prepare(path, tmp_path / "run")
@@ -145,21 +146,21 @@ def test_new_tokenizer_learns_nothing_of_what_is_held_out(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["corpus.txt", "corpus.jsonl"])
-def test_training_text_is_what_shards_are_written_of(name: str, tmp_path: Path) -> None:
+def test_training_text_is_the_training_split_of_the_shards(name: str, tmp_path: Path) -> None:
     """To the byte."""
     path = tmp_path / name
     lines = [json.dumps({"text": line}) for line in TEXT.splitlines()]
     path.write_text(TEXT if name == "corpus.txt" else "\n".join(lines), encoding="utf-8")
-    learnt = "".join(training_text(path, val=0.3, pattern="cl100k"))
+    expected = "".join(training_text(path, val=0.3, pattern="cl100k"))
     tokenizer = pytok.train([TEXT], 260)
     split = pytok.shards.write(path, tokenizer, tmp_path / "data", val=0.3).splits["train"]
     ids = [id for id in split.read(0, len(split)).tolist() if id != tokenizer.eot_token]
 
-    assert tokenizer.decode(ids) == learnt
+    assert tokenizer.decode(ids) == expected
 
 
 def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    """With the byte; and nothing is left."""
+    """The error has the offset, and nothing is written."""
     path = tmp_path / "corpus.txt"
     path.write_bytes(TEXT.encode() + b"\xff" + TEXT.encode())
     with pytest.raises(DataError, match=r"corpus.txt.*byte"):
@@ -169,10 +170,10 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tokenizer", [True, False], ids=["encoded", "trained on"])
-def test_advice_for_bytes_that_are_no_text_is_for_gpt(
+def test_advice_for_binary_data_names_options_of_gpt(
     tokenizer: bool, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In two lines: that they are read, said once, and the failure, with options that there are."""
+    """There are two lines: the notice, and the error, which names existing options only."""
     path = tmp_path / "ids.dat"
     path.write_bytes(bytes(range(256)))
     named = ["--tokenizer", str(trained)] if tokenizer else []
@@ -182,7 +183,7 @@ def test_advice_for_bytes_that_are_no_text_is_for_gpt(
     assert code == 1
     assert printed.count("\n") == 2
     assert "byte 128 is not UTF-8" in printed
-    assert "the folder that `pytok shard --errors replace` makes of it" in printed
+    assert "the folder that `pytok shard --errors replace` makes from it" in printed
     assert "must end in .bin" in printed
     assert "pass errors" not in printed
 
@@ -197,7 +198,7 @@ def test_vocabulary_grows_with_the_text(size: int, ids: int) -> None:
 
 
 def test_nanogpts_characters_are_enough(tmp_path: Path) -> None:
-    """Its meta.pkl is the tokenizer: bits per byte are bits per character."""
+    """Its meta.pkl is the tokenizer, and bits per byte are bits per character."""
     code = main(given(tmp_path, nanogpt(tmp_path / "shakespeare_char")))
     checkpoint = read_checkpoint(tmp_path / "run")
     made = open_data(tmp_path / "run" / "data")
@@ -212,7 +213,7 @@ def test_nanogpts_characters_are_enough(tmp_path: Path) -> None:
 
 
 def test_run_reads_token_files_where_they_are(tmp_path: Path) -> None:
-    """And misses them when they are gone."""
+    """If they are removed, the shards cannot be opened."""
     folder = nanogpt(tmp_path / "shakespeare_char")
     assert main(given(tmp_path, folder)) == 0
     (folder / "train.bin").unlink()
@@ -220,10 +221,8 @@ def test_run_reads_token_files_where_they_are(tmp_path: Path) -> None:
         open_data(tmp_path / "run" / "data")
 
 
-def test_token_files_without_a_tokenizer_ask_for_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """No vocabulary and no bytes of text can be guessed."""
+def test_token_files_need_a_tokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the vocabulary nor the bytes of text can be guessed."""
     folder = nanogpt(tmp_path / "stream")
     (folder / "meta.pkl").unlink()
 
@@ -231,21 +230,21 @@ def test_token_files_without_a_tokenizer_ask_for_it(
     assert "name it with --tokenizer" in capsys.readouterr().err
 
 
-def test_token_files_without_a_validation_split_are_trained_on_all_the_same(
+def test_token_files_without_a_validation_split_can_be_trained_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is said, and how to name one."""
+    """A notice says so, and how to name one."""
     folder = nanogpt(tmp_path / "stream")
     (folder / "val.bin").rename(tmp_path / "held.bin")
     assert main(given(tmp_path, folder)) == 0
-    assert "name it with --val-data" in capsys.readouterr().err
+    assert "no validation split; pass --val-data" in capsys.readouterr().err
     assert read_checkpoint(tmp_path / "run").state.val_bpb is None
-    told: list[str] = []
-    made = prepare(folder, tmp_path / "new", val_data=tmp_path / "held.bin", notice=told.append)
+    notices: list[str] = []
+    made = prepare(folder, tmp_path / "new", val_data=tmp_path / "held.bin", notice=notices.append)
     assert len(open_data(made).splits["val"]) == 2000
 
 
-def test_id_beyond_the_vocabulary_ends_the_command_with_one_line(
+def test_id_beyond_the_vocabulary_is_one_line(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the file, the position and the id."""
@@ -260,23 +259,23 @@ def test_id_beyond_the_vocabulary_ends_the_command_with_one_line(
 
 @pytest.mark.parametrize("kind", ["shards", "text"])
 def test_val_data_is_for_token_files(kind: str, text: Path, data: Path, tmp_path: Path) -> None:
-    """Shards and text have other ways."""
-    with pytest.raises(DataError, match="--val-data is for token files"):
+    """Shards and text are split in other ways."""
+    with pytest.raises(DataError, match="remove --val-data: it applies to token files only"):
         prepare(data if kind == "shards" else text, tmp_path / "run", val_data=text)
 
 
 @pytest.mark.parametrize(
     ("kind", "instead"), [("shards", "`pytok shard --val` makes"), ("tokens", "with --val-data")]
 )
-def test_share_held_out_is_for_text(kind: str, instead: str, data: Path, tmp_path: Path) -> None:
-    """What is in splits already is not divided again, and one line says what to do."""
+def test_val_is_for_text(kind: str, instead: str, data: Path, tmp_path: Path) -> None:
+    """Data that is split already is not split again; the error says what to do."""
     source = data if kind == "shards" else nanogpt(tmp_path / "stream")
-    with pytest.raises(DataError, match=f"--val is a share of text; .*{instead}"):
+    with pytest.raises(DataError, match=f"remove --val: it applies to text only; .*{instead}"):
         prepare(source, tmp_path / "run", val=0.1)
 
 
-def test_shards_are_taken_as_they_are(text: Path, trained: Path, tmp_path: Path) -> None:
-    """If they are of the tokenizer that is named."""
+def test_shards_are_used_as_they_are(text: Path, trained: Path, tmp_path: Path) -> None:
+    """If the named tokenizer wrote them."""
     pytok.shards.write(text, pytok.load(trained), tmp_path / "data")
     other = tmp_path / "other.json"
     pytok.train([TEXT], 290).save(other)
@@ -287,10 +286,10 @@ def test_shards_are_taken_as_they_are(text: Path, trained: Path, tmp_path: Path)
         prepare(tmp_path / "data", tmp_path / "run", tokenizer=str(other))
 
 
-def test_run_on_a_file_is_called_by_its_name(
+def test_run_on_a_file_has_the_name_of_the_file(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without its endings."""
+    """Without its extensions."""
     monkeypatch.chdir(tmp_path)
     command = given(tmp_path, text)
     out = command.index("--out")
@@ -304,10 +303,10 @@ def interrupted(stage: str, done: int, total: int) -> None:
     raise KeyboardInterrupt
 
 
-def test_ctrl_c_while_tokenizing_leaves_nothing(
+def test_ctrl_c_while_tokenizing_writes_nothing(
     text: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the command ends with 130."""
+    """The exit code is 130."""
     monkeypatch.setattr("pytok.terminal.Bars.update", lambda self, *at: interrupted(*at))
     command: Sequence[str] = given(tmp_path, text, "--tokenizer", str(trained))
 
@@ -317,3 +316,53 @@ def test_ctrl_c_while_tokenizing_leaves_nothing(
         "tokenizer.json",
         "recipe.toml",
     }
+
+
+@pytest.mark.parametrize("val", ["0.1", "0"])
+def test_empty_text_is_refused(
+    val: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice has options of this command, not arguments of the library."""
+    path = tmp_path / "empty.txt"
+    path.write_text("")
+    code = main(given(tmp_path, path, "--tokenizer", str(trained), "--val", val))
+    error = capsys.readouterr().err.splitlines()[-1]
+
+    assert code == 1
+    assert error.startswith(f"gpt: {path}: the train split would be empty")
+    assert ("--val 0" in error) is (val != "0")
+    assert "split=" not in error
+    assert not (tmp_path / "run" / "data").exists()
+
+
+def test_imported_and_tuned_runs_are_not_resumed(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names `gpt tune`, and nothing is tokenized."""
+    assert main(given(tmp_path, text)) == 0
+    run, folder = tmp_path / "run", tmp_path / "model"
+    write_imported(folder, read_checkpoint(run).model(), read_checkpoint(run).tokenizer())
+    command = ["train", "--data", str(text), "--out", str(folder)]
+
+    assert main(command) == 1
+    assert f"{folder} holds an imported model; to train it on, use `gpt tune {folder}" in (
+        capsys.readouterr().err
+    )
+    tuned = ["tune", str(run), "--data", str(run / "data"), "--out", str(tmp_path / "tuned")]
+    assert main([*tuned, "--set", "steps=1", "--device", "cpu", "--dtype", "float32"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--data", str(text), "--out", str(tmp_path / "tuned")]) == 1
+    assert "tuned holds a tuned run; resume it with the `gpt tune`" in capsys.readouterr().err
+    assert not (folder / "data").exists()
+
+
+def test_option_that_changes_a_run_is_refused_by_name(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the text is read again: it may have been moved."""
+    assert main(given(tmp_path, text)) == 0
+    text.unlink()
+    code = main(given(tmp_path, text, "--width", "64"))
+
+    assert code == 1
+    assert "gpt: --width 64: " in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Losses over a split, by hand."""
+"""Losses over a split, against a computation by hand and transformers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def model() -> GPT:
 
 
 def test_evaluation_equals_a_computation_by_hand(model: GPT, data: Path) -> None:
-    """Window by window, one row at a time: nats, tokens, and bits over the text's bytes."""
+    """One window at a time: nats, tokens, and bits per byte of the text."""
     split = open_split(open_data(data), "val")
     ids = torch.tensor(split.read(0, len(split)).astype("int64"))
     model.eval()
@@ -61,8 +61,8 @@ def test_evaluation_equals_a_computation_by_hand(model: GPT, data: Path) -> None
     assert (result.tokens, result.bytes) == (len(ids) - 1, text_bytes)
 
 
-def test_stride_of_one_predicts_each_token_from_all_before_it(model: GPT, data: Path) -> None:
-    """As far as the context reaches."""
+def test_stride_1_predicts_each_token_from_a_full_context(model: GPT, data: Path) -> None:
+    """From as many tokens before it as there are, at most the context."""
     split = open_split(open_data(data), "val")
     ids = torch.tensor(split.read(0, len(split)).astype("int64"))
     model.eval()
@@ -75,17 +75,17 @@ def test_stride_of_one_predicts_each_token_from_all_before_it(model: GPT, data: 
     assert result.nats_per_token == pytest.approx(torch.stack(nats).mean().item())
 
 
-def test_evaluation_does_not_depend_on_the_batch(model: GPT, data: Path) -> None:
-    """One row at a time or a hundred."""
+def test_evaluation_does_not_depend_on_the_batch_size(model: GPT, data: Path) -> None:
+    """1 row or 100."""
     split = open_split(open_data(data), "val")
-    alone, together = (evaluate(model, split, runtime=CPU, rows=rows) for rows in (1, 100))
+    small, large = (evaluate(model, split, runtime=CPU, rows=rows) for rows in (1, 100))
 
-    assert alone.bits_per_byte == pytest.approx(together.bits_per_byte, rel=1e-6)
+    assert small.bits_per_byte == pytest.approx(large.bits_per_byte, rel=1e-6)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_evaluation_leaves_the_mode_as_it_was(model: GPT, data: Path, training: bool) -> None:
-    """Dropout is off during it and as before after it."""
+def test_evaluation_restores_the_training_mode(model: GPT, data: Path, training: bool) -> None:
+    """Dropout is off only during the evaluation."""
     model.train(training)
     evaluate(model, open_split(open_data(data), "val"), runtime=CPU)
 
@@ -93,7 +93,7 @@ def test_evaluation_leaves_the_mode_as_it_was(model: GPT, data: Path, training: 
 
 
 def by_transformers(folder: Path, text: str) -> tuple[float, int]:
-    """Nats over *text* and how many tokens have them, in windows that the model takes whole."""
+    """Return the nats of *text* and its number of targets, in windows of a full context."""
     model = AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = torch.tensor(tokenizer(f"<|endoftext|>{text}").input_ids)
@@ -107,10 +107,10 @@ def by_transformers(folder: Path, text: str) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize("shape", ["gpt2", "llama", "qwen3"])
-def test_losses_are_those_of_transformers(
+def test_losses_equal_those_of_transformers(
     shape: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Perplexity and bits per byte of an imported model on a text, from its bytes as they lie."""
+    """Perplexity and bits per byte of an imported model, on a text with CRLF line ends."""
     checkpoint = make_run(tmp_path / "run", SHAPES[shape], make_tokenizer())
     export_folder(checkpoint, tmp_path / "hf")
     text = "".join(f"The cat sat {n} times, déjà vu: 日本語!\r\n" for n in range(20))
@@ -126,20 +126,18 @@ def test_losses_are_those_of_transformers(
     assert found["bits_per_byte"] == pytest.approx(nats / math.log(2) / len(text.encode()))
 
 
-def test_imported_model_needs_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which one line says."""
+def test_an_imported_model_needs_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error is one line."""
     make_run(tmp_path / "run", SHAPES["gpt2"], make_tokenizer())
 
     assert main(["eval", str(tmp_path / "run")]) == 1
     assert capsys.readouterr().err == (
-        "gpt: the model was imported and knows no data; give --data: a text, or shards\n"
+        "gpt: the model was imported and has no data of its own; pass --data: a text or shards\n"
     )
 
 
-def test_bytes_that_are_no_text_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With what can be done, which is no option of this command."""
+def test_invalid_utf8_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error has the byte, and what to do, since this command has no --errors."""
     make_run(tmp_path / "run", SHAPES["gpt2"], make_tokenizer())
     (tmp_path / "text.txt").write_bytes(b"caf\xe9")
     code = main(["eval", str(tmp_path / "run"), "--data", str(tmp_path / "text.txt")])
@@ -152,10 +150,10 @@ def test_bytes_that_are_no_text_are_named(
 
 
 @pytest.mark.parametrize("option", ["--split", "--against"])
-def test_option_that_would_change_nothing_is_refused(
+def test_an_option_without_effect_is_rejected(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A text has no splits, and losses are of one model."""
+    """A text has no splits, and --against applies to --style only."""
     run, text = tmp_path / "run", tmp_path / "text.txt"
     make_run(run, SHAPES["gpt2"], make_tokenizer())
     text.write_text("The cat sat.", encoding="utf-8")
@@ -167,8 +165,10 @@ def test_option_that_would_change_nothing_is_refused(
     assert printed.count("\n") == 1
 
 
-def test_split_without_text_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Token files of others may be ends of documents alone, which no bits can be divided by."""
+def test_a_split_without_text_is_rejected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Third-party token files can have end-of-text tokens only: zero bytes to divide by."""
     tokenizer = make_tokenizer()
     make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)
     (tmp_path / "tokens").mkdir()

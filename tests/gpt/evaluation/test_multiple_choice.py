@@ -1,4 +1,4 @@
-"""Multiple choice, against transformers by hand on the exported model."""
+"""Multiple choice, against a computation with transformers on the exported model."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ QUESTIONS = [
     Question(
         context=" ".join(WORDS[number % 7 : number % 7 + 3 + number]),
         choices=tuple(
-            " ".join(WORDS[place : place + 1 + (number + place) % 4]) + "é" * (place % 3)
-            for place in (number % 5, 5, 8, 11)
+            " ".join(WORDS[start : start + 1 + (number + start) % 4]) + "é" * (start % 3)
+            for start in (number % 5, 5, 8, 11)
         ),
         answer=number % 4,
     )
@@ -50,7 +50,7 @@ QUESTIONS = [
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Checkpoint, Path]:
-    """A random model as a run of ours, and as a folder of transformers."""
+    """A random model as a run, and as a folder for transformers."""
     folder = tmp_path_factory.mktemp(request.param)
     checkpoint = make_run(folder / "run", SHAPES[request.param], make_tokenizer())
     export_folder(checkpoint, folder / "hf")
@@ -58,7 +58,7 @@ def exported(
 
 
 def by_transformers(folder: Path, question: Question) -> list[float]:
-    """Log-likelihoods of the choices, each in a forward pass of its own over all its tokens."""
+    """Return the log-likelihoods of the choices, each from its own forward pass."""
     model = AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     sums = []
@@ -72,28 +72,28 @@ def by_transformers(folder: Path, question: Question) -> list[float]:
     return sums
 
 
-def test_choices_are_those_of_transformers(exported: tuple[Checkpoint, Path]) -> None:
-    """The same sums, so the same answers, also by the answers' bytes."""
+def test_choices_equal_those_of_transformers(exported: tuple[Checkpoint, Path]) -> None:
+    """The same log-likelihoods and accuracies, with and without normalization by bytes."""
     checkpoint, folder = exported
     model, tokenizer = checkpoint.model(), checkpoint.tokenizer()
-    plain = normed = 0
+    correct = correct_normed = 0
     for question in QUESTIONS:
         theirs = by_transformers(folder, question)
         rows = [encode_pair(tokenizer, question.context, f" {c}") for c in question.choices]
         ours = log_likelihoods(model, rows, runtime=CPU)
         by_byte = [s / len(c.encode()) for s, c in zip(theirs, question.choices, strict=True)]
-        plain += theirs.index(max(theirs)) == question.answer
-        normed += by_byte.index(max(by_byte)) == question.answer
+        correct += theirs.index(max(theirs)) == question.answer
+        correct_normed += by_byte.index(max(by_byte)) == question.answer
         assert ours == pytest.approx(theirs, abs=1e-3)
     result = choose_all(model, tokenizer, QUESTIONS, runtime=CPU)
 
-    assert (result.acc.rate, result.acc_norm.rate) == (plain / 12, normed / 12)
+    assert (result.acc.rate, result.acc_norm.rate) == (correct / 12, correct_normed / 12)
     assert result.questions == 12
 
 
 @pytest.mark.parametrize("window", [None, 3])
-def test_shared_context_changes_no_score(window: int | None) -> None:
-    """Choices together, of any length, have the sums that each has alone and uncached."""
+def test_sharing_a_context_changes_no_score(window: int | None) -> None:
+    """Choices of any length have the same scores in a batch as alone without a cache."""
     attention = GroupedQuery(heads=2, kv_heads=1, window=window)
     model = GPT(GPTConfig(vocab_size=50, context=24, layers=2, width=32, attention=attention))
     with torch.no_grad():
@@ -110,19 +110,19 @@ def test_shared_context_changes_no_score(window: int | None) -> None:
     assert log_likelihoods(model, rows, runtime=CPU) == pytest.approx(alone, abs=1e-4)
 
 
-def test_border_within_a_token_is_the_harnesss() -> None:
-    """The ending is what the whole has after as many tokens as the context has alone."""
+def test_a_boundary_within_a_token_is_split_as_in_the_harness() -> None:
+    """The ending is what follows as many tokens as the context has alone."""
     text = "ab abc ab abc ab abc ab abc"
     tokenizer = pytok.train([text], vocab_size=260, pattern=r"[\s\S]+")
     context, ending = encode_pair(tokenizer, "ab a", "bc")
-    whole, alone = tokenizer.encode_ordinary("ab abc"), tokenizer.encode_ordinary("ab a")
+    joined, alone = tokenizer.encode_ordinary("ab abc"), tokenizer.encode_ordinary("ab a")
 
-    assert alone + ending != whole  # a token crosses the border, so this is no plain cut
-    assert (context, ending) == (alone, whole[len(alone) :])
+    assert alone + ending != joined  # a token crosses the boundary
+    assert (context, ending) == (alone, joined[len(alone) :])
 
 
-def test_white_space_at_the_border_is_the_endings() -> None:
-    """As the harness has it, since words begin with their space."""
+def test_white_space_at_the_boundary_belongs_to_the_ending() -> None:
+    """As in the harness, since a token of a word starts with its space."""
     tokenizer = make_tokenizer()
 
     assert encode_pair(tokenizer, "the cat \n", " sat") == (
@@ -131,8 +131,8 @@ def test_white_space_at_the_border_is_the_endings() -> None:
     )
 
 
-def test_empty_context_is_the_beginning_of_a_document() -> None:
-    """Which a vocabulary without an end of text cannot say."""
+def test_an_empty_context_is_the_start_of_a_document() -> None:
+    """It needs a vocabulary with an end-of-text token."""
     tokenizer = make_tokenizer()
     without = pytok.train(["abc"], vocab_size=257, special_tokens=())
 
@@ -141,8 +141,8 @@ def test_empty_context_is_the_beginning_of_a_document() -> None:
         encode_pair(without, " ", "a")
 
 
-def test_long_context_loses_its_beginning(exported: tuple[Checkpoint, Path]) -> None:
-    """The ending and the nearest tokens stay, as many as the model sees."""
+def test_a_long_context_is_cut_at_its_start(exported: tuple[Checkpoint, Path]) -> None:
+    """The ending and the tokens before it remain, as many as fit the model."""
     checkpoint, _ = exported
     model, tokenizer = checkpoint.model(), checkpoint.tokenizer()
     far = Question(context="owl " * 200 + "the cat", choices=("sat", "saw owls"), answer=0)
@@ -152,19 +152,19 @@ def test_long_context_loses_its_beginning(exported: tuple[Checkpoint, Path]) -> 
     assert len(cut) + len(ending) == 65
     assert choose_all(model, tokenizer, [far], runtime=CPU).questions == 1
     long = Question(context="a", choices=("owl " * 100,), answer=0)
-    with pytest.raises(DataError, match="takes 1 to 64; leave its question out"):
+    with pytest.raises(DataError, match="allows 1 to 64; remove its question"):
         choose_all(model, tokenizer, [long], runtime=CPU)
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 7), (3, 7), (7, 7), (300, 1000)])
-def test_interval_is_wilsons(right: int, total: int) -> None:
-    """Its ends are the shares from which what was seen lies QUANTILE deviations away."""
+def test_the_interval_is_that_of_wilson(right: int, total: int) -> None:
+    """The observed rate is QUANTILE standard deviations from each end."""
     accuracy = Accuracy.of(right, total)
 
     assert 0 <= accuracy.low <= accuracy.rate <= accuracy.high <= 1
     for end in (accuracy.low, accuracy.high):
-        away = QUANTILE * math.sqrt(end * (1 - end) / total)
-        assert abs(accuracy.rate - end) == pytest.approx(away, abs=1e-9)
+        distance = QUANTILE * math.sqrt(end * (1 - end) / total)
+        assert abs(accuracy.rate - end) == pytest.approx(distance, abs=1e-9)
 
 
 HELLASWAG: dict[str, Any] = {
@@ -204,7 +204,7 @@ HELLASWAG: dict[str, Any] = {
     ],
 )
 def test_questions_are_read(fields: dict[str, Any], question: Question, tmp_path: Path) -> None:
-    """HellaSwag's whole and shortened, and the plain form; blank lines are none."""
+    """HellaSwag with and without ctx_a and ctx_b, and plain questions; blank lines are skipped."""
     path = tmp_path / "questions.jsonl"
     path.write_text(f"\n{json.dumps(fields, ensure_ascii=False)}\n\n", encoding="utf-8")
 
@@ -216,15 +216,18 @@ def test_questions_are_read(fields: dict[str, Any], question: Question, tmp_path
     [
         ("nonsense", "jsonl:2: not a question"),
         ('{"question": "a", "choices": ["b"]}', r"jsonl:2: not a question \(KeyError: 'answer'"),
-        ('{"question": "a", "choices": ["b"], "answer": 1}', "the answer is 1, of 1 choices"),
+        (
+            '{"question": "a", "choices": ["b"], "answer": 1}',
+            "answer is 1, but there are 1 choices, counted from 0",
+        ),
         ('{"question": "a", "choices": [5], "answer": 0}', "a text is not a string"),
         ("[]", "jsonl:2: not a question"),
         ('{"ctx": "a", "endings": [5], "label": 0}', "jsonl:2: not a question"),
         ('{"question": "a", "choices": ["b"], "answer": Infinity}', "jsonl:2: not a question"),
     ],
 )
-def test_other_lines_are_refused(line: str, message: str, tmp_path: Path) -> None:
-    """By their number."""
+def test_other_lines_are_rejected(line: str, message: str, tmp_path: Path) -> None:
+    """The error has their number."""
     path = tmp_path / "questions.jsonl"
     path.write_text(f'{{"question": "a", "choices": ["b"], "answer": 0}}\n{line}\n')
 
@@ -235,7 +238,7 @@ def test_other_lines_are_refused(line: str, message: str, tmp_path: Path) -> Non
 def test_command_prints_both_accuracies(
     exported: tuple[Checkpoint, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As lines and as JSON; the run needs no data."""
+    """As text and as JSON; the run needs no data."""
     path = tmp_path / "questions.jsonl"
     lines = [
         json.dumps({"question": q.context, "choices": q.choices, "answer": q.answer})
@@ -248,6 +251,6 @@ def test_command_prints_both_accuracies(
     assert main([*given, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
 
-    assert f"acc      {figures['acc']['share']:.4f} (95%: {figures['acc']['low']:.4f}" in text
-    assert f"acc_norm {figures['acc_norm']['share']:.4f}" in text
+    assert f"acc      {figures['acc']['rate']:.4f} (95%: {figures['acc']['low']:.4f}" in text
+    assert f"acc_norm {figures['acc_norm']['rate']:.4f}" in text
     assert figures["questions"] == 12

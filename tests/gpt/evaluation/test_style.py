@@ -1,4 +1,4 @@
-"""Whose turns a model writes: the classifier, what is held out, the shares."""
+"""Style: the classifier, the held-out turns, the rates."""
 
 from __future__ import annotations
 
@@ -26,53 +26,56 @@ LINES = [
         f"{number * 120 + 2} Ada COME HERE NOW {number}!!",
     )
 ]
-"""Two whom a child could tell apart."""
+"""Two authors who are easy to distinguish."""
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two steps, whose model can speak for nobody yet."""
+    """A run of two steps, whose model imitates nobody yet."""
     folder = tmp_path_factory.mktemp("style")
     build(history(*LINES), folder / "data", me="Bo", vocab=300, val=0.2)
     return two_steps(folder, context=64)
 
 
-def test_the_classifier_tells_authors_apart_by_how_they_write() -> None:
-    """Also in words that it has never seen."""
+def test_the_classifier_distinguishes_authors_by_their_style() -> None:
+    """Also in words that are not in its training data."""
     turns = [Turn(line.split(" ", 2)[1], line.split(" ", 2)[2]) for line in LINES]
 
     assert Classifier(turns).authors(["GIVE ME THAT!!", "perhaps later ..."]) == ["Ada", "Bo"]
 
 
-def test_one_author_is_no_question() -> None:
-    """Nobody to be told from."""
+def test_a_single_author_is_rejected() -> None:
+    """There is nothing to classify."""
     with pytest.raises(DataError, match="only one"):
         Classifier([Turn("Ada", "a"), Turn("Ada", "b")])
 
 
-def test_held_out_turns_answer_something() -> None:
-    """Those of the author, each with all that was said before it."""
+def test_held_out_turns_follow_another_turn() -> None:
+    """They are those of the author, each with the conversation before it."""
     turns = (Turn("Bo", "1"), Turn("Ada", "2"), Turn("Bo", "3"))
-    whole = Conversation(turns, "Be brief.")
+    conversation = Conversation(turns, "Be brief.")
 
-    assert held_out([whole], "Bo") == [(Conversation(turns[:2], "Be brief."), turns[2])]
-    assert [held.turn.text for held in held_out([whole], None)] == ["2", "3"]
+    assert held_out([conversation], "Bo") == [(Conversation(turns[:2], "Be brief."), turns[2])]
+    assert [held.turn.text for held in held_out([conversation], None)] == ["2", "3"]
 
 
-def test_the_command_tells_the_shares(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The real turns are the author's; a run against itself has the same share twice."""
+def test_the_command_prints_the_rates(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Real turns are attributed to the author; a run compared with itself has the same rate."""
     command = ["eval", str(run), "--style", "--against", str(run), "--turns", "5", "--json"]
     assert main([*command, "--device", "cpu"]) == 0
 
     figures = json.loads(capsys.readouterr().out)
     assert figures["turns"] == 5
-    assert figures["real"]["share"] == 1.0
+    assert figures["real"]["rate"] == 1.0
     assert figures["written"] == figures["against"]
 
 
 def test_style_needs_the_data_of_a_chat(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file that lacks is named, and what writes it."""
+    """The error has the missing file, and the command that writes it."""
     assert main(["eval", str(run), "--style", "--data", str(tmp_path), "--device", "cpu"]) == 1
-    assert "chat.json: not found; --data names what `pytok chat build`" in capsys.readouterr().err
+    assert (
+        "chat.json: not found; pass --data a folder of `pytok chat build`"
+        in capsys.readouterr().err
+    )

@@ -262,7 +262,7 @@ def test_a_text_that_does_not_fit_changes_nothing(model: GPT, bpe: pytok.Tokeniz
         session.instruct("x" * 60)
     with pytest.raises(ChatError, match="split the message"):
         session.load(Conversation((Turn("Bo", "x" * 100),)))
-    with pytest.raises(ChatError, match="'Eve' is none of the speakers"):
+    with pytest.raises(ChatError, match="'Eve' is not one of the speakers"):
         session.load(Conversation((Turn("Eve", "x"),)))
     assert session.conversation == before
 
@@ -333,7 +333,7 @@ def test_roles_follow_from_names_and_the_template(
         (GROUP, None, [], "which speaker are you.*'Ada', 'Bo', 'Cy', 'Di'"),
         (GROUP, None, ["Bo"], "which speaker are you.*'Ada', 'Cy', 'Di'"),
         (TWO, None, ["Ada", "Bo"], "the model plays every speaker"),
-        (GROUP, "Eve", [], "'Eve' is none of"),
+        (GROUP, "Eve", [], "'Eve' is not one of"),
         (GROUP, "Bo", ["Bo"], "'Bo' is you"),
         (Template(("Ada",)), "Ada", [], "'Ada' is the only speaker"),
     ],

@@ -1,4 +1,4 @@
-"""Small models that other software holds, of random weights, as runs on the disk."""
+"""Small random models that other software supports, as runs on disk."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ SHAPES: dict[str, dict[str, Any]] = {
     "qwen3": _QWEN3,
     "qwen3-tied": {**_QWEN3, "tie": True},
 }
-"""What each model has; sizes are `make_run`'s. The name's first part is the family."""
+"""Fields of each model; `make_run` adds the sizes. The first part of the name is the family."""
 
 
 def make_tokenizer(pattern: str = "gpt2") -> Tokenizer:
-    """One whose ids do not fill a multiple of 64."""
+    """Train a tokenizer whose number of ids is not a multiple of 64."""
     pangram = "Pack my box with five dozen liquor jugs; how vexingly quick daft zebras jump."
     return pytok.train([*TEXTS, pangram], vocab_size=301, pattern=pattern)
 
 
 def make_run(folder: Path, fields: dict[str, Any], tokenizer: Tokenizer) -> Checkpoint:
-    """A run of a model with *fields*, whose weights are far from zero."""
+    """Write a run of a model with *fields*, whose weights are far from zero."""
     sizes = {"context": 64, "layers": 2, "width": 64, "vocab_size": tokenizer.n_vocab}
     model = GPT(GPTConfig(**{**sizes, **fields}))
     noise = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""GGUF files, as llama.cpp reads them."""
+"""llama.cpp reads exported GGUF files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.generation.decoder import Decoder
-from gpt.interop.gguf import PRE, export_file
+from gpt.interop.gguf import PRE_TOKENIZERS, export_file
 from gpt.spec.mlp import Gelu, Relu2
-from pytok.reference.pretokenize import PATTERNS
+from pytok.patterns import PATTERNS
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
-xllamacpp = pytest.importorskip("xllamacpp", reason="there is no wheel of llama.cpp")
+xllamacpp = pytest.importorskip("xllamacpp", reason="no wheel of llama.cpp")
 
 MORE_TEXTS = [
     *TEXTS,
@@ -32,7 +32,7 @@ MORE_TEXTS = [
 
 @contextmanager
 def llama_cpp(path: Path) -> Iterator[Any]:
-    """Serve *path*; what is yielded asks it: an endpoint and its fields to the answer."""
+    """Serve *path*; yield a function that posts fields to an endpoint and returns the response."""
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx = 64
@@ -43,34 +43,34 @@ def llama_cpp(path: Path) -> Iterator[Any]:
     params.verbosity = -1
     server = xllamacpp.Server(params)
 
-    def ask(endpoint: str, **fields: Any) -> dict[str, Any]:
+    def post(endpoint: str, **fields: Any) -> dict[str, Any]:
         request = urllib.request.Request(
             f"{server.listening_address}/{endpoint}",
             json.dumps(fields).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request) as answer:
-            found: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(request) as response:
+            found: dict[str, Any] = json.load(response)
         return found
 
-    yield ask
+    yield post
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_llama_cpp_goes_on_alike(shape: str, tmp_path: Path) -> None:
-    """The same ids of the prompt, and the same greedy ones after it."""
+def test_llama_cpp_generates_the_same_text(shape: str, tmp_path: Path) -> None:
+    """The same ids for the prompt, and the same greedy continuation."""
     tokenizer = make_tokenizer()
     checkpoint = make_run(tmp_path / "run", SHAPES[shape], tokenizer)
     assert main(["export", str(tmp_path / "run"), "--to", "gguf", str(tmp_path / "m.gguf")]) == 0
     prompt = tokenizer.encode_ordinary("The cat sat")
-    decoder, ours = Decoder(checkpoint.model(), [prompt]), list[int]()
+    decoder, expected = Decoder(checkpoint.model(), [prompt]), list[int]()
     for _ in range(30):
-        ours += decoder.logits.argmax(-1).tolist()
-        decoder.append(ours[-1:])
+        expected += decoder.logits.argmax(-1).tolist()
+        decoder.append(expected[-1:])
 
-    with llama_cpp(tmp_path / "m.gguf") as ask:
-        assert ask("tokenize", content="The cat sat")["tokens"] == prompt
-        answer = ask(
+    with llama_cpp(tmp_path / "m.gguf") as post:
+        assert post("tokenize", content="The cat sat")["tokens"] == prompt
+        response = post(
             "completion",
             prompt="The cat sat",
             n_predict=30,
@@ -78,35 +78,37 @@ def test_llama_cpp_goes_on_alike(shape: str, tmp_path: Path) -> None:
             ignore_eos=True,
             return_tokens=True,
         )
-    assert answer["tokens"] == ours
+    assert response["tokens"] == expected
 
 
-@pytest.mark.parametrize("pattern", [name for name, regex in PATTERNS.items() if regex in PRE])
-def test_llama_cpp_encodes_alike(pattern: str, tmp_path: Path) -> None:
-    """By each pattern that it has."""
+@pytest.mark.parametrize(
+    "pattern", [name for name, regex in PATTERNS.items() if regex in PRE_TOKENIZERS]
+)
+def test_llama_cpp_encodes_to_the_same_ids(pattern: str, tmp_path: Path) -> None:
+    """With each pattern that it supports."""
     tokenizer = make_tokenizer(pattern)
     export_file(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "m.gguf")
 
-    with llama_cpp(tmp_path / "m.gguf") as ask:
+    with llama_cpp(tmp_path / "m.gguf") as post:
         for text in MORE_TEXTS:
-            assert ask("tokenize", content=text)["tokens"] == tokenizer.encode_ordinary(text)
-        special = ask("tokenize", content="a<|endoftext|>", parse_special=True)["tokens"]
+            assert post("tokenize", content=text)["tokens"] == tokenizer.encode_ordinary(text)
+        special = post("tokenize", content="a<|endoftext|>", parse_special=True)["tokens"]
     assert special[-1] == tokenizer.special_tokens["<|endoftext|>"]
 
 
 @pytest.mark.parametrize(
     ("pattern", "fields", "message"),
     [
-        ("o200k", {}, "pattern is o200k, and llama.cpp splits text by gpt2, llama3, qwen2"),
+        ("o200k", {}, "pattern is o200k; llama.cpp supports only gpt2, llama3, qwen2"),
         (r"\p{L}+|[^\p{L}]+", {}, "pattern is "),
         ("gpt2", {"mlp": Gelu()}, "mlp.tanh is false"),
         ("gpt2", {"mlp": Relu2()}, "mlp.kind is Relu2"),
     ],
 )
-def test_what_llama_cpp_would_compute_otherwise_is_refused(
+def test_a_model_that_llama_cpp_does_not_support_is_rejected(
     pattern: str, fields: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    """And no file appears, nor half a one."""
+    """No file is written, not even a part of one."""
     shape = SHAPES["gpt2"] | fields
     checkpoint = make_run(tmp_path / "run", shape, make_tokenizer(pattern))
 
@@ -115,8 +117,8 @@ def test_what_llama_cpp_would_compute_otherwise_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_file_is_replaced_whole(tmp_path: Path) -> None:
-    """What was there before stays until the new one is complete."""
+def test_an_existing_file_is_replaced(tmp_path: Path) -> None:
+    """No temporary file is left."""
     checkpoint = make_run(tmp_path / "run", SHAPES["gpt2"], make_tokenizer())
     (tmp_path / "m.gguf").write_text("old")
     export_file(checkpoint, tmp_path / "m.gguf")

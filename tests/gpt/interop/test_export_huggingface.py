@@ -1,4 +1,4 @@
-"""Hugging Face folders: what transformers makes of ours, and what we make of theirs."""
+"""Hugging Face folders: transformers loads ours, and gpt loads those of transformers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ IDS = torch.randint(300, (2, 64), generator=torch.Generator().manual_seed(1))
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    """Of GPT-2's pattern."""
+    """A tokenizer with GPT-2's pattern."""
     return make_tokenizer()
 
 
@@ -55,7 +55,7 @@ def load(folder: Path) -> PreTrainedModel:
 
 
 def test_transformers_computes_the_same_logits(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """Within 1e-5 in float32, over a whole context; rows past the vocabulary are gone."""
+    """Within 1e-5 in float32, over a full context, without rows past the vocabulary."""
     export_folder(checkpoint, tmp_path / "hf")
     theirs = load(tmp_path / "hf")(IDS).logits
     ours = checkpoint.model()(IDS).logits
@@ -64,34 +64,35 @@ def test_transformers_computes_the_same_logits(checkpoint: Checkpoint, tmp_path:
     assert (theirs - ours).abs().max() <= 1e-5
 
 
-def test_a_run_of_a_chat_takes_its_template_along(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    """With the same ids as its own, and generation stops where a turn ends."""
+def test_a_chat_model_is_exported_with_its_template(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """It produces the same ids, and generation stops at the end of a turn."""
     template = Template(("Ada", "Bo"), me="Ada")
-    talker = template.extend(tokenizer)
-    run = make_run(tmp_path / "run", SHAPES["llama"], talker)
+    extended = template.extend(tokenizer)
+    run = make_run(tmp_path / "run", SHAPES["llama"], extended)
     run = replace(run, data_files={**run.data_files, "chat.json": template.to_json().encode()})
-    talk = Conversation((Turn("Bo", "The cat"), Turn("Ada", "sat"), Turn("Bo", "where?")))
+    turns = Turn("Bo", "The cat"), Turn("Ada", "sat"), Turn("Bo", "where?")
+    conversation = Conversation(turns)
 
     export_folder(run, tmp_path / "hf")
     theirs = AutoTokenizer.from_pretrained(tmp_path / "hf")
-    messages = [{"role": turn.speaker, "content": turn.text} for turn in talk.turns]
+    messages = [{"role": turn.speaker, "content": turn.text} for turn in turns]
     ids = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
 
-    assert ids["input_ids"] == template.prompt(talk, talker, "Ada")
+    assert ids["input_ids"] == template.prompt(conversation, extended, "Ada")
     assert load(tmp_path / "hf").generation_config.eos_token_id == [
-        talker.eot_token,
-        talker.special_tokens["<|end|>"],
+        extended.eot_token,
+        extended.special_tokens["<|end|>"],
     ]
 
 
-def test_a_run_of_no_chat_has_no_template(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_another_model_is_exported_without_a_template(tmp_path: Path, tokenizer: Tokenizer) -> None:
     export_folder(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "hf")
 
     assert AutoTokenizer.from_pretrained(tmp_path / "hf").chat_template is None
 
 
-def test_transformers_goes_on_alike(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """The same greedy continuation, through both tokenizers."""
+def test_transformers_generates_the_same_text(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """The same greedy continuation, each with its own tokenizer."""
     export_folder(checkpoint, tmp_path / "hf")
     theirs = AutoTokenizer.from_pretrained(tmp_path / "hf")
     given = theirs("The cat", return_tensors="pt")
@@ -112,8 +113,8 @@ def test_transformers_goes_on_alike(checkpoint: Checkpoint, tmp_path: Path) -> N
     "pattern", ["gpt2", "cl100k", "o200k", "llama3", "qwen2", r"\p{L}+|[^\p{L}]+"]
 )
 @pytest.mark.parametrize("shape", ["gpt2", "llama", "qwen3"])
-def test_transformers_encodes_alike(shape: str, pattern: str, tmp_path: Path) -> None:
-    """By our pattern, whatever the family's own is."""
+def test_transformers_encodes_to_the_same_ids(shape: str, pattern: str, tmp_path: Path) -> None:
+    """It uses the pattern of the tokenizer, not that of the family."""
     tokenizer = make_tokenizer(pattern)
     export_folder(make_run(tmp_path / "run", SHAPES[shape], tokenizer), tmp_path / "hf")
     theirs = AutoTokenizer.from_pretrained(tmp_path / "hf")
@@ -125,7 +126,7 @@ def test_transformers_encodes_alike(shape: str, pattern: str, tmp_path: Path) ->
 
 
 def test_import_inverts_export(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """The same logits and the same tokenizer, through the commands."""
+    """The commands restore the same logits and the same tokenizer."""
     run, folder, back = str(tmp_path / "run"), str(tmp_path / "hf"), str(tmp_path / "back")
 
     assert main(["export", run, "--to", "hf", folder]) == 0
@@ -135,10 +136,10 @@ def test_import_inverts_export(checkpoint: Checkpoint, tmp_path: Path) -> None:
     torch.testing.assert_close(again.model()(IDS).logits, checkpoint.model()(IDS).logits)
 
 
-def test_imported_run_writes_text(
+def test_an_imported_run_generates_text(
     tmp_path: Path, tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As one that was trained here."""
+    """`gpt sample` works as with a trained run."""
     make_run(tmp_path / "run", SHAPES["llama"], tokenizer)
     given = ["--prompt", "The cat", "--tokens", "5", "--device", "cpu"]
 
@@ -147,7 +148,7 @@ def test_imported_run_writes_text(
 
 
 SIZES = {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-THEIRS = {
+CONFIGS = {
     "gpt2": GPT2Config(vocab_size=320, n_positions=64, n_embd=64, n_layer=2, n_head=4),
     "gpt2-exact-gelu": GPT2Config(
         vocab_size=320,
@@ -181,27 +182,29 @@ THEIRS = {
 
 
 @pytest.fixture
-def foreign(tmp_path: Path, tokenizer: Tokenizer) -> Any:
-    """Save a model that transformers made of a config, beside our tokenizer."""
+def save_with_transformers(tmp_path: Path, tokenizer: Tokenizer) -> Any:
+    """Return a function that saves a random model of a config of transformers, and a tokenizer."""
 
-    def make(written: Any) -> tuple[PreTrainedModel, Path]:
+    def save(config: Any) -> tuple[PreTrainedModel, Path]:
         for name in ("bos_token_id", "eos_token_id"):
-            setattr(written, name, 300)
-        model = AutoModelForCausalLM.from_config(written)
+            setattr(config, name, 300)
+        model = AutoModelForCausalLM.from_config(config)
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
-        folder = tmp_path / "theirs"
+        folder = tmp_path / "saved"
         model.save_pretrained(folder)
         tokenizer.save(folder / "tokenizer.json")
         return model.eval(), folder
 
-    return make
+    return save
 
 
-@pytest.mark.parametrize("name", THEIRS)
-def test_their_model_computes_the_same_here(foreign: Any, name: str) -> None:
-    """With rows past the tokenizer's ids, which are dropped."""
-    theirs, folder = foreign(THEIRS[name])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_model_of_transformers_computes_the_same_logits(
+    save_with_transformers: Any, name: str
+) -> None:
+    """Rows past the tokenizer's ids are dropped."""
+    theirs, folder = save_with_transformers(CONFIGS[name])
     ours, tokenizer = import_folder(folder)
 
     assert ours.config.vocab_size == tokenizer.n_vocab == 301
@@ -209,9 +212,9 @@ def test_their_model_computes_the_same_here(foreign: Any, name: str) -> None:
     torch.testing.assert_close(ours(IDS).logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_first_gpt2_files_are_read(foreign: Any) -> None:
-    """Theirs have no prefix, and hold the causal mask."""
-    theirs, folder = foreign(THEIRS["gpt2"])
+def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
+    """Their tensors have no prefix, and include the causal mask."""
+    theirs, folder = save_with_transformers(CONFIGS["gpt2"])
     tensors = load_file(folder / "model.safetensors")
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     tensors["h.0.attn.bias"] = torch.ones(1, 1, 64, 64)
@@ -224,23 +227,23 @@ def test_first_gpt2_files_are_read(foreign: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "model_type is none of gpt2, llama, qwen3"),
+        ({"model_type": "mamba"}, "model_type must be one of gpt2, llama, qwen3"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
         ({"mlp_bias": True}, "mlp_bias is True"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'"),
         ({"vocab_size": 300}, "vocab_size is 300"),
-        ({"num_hidden_layers": 3}, "model.layers.2.input_layernorm.weight is missing"),
-        ({"num_hidden_layers": 1}, "model.layers.1.input_layernorm.weight is nothing"),
+        ({"num_hidden_layers": 3}, "missing tensor model.layers.2.input_layernorm.weight"),
+        ({"num_hidden_layers": 1}, "unexpected tensor model.layers.1.input_layernorm.weight"),
         ({"intermediate_size": 64}, r"gate_proj.weight has shape \(100, 64\)"),
         ({"hidden_size": None}, "width: expected int"),
         ({"num_attention_heads": None}, "missing or malformed"),
     ],
 )
-def test_what_gpt_would_compute_otherwise_is_refused(
-    foreign: Any, change: dict[str, Any], message: str
+def test_a_model_that_gpt_does_not_support_is_rejected(
+    save_with_transformers: Any, change: dict[str, Any], message: str
 ) -> None:
-    """Naming the file, and the field or the tensor."""
-    _, folder = foreign(THEIRS["llama"])
+    """The error has the file, and the field or the tensor."""
+    _, folder = save_with_transformers(CONFIGS["llama"])
     fields = json.loads((folder / "config.json").read_text()) | change
     (folder / "config.json").write_text(json.dumps(fields))
 
@@ -249,13 +252,13 @@ def test_what_gpt_would_compute_otherwise_is_refused(
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_folder_without_a_file_is_one_line(
-    foreign: Any, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_missing_file_is_a_one_line_error(
+    save_with_transformers: Any, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And no run appears."""
-    _, folder = foreign(THEIRS["llama"])
+    """No run is written."""
+    _, folder = save_with_transformers(CONFIGS["llama"])
     (folder / missing).unlink()
-    capsys.readouterr()  # what transformers said when it saved
+    capsys.readouterr()  # discard the output of transformers
 
     assert main(["import", str(folder), "--out", str(tmp_path / "new")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
@@ -266,18 +269,18 @@ def test_folder_without_a_file_is_one_line(
     ("shape", "fields", "message"),
     [
         ("llama", {"attention": GroupedQuery(heads=4, kv_heads=2, window=8)}, "attention.window"),
-        ("llama", {"mlp": Relu2()}, "mlp.kind is Relu2, where llama has SwiGLU"),
+        ("llama", {"mlp": Relu2()}, r"nearest: llama, but mlp.kind is Relu2 \(llama: SwiGLU\)"),
         ("llama", {"position": Rope(fraction=0.5)}, "position.fraction is 0.5"),
-        ("qwen3", {"norm": RMSNorm(eps=1e-5)}, "norm.eps is 1e-05, where qwen3 has 1e-06"),
-        ("qwen3", {"bias": True}, "bias is True, and qwen3 has nothing"),
+        ("qwen3", {"norm": RMSNorm(eps=1e-5)}, r"norm.eps is 1e-05 \(qwen3: 1e-06\)"),
+        ("qwen3", {"bias": True}, r"bias is True \(qwen3: not supported\)"),
         ("gpt2", {"position": NoPosition()}, "position.kind is NoPosition"),
         ("gpt2", {"attention": GroupedQuery(heads=4, kv_heads=2)}, "attention.kv_heads is 2"),
     ],
 )
-def test_what_no_family_holds_is_refused_by_name(
+def test_a_model_that_no_family_supports_is_rejected(
     shape: str, fields: dict[str, Any], message: str, tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
-    """Before anything is written."""
+    """The error names the field, and nothing is written."""
     checkpoint = make_run(tmp_path / "run", {**SHAPES[shape], **fields}, tokenizer)
 
     with pytest.raises(FormatError, match=message):
@@ -285,24 +288,24 @@ def test_what_no_family_holds_is_refused_by_name(
     assert not (tmp_path / "hf").exists()
 
 
-def test_family_is_the_mechanisms(checkpoint: Checkpoint, request: Any) -> None:
-    """Nothing says it but the config."""
+def test_the_family_follows_from_the_config(checkpoint: Checkpoint, request: Any) -> None:
+    """No other information is needed."""
     shape = request.node.callspec.params["checkpoint"]
 
     assert family_of(checkpoint.state.config).name == shape.split("-")[0]
 
 
-def test_folder_that_holds_files_is_left_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    """Nothing of the user's is overwritten."""
+def test_a_folder_with_files_is_not_overwritten(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """The files belong to the user."""
     checkpoint = make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)
 
-    with pytest.raises(FormatError, match="holds files already"):
+    with pytest.raises(FormatError, match="not empty"):
         export_folder(checkpoint, tmp_path)
 
 
-def test_run_is_not_imported_over(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    """Nothing of the user's is overwritten."""
+def test_an_existing_run_is_not_overwritten(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """The files belong to the user."""
     make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)
 
-    with pytest.raises(FormatError, match="holds a run already"):
+    with pytest.raises(FormatError, match="already contains a run"):
         make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)

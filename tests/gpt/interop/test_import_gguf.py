@@ -1,4 +1,4 @@
-"""GGUF files, as they are read: ours come back as they were, others' fit or are refused."""
+"""Importing GGUF files: an export is restored, and unsupported files are rejected."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import torch
 
 from gpt.__main__ import main
 from gpt.errors import FormatError
-from gpt.interop.gguf import PRE, export_file, import_file
+from gpt.interop.gguf import PRE_TOKENIZERS, export_file, import_file
 from gpt.runs.reading import read_checkpoint
-from pytok.reference.pretokenize import PATTERNS
+from pytok.patterns import PATTERNS
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
 IDS = torch.arange(2 * 40).reshape(2, 40)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_was_exported_comes_back(shape: str, tmp_path: Path) -> None:
-    """The same logits, ids and fingerprint, as a run."""
+def test_import_inverts_export(shape: str, tmp_path: Path) -> None:
+    """The run has the same logits, ids and fingerprint."""
     before = make_run(tmp_path / "run", SHAPES[shape], make_tokenizer())
     export_file(before, tmp_path / "m.gguf")
     assert main(["import", str(tmp_path / "m.gguf"), "--out", str(tmp_path / "again")]) == 0
@@ -37,9 +37,11 @@ def test_what_was_exported_comes_back(shape: str, tmp_path: Path) -> None:
     assert after.state.config.norm == before.state.config.norm or "without" in shape
 
 
-@pytest.mark.parametrize("pattern", [name for name, regex in PATTERNS.items() if regex in PRE])
-def test_patterns_come_back(pattern: str, tmp_path: Path) -> None:
-    """By the names that llama.cpp has for them."""
+@pytest.mark.parametrize(
+    "pattern", [name for name, regex in PATTERNS.items() if regex in PRE_TOKENIZERS]
+)
+def test_patterns_are_restored(pattern: str, tmp_path: Path) -> None:
+    """From the names that llama.cpp has for them."""
     tokenizer = make_tokenizer(pattern)
     export_file(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "m.gguf")
 
@@ -55,7 +57,7 @@ def rewritten(
     change: Change = lambda fields, tensors: None,
     quantization: gguf.GGMLQuantizationType | None = None,
 ) -> Path:
-    """*source* written again with another *change*, its matrices in *quantization*."""
+    """Write *source* to *path* with *change* applied, its matrices in *quantization*."""
     reader = gguf.GGUFReader(source)
     fields = {
         name: field.contents()
@@ -78,7 +80,7 @@ def rewritten(
             writer.add_tensor(name, tensor)
         else:
             packed = gguf.quants.quantize(tensor, quantization)
-            half = quantization == gguf.GGMLQuantizationType.F16  # which NumPy has, too
+            half = quantization == gguf.GGMLQuantizationType.F16  # a dtype of NumPy
             writer.add_tensor(name, packed, raw_dtype=None if half else quantization)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -89,24 +91,26 @@ def rewritten(
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
-    """A llama as a GGUF file."""
+    """A Llama model as a GGUF file."""
     export_file(make_run(tmp_path / "run", SHAPES["llama"], make_tokenizer()), tmp_path / "m.gguf")
     return tmp_path / "m.gguf"
 
 
 @pytest.mark.parametrize(("name", "within"), [("F16", 1e-3), ("BF16", 1e-2), ("Q8_0", 1e-2)])
-def test_other_types_are_unpacked(name: str, within: float, exported: Path, tmp_path: Path) -> None:
-    """To weights as near to the exact ones as the type has digits."""
+def test_other_types_are_dequantized(
+    name: str, within: float, exported: Path, tmp_path: Path
+) -> None:
+    """To weights as close to the exact ones as the precision of the type allows."""
     kind = gguf.GGMLQuantizationType[name]
     packed = rewritten(exported, tmp_path / "packed.gguf", quantization=kind)
-    exact, near = (import_file(path)[0].state_dict() for path in (exported, packed))
+    exact, rounded = (import_file(path)[0].state_dict() for path in (exported, packed))
     for parameter, tensor in exact.items():
         largest = float(tensor.abs().max())
-        torch.testing.assert_close(near[parameter], tensor, atol=within * largest, rtol=0)
+        torch.testing.assert_close(rounded[parameter], tensor, atol=within * largest, rtol=0)
 
 
-def test_type_that_cannot_be_unpacked_is_refused(exported: Path, tmp_path: Path) -> None:
-    """By its name."""
+def test_a_type_that_cannot_be_dequantized_is_rejected(exported: Path, tmp_path: Path) -> None:
+    """The error names it."""
     path = tmp_path / "packed.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     packed = np.zeros((2, 40), dtype=np.uint8)
@@ -131,25 +135,25 @@ def put(name: str, value: Any) -> Change:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("general.architecture", "bert"), "general.architecture is 'bert'; gpt has gpt2"),
-        (put("tokenizer.ggml.pre", "deepseek-llm"), "pre is 'deepseek-llm'; pytok splits"),
-        (put("tokenizer.ggml.model", "llama"), "gpt reads byte-level BPE"),
+        (put("general.architecture", "bert"), "general.architecture is 'bert'; supported: gpt2"),
+        (put("tokenizer.ggml.pre", "deepseek-llm"), "pre is 'deepseek-llm'; supported: gpt-2"),
+        (put("tokenizer.ggml.model", "llama"), "supported: 'gpt2', byte-level BPE"),
         (put("llama.rope.scaling.type", "yarn"), "llama.rope.scaling.type is 'yarn'"),
         (put("llama.expert_count", 8), "llama.expert_count is 8"),
         (put("llama.rope.dimension_count", 8), "rope.dimension_count is 8"),
-        (put("llama.block_count", 3), "blk.2.attn_norm.weight is missing"),
+        (put("llama.block_count", 3), "missing tensor blk.2.attn_norm.weight"),
         (put("llama.attention.head_count", 5), "heads cannot share"),
-        (put("llama.attention.head_count", 0), "a field holds what it cannot: .* zero"),
+        (put("llama.attention.head_count", 0), "invalid value of a field: .* zero"),
         (
             lambda fields, tensors: fields["tokenizer.ggml.token_type"].pop(),
-            "a field holds what it cannot",
+            "invalid value of a field",
         ),
-        (drop("llama.context_length"), "the field context_length is missing"),
-        (drop("tokenizer.ggml.merges"), "the field tokenizer.ggml.merges is missing"),
-        (drop("blk.1.ffn_up.weight"), "blk.1.ffn_up.weight is missing"),
+        (drop("llama.context_length"), "missing field context_length"),
+        (drop("tokenizer.ggml.merges"), "missing field tokenizer.ggml.merges"),
+        (drop("blk.1.ffn_up.weight"), "missing tensor blk.1.ffn_up.weight"),
         (
             lambda fields, tensors: tensors.update({"rope_freqs.weight": np.ones(8, np.float32)}),
-            "rope_freqs.weight is nothing that gpt knows",
+            "unexpected tensor rope_freqs.weight",
         ),
         (
             lambda fields, tensors: fields["tokenizer.ggml.merges"].pop(0),
@@ -157,22 +161,22 @@ def put(name: str, value: Any) -> Change:
         ),
     ],
 )
-def test_what_gpt_would_compute_otherwise_is_refused(
+def test_a_model_that_gpt_does_not_support_is_rejected(
     change: Change, message: str, exported: Path, tmp_path: Path
 ) -> None:
-    """By the field or the tensor, and the file."""
+    """The error has the file, and the field or the tensor."""
     with pytest.raises(FormatError, match=message) as raised:
         import_file(rewritten(exported, tmp_path / "m2.gguf", change))
     assert str(raised.value).startswith(str(tmp_path / "m2.gguf"))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.2, 0.6, 0.99])
-def test_damaged_files_are_refused(share: float, exported: Path, tmp_path: Path) -> None:
-    """Cut anywhere, or not GGUF at all."""
-    whole = exported.read_bytes()
-    (tmp_path / "cut.gguf").write_bytes(whole[: int(len(whole) * share)])
+@pytest.mark.parametrize("fraction", [0.0, 0.0001, 0.01, 0.2, 0.6, 0.99])
+def test_damaged_files_are_rejected(fraction: float, exported: Path, tmp_path: Path) -> None:
+    """A truncated file, and one that is not GGUF."""
+    content = exported.read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(content[: int(len(content) * fraction)])
     (tmp_path / "other.gguf").write_bytes(b"nonsense" * 100)
 
     for name in ("cut.gguf", "other.gguf"):
-        with pytest.raises(FormatError, match="not a GGUF file, or a damaged one"):
+        with pytest.raises(FormatError, match="not a GGUF file, or damaged"):
             import_file(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Where a run happens, and in what it computes."""
+"""The device of a run, and the dtype of its matrix products."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gpt.parallel.runtime import Runtime
         (None, None, torch.float32),
     ],
 )
-def test_auto_dtype_is_bfloat16_where_the_processor_has_it(
+def test_auto_dtype_is_bfloat16_if_the_processor_supports_it(
     monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, expected: torch.dtype
 ) -> None:
-    """By either instruction set; a torch without the probes computes in float32."""
+    """With either instruction set; a torch without the probes uses float32."""
     probes = {"_is_avx512_bf16_supported": avx512, "_is_amx_tile_supported": amx}
     for name, answer in probes.items():
         if answer is None:
@@ -35,8 +35,8 @@ def test_auto_dtype_is_bfloat16_where_the_processor_has_it(
 @pytest.mark.parametrize(
     ("dtype", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
 )
-def test_asked_dtype_is_what_products_are_computed_in(dtype: str, expected: torch.dtype) -> None:
-    """Whatever the processor has."""
+def test_products_are_computed_in_the_given_dtype(dtype: str, expected: torch.dtype) -> None:
+    """Whatever the processor supports."""
     x = torch.ones(2, 2)
     with Runtime.choose("cpu", dtype).autocast():
         product = x @ x
@@ -45,20 +45,20 @@ def test_asked_dtype_is_what_products_are_computed_in(dtype: str, expected: torc
 
 
 @pytest.mark.parametrize("device", ["gpu", "meta", "cpu:x"])
-def test_device_that_cannot_be_used_is_refused(device: str) -> None:
-    """With the names that can."""
+def test_unsupported_device_is_rejected(device: str) -> None:
+    """The message lists the supported ones."""
     with pytest.raises(ConfigError, match="use auto, cpu or cuda"):
         Runtime.choose(device)
 
 
-def test_cuda_without_a_device_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before torch fails in the middle of something."""
+def test_missing_cuda_device_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the runtime is chosen, before torch fails elsewhere."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="use --device cpu"):
         Runtime.choose("cuda")
 
 
-def test_dtype_that_is_none_is_refused() -> None:
-    """With the names that are."""
+def test_unknown_dtype_is_rejected() -> None:
+    """The message lists the known ones."""
     with pytest.raises(ConfigError, match="auto, float32 or bfloat16; got 'float16'"):
         Runtime.choose("cpu", "float16")

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes."""
+"""The progress line of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from gpt.model.flops import training_flops
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
-from gpt.report.console import LATELY, ConsoleReporter
+from gpt.report.console import SPEED_WINDOW, ConsoleReporter
 from gpt.report.events import Start
 from gpt.runs.metrics import Row
 from gpt.spec.architecture import GPTConfig
@@ -25,8 +25,8 @@ ROWS = [
 ] + [Row(step=5, tokens=500, bytes=1500, seconds=10, loss=1.2, lr=0.1, val_bpb=2.5)]
 
 
-def shown(rows: list[Row], steps: int, *, terminal: bool, width: int = 120) -> str:
-    """All that the console is told of *rows*."""
+def output(rows: list[Row], steps: int, *, terminal: bool, width: int = 120) -> str:
+    """Return everything that is printed for *rows*."""
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=width, no_color=True)
     with ConsoleReporter(console) as reporter:
@@ -36,22 +36,22 @@ def shown(rows: list[Row], steps: int, *, terminal: bool, width: int = 120) -> s
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_line_of_an_evaluation_stays(terminal: bool) -> None:
-    """With step, loss, bits per byte and speed, and their units."""
-    text = shown(ROWS, 5, terminal=terminal)
+def test_the_line_of_an_evaluation_stays(terminal: bool) -> None:
+    """It has step, loss, bits per byte and speed, with units."""
+    text = output(ROWS, 5, terminal=terminal)
 
     assert "step 5/5 · loss 1.200 nats/token · validation 2.5000 bits/byte · 0:00 left" in text
     assert "50 tokens/s" in text
     assert ("step 3/5" in text) is terminal
 
 
-def test_bits_per_byte_of_the_batch_are_live() -> None:
-    """2 nats of 100 tokens over 300 bytes."""
-    assert "step 3/5 · loss 2.000 nats/token · 0.962 bits/byte" in shown(ROWS, 5, terminal=True)
+def test_the_live_line_has_the_bits_per_byte_of_the_batch() -> None:
+    """2 nats per token, 100 tokens, 300 bytes."""
+    assert "step 3/5 · loss 2.000 nats/token · 0.962 bits/byte" in output(ROWS, 5, terminal=True)
 
 
-def test_speed_is_that_of_lately() -> None:
-    """Steps of long ago do not count, so a machine that gets slow is seen to."""
+def test_the_speed_is_a_recent_average() -> None:
+    """A machine that slows down is visible."""
     fast = [
         Row(step=s, tokens=1000 * s, bytes=3000 * s, seconds=0.1 * s, loss=1.0, lr=0.1)
         for s in range(1, 101)
@@ -61,26 +61,26 @@ def test_speed_is_that_of_lately() -> None:
             step=100 + s,
             tokens=100_000 + 1000 * s,
             bytes=300_000 + 3000 * s,
-            seconds=10 + LATELY * s,
+            seconds=10 + SPEED_WINDOW * s,
             loss=1.0,
             lr=0.1,
         )
         for s in (1, 2, 3)
     ]
-    last = shown(fast + slow, 103, terminal=False)
+    last = output(fast + slow, 103, terminal=False)
 
     assert "100 tokens/s" in last
 
 
-def test_time_left_follows_from_the_pace() -> None:
-    """Two seconds a step: 60 steps are two minutes."""
-    assert "2:00 left" in shown(ROWS[:4], 64, terminal=True)
+def test_the_remaining_time_follows_from_the_speed() -> None:
+    """60 steps of two seconds take two minutes."""
+    assert "2:00 left" in output(ROWS[:4], 64, terminal=True)
 
 
 @pytest.mark.parametrize("width", [30, 50, 70, 100])
-def test_live_line_fits_the_terminal(width: int) -> None:
-    """What matters least is left out first; nothing is cut within."""
-    text = shown(ROWS[:4], 64, terminal=True, width=width)
+def test_the_live_line_fits_the_terminal(width: int) -> None:
+    """The least important parts are omitted first, and none is cut."""
+    text = output(ROWS[:4], 64, terminal=True, width=width)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "\n", text)
     last = next(line for line in plain.splitlines() if "step 4/64" in line)
 
@@ -94,7 +94,7 @@ MODEL = GPTConfig(vocab_size=64, context=8, layers=1, width=32)
 
 
 def start(model: GPT) -> Start:
-    """The beginning of a run of *model*."""
+    """Return the start of a run of *model*."""
     return Start(
         recipe=Recipe(data=".", out="."),
         runtime=Runtime.choose("cpu", "float32"),
@@ -103,8 +103,8 @@ def start(model: GPT) -> Start:
     )
 
 
-def test_second_run_has_a_pace_of_its_own() -> None:
-    """Its steps and seconds are counted from its own beginning, as those of `gpt clone` are."""
+def test_each_run_has_its_own_speed() -> None:
+    """`gpt clone` trains several runs, and the seconds of each start at 0."""
     screen = io.StringIO()
     with ConsoleReporter(Console(file=screen, width=120)) as reporter:
         for faster in (1, 2):
@@ -115,8 +115,8 @@ def test_second_run_has_a_pace_of_its_own() -> None:
     assert re.findall(r"\d+ tokens/s", screen.getvalue()) == ["50 tokens/s", "100 tokens/s"]
 
 
-def test_share_of_the_peak_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Operations of a token times tokens a second, of what the device could do."""
+def test_mfu_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLOPs per token times tokens per second, as a fraction of the peak of the device."""
     model = GPT(MODEL)
     monkeypatch.setattr(
         "gpt.report.console.peak_flops", lambda runtime: 100 * training_flops(model)

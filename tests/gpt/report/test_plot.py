@@ -1,4 +1,4 @@
-"""Runs as a picture."""
+"""Plots of runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.image import imread
 
 from gpt.__main__ import main
 from gpt.errors import DataError
-from gpt.report.plot import COLOURS, COLUMNS, MEASURES, draw_runs, write_plot
+from gpt.report.plot import COLORS, COLUMNS, MEASURES, draw_runs, write_plot
 from gpt.runs.metrics import MetricsFile, Row
 
 
 def make_run(folder: Path, *, steps: int = 40, scale: float = 1.0) -> Path:
-    """A folder with metrics of *steps* steps, the 20th and the last of them evaluated."""
+    """Write the metrics of *steps* steps, with evaluations at the 20th and the last."""
     folder.mkdir(parents=True)
     metrics = MetricsFile(folder / "metrics.jsonl", keep=0)
     for step in range(1, steps + 1):
@@ -39,8 +39,8 @@ def labels(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_plot_is_a_picture_of_the_run(tmp_path: Path) -> None:
-    """Written beside the metrics, whole, with something drawn."""
+def test_a_run_is_plotted_beside_its_metrics(tmp_path: Path) -> None:
+    """The image is not blank, and no temporary file is left."""
     picture = imread(write_plot(make_run(tmp_path / "run")))
 
     assert picture.shape[0] > 600
@@ -49,8 +49,8 @@ def test_plot_is_a_picture_of_the_run(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"loss.png", "metrics.jsonl"}
 
 
-def test_validation_stands_at_the_steps_that_had_it(tmp_path: Path) -> None:
-    """In each panel, by seconds, tokens and steps; above in nats, below in bits."""
+def test_validation_is_drawn_at_the_evaluated_steps(tmp_path: Path) -> None:
+    """In each panel, over seconds, tokens and steps: nats above, bits below."""
     figure = draw_runs([make_run(tmp_path / "run")])
     drawn = [
         [tuple(map(float, point)) for point in axes.lines[1].get_xydata()] for axes in figure.axes
@@ -63,17 +63,17 @@ def test_validation_stands_at_the_steps_that_had_it(tmp_path: Path) -> None:
     ]
 
 
-def test_training_is_beside_validation_in_the_same_unit(tmp_path: Path) -> None:
-    """One nat a token of three bytes is 0.481 bits a byte."""
+def test_training_loss_is_drawn_in_the_unit_of_the_panel(tmp_path: Path) -> None:
+    """One nat per token of three bytes is 0.481 bits per byte."""
     figure = draw_runs([make_run(tmp_path / "run")])
-    nats, bits = (figure.axes[place].lines[0].get_ydata()[0] for place in (0, len(COLUMNS)))
+    nats, bits = (figure.axes[panel].lines[0].get_ydata()[0] for panel in (0, len(COLUMNS)))
 
     assert (nats, bits) == (pytest.approx(6), pytest.approx(6 * 0.4809, rel=1e-3))
 
 
-def test_runs_are_told_apart(tmp_path: Path) -> None:
-    """Each has a colour or dashes of its own, its name, and what it reached."""
-    runs = [make_run(tmp_path / f"run{n}", scale=1 + n / 10) for n in range(2 * len(COLOURS))]
+def test_runs_have_different_styles(tmp_path: Path) -> None:
+    """Each has its own color or dashes, and a label with its name and last evaluation."""
+    runs = [make_run(tmp_path / f"run{n}", scale=1 + n / 10) for n in range(2 * len(COLORS))]
     figure = draw_runs(runs)
     styles = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
 
@@ -82,8 +82,8 @@ def test_runs_are_told_apart(tmp_path: Path) -> None:
     assert len(figure.axes) == len(MEASURES) * len(COLUMNS)
 
 
-def test_runs_of_one_name_are_told_by_their_folders(tmp_path: Path) -> None:
-    """As they were given."""
+def test_runs_with_the_same_name_are_labeled_by_their_paths(tmp_path: Path) -> None:
+    """As passed on the command line."""
     runs = [make_run(tmp_path / parent / "run") for parent in ("a", "b")]
 
     assert [label.split(" (")[0] for label in labels(draw_runs(runs))[:2]] == [
@@ -92,16 +92,16 @@ def test_runs_of_one_name_are_told_by_their_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_shortest_runs_are_drawn(steps: int, tmp_path: Path) -> None:
-    """A single step is a point."""
+def test_the_shortest_runs_are_plotted(steps: int, tmp_path: Path) -> None:
+    """The axes of a single step have a positive width."""
     figure = draw_runs([make_run(tmp_path / "run", steps=steps)])
 
     for axes in figure.axes:
         assert axes.get_xlim()[0] < axes.get_xlim()[1]
 
 
-def test_command_draws_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Into the file that is named."""
+def test_the_command_plots_several_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into the file that -o names."""
     runs = [str(make_run(tmp_path / name)) for name in ("first", "second")]
     code = main(["plot", *runs, "-o", str(tmp_path / "both.png")])
 
@@ -110,10 +110,10 @@ def test_command_draws_several(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "wrote" in capsys.readouterr().err
 
 
-def test_folder_without_metrics_is_refused(tmp_path: Path) -> None:
-    """By the name of the file that is missing, or empty."""
-    with pytest.raises(DataError, match=r"metrics\.jsonl: not there"):
+def test_a_folder_without_metrics_is_rejected(tmp_path: Path) -> None:
+    """The error has the file that is missing or empty."""
+    with pytest.raises(DataError, match=r"metrics\.jsonl: not found"):
         draw_runs([tmp_path])
     (tmp_path / "metrics.jsonl").write_text('{"step": 1')
-    with pytest.raises(DataError, match="no whole line yet"):
+    with pytest.raises(DataError, match="no complete line yet"):
         draw_runs([tmp_path])

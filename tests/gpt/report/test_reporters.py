@@ -1,4 +1,4 @@
-"""What is kept of a run beside its checkpoints: samples, sessions, events, the report."""
+"""What reporters write for a run: samples, sessions, TensorBoard events, the report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import json
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ TEXT = "".join(f"The {n}th line says that {n * n} is the square of {n}.\n" for n
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shards of `TEXT` with a tokenizer of its own."""
+    """Shards of `TEXT`, with a tokenizer trained on it."""
     folder = tmp_path_factory.mktemp("text")
     (folder / "corpus.txt").write_text(TEXT)
     tokenizer = pytok.train(TEXT.splitlines(keepends=True), vocab_size=300)
@@ -46,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def recipe(data: Path, tmp_path: Path) -> Recipe:
-    """Ten steps, evaluated after the fourth, the eighth and the last."""
+    """A run of ten steps with evaluations at steps 4, 8 and 10."""
     return Recipe(
         data=data,
         out=tmp_path / "run",
@@ -65,21 +64,16 @@ def recipe(data: Path, tmp_path: Path) -> Recipe:
     )
 
 
-def told(lines: list[str]) -> Callable[[str], None]:
-    """A listener that keeps what it hears in *lines*."""
-    return lines.append
-
-
 def silent_sampler(**options: Any) -> Sampler:
     return Sampler(lambda text: None, tokens=8, **options)
 
 
 def train_until(step: int, recipe: Recipe, reporter: Reporter) -> None:
-    """Train *recipe*, and ask for an end after *step* steps."""
+    """Train *recipe* and stop after *step* steps."""
     steps = list[int]()
 
     class Count(NullReporter):
-        def row(self, row: Any, steps_in_all: int) -> None:
+        def row(self, row: Any, total: int) -> None:
             steps.append(row.step)
 
     train(recipe, reporter=Reporters([reporter, Count()]), stop=lambda: step in steps)
@@ -91,9 +85,9 @@ def history(run: Path) -> list[dict[str, Any]]:
 
 
 def test_samples_are_written_at_evaluations(recipe: Recipe) -> None:
-    """And told, with their step; the prompt is the same each time."""
+    """They are shown with their step, and the prompt is always the same."""
     lines: list[str] = []
-    train(recipe, reporter=Sampler(told(lines), prompt="The 7", tokens=8))
+    train(recipe, reporter=Sampler(lines.append, prompt="The 7", tokens=8))
 
     assert [(sample.step, sample.prompt) for sample in read_samples(recipe.out)] == [
         (4, "The 7"),
@@ -104,32 +98,32 @@ def test_samples_are_written_at_evaluations(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize(("every", "steps"), [(3, [3, 6, 9]), (0, [])])
-def test_samples_are_as_often_as_asked(recipe: Recipe, every: int, steps: list[int]) -> None:
-    """Or never."""
+def test_samples_are_written_every_few_steps(recipe: Recipe, every: int, steps: list[int]) -> None:
+    """0 disables them."""
     train(recipe, reporter=silent_sampler(every=every))
 
     assert [sample.step for sample in read_samples(recipe.out)] == steps
 
 
-def test_sampling_changes_nothing_of_the_run(recipe: Recipe) -> None:
-    """All numbers and weights of a run with dropout and averages are the same bits with it."""
-    beside = dataclasses.replace(recipe, out=recipe.out.with_name("beside"))
+def test_sampling_does_not_change_the_run(recipe: Recipe) -> None:
+    """The metrics and weights of a run with dropout and averages are bit-identical with it."""
+    sampled = dataclasses.replace(recipe, out=recipe.out.with_name("sampled"))
     train(recipe)
-    train(beside, reporter=silent_sampler(every=1))
-    here, there = (
+    train(sampled, reporter=silent_sampler(every=1))
+    weights, sampled_weights = (
         (run / "checkpoints/step-00000010/model.safetensors").read_bytes()
-        for run in (recipe.out, beside.out)
+        for run in (recipe.out, sampled.out)
     )
 
-    assert history(recipe.out) == history(beside.out)
-    assert here == there
-    assert len(read_samples(beside.out)) == 10
+    assert history(recipe.out) == history(sampled.out)
+    assert weights == sampled_weights
+    assert len(read_samples(sampled.out)) == 10
 
 
-def test_sampling_draws_nothing_from_the_loop(recipe: Recipe) -> None:
-    """Torch's own random state is what it was before a sample."""
+def test_sampling_does_not_use_the_random_state_of_torch(recipe: Recipe) -> None:
+    """It is the same before and after a sample."""
     sampler = silent_sampler(every=1)
-    kept: list[bool] = []
+    unchanged: list[bool] = []
 
     class Watch(NullReporter):
         def began(self, start: Start) -> None:
@@ -138,20 +132,20 @@ def test_sampling_draws_nothing_from_the_loop(recipe: Recipe) -> None:
         def row(self, row: Any, steps: int) -> None:
             before = torch.get_rng_state()
             sampler.row(row, steps)
-            kept.append(torch.equal(before, torch.get_rng_state()))
+            unchanged.append(torch.equal(before, torch.get_rng_state()))
 
     train(recipe, reporter=Watch())
 
-    assert kept == [True] * 10
+    assert unchanged == [True] * 10
 
 
-def test_samples_of_a_resumed_run_are_those_of_a_whole_one(recipe: Recipe) -> None:
-    """None twice, also where steps are made again after a kill."""
-    whole = dataclasses.replace(recipe, out=recipe.out.with_name("whole"))
-    train(whole, reporter=silent_sampler(every=1))
+def test_a_resumed_run_has_the_samples_of_an_uninterrupted_one(recipe: Recipe) -> None:
+    """None twice, although steps are repeated after a kill."""
+    uninterrupted = dataclasses.replace(recipe, out=recipe.out.with_name("uninterrupted"))
+    train(uninterrupted, reporter=silent_sampler(every=1))
 
     class Killed(Exception):
-        """In place of a kill."""
+        """Stands for a kill of the process."""
 
     class Killer(NullReporter):
         def row(self, row: Any, steps: int) -> None:
@@ -162,34 +156,36 @@ def test_samples_of_a_resumed_run_are_those_of_a_whole_one(recipe: Recipe) -> No
         train(recipe, reporter=Reporters([silent_sampler(every=1), Killer()]))
     train(recipe, reporter=silent_sampler(every=1))
 
-    assert read_samples(recipe.out) == read_samples(whole.out)
+    assert read_samples(recipe.out) == read_samples(uninterrupted.out)
 
 
-def test_vocabulary_without_a_beginning_gets_no_samples(recipe: Recipe, tmp_path: Path) -> None:
-    """Which is said, and is no reason to stop; a prompt helps."""
+def test_a_vocabulary_without_end_of_text_needs_a_prompt_for_samples(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    """A notice says so, and training continues without samples."""
     (tmp_path / "corpus.txt").write_text(TEXT)
     tokenizer = pytok.train([TEXT], vocab_size=300, special_tokens=())
     shards.write(tmp_path / "corpus.txt", tokenizer, tmp_path / "data", val=0.1)
     recipe = dataclasses.replace(recipe, data=tmp_path / "data")
     lines: list[str] = []
-    train(recipe, reporter=Sampler(told(lines)))
+    train(recipe, reporter=Sampler(lines.append))
 
     assert lines == [
-        "no samples while it trains: the vocabulary has no <|endoftext|> to begin with; give "
+        "no samples during training: the vocabulary has no <|endoftext|> to start with; pass "
         "--sample-prompt"
     ]
-    again = dataclasses.replace(recipe, out=recipe.out.with_name("again"))
-    train(again, reporter=silent_sampler(prompt="The"))
-    assert len(read_samples(again.out)) == 3
+    prompted = dataclasses.replace(recipe, out=recipe.out.with_name("prompted"))
+    train(prompted, reporter=silent_sampler(prompt="The"))
+    assert len(read_samples(prompted.out)) == 3
 
 
-def test_samples_cannot_command_the_terminal() -> None:
-    """Escapes are shown, lines stay lines."""
+def test_control_characters_of_samples_are_escaped() -> None:
+    """Except line feeds."""
     assert quoted(WrittenSample(step=1, prompt="a\n", text="b\x1b[2J")) == "  │ a\n  │ b\\x1b[2J"
 
 
-def test_sessions_are_kept(recipe: Recipe) -> None:
-    """A run that was stopped was made by two processes, each with its memory."""
+def test_each_process_of_a_run_is_a_session(recipe: Recipe) -> None:
+    """A run that was stopped and resumed has two, each with its peak memory."""
     train_until(3, recipe, Sessions())
     train(recipe, reporter=Sessions())
     sessions = read_sessions(recipe.out)
@@ -200,11 +196,11 @@ def test_sessions_are_kept(recipe: Recipe) -> None:
     assert all((session.peak_memory or 0) > 2**20 for session in sessions)
 
 
-def test_session_whose_steps_were_lost_is_dropped(recipe: Recipe) -> None:
-    """Before the first checkpoint nothing is left of what a process did."""
+def test_a_session_whose_steps_were_lost_is_dropped(recipe: Recipe) -> None:
+    """A process killed before the first checkpoint contributed nothing."""
 
     class Killed(Exception):
-        """In place of a kill."""
+        """Stands for a kill of the process."""
 
     class Killer(NullReporter):
         def row(self, row: Any, steps: int) -> None:
@@ -219,7 +215,7 @@ def test_session_whose_steps_were_lost_is_dropped(recipe: Recipe) -> None:
 
 
 def events(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """All scalars of *run*, as TensorBoard itself reads them."""
+    """Return all scalars of *run*, read by TensorBoard."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -240,21 +236,21 @@ def train_with_tensorboard(recipe: Recipe, *more: Any, **options: Any) -> None:
 
 
 def test_tensorboard_has_every_step(recipe: Recipe) -> None:
-    """The numbers of metrics.jsonl, under names of their own."""
+    """The figures are those of metrics.jsonl."""
     train_with_tensorboard(recipe)
     scalars, rows = events(recipe.out), read_metrics(recipe.out / "metrics.jsonl")
 
     assert [step for step, _ in scalars["loss/train"]] == list(range(1, 11))
     assert [value for _, value in scalars["loss/train"]] == pytest.approx([r.loss for r in rows])
     assert [step for step, _ in scalars["bits per byte/validation"]] == [4, 8, 10]
-    assert {"learning rate", "gradient norm", "tokens a second"} < set(scalars)
+    assert {"learning rate", "gradient norm", "tokens per second"} < set(scalars)
 
 
 def test_tensorboard_has_no_step_twice(recipe: Recipe) -> None:
-    """Of steps that were made again after a kill, the second time counts."""
+    """Steps that are repeated after a kill replace the earlier ones."""
 
     class Killed(Exception):
-        """In place of a kill."""
+        """Stands for a kill of the process."""
 
     class Killer(NullReporter):
         def row(self, row: Any, steps: int) -> None:
@@ -268,10 +264,10 @@ def test_tensorboard_has_no_step_twice(recipe: Recipe) -> None:
     assert [step for step, _ in events(recipe.out)["loss/train"]] == list(range(1, 11))
 
 
-def test_tensorboard_that_is_missing_is_said(
+def test_missing_tensorboard_is_an_error(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before the run begins, with what to install."""
+    """Before the run starts, with what to install."""
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     for name in ("torch.utils.tensorboard", "gpt.report.tensorboard"):
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -284,7 +280,7 @@ def test_tensorboard_that_is_missing_is_said(
 
 @pytest.fixture
 def report(recipe: Recipe) -> str:
-    """The page of a whole run."""
+    """The report of a complete run."""
     train(
         recipe,
         reporter=Reporters([silent_sampler(prompt="`````\nThe"), Sessions(), Report()]),
@@ -293,21 +289,19 @@ def report(recipe: Recipe) -> str:
 
 
 def block(report: str, language: str) -> str:
-    """What the report has in its block of *language*."""
+    """Return the content of the first fenced block of *language*."""
     return report.split(f"```{language}\n")[1].split("\n```")[0]
 
 
-def test_report_has_the_recipe_that_made_the_run(
-    report: str, recipe: Recipe, tmp_path: Path
-) -> None:
-    """As TOML that a run can be made of."""
+def test_the_report_has_the_recipe(report: str, recipe: Recipe, tmp_path: Path) -> None:
+    """As TOML that `gpt train --config` reads."""
     (tmp_path / "recipe.toml").write_text(block(report, "toml"))
 
     assert from_dict(Recipe, read_toml(tmp_path / "recipe.toml")) == recipe
 
 
-def test_report_has_figures_picture_and_samples(report: str, recipe: Recipe) -> None:
-    """The last evaluation, a link to a file that is there, the last text."""
+def test_the_report_has_results_plot_and_samples(report: str, recipe: Recipe) -> None:
+    """The last evaluation, a link to an existing file, the last sample."""
     rows = read_metrics(recipe.out / "metrics.jsonl")
 
     assert f"**{rows[-1].val_bpb:.4f} bits per byte** at step 10" in report
@@ -317,8 +311,8 @@ def test_report_has_figures_picture_and_samples(report: str, recipe: Recipe) -> 
     assert f"``````\n`````\nThe{read_samples(recipe.out)[-1].text}\n``````" in report
 
 
-def test_report_has_data_tokenizer_and_machine(report: str, recipe: Recipe) -> None:
-    """Tokens, bytes and documents; the fingerprint; torch and memory."""
+def test_the_report_has_data_tokenizer_and_machine(report: str, recipe: Recipe) -> None:
+    """Tokens, bytes and documents; the fingerprint; torch and peak memory."""
     manifest = json.loads((recipe.data / "shards.json").read_text())
     split = shards.open_shards(recipe.data).splits["train"]
 
@@ -326,24 +320,24 @@ def test_report_has_data_tokenizer_and_machine(report: str, recipe: Recipe) -> N
     assert f"320 tokens seen, {320 / len(split):.2f} epochs." in report
     assert f"`{manifest['fingerprint']}`" in report
     assert r"`<\|endoftext\|>`" in report
-    assert f"{split.bytes / len(split):.3f} bytes a token" in report
+    assert f"{split.bytes / len(split):.3f} bytes per token" in report
     assert torch.__version__ in report
     assert "MiB" in report
 
 
-def test_report_counts_parameters_and_flops(report: str, recipe: Recipe) -> None:
-    """Part by part, and all."""
+def test_the_report_counts_parameters_and_flops(report: str, recipe: Recipe) -> None:
+    """For each part and in total."""
     from gpt import load
 
     model = load(recipe.out).model()
     total = sum(parameter.numel() for parameter in model.parameters())
 
-    assert f"| all | {total:,} |" in report
+    assert f"| total | {total:,} |" in report
     assert "| mlp | 8,192 |" in report
 
 
-def test_report_can_be_made_again(report: str, recipe: Recipe) -> None:
-    """By its command, the same page."""
+def test_the_report_can_be_written_again(report: str, recipe: Recipe) -> None:
+    """`gpt report` writes the same page."""
     path = recipe.out / "report.md"
     path.unlink()
 
@@ -352,8 +346,8 @@ def test_report_can_be_made_again(report: str, recipe: Recipe) -> None:
     assert not [name for name in recipe.out.iterdir() if name.name.startswith(".report")]
 
 
-def test_report_of_a_run_without_its_data(report: str, recipe: Recipe, data: Path) -> None:
-    """Says so, and has all else."""
+def test_the_report_of_a_run_without_its_data(report: str, recipe: Recipe, data: Path) -> None:
+    """It says so, and the other sections are complete."""
     moved = data.with_name("moved")
     data.rename(moved)
     try:
@@ -361,13 +355,13 @@ def test_report_of_a_run_without_its_data(report: str, recipe: Recipe, data: Pat
     finally:
         moved.rename(data)
 
-    assert "Cannot be opened any more" in again
+    assert "No longer available" in again
     assert "320 tokens seen" in again
-    assert "bytes a token" not in again
+    assert "bytes per token" not in again
 
 
-def test_report_of_an_imported_run(tmp_path: Path, recipe: Recipe, data: Path) -> None:
-    """Has a model and a tokenizer, and neither data nor metrics."""
+def test_the_report_of_an_imported_run(tmp_path: Path, recipe: Recipe, data: Path) -> None:
+    """It has a model and a tokenizer, but no data and no metrics."""
     from gpt.spec.architecture import GPTConfig
 
     tokenizer = pytok.load(data / "tokenizer.json")
@@ -379,15 +373,15 @@ def test_report_of_an_imported_run(tmp_path: Path, recipe: Recipe, data: Path) -
     assert "loss.png" not in text
 
 
-def test_run_that_was_stopped_at_once_has_no_report(recipe: Recipe) -> None:
-    """Since there is no checkpoint that it could tell of."""
+def test_a_run_stopped_before_its_first_step_has_no_report(recipe: Recipe) -> None:
+    """There is no checkpoint to report on."""
     train(recipe, reporter=Report(), stop=lambda: True)
 
     assert not (recipe.out / "report.md").exists()
 
 
-def test_damaged_samples_are_told_by_their_line(recipe: Recipe) -> None:
-    """With the file, before the run goes on."""
+def test_damaged_samples_are_rejected(recipe: Recipe) -> None:
+    """Before the run resumes; the error has the file and the line."""
     train_until(4, recipe, silent_sampler())
     path = recipe.out / "samples.jsonl"
     path.write_text("nonsense\n" + path.read_text())

@@ -1,7 +1,8 @@
-"""Presets, and what a plan picks for some data and a machine."""
+"""Presets, and plans for some data and a machine."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.optimizer import Muon
-from gpt.spec.planning import Machine, described, plan, resumed
+from gpt.spec.planning import PLANNED, Machine, described, plan, resumed
 from gpt.spec.presets import EXPORTABLE, PRESETS
 from gpt.spec.recipe import Recipe, check_resumable
 
@@ -38,7 +39,7 @@ def planned(tokens: int = 300_000, **changes: Any) -> Recipe:
 @pytest.mark.parametrize("name", sorted(PRESETS))
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_preset_is_a_model_of_its_depth(name: str, depth: int) -> None:
-    """It can be built, and predicts."""
+    """It can be built and returns logits."""
     architecture = PRESETS[name](depth, 8)
     model = GPT(GPTConfig.over(architecture, 50))
 
@@ -46,8 +47,8 @@ def test_preset_is_a_model_of_its_depth(name: str, depth: int) -> None:
     assert model(torch.zeros(1, 8, dtype=torch.int64)).logits.shape == (1, 8, 50)
 
 
-def theirs(name: str, config: GPTConfig) -> torch.nn.Module:
-    """The model of transformers with the sizes of *config*."""
+def reference(name: str, config: GPTConfig) -> torch.nn.Module:
+    """Return the model of transformers with the sizes of *config*."""
     sizes = {
         "vocab_size": config.vocab_size,
         "hidden_size": config.width,
@@ -78,11 +79,11 @@ def theirs(name: str, config: GPTConfig) -> torch.nn.Module:
 
 @pytest.mark.parametrize("name", sorted(EXPORTABLE))
 def test_exportable_preset_has_the_weights_of_transformers(name: str) -> None:
-    """As many numbers, in all, of a vocabulary that needs no padding."""
+    """The number of parameters is equal, for a vocabulary that needs no padding."""
     config = GPTConfig.over(EXPORTABLE[name](2, 16), 128)
     ours = sum(parameter.numel() for parameter in GPT(config).parameters())
 
-    assert ours == sum(parameter.numel() for parameter in theirs(name, config).parameters())
+    assert ours == sum(parameter.numel() for parameter in reference(name, config).parameters())
 
 
 @given(
@@ -92,7 +93,7 @@ def test_exportable_preset_has_the_weights_of_transformers(name: str) -> None:
     name=st.sampled_from(sorted(PRESETS)),
 )
 def test_plan_fits_the_data(tokens: int, cores: int, depth: int | None, name: str) -> None:
-    """Whatever is asked: a recipe that survives JSON, whose rows the data can fill."""
+    """For all arguments: a recipe that survives JSON, and data that fills its rows."""
     recipe = planned(tokens, machine=Machine.cpu(cores), preset=name, depth=depth)
 
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
@@ -110,8 +111,8 @@ def test_faster_machine_gets_no_smaller_model(tokens: int, cores: int) -> None:
 
 
 @pytest.mark.parametrize(("tokens", "often"), [(100_000, True), (10_000_000, False)])
-def test_data_seen_often_gets_noise(tokens: int, often: bool) -> None:
-    """Dropout and other spellings, against learning by heart; data seen once needs none."""
+def test_data_seen_often_gets_dropout(tokens: int, often: bool) -> None:
+    """And BPE dropout, against overfitting; data seen once needs neither."""
     recipe = planned(tokens)
 
     assert (recipe.model.dropout > 0) is often
@@ -137,14 +138,14 @@ def test_depth_sets_width_heads_and_rates() -> None:
         ({"depth": 0}, "depth"),
     ],
 )
-def test_plan_refuses_what_there_is_not(changes: dict[str, Any], words: str) -> None:
-    """With the names that there are."""
+def test_impossible_plan_is_refused(changes: dict[str, Any], words: str) -> None:
+    """The error lists the presets."""
     with pytest.raises(ConfigError, match=words):
         planned(**changes)
 
 
-def test_run_that_is_asked_for_again_goes_on() -> None:
-    """By the same preset and depth, or by neither, on another machine."""
+def test_run_resumes_with_or_without_its_preset_and_depth() -> None:
+    """On another machine, too."""
     saved = planned(preset="qwen3", depth=3)
     for again in ({"preset": None, "depth": None}, {"preset": "qwen3", "depth": 3}):
         check_resumable(saved, resumed(saved, **again))
@@ -159,7 +160,50 @@ def test_run_that_is_asked_for_again_goes_on() -> None:
     ],
 )
 def test_run_of_another_preset_or_depth_is_refused(again: dict[str, Any], field: str) -> None:
-    """It names what differs."""
+    """The error names the field that differs."""
     saved = planned(preset="qwen3", depth=4)
     with pytest.raises(ConfigError, match=field):
         check_resumable(saved, resumed(saved, **again))
+
+
+def test_planned_fields_are_those_that_a_plan_chooses() -> None:
+    """All others have their defaults."""
+    defaults = Recipe(data=Path("data"), out=Path("run"))
+    chosen = {
+        field.name
+        for tokens in (10**3, 10**7)
+        for field in dataclasses.fields(Recipe)
+        if getattr(planned(tokens), field.name) != getattr(defaults, field.name)
+    }
+
+    assert chosen == PLANNED
+
+
+@pytest.mark.parametrize("name", ["seconds", "max_seconds"])
+def test_plan_fits_the_given_time(name: str) -> None:
+    """It is the plan of a machine with that much time; max_seconds is a limit only."""
+    short = dataclasses.replace(TWO_CORES, seconds=10.0)
+
+    assert planned(given={name: 10.0}) == planned(machine=short)
+    assert (planned(given={name: 1e4}) == planned()) is (name == "max_seconds")
+
+
+def test_plan_is_made_around_given_fields() -> None:
+    """A longer context has fewer rows, a larger model fewer steps, fewer steps more evaluations."""
+    usual = planned()
+    long = planned(given={"model.context": 4 * usual.model.context})
+    large = planned(given={"model.layers": 24, "model.width": 2 * usual.model.width})
+    quick = planned(given={"steps": 20})
+
+    assert long.rows_per_step == usual.rows_per_step // 4
+    assert large.steps < usual.steps
+    assert (quick.steps, quick.eval_every, quick.model.dropout) == (20, 2, 0.0)
+    assert planned(given={"batch_size": 2 * usual.batch_size}).steps == round(usual.steps / 2)
+
+
+def test_weight_decay_follows_the_learning_rate() -> None:
+    """Their product stays the same."""
+    usual, half = planned().optimizer, planned(given={"optimizer.lr": planned().optimizer.lr / 2})
+
+    assert half.optimizer.lr == usual.lr / 2
+    assert half.optimizer.weight_decay == pytest.approx(2 * usual.weight_decay)

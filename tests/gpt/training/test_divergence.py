@@ -1,4 +1,4 @@
-"""A run whose numbers are none any more: it ends, says where, and leaves what it was reading."""
+"""Diverged runs: the error, the saved batch, and the checkpoint that is kept."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from gpt.training.loop import train
 from gpt.training.step import TrainStep
 
 
-def let_rate_be(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int, float]) -> None:
-    """Have the *rates*, as shares of the peak, at these steps (from 0)."""
+def set_rates(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int, float]) -> None:
+    """Set the learning rates of steps (from 0) to *rates*, as fractions of the peak."""
     monkeypatch.setitem(
         SCHEDULES, type(recipe.schedule), lambda spec, step, steps: rates.get(step, 0.1)
     )
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, at: int, part: str) -> None:
-    """Let the loss, or a gradient, of step *at* (from 0) be infinite."""
+def diverge(monkeypatch: pytest.MonkeyPatch, at: int, part: str) -> None:
+    """Make the "loss" of step *at* (from 0) NaN, or a "gradient" infinite."""
     gradients = TrainStep.gradients
 
-    def spoilt(train_step: Any, step: int) -> float:
+    def diverged(train_step: Any, step: int) -> float:
         loss = gradients(train_step, step)
         if step == at and part == "gradient":
             train_step.model.embedding.weight.grad[3, 5] = math.inf
         return math.nan if step == at and part == "loss" else loss
 
-    monkeypatch.setattr(TrainStep, "gradients", spoilt)
+    monkeypatch.setattr(TrainStep, "gradients", diverged)
 
 
 @pytest.mark.parametrize(
     ("part", "words"),
     [("loss", "the loss is nan"), ("gradient", "gradient of embedding")],
 )
-def test_step_without_a_finite_number_is_not_made(
+def test_a_step_with_a_non_finite_loss_or_gradient_is_not_made(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch, part: str, words: str
 ) -> None:
-    """The run says what, at which step, where its batch is, what is kept, and what to do."""
-    spoil(monkeypatch, 6, part)
+    """The message names the step, the cause, the saved batch and the checkpoint."""
+    diverge(monkeypatch, 6, part)
     with pytest.raises(TrainingError, match=rf"step 7 diverged: .*{words}.*diverged/step-00000007"):
         train(recipe)
 
@@ -56,64 +56,60 @@ def test_step_without_a_finite_number_is_not_made(
     assert read_metrics(recipe.out / "metrics.jsonl")[-1].step == 6
 
 
-def test_batch_of_the_step_is_kept(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that it read, and norms from before the gradient was clipped."""
-    spoil(monkeypatch, 2, "gradient")
-    with pytest.raises(TrainingError, match="there is no checkpoint yet"):
-        train(dataclasses.replace(recipe, clip=1.0))
-    left = load_file(recipe.out / "diverged" / "step-00000003.safetensors")
-
-    assert left["inputs"].shape == left["targets"].shape == (4, 16)
-    assert torch.equal(left["inputs"][:, 1:], left["targets"][:, :-1])
-    assert left["gradient:embedding.weight"].isinf()
-    others = [n for n in left if n.startswith("gradient:") and n != "gradient:embedding.weight"]
-    assert others
-    assert all(left[name].isfinite() for name in others)
-    assert left["lr"] > 0
-
-
-def test_weights_that_an_update_spoilt_are_never_kept(
+def test_the_batch_of_a_diverged_step_is_saved(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A finite gradient and too long a step: the checkpoint that is due is not written."""
-    let_rate_be(monkeypatch, recipe, {7: math.inf})
+    """With the norms of gradients before clipping."""
+    diverge(monkeypatch, 2, "gradient")
+    with pytest.raises(TrainingError, match="there is no checkpoint yet"):
+        train(dataclasses.replace(recipe, clip=1.0))
+    saved = load_file(recipe.out / "diverged" / "step-00000003.safetensors")
+
+    assert saved["inputs"].shape == saved["targets"].shape == (4, 16)
+    assert torch.equal(saved["inputs"][:, 1:], saved["targets"][:, :-1])
+    assert saved["gradient:embedding.weight"].isinf()
+    others = [n for n in saved if n.startswith("gradient:") and n != "gradient:embedding.weight"]
+    assert others
+    assert all(saved[name].isfinite() for name in others)
+    assert saved["lr"] > 0
+
+
+def test_non_finite_weights_are_not_saved(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient is finite and the learning rate is not: the checkpoint due is not written."""
+    set_rates(monkeypatch, recipe, {7: math.inf})
     with pytest.raises(TrainingError, match=r"step 8 diverged: .* is not finite; .*-00000005 is"):
         train(recipe)
 
     assert read_checkpoint(recipe.out).state.step == 5
 
 
-def test_loss_without_a_number_on_the_validation_split_is_never_the_best(
-    recipe: Recipe, measure: Callable[..., None]
-) -> None:
-    """Though nothing was measured before it."""
+def test_a_nan_evaluation_is_never_the_best(recipe: Recipe, measure: Callable[..., None]) -> None:
+    """Even if it is the first one."""
     measure(math.nan, 3.0, 4.0)
 
     assert train(recipe).state.best_step == 10
 
 
-def test_run_goes_on_as_if_it_had_not_diverged(
-    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+def test_a_run_resumes_after_a_divergence(
+    recipe: Recipe, uninterrupted: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What spoilt it being gone, such as a fault of the machine."""
-    whole = dataclasses.replace(recipe, out=recipe.out.with_name("whole"))
-    train(whole)
+    """If its cause is gone, such as a hardware fault, the result is that of a run without it."""
     with monkeypatch.context() as patch:
-        spoil(patch, 6, "loss")
+        diverge(patch, 6, "loss")
         with pytest.raises(TrainingError):
             train(recipe)
     train(recipe)
-    ours, theirs = (read_checkpoint(run.out).weights for run in (recipe, whole))
+    ours, theirs = (read_checkpoint(run.out).weights for run in (recipe, uninterrupted))
 
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_batch_that_cannot_be_kept_hides_no_divergence(
+def test_a_batch_that_cannot_be_saved_does_not_hide_the_divergence(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file is in the way of its folder."""
+    """A file has the name of its folder."""
     recipe.out.mkdir()
     (recipe.out / "diverged").write_text("in the way")
-    spoil(monkeypatch, 2, "loss")
+    diverge(monkeypatch, 2, "loss")
     with pytest.raises(TrainingError, match=r"the loss is nan; its batch cannot be written"):
         train(recipe)

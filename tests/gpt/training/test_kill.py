@@ -1,9 +1,8 @@
-"""Runs that are killed at random moments, as real processes: they end as if they had not been."""
+"""Real processes that are killed at random moments and resumed."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import random
 import subprocess
@@ -14,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
+from tests.gpt.training.interrupted import history, tensors
 
 STEPS = 60
 RECIPE = f"""
@@ -39,8 +38,8 @@ dropout = 0.1
 """
 
 
-def begin(recipe: Path, data: Path, out: Path) -> subprocess.Popen[bytes]:
-    """Start the command that begins the run and goes on with it."""
+def start(recipe: Path, data: Path, out: Path) -> subprocess.Popen[bytes]:
+    """Start the command that starts or resumes the run."""
     root = str(Path(__file__).parents[3])
     command = [sys.executable, "-m", "gpt", "train", "--config", str(recipe)]
     return subprocess.Popen(
@@ -51,7 +50,7 @@ def begin(recipe: Path, data: Path, out: Path) -> subprocess.Popen[bytes]:
 
 
 def kill_after(process: subprocess.Popen[bytes], run: Path, rows: int, seconds: float) -> None:
-    """Kill *process* some *seconds* after metrics.jsonl has *rows*."""
+    """Kill *process* when *seconds* have passed since metrics.jsonl has *rows* rows."""
     metrics = run / "metrics.jsonl"
     while process.poll() is None and (
         not metrics.exists() or metrics.read_bytes().count(b"\n") < rows
@@ -61,17 +60,13 @@ def kill_after(process: subprocess.Popen[bytes], run: Path, rows: int, seconds: 
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.kill()
-    assert process.wait() == -9, "it ended before it could be killed"
+    assert process.wait() == -9, "the process ended before the kill"
 
 
 def result(run: Path) -> tuple[list[dict[str, Any]], dict[str, torch.Tensor], list[str]]:
-    """All that a run leaves, but for times."""
-    rows = [dataclasses.asdict(row) for row in read_metrics(run / "metrics.jsonl")]
-    for row in rows:
-        del row["seconds"]
-    found = read_checkpoint(run)
-    tensors = {**found.weights, **found.optimizer_state}
-    return rows, tensors, sorted(path.name for path in (run / "checkpoints").iterdir())
+    """Metrics without times, tensors, and names of checkpoints."""
+    names = sorted(path.name for path in (run / "checkpoints").iterdir())
+    return history(run), tensors(read_checkpoint(run)), names
 
 
 @pytest.fixture(scope="module")
@@ -83,30 +78,33 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(recipe: Path, data: Path) -> Path:
-    """The run that nobody killed."""
-    out = recipe.parent / "whole"
-    assert begin(recipe, data, out).wait() == 0
+def uninterrupted(recipe: Path, data: Path) -> Path:
+    """The run without a kill."""
+    out = recipe.parent / "uninterrupted"
+    assert start(recipe, data, out).wait() == 0
     return out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_killed_run_ends_as_if_it_had_not_been(
-    recipe: Path, data: Path, whole: Path, tmp_path: Path, seed: int
+def test_a_killed_run_ends_as_an_uninterrupted_one(
+    recipe: Path, data: Path, uninterrupted: Path, tmp_path: Path, seed: int
 ) -> None:
-    """Killed twice: losses, evaluations, weights, optimizer state, averages and checkpoints are the same.
+    """After two kills, metrics, weights, optimizer state, averages and checkpoints are the same.
 
-    A third of the time goes into checkpoints, so some kills fall into their writing.
+    A third of the time is spent on checkpoints, so some kills interrupt their writing.
     """
-    draw = random.Random(seed)
+    randomness = random.Random(seed)
     for first, last in ((0, STEPS // 2), (STEPS // 2, STEPS - 5)):
-        process = begin(recipe, data, tmp_path / "run")
-        kill_after(process, tmp_path / "run", draw.randint(first, last), draw.uniform(0, 0.03))
-    assert begin(recipe, data, tmp_path / "run").wait() == 0
-    there, here = result(whole), result(tmp_path / "run")
+        process = start(recipe, data, tmp_path / "run")
+        kill_after(
+            process, tmp_path / "run", randomness.randint(first, last), randomness.uniform(0, 0.03)
+        )
+    assert start(recipe, data, tmp_path / "run").wait() == 0
+    rows, found, checkpoints = result(tmp_path / "run")
+    expected_rows, expected, expected_checkpoints = result(uninterrupted)
 
-    assert here[0] == there[0]
-    assert here[1].keys() == there[1].keys()
-    assert all(torch.equal(here[1][name], there[1][name]) for name in there[1])
-    assert here[2] == there[2]
+    assert rows == expected_rows
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert checkpoints == expected_checkpoints

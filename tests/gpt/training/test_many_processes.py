@@ -1,4 +1,4 @@
-"""Several processes make the run that one would: on gloo, with DDP and with FSDP2."""
+"""Runs in several processes equal those in one: over gloo, with DDP and FSDP2."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,11 +21,12 @@ from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.wiring import Lambdas
 from tests.gpt.processes import command, in_processes, run, run_killed, run_out_of_memory
+from tests.gpt.training.interrupted import renamed, tensors
 
 
 @pytest.fixture
 def recipe(recipe: Recipe) -> Recipe:
-    """Four rows a step, and all that makes several processes differ from one if it is forgotten."""
+    """Four rows per step, with everything that several processes could compute differently."""
     model = dataclasses.replace(
         recipe.model, value_embedding=ValueEmbedding(), residual=Lambdas(), layers=3
     )
@@ -39,11 +40,6 @@ def recipe(recipe: Recipe) -> Recipe:
         model=model,
         eval_every=3,
     )
-
-
-def moved(recipe: Recipe, name: str, **changes: Any) -> Recipe:
-    """*recipe* into another folder beside its own."""
-    return dataclasses.replace(recipe, out=recipe.out.with_name(name), **changes)
 
 
 def losses(recipe: Recipe) -> list[float]:
@@ -60,54 +56,51 @@ def losses(recipe: Recipe) -> list[float]:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_two_processes_make_the_gradients_and_updates_of_one(
+def test_two_processes_equal_one(
     recipe: Recipe, parallel: Literal["ddp", "fsdp"], optimizer: AdamW | Muon
 ) -> None:
-    """Gradients, weights, optimizer state, averages and bits per byte, with dropout, up to rounding."""
-    alone = moved(recipe, "alone", optimizer=optimizer, steps=3)
-    shared = moved(alone, "shared", parallel=parallel, recompute=parallel == "fsdp")
-    expected = run(alone)
-    there = read_checkpoint(alone.out)
-    for seen in in_processes(2, run, shared):
+    """In gradients, weights, optimizer state, averages and evaluations, up to rounding."""
+    single = renamed(recipe, "single", optimizer=optimizer, steps=3)
+    divided = renamed(single, "divided", parallel=parallel, recompute=parallel == "fsdp")
+    expected = run(single)
+    expected_checkpoint = read_checkpoint(single.out)
+    for seen in in_processes(2, run, divided):
         for ours, theirs in zip(seen.gradients, expected.gradients, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
         assert seen.val_bpb == pytest.approx(expected.val_bpb, rel=1e-5)
-    here = read_checkpoint(shared.out)
+    found_checkpoint = read_checkpoint(divided.out)
 
-    assert losses(shared) == pytest.approx(losses(alone), rel=1e-5)
-    for ours, theirs in (
-        (here.weights, there.weights),
-        (here.optimizer_state, there.optimizer_state),
-    ):
-        assert ours.keys() == theirs.keys()
-        for name in ours:
-            np.testing.assert_allclose(
-                ours[name].reshape(theirs[name].shape), theirs[name], rtol=1e-3, atol=2e-5
-            )
+    assert losses(divided) == pytest.approx(losses(single), rel=1e-5)
+    ours, theirs = tensors(found_checkpoint), tensors(expected_checkpoint)
+    assert ours.keys() == theirs.keys()
+    for name in theirs:
+        np.testing.assert_allclose(
+            ours[name].reshape(theirs[name].shape), theirs[name], rtol=1e-3, atol=2e-5
+        )
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_run_goes_on_in_any_number_of_processes(
+def test_a_run_resumes_in_any_number_of_processes(
     recipe: Recipe, parallel: Literal["ddp", "fsdp"]
 ) -> None:
-    """Saved by 2, resumed by 4, then by 1, then by 2: the losses of one that never stopped."""
+    """Started by 2, resumed by 4, then 1, then 2: the losses are those of an uninterrupted run."""
     recipe = dataclasses.replace(recipe, eval_every=6)
-    whole, parts = moved(recipe, "whole"), moved(recipe, "parts")
-    shared = dataclasses.replace(parts, parallel=parallel)
-    run(whole)
+    uninterrupted, resumed = renamed(recipe, "uninterrupted"), renamed(recipe, "resumed")
+    divided = dataclasses.replace(resumed, parallel=parallel)
+    run(uninterrupted)
     stops = [
-        [seen.step for seen in in_processes(2, run, shared, 2)],
-        [seen.step for seen in in_processes(4, run, shared, 1)],
-        [run(parts, 1).step],
-        [seen.step for seen in in_processes(2, run, shared)],
+        [seen.step for seen in in_processes(2, run, divided, 2)],
+        [seen.step for seen in in_processes(4, run, divided, 1)],
+        [run(resumed, 1).step],
+        [seen.step for seen in in_processes(2, run, divided)],
     ]
 
     assert stops == [[2, 2], [3, 3, 3, 3], [4], [6, 6]]
-    assert losses(parts) == pytest.approx(losses(whole), rel=1e-5)
+    assert losses(resumed) == pytest.approx(losses(uninterrupted), rel=1e-5)
 
 
-def test_failure_of_one_process_ends_all(recipe: Recipe) -> None:
-    """It says why, and the others, which would wait for it, say that it did."""
+def test_a_failed_process_ends_the_others(recipe: Recipe) -> None:
+    """It reports the reason; the others, which would wait for it, report that a process failed."""
     main, other = in_processes(2, run_out_of_memory, recipe)
 
     assert isinstance(other, TrainingError)
@@ -115,8 +108,8 @@ def test_failure_of_one_process_ends_all(recipe: Recipe) -> None:
     assert isinstance(main, PeerError)
 
 
-def test_death_of_one_process_ends_all(recipe: Recipe) -> None:
-    """Those that are left say so."""
+def test_a_killed_process_ends_the_others(recipe: Recipe) -> None:
+    """The others report it."""
     main, other = in_processes(2, run_killed, recipe)
 
     assert isinstance(main, TrainingError)
@@ -132,10 +125,10 @@ def test_death_of_one_process_ends_all(recipe: Recipe) -> None:
         (["--data", "nowhere"], 1, "nowhere: no token shards"),
     ],
 )
-def test_what_is_wrong_with_a_command_is_told_once(
+def test_an_error_of_the_command_is_printed_once(
     options: list[str], code: int, words: str, recipe: Recipe, data: Path
 ) -> None:
-    """All processes of torchrun have the same words, and end with the same exit code."""
+    """All processes exit with the same code, and one prints the message."""
     arguments = ["train", "--data", str(data), "--out", str(recipe.out), "--device", "cpu"]
     ends = in_processes(2, command, [*arguments, *options])
 
@@ -145,25 +138,25 @@ def test_what_is_wrong_with_a_command_is_told_once(
 
 
 def test_rows_are_divided_in_order() -> None:
-    """Each row of a step is one process's."""
-    shares = [World(rank=rank, size=3).rows_of_rank(12) for rank in range(3)]
+    """Each row of a step belongs to one process."""
+    parts = [World(rank=rank, size=3).rows_of_rank(12) for rank in range(3)]
 
-    assert [row for share in shares for row in share] == list(range(12))
+    assert [row for part in parts for row in part] == list(range(12))
 
 
 @pytest.mark.parametrize(
     ("rows", "size", "words"),
     [(16, 3, "start 2 or 4, or"), (2, 4, "start 2, or"), (7, 2, "1 or 7")],
 )
-def test_rows_that_cannot_be_divided_are_refused(rows: int, size: int, words: str) -> None:
-    """With the numbers of processes that could."""
+def test_rows_that_cannot_be_divided_are_an_error(rows: int, size: int, words: str) -> None:
+    """The message has the numbers of processes that divide them."""
     with pytest.raises(ConfigError, match=words):
         World(size=size).rows_of_rank(rows)
 
 
 @pytest.mark.slow
-def test_torchrun_trains_and_says_so_once(recipe: Recipe, data: Path) -> None:
-    """By the command, whose main process alone speaks."""
+def test_torchrun_trains_and_prints_once(recipe: Recipe, data: Path) -> None:
+    """Only the main process prints."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gpt"]
     options = ["train", "--data", data, "--out", recipe.out, "--steps", "4", "--device", "cpu"]
     done = subprocess.run(

@@ -1,7 +1,7 @@
-"""A history written as an export in many formats: what the readers are tested against.
+"""Writers of WhatsApp text exports in many formats, to test the readers.
 
-Each `Export` is one platform in one locale. Dates, clocks and words are those of real exports,
-where one was at hand, and of Unicode's locale data (CLDR 47) for the others.
+Each `Export` is one platform in one locale. Dates, clocks and phrases are from real exports where
+available, otherwise from Unicode's locale data (CLDR 47).
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,25 +16,25 @@ LRM, RLM, NBSP, NNBSP, THIN = "\u200e", "\u200f", "\u00a0", "\u202f", "\u2009"
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """How one app in one locale writes a message."""
+    """The export format of one app in one locale."""
 
     name: str
     head: str
-    """All that stands before the sender: {d}ay, {m}onth, {Y}ear or {y} of two digits, {H}our or {h}
-    of twelve, {M}inute, {S}econd, {p}: the half of the day."""
-    halves: tuple[str, str] = ("AM", "PM")
+    """Text before the sender: {d}ay, {m}onth, {Y}ear or {y} of two digits, {H}our or {h} of a
+    12-hour clock, {M}inute, {S}econd, {p}eriod of the day."""
+    periods: tuple[str, str] = ("AM", "PM")
     zero: str = "0"
-    """The digit for none."""
+    """The digit zero of the script."""
     era: int = 0
-    """Years that its calendar is ahead."""
+    """Offset of the years of the calendar."""
     colon: str = ": "
     line_end: str = "\n"
-    begin: str = ""
-    """What the file begins with."""
-    own: str = ""
-    """Stands before what the app says."""
+    prefix: str = ""
+    """First characters of the file."""
+    mark: str = ""
+    """Mark before phrases of the app."""
     omitted: Mapping[str, str] = field(default_factory=lambda: {"media": "<Media omitted>"})
-    """What is written for media that are left out, by what they are."""
+    """Phrases for omitted media, by type."""
     attached: str = "{} (file attached)"
     edited: str = "<This message was edited>"
     deleted: str = "This message was deleted"
@@ -43,12 +43,12 @@ class Export:
     encoding: str = "utf-8"
 
     def write(self, messages: Iterable[Message]) -> bytes:
-        """The whole file."""
+        """Return the content of the file."""
         lines = [self._head(message.time) + self._rest(message) for message in messages]
-        return (self.begin + "".join(line + self.line_end for line in lines)).encode(self.encoding)
+        return (self.prefix + "".join(line + self.line_end for line in lines)).encode(self.encoding)
 
-    def shown(self, message: Message) -> Message:
-        """*message* as much of it as this export shows."""
+    def expected(self, message: Message) -> Message:
+        """Return *message* with the information that this format preserves."""
         time = message.time if "{S" in self.head else message.time.replace(second=0)
         return Message(
             time=time,
@@ -62,39 +62,39 @@ class Export:
     def _head(self, time: datetime) -> str:
         digits = {ord("0") + value: chr(ord(self.zero) + value) for value in range(10)}
         year = time.year + self.era
-        shown = self.head.format(
+        head = self.head.format(
             d=time.day, m=time.month, Y=year, y=year % 100, H=time.hour, h=time.hour % 12 or 12,
-            M=time.minute, S=time.second, p=self.halves[time.hour >= 12],
+            M=time.minute, S=time.second, p=self.periods[time.hour >= 12],
         )  # fmt: skip
-        return shown.translate(digits)
+        return head.translate(digits)
 
     def _rest(self, message: Message) -> str:
         if message.kind == "system":
-            return (f"Group{self.colon}" if self.own else "") + self.own + self.system
+            return (f"Group{self.colon}" if self.mark else "") + self.mark + self.system
         body = message.text
         if message.kind == "media":
             media = message.media or ""
             if "." in media:
-                body = self.own + self.attached.format(media) + (f"\n{body}" if body else "")
+                body = self.mark + self.attached.format(media) + (f"\n{body}" if body else "")
             else:
-                body = f"{body} {self.own}{self.omitted[media]}".lstrip(" ")
+                body = f"{body} {self.mark}{self.omitted[media]}".lstrip(" ")
         elif message.kind == "deleted":
-            body = self.own + self.deleted
+            body = self.mark + self.deleted
         elif message.kind == "call":
-            body = self.own + self.call
+            body = self.mark + self.call
         elif message.kind == "poll":
             question, *options = message.text.split("\n")
             body = "\n".join(
-                [f"{self.own}POLL:", question, *(f"{self.own}OPTION: {each}" for each in options)]
+                [f"{self.mark}POLL:", question, *(f"{self.mark}OPTION: {each}" for each in options)]
             )
         if message.edited:
-            body += f" {self.own}{self.edited}"
+            body += f" {self.mark}{self.edited}"
         return f"{message.sender}{self.colon}{body}"
 
 
 ENGLISH = {
-    noun: f"{shown} omitted"
-    for noun, shown in {
+    media_type: f"{noun} omitted"
+    for media_type, noun in {
         "image": "image", "video": "video", "audio": "audio", "sticker": "sticker", "gif": "GIF",
         "document": "document", "contact": "Contact card",
     }.items()
@@ -107,16 +107,16 @@ GERMAN = {
 
 
 def only(phrase: str) -> dict[str, str]:
-    """Android has one phrase for all media."""
+    """The one phrase that Android has for all types of media."""
     return {"media": phrase}
 
 
 def _iphone(name: str, head: str, **fields: Any) -> Export:
-    told = {
-        "own": LRM, "line_end": "\r\n", "omitted": ENGLISH, "attached": "<attached: {}>",
+    defaults = {
+        "mark": LRM, "line_end": "\r\n", "omitted": ENGLISH, "attached": "<attached: {}>",
         "call": "Missed voice call", "deleted": "This message was deleted.",
     }  # fmt: skip
-    return Export(name=name, head=head, **(told | fields))
+    return Export(name=name, head=head, **(defaults | fields))
 
 
 def _android(name: str, head: str, **fields: Any) -> Export:
@@ -130,9 +130,9 @@ EXPORTS = (
     _android("android en_US", "{m}/{d}/{y:02}, {h}:{M:02}" + NNBSP + "{p} - "),
     _android("android en_US before 2023", "{m}/{d}/{y:02}, {h}:{M:02} {p} - "),
     _android("android en_IN", "{d:02}/{m:02}/{y:02}, {h}:{M:02}" + NNBSP + "{p} - ",
-             halves=("am", "pm")),
+             periods=("am", "pm")),
     _android("android en_GB", "{d:02}/{m:02}/{Y}, " + _TIME + " - "),
-    _android("android en_ZA", "{Y}/{m:02}/{d:02}, " + _TIME + " - ", begin="\ufeff"),
+    _android("android en_ZA", "{Y}/{m:02}/{d:02}, " + _TIME + " - ", prefix="\ufeff"),
     _android(
         "android de", "{d:02}.{m:02}.{y:02}, " + _TIME + " - ",
         omitted=only("<Medien ausgeschlossen>"), attached="{} (Datei angehängt)",
@@ -141,7 +141,7 @@ EXPORTS = (
         call="Verpasster Sprachanruf",
     ),
     _android(
-        "android es_CO", "{d}/{m}/{Y} {h}:{M:02} {p} - ", halves=(f"a.{NBSP}m.", f"p.{NBSP}m."),
+        "android es_CO", "{d}/{m}/{Y} {h}:{M:02} {p} - ", periods=(f"a.{NBSP}m.", f"p.{NBSP}m."),
         omitted=only("<Multimedia omitido>"), attached="{} (archivo adjunto)",
         edited="<Se editó este mensaje.>", deleted="Se eliminó este mensaje.",
         system="Los mensajes y las llamadas están cifrados de extremo a extremo.",
@@ -187,38 +187,39 @@ EXPORTS = (
     _android("android hu", "{Y}. {m:02}. {d:02}. {H}:{M:02} - "),
     _android("android hr", "{d:02}. {m:02}. {Y}. {H:02}:{M:02} - "),
     _android("android bg", "{d}.{m:02}.{y:02}" + NNBSP + "г., {H}:{M:02} ч. - "),
-    _android("android el", "{d}/{m}/{y:02}, {h}:{M:02} {p} - ", halves=("π.μ.", "μ.μ.")),
+    _android("android el", "{d}/{m}/{y:02}, {h}:{M:02} {p} - ", periods=("π.μ.", "μ.μ.")),
     _android("android sq", "{d}.{m}.{y:02}, {h}:{M:02} {p} - ",
-             halves=("e paradites", "e pasdites")),
-    _android("android ms", "{d}/{m:02}/{Y}, {h}:{M:02} {p} - ", halves=("PG", "PTG")),
+             periods=("e paradites", "e pasdites")),
+    _android("android ms", "{d}/{m:02}/{Y}, {h}:{M:02} {p} - ", periods=("PG", "PTG")),
     _android("android vi", _TIME + ", {d:02}/{m:02}/{Y} - "),
     _android("android eu", "{y:02}/{m}/{d} ({H}:{M:02}) - "),
     _android("android zh_CN", "{Y}/{m:02}/{d:02} " + _TIME + " - "),
-    _android("android zh_TW", "{Y}/{m}/{d} {p}{h}:{M:02} - ", halves=("上午", "下午")),
-    _android("android ja", "{Y}/{m:02}/{d:02} {p}{h}:{M:02} - ", halves=("午前", "午後")),
-    _android("android ko", "{Y}. {m}. {d}. {p} {h}:{M:02} - ", halves=("오전", "오후")),
+    _android("android zh_TW", "{Y}/{m}/{d} {p}{h}:{M:02} - ", periods=("上午", "下午")),
+    _android("android ja", "{Y}/{m:02}/{d:02} {p}{h}:{M:02} - ", periods=("午前", "午後")),
+    _android("android ko", "{Y}. {m}. {d}. {p} {h}:{M:02} - ", periods=("오전", "오후")),
     _android("kakaotalk", "{Y}년 {m}월 {d}일 {p} {h}:{M:02}, ",
-             halves=("오전", "오후"), colon=" : "),
-    _android("android ko, long", "{Y}년 {m}월 {d}일 {p} {h}:{M:02} - ", halves=("오전", "오후")),
+             periods=("오전", "오후"), colon=" : "),
+    _android("android ko, long", "{Y}년 {m}월 {d}일 {p} {h}:{M:02} - ", periods=("오전", "오후")),
     _android("android th", "{d}/{m}/{Y} " + _TIME + " - ", era=543),
     _android("android hi", "{d}/{m}/{y:02}, {h}:{M:02} {p} - ",
-             halves=("पूर्वाह्न", "अपराह्न"), zero="०"),
+             periods=("पूर्वाह्न", "अपराह्न"), zero="०"),
     _android("android bn", "{d}/{m}/{y:02}, {h}:{M:02} {p} - ", zero="০"),
     _android("android my", "{d:02}-{m:02}-{y:02} " + _TIME + " - ", zero="၀"),
     _android(
         "android ar", f"{{d:02}}{RLM}/{{m:02}}{RLM}/{{Y}}، {{h}}:{{M:02}}{NBSP}{{p}} - ",
-        halves=("ص", "م"), zero="٠", omitted=only("<تم استبعاد الوسائط>"),
+        periods=("ص", "م"), zero="٠", omitted=only("<تم استبعاد الوسائط>"),
         attached="{} (الملف مرفق)", edited="<تم تعديل هذه الرسالة>", deleted="تم حذف هذه الرسالة",
         system="الرسائل والمكالمات مشفرة تمامًا بين الطرفين.", call="مكالمة صوتية فائتة",
     ),
     _android("android fa", f"{{Y}}/{{m}}/{{d}},{RLM} {{H}}:{{M:02}} - ", zero="۰"),
-    _android("android, unheard words", "{d}/{m}/{Y}, {h}:{M:02} {p} - ", halves=("mörnu", "sööre")),
+    _android("android, unknown words", "{d}/{m}/{Y}, {h}:{M:02} {p} - ",
+             periods=("mörnu", "sööre")),
     _android("android, no spaces", "{d:02}/{m:02}/{Y},{H:02}:{M:02}-"),
     _android("android, UTF-16", "{d:02}.{m:02}.{Y}, " + _TIME + " - ", encoding="utf-16"),
     _android("old iphone", "{d:02}/{m:02}/{y:02} " + _SECONDS + ": "),
     _iphone("iphone en_US", "[{m}/{d}/{y:02}, {h}:{M:02}:{S:02}" + NNBSP + "{p}] "),
     _iphone("iphone en_GB", "[{d:02}/{m:02}/{Y}, " + _SECONDS + "] "),
-    _iphone("iphone en_AU", "[{d}/{m}/{Y}, {h}:{M:02}:{S:02} {p}] ", halves=("am", "pm")),
+    _iphone("iphone en_AU", "[{d}/{m}/{Y}, {h}:{M:02}:{S:02} {p}] ", periods=("am", "pm")),
     _iphone("iphone, LF", "[{Y}-{m:02}-{d:02}, " + _SECONDS + "] ", line_end="\n"),
     _iphone(
         "iphone de", "[{d:02}.{m:02}.{y:02}, " + _SECONDS + "] ", omitted=GERMAN,
@@ -231,13 +232,13 @@ EXPORTS = (
     _iphone("iphone sk", "[{d}. {m}. {Y}, {H}:{M:02}:{S:02}] "),
     _iphone("iphone zh", "[{Y}/{m}/{d} " + _SECONDS + "] ", colon=":"),
     _iphone("iphone zh_TW", "[{Y}/{m}/{d} {p}{h}:{M:02}:{S:02}] ",
-            halves=("上午", "下午"), colon="："),
+            periods=("上午", "下午"), colon="："),
     _iphone("iphone ja", "[{Y}/{m:02}/{d:02}" + THIN + "{H}:{M:02}:{S:02}] "),
     _iphone("iphone he", f"[{{d}}.{{m}}.{{Y}}, {{H}}:{{M:02}}:{{S:02}}] {RLM}"),
     _iphone(
         "iphone ar", f"{LRM}[{{d}}{RLM}/{{m}}{RLM}/{{Y}} {{h}}:{{M:02}}:{{S:02}} {{p}}] ",
-        halves=("ص", "م"), zero="٠",
+        periods=("ص", "م"), zero="٠",
     ),
     _iphone("web client", "[{h}:{M:02} {p}, {m}/{d}/{Y}] "),
 )  # fmt: skip
-"""Every format that is tested."""
+"""All tested formats."""

@@ -1,12 +1,11 @@
-"""Databases as phones have them, made from their schemas, and backups encrypted as phones do.
+"""Databases with the schemas of phones, and backups encrypted like those of phones.
 
-The schemas are shortened to what a reader could want; layouts of backups are those that the head of
-pytok/chat/databases/backup.py tells.
+The schemas are reduced to what a reader can use. The layouts of backups are described in
+pytok/chat/databases/backup.py.
 """
 
 import hashlib
 import hmac
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +28,7 @@ MESSAGES = (
     " remote_resource TEXT, received_timestamp INTEGER, quoted_row_id INTEGER,"
     " edit_version INTEGER, starred INTEGER)"
 )
-BESIDE = (
+DETAILS = (
     "CREATE TABLE chat (_id INTEGER PRIMARY KEY AUTOINCREMENT, jid_row_id INTEGER UNIQUE,"
     " hidden INTEGER, subject TEXT, sort_timestamp INTEGER)",
     "CREATE TABLE jid (_id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL,"
@@ -76,9 +75,9 @@ IPHONE = (
     " VARCHAR, ZTITLE VARCHAR, ZLATITUDE FLOAT, ZLONGITUDE FLOAT, ZMETADATA BLOB)",
     "CREATE TABLE ZWAPROFILEPUSHNAME (Z_PK INTEGER PRIMARY KEY, ZJID VARCHAR, ZPUSHNAME VARCHAR)",
 )
-CURRENT = (MESSAGE, *BESIDE)
-LEGACY = (MESSAGES, *BESIDE)
-MIXED = (MESSAGE, MESSAGES, *BESIDE)
+CURRENT = (MESSAGE, *DETAILS)
+LEGACY = (MESSAGES, *DETAILS)
+MIXED = (MESSAGE, MESSAGES, *DETAILS)
 
 NOON = 1_700_000_000_000
 """2023-11-14 22:13:20 UTC, in milliseconds."""
@@ -89,7 +88,7 @@ Record = Mapping[str, Any]
 def database(
     path: Path, schema: Iterable[str], rows: Mapping[str, Sequence[Record]], *more: str
 ) -> Path:
-    """Write a database with *rows* by table, and run the statements *more*."""
+    """Write a database with *rows* by table, then execute the statements *more*."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA synchronous=OFF")
         for statement in schema:
@@ -121,11 +120,11 @@ PEOPLE: dict[str, list[Record]] = {
     ],
     "jid_map": [{"lid_row_id": 4, "jid_row_id": 1}],
 }
-"""+431, also hidden as 777; +432; the group Friends; 888, of whom no number is known."""
+"""+431 with the hidden identity 777; +432; the group Friends; 888, whose number is unknown."""
 
 
 def message(row: int, text: str | None = None, **columns: Any) -> dict[str, Any]:
-    """A row of `message`: the chat with +431, who wrote it a minute after the row before."""
+    """A row of `message`: from +431 in their chat, a minute after the previous row."""
     return {
         "_id": row,
         "chat_row_id": 10,
@@ -176,13 +175,13 @@ def root_key_file(path: Path, root: bytes) -> Path:
 
 
 def payload_key(root: bytes) -> bytes:
-    """A crypt15 backup's AES key, as the app makes it: one round of HMAC after another."""
+    """The AES key of a crypt15 backup, derived as in the app by two rounds of HMAC."""
     inner = hmac.digest(bytes(32), root, "sha256")
     return hmac.digest(inner, b"backup encryption\x01", "sha256")
 
 
 def field(number: int, value: bytes) -> bytes:
-    """A field of bytes of a protobuf message, shorter than 128."""
+    """Encode a protobuf field of fewer than 128 bytes."""
     return bytes([number << 3 | 2, len(value)]) + value
 
 
@@ -195,7 +194,7 @@ def encrypt(
     features: bool = True,
     packed: bytes | None = None,
 ) -> bytes:
-    """*database* (or what is *packed* already) as a backup; *secret* is the AES or the root key."""
+    """Encrypt *database*, or *packed* data, as a backup; *secret* is the AES or the root key."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     if crypt == 12:
@@ -209,12 +208,7 @@ def encrypt(
         header += field(4, field(1, b"2.24.1.1") + field(2, b"34"))
         head = bytes([len(header)]) + (b"\1" if features else b"") + header
     aes = AESGCM(payload_key(secret) if crypt == 15 else secret)
-    whole = head + aes.encrypt(IV, packed or zlib.compress(database), None)
+    backup = head + aes.encrypt(IV, packed or zlib.compress(database), None)
     if digest:
-        whole += hashlib.md5(whole).digest()
-    return whole + (b"--34" if crypt == 12 else b"")
-
-
-def random_key() -> bytes:
-    """32 bytes."""
-    return os.urandom(32)
+        backup += hashlib.md5(backup).digest()
+    return backup + (b"--34" if crypt == 12 else b"")

@@ -1,4 +1,4 @@
-"""A history to the folder that models learn from: whole, true to the template, and no other."""
+"""Construction of the training data folder from a history."""
 
 import json
 from collections import Counter
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import pytok
-from pytok.chat.building import build, usual_vocab
-from pytok.chat.conversations import Division
-from pytok.chat.record import in_order
+from pytok.chat.building import build, default_vocab_size
+from pytok.chat.conversations import ConversationOptions
+from pytok.chat.record import assume_utc
 from pytok.chat.template import Template, read_conversations
 from pytok.errors import ChatError, ShardError
 from pytok.shards import open_shards
@@ -21,12 +21,12 @@ from tests.pytok.chat.histories import history, long_history, message
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """What is built of twenty conversations of three, as Bo."""
+    """The folder built from twenty conversations of three people, with Bo as `me`."""
     build(long_history(20), tmp_path / "data", me="bo")
     return tmp_path / "data"
 
 
-def test_the_folder_is_one_of_shards_with_a_template_and_texts(data: Path) -> None:
+def test_the_folder_has_shards_a_template_and_texts(data: Path) -> None:
     assert sorted(path.name for path in data.iterdir()) == [
         "chat.json",
         "shards.json",
@@ -43,7 +43,7 @@ def test_the_folder_is_one_of_shards_with_a_template_and_texts(data: Path) -> No
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_each_document_is_a_conversation_as_the_template_renders_it(data: Path, split: str) -> None:
-    """Ids and texts are two spellings of the same; bytes are those of the texts alone."""
+    """Shards and texts contain the same conversations; bytes count the text alone."""
     tokenizer, template = pytok.load(data / "tokenizer.json"), Template.load(data / "chat.json")
     talks = list(read_conversations(data / f"{split}.jsonl"))
     rendered = [template.render(talk, tokenizer).ids for talk in talks]
@@ -55,18 +55,18 @@ def test_each_document_is_a_conversation_as_the_template_renders_it(data: Path, 
     assert opened.bytes == sum(len(turn.text.encode()) for talk in talks for turn in talk.turns)
 
 
-def test_validation_comes_after_all_that_is_learnt(data: Path) -> None:
-    learnt, held = (
-        [in_order(talk.began) for talk in read_conversations(data / name) if talk.began]
+def test_all_validation_text_is_later_than_training_text(data: Path) -> None:
+    train, val = (
+        [assume_utc(talk.began) for talk in read_conversations(data / name) if talk.began]
         for name in ("train.jsonl", "val.jsonl")
     )
 
-    assert max(learnt) < min(held)
+    assert max(train) < min(val)
 
 
 @pytest.mark.filterwarnings("ignore:the corpus has no more pairs")
-def test_the_tokenizer_has_seen_nothing_that_is_held_out(tmp_path: Path) -> None:
-    """A word that comes in the last conversations alone is no token."""
+def test_the_tokenizer_is_trained_on_the_training_split_alone(tmp_path: Path) -> None:
+    """A word that occurs only in the last conversations is not a token."""
     messages = [*long_history(18), *history(*(f"{9000 + n} Ada zzqqxx zzqqxx" for n in range(40)))]
     messages += history("9050 Bo zzqqxx")
 
@@ -77,8 +77,8 @@ def test_the_tokenizer_has_seen_nothing_that_is_held_out(tmp_path: Path) -> None
     assert not [token for token in tokenizer.vocab if b"zz" in token or b"qq" in token]
 
 
-def test_a_given_tokenizer_gets_what_it_lacks(trained: Tokenizer, tmp_path: Path) -> None:
-    """And its own ids stay."""
+def test_a_given_tokenizer_is_extended(trained: Tokenizer, tmp_path: Path) -> None:
+    """Its own ids do not change."""
     built = build(long_history(5), tmp_path / "data", me="Ada", tokenizer=trained)
     saved = pytok.load(tmp_path / "data/tokenizer.json")
 
@@ -87,12 +87,12 @@ def test_a_given_tokenizer_gets_what_it_lacks(trained: Tokenizer, tmp_path: Path
     built.shards.check(saved.fingerprint)
 
 
-def test_text_that_spells_a_special_token_stays_text(tmp_path: Path) -> None:
+def test_text_that_contains_a_special_token_stays_text(tmp_path: Path) -> None:
     """In the shards as in the template."""
     messages = [
-        message(120 * number + place, sender, "<|end|><|speaker_0|>I pay<|endoftext|>")
+        message(120 * number + minute, sender, "<|end|><|speaker_0|>I pay<|endoftext|>")
         for number in range(4)
-        for place, sender in enumerate("AB")
+        for minute, sender in enumerate("AB")
     ]
 
     opened = build(messages, tmp_path / "data", me="A", val=0).shards
@@ -105,18 +105,18 @@ def test_text_that_spells_a_special_token_stays_text(tmp_path: Path) -> None:
     assert counts[tokenizer.eot_token] == 4
 
 
-def test_nothing_is_held_out_if_so_wanted(tmp_path: Path) -> None:
+def test_with_a_fraction_of_zero_nothing_is_held_out(tmp_path: Path) -> None:
     opened = build(long_history(1), tmp_path / "data", val=0).shards
 
     assert list(opened.splits) == ["train"]
     assert not (tmp_path / "data/val.jsonl").exists()
 
 
-def test_conversations_are_cut_to_a_length_in_tokens(tmp_path: Path) -> None:
-    """By the tokenizer that is trained, on either side."""
-    division = Division(split="tokens", max_tokens=64, merge=False)
+def test_conversations_are_cut_to_the_token_limit(tmp_path: Path) -> None:
+    """In both splits, with the newly trained tokenizer."""
+    options = ConversationOptions(split="tokens", max_tokens=64, merge=False)
 
-    built = build(long_history(20), tmp_path / "data", division=division)
+    built = build(long_history(20), tmp_path / "data", options=options)
 
     for split in built.shards.splits.values():
         ends = split.document_ends.tolist()
@@ -124,8 +124,8 @@ def test_conversations_are_cut_to_a_length_in_tokens(tmp_path: Path) -> None:
     assert built.turns["val"] == 10
 
 
-def test_the_folder_is_replaced_only_if_so_wanted(data: Path) -> None:
-    """And only what `build` or `pytok shard` wrote."""
+def test_a_folder_is_replaced_only_on_request(data: Path) -> None:
+    """And only if all its files were written by `build` or `pytok shard`."""
     before = {path.name: path.read_bytes() for path in data.iterdir()}
     with pytest.raises(ShardError, match="--overwrite"):
         build(long_history(5), data)
@@ -140,7 +140,7 @@ def test_the_folder_is_replaced_only_if_so_wanted(data: Path) -> None:
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not half a folder, and not the hidden one."""
+    """Neither a partial folder nor a hidden one."""
 
     def fail(*_: object) -> None:
         raise OSError("disk full")
@@ -152,19 +152,19 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_built_is_refused(trained: Tokenizer, tmp_path: Path) -> None:
-    """With a reason, and what there is to choose from."""
+def test_invalid_arguments_are_rejected(trained: Tokenizer, tmp_path: Path) -> None:
+    """The error lists the choices."""
     folder = tmp_path / "data"
-    with pytest.raises(ChatError, match="'Eve' is none of the senders: 'Ada', 'Bo', 'Cy'"):
+    with pytest.raises(ChatError, match="'Eve' is not one of the senders: 'Ada', 'Bo', 'Cy'"):
         build(long_history(5), folder, me="Eve")
-    with pytest.raises(ChatError, match="no conversation is left: 1 conversation with too few"):
+    with pytest.raises(ChatError, match="is left; omitted: 1 conversation with too few"):
         build(history("0 Ada hi"), folder)
-    with pytest.raises(ChatError, match="no conversation is left: nothing"):
+    with pytest.raises(ChatError, match="no conversation is left; omitted: nothing"):
         build([], folder)
     quiet = message(999, "Dee", kind="media")
-    with pytest.raises(ChatError, match="'Dee' says nothing in the conversations"):
+    with pytest.raises(ChatError, match="'Dee' has no turns in the remaining conversations"):
         build([*long_history(5), quiet], folder, me="Dee")
-    with pytest.raises(ChatError, match="say one"):
+    with pytest.raises(ChatError, match="give either vocab or tokenizer"):
         build(long_history(5), folder, vocab=300, tokenizer=trained)
     assert not folder.exists()
 
@@ -180,12 +180,12 @@ def test_what_cannot_be_built_is_refused(trained: Tokenizer, tmp_path: Path) -> 
         (10**9, 16384),
     ],
 )
-def test_the_usual_vocabulary_grows_with_the_text(text_bytes: int, ids: int) -> None:
-    assert usual_vocab(text_bytes) == ids
+def test_the_default_vocabulary_size_increases_with_the_text(text_bytes: int, ids: int) -> None:
+    assert default_vocab_size(text_bytes) == ids
 
 
-def test_when_a_conversation_began_is_told_as_the_source_does(data: Path) -> None:
-    """Without a zone where it names none."""
+def test_the_start_of_a_conversation_is_written_as_in_the_source(data: Path) -> None:
+    """Without a zone if the source has none."""
     first = json.loads((data / "train.jsonl").read_text().splitlines()[0])
 
     assert datetime.fromisoformat(first["began"]) == datetime(2024, 1, 1, 12)

@@ -1,4 +1,4 @@
-"""`pytok chat build`, `show` and `export`: arguments in, files and words out."""
+"""`pytok chat build`, `show` and `export`: options, files and output."""
 
 import json
 import warnings
@@ -11,22 +11,22 @@ import pytest
 import pytok
 from pytok.chat.record import write_history
 from pytok.chat.template import Template, read_conversations
-from pytok.commands.chat_options import duration
+from pytok.commands.chat_options import parse_duration
 from pytok.terminal import escaped
 from tests.pytok.chat.histories import history, long_history, message
-from tests.pytok.test_cli import command, says
+from tests.pytok.test_cli import check_failure, command
 
 
 @pytest.fixture
 def chat(tmp_path: Path) -> Path:
-    """Twenty conversations of three."""
+    """A history of twenty conversations of three people."""
     path = tmp_path / "chat.jsonl"
     write_history(path, long_history(20))
     return path
 
 
 def written(folder: Path, *messages: pytok.chat.record.Message) -> Path:
-    """A history of *messages*."""
+    """Write a history of *messages*."""
     write_history(folder / "some.jsonl", messages)
     return folder / "some.jsonl"
 
@@ -41,32 +41,31 @@ def written(folder: Path, *messages: pytok.chat.record.Message) -> Path:
         ("1w", timedelta(weeks=1)),
     ],
 )
-def test_a_duration_is_amounts_with_units(text: str, time: timedelta) -> None:
-    assert duration(text) == time
+def test_a_duration_is_a_sequence_of_numbers_with_units(text: str, time: timedelta) -> None:
+    assert parse_duration(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "1", "h", "-1h", "1.5h", "1h 30m", "1y", "9999999h", "１h"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no duration, such as"):
-        duration(text)
+def test_an_invalid_duration_is_rejected(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a duration such as"):
+        parse_duration(text)
 
 
 # Building.
 
 
-def test_build_says_what_it_made_and_what_it_left_out(chat: Path, tmp_path: Path) -> None:
+def test_build_reports_counts_and_omissions(chat: Path, tmp_path: Path) -> None:
     done = command("chat", "build", chat, "-o", tmp_path / "data", "--me", "ada", "--min-turns", 4)
 
     assert done.code == 0
     assert "data: 100 messages, 3 speakers, a vocabulary of " in done.err
     assert "data: train: 18 conversations, 72 turns, " in done.err
     assert "data: val: 2 conversations, 8 turns, " in done.err
-    assert "left out" not in done.err
+    assert "omitted" not in done.err
     assert Template.load(tmp_path / "data/chat.json").me == "Ada"
 
 
-def test_build_divides_as_its_options_say(chat: Path, tmp_path: Path, trained: object) -> None:
-    """Each reaches the library."""
+def test_build_applies_its_options(chat: Path, tmp_path: Path, trained: object) -> None:
     assert isinstance(trained, pytok.Tokenizer)
     trained.save(tmp_path / "mine.json")
     options = ["--split", "count:3", "--no-merge", "--system", "Be kind.", "--val", 0]
@@ -82,8 +81,8 @@ def test_build_divides_as_its_options_say(chat: Path, tmp_path: Path, trained: o
     assert pytok.load(tmp_path / "data/tokenizer.json").vocab == trained.vocab
 
 
-def test_build_takes_a_time_of_the_history(chat: Path, tmp_path: Path) -> None:
-    """From a moment on, and until the end of a day."""
+def test_build_can_be_limited_to_a_range_of_time(chat: Path, tmp_path: Path) -> None:
+    """From an exact time until the end of a day."""
     days = ["--from", "2024-01-01T16:00", "--until", "2024-01-01"]
     command("chat", "build", chat, "-o", tmp_path / "data", "--val", 0, *days)
 
@@ -94,19 +93,19 @@ def test_build_takes_a_time_of_the_history(chat: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "complaint"),
     [
-        (["--me", "Eve"], 1, "'Eve' is none of the senders: 'Ada', 'Bo', 'Cy'"),
-        (["--gap", "1h", "--split", "count:4"], 2, "contradict each other"),
-        (["--gap", "soon"], 2, "'soon' is no duration"),
-        (["--split", "weekly"], 2, "'weekly' is none of gap:1h, count:40, tokens"),
-        (["--split", "count:0"], 2, "'count:0' is none of"),
+        (["--me", "Eve"], 1, "'Eve' is not one of the senders: 'Ada', 'Bo', 'Cy'"),
+        (["--gap", "1h", "--split", "count:4"], 2, "remove --gap or --split"),
+        (["--gap", "soon"], 2, "'soon' is not a duration"),
+        (["--split", "weekly"], 2, "'weekly' is not of the form gap:1h, count:40 or tokens"),
+        (["--split", "count:0"], 2, "'count:0' is not of the form"),
         (["--split", "tokens"], 1, "--max-tokens"),
-        (["--from", "yesterday"], 2, "'yesterday' is no date"),
-        (["--vocab", "300", "-t", "gpt2"], 2, "leave it or -t away"),
-        (["--from", "9999-12-31", "--until", "9999-12-31"], 1, "no conversation is left: nothing"),
-        (["--until", "2020-01-01"], 1, "no conversation is left: nothing"),
+        (["--from", "yesterday"], 2, "'yesterday' is not a date"),
+        (["--vocab", "300", "-t", "gpt2"], 2, "remove --vocab or -t"),
+        (["--from", "9999-12-31", "--until", "9999-12-31"], 1, "is left; omitted: nothing"),
+        (["--until", "2020-01-01"], 1, "no conversation is left; omitted: nothing"),
     ],
 )
-def test_build_refuses_what_cannot_be(
+def test_build_rejects_invalid_options(
     chat: Path, tmp_path: Path, options: list[str], code: int, complaint: str
 ) -> None:
     done = command("chat", "build", chat, "-o", tmp_path / "data", *options)
@@ -116,18 +115,18 @@ def test_build_refuses_what_cannot_be(
     assert not (tmp_path / "data").exists()
 
 
-def test_build_names_the_line_that_is_no_message(tmp_path: Path) -> None:
+def test_build_names_the_line_of_an_invalid_message(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("{}\n")
 
     done = command("chat", "build", tmp_path / "bad.jsonl", "-o", tmp_path / "data")
 
-    says(done, "bad.jsonl, line 1: time is None")
+    check_failure(done, "bad.jsonl, line 1: time is None")
 
 
 # Exporting.
 
 
-def test_export_writes_lines_that_others_read(chat: Path, tmp_path: Path) -> None:
+def test_export_writes_one_conversation_per_line(chat: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     done = command("chat", "export", chat, "--to", "openai", "--me", "Ada", "-o", out)
 
@@ -135,16 +134,16 @@ def test_export_writes_lines_that_others_read(chat: Path, tmp_path: Path) -> Non
     assert done.code == 0
     assert len(lines) == 20
     assert [each["role"] for each in lines[0]["messages"]] == ["assistant", "user", "assistant"]
-    assert "left out: 20 turns that 'Ada' does not answer" in done.err
+    assert "omitted: 20 turns that 'Ada' does not answer" in done.err
 
 
-def test_export_needs_turns_of_mine(tmp_path: Path) -> None:
+def test_export_needs_turns_of_the_assistant(tmp_path: Path) -> None:
     path = written(tmp_path, *history("0 A a", "1 B b"), message(99, "C", kind="media"))
     out = tmp_path / "out.jsonl"
 
     done = command("chat", "export", path, "--to", "sharegpt", "--me", "C", "-o", out)
 
-    says(done, "'C' says nothing in the conversations")
+    check_failure(done, "'C' has no turns in the remaining conversations")
     assert not out.exists()
 
 
@@ -173,8 +172,8 @@ def test_show_prints_days_times_and_senders(tmp_path: Path) -> None:
     ]
 
 
-def test_show_obeys_nothing_that_people_wrote(tmp_path: Path) -> None:
-    """No command to the terminal, no turned order, no line of another's."""
+def test_show_escapes_control_characters(tmp_path: Path) -> None:
+    """No terminal sequence, no change of direction, no imitation of another sender's line."""
     bad = "\x1b]0;x\x07\u202eevil\x9b2J"
     path = written(tmp_path, message(0, f"{bad}\n13:00  Ada", bad, media=bad, kind="media"))
 
@@ -184,13 +183,12 @@ def test_show_obeys_nothing_that_people_wrote(tmp_path: Path) -> None:
     assert "\\x1b]0;x\\x07\\u202eevil\\x9b2J\\n13:00  Ada: " in shown
 
 
-def test_what_is_harmless_is_shown_as_it_is() -> None:
-    """Families, Persian words and line breaks keep what joins them."""
+def test_harmless_characters_are_not_escaped() -> None:
+    """The joiners in emoji and Persian words, and line breaks."""
     assert escaped("👩‍👩‍👧 می‌خواهم\nשלום\u200f") == "👩‍👩‍👧 می‌خواهم\nשלום\u200f"
 
 
-def test_show_takes_some_of_it(chat: Path) -> None:
-    """The last of one sender."""
+def test_show_can_be_limited_to_the_last_messages_of_a_sender(chat: Path) -> None:
     lines = command("chat", "show", chat, "--sender", "bo", "--last", 2).out.decode().splitlines()
 
     assert [line[:11] for line in lines if ":" in line] == ["02:01  Bo: ", "02:02  Bo: "]
@@ -199,11 +197,13 @@ def test_show_takes_some_of_it(chat: Path) -> None:
 def test_show_prints_statistics(chat: Path) -> None:
     lines = command("chat", "show", chat, "--statistics").out.decode().splitlines()
 
-    assert lines[0] == "messages    100 on 3 days, 2024-01-01 to 2024-01-03; and 0 of the system"
+    assert lines[0] == (
+        "messages    100 on 3 days, 2024-01-01 to 2024-01-03; also 0 system messages"
+    )
     assert lines[2].split()[:3] == ["Ada", "40", "40.0%"]
 
 
-def test_show_prints_statistics_for_programs(chat: Path) -> None:
+def test_show_prints_statistics_as_json(chat: Path) -> None:
     plain = json.loads(command("chat", "show", chat, "--statistics", "--json").out)
 
     assert plain["messages"] == 100
@@ -211,8 +211,8 @@ def test_show_prints_statistics_for_programs(chat: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Ada", "$x$ {}", "东京", "😀\n\x1b", "x" * 99])
-def test_show_draws_a_picture(tmp_path: Path, name: str) -> None:
-    """Whatever people are called, and without a complaint about fonts."""
+def test_show_writes_a_plot(tmp_path: Path, name: str) -> None:
+    """For any name, without warnings about fonts."""
     path = written(tmp_path, message(0, name, "hi"), message(5000, None, kind="system"))
 
     with warnings.catch_warnings():
@@ -223,14 +223,14 @@ def test_show_draws_a_picture(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "chat.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_show_refuses_to_measure_nothing(tmp_path: Path) -> None:
+def test_statistics_of_an_empty_history_are_an_error(tmp_path: Path) -> None:
     done = command("chat", "show", written(tmp_path), "--statistics")
 
-    says(done, "nobody has sent a message")
+    check_failure(done, "no message of a person matches")
 
 
-def test_show_says_that_no_message_is_left(chat: Path) -> None:
-    says(command("chat", "show", chat, "--from", "9999-12-31"), "no message is left")
+def test_show_without_a_matching_message_is_an_error(chat: Path) -> None:
+    check_failure(command("chat", "show", chat, "--from", "9999-12-31"), "no message matches")
 
 
 @pytest.mark.parametrize(
@@ -241,20 +241,18 @@ def test_show_says_that_no_message_is_left(chat: Path) -> None:
     ],
     ids=["show", "export"],
 )
-def test_a_history_is_not_replaced_by_what_is_made_of_it(
-    chat: Path, arguments: tuple[str, ...]
-) -> None:
+def test_a_history_is_not_overwritten_by_an_output(chat: Path, arguments: tuple[str, ...]) -> None:
     before = chat.read_bytes()
 
     done = command("chat", *(chat if each == "HISTORY" else each for each in arguments))
 
     assert done.code == 2
-    assert "is read here, and would be lost" in done.err
+    assert "is an input file" in done.err
     assert chat.read_bytes() == before
 
 
-def test_an_export_in_place_of_a_history_is_told_from_one(tmp_path: Path) -> None:
+def test_the_error_for_an_export_instead_of_a_history_names_the_import(tmp_path: Path) -> None:
     export = tmp_path / "chat.txt"
     export.write_text("13.01.24, 10:00 - Ann: hi\n")
 
-    says(command("chat", "show", export), "`pytok chat import` makes one of an export")
+    check_failure(command("chat", "show", export), "convert an export with `pytok chat import`")

@@ -1,4 +1,4 @@
-"""Android's msgstore.db: what each generation of its tables holds comes out as messages."""
+"""Messages from both generations of tables in Android's msgstore.db."""
 
 from datetime import datetime, timezone
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pytok.chat.databases import Chat, Reading, read_database
+from pytok.chat.databases import Chat, DatabaseContents, read_database
 from pytok.chat.record import Message
 from pytok.errors import ChatError
 from tests.pytok.chat.phones import (
-    BESIDE,
     CURRENT,
+    DETAILS,
     LEGACY,
     MESSAGE,
     MIXED,
@@ -24,15 +24,15 @@ from tests.pytok.chat.phones import (
 )
 
 
-def read(path: Path, *messages: Record, **beside: list[Record]) -> Reading:
-    """What is read from a file with *messages*, of the newer table, and tables *beside*."""
-    rows = {**PEOPLE, "message": messages, **beside}
+def read(path: Path, *messages: Record, **details: list[Record]) -> DatabaseContents:
+    """Read a file with *messages* in the newer table, and the tables *details*."""
+    rows = {**PEOPLE, "message": messages, **details}
     return read_database(database(path / "msgstore.db", CURRENT, rows))
 
 
-def read_old(path: Path, *messages: Record, **beside: list[Record]) -> Reading:
-    """The same with the older table."""
-    rows = {**PEOPLE, "messages": messages, **beside}
+def read_old(path: Path, *messages: Record, **details: list[Record]) -> DatabaseContents:
+    """Read a file with *messages* in the older table, and the tables *details*."""
+    rows = {**PEOPLE, "messages": messages, **details}
     return read_database(database(path / "msgstore.db", LEGACY, rows))
 
 
@@ -50,8 +50,8 @@ def test_a_text_has_time_sender_and_source(tmp_path: Path) -> None:
     )
 
 
-def test_both_generations_tell_the_same(tmp_path: Path) -> None:
-    """A text, an own one, one of a group with its sender, a picture with its caption."""
+def test_both_generations_give_the_same_messages(tmp_path: Path) -> None:
+    """A text, a text of the owner, a group message, a picture with a caption."""
     (tmp_path / "new").mkdir()
     new = read(
         tmp_path / "new",
@@ -78,7 +78,7 @@ def test_both_generations_tell_the_same(tmp_path: Path) -> None:
 
 
 def test_a_message_in_both_tables_is_read_once(tmp_path: Path) -> None:
-    """While WhatsApp moves them, by chat, side and key; the newer table is believed."""
+    """Matched by chat, side and key; the newer table takes precedence."""
     rows: dict[str, Any] = {
         **PEOPLE,
         "message": [message(1, None, key_id="-1", chat_row_id=-1), message(3, "moved")],
@@ -89,15 +89,15 @@ def test_a_message_in_both_tables_is_read_once(tmp_path: Path) -> None:
             old_message(4, "mine", key_id="KEY3", key_from_me=1),
         ],
     }
-    reading = read_database(database(tmp_path / "msgstore.db", MIXED, rows))
+    contents = read_database(database(tmp_path / "msgstore.db", MIXED, rows))
 
-    assert [each.text for each in reading.messages] == ["not yet", "moved", "mine"]
+    assert [each.text for each in contents.messages] == ["not yet", "moved", "mine"]
 
 
-def test_tables_beside_belong_to_the_old_table_only_while_rows_keep_their_numbers(
+def test_details_apply_to_the_old_table_only_if_the_row_is_the_same_message(
     tmp_path: Path,
 ) -> None:
-    """Row 2 is another message in each, and its reaction is of the newer one."""
+    """Row 2 is a different message in each table; its reaction belongs to the newer one."""
     rows: dict[str, Any] = {
         **PEOPLE,
         "message": [message(2, "new")],
@@ -111,50 +111,46 @@ def test_tables_beside_belong_to_the_old_table_only_while_rows_keep_their_number
             {"message_add_on_row_id": 2, "reaction": "B"},
         ],
     }
-    reading = read_database(database(tmp_path / "msgstore.db", MIXED, rows))
+    contents = read_database(database(tmp_path / "msgstore.db", MIXED, rows))
 
-    assert {each.text: each.reactions for each in reading.messages} == {
+    assert {each.text: each.reactions for each in contents.messages} == {
         "one": ("A",),
         "new": ("B",),
         "old": (),
     }
 
 
-def test_a_hidden_identity_is_the_person_behind_it(tmp_path: Path) -> None:
-    """One chat, under the number and under the LID, is one chat."""
-    reading = read(
+def test_a_hidden_identity_is_resolved_to_the_number(tmp_path: Path) -> None:
+    """A chat under the number and under the LID is one chat."""
+    contents = read(
         tmp_path,
         message(1, "by number"),
         message(2, "by LID", chat_row_id=12),
         message(3, "in a group", chat_row_id=11, sender_jid_row_id=4),
     )
 
-    assert [each.sender for each in reading.messages] == ["+431"] * 3
-    assert reading.chats == [Chat("+431", 2), Chat("Friends", 1)]
+    assert [each.sender for each in contents.messages] == ["+431"] * 3
+    assert contents.chats == [Chat("+431", 2), Chat("Friends", 1)]
 
 
-def test_who_has_no_number_keeps_his_address_and_the_name_he_chose(tmp_path: Path) -> None:
-    reading = read(
+def test_a_person_without_a_number_has_the_address_and_the_chosen_name(tmp_path: Path) -> None:
+    contents = read(
         tmp_path,
         message(1, "hi", chat_row_id=11, sender_jid_row_id=5),
         lid_display_name=[{"lid_row_id": 5, "display_name": "Zoe"}],
     )
 
-    assert (reading.messages[0].sender, reading.messages[0].name) == ("888@lid", "Zoe")
+    assert (contents.messages[0].sender, contents.messages[0].name) == ("888@lid", "Zoe")
 
 
 def test_names_come_from_the_contacts(tmp_path: Path) -> None:
-    """The address book's name before the one that the person chose; chats are called so, too."""
-    contacts = database(
-        tmp_path / "wa.db",
-        ["CREATE TABLE wa_contacts (jid TEXT, display_name TEXT, wa_name TEXT)"],
-        {
-            "wa_contacts": [
-                {"jid": "431@s.whatsapp.net", "display_name": "Anna", "wa_name": "annie"},
-                {"jid": "432@s.whatsapp.net", "display_name": None, "wa_name": "bob"},
-            ]
-        },
-    )
+    """The name in the address book takes precedence over the chosen one, also for chats."""
+    schema = ["CREATE TABLE wa_contacts (jid TEXT, display_name TEXT, wa_name TEXT)"]
+    names: list[Record] = [
+        {"jid": "431@s.whatsapp.net", "display_name": "Anna", "wa_name": "annie"},
+        {"jid": "432@s.whatsapp.net", "display_name": None, "wa_name": "bob"},
+    ]
+    contacts = database(tmp_path / "wa.db", schema, {"wa_contacts": names})
     path = database(
         tmp_path / "msgstore.db",
         CURRENT,
@@ -164,15 +160,15 @@ def test_names_come_from_the_contacts(tmp_path: Path) -> None:
             "props": [{"key": "user_push_name", "value": "Max"}],
         },
     )
-    reading = read_database(path, names=contacts)
+    contents = read_database(path, names=contacts)
 
-    assert [(each.sender, each.name, each.chat) for each in reading.messages] == [
+    assert [(each.sender, each.name, each.chat) for each in contents.messages] == [
         ("+431", "Anna", "Anna"),
         ("+432", "bob", "Friends"),
     ]
 
 
-def test_the_owner_is_called_what_he_calls_himself(tmp_path: Path) -> None:
+def test_the_owner_has_the_profile_name(tmp_path: Path) -> None:
     (one,) = read(
         tmp_path, message(1, "a", from_me=1), props=[{"key": "user_push_name", "value": "Max"}]
     ).messages
@@ -180,8 +176,8 @@ def test_the_owner_is_called_what_he_calls_himself(tmp_path: Path) -> None:
     assert one.sender == "Max"
 
 
-def test_chats_of_one_name_are_told_apart_by_their_address(tmp_path: Path) -> None:
-    reading = read(
+def test_chats_with_the_same_name_are_distinguished_by_address(tmp_path: Path) -> None:
+    contents = read(
         tmp_path,
         message(1, "a"),
         message(2, "b", chat_row_id=11),
@@ -191,34 +187,34 @@ def test_chats_of_one_name_are_told_apart_by_their_address(tmp_path: Path) -> No
         ],
     )
 
-    assert {chat.name for chat in reading.chats} == {"Us (+431)", "Us (99-1@g.us)"}
+    assert {chat.name for chat in contents.chats} == {"Us (+431)", "Us (99-1@g.us)"}
 
 
-def test_messages_of_a_deleted_chat_are_not_lost(tmp_path: Path) -> None:
+def test_messages_of_a_deleted_chat_are_kept(tmp_path: Path) -> None:
     assert read(tmp_path, message(1, "a", chat_row_id=99)).chats == [Chat("deleted chat 99", 1)]
 
 
-def test_one_chat_can_be_had_by_its_name(tmp_path: Path) -> None:
-    """In any case of letters; the list of chats still has all."""
+def test_one_chat_can_be_selected_by_name(tmp_path: Path) -> None:
+    """In any case; the list of chats still has all."""
     rows = {**PEOPLE, "message": [message(1, "a"), message(2, "b", chat_row_id=11)]}
     path = database(tmp_path / "msgstore.db", CURRENT, rows)
-    reading = read_database(path, chat="friends")
+    contents = read_database(path, chat="friends")
 
-    assert [each.text for each in reading.messages] == ["b"]
-    assert reading.chats == [Chat("+431", 1), Chat("Friends", 1)]
+    assert [each.text for each in contents.messages] == ["b"]
+    assert contents.chats == [Chat("+431", 1), Chat("Friends", 1)]
 
 
-def test_a_chat_that_is_not_there_is_told_with_those_that_are_near(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_chat_suggests_similar_names(tmp_path: Path) -> None:
     rows = {**PEOPLE, "message": [message(1, "b", chat_row_id=11)]}
     path = database(tmp_path / "msgstore.db", CURRENT, rows)
 
-    with pytest.raises(ChatError, match="no chat 'Freinds'; it has 'Friends'"):
+    with pytest.raises(ChatError, match=r"no chat 'Freinds'; did you mean 'Friends'\?"):
         read_database(path, chat="Freinds")
 
 
-def test_answers_name_the_message_they_answer(tmp_path: Path) -> None:
-    """Also one that was edited, and has a new key since."""
-    reading = read(
+def test_answers_refer_to_the_answered_message(tmp_path: Path) -> None:
+    """Also if it was edited, and therefore has a new key."""
+    contents = read(
         tmp_path,
         message(1, "a"),
         message(2, "b, better"),
@@ -231,22 +227,22 @@ def test_answers_name_the_message_they_answer(tmp_path: Path) -> None:
         ],
     )
 
-    assert [each.reply_to for each in reading.messages] == [None, None, "KEY1", "KEY2"]
-    assert [each.edited for each in reading.messages] == [False, True, False, False]
+    assert [each.reply_to for each in contents.messages] == [None, None, "KEY1", "KEY2"]
+    assert [each.edited for each in contents.messages] == [False, True, False, False]
 
 
-def test_old_answers_name_the_message_they_answer(tmp_path: Path) -> None:
-    reading = read_old(
+def test_old_answers_refer_to_the_answered_message(tmp_path: Path) -> None:
+    contents = read_old(
         tmp_path,
         old_message(1, "a"),
         old_message(2, "b", quoted_row_id=7),
         messages_quotes=[{"_id": 7, "key_id": "KEY1"}],
     )
 
-    assert reading.messages[1].reply_to == "KEY1"
+    assert contents.messages[1].reply_to == "KEY1"
 
 
-def test_reactions_that_were_taken_back_are_none(tmp_path: Path) -> None:
+def test_removed_reactions_are_omitted(tmp_path: Path) -> None:
     (one,) = read(
         tmp_path,
         message(1, "a"),
@@ -278,20 +274,20 @@ def test_reactions_that_were_taken_back_are_none(tmp_path: Path) -> None:
 def test_kinds_come_from_the_type(
     tmp_path: Path, columns: Record, kind: str, text: str, media: str | None
 ) -> None:
-    """One that nobody has described keeps what it has, or says its number."""
+    """A message of an unknown type keeps its text, or shows the code."""
     (one,) = read(tmp_path, message(1, **columns)).messages
 
     assert (one.kind, one.text, one.media) == (kind, text, media)
 
 
 @pytest.mark.parametrize("version", [7, 8])
-def test_an_old_message_that_was_deleted_for_all_says_so(tmp_path: Path, version: int) -> None:
+def test_an_old_message_deleted_for_everyone_is_deleted(tmp_path: Path, version: int) -> None:
     (one,) = read_old(tmp_path, old_message(1, None, edit_version=version)).messages
 
     assert one.kind == "deleted"
 
 
-def test_a_poll_has_its_options_in_their_order(tmp_path: Path) -> None:
+def test_a_poll_has_its_options_in_order(tmp_path: Path) -> None:
     (one,) = read(
         tmp_path,
         message(1, "When?", message_type=66),
@@ -304,25 +300,26 @@ def test_a_poll_has_its_options_in_their_order(tmp_path: Path) -> None:
     assert one.text == "When?\nFriday\nnever"
 
 
-def test_a_location_has_its_name_and_a_link(tmp_path: Path) -> None:
-    place = {"latitude": 48.5, "longitude": 16.25, "place_name": "Inn", "place_address": "Road 1"}
-    new = read(
-        tmp_path, message(1, message_type=5), message_location=[{"message_row_id": 1, **place}]
-    )
+def test_a_location_has_a_name_and_a_link(tmp_path: Path) -> None:
+    location = {
+        "message_row_id": 1, "latitude": 48.5, "longitude": 16.25,
+        "place_name": "Inn", "place_address": "Road 1",
+    }  # fmt: skip
+    new = read(tmp_path, message(1, message_type=5), message_location=[location])
 
     assert new.messages[0].kind == "location"
     assert new.messages[0].text == "Inn\nRoad 1\nhttps://maps.google.com/?q=48.5,16.25"
 
 
-def test_an_old_location_has_its_name_and_a_link(tmp_path: Path) -> None:
+def test_an_old_location_has_a_name_and_a_link(tmp_path: Path) -> None:
     columns = {"media_wa_type": "5", "media_name": "Inn", "latitude": 48.5, "longitude": 16.25}
     (one,) = read_old(tmp_path, old_message(1, **columns)).messages
 
     assert one.text == "Inn\nhttps://maps.google.com/?q=48.5,16.25"
 
 
-def test_a_system_message_is_of_nobody_and_says_who_did_what(tmp_path: Path) -> None:
-    reading = read(
+def test_a_system_message_has_no_sender_and_describes_the_event(tmp_path: Path) -> None:
+    contents = read(
         tmp_path,
         message(1, chat_row_id=11, status=6, message_type=7, sender_jid_row_id=1),
         message(2, "Pals", chat_row_id=11, status=6, message_type=7, from_me=1),
@@ -333,17 +330,17 @@ def test_a_system_message_is_of_nobody_and_says_who_did_what(tmp_path: Path) -> 
         message_system_chat_participant=[{"message_row_id": 1, "user_jid_row_id": 2}],
     )
 
-    assert [each.sender for each in reading.messages] == [None, None]
-    assert [each.text for each in reading.messages] == [
+    assert [each.sender for each in contents.messages] == [None, None]
+    assert [each.text for each in contents.messages] == [
         "+431 added +432",
         "me changed the subject: Pals",
     ]
 
 
-def test_a_call_is_told_once(tmp_path: Path) -> None:
-    """By its message, if one is linked to it or within a minute of it; else by the log of calls."""
+def test_a_call_is_one_message(tmp_path: Path) -> None:
+    """The linked message, or one within a minute of the call; otherwise the entry in the log."""
     call = {"jid_row_id": 1, "from_me": 1, "video_call": 1}
-    reading = read(
+    contents = read(
         tmp_path,
         message(1, message_type=90),
         message(2, message_type=10),
@@ -355,15 +352,15 @@ def test_a_call_is_told_once(tmp_path: Path) -> None:
         ],
     )
 
-    assert [(each.kind, each.text) for each in reading.messages] == [
+    assert [(each.kind, each.text) for each in contents.messages] == [
         ("call", "video call, 62 s"),
         ("call", "missed voice call"),
         ("call", "video call, not answered"),
     ]
-    assert reading.messages[2].sender == "me"
+    assert contents.messages[2].sender == "me"
 
 
-def test_equal_times_keep_the_order_of_the_phone(tmp_path: Path) -> None:
+def test_messages_of_equal_time_keep_the_order_of_the_phone(tmp_path: Path) -> None:
     texts = [
         message(row, str(row), timestamp=NOON, sort_id=order)
         for row, order in ((1, 30), (2, 10), (3, 20))
@@ -372,31 +369,31 @@ def test_equal_times_keep_the_order_of_the_phone(tmp_path: Path) -> None:
     assert [each.text for each in read(tmp_path, *texts).messages] == ["2", "3", "1"]
 
 
-def test_a_version_without_a_table_or_a_column_says_what_it_does_not_tell(tmp_path: Path) -> None:
-    """The least that a msgstore.db can be."""
+def test_missing_tables_and_columns_are_reported(tmp_path: Path) -> None:
+    """The smallest possible msgstore.db."""
     schema = [
         "CREATE TABLE message (_id INTEGER PRIMARY KEY, chat_row_id, key_id, timestamp, text_data)",
-        *[statement for statement in BESIDE if "TABLE jid (" in statement or "chat (" in statement],
+        *[table for table in DETAILS if "TABLE jid (" in table or "chat (" in table],
     ]
     columns = ("_id", "chat_row_id", "key_id", "timestamp", "text_data")
     row = {name: value for name, value in message(1, "hi").items() if name in columns}
     path = database(tmp_path / "m.db", schema, {"message": [row], "jid": PEOPLE["jid"],
                                                 "chat": PEOPLE["chat"]})  # fmt: skip
-    reading = read_database(path)
+    contents = read_database(path)
 
-    assert reading.messages[0].text == "hi"
-    assert "reactions" in reading.missing
+    assert contents.messages[0].text == "hi"
+    assert "reactions" in contents.missing
 
 
-def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_another_app_is_rejected(tmp_path: Path) -> None:
     path = database(tmp_path / "other.db", ["CREATE TABLE notes (body TEXT)"], {})
 
-    with pytest.raises(ChatError, match=r"other\.db is a database, but not WhatsApp's messages"):
+    with pytest.raises(ChatError, match=r"other\.db is a database, but not one of WhatsApp's"):
         read_database(path)
 
 
-def test_contacts_without_contacts_are_refused(tmp_path: Path) -> None:
+def test_a_contacts_database_without_contacts_is_rejected(tmp_path: Path) -> None:
     path = database(tmp_path / "msgstore.db", [MESSAGE], {})
 
-    with pytest.raises(ChatError, match=r"no table of contacts \(wa_contacts\)"):
+    with pytest.raises(ChatError, match=r"no contacts table \(wa_contacts\)"):
         read_database(path, names=path)

@@ -1,4 +1,4 @@
-"""The iPhone's ChatStorage.sqlite: what its tables hold comes out as messages."""
+"""Messages from the iPhone's ChatStorage.sqlite."""
 
 from datetime import datetime, timezone
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytok.chat.databases import Chat, Reading, read_database
+from pytok.chat.databases import Chat, DatabaseContents, read_database
 from pytok.chat.record import Message
 from tests.pytok.chat.phones import IPHONE, Record, database, field
 
@@ -21,7 +21,7 @@ MEMBERS: list[Record] = [
 
 
 def message(row: int, text: str | None = None, **columns: Any) -> dict[str, Any]:
-    """A row of ZWAMESSAGE, from Anna, 700,000,000 s and more after 2001."""
+    """A row of ZWAMESSAGE from Anna, at 700,000,000.25 s plus *row* seconds after 2001."""
     return {
         "Z_PK": row,
         "ZISFROMME": 0,
@@ -34,8 +34,8 @@ def message(row: int, text: str | None = None, **columns: Any) -> dict[str, Any]
     }
 
 
-def read(path: Path, *messages: Record, media: list[Record] | None = None) -> Reading:
-    """What is read from a file with *messages* and items of *media*."""
+def read(path: Path, *messages: Record, media: list[Record] | None = None) -> DatabaseContents:
+    """Read a file with *messages* and the items *media*."""
     rows = {
         "ZWACHATSESSION": SESSIONS,
         "ZWAGROUPMEMBER": MEMBERS,
@@ -47,7 +47,7 @@ def read(path: Path, *messages: Record, media: list[Record] | None = None) -> Re
 
 
 def test_a_text_has_time_sender_and_source(tmp_path: Path) -> None:
-    """Seconds since 2001, with a fraction."""
+    """Times are seconds since 2001, with a fraction."""
     (one,) = read(tmp_path, message(1, "hello")).messages
 
     assert one == Message(
@@ -63,8 +63,8 @@ def test_a_text_has_time_sender_and_source(tmp_path: Path) -> None:
 
 
 def test_senders_of_a_group_are_its_members(tmp_path: Path) -> None:
-    """By the phone's name for them, else the one that they chose; the owner is "me"."""
-    reading = read(
+    """With the name in the phone, else the chosen one; the owner is "me"."""
+    contents = read(
         tmp_path,
         message(1, "a", ZCHATSESSION=2, ZGROUPMEMBER=5),
         message(2, "b", ZCHATSESSION=2, ZGROUPMEMBER=6),
@@ -72,12 +72,12 @@ def test_senders_of_a_group_are_its_members(tmp_path: Path) -> None:
         message(4, "d", ZCHATSESSION=2, ZFROMJID="99-1@g.us", ZPUSHNAME="Dora"),
     )
 
-    assert [each.sender for each in reading.messages] == ["+432", "+433", "me", "unknown"]
-    assert [each.author for each in reading.messages] == ["Bob", "Cleo", "me", "Dora"]
-    assert reading.chats == [Chat("Friends", 4)]
+    assert [each.sender for each in contents.messages] == ["+432", "+433", "me", "unknown"]
+    assert [each.author for each in contents.messages] == ["Bob", "Cleo", "me", "Dora"]
+    assert contents.chats == [Chat("Friends", 4)]
 
 
-def test_a_file_has_its_name_and_caption(tmp_path: Path) -> None:
+def test_media_has_a_file_name_and_a_caption(tmp_path: Path) -> None:
     (one,) = read(
         tmp_path,
         message(1, None, ZMESSAGETYPE=1),
@@ -87,16 +87,16 @@ def test_a_file_has_its_name_and_caption(tmp_path: Path) -> None:
     assert (one.kind, one.media, one.text) == ("media", "c.jpg", "look")
 
 
-def test_answers_name_the_message_they_answer(tmp_path: Path) -> None:
-    """It is in the metadata of a media item, although there are no media."""
-    reading = read(
+def test_answers_refer_to_the_answered_message(tmp_path: Path) -> None:
+    """The reference is in the metadata of a media item, even without media."""
+    contents = read(
         tmp_path,
         message(1, "a"),
         message(2, "b"),
         media=[{"ZMESSAGE": 2, "ZMETADATA": field(5, b"KEY1") + field(9, b"x")}],
     )
 
-    assert reading.messages[1].reply_to == "KEY1"
+    assert contents.messages[1].reply_to == "KEY1"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_answers_name_the_message_they_answer(tmp_path: Path) -> None:
     [(6, "system"), (14, "deleted"), (46, "poll"), (15, "media"), (7, "text"), (59, "call")],
 )
 def test_kinds_come_from_the_type(tmp_path: Path, code: int, kind: str) -> None:
-    """The numbers are not Android's: there 46 is no poll."""
+    """The codes differ from Android's, where 46 is not a poll."""
     assert read(tmp_path, message(1, "x", ZMESSAGETYPE=code)).messages[0].kind == kind
 
 
@@ -118,5 +118,5 @@ def test_a_location_has_a_link(tmp_path: Path) -> None:
     assert one.text == "https://maps.google.com/?q=48.5,16.25"
 
 
-def test_what_the_file_does_not_tell_is_said(tmp_path: Path) -> None:
+def test_missing_information_is_reported(tmp_path: Path) -> None:
     assert "reactions" in read(tmp_path, message(1, "a")).missing

@@ -1,4 +1,4 @@
-"""Example chats: made by rules, with known sessions and styles that can be told apart."""
+"""Synthetic example chats: sessions, styles, and the export."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -11,20 +11,20 @@ from pytok.chat.whatsapp.export import read_export
 CHAT = example_chat(2000)
 
 
-def test_the_same_seed_makes_the_same_chat() -> None:
+def test_the_same_seed_gives_the_same_chat() -> None:
     assert example_chat(2000) == CHAT
     assert example_chat(2000, seed=1) != CHAT
 
 
-def test_sessions_are_far_apart_and_messages_in_them_are_not() -> None:
+def test_pauses_are_short_within_a_session_and_long_between_sessions() -> None:
     pauses = [after.time - before.time for before, after in pairwise(CHAT)]
 
     assert all(pause <= LONGEST_PAUSE or pause >= SHORTEST_GAP for pause in pauses)
     assert 50 < sum(pause >= SHORTEST_GAP for pause in pauses) < 500
 
 
-def test_authors_write_in_styles_of_their_own() -> None:
-    """One in lower case with emoji, one in whole sentences."""
+def test_authors_write_in_different_styles() -> None:
+    """One in lower case, one in complete sentences."""
     said = {
         name: [m.text for m in CHAT if m.sender == name and m.kind == "text"]
         for name in ("Mara", "Jonas")
@@ -35,13 +35,13 @@ def test_authors_write_in_styles_of_their_own() -> None:
     assert min(map(len, said.values())) > 500
 
 
-def test_an_example_is_read_back_from_its_export() -> None:
-    got = read_export(example_export(CHAT), "_chat.txt").messages
+def test_an_example_survives_export_and_import() -> None:
+    messages = read_export(example_export(CHAT), "_chat.txt").messages
 
-    assert [replace(message, source="", line=None) for message in got] == CHAT
+    assert [replace(message, source="", line=None) for message in messages] == CHAT
 
 
-def test_there_are_so_many_authors_only() -> None:
+def test_the_number_of_authors_is_checked() -> None:
     assert {m.sender for m in example_chat(200, authors=4)} >= {"Mara", "Jonas", "Priya", "Tom"}
-    with pytest.raises(ValueError, match="styles for 2 to 4"):
+    with pytest.raises(ValueError, match="give 2 to 4"):
         example_chat(authors=5)

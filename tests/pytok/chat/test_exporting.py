@@ -1,4 +1,4 @@
-"""Conversations in the formats of others: roles, names, and what teaches nothing."""
+"""Conversations in the formats of other trainers: roles, names, and omitted turns."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from pytok.chat.template import Conversation, Turn
 
 
 def talk(*lines: str, system: str | None = None) -> Conversation:
-    """A conversation of lines such as "Ada Hi there"."""
+    """A conversation from lines such as "Ada Hi there"."""
     return Conversation(tuple(Turn(*line.split(" ", 1)) for line in lines), system)
 
 
 def exported(to: str, *talks: Conversation) -> list[Any]:
-    """As Ada."""
+    """Export *talks* with Ada as the assistant."""
     return export(talks, "Ada", to)[0]
 
 
@@ -31,8 +31,8 @@ def test_two_people_are_user_and_assistant_for_openai() -> None:
     ]
 
 
-def test_two_people_take_turns_in_sharegpt() -> None:
-    """What one says in a row is one turn, since readers of it want them by turns."""
+def test_two_people_alternate_in_sharegpt() -> None:
+    """Consecutive turns are joined, since readers of the format expect alternating roles."""
     assert exported("sharegpt", talk("Bo hi", "Bo there", "Ada yo", "Ada you")) == [
         {
             "conversations": [
@@ -43,8 +43,8 @@ def test_two_people_take_turns_in_sharegpt() -> None:
     ]
 
 
-def test_in_a_group_names_stand_before_what_others_say() -> None:
-    """In all conversations, those of two among them."""
+def test_in_a_group_names_precede_the_texts_of_others() -> None:
+    """In all conversations, including those of two people."""
     group = [talk("Bo hi", "Cy hey", "Ada yo"), talk("Bo one", "Ada two")]
 
     first, second = exported("sharegpt", *group)
@@ -55,11 +55,11 @@ def test_in_a_group_names_stand_before_what_others_say() -> None:
 
 
 @pytest.mark.parametrize("to", FORMATS)
-def test_what_i_never_answer_is_left_out_and_counted(to: str) -> None:
-    """Nothing is learnt from it."""
-    kept, left_out = export(
+def test_unanswered_turns_are_omitted_and_counted(to: str) -> None:
+    """Trainers do not train on them."""
+    kept, omitted = export(
         [talk("Bo a", "Ada b", "Bo c", "Bo d"), talk("Bo e", "Bo f", system="x")], "Ada", to
     )
 
     assert len(kept) == 1
-    assert left_out == 4
+    assert omitted == 4

@@ -1,4 +1,4 @@
-"""`pytok chat import` and `pytok chat example`: arguments in, a history and its summary out."""
+"""`pytok chat import` and `pytok chat example`: options, the history and its summary."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pytok.chat.record import read_history
-from tests.pytok.test_cli import command, says
+from tests.pytok.test_cli import check_failure, command
 
 
 def test_an_example_is_imported(tmp_path: Path) -> None:
-    """The summary is printed; the history is whole."""
+    """The summary is printed; the history is complete."""
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     command("chat", "example", "-o", export, "--messages", 500, "--authors", 3)
 
@@ -38,18 +38,18 @@ def test_the_summary_as_json_has_every_figure(tmp_path: Path) -> None:
     assert [source["unread_lines"] for source in summary["sources"]] == [[1], [1]]
 
 
-def test_what_fails_leaves_no_history(tmp_path: Path) -> None:
-    """One line says what to do."""
+def test_a_failed_import_writes_no_history(tmp_path: Path) -> None:
+    """The error is one line with the remedy."""
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     export.write_text("01/02/2023, 10:00 - Ann: hi\n")
 
-    says(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
+    check_failure(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
     assert not history.exists()
     assert command("chat", "import", export, "-o", history, "--date-order", "mdy").code == 0
 
 
-def test_an_export_is_not_replaced_by_its_history(tmp_path: Path) -> None:
-    """Under any name of the file."""
+def test_an_export_is_not_overwritten_by_its_history(tmp_path: Path) -> None:
+    """Not even under another name."""
     export, link = tmp_path / "chat.txt", tmp_path / "link"
     export.write_text("13.01.24, 10:00 - Ann: hi\n")
     link.symlink_to(export)
@@ -57,12 +57,12 @@ def test_an_export_is_not_replaced_by_its_history(tmp_path: Path) -> None:
     result = command("chat", "import", export, "-o", link)
 
     assert (result.code, result.out) == (2, b"")
-    assert "is read here, and would be lost: name another file" in result.err
+    assert "is an input file: choose another output file" in result.err
     assert export.read_text() == "13.01.24, 10:00 - Ann: hi\n"
 
 
 def test_the_shortest_example_is_imported(tmp_path: Path) -> None:
-    """Its day can be no month."""
+    """Its day is above 12, so the order is unambiguous."""
     export = tmp_path / "chat.txt"
     command("chat", "example", "-o", export, "--messages", 1)
 
@@ -70,19 +70,18 @@ def test_the_shortest_example_is_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--key", "--names", "--chat"])
-def test_an_option_of_databases_is_refused_for_a_text(option: str, tmp_path: Path) -> None:
-    """It would change nothing, which nobody expects who gives it."""
+def test_an_option_for_databases_is_rejected_for_a_text(option: str, tmp_path: Path) -> None:
+    """It would have no effect."""
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     command("chat", "example", "-o", export)
 
     result = command("chat", "import", export, option, export, "-o", history)
 
-    says(result, f"{option} is for WhatsApp's databases, and chat.txt is none; leave it away")
+    check_failure(result, f"chat.txt: remove {option}: it applies to WhatsApp databases only")
     assert not history.exists()
 
 
-def test_one_message_is_said_to_be_one(tmp_path: Path) -> None:
-    """And no messages."""
+def test_the_count_of_one_message_is_singular(tmp_path: Path) -> None:
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     export.write_text("13.01.24, 10:00 - Ann: hi\n")
 

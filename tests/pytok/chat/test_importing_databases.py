@@ -1,8 +1,9 @@
-"""`pytok chat import` of databases: chats to choose from, names, anonymised."""
+"""`pytok chat import` of databases: selection of a chat, and anonymization."""
 
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from pytok.__main__ import cli
@@ -10,7 +11,7 @@ from tests.pytok.chat.phones import CURRENT, PEOPLE, database, message
 
 
 def run(path: Path, *options: str) -> Result:
-    """`pytok chat import` of a database with two chats."""
+    """Run `pytok chat import` on a database with two chats."""
     rows = {
         **PEOPLE,
         "message": [message(1, "a"), message(2, "hi +43 664 1234567", chat_row_id=11)],
@@ -25,19 +26,20 @@ def test_chats_are_listed(tmp_path: Path) -> None:
     assert run(tmp_path, "--list-chats").stdout == "        1  +431\n        1  Friends\n"
 
 
-def test_one_of_several_chats_has_to_be_chosen(tmp_path: Path) -> None:
+def test_with_several_chats_one_must_be_selected(tmp_path: Path) -> None:
     result = run(tmp_path, "-o", str(tmp_path / "chat.jsonl"))
 
     assert result.exit_code != 0
     assert "msgstore.db has 2 chats; choose one with --chat NAME" in str(result.exception)
 
 
-def test_a_chat_is_imported_and_anonymised(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--anonymize", "--anonymise"])
+def test_a_chat_is_imported_and_anonymized(option: str, tmp_path: Path) -> None:
     output = tmp_path / "chat.jsonl"
-    result = run(tmp_path, "-o", str(output), "--chat", "Friends", "--anonymise")
+    result = run(tmp_path, "-o", str(output), "--chat", "Friends", option)
     (line,) = output.read_text().splitlines()
 
     assert result.exit_code == 0
     assert json.loads(line)["text"] == "hi +999 000001"
     assert "Friends" not in line
-    assert "1 of sort number" in result.stderr
+    assert "replaced in texts: 1 number" in result.stderr

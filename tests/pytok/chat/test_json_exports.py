@@ -1,4 +1,4 @@
-"""Telegram's export, and conversations as ShareGPT and OpenAI write them."""
+"""Telegram's JSON export, and conversations in the formats of ShareGPT and OpenAI."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from pytok.chat.importing import Choices, Import, import_chats
+from pytok.chat.importing import ImportOptions, ImportResult, import_chats
 from pytok.chat.record import Message
 from pytok.errors import ChatError
 
 
-def read(plain: Any, tmp_path: Path) -> Import:
+def read(plain: Any, tmp_path: Path) -> ImportResult:
     path = tmp_path / "result.json"
     path.write_text(plain if isinstance(plain, str) else json.dumps(plain), encoding="utf-8")
-    return import_chats([path], Choices())
+    return import_chats([path], ImportOptions())
 
 
 def telegram(number: int = 1, **fields: Any) -> dict[str, Any]:
-    told = {
+    defaults = {
         "id": number,
         "type": "message",
         "date": "2024-01-05T13:00:00",
@@ -28,7 +28,7 @@ def telegram(number: int = 1, **fields: Any) -> dict[str, Any]:
         "from_id": "user7",
         "text": "hi",
     }
-    return told | fields
+    return defaults | fields
 
 
 def chat(*messages: Any, **fields: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def chat(*messages: Any, **fields: Any) -> dict[str, Any]:
 
 
 def test_a_message_of_telegram(tmp_path: Path) -> None:
-    """Its account stays the same, its name is shown; times are of the world."""
+    """The sender is the account, the name is the displayed one, and the time is UTC."""
     plain = telegram(
         2,
         text=["see ", {"type": "link", "text": "example.org"}, "!"],
@@ -90,7 +90,7 @@ def test_a_message_of_telegram(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_the_kinds_of_telegram(
+def test_kinds_of_telegram_messages(
     fields: dict[str, Any], kind: str, text: str, media: str | None, tmp_path: Path
 ) -> None:
     (message,) = read(chat(telegram(**fields)), tmp_path).messages
@@ -98,7 +98,7 @@ def test_the_kinds_of_telegram(
     assert (message.kind, message.text, message.media) == (kind, text, media)
 
 
-def test_what_happens_to_a_chat_is_told_as_facts(tmp_path: Path) -> None:
+def test_an_event_of_a_chat_is_described_by_its_fields(tmp_path: Path) -> None:
     plain = {
         "id": 1, "type": "service", "date": "2024-01-05T13:00:00", "actor": "Ann",
         "actor_id": "user7", "action": "invite_members", "members": ["Bob", "Cy"], "text": "",
@@ -111,8 +111,8 @@ def test_what_happens_to_a_chat_is_told_as_facts(tmp_path: Path) -> None:
     assert message.time == datetime(2024, 1, 5, 13)
 
 
-def test_a_whole_account_says_which_chat_a_message_is_of(tmp_path: Path) -> None:
-    """Entries that cannot be read are counted."""
+def test_messages_of_an_account_name_their_chat(tmp_path: Path) -> None:
+    """Unreadable entries are reported."""
     other = chat(telegram(3), {"id": 9, "type": "message", "date": "never"}, name="Work")
     account = {"chats": {"list": [chat(telegram(1), telegram(2)), other]}}
 
@@ -138,8 +138,8 @@ OPENAI = {
 }
 
 
-def test_conversations_become_senders_and_words(tmp_path: Path) -> None:
-    """A day lies between two of them; a turn without words is counted."""
+def test_turns_of_conversations_become_messages(tmp_path: Path) -> None:
+    """Conversations are a day apart; a turn without text is reported."""
     lines = json.dumps(SHAREGPT) + "\n" + json.dumps(OPENAI) + "\n"
 
     imported = read(lines, tmp_path)
@@ -160,7 +160,7 @@ def test_conversations_of_two_files_do_not_mix(tmp_path: Path) -> None:
     one.write_text(json.dumps([SHAREGPT]))
     two.write_text(json.dumps(OPENAI))
 
-    imported = import_chats([one, two], Choices())
+    imported = import_chats([one, two], ImportOptions())
 
     assert [m.sender for m in imported.messages] == [None, "human", "gpt", "user", "assistant"]
 
@@ -173,8 +173,8 @@ def test_conversations_of_two_files_do_not_mix(tmp_path: Path) -> None:
     ],
     ids=["telegram", "lines"],
 )
-def test_half_a_character_becomes_what_utf8_can_hold(text: str, tmp_path: Path) -> None:
-    """And a whole one that JSON spells in two halves stays."""
+def test_a_lone_surrogate_becomes_a_replacement_character(text: str, tmp_path: Path) -> None:
+    """A surrogate pair is kept."""
     imported = read(text, tmp_path)
 
     assert [m.text for m in imported.messages] == ["\U0001f600 a\ufffdb"]
@@ -184,14 +184,14 @@ def test_half_a_character_becomes_what_utf8_can_hold(text: str, tmp_path: Path) 
     ("text", "complaint"),
     [
         ('{"name": "Us", "messages": [{"id": 1', "damaged JSON"),
-        ('{"name": "Us"}', "none of Telegram's"),
+        ('{"name": "Us"}', "not from Telegram, ShareGPT or OpenAI"),
         ('{"a":' * 100_000, "nested too deeply|damaged JSON"),
         (json.dumps(OPENAI) + "\nmore", "line 2: not JSON"),
         ('{"messages": [{"role": "user", "content": null}]}', "no conversation in it has a turn"),
-        (json.dumps({"chats": {"list": []}}), "without a message"),
+        (json.dumps({"chats": {"list": []}}), "without any readable message"),
         ('{"time": "2024-01-01T00:00:00", "sender": 5}\n{"time": 3}', "line 1: sender is 5"),
     ],
 )
-def test_json_that_is_no_chat_is_refused(text: str, complaint: str, tmp_path: Path) -> None:
+def test_json_that_is_not_a_chat_is_rejected(text: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(ChatError, match=complaint):
         read(text, tmp_path)

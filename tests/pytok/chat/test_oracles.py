@@ -1,7 +1,7 @@
-"""Other readers of WhatsApp's texts, where they are installed: the same senders and words.
+"""Comparison with other readers of WhatsApp texts, if they are installed.
 
-Compared are formats that they know, and ordinary messages; none of them tells edited messages from
-others, or pictures from words.
+Only formats that they support and ordinary messages are compared: they do not distinguish edited
+messages or pictures from text.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytok.chat.example import example_chat
-from pytok.chat.importing import Choices, import_chats
+from pytok.chat.importing import ImportOptions, import_chats
 from tests.pytok.chat.exports import EXPORTS
 
 CHAT = [m for m in example_chat(500, authors=3, seed=3) if m.kind == "text" and not m.edited]
@@ -23,7 +23,7 @@ def test_whatstk_reads_the_same(name: str, tmp_path: Path) -> None:
     path = tmp_path / "chat.txt"
     path.write_bytes(export.write(CHAT).replace(b"\r\n", b"\n"))
 
-    ours = import_chats([path], Choices()).messages
+    ours = import_chats([path], ImportOptions()).messages
     theirs = whatstk.WhatsAppChat.from_source(str(path)).df
 
     assert [(m.time, m.sender, m.text) for m in ours] == [

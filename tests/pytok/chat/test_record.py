@@ -1,4 +1,4 @@
-"""A history as JSON lines: what is written is read back, what is wrong is named."""
+"""Histories as JSON lines: round trips and errors."""
 
 from datetime import datetime, timezone
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytok.chat.record import Message, from_plain, read_history, to_plain, write_history
+from pytok.chat.record import Message, from_dict, read_history, to_dict, write_history
 from pytok.errors import ChatError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -27,12 +27,12 @@ messages = st.builds(
 
 
 @given(messages)
-def test_a_message_is_read_back_as_it_was(message: Message) -> None:
-    assert from_plain(to_plain(message)) == message
+def test_a_message_survives_the_round_trip(message: Message) -> None:
+    assert from_dict(to_dict(message)) == message
 
 
-def test_a_history_is_read_back_as_it_was(tmp_path: Path) -> None:
-    """Line ends of other systems within a message are no line ends of the file."""
+def test_a_history_survives_the_round_trip(tmp_path: Path) -> None:
+    """Unicode line separators within a message do not end a line of the file."""
     path = tmp_path / "chat.jsonl"
     sent = [Message(time=datetime(2024, 1, 1), sender="A", text="one\u2028two\nthree\x85four")]
 
@@ -49,11 +49,11 @@ def test_a_history_is_read_back_as_it_was(tmp_path: Path) -> None:
         ('{"sender": "A"}', "line 2: time is None"),
         ('{"time": "2024-01-01", "kind": "song"}', "kind is 'song'"),
         ('{"time": "2024-01-01", "text": 7}', "text is 7, not a string"),
-        ('{"time": "2024-01-01", "colour": 7}', "'colour' is no field"),
+        ('{"time": "2024-01-01", "color": 7}', "'color' is not a field"),
         ('{"time": "2024-01-01", "line": true}', "line is True"),
     ],
 )
-def test_what_is_no_message_is_refused_with_its_line(
+def test_an_invalid_message_is_rejected_with_its_line(
     tmp_path: Path, line: str, complaint: str
 ) -> None:
     path = tmp_path / "chat.jsonl"

@@ -1,4 +1,4 @@
-"""Whom a name means, and by which names senders go."""
+"""Names of senders, and the lookup of a typed name."""
 
 import pytest
 
@@ -21,27 +21,27 @@ PEOPLE = {"+1 555": "Ada Lovelace", "+1 666": "Adam", "bo@chat": "Bo", "+1 777":
         ("bo@", "Bo"),
     ],
 )
-def test_a_name_means_whom_it_fits_best(name: str, who: str) -> None:
-    """Exactly, in another case, or how only one begins; a name or what stands behind it."""
+def test_a_name_identifies_the_best_match(name: str, who: str) -> None:
+    """An exact match, a match in another case, or a unique prefix, of a name or a sender."""
     assert find_speaker(name, PEOPLE) == who
 
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("ada", r"'ada' may be any of 'Ada Lovelace', 'Adam'; write more"),
-        ("BO", "'BO' may be any of 'Bo', 'bo'"),
-        ("Eve", "'Eve' is none of the senders: 'Ada Lovelace', 'Adam', 'Bo', 'bo'"),
-        ("", "'' is none of the senders"),
+        ("ada", r"'ada' is ambiguous: 'Ada Lovelace', 'Adam'; give more of the name"),
+        ("BO", "'BO' is ambiguous: 'Bo', 'bo'"),
+        ("Eve", "'Eve' is not one of the senders: 'Ada Lovelace', 'Adam', 'Bo', 'bo'"),
+        ("", "'' is not one of the senders"),
     ],
 )
-def test_a_name_that_means_nobody_or_several_is_refused(name: str, complaint: str) -> None:
-    """With the names that there are."""
+def test_an_unknown_or_ambiguous_name_is_rejected(name: str, complaint: str) -> None:
+    """The error lists the candidates."""
     with pytest.raises(ChatError, match=complaint):
         find_speaker(name, PEOPLE)
 
 
-def test_a_sender_goes_by_the_name_shown_last() -> None:
+def test_a_sender_has_the_last_displayed_name() -> None:
     messages = [
         message(0, "1", name="Old"),
         message(1, "1", name="New"),
@@ -53,7 +53,7 @@ def test_a_sender_goes_by_the_name_shown_last() -> None:
     assert speakers_of(messages) == {"1": "New", "2": "2"}
 
 
-def test_two_of_one_name_are_told_apart() -> None:
+def test_senders_with_the_same_name_are_distinguished() -> None:
     messages = [message(0, "1", name="Sam"), message(1, "2", name="Sam"), message(2, "Sam")]
 
     assert speakers_of(messages) == {"1": "Sam (1)", "2": "Sam (2)", "Sam": "Sam"}

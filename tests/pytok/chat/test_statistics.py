@@ -1,10 +1,10 @@
-"""A history in figures."""
+"""Statistics of a history."""
 
 from datetime import date
 
 import pytest
 
-from pytok.chat.statistics import emoji_of, measure, to_plain
+from pytok.chat.statistics import emoji_of, measure, to_dict
 from tests.pytok.chat.histories import history, message
 
 MESSAGES = [
@@ -17,7 +17,7 @@ MESSAGES = [
 
 
 def test_messages_are_counted_by_person() -> None:
-    """The most talkative first, with what they write."""
+    """In descending order of messages, with lengths and emoji."""
     ada, bo = measure(MESSAGES).people
 
     assert (ada.name, ada.messages, ada.kinds["media"], ada.lengths) == ("Ada", 3, 1, [5, 4])
@@ -36,18 +36,20 @@ def test_messages_are_counted_by_time() -> None:
     assert measured.system == 2
 
 
-def test_pauses_are_those_within_a_chat() -> None:
+def test_pauses_are_measured_within_a_chat() -> None:
     messages = [message(minute, "A", chat=chat) for minute, chat in [(0, "x"), (1, "y"), (3, "x")]]
 
     assert measure(messages).pauses == [180.0]
 
 
-def test_plain_figures_are_medians_and_sums() -> None:
-    plain = to_plain(measure(MESSAGES))
+def test_figures_for_json_are_medians_and_sums() -> None:
+    figures = to_dict(measure(MESSAGES))
 
-    assert plain["people"][0]["characters"] == {"median": 4.5, "mean": 4.5}
-    assert sum(plain["by_hour"]) == sum(plain["by_weekday"].values()) == plain["messages"] == 5
-    assert to_plain(measure([]))["first_day"] is None
+    assert figures["people"][0]["characters"] == {"median": 4.5, "mean": 4.5}
+    assert (
+        sum(figures["by_hour"]) == sum(figures["by_weekday"].values()) == figures["messages"] == 5
+    )
+    assert to_dict(measure([]))["first_day"] is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,6 @@ def test_plain_figures_are_medians_and_sums() -> None:
         ("é日本", []),
     ],
 )
-def test_an_emoji_is_whole(text: str, found: list[str]) -> None:
-    """Skin, families, flags and key caps are one each; signs of text are none."""
+def test_an_emoji_sequence_counts_as_one(text: str, found: list[str]) -> None:
+    """With skin tones, in families, flags and key caps; text symbols do not count."""
     assert list(emoji_of(text)) == found

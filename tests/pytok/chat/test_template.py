@@ -1,4 +1,4 @@
-"""Conversations to ids and mask: what is learnt, what stays text, and the same through Jinja."""
+"""Conversations as ids with a loss mask, equal to transformers with the Jinja template."""
 
 import json
 from datetime import datetime
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import pytok
 from pytok.chat.template import (
     Conversation,
-    Learn,
     Template,
+    TrainOn,
     Turn,
     read_conversations,
     write_conversations,
@@ -31,7 +31,7 @@ texts = st.lists(words | st.sampled_from(SPECIALS)).map("".join)
 def talks(
     template: Template, texts: st.SearchStrategy[str] = texts
 ) -> st.SearchStrategy[Conversation]:
-    """Conversations among the template's speakers, whose texts may spell special tokens."""
+    """Conversations of the template's speakers, whose texts can contain special tokens."""
     turns = st.lists(st.builds(Turn, st.sampled_from(template.speakers), texts), max_size=5)
     return st.builds(Conversation, turns.map(tuple), st.none() | texts, st.none() | st.datetimes())
 
@@ -44,7 +44,7 @@ def tokenizer(trained: pytok.Tokenizer) -> pytok.Tokenizer:
 
 @pytest.fixture(scope="session")
 def their_folder(tokenizer: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What transformers loads a tokenizer from."""
+    """A folder from which transformers loads the tokenizer."""
     folder = tmp_path_factory.mktemp("theirs")
     tokenizer.save(folder / "tokenizer.json")
     fields = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
@@ -53,7 +53,7 @@ def their_folder(tokenizer: pytok.Tokenizer, tmp_path_factory: pytest.TempPathFa
 
 
 def their_ids(folder: Path, template: Template, messages: object, **more: object) -> list[int]:
-    """The ids of *messages* by transformers' chat templates."""
+    """Return the ids of *messages* from the chat template in transformers."""
     theirs = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
     theirs.chat_template = template.jinja()
     encoded = theirs.apply_chat_template(messages, tokenize=True, return_dict=True, **more)
@@ -61,7 +61,7 @@ def their_ids(folder: Path, template: Template, messages: object, **more: object
     return ids
 
 
-def test_the_ids_spell_the_turns_between_their_special_tokens(tokenizer: pytok.Tokenizer) -> None:
+def test_the_ids_are_the_turns_between_special_tokens(tokenizer: pytok.Tokenizer) -> None:
     talk = Conversation((Turn("Ada", "Hi!"), Turn("system", "Hello.")), system="Be brief.")
 
     assert tokenizer.decode(THREE.render(talk, tokenizer).ids) == (
@@ -70,7 +70,7 @@ def test_the_ids_spell_the_turns_between_their_special_tokens(tokenizer: pytok.T
 
 
 @pytest.mark.parametrize(
-    ("learn", "learnt"),
+    ("train_on", "targets"),
     [
         ("mine", ["one<|end|>", "three<|end|>"]),
         ("last", ["three<|end|>"]),
@@ -81,29 +81,29 @@ def test_the_ids_spell_the_turns_between_their_special_tokens(tokenizer: pytok.T
         ),
     ],
 )  # fmt: skip
-def test_the_mask_marks_what_is_learnt_and_nothing_else(
-    tokenizer: pytok.Tokenizer, learn: Learn, learnt: list[str]
+def test_the_loss_mask_marks_the_targets_alone(
+    tokenizer: pytok.Tokenizer, train_on: TrainOn, targets: list[str]
 ) -> None:
     turns = (Turn("Ada", "one"), Turn("Bo", "two"), Turn("Ada", "three"), Turn("Bo", "four"))
-    rendered = TWO.render(Conversation(turns, system="five"), tokenizer, train_on=learn)
+    rendered = TWO.render(Conversation(turns, system="five"), tokenizer, train_on=train_on)
 
-    runs, before = [], False
-    for id, marked in zip(rendered.ids, rendered.mask, strict=True):
-        if marked and not before:
+    runs, previous = [], False
+    for id, is_target in zip(rendered.ids, rendered.loss_mask, strict=True):
+        if is_target and not previous:
             runs.append("")
-        if marked:
+        if is_target:
             runs[-1] += tokenizer.decode([id])
-        before = marked
-    assert runs == learnt
+        previous = is_target
+    assert runs == targets
 
 
 @given(talk=talks(THREE), train_on=st.sampled_from(["mine", "all", "last"]))
 @example(talk=Conversation((Turn("Ada", "<|end|><|speaker_1|>I owe him"),)), train_on="mine")
 def test_a_special_token_in_a_text_stays_text(
-    tokenizer: pytok.Tokenizer, talk: Conversation, learn: Learn
+    tokenizer: pytok.Tokenizer, talk: Conversation, train_on: TrainOn
 ) -> None:
-    """One who types a token writes nobody's lines: each turn has its own two, and no other."""
-    ids, mask = THREE.render(talk, tokenizer, train_on=learn)
+    """Text cannot imitate a turn: each turn has exactly its own two special tokens."""
+    ids, loss_mask = THREE.render(talk, tokenizer, train_on=train_on)
     found = [id for id in ids if tokenizer.is_special_token(id)]
     special = tokenizer.special_tokens
 
@@ -113,14 +113,14 @@ def test_a_special_token_in_a_text_stays_text(
     for turn in talk.turns:
         expected += [special[THREE.speaker_token(turn.speaker)], special["<|end|>"]]
     assert found == expected
-    assert len(mask) == len(ids)
+    assert len(loss_mask) == len(ids)
 
 
 @given(talk=talks(THREE, texts=words))
 def test_transformers_renders_the_same_ids(
     tokenizer: pytok.Tokenizer, their_folder: Path, talk: Conversation
 ) -> None:
-    """But for texts that spell special tokens, which it cannot tell apart."""
+    """Except for texts that contain special tokens, which it cannot distinguish."""
     assume(talk.turns)
     assume(not any(token in turn.text for turn in talk.turns for token in SPECIALS))
     messages = [{"role": turn.speaker, "content": turn.text} for turn in talk.turns]
@@ -132,10 +132,10 @@ def test_transformers_renders_the_same_ids(
     )
 
 
-def test_the_usual_roles_are_me_the_other_and_the_system(
+def test_the_standard_roles_are_accepted_for_two_people(
     tokenizer: pytok.Tokenizer, their_folder: Path
 ) -> None:
-    """What other software sends goes through, where there are two people."""
+    """As sent by other software: system, user and assistant."""
     messages = [
         {"role": "system", "content": " Be brief.\n"},
         {"role": "user", "content": "Hi!\n\n"},
@@ -149,30 +149,30 @@ def test_the_usual_roles_are_me_the_other_and_the_system(
     )
 
 
-def test_transformers_goes_on_as_the_speaker_who_is_named(
+def test_transformers_prompts_for_the_given_speaker(
     tokenizer: pytok.Tokenizer, their_folder: Path
 ) -> None:
-    """In a group anyone may be next."""
+    """In a group, any speaker can be next."""
     template = Template(THREE.speakers)
     messages = [{"role": "Ada", "content": "Hi!"}]
-    wanted = template.prompt(Conversation((Turn("Ada", "Hi!"),)), tokenizer, THREE.speakers[1])
+    expected = template.prompt(Conversation((Turn("Ada", "Hi!"),)), tokenizer, THREE.speakers[1])
 
     assert (
         their_ids(
             their_folder, template, messages, add_generation_prompt=True, speaker=THREE.speakers[1]
         )
-        == wanted
+        == expected
     )
 
 
 @pytest.mark.parametrize(
     ("messages", "complaint"),
     [
-        ([{"role": "Eve", "content": "x"}], "Eve is none of the speakers"),
-        ([{"role": "Bo", "content": "x"}, {"role": "system", "content": "x"}], "system is none"),
+        ([{"role": "Eve", "content": "x"}], "Eve is not one of the speakers"),
+        ([{"role": "Bo", "content": "x"}, {"role": "system", "content": "x"}], "system is not one"),
     ],
 )
-def test_transformers_refuses_a_role_that_nobody_has(
+def test_transformers_rejects_an_unknown_role(
     their_folder: Path, messages: object, complaint: str
 ) -> None:
     with pytest.raises(Exception, match=complaint):
@@ -180,8 +180,8 @@ def test_transformers_refuses_a_role_that_nobody_has(
 
 
 @given(st.lists(st.text(), unique=True, min_size=1))
-def test_a_name_may_be_anything(names: list[str]) -> None:
-    """Jinja's own signs and quotes included."""
+def test_any_string_can_be_a_name(names: list[str]) -> None:
+    """Including the syntax of Jinja."""
     template = Template(tuple(names), me=names[0])
     environment = transformers.utils.chat_template_utils._compile_jinja_template
 
@@ -193,8 +193,8 @@ def test_a_name_may_be_anything(names: list[str]) -> None:
     assert spelled == f"<|endoftext|>{turns}<|speaker_0|>"
 
 
-def test_a_tokenizer_gets_what_it_lacks_at_the_end(trained: pytok.Tokenizer) -> None:
-    """No id that there was changes, so a model's rows stay its own."""
+def test_missing_special_tokens_are_appended(trained: pytok.Tokenizer) -> None:
+    """Existing ids do not change, so the embeddings of a model stay valid."""
     grown = TWO.extend(trained)
 
     assert grown.definition.tokens == trained.definition.tokens
@@ -208,26 +208,26 @@ def test_a_tokenizer_gets_what_it_lacks_at_the_end(trained: pytok.Tokenizer) -> 
     assert TWO.extend(grown) is grown
 
 
-def test_what_cannot_be_rendered_is_refused(
+def test_invalid_arguments_are_rejected(
     trained: pytok.Tokenizer, tokenizer: pytok.Tokenizer
 ) -> None:
     talk = Conversation((Turn("Eve", "x"),))
-    with pytest.raises(ChatError, match="'Eve' is none of the speakers: 'Ada', 'Bo'"):
+    with pytest.raises(ChatError, match="'Eve' is not one of the speakers: 'Ada', 'Bo'"):
         TWO.render(talk, tokenizer)
     with pytest.raises(ChatError, match=r"no special token <\|end\|>"):
         TWO.render(Conversation(()), trained)
     with pytest.raises(ChatError, match="train_on='mien' is not one of mine, all, last"):
         TWO.render(Conversation(()), tokenizer, train_on="mien")  # type: ignore[arg-type]
-    with pytest.raises(ChatError, match="needs to know who is me"):
+    with pytest.raises(ChatError, match="needs a speaker to train on; build the data with --me"):
         Template(("Ada",)).render(Conversation(()), tokenizer)
-    with pytest.raises(ChatError, match="'Eve' is none of the speakers"):
+    with pytest.raises(ChatError, match="'Eve' is not one of the speakers"):
         Template(("Ada",), me="Eve")
     with pytest.raises(ChatError, match="listed twice"):
         Template(("Ada", "Ada"))
 
 
 @given(st.lists(st.text(), unique=True), st.booleans())
-def test_a_template_is_read_back_as_it_was(names: list[str], with_me: bool) -> None:
+def test_a_template_survives_the_round_trip(names: list[str], with_me: bool) -> None:
     template = Template(tuple(names), me=names[-1] if names and with_me else None)
 
     assert Template.from_json(template.to_json()) == template
@@ -241,10 +241,10 @@ def test_a_template_is_read_back_as_it_was(names: list[str], with_me: bool) -> N
         ('{"version": 2}', "not version 1"),
         ('{"version": 1}', "speakers is not a list"),
         ('{"version": 1, "speakers": ["A"], "me": 1}', "me is 1"),
-        ('{"version": 1, "speakers": ["A"], "me": "B"}', "'B' is none of the speakers"),
+        ('{"version": 1, "speakers": ["A"], "me": "B"}', "'B' is not one of the speakers"),
     ],
 )
-def test_what_is_no_template_is_refused(tmp_path: Path, content: str, complaint: str) -> None:
+def test_an_invalid_template_is_rejected(tmp_path: Path, content: str, complaint: str) -> None:
     path = tmp_path / "chat.json"
     path.write_text(content)
 
@@ -253,7 +253,7 @@ def test_what_is_no_template_is_refused(tmp_path: Path, content: str, complaint:
 
 
 @given(st.lists(talks(THREE)))
-def test_conversations_are_read_back_as_they_were(
+def test_conversations_survive_the_round_trip(
     tmp_path_factory: pytest.TempPathFactory, talk: list[Conversation]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "talk.jsonl"
@@ -263,7 +263,7 @@ def test_conversations_are_read_back_as_they_were(
     assert list(read_conversations(path)) == talk
 
 
-def test_when_a_conversation_began_is_kept(tmp_path: Path) -> None:
+def test_the_start_of_a_conversation_is_kept(tmp_path: Path) -> None:
     talk = Conversation((Turn("Ada", "a\u2028b\nc"),), began=datetime(2024, 1, 1))
     path = tmp_path / "talk.jsonl"
 
@@ -276,15 +276,15 @@ def test_when_a_conversation_began_is_kept(tmp_path: Path) -> None:
     ("line", "complaint"),
     [
         ("{", "line 2: not JSON"),
-        ("[]", 'line 2: no object with "turns"'),
-        ('{"turns": [{"speaker": "A"}]}', "line 2: a turn is no object of two strings"),
-        ('{"turns": [{"speaker": "A", "text": 1}]}', "line 2: a turn is no object of two strings"),
+        ("[]", 'line 2: not an object with a list "turns"'),
+        ('{"turns": [{"speaker": "A"}]}', "line 2: a turn is not an object of two strings"),
+        ('{"turns": [{"speaker": "A", "text": 1}]}', "a turn is not an object of two strings"),
         ('{"turns": [], "system": 1}', "line 2: system is 1"),
         ('{"turns": [], "began": "noon"}', "line 2: began is 'noon'"),
-        ('{"turns": [], "mood": 1}', "line 2: 'mood' is no field"),
+        ('{"turns": [], "mood": 1}', "line 2: 'mood' is not a field"),
     ],
 )
-def test_what_is_no_conversation_is_refused_with_its_line(
+def test_an_invalid_conversation_is_rejected_with_its_line(
     tmp_path: Path, line: str, complaint: str
 ) -> None:
     path = tmp_path / "talk.jsonl"

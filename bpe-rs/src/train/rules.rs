@@ -1,9 +1,26 @@
-//! Which of equally frequent pairs is merged first: a row for each rule.
+//! The rules of merging, and the order of candidates that follows from them.
 
 use std::cmp::{Ordering, Reverse};
 
-use super::pairs::Places;
+use super::pairs::Occurrences;
 use super::Candidate;
+
+/// Which pairs can be merged, and which of equally frequent pairs is merged first. The default is
+/// plain byte pair encoding with the ties of Hugging Face.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergeRules {
+    /// Which of equally frequent pairs is merged first.
+    pub ties: Ties,
+    /// A pair that occurs less often is never merged.
+    pub min_frequency: u64,
+    /// Merges make only tokens of fewer bytes than this: Hugging Face's `max_token_length`. No
+    /// limit if `None`.
+    pub max_token_length: Option<usize>,
+    /// Only this many characters, the most frequent, take part in merges; of equally frequent
+    /// characters those of the smallest code points. The bytes of all others stay as the base
+    /// encodes them. No limit if `None`.
+    pub limit_alphabet: Option<usize>,
+}
 
 /// Which of equally frequent pairs is merged first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,16 +28,16 @@ pub enum Ties {
     /// The smallest pair of ranks: Hugging Face's `BpeTrainer`, with bytes in GPT-2's order.
     #[default]
     HuggingFace,
-    /// The smallest pair, with each byte's own value in place of its rank: `rustbpe`.
+    /// The smallest pair, with bytes ordered by value: `rustbpe`.
     RustBpe,
-    /// The first one in the corpus as it is merged so far: minbpe's `RegexTokenizer`, and tiktoken's
-    /// `_educational`. The pieces must come in the order in which the corpus first has them.
+    /// The pair that occurs first in the corpus as merged so far: minbpe's `RegexTokenizer`, and
+    /// tiktoken's `_educational`. The pieces must be in the order of their first occurrence.
     First,
     /// The greatest pair of byte strings: assignment 1 of Stanford's CS336.
     Cs336,
 }
 
-/// A pair's place among those of its count: the greatest is merged first.
+/// Order of a pair among those of equal count: the greatest is merged first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Smallest(Reverse<(u32, u32)>),
@@ -28,9 +45,9 @@ pub(super) enum Key {
 }
 
 impl Ties {
-    /// The rule of that name: `hf`, `rustbpe`, `first` or `cs336`.
+    /// Returns the rule named `hf`, `rustbpe`, `first` or `cs336`.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "hf" => Some(Self::HuggingFace),
             "rustbpe" => Some(Self::RustBpe),
@@ -40,9 +57,9 @@ impl Ties {
         }
     }
 
-    /// The key of the pair of *places*, none of which is gone.
-    pub(super) fn key(self, places: &Places, tokens: &[Vec<u8>]) -> Key {
-        let (left, right) = places.pair;
+    /// The key of the pair of *occurrences*, which have just been recounted.
+    pub(super) fn key(self, occurrences: &Occurrences, tokens: &[Vec<u8>]) -> Key {
+        let (left, right) = occurrences.pair;
         let token = |rank: u32| &tokens[rank as usize];
         match self {
             Self::HuggingFace => Key::Smallest(Reverse((left, right))),
@@ -53,7 +70,7 @@ impl Ties {
                 };
                 Key::Smallest(Reverse((id(left), id(right))))
             }
-            Self::First => Key::Smallest(Reverse((places.list[0], 0))),
+            Self::First => Key::Smallest(Reverse((occurrences.starts[0], 0))),
             Self::Cs336 => Key::Greatest(Box::new((token(left).clone(), token(right).clone()))),
         }
     }

@@ -1,0 +1,268 @@
+"""The fields of a recipe by dotted name: their types, documentation, and values written as text.
+
+    fields = fields_of(Recipe)
+    fields.parse("model.mlp.hidden", "512")    # ("model.mlp.hidden", 512)
+    fields.parse("model.mlp", "SwiGLU")        # ("model.mlp.kind", "SwiGLU")
+
+A field of an axis has an entry for each kind of the axis that has it: three for `model.mlp.hidden`,
+one for `model.mlp.tanh`. Which kind it will be is known only when the recipe is planned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from gpt.errors import ConfigError
+from gpt.spec.docs import docs_of
+from gpt.spec.serialize import NEAR, is_union, join, parse_plain
+
+KIND = ".kind"
+"""Ends the name that selects the kind of an axis."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A field that can be set."""
+
+    name: str
+    """Dotted name, such as `model.mlp.hidden`."""
+    hint: Any
+    """Type."""
+    doc: str
+    """Documentation, in one line, without the default."""
+    default: str | None
+    """The default in words, if it has one that says something."""
+    kinds: tuple[str, ...]
+    """Names of the specs that an axis selects from; empty for a field that is no axis."""
+    spec: type
+    """The dataclass that has the field."""
+    of_kind: bool
+    """Whether that is one of the kinds of an axis."""
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the documentation."""
+        return re.split(r"(?<=[.)])\s+(?=[A-Z`-])", self.doc, maxsplit=1)[0]
+
+    @property
+    def table(self) -> str:
+        """Dotted name of the table that has the field; "" for the outermost."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts that are values, if they can be listed."""
+        return self.kinds or _choices(self.hint)
+
+    @property
+    def metavar(self) -> str:
+        """What stands for the value in help: `N`, `[ddp|fsdp]`."""
+        return f"[{'|'.join(self.choices)}]" if self.choices else _metavar(self.hint)
+
+
+class Fields:
+    """All fields that can be set in a dataclass, those of nested dataclasses included."""
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        self.by_name: dict[str, list[Field]] = {}
+        for field in fields:
+            self.by_name.setdefault(field.name, []).append(field)
+
+    def without(self, hide: Callable[[str], bool]) -> Fields:
+        """Return those whose names *hide* does not return true for."""
+        kept = (entries for name, entries in self.by_name.items() if not hide(name))
+        return Fields(field for entries in kept for field in entries)
+
+    def find(self, name: str) -> list[Field]:
+        """Return the entries of the field *name*; raises ConfigError that suggests others."""
+        fields = self.by_name.get(name) or [
+            field for field in self.by_name.get(name.removesuffix(KIND), []) if field.kinds
+        ]
+        if not fields:
+            raise ConfigError(self._unknown(name))
+        return fields
+
+    def parse(self, name: str, text: str) -> tuple[str, Any]:
+        """Return the name and the plain value that *text* sets in the field *name*.
+
+        The name of an axis becomes that of its kind. Raises ConfigError.
+        """
+        fields = self.find(name)
+        problems = []
+        for field in fields:
+            try:
+                return _parse_kind(field, text) if field.kinds else (name, parse(field.hint, text))
+            except ValueError as error:
+                problems.append(error)
+        raise ConfigError(f"{name}: {problems[0]}")
+
+    def check(self, plain: Mapping[str, Any], where: str = "") -> None:
+        """Raise ConfigError for an unknown name in *plain*, and for a value of a wrong type.
+
+        *plain* are nested tables, as a TOML file holds them.
+        """
+        for name, value in plain.items():
+            path = join(where, name)
+            if isinstance(value, Mapping) and self._is_table(path):
+                self.check(value, path)
+                continue
+            problems = []
+            for field in self.find(path):
+                try:
+                    _check_value(field, value, path)
+                    break
+                except ConfigError as error:
+                    problems.append(error)
+            else:
+                raise problems[0]
+
+    def _is_table(self, name: str) -> bool:
+        return any(each.startswith(f"{name}.") for each in self.by_name)
+
+    def _unknown(self, name: str) -> str:
+        """Describe the first part of *name* that does not exist, and what may have been meant."""
+        if self._is_table(name):
+            first = join(name, self._children(name)[0])
+            return f"{name}: a table, not a single value; set its fields, such as {first}"
+        parts = name.split(".")
+        known = 0
+        while self._is_table(".".join(parts[: known + 1])):
+            known += 1
+        table, part, rest = ".".join(parts[:known]), parts[known], parts[known + 1 :]
+        children = self._children(table)
+        near = [
+            ".".join([join(table, each), *rest])
+            for each in difflib.get_close_matches(part, children, cutoff=NEAR)
+        ]
+        near += [each for each in self.by_name if each.rpartition(".")[2] == part]
+        if near:
+            return f"{name}: no such field; did you mean {' or '.join(dict.fromkeys(near))}?"
+        return f"{name}: no such field; there are {', '.join(children)}"
+
+    def _children(self, table: str) -> list[str]:
+        """The names in *table*, "" for the outermost."""
+        start = f"{table}." if table else ""
+        inside = (each[len(start) :] for each in self.by_name if each.startswith(start))
+        return list(dict.fromkeys(each.partition(".")[0] for each in inside))
+
+
+def fields_of(recipe: type) -> Fields:
+    """Return the fields of the dataclass *recipe*."""
+    return Fields(_walk(recipe))
+
+
+def parse(hint: Any, text: str) -> Any:
+    """Return the plain value of the type *hint* that *text* writes; raises ValueError.
+
+    >>> parse(tuple[float, float], "0.9,0.95")
+    [0.9, 0.95]
+    >>> parse(int | None, "none") is None
+    True
+    """
+    if is_union(hint):
+        if text.casefold() == "none":
+            return None
+        hint = _without_none(hint)
+    if get_origin(hint) is tuple:
+        items = [item.strip() for item in text.strip("[]()").split(",")]
+        types = get_args(hint)
+        if types[1:] != (...,) and len(items) != len(types):
+            raise ValueError(f"{text!r} is not {len(types)} values separated by commas")
+        return [parse(types[0], item) for item in items]
+    if choices := _choices(hint):
+        word = text.casefold() if hint is bool else text
+        if word not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return word == "true" if hint is bool else word
+    if hint in (int, float):
+        try:
+            # A number that is written as an integer may belong to a kind that wants an integer.
+            return int(text) if hint is int or text.lstrip("+-").isdecimal() else float(text)
+        except ValueError:
+            wanted = "an integer" if hint is int else "a number"
+            raise ValueError(f"{text!r} is not {wanted}") from None
+    return text
+
+
+def _parse_kind(axis: Field, text: str) -> tuple[str, str | None]:
+    """Return the name and value that select the kind *text* of *axis*; case does not matter."""
+    if text.casefold() == "none" and type(None) in get_args(axis.hint):
+        return axis.name, None
+    for kind in axis.kinds:
+        if kind.casefold() == text.casefold():
+            return axis.name + KIND, kind
+    raise ValueError(f"{text!r} is not one of {', '.join(axis.kinds)}")
+
+
+def _check_value(field: Field, value: Any, path: str) -> None:
+    """Raise ConfigError if *value* has a wrong type; *path* names *field*, or the kind of it."""
+    if not path.endswith(KIND) or not field.kinds:
+        parse_plain(field.hint, value, path)
+    elif value not in field.kinds:
+        expected = ", ".join(field.kinds)
+        raise ConfigError(f"{path}: expected one of {expected}; got {value!r}")
+
+
+def _walk(spec: type, where: str = "", of_kind: bool = False) -> Iterator[Field]:
+    """Yield the fields of the dataclass *spec*, each followed by those of its own specs."""
+    hints, docs = get_type_hints(spec), docs_of(spec)
+    for each in dataclasses.fields(spec):
+        if not each.init:
+            continue
+        name, hint = join(where, each.name), hints[each.name]
+        types = get_args(hint) if is_union(hint) else (hint,)
+        specs: list[Any] = [member for member in types if dataclasses.is_dataclass(member)]
+        if not specs or is_union(hint):
+            doc, default = _split_default(docs.get(each.name, ""), each)
+            yield Field(
+                name=name,
+                hint=hint,
+                doc=doc,
+                default=default,
+                kinds=tuple(member.__name__ for member in specs),
+                spec=spec,
+                of_kind=of_kind,
+            )
+        for member in specs:
+            yield from _walk(member, name, is_union(hint))
+
+
+def _split_default(doc: str, field: dataclasses.Field[Any]) -> tuple[str, str | None]:
+    """Return *doc* and the default of *field*, which *doc* may describe at its end."""
+    if found := re.search(r"\s*\[default: (.+)\]$", doc):
+        return doc[: found.start()], found[1]
+    value = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        value = type(field.default_factory()).__name__
+    if value is dataclasses.MISSING or value is None or isinstance(value, Path):
+        return doc, None
+    if isinstance(value, tuple):
+        return doc, ",".join(map(str, value))
+    return doc, str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _metavar(hint: Any) -> str:
+    hint = _without_none(hint)
+    if get_origin(hint) is tuple:
+        return ",".join("..." if each is ... else _metavar(each) for each in get_args(hint))
+    return {int: "N", float: "X", Path: "PATH"}.get(hint, "TEXT")
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    hint = _without_none(hint)
+    if hint is bool:
+        return ("true", "false")
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def _without_none(hint: Any) -> Any:
+    """Return the type *hint* without None; *hint* itself if it is no union."""
+    if not is_union(hint):
+        return hint
+    return next(each for each in get_args(hint) if each is not type(None))

@@ -1,0 +1,115 @@
+"""Fields of a recipe that a user sets. They replace planned values, and other fields follow them.
+
+    overrides = Overrides({"model.width": 64}, {"model.width": "--width 64"})
+    overrides.over(planned)        # heads that divide 64
+
+`sources` says for each field how the user has written it, for errors.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gpt.errors import ConfigError
+from gpt.spec.fields import KIND
+from gpt.spec.recipe import MAY_CHANGE, Recipe
+from gpt.spec.serialize import flatten, from_dict, merge, nest
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+
+HEAD_STEP = 8
+"""A width that follows from a number of heads gives each a multiple of this."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Fields that are set, by dotted name."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values, as TOML holds them."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """How each was written: an option, or the name of a file."""
+
+    def without(self, *names: str) -> Overrides:
+        """Return these without the fields *names*."""
+        values = {name: value for name, value in self.values.items() if name not in names}
+        return Overrides(values, self.sources)
+
+    def over(self, recipe: AnyRecipe) -> AnyRecipe:
+        """Return *recipe* with these fields; raises ConfigError that names them as written."""
+        given = nest(following(recipe, self.values) | dict(self.values))
+        try:
+            return from_dict(type(recipe), merge(recipe.to_dict(), given))
+        except ConfigError as error:
+            raise ConfigError(self.named(str(error))) from None
+
+    def check_resumable(self, saved: Recipe) -> None:
+        """Raise ConfigError, naming the field, if these would change the run *saved*."""
+        old = flatten(saved.to_dict())
+        for name, value in self.values.items():
+            if name not in MAY_CHANGE and old.get(name) != value:
+                raise ConfigError(
+                    f"{self.sources[name]}: {saved.out} holds a run with {name} = "
+                    f"{old.get(name)}; set that to resume it, or choose another --out"
+                )
+
+    def named(self, message: str) -> str:
+        """Return *message* after the sources of the fields that it names."""
+        sources = [
+            self.sources[name]
+            for name in self.values
+            if re.search(rf"\b{name.removesuffix(KIND).rpartition('.')[2]}\b", message)
+        ]
+        return ": ".join(filter(None, [" ".join(dict.fromkeys(sources)), message]))
+
+
+def following(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of *recipe* that have to change because of the *given* ones.
+
+    The numbers of heads have to divide the width, and a longer warmup leaves less for the decay.
+    """
+    fields = _heads(recipe, given)
+    decay, warmup = getattr(recipe.schedule, "decay", None), given.get("schedule.warmup")
+    if decay is not None and warmup is not None and warmup <= 1 and "schedule" + KIND not in given:
+        fields["schedule.decay"] = min(decay, 1 - warmup)
+    return fields
+
+
+def _heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the width and the numbers of heads that are not given, near those of *recipe*.
+
+    Heads keep about their size, and as many query heads as before share a key head.
+    """
+    names = ("model.width", "model.attention.heads", "model.attention.kv_heads")
+    width, heads, kv_heads = (given.get(name) for name in names)
+    model, attention = recipe.model, recipe.model.attention
+    sized = given.get("model.attention.head_width", attention.head_width) is not None
+    sizes = [size for size in (width, heads, kv_heads) if size is not None]
+    # Heads of a set size fit any width; a size below 1 is refused when the spec is built.
+    if not sizes or min(sizes) < 1 or sized or "model.attention" + KIND in given:
+        return {}
+    if heads is None:
+        heads = _fitting_heads(width or model.width, kv_heads or 1, model.width / attention.heads)
+    if heads is None:
+        heads = attention.heads if width else (kv_heads or 1)
+    if width is None:
+        width = model.width
+        if width % (2 * heads):
+            width = heads * HEAD_STEP * max(1, round(width / heads / HEAD_STEP))
+    if kv_heads is None:
+        shared = attention.heads // attention.kv_heads
+        kv_heads = heads // shared if heads % shared == 0 else heads
+    return dict(zip(names, (width, heads, kv_heads), strict=True))
+
+
+def _fitting_heads(width: int, kv_heads: int, size: float) -> int | None:
+    """Return how many heads of about *size* divide *width* and share *kv_heads*; None if none do.
+
+    Their size is even, since rotations need pairs.
+    """
+    counts = [n for n in range(kv_heads, width // 2 + 1, kv_heads) if width % (2 * n) == 0]
+    return min(counts, key=lambda n: abs(math.log(width / n / size)), default=None)

@@ -1,0 +1,62 @@
+"""A source to the files that it names."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from pytok.blocks import corpus_errors
+from pytok.errors import CorpusError
+
+Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A file, a folder, a glob pattern such as ``data/**/*.jsonl``, or several of them."""
+
+
+def resolve(source: Source) -> list[Path]:
+    """List the files that *source* names, in reading order.
+
+    A folder stands for the regular files below it, sorted by path. Hidden files and folders, whose
+    names start with a dot, are skipped there and by the wildcards of a pattern. A pattern stands
+    for its matches, sorted, without duplicates. Several sources keep their order, and a file that
+    is named twice is listed twice.
+
+    Raises CorpusError for a source that does not exist or has no file.
+    """
+    sources = [source] if isinstance(source, str | os.PathLike) else source
+    files = [file for each in sources for file in _files(os.fspath(each))]
+    if not files:
+        raise CorpusError("the corpus names no file; name at least one file or folder")
+    return files
+
+
+def size(paths: Iterable[Path]) -> int:
+    """Return the total bytes on disk of *paths*: the sum of `Part.read` over their parts."""
+    total = 0
+    for path in paths:
+        with corpus_errors(path, OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _files(source: str) -> list[Path]:
+    with corpus_errors(source, OSError, ValueError):
+        # An existing file is taken by its name, even if that looks like a pattern.
+        names = [source] if source and Path(source).exists() else []
+        names = names or glob.glob(source, recursive=True)  # noqa: PTH207 (it may be absolute)
+        found = {path for name in names for path in _walk(Path(name)) if path.is_file()}
+    if not found:
+        raise CorpusError(f"{source}: no such file, or a folder or pattern without regular files")
+    return sorted(found, key=Path.as_posix)
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    def fail(error: OSError) -> NoReturn:  # by default os.walk skips what it cannot list
+        raise error
+
+    if not path.is_dir():
+        yield path
+        return
+    for parent, folders, names in os.walk(path, onerror=fail):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
