@@ -1,4 +1,4 @@
-"""Attention.
+"""Grouped-query attention, with a kernel for training on the CPU.
 
 B: batch size, T: new tokens, S: cached and new tokens, H: query heads, K: key and value heads,
 D: head_width.

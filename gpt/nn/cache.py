@@ -1,4 +1,4 @@
-"""The cache of the keys and values of one attention layer.
+"""Cache of the keys and values of one attention layer.
 
 A ring buffer: new tokens overwrite the oldest, so a layer with a window caches no more than the
 window. All rows write to the same slot, although they may have started at different times.
