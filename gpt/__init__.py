@@ -4,7 +4,7 @@
 >>> GPTConfig(vocab_size=4096).head_width
 64
 
-Names only; torch is imported when a name that needs it is first used.
+The names are lazy: torch is imported when a name that needs it is first used.
 """
 
 from __future__ import annotations

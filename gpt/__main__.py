@@ -104,13 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str] | None) -> int:
-    """Parse the arguments and run the command; the exit code."""
-    from gpt.commands.settings import OptionsError
-
+    """Parse the arguments and run the command; return the exit code."""
     try:
         return int(cli.main(given, prog_name="gpt", standalone_mode=False, obj=given) or 0)
-    except OptionsError as error:
-        return _misused(f"gpt: {error}")
+    except ConfigError as error:
+        from gpt.commands.settings import OptionsError  # here, since `gpt --help` needs no recipe
+
+        if isinstance(error, OptionsError):
+            return _misused(f"gpt: {error}")
+        raise
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)

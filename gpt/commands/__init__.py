@@ -1,5 +1,6 @@
-"""The subcommands of `gpt`: each is a dataclass whose fields are its options, and one library call.
+"""The subcommands of `gpt`: each parses its options and makes one call of the library.
 
-Text and ``--json`` go to stdout, all else to stderr. What goes wrong is raised, and `gpt.__main__`
-makes one line and an exit code of it. torch is imported by the calls, so ``--help`` is quick.
+Text and ``--json`` go to stdout, everything else to stderr. Errors are raised; `gpt.__main__` turns
+them into one line and an exit code. Modules that need torch are imported when a command runs, so
+``--help`` is quick.
 """

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to end a run in order, not in the middle of a step."""
+"""Ctrl-C and SIGTERM as requests to end a run between two steps."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 
 class Interruption:
-    """While entered, the first SIGINT or SIGTERM is noted in `signal`; a second one acts at once.
+    """A context that records the first SIGINT or SIGTERM in `signal`; a second acts at once.
 
-    Enter it in the main thread, the only one that Python lets set handlers.
+    Enter it in the main thread, the only one in which Python can set signal handlers.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+            self._previous[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -30,11 +30,11 @@ class Interruption:
     ) -> None:
         self._restore()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         self._restore()
 
     def _restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
-        self._before.clear()
+        self._previous.clear()

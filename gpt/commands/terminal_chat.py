@@ -1,8 +1,7 @@
-"""A `ChatSession` in a terminal: lines in, turns out as they are written, and commands like /undo.
+"""A `ChatSession` in a terminal: reads lines, streams turns, and has commands such as /undo.
 
-Lines are edited and completed by Python's own readline, which needs no further package; where
-there is none (Windows), and where stdin is no terminal, they are read as they come. Nothing that
-is said is kept anywhere but where /save puts it.
+Lines are edited and completed with Python's own readline module. Without it (Windows), and if stdin
+is not a terminal, lines are read as they are. Nothing is saved except by /save.
 """
 
 from __future__ import annotations
@@ -25,45 +24,46 @@ from pytok.errors import ChatError, PytokError
 from pytok.terminal import escaped
 
 COMMANDS = {
-    "/undo": "take back what you said last, and the answers",
-    "/retry": "have the last answers written anew",
-    "/save": "FILE: write the conversation, as JSON lines",
-    "/load": "FILE: go on with the last conversation of a file",
-    "/system": "TEXT: what the model is told before the first turn",
-    "/who": "who is who, and how one of them is asked",
-    "/help": "this list",
+    "/undo": "remove your last turn and the answers to it",
+    "/retry": "generate the last answers again",
+    "/save": "FILE: write the conversation as JSON lines",
+    "/load": "FILE: continue the last conversation in a file",
+    "/system": "TEXT: set the instructions before the first turn",
+    "/who": "show who plays whom, and how to address one person",
+    "/help": "show this list",
     "/quit": "leave, as Ctrl-D does",
 }
-_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+_COLORS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
-def converse(talk: ChatSession) -> int:
-    """Read lines from stdin and answer them on stdout, until there are none or /quit.
+def converse(session: ChatSession) -> int:
+    """Read lines from stdin and print the answers, until the input ends or /quit.
 
-    Ctrl-C stops an answer, of which stays what is there; where a line is read, it leaves, as Ctrl-D
-    does. Returns 0, or 143 where SIGTERM came.
+    Ctrl-C stops an answer, whose text so far is kept; at the prompt it leaves, as Ctrl-D does.
+    Returns 0, or 143 if SIGTERM stopped an answer.
     """
-    return _Conversing(talk).run()
+    return _TerminalChat(session).run()
 
 
-def completions(line: str, talk: ChatSession) -> list[str]:
-    """The lines that *line* may become: commands, files after them, names of those played."""
+def completions(line: str, session: ChatSession) -> list[str]:
+    """Return the completions of *line*: commands, files for /save and /load, names of speakers."""
     command, space, rest = line.partition(" ")
     if space and command in ("/save", "/load"):
-        folder, _, begun = rest.rpartition("/")
-        there = Path(folder or ("/" if "/" in rest else "."))
-        found = sorted(there.glob("*")) if there.is_dir() else []
-        before = rest.removesuffix(begun)
+        folder, _, start = rest.rpartition("/")
+        parent = Path(folder or ("/" if "/" in rest else "."))
+        found = sorted(parent.glob("*")) if parent.is_dir() else []
+        before = rest.removesuffix(start)
         return [
             f"{command} {before}{path.name}{'/' if path.is_dir() else ''}"
             for path in found
-            if path.name.startswith(begun)
+            if path.name.startswith(start)
         ]
     if line.startswith("/"):
         return [each for each in COMMANDS if each.startswith(line)]
+    # At the start of a line a name addresses that speaker; elsewhere it is a word.
     head, space, word = line.rpartition(" ")
     after = "" if space else ": "
-    names = [escaped(name) for name in talk.roles.played]
+    names = [escaped(name) for name in session.roles.played]
     return [
         f"{head}{space}{name}{after}"
         for name in names
@@ -71,30 +71,30 @@ def completions(line: str, talk: ChatSession) -> list[str]:
     ]
 
 
-class _Conversing:
-    """The loop, and what each command does."""
+class _TerminalChat:
+    """The loop over lines, and the commands."""
 
-    def __init__(self, talk: ChatSession) -> None:
-        self._talk = talk
-        self._typed = sys.stdin.isatty()
+    def __init__(self, session: ChatSession) -> None:
+        self._session = session
+        self._interactive = sys.stdin.isatty()
         console = Console()
-        self._coloured = console.is_terminal and not console.no_color
-        self._ours: set[Path] = set()
-        """Files that hold this conversation, and so may be replaced."""
+        self._colored = console.is_terminal and not console.no_color
+        self._saved: set[Path] = set()
+        """Files that /save has written, which it can replace."""
 
     def run(self) -> int:
-        """Answer all lines."""
-        if self._typed:
+        """Answer all lines; return the exit code."""
+        if self._interactive:
             self._who()
-            print("/help lists what else there is; Ctrl-C stops an answer, Ctrl-D leaves")
+            print("/help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves")
         for line in self._lines():
             if not line.strip():
                 continue
             if line.strip() == "/quit":
                 break
             try:
-                pieces = self._answer(line)
-                stopped = None if pieces is None else self._show(pieces)
+                deltas = self._answer(line)
+                stopped = None if deltas is None else self._show(deltas)
             except PytokError as error:
                 print(escaped(error.message), file=sys.stderr)
                 continue
@@ -106,12 +106,12 @@ class _Conversing:
         return 0
 
     def _lines(self) -> Iterator[str]:
-        """The lines of stdin, asked for where somebody types them."""
-        if not self._typed:
+        """Yield the lines of stdin, with a prompt for each if it is a terminal."""
+        if not self._interactive:
             for line in sys.stdin:
                 yield line.rstrip("\r\n")
             return
-        prompt = _edited(self._talk, self._named(self._talk.roles.you)) + ": "
+        prompt = _set_up_readline(self._session, self._named(self._session.roles.you) + ": ")
         while True:
             try:
                 line = input(prompt if sys.stdout.isatty() else "")
@@ -121,92 +121,94 @@ class _Conversing:
             yield line
 
     def _answer(self, line: str) -> Iterator[TextDelta] | None:
-        """Do what *line* says: the answers to it, if there are any."""
+        """Run *line*, a command or a turn; return the stream of the answers, if there are any."""
         command, _, rest = line.strip().partition(" ")
         if command.startswith("/"):
-            return self._obey(command, rest.strip())
+            return self._run_command(command, rest.strip())
         name, colon, text = line.partition(":")
-        called = name.strip().casefold()
-        asked = [speaker for speaker in self._talk.roles.played if speaker.casefold() == called]
-        if colon and len(asked) == 1:
-            return self._talk.reply(text.strip(), asked[0])
-        return self._talk.reply(line)
+        wanted = name.strip().casefold()
+        addressed = [each for each in self._session.roles.played if each.casefold() == wanted]
+        if colon and len(addressed) == 1:
+            return self._session.reply(text.strip(), addressed[0])
+        return self._session.reply(line)
 
-    def _show(self, pieces: Iterator[TextDelta]) -> int | None:
-        """Print *pieces* as they come; the signal that stopped them, if one did."""
+    def _show(self, deltas: Iterator[TextDelta]) -> int | None:
+        """Print *deltas* as they come; return the signal that stopped them, if one did."""
         last = None
-        with Interruption() as interruption, closing(pieces):  # type: ignore[type-var]
-            for piece in pieces:
-                if piece.turn != last:
+        with Interruption() as interruption, closing(deltas):  # type: ignore[type-var]
+            for delta in deltas:
+                if delta.turn != last:
                     print(
-                        "\n" * (last is not None), self._named(piece.speaker), ": ", sep="", end=""
+                        "\n" * (last is not None), self._named(delta.speaker), ": ", sep="", end=""
                     )
-                    last = piece.turn
-                # Lines within a turn are set off, so that none looks like another's turn.
-                print(escaped(piece.text).replace("\n", "\n  "), end="", flush=True)
+                    last = delta.turn
+                # Lines within a turn are indented, so that none looks like a turn of its own.
+                print(escaped(delta.text).replace("\n", "\n  "), end="", flush=True)
                 if interruption.signal is not None:
                     break
         print(flush=True)
         return interruption.signal
 
     def _named(self, speaker: str) -> str:
+        """Return the name of *speaker* in a color of its own."""
         name = escaped(speaker)
-        if not self._coloured:
+        if not self._colored:
             return name
-        place = self._talk.template.speakers.index(speaker)
-        return click.style(name, fg=_COLOURS[place % len(_COLOURS)], bold=True)
+        index = self._session.template.speakers.index(speaker)
+        return click.style(name, fg=_COLORS[index % len(_COLORS)], bold=True)
 
-    def _obey(self, command: str, rest: str) -> Iterator[TextDelta] | None:
-        """Do what one of `COMMANDS` but /quit says."""
+    def _run_command(self, command: str, rest: str) -> Iterator[TextDelta] | None:
+        """Run one of `COMMANDS` except /quit; return the stream of new answers, if any."""
         match command:
             case "/undo":
                 self._undo()
             case "/retry":
-                return self._talk.retry()
+                return self._session.retry()
             case "/save":
                 self._save(_path(command, rest))
             case "/load":
                 self._load(_path(command, rest))
             case "/system":
-                self._talk.instruct(rest)
-                print(f"told before the first turn: {escaped(rest) or 'nothing'}")
+                self._session.instruct(rest)
+                print(f"instructions before the first turn: {escaped(rest) or 'none'}")
             case "/who":
                 self._who()
             case "/help":
                 print("\n".join(f"{name:<8} {meaning}" for name, meaning in COMMANDS.items()))
             case _:
-                raise ChatError(f"{command} is no command; /help lists them")
+                raise ChatError(f"unknown command {command}; /help lists the commands")
         return None
 
     def _undo(self) -> None:
-        self._talk.undo()
-        turns = self._talk.conversation.turns
+        self._session.undo()
+        turns = self._session.conversation.turns
         if turns:
-            print(f"the last is now {self._named(turns[-1].speaker)}: {escaped(turns[-1].text)}")
+            print(f"last turn now: {self._named(turns[-1].speaker)}: {escaped(turns[-1].text)}")
         else:
-            print("nothing is said now")
+            print("the conversation is empty now")
 
     def _save(self, path: Path) -> None:
-        if path.exists() and path.resolve() not in self._ours:
-            raise ChatError(f"{path} is there already; name another")
-        write_conversations(path, [self._talk.conversation])
-        self._ours.add(path.resolve())
-        print(f"{counted(len(self._talk.conversation.turns), 'turn')} written to {path}")
+        if path.exists() and path.resolve() not in self._saved:
+            raise ChatError(f"{path} exists; choose another file")
+        write_conversations(path, [self._session.conversation])
+        self._saved.add(path.resolve())
+        print(f"{counted(len(self._session.conversation.turns), 'turn')} written to {path}")
 
     def _load(self, path: Path) -> None:
         conversations = list(read_conversations(path))
         if not conversations:
             raise ChatError(f"{path}: no conversation in it")
-        self._talk.load(conversations[-1])
+        self._session.load(conversations[-1])
         for turn in conversations[-1].turns:
             print(f"{self._named(turn.speaker)}: {escaped(turn.text)}".replace("\n", "\n  "))
 
     def _who(self) -> None:
-        played = [self._named(speaker) for speaker in self._talk.roles.played]
-        print(f"you are {self._named(self._talk.roles.you)}; the model is {', '.join(played)}")
-        if len(played) > 1:
-            first = escaped(self._talk.roles.played[0])
-            print(f"a line that begins with a name ({first}: ...) is answered by that one")
+        roles = self._session.roles
+        played = ", ".join(map(self._named, roles.played))
+        print(f"you are {self._named(roles.you)}; the model is {played}")
+        if len(roles.played) > 1:
+            first = escaped(roles.played[0])
+            print(f"start a line with a name ({first}: ...) to address that person")
 
 
 def _path(command: str, rest: str) -> Path:
@@ -215,20 +217,20 @@ def _path(command: str, rest: str) -> Path:
     return Path(rest).expanduser()
 
 
-def _edited(talk: ChatSession, prompt: str) -> str:
-    """Have lines edited and completed, where readline is; *prompt* as it must then be given."""
+def _set_up_readline(session: ChatSession, prompt: str) -> str:
+    """Edit and complete lines with readline, if there is one; return *prompt* as it needs it."""
     try:
         import readline
     except ImportError:
         return prompt
 
-    def complete(line: str, number: int) -> str | None:
-        found = completions(line, talk)
-        return found[number] if number < len(found) else None
+    def complete(line: str, index: int) -> str | None:
+        found = completions(line, session)
+        return found[index] if index < len(found) else None
 
     readline.set_completer(complete)
     readline.set_completer_delims("")
     libedit = "libedit" in (readline.__doc__ or "")
     readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
-    # readline counts the characters of a prompt but for those between \1 and \2.
+    # Characters between \1 and \2 do not count in the width of the prompt.
     return re.sub(r"\x1b\[[0-9;]*m", "\x01\\g<0>\x02", prompt)

@@ -51,7 +51,7 @@ class Recipe:
     arXiv:2402.13991)."""
     bpe_dropout: float = 0.0
     """BPE dropout: probability of splitting a token into its two parts. Delays overfitting on small
-    corpora (`gpt.data.bpe_dropout`)."""
+    corpora."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """Optimizer."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)
@@ -130,7 +130,7 @@ class TuningRecipe(Recipe):
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
     train_on: Literal["mine", "all", "last"] = "mine"
-    """Turns of conversations that count in the loss (`pytok.chat.template`)."""
+    """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
     row_length: int | None = None
     """Tokens of a sequence of conversations; longer ones are cut into windows. [default:
     the context]"""

@@ -23,6 +23,8 @@ from gpt.runs.reading import read_checkpoint
 from gpt.spec.mlp import Relu2
 from gpt.spec.optimizer import AdamW
 from gpt.spec.presets import llama
+from gpt.spec.recipe import Recipe
+from gpt.spec.serialize import flatten
 from pytok.commands.help import LazyCommand
 
 SMALL = """
@@ -407,3 +409,44 @@ sys.exit(main())
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "pip install 'pytok[gpt]'" in result.stderr
+
+
+class Started(Exception):
+    """Raised instead of a training run."""
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        (["--optimizer.lr", "0.01"], {"optimizer.lr": 0.01}),
+        (["--schedule.decay", "0.5"], {"schedule.decay": 0.5}),
+        (["--model.position.theta", "5000"], {"model.position.theta": 5000.0}),
+        (["--width", "64"], {"model.width": 64, "model.attention.heads": 1}),
+        (["--preset", "gpt2", "--width", "192"], {"model.attention.kv_heads": 3}),
+        (["--heads", "2"], {"model.attention.heads": 2, "model.attention.kv_heads": 2}),
+        (["--seconds", "0.01"], {"steps": 20, "model.dropout": 0.0}),
+        (["--steps", "40"], {"steps": 40, "eval_every": 4}),
+    ],
+    ids=str,
+)
+def test_one_option_is_enough(
+    given: list[str],
+    fields: dict[str, object],
+    config: Path,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The plan is made around it."""
+    started: list[Recipe] = []
+
+    def train(recipe: Recipe, **options: object) -> None:
+        started.append(recipe)
+        raise Started
+
+    monkeypatch.setattr("gpt.training.loop.train", train)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    with pytest.raises(Started):
+        main(["train", "--data", str(data), "--out", str(config.parent / "run"), *given])
+    recipe = flatten(started[0].to_dict())
+
+    assert {name: recipe[name] for name in fields} == fields

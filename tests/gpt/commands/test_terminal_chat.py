@@ -1,4 +1,4 @@
-"""`gpt chat`: what is typed, what is shown, how it ends."""
+"""`gpt chat`: input, output, and how it ends."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.gpt.talks import chat_tokenizer, group_of, leaning, lively, talk_of, 
 from tests.pytok.chat.histories import long_history
 
 PATIENCE = 60.0
-"""Seconds that a process may take to say something."""
+"""Seconds to wait for the output of a process."""
 
 
 @pytest.fixture(scope="module")
 def bpe() -> pytok.Tokenizer:
-    """The tokenizer of `chat_tokenizer`."""
+    """Return `chat_tokenizer`, made once."""
     return chat_tokenizer()
 
 
@@ -44,14 +44,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    """Put *lines* into stdin."""
+    """Make *lines* the content of stdin."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
 
 
 def test_each_line_of_a_pipe_is_answered(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On stdout, behind the name; empty lines are none."""
+    """On stdout, after the name; empty lines are skipped."""
     typed(monkeypatch, "Hello!", "", "And you?")
     code = main(["chat", str(run), "--as", "bo", "--device", "cpu", "--tokens", "4"])
 
@@ -60,16 +60,18 @@ def test_each_line_of_a_pipe_is_answered(
     assert out.count("Ada: ") == 2
 
 
-def test_who_is_who_is_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, with the names there are."""
+def test_unknown_roles_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It lists the possible names."""
     assert main(["chat", str(run), "--with", "Cy"]) == 1
-    assert capsys.readouterr().err == "gpt: who are you? --as NAME says it: 'Ada', 'Bo'\n"
+    assert (
+        capsys.readouterr().err == "gpt: which speaker are you? pass --as with one of 'Ada', 'Bo'\n"
+    )
 
 
-def test_a_turn_is_shown_behind_its_name_with_its_lines_set_off(
+def test_lines_of_a_turn_are_indented_below_its_name(
     bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What could command the terminal is spelled out, so no line looks like another's turn."""
+    """And control characters are escaped, so no line looks like another turn."""
     newline, escape = (bpe.encode_ordinary(text)[0] for text in "\n\x1b")
     model = leaning(bpe)
     with torch.no_grad():
@@ -85,10 +87,10 @@ def test_a_turn_is_shown_behind_its_name_with_its_lines_set_off(
     ("line", "speaker", "text"),
     [("Di: Hello!", "Di", "Hello!"), ("cy:", "Cy", None), ("Who: me?", "Bo", "Who: me?")],
 )
-def test_a_line_that_begins_with_a_name_asks_that_one(
+def test_a_line_that_starts_with_a_name_addresses_that_speaker(
     line: str, speaker: str, text: str | None, bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name is not said; any other line is said as it is."""
+    """The name is not part of the turn; any other line is a turn as it is."""
     talk = group_of(leaning(bpe, "<|end|>", "<|speaker_0|>", "<|speaker_1|>"), bpe)
     typed(monkeypatch, line)
     converse(talk)
@@ -98,13 +100,13 @@ def test_a_line_that_begins_with_a_name_asks_that_one(
     assert theirs.speaker == speaker
 
 
-def test_the_commands_do_what_they_say(
+def test_commands_change_the_conversation(
     bpe: pytok.Tokenizer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What is saved is loaded again; nothing after /quit is answered."""
+    """A saved conversation can be loaded; nothing after /quit is answered."""
     path = tmp_path / "talk.jsonl"
     talk = talk_of(lively(bpe.n_vocab), bpe)
     commands = ["/system Be brief.", "the cat", f"/save {path}", "/retry", f"/save {path}"]
@@ -117,7 +119,7 @@ def test_the_commands_do_what_they_say(
     assert [turn.speaker for turn in talk.conversation.turns] == ["Bo", "Ada"]
     for shown in (
         "2 turns written",
-        "nothing is said now",
+        "the conversation is empty now",
         "you are Bo; the model is Ada",
         "/undo",
     ):
@@ -127,17 +129,17 @@ def test_the_commands_do_what_they_say(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("/fly", "/fly is no command; /help lists them"),
+        ("/fly", "unknown command /fly; /help lists the commands"),
         ("/undo", "nothing has been said yet"),
         ("/save", "/save needs the name of a file"),
-        ("/save taken", "taken is there already; name another"),
+        ("/save taken", "taken exists; choose another file"),
         ("/save no/where", "no"),
         ("/load nothing", "nothing: No such file"),
         ("/load taken", "taken, line 1: not JSON"),
-        ("x" * 100, "say it in parts"),
+        ("x" * 100, "split the message"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_the_talk_goes_on(
+def test_a_failed_command_is_one_line_and_the_conversation_continues(
     line: str,
     why: str,
     bpe: pytok.Tokenizer,
@@ -145,7 +147,7 @@ def test_what_cannot_be_done_is_one_line_and_the_talk_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And the file that was there is as it was."""
+    """An existing file is unchanged."""
     monkeypatch.chdir(tmp_path)
     Path("taken").write_text("mine")
     typed(monkeypatch, line, "the cat")
@@ -160,14 +162,14 @@ def test_what_cannot_be_done_is_one_line_and_the_talk_goes_on(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
-def test_a_signal_stops_an_answer_and_keeps_what_is_there(
+def test_a_signal_stops_an_answer_and_keeps_its_text(
     number: signal.Signals,
     code: int,
     bpe: pytok.Tokenizer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """After Ctrl-C the next line is answered; SIGTERM ends it."""
+    """After Ctrl-C the next line is answered; SIGTERM ends the command."""
     talk = talk_of(leaning(bpe), bpe, max_tokens=8)
     read, reads = talk._reader.read, []
 
@@ -178,7 +180,7 @@ def test_a_signal_stops_an_answer_and_keeps_what_is_there(
         return read(ids)
 
     monkeypatch.setattr(talk._reader, "read", raising)
-    typed(monkeypatch, "Hello!", "Go on.")
+    typed(monkeypatch, "Hello!", "And?")
 
     assert converse(talk) == code
     answers = [turn.text for turn in talk.conversation.turns if turn.speaker == "Ada"]
@@ -188,7 +190,7 @@ def test_a_signal_stops_an_answer_and_keeps_what_is_there(
 def test_tab_completes_commands_names_and_files(
     bpe: pytok.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names of those played only: at the beginning of a line to ask them, else as words."""
+    """Names of the played speakers: at the start of a line with a colon, else as words."""
     monkeypatch.chdir(tmp_path)
     Path("talk.jsonl").touch()
     Path("talks").mkdir()
@@ -204,7 +206,7 @@ def test_tab_completes_commands_names_and_files(
 
 
 @pytest.mark.parametrize("leave", [EOFError, KeyboardInterrupt])
-def test_ctrl_d_and_ctrl_c_at_the_prompt_leave(
+def test_ctrl_d_and_ctrl_c_at_the_prompt_end_the_command(
     leave: type[BaseException], bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With exit code 0."""
@@ -219,8 +221,8 @@ def test_ctrl_d_and_ctrl_c_at_the_prompt_leave(
     assert converse(talk_of(leaning(bpe), bpe)) == 0
 
 
-def test_on_a_terminal_lines_are_asked_for(run: Path) -> None:
-    """Ctrl-D leaves, with exit code 0."""
+def test_a_terminal_has_a_prompt(run: Path) -> None:
+    """Ctrl-D ends the command with exit code 0."""
     terminal, theirs = pty.openpty()
     command = [sys.executable, "-m", "gpt", "chat", str(run), "--as", "Bo", "--device", "cpu"]
     environment = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"}
@@ -245,14 +247,14 @@ def test_on_a_terminal_lines_are_asked_for(run: Path) -> None:
 
 
 def read_until(terminal: int, text: bytes | None) -> bytes:
-    """What comes from *terminal* until it ends with *text*, or to its end."""
+    """Return the output of *terminal* until it ends with *text*, by default to its end."""
     written, end = b"", time.monotonic() + PATIENCE
     while text is None or not written.endswith(text):
         ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
         assert ready, f"nothing more came after {written[-300:]!r}"
         try:
             block = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that nobody is at the other side
+        except OSError:  # on Linux, the other side has been closed
             block = b""
         if not block:
             assert text is None, f"it ended: {written[-300:]!r}"

@@ -96,8 +96,8 @@ def test_the_command_plans_tunes_and_reports(
     report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     for part in (
         "A chat of ",
-        "; learnt of its turns: ",
-        "What `gpt tune` made it",
+        "; targets trained on: ",
+        "As planned by `gpt tune`.",
         r"`<\|end\|>`",
     ):
         assert part in report, part
@@ -129,17 +129,17 @@ def test_the_command_rejects_two_kinds_of_tuning(
     command = ["tune", str(base), "--data", str(chat), "--out", str(tmp_path / "run")]
 
     assert main([*command, "--lora", "4", "--full"]) == 1
-    assert "--lora, --dora and --full are three ways; choose one" in capsys.readouterr().err
+    assert "--lora, --dora and --full are three methods; choose one" in capsys.readouterr().err
 
 
 def test_the_command_rejects_fields_of_adapters_with_full(
     base: Path, chat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message names the field, and nothing is trained."""
+    """The message names the option, and nothing is trained."""
     command = ["tune", str(base), "--data", str(chat), "--out", str(tmp_path / "run")]
 
     assert main([*command, "--full", "--alpha", "3"]) == 1
     assert capsys.readouterr().err == (
-        "gpt: alpha is a field of adapters, and --full has none; leave one away\n"
+        "gpt: --alpha 3 sets up an adapter, and --full trains without one; remove one of them\n"
     )
     assert not (tmp_path / "run").exists()
