@@ -19,7 +19,7 @@ from benches import report
 from benches.command import Settings, command
 from benches.report import Record
 from benches.timing import take_turns
-from gpt.generation.decoder import Decoder, with_linears_in
+from gpt.generation.decoder import Decoder, inference_copy
 from gpt.interop.huggingface import export_folder
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
@@ -74,9 +74,9 @@ def _contest(name: str, quick: bool) -> list[Record]:
         OWN: lambda: _decode(model),
     }
     right = calls[OWN]() == calls[BASELINE]()
-    in_bfloat16 = with_linears_in(model, torch.bfloat16)
+    in_bfloat16 = inference_copy(model, torch.bfloat16)
     calls["pytok, bfloat16 linears"] = lambda: _decode(in_bfloat16)
-    in_int8 = with_linears_in(model, torch.int8)
+    in_int8 = inference_copy(model, torch.int8)
     calls["pytok, int8 linears"] = lambda: _decode(in_int8)
     timings = take_turns(
         list(calls.values()), QUICK_ROUNDS if quick else ROUNDS, 60.0, time.perf_counter

@@ -76,8 +76,8 @@ class Definition:
         if not 256 <= kept <= len(self.tokens):
             least, most = 256 + len(special_ids), len(self.tokens) + len(special_ids)
             raise VocabError(
-                f"cannot truncate the vocabulary to {size} ids: with the 256 bytes and "
-                f"{len(special_ids)} special tokens, {least} to {most} are possible"
+                f"cannot truncate the vocabulary to {size} ids: pass {least} to {most}, since the "
+                "256 bytes and the special tokens are kept"
             )
         new_ids = {id: kept + i for i, id in enumerate(special_ids)}
         return replace(

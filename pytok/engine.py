@@ -24,7 +24,7 @@ MAX_THREADS = 1024
 def check_threads(num_threads: int | None) -> None:
     """Raise ValueError unless *num_threads* is ``None`` (all cores) or 1 to `MAX_THREADS`."""
     if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
-        raise ValueError(f"num_threads is {num_threads}: 1 to {MAX_THREADS} are possible")
+        raise ValueError(f"num_threads is {num_threads}: pass 1 to {MAX_THREADS}")
 
 
 class Core(Protocol):

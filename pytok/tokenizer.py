@@ -334,7 +334,7 @@ class Tokenizer(Decoder):
         further where it would have more ids by itself than it has within *text*.
         """
         if max_tokens < 0:
-            raise ValueError(f"max_tokens is {max_tokens}: at least 0 is needed")
+            raise ValueError(f"max_tokens is {max_tokens}: pass 0 or more")
 
         def count(text: str) -> int:
             return self._specials.call(self._count, text, allowed_special, disallowed_special)

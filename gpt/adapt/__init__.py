@@ -1,1 +1,1 @@
-"""Adapters: LoRA, DoRA, and rows for new tokens, wrapped around modules by name."""
+"""Adapters: LoRA, DoRA, and trained rows for new tokens. They wrap modules by name."""

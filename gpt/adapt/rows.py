@@ -1,6 +1,6 @@
-"""Tables of which some rows are trained: those of tokens that a vocabulary has grown by.
+"""Tables in which only some rows are trained: those of new tokens.
 
-All others are frozen, and take neither gradient nor memory in the optimizer.
+The other rows are frozen, and need neither a gradient nor optimizer state.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class _Rows(nn.Module):
-    """A table, *rows* in place of those of *base* from *first* on."""
+class _TrainedRows(nn.Module):
+    """The table *base* with *rows* instead of its rows from *start* on."""
 
-    def __init__(self, base: nn.Parameter, rows: nn.Embedding, first: int) -> None:
+    def __init__(self, base: nn.Parameter, rows: nn.Embedding, start: int) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
         self.rows = rows
-        self.first = first
+        self.start = start
 
     @property
     def weight(self) -> Tensor:
-        """The whole table."""
-        last = self.first + self.rows.num_embeddings
-        return torch.cat([self.base[: self.first], self.rows.weight, self.base[last:]])
+        """The complete table."""
+        stop = self.start + self.rows.num_embeddings
+        return torch.cat([self.base[: self.start], self.rows.weight, self.base[stop:]])
 
 
-class EmbeddingRows(_Rows):
-    """An embedding of some new rows."""
+class EmbeddingRows(_TrainedRows):
+    """An embedding with some trained rows."""
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Vectors of *ids* (...): (..., width)."""
+        """Return the vectors of *ids* (...): (..., width)."""
         return F.embedding(ids, self.weight)
 
 
-class HeadRows(_Rows):
-    """A linear without a bias, whose table is (outputs, inputs), of some new rows."""
+class HeadRows(_TrainedRows):
+    """A linear layer without a bias whose weight (outputs, inputs) has some trained rows."""
 
     bias = None
 

@@ -1,10 +1,11 @@
-"""Adapters: few weights that are trained in place of many, which stay as they are.
+"""Adapters: a few trained weights in a model whose other weights are frozen.
 
-`adapt` wraps linears by name, `train_rows` tables of which some rows are new; they know no model,
-and freeze what they wrap, and nothing else. Wrapped modules have the adapted `weight`, so what
-reads the weight of a linear reads theirs. `merge` puts plain modules in their place.
+`adapt` wraps linear layers by name; `train_rows` wraps tables of which some rows are new. Both work
+on any model, and freeze only what they wrap. A wrapped module has the adapted `weight`, so code
+that reads the weight of a linear layer works unchanged. `merge` replaces wrapped modules by plain
+ones.
 
-An adapter is a spec in `gpt.spec.adapter`, a class whose docstring is its formula and its source,
+An adapter is a spec in `gpt.spec.adapter`, a class whose docstring has the formula and the source,
 and a row in `ADAPTERS`.
 """
 
@@ -18,12 +19,13 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from gpt.adapt.linears import DoRALinear, LoRALinear
+from gpt.adapt.dora import DoRALinear
+from gpt.adapt.lora import LoRALinear
 from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
 
-# linear, spec, source of its first weights
+# linear layer, spec, generator of the initial weights
 ADAPTERS: dict[type, Callable[[nn.Linear, Any, torch.Generator], LoRALinear | DoRALinear]] = {
     LoRA: LoRALinear,
     DoRA: DoRALinear,
@@ -33,52 +35,55 @@ Adapted: TypeAlias = LoRALinear | DoRALinear | EmbeddingRows | HeadRows
 
 
 def adapt(model: nn.Module, spec: LoRA, seed: int) -> list[str]:
-    """Wrap the linears of *model* that *spec* names; return their names.
+    """Wrap the linear layers of *model* that *spec* targets; return their names.
 
-    The first weights are a function of *seed*, and change no output. Raises ConfigError for a
-    target that no linear has in its name, and for a linear that shares its weight.
+    The initial weights are a function of *seed*, and change no output. Raises ConfigError for a
+    target that is in no layer's name, and for a layer that shares its weight.
     """
     linears = {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear)}
-    parts = {part for name in linears for part in name.split(".")}
+    words = {word for name in linears for word in name.split(".")}
     for target in spec.targets:
-        if target not in parts:
-            known = ", ".join(sorted(part for part in parts if not part.isdigit()))
-            raise ConfigError(f"targets: no linear is called {target!r}; there are {known}")
+        if target not in words:
+            known = ", ".join(sorted(word for word in words if not word.isdigit()))
+            raise ConfigError(
+                f"targets: no linear layer has {target!r} in its name; choose from {known}"
+            )
     uses = Counter(id(part) for _, part in model.named_parameters(remove_duplicate=False))
     generator = torch.Generator().manual_seed(seed)
     names = [name for name in linears if set(name.split(".")) & set(spec.targets)]
     for name in names:
         if uses[id(linears[name].weight)] > 1:
-            raise ConfigError(f"targets: {name} shares its weight; leave it out")
-        _put(model, name, ADAPTERS[type(spec)](linears[name], spec, generator))
+            raise ConfigError(f"targets: {name} shares its weight; remove it from targets")
+        _set_module(model, name, ADAPTERS[type(spec)](linears[name], spec, generator))
     return names
 
 
-def train_rows(model: nn.Module, names: list[str], first: int, stop: int) -> None:
-    """Of the embeddings and linears *names* train rows *first* to *stop* - 1, and no others.
+def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> None:
+    """Train only rows *start* to *stop* - 1 of the embeddings and linear layers *names*.
 
-    Tables that share their weight go on sharing it, and the new rows.
+    Tables that share their weight also share the trained rows.
     """
-    shared: dict[nn.Parameter, nn.Embedding] = {}
+    trained: dict[nn.Parameter, nn.Embedding] = {}
     for name in names:
         table = model.get_submodule(name)
         weight: Any = table.weight
-        if weight not in shared:
-            rows = weight.detach()[first:stop].clone()
-            shared[weight] = nn.Embedding(stop - first, rows.shape[1], _weight=rows)
-        wrapped = EmbeddingRows if isinstance(table, nn.Embedding) else HeadRows
-        _put(model, name, wrapped(weight, shared[weight], first))
+        if weight not in trained:
+            rows = weight.detach()[start:stop].clone()
+            trained[weight] = nn.Embedding(stop - start, rows.shape[1], _weight=rows)
+        wrapper = EmbeddingRows if isinstance(table, nn.Embedding) else HeadRows
+        _set_module(model, name, wrapper(weight, trained[weight], start))
 
 
 def merge(model: nn.Module) -> dict[str, Adapted]:
-    """Put a plain module with the adapted weight in place of each adapted one; return these."""
+    """Replace each adapted module by a plain one with its adapted weight; return the adapted."""
     adapted: dict[str, Adapted] = {}
     for name, part in model.named_modules():
+        # A DoRALinear contains a LoRALinear, which is not replaced separately.
         if isinstance(part, Adapted) and name.rpartition(".")[0] not in adapted:
             adapted[name] = part
     weights: dict[Tensor, nn.Parameter] = {}
     for name, part in adapted.items():
-        if part.base not in weights:  # tables may share it
+        if part.base not in weights:  # two tables can share it
             weights[part.base] = nn.Parameter(part.weight.detach(), requires_grad=False)
         weight = weights[part.base]
         plain: nn.Embedding | nn.Linear
@@ -90,19 +95,19 @@ def merge(model: nn.Module) -> dict[str, Adapted]:
             plain = nn.Linear(inputs, outputs, bias=False, device="meta")
             plain.register_parameter("bias", cast("nn.Parameter | None", part.bias))
         plain.weight = weight
-        _put(model, name, plain.train(part.training))
+        _set_module(model, name, plain.train(part.training))
     return adapted
 
 
 def unmerge(model: nn.Module, adapted: Mapping[str, Adapted]) -> None:
-    """Put what `merge` returned in its place again: bit for bit, since nothing was subtracted."""
+    """Put back the modules that `merge` returned: bit for bit, since nothing was subtracted."""
     for name, part in adapted.items():
-        _put(model, name, part.train(model.get_submodule(name).training))
+        _set_module(model, name, part.train(model.get_submodule(name).training))
 
 
 @contextmanager
 def merged(model: nn.Module) -> Iterator[None]:
-    """Have *model* merged for a while; nothing happens to one without adapters."""
+    """Merge the adapters of *model*, if it has any, inside the context."""
     adapted = merge(model)
     try:
         yield
@@ -111,15 +116,15 @@ def merged(model: nn.Module) -> Iterator[None]:
 
 
 def merged_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters of *model* as those of a plain one, by name.
+    """Return the parameters of *model* with adapters merged, by the names of a plain model.
 
-    What is not adapted is the parameter itself, not a copy.
+    Weights that are not adapted are the parameters themselves, not copies.
     """
     with merged(model):
         return dict(model.named_parameters())
 
 
-def _put(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Let *module* be what *model* calls by the dotted *name*."""
-    parent, _, own = name.rpartition(".")
-    setattr(model.get_submodule(parent), own, module)
+def _set_module(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Replace the submodule of *model* with the dotted *name* by *module*."""
+    parent, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(parent), attribute, module)

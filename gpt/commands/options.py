@@ -105,13 +105,13 @@ class SamplingOptions:
         """Return the model of *checkpoint*, or its ensemble with other runs, to sample from."""
         import torch
 
-        from gpt.generation.decoder import with_linears_in
+        from gpt.generation.decoder import inference_copy
         from gpt.generation.ensemble import open_ensemble
         from gpt.parallel.runtime import Runtime
 
         runtime = Runtime.choose(self.device, "auto" if self.dtype == "int8" else self.dtype)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
-        return with_linears_in(open_ensemble(checkpoint, ensemble, runtime.device), dtype)
+        return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device), dtype)
 
 
 def sampling_options(command: F) -> F:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from gpt.errors import DataError
 from gpt.evaluation.interval import Accuracy
-from gpt.generation.conversation import recent
+from gpt.generation.conversation import recent_turns
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate_batch
 from gpt.model.gpt import GPT
@@ -168,7 +168,7 @@ def write(
         excluded_ids = set(tokenizer.special_tokens.values()) - stop_ids
         limit = max(model.config.context - max_tokens, model.config.context // 2)
         for before, turn in held:
-            kept = recent(template, tokenizer, before, limit)
+            kept = recent_turns(template, tokenizer, before, limit)
             prompts.append(template.prompt(kept, tokenizer, turn.speaker))
     texts = [""] * len(held)
     pieces = generate_batch(

@@ -1,1 +1,1 @@
-"""From prompts to text: decoding, sampling, conversations, ensembles."""
+"""Text generation: decoding with a cache, sampling, conversations, ensembles."""

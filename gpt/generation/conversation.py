@@ -1,11 +1,11 @@
-"""A conversation with a model that has learnt a chat: who speaks, what it has read, what is said.
+"""Conversations with a model that was trained on a chat.
 
-    talk = open_session(read_checkpoint(Path("runs/chat")))
-    for piece in talk.reply("Hello!"):
-        print(piece.text, end="")
+    session = open_session(read_checkpoint(Path("runs/chat")))
+    for delta in session.reply("Hello!"):
+        print(delta.text, end="")
 
-No terminal is in here: `gpt.commands.terminal_chat` shows it. The template spells the conversation
-anew for every answer, and the model reads only what it has not read yet
+This module does no terminal I/O; `gpt.commands.terminal_chat` does. Every answer renders the
+conversation with the template again, but the model reads only the tokens that are new
 (`gpt.generation.decoder.Reader`).
 """
 
@@ -18,7 +18,7 @@ import torch
 
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Reader
-from gpt.generation.sampling import Sampling, choose, penalize, without
+from gpt.generation.sampling import Sampling, exclude, penalize_repetition, sample_token
 from gpt.model.gpt import GPT
 from gpt.runs.reading import Checkpoint
 from pytok.chat.speakers import find_speaker
@@ -28,60 +28,65 @@ from pytok.errors import ChatError
 from pytok.text import repair
 from pytok.tokenizer import Tokenizer
 
-TURNS = 4
-"""How many turns a model that plays several people takes before the floor is yours again."""
+GROUP_TURNS = 4
+"""Default number of turns after which a model with several roles waits for you."""
 
 
 class TextDelta(NamedTuple):
-    """Some text of a turn that is being written."""
+    """A piece of the text of a turn, as it is generated."""
 
     turn: int
-    """Which of the conversation's turns, from 0."""
+    """Index of the turn in the conversation."""
     speaker: str
     text: str
 
 
 class Roles(NamedTuple):
-    """Who is who in a conversation."""
+    """Which speakers are you and the model."""
 
     you: str
     played: tuple[str, ...]
-    """Those that the model speaks for."""
+    """The speakers that the model plays."""
 
     @classmethod
     def of(cls, template: Template, you: str | None = None, played: Sequence[str] = ()) -> Roles:
-        """Give the roles: *you* and *played* are names as `find_speaker` understands them.
+        """Assign the roles; *you* and *played* are names as `find_speaker` matches them.
 
-        Without *played* the model is whose turns it has learnt, or, where that is nobody or you,
-        everyone else; without *you* you are the only one left. Raises ChatError where nobody or
-        several are left, and where one is to be both.
+        Without *played*, the model plays the speaker that it was trained on or, if there is none or
+        it is you, all others. Without *you*, you are the only speaker that the model does not play.
+        Raises ChatError if that is none or several, and if a speaker would be both.
         """
         known = {speaker: speaker for speaker in template.speakers}
         yours = None if you is None else find_speaker(you, known)
         theirs = list(dict.fromkeys(find_speaker(name, known) for name in played))
         if not theirs and template.me is not None and template.me != yours:
             theirs = [template.me]
-        left = [speaker for speaker in template.speakers if speaker not in theirs]
+        others = [speaker for speaker in template.speakers if speaker not in theirs]
         if yours is None:
-            if len(left) != 1 or not theirs:
-                listed = ", ".join(map(repr, left)) or "nobody is left"
-                raise ChatError(f"who are you? --as NAME says it: {listed}")
-            yours = left[0]
-        theirs = theirs or [speaker for speaker in left if speaker != yours]
+            if not others:
+                raise ChatError("the model plays every speaker; pass fewer names to --with")
+            if len(others) != 1 or not theirs:
+                listed = ", ".join(map(repr, others))
+                raise ChatError(f"which speaker are you? pass --as with one of {listed}")
+            yours = others[0]
+        theirs = theirs or [speaker for speaker in others if speaker != yours]
         if yours in theirs:
-            raise ChatError(f"{yours!r} is you, so the model cannot be; choose another --with")
+            raise ChatError(f"{yours!r} is you, so the model cannot play it; choose another --with")
         if not theirs:
-            raise ChatError(f"{yours!r} is the only speaker, so there is nobody to talk with")
+            raise ChatError(
+                f"{yours!r} is the only speaker of the chat, so the model has none to play; choose "
+                "a run on a chat with two speakers or more"
+            )
         return cls(yours, tuple(theirs))
 
 
 def template_of(checkpoint: Checkpoint) -> Template:
-    """The template of the chat that *checkpoint* has learnt; ConfigError where it was none."""
+    """Return the chat template of *checkpoint*; ConfigError if it was not trained on a chat."""
     document = checkpoint.data_files.get(TEMPLATE_FILE)
     if document is None:
         raise ConfigError(
-            f"{checkpoint.folder}: has learnt no chat, so it knows no turns; teach it one: "
-            "`pytok chat build` writes the data, and `gpt tune RUN --data DATA --out OUT` learns it"
+            f"{checkpoint.folder}: was not trained on a chat; fine-tune it on one: `pytok chat "
+            "build` writes the data, and `gpt tune RUN --data DATA --out OUT` trains on it"
         )
     try:
         return Template.from_json(document)
@@ -90,12 +95,12 @@ def template_of(checkpoint: Checkpoint) -> Template:
 
 
 class ChatSession:
-    """A conversation between *roles*.you and those that *model* plays.
+    """A conversation between you and the speakers that *model* plays, as *roles* say.
 
-    A turn of the model ends after *max_tokens* at most, and after *max_turns* of them the floor is
-    yours again: by default one where the model plays one person, else `TURNS`. When the context is
-    full the oldest turns are no longer read. Raises ChatError for a tokenizer without the
-    template's special tokens, and for a *system* text that fills more than half of the context.
+    A turn of the model has at most *max_tokens*, and after at most *max_turns* it waits for you: by
+    default after one if it plays one speaker, else after `GROUP_TURNS`. When the context is full,
+    the oldest turns are no longer read. Raises ChatError for a tokenizer without the special tokens
+    of *template*, and for a *system* text of more than half of the context.
     """
 
     def __init__(
@@ -117,144 +122,150 @@ class ChatSession:
         self.roles = roles
         self._tokenizer = tokenizer
         self._sampling = sampling or Sampling()
-        self._draws = torch.Generator(model.embedding.weight.device)
-        self._draws.manual_seed(self._sampling.seed)
+        self._generator = torch.Generator(model.embedding.weight.device)
+        self._generator.manual_seed(self._sampling.seed)
         self._max_tokens = max_tokens
-        self._max_turns = max_turns or (1 if len(roles.played) == 1 else TURNS)
+        self._max_turns = max_turns or (1 if len(roles.played) == 1 else GROUP_TURNS)
         self._context = model.config.context
-        self._limit = self._context - min(max_tokens, self._context // 4)
-        """Tokens of a prompt at most, so that an answer fits after it."""
+        self._prompt_limit = self._context - min(max_tokens, self._context // 4)
+        """Maximum number of tokens of a prompt, so that an answer fits after it."""
         self._reader = Reader(model)
         self._turns: list[Turn] = []
-        self._exchanges: list[tuple[int, str | None]] = []
-        """Of each thing you did: the place of its first turn, and who was asked to answer."""
+        self._requests: list[tuple[int, str | None]] = []
+        """For each call of `reply`: the index of its first turn, and who was to answer."""
         self._system: str | None = None
         self.instruct(system)
 
     @property
     def conversation(self) -> Conversation:
-        """All that has been said."""
+        """All turns so far, and the system text."""
         return Conversation(tuple(self._turns), self._system)
 
     def instruct(self, system: str | None) -> None:
-        """Put *system* before the first turn; none, or an empty one, takes it away."""
-        wanted = Conversation((), repair(system) if system else None)
-        size = len(self.template.prompt(wanted, self._tokenizer, self.roles.you))
+        """Set the system text, which precedes the first turn; None or an empty one removes it."""
+        opening = Conversation((), repair(system) if system else None)
+        size = len(self.template.prompt(opening, self._tokenizer, self.roles.you))
         if size > self._context // 2:
             raise ChatError(
                 f"the system text has {size:,} tokens, more than half of the {self._context:,} "
-                "that the model reads; shorten it"
+                "that the model reads; use a shorter one"
             )
-        self._system = wanted.system
+        self._system = opening.system
 
     def reply(self, text: str = "", to: str | None = None) -> Iterator[TextDelta]:
-        """Say *text*, if any, and stream the answers: of *to* first, or of whom the model chooses.
+        """Add *text*, if any, as your turn, and stream the answers.
 
-        What was written when the stream is closed stays said. Raises ChatError for a text that is
-        too long, and a *to* whom the model does not play.
+        The first is by *to* or, without it, by a speaker that the model chooses. If the stream is
+        closed, the text so far is kept. Raises ChatError for a *text* that is too long, and for a
+        *to* that the model does not play.
         """
         if to is not None and to not in self.roles.played:
-            raise ChatError(f"{to!r} is not played by the model; --with NAME makes it so")
+            raise ChatError(f"{to!r} is not played by the model; pass the name to --with")
         turn = Turn(self.roles.you, repair(text))
-        self._check(turn)
-        self._exchanges.append((len(self._turns), to))
+        self._check_fits(turn)
+        self._requests.append((len(self._turns), to))
         if text:
             self._turns.append(turn)
         return self._answers(to)
 
     def retry(self) -> Iterator[TextDelta]:
-        """Take back the last answers, and stream others; ChatError where nothing was said."""
-        if not self._exchanges:
+        """Remove the last answers, and stream new ones; ChatError if nothing has been said."""
+        if not self._requests:
             raise ChatError("nothing has been said yet that could be answered again")
-        place, to = self._exchanges[-1]
-        said = self._turns[place : place + 1]
-        del self._turns[place + (said != [] and said[0].speaker == self.roles.you) :]
+        first, to = self._requests[-1]
+        if first < len(self._turns) and self._turns[first].speaker == self.roles.you:
+            first += 1  # your own turn is kept
+        del self._turns[first:]
         return self._answers(to)
 
     def undo(self) -> None:
-        """Take back what you said last, and the answers; ChatError where nothing was said."""
-        if not self._exchanges:
-            raise ChatError("nothing has been said yet that could be taken back")
-        place, _ = self._exchanges.pop()
-        del self._turns[place:]
+        """Remove your last turn, and its answers; ChatError if nothing has been said."""
+        if not self._requests:
+            raise ChatError("nothing has been said yet that could be removed")
+        first, _ = self._requests.pop()
+        del self._turns[first:]
 
     def load(self, conversation: Conversation) -> None:
-        """Go on with *conversation*; ChatError where it does not fit, and nothing changes."""
+        """Continue *conversation*; on ChatError, if it does not fit, nothing is changed."""
         for turn in conversation.turns:
             self.template.speaker_token(turn.speaker)
-            self._check(turn)
+            self._check_fits(turn)
         self.instruct(conversation.system)
         self._turns = list(conversation.turns)
         yours = (n for n, turn in enumerate(self._turns) if turn.speaker == self.roles.you)
-        self._exchanges = [(place, None) for place in yours]
+        self._requests = [(index, None) for index in yours]
 
     def _answers(self, to: str | None) -> Iterator[TextDelta]:
-        speaker = to or self._next(self.roles.played)
-        for left in range(self._max_turns, 0, -1):
+        speaker = to or self._next_speaker(self.roles.played)
+        for remaining in range(self._max_turns - 1, -1, -1):
             if speaker is None:
                 return
-            yield from self._speak(speaker)
-            if left > 1:
-                speaker = self._next((*self.roles.played, self.roles.you))
+            yield from self._generate_turn(speaker)
+            if remaining:
+                speaker = self._next_speaker((*self.roles.played, self.roles.you))
 
-    def _next(self, speakers: Sequence[str]) -> str | None:
-        """Draw who of *speakers* goes on; None: you, or the conversation has come to its end."""
+    def _next_speaker(self, speakers: Sequence[str]) -> str | None:
+        """Sample which of *speakers* has the next turn; None if it is you, or at the end."""
         if len(speakers) == 1:
             return speakers[0]
         special = self._tokenizer.special_tokens
         tokens = [special[self.template.speaker_token(speaker)] for speaker in speakers]
         if self.roles.you in speakers:
             tokens.append(special[END_OF_TEXT])
+        # A prompt ends with the token of a speaker: the one that is to be predicted here.
         logits = self._reader.read(self._prompt(self.roles.you)[:-1])
-        chosen = choose(logits[tokens], self._sampling, self._draws)
-        floor = chosen == len(speakers) or speakers[chosen] == self.roles.you
-        return None if floor else speakers[chosen]
+        choice = sample_token(logits[tokens], self._sampling, self._generator)
+        ended = choice == len(speakers)
+        return None if ended or speakers[choice] == self.roles.you else speakers[choice]
 
-    def _speak(self, speaker: str) -> Iterator[TextDelta]:
-        """Write a turn of *speaker*, of at least one token."""
+    def _generate_turn(self, speaker: str) -> Iterator[TextDelta]:
+        """Generate a turn of *speaker*, of at least one token."""
         special = self._tokenizer.special_tokens
         end = special[END_OF_TURN]
         ids = self._prompt(speaker)
-        present = torch.zeros(self._tokenizer.n_vocab, dtype=torch.bool, device=self._draws.device)
+        present = torch.zeros(
+            self._tokenizer.n_vocab, dtype=torch.bool, device=self._generator.device
+        )
         present[ids] = True
-        present[list(special.values())] = False  # a turn would never end
+        present[list(special.values())] = False  # a penalty of END_OF_TURN would prolong every turn
         excluded_ids = set(special.values())
-        decoder, place, written = self._tokenizer.decoder(), len(self._turns), ""
+        decoder, turn, text = self._tokenizer.decoder(), len(self._turns), ""
         try:
             for _ in range(min(self._max_tokens, self._context - len(ids) + 1)):
-                logits = without(self._reader.read(ids), excluded_ids)
+                logits = exclude(self._reader.read(ids), excluded_ids)
                 if self._sampling.repetition_penalty != 1:
-                    logits = penalize(logits, present, self._sampling.repetition_penalty)
-                id = choose(logits, self._sampling, self._draws)
+                    logits = penalize_repetition(logits, present, self._sampling.repetition_penalty)
+                id = sample_token(logits, self._sampling, self._generator)
                 if id == end:
                     break
-                excluded_ids.discard(end)
+                excluded_ids.discard(end)  # from the second token on, the turn can end
                 present[id] = True
                 ids.append(id)
-                if text := decoder.feed(id):
-                    written += text
-                    yield TextDelta(place, speaker, text)
-            if text := decoder.finish():
-                written += text
-                yield TextDelta(place, speaker, text)
+                if delta := decoder.feed(id):
+                    text += delta
+                    yield TextDelta(turn, speaker, delta)
+            if delta := decoder.finish():
+                text += delta
+                yield TextDelta(turn, speaker, delta)
         finally:
-            if written:
-                self._turns.append(Turn(speaker, written))
+            if text:
+                self._turns.append(Turn(speaker, text))
 
     def _prompt(self, speaker: str) -> list[int]:
-        """The ids to go on from as *speaker*, within the limit."""
-        kept = recent(self.template, self._tokenizer, self.conversation, self._limit)
-        # What the model wrote last may, of bytes that are no text, be longer than it was.
-        return self.template.prompt(kept, self._tokenizer, speaker)[-self._limit :]
+        """Return the ids before a turn of *speaker*, within the limit."""
+        latest = recent_turns(self.template, self._tokenizer, self.conversation, self._prompt_limit)
+        # Generated bytes that are not UTF-8 became replacement characters, which can make the last
+        # turn longer than it was.
+        return self.template.prompt(latest, self._tokenizer, speaker)[-self._prompt_limit :]
 
-    def _check(self, turn: Turn) -> None:
-        """Raise ChatError where *turn* alone does not fit."""
+    def _check_fits(self, turn: Turn) -> None:
+        """Raise ChatError if *turn* does not fit a prompt even without other turns."""
         alone = Conversation((turn,), self._system)
         size = len(self.template.prompt(alone, self._tokenizer, self.roles.you))
-        if size > self._limit:
+        if size > self._prompt_limit:
             raise ChatError(
-                f"that has {size:,} tokens, and the model reads {self._limit:,} before it answers; "
-                "say it in roles"
+                f"the message has {size:,} tokens, and the model reads at most "
+                f"{self._prompt_limit:,} before it answers; split the message"
             )
 
 
@@ -268,7 +279,7 @@ def open_session(
     max_tokens: int = 256,
     max_turns: int | None = None,
 ) -> ChatSession:
-    """Begin a `ChatSession` with the model of *checkpoint*, or *model*, a lighter one made of it."""
+    """Start a `ChatSession` with the model of *checkpoint*, or *model*, a faster copy of it."""
     template = template_of(checkpoint)
     return ChatSession(
         model or checkpoint.model(),
@@ -282,22 +293,23 @@ def open_session(
     )
 
 
-def recent(
+def recent_turns(
     template: Template, tokenizer: Tokenizer, conversation: Conversation, limit: int
 ) -> Conversation:
-    """*conversation* without its oldest turns, so that its prompt has no more than *limit* ids.
+    """Return *conversation* without its oldest turns, so that its prompt has at most *limit* ids.
 
-    The turns that leave do so together, until half of the room is free: what is left then begins
-    alike for a while, and need not be read anew with every turn. The last one never leaves.
+    Several turns are dropped at once, until half of the space is free. So the start of the prompt
+    stays the same for a while, and is not read again for every turn. The last is never dropped.
     """
     opening = Conversation((), conversation.system)
-    room = limit - len(template.prompt(opening, tokenizer, template.speakers[0]))
+    space = limit - len(template.prompt(opening, tokenizer, template.speakers[0]))
+    # Each turn has two special tokens: its speaker and its end.
     sizes = [len(tokenizer.encode_ordinary(turn.text)) + 2 for turn in conversation.turns]
-    first = size = 0
-    for place, added in enumerate(sizes):
-        size += added
-        if size > room:
-            while size > room // 2 and first < place:
-                size -= sizes[first]
+    first = total = 0
+    for last, size in enumerate(sizes):
+        total += size
+        if total > space:
+            while total > space // 2 and first < last:
+                total -= sizes[first]
                 first += 1
     return Conversation(conversation.turns[first:], conversation.system)

@@ -1,8 +1,8 @@
-"""Token after token, with what was read before in caches: many rows at once, or one conversation.
+"""Decoding with a KV cache: many rows that grow by a token at a time, or one that can change.
 
-The rows of a `Decoder` grow. Their prompts are read one by one, so they need no padding, and then
-they go on together, which reads the weights once for all. The one row of a `Reader` may also change
-before its end. B: rows, V: size of the vocabulary.
+`Decoder` reads its prompts one by one, so they need no padding, and then extends all rows together,
+so that the weights are read once for all of them. `Reader` has one row, and computes only what
+differs from the previous one. B: number of rows, V: vocabulary size.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 from gpt.model.gpt import GPT, Cache
 from gpt.nn.cache import KeyValueCache
-from gpt.nn.linear import FusedLinear, Parallel, join
+from gpt.nn.linear import FusedLinear, Fusible, fuse
 
 
 class Decoder:
-    """Rows of tokens that grow by one at a time, each with its keys and values cached.
+    """Rows of tokens that grow by one token at a time, with cached keys and values.
 
-    The model sees all of a row, or its last context of tokens. When a row's context is full it
-    starts over from its last half, so the cost of a token stays the same however long the text
-    gets, and no token is predicted from less than half a context.
+    The model attends to a complete row, or to its last tokens if it exceeds the context. When the
+    context of a row is full, its last half is read again as a new row. So the time per token does
+    not grow with the text, and no token is predicted from less than half a context.
     """
 
     logits: Tensor
-    """Of the token that comes next in each row: (B, V), in the dtype of the head."""
+    """Logits of the next token of each row: (B, V), in the dtype of the head."""
 
     @torch.inference_mode()
     def __init__(self, model: GPT, prompts: Sequence[Sequence[int]]) -> None:
@@ -37,15 +37,15 @@ class Decoder:
         self._context = model.config.context
         self._windows = [list(ids[-self._context :]) for ids in prompts]
         caches = [model.new_cache(1) for _ in prompts]
-        read = zip(self._windows, caches, strict=True)
-        self.logits = torch.cat([self._predict([ids], cache) for ids, cache in read])
-        alone = len(caches) == 1
+        rows = zip(self._windows, caches, strict=True)
+        self.logits = torch.cat([self._predict([ids], cache) for ids, cache in rows])
         layers = zip(*caches, strict=True)
-        self._cache = caches[0] if alone else [KeyValueCache.join(rows) for rows in layers]
+        single = len(caches) == 1
+        self._cache = caches[0] if single else [KeyValueCache.join(layer) for layer in layers]
 
     @torch.inference_mode()
     def append(self, ids: Sequence[int]) -> None:
-        """Add one token to each row, and predict the next."""
+        """Append one token to each row, and predict the next."""
         for row, window in enumerate(self._windows):
             if len(window) == self._context:
                 self._restart(row)
@@ -55,81 +55,83 @@ class Decoder:
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
-        """Forget all but *rows*, which are counted anew in the order given."""
+        """Remove all rows except *rows*, which are renumbered in the given order."""
         self._windows = [self._windows[row] for row in rows]
         self.logits = self.logits[list(rows)]
         for layer in self._cache:
             layer.keep(rows)
 
     def _restart(self, row: int) -> None:
-        """Forget the older half of *row*, so that one more token makes half a context."""
-        kept = max(1, self._context // 2) - 1
-        self._windows[row] = self._windows[row][self._context - kept :]
-        fresh = self._model.new_cache(1)
-        if kept:
-            self._predict([self._windows[row]], fresh)
+        """Remove the older half of *row*: with the next token, it has half a context."""
+        count = max(1, self._context // 2) - 1
+        self._windows[row] = self._windows[row][self._context - count :]
+        new_cache = self._model.new_cache(1)
+        if count:
+            self._predict([self._windows[row]], new_cache)
         if len(self._windows) == 1:
-            self._cache = fresh
+            self._cache = new_cache
             return
-        for layer, cache in zip(self._cache, fresh, strict=True):
-            layer.restart(row, cache)
+        for layer, new_layer in zip(self._cache, new_cache, strict=True):
+            layer.restart(row, new_layer)
 
     def _predict(self, ids: Sequence[Sequence[int]], cache: Cache) -> Tensor:
-        """Predict the token after *ids* (B, T), which *cache* takes in: logits (B, V)."""
+        """Append *ids* (B, T) to *cache*; return the logits of the next token, (B, V)."""
         device = self._model.embedding.weight.device
         logits: Tensor = self._model(torch.tensor(ids, device=device), cache=cache).logits
         return logits[:, -1]
 
 
 class Reader:
-    """One row of tokens, read again and again: what stays as it was at its beginning is kept."""
+    """Predicts the next token of a row; a prefix that it shares with the previous one is cached."""
 
     def __init__(self, model: GPT) -> None:
         self._model = model
         self._cache = model.new_cache(1)
-        self._read: list[int] = []
-        """What the cache holds."""
+        self._cached: list[int] = []
+        """Tokens in the cache."""
 
     @torch.inference_mode()
     def read(self, ids: Sequence[int]) -> Tensor:
-        """Predict the token after *ids*, at least one and at most a context of them: logits (V,).
+        """Return the logits (V,) of the token after *ids*, which are 1 to a full context of tokens.
 
-        Equal, but for the rounding of sums, to reading all of them at once.
+        They equal those of reading all *ids* at once, up to rounding.
         """
-        same = self._same(ids)
-        # If this read ends by an exception, the layers' caches differ: nothing in them counts.
-        self._read = []
-        if not same or not all(layer.truncate(same) for layer in self._cache):
-            self._cache, same = self._model.new_cache(1), 0
+        prefix = self._common_prefix(ids)
+        # An exception in the forward pass leaves the caches of some layers longer than others. So
+        # no cached token counts until the pass is complete.
+        self._cached = []
+        # A ring buffer that has overwritten tokens of the prefix cannot be truncated to it.
+        if not prefix or not all(layer.truncate(prefix) for layer in self._cache):
+            self._cache, prefix = self._model.new_cache(1), 0
         device = self._model.embedding.weight.device
-        new = torch.tensor([ids[same:]], device=device)
+        new = torch.tensor([ids[prefix:]], device=device)
         logits: Tensor = self._model(new, cache=self._cache).logits
-        self._read = list(ids)
+        self._cached = list(ids)
         return logits[0, -1]
 
-    def _same(self, ids: Sequence[int]) -> int:
-        """How many tokens of *ids* need not be read: all but the last of them, at most."""
-        most = min(len(self._read), len(ids) - 1)
-        if self._read[:most] == ids[:most]:
-            return most
-        pairs = zip(self._read, ids, strict=False)
-        return next(place for place, (old, new) in enumerate(pairs) if old != new)
+    def _common_prefix(self, ids: Sequence[int]) -> int:
+        """Return how many tokens of *ids* are cached, without the last, which gives the logits."""
+        longest = min(len(self._cached), len(ids) - 1)
+        if self._cached[:longest] == ids[:longest]:
+            return longest
+        pairs = zip(self._cached, ids, strict=False)
+        return next(position for position, (old, new) in enumerate(pairs) if old != new)
 
 
-def with_linears_in(model: GPT, dtype: torch.dtype) -> GPT:
-    """Copy *model*, to generate with, its linears in *dtype*; all else is shared with *model*.
+def inference_copy(model: GPT, dtype: torch.dtype) -> GPT:
+    """Copy *model* for inference, with its linear layers fused and in *dtype*.
 
-    A token of one row costs the time to read the weights, and in bfloat16 they are half as long, in
-    int8, which rounds them, a quarter. Norms and attention stay float32: they are small, and
-    torch's CPU kernels for them are faster.
+    All other tensors are shared with *model*. The time per token of a single row is that of reading
+    the weights, of which bfloat16 has half the bytes, and int8, which rounds them, a quarter. Norms
+    and attention stay float32: they are small, and torch's CPU kernels for them are faster.
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     light = copy.deepcopy(model, shared)
     for parent in list(light.modules()):
-        together: tuple[str, ...] = getattr(parent, "INPUTS", ())
-        if together:
-            join(cast(Parallel, parent), dtype)
+        fusible: tuple[str, ...] = getattr(parent, "FUSIBLE", ())
+        if fusible:
+            fuse(cast(Fusible, parent), dtype)
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Linear) and name not in together:
+            if isinstance(child, nn.Linear) and name not in fusible:
                 setattr(parent, name, FusedLinear([child], dtype))
     return light

@@ -1,8 +1,8 @@
-"""Text from a model, as a stream: one text, or several at once.
+"""Streaming text from a model: one text, or several in a batch.
 
-`gpt.generation.decoder` predicts, `gpt.generation.sampling` draws; here prompts become ids and ids
-become text, which
-ends at the end of a document, at a length, or before a stop string.
+Here prompts become ids and ids become text, which ends at the end of a document, after a number of
+tokens, or before a stop string. `gpt.generation.decoder` computes the logits,
+`gpt.generation.sampling` samples from them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Decoder
-from gpt.generation.sampling import Sampling, choose, penalize, without
+from gpt.generation.sampling import Sampling, exclude, penalize_repetition, sample_token
 from gpt.model.gpt import GPT
 from pytok.definition import END_OF_TEXT
 
@@ -34,11 +34,11 @@ def generate(
     stop: Collection[str] = (),
     stop_ids: Collection[int] = (),
 ) -> Iterator[str]:
-    """Stream the text that *model* writes after *prompt*, in pieces, without *prompt*.
+    """Stream the text that *model* generates after *prompt*, without *prompt* itself.
 
-    All else is as in `generate_batch`.
+    The arguments are those of `generate_batch`.
     """
-    pieces = generate_batch(
+    deltas = generate_batch(
         model,
         tokenizer,
         [prompt],
@@ -47,7 +47,7 @@ def generate(
         stop=stop,
         stop_ids=stop_ids,
     )
-    return (piece for _, piece in pieces)
+    return (delta for _, delta in deltas)
 
 
 def generate_batch(
@@ -61,13 +61,13 @@ def generate_batch(
     stop_ids: Collection[int] = (),
     excluded_ids: Collection[int] = (),
 ) -> Iterator[tuple[int, str]]:
-    """Stream the texts that *model* writes after *prompts*: (number of the prompt, next piece).
+    """Stream the texts that *model* generates after *prompts*, as (index of the prompt, new text).
 
     A text ends after *max_tokens*, at the end-of-text token or one of *stop_ids*, or before the
-    first of the *stop* strings; none of the ids *excluded_ids* is ever drawn. A prompt is text, in which
-    special tokens are text like any other, or its ids. An empty one begins a document, which is not
-    empty; for that the tokenizer needs an end-of-text token (ConfigError without). Each text is the
-    one that its prompt gets alone, with its own seed, but for the rounding of sums.
+    first of the *stop* strings. The ids *excluded_ids* are never sampled. A prompt is either ids or
+    text, in which special tokens are ordinary text. An empty prompt starts a document, which will
+    not be empty; for that the tokenizer needs an end-of-text token, else ConfigError is raised.
+    Each text is the one that its prompt would get alone with its own seed, up to rounding.
     """
     if max_tokens < 1:
         raise ConfigError(f"tokens must be at least 1; got {max_tokens}")
@@ -80,40 +80,45 @@ def generate_batch(
         if row:
             continue
         if end is None:
-            raise ConfigError(f"the vocabulary has no {END_OF_TEXT} to begin with; give a prompt")
+            raise ConfigError(
+                f"the vocabulary has no {END_OF_TEXT} to start a text with; give a prompt"
+            )
         row.append(end)
     ends = {end, *stop_ids}
-    chooser = _Chooser(sampling or Sampling(), ids, model, end, excluded_ids)
-    texts = [_Text(tokenizer.decoder(), stop) for _ in prompts]
+    sampler = _Sampler(sampling or Sampling(), ids, model, end, excluded_ids)
+    streams = [_TextStream(tokenizer.decoder(), stop) for _ in prompts]
 
-    def pieces() -> Iterator[tuple[int, str]]:
-        decoder = Decoder(model, chooser.prompts)
-        rows = list(range(len(prompts)))
-        """The text that each row of the decoder writes."""
-        for left in range(max_tokens - 1, -1, -1):
-            chosen = chooser.next(decoder, rows)
-            going = []
-            for place, (row, id) in enumerate(zip(rows, chosen, strict=True)):
-                text = texts[row]
-                piece = "" if id in ends else text.feed(id)
-                if id in ends or not left:
-                    piece += text.finish()
-                elif not text.ended:
-                    going.append(place)
-                if piece:
-                    yield row, piece
-            if not going:
+    # A generator of its own, so that the checks above run when this function is called.
+    def deltas() -> Iterator[tuple[int, str]]:
+        decoder = Decoder(model, sampler.prompts)
+        prompt_of = list(range(len(prompts)))
+        """The prompt of each row of the decoder."""
+        for remaining in range(max_tokens - 1, -1, -1):
+            sampled = sampler.sample(decoder, prompt_of)
+            active = []
+            for row, (prompt, id) in enumerate(zip(prompt_of, sampled, strict=True)):
+                stream = streams[prompt]
+                delta = "" if id in ends else stream.feed(id)
+                if id in ends or not remaining:
+                    delta += stream.finish()
+                elif not stream.stopped:
+                    active.append(row)
+                if delta:
+                    yield prompt, delta
+            if not active:
                 return
-            if len(going) < len(rows):
-                decoder.keep(going)
-                rows, chosen = ([values[place] for place in going] for values in (rows, chosen))
-            decoder.append(chosen)
+            # Texts that have ended are removed from the batch, so the rest costs less.
+            if len(active) < len(prompt_of):
+                decoder.keep(active)
+                prompt_of = [prompt_of[row] for row in active]
+                sampled = [sampled[row] for row in active]
+            decoder.append(sampled)
 
-    return pieces() if prompts else iter(())
+    return deltas() if prompts else iter(())
 
 
-class _Chooser:
-    """The draws of several texts: a random stream each, and the tokens that each has already."""
+class _Sampler:
+    """Samples for several texts, each with its own random state and the set of its tokens."""
 
     def __init__(
         self,
@@ -126,63 +131,65 @@ class _Chooser:
         device, vocab = model.embedding.weight.device, model.config.vocab_size
         self.prompts = prompts
         self._sampling = sampling
-        self._draws = [
-            torch.Generator(device).manual_seed((sampling.seed + row) % 2**63)
-            for row in range(len(prompts))
+        self._generators = [
+            torch.Generator(device).manual_seed((sampling.seed + index) % 2**63)
+            for index in range(len(prompts))
         ]
         self._end = end
         self._excluded_ids = excluded_ids
         self._empty = [ids == [end] for ids in prompts]
         self._present = torch.zeros(len(prompts), vocab, dtype=torch.bool, device=device)
-        for row, ids in enumerate(prompts):
-            self._present[row, list(ids)] = True
+        for index, ids in enumerate(prompts):
+            self._present[index, list(ids)] = True
 
     @torch.inference_mode()
-    def next(self, decoder: Decoder, rows: Sequence[int]) -> list[int]:
-        """Draw a token for each of *rows*, which the decoder's rows write."""
-        chosen = []
-        for row, logits in zip(rows, decoder.logits, strict=True):
-            if self._empty[row]:  # a document does not end where it begins
+    def sample(self, decoder: Decoder, prompt_of: Sequence[int]) -> list[int]:
+        """Sample a token for each row of *decoder*, given the index of its prompt."""
+        sampled = []
+        for prompt, logits in zip(prompt_of, decoder.logits, strict=True):
+            if self._empty[prompt]:  # a document has at least one token
                 logits[self._end] = -math.inf
-                self._empty[row] = False
+                self._empty[prompt] = False
             if self._excluded_ids:
-                logits = without(logits, self._excluded_ids)
+                logits = exclude(logits, self._excluded_ids)
             if self._sampling.repetition_penalty != 1:
-                logits = penalize(logits, self._present[row], self._sampling.repetition_penalty)
-            id = choose(logits, self._sampling, self._draws[row])
-            self._present[row, id] = True
-            chosen.append(id)
-        return chosen
+                logits = penalize_repetition(
+                    logits, self._present[prompt], self._sampling.repetition_penalty
+                )
+            id = sample_token(logits, self._sampling, self._generators[prompt])
+            self._present[prompt, id] = True
+            sampled.append(id)
+        return sampled
 
 
-class _Text:
-    """One text as it is written: whole characters, up to a stop string."""
+class _TextStream:
+    """The text of a stream of ids: complete characters, up to a stop string."""
 
     def __init__(self, decoder: StreamDecoder, stop: Collection[str]) -> None:
         self._decoder = decoder
         self._stop = stop
-        self._held = ""
-        self.ended = False
-        """A stop string has come."""
+        self._pending = ""
+        self.stopped = False
+        """Whether a stop string was found."""
 
     def feed(self, id: int) -> str:
-        """Return what *id* adds; what may begin a stop string is held back."""
-        self._held += self._decoder.feed(id)
-        found = [self._held.index(text) for text in self._stop if text in self._held]
+        """Return the text that *id* adds, without an end that can become a stop string."""
+        self._pending += self._decoder.feed(id)
+        found = [self._pending.index(text) for text in self._stop if text in self._pending]
         if found:
-            self.ended = True
-            return self._held[: min(found)]
-        kept = max((_overlap(self._held, text) for text in self._stop), default=0)
-        ready = len(self._held) - kept
-        piece, self._held = self._held[:ready], self._held[ready:]
-        return piece
+            self.stopped = True
+            return self._pending[: min(found)]
+        overlap = max((_overlap(self._pending, text) for text in self._stop), default=0)
+        ready = len(self._pending) - overlap
+        delta, self._pending = self._pending[:ready], self._pending[ready:]
+        return delta
 
     def finish(self) -> str:
-        """Return what is left when no more tokens come."""
-        return "" if self.ended else self._held + self._decoder.finish()
+        """Return the remaining text after the last id."""
+        return "" if self.stopped else self._pending + self._decoder.finish()
 
 
 def _overlap(text: str, stop: str) -> int:
-    """How many of the last characters of *text* may be the first of *stop*."""
+    """Return the length of the longest end of *text* that is a proper prefix of *stop*."""
     longest = min(len(text), len(stop) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)

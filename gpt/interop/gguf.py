@@ -269,7 +269,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
     if isinstance(config.position, Rope):
         writer.add_key_length(config.head_width)
         writer.add_value_length(config.head_width)
-        writer.add_rope_dimension_count(config.rotated)
+        writer.add_rope_dimension_count(config.rotary_width)
         writer.add_rope_freq_base(config.position.theta)
         writer.add_layer_norm_rms_eps(config.norm.eps)
     else:

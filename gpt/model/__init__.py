@@ -1,1 +1,1 @@
-"""Assembly: blocks and the model, made of mechanisms; and what is computed from their shapes."""
+"""Models assembled from mechanisms, their parameters and FLOPs, and growing their vocabulary."""

@@ -1,7 +1,7 @@
-"""What a model is made of and what it computes: parameters and FLOPs, part by part.
+"""Parameters and FLOPs of a model, part by part.
 
-A product of matrices takes two operations a weight and token: a multiplication and an addition. All
-else (norms, activations, softmax) is left out, as it is wherever FLOPs of models are told.
+A matrix product takes two operations per weight and token: a multiplication and an addition.
+Everything else (norms, activations, softmax) is not counted, as is customary.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from torch import nn
 
 from gpt.model.gpt import GPT
 
-TRAINING = 3
-"""A training step computes this many times what a prediction does: each product has two more of its
-size in the backward pass, one for either factor."""
-MIXING = "attention, token by token"
-"""The part that has no weights: queries with keys, and their probabilities with values."""
+TRAINING_FACTOR = 3
+"""FLOPs of a training step as a multiple of those of a prediction: the backward pass has two more
+products of the same size for each, one for the gradient of either factor."""
+ATTENTION_MATMULS = "attention matmuls"
+"""The part that has no weights: queries with keys, and probabilities with values."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a model, in all layers together."""
+    """One part of a model, summed over all layers."""
 
     parameters: int
-    """Weights; those past the vocabulary, which fill up a multiple of 64, are counted too."""
+    """Number of parameters, with the rows that pad the vocabulary to a multiple of 64."""
     flops: int
-    """Operations to predict a token, at the end of a full context."""
+    """FLOPs to predict one token at the end of a full context."""
 
 
 def parts_of(model: GPT) -> dict[str, Part]:
-    """What *model* is made of, by names of parts, in the order of its layers.
+    """Return the parts of *model* by name, in the order of its layers.
 
-    A weight that two parts share is the first one's parameter, and computed in both. A token at the
-    end of the context is mixed with all before it, and this is what is counted of all tokens, as
-    in PaLM and nanoGPT: hardware computes the half that a causal mask hides, or leaves it out.
+    A weight shared by two parts counts as a parameter of the first, and in the FLOPs of both. All
+    tokens are counted as attending to the full context, as in PaLM and nanoGPT, although a kernel
+    can omit the half that the causal mask hides.
     """
     config = model.config
     parameters: Counter[str] = Counter()
@@ -49,22 +49,22 @@ def parts_of(model: GPT) -> dict[str, Part]:
             outputs = config.vocab_size if module is model.head else module.out_features
             flops[_part(name)] += 2 * module.in_features * outputs
     windows = (config.window(layer) or config.context for layer in range(config.layers))
-    seen = sum(min(window, config.context) for window in windows)
-    flops[MIXING] = 4 * config.attention.heads * config.head_width * seen
-    names = dict.fromkeys([*parameters, MIXING, *flops])
+    attended = sum(min(window, config.context) for window in windows)
+    flops[ATTENTION_MATMULS] = 4 * config.attention.heads * config.head_width * attended
+    names = dict.fromkeys([*parameters, ATTENTION_MATMULS, *flops])
     return {name: Part(parameters[name], flops[name]) for name in names}
 
 
 def training_flops(model: GPT) -> int:
-    """Operations to learn from one token, in the middle of a full batch: forward and backward."""
-    return TRAINING * sum(part.flops for part in parts_of(model).values())
+    """Return the FLOPs per token of a training step on full rows: forward and backward."""
+    return TRAINING_FACTOR * sum(part.flops for part in parts_of(model).values())
 
 
 def _part(name: str) -> str:
-    """The part that the parameter or module *name* is of.
+    """Return the part that the parameter or module *name* belongs to.
 
     >>> _part("blocks.3.attention.query.weight"), _part("blocks.0.mlp_norm.weight")
     ('attention', 'norms')
     """
-    within = re.sub(r"^blocks\.\d+\.", "", name).split(".")[0]
-    return "norms" if within.endswith("norm") else within
+    part = re.sub(r"^blocks\.\d+\.", "", name).split(".")[0]
+    return "norms" if part.endswith("norm") else part

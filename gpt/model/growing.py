@@ -1,4 +1,4 @@
-"""A model whose vocabulary grows: its tables get rows for new tokens; all other weights stay."""
+"""Growing a vocabulary: rows for new tokens, with all other weights unchanged."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
 
 NOISE = 0.1
-"""Of new rows around the mean of the others, in standard deviations of these."""
+"""Standard deviation of new rows around the mean of the old ones, as a fraction of theirs."""
 
 
 def token_tables(model: GPT) -> list[str]:
-    """The names of the modules of *model* that have a row for each token."""
+    """Return the names of the modules of *model* that have a row for each token."""
     values = [name for name, part in model.values.named_modules() if isinstance(part, nn.Embedding)]
     return ["embedding", "head", *(f"values.{name}" for name in values)]
 
 
 @torch.no_grad()
-def grown(model: GPT, config: GPTConfig, seed: int) -> GPT:
-    """The weights of *model* as a model of *config*, which has as many tokens or more.
+def grow_vocabulary(model: GPT, config: GPTConfig, seed: int) -> GPT:
+    """Return a model of *config*, which has as many tokens or more, with the weights of *model*.
 
-    The row of a new token is the mean of those there were, so that it is about as likely as any
-    (Hewitt 2021, Initializing new word embeddings), and a little noise, to tell new ones apart.
+    The rows of new tokens are the mean of the old rows, so that they are about as likely as any
+    other (Hewitt 2021, Initializing new word embeddings), plus a little noise, so that they differ.
     """
     new = GPT(config)
-    old, tables = model.config.vocab_size, token_tables(model)
+    old_size, tables = model.config.vocab_size, token_tables(model)
     generator = torch.Generator().manual_seed(seed)
-    theirs = dict(model.named_parameters())
+    old_weights = dict(model.named_parameters())
     for name, parameter in new.named_parameters():
-        weight = theirs[name]
+        weight = old_weights[name]
         if name.removesuffix(".weight") in tables:
             parameter.zero_()
-            parameter[:old] = weight[:old]
-            parameter[old : config.vocab_size] = _new_rows(
-                weight[:old], config.vocab_size - old, generator
+            parameter[:old_size] = weight[:old_size]
+            parameter[old_size : config.vocab_size] = _new_rows(
+                weight[:old_size], config.vocab_size - old_size, generator
             )
         else:
             parameter.copy_(weight)

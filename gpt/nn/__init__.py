@@ -1,1 +1,1 @@
-"""Mechanisms: one module a spec, each its formula and its source. `gpt.nn.build` has the tables."""
+"""Mechanisms: modules with their formulas and sources. `gpt.nn.build` maps specs to them."""

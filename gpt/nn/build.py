@@ -1,7 +1,7 @@
-"""The whole zoo: one table an axis, from a spec's type to the module that it describes.
+"""Tables of all mechanisms: for each axis of a model, from the type of a spec to its module.
 
-A new mechanism is a spec in `gpt.spec`, a module here whose docstring is its formula and its
-source, and a row in a table. The tables also parametrise the tests.
+To add a mechanism, write a spec in `gpt.spec`, a module in `gpt.nn` whose docstring has the formula
+and the source, and a row in a table here. The tests are parametrized by these tables.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from gpt.nn.attention import GroupedQueryAttention
 from gpt.nn.head import Cap, NoCap, SoftCap
 from gpt.nn.mlp import GeluMLP, Relu2MLP, SwiGLUMLP
 from gpt.nn.norm import LayerNorm, RMSNorm
-from gpt.nn.position import LearnedPosition, NoPosition, Position, RotaryPosition
+from gpt.nn.position import LearnedPosition, NoPosition, PositionEncoding, RotaryPosition
 from gpt.nn.residual import Lambdas, PlainResidual, Residual
 from gpt.nn.token_shift import NoShift, Shift, TokenShift
-from gpt.nn.value_embedding import NoValueEmbedding, ValueEmbedding, Values
+from gpt.nn.value_embedding import NoValueEmbedding, ValueEmbedding, ValueEmbeddings
 from gpt.spec import architecture, attention, embedding, head, mlp, norm, position, wiring
 
 Norm: TypeAlias = LayerNorm | RMSNorm
@@ -37,7 +37,7 @@ MLPS: dict[type, Callable[[Any, int, int, bool], MLP]] = {
 }
 
 # spec, architecture
-POSITIONS: dict[type, Callable[[Any, architecture.Architecture], Position]] = {
+POSITIONS: dict[type, Callable[[Any, architecture.Architecture], PositionEncoding]] = {
     position.Learned: LearnedPosition,
     position.Rope: RotaryPosition,
     position.NoPosition: NoPosition,
@@ -61,7 +61,7 @@ RESIDUALS: dict[type, Callable[[Any, int], Residual]] = {
 }
 
 # spec, architecture, rows
-VALUE_EMBEDDINGS: dict[type, Callable[[Any, architecture.Architecture, int], Values]] = {
+VALUE_EMBEDDINGS: dict[type, Callable[[Any, architecture.Architecture, int], ValueEmbeddings]] = {
     embedding.NoValueEmbedding: NoValueEmbedding,
     embedding.ValueEmbedding: ValueEmbedding,
 }

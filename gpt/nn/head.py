@@ -1,6 +1,7 @@
-"""Caps: what keeps logits within bounds.
+"""Logit caps.
 
-A cap is its function and its derivative, because the loss makes its own gradients (`gpt.nn.loss`).
+A cap has its function and its derivative, because the loss computes its own gradients
+(`gpt.nn.loss`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ class NoCap:
         pass
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Leave *logits* as they are."""
+        """Return *logits* unchanged."""
         return logits
 
     def derivative(self, capped: Tensor) -> float:
-        """Derivative of each of *capped* by what it was: one."""
+        """Return the derivative of *capped* with respect to the logits: 1."""
         return 1.0
 
 
@@ -34,11 +35,11 @@ class SoftCap:
         self.limit = spec.limit
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Bound *logits*."""
+        """Cap *logits*, elementwise."""
         return self.limit * (logits / self.limit).tanh()
 
     def derivative(self, capped: Tensor) -> Tensor:
-        """Derivative of each of *capped* by what it was: 1 - (capped / L)²."""
+        """Return the derivative of *capped* with respect to the logits: 1 - (capped / L)²."""
         return 1 - (capped / self.limit).square()
 
 

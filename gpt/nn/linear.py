@@ -1,7 +1,7 @@
-"""Linears side by side: `project` maps one input by several, and `join` makes them one product.
+"""Linear layers that can be fused: several with the same input, as one matrix product.
 
-Training keeps them apart, under names of their own. For a single token a product costs little more
-than its call, so `gpt.generation.decoder` joins them and computes in a dtype of half the bytes.
+In training each layer has its own parameters. In decoding, a product for a single token costs
+little more than its call, so `gpt.generation.decoder` fuses them, in a dtype of fewer bytes.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FEW = 16
-"""Rows up to which torch's product with int8 weights is the faster one. PERF: a linear of 500,000
-weights takes one row in 9 us with int8, in 25 in bfloat16; 16 rows in 76, 64 in 270 and 140.
-"""
+MAX_INT8_ROWS = 16
+"""Most rows for which torch's kernel for int8 weights is used. PERF: with a linear layer of 500,000
+weights, one row takes 9 us in int8 and 25 in bfloat16; 16 rows take 76 in int8; 64 rows take 270
+in int8 and 140 in bfloat16."""
 
 
 class FusedLinear(nn.Module):
-    """Linears of one input as one, computed in *dtype* whatever is around it. Not to be trained.
+    """Linear layers with the same input as one, computed in *dtype*, also under autocast.
 
-    With int8 the weights are whole multiples, -127 to 127, of a step of each output's own (absmax;
-    Dettmers 2022, arXiv:2208.07339), and all else is bfloat16.
+    For inference only. With int8 the weights are integers, -127 to 127, times a scale for each
+    output (absmax; Dettmers 2022, arXiv:2208.07339), and everything else is bfloat16.
     """
 
     def __init__(self, linears: Sequence[nn.Linear], dtype: torch.dtype) -> None:
@@ -31,45 +31,45 @@ class FusedLinear(nn.Module):
         self.sizes = [linear.out_features for linear in linears]
         self.dtype = torch.bfloat16 if dtype == torch.int8 else dtype
         weight = torch.cat([linear.weight.detach() for linear in linears])
-        self.step: Tensor | None = None
+        self.scale: Tensor | None = None
         if dtype == torch.int8:
-            step = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-            weight, self.step = (weight / step).round(), step[:, 0].to(self.dtype)
+            scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+            weight, self.scale = (weight / scale).round(), scale[:, 0].to(self.dtype)
         self.weight = weight.to(dtype)
         biases = [linear.bias.detach() for linear in linears if linear.bias is not None]
         self.bias = torch.cat(biases).to(self.dtype) if biases else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (..., inputs) to (..., the outputs of all), in *dtype*."""
-        y = self._product(x.to(self.dtype))
+        """Map (..., inputs) to (..., sum of the layers' outputs), in *dtype*."""
+        y = self._matmul(x.to(self.dtype))
         # PERF: oneDNN takes 4 us longer to add the bias of one row than torch does (of 20 us).
         return y if self.bias is None else y + self.bias
 
-    def _product(self, x: Tensor) -> Tensor:
-        if self.step is None:
+    def _matmul(self, x: Tensor) -> Tensor:
+        if self.scale is None:
             return F.linear(x, self.weight)
-        if x.device.type == "cpu" and x.numel() <= FEW * x.shape[-1]:
-            y: Tensor = torch._weight_int8pack_mm(x.flatten(0, -2), self.weight, self.step)
+        if x.device.type == "cpu" and x.numel() <= MAX_INT8_ROWS * x.shape[-1]:
+            y: Tensor = torch._weight_int8pack_mm(x.flatten(0, -2), self.weight, self.scale)
             return y.view(*x.shape[:-1], -1)
-        return F.linear(x, self.weight.to(self.dtype) * self.step[:, None])
+        return F.linear(x, self.weight.to(self.dtype) * self.scale[:, None])
 
 
-class Parallel(Protocol):
-    """A module that maps what it is given by several linears at once."""
+class Fusible(Protocol):
+    """A module that applies several linear layers to the same input."""
 
-    INPUTS: ClassVar[tuple[str, ...]]
-    """The names of these linears; all have a bias, or none."""
-    joined: FusedLinear | None
-    """What `join` made of them."""
-
-
-def project(module: Parallel, x: Tensor) -> Sequence[Tensor]:
-    """Map x by each of the linears of *module* that are named in its INPUTS."""
-    if module.joined is not None:
-        return module.joined(x).split(module.joined.sizes, dim=-1)  # type: ignore[no-any-return]
-    return [getattr(module, name)(x) for name in module.INPUTS]
+    FUSIBLE: ClassVar[tuple[str, ...]]
+    """Names of these layers; either all have a bias, or none."""
+    fused: FusedLinear | None
+    """The layers as one; set by `fuse`."""
 
 
-def join(module: Parallel, dtype: torch.dtype) -> None:
-    """Have `project` compute what it does for *module* as one product, in *dtype*."""
-    module.joined = FusedLinear([getattr(module, name) for name in module.INPUTS], dtype)
+def apply_linears(module: Fusible, x: Tensor) -> Sequence[Tensor]:
+    """Apply each of the layers FUSIBLE of *module* to x; return their outputs in that order."""
+    if module.fused is not None:
+        return module.fused(x).split(module.fused.sizes, dim=-1)  # type: ignore[no-any-return]
+    return [getattr(module, name)(x) for name in module.FUSIBLE]
+
+
+def fuse(module: Fusible, dtype: torch.dtype) -> None:
+    """Make `apply_linears` compute the layers of *module* as one product, in *dtype*."""
+    module.fused = FusedLinear([getattr(module, name) for name in module.FUSIBLE], dtype)

@@ -1,6 +1,6 @@
-"""MLPs: what happens to each token by itself. Shapes: (B, T, width) in and out.
+"""MLPs: applied to each token separately. Shapes: (B, T, width) in and out.
 
-Each has `output`, the linear back into the residual stream, which the model initializes to zero.
+`output` is the linear layer back into the residual stream, which the model initializes to zero.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.nn.linear import FusedLinear, project
+from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.spec.mlp import Gelu, Relu2, SwiGLU
 
 
@@ -24,7 +24,7 @@ class GeluMLP(nn.Module):
         self.output = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map each token by itself."""
+        """Apply the MLP to x (B, T, width)."""
         y: Tensor = self.output(F.gelu(self.input(x), approximate=self.approximate))
         return y
 
@@ -38,7 +38,7 @@ class Relu2MLP(nn.Module):
         self.output = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map each token by itself."""
+        """Apply the MLP to x (B, T, width)."""
         y: Tensor = self.output(F.relu(self.input(x)).square())
         return y
 
@@ -46,17 +46,17 @@ class Relu2MLP(nn.Module):
 class SwiGLUMLP(nn.Module):
     """x → W₂ (silu(W₁ x) ⊙ W₃ x). Shazeer 2020, arXiv:2002.05202."""
 
-    INPUTS: ClassVar[tuple[str, ...]] = ("gate", "input")
+    FUSIBLE: ClassVar[tuple[str, ...]] = ("gate", "input")
 
     def __init__(self, spec: SwiGLU, width: int, hidden: int, bias: bool) -> None:
         super().__init__()
         self.gate = nn.Linear(width, hidden, bias=bias)
         self.input = nn.Linear(width, hidden, bias=bias)
-        self.joined: FusedLinear | None = None
+        self.fused: FusedLinear | None = None
         self.output = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map each token by itself."""
-        gate, value = project(self, x)
+        """Apply the MLP to x (B, T, width)."""
+        gate, value = apply_linears(self, x)
         y: Tensor = self.output(F.silu(gate) * value)
         return y

@@ -1,4 +1,7 @@
-"""Shifts: what of the token before is embedded with each. Shapes: (B, T, width) in and out."""
+"""Token shift: adds to each token's embedding a part of the previous one's.
+
+Shapes: (B, T, width) in and out.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,18 @@ class NoShift(nn.Module):
     def forward(
         self, x: Tensor, cache: KeyValueCache | None = None, document_ids: Tensor | None = None
     ) -> Tensor:
-        """Leave the embedded tokens *x* as they are."""
+        """Return the token embeddings *x* unchanged."""
         return x
 
     def new_cache(self, batch: int, capacity: int, dtype: torch.dtype) -> list[KeyValueCache]:
-        """Nothing is kept."""
+        """Return no cache, since none is needed."""
         return []
 
 
 class TokenShift(nn.Module):
-    """e_t → e_t + μ ⊙ e_(t-1), the first token having none before it. Peng 2023, arXiv:2305.13048.
+    """e_t → e_t + μ ⊙ e_(t-1), with e_(-1) = 0. Peng 2023 (RWKV), arXiv:2305.13048.
 
-    RWKV mixes the inputs of every layer so; here it is the embedding alone, as in the "smear" of
+    RWKV mixes the inputs of every layer like this; here only the embeddings, as in the "smear" of
     modded-nanogpt.
     """
 
@@ -42,35 +45,35 @@ class TokenShift(nn.Module):
     def forward(
         self, x: Tensor, cache: KeyValueCache | None = None, document_ids: Tensor | None = None
     ) -> Tensor:
-        """Add to each of the embedded tokens *x* its share of the one before it.
+        """Add to each of the token embeddings *x* its fraction of the previous one.
 
-        The first ones' is the last that *cache*, if any, was given. The first token of each of
-        *document_ids* (B, T) has none.
+        The token before the first is the last one in *cache*, if given. The first token of each
+        document of *document_ids* (B, T) has none before it.
         """
-        first = torch.zeros_like(x[:, :1]) if cache is None else self._last(x, cache)
-        before = torch.cat((first, x[:, :-1]), dim=1)
+        first = torch.zeros_like(x[:, :1]) if cache is None else self._update_cache(x, cache)
+        previous = torch.cat((first, x[:, :-1]), dim=1)
         if document_ids is not None:
-            same = document_ids.diff(dim=1, prepend=document_ids[:, :1]) == 0
-            before = before * same[:, :, None]
-        return x + self.fraction * before
+            same_document = document_ids.diff(dim=1, prepend=document_ids[:, :1]) == 0
+            previous = previous * same_document[:, :, None]
+        return x + self.fraction * previous
 
     def new_cache(self, batch: int, capacity: int, dtype: torch.dtype) -> list[KeyValueCache]:
-        """Make one for *capacity* embedded tokens of *batch* rows.
+        """Create a cache of *capacity* token embeddings for *batch* rows.
 
-        Their first half are the keys of a single head, their second half its values.
+        It holds their first half as the keys of a single head, and their second half as its values.
         """
         empty = self.fraction.new_empty((batch, 1, capacity, len(self.fraction)), dtype=dtype)
         return [KeyValueCache(*_halves(empty))]
 
-    def _last(self, x: Tensor, cache: KeyValueCache) -> Tensor:
-        """Give *x* to *cache*, and return the token that was its last before: (B, 1, width)."""
+    def _update_cache(self, x: Tensor, cache: KeyValueCache) -> Tensor:
+        """Append *x* to *cache*; return the embedding that was its last before: (B, 1, width)."""
         last = torch.cat(cache.last(), dim=-1)[:, 0].to(x.dtype)
         cache.append(*_halves(x[:, None]))
         return last
 
 
 def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(..., width) → (..., width / 2) twice, each with memory of its own."""
+    """Split (..., width) into two contiguous tensors (..., width / 2)."""
     first, second = x.tensor_split(2, dim=-1)
     return first.contiguous(), second.contiguous()
 

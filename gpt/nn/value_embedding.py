@@ -1,4 +1,4 @@
-"""Value embeddings: what tokens add to their values beside what the stream says."""
+"""Value embeddings: learned vectors of tokens that are added to the values of attention."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpt.spec import architecture, embedding
 
 
 class NoValueEmbedding(nn.Module):
-    """None, in any layer."""
+    """v_t → v_t."""
 
     def __init__(
         self, spec: embedding.NoValueEmbedding, architecture: architecture.Architecture, rows: int
@@ -18,12 +18,12 @@ class NoValueEmbedding(nn.Module):
         super().__init__()
 
     def forward(self, ids: Tensor, layer: int) -> Tensor | None:
-        """Nothing for *ids*."""
+        """Return None for every layer."""
         return None
 
 
 class ValueEmbedding(nn.Module):
-    """v_t → v_t + e(id_t), with a table for each layer that has it. Jordan 2024, modded-nanogpt."""
+    """v_t → v_t + e(id_t), with a table per layer that has one. Jordan 2024, modded-nanogpt."""
 
     def __init__(
         self, spec: embedding.ValueEmbedding, architecture: architecture.Architecture, rows: int
@@ -39,9 +39,9 @@ class ValueEmbedding(nn.Module):
         )
 
     def forward(self, ids: Tensor, layer: int) -> Tensor | None:
-        """Vectors of *ids* (B, T) for *layer*: (B, T, kv_heads · head_width), or None."""
+        """Return vectors of *ids* (B, T) for *layer*: (B, T, kv_heads · head_width), or None."""
         name = str(layer)
         return self.tables[name](ids) if name in self.tables else None
 
 
-Values: TypeAlias = NoValueEmbedding | ValueEmbedding
+ValueEmbeddings: TypeAlias = NoValueEmbedding | ValueEmbedding

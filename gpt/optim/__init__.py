@@ -1,1 +1,1 @@
-"""Optimizers, schedules and weight averages. `gpt.optim.build` has the tables."""
+"""Optimizers, schedules and weight averages. `gpt.optim.build` maps specs to them."""

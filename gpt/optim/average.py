@@ -1,4 +1,4 @@
-"""The moving average of the weights, kept in the optimizer's state beside its moments."""
+"""The exponential moving average of the weights, kept in the state of the optimizer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 import torch
 
 AVERAGE = "average"
-"""Its key in the state of each parameter, and so in a checkpoint."""
+"""Key of the average in the optimizer state of each parameter, and so in checkpoints."""
 
 
 @torch.no_grad()
 def update_average(optimizer: torch.optim.Optimizer, decay: float, step: int) -> None:
-    """A ← d · A + (1 - d) · W after update *step* (from 0), A beginning as W.
+    """A ← d · A + (1 - d) · W after optimizer step *step* (from 0), A starting as W.
 
-    d = min(decay, (1 + step) / (10 + step)), the rule of TensorFlow's ExponentialMovingAverage: a
-    young average forgets faster, or a short run would end with much of its first weights.
+    d = min(decay, (1 + step) / (10 + step)), as in TensorFlow's ExponentialMovingAverage: the decay
+    is faster at first, so that the average of a short run is not dominated by its initial weights.
     """
     decay = min(decay, (1 + step) / (10 + step))
     for group in optimizer.param_groups:
@@ -29,14 +29,14 @@ def update_average(optimizer: torch.optim.Optimizer, decay: float, step: int) ->
 
 @contextmanager
 def averaged(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Put the averages in place of the weights for a while, where the optimizer has them."""
-    with in_place(optimizer, AVERAGE):
+    """Replace the weights with their averages, if there are any, inside the context."""
+    with swapped_weights(optimizer, AVERAGE):
         yield
 
 
 @contextmanager
-def in_place(optimizer: torch.optim.Optimizer, key: str) -> Iterator[None]:
-    """Put what the state of each parameter has as *key* in its place for a while."""
+def swapped_weights(optimizer: torch.optim.Optimizer, key: str) -> Iterator[None]:
+    """Swap each parameter with the tensor *key* of its optimizer state inside the context."""
     _swap(optimizer, key)
     try:
         yield
@@ -50,6 +50,6 @@ def _swap(optimizer: torch.optim.Optimizer, key: str) -> None:
         for parameter in group["params"]:
             other = optimizer.state[parameter].get(key)
             if other is not None:
-                kept = parameter.detach().clone()
+                weights = parameter.detach().clone()
                 parameter.copy_(other)
-                other.copy_(kept)
+                other.copy_(weights)

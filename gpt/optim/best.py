@@ -1,4 +1,4 @@
-"""The best weights so far, kept in the optimizer's state beside its moments."""
+"""The best weights so far, kept in the state of the optimizer."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from contextlib import contextmanager
 
 import torch
 
-from gpt.optim.average import AVERAGE, averaged, in_place
+from gpt.optim.average import AVERAGE, averaged, swapped_weights
 
 BEST = "best"
-"""Their key in the state of each parameter, and so in a checkpoint."""
+"""Key of the best weights in the optimizer state of each parameter, and so in checkpoints."""
 
 
 def keep_best(optimizer: torch.optim.Optimizer) -> None:
-    """Keep a copy of the weights as they are now, or of their averages, as the best.
+    """Store a copy of the current weights, or of their averages, as the best.
 
-    Before the first step it waits for that one: optimizers begin their state where there is none.
+    Before the first step they are stored after it: optimizers initialize the state of a parameter
+    only if it is empty.
     """
     with averaged(optimizer):
         best = {
@@ -25,23 +26,23 @@ def keep_best(optimizer: torch.optim.Optimizer) -> None:
             for parameter in group["params"]
         }
 
-    def keep(*step: object) -> None:
-        waiting.remove()
+    def store(*step: object) -> None:
+        hook.remove()
         for parameter, weights in best.items():
             optimizer.state[parameter][BEST] = weights
 
-    waiting = optimizer.register_step_post_hook(keep)
+    hook = optimizer.register_step_post_hook(store)
     if any(optimizer.state.values()):
-        keep()
+        store()
 
 
 @contextmanager
 def eval_weights(optimizer: torch.optim.Optimizer) -> Iterator[bool]:
-    """Have the weights that a run shows in place of those it trains: the best, or the averages.
+    """Replace the weights with those for evaluation inside the context: the best, or the averages.
 
-    What is lent says whether they are others.
+    Yields whether the weights were replaced.
     """
-    kept = {key for state in optimizer.state.values() for key in state}
-    key = BEST if BEST in kept else AVERAGE
-    with in_place(optimizer, key):
-        yield key in kept
+    keys = {key for state in optimizer.state.values() for key in state}
+    key = BEST if BEST in keys else AVERAGE
+    with swapped_weights(optimizer, key):
+        yield key in keys

@@ -1,7 +1,7 @@
-"""How weights move: one table an axis, from a spec of `gpt.spec` to what computes it.
+"""Tables of optimizers and schedules: from the type of a spec to what implements it.
 
-A new optimizer or schedule is a spec there, a module here whose docstring is its formula and its
-source, and a row in a table. The tables also parametrise the tests.
+To add one, write a spec in `gpt.spec`, a module in `gpt.optim` whose docstring has the formula and
+the source, and a row in a table here. The tests are parametrized by these tables.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import nn
 
 from gpt.optim.adamw import adamw
 from gpt.optim.muon import Muon
-from gpt.optim.parameters import Weights
+from gpt.optim.parameters import ParameterKinds
 from gpt.optim.schedules import cosine, linear, noam, warmup_stable_decay
 from gpt.spec import optimizer, schedule
 
-# spec, weights, dtype in which matrices are multiplied
-OPTIMIZERS: dict[type, Callable[[Any, Weights, torch.dtype], torch.optim.Optimizer]] = {
+# spec, parameters, dtype of matrix products
+OPTIMIZERS: dict[type, Callable[[Any, ParameterKinds, torch.dtype], torch.optim.Optimizer]] = {
     optimizer.AdamW: adamw,
     optimizer.Muon: Muon,
 }
@@ -36,19 +36,20 @@ SCHEDULES: dict[type, Callable[[Any, int, int], float]] = {
 def build_optimizer(
     spec: optimizer.AdamW | optimizer.Muon, model: nn.Module, dtype: torch.dtype
 ) -> torch.optim.Optimizer:
-    """Make the optimizer of *spec* for all of *model*; each group keeps its peak rate.
+    """Create the optimizer of *spec* for the trained parameters of *model*.
 
-    *dtype* is what the optimizer multiplies matrices in; its state is float32.
+    Its matrix products are in *dtype*, its state is float32. Each parameter group stores its peak
+    learning rate as ``peak``.
     """
-    optimizer = OPTIMIZERS[type(spec)](spec, Weights.of(model), dtype)
+    optimizer = OPTIMIZERS[type(spec)](spec, ParameterKinds.of(model), dtype)
     for group in optimizer.param_groups:
         group["peak"] = group["lr"]
     return optimizer
 
 
-def set_rate(optimizer: torch.optim.Optimizer, share: float) -> float:
-    """Set each group's rate to *share* of its peak; return that of the first group."""
+def set_rate(optimizer: torch.optim.Optimizer, fraction: float) -> float:
+    """Set the learning rate of each group to *fraction* of its peak; return the first group's."""
     for group in optimizer.param_groups:
-        group["lr"] = share * group["peak"]
+        group["lr"] = fraction * group["peak"]
     rate: float = optimizer.param_groups[0]["lr"]
     return rate

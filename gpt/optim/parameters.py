@@ -1,4 +1,4 @@
-"""The kinds of weights that optimizers tell apart. Knows modules, nothing of GPT."""
+"""Parameters by kind, for optimizers. Needs the modules of torch only, not those of `gpt.model`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
-    """All parameters of a model that are trained, each once, by kind."""
+class ParameterKinds:
+    """All trained parameters of a model, each exactly once, by kind."""
 
     matrices: list[nn.Parameter]
-    """Of linears, but for the head."""
+    """Weights of linear layers other than the head."""
     head: list[nn.Parameter]
-    """The matrix of the linear called ``head``, unless it is an embedding's, too."""
+    """Weight of the linear layer called ``head``, unless it is tied to an embedding."""
     embeddings: list[nn.Parameter]
-    """The rows of tokens and of places."""
+    """Tables of tokens and of positions."""
     scales: list[nn.Parameter]
-    """Scales, biases, and single numbers."""
+    """Scales, biases, and scalars."""
 
     @classmethod
-    def of(cls, model: nn.Module) -> Weights:
-        """Sort the parameters of *model*."""
-        embedded = {
+    def of(cls, model: nn.Module) -> ParameterKinds:
+        """Sort the parameters of *model* by kind."""
+        embeddings = {
             id(parameter)
             for module in model.modules()
             if isinstance(module, nn.Embedding)
@@ -33,7 +33,7 @@ class Weights:
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad:
                 continue
-            if id(parameter) in embedded:
+            if id(parameter) in embeddings:
                 kinds.embeddings.append(parameter)
             elif parameter.ndim < 2:
                 kinds.scales.append(parameter)

@@ -1,6 +1,6 @@
-"""Schedules: which share of its peak the learning rate has at update *step* (from 0) of *steps*.
+"""Learning rate schedules: the learning rate at *step* of *steps*, as a fraction of the peak.
 
-All but `noam` reach their floor at the last update.
+Steps count from 0; f is the floor. All schedules but `noam` reach it at the last step.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ def cosine(spec: Cosine, step: int, steps: int) -> float:
 
 
 def warmup_stable_decay(spec: WarmupStableDecay, step: int, steps: int) -> float:
-    """Linear warm-up, 1, then f + (1 - f) (1 - √progress). arXiv:2405.18392."""
-    progress = _progress(spec, step, steps)
-    return _rise(spec, step, steps) * (spec.floor + (1 - spec.floor) * (1 - math.sqrt(progress)))
+    """Linear warm-up, constant 1, then f + (1 - f) (1 - √progress). arXiv:2405.18392."""
+    progress = _decay_progress(spec, step, steps)
+    return _warmup(spec, step, steps) * (spec.floor + (1 - spec.floor) * (1 - math.sqrt(progress)))
 
 
 def linear(spec: Linear, step: int, steps: int) -> float:
-    """Linear warm-up, 1, then f + (1 - f) (1 - progress).
+    """Linear warm-up, constant 1, then f + (1 - f) (1 - progress).
 
     >>> spec = Linear(warmup=0.25, decay=0.5)
     >>> [linear(spec, step, 8) for step in range(8)]
     [0.5, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
-    progress = _progress(spec, step, steps)
-    return _rise(spec, step, steps) * (spec.floor + (1 - spec.floor) * (1 - progress))
+    progress = _decay_progress(spec, step, steps)
+    return _warmup(spec, step, steps) * (spec.floor + (1 - spec.floor) * (1 - progress))
 
 
 def noam(spec: Noam, step: int, steps: int) -> float:
-    """min((t / w), √(w / t)) at t = step + 1: the paper's formula over its greatest value.
+    """min((t / w), √(w / t)) at t = step + 1: the paper's formula divided by its maximum.
 
     >>> [noam(Noam(warmup=4), step, 99) for step in (0, 3, 15)]
     [0.25, 1.0, 0.5]
@@ -50,11 +50,11 @@ def noam(spec: Noam, step: int, steps: int) -> float:
     return min((step + 1) / spec.warmup, math.sqrt(spec.warmup / (step + 1)))
 
 
-def _rise(spec: Trapezoid, step: int, steps: int) -> float:
+def _warmup(spec: Trapezoid, step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1, round(spec.warmup * steps)))
 
 
-def _progress(spec: Trapezoid, step: int, steps: int) -> float:
-    """How far the decay is: 0 before it begins, 1 at the last update."""
+def _decay_progress(spec: Trapezoid, step: int, steps: int) -> float:
+    """Return the progress of the decay: 0 before it starts, 1 at the last step."""
     decay = round(spec.decay * steps)
     return max(0.0, 1 - (steps - step - 1) / decay) if decay else 0.0

@@ -15,7 +15,7 @@ from statistics import fmean
 from gpt.data.shards import open_data
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import perplexity
-from gpt.model.flops import TRAINING, parts_of
+from gpt.model.flops import TRAINING_FACTOR, parts_of
 from gpt.report.events import NullReporter, Start
 from gpt.report.plot import write_plot
 from gpt.report.samples import SAMPLING, Sample, read_samples
@@ -131,8 +131,8 @@ def _model(checkpoint: Checkpoint) -> list[str]:
     return [
         "## Model",
         _table(("part", "parameters", "", "FLOPs per token", ""), [*rows, total]),
-        f"FLOPs of a forward pass with a full context; training takes {TRAINING} times as many, "
-        f"{TRAINING * flops:,} per token.",
+        f"FLOPs of a forward pass with a full context; training takes {TRAINING_FACTOR} times as "
+        f"many, {TRAINING_FACTOR * flops:,} per token.",
     ]
 
 

@@ -1,1 +1,1 @@
-"""What a model and a run are: frozen specs, and how they are planned. No torch here."""
+"""Specs of a model and of a run, as frozen dataclasses, and their planning. Never imports torch."""

@@ -1,4 +1,4 @@
-"""Adapters."""
+"""Specs of adapters."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from gpt.spec.checks import above_zero
 
 @dataclass(frozen=True, kw_only=True)
 class LoRA:
-    """A product of two thin matrices added to a frozen one (Hu 2021, arXiv:2106.09685)."""
+    """A trained low-rank product added to each frozen matrix (Hu 2021, arXiv:2106.09685)."""
 
     rank: int = 8
-    """Width of the product: each adapter has rank x (inputs + outputs) weights."""
+    """Rank of the product; each adapter has rank x (inputs + outputs) weights."""
     alpha: float | None = None
-    """How much it counts, before `scaling`. None: twice the rank."""
+    """LoRA alpha: numerator of the scale of the product. [default: 2 x rank]"""
     scaling: Literal["rank", "root", "none"] = "rank"
-    """The product is scaled by alpha / rank (the paper), alpha / √rank (rsLoRA, Kalajdzievski 2023,
-    arXiv:2312.03732), or by alpha itself (Raschka 2024)."""
+    """Scale the product by alpha / rank (the paper), alpha / √rank (rsLoRA, Kalajdzievski 2023,
+    arXiv:2312.03732) or alpha (Raschka 2024)."""
     init: Literal["uniform", "normal"] = "uniform"
-    """Of the first matrix, the second being zero: uniform within 1/√inputs, as in Microsoft's code
-    and peft, or normal with deviation 1/√rank, as Raschka has it."""
+    """Initialization of the first matrix, while the second is zero: uniform within ±1/√inputs (the
+    authors' code, peft), or normal with standard deviation 1/√rank (Raschka)."""
     dropout: float = 0.0
-    """Share of the adapter's input set to zero while training."""
+    """Probability of zeroing each input feature of an adapter while training."""
     targets: tuple[str, ...] = ("attention", "mlp")
-    """Which linears: those with one of these among the parts of their dotted name."""
+    """Adapt the linear layers whose dotted name contains one of these names."""
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -38,23 +38,23 @@ class LoRA:
             raise ConfigError(f"dropout must be at least 0 and below 1; got {self.dropout}")
         if not self.targets:
             raise ConfigError(
-                "targets is empty; name linears, or parts of the model that have some"
+                "targets is empty; name linear layers, or modules that contain some, such as mlp"
             )
 
     @property
     def scale(self) -> float:
-        """What the product of the two matrices is multiplied by."""
+        """Scale of the product of the two matrices."""
         alpha = 2.0 * self.rank if self.alpha is None else self.alpha
         return alpha / {"rank": self.rank, "root": math.sqrt(self.rank), "none": 1.0}[self.scaling]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoRA(LoRA):
-    """LoRA on a matrix's directions, whose lengths are trained by themselves (Liu 2024).
+    """LoRA of the directions of each matrix, with their magnitudes trained separately (Liu 2024).
 
     arXiv:2402.09353.
     """
 
     axis: Literal["out", "in"] = "out"
-    """Whose lengths: of the weights of each output (NVIDIA's code and peft) or of each input, which
-    is Raschka's norm and another model."""
+    """One magnitude per output (the authors' code, peft), or per input (Raschka); the two are
+    different models."""

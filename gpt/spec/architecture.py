@@ -1,9 +1,9 @@
-"""What a model is: `Architecture`, one spec an axis, and `GPTConfig`, one over a vocabulary.
+"""`Architecture`, the specs of a model's mechanisms, and `GPTConfig`, one with a vocabulary size.
 
-A spec is frozen, holds only its own mechanism's fields, and is checked when it is made, so a model
-that cannot be built cannot be written down. `gpt.nn` maps each spec's type to its module.
-Nothing here imports torch. Notation: *width* is the size of the residual stream, *head_width* that
-of one attention head, *context* the number of tokens a prediction may look back on.
+A spec is a frozen dataclass with the fields of one mechanism. It is checked when it is created, so
+a config that exists can be built. `gpt.nn.build` maps each type of spec to its module. Notation:
+*width* is the size of the residual stream, *head_width* that of one attention head, *context* the
+number of tokens that a prediction can attend to.
 """
 
 from __future__ import annotations
@@ -27,38 +27,39 @@ from gpt.spec.wiring import Lambdas, PlainResidual
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A model but for its vocabulary, which the data decides."""
+    """Everything of a model but its vocabulary size, which the data determines."""
 
     context: int = 128
-    """Tokens a prediction may look back on."""
+    """Context length: number of tokens that a prediction can attend to."""
     layers: int = 4
-    """Blocks of attention and MLP."""
+    """Number of blocks, each of attention and an MLP."""
     width: int = 256
-    """Size of the residual stream."""
+    """Width of the residual stream."""
     attention: GroupedQuery = field(
         default_factory=lambda: GroupedQuery(heads=4, kv_heads=4, qk_norm=True)
     )
-    """How tokens look at each other."""
+    """Attention."""
     position: Learned | Rope | NoPosition = field(default_factory=Rope)
-    """How a token knows its place."""
+    """Position encoding."""
     shift: NoShift | TokenShift = field(default_factory=NoShift)
-    """What of the token before is embedded with each token."""
+    """Token shift: a fraction of the previous token's embedding, added to each."""
     mlp: Gelu | Relu2 | SwiGLU = field(default_factory=Relu2)
-    """What happens to each token by itself."""
+    """MLP."""
     norm: LayerNorm | RMSNorm = field(default_factory=RMSNorm)
-    """What keeps each branch's input in scale."""
+    """Normalization: before each attention and MLP, and before the head."""
     residual: PlainResidual | Lambdas = field(default_factory=PlainResidual)
-    """What each block begins from."""
+    """Residual stream: what each block takes as its input."""
     value_embedding: NoValueEmbedding | ValueEmbedding = field(default_factory=NoValueEmbedding)
-    """What tokens add to their values beside what the stream says."""
+    """Value embeddings: learned vectors of tokens, added to the values of attention."""
     cap: NoCap | SoftCap = field(default_factory=NoCap)
-    """What keeps logits within bounds."""
+    """Logit cap."""
     tie: bool = True
-    """Use the token embedding as the head, too (Press and Wolf 2017, arXiv:1608.05859)."""
+    """Share the weights of the token embedding and the head (Press and Wolf 2017,
+    arXiv:1608.05859)."""
     bias: bool = False
-    """Give the linears of attention and MLP a bias."""
+    """Add biases to the linear layers of attention and MLP."""
     dropout: float = 0.0
-    """Share of each branch's output set to zero while training."""
+    """Probability of zeroing each output of the embedding, attention and MLP while training."""
 
     def __post_init__(self) -> None:
         above_zero(context=self.context, layers=self.layers, width=self.width)
@@ -69,19 +70,20 @@ class Architecture:
                 f"width {self.width} does not divide into {self.attention.heads} heads; "
                 f"set attention.head_width, or width to a multiple of {self.attention.heads}"
             )
-        if isinstance(self.position, Rope) and (self.rotated < 2 or self.rotated % 2):
+        if isinstance(self.position, Rope) and (self.rotary_width < 2 or self.rotary_width % 2):
             raise ConfigError(
-                f"position.fraction {self.position.fraction} of heads of {self.head_width} is "
-                f"{self.rotated}, and rotation needs pairs; choose another fraction or head width"
+                f"position.fraction {self.position.fraction} of head_width {self.head_width} is "
+                f"{self.rotary_width}, and rotation needs pairs of features; choose another "
+                "fraction or head width"
             )
 
     @property
     def head_width(self) -> int:
-        """Size of one attention head."""
+        """Width of one attention head."""
         return self.attention.head_width or self.width // self.attention.heads
 
     def window(self, layer: int) -> int | None:
-        """Tokens that a query of *layer* (from 0) sees, itself included; None: all before it."""
+        """Return the attention window of *layer* (from 0), or None for the full context."""
         every = self.attention.long_every
         if every is not None and ((layer + 1) % every == 0 or layer + 1 == self.layers):
             return None
@@ -89,7 +91,7 @@ class Architecture:
 
     @property
     def hidden(self) -> int:
-        """Size between the linears of the MLP."""
+        """Width of the hidden layer of the MLP."""
         if self.mlp.hidden is not None:
             return self.mlp.hidden
         if isinstance(self.mlp, SwiGLU):
@@ -97,8 +99,8 @@ class Architecture:
         return 4 * self.width
 
     @property
-    def rotated(self) -> int:
-        """Leading features of a head that rotate; 0 unless positions are `Rope`."""
+    def rotary_width(self) -> int:
+        """Number of leading features of a head that `Rope` rotates; 0 for other encodings."""
         if not isinstance(self.position, Rope):
             return 0
         return round(self.head_width * self.position.fraction)
@@ -106,10 +108,10 @@ class Architecture:
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig(Architecture):
-    """A whole model: an architecture over a vocabulary."""
+    """A complete model: an architecture and the size of its vocabulary."""
 
     vocab_size: int
-    """Ids the model reads and predicts: 0 to vocab_size - 1."""
+    """Vocabulary size: token ids are from 0 to vocab_size - 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,12 +119,12 @@ class GPTConfig(Architecture):
 
     @classmethod
     def over(cls, architecture: Architecture, vocab_size: int) -> GPTConfig:
-        """*architecture* with a vocabulary of *vocab_size* ids."""
-        chosen = {each.name: getattr(architecture, each.name) for each in fields(Architecture)}
-        return cls(vocab_size=vocab_size, **chosen)
+        """Return the config of *architecture* with *vocab_size* token ids."""
+        values = {each.name: getattr(architecture, each.name) for each in fields(Architecture)}
+        return cls(vocab_size=vocab_size, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as what JSON can hold; the axes are tagged by ``kind``.
+        """Return all fields as JSON values; the specs of mechanisms are tagged with ``kind``.
 
         >>> GPTConfig(vocab_size=512).to_dict()["norm"]
         {'kind': 'RMSNorm', 'eps': 1e-06, 'weight': True}
@@ -131,5 +133,5 @@ class GPTConfig(Architecture):
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], where: str = "") -> GPTConfig:
-        """Invert `to_dict`; raises ConfigError naming the field, after *where*."""
+        """Invert `to_dict`; raises ConfigError naming the field, prefixed with *where*."""
         return from_dict(cls, plain, where)

@@ -1,4 +1,4 @@
-"""Attention: how tokens read from one another."""
+"""Specs of attention."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from gpt.spec.checks import above_zero
 
 @dataclass(frozen=True, kw_only=True)
 class GroupedQuery:
-    """Softmax attention whose query heads share key and value heads (arXiv:2305.13245).
+    """Softmax attention in which query heads share key and value heads (arXiv:2305.13245).
 
-    With ``kv_heads == heads`` it is multi-head attention, with 1 multi-query attention.
+    ``kv_heads == heads`` is multi-head attention, ``kv_heads == 1`` multi-query attention.
     """
 
     heads: int
-    """Query heads."""
+    """Number of query heads."""
     kv_heads: int
-    """Key and value heads; divides heads."""
+    """Number of key and value heads; must divide heads."""
     head_width: int | None = None
-    """Size of one head; None: width / heads."""
+    """Width of one head. [default: width / heads]"""
     window: int | None = None
-    """Tokens a query sees, itself included; None: all before it."""
+    """Sliding window: each token attends to this many latest tokens, itself included.
+    [default: the full context]"""
     long_every: int | None = None
-    """Every such layer, and the last, sees all before it all the same; None: none does.
-    Long and short windows in turns are Gemma 2's (arXiv:2408.00118)."""
+    """With a window: every n-th layer, and the last, attends to the full context (as in Gemma 2,
+    arXiv:2408.00118). [default: no layer]"""
     qk_norm: bool = False
     """RMS-normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
@@ -39,7 +40,7 @@ class GroupedQuery:
             long_every=self.long_every,
         )
         if self.long_every is not None and self.window is None:
-            raise ConfigError("long_every is for layers between windows; set window, too")
+            raise ConfigError("long_every has no effect without a window; set window, too")
         if self.heads % self.kv_heads:
             divisors = [n for n in range(1, self.heads + 1) if self.heads % n == 0]
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""The head: what bounds its logits."""
+"""Specs of the logit cap."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from gpt.spec.checks import above_zero
 
 @dataclass(frozen=True, kw_only=True)
 class NoCap:
-    """Logits are what the head makes of the stream."""
+    """No bound on the logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftCap:
-    """Logits stay within a limit, by a tanh (Gemma Team 2024, Gemma 2, arXiv:2408.00118)."""
+    """Bound the logits by limit x tanh(logits / limit) (Gemma 2, arXiv:2408.00118)."""
 
     limit: float = 15.0
-    """What no logit reaches."""
+    """Upper bound of the logits' absolute values."""
 
     def __post_init__(self) -> None:
         above_zero(limit=self.limit)

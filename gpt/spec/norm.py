@@ -1,4 +1,4 @@
-"""Norms: what keeps each branch's input in scale."""
+"""Specs of normalization layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class LayerNorm:
     eps: float = 1e-5
     """Added to the variance."""
     bias: bool = True
-    """TrainOn a shift beside the scale."""
+    """Add a learned bias after the scale."""
 
     def __post_init__(self) -> None:
         above_zero(eps=self.eps)
@@ -27,7 +27,7 @@ class RMSNorm:
     eps: float = 1e-6
     """Added to the mean square."""
     weight: bool = True
-    """TrainOn a scale."""
+    """Multiply by a learned scale."""
 
     def __post_init__(self) -> None:
         above_zero(eps=self.eps)

@@ -1,4 +1,4 @@
-"""Optimizers."""
+"""Specs of optimizers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from gpt.spec.checks import above_zero, at_least_zero, decay_rates
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW:
-    """Adam with decoupled decay, on all weights (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
 
     lr: float = 3e-3
-    """Learning rate at its peak."""
+    """Peak learning rate."""
     embedding_lr: float | None = None
-    """That of embeddings, and of a head tied to one; None: lr."""
+    """Learning rate of embeddings, and of a head tied to one. [default: lr]"""
     head_lr: float | None = None
-    """That of a head of its own; None: lr."""
+    """Learning rate of an untied head. [default: lr]"""
     weight_decay: float = 0.1
-    """Of the linears' matrices; embeddings, scales and biases do not decay."""
+    """Decay of the weights of linear layers; embeddings, scales and biases do not decay."""
     betas: tuple[float, float] = (0.9, 0.95)
-    """Memories: of the gradient and of its square."""
+    """Decay rates of the first and second moment of the gradient."""
     eps: float = 1e-8
-    """Added to the root of the squares' memory."""
+    """Added to the square root of the second moment."""
 
     def __post_init__(self) -> None:
         above_zero(lr=self.lr, embedding_lr=self.embedding_lr, head_lr=self.head_lr, eps=self.eps)
@@ -33,30 +33,30 @@ class AdamW:
 
 @dataclass(frozen=True, kw_only=True)
 class Muon:
-    """Orthogonalized momentum on the blocks' matrices, AdamW on all else (Jordan 2024, Muon).
+    """Orthogonalized momentum for the matrices of blocks, AdamW for other weights (Jordan 2024).
 
-    https://kellerjordan.github.io/posts/muon; the rates of AdamW's part are by kind of weight, as
-    in modded-nanogpt.
+    https://kellerjordan.github.io/posts/muon. AdamW has a learning rate for each kind of weight,
+    as in modded-nanogpt.
     """
 
     lr: float = 0.015
-    """Learning rate of the matrices at its peak: about the change of a matrix's norm in a step."""
+    """Peak learning rate of the matrices: about the norm of their change in one step."""
     momentum: float = 0.9
-    """Memory of the gradient; with Nesterov's look ahead."""
+    """Decay rate of the moving average of gradients (Nesterov momentum)."""
     iterations: int = 5
-    """Newton-Schulz steps towards the orthogonal matrix."""
+    """Newton-Schulz iterations toward the orthogonal matrix."""
     weight_decay: float = 0.0
-    """Of the matrices that are orthogonalized."""
+    """Weight decay of the matrices."""
     embedding_lr: float = 0.03
-    """AdamW's rate of embeddings, and of a head tied to one."""
+    """Learning rate of embeddings, and of a head tied to one (AdamW)."""
     head_lr: float = 0.01
-    """AdamW's rate of a head of its own."""
+    """Learning rate of an untied head (AdamW)."""
     scale_lr: float = 0.01
-    """AdamW's rate of scales and biases."""
+    """Learning rate of scales and biases (AdamW)."""
     betas: tuple[float, float] = (0.8, 0.95)
-    """AdamW's memories: of the gradient and of its square."""
+    """Decay rates of the first and second moment of the gradient (AdamW)."""
     eps: float = 1e-10
-    """AdamW's: added to the root of the squares' memory."""
+    """Added to the square root of the second moment (AdamW)."""
 
     def __post_init__(self) -> None:
         above_zero(lr=self.lr, embedding_lr=self.embedding_lr, head_lr=self.head_lr)

@@ -1,4 +1,4 @@
-"""Positions: how a token knows its position."""
+"""Specs of position encodings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from gpt.spec.checks import above_zero
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """One learned vector a place, added to the token's (Radford 2018, GPT)."""
+    """A learned vector for each position, added to the token embedding (Radford 2018, GPT)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rope:
-    """Rotate queries and keys by their place (Su 2021, RoFormer, arXiv:2104.09864)."""
+    """Rotary position embedding of queries and keys (Su 2021, RoFormer, arXiv:2104.09864)."""
 
     theta: float = 10_000.0
-    """Base of the wavelengths: they run from 2 pi to about 2 pi theta tokens."""
+    """Base of the wavelengths, which run from 2 pi to about 2 pi theta tokens."""
     fraction: float = 1.0
-    """Share of each head that is rotated; the rest carries no position."""
+    """Fraction of each head that is rotated; the rest carries no position."""
 
     def __post_init__(self) -> None:
         above_zero(theta=self.theta)
@@ -30,4 +30,4 @@ class Rope:
 
 @dataclass(frozen=True, kw_only=True)
 class NoPosition:
-    """None: the causal mask alone tells order (Kazemnejad 2023, arXiv:2305.19466)."""
+    """No encoding: only the causal mask gives order (Kazemnejad 2023, arXiv:2305.19466)."""

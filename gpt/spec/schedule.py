@@ -1,4 +1,4 @@
-"""Schedules of the learning rate."""
+"""Specs of learning rate schedules."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gpt.spec.checks import above_zero, fraction
 
 @dataclass(frozen=True, kw_only=True)
 class Warmup:
-    """A schedule whose fields are shares, and which begins with a linear rise."""
+    """A schedule that starts with a linear warm-up; its fields are fractions."""
 
     warmup: float
-    """Share of the steps over which the rate rises to its peak."""
+    """Fraction of the steps over which the learning rate rises to its peak."""
 
     def __post_init__(self) -> None:
         fraction(**vars(self))
@@ -21,12 +21,12 @@ class Warmup:
 
 @dataclass(frozen=True, kw_only=True)
 class Trapezoid(Warmup):
-    """Rise linearly, stay, then fall in one way or another."""
+    """A schedule of linear warm-up, constant rate, and decay."""
 
     decay: float
-    """Share of the steps over which it falls at the end."""
+    """Fraction of the steps, at the end, over which the learning rate decays."""
     floor: float = 0.0
-    """Rate of the last step, as a share of the peak."""
+    """Learning rate of the last step, as a fraction of the peak."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,16 +36,16 @@ class Trapezoid(Warmup):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Warmup):
-    """Rise linearly, then fall along half a cosine (Loshchilov 2016, arXiv:1608.03983)."""
+    """Linear warm-up, then decay along half a cosine (Loshchilov 2016, arXiv:1608.03983)."""
 
     warmup: float = 0.05
     floor: float = 0.0
-    """Rate of the last step, as a share of the peak."""
+    """Learning rate of the last step, as a fraction of the peak."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WarmupStableDecay(Trapezoid):
-    """Rise linearly, stay, then fall as 1 - √progress (Hägele 2024, arXiv:2405.18392)."""
+    """Linear warm-up, constant, then decay as 1 - √progress (Hägele 2024, arXiv:2405.18392)."""
 
     warmup: float = 0.02
     decay: float = 0.2
@@ -53,7 +53,7 @@ class WarmupStableDecay(Trapezoid):
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Trapezoid):
-    """Rise linearly, stay, then fall linearly (Jordan 2024, modded-nanogpt's trapezoid)."""
+    """Linear warm-up, constant, then linear decay (Jordan 2024, modded-nanogpt's trapezoid)."""
 
     warmup: float = 0.0
     decay: float = 0.6
@@ -61,13 +61,13 @@ class Linear(Trapezoid):
 
 @dataclass(frozen=True, kw_only=True)
 class Noam:
-    """Rise linearly, then fall as 1 / √step, without an end (Vaswani 2017, arXiv:1706.03762).
+    """Linear warm-up, then decay as 1 / √step, without end (Vaswani 2017, arXiv:1706.03762).
 
-    The paper's rate is had with a peak of 1 / √(width · warmup).
+    For the paper's learning rate, set the peak to 1 / √(width · warmup).
     """
 
     warmup: int = 100
-    """Steps over which the rate rises to its peak."""
+    """Number of steps over which the learning rate rises to its peak."""
 
     def __post_init__(self) -> None:
         above_zero(warmup=self.warmup)

@@ -1,4 +1,4 @@
-"""Wiring: what each block reads from the residual stream."""
+"""Specs of the residual stream: what each block takes as its input."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class PlainResidual:
-    """The stream goes on as it is (He 2015, arXiv:1512.03385)."""
+    """The residual stream, unchanged (He 2015, arXiv:1512.03385)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lambdas:
-    """Each block begins from a learned mix of the stream and the embedded tokens.
+    """A learned mix of the residual stream and the token embeddings, with two weights per block.
 
     Jordan 2024, modded-nanogpt.
     """
 
     embedded: float = 0.0
-    """Weight of the embedded tokens in a new model; the stream's is 1."""
+    """Initial weight of the token embeddings; that of the residual stream is 1."""

@@ -47,7 +47,7 @@ STEP_TOKENS = 1024
 """Most tokens in a step. On a chat of 100,000 tokens, two epochs of LoRA reached 2.5 bits per byte
 with these, and 3.3 with four times as many."""
 STEPS_PER_EPOCH = 32
-"""Fewest optimizer steps per epoch: with fewer, a few epochs are too few steps to learn the data."""
+"""Fewest optimizer steps per epoch: with fewer, a few epochs have too few steps to learn from."""
 
 
 @dataclass(frozen=True, kw_only=True)

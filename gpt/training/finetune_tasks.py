@@ -11,7 +11,7 @@ from gpt.data.shards import open_data
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate_batches
 from gpt.model.gpt import GPT
-from gpt.model.growing import grown, token_tables
+from gpt.model.growing import grow_vocabulary, token_tables
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 from gpt.runs.reading import Checkpoint
@@ -146,7 +146,7 @@ class TextTuning(Pretraining):
 def _starting_model(base: Checkpoint, recipe: TuningRecipe, vocab_size: int) -> GPT:
     """Build the model before the first step; only what is trained requires gradients."""
     before = base.state.config.vocab_size
-    model = grown(base.model(), GPTConfig.over(recipe.model, vocab_size), recipe.seed)
+    model = grow_vocabulary(base.model(), GPTConfig.over(recipe.model, vocab_size), recipe.seed)
     if recipe.adapter is not None:
         model.requires_grad_(False)
         if vocab_size > before:

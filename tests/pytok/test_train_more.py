@@ -53,7 +53,7 @@ def test_truncating_a_published_encoding_closes_the_gap_before_its_special_token
 @pytest.mark.parametrize("size", [0, 256, 301])
 def test_truncating_to_a_size_out_of_range_is_rejected(size: int) -> None:
     """The message has the possible sizes."""
-    with pytest.raises(VocabError, match="257 to 300 are possible"):
+    with pytest.raises(VocabError, match="pass 257 to 300"):
         learn(CORPUS, 300).truncated(size)
 
 

@@ -1,4 +1,4 @@
-"""Adapters: equal to peft's, nothing at first, and whole again when merged."""
+"""Adapters equal peft's, change nothing at first, and can be merged."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.adapt.linears import DoRALinear, LoRALinear
+from gpt.adapt.dora import DoRALinear
+from gpt.adapt.lora import LoRALinear
 from gpt.adapt.wrapping import adapt, merge, merged, merged_weights, train_rows
 from gpt.errors import ConfigError
-from gpt.generation.decoder import with_linears_in
+from gpt.generation.decoder import inference_copy
 from gpt.model.gpt import GPT
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import GPTConfig
@@ -32,7 +33,7 @@ EACH = pytest.mark.parametrize("spec", SPECS, ids=str)
 
 
 class Net(nn.Module):
-    """Two linears, one with a bias."""
+    """Two linear layers, one with a bias."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,8 +51,8 @@ def inputs(seed: int = 1) -> Tensor:
     return torch.randn(4, 5, 10, generator=torch.Generator().manual_seed(seed))
 
 
-def disturb(model: nn.Module) -> None:
-    """Move all trained weights, as training does."""
+def perturb(model: nn.Module) -> None:
+    """Add noise to all trained weights."""
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -60,25 +61,25 @@ def disturb(model: nn.Module) -> None:
 
 
 def adapted(spec: LoRA, model: nn.Module | None = None) -> Any:
-    """A model with adapters that are no longer as they began."""
+    """A model with perturbed adapters."""
     model = model or Net()
     model.requires_grad_(False)
     adapt(model, dataclasses.replace(spec, targets=("inner", "outer")), seed=0)
-    disturb(model)
+    perturb(model)
     return model
 
 
 @EACH
 def test_adapters_change_nothing_at_first(spec: LoRA) -> None:
-    """The second matrix is zero, and a magnitude is the norm that there is."""
+    """The second matrix is zero, and magnitudes are the norms of the weights."""
     plain, model = Net(), Net()
     adapt(model, dataclasses.replace(spec, targets=("inner", "outer")), seed=0)
 
     torch.testing.assert_close(model(inputs()), plain(inputs()), atol=1e-6, rtol=0)
 
 
-def test_first_weights_are_a_function_of_the_seed() -> None:
-    """And zero is not what both matrices begin as, or nothing would ever be learnt."""
+def test_initial_weights_are_a_function_of_the_seed() -> None:
+    """If both matrices were zero, neither would ever have a gradient."""
     downs = []
     for seed in (0, 0, 1):
         model = Net()
@@ -89,8 +90,8 @@ def test_first_weights_are_a_function_of_the_seed() -> None:
     assert not torch.equal(downs[0], downs[2])
 
 
-def test_normal_first_weights_have_the_articles_deviation() -> None:
-    """1/√rank, where peft's are uniform within 1/√inputs."""
+def test_initial_weights_have_the_documented_scale() -> None:
+    """Normal with deviation 1/√rank, or uniform within 1/√inputs, as in peft."""
     linear, generator = nn.Linear(4096, 2), torch.Generator().manual_seed(0)
     normal = LoRALinear(linear, LoRA(rank=16, init="normal"), generator)
     uniform = LoRALinear(linear, LoRA(rank=16), generator)
@@ -108,14 +109,14 @@ def test_normal_first_weights_have_the_articles_deviation() -> None:
         (LoRA(rank=4, alpha=2.0, scaling="none"), 2.0),
     ],
 )
-def test_scale_is_what_its_name_says(spec: LoRA, scale: float) -> None:
-    """By alpha / r, alpha / √r, or alpha, which is 2 r by default."""
+def test_scale_follows_its_formula(spec: LoRA, scale: float) -> None:
+    """It is alpha / r, alpha / √r, or alpha, which is 2 r by default."""
     assert spec.scale == scale
 
 
 @EACH
 def test_merged_model_computes_the_same(spec: LoRA) -> None:
-    """By plain linears."""
+    """With plain linear layers."""
     model = adapted(spec)
     before = model(inputs())
     merge(model)
@@ -125,8 +126,8 @@ def test_merged_model_computes_the_same(spec: LoRA) -> None:
 
 
 @EACH
-def test_unmerged_model_is_the_one_before(spec: LoRA) -> None:
-    """Bit for bit, in training mode or not."""
+def test_unmerging_restores_the_model(spec: LoRA) -> None:
+    """Bit for bit; a mode set while merged is kept."""
     model = adapted(spec)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.train()
@@ -141,7 +142,7 @@ def test_unmerged_model_is_the_one_before(spec: LoRA) -> None:
 
 @EACH
 def test_only_adapters_are_trained(spec: LoRA) -> None:
-    """As many weights as the paper says: r (inputs + outputs), and a magnitude's."""
+    """A layer has r (inputs + outputs) of them, as in the paper, and its magnitudes."""
     model = adapted(spec)
     model(inputs()).sum().backward()
     trained = {name: part for name, part in model.named_parameters() if part.requires_grad}
@@ -154,16 +155,16 @@ def test_only_adapters_are_trained(spec: LoRA) -> None:
 
 
 @pytest.mark.parametrize("axis", ["out", "in"])
-def test_directions_have_unit_length_along_their_axis(axis: Any) -> None:
-    """Of the merged matrix, the norms are the magnitudes: by row as peft, or column as Raschka."""
+def test_norms_of_a_merged_matrix_are_the_magnitudes(axis: Any) -> None:
+    """Of rows as in peft, or of columns as Raschka has them."""
     model = adapted(DoRA(rank=3, axis=axis))
     norms = model.inner.weight.norm(dim=1 if axis == "out" else 0)
 
     torch.testing.assert_close(norms, model.inner.magnitude.abs())
 
 
-def test_dropout_is_for_training_only() -> None:
-    """And only for what the adapter sees."""
+def test_dropout_applies_only_in_training() -> None:
+    """And only to the input of the adapter."""
     model = adapted(LoRA(rank=3, dropout=0.5))
     evaluated = model.eval()(inputs())
     torch.manual_seed(0)
@@ -177,7 +178,7 @@ def test_dropout_is_for_training_only() -> None:
 
 
 def peft_of(spec: LoRA) -> Any:
-    """The same in peft, its adapters those of `adapted`."""
+    """The model of peft with the adapters of `adapted`."""
     peft = pytest.importorskip("peft")
     config = peft.LoraConfig(
         r=spec.rank,
@@ -215,7 +216,7 @@ OURS_AND_PEFTS = pytest.mark.parametrize(
 
 @OURS_AND_PEFTS
 def test_outputs_and_gradients_equal_pefts(spec: LoRA) -> None:
-    """With the same dropout, drawn from the same seed; gradients of weights and of inputs."""
+    """With dropout from the same seed; gradients of weights and of inputs."""
     theirs, ours = peft_of(spec).train(), adapted(spec).train()
     found = []
     for model in (theirs, ours):
@@ -225,25 +226,25 @@ def test_outputs_and_gradients_equal_pefts(spec: LoRA) -> None:
         y.square().sum().backward()
         found.append((y, x.grad))
     torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
-    wanted = {name: part.grad for name, part in theirs.named_parameters() if part.requires_grad}
+    expected = {name: part.grad for name, part in theirs.named_parameters() if part.requires_grad}
     names = {"down": "lora_A", "up": "lora_B", "magnitude": "lora_magnitude_vector"}
 
     for name, part in ours.named_parameters():
         if part.requires_grad:
-            linear, _, own = name.replace(".lora", "").partition(".")
-            gradient = wanted.pop(f"base_model.model.{linear}.{names[own]}.default.weight")
+            linear, _, parameter = name.replace(".lora", "").partition(".")
+            gradient = expected.pop(f"base_model.model.{linear}.{names[parameter]}.default.weight")
             torch.testing.assert_close(part.grad, gradient, atol=1e-4, rtol=1e-5)
-    assert not wanted
+    assert not expected
 
 
 @OURS_AND_PEFTS
 def test_merged_weights_equal_pefts(spec: LoRA) -> None:
-    """Of each linear."""
-    whole = peft_of(spec).merge_and_unload()
+    """For each linear layer."""
+    theirs = peft_of(spec).merge_and_unload()
     weights = merged_weights(adapted(spec))
 
-    assert weights.keys() == dict(whole.named_parameters()).keys()
-    for name, parameter in whole.named_parameters():
+    assert weights.keys() == dict(theirs.named_parameters()).keys()
+    for name, parameter in theirs.named_parameters():
         torch.testing.assert_close(weights[name], parameter, atol=1e-6, rtol=1e-5)
 
 
@@ -265,16 +266,16 @@ CONFIGS = {
 
 
 def gpt(name: str) -> GPT:
-    """A model that is not at its beginning, where branches are zero."""
+    """A model with noise in all weights: in a new one, every branch is zero."""
     model = GPT(CONFIGS[name])
-    disturb(model)
+    perturb(model)
     return model
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("spec", [LoRA(), DoRA()], ids=lambda spec: type(spec).__name__)
-def test_all_linears_of_attention_and_mlp_are_adapted_by_default(name: str, spec: LoRA) -> None:
-    """And neither head nor embeddings; all parameters of a merged model have their plain names."""
+def test_linears_of_attention_and_mlp_are_adapted_by_default(name: str, spec: LoRA) -> None:
+    """Head and embeddings are not; the parameters of a merged model have their plain names."""
     model = gpt(name)
     plain = dict(model.named_parameters())
     linears = {part for part, module in model.named_modules() if isinstance(module, nn.Linear)} - {
@@ -288,25 +289,25 @@ def test_all_linears_of_attention_and_mlp_are_adapted_by_default(name: str, spec
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_generation_reads_adapted_linears_as_it_does_plain_ones(name: str) -> None:
-    """Joined and cast, merged or not."""
+def test_adapted_layers_can_be_fused_for_inference(name: str) -> None:
+    """Merged or not."""
     model = gpt(name).eval()
     model.requires_grad_(False)
     adapt(model, LoRA(rank=2), seed=0)
-    disturb(model)
+    perturb(model)
     ids = torch.randint(70, (1, 9), generator=torch.Generator().manual_seed(0))
-    wanted = model(ids).logits
-    unmerged = with_linears_in(model, torch.float32)(ids).logits
+    expected = model(ids).logits
+    unmerged = inference_copy(model, torch.float32)(ids).logits
     merge(model)
-    whole = with_linears_in(model, torch.float32)(ids).logits
+    after_merging = inference_copy(model, torch.float32)(ids).logits
 
-    torch.testing.assert_close(unmerged, wanted, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(whole, wanted, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(unmerged, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after_merging, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "tables"), [("tied", 2), ("untied", 4)])
-def test_new_rows_are_trained_and_others_are_not(name: str, tables: int) -> None:
-    """In the embedding, the head, and value embeddings; a shared table has one set of rows."""
+def test_only_new_rows_are_trained(name: str, tables: int) -> None:
+    """In the embedding, the head and value embeddings; tied tables share their new rows."""
     model = gpt(name)
     names = ["embedding", "head", *(f"values.{part}" for part in model.values.state_dict())]
     names = [part.removesuffix(".weight") for part in names]
@@ -326,19 +327,20 @@ def test_new_rows_are_trained_and_others_are_not(name: str, tables: int) -> None
     assert all(part.shape[0] == 4 and part.grad.any(1).all() for part in trained)
     assert before.keys() == after.keys()
     for part in before:
-        moved = (before[part] != after[part]).reshape(len(before[part]), -1).any(1)
-        own = part.removesuffix(".weight") in names
-        assert moved.nonzero().flatten().tolist() == ([66, 67, 68, 69] if own else [])
+        changed = (before[part] != after[part]).reshape(len(before[part]), -1).any(1)
+        has_new_rows = part.removesuffix(".weight") in names
+        assert changed.nonzero().flatten().tolist() == ([66, 67, 68, 69] if has_new_rows else [])
 
 
-def test_target_without_a_linear_is_refused() -> None:
-    """The message names those that there are."""
-    with pytest.raises(ConfigError, match="no linear is called 'q_proj'; there are attention, blo"):
+def test_target_without_a_linear_layer_is_rejected() -> None:
+    """The message lists the possible targets."""
+    words = "no linear layer has 'q_proj' in its name; choose from attention, blocks"
+    with pytest.raises(ConfigError, match=words):
         adapt(gpt("tied"), LoRA(targets=("q_proj",)), seed=0)
 
 
-def test_shared_weight_is_refused() -> None:
-    """Merging would part the head from the embedding."""
+def test_target_with_a_shared_weight_is_rejected() -> None:
+    """Merging would untie the head from the embedding."""
     with pytest.raises(ConfigError, match="head shares its weight"):
         adapt(gpt("tied"), LoRA(targets=("head",)), seed=0)
     assert adapt(gpt("untied"), LoRA(targets=("head",)), seed=0) == ["head"]
@@ -353,7 +355,7 @@ def test_shared_weight_is_refused() -> None:
         ({"targets": ()}, "targets is empty"),
     ],
 )
-def test_impossible_adapters_are_refused(fields: dict[str, Any], message: str) -> None:
-    """When the spec is made."""
+def test_spec_value_out_of_range_is_rejected(fields: dict[str, Any], message: str) -> None:
+    """When the spec is created."""
     with pytest.raises(ConfigError, match=message):
         LoRA(**fields)

@@ -160,7 +160,7 @@ def test_tuning_sets_what_the_base_leaves_open() -> None:
 
     assert {"adapter.rank", "train_on", "model.dropout", "schedule.warmup"} <= names
     assert not {"base", "model.width", "model.mlp.kind"} & names
-    with pytest.raises(click.NoSuchOption, match="--model.width"):
+    with pytest.raises(click.NoSuchOption, match=r"--model\.width"):
         tune.tune.make_context("tune", ["base", "--data", "d", "--out", "o", "--model.width", "8"])
 
 

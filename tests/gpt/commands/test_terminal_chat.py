@@ -63,7 +63,9 @@ def test_each_line_of_a_pipe_is_answered(
 def test_unknown_roles_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It lists the possible names."""
     assert main(["chat", str(run), "--with", "Cy"]) == 1
-    assert capsys.readouterr().err == "gpt: who are you? --as NAME says it: 'Ada', 'Bo'\n"
+    assert (
+        capsys.readouterr().err == "gpt: which speaker are you? pass --as with one of 'Ada', 'Bo'\n"
+    )
 
 
 def test_lines_of_a_turn_are_indented_below_its_name(
@@ -134,7 +136,7 @@ def test_commands_change_the_conversation(
         ("/save no/where", "no"),
         ("/load nothing", "nothing: No such file"),
         ("/load taken", "taken, line 1: not JSON"),
-        ("x" * 100, "before it answers"),
+        ("x" * 100, "split the message"),
     ],
 )
 def test_a_failed_command_is_one_line_and_the_conversation_continues(

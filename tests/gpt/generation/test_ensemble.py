@@ -1,4 +1,4 @@
-"""Ensembles: the mean of probabilities, wherever one model predicts."""
+"""Ensembles: averages of probabilities, for everything that a single model can do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpt.data.batch import IGNORED
 from gpt.data.shards import open_split_or_text
 from gpt.errors import ConfigError
 from gpt.evaluation.bits_per_byte import evaluate
-from gpt.generation.decoder import Decoder, with_linears_in
+from gpt.generation.decoder import Decoder, inference_copy
 from gpt.generation.ensemble import Ensemble
 from gpt.interop.imported import write_imported
 from gpt.model.gpt import GPT
@@ -29,8 +29,8 @@ VOCAB, CONTEXT = 50, 8
 CPU = Runtime.choose("cpu", "float32")
 
 
-def lively(seed: int, layers: int = 1, vocab: int = VOCAB, context: int = CONTEXT) -> GPT:
-    """A model that is sure of something, and of another thing than that of another seed."""
+def perturbed(seed: int, layers: int = 1, vocab: int = VOCAB, context: int = CONTEXT) -> GPT:
+    """A model with noise in all weights, which depends on *seed*."""
     attention = GroupedQuery(heads=2, kv_heads=2)
     model = GPT(
         GPTConfig(
@@ -52,22 +52,22 @@ def lively(seed: int, layers: int = 1, vocab: int = VOCAB, context: int = CONTEX
 
 @pytest.fixture
 def members() -> list[GPT]:
-    """Models of different depth."""
-    return [lively(1), lively(2, layers=2)]
+    """Models of different depths."""
+    return [perturbed(1), perturbed(2, layers=2)]
 
 
 IDS = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
 
 
-def test_chances_are_the_mean_of_those_of_the_models(members: list[GPT]) -> None:
-    """Of each token, at each place."""
+def test_an_ensemble_averages_its_members_probabilities(members: list[GPT]) -> None:
+    """For each token at each position."""
     expected = torch.stack([member(IDS).logits.softmax(-1) for member in members]).mean(0)
 
     torch.testing.assert_close(Ensemble(members)(IDS).logits.exp(), expected)
 
 
-def test_loss_is_that_of_the_mean_chances(members: list[GPT]) -> None:
-    """Over the targets that count."""
+def test_loss_is_that_of_the_average_probabilities(members: list[GPT]) -> None:
+    """Ignored targets do not count."""
     targets = IDS.roll(-1, 1)
     targets[0, :2] = IGNORED
     ensemble = Ensemble(members)
@@ -76,25 +76,25 @@ def test_loss_is_that_of_the_mean_chances(members: list[GPT]) -> None:
     torch.testing.assert_close(ensemble(IDS, targets).loss, expected)
 
 
-def test_loss_is_zero_where_no_target_counts(members: list[GPT]) -> None:
-    """As one model's is."""
+def test_loss_is_zero_if_all_targets_are_ignored(members: list[GPT]) -> None:
+    """As for a single model."""
     assert Ensemble(members)(IDS, torch.full_like(IDS, IGNORED)).loss == 0
 
 
-def test_documents_are_kept_apart_in_each_model(members: list[GPT]) -> None:
-    """A row of two documents is as each of them alone."""
-    ensemble, documents = Ensemble(members), torch.tensor([[0, 0, 1, 1, 1]])
-    both = ensemble(IDS[:1], IDS[1:], document_ids=documents).loss
+def test_members_mask_documents(members: list[GPT]) -> None:
+    """The loss of two packed documents is that of separate ones."""
+    ensemble, document_ids = Ensemble(members), torch.tensor([[0, 0, 1, 1, 1]])
+    packed = ensemble(IDS[:1], IDS[1:], document_ids=document_ids).loss
     first = ensemble(IDS[:1, :2], IDS[1:, :2]).loss
     second = ensemble(IDS[:1, 2:], IDS[1:, 2:]).loss
 
-    torch.testing.assert_close(both, 0.4 * first + 0.6 * second)
+    torch.testing.assert_close(packed, 0.4 * first + 0.6 * second)
 
 
-def test_ensemble_writes_with_caches_what_it_does_without(members: list[GPT]) -> None:
-    """Also past the context, and with linears in another type."""
+def test_cached_predictions_equal_uncached(members: list[GPT]) -> None:
+    """Also past the context, and with fused layers."""
     ensemble = Ensemble(members)
-    decoder, window = Decoder(with_linears_in(ensemble, torch.float32), [[7, 7], [1]]), [7, 7]
+    decoder, window = Decoder(inference_copy(ensemble, torch.float32), [[7, 7], [1]]), [7, 7]
     for _ in range(12):
         expected = ensemble(torch.tensor([window])).logits[0, -1]
 
@@ -106,27 +106,27 @@ def test_ensemble_writes_with_caches_what_it_does_without(members: list[GPT]) ->
 
 
 @pytest.mark.parametrize("other", [{"vocab": 51}, {"context": 9}])
-def test_models_that_do_not_fit_together_are_refused(other: dict[str, int]) -> None:
-    """What differs is named."""
-    with pytest.raises(ConfigError, match=f"one {next(iter(other))}"):
-        Ensemble([lively(1), lively(2, **other)])
+def test_models_that_do_not_fit_together_are_rejected(other: dict[str, int]) -> None:
+    """The message names the difference."""
+    with pytest.raises(ConfigError, match=f"the same {next(iter(other))}"):
+        Ensemble([perturbed(1), perturbed(2, **other)])
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
-    """Two runs of one tokenizer, and one of another."""
-    folders = [tmp_path / name for name in ("first", "second", "stranger")]
+    """Two runs with the same tokenizer, and one with another."""
+    folders = [tmp_path / name for name in ("first", "second", "other")]
     for seed, folder in enumerate(folders):
-        tokenizer = make_tokenizer("llama3" if folder.name == "stranger" else "gpt2")
-        write_imported(folder, lively(seed, vocab=tokenizer.n_vocab), tokenizer)
+        tokenizer = make_tokenizer("llama3" if folder.name == "other" else "gpt2")
+        write_imported(folder, perturbed(seed, vocab=tokenizer.n_vocab), tokenizer)
     (tmp_path / "text.txt").write_text("The cat sat on the mat. " * 20)
     return folders
 
 
-def test_command_measures_several_runs_as_one(
+def test_eval_command_takes_an_ensemble(
     runs: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the mean of probabilities has in bits per byte."""
+    """The bits per byte are those of the average probabilities."""
     first, second, _ = (read_checkpoint(run) for run in runs)
     text = runs[0].parent / "text.txt"
     given = ["eval", str(runs[0]), "--data", str(text), "--dtype", "float32", "--json"]
@@ -138,24 +138,24 @@ def test_command_measures_several_runs_as_one(
     assert found["bits_per_byte"] == pytest.approx(expected.bits_per_byte)
 
 
-def test_command_writes_with_several_runs(
+def test_sample_command_takes_an_ensemble(
     runs: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of one model twice, what that one writes; of two, something else."""
-    written = []
+    """A model twice generates the same text as once; two models generate another."""
+    texts = []
     for others in ([], [runs[0]], [runs[1]]):
         given = ["sample", str(runs[0]), "--prompt", "The", "--tokens", "20", "--dtype", "float32"]
         assert main([*given, *(["--ensemble", *map(str, others)] if others else [])]) == 0
-        written.append(capsys.readouterr().out)
+        texts.append(capsys.readouterr().out)
 
-    assert written[0] == written[1] != written[2]
+    assert texts[0] == texts[1] != texts[2]
 
 
 @pytest.mark.parametrize("command", ["eval", "sample"])
-def test_runs_of_two_tokenizers_are_refused(
+def test_runs_with_different_tokenizers_are_rejected(
     command: str, runs: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By one line that names the other run."""
+    """The message names the other run."""
     data = ["--data", str(runs[0].parent / "text.txt")] if command == "eval" else ["--prompt", "T"]
 
     assert main([command, str(runs[0]), *data, "--ensemble", str(runs[2])]) == 1

@@ -1,4 +1,4 @@
-"""Documents kept apart: a row of several is what each of them is alone."""
+"""Document masking: documents packed in one row do not affect each other."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ MODELS = [
 ] + [pytest.param(dataclasses.replace(SMALL, shift=TokenShift()), id="shift")]
 
 
-def lively(written: GPTConfig) -> GPT:
-    """A model whose branches are not zero, as they are in a new one."""
-    model = GPT(written)
+def perturbed(config: GPTConfig) -> GPT:
+    """A model with noise in all weights: in a new one, every branch is zero."""
+    model = GPT(config)
     noise = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -68,7 +68,7 @@ def lively(written: GPTConfig) -> GPT:
 
 
 def packed(lengths: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids, targets and documents of rows of documents of *lengths*."""
+    """Ids, targets and document ids of rows that pack documents of *lengths*."""
     shape = (len(lengths), sum(lengths[0]))
     ids, targets = (
         torch.randint(VOCAB, shape, generator=torch.Generator().manual_seed(seed))
@@ -84,88 +84,88 @@ def gradients(model: GPT, loss: Tensor) -> list[Tensor]:
 
 @st.composite
 def splits(draw: st.DrawFn) -> list[list[int]]:
-    """One to three rows of CONTEXT tokens, cut into documents anywhere."""
+    """Lengths of the documents in one to three rows of CONTEXT tokens."""
     cuts = st.lists(st.integers(1, CONTEXT - 1), unique=True).map(sorted)
     rows = draw(st.lists(cuts, min_size=1, max_size=3))
     return [np.diff([0, *row, CONTEXT]).tolist() for row in rows]
 
 
-@pytest.mark.parametrize("written", MODELS)
+@pytest.mark.parametrize("config", MODELS)
 @settings(max_examples=10)
 @given(lengths=splits(), recompute=st.booleans())
-def test_packed_row_gives_the_loss_and_gradients_of_its_documents_alone(
-    written: GPTConfig, lengths: list[list[int]], recompute: bool
+def test_packed_documents_have_the_loss_and_gradients_of_separate_ones(
+    config: GPTConfig, lengths: list[list[int]], recompute: bool
 ) -> None:
-    """Whatever the positions, windows and shared heads, wherever the documents are cut."""
-    model, (ids, targets, documents) = lively(written), packed(lengths)
+    """With every position encoding and attention, and any document lengths."""
+    model, (ids, targets, document_ids) = perturbed(config), packed(lengths)
     model.recompute = recompute
-    loss = model(ids, targets, document_ids=documents).loss
-    alone = torch.zeros(())
-    for row, cuts in enumerate(lengths):
-        pairs = zip(ids[row].split(cuts), targets[row].split(cuts), strict=True)
-        for text, following in pairs:
-            share = len(text) / ids.numel()
-            alone = alone + share * model(text[None], following[None]).loss
+    loss = model(ids, targets, document_ids=document_ids).loss
+    expected = torch.zeros(())
+    for row, sizes in enumerate(lengths):
+        documents = zip(ids[row].split(sizes), targets[row].split(sizes), strict=True)
+        for inputs, outputs in documents:
+            fraction = len(inputs) / ids.numel()
+            expected = expected + fraction * model(inputs[None], outputs[None]).loss
 
-    torch.testing.assert_close(loss, alone)
+    torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
-        gradients(model, loss), gradients(model, alone), rtol=1e-3, atol=1e-5
+        gradients(model, loss), gradients(model, expected), rtol=1e-3, atol=1e-5
     )
 
 
-@pytest.mark.parametrize("written", MODELS)
-def test_documents_in_use_are_those_in_training(written: GPTConfig) -> None:
-    """Without gradients the CPU takes another way to the same logits."""
-    model, (ids, _, documents) = lively(written), packed([[5, 1, 6], [2, 10]])
+@pytest.mark.parametrize("config", MODELS)
+def test_documents_are_masked_the_same_with_and_without_gradients(config: GPTConfig) -> None:
+    """On the CPU the two cases use different kernels."""
+    model, (ids, _, document_ids) = perturbed(config), packed([[5, 1, 6], [2, 10]])
     with torch.no_grad():
-        used = model(ids, document_ids=documents).logits
+        without_gradients = model(ids, document_ids=document_ids).logits
 
     torch.testing.assert_close(
-        model(ids, document_ids=documents).logits, used, rtol=1e-4, atol=1e-5
+        model(ids, document_ids=document_ids).logits, without_gradients, rtol=1e-4, atol=1e-5
     )
 
 
-def test_rows_of_one_document_are_rows_without_documents() -> None:
-    """Whatever its number is."""
-    model, (ids, _, documents) = lively(SMALL), packed([[CONTEXT]] * 2)
+def test_rows_of_one_document_need_no_document_ids() -> None:
+    """Whatever the id of the document."""
+    model, (ids, _, document_ids) = perturbed(SMALL), packed([[CONTEXT]] * 2)
 
-    torch.testing.assert_close(model(ids, document_ids=documents + 7).logits, model(ids).logits)
-
-
-def test_tokens_see_across_documents_that_are_not_kept_apart() -> None:
-    """So the tests above can fail."""
-    model, (ids, _, documents) = lively(SMALL), packed([[4, 8]])
-
-    assert not torch.allclose(model(ids, document_ids=documents).logits, model(ids).logits)
+    torch.testing.assert_close(model(ids, document_ids=document_ids + 7).logits, model(ids).logits)
 
 
-def test_places_begin_anew_with_each_document() -> None:
-    """Numbers may leave some out, and a row may begin with any."""
-    documents = torch.tensor([[3, 3, 3, 4, 9, 9], [0, 1, 2, 2, 2, 2]])
+def test_without_document_ids_tokens_attend_across_documents() -> None:
+    """The tests above can fail."""
+    model, (ids, _, document_ids) = perturbed(SMALL), packed([[4, 8]])
 
-    assert positions_within(documents).tolist() == [[0, 1, 2, 0, 0, 1], [0, 0, 0, 1, 2, 3]]
+    assert not torch.allclose(model(ids, document_ids=document_ids).logits, model(ids).logits)
 
 
-def test_documents_and_a_cache_are_refused() -> None:
-    """A cache goes on from one text."""
-    model, (ids, _, documents) = lively(SMALL), packed([[4, 8]])
-    with pytest.raises(ValueError, match="not with a cache"):
-        model(ids, cache=model.new_cache(1), document_ids=documents)
+def test_positions_restart_at_each_document() -> None:
+    """Ids need not be consecutive, nor start from 0."""
+    document_ids = torch.tensor([[3, 3, 3, 4, 9, 9], [0, 1, 2, 2, 2, 2]])
+
+    assert positions_within(document_ids).tolist() == [[0, 1, 2, 0, 0, 1], [0, 0, 0, 1, 2, 3]]
+
+
+def test_document_ids_with_a_cache_are_rejected() -> None:
+    """Cached tokens have no document ids."""
+    model, (ids, _, document_ids) = perturbed(SMALL), packed([[4, 8]])
+    with pytest.raises(ValueError, match="cannot be used with a cache"):
+        model(ids, cache=model.new_cache(1), document_ids=document_ids)
 
 
 @pytest.mark.slow
-def test_compiled_model_keeps_documents_apart() -> None:
-    """In one graph, whose shape no data decides."""
-    model = lively(dataclasses.replace(SMALL, position=Learned()))
+def test_compiled_model_masks_documents() -> None:
+    """In one graph, whatever the lengths of the documents."""
+    model = perturbed(dataclasses.replace(SMALL, position=Learned()))
     compiled = torch.compile(model, fullgraph=True)
     for lengths in ([[5, 7]], [[1, 2, 9]]):
-        ids, targets, documents = packed(lengths)
-        ours = compiled(ids, targets, document_ids=documents).loss
-        torch.testing.assert_close(ours, model(ids, targets, document_ids=documents).loss)
+        ids, targets, document_ids = packed(lengths)
+        ours = compiled(ids, targets, document_ids=document_ids).loss
+        torch.testing.assert_close(ours, model(ids, targets, document_ids=document_ids).loss)
 
 
-class Cut:
-    """A split whose token at place n is n, cut into documents."""
+class SplitOfDocuments:
+    """A split of documents with the given *ends*; its token at index n is n."""
 
     def __init__(self, length: int, ends: list[int]) -> None:
         self.ids = np.arange(length, dtype=np.uint16)
@@ -176,54 +176,58 @@ class Cut:
         return len(self.ids)
 
     def read(self, start: int, stop: int) -> Any:
-        """Return positions *start* to *stop* - 1."""
+        """Return tokens *start* to *stop* - 1."""
         return self.ids[start:stop]
 
 
 @st.composite
-def cut_splits(draw: st.DrawFn) -> Cut:
+def document_splits(draw: st.DrawFn) -> SplitOfDocuments:
     """Splits of 2 to 200 tokens."""
     length = draw(st.integers(2, 200))
     cuts = draw(st.lists(st.integers(1, length - 1), unique=True))
-    return Cut(length, [*sorted(cuts), length])
+    return SplitOfDocuments(length, [*sorted(cuts), length])
 
 
-def same_document(split: Cut, inputs: Tensor) -> Tensor:
-    """Which of its row's tokens each is of one document with: an end lies between no two."""
-    before = [[int((split.document_ends <= n).sum()) for n in row] for row in inputs.tolist()]
-    ended = torch.tensor(before)
-    return ended[:, :, None] == ended[:, None, :]
+def same_document(split: SplitOfDocuments, inputs: Tensor) -> Tensor:
+    """Which pairs of tokens of a row belong to one document: no end is between them."""
+    counts = [[int((split.document_ends <= n).sum()) for n in row] for row in inputs.tolist()]
+    ends_before = torch.tensor(counts)
+    return ends_before[:, :, None] == ends_before[:, None, :]
 
 
-@given(split=cut_splits(), context=st.integers(1, 40), rows=st.integers(1, 4))
-def test_evaluation_knows_the_document_of_every_token(split: Cut, context: int, rows: int) -> None:
-    """In whole windows and in the last."""
+@given(split=document_splits(), context=st.integers(1, 40), rows=st.integers(1, 4))
+def test_evaluation_batches_have_document_ids(
+    split: SplitOfDocuments, context: int, rows: int
+) -> None:
+    """Also in the last window."""
     for batch in evaluation_batches(
         split, context=context, vocab_size=1000, rows=rows, document_mask=True
     ):
-        documents = batch.document_ids
-        assert documents is not None
-        together = documents[:, :, None] == documents[:, None, :]
-        assert torch.equal(together, same_document(split, batch.inputs))
+        document_ids = batch.document_ids
+        assert document_ids is not None
+        same = document_ids[:, :, None] == document_ids[:, None, :]
+        assert torch.equal(same, same_document(split, batch.inputs))
 
 
-@given(split=cut_splits(), context=st.integers(1, 40), row=st.integers(0, 300))
-def test_training_row_knows_the_document_of_every_token(split: Cut, context: int, row: int) -> None:
-    """And never falls, which is what `Batch` promises."""
+@given(split=document_splits(), context=st.integers(1, 40), row=st.integers(0, 300))
+def test_training_batches_have_document_ids(
+    split: SplitOfDocuments, context: int, row: int
+) -> None:
+    """They never decrease within a row, as `Batch` documents."""
     context = min(context, len(split) - 1)
     rows = TrainingRows(split, context=context, vocab_size=1000, seed=3, document_mask=True)
     batch = rows.batch(row, 2)
-    documents = batch.document_ids
-    assert documents is not None
+    document_ids = batch.document_ids
+    assert document_ids is not None
 
-    assert (documents.diff(dim=1) >= 0).all()
-    together = documents[:, :, None] == documents[:, None, :]
-    assert torch.equal(together, same_document(split, batch.inputs))
+    assert (document_ids.diff(dim=1) >= 0).all()
+    same = document_ids[:, :, None] == document_ids[:, None, :]
+    assert torch.equal(same, same_document(split, batch.inputs))
 
 
-def test_rows_say_nothing_of_documents_unless_asked() -> None:
-    """Then attention may take kernels without a mask."""
-    split = Cut(50, [20, 50])
+def test_batches_have_no_document_ids_by_default() -> None:
+    """Then attention can use kernels without a mask."""
+    split = SplitOfDocuments(50, [20, 50])
 
     assert TrainingRows(split, context=8, vocab_size=99, seed=0).batch(0, 2).document_ids is None
 
@@ -238,17 +242,17 @@ def pages(tmp_path: Path, tokenizer: Any) -> Path:
     return tmp_path / "pages"
 
 
-def test_run_learns_and_is_measured_with_documents_apart(recipe: Recipe, pages: Path) -> None:
-    """Its own figure is that of `evaluate` with documents, and not the one without."""
+def test_a_run_with_document_mask_is_evaluated_with_it(recipe: Recipe, pages: Path) -> None:
+    """The bits per byte differ without the mask."""
     recipe = dataclasses.replace(recipe, data=pages, document_mask=True)
     outcome = train(recipe)
     model = read_checkpoint(recipe.out).model()
     runtime = Runtime.choose("cpu", "float32")
     split = open_split(open_data(pages), "val")
-    apart, mixed = (
-        evaluate(model, split, runtime=runtime, rows=2, document_mask=documents).bits_per_byte
-        for documents in (True, False)
+    masked, unmasked = (
+        evaluate(model, split, runtime=runtime, rows=2, document_mask=document_mask).bits_per_byte
+        for document_mask in (True, False)
     )
 
-    assert outcome.state.val_bpb == pytest.approx(apart)
-    assert apart != pytest.approx(mixed)
+    assert outcome.state.val_bpb == pytest.approx(masked)
+    assert masked != pytest.approx(unmasked)

@@ -1,4 +1,4 @@
-"""Parameters and FLOPs, against torch's own counter of what its kernels compute."""
+"""Parameters and FLOPs equal what torch's FlopCounterMode counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpt.model.flops import MIXING, parts_of, training_flops
+from gpt.model.flops import ATTENTION_MATMULS, parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.report.peak_flops import CARDS, card_flops, peak_flops
@@ -28,8 +28,8 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_training_flops_are_those_that_torch_counts(name: str) -> None:
-    """Forward and backward over whole rows, for each token."""
+def test_training_flops_equal_torchs_count(name: str) -> None:
+    """Per token, for forward and backward of full rows."""
     model = GPT(CONFIGS[name])
     ids = torch.randint(100, (2, 17), generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:
@@ -40,7 +40,7 @@ def test_training_flops_are_those_that_torch_counts(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_parameters_are_all_counted_once(name: str) -> None:
-    """Tied ones, too."""
+    """Also tied ones."""
     model = GPT(CONFIGS[name])
 
     assert sum(part.parameters for part in parts_of(model).values()) == sum(
@@ -48,16 +48,16 @@ def test_parameters_are_all_counted_once(name: str) -> None:
     )
 
 
-def test_a_window_is_what_tokens_are_mixed_over() -> None:
-    """Where it is shorter than the context, and only in the layers that have it."""
+def test_a_window_reduces_the_flops_of_attention() -> None:
+    """Only in the layers that have it."""
     attention = GroupedQuery(heads=4, kv_heads=4, window=4, long_every=2)
     windowed = parts_of(GPT(GPTConfig(**SIZES, attention=attention)))
-    whole = dataclasses.replace(attention, window=None, long_every=None)
-    full = parts_of(GPT(GPTConfig(**SIZES, attention=whole)))
+    no_window = dataclasses.replace(attention, window=None, long_every=None)
+    full = parts_of(GPT(GPTConfig(**SIZES, attention=no_window)))
 
-    assert full[MIXING].flops == 4 * 64 * 16 * 3
-    assert windowed[MIXING].flops == 4 * 64 * (4 + 16 + 16)
-    assert {**windowed, MIXING: None} == {**full, MIXING: None}
+    assert full[ATTENTION_MATMULS].flops == 4 * 64 * 16 * 3
+    assert windowed[ATTENTION_MATMULS].flops == 4 * 64 * (4 + 16 + 16)
+    assert {**windowed, ATTENTION_MATMULS: None} == {**full, ATTENTION_MATMULS: None}
 
 
 def test_parts_have_names_in_order() -> None:
@@ -65,7 +65,15 @@ def test_parts_have_names_in_order() -> None:
     fields = {"value_embedding": ValueEmbedding(), "tie": True}
     parts = parts_of(GPT(GPTConfig(**SIZES, **fields)))
 
-    assert list(parts) == ["embedding", "values", "norms", "attention", "mlp", MIXING, "head"]
+    assert list(parts) == [
+        "embedding",
+        "values",
+        "norms",
+        "attention",
+        "mlp",
+        ATTENTION_MATMULS,
+        "head",
+    ]
     assert (parts["values"].flops, parts["head"].parameters) == (0, 0)
     assert parts["head"].flops == 2 * 64 * 100
 
@@ -79,18 +87,18 @@ def test_parts_have_names_in_order() -> None:
         ("NVIDIA GeForce RTX 4090", "RTX 4090"),
     ],
 )
-def test_cards_are_known_by_what_they_call_themselves(name: str, card: str) -> None:
-    """And by the words of it, not by letters within them."""
+def test_cards_are_recognized_by_their_device_name(name: str, card: str) -> None:
+    """Only complete words of the name match."""
     assert card_flops(name) == CARDS[card]
 
 
 def test_unknown_card_has_no_peak() -> None:
-    """So its share is not shown."""
+    """So MFU is not shown."""
     assert card_flops("Tesla V100-SXM2-16GB") is None
 
 
 def test_peak_of_a_cpu_is_measured() -> None:
-    """A number of operations a second that a machine may have."""
+    """The FLOP/s are plausible."""
     peak = peak_flops(Runtime.choose("cpu", "float32"))
 
     assert peak is not None

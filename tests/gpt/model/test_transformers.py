@@ -1,4 +1,4 @@
-"""Whole models, and parts of them, against Hugging Face transformers on the same weights."""
+"""Complete models, and parts of them, equal Hugging Face transformers with the same weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LLAMA_PARTS = {
 
 @pytest.fixture
 def llama_config() -> LlamaConfig:
-    """Two layers, grouped heads, an untied head, an unusual wavelength."""
+    """Two layers, grouped-query attention, an untied head, an unusual rope theta."""
     return LlamaConfig(
         vocab_size=128,
         hidden_size=48,
@@ -63,7 +63,7 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def test_llama_logits_equal_transformers(llama_config: LlamaConfig) -> None:
-    """RMSNorm, RoPE, grouped queries, SwiGLU and an untied head, all at once."""
+    """RMSNorm, RoPE, grouped-query attention, SwiGLU and an untied head together."""
     theirs = LlamaForCausalLM(llama_config).eval()
     ours = GPT(
         GPTConfig(
@@ -93,7 +93,7 @@ def test_llama_logits_equal_transformers(llama_config: LlamaConfig) -> None:
 
 
 def test_gpt2_logits_equal_transformers() -> None:
-    """LayerNorm, learned positions, tanh GELU, biases and a tied head, all at once."""
+    """LayerNorm, learned positions, tanh GELU, biases and a tied head together."""
     theirs = GPT2LMHeadModel(
         GPT2Config(vocab_size=128, n_positions=32, n_embd=48, n_layer=2, n_head=4)
     ).eval()
@@ -124,10 +124,10 @@ def test_gpt2_logits_equal_transformers() -> None:
         linears = {"attention.output": block.attn.c_proj, "mlp.input": block.mlp.c_fc}
         linears["mlp.output"] = block.mlp.c_proj
         parts = {name: (part.weight.T, part.bias) for name, part in linears.items()}
-        joined = zip(
+        fused = zip(
             block.attn.c_attn.weight.T.chunk(3), block.attn.c_attn.bias.chunk(3), strict=True
         )
-        for name, (weight, bias) in zip(("query", "key", "value"), joined, strict=True):
+        for name, (weight, bias) in zip(("query", "key", "value"), fused, strict=True):
             parts[f"attention.{name}"] = (weight, bias)
         parts["attention_norm"] = (block.ln_1.weight, block.ln_1.bias)
         parts["mlp_norm"] = (block.ln_2.weight, block.ln_2.bias)
@@ -141,7 +141,7 @@ def test_gpt2_logits_equal_transformers() -> None:
 
 
 def test_rope_equals_llamas(llama_config: LlamaConfig) -> None:
-    """The rotation alone, at positions that do not begin at 0."""
+    """The rotation by itself, at positions that do not start at 0."""
     q, k = torch.randn(2, 6, 9, 8), torch.randn(2, 2, 9, 8)
     cos, sin = LlamaRotaryEmbedding(llama_config)(q, torch.arange(4, 13)[None])
     rope = POSITIONS[Rope](
@@ -154,7 +154,7 @@ def test_rope_equals_llamas(llama_config: LlamaConfig) -> None:
 
 
 def test_swiglu_equals_llamas(llama_config: LlamaConfig) -> None:
-    """The MLP alone."""
+    """The MLP by itself."""
     theirs = LlamaMLP(llama_config)
     ours = MLPS[SwiGLU](SwiGLU(), 48, 100, False)
     names = {"gate": "gate_proj", "input": "up_proj", "output": "down_proj"}

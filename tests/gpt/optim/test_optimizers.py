@@ -1,4 +1,4 @@
-"""Optimizers and schedules, each row of the tables, against torch's and the papers' formulas."""
+"""Optimizers and schedules equal torch's, and the formulas of the papers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpt.model.gpt import GPT
 from gpt.optim.average import averaged, update_average
 from gpt.optim.build import OPTIMIZERS, SCHEDULES, build_optimizer, set_rate
 from gpt.optim.muon import orthogonalize
-from gpt.optim.parameters import Weights
+from gpt.optim.parameters import ParameterKinds
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.mlp import SwiGLU
@@ -54,53 +54,53 @@ CONFIG = GPTConfig(
 )
 
 
-def pushed(model: nn.Module, seed: int) -> None:
-    """Give every parameter of *model* a random gradient."""
+def set_random_gradients(model: nn.Module, seed: int) -> None:
+    """Set the gradient of every parameter of *model* to noise."""
     noise = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         parameter.grad = torch.randn(parameter.shape, generator=noise)
 
 
-def stepped(optimizer: torch.optim.Optimizer, model: nn.Module, steps: int) -> None:
+def make_steps(optimizer: torch.optim.Optimizer, model: nn.Module, steps: int) -> None:
     for step in range(steps):
-        pushed(model, step)
+        set_random_gradients(model, step)
         optimizer.step()
 
 
-def test_tests_cover_every_row_of_the_tables() -> None:
-    """An optimizer or a schedule that is added without a case here is noticed."""
+def test_every_row_of_the_tables_has_a_case() -> None:
+    """An optimizer or a schedule cannot be added without a case here."""
     assert {type(spec) for spec in OPTIMIZER_SPECS} == set(OPTIMIZERS)
     assert {type(spec) for spec in SCHEDULE_SPECS} == set(SCHEDULES)
 
 
 @pytest.mark.parametrize("tie", [True, False])
-def test_weights_are_sorted_by_kind(tie: bool) -> None:
-    """Each parameter once; a tied head is an embedding."""
+def test_parameters_are_sorted_by_kind(tie: bool) -> None:
+    """Each parameter has one kind; a tied head is an embedding."""
     model = GPT(GPTConfig.over(CONFIG, 70) if not tie else GPTConfig(vocab_size=70, layers=1))
-    weights = Weights.of(model)
-    kinds = (weights.matrices, weights.head, weights.embeddings, weights.scales)
+    kinds = ParameterKinds.of(model)
+    lists = (kinds.matrices, kinds.head, kinds.embeddings, kinds.scales)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
 
-    assert sorted(id(p) for kind in kinds for p in kind) == sorted(names)
-    assert all(names[id(p)].startswith("blocks.") for p in weights.matrices)
-    assert [names[id(p)] for p in weights.head] == ([] if tie else ["head.weight"])
-    assert "embedding.weight" in {names[id(p)] for p in weights.embeddings}
-    assert all(parameter.ndim == 1 for parameter in weights.scales)
+    assert sorted(id(p) for parameters in lists for p in parameters) == sorted(names)
+    assert all(names[id(p)].startswith("blocks.") for p in kinds.matrices)
+    assert [names[id(p)] for p in kinds.head] == ([] if tie else ["head.weight"])
+    assert "embedding.weight" in {names[id(p)] for p in kinds.embeddings}
+    assert all(parameter.ndim == 1 for parameter in kinds.scales)
 
 
 @pytest.mark.parametrize("spec", OPTIMIZER_SPECS, ids=str)
-def test_optimizer_moves_every_parameter(spec: Any) -> None:
-    """None is left out."""
+def test_optimizer_updates_every_parameter(spec: Any) -> None:
+    """In one step."""
     model = GPT(CONFIG)
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    stepped(build_optimizer(spec, model, torch.float32), model, 1)
+    make_steps(build_optimizer(spec, model, torch.float32), model, 1)
 
     assert all(not torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize("spec", OPTIMIZER_SPECS, ids=str)
-def test_rate_is_a_share_of_each_groups_peak(spec: Any) -> None:
-    """At a share of nothing the weights stay."""
+def test_learning_rate_is_a_fraction_of_each_groups_peak(spec: Any) -> None:
+    """At a fraction of 0 the weights do not change."""
     model = GPT(CONFIG)
     optimizer = build_optimizer(spec, model, torch.float32)
     before = [parameter.detach().clone() for parameter in model.parameters()]
@@ -109,13 +109,13 @@ def test_rate_is_a_share_of_each_groups_peak(spec: Any) -> None:
     assert set_rate(optimizer, 0.5) == spec.lr / 2
     assert [group["lr"] for group in optimizer.param_groups] == [peak / 2 for peak in peaks]
     set_rate(optimizer, 0.0)
-    stepped(optimizer, model, 2)
+    make_steps(optimizer, model, 2)
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize("rates", [(None, None), (0.3, 0.02)], ids=str)
 def test_adamw_equals_torchs(rates: tuple[float | None, float | None]) -> None:
-    """Over three steps, each kind at its rate, the linears' matrices decaying and nothing else."""
+    """Over three steps: each kind has its learning rate, and only matrices and the head decay."""
     embedding_lr, head_lr = rates
     spec = AdamW(
         lr=0.1,
@@ -126,60 +126,60 @@ def test_adamw_equals_torchs(rates: tuple[float | None, float | None]) -> None:
         eps=1e-4,
     )
     ours, theirs = GPT(CONFIG), GPT(CONFIG)
-    weights = Weights.of(theirs)
-    apart = [
+    kinds = ParameterKinds.of(theirs)
+    separate = [
         torch.optim.AdamW(parameters, lr=rate, betas=(0.8, 0.9), eps=1e-4, weight_decay=decay)
         for parameters, rate, decay in (
-            (weights.matrices, 0.1, 0.5),
-            (weights.head, head_lr or 0.1, 0.5),
-            (weights.embeddings, embedding_lr or 0.1, 0.0),
-            (weights.scales, 0.1, 0.0),
+            (kinds.matrices, 0.1, 0.5),
+            (kinds.head, head_lr or 0.1, 0.5),
+            (kinds.embeddings, embedding_lr or 0.1, 0.0),
+            (kinds.scales, 0.1, 0.0),
         )
     ]
     optimizer = build_optimizer(spec, ours, torch.float32)
     for step in range(3):
-        pushed(ours, step)
-        pushed(theirs, step)
-        for each in (optimizer, *apart):
+        set_random_gradients(ours, step)
+        set_random_gradients(theirs, step)
+        for each in (optimizer, *separate):
             each.step()
 
     torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
 
 
 def test_muon_equals_torchs() -> None:
-    """Over three steps, up to the rounding of bfloat16, in which torch multiplies."""
+    """Over three steps, up to the rounding of bfloat16, which torch always uses."""
     spec = Muon(lr=0.1, momentum=0.9, weight_decay=0.2)
     ours, theirs = GPT(CONFIG), GPT(CONFIG)
     optimizer = build_optimizer(spec, ours, torch.bfloat16)
     muon = torch.optim.Muon(
-        Weights.of(theirs).matrices, lr=0.1, momentum=0.9, weight_decay=0.2, ns_steps=5
+        ParameterKinds.of(theirs).matrices, lr=0.1, momentum=0.9, weight_decay=0.2, ns_steps=5
     )
     for step in range(3):
-        pushed(ours, step)
-        pushed(theirs, step)
+        set_random_gradients(ours, step)
+        set_random_gradients(theirs, step)
         optimizer.step()
         muon.step()
 
-    matrices = Weights.of(ours).matrices, Weights.of(theirs).matrices
+    matrices = ParameterKinds.of(ours).matrices, ParameterKinds.of(theirs).matrices
     torch.testing.assert_close(*matrices, rtol=0.02, atol=0.01)
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (48, 16), (16, 48)], ids=str)
 def test_muon_equals_its_formula(shape: tuple[int, int]) -> None:
-    """In the plainest words, one matrix at a time, in float32."""
+    """Written out for one matrix, in float32."""
     spec = Muon(lr=0.1, momentum=0.8, iterations=3)
     model = nn.ModuleDict(
         {"a": nn.Linear(*shape), "b": nn.Linear(*shape), "scale": nn.LayerNorm(4)}
     )
     weight = model["b"].weight
-    expected, memory = weight.detach().clone(), torch.zeros_like(weight)
+    expected, momentum = weight.detach().clone(), torch.zeros_like(weight)
     optimizer = build_optimizer(spec, model, torch.float32)
     for step in range(3):
-        pushed(model, step)
+        set_random_gradients(model, step)
         gradient = weight.grad
         assert gradient is not None
-        memory = 0.8 * memory + 0.2 * gradient
-        x = 0.2 * gradient + 0.8 * memory
+        momentum = 0.8 * momentum + 0.2 * gradient
+        x = 0.2 * gradient + 0.8 * momentum
         x = x / x.norm()
         for _ in range(3):
             x = 3.4445 * x - 4.7750 * (x @ x.T) @ x + 2.0315 * (x @ x.T) @ (x @ x.T) @ x
@@ -190,27 +190,27 @@ def test_muon_equals_its_formula(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (48, 16), (16, 48)], ids=str)
-def test_orthogonalized_matrix_has_the_singular_vectors_of_the_first(
+def test_orthogonalized_matrix_keeps_its_singular_vectors(
     shape: tuple[int, int],
 ) -> None:
-    """And singular values about one: against torch's SVD."""
+    """Its singular values are about 1; torch's SVD is the oracle."""
     matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrices, full_matrices=False)
-    turned = u.mT @ orthogonalize(matrices, 8) @ v.mT
-    values = turned.diagonal(dim1=-2, dim2=-1)
+    product = u.mT @ orthogonalize(matrices, 8) @ v.mT
+    values = product.diagonal(dim1=-2, dim2=-1)
 
-    torch.testing.assert_close(turned, torch.diag_embed(values), rtol=0, atol=1e-4)
+    torch.testing.assert_close(product, torch.diag_embed(values), rtol=0, atol=1e-4)
     assert (values > 0.6).all()
     assert (values < 1.3).all()
 
 
 def test_orthogonalized_zeros_are_zeros() -> None:
-    """Not NaN: the first gradients behind a weight of zero are zero."""
+    """Not NaN: the first gradients of layers before a zero matrix are zero."""
     assert not orthogonalize(torch.zeros(1, 4, 4), 5).any()
 
 
 def test_cosine_without_warmup_is_torchs() -> None:
-    """Torch's scheduler starts at the peak, which here is the step before the first."""
+    """The scheduler of torch starts at the peak, here one step before the first."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = CosineAnnealingLR(optimizer, T_max=20, eta_min=0.1)
     theirs = []
@@ -224,7 +224,7 @@ def test_cosine_without_warmup_is_torchs() -> None:
 
 
 def test_noam_equals_the_papers_formula() -> None:
-    """width^-0.5 · min(t^-0.5, t · warmup^-1.5), with the peak that the spec names."""
+    """width^-0.5 · min(t^-0.5, t · warmup^-1.5), with the peak that the spec documents."""
     spec, width = Noam(warmup=40), 512
     peak = (width * spec.warmup) ** -0.5
     ours = [peak * SCHEDULES[type(spec)](spec, step, 100) for step in range(100)]
@@ -234,20 +234,20 @@ def test_noam_equals_the_papers_formula() -> None:
 
 @pytest.mark.parametrize("spec", SCHEDULE_SPECS, ids=str)
 @given(steps=st.integers(1, 300))
-def test_schedule_rises_to_the_peak_then_only_falls(spec: Any, steps: int) -> None:
-    """Never above one, never below the floor, which the last of many steps has."""
-    shares = [SCHEDULES[type(spec)](spec, step, steps) for step in range(steps)]
-    top = shares.index(max(shares))
+def test_schedule_rises_to_the_peak_and_then_only_falls(spec: Any, steps: int) -> None:
+    """It is at most 1 and at least the floor, which the last of many steps reaches."""
+    rates = [SCHEDULES[type(spec)](spec, step, steps) for step in range(steps)]
+    peak = rates.index(max(rates))
     floor = getattr(spec, "floor", 0.0)
 
-    assert shares[:top] == sorted(shares[:top])
-    assert shares[top:] == sorted(shares[top:], reverse=True)
-    assert all(floor <= share + 1e-9 and 0 <= share <= 1 for share in shares[top:])
-    assert steps < 20 or isinstance(spec, Noam) or shares[-1] == pytest.approx(floor)
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert all(floor <= rate + 1e-9 and 0 <= rate <= 1 for rate in rates[peak:])
+    assert steps < 20 or isinstance(spec, Noam) or rates[-1] == pytest.approx(floor)
 
 
 def test_average_follows_its_formula() -> None:
-    """Its decay is min(decay, (1 + t) / (10 + t)): young averages forget faster."""
+    """Its decay is min(decay, (1 + t) / (10 + t))."""
     model = nn.Linear(3, 2, bias=False)
     optimizer = torch.optim.SGD(model.parameters())
     weights, average = [], torch.zeros(2, 3)
@@ -261,8 +261,8 @@ def test_average_follows_its_formula() -> None:
     torch.testing.assert_close(optimizer.state[model.weight]["average"], average)
 
 
-def test_averaged_weights_are_there_for_a_while() -> None:
-    """The weights that are trained come back."""
+def test_averages_replace_the_weights_inside_the_context() -> None:
+    """The trained weights are restored."""
     model = nn.Linear(3, 2, bias=False)
     optimizer = torch.optim.SGD(model.parameters())
     first = model.weight.detach().clone()
@@ -290,7 +290,7 @@ def test_averaged_weights_are_there_for_a_while() -> None:
         (Noam, {"warmup": 0}, "warmup must be above 0"),
     ],
 )
-def test_spec_refuses_what_makes_no_sense(kind: Any, fields: dict[str, Any], words: str) -> None:
-    """When it is made, naming the field."""
+def test_spec_value_out_of_range_is_rejected(kind: Any, fields: dict[str, Any], words: str) -> None:
+    """When the spec is created; the message names the field."""
     with pytest.raises(ConfigError, match=words):
         kind(**fields)

@@ -1,4 +1,4 @@
-"""What a model and a recipe may be, and how they are written down."""
+"""Specs of models and recipes: validation and serialization."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ configs = st.builds(
 )
 
 
-@given(written=configs)
-def test_config_survives_json(written: GPTConfig) -> None:
-    """What state.json holds gives the same config back."""
-    assert GPTConfig.from_dict(json.loads(json.dumps(written.to_dict()))) == written
+@given(config=configs)
+def test_config_survives_json(config: GPTConfig) -> None:
+    """As in state.json."""
+    assert GPTConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_recipe_survives_json(recipe: Recipe) -> None:
-    """Paths, tuples and the nested model included."""
+    """With paths, tuples and the nested model."""
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
@@ -73,7 +73,7 @@ def test_recipe_survives_json(recipe: Recipe) -> None:
     ],
 )
 def test_plain_dict_error_names_the_field(fields: object, words: str) -> None:
-    """A typing mistake in a TOML file is found by its dotted path."""
+    """By its dotted path, as a user finds it in a TOML file."""
     with pytest.raises(ConfigError) as caught:
         Recipe.from_dict({"data": "d", "out": "o", "model": fields})
 
@@ -89,8 +89,10 @@ def test_plain_dict_error_names_the_field(fields: object, words: str) -> None:
         ({"position": Rope(fraction=0.1), "width": 40}, "rotation needs pairs"),
     ],
 )
-def test_architecture_refuses_what_cannot_be_built(changes: dict[str, object], words: str) -> None:
-    """And says what to do, before torch is asked."""
+def test_architecture_that_cannot_be_built_is_rejected(
+    changes: dict[str, object], words: str
+) -> None:
+    """When it is created; the message says what to change."""
     with pytest.raises(ConfigError, match=words):
         dataclasses.replace(Architecture(), **changes)  # type: ignore[arg-type]
 
@@ -107,22 +109,22 @@ def test_architecture_refuses_what_cannot_be_built(changes: dict[str, object], w
         {"threads": 0},
     ],
 )
-def test_recipe_refuses_a_value_out_of_range(recipe: Recipe, changes: dict[str, object]) -> None:
-    """The message begins with the field's name."""
+def test_recipe_value_out_of_range_is_rejected(recipe: Recipe, changes: dict[str, object]) -> None:
+    """The message starts with the name of the field."""
     with pytest.raises(ConfigError, match=f"^{next(iter(changes))} "):
         dataclasses.replace(recipe, **changes)  # type: ignore[arg-type]
 
 
 def test_swiglu_has_about_the_parameters_of_a_plain_mlp() -> None:
-    """Three matrices of its default size weigh what two of 4 x width do, within a tenth."""
+    """Its three matrices of the default size match two of 4 x width within 10%."""
     gated, plain = Architecture(width=768, mlp=SwiGLU()), Architecture(width=768)
 
     assert 3 * gated.hidden == pytest.approx(2 * 4 * plain.width, rel=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(MAY_CHANGE - {"base", "data", "out"}))
-def test_resumable_recipe_may_change_how_long_and_where(recipe: Recipe, name: str) -> None:
-    """More steps, another device: the run goes on."""
+def test_resumed_recipe_can_change_length_and_device(recipe: Recipe, name: str) -> None:
+    """And how often the run is evaluated and saved."""
     changed = {"steps": 99, "eval_every": 9, "checkpoint_every": 9, "device": "cuda"}
     changed |= {"dtype": "bfloat16", "compile": True, "threads": 1, "recompute": True}
     changed |= {"keep": 9, "patience": 9, "parallel": "fsdp"}
@@ -130,15 +132,15 @@ def test_resumable_recipe_may_change_how_long_and_where(recipe: Recipe, name: st
     check_resumable(recipe, dataclasses.replace(recipe, **{name: changed[name]}))
 
 
-def test_resumable_recipe_may_not_change_what_is_learnt(recipe: Recipe) -> None:
-    """The message names the field by its dotted path, nested ones too."""
+def test_resumed_recipe_cannot_change_the_model(recipe: Recipe) -> None:
+    """The message names the field by its dotted path."""
     wider = dataclasses.replace(recipe.model, width=64)
     with pytest.raises(ConfigError, match=r"model\.width = 32, and this recipe has 64"):
         check_resumable(recipe, dataclasses.replace(recipe, model=wider))
 
 
 def test_toml_file_becomes_a_recipe(tmp_path: Path) -> None:
-    """With an axis chosen by its kind."""
+    """A mechanism is chosen by its kind."""
     path = tmp_path / "recipe.toml"
     path.write_text(
         'data = "d"\nout = "o"\noptimizer = {kind = "AdamW", lr = 1}\n'

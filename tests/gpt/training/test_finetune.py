@@ -14,7 +14,7 @@ import pytok
 from gpt.errors import DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
-from gpt.model.growing import grown, token_tables
+from gpt.model.growing import grow_vocabulary, token_tables
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.optimizer import AdamW
@@ -30,7 +30,7 @@ def test_a_grown_model_predicts_the_old_tokens_as_before(base: Path) -> None:
     """Their logits are equal; rows of new tokens are near the mean row, and differ."""
     model = read_checkpoint(base).model()
     config = dataclasses.replace(model.config, vocab_size=290)
-    new = grown(model, config, seed=0).eval()
+    new = grow_vocabulary(model, config, seed=0).eval()
     ids = torch.arange(20)[None]
 
     torch.testing.assert_close(new(ids).logits[..., :280], model(ids).logits)

@@ -97,8 +97,8 @@ def test_the_command_plans_tunes_and_reports(
     report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     for part in (
         "A chat of ",
-        "; learnt of its turns: ",
-        "What `gpt tune` made it",
+        "; targets trained on: ",
+        "As planned by `gpt tune`.",
         r"`<\|end\|>`",
     ):
         assert part in report, part
