@@ -1,4 +1,4 @@
-"""What several commands share: arguments, the options of sampling, and the command line itself."""
+"""Arguments and options that several commands have, and the command line as text."""
 
 from __future__ import annotations
 

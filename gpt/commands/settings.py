@@ -1,6 +1,6 @@
 """Options that set the fields of a recipe: each field has one, and help shows the common ones.
 
-    SETTINGS = Settings(Recipe, planned=PLANNED)
+    SETTINGS = Settings(Recipe, planned=PLANNED, ...)
 
     @click.command(cls=SettingsCommand, settings=SETTINGS, examples="gpt train --data corpus.txt")
     @SETTINGS.option("--width", "model.width", group="Model")
@@ -11,7 +11,7 @@
 `SettingsCommand` adds `--set NAME=VALUE`; a hidden option for each field by its own name, such as
 `--model.width` and `--model.attention.kv-heads`; and `--help-all`, which documents all of them.
 Types and documentation are those of the fields (`gpt.spec.fields`). Options do not change a recipe:
-they note in the context what is set.
+they record assignments in the context.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from pytok.commands.help import Command, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NOTES = "gpt.settings"
-"""Key in the context of the list of what is set."""
+ASSIGNMENTS = "gpt.settings"
+"""Key in the context of the list of assignments."""
 ALL_FIELDS = """All fields, for --set NAME=VALUE, --NAME VALUE, and NAME = VALUE in a TOML file. A
 [planned] field is chosen for the data and the machine, and so is a planned mechanism with its
 fields. The defaults below apply to a mechanism that is set."""
@@ -47,8 +47,8 @@ class OptionsError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Set:
-    """A field that an option has set."""
+class Assignment:
+    """A field that an option sets, and its value."""
 
     name: str
     value: Any
@@ -91,8 +91,8 @@ class Settings:
             if option not in known:
                 yield Setting([option], settings=self, field=name, hidden=True)
 
-    def described(self, field: Field, doc: str) -> str:
-        """Return *doc* and what the value of *field* is if it is not set."""
+    def with_default(self, field: Field, doc: str) -> str:
+        """Return *doc* with the default of *field*, or that it is planned."""
         if field.name.partition(".")[0] in self._planned:
             return f"{doc}  [planned]"
         return doc if field.default is None else f"{doc}  [default: {field.default}]"
@@ -105,12 +105,12 @@ class Setting(Option):
         found = settings.fields.find(field)[0]
         if found.choices == ("true", "false"):  # the value can be omitted: --recompute
             options |= {"is_flag": False, "flag_value": "true"}
-        options.setdefault("help", settings.described(found, found.summary))
+        options.setdefault("help", settings.with_default(found, found.summary))
         options.setdefault("metavar", found.metavar)
         super().__init__(
             [*names, names[0].strip("-").replace("-", "_").replace(".", "__")],
             type=_FieldType(settings, field),
-            callback=_note,
+            callback=_record,
             expose_value=False,
             show_default=False,
             **options,
@@ -130,7 +130,7 @@ class SettingsCommand(Command):
                 type=_AnyFieldType(settings),
                 metavar="NAME=VALUE",
                 multiple=True,
-                callback=_note,
+                callback=_record,
                 expose_value=False,
                 help=f"Set any field, such as {settings.example}. Repeatable.",
             ),
@@ -147,7 +147,7 @@ class SettingsCommand(Command):
         ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse *args*, in whose options an underscore may stand for a dash."""
+        """Parse *args*; underscores in the names of options are read as dashes."""
         known = {name for parameter in self.params for name in parameter.opts}
         words = [_dashed(word, known) for word in args]
         try:
@@ -180,7 +180,7 @@ class SettingsCommand(Command):
         """Return the documentation of *field*; a field of a kind has the default of the kind."""
         if field.of_kind:
             return f"{field.doc}  [default: {field.default}]" if field.default else field.doc
-        return self.settings.described(field, field.doc)
+        return self.settings.with_default(field, field.doc)
 
 
 class _FieldType(click.ParamType):  # type: ignore[type-arg]
@@ -191,14 +191,16 @@ class _FieldType(click.ParamType):  # type: ignore[type-arg]
     def __init__(self, settings: Settings, field: str) -> None:
         self.settings, self.field = settings, field
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Set:
-        """Return what *value*, a text, sets."""
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Assignment:
+        """Return the assignment of the text *value*."""
         assert param is not None
         try:
             name, plain = self.settings.fields.parse(self.field, value)
         except ConfigError as error:
             self.fail(str(error).removeprefix(f"{self.field}: "), param, ctx)
-        return Set(name, plain, f"{param.opts[0]} {value}")
+        return Assignment(name, plain, f"{param.opts[0]} {value}")
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -216,13 +218,15 @@ class _AnyFieldType(click.ParamType):  # type: ignore[type-arg]
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Set:
-        """Return what *value*, a text, sets."""
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Assignment:
+        """Return the assignment of the text *value*."""
         name, equals, text = (part.strip() for part in value.partition("="))
         if not equals:
             self.fail(f"{value!r} is not NAME=VALUE, such as model.mlp.hidden=512", param, ctx)
         try:
-            return Set(*self.settings.fields.parse(name, text), f"--set {value}")
+            return Assignment(*self.settings.fields.parse(name, text), f"--set {value}")
         except ConfigError as error:
             self.fail(str(error), param, ctx)
 
@@ -235,14 +239,14 @@ class _AnyFieldType(click.ParamType):  # type: ignore[type-arg]
 
 
 def given_overrides(ctx: click.Context, config: Path | None) -> Overrides:
-    """Return the fields that the TOML file *config* and the options set; options come first.
+    """Return the fields that the TOML file *config* and the options set; options override the file.
 
-    Raises OptionsError for a file that cannot be read, a name in it that is no field, a value of a
-    wrong type, and for options that contradict each other.
+    Raises OptionsError for a file that cannot be read, an unknown field or a value of a wrong type
+    in it, and for options that contradict each other.
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for each in ctx.meta.get(NOTES, []):
+    for each in ctx.meta.get(ASSIGNMENTS, []):
         if each.name in values and values[each.name] != each.value:
             raise OptionsError(
                 f"{sources[each.name]} and {each.source} both set {each.name}; remove one"
@@ -251,7 +255,9 @@ def given_overrides(ctx: click.Context, config: Path | None) -> Overrides:
     for name, value in values.items():
         inner = next((other for other in values if other.startswith(f"{name}.")), None)
         if value is None and inner is not None:
-            raise OptionsError(f"{sources[name]} leaves no {inner} to set; remove {sources[inner]}")
+            raise OptionsError(
+                f"{sources[name]} and {sources[inner]} exclude each other; remove one"
+            )
     if config is None:
         return Overrides(values, sources)
     try:
@@ -267,11 +273,11 @@ def given_overrides(ctx: click.Context, config: Path | None) -> Overrides:
     return Overrides(merged, dict.fromkeys(merged, str(config)) | sources)
 
 
-def _note(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Note in the context what an option sets."""
+def _record(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Record the assignments of an option in the context."""
     if value is not None:
-        notes = ctx.meta.setdefault(NOTES, [])
-        notes += value if isinstance(value, tuple) else [value]
+        assignments = ctx.meta.setdefault(ASSIGNMENTS, [])
+        assignments += value if isinstance(value, tuple) else [value]
 
 
 def _show_all(ctx: click.Context, param: click.Parameter, value: bool) -> None:

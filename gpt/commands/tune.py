@@ -13,15 +13,18 @@ from gpt.commands.options import PATH, command_line, run_argument
 from gpt.commands.settings import Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
+from gpt.spec.architecture import Architecture
+from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
 from gpt.spec.recipe import TuningRecipe
+from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
 from pytok.commands.help import option
 from pytok.counted import counted
 from pytok.terminal import say
 
 if TYPE_CHECKING:
-    from gpt.training.finetune import Change
+    from gpt.training.finetune import Tuned
 
 PLANNED = frozenset(
     {"steps", "batch_size", "optimizer", "schedule", "clip", "eval_every", "checkpoint_every"}
@@ -31,9 +34,9 @@ PLANNED = frozenset(
 
 
 def _is_fixed(name: str) -> bool:
-    """Return whether the field *name* is an option of its own, or the base decides it."""
-    decided = name.startswith("model.") and name != "model.dropout"
-    return decided or name in ("base", "data", "out")
+    """Return whether the base or another option sets the field *name*."""
+    of_base = name.startswith("model.") and name != "model.dropout"
+    return of_base or name in ("base", "data", "out")
 
 
 SETTINGS = Settings(
@@ -136,6 +139,17 @@ def tune(
     """
     overrides = given_overrides(ctx, None)
     adapter = _adapter(overrides, lora, dora, full)
+    # Check the values before the base and the data are read, with the kinds that will be planned.
+    unplanned = TuningRecipe(
+        base=run,
+        data=data,
+        out=out,
+        optimizer=AdamW(),
+        schedule=Cosine(),
+        model=Architecture(context=1 << 30),
+    )
+    settings = overrides.without(*filter(_is_of_adapter, overrides.values))
+    settings.over(unplanned)
 
     from gpt.report.console import ConsoleReporter
     from gpt.report.events import Reporters
@@ -143,7 +157,6 @@ def tune(
     from gpt.report.sessions import Sessions
     from gpt.training.finetune import plan_tuning, tune
 
-    # These four change what else is planned.
     given = overrides.values
     plan = plan_tuning(
         run,
@@ -155,19 +168,23 @@ def tune(
         batch_size=given.get("batch_size"),
         lr=given.get("optimizer.lr"),
     )
-    adapted = [name for name in given if name.partition(".")[0] == "adapter"]
-    recipe = overrides.without(*adapted).over(plan.recipe)
     with ConsoleReporter() as console, Interruption() as interruption:
         tuned = tune(
-            plan.with_recipe(recipe),
+            plan.with_recipe(settings.over(plan.recipe)),
             base_data=base_data,
             reporter=Reporters([console, Sessions(), Report()]),
             stop=lambda: interruption.signal is not None,
         )
-    state = tuned.outcome.state
     if interruption.signal is not None and not tuned.outcome.finished:
         say(f"{tuned.outcome.stopped}: {command_line()}")
         return 128 + interruption.signal
+    _print_result(tuned, out, "sample" if plan.chat is None else "chat")
+    return 0
+
+
+def _print_result(tuned: Tuned, out: Path, following: str) -> None:
+    """Print how the run ended, what it improved and forgot, and the *following* command."""
+    state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
     say(f"{counted(state.step, 'step')} in {state.seconds:.0f} s{best}")
     if state.best_step == 0:
@@ -175,10 +192,16 @@ def tune(
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
-    _report("the data's validation split", tuned.val)
-    _report("the base's validation split", tuned.base)
-    say(f"next: gpt sample {shlex.quote(str(out))}")
-    return 0
+    for name, change in (("data", tuned.val), ("base", tuned.base)):
+        if change is not None:
+            bits = f"{change.before:.4f} -> {change.after:.4f} bits per byte"
+            say(f"the {name}'s validation split: {bits}")
+    say(f"next: gpt {following} {shlex.quote(str(out))}")
+
+
+def _is_of_adapter(name: str) -> bool:
+    """Return whether the field *name* is the adapter, or in it."""
+    return name.partition(".")[0] == "adapter"
 
 
 def _adapter(
@@ -190,19 +213,13 @@ def _adapter(
     """
     if sum([lora is not None, dora is not None, full]) > 1:
         raise ConfigError("--lora, --dora and --full are three methods; choose one")
-    fields = {
-        name: value
-        for name, value in overrides.values.items()
-        if name.partition(".")[0] == "adapter"
-    }
-    if full:
-        for name in sorted(fields):
-            raise ConfigError(
-                f"{overrides.sources[name]} sets up an adapter, and --full trains without one; "
-                "remove one of them"
-            )
-        return None
-    if fields.get("adapter", ...) is None:
+    fields = {name: value for name, value in overrides.values.items() if _is_of_adapter(name)}
+    if full and fields:
+        raise ConfigError(
+            f"{overrides.sources[min(fields)]} sets up an adapter, and --full trains without one; "
+            "remove one of them"
+        )
+    if full or "adapter" in fields:  # set to none
         return None
     chosen = {"adapter.kind": "LoRA" if dora is None else "DoRA", **fields}
     rank = lora if dora is None else dora
@@ -211,10 +228,5 @@ def _adapter(
     try:
         adapter: LoRA | DoRA = parse_plain(LoRA | DoRA, nest(chosen)["adapter"], "adapter")
     except ConfigError as error:
-        raise ConfigError(overrides.named(str(error))) from None
+        raise ConfigError(overrides.with_sources(str(error))) from None
     return adapter
-
-
-def _report(where: str, change: Change | None) -> None:
-    if change is not None:
-        say(f"{where}: {change.before:.4f} -> {change.after:.4f} bits per byte")

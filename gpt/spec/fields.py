@@ -4,8 +4,9 @@
     fields.parse("model.mlp.hidden", "512")    # ("model.mlp.hidden", 512)
     fields.parse("model.mlp", "SwiGLU")        # ("model.mlp.kind", "SwiGLU")
 
-A field of an axis has an entry for each kind of the axis that has it: three for `model.mlp.hidden`,
-one for `model.mlp.tanh`. Which kind it will be is known only when the recipe is planned.
+An axis is a field whose value is one of several specs, its kinds: `model.mlp` is Gelu, Relu2 or
+SwiGLU. Until a recipe is planned the kind is unknown, so a field has an entry for each kind with
+that field: three for `model.mlp.hidden`, one for `model.mlp.tanh`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gpt.spec.docs import docs_of
 from gpt.spec.serialize import NEAR, is_union, join, parse_plain
 
 KIND = ".kind"
-"""Ends the name that selects the kind of an axis."""
+"""Suffix of the name of an axis for its kind: `model.mlp.kind`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,9 @@ class Field:
     doc: str
     """Documentation, in one line, without the default."""
     default: str | None
-    """The default in words, if it has one that says something."""
+    """The default as text; None if there is none to show."""
     kinds: tuple[str, ...]
-    """Names of the specs that an axis selects from; empty for a field that is no axis."""
+    """Names of the kinds of an axis; empty for other fields."""
     spec: type
     """The dataclass that has the field."""
     of_kind: bool
@@ -57,12 +58,12 @@ class Field:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The texts that are values, if they can be listed."""
+        """The possible values as text; empty if they cannot be listed."""
         return self.kinds or _choices(self.hint)
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in help: `N`, `[ddp|fsdp]`."""
+        """Placeholder for the value in help: `N`, `[ddp|fsdp]`."""
         return f"[{'|'.join(self.choices)}]" if self.choices else _metavar(self.hint)
 
 
@@ -75,7 +76,7 @@ class Fields:
             self.by_name.setdefault(field.name, []).append(field)
 
     def without(self, hide: Callable[[str], bool]) -> Fields:
-        """Return those whose names *hide* does not return true for."""
+        """Return the fields whose names *hide* returns false for."""
         kept = (entries for name, entries in self.by_name.items() if not hide(name))
         return Fields(field for entries in kept for field in entries)
 
@@ -89,9 +90,9 @@ class Fields:
         return fields
 
     def parse(self, name: str, text: str) -> tuple[str, Any]:
-        """Return the name and the plain value that *text* sets in the field *name*.
+        """Return the name and the plain value for the field *name* set to *text*.
 
-        The name of an axis becomes that of its kind. Raises ConfigError.
+        The name of an axis gets the suffix `KIND`. Raises ConfigError.
         """
         fields = self.find(name)
         problems = []
@@ -103,9 +104,9 @@ class Fields:
         raise ConfigError(f"{name}: {problems[0]}")
 
     def check(self, plain: Mapping[str, Any], where: str = "") -> None:
-        """Raise ConfigError for an unknown name in *plain*, and for a value of a wrong type.
+        """Raise ConfigError for an unknown name in *plain*, or a value of a wrong type.
 
-        *plain* are nested tables, as a TOML file holds them.
+        *plain* are nested tables, as in a TOML file.
         """
         for name, value in plain.items():
             path = join(where, name)
@@ -126,7 +127,7 @@ class Fields:
         return any(each.startswith(f"{name}.") for each in self.by_name)
 
     def _unknown(self, name: str) -> str:
-        """Describe the first part of *name* that does not exist, and what may have been meant."""
+        """Return the error for *name*, with the fields that may have been meant."""
         if self._is_table(name):
             first = join(name, self._children(name)[0])
             return f"{name}: a table, not a single value; set its fields, such as {first}"
@@ -158,7 +159,7 @@ def fields_of(recipe: type) -> Fields:
 
 
 def parse(hint: Any, text: str) -> Any:
-    """Return the plain value of the type *hint* that *text* writes; raises ValueError.
+    """Return *text* as a plain value of the type *hint*; raises ValueError.
 
     >>> parse(tuple[float, float], "0.9,0.95")
     [0.9, 0.95]
@@ -182,7 +183,7 @@ def parse(hint: Any, text: str) -> Any:
         return word == "true" if hint is bool else word
     if hint in (int, float):
         try:
-            # A number that is written as an integer may belong to a kind that wants an integer.
+            # Some fields are an integer in one kind and a number in another: schedule.warmup.
             return int(text) if hint is int or text.lstrip("+-").isdecimal() else float(text)
         except ValueError:
             wanted = "an integer" if hint is int else "a number"
@@ -191,7 +192,7 @@ def parse(hint: Any, text: str) -> Any:
 
 
 def _parse_kind(axis: Field, text: str) -> tuple[str, str | None]:
-    """Return the name and value that select the kind *text* of *axis*; case does not matter."""
+    """Return the name and the value that set *axis* to the kind *text*, in any case."""
     if text.casefold() == "none" and type(None) in get_args(axis.hint):
         return axis.name, None
     for kind in axis.kinds:
@@ -201,7 +202,7 @@ def _parse_kind(axis: Field, text: str) -> tuple[str, str | None]:
 
 
 def _check_value(field: Field, value: Any, path: str) -> None:
-    """Raise ConfigError if *value* has a wrong type; *path* names *field*, or the kind of it."""
+    """Raise ConfigError if *value* has a wrong type; *path* is the name of *field* or its kind."""
     if not path.endswith(KIND) or not field.kinds:
         parse_plain(field.hint, value, path)
     elif value not in field.kinds:
@@ -234,7 +235,7 @@ def _walk(spec: type, where: str = "", of_kind: bool = False) -> Iterator[Field]
 
 
 def _split_default(doc: str, field: dataclasses.Field[Any]) -> tuple[str, str | None]:
-    """Return *doc* and the default of *field*, which *doc* may describe at its end."""
+    """Return *doc* and the default of *field*, which can be described at the end of *doc*."""
     if found := re.search(r"\s*\[default: (.+)\]$", doc):
         return doc[: found.start()], found[1]
     value = field.default

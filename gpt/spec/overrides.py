@@ -1,9 +1,7 @@
 """Fields of a recipe that a user sets. They replace planned values, and other fields follow them.
 
-    overrides = Overrides({"model.width": 64}, {"model.width": "--width 64"})
-    overrides.over(planned)        # heads that divide 64
-
-`sources` says for each field how the user has written it, for errors.
+overrides = Overrides({"model.width": 64}, {"model.width": "--width 64"})
+overrides.over(planned)        # of width 64, with a number of heads that divides it
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from gpt.spec.serialize import flatten, from_dict, merge, nest
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 
 HEAD_STEP = 8
-"""A width that follows from a number of heads gives each a multiple of this."""
+"""Heads whose number is set have a multiple of this as their width."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Overrides:
     values: Mapping[str, Any] = field(default_factory=dict)
     """Plain values, as TOML holds them."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """How each was written: an option, or the name of a file."""
+    """For errors, how each was written: an option, or the name of a file."""
 
     def without(self, *names: str) -> Overrides:
         """Return these without the fields *names*."""
@@ -45,7 +43,7 @@ class Overrides:
         try:
             return from_dict(type(recipe), merge(recipe.to_dict(), given))
         except ConfigError as error:
-            raise ConfigError(self.named(str(error))) from None
+            raise ConfigError(self.with_sources(str(error))) from None
 
     def check_resumable(self, saved: Recipe) -> None:
         """Raise ConfigError, naming the field, if these would change the run *saved*."""
@@ -57,8 +55,8 @@ class Overrides:
                     f"{old.get(name)}; set that to resume it, or choose another --out"
                 )
 
-    def named(self, message: str) -> str:
-        """Return *message* after the sources of the fields that it names."""
+    def with_sources(self, message: str) -> str:
+        """Return *message*, prefixed with the sources of the fields that it names."""
         sources = [
             self.sources[name]
             for name in self.values
@@ -72,25 +70,25 @@ def following(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
 
     The numbers of heads have to divide the width, and a longer warmup leaves less for the decay.
     """
-    fields = _heads(recipe, given)
+    fields = _width_and_heads(recipe, given)
     decay, warmup = getattr(recipe.schedule, "decay", None), given.get("schedule.warmup")
     if decay is not None and warmup is not None and warmup <= 1 and "schedule" + KIND not in given:
         fields["schedule.decay"] = min(decay, 1 - warmup)
     return fields
 
 
-def _heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Choose the width and the numbers of heads that are not given, near those of *recipe*.
+def _width_and_heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the width and the numbers of heads that are not given, close to those of *recipe*.
 
-    Heads keep about their size, and as many query heads as before share a key head.
+    Heads keep about their width, and as many query heads as before share a key head.
     """
     names = ("model.width", "model.attention.heads", "model.attention.kv_heads")
     width, heads, kv_heads = (given.get(name) for name in names)
     model, attention = recipe.model, recipe.model.attention
-    sized = given.get("model.attention.head_width", attention.head_width) is not None
+    fixed = given.get("model.attention.head_width", attention.head_width) is not None
     sizes = [size for size in (width, heads, kv_heads) if size is not None]
-    # Heads of a set size fit any width; a size below 1 is refused when the spec is built.
-    if not sizes or min(sizes) < 1 or sized or "model.attention" + KIND in given:
+    # Heads of a fixed width fit any model; a size below 1 is an error that the spec raises.
+    if not sizes or min(sizes) < 1 or fixed or "model.attention" + KIND in given:
         return {}
     if heads is None:
         heads = _fitting_heads(width or model.width, kv_heads or 1, model.width / attention.heads)
@@ -106,10 +104,11 @@ def _heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(zip(names, (width, heads, kv_heads), strict=True))
 
 
-def _fitting_heads(width: int, kv_heads: int, size: float) -> int | None:
-    """Return how many heads of about *size* divide *width* and share *kv_heads*; None if none do.
+def _fitting_heads(width: int, kv_heads: int, head_width: float) -> int | None:
+    """Return the number of heads that divides *width* into heads closest to *head_width*.
 
-    Their size is even, since rotations need pairs.
+    It is a multiple of *kv_heads*, and the width of a head is even, since rotations need pairs.
+    None if there is no such number.
     """
     counts = [n for n in range(kv_heads, width // 2 + 1, kv_heads) if width % (2 * n) == 0]
-    return min(counts, key=lambda n: abs(math.log(width / n / size)), default=None)
+    return min(counts, key=lambda n: abs(math.log(width / n / head_width)), default=None)

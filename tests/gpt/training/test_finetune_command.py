@@ -90,6 +90,7 @@ def test_the_command_plans_tunes_and_reports(
         "steps 96",
         "the data's validation split: ",
         "the base's validation split: ",
+        f"next: gpt chat {tmp_path / 'run'}",
     ):
         assert part in printed, part
     assert read_checkpoint(tmp_path / "run").state.recipe.adapter == LoRA(rank=4)  # type: ignore[union-attr]
@@ -119,7 +120,9 @@ def test_the_command_rejects_numbers_out_of_range(
     command = ["tune", str(base), "--data", str(chat), "--out", str(tmp_path / "run")]
 
     assert main([*command, f"--{option}", value]) == 1
-    assert re.match(rf"gpt: {option.replace('-', '_')} must be .*\n$", capsys.readouterr().err)
+    source = "" if option == "epochs" else f"--{option} {value}: (optimizer: )?"
+    name = option.replace("-", "_")
+    assert re.match(rf"gpt: {source}{name} must be .*\n$", capsys.readouterr().err)
 
 
 def test_the_command_rejects_two_kinds_of_tuning(
