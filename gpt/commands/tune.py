@@ -222,11 +222,13 @@ def _adapter(
     if full or "adapter" in fields:  # set to none
         return None
     chosen = {"adapter.kind": "LoRA" if dora is None else "DoRA", **fields}
-    rank = lora if dora is None else dora
-    if rank is not None:
-        chosen["adapter.rank"] = rank
+    sources = dict(overrides.sources)
+    for flag, rank in (("--lora", lora), ("--dora", dora)):
+        if rank is not None:
+            chosen["adapter.rank"], sources["adapter.rank"] = rank, f"{flag} {rank}"
     try:
         adapter: LoRA | DoRA = parse_plain(LoRA | DoRA, nest(chosen)["adapter"], "adapter")
     except ConfigError as error:
-        raise ConfigError(overrides.with_sources(str(error))) from None
+        written = {name: value for name, value in chosen.items() if name in sources}
+        raise ConfigError(Overrides(written, sources).with_sources(str(error))) from None
     return adapter
