@@ -25,7 +25,7 @@ def parse_json(path: Path) -> Any:
     """Parse the JSON in *path*.
 
     Raises FormatError with line and column if it is not JSON, and for what JSON allows but a
-    tokenizer cannot contain: a repeated key, half a surrogate pair.
+    tokenizer cannot contain: a repeated key, a lone surrogate.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def parse_json(path: Path) -> Any:
     except UnicodeEncodeError:
         half = re.search(rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}", text)
         line = text.count("\n", 0, half.start() if half else 0) + 1
-        raise FormatError(f"{path}: line {line}: a string has half a surrogate pair") from None
+        raise FormatError(f"{path}: line {line}: a string has a lone surrogate") from None
     except FormatError:
         raise
     except RecursionError:

@@ -20,7 +20,7 @@ from pytok.engine import EngineName
 from pytok.errors import FormatError, PatternError, PytokError, VocabError
 from tests.pytok.test_formats_refusals import TOKENIZER, error_of
 
-HALF = "line 1: a string has half a surrogate pair"
+HALF = "line 1: a string has a lone surrogate"
 
 Edit = Callable[[Any], object]
 
