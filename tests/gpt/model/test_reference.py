@@ -97,7 +97,8 @@ def test_the_page_gives_the_loss_and_gradients_of_the_assembled_model(
     loss.backward()
 
     torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(gradients(page), gradients(assembled), rtol=1e-5, atol=1e-6)
+    # Both add up in float32, in different orders: on some processors they are 2e-6 apart.
+    torch.testing.assert_close(gradients(page), gradients(assembled), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
