@@ -82,8 +82,10 @@ def build_data(options: CloneOptions, reporter: Reporter, progress: Progress | N
         return False
     messages = list(read_history(options.out / HISTORY))
     me = _resolve_me(options.me, messages, reporter)
+    # Recorded before the work, so that a stopped stage cannot resume with another person.
     write_record(options.out, DATA, {"me": me})
     sessions, _ = split_into_sessions(messages, ConversationOptions())
+    # Holding out some of very few conversations would leave too little to train on.
     val = VAL_FRACTION if len(sessions) >= MIN_CONVERSATIONS else 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -108,18 +108,21 @@ def measure_style(
     held = held_out(read_conversations(data / "val.jsonl"), template.me)
     if not held:
         raise DataError(f"{data / 'val.jsonl'}: no turn to answer; hold out more with --val")
+    # A sample of the same turns for every model with this seed, so that rates are comparable.
     held = random.Random(sampling.seed).sample(held, min(turns, len(held)))
     authors = [each.turn.speaker for each in held]
     models = [(checkpoint, model), *([against] if against else [])]
 
     def accuracy(texts: Sequence[str]) -> Accuracy:
         results = zip(texts, classifier.authors(texts), authors, strict=True)
+        # An empty turn counts as wrong: it has no style.
         right = sum(bool(text) and found == author for text, found, author in results)
         return Accuracy.of(right, len(texts))
 
     written = []
     for number, (source, writer) in enumerate(models):
         document = source.data_files.get(TEMPLATE_FILE)
+        # *against* can be a base that never saw the chat: then it has no template.
         own_template = None if document is None else Template.from_json(document)
         texts: list[str] = []
         for first in range(0, len(held), BATCH):

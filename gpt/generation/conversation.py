@@ -61,6 +61,7 @@ class Roles(NamedTuple):
         theirs = list(dict.fromkeys(find_speaker(name, known) for name in played))
         if not theirs and template.me is not None and template.me != yours:
             theirs = [template.me]
+        # What is left over are you: one name, or a question to ask.
         others = [speaker for speaker in template.speakers if speaker not in theirs]
         if yours is None:
             if not others:
@@ -69,6 +70,7 @@ class Roles(NamedTuple):
                 listed = ", ".join(map(repr, others))
                 raise ChatError(f"which speaker are you? pass --as with one of {listed}")
             yours = others[0]
+        # Only if *you* was given: a chat without a ``me`` is then played by everyone else.
         theirs = theirs or [speaker for speaker in others if speaker != yours]
         if yours in theirs:
             raise ChatError(f"{yours!r} is you, so the model cannot play it; choose another --with")

@@ -140,6 +140,7 @@ def plan_tuning(
     chat = _open_chat(data, checkpoint, train_on)
     if chat is not None:
         sizes = sorted(chat.train.sizes)
+        # Rows that hold 95% of the conversations uncut: longer ones would be mostly padding.
         usual = sizes[len(sizes) * 19 // 20]
         length = min(model.context, max(64, 1 << (usual - 2).bit_length()))
         rows = len(Conversations(chat.train, length).rows)
@@ -154,10 +155,12 @@ def plan_tuning(
     tokens = rows * length
     epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
     if batch_size is None:
+        # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
         batch_size = 1 << max(0, most.bit_length() - 1)
     steps = max(1, math.ceil(epochs * rows / batch_size))
     rate = 1e-3 * min(1.0, 256 / model.width) * (1 if adapter is None else 8)
+    # Twice an epoch: overfitting can start within one.
     interval = max(1, steps // math.ceil(2 * epochs))
     recipe = dataclasses.replace(
         recipe,

@@ -264,6 +264,7 @@ def _comparable_times(sources: Sequence[Source], zone: ZoneInfo | None) -> list[
             f"{local[0].name} has local times, and {zoned[0].name} has UTC times; give the time "
             "zone of the export, as in --timezone Europe/Vienna"
         )
+    # A source without times fits either kind: its placeholder times get the zone of the others.
     utc = timezone.utc
     return [
         [replace(m, time=m.time.replace(tzinfo=utc)) for m in source.messages]

@@ -113,6 +113,7 @@ def _with_chats(sources: Sequence[Sequence[Message]]) -> list[Sequence[Message]]
     chat_of: dict[tuple[datetime, str], str] = {}
     for messages in sources:
         for message in messages:
+            # Short texts ("ok") recur in many chats within a minute.
             if message.chat is not None and len(message.text) >= 10:
                 chat_of[_minute(message)[1], without_marks(message.text)] = message.chat
     if not chat_of:
@@ -126,6 +127,7 @@ def _with_chats(sources: Sequence[Sequence[Message]]) -> list[Sequence[Message]]
             and (chat := chat_of.get((_minute(message)[1], without_marks(message.text))))
         )
         chat, count = votes.most_common(1)[0] if votes else (None, 0)
+        # A few common messages are no evidence: three, and a majority.
         if count >= 3 and 2 * count > votes.total():
             assigned.append([replace(each, chat=each.chat or chat) for each in messages])
         else:
@@ -267,6 +269,8 @@ def _interleave(
 def _better_version(old: Entry, new: Entry) -> Entry:
     """Return the more informative version, completed with fields that only the other has."""
     first, second = old.message, new.message
+    # A deletion says less than the text that an older export still has; a file name more than a
+    # placeholder; an edited text replaces the original.
     if second.kind == "deleted":
         take_second = False
     elif first.kind == second.kind == "media":

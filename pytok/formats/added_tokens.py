@@ -33,6 +33,7 @@ def read_added_tokens(
             raise FormatError(f"{reader.path}: {where}content {text!r} occurs twice")
         if not text:
             raise FormatError(f"{reader.path}: {where}content is empty: it must be a text")
+        # These flags change what is matched, so a tokenizer with them would give other ids.
         for flag in ("lstrip", "rstrip", "single_word"):
             why = "pytok matches special tokens exactly, whatever surrounds them"
             reader.must_be(token, flag, (None, False), why, where)
@@ -47,6 +48,7 @@ def read_added_tokens(
         if token.get("normalized"):
             normalized.append(text)
     _check_ids(reader, specials, vocab)
+    # tokenizers matches the two groups in two passes, so overlapping tokens depend on the pass.
     if overlap := _overlap(normalized, specials.keys() - set(normalized)):
         raise FormatError(
             f"{reader.path}: the added tokens {overlap[0]!r} (normalized) and {overlap[1]!r} (not) "

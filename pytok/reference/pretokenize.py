@@ -102,11 +102,13 @@ def translate(pattern: str, *, tables: bool) -> str:
     """
     parts = []
     in_set = False
+    # With (?m), $ matches at the end of each line in both dialects, and is not translated.
     multiline = regex.search(r"\(\?[a-z]*m", pattern) is not None
     end = 0
     while end < len(pattern):
         match = _TOKEN.match(pattern, end)
         token = match[0] if match else pattern[end]
+        # Inside a set, Rust reads && and -- as operators and [ as a nested set; Python does not.
         in_operator = in_set and pattern[end : end + 2] in _SET_OPERATORS
         if match is None or in_operator or (in_set and token[0] == "["):
             raise PatternError(

@@ -163,9 +163,12 @@ def _layouts(data: bytes) -> Iterator[_Layout]:
     """Yield the possible layouts of *data* according to its header."""
     if len(data) < _MIN_SIZE:
         return
+    # .crypt12 has fixed offsets: a version, the server salt, the IV, then the data.
     if data[:2] == b"\0\1" and 1 <= data[2] <= 9:
         yield _Layout(12, data[51:67], 67, data[3:35], footer=20)
         return
+    # Later ones start with the length of a protobuf header; some have a flag byte after it, which
+    # can also be the first byte of the header, so both are tried.
     for start in (2, 1) if data[1:2] == b"\1" else (1,):
         end = start + data[0]
         if len(data) < end:
