@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gpt.errors import ConfigError
-from gpt.spec.checks import above_zero
+from gpt.spec.checks import above_zero, below_one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,7 @@ class LoRA:
             raise ConfigError(f"rank must be at least 1; got {self.rank}")
         if self.alpha is not None:
             above_zero(alpha=self.alpha)
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and below 1; got {self.dropout}")
+        below_one(dropout=self.dropout)
         if not self.targets:
             raise ConfigError(
                 "targets is empty; name linear layers, or modules that contain some, such as mlp"

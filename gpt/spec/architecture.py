@@ -15,7 +15,7 @@ from typing import Any
 
 from gpt.errors import ConfigError
 from gpt.spec.attention import GroupedQuery
-from gpt.spec.checks import above_zero
+from gpt.spec.checks import above_zero, below_one
 from gpt.spec.embedding import NoShift, NoValueEmbedding, TokenShift, ValueEmbedding
 from gpt.spec.head import NoCap, SoftCap
 from gpt.spec.mlp import Gelu, Relu2, SwiGLU
@@ -63,8 +63,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         above_zero(context=self.context, layers=self.layers, width=self.width)
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and below 1; got {self.dropout}")
+        below_one(dropout=self.dropout)
         if self.attention.head_width is None and self.width % self.attention.heads:
             raise ConfigError(
                 f"width {self.width} does not divide into {self.attention.heads} heads; "

@@ -21,6 +21,13 @@ def at_least_zero(**values: float) -> None:
             raise ConfigError(f"{name} must be at least 0; got {value}")
 
 
+def below_one(**values: float) -> None:
+    """Check that each value is at least 0 and below 1."""
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ConfigError(f"{name} must be at least 0 and below 1; got {value}")
+
+
 def fraction(**values: float) -> None:
     """Check that each value is from 0 to 1."""
     for name, value in values.items():

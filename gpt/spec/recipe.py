@@ -7,7 +7,6 @@ rows (the sequences of a batch) and optimizer steps. Nothing here imports torch.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
+from gpt.spec.checks import above_zero, below_one
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.schedule import Cosine, Linear, Noam, WarmupStableDecay
 from gpt.spec.serialize import flatten, from_dict, to_dict
@@ -95,14 +95,10 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
-        for name in ("clip", "seconds", "max_seconds"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ConfigError(f"{name} must be above 0; got {value}")
+        above_zero(clip=self.clip, seconds=self.seconds, max_seconds=self.max_seconds)
         if self.average is not None and not 0 < self.average < 1:
             raise ConfigError(f"average must be above 0 and below 1; got {self.average}")
-        if not 0 <= self.bpe_dropout < 1:
-            raise ConfigError(f"bpe_dropout must be at least 0 and below 1; got {self.bpe_dropout}")
+        below_one(bpe_dropout=self.bpe_dropout)
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
 

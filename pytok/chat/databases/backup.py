@@ -29,7 +29,7 @@ from pytok.errors import ChatError
 _JAVA_ARRAY = bytes.fromhex("aced0005757200025b42acf317f8060854e0020000787000")
 """First bytes of a serialized Java `byte[]`; three bytes of its length follow."""
 
-_TAG = _DIGEST = 16
+_DIGEST = 16
 _MIN_SIZE = 100  # bytes: the smallest header, tag and digest
 
 _KNOWN_OFFSETS = ((67, 191), (67, 190), (66, 99), (67, 193), (67, 194), (67, 158), (67, 196))
