@@ -54,6 +54,11 @@ class Runtime:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
+    def synchronize(self) -> None:
+        """Block until the device has done all work that it was given, so that it can be timed."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
 
 def _has_bfloat16(device: torch.device) -> bool:
     """Return whether *device* multiplies bfloat16 matrices in hardware."""

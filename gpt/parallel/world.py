@@ -8,7 +8,7 @@ files. A run in a single process is a world of size 1, in which the functions he
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -96,10 +96,14 @@ class World:
 
     def sum(self, value: float) -> float:
         """Return the sum of *value* over all processes, in float64."""
-        total = torch.tensor(value, dtype=torch.float64)
+        return self.sums([value])[0]
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Return the sum of each of *values* over all processes, in one exchange of messages."""
+        totals = torch.tensor(values, dtype=torch.float64)
         if self.size > 1:
-            dist.all_reduce(total)
-        return total.item()
+            dist.all_reduce(totals)
+        return totals.tolist()
 
     def any(self, flag: bool) -> bool:
         """Return whether *flag* is set in any process."""
