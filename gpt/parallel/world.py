@@ -100,9 +100,10 @@ class World:
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Return the sum of each of *values* over all processes, in one exchange of messages."""
+        if self.size == 1:
+            return [float(value) for value in values]
         totals = torch.tensor(values, dtype=torch.float64)
-        if self.size > 1:
-            dist.all_reduce(totals)
+        dist.all_reduce(totals)
         return totals.tolist()
 
     def any(self, flag: bool) -> bool:
