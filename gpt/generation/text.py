@@ -16,7 +16,7 @@ import torch
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Decoder
 from gpt.generation.sampling import Sampling, exclude, penalize_repetition, sample_token
-from gpt.model.gpt import GPT
+from gpt.model.language_model import LanguageModel
 from pytok.definition import END_OF_TEXT
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def generate(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompt: str = "",
     *,
@@ -51,7 +51,7 @@ def generate(
 
 
 def generate_batch(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompts: Sequence[str | Sequence[int]],
     *,
@@ -124,11 +124,11 @@ class _Sampler:
         self,
         sampling: Sampling,
         prompts: Sequence[Sequence[int]],
-        model: GPT,
+        model: LanguageModel,
         end: int | None,
         excluded_ids: Collection[int],
     ) -> None:
-        device, vocab = model.embedding.weight.device, model.config.vocab_size
+        device, vocab = model.device, model.vocab_size
         self.prompts = prompts
         self._sampling = sampling
         self._generators = [

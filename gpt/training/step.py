@@ -18,11 +18,13 @@ from torch import Tensor
 from gpt.data.batch import Batch, Rows
 from gpt.errors import TrainingError
 from gpt.model.gpt import GPT
+from gpt.objectives.build import build_objective
 from gpt.optim.average import update_average
 from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
+from gpt.spec.objective import CrossEntropy
 from gpt.spec.recipe import Recipe
 from gpt.training.engines import no_sync, parallelize
 
@@ -56,6 +58,7 @@ class TrainStep:
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world
+        self._objective = build_objective(CrossEntropy(), model.config)
         self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
         self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
         model.recompute = recipe.recompute
@@ -91,17 +94,17 @@ class TrainStep:
         recipe, loss = self._recipe, 0.0
         batches = self.batches(step, self._rows_of_rank)
         # Each target of the step has the same weight, in whichever batch and process it is.
-        num_targets = max(1.0, self._world.sum(sum(b.num_targets for b in batches.values())))
+        weight = sum(self._objective.weight(batch) for batch in batches.values())
+        num_targets = max(1.0, self._world.sum(weight))
         try:
             for row, batch in batches.items():
-                inputs, targets, document_ids = batch.to(self.runtime.device)
                 # Dropout depends on (seed, row) only, so a resumed run repeats it. A run has 2^32
                 # row numbers, so no row has the random state of a row of another seed.
                 torch.manual_seed((recipe.seed << 32) + row)
                 with nullcontext() if row == max(batches) else no_sync(self._forward):
                     with self.runtime.autocast():
-                        output = self._forward(inputs, targets, document_ids=document_ids)
-                        part = output.loss * (batch.num_targets / num_targets)
+                        on_device = batch.to(self.runtime.device)
+                        part = self._forward(on_device, self._objective).sum / num_targets
                     part.backward()
                 loss += part.item()
         except torch.OutOfMemoryError:
