@@ -27,7 +27,7 @@ from gpt.generation.sampling import (
     read_ids,
     sample_tokens,
 )
-from gpt.model.gpt import GPT
+from gpt.model.language_model import LanguageModel
 from gpt.runs.reading import Checkpoint
 from pytok.chat.speakers import find_speaker
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Conversation, Template, Turn
@@ -115,7 +115,7 @@ class ChatSession:
 
     def __init__(
         self,
-        model: GPT,
+        model: LanguageModel,
         tokenizer: Tokenizer,
         template: Template,
         roles: Roles,
@@ -132,11 +132,11 @@ class ChatSession:
         self.roles = roles
         self._tokenizer = tokenizer
         self._sampling = sampling or Sampling()
-        self._generator = torch.Generator(model.embedding.weight.device)
+        self._generator = torch.Generator(model.device)
         self._generator.manual_seed(self._sampling.seed)
         self._max_tokens = max_tokens
         self._max_turns = max_turns or (1 if len(roles.played) == 1 else GROUP_TURNS)
-        self._context = model.config.context
+        self._context = model.context
         self._prompt_limit = self._context - min(max_tokens, self._context // 4)
         """Maximum number of tokens of a prompt, so that an answer fits after it."""
         self._reader = Reader(model)
@@ -286,7 +286,7 @@ def open_session(
     checkpoint: Checkpoint,
     roles: Roles | None = None,
     *,
-    model: GPT | None = None,
+    model: LanguageModel | None = None,
     system: str | None = None,
     sampling: Sampling | None = None,
     max_tokens: int = 256,

@@ -24,7 +24,7 @@ from gpt.generation.sampling import (
     read_ids,
     sample_tokens,
 )
-from gpt.model.gpt import GPT
+from gpt.model.language_model import LanguageModel
 from gpt.parallel.memory import fitting_in_memory
 from pytok.counted import counted
 from pytok.definition import END_OF_TEXT
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def generate(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompt: str = "",
     *,
@@ -61,7 +61,7 @@ def generate(
 
 
 def generate_batch(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompts: Sequence[str | Sequence[int]],
     *,
@@ -131,10 +131,10 @@ def generate_batch(
     return deltas() if prompts else iter(())
 
 
-def _fitting(texts: int, model: GPT) -> AbstractContextManager[None]:
+def _fitting(texts: int, model: LanguageModel) -> AbstractContextManager[None]:
     """Return a context for work on *texts* texts, which may not fit in memory."""
     return fitting_in_memory(
-        f"{counted(texts, 'text')} of up to {model.config.context} tokens",
+        f"{counted(texts, 'text')} of up to {model.context} tokens",
         "generate fewer at once, or use --device cpu",
     )
 
@@ -146,11 +146,11 @@ class _Sampler:
         self,
         sampling: Sampling,
         prompts: Sequence[Sequence[int]],
-        model: GPT,
+        model: LanguageModel,
         end: int | None,
         excluded_ids: Collection[int],
     ) -> None:
-        device, vocab = model.embedding.weight.device, model.config.vocab_size
+        device, vocab = model.device, model.vocab_size
         self._sampling = sampling
         self._generators = [
             torch.Generator(device).manual_seed((sampling.seed + index) % 2**63)

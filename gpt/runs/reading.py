@@ -35,9 +35,10 @@ from gpt.adapt.wrapping import merged_weights
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.gpt import GPT
 from gpt.parallel.sharded import sliced
+from gpt.runs.older_formats import RENAMED_TENSORS
 from gpt.runs.retention import checkpoint_folder, find_checkpoint, list_checkpoints
 from gpt.runs.sealed_folder import damage, sealed_names
-from gpt.runs.state import RENAMED_TENSORS, State
+from gpt.runs.state import State
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gpt.errors import CheckpointError, ConfigError, DataError
+from gpt.runs.older_formats import upgrade
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.recipe import Recipe, TuningRecipe, check_resumable
 from gpt.spec.serialize import from_dict, to_dict
@@ -21,7 +22,7 @@ class State:
     """
 
     FORMAT: ClassVar[int] = 3
-    """Version of ``state.json``. Format 2 is still read: `upgrade`."""
+    """Version of ``state.json``. Format 2 is still read: `gpt.runs.older_formats`."""
 
     config: GPTConfig
     """The model."""
@@ -56,27 +57,12 @@ class State:
         """
         fields = dict(document)
         version = fields.pop("format", None)
-        if version == 2:
-            fields = upgrade(fields)
-        elif version != cls.FORMAT:
+        if version not in (2, cls.FORMAT):
             raise CheckpointError(
                 f"format {version}, and this version of gpt reads formats 2 and {cls.FORMAT}; use "
                 "the version that wrote it, or train again into another --out"
             )
-        return from_dict(cls, fields)
-
-
-RENAMED_FIELDS = {"respell": "bpe_dropout", "learn": "train_on", "share": "fraction"}
-"""Fields of recipes and specs that had other names in format 2."""
-RENAMED_TENSORS = {"shift.share": "shift.fraction"}
-"""Parameters that had other names in checkpoints of format 2."""
-
-
-def upgrade(fields: Any) -> Any:
-    """Return the *fields* of a state of format 2 as those of format 3."""
-    if isinstance(fields, Mapping):
-        return {RENAMED_FIELDS.get(name, name): upgrade(value) for name, value in fields.items()}
-    return fields
+        return from_dict(cls, upgrade(fields))
 
 
 def check_fits(saved: State, new: State) -> None:

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from gpt.data.batch import Batch, Rows
 from gpt.model.gpt import GPT
+from gpt.objectives.build import build_objective
 from gpt.optim.average import update_average
 from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
+from gpt.spec.objective import CrossEntropy
 from gpt.spec.recipe import Recipe
 from gpt.training.engines import no_sync, parallelize
 
@@ -48,10 +50,8 @@ class _StepRows(NamedTuple):
     step: int
     batches: dict[int, Batch]
     """Batches on the device, one per forward pass, by their first row."""
-    counts: dict[int, int]
-    """The number of targets of each."""
-    num_targets: float
-    """Number of targets: of this process, or once exchanged of all."""
+    weight: float
+    """The weight of the batches in the objective: of this process, or once exchanged of all."""
 
 
 class TrainStep:
@@ -68,6 +68,7 @@ class TrainStep:
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world
+        self._objective = build_objective(CrossEntropy(), model.config)
         self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
         self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
         model.recompute = recipe.recompute
@@ -140,10 +141,9 @@ class TrainStep:
         norm = self._clip_gradient()
         ahead = self._prepare_ahead(following)
         part, gradient_norm = torch.stack((loss, norm.to(loss.dtype))).tolist()
-        num_targets = math.nan if ahead is None else ahead.num_targets
-        total, num_targets = self._world.sums([part, num_targets])
-        if ahead is not None and not math.isnan(num_targets):
-            self._ahead = ahead._replace(num_targets=num_targets)
+        total, weight = self._world.sums([part, math.nan if ahead is None else ahead.weight])
+        if ahead is not None and not math.isnan(weight):
+            self._ahead = ahead._replace(weight=weight)
         return total, gradient_norm
 
     def _accumulate(self, rows: _StepRows) -> Tensor:
@@ -155,7 +155,7 @@ class TrainStep:
         # In float64, so that the sum is that of the passes' losses, whatever their number.
         loss = torch.zeros((), dtype=torch.float64, device=self.runtime.device)
         # Each target of the step has the same weight, in whichever batch and process it is.
-        num_targets = max(1.0, rows.num_targets)
+        weight = max(1.0, rows.weight)
         fitting = fitting_in_memory(
             f"{recipe.batch_size} rows of {recipe.model.context} tokens",
             "halve batch_size and double accumulate, and choose another --out",
@@ -168,21 +168,18 @@ class TrainStep:
                 last = row == max(rows.batches)
                 with nullcontext() if last else no_sync(self._forward):
                     with self.runtime.autocast():
-                        output = self._forward(
-                            batch.inputs, batch.targets, document_ids=batch.document_ids
-                        )
-                        part = output.loss * (rows.counts[row] / num_targets)
+                        part = self._forward(batch, self._objective).sum / weight
                     part.backward()
                 loss += part.detach()
         return loss
 
     def _rows_of(self, step: int) -> _StepRows:
-        """Return the rows of *step* of this process, and the number of targets of all."""
+        """Return the rows of *step* of this process, and the weight of all."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead.step == step:
             return ahead
         rows = self._prepare(step)
-        return rows._replace(num_targets=self._world.sum(rows.num_targets))
+        return rows._replace(weight=self._world.sum(rows.weight))
 
     def _prepare_ahead(self, step: int) -> _StepRows | None:
         """Make the rows of *step* before it starts; None if they cannot be made."""
@@ -195,12 +192,10 @@ class TrainStep:
     def _prepare(self, step: int) -> _StepRows:
         """Make the rows of *step* of this process, and start to copy them to the device."""
         batches = self.batches(step, self._rows_of_rank)
-        counts = {row: batch.num_targets for row, batch in batches.items()}
         return _StepRows(
             step=step,
             batches={row: batch.to(self.runtime.device) for row, batch in batches.items()},
-            counts=counts,
-            num_targets=sum(counts.values()),
+            weight=sum(self._objective.weight(batch) for batch in batches.values()),
         )
 
     def _apply(self) -> None:

@@ -26,19 +26,27 @@ from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery
+from gpt.spec.attention import GroupedQuery, Window
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.head import SoftCap
+from gpt.spec.norm import BatchNorm
 from gpt.spec.optimizer import AdamW, Muon
+from gpt.spec.position import ALiBi
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe
+from gpt.spec.wiring import Lambdas, PostNorm
 from gpt.training.loop import train
 from gpt.training.step import TrainStep
 from tests.gpt.cuda.fake import DEVICE, Observed, fake_cuda
 
 CONTEXT, DEPTH = 32, 2
 ALL_MECHANISMS: dict[str, Any] = {
-    "attention": GroupedQuery(heads=4, kv_heads=2, window=16, long_every=2, qk_norm=True),
+    "attention": GroupedQuery(
+        heads=4, kv_heads=2, pattern=Window(size=16, long_every=2), qk_norm=True
+    ),
     "shift": TokenShift(),
+    "residual": Lambdas(),
+    "cap": SoftCap(),
     "value_embedding": ValueEmbedding(),
     "width": 128,
 }
@@ -64,11 +72,15 @@ class Cases:
             "step clip": self.step(clip=1.0),
             "step dropout": self.step(dropout=0.1),
             "step all mechanisms": self.step(**ALL_MECHANISMS),
+            "step ALiBi": self.step(position=ALiBi()),
+            "step post-norm": self.step(wiring=PostNorm()),
+            "step batch norm": self.step(norm=BatchNorm(leaks=True)),
             "evaluation float32": self.evaluation(dtype="float32"),
             "evaluation document mask": self.evaluation(document_mask=True),
             "generation 3 rows": self.generation(rows=3),
             "generation past the context": self.generation(tokens=CONTEXT + 4),
             "generation all mechanisms": self.generation(rows=2, **ALL_MECHANISMS),
+            "generation ALiBi": self.generation(rows=2, position=ALiBi()),
             "generation bfloat16 linears": self.generation(linears=torch.bfloat16),
             "generation int8 linears": self.generation(rows=3, linears=torch.int8),
             "generation greedy": self.generation(sampling=Sampling(temperature=0)),

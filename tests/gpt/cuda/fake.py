@@ -111,7 +111,7 @@ class _FromPython(TorchFunctionMode):
     ) -> Any:
         """Call *func*."""
         kwargs = kwargs or {}
-        if func is torch.tensor and "device" in kwargs:
+        if func is torch.tensor:
             return _fake(*args, **kwargs)
         if func is Tensor.__getitem__ and isinstance(args[1], list):
             args = (args[0], _fake(args[1], device=args[0].device))
@@ -183,11 +183,11 @@ def _load(path: Path) -> dict[str, Tensor]:
     return {name: _like(tensor) for name, tensor in tensors.items()}
 
 
-def _fake(data: Any, *, device: torch.device | str, **options: Any) -> Tensor:
+def _fake(data: Any, *, device: torch.device | str | None = None, **options: Any) -> Tensor:
     """Return a fake tensor of *data*: ``torch.tensor`` on the CPU, and a copy to *device*."""
     with unset_fake_temporarily():
         real = torch.tensor(data, **options)
-    return _like(real).to(device)
+    return _like(real) if device is None else _like(real).to(device)
 
 
 def _like(tensor: Tensor) -> Tensor:
