@@ -50,7 +50,7 @@ ALL_MECHANISMS: dict[str, Any] = {
     "value_embedding": ValueEmbedding(),
     "width": 128,
 }
-TOKENS = 8
+TOKENS = 4
 
 
 class Cases:
@@ -68,7 +68,7 @@ class Cases:
             "step document mask": self.step(document_mask=True),
             "step recompute": self.step(recompute=True),
             "step average": self.step(average=0.9),
-            "step accumulate": self.step(accumulate=8),
+            "step accumulate": self.step("gpt2", accumulate=8, layers=1),
             "step clip": self.step(clip=1.0),
             "step dropout": self.step(dropout=0.1),
             "step all mechanisms": self.step(**ALL_MECHANISMS),
@@ -78,7 +78,7 @@ class Cases:
             "evaluation float32": self.evaluation(dtype="float32"),
             "evaluation document mask": self.evaluation(document_mask=True),
             "generation 3 rows": self.generation(rows=3),
-            "generation past the context": self.generation(tokens=CONTEXT + 4),
+            "generation past the context": self.generation(tokens=12, context=8),
             "generation all mechanisms": self.generation(rows=2, **ALL_MECHANISMS),
             "generation ALiBi": self.generation(rows=2, position=ALiBi()),
             "generation bfloat16 linears": self.generation(linears=torch.bfloat16),
@@ -140,7 +140,7 @@ class Cases:
                 document_mask=document_mask,
             )
             recipe = self.recipe(
-                optimizer=optimizer or Muon(),
+                optimizer=optimizer or Muon(iterations=1),
                 dtype=dtype,
                 recompute=recompute,
                 average=average,
@@ -173,7 +173,7 @@ class Cases:
             split = open_split(open_data(self.data), "val")
             runtime = Runtime.choose("cuda", dtype)
             observed.clear()
-            evaluate(model, split, runtime=runtime, rows=4, document_mask=document_mask)
+            evaluate(model, split, runtime=runtime, rows=16, document_mask=document_mask)
 
         return body
 
@@ -212,7 +212,14 @@ class Cases:
     def run(self, observed: Observed) -> None:
         """Train with evaluations and checkpoints, then resume; the model is on the device."""
         recipe = self.recipe(
-            steps=2, eval_every=2, checkpoint_every=1, average=0.9, patience=3, compile=False
+            model=PRESETS["fast"](1, CONTEXT),
+            optimizer=Muon(iterations=1),
+            steps=2,
+            eval_every=2,
+            checkpoint_every=1,
+            average=0.9,
+            patience=3,
+            compile=False,
         )
         train(recipe)
         outcome = train(dataclasses.replace(recipe, steps=4))
