@@ -20,7 +20,7 @@ import pytest
 from gpt.__main__ import cli, main
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
-from gpt.spec.mlp import Relu2
+from gpt.spec.mlp import MLP
 from gpt.spec.optimizer import AdamW
 from gpt.spec.presets import llama
 from gpt.spec.recipe import Recipe
@@ -99,7 +99,11 @@ def test_options_override_the_config_file(config: Path, data: Path) -> None:
     assert main(arguments(config, data, *given)) == 0
     recipe = read_checkpoint(config.parent / "run").state.recipe
 
-    assert (recipe.batch_size, recipe.model.width, recipe.model.mlp) == (3, 48, Relu2())
+    assert (recipe.batch_size, recipe.model.width, recipe.model.mlp) == (
+        3,
+        48,
+        MLP(activation="relu2"),
+    )
     assert recipe.optimizer == AdamW(lr=0.01)
     assert recipe.model.context == 16
 
