@@ -40,7 +40,7 @@ SETTINGS = Settings(
     Recipe,
     planned=PLANNED,
     hide=lambda name: name in ("data", "out"),
-    example="model.mlp=SwiGLU or model.mlp.hidden=512",
+    example="model.norm=RMSNorm or model.mlp.hidden=512",
 )
 PRESET = "fast"
 """The preset of a new run, unless another is set."""
@@ -52,7 +52,7 @@ PRESET = "fast"
     examples="""
     gpt train --data corpus.txt
     gpt train --data data/ --out runs/llama --preset llama --depth 4 --seconds 300
-    gpt train --data data/ --lr 0.01 --set model.mlp=SwiGLU --set model.mlp.hidden=512
+    gpt train --data data/ --lr 0.01 --set model.position=ALiBi --set model.mlp.gated=true
     torchrun --nproc-per-node 4 -m gpt train --data data/ --out runs/four
     """,
 )

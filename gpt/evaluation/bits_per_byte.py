@@ -12,7 +12,7 @@ import torch
 from gpt.data.batch import IGNORED, Batch
 from gpt.data.shards import Tokens, evaluation_batches
 from gpt.model.language_model import LanguageModel
-from gpt.objectives.next_token import measure
+from gpt.model.objectives.next_token import measure
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 

@@ -116,12 +116,15 @@ def import_weights(
 
 
 def _entries(model: GPT, format: Format) -> Iterator[Entry]:
-    """Yield the modules of *format* that *model* has."""
+    """Yield the modules of *format* that *model* has, without those whose weights are shared."""
+    seen: set[int] = set()
     for module, prefix in _mechanisms(model, format):
         names = next((module.EXPORT_NAMES[n] for n in format.names if n in module.EXPORT_NAMES), {})
         for name, parts in names.items():
             modules = [module.get_submodule(part) for part in parts]
-            if any(True for part in modules for _ in part.parameters()):
+            new = {id(each) for part in modules for each in part.parameters()} - seen
+            if new:
+                seen |= new
                 yield Entry(prefix + name, modules)
 
 

@@ -53,8 +53,8 @@ def parts_of(model: GPT) -> dict[str, Part]:
         )
         if mixing:
             flops[f"{name} matmuls"] += mixing
-    names = dict.fromkeys(name for name in (*parameters, *flops) if parameters[name] or flops[name])
-    return {name: Part(parameters[name], flops[name]) for name in names}
+    parts = {name: Part(parameters[name], flops[name]) for name in flops}
+    return {name: part for name, part in parts.items() if part.parameters or part.flops}
 
 
 def training_flops(model: GPT) -> int:

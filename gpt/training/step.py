@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gpt.data.batch import Batch, Rows
 from gpt.model.gpt import GPT
-from gpt.objectives.build import build_objective
+from gpt.model.objectives.build import build_objective
 from gpt.optim.average import update_average
 from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
 from gpt.parallel.memory import fitting_in_memory

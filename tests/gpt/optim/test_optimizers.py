@@ -20,7 +20,7 @@ from gpt.optim.muon import orthogonalize
 from gpt.optim.parameters import ParameterKinds
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.embedding import ValueEmbedding
-from gpt.spec.mlp import SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.position import Learned
@@ -48,7 +48,7 @@ CONFIG = GPTConfig(
     bias=True,
     tie=False,
     position=Learned(),
-    mlp=SwiGLU(hidden=48),
+    mlp=MLP(activation="silu", gated=True, hidden=48),
     norm=LayerNorm(),
     value_embedding=ValueEmbedding(),
 )

@@ -6,7 +6,7 @@ from gpt.data.batch import Batch
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.language_model import LanguageModel
-from gpt.objectives.loss import Loss
+from gpt.model.objectives.loss import Loss
 from gpt.spec import objective
 from gpt.spec.architecture import Architecture
 

@@ -1,7 +1,7 @@
 """The table of objectives: from the type of a spec to what computes it.
 
-To add one, write a spec in `gpt.spec.objective`, a class in `gpt.objectives` whose docstring has
-the formula and the source, and a row in the table. The tests are parametrized by it.
+To add one, write a spec in `gpt.spec.objective`, a class beside this whose docstring has the
+formula and the source, and a row in the table. The tests are parametrized by it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpt.objectives.loss import Objective
-from gpt.objectives.next_token import CrossEntropy
+from gpt.model.objectives.loss import Objective
+from gpt.model.objectives.next_token import CrossEntropy
 from gpt.spec import objective
 from gpt.spec.architecture import Architecture
 
