@@ -160,6 +160,7 @@ class Evaluating:
             f"step {state.step}, {data}: {counted(result.tokens, 'token')} predicted",
             f"  {result.bits_per_byte:.4f} bits per byte ({counted(result.bytes, 'byte')})",
             f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}",
+            f"  {result.token_accuracy:.4f} token accuracy",
         ]
 
     def _answers(

@@ -37,7 +37,7 @@ class Observed:
 
     step: int = 0
     """The last step."""
-    val_bpb: float | None = None
+    score: float | None = None
     gradients: list[NDArray[Any]] = field(default_factory=list)
     """Complete gradients, in the order in which the optimizers received them."""
 
@@ -109,7 +109,7 @@ def run(recipe: Recipe, steps: int | None = None) -> Observed:
             outcome = train(recipe, stop=lambda: next(stop_calls) == steps and last, world=world)
     finally:
         hook.remove()
-    observed.step, observed.val_bpb = outcome.state.step, outcome.state.val_bpb
+    observed.step, observed.score = outcome.state.step, outcome.state.score
     return observed
 
 

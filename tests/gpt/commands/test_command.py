@@ -178,7 +178,9 @@ def test_evaluation_prints_json(
 
     assert code == 0
     assert result["step"] == 2
-    assert result["bits_per_byte"] == pytest.approx(read_metrics(run / "metrics.jsonl")[-1].val_bpb)
+    assert result["bits_per_byte"] == pytest.approx(
+        read_metrics(run / "metrics.jsonl")[-1].val["bits_per_byte"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_text_is_tokenized_into_the_run(text: Path, trained: Path, tmp_path: Pat
     assert state.recipe.data == tmp_path / "run" / "data"
     assert made.fingerprint == pytok.load(trained).fingerprint
     assert made.splits["train"].bytes == int(len(TEXT) * 0.8)
-    assert state.val_bpb is not None
+    assert state.score is not None
 
 
 def test_same_command_reuses_the_shards(
@@ -204,7 +204,7 @@ def test_nanogpts_characters_are_enough(tmp_path: Path) -> None:
     made = open_data(tmp_path / "run" / "data")
 
     assert code == 0
-    assert checkpoint.state.val_bpb is not None
+    assert checkpoint.state.score is not None
     assert checkpoint.tokenizer().encode("a dog") == [
         sorted(set(TEXT)).index(character) for character in "a dog"
     ]
@@ -238,7 +238,7 @@ def test_token_files_without_a_validation_split_can_be_trained_on(
     (folder / "val.bin").rename(tmp_path / "held.bin")
     assert main(given(tmp_path, folder)) == 0
     assert "no validation split; pass --val-data" in capsys.readouterr().err
-    assert read_checkpoint(tmp_path / "run").state.val_bpb is None
+    assert read_checkpoint(tmp_path / "run").state.score is None
     notices: list[str] = []
     made = prepare(folder, tmp_path / "new", val_data=tmp_path / "held.bin", notice=notices.append)
     assert len(open_data(made).splits["val"]) == 2000

@@ -74,7 +74,7 @@ def test_a_tuned_run_is_a_complete_model(base: Path, chat: Path, tmp_path: Path,
 
     assert tuned.val is not None
     assert tuned.val.after < 0.8 * tuned.val.before
-    assert tuned.val.after == pytest.approx(tuned.outcome.state.best_val_bpb)
+    assert tuned.val.after == pytest.approx(tuned.outcome.state.best_score)
     assert found.weights.keys() == dict(base_model.named_parameters()).keys()
     assert found.data_files["chat.json"] == (chat / "chat.json").read_bytes()
     assert tokenizer.special_tokens["<|speaker_1|>"] == 283
@@ -129,13 +129,13 @@ def test_a_run_out_of_patience_ends_with_its_best_weights(
     )
     tuned = tune(recipe)
     state = tuned.outcome.state
-    rows = [row for row in read_metrics(recipe.out / "metrics.jsonl") if row.val_bpb is not None]
-    best = min(rows, key=lambda row: row.val_bpb or 0)
+    rows = [row for row in read_metrics(recipe.out / "metrics.jsonl") if row.val is not None]
+    best = min(rows, key=lambda row: row.val["bits_per_byte"])
 
     assert state.step == best.step + 4 < 60
     assert (state.best_step, tuned.outcome.finished) == (best.step, True)
     assert tuned.val is not None
-    assert tuned.val.after == pytest.approx(best.val_bpb)
+    assert tuned.val.after == pytest.approx(best.val["bits_per_byte"])
     assert tune(recipe).outcome.state.step == state.step
     assert tune(dataclasses.replace(recipe, patience=3)).outcome.state.step > state.step
 
@@ -147,10 +147,11 @@ def test_forgetting_is_measured(base: Path, chat: Path, tmp_path: Path) -> None:
     summary = json.loads((recipe.out / "tuning.json").read_text())
 
     assert tuned.base is not None
-    assert tuned.base.before == pytest.approx(read_checkpoint(base).state.val_bpb)
+    assert tuned.base.before == pytest.approx(read_checkpoint(base).state.score)
     assert tuned.base.after > tuned.base.before
-    assert summary["base_bpb"] == dataclasses.asdict(tuned.base)
-    assert summary["val_bpb"]["after"] < summary["val_bpb"]["before"]
+    assert summary["base"] == dataclasses.asdict(tuned.base)
+    assert summary["score"] == "bits_per_byte"
+    assert summary["val"]["after"] < summary["val"]["before"]
 
 
 def test_missing_base_data_is_reported(

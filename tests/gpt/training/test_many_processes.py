@@ -67,7 +67,7 @@ def test_two_processes_equal_one(
     for seen in in_processes(2, run, divided):
         for ours, theirs in zip(seen.gradients, expected.gradients, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
-        assert seen.val_bpb == pytest.approx(expected.val_bpb, rel=1e-5)
+        assert seen.score == pytest.approx(expected.score, rel=1e-5)
     found_checkpoint = read_checkpoint(divided.out)
 
     assert losses(divided) == pytest.approx(losses(single), rel=1e-5)
