@@ -85,7 +85,8 @@ def evaluate(as_json: bool, **options: Any) -> int:
     """Measure a model: bits per byte, multiple choice, or style.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
-    checkpoint. Bits per byte are measured over a complete split or text; lower is better.
+    checkpoint. Bits per byte (lower is better) and token accuracy (higher is better) are measured
+    over a complete split or text.
     """
     asked = Evaluating(**options)
     step, figures, lines = asked.measure()

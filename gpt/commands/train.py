@@ -163,6 +163,9 @@ def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
     loss.png and report.md. Ctrl-C writes a checkpoint; the same command resumes from it.
     """
     overrides = given_overrides(ctx, config)
+    task = overrides.values.get("task.kind", Pretraining.__name__)
+    if task != Pretraining.__name__:
+        raise OptionsError(f"{config}: task.kind = {task}, and `gpt train` is for Pretraining")
     data = options["data"] or overrides.values.get("data")
     if data is None:
         raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
@@ -279,8 +282,8 @@ class Training:
             )
         if state.recipe.task.COMMAND != Pretraining.COMMAND:
             raise ConfigError(
-                f"{self.out} holds a run of `{state.recipe.task.COMMAND}`; resume it with the "
-                "command that started it, or choose another --out"
+                f"{self.out} holds a run of another task; resume it with the "
+                f"`{state.recipe.task.COMMAND}` command that started it, or choose another --out"
             )
         return state.recipe
 

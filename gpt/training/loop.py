@@ -206,10 +206,15 @@ class _Run:
     def _is_finished(self) -> bool:
         """Return whether all steps were made, or evaluations have run out of patience."""
         recipe, step, best = self.recipe, self.state.step, self.state.best_step
+        if self._is_last(step):
+            return True
         if recipe.patience is None or best is None:
-            return step >= recipe.steps
-        evaluations_since_best = step // recipe.eval_every - best // recipe.eval_every
-        return step >= recipe.steps or evaluations_since_best >= recipe.patience
+            return False
+        return step // recipe.eval_every - best // recipe.eval_every >= recipe.patience
+
+    def _is_last(self, step: int) -> bool:
+        """Return whether no step follows *step*, of which the schedule is then complete."""
+        return step >= self.recipe.steps
 
     def _is_stopping(self) -> bool:
         """Return whether any process was asked to stop, now or before."""
@@ -270,7 +275,7 @@ class _Run:
 
     def _evaluate_if_due(self, row: Row) -> Row:
         """Return *row* with the figures of an evaluation, if one is due after its step."""
-        due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
+        due = self._is_last(row.step) or row.step % self.recipe.eval_every == 0
         if not due:
             return row
         try:

@@ -352,7 +352,10 @@ def test_imported_and_tuned_runs_are_not_resumed(
     assert main([*tuned, "--set", "steps=1", "--device", "cpu", "--dtype", "float32"]) == 0
     capsys.readouterr()
     assert main(["train", "--data", str(text), "--out", str(tmp_path / "tuned")]) == 1
-    assert "tuned holds a tuned run; resume it with the `gpt tune`" in capsys.readouterr().err
+    assert (
+        "tuned holds a run of another task; resume it with the `gpt tune`"
+        in capsys.readouterr().err
+    )
     assert not (folder / "data").exists()
 
 

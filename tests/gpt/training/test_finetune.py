@@ -11,14 +11,16 @@ import pytest
 import torch
 
 import pytok
-from gpt.errors import DataError, TrainingError
+from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
 from gpt.model.growing import grow_vocabulary, token_tables
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.optimizer import AdamW
+from gpt.spec.recipe import Recipe
 from gpt.training.finetune import tune
+from gpt.training.loop import train
 from pytok import shards
 from pytok.tokenizer import Tokenizer
 from tests.gpt.conftest import TEXT
@@ -138,6 +140,24 @@ def test_a_run_out_of_patience_ends_with_its_best_weights(
     assert tuned.val.after == pytest.approx(best.val["bits_per_byte"])
     assert tune(recipe).outcome.state.step == state.step
     assert tune(dataclasses.replace(recipe, patience=3)).outcome.state.step > state.step
+
+
+def test_train_runs_the_task_of_its_recipe(base: Path, chat: Path, tmp_path: Path) -> None:
+    """As `tune` does, which also compares the model with its base."""
+    trained = small_recipe(base, chat, tmp_path / "trained")
+    tuned = dataclasses.replace(trained, out=tmp_path / "tuned")
+    train(trained)
+    tune(tuned)
+    ours, theirs = (tensors(read_checkpoint(each.out)) for each in (trained, tuned))
+
+    assert history(trained.out) == history(tuned.out)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_tuning_needs_a_recipe_of_tuning(recipe: Recipe) -> None:
+    """The message names the task that the recipe has."""
+    with pytest.raises(ConfigError, match="the task of the recipe is Pretraining"):
+        tune(recipe)
 
 
 def test_forgetting_is_measured(base: Path, chat: Path, tmp_path: Path) -> None:
