@@ -15,10 +15,18 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Reader
-from gpt.generation.sampling import Sampling, exclude, penalize_repetition, sample_token
+from gpt.generation.sampling import (
+    Sampling,
+    exclude,
+    mask_of,
+    penalize_repetition,
+    read_ids,
+    sample_tokens,
+)
 from gpt.model.language_model import LanguageModel
 from gpt.runs.reading import Checkpoint
 from pytok.chat.speakers import find_speaker
@@ -216,7 +224,7 @@ class ChatSession:
             tokens.append(special[END_OF_TEXT])
         # A prompt ends with the token of a speaker: the one that is to be predicted here.
         logits = self._reader.read(self._prompt(self.roles.you)[:-1])
-        choice = sample_token(logits[tokens], self._sampling, self._generator)
+        choice = self._sample(logits[tokens])
         ended = choice == len(speakers)
         return None if ended or speakers[choice] == self.roles.you else speakers[choice]
 
@@ -225,22 +233,21 @@ class ChatSession:
         special = self._tokenizer.special_tokens
         end = special[END_OF_TURN]
         ids = self._prompt(speaker)
-        present = torch.zeros(
-            self._tokenizer.n_vocab, dtype=torch.bool, device=self._generator.device
-        )
-        present[ids] = True
-        present[list(special.values())] = False  # a penalty of END_OF_TURN would prolong every turn
-        excluded_ids = set(special.values())
+        size, device = self._tokenizer.n_vocab, self._generator.device
+        # Without special tokens: a penalty of END_OF_TURN would prolong every turn.
+        present = mask_of(set(ids) - set(special.values()), size, device)
+        excluded = mask_of(set(special.values()), size, device)
+        excluded_later = mask_of(set(special.values()) - {end}, size, device)
         decoder, turn, text = self._tokenizer.decoder(), len(self._turns), ""
         try:
             for _ in range(min(self._max_tokens, self._context - len(ids) + 1)):
-                logits = exclude(self._reader.read(ids), excluded_ids)
+                logits = exclude(self._reader.read(ids), excluded)
                 if self._sampling.repetition_penalty != 1:
                     logits = penalize_repetition(logits, present, self._sampling.repetition_penalty)
-                id = sample_token(logits, self._sampling, self._generator)
+                id = self._sample(logits)
                 if id == end:
                     break
-                excluded_ids.discard(end)  # from the second token on, the turn can end
+                excluded = excluded_later  # from the second token on, the turn can end
                 present[id] = True
                 ids.append(id)
                 if delta := decoder.feed(id):
@@ -252,6 +259,10 @@ class ChatSession:
         finally:
             if text:
                 self._turns.append(Turn(speaker, text))
+
+    def _sample(self, logits: Tensor) -> int:
+        """Sample an index from *logits* (V,)."""
+        return read_ids(sample_tokens(logits[None], self._sampling, [self._generator]))[0]
 
     def _prompt(self, speaker: str) -> list[int]:
         """Return the ids before a turn of *speaker*, within the limit."""

@@ -18,7 +18,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from gpt.errors import ConfigError
+from gpt.errors import CheckpointError, ConfigError, TrainingError
 from gpt.generation.decoder import Decoder, inference_copy
 from gpt.generation.sampling import (
     Sampling,
@@ -26,7 +26,8 @@ from gpt.generation.sampling import (
     keep_top_k,
     keep_top_p,
     penalize_repetition,
-    sample_token,
+    read_ids,
+    sample_tokens,
 )
 from gpt.generation.text import generate, generate_batch
 from gpt.model.gpt import GPT
@@ -81,8 +82,8 @@ def test_top_p_of_one_keeps_all_tokens() -> None:
 
 def sample(probabilities: list[float], sampling: Sampling, count: int) -> list[int]:
     """Sample *count* tokens independently."""
-    logits, generator = torch.tensor(probabilities).log(), torch.Generator().manual_seed(0)
-    return [sample_token(logits, sampling, generator) for _ in range(count)]
+    logits, generator = torch.tensor([probabilities]).log(), torch.Generator().manual_seed(0)
+    return [int(sample_tokens(logits, sampling, [generator])) for _ in range(count)]
 
 
 def test_samples_follow_the_probabilities() -> None:
@@ -93,6 +94,43 @@ def test_samples_follow_the_probabilities() -> None:
     for id, probability in enumerate(probabilities):
         deviation = math.sqrt(probability * (1 - probability) / 10_000)
         assert ids.count(id) / 10_000 == pytest.approx(probability, abs=5 * deviation)
+
+
+def test_an_id_is_the_one_of_torchs_multinomial() -> None:
+    """For each row with its own generator, as for the row alone."""
+    logits = 3 * torch.randn(5, 1000, generator=torch.Generator().manual_seed(0))
+    ours, theirs = ([torch.Generator().manual_seed(row) for row in range(5)] for _ in range(2))
+    for _ in range(20):
+        found = sample_tokens(logits, Sampling(temperature=1.0), ours)
+        expected = [
+            torch.multinomial(row.softmax(-1), 1, generator=generator)
+            for row, generator in zip(logits, theirs, strict=True)
+        ]
+
+        assert found.tolist() == [int(id) for id in expected]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_nan_logits_are_an_error(temperature: float) -> None:
+    """Of any row."""
+    logits = torch.zeros(2, 5)
+    logits[1, 3] = math.nan
+    ids = sample_tokens(logits, Sampling(temperature=temperature), [torch.Generator()] * 2)
+    with pytest.raises(CheckpointError, match="the model predicts NaN"):
+        read_ids(ids)
+
+
+def test_texts_that_do_not_fit_in_memory_are_an_error(
+    model: GPT, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says what does not fit."""
+
+    def fail(*arguments: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Decoder, "append", fail)
+    with pytest.raises(TrainingError, match="2 texts of up to 8 tokens do not fit in the memory"):
+        list(generate_batch(model, tokenizer, ["p", "q"]))
 
 
 def test_temperature_divides_the_logits() -> None:
@@ -254,11 +292,12 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sampled ids, in order."""
     ids: list[int] = []
 
-    def record(*arguments: Any) -> int:
-        ids.append(sample_token(*arguments))
-        return ids[-1]
+    def record(*arguments: Any) -> Tensor:
+        sampled = sample_tokens(*arguments)
+        ids.extend(sampled.tolist())
+        return sampled
 
-    monkeypatch.setattr("gpt.generation.text.sample_token", record)
+    monkeypatch.setattr("gpt.generation.text.sample_tokens", record)
     return ids
 
 
@@ -268,7 +307,9 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int | None], None]
 
     def script(text: str, then: int | None = None) -> None:
         ids = itertools.chain(text.encode(), itertools.repeat(ord("x") if then is None else then))
-        monkeypatch.setattr("gpt.generation.text.sample_token", lambda *arguments: next(ids))
+        monkeypatch.setattr(
+            "gpt.generation.text.sample_tokens", lambda *arguments: torch.tensor([next(ids)])
+        )
 
     return script  # type: ignore[return-value]
 
