@@ -1,4 +1,4 @@
-"""Bits per byte, perplexity and loss of a model on a whole split."""
+"""Bits per byte, perplexity, loss and token accuracy of a model on a whole split."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ class Evaluation:
     """Number of predicted tokens: of shards, all but the first of the split."""
     bytes: int
     """Length of the text in UTF-8 bytes; end-of-text tokens have none."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that a run records and can be scored by (`gpt.evaluation.score`)."""
+        return {
+            "bits_per_byte": self.bits_per_byte,
+            "loss": self.nats_per_token,
+            "token_accuracy": self.token_accuracy,
+        }
 
 
 def evaluate(

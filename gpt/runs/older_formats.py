@@ -8,8 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-RENAMED_FIELDS = {"respell": "bpe_dropout", "learn": "train_on", "share": "fraction"}
-"""Fields of recipes and specs that had other names in format 2."""
+RENAMED_FIELDS = {
+    "respell": "bpe_dropout",
+    "learn": "train_on",
+    "share": "fraction",
+    "val_bpb": "score",
+    "best_val_bpb": "best_score",
+    "first_val_bpb": "first_score",
+}
+"""Fields of states, recipes and specs that had other names; bits per byte was the only score."""
 RENAMED_TENSORS = {"shift.share": "shift.fraction"}
 """Parameters that had other names in checkpoints of format 2."""
 ABSENT = {"NoPosition", "NoShift", "NoValueEmbedding", "NoCap", "PlainResidual"}
@@ -49,5 +56,18 @@ def _mlp(activation: str, gated: bool = False) -> Callable[[Mapping[str, Any]], 
     return change
 
 
-CHANGED_KINDS = {"Gelu": _mlp("gelu"), "Relu2": _mlp("relu2"), "SwiGLU": _mlp("silu", gated=True)}
+def _tuning(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with the fields that only tuning had as its task."""
+    names = ("base", "adapter", "train_on", "row_length")
+    task = {name: fields[name] for name in names if name in fields}
+    rest = {name: value for name, value in fields.items() if name not in names}
+    return {**rest, "kind": "Recipe", "task": {"kind": "Tuning", **task}}
+
+
+CHANGED_KINDS = {
+    "Gelu": _mlp("gelu"),
+    "Relu2": _mlp("relu2"),
+    "SwiGLU": _mlp("silu", gated=True),
+    "TuningRecipe": _tuning,
+}
 """Functions that replace a table of another kind."""

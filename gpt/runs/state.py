@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.runs.older_formats import upgrade
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.recipe import Recipe, TuningRecipe, check_resumable
+from gpt.spec.recipe import Recipe, check_resumable
 from gpt.spec.serialize import from_dict, to_dict
 
 
@@ -26,7 +26,7 @@ class State:
 
     config: GPTConfig
     """The model."""
-    recipe: Recipe | TuningRecipe
+    recipe: Recipe
     """The run."""
     step: int
     """Optimizer steps made."""
@@ -36,14 +36,14 @@ class State:
     """Fingerprint of the tokenizer; shards of another one are rejected."""
     train_tokens: int
     """Tokens of the training split; a split of another length would be read in another order."""
-    val_bpb: float | None = None
-    """Bits per byte on the validation split, at the last evaluation."""
-    best_val_bpb: float | None = None
-    """The lowest of all evaluations."""
+    score: float | None = None
+    """Score (`Recipe.score`) on the validation split, at the last evaluation."""
+    best_score: float | None = None
+    """The best of all evaluations."""
     best_step: int | None = None
     """The step of that evaluation; 0 if a tuned model never got better than its base."""
-    first_val_bpb: float | None = None
-    """Bits per byte before the first step, if the run started from a trained model."""
+    first_score: float | None = None
+    """Score before the first step, if the run started from a trained model."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``state.json``."""

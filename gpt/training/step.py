@@ -24,7 +24,6 @@ from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
-from gpt.spec.objective import CrossEntropy
 from gpt.spec.recipe import Recipe
 from gpt.training.engines import no_sync, parallelize
 
@@ -68,7 +67,7 @@ class TrainStep:
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world
-        self._objective = build_objective(CrossEntropy(), model.config)
+        self._objective = build_objective(recipe.objective, model.config)
         self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
         self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
         model.recompute = recipe.recompute
