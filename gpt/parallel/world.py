@@ -22,7 +22,6 @@ from torch.distributed.rendezvous import rendezvous
 
 from gpt.errors import ConfigError, PeerError, TrainingError
 from gpt.parallel.launch import launched
-from pytok.counted import counted
 
 Value = TypeVar("Value")
 
@@ -172,7 +171,7 @@ def check_distinct(store: Store, rank: int, size: int, identity: str) -> None:
     identities = {store.get(f"gpu/{other}") for other in range(size)}
     if len(identities) < size:
         raise ConfigError(
-            f"{size} processes have {counted(len(identities), 'GPU')}, and each needs its own; "
+            f"{size} processes have {len(identities)} GPU(s) between them, and each needs its own; "
             "start fewer with --nproc-per-node, or use --device cpu"
         )
 
