@@ -13,6 +13,7 @@ from gpt.data.batch import IGNORED, Batch
 from gpt.data.shards import Tokens, evaluation_batches
 from gpt.model.language_model import LanguageModel
 from gpt.model.objectives.next_token import measure
+from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 
@@ -99,8 +100,11 @@ def evaluate_batches(
     nats = torch.zeros((), dtype=torch.float64, device=runtime.device)
     hits = torch.zeros_like(nats)
     tokens = 0
+    fitting = fitting_in_memory(
+        "the rows of an evaluation", "use fewer: `gpt train` evaluates batch_size at once"
+    )
     try:
-        with torch.inference_mode(), runtime.autocast():
+        with fitting, torch.inference_mode(), runtime.autocast():
             for batch in _batches_of_rank(batches, world):
                 loss = model(batch.to(runtime.device), measure)
                 nats += loss.sum

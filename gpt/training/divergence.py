@@ -97,6 +97,10 @@ def divergence_error(
 
 def _first_non_finite_name(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
     """Return the name of the first of *tensors* with a NaN or infinite value; None without one."""
-    return next(
-        (name for name, tensor in tensors if not bool(gathered(tensor.isfinite().all()))), None
-    )
+    flags = {name: gathered(tensor.isfinite().all()) for name, tensor in tensors}
+    if not flags:
+        return None
+    # Read together: the host waits for the device once, not for each tensor.
+    device = next(iter(flags.values())).device
+    finite = torch.stack([flag.to(device) for flag in flags.values()]).tolist()
+    return next((name for name, each in zip(flags, finite, strict=True) if not each), None)

@@ -28,6 +28,7 @@ from gpt.evaluation.score import Figures, score_of
 from gpt.model.gpt import GPT
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
+from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
@@ -39,7 +40,7 @@ from gpt.spec.planning import described
 from gpt.spec.recipe import Recipe
 from gpt.training.choosing import choose_by_timing, keep_choices
 from gpt.training.divergence import divergence_error, first_non_finite
-from gpt.training.step import NotFinite, TrainStep
+from gpt.training.step import WEIGHTS, NotFinite, TrainStep
 from gpt.training.task import Task
 from gpt.training.tasks import build_task
 
@@ -176,6 +177,8 @@ class _Run:
         if recipe.compile:
             self.train_step.compile()
         self.reporter.notice(f"{self.store}: {described(recipe)}")
+        if remark := self.train_step.runtime.remark:
+            self.reporter.notice(remark)
         self.reporter.began(
             Start(
                 recipe=recipe,
@@ -335,7 +338,8 @@ class _Run:
         if dtype != self.recipe.dtype:
             self.train_step.compute_in(Runtime.choose(self.recipe.device, self.recipe.dtype))
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
-        checkpoint.restore(self.model, self.train_step.optimizer)
+        with fitting_in_memory(*WEIGHTS):
+            checkpoint.restore(self.model, self.train_step.optimizer)
         self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.store} at step {saved.step}")
         if saved.recipe.steps != self.recipe.steps:

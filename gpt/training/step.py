@@ -28,6 +28,12 @@ from gpt.parallel.world import World
 from gpt.spec.recipe import Recipe
 from gpt.training.engines import no_sync, parallelize
 
+WEIGHTS = (
+    "the weights, their gradients and the optimizer state",
+    "use a smaller model, or more processes with --parallel fsdp, and choose another --out",
+)
+"""What a run has in memory whatever its rows, and what to do if it does not fit."""
+
 
 class NotFinite(Exception):
     """The loss or the gradient of a step is NaN or infinite; the weights were not updated."""
@@ -70,7 +76,8 @@ class TrainStep:
         self._recipe, self._rows, self._world = recipe, rows, world
         self._objective = build_objective(recipe.objective, model.config)
         self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
-        self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
+        with fitting_in_memory(*WEIGHTS):
+            self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
         model.recompute = recipe.recompute
         self._ahead: _StepRows | None = None
         """The rows of the step after the last one, if they could be made."""
@@ -203,10 +210,7 @@ class TrainStep:
 
     def _apply(self) -> None:
         """Update the weights by their gradients, which are deleted."""
-        with fitting_in_memory(
-            "the weights, their gradients and the optimizer state",
-            "use a smaller model, or more processes with --parallel fsdp, and choose another --out",
-        ):
+        with fitting_in_memory(*WEIGHTS):
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
