@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gpt.model.gpt import GPT
 from gpt.nn.mechanism import Mechanism
+from gpt.optim.parameters import saved_buffers
 from gpt.spec.architecture import GPTConfig
 
 NOISE = 0.1
@@ -43,6 +44,8 @@ def grow_vocabulary(model: GPT, config: GPTConfig, seed: int) -> GPT:
             )
         else:
             parameter.copy_(weight)
+    for name, buffer in saved_buffers(new).items():
+        buffer.copy_(saved_buffers(model)[name])
     return new
 
 

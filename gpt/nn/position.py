@@ -43,8 +43,8 @@ class PositionEncoding(Mechanism):
     def score_bias(self, queries: Tensor, positions: Tensor, keys: Tensor) -> Tensor | None:
         """Return what is added to the scores of *queries* (B, H, T, head_width), or None.
 
-        *positions* are theirs and *keys* those of the keys: int64, (T, 1) and (S,), or (B, 1, T, 1)
-        and (B, 1, 1, S). The result broadcasts to (B, H, T, S).
+        *positions* are theirs and *keys* those of the keys: int64, (B or 1, T, 1) and
+        (B or 1, 1, S). The result broadcasts to (B, H, T, S).
         """
         return None
 
@@ -142,8 +142,8 @@ class ALiBiPosition(PositionEncoding):
         self.register_buffer("slopes", slopes[:, None, None], persistent=False)
 
     def score_bias(self, queries: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
-        """Return the negative distances times the slopes: (H, T, S) or (B, H, T, S)."""
-        return -self.slopes * (positions - keys).abs()
+        """Return the negative distances times the slopes: (B or 1, H, T, S)."""
+        return -self.slopes * (positions - keys).abs()[:, None]
 
 
 def alibi_slopes(heads: int) -> list[float]:

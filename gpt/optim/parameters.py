@@ -1,12 +1,27 @@
-"""Parameters by kind, for optimizers: each module of a model says of which kind its own are."""
+"""Parameters by kind, for optimizers, and the other tensors that training changes: buffers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from gpt.nn.mechanism import Kind, kind_of
+
+
+def saved_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers of *model* that belong to its weights, such as statistics, by name.
+
+    Those that follow from the config are registered as not persistent.
+    """
+    persistent = model.state_dict(keep_vars=True)
+    return {name: buffer for name, buffer in model.named_buffers() if name in persistent}
+
+
+def changing_tensors(model: nn.Module) -> list[Tensor]:
+    """Return what training changes: the trained parameters of *model*, and its buffers."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [*trained, *saved_buffers(model).values()]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from torch import Tensor
 from gpt.data.batch import Batch
 from gpt.errors import TrainingError
 from gpt.model.gpt import GPT
+from gpt.optim.parameters import saved_buffers
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
 from gpt.runs.store import Store
@@ -35,6 +36,7 @@ def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None
             yield name, parameter
             for key, tensor in optimizer.state[parameter].items():
                 yield f"{key} of {name}", tensor
+        yield from saved_buffers(model).items()
 
     return _first_non_finite_name(saved_tensors())
 

@@ -295,7 +295,7 @@ class _Run:
 
     def _evaluate(self) -> Figures | None:
         """Evaluate the model with averaged weights and merged adapters; raises _Stopped."""
-        with averaged(self.train_step.optimizer), merged(self.model):
+        with averaged(self.model, self.train_step.optimizer), merged(self.model):
             return self.task.measure(
                 self.model, self.train_step.runtime, self._check_stop, self.world
             )
@@ -305,12 +305,12 @@ class _Run:
         if self.score.is_better(value, self.state.best_score):
             self.state = dataclasses.replace(self.state, best_score=value, best_step=step)
             if self.recipe.patience is not None:
-                keep_best(self.train_step.optimizer)
+                keep_best(self.model, self.train_step.optimizer)
 
     @contextmanager
     def _borrow_model(self) -> Iterator[GPT]:
         """Yield the model as it is evaluated; afterwards it is ready for the next step."""
-        with averaged(self.train_step.optimizer), merged(self.model):
+        with averaged(self.model, self.train_step.optimizer), merged(self.model):
             self.model.eval()
             try:
                 yield self.model

@@ -20,6 +20,7 @@ from gpt.model.gpt import GPT
 from gpt.model.objectives.build import build_objective
 from gpt.optim.average import update_average
 from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
+from gpt.optim.parameters import saved_buffers
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import gathered
@@ -102,7 +103,7 @@ class TrainStep:
             raise NotFinite
         self._apply()
         if recipe.average is not None:
-            update_average(self.optimizer, recipe.average, step)
+            update_average(self.model, self.optimizer, recipe.average, step)
         return StepResult(loss=loss, gradient_norm=norm, lr=lr)
 
     def gradients(self, step: int) -> float:
@@ -123,6 +124,7 @@ class TrainStep:
         The weights do not change. *check_stop* is called before each step, and can raise.
         """
         set_rate(self.optimizer, 0.0)
+        buffers = {buffer: buffer.clone() for buffer in saved_buffers(self.model).values()}
         seconds = []
         for _ in range(1 + steps):
             check_stop()
@@ -133,6 +135,8 @@ class TrainStep:
             self.runtime.synchronize()
             seconds.append(time.perf_counter() - start)
         self.optimizer.state.clear()
+        for buffer, before in buffers.items():
+            buffer.copy_(before)
         # The clock of the main process, so that all processes make the same choices by it.
         return self._world.from_main(seconds[1:])
 

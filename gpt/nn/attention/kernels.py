@@ -48,7 +48,7 @@ def written_out(
         if len(mask) > 1:
             mask = mask.repeat_interleave(kv_heads, 0)  # (B · K, H / K · T, S)
     else:
-        mask = masked_bias(bias, allowed, queries.dtype).expand(batch, heads, -1, -1)
+        mask = masked_bias(bias, allowed[:, None], queries.dtype).expand(batch, heads, -1, -1)
         mask = mask.reshape(batch * kv_heads, group * tokens, -1)
     with torch.autocast(queries.device.type, enabled=False):  # it would run softmax in float32
         q = (queries * scale).reshape(-1, group * tokens, head_width)
@@ -106,7 +106,10 @@ def general(
 
 
 def masked_bias(bias: Tensor, allowed: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Return *bias* (B or 1, H, T, S) in *dtype*, -inf for pairs that are not *allowed*."""
+    """Return *bias* (B or 1, H, T, S) in *dtype*, -inf for pairs that are not *allowed*.
+
+    That broadcasts to it; None allows all pairs.
+    """
     if allowed is not None:
-        bias = bias.masked_fill(~(allowed[:, None] if allowed.ndim == 3 else allowed), -math.inf)
+        bias = bias.masked_fill(~allowed, -math.inf)
     return bias.to(dtype)

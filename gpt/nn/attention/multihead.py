@@ -129,7 +129,7 @@ class GroupedQueryAttention(Mechanism):
             allowed = key_positions >= 0
             if not pattern.every:
                 allowed = allowed & pattern.allowed(positions, key_positions)
-            return allowed.expand(1, 1, 1, -1) if allowed.ndim == 1 else allowed, False
+            return allowed[:, None], False
         if context.same_document is None and pattern.every and pattern.reach >= keys:
             if not pattern.causal:
                 return None, False
@@ -155,21 +155,18 @@ class GroupedQueryAttention(Mechanism):
 def _pair_positions(
     context: Context, tokens: int, keys: int, state: Ring | None
 ) -> tuple[Tensor, Tensor]:
-    """Return positions in the row of queries and keys, which broadcast to (B, 1, T, S).
+    """Return positions in the row of queries, (B or 1, T, 1), and of keys, (B or 1, 1, S).
 
-    (T, 1) and (S,) if all rows have the same length, otherwise (B, 1, T, 1) and (B, 1, 1, S).
     Negative for slots of *state* that hold no token of a row.
     """
     device = context.ids.device
     if isinstance(context.positions, int):
-        positions = torch.arange(tokens, device=device)[:, None] + context.positions
-        last = positions[-1]
+        positions = torch.arange(tokens, device=device)[None, :, None] + context.positions
     else:
-        positions = context.positions[:, None, :, None]
-        last = positions[:, :, -1:]
+        positions = context.positions[:, :, None]
     ages = (
         state.ages()
         if state is not None and tokens == 1
         else torch.arange(keys - 1, -1, -1, device=device)
     )
-    return positions, last - ages
+    return positions, positions[:, -1:] - ages

@@ -58,7 +58,7 @@ def test_alibi_equals_that_of_bloom(heads: int) -> None:
     """Up to a constant per query, which softmax ignores: BLOOM's bias is that of key positions."""
     spec = Architecture(width=48, attention=GroupedQuery(heads=heads, kv_heads=heads))
     index = torch.arange(9)
-    ours = mechanism(ALiBi(), spec).score_bias(torch.empty(0), index[:, None], index)
+    ours = mechanism(ALiBi(), spec).score_bias(torch.empty(0), index[None, :, None], index)[0]
     theirs = build_alibi_tensor(torch.ones(1, 9), heads, torch.float32).view(heads, 1, 9)
     slopes = theirs[:, :, 1:2]
     causal = torch.ones(9, 9).tril().bool()
@@ -108,12 +108,14 @@ class ShawPosition(PositionEncoding):
     def score_bias(self, queries: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
         """Return q_i a_ij / √D."""
         vectors = self.key((positions - keys).clamp(min=0))
-        return torch.einsum("bhtd,...tsd->bhts", queries, vectors) / math.sqrt(queries.shape[-1])
+        return torch.einsum(
+            "bhtd,btsd->bhts", queries, vectors.expand(len(queries), -1, -1, -1)
+        ) / math.sqrt(queries.shape[-1])
 
     def value_bias(self, weights: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
         """Return Σ α_ij b_ij."""
         vectors = self.value((positions - keys).clamp(min=0))
-        return torch.einsum("bhts,...tsd->bhtd", weights, vectors)
+        return torch.einsum("bhts,btsd->bhtd", weights, vectors.expand(len(weights), -1, -1, -1))
 
 
 def test_all_hooks_of_a_position_encoding_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,7 +254,7 @@ def test_average_follows_its_formula() -> None:
     for step in range(30):
         nn.init.normal_(model.weight)
         weights.append(model.weight.detach().clone())
-        update_average(optimizer, 0.7, step)
+        update_average(model, optimizer, 0.7, step)
         decay = min(0.7, (1 + step) / (10 + step)) if step else 0.0
         average = decay * average + (1 - decay) * weights[-1]
 
@@ -266,9 +266,9 @@ def test_averages_replace_the_weights_inside_the_context() -> None:
     model = nn.Linear(3, 2, bias=False)
     optimizer = torch.optim.SGD(model.parameters())
     first = model.weight.detach().clone()
-    update_average(optimizer, 0.5, 0)
+    update_average(model, optimizer, 0.5, 0)
     nn.init.zeros_(model.weight)
-    with averaged(optimizer):
+    with averaged(model, optimizer):
         assert torch.equal(model.weight, first)
 
     assert not model.weight.any()
