@@ -16,8 +16,6 @@ STEPS_FOR_BUDGET = 3
 """Steps to time before a run with a time budget: single steps differ by some percent."""
 STEPS_FOR_DTYPE = 2
 """Steps to time in each dtype: the faster one is at least twice as fast."""
-COMPILE_PAYS = 900.0
-"""Seconds of training from which torch.compile pays: it takes about 40 and saves about a tenth."""
 
 
 def choose_by_timing(
@@ -48,7 +46,7 @@ def choose_by_timing(
             notice(f"steps {steps}: about {budget:g} seconds on this machine")
     if recipe.compile is None:
         total = recipe.seconds or recipe.steps * fmean(train_step.time(1, check_stop))
-        recipe = dataclasses.replace(recipe, compile=total >= COMPILE_PAYS)
+        recipe = dataclasses.replace(recipe, compile=train_step.runtime.compile_pays(total))
     return recipe
 
 

@@ -51,7 +51,7 @@ def test_two_processes_with_the_same_gpu_are_an_error(identities: str, error: bo
         found = list(threads.map(check, range(2)))
 
     assert [bool(message) for message in found] == [error, error]
-    assert not error or "2 processes have 1 GPU" in found[0]
+    assert not error or "2 processes have 1 GPU(s)" in found[0]
 
 
 def test_work_that_does_not_fit_in_memory_is_a_training_error() -> None:

@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from gpt.model.gpt import GPT
+from gpt.parallel.runtime import COMPILE_PAYS
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 from gpt.training.step import TrainStep
@@ -62,7 +63,7 @@ def test_long_runs_are_compiled(
 ) -> None:
     """By the time that their steps will take."""
     compiled: list[GPT] = []
-    monkeypatch.setattr("gpt.training.choosing.COMPILE_PAYS", pays)
+    monkeypatch.setitem(COMPILE_PAYS, "cpu", pays)
     monkeypatch.setattr("torch.compile", lambda model: compiled.append(model) or model)
     outcome = train(dataclasses.replace(recipe, compile=None, steps=2))
 
