@@ -226,7 +226,7 @@ class _Run:
         recipe, step = self.recipe, self.state.step
         start = time.perf_counter()
         try:
-            result = self.train_step.update(step, recipe.steps)
+            result = self.train_step.update(step, (step + 1) / recipe.steps)
         except NotFinite:
             self._raise_divergence(step)
         seconds = self.state.seconds + time.perf_counter() - start

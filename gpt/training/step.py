@@ -70,11 +70,14 @@ class TrainStep:
         """Compile the forward and the backward pass with torch.compile."""
         self._forward = torch.compile(self._forward)
 
-    def update(self, step: int, steps: int) -> StepResult:
-        """Make optimizer step *step* (from 0) of *steps*; raises NotFinite without an update."""
+    def update(self, step: int, fraction: float) -> StepResult:
+        """Make optimizer step *step* (from 0); raises NotFinite without an update.
+
+        *fraction* is the part of the run that is over at its end; the schedule follows it.
+        """
         recipe = self._recipe
         schedule = SCHEDULES[type(recipe.schedule)]
-        lr = set_rate(self.optimizer, schedule(recipe.schedule, step, steps))
+        lr = set_rate(self.optimizer, schedule(recipe.schedule, step, fraction))
         loss = self.gradients(step)
         norm = self._clip_gradient()
         # Checked before the update, so that the weights stay finite and can be saved.
