@@ -34,6 +34,9 @@ class Row:
     """Mean over the step's rows, before its update, in nats per token."""
     lr: float
     """Learning rate of the step."""
+    fraction: float | None = None
+    """Fraction of the run that is over after the step, by its steps or its time; 1 at its end. The
+    schedule follows it. None in rows of versions without it."""
     gradient_norm: float | None = None
     """Norm of the step's gradient, before clipping."""
     val_bpb: float | None = None
