@@ -39,6 +39,10 @@ class Clock:
     """Rows whose fractions and seconds the steps of the run repeat; it continues by its limits."""
 
 
+MACHINE = Clock()
+"""The clock of this machine."""
+
+
 def replay(run: Path) -> Clock:
     """Return a clock that repeats what was decided in the run folder *run*."""
     return Clock(record=read_metrics(run / "metrics.jsonl"))
@@ -48,9 +52,9 @@ def replay(run: Path) -> Clock:
 class Limits:
     """Where a run ends: whichever is nearer."""
 
-    steps: int | None
+    steps: int | None = None
     """Optimizer steps."""
-    seconds: float | None
+    seconds: float | None = None
     """Training time."""
 
     @classmethod
@@ -58,6 +62,15 @@ class Limits:
         """Return the limits of *recipe*."""
         budgets = [s for s in (recipe.seconds, recipe.max_seconds) if s is not None]
         return cls(recipe.steps, min(budgets, default=None))
+
+    def __str__(self) -> str:
+        return " or ".join(f"{v:g} {k}" for k, v in vars(self).items() if v is not None)
+
+    def fraction(self, steps: int, seconds: float) -> float:
+        """Return the fraction of the run that is over after *steps* and *seconds*."""
+        by_steps = steps / self.steps if self.steps is not None else 0.0
+        by_time = seconds / self.seconds if self.seconds is not None else 0.0
+        return min(1.0, max(by_steps, by_time))
 
 
 class Pace:
@@ -67,17 +80,19 @@ class Pace:
         self,
         limits: Limits,
         *,
+        fraction: float = 0.0,
         expected: float | None = None,
         made: Sequence[Row] = (),
         recorded: Iterable[Row] = (),
     ) -> None:
         """Continue after the rows *made*, repeating what was *recorded* of later steps.
 
-        *expected* is the duration of a step in seconds, if it is known before the first one.
+        *fraction* is the part of the run that is over. *expected* is the duration of a step in
+        seconds, if it is known before the first one.
         """
         self.limits = limits
         self._recorded = {row.step: row for row in recorded if row.fraction is not None}
-        self._last = (made[-1].fraction or 0.0) if made else 0.0
+        self._last = fraction
         durations = [after.seconds - before.seconds for before, after in pairwise(made)]
         if expected is not None:
             durations.append(expected)
@@ -89,14 +104,14 @@ class Pace:
 
         *seconds* is the training time used before it. The fraction never falls.
         """
+        by_steps = self.limits.fraction(step + 1, 0.0)
         row = self._recorded.get(step + 1)
-        if row is not None and row.fraction is not None:
+        if self.limits.seconds is None:
+            self._last = by_steps
+        elif row is not None and row.fraction is not None:
             self._last = row.fraction
-        elif self.limits.seconds is None:
-            self._last = self._by_steps(step)
         else:
-            by_time = self._by_time(seconds, self.limits.seconds)
-            self._last = max(self._last, by_time, self._by_steps(step))
+            self._last = max(self._last, self._by_time(seconds, self.limits.seconds), by_steps)
         return self._last
 
     def seconds_after(self, step: int, before: float, duration: float) -> float:
@@ -122,9 +137,6 @@ class Pace:
             left = (self.limits.seconds - seconds) / max(median(self._durations), 1e-9)
             counts.append(step + max(1, round(left)))
         return min(counts, default=step + 1)
-
-    def _by_steps(self, step: int) -> float:
-        return 0.0 if self.limits.steps is None else (step + 1) / self.limits.steps
 
     def _by_time(self, seconds: float, budget: float) -> float:
         duration = median(self._durations) if self._durations else 0.0

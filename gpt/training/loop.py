@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import NoReturn
 
 import torch
@@ -41,14 +39,15 @@ from gpt.runs.state import State, check_fits
 from gpt.runs.writing import write_checkpoint
 from gpt.spec.planning import described
 from gpt.spec.recipe import Recipe
+from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
 from gpt.training.step import NotFinite, TrainStep
 from gpt.training.task import Pretraining, Task
 
-STEPS_FOR_BUDGET = 3
-"""Steps to time before a run with a time budget: single steps differ by some percent."""
-STEPS_FOR_DTYPE = 2
-"""Steps to time in each dtype: the faster one is at least twice as fast."""
+ROUNDS = 2
+"""Rounds in which each dtype is timed, in turn, so that another process disturbs both of them."""
+STEPS_EXPECTED = 2
+"""Steps to time for the expected duration of the first: the faster one counts."""
 COMPILE_PAYS = 900.0
 """Seconds of training from which torch.compile pays: it takes about 40 and saves about a tenth."""
 
@@ -70,9 +69,10 @@ class Outcome:
         if self.checkpoint is None:
             return "stopped before the first step; to start again"
         state = self.state
-        return (
-            f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; to resume"
-        )
+        limits = Limits.of(state.recipe)
+        whole = "" if limits.steps is None else f" of {limits.steps}"
+        time = "" if limits.seconds is None else f", {state.seconds:.0f} of {limits.seconds:g} s"
+        return f"stopped at step {state.step}{whole}{time}, checkpoint written; to resume"
 
 
 class _Stopped(Exception):
@@ -85,6 +85,7 @@ def train(
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
+    clock: Clock = MACHINE,
 ) -> Outcome:
     """Train the model of *recipe*; resume if ``recipe.out`` holds a checkpoint.
 
@@ -92,14 +93,17 @@ def train(
     the run writes a checkpoint and returns; an interrupted evaluation is made when the run resumes.
     All processes of *world* call this, and each can stop the run; the recipe, the reports and the
     files are those of the main process. The caller's random state and number of threads are
-    restored.
+    restored. *clock* is where the run reads the time; `gpt.training.clock.replay` returns one that
+    repeats a recorded run.
 
     Raises ConfigError for a recipe that does not fit the existing run, DataError for data that does
     not fit, CheckpointError for a checkpoint that is damaged or cannot be written, and
     TrainingError if the device is out of memory or if the loss, a gradient or a weight is NaN or
     infinite (the last checkpoint is kept, and the batch is saved).
     """
-    return run(Pretraining(world.from_main(recipe)), reporter=reporter, stop=stop, world=world)
+    return run(
+        Pretraining(world.from_main(recipe)), reporter=reporter, stop=stop, world=world, clock=clock
+    )
 
 
 def run(
@@ -108,6 +112,7 @@ def run(
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
+    clock: Clock = MACHINE,
 ) -> Outcome:
     """Train on *task*; arguments and errors are those of `train`."""
     recipe = task.recipe
@@ -127,7 +132,7 @@ def run(
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     try:
         with lock, torch.random.fork_rng(devices=cuda):
-            return _Run(task, runtime, reporter, stop, world).train()
+            return _Run(task, runtime, reporter, stop, world, clock).train()
     except Timeout:
         raise ConfigError(
             f"another process is training in {recipe.out}; wait for it, or choose another --out"
@@ -146,8 +151,11 @@ class _Run:
         reporter: Reporter,
         stop: Callable[[], bool],
         world: World,
+        clock: Clock,
     ) -> None:
         self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
+        self.clock, self.limits_changed = clock, False
+        self.expected_seconds: float | None = None
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
         self.train_step = TrainStep(self.model, self.recipe, task.rows, runtime, world)
@@ -156,6 +164,7 @@ class _Run:
             recipe=self.recipe,
             step=0,
             seconds=0.0,
+            fraction=0.0,
             fingerprint=task.fingerprint,
             train_tokens=task.train_tokens,
         )
@@ -188,14 +197,15 @@ class _Run:
         )
         metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
         with closing(metrics) as self.metrics:
+            self._start_pace()
             self._complete_interrupted_evaluation()
             while not self._is_finished() and not self._is_stopping():
                 row = self._evaluate_if_due(self._make_step())
                 # Metrics before checkpoints: a killed run drops rows past its checkpoint, but
                 # could not restore missing ones.
                 self.metrics.append(row)
-                self.reporter.row(row, recipe.steps)
-                if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
+                self._report(row)
+                if self._is_checkpoint_due():
                     self._write_checkpoint()
             folder = self._write_checkpoint() if self.state.step else None
         if folder is not None:
@@ -204,12 +214,22 @@ class _Run:
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
     def _is_finished(self) -> bool:
-        """Return whether all steps were made, or evaluations have run out of patience."""
+        """Return whether a limit was reached, or evaluations have run out of patience."""
         recipe, step, best = self.recipe, self.state.step, self.state.best_step
-        if recipe.patience is None or best is None:
-            return step >= recipe.steps
+        if self.state.is_over or recipe.patience is None or best is None:
+            return self.state.is_over
         evaluations_since_best = step // recipe.eval_every - best // recipe.eval_every
-        return step >= recipe.steps or evaluations_since_best >= recipe.patience
+        return evaluations_since_best >= recipe.patience
+
+    def _is_checkpoint_due(self) -> bool:
+        """Return whether the step has a checkpoint: at intervals, and if it is the best so far.
+
+        The first one records what was measured and planned for a time, which a run that starts
+        again would choose differently.
+        """
+        step = self.state.step
+        is_first = step == 1 and self.pace.limits.seconds is not None
+        return step % self.recipe.checkpoint_every == 0 or step == self.state.best_step or is_first
 
     def _is_stopping(self) -> bool:
         """Return whether any process was asked to stop, now or before."""
@@ -224,13 +244,19 @@ class _Run:
     def _make_step(self) -> Row:
         """Make an optimizer step and return its row of the metrics."""
         recipe, step = self.recipe, self.state.step
-        start = time.perf_counter()
+        fraction = self.pace.fraction(step, self.state.seconds)
+        if self.pace.limits.seconds is not None:
+            fraction = self.world.from_main(fraction)
+        start = self.clock.now()
         try:
-            result = self.train_step.update(step, (step + 1) / recipe.steps)
+            result = self.train_step.update(step, fraction)
         except NotFinite:
             self._raise_divergence(step)
-        seconds = self.state.seconds + time.perf_counter() - start
-        self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
+        duration = self.clock.now() - start
+        seconds = self.pace.seconds_after(step, self.state.seconds, duration)
+        self.state = dataclasses.replace(
+            self.state, step=step + 1, seconds=seconds, fraction=fraction
+        )
         tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
         return Row(
             step=step + 1,
@@ -239,11 +265,12 @@ class _Run:
             seconds=seconds,
             loss=result.loss,
             lr=result.lr,
+            fraction=fraction,
             gradient_norm=result.gradient_norm,
         )
 
     def _choose_by_timing(self) -> None:
-        """Set what the recipe leaves open (dtype, steps, compile) by timing steps.
+        """Set what the recipe leaves open (dtype, compile) by timing steps.
 
         The choices are saved with the run, so that it resumes with them on any machine.
         """
@@ -251,30 +278,49 @@ class _Run:
         if recipe.dtype == "auto":
             # Hardware support does not make bfloat16 the faster one for every model.
             if first.dtype == torch.bfloat16 and first.device.type == "cpu":
-                plain = dataclasses.replace(first, dtype=torch.float32)
-                self.train_step.compute_in(min((first, plain), key=self._step_seconds))
-                self.reporter.notice(
-                    f"dtype {self.train_step.runtime.name}: faster on this machine"
-                )
+                self._choose_runtime(first, dataclasses.replace(first, dtype=torch.float32))
             recipe = dataclasses.replace(recipe, dtype=self.train_step.runtime.name)
-        budget = recipe.seconds or recipe.max_seconds
-        if budget is not None:
-            steps = max(1, round(budget / fmean(self._time_steps(STEPS_FOR_BUDGET))))
-            if recipe.seconds is not None or steps < recipe.steps:
-                recipe = dataclasses.replace(recipe, steps=steps)
-                self.reporter.notice(f"steps {steps}: about {budget:g} seconds on this machine")
-        if recipe.compile is None:
-            seconds = recipe.seconds or recipe.steps * fmean(self._time_steps(1))
-            recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
+        limits = Limits.of(recipe)
+        if limits.seconds is not None or recipe.compile is None:
+            self.expected_seconds = min(self._time_steps(STEPS_EXPECTED))
+            steps = math.inf if limits.steps is None else limits.steps
+            seconds = min(limits.seconds or math.inf, steps * self.expected_seconds)
+            if recipe.compile is None:
+                recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
         self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
 
+    def _choose_runtime(self, *runtimes: Runtime) -> None:
+        """Compute in the fastest of *runtimes*."""
+        seconds = dict.fromkeys(runtimes, math.inf)
+        for _ in range(ROUNDS):
+            for runtime in runtimes:
+                seconds[runtime] = min(seconds[runtime], self._step_seconds(runtime))
+        self.train_step.compute_in(min(runtimes, key=seconds.__getitem__))
+        self.reporter.notice(f"dtype {self.train_step.runtime.name}: faster on this machine")
+
     def _step_seconds(self, runtime: Runtime) -> float:
-        """Return the seconds of a step in *runtime*: the minimum, as disturbances only add time."""
+        """Return the seconds of a step in *runtime*."""
         self.train_step.compute_in(runtime)
-        return min(self._time_steps(STEPS_FOR_DTYPE))
+        return min(self._time_steps(1))
 
     def _time_steps(self, steps: int) -> list[float]:
         return self.train_step.time(steps, self._check_stop)
+
+    def _start_pace(self) -> None:
+        """Continue where the run is; steps that a kill has lost are repeated as recorded."""
+        if self.limits_changed or self.state.step == 0:
+            self.metrics.forget_lost()
+        self.pace = Pace(
+            Limits.of(self.recipe),
+            fraction=self.state.fraction or 0.0,
+            expected=self.expected_seconds,
+            made=self.metrics.recent,
+            recorded=[*self.clock.record, *self.metrics.lost],
+        )
+
+    def _report(self, row: Row) -> None:
+        """Report *row* with the number of steps that the run will have, about."""
+        self.reporter.row(row, self.pace.steps_expected(row.step, row.seconds))
 
     def _complete_interrupted_evaluation(self) -> None:
         """Evaluate now if the run was stopped during the evaluation of its last step."""
@@ -285,7 +331,7 @@ class _Run:
                 # The checkpoint first: once the metrics have the figure, this is not repeated.
                 self._write_checkpoint()
                 self.metrics.replace_last(row)
-                self.reporter.row(row, self.recipe.steps)
+                self._report(row)
 
     def _evaluate_first_model(self) -> None:
         """Evaluate the model before the first step; with patience, it is the best so far."""
@@ -300,8 +346,7 @@ class _Run:
 
     def _evaluate_if_due(self, row: Row) -> Row:
         """Return *row* with the figures of an evaluation, if one is due after its step."""
-        due = row.step == self.recipe.steps or row.step % self.recipe.eval_every == 0
-        if not due:
+        if not (self.state.is_over or row.step % self.recipe.eval_every == 0):
             return row
         try:
             evaluation = self._evaluate()
@@ -358,26 +403,35 @@ class _Run:
         """Restore the newest checkpoint of ``recipe.out``."""
         checkpoint = read_checkpoint(self.recipe.out)
         saved = checkpoint.state
-        self._keep_choices(saved.recipe)
+        self._keep_choices(saved)
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
         checkpoint.restore(self.model, self.train_step.optimizer)
-        self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")
-        if saved.recipe.steps != self.recipe.steps:
+        limits, fraction = Limits.of(self.recipe), saved.fraction
+        if fraction is None or self.limits_changed:
+            fraction = limits.fraction(saved.step, saved.seconds)
+        if self.limits_changed:
             self.reporter.notice(
-                f"steps {saved.recipe.steps} -> {self.recipe.steps}: "
+                f"{Limits.of(saved.recipe)} -> {limits}: "
                 "the learning rate follows the new schedule from here"
             )
+        self.state = dataclasses.replace(saved, recipe=self.recipe, fraction=fraction)
 
-    def _keep_choices(self, saved: Recipe) -> None:
+    def _keep_choices(self, saved: State) -> None:
         """Take from *saved* what `_choose_by_timing` chose when the run started."""
-        if self.recipe.seconds is not None or self.recipe.max_seconds is not None:
-            self.recipe = dataclasses.replace(self.recipe, steps=saved.steps)
+        recipe = saved.recipe
+        if saved.fraction is None and Limits.of(recipe).seconds is not None:
+            # An earlier version chose the number of steps at the start, by the time.
+            self.recipe = dataclasses.replace(
+                self.recipe, steps=recipe.steps, seconds=None, max_seconds=None
+            )
+        else:
+            self.limits_changed = Limits.of(recipe) != Limits.of(self.recipe)
         if self.recipe.compile is None:
-            self.recipe = dataclasses.replace(self.recipe, compile=saved.compile)
+            self.recipe = dataclasses.replace(self.recipe, compile=recipe.compile)
         if self.recipe.dtype == "auto":
-            self.recipe = dataclasses.replace(self.recipe, dtype=saved.dtype)
-            self.train_step.compute_in(Runtime.choose(self.recipe.device, saved.dtype))
+            self.recipe = dataclasses.replace(self.recipe, dtype=recipe.dtype)
+            self.train_step.compute_in(Runtime.choose(self.recipe.device, recipe.dtype))
 
     def _raise_divergence(self, step: int) -> NoReturn:
         """Raise the error of a run that diverged at *step* (from 0)."""

@@ -95,7 +95,7 @@ def test_the_nearer_of_two_limits_ends_a_run(steps: int, seconds: float, last: i
 def test_lost_steps_are_repeated_as_they_were_decided(saved: int) -> None:
     """On a machine that is slower, too; later steps follow the clock, and the budget is kept."""
     whole = run(Pace(Limits(None, 10.0), expected=0.2), hog(2, 5, 2))
-    again = Pace(Limits(None, 10.0), made=whole[:saved], recorded=whole[:30])
+    again = Pace(Limits(None, 10.0), fraction=0.01, made=whole[:saved], recorded=whole[:30])
     rows = run(again, hog(0, 99, 2.5), whole[:saved])
 
     assert rows[:30] == whole[:30]
@@ -106,7 +106,7 @@ def test_lost_steps_are_repeated_as_they_were_decided(saved: int) -> None:
 def test_a_resumed_run_knows_how_long_its_steps_took() -> None:
     """So the first fraction after a resume is the one that it would have been."""
     rows = run(Pace(Limits(None, 10.0)), lambda used: 0.2)
-    again = Pace(Limits(None, 10.0), made=rows[:20])
+    again = Pace(Limits(None, 10.0), fraction=0.01, made=rows[:20])
 
     assert again.fraction(20, rows[19].seconds) == rows[20].fraction
 

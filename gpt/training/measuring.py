@@ -1,0 +1,139 @@
+"""Planning by measuring: the steps of this machine, before the first step of a run.
+
+A plan is made for what is known of the machine, then a step of the model that it proposes is
+measured, and so on until the proposed one is measured. At first only products are known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from gpt.errors import TrainingError
+from gpt.parallel.runtime import Runtime
+from gpt.parallel.world import ALONE, World
+from gpt.report.peak_flops import card_flops, product_flops
+from gpt.spec.machine import Dtype, Machine, Shape
+from gpt.spec.recipe import Recipe
+from gpt.training.step import TrainStep
+from gpt.training.task import Pretraining
+
+SPENT = 0.05
+"""Part of the time of a run that may be spent on measuring steps."""
+LEAST = 1.0
+"""Seconds that may be spent in any case; two small models take about one."""
+ROUGHLY = 3.0
+"""How much more the first step may be expected to take: nothing else is known of the machine."""
+ROUNDS = 2
+"""Rounds in which a step is measured in each dtype, after one to warm up; the fastest counts."""
+FASTER = 1.5
+"""Advantage of a dtype from which larger models are measured in it alone: they gain more."""
+ROWS, WIDTH = 2048, 256
+"""Tokens of a step and width of a model, as most plans for a CPU have; they multiply matrices of
+these sizes."""
+
+Draw = Callable[[Machine], Recipe]
+"""Makes the plan for a machine."""
+
+
+def measured_plan(
+    draw: Draw,
+    *,
+    vocab_size: int,
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int | None = None,
+    world: World = ALONE,
+    now: Callable[[], float] = time.perf_counter,
+) -> tuple[Recipe, Machine]:
+    """Return the plan that *draw* makes for this machine, and what was measured of it.
+
+    All processes of *world* call this. *vocab_size* is that of the data, the other arguments are
+    fields of the recipe. The random state of the caller stays as it is.
+    """
+    with _settings(device, threads):
+        machine = world.from_main(machine_here(device, dtype))
+        begin = now()
+        while True:
+            recipe = draw(machine)
+            shape = shape_of(recipe, vocab_size, world.size)
+            if machine.is_measured(shape):
+                return recipe, machine
+            expected = (ROUNDS + 1) * machine.step_seconds(shape) * len(machine.products)
+            allowed = max(LEAST, SPENT * (recipe.seconds or machine.seconds))
+            if not machine.steps:
+                allowed *= ROUGHLY
+            if world.from_main(now() - begin + expected) > allowed:
+                return recipe, machine
+            machine = _with_step(machine, shape, recipe, world)
+
+
+def machine_here(device: str = "auto", dtype: str = "auto") -> Machine:
+    """Return this machine with the speed of its products; no step is measured.
+
+    With *dtype* it multiplies in that one only.
+    """
+    runtime = Runtime.choose(device, dtype)
+    if runtime.device.type == "cuda":
+        peak = card_flops(torch.cuda.get_device_name(runtime.device))
+        machine = Machine.cuda() if peak is None else Machine.cuda(peak)
+        return dataclasses.replace(machine, products={runtime.name: machine.products["bfloat16"]})
+    cores = torch.get_num_threads()
+    dtypes: set[Dtype] = {"float32", runtime.name}
+    flops: dict[Dtype, float] = {
+        name: cores * product_flops(getattr(torch, name), ROWS, WIDTH, 4 * WIDTH) for name in dtypes
+    }
+    return dataclasses.replace(
+        Machine.cpu(cores),
+        products=flops if dtype == "auto" else {runtime.name: flops[runtime.name]},
+        other=flops["float32"],
+    )
+
+
+def shape_of(recipe: Recipe, vocab_size: int, processes: int = 1) -> Shape:
+    """Return the shape of a step of *recipe*, of which each of *processes* makes its part."""
+    model = recipe.model
+    tokens = recipe.rows_per_step * model.context
+    return Shape(model.layers, model.width, model.context, vocab_size, tokens)
+
+
+def _with_step(machine: Machine, shape: Shape, recipe: Recipe, world: World) -> Machine:
+    """Measure a step of *recipe* in the dtypes of *machine* that may be the faster one."""
+    dtypes = sorted(machine.products, key=lambda dtype: machine.in_dtype(dtype, shape))
+    if machine.steps and len(dtypes) > 1:
+        first, second = (machine.in_dtype(dtype, shape) for dtype in dtypes)
+        dtypes = dtypes[:1] if second > FASTER * first else dtypes
+    task = Pretraining(recipe)
+    runtimes = {dtype: Runtime.choose(recipe.device, dtype) for dtype in dtypes}
+    step = TrainStep(task.model().train(), recipe, task.rows, runtimes[dtypes[0]], world)
+    seconds = dict.fromkeys(dtypes, math.inf)
+    try:
+        # In turn, so that another process that comes or goes disturbs all of them.
+        for _ in range(ROUNDS):
+            for dtype in dtypes:
+                step.compute_in(runtimes[dtype])
+                seconds[dtype] = min(seconds[dtype], *step.time(1, lambda: None))
+    except TrainingError:  # out of memory, which the plan then avoids
+        pass
+    for dtype in dtypes:
+        machine = machine.measured(dtype, shape, seconds[dtype])
+    return machine
+
+
+@contextmanager
+def _settings(device: str, threads: int | None) -> Iterator[None]:
+    """Use *threads* threads, and restore their number and the random state."""
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    cuda = [Runtime.choose(device).device] if Runtime.choose(device).device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            yield
+    finally:
+        torch.set_num_threads(before)
