@@ -65,6 +65,15 @@ class Machine:
         """Return a GPU before its steps are measured: a third of its *peak*, here the A100's."""
         return cls(seconds=600.0, products={"bfloat16": 0.8 * peak}, other=0.55 * peak)
 
+    def times(self, factor: float) -> Machine:
+        """Return a machine that is *factor* times as fast."""
+        return Machine(
+            seconds=self.seconds,
+            products={dtype: factor * flops for dtype, flops in self.products.items()},
+            other=factor * self.other,
+            steps={key: seconds / factor for key, seconds in self.steps.items()},
+        )
+
     def measured(self, dtype: Dtype, shape: Shape, seconds: float) -> Machine:
         """Return this machine with the duration of another step."""
         return dataclasses.replace(self, steps={**self.steps, (dtype, shape): seconds})

@@ -29,8 +29,9 @@ LEAST = 1.0
 """Seconds that may be spent in any case; two small models take about one."""
 ROUGHLY = 3.0
 """How much more the first step may be expected to take: nothing else is known of the machine."""
-ROUNDS = 2
-"""Rounds in which a step is measured in each dtype, after one to warm up; the fastest counts."""
+SERIAL = 0.05
+"""Part of a step that more threads do not speed up (Amdahl): two threads are 1.9 times as fast as
+one; measured 1.8 to 2.0 on two cores."""
 FASTER = 1.5
 """Advantage of a dtype from which larger models are measured in it alone: they gain more."""
 ROWS, WIDTH = 2048, 256
@@ -56,15 +57,19 @@ def measured_plan(
     All processes of *world* call this. *vocab_size* is that of the data, the other arguments are
     fields of the recipe. The random state of the caller stays as it is.
     """
-    with _settings(device, threads):
+    cuda = [Runtime.choose(device).device] if Runtime.choose(device).device.type == "cuda" else []
+    with _threads(threads), torch.random.fork_rng(devices=cuda):
         machine = world.from_main(machine_here(device, dtype))
         begin = now()
+        if len({str(draw(machine.times(factor))) for factor in (1 / 8, 1, 8)}) == 1:
+            return draw(machine), machine  # all that depends on the machine is given
         while True:
             recipe = draw(machine)
             shape = shape_of(recipe, vocab_size, world.size)
             if machine.is_measured(shape):
                 return recipe, machine
-            expected = (ROUNDS + 1) * machine.step_seconds(shape) * len(machine.products)
+            steps = 2 + torch.get_num_threads()  # as long as one step on a single thread
+            expected = steps * machine.step_seconds(shape) * len(machine.products)
             allowed = max(LEAST, SPENT * (recipe.seconds or machine.seconds))
             if not machine.steps:
                 allowed *= ROUGHLY
@@ -111,29 +116,37 @@ def _with_step(machine: Machine, shape: Shape, recipe: Recipe, world: World) -> 
     task = Pretraining(recipe)
     runtimes = {dtype: Runtime.choose(recipe.device, dtype) for dtype in dtypes}
     step = TrainStep(task.model().train(), recipe, task.rows, runtimes[dtypes[0]], world)
-    seconds = dict.fromkeys(dtypes, math.inf)
-    try:
-        # In turn, so that another process that comes or goes disturbs all of them.
-        for _ in range(ROUNDS):
-            for dtype in dtypes:
-                step.compute_in(runtimes[dtype])
-                seconds[dtype] = min(seconds[dtype], *step.time(1, lambda: None))
-    except TrainingError:  # out of memory, which the plan then avoids
-        pass
     for dtype in dtypes:
-        machine = machine.measured(dtype, shape, seconds[dtype])
+        try:
+            step.compute_in(runtimes[dtype])
+            seconds = _step_seconds(step)
+        except TrainingError:  # out of memory, which the plan then avoids
+            seconds = math.inf
+        machine = machine.measured(dtype, shape, seconds)
     return machine
 
 
+def _step_seconds(step: TrainStep) -> float:
+    """Return the seconds of a step when nothing else runs, also if something else does.
+
+    Another process slows all threads of a step down, since they wait for each other, but hardly
+    changes the processor time of a single thread.
+    """
+    (seconds,) = step.time(1)
+    if step.runtime.device.type == "cuda":
+        return seconds
+    with _threads(1):
+        (single,) = step.time(1, now=time.thread_time, warmup=0)
+    return min(seconds, single * (SERIAL + (1 - SERIAL) / torch.get_num_threads()))
+
+
 @contextmanager
-def _settings(device: str, threads: int | None) -> Iterator[None]:
-    """Use *threads* threads, and restore their number and the random state."""
+def _threads(threads: int | None) -> Iterator[None]:
+    """Use *threads* threads, if set; restore their number."""
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)
-    cuda = [Runtime.choose(device).device] if Runtime.choose(device).device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=cuda):
-            yield
+        yield
     finally:
         torch.set_num_threads(before)

@@ -123,24 +123,31 @@ class TrainStep:
             for row in rows[::size]
         }
 
-    def time(self, steps: int, check_stop: Callable[[], object]) -> list[float]:
-        """Return the seconds that each of *steps* steps takes, after one to warm up.
+    def time(
+        self,
+        steps: int,
+        check_stop: Callable[[], object] = lambda: None,
+        *,
+        now: Callable[[], float] = time.perf_counter,
+        warmup: int = 1,
+    ) -> list[float]:
+        """Return the seconds by *now* that each of *steps* steps takes, after *warmup* others.
 
         The weights do not change. *check_stop* is called before each step, and can raise.
         """
         set_rate(self.optimizer, 0.0)
         seconds = []
-        for _ in range(1 + steps):
+        for _ in range(warmup + steps):
             check_stop()
-            start = time.perf_counter()
+            start = now()
             self.gradients(0)
             self._clip_gradient()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(now() - start)
         self.optimizer.state.clear()
         # The clock of the main process, so that all processes make the same choices by it.
-        return self._world.from_main(seconds[1:])
+        return self._world.from_main(seconds[warmup:])
 
     def _clip_gradient(self) -> Tensor:
         """Clip the gradient norm to `Recipe.clip`, if set; return the norm before clipping."""
