@@ -131,8 +131,8 @@ def pytok(arguments: dict[str, Any]) -> dict[str, Any]:
         if not (out / f"data-{vocab}").exists():
             prepare(train, val, vocab, out / f"data-{vocab}")
     row = climb(out, rungs, arguments["target"], arguments["seed"])[-1]
-    assert row.val_bpb is not None
-    nats = row.val_bpb * math.log(2) * len(texts[1].encode())
+    assert row.val is not None
+    nats = row.val["bits_per_byte"] * math.log(2) * len(texts[1].encode())
     return _figures(row.seconds, nats, texts[1], row.tokens, process.peak_memory())
 
 

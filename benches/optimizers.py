@@ -75,9 +75,9 @@ def _loss(shared: _Shared, optimizer: AdamW | Muon, steps: int) -> float:
             model=fast(shared.depth, 64),
         )
     )
-    loss = read_metrics(folder / "metrics.jsonl")[-1].val_bpb
-    assert loss is not None
-    return loss
+    figures = read_metrics(folder / "metrics.jsonl")[-1].val
+    assert figures is not None
+    return figures["bits_per_byte"]
 
 
 @click.command()

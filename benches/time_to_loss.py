@@ -33,6 +33,7 @@ from gpt.spec.schedule import Linear
 from gpt.training.loop import train
 from pytok import shards
 
+SCORE = "bits_per_byte"
 SUMS = ("step", "tokens", "bytes", "seconds")
 """Fields of a row that are sums since the start of training."""
 
@@ -116,7 +117,7 @@ def climb(out: Path, rungs: Sequence[Rung], target: float, seed: int) -> list[Ro
     for rung in rungs:
         rows = _rows(out, rung, seed)
         write_records(out / "metrics.jsonl", rows)
-        measured = [row for row in rows if row.val_bpb is not None]
+        measured = [row for row in rows if row.val is not None]
         reached = [row for row in measured if _loss(row) <= target]
         ends.append(reached[0] if reached else min(measured, key=_loss))
         if reached:
@@ -134,7 +135,7 @@ def _rows(out: Path, rung: Rung, seed: int) -> list[Row]:
         rows += [_after(before, row) for row in read_metrics(folder / "metrics.jsonl")]
     if rung.members > 1:
         bits = _ensemble_bits(folders)
-        rows[-1] = dataclasses.replace(rows[-1], val_bpb=bits, val_loss=None)
+        rows[-1] = dataclasses.replace(rows[-1], val={SCORE: bits})
     return rows
 
 
@@ -177,8 +178,8 @@ def _ensemble_bits(folders: Sequence[Path]) -> float:
 
 def _loss(row: Row) -> float:
     """Return the bits per byte of *row*, infinite if they are NaN or missing."""
-    loss = row.val_bpb
-    return math.inf if loss is None or math.isnan(loss) else loss
+    loss = (row.val or {}).get(SCORE, math.inf)
+    return math.inf if math.isnan(loss) else loss
 
 
 def prepare(train_file: Path, val_file: Path, vocab: int, out: Path) -> None:
@@ -213,10 +214,10 @@ def main(
     for seed in range(seeds):
         ends = climb(out, rungs, target, seed)
         row = ends[-1]
-        hit = row.val_bpb is not None and row.val_bpb <= target
+        hit = _loss(row) <= target
         tried = sum(end.seconds for end in ends)
         click.echo(
-            f"seed {seed}: {row.val_bpb:.4f} bits per byte after {row.seconds:.2f} s of training, "
+            f"seed {seed}: {_loss(row):.4f} bits per byte after {row.seconds:.2f} s of training, "
             f"{row.step} steps{'' if hit else ': target not reached'} "
             f"({tried:.2f} s including the shorter runs before it)"
         )

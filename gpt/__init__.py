@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpt.generation.text import generate, generate_batch
     from gpt.model.gpt import GPT
     from gpt.runs.reading import read_checkpoint as load
+    from gpt.runs.store import Memory
     from gpt.spec.architecture import GPTConfig
     from gpt.spec.recipe import Recipe
     from gpt.training.loop import train
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "GPT": ("gpt.model.gpt", "GPT"),
     "GPTConfig": ("gpt.spec.architecture", "GPTConfig"),
+    "Memory": ("gpt.runs.store", "Memory"),
     "Recipe": ("gpt.spec.recipe", "Recipe"),
     "Sampling": ("gpt.generation.sampling", "Sampling"),
     "generate": ("gpt.generation.text", "generate"),
@@ -32,7 +34,17 @@ _HOMES = {
     "train": ("gpt.training.loop", "train"),
 }
 
-__all__ = ["GPT", "GPTConfig", "Recipe", "Sampling", "generate", "generate_batch", "load", "train"]
+__all__ = [
+    "GPT",
+    "GPTConfig",
+    "Memory",
+    "Recipe",
+    "Sampling",
+    "generate",
+    "generate_batch",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

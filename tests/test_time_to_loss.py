@@ -48,7 +48,7 @@ def test_longer_runs_follow_until_one_reaches_the_target(
     ends = climb(out, rungs, target, seed=0)
 
     assert [row.step for row in ends] == [2, 3][:runs]
-    assert all(row.val_bpb is not None for row in ends)
+    assert all(row.val is not None for row in ends)
     assert (out / "metrics.jsonl").exists()
 
 
@@ -64,4 +64,7 @@ def test_the_models_of_a_rung_are_evaluated_as_an_ensemble(out: Path) -> None:
 
     assert [row.step for row in rows] == [1, 2, 3, 4]
     assert rows == sorted(rows, key=lambda row: row.seconds)
-    assert rows[-1].val_bpb == evaluate(Ensemble(models), split, runtime=runtime).bits_per_byte
+    assert (
+        rows[-1].val["bits_per_byte"]
+        == evaluate(Ensemble(models), split, runtime=runtime).bits_per_byte
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from gpt.clone.options import CloneOptions
 from gpt.clone.record import check_record, write_record
 from gpt.data.shards import open_data, open_split
+from gpt.evaluation.score import score_of
 from gpt.report.events import Reporter
 from gpt.runs.reading import read_state
 from gpt.runs.retention import find_checkpoint
@@ -168,8 +169,9 @@ def tune_to_person(options: CloneOptions, reporter: Reporter, stop: Callable[[],
     )
     tuned = tune(plan.replace(max_seconds=seconds), reporter=reporter, stop=stop)
     if tuned.val is not None:
+        unit = score_of(tuned.outcome.state.recipe.score).unit
         reporter.notice(
-            f"    held-out turns: {tuned.val.before:.3f} -> {tuned.val.after:.3f} bits per byte"
+            f"    held-out turns: {tuned.val.before:.3f} -> {tuned.val.after:.3f} {unit}"
         )
     if tuned.outcome.state.best_step == 0:
         reporter.notice("    no step was better than the first model, so its weights are kept")

@@ -85,7 +85,8 @@ def evaluate(as_json: bool, **options: Any) -> int:
     """Measure a model: bits per byte, multiple choice, or style.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
-    checkpoint. Bits per byte are measured over a complete split or text; lower is better.
+    checkpoint. Bits per byte (lower is better) and token accuracy (higher is better) are measured
+    over a complete split or text.
     """
     asked = Evaluating(**options)
     step, figures, lines = asked.measure()
@@ -160,6 +161,7 @@ class Evaluating:
             f"step {state.step}, {data}: {counted(result.tokens, 'token')} predicted",
             f"  {result.bits_per_byte:.4f} bits per byte ({counted(result.bytes, 'byte')})",
             f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}",
+            f"  {result.token_accuracy:.4f} token accuracy",
         ]
 
     def _answers(

@@ -59,7 +59,7 @@ class Assignment:
 class Settings:
     """The fields of *recipe* as options.
 
-    *planned* are top-level fields that are planned if they are absent, with all below them. *hide*
+    *planned* are fields that are planned if they are absent, with all below them. *hide*
     returns whether a field cannot be set by its name. *example* is shown in the help of `--set`.
     """
 
@@ -74,7 +74,7 @@ class Settings:
         self.all = fields_of(recipe)
         self.fields = self.all.without(hide)
         self.example = example
-        self._planned = planned
+        self.planned = planned
 
     def option(self, option: str, name: str, **settings: Any) -> Callable[[F], F]:
         """Decorate a command with the *option* that sets the field *name*."""
@@ -93,7 +93,7 @@ class Settings:
 
     def with_default(self, field: Field, doc: str) -> str:
         """Return *doc* with the default of *field*, or that it is planned."""
-        if field.name.partition(".")[0] in self._planned:
+        if any(f"{field.name}.".startswith(f"{planned}.") for planned in self.planned):
             return f"{doc}  [planned]"
         return doc if field.default is None else f"{doc}  [default: {field.default}]"
 
@@ -178,7 +178,7 @@ class SettingsCommand(Command):
 
     def _all_of(self, field: Field) -> str:
         """Return the documentation of *field*; a field of a kind has the default of the kind."""
-        if field.of_kind:
+        if field.of_kind and field.name not in self.settings.planned:
             return f"{field.doc}  [default: {field.default}]" if field.default else field.doc
         return self.settings.with_default(field, field.doc)
 

@@ -28,6 +28,7 @@ from gpt.spec.overrides import Overrides
 from gpt.spec.planning import PLANNED, plan, resumed
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe
+from gpt.spec.task import Pretraining
 from pytok.commands.help import option
 from pytok.counted import counted
 from pytok.terminal import Bars, say
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 SETTINGS = Settings(
     Recipe,
     planned=PLANNED,
-    hide=lambda name: name in ("data", "out"),
+    hide=lambda name: name.partition(".")[0] in ("data", "out", "task"),
     example="model.mlp=SwiGLU or model.mlp.hidden=512",
 )
 PRESET = "fast"
@@ -163,6 +164,9 @@ def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
     loss.png and report.md. Ctrl-C writes a checkpoint; the same command resumes from it.
     """
     overrides = given_overrides(ctx, config)
+    task = overrides.values.get("task.kind", Pretraining.__name__)
+    if task != Pretraining.__name__:
+        raise OptionsError(f"{config}: task.kind = {task}, and `gpt train` is for Pretraining")
     data = options["data"] or overrides.values.get("data")
     if data is None:
         raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
@@ -300,10 +304,10 @@ class Training:
                 f"{self.out} holds an imported model; to train it on, use `{tune}`, or choose "
                 "another --out"
             )
-        if type(state.recipe) is not Recipe:
+        if state.recipe.task.COMMAND != Pretraining.COMMAND:
             raise ConfigError(
-                f"{self.out} holds a tuned run; resume it with the `gpt tune` command that "
-                "started it, or choose another --out"
+                f"{self.out} holds a run of another task; resume it with the "
+                f"`{state.recipe.task.COMMAND}` command that started it, or choose another --out"
             )
         return state.recipe
 
@@ -346,9 +350,12 @@ class Training:
 
     def _ending(self, outcome: Outcome, world: World) -> str:
         """Return the last line: how the run ended, and what to do next."""
+        from gpt.evaluation.score import score_of
+
         state = outcome.state
         if outcome.finished:
-            measured = "" if state.val_bpb is None else f", {state.val_bpb:.4f} bits per byte"
+            score = score_of(state.recipe.score)
+            measured = "" if state.score is None else f", {score.text(state.score)}"
             return (
                 f"{counted(state.step, 'step')} in {state.seconds:.0f} s of training{measured}; "
                 f"next: gpt sample {shlex.quote(str(self.out))}"

@@ -16,9 +16,10 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
-from gpt.spec.recipe import TuningRecipe
+from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
+from gpt.spec.task import Tuning
 from pytok.commands.help import option
 from pytok.counted import counted
 from pytok.terminal import say
@@ -28,19 +29,21 @@ if TYPE_CHECKING:
 
 PLANNED = frozenset(
     {"steps", "batch_size", "optimizer", "schedule", "clip", "eval_every", "checkpoint_every"}
-    | {"patience", "train_on", "row_length", "model"}
+    | {"patience", "task.train_on", "task.row_length", "model"}
 )
 """Fields that `gpt.training.finetune.plan_tuning` chooses."""
+ADAPTER = "task.adapter"
+"""Dotted name of the adapter."""
 
 
 def _is_fixed(name: str) -> bool:
     """Return whether the base or another option sets the field *name*."""
     of_base = name.startswith("model.") and name != "model.dropout"
-    return of_base or name in ("base", "data", "out")
+    return of_base or name in ("task", "task.base", "data", "out")
 
 
 SETTINGS = Settings(
-    TuningRecipe,
+    Recipe,
     planned=PLANNED,
     hide=_is_fixed,
     example="optimizer.weight_decay=0.1 or schedule=Linear",
@@ -53,7 +56,7 @@ SETTINGS = Settings(
     examples="""
     gpt tune runs/base --data chat/ --out runs/chat
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
-    gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set adapter.targets=attention
+    gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     """,
 )
 @run_argument
@@ -81,7 +84,7 @@ SETTINGS = Settings(
     show_default="the data of the base",
     help="Token shards to measure forgetting on.",
 )
-@SETTINGS.option("--train-on", "train_on", group="Data")
+@SETTINGS.option("--train-on", "task.train_on", group="Data")
 @option(
     "--lora",
     metavar="RANK",
@@ -98,10 +101,10 @@ SETTINGS = Settings(
     help="DoRA with this rank: a little better, and slower.",
 )
 @option("--full", is_flag=True, group="Method", help="Train all weights.")
-@SETTINGS.option("--alpha", "adapter.alpha", group="Method")
-@SETTINGS.option("--scaling", "adapter.scaling", group="Method")
-@SETTINGS.option("--adapter-dropout", "adapter.dropout", group="Method")
-@SETTINGS.option("--targets", "adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--alpha", "task.adapter.alpha", group="Method")
+@SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
+@SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
+@SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
 @option(
     "--epochs",
     metavar="X",
@@ -140,10 +143,10 @@ def tune(
     overrides = given_overrides(ctx, None)
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
-    unplanned = TuningRecipe(
-        base=run,
+    unplanned = Recipe(
         data=data,
         out=out,
+        task=Tuning(base=run),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
@@ -163,7 +166,7 @@ def tune(
         data=data,
         out=out,
         adapter=adapter,
-        train_on=given.get("train_on"),
+        train_on=given.get("task.train_on"),
         epochs=epochs,
         batch_size=given.get("batch_size"),
         lr=given.get("optimizer.lr"),
@@ -184,6 +187,8 @@ def tune(
 
 def _print_result(tuned: Tuned, out: Path, following: str) -> None:
     """Print how the run ended, what it improved and forgot, and the *following* command."""
+    from gpt.evaluation.score import score_of
+
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
     say(f"{counted(state.step, 'step')} in {state.seconds:.0f} s{best}")
@@ -192,16 +197,17 @@ def _print_result(tuned: Tuned, out: Path, following: str) -> None:
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
+    unit = score_of(state.recipe.score).unit
     for name, change in (("data", tuned.val), ("base", tuned.base)):
         if change is not None:
-            bits = f"{change.before:.4f} -> {change.after:.4f} bits per byte"
-            say(f"the {name}'s validation split: {bits}")
+            figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
+            say(f"the {name}'s validation split: {figures}")
     say(f"next: gpt {following} {shlex.quote(str(out))}")
 
 
 def _is_of_adapter(name: str) -> bool:
     """Return whether the field *name* is the adapter, or in it."""
-    return name.partition(".")[0] == "adapter"
+    return name == ADAPTER or name.startswith(f"{ADAPTER}.")
 
 
 def _adapter(
@@ -219,15 +225,15 @@ def _adapter(
             f"{overrides.sources[min(fields)]} sets up an adapter, and --full trains without one; "
             "remove one of them"
         )
-    if full or "adapter" in fields:  # set to none
+    if full or ADAPTER in fields:  # set to none
         return None
-    chosen = {"adapter.kind": "LoRA" if dora is None else "DoRA", **fields}
+    chosen = {f"{ADAPTER}.kind": "LoRA" if dora is None else "DoRA", **fields}
     sources = dict(overrides.sources)
     for flag, rank in (("--lora", lora), ("--dora", dora)):
         if rank is not None:
-            chosen["adapter.rank"], sources["adapter.rank"] = rank, f"{flag} {rank}"
+            chosen[f"{ADAPTER}.rank"], sources[f"{ADAPTER}.rank"] = rank, f"{flag} {rank}"
     try:
-        adapter: LoRA | DoRA = parse_plain(LoRA | DoRA, nest(chosen)["adapter"], "adapter")
+        adapter: LoRA | DoRA = parse_plain(LoRA | DoRA, nest(chosen)["task"]["adapter"], ADAPTER)
     except ConfigError as error:
         written = {name: value for name, value in chosen.items() if name in sources}
         raise ConfigError(Overrides(written, sources).with_sources(str(error))) from None

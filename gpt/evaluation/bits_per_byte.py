@@ -1,4 +1,4 @@
-"""Bits per byte, perplexity and loss of a model on a whole split."""
+"""Bits per byte, perplexity, loss and token accuracy of a model on a whole split."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ class Evaluation:
     """Number of predicted tokens: of shards, all but the first of the split."""
     bytes: int
     """Length of the text in UTF-8 bytes; end-of-text tokens have none."""
+    token_accuracy: float
+    """Fraction of the predicted tokens that have the largest logit."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that a run records and can be scored by (`gpt.evaluation.score`)."""
+        return {
+            "bits_per_byte": self.bits_per_byte,
+            "loss": self.nats_per_token,
+            "token_accuracy": self.token_accuracy,
+        }
 
 
 def evaluate(
@@ -83,7 +94,7 @@ def evaluate_batches(
     """Predict the *targets* of *batches*, *bytes* bytes of text; otherwise like `evaluate`."""
     training = model.training
     model.eval()
-    nats, tokens = 0.0, 0
+    nats, tokens, correct = 0.0, 0, 0
     try:
         with torch.inference_mode(), runtime.autocast():
             for batch in _batches_of_rank(batches, world):
@@ -91,17 +102,20 @@ def evaluate_batches(
                 loss = model(inputs, expected, document_ids=document_ids).loss
                 nats += loss.item() * batch.num_targets
                 tokens += batch.num_targets
+                logits = model(inputs, document_ids=document_ids).logits
+                correct += int((logits.argmax(-1) == expected).sum())
                 if progress is not None:
                     progress(tokens, targets)
     finally:
         model.train(training)
-    nats, tokens = world.sum(nats), round(world.sum(tokens))
+    nats, tokens, correct = world.sum(nats), round(world.sum(tokens)), round(world.sum(correct))
     return Evaluation(
         nats_per_token=nats / tokens,
         perplexity=perplexity(nats / tokens),
         bits_per_byte=nats / math.log(2) / bytes,
         tokens=tokens,
         bytes=bytes,
+        token_accuracy=correct / tokens,
     )
 
 

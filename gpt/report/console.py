@@ -11,10 +11,12 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from gpt.evaluation.score import SCORES, score_of
 from gpt.model.flops import training_flops
 from gpt.report.events import NullReporter, Start
 from gpt.report.peak_flops import peak_flops
 from gpt.runs.metrics import Row
+from gpt.spec.score import BitsPerByte
 
 PLAIN_EVERY = 30.0
 """Seconds between lines without a terminal; evaluations and the last step print one, too."""
@@ -30,6 +32,7 @@ class ConsoleReporter(NullReporter):
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._last_printed = time.monotonic()
         self._speed = _Speed()
+        self._score = SCORES[BitsPerByte]
         self._flops_per_token: float | None = None
         """FLOPs of training on a token; None if the device's peak is unknown."""
         self._peak = 0.0
@@ -55,6 +58,7 @@ class ConsoleReporter(NullReporter):
     def began(self, start: Start) -> None:
         """Reset the speed, and determine the peak of the device."""
         self._speed, self._flops_per_token = _Speed(), None
+        self._score = score_of(start.recipe.score)
         peak = peak_flops(start.runtime)
         if peak is not None and start.borrow_model is not None:
             self._peak = peak * start.processes
@@ -66,7 +70,7 @@ class ConsoleReporter(NullReporter):
         now = time.monotonic()
         self._speed.add(row, now)
         parts = self._parts(row, steps)
-        stays = row.val_bpb is not None or row.step == steps
+        stays = row.val is not None or row.step == steps
         if self._console.is_terminal:
             line = Text(_fit(parts, self._console.width), no_wrap=True, overflow="ellipsis")
             self._live.update(line, refresh=True)
@@ -79,10 +83,10 @@ class ConsoleReporter(NullReporter):
     def _parts(self, row: Row, steps: int) -> list[str]:
         """Return what to show of *row*, the most important first."""
         parts = [f"step {row.step:,}/{steps:,}", f"loss {row.loss:.3f} nats/token"]
-        if row.val_bpb is None:
+        if row.val is None:
             parts.append(f"{row.bits_per_byte:.3f} bits/byte")
         else:
-            parts.append(f"validation {row.val_bpb:.4f} bits/byte")
+            parts.append(f"validation {self._score.value(row.val):.4f} {self._score.short}")
         speed = self._speed.tokens_per_second
         if speed is not None:
             parts.append(f"{_clock(self._speed.seconds_per_step * (steps - row.step))} left")

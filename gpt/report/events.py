@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from gpt.model.gpt import GPT
@@ -23,6 +24,8 @@ class Start:
 
     recipe: Recipe
     """The recipe, with everything that it left open filled in."""
+    folder: Path | None = None
+    """Folder of the run, to write files to; None for a run in memory."""
     runtime: Runtime
     """Device and dtype."""
     processes: int = 1

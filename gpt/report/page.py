@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from gpt.data.shards import open_data
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import perplexity
+from gpt.evaluation.score import score_of
 from gpt.model.flops import TRAINING_FACTOR, parts_of
 from gpt.report.events import NullReporter, Start
 from gpt.report.plot import write_plot
@@ -22,7 +23,6 @@ from gpt.report.samples import SAMPLING, Sample, read_samples
 from gpt.report.sessions import read_sessions
 from gpt.runs.metrics import Row, read_metrics
 from gpt.runs.reading import Checkpoint, read_checkpoint
-from gpt.spec.recipe import TuningRecipe
 from gpt.spec.serialize import flatten
 from pytok.atomic import replace_file
 from pytok.chat.template import TEMPLATE_FILE
@@ -40,11 +40,12 @@ class Report(NullReporter):
 
     def began(self, start: Start) -> None:
         """Remember the folder of the run."""
-        self._run = start.recipe.out
+        self._run = start.folder
 
     def ended(self) -> None:
-        """Write the report and its plot."""
-        write_report(self._run)
+        """Write the report and its plot, unless the run is in memory."""
+        if self._run is not None:
+            write_report(self._run)
 
 
 def write_report(run: Path) -> Path:
@@ -87,17 +88,30 @@ def _results(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
             f"{fmean(r.loss for r in tail):.4f} nats per token",
         ),
     ]
-    evaluated = [row for row in rows if row.val_bpb is not None]
+    score = score_of(state.recipe.score)
+    evaluated = [(row.step, row.val) for row in rows if row.val is not None]
     if evaluated:
-        end = evaluated[-1]
-        facts.append(("validation", f"**{end.val_bpb:.4f} bits per byte** at step {end.step:,}"))
-        if end.val_loss is not None:
-            nats = f"{end.val_loss:.4f} nats per token, perplexity {perplexity(end.val_loss):,.2f}"
-            facts.append(("validation loss", nats))
-    if state.best_val_bpb is not None:
+        step, figures = evaluated[-1]
+        if score.name in figures:
+            text = score.text(figures[score.name])
+            facts.append(("validation", f"**{text}** at step {step:,}"))
+        facts += _further(figures, score.name)
+    if state.best_score is not None:
         at = f"at step {state.best_step:,}" if state.best_step else "before the first step"
-        facts.append(("best", f"{state.best_val_bpb:.4f} bits per byte {at}"))
+        facts.append(("best", f"{score.text(state.best_score)} {at}"))
     return [_table(("", ""), facts)]
+
+
+def _further(figures: Mapping[str, float], score: str) -> list[tuple[str, str]]:
+    """Return the *figures* of an evaluation that are not its *score*, as facts."""
+    facts = []
+    for name, value in figures.items():
+        text = f"{value:.4f}"
+        if name == "loss":
+            text += f" nats per token, perplexity {perplexity(value):,.2f}"
+        if name != score:
+            facts.append((f"validation {name.replace('_', ' ')}", text))
+    return facts
 
 
 def _samples(samples: Sequence[Sample]) -> list[str]:
@@ -142,7 +156,7 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
     if not state.train_tokens:
         return []
     seen, data = rows[-1].tokens if rows else 0, state.recipe.data
-    if isinstance(state.recipe, TuningRecipe) and (data / TEMPLATE_FILE).exists():
+    if state.recipe.task.READS_CHATS and (data / TEMPLATE_FILE).exists():
         chat = (
             f"A chat of {counted(state.train_tokens, 'token')}; "
             f"targets trained on: {counted(seen, 'token')}."
@@ -210,8 +224,7 @@ def _recipe(checkpoint: Checkpoint) -> list[str]:
         for name, value in fields.items()
         if value is not None
     ]
-    tuned = isinstance(checkpoint.state.recipe, TuningRecipe)
-    text = "As planned by `gpt tune`." if tuned else "`gpt train --config` reads it."
+    text = checkpoint.state.recipe.task.ABOUT_RECIPE
     return ["## Recipe", text, _fence("\n".join(lines), "toml")]
 
 

@@ -21,7 +21,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, NullFormatter
 
 from gpt.errors import ConfigError, DataError
+from gpt.evaluation.score import SCORES, Score, score_of
 from gpt.runs.metrics import Row, read_metrics
+from gpt.runs.reading import read_state
+from gpt.runs.retention import find_checkpoint
+from gpt.spec.score import BitsPerByte
 from pytok.atomic import replace_file
 
 COLORS = (
@@ -38,8 +42,10 @@ class Measure:
     """The vertical axis of a row of panels."""
 
     label: str
-    training: Callable[[Row], float]
-    validation: Callable[[Row], float | None]
+    name: str
+    """Name of the validation figure in `Row.val`."""
+    training: Callable[[Row], float] | None = None
+    """The same for training; None if it is not measured there."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,10 @@ class XAxis:
 
 
 MEASURES = (
-    Measure("nats per token", lambda row: row.loss, lambda row: row.val_loss),
-    Measure("bits per byte", lambda row: row.bits_per_byte, lambda row: row.val_bpb),
+    Measure("nats per token", "loss", lambda row: row.loss),
+    Measure("bits per byte", "bits_per_byte", lambda row: row.bits_per_byte),
 )
+"""The measures of every plot. Another score of a run has a row of panels of its own."""
 COLUMNS = (
     XAxis("seconds of training", lambda row: row.seconds, log=False),
     XAxis("tokens", lambda row: row.tokens, log=True),
@@ -79,17 +86,24 @@ def plot_runs(runs: Sequence[Path], path: Path) -> None:
 
 
 def draw_runs(runs: Sequence[Path]) -> Figure:
-    """Plot the folders *runs*: one column per axis of `COLUMNS`, one row per measure of `MEASURES`.
+    """Plot the folders *runs*: one column per axis of `COLUMNS`, one row per measure.
+
+    The measures are `MEASURES` and the scores of the runs.
 
     Raises ConfigError if *runs* is empty, and DataError for a run without metrics.
     """
     if not runs:
         raise ConfigError("no run to plot; pass the folder of one or more runs")
     histories = [_history(run) for run in runs]
-    figure = Figure(figsize=(15, 8), layout="constrained")
+    scores = [_score(run) for run in runs]
+    measures = [*MEASURES]
+    for score in dict.fromkeys(scores):
+        if score.name not in [each.name for each in measures]:
+            measures.append(Measure(score.unit, score.name))
+    figure = Figure(figsize=(15, 4 * len(measures)), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(MEASURES), len(COLUMNS), sharex="col", sharey="row")
-    for measure, line in zip(MEASURES, grid, strict=True):
+    grid = figure.subplots(len(measures), len(COLUMNS), sharex="col", sharey="row")
+    for measure, line in zip(measures, grid, strict=True):
         for x_axis, axes in zip(COLUMNS, line, strict=True):
             for number, rows in enumerate(histories):
                 _draw(axes, rows, measure, x_axis, _style(number))
@@ -100,7 +114,7 @@ def draw_runs(runs: Sequence[Path]) -> Figure:
     for x_axis, axes in zip(COLUMNS, grid[-1], strict=True):
         _scale(axes, x_axis, histories)
     legend = figure.legend(
-        handles=[*_handles(runs, histories), *_kinds()],
+        handles=[*_handles(runs, histories, scores), *_kinds()],
         loc="outside upper center",
         ncols=min(len(runs) + 2, 5),
         frameon=False,
@@ -120,12 +134,19 @@ def _history(run: Path) -> list[Row]:
     return rows
 
 
+def _score(run: Path) -> Score:
+    """Return the score of *run*, which its newest checkpoint knows, or else that of most runs."""
+    newest = find_checkpoint(run)
+    return SCORES[BitsPerByte] if newest is None else score_of(read_state(newest).recipe.score)
+
+
 def _draw(
     axes: Axes, rows: Sequence[Row], measure: Measure, x_axis: XAxis, style: dict[str, Any]
 ) -> None:
-    xs = [x_axis.value(row) for row in rows]
-    losses = _smooth([measure.training(row) for row in rows])
-    axes.plot(xs, losses, linewidth=1, alpha=0.5, **style)
+    if measure.training is not None:
+        xs = [x_axis.value(row) for row in rows]
+        losses = _smooth([measure.training(row) for row in rows])
+        axes.plot(xs, losses, linewidth=1, alpha=0.5, **style)
     evaluations = _evaluations(rows, measure)
     axes.plot(
         [x_axis.value(row) for row, _ in evaluations],
@@ -141,9 +162,12 @@ def _limits(histories: Sequence[Sequence[Row]], measure: Measure) -> tuple[float
     """Return the range of all losses after each run's beginning, with a margin."""
     values = []
     for rows in histories:
-        losses = _smooth([measure.training(row) for row in rows])
-        values += losses[min(len(losses) - 1, math.ceil(len(losses) * BEGINNING)) :]
+        if measure.training is not None:
+            losses = _smooth([measure.training(row) for row in rows])
+            values += losses[min(len(losses) - 1, math.ceil(len(losses) * BEGINNING)) :]
         values += [value for _, value in _evaluations(rows, measure)]
+    if not values:  # a score, before its first evaluation
+        return 0.0, 1.0
     margin = 0.03 * (max(values) - min(values)) or 0.1
     return min(values) - margin, max(values) + margin
 
@@ -168,15 +192,18 @@ def _style(number: int) -> dict[str, Any]:
     return {"color": COLORS[color], "linestyle": ("-", "--", ":")[cycle % 3]}
 
 
-def _handles(runs: Sequence[Path], histories: Sequence[Sequence[Row]]) -> list[Line2D]:
+def _handles(
+    runs: Sequence[Path], histories: Sequence[Sequence[Row]], scores: Sequence[Score]
+) -> list[Line2D]:
     """Return a legend entry for each of *runs*: its name and its last evaluation."""
     names = [run.resolve().name for run in runs]
     pairs = zip(names, runs, strict=True)
     labels = [name if names.count(name) == 1 else str(run) for name, run in pairs]
     for number, rows in enumerate(histories):
-        evaluations = [row.val_bpb for row in rows if row.val_bpb is not None]
+        score = scores[number]
+        evaluations = [row.val[score.name] for row in rows if row.val and score.name in row.val]
         if evaluations:
-            labels[number] += f" ({evaluations[-1]:.4f} bits/byte)"
+            labels[number] += f" ({evaluations[-1]:.4f} {score.short})"
     return [
         Line2D([], [], linewidth=2, label=label, **_style(number))
         for number, label in enumerate(labels)
@@ -193,8 +220,8 @@ def _kinds() -> list[Line2D]:
 
 def _evaluations(rows: Sequence[Row], measure: Measure) -> list[tuple[Row, float]]:
     """Return the rows that have an evaluation, with its value."""
-    values = ((row, measure.validation(row)) for row in rows)
-    return [(row, value) for row, value in values if value is not None]
+    name = measure.name
+    return [(row, row.val[name]) for row in rows if row.val and name in row.val]
 
 
 def _smooth(values: Sequence[float]) -> list[float]:

@@ -37,7 +37,7 @@ class Sample:
 
 
 class Sampler(NullReporter):
-    """Samples text during training, prints it, and records it."""
+    """Samples text during training, prints it, and records it if the run has a folder."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class Sampler(NullReporter):
     def began(self, start: Start) -> None:
         """Keep the recorded samples of earlier steps, and drop those of later ones."""
         self._borrow_model = start.borrow_model
-        self._path = start.recipe.out / NAME
-        if self._path.exists():
-            self._samples = [s for s in read_samples(start.recipe.out) if s.step <= start.step]
-            write_records(self._path, self._samples)
+        self._folder = start.folder
+        if self._folder is not None and (self._folder / NAME).exists():
+            self._samples = [s for s in read_samples(self._folder) if s.step <= start.step]
+            write_records(self._folder / NAME, self._samples)
         if self._every == 0:
             return
         if start.borrow_model is None:
@@ -87,7 +87,7 @@ class Sampler(NullReporter):
 
     def row(self, row: Row, steps: int) -> None:
         """Sample if it is time."""
-        due = row.step % self._every == 0 if self._every else row.val_bpb is not None
+        due = row.step % self._every == 0 if self._every else row.val is not None
         done = self._samples and self._samples[-1].step == row.step
         if self._tokenizer is None or self._borrow_model is None or not due or done:
             return
@@ -101,7 +101,8 @@ class Sampler(NullReporter):
             )
             sample = Sample(step=row.step, prompt=self._prompt, text="".join(pieces))
         self._samples.append(sample)
-        write_records(self._path, self._samples)
+        if self._folder is not None:
+            write_records(self._folder / NAME, self._samples)
         self._show(f"sample at step {row.step:,}:\n{quoted(sample)}")
 
 

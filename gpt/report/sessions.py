@@ -41,12 +41,14 @@ class Session:
 
 
 class Sessions(NullReporter):
-    """Records the sessions of a run."""
+    """Records the sessions of a run, if it has a folder."""
 
     def began(self, start: Start) -> None:
         """Add this process; drop sessions whose steps were all lost."""
-        self._runtime, self._path = start.runtime, start.recipe.out / NAME
-        before = read_sessions(start.recipe.out)
+        self._runtime, self._folder = start.runtime, start.folder
+        if start.folder is None:
+            return
+        before = read_sessions(start.folder)
         self._sessions = [session for session in before if session.after < start.step]
         self._sessions.append(
             Session(
@@ -58,12 +60,14 @@ class Sessions(NullReporter):
                 python=platform.python_version(),
             )
         )
-        write_records(self._path, self._sessions)
+        write_records(start.folder / NAME, self._sessions)
 
     def ended(self) -> None:
         """Add the peak memory."""
+        if self._folder is None:
+            return
         last = dataclasses.replace(self._sessions[-1], peak_memory=_peak_memory(self._runtime))
-        write_records(self._path, [*self._sessions[:-1], last])
+        write_records(self._folder / NAME, [*self._sessions[:-1], last])
 
 
 def read_sessions(run: Path) -> list[Session]:

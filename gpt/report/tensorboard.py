@@ -31,20 +31,21 @@ class TensorBoard(NullReporter):
 
     def began(self, start: Start) -> None:
         """Open an event file; TensorBoard then ignores older events of later steps."""
-        self._writer = SummaryWriter(
-            str(start.recipe.out / "tensorboard"), purge_step=start.step + 1
-        )
+        if start.folder is not None:
+            self._writer = SummaryWriter(
+                str(start.folder / "tensorboard"), purge_step=start.step + 1
+            )
 
     def row(self, row: Row, steps: int) -> None:
         """Write the figures of *row*."""
         values = {
             "loss/train": row.loss,
-            "loss/validation": row.val_loss,
             "bits per byte/train": row.bits_per_byte,
-            "bits per byte/validation": row.val_bpb,
             "learning rate": row.lr,
             "gradient norm": row.gradient_norm,
         }
+        for name, figure in (row.val or {}).items():
+            values[f"{name.replace('_', ' ')}/validation"] = figure
         if self._last is not None:
             seconds = row.seconds - self._last.seconds
             values["tokens per second"] = (row.tokens - self._last.tokens) / seconds

@@ -6,10 +6,10 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gpt.errors import ConfigError, DataError
 from gpt.spec.serialize import from_dict
@@ -39,15 +39,45 @@ class Row:
     schedule follows it. None in rows of versions without it."""
     gradient_norm: float | None = None
     """Norm of the step's gradient, before clipping."""
-    val_bpb: float | None = None
-    """Bits per byte on the validation split after the step. None if not evaluated."""
-    val_loss: float | None = None
-    """The same in nats per token."""
+    val: dict[str, float] | None = None
+    """Figures on the validation split after the step, by name (`gpt.evaluation.score`). None if it
+    was not evaluated."""
 
     @property
     def bits_per_byte(self) -> float:
         """Training loss in bits per byte, at the mean bytes per token of the training split."""
         return self.loss / math.log(2) * self.tokens / self.bytes
+
+
+class Metrics(Protocol):
+    """The history of a run in progress."""
+
+    @property
+    def last(self) -> Row | None:
+        """The last row that there was when the history was opened."""
+
+    @property
+    def recent(self) -> Sequence[Row]:
+        """The last `RECENT` rows that there were then."""
+
+    @property
+    def lost(self) -> Sequence[Row]:
+        """The rows of steps that a kill has lost, until they are made again."""
+
+    def forget_lost(self) -> None:
+        """Forget these rows: their steps will not be made as before."""
+
+    def replace_last(self, row: Row) -> None:
+        """Replace the last row by *row*."""
+
+    def append(self, row: Row) -> None:
+        """Add *row*."""
+
+    def sync(self) -> None:
+        """Block until all rows are safe."""
+
+    def close(self) -> None:
+        """Release the history."""
 
 
 LOST = "lost.jsonl"
@@ -148,18 +178,35 @@ class NoMetrics:
         """Do nothing."""
 
 
-def open_metrics(run: Path, *, keep: int, write: bool) -> MetricsFile | NoMetrics:
+def open_metrics(run: Path, *, keep: int, write: bool) -> Metrics:
     """Open the metrics of *run* up to step *keep*; *write* is False except in the main process."""
     return MetricsFile(run / "metrics.jsonl", keep=keep) if write else NoMetrics()
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Read the rows of *path*; see `read_records`."""
-    return read_records(path, Row)
+    """Read the rows of *path*, also as earlier versions wrote them; see `read_records`."""
+    return read_records(path, Row, upgrade)
 
 
-def read_records(path: Path, kind: type[Record]) -> list[Record]:
-    """Read the JSON lines of *path* as instances of the dataclass *kind*.
+RENAMED_FIGURES = {"val_bpb": "bits_per_byte", "val_loss": "loss"}
+"""Fields of earlier rows that are among the figures of `Row.val`."""
+
+
+def upgrade(plain: Any) -> Any:
+    """Return the fields of a row that this or an earlier version wrote as this version's."""
+    if not isinstance(plain, Mapping) or RENAMED_FIGURES.keys().isdisjoint(plain):
+        return plain
+    fields = {name: value for name, value in plain.items() if name not in RENAMED_FIGURES}
+    figures = {
+        new: plain[old] for old, new in RENAMED_FIGURES.items() if plain.get(old) is not None
+    }
+    return {**fields, "val": figures or None}
+
+
+def read_records(
+    path: Path, kind: type[Record], upgrade: Callable[[Any], Any] = lambda plain: plain
+) -> list[Record]:
+    """Read the JSON lines of *path*, through *upgrade*, as instances of the dataclass *kind*.
 
     A last line without a line feed, as a kill leaves it, is ignored. Raises DataError with the
     number of a complete line that does not fit.
@@ -168,7 +215,7 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            records.append(from_dict(kind, json.loads(line)))
+            records.append(from_dict(kind, upgrade(json.loads(line))))
         except (ValueError, ConfigError) as error:
             raise DataError(
                 f"{path}:{number}: not a {kind.__name__.lower()} of a run: {error}; remove the line"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.recipe import Recipe, TuningRecipe, check_resumable
+from gpt.spec.recipe import Recipe, check_resumable
 from gpt.spec.serialize import from_dict, to_dict
 
 
@@ -21,11 +21,11 @@ class State:
     """
 
     FORMAT: ClassVar[int] = 3
-    """Version of ``state.json``. Format 2 is still read: `upgrade`."""
+    """Version of ``state.json``. Format 2 and earlier states of format 3 are read: `upgrade`."""
 
     config: GPTConfig
     """The model."""
-    recipe: Recipe | TuningRecipe
+    recipe: Recipe
     """The run."""
     step: int
     """Optimizer steps made."""
@@ -38,14 +38,14 @@ class State:
     """Fingerprint of the tokenizer; shards of another one are rejected."""
     train_tokens: int
     """Tokens of the training split; a split of another length would be read in another order."""
-    val_bpb: float | None = None
-    """Bits per byte on the validation split, at the last evaluation."""
-    best_val_bpb: float | None = None
-    """The lowest of all evaluations."""
+    score: float | None = None
+    """Score (`Recipe.score`) on the validation split, at the last evaluation."""
+    best_score: float | None = None
+    """The best of all evaluations."""
     best_step: int | None = None
     """The step of that evaluation; 0 if a tuned model never got better than its base."""
-    first_val_bpb: float | None = None
-    """Bits per byte before the first step, if the run started from a trained model."""
+    first_score: float | None = None
+    """Score before the first step, if the run started from a trained model."""
 
     @property
     def is_over(self) -> bool:
@@ -66,14 +66,12 @@ class State:
         """
         fields = dict(document)
         version = fields.pop("format", None)
-        if version == 2:
-            fields = upgrade(fields)
-        elif version != cls.FORMAT:
+        if version not in (2, cls.FORMAT):
             raise CheckpointError(
                 f"format {version}, and this version of gpt reads formats 2 and {cls.FORMAT}; use "
                 "the version that wrote it, or train again into another --out"
             )
-        return from_dict(cls, fields)
+        return from_dict(cls, upgrade(fields))
 
 
 RENAMED_FIELDS = {"respell": "bpe_dropout", "learn": "train_on", "share": "fraction"}
@@ -82,11 +80,38 @@ RENAMED_TENSORS = {"shift.share": "shift.fraction"}
 """Parameters that had other names in checkpoints of format 2."""
 
 
-def upgrade(fields: Any) -> Any:
-    """Return the *fields* of a state of format 2 as those of format 3."""
-    if isinstance(fields, Mapping):
-        return {RENAMED_FIELDS.get(name, name): upgrade(value) for name, value in fields.items()}
+RENAMED_SCORES = {
+    "val_bpb": "score",
+    "best_val_bpb": "best_score",
+    "first_val_bpb": "first_score",
+}
+"""Fields of states that had other names when bits per byte was the only score."""
+TUNING_FIELDS = ("base", "adapter", "train_on", "row_length")
+"""Fields of the task that were fields of a recipe of the kind TuningRecipe."""
+
+
+def upgrade(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the *fields* of a state that this or an earlier version wrote as this version's."""
+    fields = {RENAMED_SCORES.get(name, name): _renamed(value) for name, value in fields.items()}
+    if isinstance(fields.get("recipe"), Mapping):
+        fields["recipe"] = _upgrade_recipe(fields["recipe"])
     return fields
+
+
+def _renamed(value: Any) -> Any:
+    """Return the plain *value* with the current names of its fields."""
+    if isinstance(value, Mapping):
+        return {RENAMED_FIELDS.get(name, name): _renamed(each) for name, each in value.items()}
+    return value
+
+
+def _upgrade_recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the *fields* of a recipe with the table of its task."""
+    recipe = {name: value for name, value in fields.items() if name != "kind"}
+    if fields.get("kind") == "TuningRecipe":
+        task = {name: recipe.pop(name) for name in TUNING_FIELDS if name in recipe}
+        recipe["task"] = {"kind": "Tuning", **task}
+    return recipe
 
 
 def check_fits(saved: State, new: State) -> None:

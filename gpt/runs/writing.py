@@ -79,7 +79,7 @@ def tokenizer_document(tokenizer: Tokenizer) -> bytes:
 
 def _is_written(folder: Path, state: State) -> bool:
     """Return whether *folder* is a checkpoint with the evaluation of *state*."""
-    return folder.exists() and read_state(folder).val_bpb == state.val_bpb
+    return folder.exists() and read_state(folder).score == state.score
 
 
 def _write(
@@ -90,7 +90,7 @@ def _write(
     data_files: Mapping[str, bytes],
     world: World,
 ) -> None:
-    weights = _eval_weights(model, optimizer)
+    weights = final_weights(model, optimizer)
     # A parameter that training continues from is stored beside the optimizer's tensors if the
     # weights for evaluation are other ones: averages, the best, or merged adapters.
     optimizer_state = {
@@ -127,7 +127,7 @@ def _write(
         shutil.rmtree(slices)
 
 
-def _eval_weights(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def final_weights(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the weights that readers of a checkpoint get: averaged or best, adapters merged.
 
     A tensor that is a parameter of *model* is that parameter, not a copy.

@@ -10,14 +10,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from gpt.errors import ConfigError
 from gpt.spec.fields import KIND
 from gpt.spec.recipe import MAY_CHANGE, Recipe
-from gpt.spec.serialize import flatten, from_dict, merge, nest
-
-AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+from gpt.spec.serialize import flatten, merge, nest
 
 HEAD_STEP = 8
 """Heads whose number is set have a multiple of this as their width."""
@@ -37,11 +35,11 @@ class Overrides:
         values = {name: value for name, value in self.values.items() if name not in names}
         return Overrides(values, self.sources)
 
-    def over(self, recipe: AnyRecipe) -> AnyRecipe:
+    def over(self, recipe: Recipe) -> Recipe:
         """Return *recipe* with these fields; raises ConfigError that names them as written."""
         given = nest(following(recipe, self.values) | dict(self.values))
         try:
-            return from_dict(type(recipe), merge(recipe.to_dict(), given))
+            return Recipe.from_dict(merge(recipe.to_dict(), given))
         except ConfigError as error:
             raise ConfigError(self.with_sources(str(error))) from None
 

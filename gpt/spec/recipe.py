@@ -1,4 +1,4 @@
-"""Recipes: `Recipe` describes a training run, `TuningRecipe` one that starts from a trained model.
+"""`Recipe`: a training run, from its data and its task to the machine that it runs on.
 
 The comments on fields are user interface: `gpt train --help` shows them, their first sentence or
 all. Defaults suit two CPU cores and a corpus of 1 to 10 MB: about two minutes. Sizes are in tokens,
@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gpt.errors import ConfigError
-from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.checks import above_zero, below_one
+from gpt.spec.objective import CrossEntropy
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.schedule import Cosine, Linear, Noam, WarmupStableDecay
+from gpt.spec.score import BitsPerByte, TokenAccuracy
 from gpt.spec.serialize import flatten, from_dict, to_dict
+from gpt.spec.task import Pretraining, Tuning
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,8 +35,10 @@ class Recipe:
 
     data: Path
     """Folder of token shards, as `pytok shard` writes them."""
-    out: Path
+    out: Path | None = None
     """Run folder. If it already holds a run, that run is resumed."""
+    task: Pretraining | Tuning = field(default_factory=Pretraining)
+    """What the run starts from, and trains."""
     steps: int | None = 600
     """Optimizer steps in total. [default: as many as the time allows]"""
     seconds: float | None = None
@@ -52,6 +56,10 @@ class Recipe:
     bpe_dropout: float = 0.0
     """BPE dropout: probability of splitting a token into its two parts. Delays overfitting on small
     corpora."""
+    objective: CrossEntropy = field(default_factory=CrossEntropy)
+    """The loss that is minimized."""
+    score: BitsPerByte | TokenAccuracy = field(default_factory=BitsPerByte)
+    """Figure by which evaluations are compared, for the best checkpoint and for patience."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """Optimizer."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)
@@ -103,6 +111,7 @@ class Recipe:
         below_one(bpe_dropout=self.bpe_dropout)
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
+        self.task.check(self.model)
 
     @property
     def rows_per_step(self) -> int:
@@ -119,32 +128,10 @@ class Recipe:
         return from_dict(cls, plain, where)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuningRecipe(Recipe):
-    """A run that starts from a trained model: `model` is that model, its dropout excepted."""
-
-    base: Path
-    """Run whose model is the starting point, trained or imported. It stays as it is."""
-    adapter: LoRA | DoRA | None = field(default_factory=LoRA)
-    """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
-    train_on: Literal["mine", "all", "last"] = "mine"
-    """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
-    row_length: int | None = None
-    """Tokens of a sequence of conversations; longer ones are cut into windows. [default:
-    the context]"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.row_length is not None and not 2 <= self.row_length <= self.model.context:
-            raise ConfigError(
-                f"row_length must be from 2 to the model's context, {self.model.context}; "
-                f"got {self.row_length}"
-            )
-
-
 MAY_CHANGE = frozenset(
-    {"base", "data", "out", "steps", "seconds", "max_seconds", "eval_every", "checkpoint_every"}
-    | {"keep", "device", "dtype", "compile", "parallel", "patience", "recompute", "threads"}
+    {"task.base", "data", "out", "steps", "seconds", "max_seconds", "eval_every", "keep"}
+    | {"checkpoint_every", "device", "dtype", "compile", "parallel", "patience", "recompute"}
+    | {"threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and on what machine. A change of any other would make one run of two different ones."""
@@ -152,17 +139,16 @@ and on what machine. A change of any other would make one run of two different o
 
 def check_resumable(saved: Recipe, asked: Recipe) -> None:
     """Raise ConfigError, naming the first field, if *asked* cannot resume *saved*."""
-    if type(saved) is not type(asked):
-        raise ConfigError(
-            f"{asked.out} holds a run of another kind, trained from scratch or tuned; choose "
-            "another --out"
-        )
     theirs, ours = flatten(saved.to_dict()), flatten(asked.to_dict())
-    for name in sorted(theirs.keys() | ours.keys()):
+    # The kind of the task first: of another task, many fields differ.
+    for name in ("task.kind", *sorted(theirs.keys() | ours.keys())):
         if name not in MAY_CHANGE and theirs.get(name) != ours.get(name):
+            remedy = f"set {name} to its old value"
+            if name == "task.kind":
+                remedy = f"use `{saved.task.COMMAND}`"
             raise ConfigError(
                 f"{asked.out} holds a run with {name} = {theirs.get(name)}, and this recipe has "
-                f"{ours.get(name)}; set {name} to its old value to resume, or choose another --out"
+                f"{ours.get(name)}; {remedy} to resume, or choose another --out"
             )
 
 

@@ -127,6 +127,8 @@ def parse_plain(hint: Any, value: Any, where: str) -> Any:
         raise ConfigError(f"{where}: expected one of {expected}; got {value!r}")
     if get_origin(hint) is tuple:
         return _tuple(get_args(hint), value, where)
+    if get_origin(hint) is dict:
+        return _table(get_args(hint)[1], value, where)
     return _scalar(hint, value, where)
 
 
@@ -159,6 +161,12 @@ def _tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
                 for index, (item, element) in enumerate(zip(items, value, strict=True))
             )
     raise ConfigError(f"{where}: expected a list of {len(items)}; got {value!r}")
+
+
+def _table(hint: Any, value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {name: parse_plain(hint, each, join(where, name)) for name, each in value.items()}
+    raise ConfigError(f"{where}: expected a table of values, got {value!r}")
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:

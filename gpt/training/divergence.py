@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from gpt.data.batch import Batch
@@ -26,7 +24,7 @@ from gpt.errors import TrainingError
 from gpt.model.gpt import GPT
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
-from pytok.atomic import replace_file
+from gpt.runs.store import Store
 
 
 def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None:
@@ -42,20 +40,19 @@ def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None
 
 
 def divergence_error(
-    run: Path,
+    store: Store,
     step: int,
     batches: Sequence[Batch],
     model: GPT,
     optimizer: torch.optim.Optimizer,
     *,
     loss: float,
-    checkpoint: Path | None,
     world: World,
 ) -> TrainingError:
     """Return the error of a run that diverged at *step* with *loss*, and write the file.
 
-    *model* has the unclipped gradients of *batches*; *checkpoint* is the newest one, if any. All
-    processes of *world* call this; the main one writes.
+    *model* has the unclipped gradients of *batches*. All processes of *world* call this; the main
+    one writes to *store*.
     """
     gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     if name := first_non_finite(model, optimizer):
@@ -81,15 +78,14 @@ def divergence_error(
     document_ids = [batch.document_ids for batch in batches if batch.document_ids is not None]
     if document_ids:
         tensors["document_ids"] = torch.cat(document_ids)
-    path = run / "diverged" / f"step-{step:08d}.safetensors"
+    batch = ""
     try:
         if world.is_main:
-            path.parent.mkdir(exist_ok=True)
-            replace_file(path, save(tensors))
-        batch = f"its batch is in {path}"
+            batch = f"its batch is in {store.write_diverged(step, tensors)}"
     except OSError as error:
         batch = f"its batch cannot be written ({error.strerror})"
     world.wait()  # an error of another process would end the main one before the file is written
+    checkpoint = store.newest()
     rescue = f"{checkpoint.name} is kept" if checkpoint else "there is no checkpoint yet"
     return TrainingError(
         f"step {step} diverged: {cause}; {batch}; {rescue}; "

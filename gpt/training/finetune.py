@@ -5,7 +5,7 @@
     plan = plan_tuning(Path("runs/base"), data=Path("data"), out=Path("runs/tuned"))
     tuned = tune(plan.replace(patience=5))  # the same call resumes; stop= and reporter= as in train
     tuned.outcome.finished                  # False if stop() ended the run early
-    tuned.val, tuned.base                   # bits per byte before and after, if measured
+    tuned.val, tuned.base                   # the score before and after, if measured
 
 The data is a chat (chat.json, train.jsonl, val.jsonl, as `pytok chat build` writes them), rendered
 with the base's tokenizer and the special tokens that it lacks; or token shards written with the
@@ -19,26 +19,30 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from gpt.data.conversations import Conversations
 from gpt.data.shards import open_data, open_split
 from gpt.errors import ConfigError, DataError
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate
-from gpt.model.gpt import GPT
+from gpt.evaluation.score import score_of
 from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.store import Store
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
-from gpt.spec.recipe import TuningRecipe
+from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
-from gpt.training.finetune_tasks import ChatTuning, RenderedChat, TextTuning
-from gpt.training.loop import Outcome, run
+from gpt.spec.task import Tuning
+from gpt.training.finetune_tasks import RenderedChat, open_chat, open_tuning, spec_of, tuning
+from gpt.training.loop import Outcome, default_store, run
+from gpt.training.task import Task, training_rows
 from pytok.atomic import replace_file
-from pytok.chat.template import TEMPLATE_FILE, TrainOn
+from pytok.chat.template import TrainOn
 
 DEFAULT_ADAPTER = LoRA()
 TUNING_FILE = "tuning.json"
@@ -54,42 +58,40 @@ STEPS_PER_EPOCH = 32
 class TuningPlan:
     """A recipe with its base and its data open: neither is read again when the run starts."""
 
-    recipe: TuningRecipe
+    recipe: Recipe
     base: Checkpoint
     chat: RenderedChat | None
     """The chat in ``recipe.data``. None for token shards."""
 
     @classmethod
-    def open(cls, recipe: TuningRecipe) -> TuningPlan:
+    def open(cls, recipe: Recipe) -> TuningPlan:
         """Verify the base of *recipe* and render its chat; raises what `tune` raises for them."""
-        base = read_checkpoint(recipe.base)
-        return cls(recipe=recipe, base=base, chat=_open_chat(recipe.data, base, recipe.train_on))
+        base, chat = open_tuning(recipe)
+        return cls(recipe=recipe, base=base, chat=chat)
 
     def replace(self, **changes: Any) -> TuningPlan:
         """Return the plan with these fields of the recipe changed."""
         return self.with_recipe(dataclasses.replace(self.recipe, **changes))
 
-    def with_recipe(self, recipe: TuningRecipe) -> TuningPlan:
+    def with_recipe(self, recipe: Recipe) -> TuningPlan:
         """Return the plan of *recipe*, opened again only if what is read from the disk differs."""
-        planned = self.recipe
-        if (recipe.base, recipe.data, recipe.train_on) == (
+        ours, planned = spec_of(recipe), spec_of(self.recipe)
+        if (ours.base, recipe.data, ours.train_on) == (
             planned.base,
-            planned.data,
+            self.recipe.data,
             planned.train_on,
         ):
             return dataclasses.replace(self, recipe=recipe)
         return TuningPlan.open(recipe)
 
-    def task(self) -> ChatTuning | TextTuning:
-        """Build the task of the run."""
-        if self.chat is None:
-            return TextTuning(self.recipe, self.base)
-        return ChatTuning(self.recipe, self.base, self.chat)
+    def task(self) -> Task:
+        """Return the task of the run."""
+        return tuning(self.recipe, self.base, self.chat)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Bits per byte of a text, under the base and under the tuned model."""
+    """Score (`Recipe.score`) of the base and of the tuned model on the same data."""
 
     before: float
     after: float
@@ -136,22 +138,24 @@ def plan_tuning(
     architecture = Architecture(
         **{each.name: getattr(model, each.name) for each in dataclasses.fields(Architecture)}
     )
-    recipe = TuningRecipe(base=base, data=data, out=out, adapter=adapter, model=architecture)
-    chat = _open_chat(data, checkpoint, train_on)
+    task = Tuning(base=base, adapter=adapter)
+    recipe = Recipe(data=data, out=out, task=task, model=architecture)
+    chat = open_chat(data, checkpoint, train_on)
     if chat is not None:
         sizes = sorted(chat.train.sizes)
         # Rows that hold 95% of the conversations uncut: longer ones would be mostly padding.
         usual = sizes[len(sizes) * 19 // 20]
         length = min(model.context, max(64, 1 << (usual - 2).bit_length()))
         rows = len(Conversations(chat.train, length).rows)
-        recipe = dataclasses.replace(recipe, train_on=chat.train_on, row_length=length)
+        task = dataclasses.replace(task, train_on=chat.train_on, row_length=length)
     else:
         if train_on is not None:
             raise ConfigError(
                 f"{data} is not a chat; remove train_on={train_on} (--train-on): it chooses the "
                 "turns of a chat, and all of a text is trained on"
             )
-        length, rows = model.context, TextTuning(recipe, checkpoint).rows.per_epoch
+        shards = open_data(data, fingerprint=checkpoint.state.fingerprint)
+        length, rows = model.context, training_rows(recipe, shards, model).per_epoch
     tokens = rows * length
     epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
     if batch_size is None:
@@ -164,6 +168,7 @@ def plan_tuning(
     interval = max(1, steps // math.ceil(2 * epochs))
     recipe = dataclasses.replace(
         recipe,
+        task=task,
         model=dataclasses.replace(architecture, dropout=0.1 if adapter is None else 0.0),
         steps=steps,
         batch_size=batch_size,
@@ -183,8 +188,9 @@ def plan_tuning(
 
 
 def tune(
-    plan: TuningPlan | TuningRecipe,
+    plan: TuningPlan | Recipe,
     *,
+    store: Store | None = None,
     base_data: Path | None = None,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -200,45 +206,46 @@ def tune(
     and the errors see `gpt.training.loop.train`.
     """
     reporter = reporter or NullReporter()
-    if isinstance(plan, TuningRecipe):
+    if not isinstance(plan, TuningPlan):
         plan = TuningPlan.open(plan)
-    base, task = plan.base, plan.task()
+    store = store or default_store(plan.recipe)
+    base, task, score = plan.base, plan.task(), score_of(plan.recipe.score)
     measure_base_data = _base_measure(base, base_data, reporter)
-    reporter.notice(task.summary())
-    outcome = run(task, reporter=reporter, stop=stop)
+    reporter.notice(task.summary)
+    outcome = run(task, store=store, reporter=reporter, stop=stop)
     if not outcome.finished:
         return Tuned(outcome=outcome)
     saved = outcome.state.recipe
     runtime = Runtime.choose(saved.device, saved.dtype)
-    model = read_checkpoint(plan.recipe.out).model(runtime.device)
-    val = _change(outcome.state.first_val_bpb, task.measure(model, runtime))
-    on_base_data = None
+    model = store.read().model(runtime.device)
+    val = on_base_data = None
+    if (first := outcome.state.first_score) is not None and (
+        figures := task.measure(model, runtime)
+    ):
+        val = Change(before=first, after=score.value(figures))
     if measure_base_data is not None:
-        before = measure_base_data(base.model(runtime.device), runtime)
-        on_base_data = _change(before.bits_per_byte, measure_base_data(model, runtime))
+        before, after = (
+            score.value(measure_base_data(each, runtime=runtime).figures)
+            for each in (base.model(runtime.device), model)
+        )
+        on_base_data = Change(before=before, after=after)
     tuned = Tuned(outcome=outcome, val=val, base=on_base_data)
     summary = {
         "step": outcome.state.step,
         "best_step": outcome.state.best_step,
-        "val_bpb": val and dataclasses.asdict(val),
-        "base_bpb": on_base_data and dataclasses.asdict(on_base_data),
+        "score": score.name,
+        "val": val and dataclasses.asdict(val),
+        "base": on_base_data and dataclasses.asdict(on_base_data),
     }
-    replace_file(plan.recipe.out / TUNING_FILE, (json.dumps(summary, indent=2) + "\n").encode())
+    if store.folder is not None:
+        document = json.dumps(summary, indent=2) + "\n"
+        replace_file(store.folder / TUNING_FILE, document.encode())
     return tuned
 
 
-def _open_chat(data: Path, base: Checkpoint, train_on: TrainOn | None) -> RenderedChat | None:
-    """Render the chat in *data* for *base*; return None if *data* holds no chat."""
-    if not (data / TEMPLATE_FILE).exists():
-        return None
-    return RenderedChat.open(data, base, train_on)
-
-
-_Measure: TypeAlias = Callable[[GPT, Runtime], Evaluation]
-"""Evaluates a model."""
-
-
-def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _Measure | None:
+def _base_measure(
+    base: Checkpoint, data: Path | None, reporter: Reporter
+) -> Callable[..., Evaluation] | None:
     """Return a measurement on the validation split of the base's data, or of *data*.
 
     Without *data*, if the base's own is missing, print a notice and return None. Raises DataError
@@ -255,13 +262,4 @@ def _base_measure(base: Checkpoint, data: Path | None, reporter: Reporter) -> _M
             "with --base-data"
         )
         return None
-    document_mask = base.state.recipe.document_mask
-    return lambda model, runtime: evaluate(
-        model, split, runtime=runtime, document_mask=document_mask
-    )
-
-
-def _change(before: float | None, after: Evaluation | None) -> Change | None:
-    if before is None or after is None:
-        return None
-    return Change(before=before, after=after.bits_per_byte)
+    return partial(evaluate, split=split, document_mask=base.state.recipe.document_mask)

@@ -1,24 +1,24 @@
-"""The tasks of fine-tuning: `ChatTuning` on conversations, `TextTuning` on token shards."""
+"""The tasks of fine-tuning: on the conversations of a chat, and on token shards."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gpt.adapt.wrapping import adapt, train_rows
 from gpt.data.conversations import ConversationRows, Conversations, RenderedConversations
 from gpt.data.shards import open_data
-from gpt.errors import DataError
+from gpt.errors import ConfigError, DataError
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate_batches
 from gpt.model.gpt import GPT
 from gpt.model.growing import grow_vocabulary, token_tables
-from gpt.parallel.runtime import Runtime
-from gpt.parallel.world import ALONE, World
-from gpt.runs.reading import Checkpoint
+from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.runs.writing import read_data_files, tokenizer_document
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.recipe import TuningRecipe
-from gpt.training.task import Pretraining, Progress
+from gpt.spec.recipe import Recipe
+from gpt.spec.task import Tuning
+from gpt.training.task import Task, text_task
 from pytok.chat.template import TEMPLATE_FILE, Template, TrainOn
 from pytok.counted import counted
 from pytok.tokenizer import Tokenizer
@@ -62,94 +62,107 @@ class RenderedChat:
         return cls(template=template, tokenizer=tokenizer, train_on=chosen, train=train, val=val)
 
 
-class ChatTuning:
-    """Fine-tuning on conversations; a `gpt.training.task.Task`."""
+def tuning(recipe: Recipe, base: Checkpoint, chat: RenderedChat | None) -> Task:
+    """Return the task of training the model of *base* further, on *chat* or on token shards.
 
-    starts_from_checkpoint = True
+    *chat* is rendered for *base*. Raises DataError if the shards of *recipe* do not fit *base*.
+    """
+    return _text_tuning(recipe, base) if chat is None else _chat_tuning(recipe, base, chat)
 
-    def __init__(self, recipe: TuningRecipe, base: Checkpoint, chat: RenderedChat) -> None:
-        """Pack *chat*, rendered for *base*, into the rows of *recipe*."""
-        self.recipe = recipe
-        self._base = base
-        self.fingerprint = chat.tokenizer.fingerprint
-        self.data_files = {
-            "tokenizer.json": tokenizer_document(chat.tokenizer),
-            TEMPLATE_FILE: chat.template.to_json().encode(),
-        }
-        self._vocab_size = chat.tokenizer.n_vocab
-        length = recipe.row_length or recipe.model.context
-        self.train, self._val = Conversations(chat.train, length), Conversations(chat.val, length)
-        self.train_tokens = len(self.train)
-        self.rows = ConversationRows(self.train, recipe.seed)
 
-    def summary(self) -> str:
-        """Describe the data in one line."""
-        train, new = self.train, self._vocab_size - self._base.state.config.vocab_size
-        return (
-            f"{counted(len(train.sizes), 'conversation')}, {counted(len(train), 'token')}, "
-            f"{train.num_targets:,} of them trained on, in {counted(len(train.rows), 'row')} of "
-            f"{train.length}; {counted(new, 'new token')}"
+def tuning_from_disk(recipe: Recipe) -> Task:
+    """Open the base and the data of *recipe*, a recipe of `Tuning`, and return its task."""
+    base, chat = open_tuning(recipe)
+    return tuning(recipe, base, chat)
+
+
+def open_tuning(recipe: Recipe) -> tuple[Checkpoint, RenderedChat | None]:
+    """Read the base of *recipe*, and render the chat that its data holds, if any."""
+    spec = spec_of(recipe)
+    base = read_checkpoint(spec.base)
+    return base, open_chat(recipe.data, base, spec.train_on)
+
+
+def open_chat(data: Path, base: Checkpoint, train_on: TrainOn | None) -> RenderedChat | None:
+    """Render the chat in *data* for *base*; return None if *data* holds no chat."""
+    if not (data / TEMPLATE_FILE).exists():
+        return None
+    return RenderedChat.open(data, base, train_on)
+
+
+def spec_of(recipe: Recipe) -> Tuning:
+    """Return the task of *recipe*; raises ConfigError if it is not `Tuning`."""
+    if not isinstance(recipe.task, Tuning):
+        raise ConfigError(
+            f"the task of the recipe is {type(recipe.task).__name__}; to tune a model, set it to "
+            "Tuning, with a base"
         )
+    return recipe.task
 
-    def model(self) -> GPT:
-        """Build the base's model with rows for new tokens, and adapters."""
-        return _starting_model(self._base, self.recipe, self._vocab_size)
 
-    def seen(self, rows: int) -> tuple[int, int]:
-        """Count the targets of *rows* rows, and their bytes, at the mean of a row."""
-        epochs = rows / len(self.train.rows)
-        return round(epochs * self.train.num_targets), round(epochs * self.train.bytes)
+def _chat_tuning(recipe: Recipe, base: Checkpoint, chat: RenderedChat) -> Task:
+    """Return the task of training on conversations, packed into the rows of *recipe*.
 
-    def measure(
-        self,
-        model: GPT,
-        runtime: Runtime,
-        progress: Progress | None = None,
-        world: World = ALONE,
-    ) -> Evaluation | None:
-        """Evaluate *model* on the held-out turns of the speakers that it is trained on."""
-        if not self._val.bytes:
-            return None
+    It is evaluated on the held-out turns of the speakers that the model is trained on.
+    """
+    length = spec_of(recipe).row_length or recipe.model.context
+    train, held_out = Conversations(chat.train, length), Conversations(chat.val, length)
+    vocab_size = chat.tokenizer.n_vocab
+    new = vocab_size - base.state.config.vocab_size
+
+    def seen(rows: int) -> tuple[int, int]:
+        epochs = rows / len(train.rows)
+        return round(epochs * train.num_targets), round(epochs * train.bytes)
+
+    def evaluate(model: GPT, **options: Any) -> Evaluation:
         return evaluate_batches(
             model,
-            self._val.batches(self.recipe.batch_size),
-            targets=self._val.num_targets,
-            bytes=self._val.bytes,
-            runtime=runtime,
-            world=world,
-            progress=progress,
+            held_out.batches(recipe.batch_size),
+            targets=held_out.num_targets,
+            bytes=held_out.bytes,
+            **options,
         )
 
-
-class TextTuning(Pretraining):
-    """Fine-tuning on token shards (continued pretraining); a `gpt.training.task.Task`."""
-
-    starts_from_checkpoint = True
-    recipe: TuningRecipe
-
-    def __init__(self, recipe: TuningRecipe, base: Checkpoint) -> None:
-        """Open the shards of *recipe*; raises DataError if they do not fit *base*."""
-        open_data(recipe.data, fingerprint=base.state.fingerprint)
-        super().__init__(recipe)
-        self._base = base
-        self.data_files = {**base.data_files, **read_data_files(recipe.data)}
-
-    def summary(self) -> str:
-        """Describe the data in one line."""
-        return f"{counted(self.train_tokens, 'token')} of text, all trained on"
-
-    def model(self) -> GPT:
-        """Build the base's model, with adapters."""
-        return _starting_model(self._base, self.recipe, self._base.state.config.vocab_size)
+    return Task(
+        recipe=recipe,
+        fingerprint=chat.tokenizer.fingerprint,
+        train_tokens=len(train),
+        data_files={
+            "tokenizer.json": tokenizer_document(chat.tokenizer),
+            TEMPLATE_FILE: chat.template.to_json().encode(),
+        },
+        rows=ConversationRows(train, recipe.seed),
+        seen=seen,
+        evaluate=evaluate if held_out.bytes else None,
+        model=lambda: _starting_model(base, recipe, vocab_size),
+        starts_from_checkpoint=True,
+        summary=f"{counted(len(train.sizes), 'conversation')}, {counted(len(train), 'token')}, "
+        f"{train.num_targets:,} of them trained on, in {counted(len(train.rows), 'row')} of "
+        f"{train.length}; {counted(new, 'new token')}",
+    )
 
 
-def _starting_model(base: Checkpoint, recipe: TuningRecipe, vocab_size: int) -> GPT:
+def _text_tuning(recipe: Recipe, base: Checkpoint) -> Task:
+    """Return the task of continued pretraining on token shards of the base's tokenizer."""
+    state = base.state
+    shards = open_data(recipe.data, fingerprint=state.fingerprint)
+    return text_task(
+        recipe,
+        shards,
+        GPTConfig.over(recipe.model, shards.vocab_size),
+        model=lambda: _starting_model(base, recipe, state.config.vocab_size),
+        data_files={**base.data_files, **read_data_files(recipe.data)},
+        starts_from_checkpoint=True,
+    )
+
+
+def _starting_model(base: Checkpoint, recipe: Recipe, vocab_size: int) -> GPT:
     """Build the model before the first step; only what is trained requires gradients."""
-    before = base.state.config.vocab_size
+    before, adapter = base.state.config.vocab_size, spec_of(recipe).adapter
     model = grow_vocabulary(base.model(), GPTConfig.over(recipe.model, vocab_size), recipe.seed)
-    if recipe.adapter is not None:
+    if adapter is not None:
         model.requires_grad_(False)
         if vocab_size > before:
             train_rows(model, token_tables(model), before, vocab_size)
-        adapt(model, recipe.adapter, recipe.seed)
+        adapt(model, adapter, recipe.seed)
     return model

@@ -1,7 +1,8 @@
 """The training loop: step, evaluate, log, checkpoint.
 
-`train` pretrains a new model; `gpt.training.finetune.tune` starts from the model of another run.
-Both call `run`, each with its own task (`gpt.training.task`).
+`train` opens the task of a recipe (`gpt.training.tasks`) and calls `run`;
+`gpt.training.finetune.tune` calls `run` with a task that is planned and open, and then compares the
+model with its base. Where a run is kept is the store's business (`gpt.runs.store`).
 
 A run is a function of its recipe and its data: batches follow from (seed, row), as does the random
 state of dropout, which is set before every forward pass. So a resumed run equals an uninterrupted
@@ -12,19 +13,17 @@ processes.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import torch
-from filelock import FileLock, Timeout
 
 from gpt.adapt.wrapping import merged
 from gpt.errors import ConfigError
-from gpt.evaluation.bits_per_byte import Evaluation
+from gpt.evaluation.score import Figures, score_of
 from gpt.model.gpt import GPT
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
@@ -32,24 +31,17 @@ from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter, Start
-from gpt.runs.metrics import Row, open_metrics
-from gpt.runs.reading import read_checkpoint
-from gpt.runs.retention import find_checkpoint
+from gpt.runs.metrics import Row
 from gpt.runs.state import State, check_fits
-from gpt.runs.writing import write_checkpoint
+from gpt.runs.store import Folder, Store
 from gpt.spec.planning import described
 from gpt.spec.recipe import Recipe
+from gpt.training.choosing import choose_by_timing, keep_choices
 from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
 from gpt.training.step import NotFinite, TrainStep
-from gpt.training.task import Pretraining, Task
-
-ROUNDS = 2
-"""Rounds in which each dtype is timed, in turn, so that another process disturbs both of them."""
-STEPS_EXPECTED = 2
-"""Steps to time for the expected duration of the first: the faster one counts."""
-COMPILE_PAYS = 900.0
-"""Seconds of training from which torch.compile pays: it takes about 40 and saves about a tenth."""
+from gpt.training.task import Task
+from gpt.training.tasks import build_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +53,15 @@ class Outcome:
     state: State
     """State of the last checkpoint."""
     checkpoint: Path | None
-    """Folder of the last checkpoint. None if the run was stopped before its first step."""
+    """Folder of the last checkpoint. None if the run was stopped before its first step, or is kept
+    in memory."""
 
     @property
     def stopped(self) -> str:
         """Where an unfinished run was stopped, ending with what the same command does next."""
-        if self.checkpoint is None:
-            return "stopped before the first step; to start again"
         state = self.state
+        if not state.step:
+            return "stopped before the first step; to start again"
         limits = Limits.of(state.recipe)
         whole = "" if limits.steps is None else f" of {limits.steps}"
         time = "" if limits.seconds is None else f", {state.seconds:.0f} of {limits.seconds:g} s"
@@ -82,33 +75,35 @@ class _Stopped(Exception):
 def train(
     recipe: Recipe,
     *,
+    store: Store | None = None,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
     clock: Clock = MACHINE,
 ) -> Outcome:
-    """Train the model of *recipe*; resume if ``recipe.out`` holds a checkpoint.
+    """Train the model of *recipe*; resume if *store* holds a checkpoint.
 
-    *stop* is called before every step and before every batch of an evaluation. If it returns True,
-    the run writes a checkpoint and returns; an interrupted evaluation is made when the run resumes.
-    All processes of *world* call this, and each can stop the run; the recipe, the reports and the
-    files are those of the main process. The caller's random state and number of threads are
-    restored. *clock* is where the run reads the time; `gpt.training.clock.replay` returns one that
-    repeats a recorded run.
+    *store* is where the run is kept, by default the folder ``recipe.out``; in a
+    `gpt.runs.store.Memory` it touches no disk. *stop* is called before every step and before every
+    batch of an evaluation. If it returns True, the run writes a checkpoint and returns; an
+    interrupted evaluation is made when the run resumes. All processes of *world* call this, and
+    each can stop the run; the recipe, the reports and the files are those of the main process. The
+    caller's random state and number of threads are restored. *clock* is where the run reads the
+    time; `gpt.training.clock.replay` returns one that repeats a recorded run.
 
     Raises ConfigError for a recipe that does not fit the existing run, DataError for data that does
     not fit, CheckpointError for a checkpoint that is damaged or cannot be written, and
     TrainingError if the device is out of memory or if the loss, a gradient or a weight is NaN or
     infinite (the last checkpoint is kept, and the batch is saved).
     """
-    return run(
-        Pretraining(world.from_main(recipe)), reporter=reporter, stop=stop, world=world, clock=clock
-    )
+    task = build_task(world.from_main(recipe))
+    return run(task, store=store, reporter=reporter, stop=stop, world=world, clock=clock)
 
 
 def run(
     task: Task,
     *,
+    store: Store | None = None,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
@@ -116,29 +111,25 @@ def run(
 ) -> Outcome:
     """Train on *task*; arguments and errors are those of `train`."""
     recipe = task.recipe
+    store = store or default_store(recipe)
     runtime = Runtime.choose(recipe.device, recipe.dtype)
-    try:
-        recipe.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{recipe.out}: cannot create the folder of the run: {error.strerror}; choose another "
-            "--out"
-        ) from error
-    lock = FileLock(recipe.out / ".lock", blocking=False) if world.is_main else nullcontext()
-    threads = torch.get_num_threads()
-    if recipe.threads is not None:
-        torch.set_num_threads(recipe.threads)
     reporter = reporter if reporter and world.is_main else NullReporter()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
+    threads = torch.get_num_threads()
     try:
-        with lock, torch.random.fork_rng(devices=cuda):
-            return _Run(task, runtime, reporter, stop, world, clock).train()
-    except Timeout:
-        raise ConfigError(
-            f"another process is training in {recipe.out}; wait for it, or choose another --out"
-        ) from None
+        with store.hold(world), torch.random.fork_rng(devices=cuda):
+            if recipe.threads is not None:
+                torch.set_num_threads(recipe.threads)
+            return _Run(task, store, runtime, reporter, stop, world, clock).train()
     finally:
         torch.set_num_threads(threads)
+
+
+def default_store(recipe: Recipe) -> Store:
+    """Return the folder of *recipe*; raises ConfigError without one."""
+    if recipe.out is None:
+        raise ConfigError("the run has no folder; set out in its recipe, or pass store=Memory()")
+    return Folder(recipe.out)
 
 
 class _Run:
@@ -147,15 +138,18 @@ class _Run:
     def __init__(
         self,
         task: Task,
+        store: Store,
         runtime: Runtime,
         reporter: Reporter,
         stop: Callable[[], bool],
         world: World,
         clock: Clock,
     ) -> None:
-        self.task, self.recipe, self.reporter, self.world = task, task.recipe, reporter, world
+        self.task, self.store, self.reporter, self.world = task, store, reporter, world
         self.clock, self.limits_changed = clock, False
         self.expected_seconds: float | None = None
+        self.recipe = dataclasses.replace(task.recipe, out=store.folder)
+        self.score = score_of(self.recipe.score)
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
         self.train_step = TrainStep(self.model, self.recipe, task.rows, runtime, world)
@@ -172,12 +166,15 @@ class _Run:
     def train(self) -> Outcome:
         """Make the remaining steps."""
         self.model.train()
-        if self.world.from_main(find_checkpoint(self.recipe.out)) is not None:
+        if self.world.from_main(self.store.newest()) is not None:
             self._resume()
         else:
             # Nothing is saved before the first step: if stopped here, a run starts again.
             try:
-                self._choose_by_timing()
+                recipe, self.expected_seconds = choose_by_timing(
+                    self.recipe, self.train_step, self._check_stop, self.reporter.notice
+                )
+                self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
                 if self.task.starts_from_checkpoint:
                     self._evaluate_first_model()
             except _Stopped:
@@ -185,17 +182,18 @@ class _Run:
         recipe = self.recipe
         if recipe.compile:
             self.train_step.compile()
-        self.reporter.notice(f"{recipe.out}: {described(recipe)}")
+        self.reporter.notice(f"{self.store}: {described(recipe)}")
         self.reporter.began(
             Start(
                 recipe=recipe,
+                folder=self.store.folder,
                 runtime=self.train_step.runtime,
                 processes=self.world.size,
                 step=self.state.step,
                 borrow_model=None if is_sharded(self.model.parameters()) else self._borrow_model,
             )
         )
-        metrics = open_metrics(recipe.out, keep=self.state.step, write=self.world.is_main)
+        metrics = self.store.open_metrics(keep=self.state.step, write=self.world.is_main)
         with closing(metrics) as self.metrics:
             self._start_pace()
             self._complete_interrupted_evaluation()
@@ -208,7 +206,7 @@ class _Run:
                 if self._is_checkpoint_due():
                     self._write_checkpoint()
             folder = self._write_checkpoint() if self.state.step else None
-        if folder is not None:
+        if self.state.step:
             self.reporter.ended()
         finished = self._is_finished() and not self.evaluation_interrupted
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
@@ -218,8 +216,7 @@ class _Run:
         recipe, step, best = self.recipe, self.state.step, self.state.best_step
         if self.state.is_over or recipe.patience is None or best is None:
             return self.state.is_over
-        evaluations_since_best = step // recipe.eval_every - best // recipe.eval_every
-        return evaluations_since_best >= recipe.patience
+        return step // recipe.eval_every - best // recipe.eval_every >= recipe.patience
 
     def _is_checkpoint_due(self) -> bool:
         """Return whether the step has a checkpoint: at intervals, and if it is the best so far.
@@ -269,43 +266,6 @@ class _Run:
             gradient_norm=result.gradient_norm,
         )
 
-    def _choose_by_timing(self) -> None:
-        """Set what the recipe leaves open (dtype, compile) by timing steps.
-
-        The choices are saved with the run, so that it resumes with them on any machine.
-        """
-        recipe, first = self.recipe, self.train_step.runtime
-        if recipe.dtype == "auto":
-            # Hardware support does not make bfloat16 the faster one for every model.
-            if first.dtype == torch.bfloat16 and first.device.type == "cpu":
-                self._choose_runtime(first, dataclasses.replace(first, dtype=torch.float32))
-            recipe = dataclasses.replace(recipe, dtype=self.train_step.runtime.name)
-        limits = Limits.of(recipe)
-        if limits.seconds is not None or recipe.compile is None:
-            self.expected_seconds = min(self._time_steps(STEPS_EXPECTED))
-            steps = math.inf if limits.steps is None else limits.steps
-            seconds = min(limits.seconds or math.inf, steps * self.expected_seconds)
-            if recipe.compile is None:
-                recipe = dataclasses.replace(recipe, compile=seconds >= COMPILE_PAYS)
-        self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
-
-    def _choose_runtime(self, *runtimes: Runtime) -> None:
-        """Compute in the fastest of *runtimes*."""
-        seconds = dict.fromkeys(runtimes, math.inf)
-        for _ in range(ROUNDS):
-            for runtime in runtimes:
-                seconds[runtime] = min(seconds[runtime], self._step_seconds(runtime))
-        self.train_step.compute_in(min(runtimes, key=seconds.__getitem__))
-        self.reporter.notice(f"dtype {self.train_step.runtime.name}: faster on this machine")
-
-    def _step_seconds(self, runtime: Runtime) -> float:
-        """Return the seconds of a step in *runtime*."""
-        self.train_step.compute_in(runtime)
-        return min(self._time_steps(1))
-
-    def _time_steps(self, steps: int) -> list[float]:
-        return self.train_step.time(steps, self._check_stop)
-
     def _start_pace(self) -> None:
         """Continue where the run is; steps that a kill has lost are repeated as recorded."""
         if self.limits_changed or self.state.step == 0:
@@ -325,9 +285,9 @@ class _Run:
     def _complete_interrupted_evaluation(self) -> None:
         """Evaluate now if the run was stopped during the evaluation of its last step."""
         row = self.world.from_main(self.metrics.last)
-        if row is not None and row.step == self.state.step and row.val_bpb is None:
+        if row is not None and row.step == self.state.step and row.val is None:
             row = self._evaluate_if_due(row)
-            if row.val_bpb is not None:
+            if row.val is not None:
                 # The checkpoint first: once the metrics have the figure, this is not repeated.
                 self._write_checkpoint()
                 self.metrics.replace_last(row)
@@ -335,43 +295,43 @@ class _Run:
 
     def _evaluate_first_model(self) -> None:
         """Evaluate the model before the first step; with patience, it is the best so far."""
-        evaluation = self._evaluate()
-        if evaluation is None:
+        figures = self._evaluate()
+        if figures is None:
             return
-        bits = evaluation.bits_per_byte
-        self.state = dataclasses.replace(self.state, first_val_bpb=bits)
-        self.reporter.notice(f"validation before the first step: {bits:.4f} bits/byte")
+        value = self.score.value(figures)
+        self.state = dataclasses.replace(self.state, first_score=value)
+        text = f"{value:.4f} {self.score.short}"
+        self.reporter.notice(f"validation before the first step: {text}")
         if self.recipe.patience is not None:
-            self._keep_if_best(bits, 0)
+            self._keep_if_best(value, 0)
 
     def _evaluate_if_due(self, row: Row) -> Row:
         """Return *row* with the figures of an evaluation, if one is due after its step."""
         if not (self.state.is_over or row.step % self.recipe.eval_every == 0):
             return row
         try:
-            evaluation = self._evaluate()
+            figures = self._evaluate()
         except _Stopped:
             self.evaluation_interrupted = True
             return row
-        if evaluation is None:
+        if figures is None:
             return row
-        bits = evaluation.bits_per_byte
-        self._keep_if_best(bits, row.step)
-        self.state = dataclasses.replace(self.state, val_bpb=bits)
-        return dataclasses.replace(row, val_bpb=bits, val_loss=evaluation.nats_per_token)
+        value = self.score.value(figures)
+        self._keep_if_best(value, row.step)
+        self.state = dataclasses.replace(self.state, score=value)
+        return dataclasses.replace(row, val=figures)
 
-    def _evaluate(self) -> Evaluation | None:
+    def _evaluate(self) -> Figures | None:
         """Evaluate the model with averaged weights and merged adapters; raises _Stopped."""
         with averaged(self.train_step.optimizer), merged(self.model):
             return self.task.measure(
                 self.model, self.train_step.runtime, self._check_stop, self.world
             )
 
-    def _keep_if_best(self, bits: float, step: int) -> None:
-        """Record *bits* of *step* if they are the best so far; with patience, keep the weights."""
-        best = self.state.best_val_bpb
-        if math.isfinite(bits) and (best is None or bits < best):
-            self.state = dataclasses.replace(self.state, best_val_bpb=bits, best_step=step)
+    def _keep_if_best(self, value: float, step: int) -> None:
+        """Record the score of *step* if it is the best so far; with patience, keep the weights."""
+        if self.score.is_better(value, self.state.best_score):
+            self.state = dataclasses.replace(self.state, best_score=value, best_step=step)
             if self.recipe.patience is not None:
                 keep_best(self.train_step.optimizer)
 
@@ -385,13 +345,12 @@ class _Run:
             finally:
                 self.model.train()
 
-    def _write_checkpoint(self) -> Path:
+    def _write_checkpoint(self) -> Path | None:
         """Write a checkpoint, unless the last step produced non-finite values."""
         if first_non_finite(self.model, self.train_step.optimizer) is not None:
             self._raise_divergence(self.state.step - 1)
         self.metrics.sync()
-        return write_checkpoint(
-            self.recipe.out,
+        return self.store.write(
             self.model,
             self.train_step.optimizer,
             self.state,
@@ -400,38 +359,24 @@ class _Run:
         )
 
     def _resume(self) -> None:
-        """Restore the newest checkpoint of ``recipe.out``."""
-        checkpoint = read_checkpoint(self.recipe.out)
+        """Restore the newest checkpoint of the store."""
+        checkpoint = self.store.read()
         saved = checkpoint.state
-        self._keep_choices(saved)
+        dtype, self.recipe = self.recipe.dtype, keep_choices(self.recipe, saved)
+        if dtype != self.recipe.dtype:
+            self.train_step.compute_in(Runtime.choose(self.recipe.device, self.recipe.dtype))
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
         checkpoint.restore(self.model, self.train_step.optimizer)
-        self.reporter.notice(f"resuming {self.recipe.out} at step {saved.step}")
-        limits, fraction = Limits.of(self.recipe), saved.fraction
+        self.reporter.notice(f"resuming {self.store} at step {saved.step}")
+        before, limits, fraction = Limits.of(saved.recipe), Limits.of(self.recipe), saved.fraction
+        self.limits_changed = fraction is not None and limits != before
+        if self.limits_changed or before.steps != limits.steps:
+            self.reporter.notice(
+                f"{before} -> {limits}: the learning rate follows the new schedule from here"
+            )
         if fraction is None or self.limits_changed:
             fraction = limits.fraction(saved.step, saved.seconds)
-        if self.limits_changed:
-            self.reporter.notice(
-                f"{Limits.of(saved.recipe)} -> {limits}: "
-                "the learning rate follows the new schedule from here"
-            )
         self.state = dataclasses.replace(saved, recipe=self.recipe, fraction=fraction)
-
-    def _keep_choices(self, saved: State) -> None:
-        """Take from *saved* what `_choose_by_timing` chose when the run started."""
-        recipe = saved.recipe
-        if saved.fraction is None and Limits.of(recipe).seconds is not None:
-            # An earlier version chose the number of steps at the start, by the time.
-            self.recipe = dataclasses.replace(
-                self.recipe, steps=recipe.steps, seconds=None, max_seconds=None
-            )
-        else:
-            self.limits_changed = Limits.of(recipe) != Limits.of(self.recipe)
-        if self.recipe.compile is None:
-            self.recipe = dataclasses.replace(self.recipe, compile=recipe.compile)
-        if self.recipe.dtype == "auto":
-            self.recipe = dataclasses.replace(self.recipe, dtype=recipe.dtype)
-            self.train_step.compute_in(Runtime.choose(self.recipe.device, recipe.dtype))
 
     def _raise_divergence(self, step: int) -> NoReturn:
         """Raise the error of a run that diverged at *step* (from 0)."""
@@ -439,12 +384,11 @@ class _Run:
         self.train_step.optimizer.zero_grad(set_to_none=True)
         loss = self.train_step.gradients(step)
         raise divergence_error(
-            self.recipe.out,
+            self.store,
             step + 1,
             list(self.train_step.batches(step, range(self.recipe.rows_per_step)).values()),
             self.model,
             self.train_step.optimizer,
             loss=loss,
-            checkpoint=find_checkpoint(self.recipe.out),
             world=self.world,
         )

@@ -21,7 +21,7 @@ from gpt.report.peak_flops import card_flops, product_flops
 from gpt.spec.machine import Dtype, Machine, Shape
 from gpt.spec.recipe import Recipe
 from gpt.training.step import TrainStep
-from gpt.training.task import Pretraining
+from gpt.training.tasks import build_task
 
 SPENT = 0.05
 """Part of the time of a run that may be spent on measuring steps."""
@@ -113,7 +113,7 @@ def _with_step(machine: Machine, shape: Shape, recipe: Recipe, world: World) -> 
     if machine.steps and len(dtypes) > 1:
         first, second = (machine.in_dtype(dtype, shape) for dtype in dtypes)
         dtypes = dtypes[:1] if second > FASTER * first else dtypes
-    task = Pretraining(recipe)
+    task = build_task(recipe)
     runtimes = {dtype: Runtime.choose(recipe.device, dtype) for dtype in dtypes}
     step = TrainStep(task.model().train(), recipe, task.rows, runtimes[dtypes[0]], world)
     for dtype in dtypes:

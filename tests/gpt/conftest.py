@@ -89,7 +89,12 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def evaluate(*arguments: Any, **options: Any) -> Evaluation:
             bits = next(remaining)
             return Evaluation(
-                nats_per_token=bits, perplexity=1.0, bits_per_byte=bits, tokens=1, bytes=1
+                nats_per_token=bits,
+                perplexity=1.0,
+                bits_per_byte=bits,
+                tokens=1,
+                bytes=1,
+                token_accuracy=0.5,
             )
 
         monkeypatch.setattr("gpt.training.task.evaluate", evaluate)

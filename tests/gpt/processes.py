@@ -21,6 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from gpt.__main__ import main
 from gpt.model.gpt import GPT
 from gpt.parallel.world import World
+from gpt.runs.store import Memory
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 
@@ -37,7 +38,7 @@ class Observed:
 
     step: int = 0
     """The last step."""
-    val_bpb: float | None = None
+    score: float | None = None
     gradients: list[NDArray[Any]] = field(default_factory=list)
     """Complete gradients, in the order in which the optimizers received them."""
 
@@ -109,8 +110,16 @@ def run(recipe: Recipe, steps: int | None = None) -> Observed:
             outcome = train(recipe, stop=lambda: next(stop_calls) == steps and last, world=world)
     finally:
         hook.remove()
-    observed.step, observed.val_bpb = outcome.state.step, outcome.state.val_bpb
+    observed.step, observed.score = outcome.state.step, outcome.state.score
     return observed
+
+
+def run_in_memory(recipe: Recipe) -> dict[str, NDArray[Any]]:
+    """Train by *recipe* in memory; return the weights that this process has at the end."""
+    memory = Memory()
+    with World.join() as world:
+        train(recipe, store=memory, world=world)
+    return {name: complete(weight) for name, weight in memory.model().named_parameters()}
 
 
 def run_out_of_memory(recipe: Recipe) -> Observed:

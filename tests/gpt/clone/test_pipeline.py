@@ -58,7 +58,7 @@ def test_the_model_is_trained_on_the_turns_of_one_person(cloned: CloneResult) ->
 
     assert cloned.finished
     assert Template.from_json(checkpoint.data_files[TEMPLATE_FILE]).me == "Mara"
-    assert getattr(checkpoint.state.recipe, "train_on", None) == "mine"
+    assert getattr(checkpoint.state.recipe.task, "train_on", None) == "mine"
 
 
 def test_every_stage_writes_its_files(cloned: CloneResult, options: CloneOptions) -> None:
@@ -169,7 +169,7 @@ def test_a_base_is_tuned_with_adapters(
 
     recipe = read_checkpoint(out / RUN).state.recipe
     assert code == 0
-    assert getattr(recipe, "adapter", None) == LoRA(rank=8)
+    assert getattr(recipe.task, "adapter", None) == LoRA(rank=8)
     assert not (out / BASE).exists()
     with pytest.raises(ConfigError, match=r"run was made with base = .*, not None"):
         clone(dataclasses.replace(options, me="Jonas", out=out))

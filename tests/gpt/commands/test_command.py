@@ -178,7 +178,32 @@ def test_evaluation_prints_json(
 
     assert code == 0
     assert result["step"] == 2
-    assert result["bits_per_byte"] == pytest.approx(read_metrics(run / "metrics.jsonl")[-1].val_bpb)
+    for name in ("bits_per_byte", "token_accuracy"):
+        assert result[name] == pytest.approx(read_metrics(run / "metrics.jsonl")[-1].val[name])
+
+
+def test_evaluation_prints_the_score_of_any_run(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bits per byte and token accuracy; the last line of training has the score of the run."""
+    main(arguments(config, data, "--steps", "2", "--set", "score=TokenAccuracy"))
+    trained = capsys.readouterr().err
+    main(["eval", str(config.parent / "run"), "--device", "cpu", "--dtype", "float32"])
+    shown = capsys.readouterr().out
+
+    assert re.search(r"2 steps in .*, 0\.\d{4} token accuracy; next: gpt sample", trained)
+    assert re.search(r"^  \d\.\d{4} bits per byte", shown, re.M)
+    assert re.search(r"^  0\.\d{4} token accuracy$", shown, re.M)
+
+
+def test_training_refuses_a_file_for_tuning(
+    config: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its base would be ignored."""
+    config.write_text('[task]\nkind = "Tuning"\nbase = "runs/base"\n')
+
+    assert main(arguments(config, data)) == 2
+    assert f"{config}: task.kind = Tuning, and `gpt train` is for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

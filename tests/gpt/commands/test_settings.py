@@ -17,7 +17,8 @@ from gpt.commands import tune
 from gpt.commands.settings import OptionsError, given_overrides
 from gpt.commands.train import train
 from gpt.spec.fields import fields_of
-from gpt.spec.recipe import Recipe, TuningRecipe
+from gpt.spec.recipe import Recipe
+from gpt.spec.task import Tuning
 from gpt.training.finetune import plan_tuning
 
 
@@ -72,11 +73,17 @@ def test_options_set_fields(arguments: list[str], expected: dict[str, Any]) -> N
     assert given(*arguments) == expected
 
 
+def is_of_task(name: str) -> bool:
+    """Whether the command determines the field *name*: `gpt train` pretrains."""
+    return name.partition(".")[0] == "task"
+
+
 def test_every_field_has_an_option() -> None:
     """By its own name, for scripts; data and out are arguments of the command."""
     options = {name for parameter in train.params for name in parameter.opts}
+    fields = fields_of(Recipe).without(is_of_task)
 
-    assert {f"--{name.replace('_', '-')}" for name in fields_of(Recipe).by_name} <= options
+    assert {f"--{name.replace('_', '-')}" for name in fields.by_name} <= options
 
 
 def test_options_override_the_file_by_fields(tmp_path: Path) -> None:
@@ -128,7 +135,9 @@ def test_help_all_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help-all"]) == 0
     shown = capsys.readouterr().out
 
-    for name in fields_of(Recipe).without(lambda name: name in ("data", "out")).by_name:
+    for name in fields_of(Recipe).without(is_of_task).by_name:
+        if name in ("data", "out"):
+            continue
         assert re.search(rf"^  {re.escape(name)} \S", shown, re.M), name
     assert "optimizer = AdamW:" in shown
     assert "model.mlp = SwiGLU:" in shown
@@ -158,8 +167,8 @@ def test_tuning_sets_what_the_base_leaves_open() -> None:
     """The model is the base's."""
     names = set(tune.SETTINGS.fields.by_name)
 
-    assert {"adapter.rank", "train_on", "model.dropout", "schedule.warmup"} <= names
-    assert not {"base", "model.width", "model.mlp.kind"} & names
+    assert {"task.adapter.rank", "task.train_on", "model.dropout", "schedule.warmup"} <= names
+    assert not {"task.base", "model.width", "model.mlp.kind"} & names
     with pytest.raises(click.NoSuchOption, match=r"--model\.width"):
         tune.tune.make_context("tune", ["base", "--data", "d", "--out", "o", "--model.width", "8"])
 
@@ -167,12 +176,13 @@ def test_tuning_sets_what_the_base_leaves_open() -> None:
 def test_help_of_tuning_marks_what_is_planned(recipe: Recipe, tmp_path: Path) -> None:
     """The fields that `plan_tuning` sets; two of them are for chats only."""
     gpt.train(dataclasses.replace(recipe, steps=1))
-    defaults = TuningRecipe(base=recipe.out, data=recipe.data, out=tmp_path / "tuned")
+    task = Tuning(base=recipe.out)
+    defaults = Recipe(data=recipe.data, out=tmp_path / "tuned", task=task)
     planned = plan_tuning(recipe.out, data=recipe.data, out=defaults.out).recipe
     changed = {
         field.name
-        for field in dataclasses.fields(TuningRecipe)
+        for field in dataclasses.fields(Recipe)
         if getattr(planned, field.name) != getattr(defaults, field.name)
     }
 
-    assert changed == tune.PLANNED - {"train_on", "row_length"}
+    assert changed == tune.PLANNED - {"task.train_on", "task.row_length"}

@@ -88,7 +88,7 @@ def test_text_is_tokenized_into_the_run(text: Path, trained: Path, tmp_path: Pat
     assert state.recipe.data == tmp_path / "run" / "data"
     assert made.fingerprint == pytok.load(trained).fingerprint
     assert made.splits["train"].bytes == int(len(TEXT) * 0.8)
-    assert state.val_bpb is not None
+    assert state.score is not None
 
 
 def test_same_command_reuses_the_shards(
@@ -204,7 +204,7 @@ def test_nanogpts_characters_are_enough(tmp_path: Path) -> None:
     made = open_data(tmp_path / "run" / "data")
 
     assert code == 0
-    assert checkpoint.state.val_bpb is not None
+    assert checkpoint.state.score is not None
     assert checkpoint.tokenizer().encode("a dog") == [
         sorted(set(TEXT)).index(character) for character in "a dog"
     ]
@@ -238,7 +238,7 @@ def test_token_files_without_a_validation_split_can_be_trained_on(
     (folder / "val.bin").rename(tmp_path / "held.bin")
     assert main(given(tmp_path, folder)) == 0
     assert "no validation split; pass --val-data" in capsys.readouterr().err
-    assert read_checkpoint(tmp_path / "run").state.val_bpb is None
+    assert read_checkpoint(tmp_path / "run").state.score is None
     notices: list[str] = []
     made = prepare(folder, tmp_path / "new", val_data=tmp_path / "held.bin", notice=notices.append)
     assert len(open_data(made).splits["val"]) == 2000
@@ -352,7 +352,10 @@ def test_imported_and_tuned_runs_are_not_resumed(
     assert main([*tuned, "--set", "steps=1", "--device", "cpu", "--dtype", "float32"]) == 0
     capsys.readouterr()
     assert main(["train", "--data", str(text), "--out", str(tmp_path / "tuned")]) == 1
-    assert "tuned holds a tuned run; resume it with the `gpt tune`" in capsys.readouterr().err
+    assert (
+        "tuned holds a run of another task; resume it with the `gpt tune`"
+        in capsys.readouterr().err
+    )
     assert not (folder / "data").exists()
 
 

@@ -254,5 +254,5 @@ def test_a_run_with_document_mask_is_evaluated_with_it(recipe: Recipe, pages: Pa
         for document_mask in (True, False)
     )
 
-    assert outcome.state.val_bpb == pytest.approx(masked)
+    assert outcome.state.score == pytest.approx(masked)
     assert masked != pytest.approx(unmasked)

@@ -22,7 +22,7 @@ from gpt.spec.recipe import Recipe
 ROWS = [
     Row(step=s, tokens=100 * s, bytes=300 * s, seconds=2.0 * s, loss=6 / s, lr=0.1)
     for s in range(1, 5)
-] + [Row(step=5, tokens=500, bytes=1500, seconds=10, loss=1.2, lr=0.1, val_bpb=2.5)]
+] + [Row(step=5, tokens=500, bytes=1500, seconds=10, loss=1.2, lr=0.1, val={"bits_per_byte": 2.5})]
 
 
 def output(rows: list[Row], steps: int, *, terminal: bool, width: int = 120) -> str:

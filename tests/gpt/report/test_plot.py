@@ -29,7 +29,7 @@ def make_run(folder: Path, *, steps: int = 40, scale: float = 1.0) -> Path:
             lr=0.1,
         )
         if step in (20, steps):
-            row = dataclasses.replace(row, val_bpb=scale * 2.5, val_loss=scale * 5.2)
+            row = dataclasses.replace(row, val={"bits_per_byte": scale * 2.5, "loss": scale * 5.2})
         metrics.append(row)
     metrics.close()
     return folder

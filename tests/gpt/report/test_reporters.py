@@ -304,7 +304,7 @@ def test_the_report_has_results_plot_and_samples(report: str, recipe: Recipe) ->
     """The last evaluation, a link to an existing file, the last sample."""
     rows = read_metrics(recipe.out / "metrics.jsonl")
 
-    assert f"**{rows[-1].val_bpb:.4f} bits per byte** at step 10" in report
+    assert f"**{rows[-1].val['bits_per_byte']:.4f} bits per byte** at step 10" in report
     assert "| steps | 10 of 10 |" in report
     assert "(loss.png)" in report
     assert (recipe.out / "loss.png").is_file()

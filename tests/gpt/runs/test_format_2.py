@@ -22,7 +22,7 @@ from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint
 from gpt.runs.state import State
 from gpt.spec.embedding import TokenShift
-from gpt.spec.recipe import TuningRecipe
+from gpt.spec.task import Tuning
 from gpt.training.finetune import tune
 from gpt.training.loop import train
 
@@ -87,20 +87,24 @@ def test_a_run_resumes(folder: Path, expected: Any) -> None:
 
     assert saved.step == 4
     assert outcome.finished
-    assert losses(folder / "base") == pytest.approx(expected["losses"], rel=1e-4)
+    # The decay of its rate was rounded to whole steps, 5 of 8, by the version that wrote it.
+    assert losses(folder / "base") == pytest.approx(expected["losses"], rel=2e-3)
 
 
 def test_a_tuned_run_resumes(folder: Path, expected: Any) -> None:
     """With its adapters and the state of their optimizer."""
     saved = read_checkpoint(folder / "tuned").state
-    assert isinstance(saved.recipe, TuningRecipe)
+    assert isinstance(saved.recipe.task, Tuning)
     recipe = dataclasses.replace(
-        saved.recipe, base=folder / "base", data=folder / "chat", out=folder / "tuned"
+        saved.recipe,
+        task=dataclasses.replace(saved.recipe.task, base=folder / "base"),
+        data=folder / "chat",
+        out=folder / "tuned",
     )
 
     tuned = tune(recipe)
 
     assert saved.step == 3
-    assert saved.recipe.train_on == "last"
+    assert saved.recipe.task.train_on == "last"
     assert tuned.outcome.finished
     assert losses(folder / "tuned") == pytest.approx(expected["tuned_losses"], rel=1e-4)

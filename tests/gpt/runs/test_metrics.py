@@ -53,3 +53,27 @@ def test_metrics_keep_rows_up_to_a_step(tmp_path: Path) -> None:
     file.close()
 
     assert read_metrics(path) == [rows[0], rows[1], rows[0]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"val_bpb": 2.5, "val_loss": 5.2}, {"bits_per_byte": 2.5, "loss": 5.2}),
+        ({"val_bpb": 2.5}, {"bits_per_byte": 2.5}),
+        ({"val_bpb": None, "val_loss": None}, None),
+        ({}, None),
+        ({"val": {"token_accuracy": 0.5}}, {"token_accuracy": 0.5}),
+        ({"val": None}, None),
+    ],
+    ids=str,
+)
+def test_rows_of_earlier_versions_are_read(
+    tmp_path: Path, fields: dict[str, object], expected: dict[str, float] | None
+) -> None:
+    """Their figures had fields of their own."""
+    path = tmp_path / "metrics.jsonl"
+    row = Row(step=1, tokens=2, bytes=3, seconds=4.0, loss=5.0, lr=0.1, gradient_norm=0.5)
+    plain = {name: value for name, value in dataclasses.asdict(row).items() if name != "val"}
+    path.write_text(json.dumps({**plain, **fields}) + "\n")
+
+    assert read_metrics(path) == [dataclasses.replace(row, val=expected)]

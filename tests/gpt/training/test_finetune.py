@@ -11,14 +11,16 @@ import pytest
 import torch
 
 import pytok
-from gpt.errors import DataError, TrainingError
+from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
 from gpt.model.growing import grow_vocabulary, token_tables
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.optimizer import AdamW
+from gpt.spec.recipe import Recipe
 from gpt.training.finetune import tune
+from gpt.training.loop import train
 from pytok import shards
 from pytok.tokenizer import Tokenizer
 from tests.gpt.conftest import TEXT
@@ -74,7 +76,7 @@ def test_a_tuned_run_is_a_complete_model(base: Path, chat: Path, tmp_path: Path,
 
     assert tuned.val is not None
     assert tuned.val.after < 0.8 * tuned.val.before
-    assert tuned.val.after == pytest.approx(tuned.outcome.state.best_val_bpb)
+    assert tuned.val.after == pytest.approx(tuned.outcome.state.best_score)
     assert found.weights.keys() == dict(base_model.named_parameters()).keys()
     assert found.data_files["chat.json"] == (chat / "chat.json").read_bytes()
     assert tokenizer.special_tokens["<|speaker_1|>"] == 283
@@ -129,15 +131,33 @@ def test_a_run_out_of_patience_ends_with_its_best_weights(
     )
     tuned = tune(recipe)
     state = tuned.outcome.state
-    rows = [row for row in read_metrics(recipe.out / "metrics.jsonl") if row.val_bpb is not None]
-    best = min(rows, key=lambda row: row.val_bpb or 0)
+    rows = [row for row in read_metrics(recipe.out / "metrics.jsonl") if row.val is not None]
+    best = min(rows, key=lambda row: row.val["bits_per_byte"])
 
     assert state.step == best.step + 4 < 60
     assert (state.best_step, tuned.outcome.finished) == (best.step, True)
     assert tuned.val is not None
-    assert tuned.val.after == pytest.approx(best.val_bpb)
+    assert tuned.val.after == pytest.approx(best.val["bits_per_byte"])
     assert tune(recipe).outcome.state.step == state.step
     assert tune(dataclasses.replace(recipe, patience=3)).outcome.state.step > state.step
+
+
+def test_train_runs_the_task_of_its_recipe(base: Path, chat: Path, tmp_path: Path) -> None:
+    """As `tune` does, which also compares the model with its base."""
+    trained = small_recipe(base, chat, tmp_path / "trained")
+    tuned = dataclasses.replace(trained, out=tmp_path / "tuned")
+    train(trained)
+    tune(tuned)
+    ours, theirs = (tensors(read_checkpoint(each.out)) for each in (trained, tuned))
+
+    assert history(trained.out) == history(tuned.out)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_tuning_needs_a_recipe_of_tuning(recipe: Recipe) -> None:
+    """The message names the task that the recipe has."""
+    with pytest.raises(ConfigError, match="the task of the recipe is Pretraining"):
+        tune(recipe)
 
 
 def test_forgetting_is_measured(base: Path, chat: Path, tmp_path: Path) -> None:
@@ -147,10 +167,11 @@ def test_forgetting_is_measured(base: Path, chat: Path, tmp_path: Path) -> None:
     summary = json.loads((recipe.out / "tuning.json").read_text())
 
     assert tuned.base is not None
-    assert tuned.base.before == pytest.approx(read_checkpoint(base).state.val_bpb)
+    assert tuned.base.before == pytest.approx(read_checkpoint(base).state.score)
     assert tuned.base.after > tuned.base.before
-    assert summary["base_bpb"] == dataclasses.asdict(tuned.base)
-    assert summary["val_bpb"]["after"] < summary["val_bpb"]["before"]
+    assert summary["base"] == dataclasses.asdict(tuned.base)
+    assert summary["score"] == "bits_per_byte"
+    assert summary["val"]["after"] < summary["val"]["before"]
 
 
 def test_missing_base_data_is_reported(

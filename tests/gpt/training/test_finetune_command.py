@@ -93,7 +93,7 @@ def test_the_command_plans_tunes_and_reports(
         f"next: gpt chat {tmp_path / 'run'}",
     ):
         assert part in printed, part
-    assert read_checkpoint(tmp_path / "run").state.recipe.adapter == LoRA(rank=4)  # type: ignore[union-attr]
+    assert read_checkpoint(tmp_path / "run").state.recipe.task.adapter == LoRA(rank=4)
     report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     for part in (
         "A chat of ",

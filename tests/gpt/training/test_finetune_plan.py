@@ -14,7 +14,7 @@ from gpt.errors import ConfigError
 from gpt.runs.reading import read_checkpoint
 from gpt.runs.sealed_folder import digest
 from gpt.spec.adapter import LoRA
-from gpt.spec.recipe import TuningRecipe, check_resumable
+from gpt.spec.recipe import Recipe, check_resumable
 from gpt.training.finetune import plan_tuning, tune
 from pytok.chat.template import Rendered, Template
 from tests.gpt.training.tuning import small_recipe, tune_until
@@ -68,9 +68,10 @@ def test_a_recipe_alone_resumes_a_run(
 def test_a_plan_for_other_turns_is_rendered_again(base: Path, chat: Path, tmp_path: Path) -> None:
     """Changes of other fields keep the rendered chat."""
     plan = plan_tuning(base, data=chat, out=tmp_path / "run")
-    all_turns = plan.replace(train_on="all")
+    task = plan.recipe.task
+    all_turns = plan.replace(task=dataclasses.replace(task, train_on="all"))
 
-    assert plan.replace(seed=1, row_length=16).chat is plan.chat
+    assert plan.replace(seed=1, task=dataclasses.replace(task, row_length=16)).chat is plan.chat
     assert all_turns.chat is not None
     assert plan.chat is not None
     assert all_turns.chat.train.bytes > plan.chat.train.bytes
@@ -87,14 +88,15 @@ def test_a_recipe_survives_json(base: Path, chat: Path, tmp_path: Path) -> None:
     """A checkpoint stores it this way."""
     recipe = small_recipe(base, chat, tmp_path / "run", "dora")
 
-    assert TuningRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
 def test_another_run_in_the_folder_is_rejected(base: Path, chat: Path, tmp_path: Path) -> None:
     """A pretraining run, or one with other adapters."""
     recipe = small_recipe(base, chat, tmp_path / "run")
 
-    with pytest.raises(ConfigError, match="a run of another kind"):
+    with pytest.raises(ConfigError, match=r"task\.kind = Pretraining, .* use `gpt train` to"):
         check_resumable(read_checkpoint(base).state.recipe, recipe)
-    with pytest.raises(ConfigError, match=r"adapter\.rank = 2, and this recipe has 4"):
-        check_resumable(recipe, dataclasses.replace(recipe, adapter=LoRA(rank=4)))
+    other = dataclasses.replace(recipe.task, adapter=LoRA(rank=4))
+    with pytest.raises(ConfigError, match=r"task\.adapter\.rank = 2, and this recipe has 4"):
+        check_resumable(recipe, dataclasses.replace(recipe, task=other))

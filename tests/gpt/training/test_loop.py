@@ -32,7 +32,7 @@ def test_averaged_weights_are_evaluated_and_saved(recipe: Recipe) -> None:
         runtime=Runtime.choose("cpu", "float32"),
     )
 
-    assert result.bits_per_byte == pytest.approx(outcome.state.val_bpb)
+    assert result.bits_per_byte == pytest.approx(outcome.state.score)
     assert torch.equal(used, checkpoint.optimizer_state["embedding.weight:average"])
     assert torch.equal(used, checkpoint.weights["embedding.weight"])
     assert not torch.equal(used, checkpoint.optimizer_state["embedding.weight:weight"])
@@ -48,8 +48,8 @@ def test_a_small_text_is_memorized(recipe: Recipe) -> None:
 
     assert losses[0] == pytest.approx(5.55, abs=0.3)
     assert losses[-1] < 0.35
-    assert outcome.state.val_bpb is not None
-    assert outcome.state.val_bpb < 0.6
+    assert outcome.state.score is not None
+    assert outcome.state.score < 0.6
 
 
 def test_accumulated_gradients_equal_those_of_one_batch(recipe: Recipe) -> None:
@@ -71,7 +71,7 @@ def test_metrics_count_tokens_and_bytes(uninterrupted: Recipe, data: Path) -> No
 
     assert [row.tokens for row in rows] == [64 * step for step in range(1, 13)]
     assert rows[-1].bytes == round(64 * 12 * split.bytes / len(split))
-    assert [row.step for row in rows if row.val_bpb is not None] == [5, 10, 12]
+    assert [row.step for row in rows if row.val is not None] == [5, 10, 12]
     assert [row.seconds for row in rows] == sorted(row.seconds for row in rows)
 
 
@@ -81,7 +81,7 @@ def test_a_run_without_a_validation_split_is_not_evaluated(
     (tmp_path / "text.txt").write_text("no split is held out of this\n" * 9)
     shards.write(tmp_path / "text.txt", tokenizer, tmp_path / "all", val=0)
 
-    assert train(dataclasses.replace(recipe, data=tmp_path / "all")).state.val_bpb is None
+    assert train(dataclasses.replace(recipe, data=tmp_path / "all")).state.score is None
 
 
 def test_a_batch_too_large_for_the_memory_is_an_error(

@@ -100,8 +100,8 @@ def test_a_stop_during_an_evaluation_loses_nothing(
     ours, expected = (read_checkpoint(each.out).state for each in (recipe, uninterrupted))
 
     assert (stopped.finished, stopped.state.step, resumed.finished) == (False, at, True)
-    assert ours.val_bpb == expected.val_bpb
-    assert (last_row["step"], last_row["val_bpb"]) == (at, None)
+    assert ours.score == expected.score
+    assert (last_row["step"], last_row["val"]) == (at, None)
     assert history(recipe.out) == history(uninterrupted.out)
     assert resumed.state.best_step == expected.best_step
 
@@ -120,7 +120,7 @@ def test_an_evaluation_made_on_resuming_is_in_the_checkpoint(recipe: Recipe, at:
     best = read_checkpoint(recipe.out / "best")
 
     assert (best.state.step, best.state.best_step) == (at, expected.state.best_step)
-    assert best.state.val_bpb == expected.state.val_bpb
+    assert best.state.score == expected.state.score
     assert all(torch.equal(best.weights[name], expected.weights[name]) for name in expected.weights)
 
 

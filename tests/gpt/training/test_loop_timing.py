@@ -15,7 +15,7 @@ from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.training.clock import Clock, replay
-from gpt.training.loop import _Run, train
+from gpt.training.loop import train
 from gpt.training.step import TrainStep
 from tests.gpt.training.interrupted import (
     KillAt,
@@ -67,7 +67,7 @@ def test_a_time_budget_is_kept(timed: Recipe, hog: tuple[float, ...]) -> None:
     assert outcome.finished
     assert outcome.state.seconds == pytest.approx(10, rel=0.1)
     assert (last.fraction, last.lr) == (1.0, 0.0)
-    assert last.val_bpb is not None
+    assert last.val is not None
 
 
 @pytest.mark.parametrize("bound", ["seconds", "max_seconds"])
@@ -163,12 +163,12 @@ def test_the_faster_dtype_is_chosen(
 ) -> None:
     """By timing, if the processor supports both; a resumed run keeps the choice."""
     monkeypatch.setattr("gpt.parallel.runtime._has_bfloat16", lambda device: True)
-    monkeypatch.setattr(_Run, "_step_seconds", lambda self, runtime: seconds.get(runtime.name, 5))
+    monkeypatch.setattr(TrainStep, "time", lambda self, *_: [seconds.get(self.runtime.name, 5)])
     if not seconds:
         seconds["bfloat16"] = 6
     either = dataclasses.replace(recipe, dtype="auto")
     first = train_until(either, 2).state.recipe.dtype
-    monkeypatch.setattr(_Run, "_step_seconds", lambda self, runtime: 0)
+    monkeypatch.setattr(TrainStep, "time", lambda self, *_: [0.0])
 
     assert first == chosen
     assert train(either).state.recipe.dtype == chosen
@@ -183,7 +183,7 @@ def test_long_runs_are_compiled(
 ) -> None:
     """By the time that their steps will take."""
     compiled: list[GPT] = []
-    monkeypatch.setattr("gpt.training.loop.COMPILE_PAYS", pays)
+    monkeypatch.setattr("gpt.training.choosing.COMPILE_PAYS", pays)
     monkeypatch.setattr("torch.compile", lambda model: compiled.append(model) or model)
     outcome = train(dataclasses.replace(recipe, compile=None, steps=2))
 

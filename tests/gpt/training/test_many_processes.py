@@ -20,7 +20,14 @@ from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.wiring import Lambdas
-from tests.gpt.processes import command, in_processes, run, run_killed, run_out_of_memory
+from tests.gpt.processes import (
+    command,
+    in_processes,
+    run,
+    run_in_memory,
+    run_killed,
+    run_out_of_memory,
+)
 from tests.gpt.training.interrupted import renamed, tensors
 
 
@@ -67,7 +74,7 @@ def test_two_processes_equal_one(
     for seen in in_processes(2, run, divided):
         for ours, theirs in zip(seen.gradients, expected.gradients, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
-        assert seen.val_bpb == pytest.approx(expected.val_bpb, rel=1e-5)
+        assert seen.score == pytest.approx(expected.score, rel=1e-5)
     found_checkpoint = read_checkpoint(divided.out)
 
     assert losses(divided) == pytest.approx(losses(single), rel=1e-5)
@@ -77,6 +84,19 @@ def test_two_processes_equal_one(
         np.testing.assert_allclose(
             ours[name].reshape(theirs[name].shape), theirs[name], rtol=1e-3, atol=2e-5
         )
+
+
+def test_every_process_has_the_model_of_a_run_in_memory(recipe: Recipe) -> None:
+    """Complete, also if the model is sharded in training."""
+    saved = renamed(recipe, "saved", steps=3)
+    run(saved)
+    expected = read_checkpoint(saved.out).weights
+
+    for found in in_processes(
+        2, run_in_memory, dataclasses.replace(saved, out=None, parallel="fsdp")
+    ):
+        for name, weight in found.items():
+            np.testing.assert_allclose(weight, expected[name], rtol=1e-3, atol=2e-5)
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])

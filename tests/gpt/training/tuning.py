@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.spec.recipe import TuningRecipe
+from gpt.spec.recipe import Recipe
 from gpt.training.finetune import Tuned, plan_tuning, tune
 from pytok.chat.template import Conversation, Template, Turn
 from tests.gpt.training.interrupted import StopAfter
@@ -22,9 +22,7 @@ def conversation(number: int, turns: int = 4) -> Conversation:
     return Conversation(tuple(Turn(*said[turn % 2]) for turn in range(turns)))
 
 
-def small_recipe(
-    base: Path, data: Path, out: Path, kind: str = "lora", **changes: Any
-) -> TuningRecipe:
+def small_recipe(base: Path, data: Path, out: Path, kind: str = "lora", **changes: Any) -> Recipe:
     """A run of a second, with evaluations and checkpoints at different steps."""
     small: dict[str, Any] = {
         "steps": 10,
@@ -40,7 +38,7 @@ def small_recipe(
     return plan.replace(**{**small, **changes}).recipe
 
 
-def tune_until(recipe: TuningRecipe, step: int) -> Tuned:
+def tune_until(recipe: Recipe, step: int) -> Tuned:
     """Tune and stop after *step*."""
     stop = StopAfter(step)
     return tune(recipe, reporter=stop, stop=stop)

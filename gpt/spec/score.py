@@ -1,0 +1,18 @@
+"""Specs of scores: the figure by which evaluations of a run are compared.
+
+Their names, directions and units are in `gpt.evaluation.score`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitsPerByte:
+    """Loss in bits, divided by the bytes of the text: comparable between tokenizers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenAccuracy:
+    """Fraction of the targets that have the largest logit: comparable with one tokenizer only."""
