@@ -121,9 +121,9 @@ def block_weights(layers: int, width: int) -> float:
 def _on_line(points: list[tuple[float, float]], x: float) -> float:
     """Return y at *x* on the line through the *points* beside it, which rises and is positive."""
     if len(points) == 1:
-        (x0, y0), slope = points[0], (1 - FIXED) * points[0][1] / points[0][0]
+        (x0, y0), rise = points[0], (1 - FIXED) * points[0][1] / points[0][0]
     else:
         right = min(max(bisect(points, (x, 0.0)), 1), len(points) - 1)
         (x0, y0), (x1, y1) = points[right - 1], points[right]
-        slope = max(0.0, (y1 - y0) / (x1 - x0)) if x1 > x0 else y0 / x0
-    return max(y0 + slope * (x - x0), y0 * min(1.0, x / x0))
+        rise = max(0.0, (y1 - y0) / (x1 - x0)) if x1 > x0 else y0 / x0
+    return max(y0 + rise * (x - x0), y0 * min(1.0, x / x0))

@@ -101,38 +101,42 @@ def plan(
     usual = min(machine.seconds, given.get("max_seconds") or math.inf)
     seconds, steps = given.get("seconds") or usual, given.get("steps")
 
+    def epochs_end(shape: Shape) -> float:
+        """Return the number of steps after which all epochs are over."""
+        return math.inf if "seconds" in given else EPOCHS * tokens // shape.tokens
+
     def best_within(seconds: float) -> _Candidate:
         shapes = list(_shapes(tokens, vocab_size, depth, given))
         candidates = [
-            _Candidate(shape, min(steps, epochs), tokens)
+            _Candidate(
+                shape, int(min(seconds / machine.step_seconds(shape), epochs_end(shape))), tokens
+            )
             for shape in shapes
-            if (steps := int(seconds / machine.step_seconds(shape))) >= LEAST_STEPS
-            and (epochs := EPOCHS * tokens // shape.tokens) >= LEAST_STEPS
         ]
-        fastest = min(shapes, key=machine.step_seconds)
-        return min(
-            candidates, key=lambda each: each.loss, default=_Candidate(fastest, LEAST_STEPS, tokens)
-        )
+        long_enough = [each for each in candidates if each.steps >= LEAST_STEPS]
+        fastest = _Candidate(min(shapes, key=machine.step_seconds), LEAST_STEPS, tokens)
+        return min(long_enough, key=lambda each: each.loss, default=fastest)
 
     best = best_within(seconds)
-    if steps and "seconds" not in given:
+    if steps and "seconds" in given:
+        best = dataclasses.replace(best, steps=min(steps, best.steps))
+    elif steps:
         # The plan of the time that so many steps take, not the largest model that they can train.
         plans = (best_within(seconds * 1.25**power) for power in range(-40, 41))
         best = min(plans, key=lambda each: abs(math.log(each.steps / steps)))
-    if steps:
         best = dataclasses.replace(best, steps=steps)
     shape = best.shape
     dropout = next(rate for most, rate in DROPOUT if best.seen <= most * tokens)
     model = PRESETS[preset](depth or shape.layers, shape.context)
     lr = given.get("optimizer.lr") or min(0.03, 0.02 * math.sqrt(shape.tokens / 2048))
     narrow = math.sqrt(128 / shape.width)
-    most = max(LEAST_STEPS, EPOCHS * tokens // shape.tokens)
+    most = max(LEAST_STEPS, epochs_end(shape))
     measured = machine.is_measured(shape)
     recipe = Recipe(
         data=data,
         out=out,
         # As a limit, the number of epochs matters only if the run may come near it.
-        steps=steps or (most if "seconds" not in given and most < 2 * best.steps else None),
+        steps=steps or (int(most) if most < 2 * best.steps else None),
         seconds=None if steps else seconds,
         batch_size=given.get("batch_size") or _rows(shape, given),
         bpe_dropout=BPE_DROPOUT if dropout else 0.0,

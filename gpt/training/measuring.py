@@ -75,7 +75,7 @@ def measured_plan(
                 allowed *= ROUGHLY
             if world.from_main(now() - begin + expected) > allowed:
                 return recipe, machine
-            machine = _with_step(machine, shape, recipe, world)
+            machine = with_step(machine, shape, recipe, world)
 
 
 def machine_here(device: str = "auto", dtype: str = "auto") -> Machine:
@@ -107,7 +107,7 @@ def shape_of(recipe: Recipe, vocab_size: int, processes: int = 1) -> Shape:
     return Shape(model.layers, model.width, model.context, vocab_size, tokens)
 
 
-def _with_step(machine: Machine, shape: Shape, recipe: Recipe, world: World) -> Machine:
+def with_step(machine: Machine, shape: Shape, recipe: Recipe, world: World = ALONE) -> Machine:
     """Measure a step of *recipe* in the dtypes of *machine* that may be the faster one."""
     dtypes = sorted(machine.products, key=lambda dtype: machine.in_dtype(dtype, shape))
     if machine.steps and len(dtypes) > 1:
