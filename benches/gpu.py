@@ -158,9 +158,9 @@ class Stages:
         if compiled:
             step.compile()
             start = time.perf_counter()
-            step.time(0, lambda: None)
+            step.time(0)
             first = time.perf_counter() - start
-        seconds = float(np.median(step.time(sizes.steps, lambda: None)))
+        seconds = float(np.median(step.time(sizes.steps)))
         tokens = sizes.rows * sizes.context
         peak = peak_flops(self.runtime)
         flops = training_flops(step.model) * tokens / seconds
@@ -184,12 +184,12 @@ class Stages:
     def launches(self) -> Record:
         """Count the kernels of a step, and the part of its time in which one runs."""
         step = self._step("gpt2", self.sizes, self.runtime)
-        step.time(1, lambda: None)
+        step.time(1)
         if self.runtime.device.type != "cuda":
             return {"kernels": None, "busy": None}
         activities = [torch.profiler.ProfilerActivity.CUDA]
         with torch.profiler.profile(activities=activities) as profile:
-            (seconds,) = step.time(1, lambda: None)
+            (seconds,) = step.time(1)
         kernels = [event for event in profile.events() if event.device_time_total > 0]
         # The profile has two steps: the first is a warm-up.
         microseconds = sum(event.device_time_total for event in kernels) / 2
@@ -233,7 +233,7 @@ class Stages:
         losses = []
         for _ in range(2):
             step = self._step("fast", self.sizes, self.runtime)
-            step.time(1, lambda: None)
+            step.time(1)
             losses.append(step.gradients(0))
         return {"loss difference": abs(losses[0] - losses[1])}
 

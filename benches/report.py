@@ -24,7 +24,7 @@ Record: TypeAlias = dict[str, Any]
 def machine(distributions: Iterable[str]) -> Record:
     """Return CPU, cores, Python, and the versions of *distributions*, ``None`` if not installed."""
     return {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -99,7 +99,7 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _cpu() -> str:
+def cpu() -> str:
     """Return the model of the CPU, from the kernel if it has one."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

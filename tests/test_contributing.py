@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from gpt.nn.build import MECHANISMS
+from gpt.nn import build
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from tests.gpt.models import mean_loss, perturbed
 
 PAGE = Path(__file__).parent.parent / "CONTRIBUTING.md"
-IMPORTS = """
-from dataclasses import dataclass
-from torch import Tensor, nn
-from gpt.nn.build import MECHANISMS
-from gpt.nn.position import PositionEncoding
-from gpt.nn.site import Site
-from gpt.spec.checks import above_zero
-from gpt.spec.part import Part
-"""
 
 
 @pytest.fixture
-def config() -> Iterator[GPTConfig]:
+def config(monkeypatch: pytest.MonkeyPatch) -> GPTConfig:
     """A model with the example's position encoding."""
+    monkeypatch.setattr(build, "MECHANISMS", dict(build.MECHANISMS))
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(IMPORTS + code, "CONTRIBUTING.md", "exec", dont_inherit=True), names)
-    yield dataclasses.replace(
+    names: dict[str, Any] = {}
+    exec(compile(code, PAGE.name, "exec", dont_inherit=True), names)
+    return dataclasses.replace(
         GPTConfig(
             vocab_size=50,
             context=16,
@@ -44,7 +35,6 @@ def config() -> Iterator[GPTConfig]:
         ),
         position=names["DistanceBias"](longest=5),
     )
-    del MECHANISMS[names["DistanceBias"]]
 
 
 def test_the_example_trains_and_decodes(config: GPTConfig) -> None:

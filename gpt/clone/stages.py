@@ -16,12 +16,14 @@ from gpt.report.events import Reporter
 from gpt.runs.reading import read_state
 from gpt.runs.retention import find_checkpoint
 from gpt.runs.sealed_folder import digest
-from gpt.spec.planning import Machine, plan
+from gpt.spec.machine import Machine
+from gpt.spec.planning import plan
 from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import to_dict
 from gpt.training.finetune import TUNING_FILE, plan_tuning, tune
 from gpt.training.finetune_tasks import TRAIN
 from gpt.training.loop import train
+from gpt.training.measuring import measured_plan
 from pytok.chat.building import build
 from pytok.chat.conversations import (
     ConversationOptions,
@@ -135,7 +137,7 @@ def train_base(options: CloneOptions, reporter: Reporter, stop: Callable[[], boo
         )
     else:
         state = read_state(newest)
-        if state.step >= state.recipe.steps or (options.out / RUN).exists():
+        if state.is_over or (options.out / RUN).exists():
             return False
         recipe = dataclasses.replace(state.recipe, data=options.out / DATA, out=out)
     train(recipe, reporter=reporter, stop=stop)
@@ -179,27 +181,28 @@ def tune_to_person(options: CloneOptions, reporter: Reporter, stop: Callable[[],
 def _plan_base(options: CloneOptions, seconds: float) -> Recipe:
     """Plan the run on all turns: `gpt.spec.planning.plan` with a longer context."""
     data = options.out / DATA
-    tokens = len(open_split(open_data(data), "train"))
-    recipe = plan(
-        data=data,
-        out=options.out / BASE,
-        tokens=tokens,
-        machine=dataclasses.replace(Machine.here(), seconds=seconds),
-        preset=options.preset,
-        depth=None,
-    )
+    shards = open_data(data)
+    tokens = len(open_split(shards, "train"))
     # A context of an eighth of the data or less leaves enough different rows.
     longest = 1 << max(0, (tokens // 8).bit_length() - 1)
-    context = max(recipe.model.context, min(MIN_CONTEXT, longest))
-    tokens_per_step = recipe.batch_size * recipe.model.context
-    return dataclasses.replace(
-        recipe,
-        batch_size=max(1, tokens_per_step // context),
-        max_seconds=seconds,
-        patience=PATIENCE,
-        seed=options.seed,
-        model=dataclasses.replace(recipe.model, context=context),
-    )
+    least = min(MIN_CONTEXT, longest)
+
+    def draw(machine: Machine, context: int | None = None) -> Recipe:
+        recipe = plan(
+            data=data,
+            out=options.out / BASE,
+            tokens=tokens,
+            vocab_size=shards.vocab_size,
+            machine=dataclasses.replace(machine, seconds=seconds),
+            preset=options.preset,
+            depth=None,
+            given={} if context is None else {"model.context": context},
+        )
+        if recipe.model.context < least:
+            return draw(machine, least)
+        return dataclasses.replace(recipe, patience=PATIENCE, seed=options.seed)
+
+    return measured_plan(draw, vocab_size=shards.vocab_size)[0]
 
 
 def _resolve_me(name: str | None, messages: Sequence[Message], reporter: Reporter) -> str:

@@ -23,8 +23,9 @@ from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given
 from gpt.errors import ConfigError, DataError
 from gpt.parallel.launch import launched
 from gpt.runs.retention import find_checkpoint
+from gpt.spec.machine import Machine
 from gpt.spec.overrides import Overrides
-from gpt.spec.planning import DEPTHS, PLANNED, Machine, plan, resumed
+from gpt.spec.planning import PLANNED, plan, resumed
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Pretraining
@@ -199,12 +200,12 @@ class Training:
         """
         if find_checkpoint(self.out) is not None:
             return
-        # How much data there is, and so the depth, is unknown: one that fits is enough.
-        usual = sorted(DEPTHS, key=lambda depth: abs(depth - 4))
+        # How much data there is, and so the model, is unknown: a depth that fits is enough.
         problems = []
-        for depth in [self.depth] if self.depth else usual:
+        for depth in [self.depth] if self.depth else (None, 4, 3, 2, 5, 6, 8):
             try:
-                self.overrides.over(self._plan(1_000_000, Machine.cpu(2), depth, {}))
+                planned = self._plan(1_000_000, 4096, Machine.cpu(2), depth, self.overrides.values)
+                self.overrides.over(planned)
                 return
             except ConfigError as error:
                 problems.append(error)
@@ -222,7 +223,7 @@ class Training:
             Runtime.choose(device)
             if self.tensorboard:
                 import gpt.report.tensorboard  # noqa: F401
-            recipe = self._recipe()
+            recipe = self._recipe(world)
             reporter = self._reporter(stack) if world.is_main else None
             interruption = stack.enter_context(Interruption())
             outcome = train(
@@ -237,32 +238,55 @@ class Training:
             return 0
         return 128 + (interruption.signal or signal.SIGTERM)  # another process may have received it
 
-    def _recipe(self) -> Recipe:
-        """Prepare the data; return the recipe of the run in `out`, or a new one."""
-        from gpt.data.shards import open_data, open_split
+    def _recipe(self, world: World) -> Recipe:
+        """Prepare the data; return the recipe of the run in `out`, or a new one for this machine.
 
+        All processes of *world* call this.
+        """
+        from gpt.data.shards import open_data, open_split
+        from gpt.training.measuring import measured_plan
+
+        given = self.overrides.values
         if (newest := find_checkpoint(self.out)) is not None:
             saved = dataclasses.replace(self._saved(newest), out=self.out)
             self.overrides.check_resumable(saved)
-            recipe = self.overrides.over(resumed(saved, preset=self.preset, depth=self.depth))
+            recipe = self.overrides.over(
+                resumed(saved, preset=self.preset, depth=self.depth, given=given)
+            )
             return dataclasses.replace(recipe, data=self._prepared())
         data = self._prepared()
-        machine = Machine.here()
-        planned = self._plan(
-            len(open_split(open_data(data), "train")),
-            dataclasses.replace(machine, flops=machine.flops * launched()),
-            self.depth,
-            self.overrides.values,
+        shards = open_data(data)
+        tokens = len(open_split(shards, "train"))
+
+        def draw(machine: Machine) -> Recipe:
+            planned = self._plan(tokens, shards.vocab_size, machine, self.depth, given)
+            return dataclasses.replace(self.overrides.over(planned), data=data)
+
+        recipe, machine = measured_plan(
+            draw,
+            vocab_size=shards.vocab_size,
+            device=given.get("device", "auto"),
+            dtype=given.get("dtype", "auto"),
+            threads=given.get("threads"),
+            world=world,
         )
-        return dataclasses.replace(self.overrides.over(planned), data=data)
+        if world.is_main and machine.steps:
+            say(machine.described())
+        return recipe
 
     def _plan(
-        self, tokens: int, machine: Machine, depth: int | None, given: Mapping[str, Any]
+        self,
+        tokens: int,
+        vocab_size: int,
+        machine: Machine,
+        depth: int | None,
+        given: Mapping[str, Any],
     ) -> Recipe:
         return plan(
             data=self.data,
             out=self.out,
             tokens=tokens,
+            vocab_size=vocab_size,
             machine=machine,
             preset=self.preset or PRESET,
             depth=depth,

@@ -24,8 +24,8 @@ OPTIMIZERS: dict[type, Callable[[Any, ParameterKinds, torch.dtype], torch.optim.
     optimizer.Muon: Muon,
 }
 
-# spec, step, steps
-SCHEDULES: dict[type, Callable[[Any, int, int], float]] = {
+# spec, step (from 0), fraction of the run that is over at its end
+SCHEDULES: dict[type, Callable[[Any, int, float], float]] = {
     schedule.Cosine: cosine,
     schedule.WarmupStableDecay: warmup_stable_decay,
     schedule.Linear: linear,

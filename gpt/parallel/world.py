@@ -171,7 +171,7 @@ def check_distinct(store: Store, rank: int, size: int, identity: str) -> None:
     identities = {store.get(f"gpu/{other}") for other in range(size)}
     if len(identities) < size:
         raise ConfigError(
-            f"{size} processes have {len(identities)} GPU(s) between them, and each needs its own; "
+            f"{size} processes have {len(identities)} GPU(s), and each needs its own; "
             "start fewer with --nproc-per-node, or use --device cpu"
         )
 

@@ -33,8 +33,10 @@ class ConsoleReporter(NullReporter):
         self._last_printed = time.monotonic()
         self._speed = _Speed()
         self._score = SCORES[BitsPerByte]
-        self._mfu_per_token: float | None = None
-        """MFU at one token per second; None if the device's peak is unknown."""
+        self._flops_per_token: float | None = None
+        """FLOPs of training on a token; None if the device's peak is unknown."""
+        self._peak = 0.0
+        """The best FLOP/s seen: of the device's products, or of the run itself."""
 
     def __enter__(self) -> ConsoleReporter:
         if self._console.is_terminal:
@@ -55,12 +57,13 @@ class ConsoleReporter(NullReporter):
 
     def began(self, start: Start) -> None:
         """Reset the speed, and determine the peak of the device."""
-        self._speed, self._mfu_per_token = _Speed(), None
+        self._speed, self._flops_per_token = _Speed(), None
         self._score = score_of(start.recipe.score)
         peak = peak_flops(start.runtime)
         if peak is not None and start.borrow_model is not None:
+            self._peak = peak * start.processes
             with start.borrow_model() as model:
-                self._mfu_per_token = training_flops(model) / (peak * start.processes)
+                self._flops_per_token = training_flops(model)
 
     def row(self, row: Row, steps: int) -> None:
         """Show *row*; its line stays if it has an evaluation or is the last."""
@@ -88,8 +91,10 @@ class ConsoleReporter(NullReporter):
         if speed is not None:
             parts.append(f"{_clock(self._speed.seconds_per_step * (steps - row.step))} left")
             parts.append(f"{speed:,.0f} tokens/s")
-            if self._mfu_per_token is not None:
-                parts.append(f"MFU {speed * self._mfu_per_token:.0%}")
+            if self._flops_per_token is not None:
+                rate = speed * self._flops_per_token
+                self._peak = max(self._peak, rate)
+                parts.append(f"MFU {rate / self._peak:.0%}")
         return parts
 
 

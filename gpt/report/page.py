@@ -78,8 +78,9 @@ def _results(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         return [f"At step {state.step:,}. There are no metrics of its training."]
     last = rows[-1]
     tail = rows[-LAST_STEPS:]
+    steps = state.recipe.steps
     facts = [
-        ("steps", f"{last.step:,} of {state.recipe.steps:,}"),
+        ("steps", f"{last.step:,}" + ("" if steps is None else f" of {steps:,}")),
         ("training", f"{last.seconds:,.1f} s, without evaluation"),
         ("speed", f"{last.tokens / last.seconds:,.0f} tokens/s"),
         (

@@ -36,26 +36,47 @@ CARDS = {
 SIZE = 1024
 """Rows and columns of the matrices whose product measures a CPU: large enough to be limited by
 arithmetic, small enough to take some milliseconds."""
-REPEATS = 4
+REPEATS = 8
 """Products that are timed; the first is a warm-up, and the fastest counts."""
+COARSE = 1e-4
+"""Resolution in seconds from which a clock is too coarse for a product; on Windows it is 0.016."""
 
 
 def peak_flops(runtime: Runtime) -> float | None:
     """Return the peak FLOP/s of *runtime*; None for an unknown card.
 
     For a CUDA card it is the vendor's figure for bfloat16, whatever the dtype. For a CPU, which has
-    no such figure, it is measured: the product of two matrices in the dtype of *runtime*, with the
-    current number of threads of torch.
+    no such figure, it is measured: what `product_flops` is in the dtype of *runtime*, times the
+    current number of threads of torch. A run may be faster than that, as its products have other
+    sizes; then its own rate is the peak.
     """
     if runtime.device.type == "cuda":
         return card_flops(torch.cuda.get_device_name(runtime.device))
-    matrix = torch.ones(SIZE, SIZE, dtype=runtime.dtype)
+    return torch.get_num_threads() * product_flops(runtime.dtype)
+
+
+def product_flops(
+    dtype: torch.dtype, rows: int = SIZE, inner: int = SIZE, columns: int = SIZE
+) -> float:
+    """Return the FLOP/s of one CPU thread: those of the product of two matrices in *dtype*.
+
+    The time is the processor's, not the clock's, so other processes hardly count: they take turns
+    with the thread, and then only its caches are cold. One thread waits for no other.
+    """
+    coarse = time.get_clock_info("thread_time").resolution > COARSE
+    now = time.perf_counter if coarse else time.thread_time
+    left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     seconds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        matrix @ matrix
-        seconds.append(time.perf_counter() - start)
-    return 2 * SIZE**3 / min(seconds)
+    try:
+        for _ in range(1 + REPEATS):
+            start = now()
+            left @ right
+            seconds.append(now() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return 2 * rows * inner * columns / min(seconds[1:])
 
 
 def card_flops(name: str) -> float | None:

@@ -34,6 +34,9 @@ class Row:
     """Mean over the step's rows, before its update, in nats per token."""
     lr: float
     """Learning rate of the step."""
+    fraction: float | None = None
+    """Fraction of the run that is over after the step, by its steps or its time; 1 at its end. The
+    schedule follows it. None in rows of versions without it."""
     gradient_norm: float | None = None
     """Norm of the step's gradient, before clipping."""
     val: dict[str, float] | None = None
@@ -53,6 +56,17 @@ class Metrics(Protocol):
     def last(self) -> Row | None:
         """The last row that there was when the history was opened."""
 
+    @property
+    def recent(self) -> Sequence[Row]:
+        """The last `RECENT` rows that there were then."""
+
+    @property
+    def lost(self) -> Sequence[Row]:
+        """The rows of steps that a kill has lost, until they are made again."""
+
+    def forget_lost(self) -> None:
+        """Forget these rows: their steps will not be made as before."""
+
     def replace_last(self, row: Row) -> None:
         """Replace the last row by *row*."""
 
@@ -66,26 +80,53 @@ class Metrics(Protocol):
         """Release the history."""
 
 
+LOST = "lost.jsonl"
+"""Beside the metrics while a run repeats steps: the rows that these steps had before."""
+RECENT = 6
+"""Rows that are kept of those made before; their times say how long a step takes."""
+
+
 class MetricsFile:
     """`metrics.jsonl`, open for appending."""
 
-    last: Row | None
-    """The last row that the file had when it was opened."""
+    recent: Sequence[Row]
+    """The last `RECENT` rows that the file had when it was opened."""
+    lost: Sequence[Row]
+    """The rows of the steps after them, which a kill has lost."""
 
     def __init__(self, path: Path, *, keep: int) -> None:
         """Open *path* and drop an incomplete last line and the rows of steps after *keep*.
 
-        A killed run has rows past its last checkpoint; it makes those steps again.
+        A killed run has rows past its last checkpoint; it makes those steps again. Their rows are
+        in another file until then, since they record what the clock has decided: a run that is
+        killed twice still has those of the first time.
         """
-        self._path = path
+        self._path, self._lost_path = path, path.with_name(LOST)
+        before = read_metrics(self._lost_path) if self._lost_path.exists() else []
         rows = read_metrics(path) if path.exists() else []
+        lost = {row.step: row for row in (*before, *rows) if row.step > keep}
+        self.lost = [lost[step] for step in sorted(lost)]
+        if self.lost:
+            write_records(self._lost_path, self.lost)
+        else:
+            self.forget_lost()
         self._open([row for row in rows if row.step <= keep])
+
+    @property
+    def last(self) -> Row | None:
+        """The last row that the file had when it was opened."""
+        return self.recent[-1] if self.recent else None
+
+    def forget_lost(self) -> None:
+        """Forget the rows of lost steps, which will not be repeated, or have been."""
+        self.lost = []
+        self._lost_path.unlink(missing_ok=True)
 
     def _open(self, rows: Sequence[Row]) -> None:
         """Replace the file by one of *rows*, in a single step, and open it."""
         write_records(self._path, rows)
         self._file = self._path.open("ab", buffering=0)
-        self.last = rows[-1] if rows else None
+        self.recent = rows[-RECENT:]
 
     def replace_last(self, row: Row) -> None:
         """Replace the last row by *row*."""
@@ -102,6 +143,8 @@ class MetricsFile:
         except OSError as error:
             error.filename = str(self._path)
             raise
+        if self.lost and row.step >= self.lost[-1].step:
+            self.forget_lost()
 
     def sync(self) -> None:
         """Block until all rows are on the disk."""
@@ -116,6 +159,11 @@ class NoMetrics:
     """A `MetricsFile` that ignores all rows, for processes that write no files."""
 
     last: Row | None = None
+    recent: Sequence[Row] = ()
+    lost: Sequence[Row] = ()
+
+    def forget_lost(self) -> None:
+        """Do nothing."""
 
     def replace_last(self, row: Row) -> None:
         """Do nothing."""

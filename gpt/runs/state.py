@@ -32,6 +32,9 @@ class State:
     """Optimizer steps made."""
     seconds: float
     """Training time of these steps, without evaluation."""
+    fraction: float | None = None
+    """Fraction of the run that is over (`gpt.training.clock`). None if an earlier version wrote it:
+    then the run ends by its steps, which that version chose at the start."""
     fingerprint: str
     """Fingerprint of the tokenizer; shards of another one are rejected."""
     train_tokens: int
@@ -44,6 +47,13 @@ class State:
     """The step of that evaluation; 0 if a tuned model never got better than its base."""
     first_score: float | None = None
     """Score before the first step, if the run started from a trained model."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended by its limits, rather than by its patience or a stop."""
+        if self.fraction is None:
+            return self.recipe.steps is not None and self.step >= self.recipe.steps
+        return self.fraction >= 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``state.json``."""
@@ -79,7 +89,7 @@ def check_fits(saved: State, new: State) -> None:
             f"{data} has {new.train_tokens:,} training tokens, but the run in {out} started with "
             f"{saved.train_tokens:,}; pass the data that it started with, or another --out"
         )
-    if saved.step > new.recipe.steps:
+    if new.recipe.steps is not None and saved.step > new.recipe.steps:
         raise ConfigError(
             f"{out} is already at step {saved.step}, past steps = {new.recipe.steps}; raise "
             "--steps, or choose another --out"

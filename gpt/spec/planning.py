@@ -1,51 +1,26 @@
 """Planning: a complete recipe for some data and a machine.
 
-Importing this does not import torch.
+A plan is the best of many candidates: models from 2 x 64 to 24 x 1536, steps of 512 tokens and
+more, by the loss that each is expected to reach in the time, given how long its steps take on the
+machine. Importing this does not import torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpt.errors import ConfigError
+from gpt.spec.machine import Machine, Shape, block_weights
 from gpt.spec.optimizer import Muon
+from gpt.spec.overrides import Overrides
 from gpt.spec.presets import HEAD_WIDTH, PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Linear
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """The speed of a machine, and the time that it is used for."""
-
-    flops: float
-    """Floating-point operations per second that training reaches, about."""
-    seconds: float
-    """Training time of a run, unless another is asked for."""
-
-    @classmethod
-    def cpu(cls, cores: int) -> Machine:
-        """Measured on two cores with AVX512-BF16: 1.0e11 to 1.5e11 each, for 4 to 8 layers."""
-        return cls(flops=1e11 * cores, seconds=120.0)
-
-    @classmethod
-    def here(cls) -> Machine:
-        """Return the machine that this runs on."""
-        import torch  # here, since `gpt --help` needs no torch
-
-        cuda = torch.cuda.is_available()
-        return cls.cuda() if cuda else cls.cpu(torch.get_num_threads())
-
-    @classmethod
-    def cuda(cls) -> Machine:
-        """A GPU like the A100, at a third of its bfloat16 peak; the machine's may be slower."""
-        return cls(flops=1e14, seconds=600.0)
-
 
 EPOCHS = 12
 """Epochs up to which a small model with dropout still improves."""
@@ -55,13 +30,43 @@ BPE_DROPOUT = 0.15
 """BPE dropout of runs with so many epochs that they have dropout."""
 WEIGHTS_PER_TOKEN = 16
 """Weights of the blocks per training token; a larger model overfits small data."""
-DEPTHS = range(2, 25)
-"""Depths that a plan chooses from."""
+SIZES = (
+    *((2, 64), (2, 128), (2, 192), (2, 256), (3, 192), (3, 256), (4, 256), (5, 320), (6, 384)),
+    *((7, 448), (8, 512), (10, 640), (12, 768), (16, 1024), (20, 1280), (24, 1536)),
+)
+"""Layers and widths that a plan chooses from."""
+LEAST_STEPS = 20
+"""Steps that a run should have at the least, in time and epochs."""
+TOKENS_PER_STEP = tuple(1 << power for power in range(9, 21))
+"""Tokens of a step that a plan chooses from."""
 PLANNED = frozenset(
-    {"steps", "batch_size", "bpe_dropout", "optimizer", "schedule", "model"}
+    {"steps", "seconds", "batch_size", "bpe_dropout", "optimizer", "schedule", "model", "dtype"}
     | {"eval_every", "checkpoint_every"}
 )
 """Fields that `plan` chooses; all others have their defaults."""
+LIMITS = ("steps", "seconds", "max_seconds")
+"""Fields that end a run."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A model and the length of its training."""
+
+    shape: Shape
+    steps: int
+    tokens: int
+    """Tokens of the training split."""
+
+    @property
+    def seen(self) -> int:
+        """Tokens that are seen in training."""
+        return self.steps * self.shape.tokens
+
+    @property
+    def loss(self) -> float:
+        """What `expected_loss` says of it."""
+        weights = block_weights(self.shape.layers, self.shape.width)
+        return expected_loss(weights, self.seen, self.tokens, self.steps)
 
 
 def plan(
@@ -69,6 +74,7 @@ def plan(
     data: Path,
     out: Path,
     tokens: int,
+    vocab_size: int,
     machine: Machine,
     preset: str,
     depth: int | None,
@@ -76,81 +82,142 @@ def plan(
 ) -> Recipe:
     """Choose a complete recipe for a training split of *tokens* tokens.
 
-    The depth spends the machine's time on `tokens_per_weight`, within `WEIGHTS_PER_TOKEN`, unless
-    *depth* is set. A run ends after `EPOCHS` epochs even if time is left. The batch grows with the
-    tokens seen in the run (nanochat's B ~ D^0.383), the learning rate of matrices with the root of
-    the batch up to a limit, those of embeddings and head with the root of 1 / width. The weight
-    decay forgets weights within half a run (Wang and Aitchison 2024, arXiv:2405.13698).
+    The model and the tokens of a step are those with the least `expected_loss` within the time, on
+    *machine*; a set *depth* leaves the tokens of a step to choose. The run follows the time, and
+    ends after `EPOCHS` epochs even if time is left. The learning rate of matrices grows with the
+    root of the batch up to a limit, those of embeddings and head fall with the root of the width.
+    The weight decay forgets weights within half a run (Wang and Aitchison 2024, arXiv:2405.13698).
 
     *given* are values of fields that will replace those of the plan, by dotted name: the plan is
-    made around them. A longer context has fewer rows, a wider model makes fewer steps.
+    made around them. With ``steps`` it is the plan of the time in which that many steps would be
+    made; ``seconds`` is the time itself, which then ends the run alone; ``max_seconds`` shortens
+    the time of *machine*.
     """
     if preset not in PRESETS:
         raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
     if depth is not None and depth < 1:
         raise ConfigError(f"depth must be at least 1; got {depth}")
     given = given or {}
-    seconds = given.get("seconds") or min(machine.seconds, given.get("max_seconds") or math.inf)
-    budget = machine.flops * seconds / 6  # weights x tokens: 6 operations for each
+    usual = min(machine.seconds, given.get("max_seconds") or math.inf)
+    seconds, steps = given.get("seconds") or usual, given.get("steps")
 
-    # The model: as large as pays in the time, and no larger than the data allows.
-    wanted = min(math.sqrt(budget / tokens_per_weight(budget)), WEIGHTS_PER_TOKEN * tokens)
-    by_size = round((wanted / _weights(1, HEAD_WIDTH)) ** (1 / 3))
-    depth = depth or min(max(by_size, DEPTHS[0]), DEPTHS[-1])
-    layers, width = given.get("model.layers", depth), given.get("model.width", HEAD_WIDTH * depth)
-    context = given.get("model.context") or _power_of_two(min(1024.0, tokens / 8, 32.0 * depth))
+    def epochs_end(shape: Shape) -> float:
+        """Return the number of steps after which all epochs are over."""
+        return math.inf if "seconds" in given else EPOCHS * tokens // shape.tokens
 
-    # The run: how many tokens it sees, and in what steps.
-    seen = min(EPOCHS * tokens, budget / _weights(layers, width))
-    row = context * given.get("accumulate", 1)
-    per_step = max(float(row), 2048 * (seen / 1e6) ** 0.383)
-    batch_size = given.get("batch_size") or _power_of_two(per_step / row)
-    per_step = batch_size * row
-    steps = given.get("steps") or max(20, round(seen / per_step))
-    if "steps" in given:
-        seen = steps * per_step
+    def best_within(seconds: float) -> _Candidate:
+        shapes = list(_shapes(tokens, vocab_size, depth, given))
+        candidates = [
+            _Candidate(
+                shape, int(min(seconds / machine.step_seconds(shape), epochs_end(shape))), tokens
+            )
+            for shape in shapes
+        ]
+        long_enough = [each for each in candidates if each.steps >= LEAST_STEPS]
+        fastest = _Candidate(min(shapes, key=machine.step_seconds), LEAST_STEPS, tokens)
+        return min(long_enough, key=lambda each: each.loss, default=fastest)
 
-    dropout = next(rate for most, rate in DROPOUT if seen <= most * tokens)
-    model = dataclasses.replace(PRESETS[preset](depth, context), dropout=dropout)
-    lr = given.get("optimizer.lr") or min(0.03, 0.02 * math.sqrt(per_step / 2048))
-    narrow = math.sqrt(128 / width)
-    optimizer = Muon(
-        lr=lr,
-        iterations=3,
-        weight_decay=min(0.5, 2 / (lr * steps)),
-        embedding_lr=0.05 * narrow,
-        head_lr=0.01 * narrow,
-    )
-    return Recipe(
+    best = best_within(seconds)
+    if steps and "seconds" in given:
+        best = dataclasses.replace(best, steps=min(steps, best.steps))
+    elif steps:
+        # The plan of the time that so many steps take, not the largest model that they can train.
+        plans = (best_within(seconds * 1.25**power) for power in range(-40, 41))
+        best = min(plans, key=lambda each: abs(math.log(each.steps / steps)))
+        best = dataclasses.replace(best, steps=steps)
+    shape = best.shape
+    dropout = next(rate for most, rate in DROPOUT if best.seen <= most * tokens)
+    model = PRESETS[preset](depth or shape.layers, shape.context)
+    lr = given.get("optimizer.lr") or min(0.03, 0.02 * math.sqrt(shape.tokens / 2048))
+    narrow = math.sqrt(128 / shape.width)
+    most = max(LEAST_STEPS, epochs_end(shape))
+    measured = machine.is_measured(shape)
+    recipe = Recipe(
         data=data,
         out=out,
-        steps=steps,
-        batch_size=batch_size,
+        # As a limit, the number of epochs matters only if the run may come near it.
+        steps=steps or (int(most) if most < 2 * best.steps else None),
+        seconds=None if steps else seconds,
+        batch_size=given.get("batch_size") or _rows(shape, given),
         bpe_dropout=BPE_DROPOUT if dropout else 0.0,
-        optimizer=optimizer,
+        optimizer=Muon(
+            lr=lr,
+            iterations=3,
+            weight_decay=min(0.5, 2 / (lr * best.steps)),
+            embedding_lr=0.05 * narrow,
+            head_lr=0.01 * narrow,
+        ),
         schedule=Linear(decay=0.7),
-        eval_every=max(1, steps // 10),
-        checkpoint_every=max(1, steps // 10),
-        model=model,
+        eval_every=max(1, best.steps // 10),
+        checkpoint_every=max(1, best.steps // 10),
+        dtype=machine.dtype(shape) if measured else "auto",
+        model=dataclasses.replace(model, dropout=dropout),
+    )
+    return recipe if model.width == shape.width else _widened(recipe, shape.width)
+
+
+def expected_loss(weights: float, seen: float, tokens: float, steps: float) -> float:
+    """Return a figure that is lower the lower the loss of a run is expected to be."""
+    reached = seen / (1 + seen / (15 * tokens))
+    return float(
+        (weights / 1e5) ** -0.3 + 3 * (reached / 1e5) ** -0.5 + 0.3 * (steps / 100) ** -0.5
     )
 
 
-def tokens_per_weight(budget: float) -> float:
-    """Return the training tokens for each weight of the blocks, for *budget* weights x tokens.
+def _shapes(
+    tokens: int, vocab_size: int, depth: int | None, given: Mapping[str, Any]
+) -> Iterator[Shape]:
+    """Yield the shapes of a step to choose from, around the *given* fields."""
+    sizes = [(depth, HEAD_WIDTH * depth)] if depth else list(SIZES)
+    layers, width = given.get("model.layers"), given.get("model.width")
+    sizes = [(layers or each[0], width or each[1]) for each in sizes]
+    fits = [size for size in sizes if block_weights(*size) <= WEIGHTS_PER_TOKEN * tokens]
+    for size in dict.fromkeys(fits or sizes[:1]):
+        context = given.get("model.context") or _context(size[0], tokens)
+        for per_step in _tokens_per_step(context, given):
+            yield Shape(*size, context, vocab_size, per_step)
 
-    Short runs have fewer steps than small models need, and do better with larger ones: with Muon
-    on 0.3 to 0.5M tokens of text 0.1 was best for a second on two cores, 0.3 for one minute, 0.2 to
-    0.4 for two. Hoffmann 2022 (arXiv:2203.15556) has 20 for very long ones, nanochat some 10.
-    """
-    return min(20.0, 0.35 * math.pow(budget / 4e12, 0.2))
+
+def _context(layers: int, tokens: int) -> int:
+    """Return the context of a model: at most an eighth of the data, for enough different rows."""
+    return _power_of_two(min(1024.0, tokens / 8, 32.0 * layers))
 
 
-def resumed(saved: Recipe, *, preset: str | None, depth: int | None) -> Recipe:
+def _tokens_per_step(context: int, given: Mapping[str, Any]) -> list[int]:
+    """Return the tokens of a step to choose from: whole rows, as many as are given."""
+    row = context * given.get("accumulate", 1)
+    if "batch_size" in given:
+        return [row * given["batch_size"]]
+    return [tokens for tokens in TOKENS_PER_STEP if tokens >= row] or [row]
+
+
+def _rows(shape: Shape, given: Mapping[str, Any]) -> int:
+    """Return the rows of a forward pass."""
+    accumulate: int = given.get("accumulate", 1)
+    return max(1, shape.tokens // (shape.context * accumulate))
+
+
+def _widened(recipe: Recipe, width: int) -> Recipe:
+    """Return *recipe* with a model of *width*, with heads of about the same width as before."""
+    return Overrides({"model.width": width}).over(recipe)
+
+
+def resumed(
+    saved: Recipe,
+    *,
+    preset: str | None,
+    depth: int | None,
+    given: Mapping[str, Any] | None = None,
+) -> Recipe:
     """Return the recipe of the run *saved*, with the model of *preset* and *depth* if they are set.
 
-    All that was planned for the machine stays, so a run can be resumed on another one.
+    All that was planned for the machine stays, so a run can be resumed on another one. A limit
+    among the fields *given* (other steps, another time) replaces the limits that were planned.
     """
-    model = saved.model
+    given, model = given or {}, saved.model
+    if any(name in given and given[name] != getattr(saved, name) for name in LIMITS):
+        limits: dict[str, Any] = {name: given.get(name) for name in LIMITS}
+        saved = dataclasses.replace(saved, **limits)
     layers = depth or model.layers
     if preset is None:
         return dataclasses.replace(saved, model=dataclasses.replace(model, layers=layers))
@@ -167,19 +234,14 @@ def described(recipe: Recipe) -> str:
         "heads": model.attention.heads,
         "context": model.context,
         "batch": recipe.rows_per_step,
-        "steps": recipe.steps,
+        **{name: getattr(recipe, name) for name in LIMITS if getattr(recipe, name) is not None},
         "lr": f"{optimizer.lr:.3g}",
         "weight decay": f"{optimizer.weight_decay:.3g}",
         "dropout": model.dropout,
         "BPE dropout": recipe.bpe_dropout,
         "dtype": recipe.dtype,
     }
-    return ", ".join(f"{name} {value}" for name, value in chosen.items())
-
-
-def _weights(layers: int, width: int) -> float:
-    """Weights of the blocks' matrices: 12 x layers x width²."""
-    return 12.0 * layers * width**2
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
 
 
 def _power_of_two(about: float) -> int:

@@ -39,13 +39,13 @@ class Recipe:
     """Run folder. If it already holds a run, that run is resumed."""
     task: Pretraining | Tuning = field(default_factory=Pretraining)
     """What the run starts from, and trains."""
-    steps: int = 600
-    """Optimizer steps in total."""
+    steps: int | None = 600
+    """Optimizer steps in total. [default: as many as the time allows]"""
     seconds: float | None = None
-    """Train for about this many seconds, evaluation not counted. The number of steps is chosen by
-    timing a few first."""
+    """Train for this many seconds, evaluation not counted. The learning rate follows the clock; the
+    run ends earlier only if it has `steps` and reaches them."""
     max_seconds: float | None = None
-    """Time limit in seconds: fewer steps if they would take longer."""
+    """Time limit in seconds, for a run that is planned to be shorter."""
     batch_size: int = 16
     """Sequences per forward pass."""
     accumulate: int = 1
@@ -103,6 +103,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
+        if self.steps is None and self.seconds is None and self.max_seconds is None:
+            raise ConfigError("steps, seconds or max_seconds must be set: one of them ends the run")
         above_zero(clip=self.clip, seconds=self.seconds, max_seconds=self.max_seconds)
         if self.average is not None and not 0 < self.average < 1:
             raise ConfigError(f"average must be above 0 and below 1; got {self.average}")
@@ -127,18 +129,9 @@ class Recipe:
 
 
 MAY_CHANGE = frozenset(
-    {
-        "task.base",
-        "data",
-        "out",
-        "steps",
-        "eval_every",
-        "checkpoint_every",
-        "keep",
-        "device",
-        "dtype",
-    }
-    | {"compile", "parallel", "patience", "recompute", "threads"}
+    {"task.base", "data", "out", "steps", "seconds", "max_seconds", "eval_every", "keep"}
+    | {"checkpoint_every", "device", "dtype", "compile", "parallel", "patience", "recompute"}
+    | {"threads"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and on what machine. A change of any other would make one run of two different ones."""

@@ -13,7 +13,7 @@ class Warmup:
     """A schedule that starts with a linear warm-up; its fields are fractions."""
 
     warmup: float
-    """Fraction of the steps over which the learning rate rises to its peak."""
+    """Fraction of the run over which the learning rate rises to its peak."""
 
     def __post_init__(self) -> None:
         fraction(**vars(self))
@@ -24,7 +24,7 @@ class Trapezoid(Warmup):
     """A schedule of linear warm-up, constant rate, and decay."""
 
     decay: float
-    """Fraction of the steps, at the end, over which the learning rate decays."""
+    """Fraction of the run, at its end, over which the learning rate decays."""
     floor: float = 0.0
     """Learning rate of the last step, as a fraction of the peak."""
 

@@ -13,7 +13,6 @@ processes.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from gpt.runs.store import Folder, Store
 from gpt.spec.planning import described
 from gpt.spec.recipe import Recipe
 from gpt.training.choosing import choose_by_timing, keep_choices
+from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
 from gpt.training.step import WEIGHTS, NotFinite, TrainStep
 from gpt.training.task import Task
@@ -63,9 +63,10 @@ class Outcome:
         state = self.state
         if not state.step:
             return "stopped before the first step; to start again"
-        return (
-            f"stopped at step {state.step} of {state.recipe.steps}, checkpoint written; to resume"
-        )
+        limits = Limits.of(state.recipe)
+        whole = "" if limits.steps is None else f" of {limits.steps}"
+        time = "" if limits.seconds is None else f", {state.seconds:.0f} of {limits.seconds:g} s"
+        return f"stopped at step {state.step}{whole}{time}, checkpoint written; to resume"
 
 
 class _Stopped(Exception):
@@ -79,6 +80,7 @@ def train(
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
+    clock: Clock = MACHINE,
 ) -> Outcome:
     """Train the model of *recipe*; resume if *store* holds a checkpoint.
 
@@ -87,7 +89,8 @@ def train(
     batch of an evaluation. If it returns True, the run writes a checkpoint and returns; an
     interrupted evaluation is made when the run resumes. All processes of *world* call this, and
     each can stop the run; the recipe, the reports and the files are those of the main process. The
-    caller's random state and number of threads are restored.
+    caller's random state and number of threads are restored. *clock* is where the run reads the
+    time; `gpt.training.clock.replay` returns one that repeats a recorded run.
 
     Raises ConfigError for a recipe that does not fit the existing run, DataError for data that does
     not fit, CheckpointError for a checkpoint that is damaged or cannot be written, and
@@ -95,7 +98,7 @@ def train(
     infinite (the last checkpoint is kept, and the batch is saved).
     """
     task = build_task(world.from_main(recipe))
-    return run(task, store=store, reporter=reporter, stop=stop, world=world)
+    return run(task, store=store, reporter=reporter, stop=stop, world=world, clock=clock)
 
 
 def run(
@@ -105,6 +108,7 @@ def run(
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
+    clock: Clock = MACHINE,
 ) -> Outcome:
     """Train on *task*; arguments and errors are those of `train`."""
     recipe = task.recipe
@@ -117,7 +121,7 @@ def run(
         with store.hold(world), torch.random.fork_rng(devices=cuda):
             if recipe.threads is not None:
                 torch.set_num_threads(recipe.threads)
-            return _Run(task, store, runtime, reporter, stop, world).train()
+            return _Run(task, store, runtime, reporter, stop, world, clock).train()
     finally:
         torch.set_num_threads(threads)
 
@@ -140,8 +144,11 @@ class _Run:
         reporter: Reporter,
         stop: Callable[[], bool],
         world: World,
+        clock: Clock,
     ) -> None:
         self.task, self.store, self.reporter, self.world = task, store, reporter, world
+        self.clock, self.limits_changed = clock, False
+        self.expected_seconds: float | None = None
         self.recipe = dataclasses.replace(task.recipe, out=store.folder)
         self.score = score_of(self.recipe.score)
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
@@ -152,6 +159,7 @@ class _Run:
             recipe=self.recipe,
             step=0,
             seconds=0.0,
+            fraction=0.0,
             fingerprint=task.fingerprint,
             train_tokens=task.train_tokens,
         )
@@ -164,11 +172,10 @@ class _Run:
         else:
             # Nothing is saved before the first step: if stopped here, a run starts again.
             try:
-                self._set_recipe(
-                    choose_by_timing(
-                        self.recipe, self.train_step, self._check_stop, self.reporter.notice
-                    )
+                recipe, self.expected_seconds = choose_by_timing(
+                    self.recipe, self.train_step, self._check_stop, self.reporter.notice
                 )
+                self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
                 if self.task.starts_from_checkpoint:
                     self._evaluate_first_model()
             except _Stopped:
@@ -191,14 +198,15 @@ class _Run:
         )
         metrics = self.store.open_metrics(keep=self.state.step, write=self.world.is_main)
         with closing(metrics) as self.metrics:
+            self._start_pace()
             self._complete_interrupted_evaluation()
             while not self._is_finished() and not self._is_stopping():
                 row = self._evaluate_if_due(self._make_step())
                 # Metrics before checkpoints: a killed run drops rows past its checkpoint, but
                 # could not restore missing ones.
                 self.metrics.append(row)
-                self.reporter.row(row, recipe.steps)
-                if row.step % recipe.checkpoint_every == 0 or row.step == self.state.best_step:
+                self._report(row)
+                if self._is_checkpoint_due():
                     self._write_checkpoint()
             folder = self._write_checkpoint() if self.state.step else None
         if self.state.step:
@@ -207,17 +215,21 @@ class _Run:
         return Outcome(finished=finished, state=self.state, checkpoint=folder)
 
     def _is_finished(self) -> bool:
-        """Return whether all steps were made, or evaluations have run out of patience."""
+        """Return whether a limit was reached, or evaluations have run out of patience."""
         recipe, step, best = self.recipe, self.state.step, self.state.best_step
-        if self._is_last(step):
-            return True
-        if recipe.patience is None or best is None:
-            return False
+        if self.state.is_over or recipe.patience is None or best is None:
+            return self.state.is_over
         return step // recipe.eval_every - best // recipe.eval_every >= recipe.patience
 
-    def _is_last(self, step: int) -> bool:
-        """Return whether no step follows *step*, of which the schedule is then complete."""
-        return step >= self.recipe.steps
+    def _is_checkpoint_due(self) -> bool:
+        """Return whether the step has a checkpoint: at intervals, and if it is the best so far.
+
+        The first one records what was measured and planned for a time, which a run that starts
+        again would choose differently.
+        """
+        step = self.state.step
+        is_first = step == 1 and self.pace.limits.seconds is not None
+        return step % self.recipe.checkpoint_every == 0 or step == self.state.best_step or is_first
 
     def _is_stopping(self) -> bool:
         """Return whether any process was asked to stop, now or before."""
@@ -232,13 +244,19 @@ class _Run:
     def _make_step(self) -> Row:
         """Make an optimizer step and return its row of the metrics."""
         recipe, step = self.recipe, self.state.step
-        start = time.perf_counter()
+        fraction = self.pace.fraction(step, self.state.seconds)
+        if self.pace.limits.seconds is not None:
+            fraction = self.world.from_main(fraction)
+        start = self.clock.now()
         try:
-            result = self.train_step.update(step, recipe.steps)
+            result = self.train_step.update(step, fraction)
         except NotFinite:
             self._raise_divergence(step)
-        seconds = self.state.seconds + time.perf_counter() - start
-        self.state = dataclasses.replace(self.state, step=step + 1, seconds=seconds)
+        duration = self.clock.now() - start
+        seconds = self.pace.seconds_after(step, self.state.seconds, duration)
+        self.state = dataclasses.replace(
+            self.state, step=step + 1, seconds=seconds, fraction=fraction
+        )
         tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
         return Row(
             step=step + 1,
@@ -247,11 +265,25 @@ class _Run:
             seconds=seconds,
             loss=result.loss,
             lr=result.lr,
+            fraction=fraction,
             gradient_norm=result.gradient_norm,
         )
 
-    def _set_recipe(self, recipe: Recipe) -> None:
-        self.recipe, self.state = recipe, dataclasses.replace(self.state, recipe=recipe)
+    def _start_pace(self) -> None:
+        """Continue where the run is; steps that a kill has lost are repeated as recorded."""
+        if self.limits_changed or self.state.step == 0:
+            self.metrics.forget_lost()
+        self.pace = Pace(
+            Limits.of(self.recipe),
+            fraction=self.state.fraction or 0.0,
+            expected=self.expected_seconds,
+            made=self.metrics.recent,
+            recorded=[*self.clock.record, *self.metrics.lost],
+        )
+
+    def _report(self, row: Row) -> None:
+        """Report *row* with the number of steps that the run will have, about."""
+        self.reporter.row(row, self.pace.steps_expected(row.step, row.seconds))
 
     def _complete_interrupted_evaluation(self) -> None:
         """Evaluate now if the run was stopped during the evaluation of its last step."""
@@ -262,7 +294,7 @@ class _Run:
                 # The checkpoint first: once the metrics have the figure, this is not repeated.
                 self._write_checkpoint()
                 self.metrics.replace_last(row)
-                self.reporter.row(row, self.recipe.steps)
+                self._report(row)
 
     def _evaluate_first_model(self) -> None:
         """Evaluate the model before the first step; with patience, it is the best so far."""
@@ -278,8 +310,7 @@ class _Run:
 
     def _evaluate_if_due(self, row: Row) -> Row:
         """Return *row* with the figures of an evaluation, if one is due after its step."""
-        due = self._is_last(row.step) or row.step % self.recipe.eval_every == 0
-        if not due:
+        if not (self.state.is_over or row.step % self.recipe.eval_every == 0):
             return row
         try:
             figures = self._evaluate()
@@ -334,19 +365,22 @@ class _Run:
         """Restore the newest checkpoint of the store."""
         checkpoint = self.store.read()
         saved = checkpoint.state
-        dtype, self.recipe = self.recipe.dtype, keep_choices(self.recipe, saved.recipe)
+        dtype, self.recipe = self.recipe.dtype, keep_choices(self.recipe, saved)
         if dtype != self.recipe.dtype:
             self.train_step.compute_in(Runtime.choose(self.recipe.device, self.recipe.dtype))
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
         with fitting_in_memory(*WEIGHTS):
             checkpoint.restore(self.model, self.train_step.optimizer)
-        self.state = dataclasses.replace(saved, recipe=self.recipe)
         self.reporter.notice(f"resuming {self.store} at step {saved.step}")
-        if saved.recipe.steps != self.recipe.steps:
+        before, limits, fraction = Limits.of(saved.recipe), Limits.of(self.recipe), saved.fraction
+        self.limits_changed = fraction is not None and limits != before
+        if self.limits_changed or before.steps != limits.steps:
             self.reporter.notice(
-                f"steps {saved.recipe.steps} -> {self.recipe.steps}: "
-                "the learning rate follows the new schedule from here"
+                f"{before} -> {limits}: the learning rate follows the new schedule from here"
             )
+        if fraction is None or self.limits_changed:
+            fraction = limits.fraction(saved.step, saved.seconds)
+        self.state = dataclasses.replace(saved, recipe=self.recipe, fraction=fraction)
 
     def _raise_divergence(self, step: int) -> NoReturn:
         """Raise the error of a run that diverged at *step* (from 0)."""

@@ -92,11 +92,14 @@ class TrainStep:
         """Compile the forward and the backward pass with torch.compile."""
         self._forward = torch.compile(self._forward)
 
-    def update(self, step: int, steps: int) -> StepResult:
-        """Make optimizer step *step* (from 0) of *steps*; raises NotFinite without an update."""
+    def update(self, step: int, fraction: float) -> StepResult:
+        """Make optimizer step *step* (from 0); raises NotFinite without an update.
+
+        *fraction* is the part of the run that is over at its end; the schedule follows it.
+        """
         recipe = self._recipe
         schedule = SCHEDULES[type(recipe.schedule)]
-        lr = set_rate(self.optimizer, schedule(recipe.schedule, step, steps))
+        lr = set_rate(self.optimizer, schedule(recipe.schedule, step, fraction))
         loss, norm = self._compute(step, following=step + 1)
         # Checked before the update, so that the weights stay finite and can be saved.
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -118,27 +121,34 @@ class TrainStep:
             for row in rows[::size]
         }
 
-    def time(self, steps: int, check_stop: Callable[[], object]) -> list[float]:
-        """Return the seconds that each of *steps* steps takes, after one to warm up.
+    def time(
+        self,
+        steps: int,
+        check_stop: Callable[[], object] = lambda: None,
+        *,
+        now: Callable[[], float] = time.perf_counter,
+        warmup: int = 1,
+    ) -> list[float]:
+        """Return the seconds by *now* that each of *steps* steps takes, after *warmup* others.
 
         The weights do not change. *check_stop* is called before each step, and can raise.
         """
         set_rate(self.optimizer, 0.0)
         buffers = {buffer: buffer.clone() for buffer in saved_buffers(self.model).values()}
         seconds = []
-        for _ in range(1 + steps):
+        for _ in range(warmup + steps):
             check_stop()
             self.runtime.synchronize()
-            start = time.perf_counter()
+            start = now()
             self._compute(0, following=0)
             self._apply()
             self.runtime.synchronize()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(now() - start)
         self.optimizer.state.clear()
         for buffer, before in buffers.items():
             buffer.copy_(before)
         # The clock of the main process, so that all processes make the same choices by it.
-        return self._world.from_main(seconds[1:])
+        return self._world.from_main(seconds[warmup:])
 
     def _compute(self, step: int, following: int) -> tuple[float, float]:
         """Compute the gradients of *step*; return its mean loss, and the norm before clipping.

@@ -149,9 +149,9 @@ class Cases:
             )
             runtime = Runtime.choose("cuda", dtype)
             train_step = TrainStep(GPT(config), recipe, rows, runtime, ALONE)
-            train_step.update(0, 10)
+            train_step.update(0, 0.1)
             observed.clear()
-            train_step.update(1, 10)
+            train_step.update(1, 0.2)
             for name, parameter in train_step.model.named_parameters():
                 assert parameter.device.type == "cuda", name
                 assert parameter.dtype == torch.float32, name

@@ -72,7 +72,7 @@ def test_loss_and_gradients_equal_the_cpus(recipe: Recipe, preset: str) -> None:
 def test_a_step_waits_once(recipe: Recipe) -> None:
     """As torch counts it."""
     step = step_on("cuda", recipe, "fast")
-    step.time(1, lambda: None)
+    step.time(1)
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -128,3 +128,18 @@ def test_mfu_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
             reporter.row(row, 5)
 
     assert "50 tokens/s · MFU 50%" in screen.getvalue()
+
+
+def test_a_run_that_is_faster_than_the_products_is_the_peak(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So its MFU is 100% at most, and later rates are compared with its best one."""
+    model = GPT(MODEL)
+    monkeypatch.setattr("gpt.report.console.peak_flops", lambda runtime: 40 * training_flops(model))
+    screen = io.StringIO()
+    with ConsoleReporter(Console(file=screen, width=120)) as reporter:
+        reporter.began(start(model))
+        for row in ROWS:
+            reporter.row(row, 5)
+
+    assert "50 tokens/s · MFU 100%" in screen.getvalue()

@@ -9,7 +9,8 @@ import pytest
 
 from gpt.errors import ConfigError
 from gpt.spec.fields import fields_of
-from gpt.spec.planning import Machine, plan
+from gpt.spec.machine import Machine
+from gpt.spec.planning import plan
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import flatten, nest
@@ -29,7 +30,13 @@ def test_every_field_is_documented() -> None:
 def test_every_value_of_a_plan_can_be_written_as_text(preset: str) -> None:
     """And is read back equal, and passes the check of a TOML file."""
     recipe = plan(
-        data=Path("d"), out=Path("o"), tokens=10**6, machine=Machine.cpu(2), preset=preset, depth=3
+        data=Path("d"),
+        out=Path("o"),
+        tokens=10**6,
+        machine=Machine.cpu(2),
+        vocab_size=4096,
+        preset=preset,
+        depth=3,
     )
     fields = flatten(recipe.to_dict())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from transformers import (
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.machine import Machine, Shape
 from gpt.spec.optimizer import Muon
-from gpt.spec.planning import PLANNED, Machine, described, plan, resumed
+from gpt.spec.planning import PLANNED, described, plan, resumed
 from gpt.spec.presets import EXPORTABLE, PRESETS
 from gpt.spec.recipe import Recipe, check_resumable
 
@@ -33,6 +35,7 @@ TWO_CORES = Machine.cpu(2)
 
 def planned(tokens: int = 300_000, **changes: Any) -> Recipe:
     chosen: dict[str, Any] = {"machine": TWO_CORES, "preset": "fast", "depth": None, **changes}
+    chosen = {"vocab_size": 4096, **chosen}
     return plan(data=Path("data"), out=Path("run"), tokens=tokens, **chosen)
 
 
@@ -102,12 +105,83 @@ def test_plan_fits_the_data(tokens: int, cores: int, depth: int | None, name: st
     assert f"layers {recipe.model.layers}" in described(recipe)
 
 
-@given(tokens=st.integers(10**4, 10**9), cores=st.integers(1, 64))
-def test_faster_machine_gets_no_smaller_model(tokens: int, cores: int) -> None:
-    """Nor a smaller batch."""
-    slow, quick = (planned(tokens, machine=Machine.cpu(n)) for n in (cores, 2 * cores))
+@pytest.mark.parametrize("tokens", [10**5, 10**6, 10**8])
+def test_more_time_gets_no_smaller_model(tokens: int) -> None:
+    """From a second to a day; nor does a faster machine."""
+    times = [10**power for power in range(6)]
+    sizes = [planned(tokens, given={"seconds": seconds}).model for seconds in times]
+    weights = [model.layers * model.width**2 for model in sizes]
 
-    assert quick.model.layers >= slow.model.layers
+    assert weights == sorted(weights)
+    assert weights[0] < weights[-1]
+
+
+def shape(recipe: Recipe) -> Shape:
+    """The shape of a step of *recipe*."""
+    model = recipe.model
+    tokens = recipe.rows_per_step * model.context
+    return Shape(model.layers, model.width, model.context, 4096, tokens)
+
+
+def test_plan_avoids_what_was_measured_to_be_slow() -> None:
+    """A model that does not fit into memory, say."""
+    usual = planned()
+    slow = TWO_CORES.measured("float32", shape(usual), math.inf)
+
+    assert shape(planned(machine=slow)) != shape(usual)
+
+
+def test_plan_has_the_dtype_in_which_its_steps_were_measured() -> None:
+    """Until then the run chooses."""
+    machine, recipe = TWO_CORES, planned()
+    assert recipe.dtype == "auto"
+    for _ in range(20):
+        seconds = TWO_CORES.step_seconds(shape(recipe))
+        machine = machine.measured("float32", shape(recipe), seconds)
+        recipe = planned(machine=machine)
+
+    assert recipe.dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        ({}, (None, 120.0)),
+        ({"seconds": 30.0}, (None, 30.0)),
+        ({"max_seconds": 30.0}, (None, 30.0)),
+        ({"max_seconds": 300.0}, (None, 120.0)),
+        ({"steps": 77}, (77, None)),
+    ],
+    ids=str,
+)
+def test_a_run_ends_by_the_limit_that_is_given(
+    given: dict[str, Any], limits: tuple[int | None, float | None]
+) -> None:
+    """The machine's time, unless another is; a plan by steps has no time."""
+    recipe = planned(10**8, given=given)
+
+    assert (recipe.steps, recipe.seconds) == limits
+
+
+def test_small_data_ends_a_run_by_its_epochs() -> None:
+    """Unless a time was asked for."""
+    recipe = planned(20_000)
+    steps = recipe.steps or 0
+
+    assert steps * recipe.rows_per_step * recipe.model.context <= 12 * 20_000
+    assert recipe.seconds == 120.0
+    assert planned(20_000, given={"seconds": 600.0}).steps is None
+
+
+@pytest.mark.parametrize("steps", [20, 200, 2000])
+def test_given_steps_are_those_of_a_plan_by_time(steps: int) -> None:
+    """The model of a run of 20 steps is as small as that of a run that takes as long."""
+    recipe = planned(10**7, given={"steps": steps})
+    seconds = steps * TWO_CORES.step_seconds(shape(recipe))
+    by_time = planned(10**7, given={"seconds": seconds})
+
+    assert recipe.eval_every == steps // 10
+    assert abs(recipe.model.layers - by_time.model.layers) <= 1
 
 
 @pytest.mark.parametrize(("tokens", "often"), [(100_000, True), (10_000_000, False)])
@@ -144,6 +218,19 @@ def test_impossible_plan_is_refused(changes: dict[str, Any], words: str) -> None
         planned(**changes)
 
 
+def test_other_limits_replace_those_of_a_saved_run() -> None:
+    """A run that was planned for a time can be continued to a number of steps."""
+    saved = dataclasses.replace(planned(), steps=500, seconds=120.0)
+
+    def limits(**given: Any) -> tuple[int | None, float | None]:
+        recipe = resumed(saved, preset=None, depth=None, given=given)
+        return recipe.steps, recipe.seconds
+
+    assert limits() == limits(seconds=120.0) == limits(steps=500) == (500, 120.0)
+    assert limits(steps=900) == (900, None)
+    assert limits(seconds=240.0) == (None, 240.0)
+
+
 def test_run_resumes_with_or_without_its_preset_and_depth() -> None:
     """On another machine, too."""
     saved = planned(preset="qwen3", depth=3)
@@ -176,7 +263,7 @@ def test_planned_fields_are_those_that_a_plan_chooses() -> None:
         if getattr(planned(tokens), field.name) != getattr(defaults, field.name)
     }
 
-    assert chosen == PLANNED
+    assert chosen | {"dtype"} == PLANNED
 
 
 @pytest.mark.parametrize("name", ["seconds", "max_seconds"])
@@ -184,21 +271,21 @@ def test_plan_fits_the_given_time(name: str) -> None:
     """It is the plan of a machine with that much time; max_seconds is a limit only."""
     short = dataclasses.replace(TWO_CORES, seconds=10.0)
 
-    assert planned(given={name: 10.0}) == planned(machine=short)
-    assert (planned(given={name: 1e4}) == planned()) is (name == "max_seconds")
+    assert planned(10**8, given={name: 10.0}) == planned(10**8, machine=short)
+    assert (planned(10**8, given={name: 1e4}) == planned(10**8)) is (name == "max_seconds")
 
 
 def test_plan_is_made_around_given_fields() -> None:
-    """A longer context has fewer rows, a larger model fewer steps, fewer steps more evaluations."""
+    """A longer context has fewer rows; a model, a batch and passes of the data stay as given."""
     usual = planned()
-    long = planned(given={"model.context": 4 * usual.model.context})
-    large = planned(given={"model.layers": 24, "model.width": 2 * usual.model.width})
-    quick = planned(given={"steps": 20})
+    context = 4 * usual.model.context
+    long = planned(given={"model.context": context})
+    large = planned(given={"model.layers": 7, "model.width": 896})
 
-    assert long.rows_per_step == usual.rows_per_step // 4
-    assert large.steps < usual.steps
-    assert (quick.steps, quick.eval_every, quick.model.dropout) == (20, 2, 0.0)
-    assert planned(given={"batch_size": 2 * usual.batch_size}).steps == round(usual.steps / 2)
+    assert long.rows_per_step < usual.rows_per_step
+    assert (long.model.context, large.model.layers) == (context, 7)
+    assert planned(given={"batch_size": 3}).batch_size == 3
+    assert planned(given={"accumulate": 8}).batch_size <= usual.batch_size / 8
 
 
 def test_weight_decay_follows_the_learning_rate() -> None:

@@ -10,6 +10,7 @@ from gpt.report.events import NullReporter
 from gpt.runs.metrics import Row, read_metrics
 from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
+from gpt.training.clock import MACHINE, Clock
 from gpt.training.loop import Outcome, train
 
 
@@ -69,10 +70,10 @@ class Notices(NullReporter):
         return any(words in line for line in self.lines)
 
 
-def train_until(recipe: Recipe, step: int) -> Outcome:
+def train_until(recipe: Recipe, step: int, clock: Clock = MACHINE) -> Outcome:
     """Train and stop after *step*."""
     stop = StopAfter(step)
-    return train(recipe, reporter=stop, stop=stop)
+    return train(recipe, reporter=stop, stop=stop, clock=clock)
 
 
 def history(run: Path) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from gpt.training.step import TrainStep
 def set_rates(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int, float]) -> None:
     """Set the learning rates of steps (from 0) to *rates*, as fractions of the peak."""
     monkeypatch.setitem(
-        SCHEDULES, type(recipe.schedule), lambda spec, step, steps: rates.get(step, 0.1)
+        SCHEDULES, type(recipe.schedule), lambda spec, step, fraction: rates.get(step, 0.1)
     )
 
 

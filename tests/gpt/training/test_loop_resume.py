@@ -174,7 +174,7 @@ def test_a_finished_run_continues_with_more_steps(recipe: Recipe) -> None:
 
     assert outcome.state.step == 15
     assert [row["step"] for row in history(recipe.out)] == list(range(1, 16))
-    assert "steps 12 -> 15" in notices
+    assert "12 steps -> 15 steps" in notices
 
 
 def test_two_processes_cannot_train_in_one_folder(recipe: Recipe) -> None:
