@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -181,10 +181,9 @@ def _abort() -> None:
 
     The connections that it closes end the collectives of the other processes, too.
     """
-    # Private, and named otherwise before torch 2.6; without it, NCCL's watchdog acts after TIMEOUT.
-    abort = getattr(dist.distributed_c10d, "_abort_process_group", None)
-    if abort is not None:
-        abort()
+    # The error that is being reported matters more than one of this function, private in torch.
+    with suppress(Exception):
+        dist.distributed_c10d._abort_process_group()
 
 
 def _is_first_failure(store: Store) -> bool:

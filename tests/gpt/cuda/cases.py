@@ -39,7 +39,7 @@ from gpt.training.loop import train
 from gpt.training.step import TrainStep
 from tests.gpt.cuda.fake import DEVICE, Observed, fake_cuda
 
-CONTEXT, DEPTH = 32, 2
+CONTEXT, DEPTH = 32, 1
 ALL_MECHANISMS: dict[str, Any] = {
     "attention": GroupedQuery(
         heads=4, kv_heads=2, pattern=Window(size=16, long_every=2), qk_norm=True
@@ -48,6 +48,7 @@ ALL_MECHANISMS: dict[str, Any] = {
     "residual": Lambdas(),
     "cap": SoftCap(),
     "value_embedding": ValueEmbedding(),
+    "layers": 2,
     "width": 128,
 }
 TOKENS = 4
@@ -68,7 +69,7 @@ class Cases:
             "step document mask": self.step(document_mask=True),
             "step recompute": self.step(recompute=True),
             "step average": self.step(average=0.9),
-            "step accumulate": self.step("gpt2", accumulate=8, layers=1),
+            "step accumulate": self.step("gpt2", accumulate=8),
             "step clip": self.step(clip=1.0),
             "step dropout": self.step(dropout=0.1),
             "step all mechanisms": self.step(**ALL_MECHANISMS),
@@ -173,7 +174,7 @@ class Cases:
             split = open_split(open_data(self.data), "val")
             runtime = Runtime.choose("cuda", dtype)
             observed.clear()
-            evaluate(model, split, runtime=runtime, rows=16, document_mask=document_mask)
+            evaluate(model, split, runtime=runtime, rows=4, document_mask=document_mask)
 
         return body
 
@@ -212,7 +213,6 @@ class Cases:
     def run(self, observed: Observed) -> None:
         """Train with evaluations and checkpoints, then resume; the model is on the device."""
         recipe = self.recipe(
-            model=PRESETS["fast"](1, CONTEXT),
             optimizer=Muon(iterations=1),
             steps=2,
             eval_every=2,

@@ -25,6 +25,7 @@ CASES = Cases(Path(), Path())
 STEPS = [name for name in CASES.table if name.startswith("step")]
 GENERATIONS = [n for n in CASES.table if n.startswith("generation") and "past" not in n]
 GENERATIONS.remove("generation of texts that end")
+EVALUATIONS = [name for name in CASES.table if name.startswith("evaluation")]
 WAITS = ("item", "tolist", "cpu", "bool", "nonzero")
 
 pytestmark = [
@@ -90,6 +91,13 @@ def test_attention_has_a_fused_kernel(observed: dict[str, Any], name: str) -> No
 def test_generation_waits_once_a_token(observed: dict[str, Any], name: str) -> None:
     """For the ids of all texts together."""
     assert sum(observed[name]["waits"].values()) == TOKENS, observed[name]["waits"]
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_an_evaluation_waits_at_its_end(observed: dict[str, Any], name: str) -> None:
+    """For two figures, not for each batch."""
+    assert sum(observed[name]["waits"].values()) <= 2, observed[name]["waits"]
+    assert observed[name]["blocking"] == {}
 
 
 @pytest.mark.parametrize("name", WAITS)
