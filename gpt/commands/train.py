@@ -54,6 +54,7 @@ PRESET = "fast"
     examples="""
     gpt train --data corpus.txt
     gpt train --data data/ --out runs/llama --preset llama --depth 4 --seconds 300
+    gpt train --data data/ --out runs/again --replay runs/llama
     gpt train --data data/ --lr 0.01 --set model.position=ALiBi --set model.mlp.gated=true
     torchrun --nproc-per-node 4 -m gpt train --data data/ --out runs/four
     """,
@@ -127,6 +128,13 @@ PRESET = "fast"
 @SETTINGS.option("--clip", "clip", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
 @SETTINGS.option("--seed", "seed", group="Training")
+@option(
+    "--replay",
+    metavar="RUN",
+    type=NoneOr(PATH),
+    group="Training",
+    help="Repeat RUN from the start, with its recipe and what its clock decided.",
+)
 @SETTINGS.option("--eval-every", "eval_every", group="Output")
 @option(
     "--sample-every",
@@ -188,6 +196,7 @@ class Training:
     val: float | None
     preset: str | None
     depth: int | None
+    replay: Path | None
     tensorboard: bool
     sample_every: int | None
     sample_prompt: str
@@ -198,7 +207,7 @@ class Training:
 
         A run that is resumed has its own recipe, which its checkpoint holds.
         """
-        if find_checkpoint(self.out) is not None:
+        if self._newest() is not None:
             return
         # How much data there is, and so the model, is unknown: a depth that fits is enough.
         problems = []
@@ -215,8 +224,10 @@ class Training:
         """Train; return 0, or 128 + the signal that stopped the run."""
         from gpt.parallel.runtime import Runtime
         from gpt.parallel.world import World
+        from gpt.training.clock import MACHINE, replay
         from gpt.training.loop import train
 
+        clock = MACHINE if self.replay is None else replay(self.replay)
         device = self.overrides.values.get("device", "auto")
         with World.join(device) as world, ExitStack() as stack:
             # Fail before the data is prepared, which can take minutes.
@@ -231,6 +242,7 @@ class Training:
                 reporter=reporter,
                 stop=lambda: interruption.signal is not None,
                 world=world,
+                clock=clock,
             )
         if world.is_main:
             say(self._ending(outcome, world))
@@ -247,7 +259,7 @@ class Training:
         from gpt.training.measuring import measured_plan
 
         given = self.overrides.values
-        if (newest := find_checkpoint(self.out)) is not None:
+        if (newest := self._newest()) is not None:
             saved = dataclasses.replace(self._saved(newest), out=self.out)
             self.overrides.check_resumable(saved)
             recipe = self.overrides.over(
@@ -273,6 +285,15 @@ class Training:
         if world.is_main and machine.steps:
             say(machine.described())
         return recipe
+
+    def _newest(self) -> Path | None:
+        """Return the checkpoint whose recipe the run has; None if it is to be planned."""
+        newest = find_checkpoint(self.out)
+        if newest is None and self.replay is not None:
+            newest = find_checkpoint(self.replay)
+            if newest is None:
+                raise OptionsError(f"--replay: {self.replay} holds no run; pass a run folder")
+        return newest
 
     def _plan(
         self,

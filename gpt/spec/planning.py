@@ -103,7 +103,8 @@ def plan(
 
     def epochs_end(shape: Shape) -> float:
         """Return the number of steps after which all epochs are over."""
-        return math.inf if "seconds" in given else EPOCHS * tokens // shape.tokens
+        end = max(LEAST_STEPS, EPOCHS * tokens // shape.tokens)
+        return math.inf if "seconds" in given else end
 
     def best_within(seconds: float) -> _Candidate:
         shapes = list(_shapes(tokens, vocab_size, depth, given))
@@ -114,8 +115,10 @@ def plan(
             for shape in shapes
         ]
         long_enough = [each for each in candidates if each.steps >= LEAST_STEPS]
-        fastest = _Candidate(min(shapes, key=machine.step_seconds), LEAST_STEPS, tokens)
-        return min(long_enough, key=lambda each: each.loss, default=fastest)
+        if long_enough:
+            return min(long_enough, key=lambda each: each.loss)
+        shortest = min(candidates, key=lambda each: machine.step_seconds(each.shape))
+        return dataclasses.replace(shortest, steps=max(1, shortest.steps))
 
     best = best_within(seconds)
     if steps and "seconds" in given:
@@ -130,7 +133,7 @@ def plan(
     model = PRESETS[preset](depth or shape.layers, shape.context)
     lr = given.get("optimizer.lr") or min(0.03, 0.02 * math.sqrt(shape.tokens / 2048))
     narrow = math.sqrt(128 / shape.width)
-    most = max(LEAST_STEPS, epochs_end(shape))
+    most = epochs_end(shape)
     measured = machine.is_measured(shape)
     recipe = Recipe(
         data=data,
@@ -153,7 +156,10 @@ def plan(
         dtype=machine.dtype(shape) if measured else "auto",
         model=dataclasses.replace(model, dropout=dropout),
     )
-    return recipe if model.width == shape.width else _widened(recipe, shape.width)
+    if "model.width" in given or model.width == shape.width:
+        return recipe
+    # Heads of about the same width as before.
+    return Overrides({"model.width": shape.width}).over(recipe)
 
 
 def expected_loss(weights: float, seen: float, tokens: float, steps: float) -> float:
@@ -174,7 +180,7 @@ def _shapes(
     fits = [size for size in sizes if block_weights(*size) <= WEIGHTS_PER_TOKEN * tokens]
     for size in dict.fromkeys(fits or sizes[:1]):
         context = given.get("model.context") or _context(size[0], tokens)
-        for per_step in _tokens_per_step(context, given):
+        for per_step in _tokens_per_step(context, tokens, given):
             yield Shape(*size, context, vocab_size, per_step)
 
 
@@ -183,23 +189,19 @@ def _context(layers: int, tokens: int) -> int:
     return _power_of_two(min(1024.0, tokens / 8, 32.0 * layers))
 
 
-def _tokens_per_step(context: int, given: Mapping[str, Any]) -> list[int]:
-    """Return the tokens of a step to choose from: whole rows, as many as are given."""
+def _tokens_per_step(context: int, tokens: int, given: Mapping[str, Any]) -> list[int]:
+    """Return the tokens of a step to choose from: whole rows, in steps that fit into the epochs."""
     row = context * given.get("accumulate", 1)
     if "batch_size" in given:
         return [row * given["batch_size"]]
-    return [tokens for tokens in TOKENS_PER_STEP if tokens >= row] or [row]
+    most = EPOCHS * tokens / LEAST_STEPS
+    return [per_step for per_step in TOKENS_PER_STEP if row <= per_step <= most] or [row]
 
 
 def _rows(shape: Shape, given: Mapping[str, Any]) -> int:
     """Return the rows of a forward pass."""
     accumulate: int = given.get("accumulate", 1)
     return max(1, shape.tokens // (shape.context * accumulate))
-
-
-def _widened(recipe: Recipe, width: int) -> Recipe:
-    """Return *recipe* with a model of *width*, with heads of about the same width as before."""
-    return Overrides({"model.width": width}).over(recipe)
 
 
 def resumed(

@@ -127,6 +127,20 @@ def test_data_alone_is_enough(
     assert read_checkpoint(run).state.recipe == kept
 
 
+def test_a_run_is_replayed(config: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its recipe and the times that its clock recorded, into another folder."""
+    assert main(arguments(config, data, "--seconds", "0.5", "--dropout", "0.1")) == 0
+    first, again = config.parent / "run", config.parent / "again"
+    given = ["train", "--data", str(data), "--out", str(again)]
+    assert main([*given, "--replay", str(first)]) == 0
+    rows = [read_metrics(run / "metrics.jsonl") for run in (first, again)]
+
+    assert rows[0] == rows[1]
+    assert rows[0][-1].fraction == 1
+    assert main([*given[:3], "--out", str(data / "no"), "--replay", str(config.parent)]) == 2
+    assert "holds no run; pass a run folder" in capsys.readouterr().err
+
+
 def test_preset_and_depth_make_the_model(config: Path, data: Path) -> None:
     """The file overrides them, and options override the file."""
     config.write_text("steps = 1\nbatch_size = 1\n[model]\ncontext = 16\n")
@@ -453,7 +467,7 @@ class Started(Exception):
         (["--width", "64"], {"model.width": 64, "model.attention.heads": 1}),
         (["--preset", "gpt2", "--width", "192"], {"model.attention.kv_heads": 3}),
         (["--heads", "2"], {"model.attention.heads": 2, "model.attention.kv_heads": 2}),
-        (["--seconds", "0.01"], {"steps": 20, "model.dropout": 0.0}),
+        (["--seconds", "0.01"], {"steps": None, "seconds": 0.01, "model.dropout": 0.0}),
         (["--steps", "40"], {"steps": 40, "eval_every": 4}),
     ],
     ids=str,
