@@ -165,16 +165,21 @@ class SettingsCommand(Command):
         formatter.write_paragraph()
         formatter.write_text(ALL_FIELDS)
         sections: dict[tuple[str, type], list[Field]] = {}
+        kinds: set[tuple[str, type]] = set()
         for entries in self.settings.fields.by_name.values():
             for field in entries:
                 sections.setdefault((field.table, field.spec), []).append(field)
+                for spec in field.specs:  # also those without fields
+                    kinds.add((field.name, spec))
+                    sections.setdefault((field.name, spec), [])
         for (table, spec), fields in sections.items():
-            title = f"{table} = {spec.__name__}" if fields[0].of_kind else table or "recipe"
-            with formatter.section(title):
+            is_kind = (table, spec) in kinds
+            with formatter.section(f"{table} = {spec.__name__}" if is_kind else table or "recipe"):
                 formatter.write_text(summary_of(spec))
-                formatter.write_dl(
-                    [(f"{each.name} {each.metavar}", self._all_of(each)) for each in fields]
-                )
+                if fields:
+                    formatter.write_dl(
+                        [(f"{each.name} {each.metavar}", self._all_of(each)) for each in fields]
+                    )
 
     def _all_of(self, field: Field) -> str:
         """Return the documentation of *field*; a field of a kind has the default of the kind."""

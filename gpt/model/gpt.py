@@ -74,9 +74,8 @@ class GPT(Mechanism):
         self.recompute = False
         """Activation checkpointing: recompute the activations of blocks in the backward pass."""
         generator = torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if module is not self:
-                initialize(module, generator)
+        for child in self.children():
+            initialize(child, generator)
 
     def forward(
         self,
@@ -124,16 +123,26 @@ class GPT(Mechanism):
         states: Sequence[State | None] = [None] * (len(self.blocks) + 1)
         if cache is not None:
             states = [*cache.states, None][: len(self.blocks) + 1]
-        x = self._embed(ids, starts, positions, states[-1], document_ids)
+        same_document = document_positions = None
+        if document_ids is not None:
+            same_document = document_ids[:, :, None] == document_ids[:, None, :]
+            document_positions = positions_within(document_ids)
+        x = self.embedding(ids)
+        if self.shift is not None:
+            x = self.shift(x, starts, states[-1], document_ids)
+        embedded = positions if document_positions is None else document_positions
+        x = self.dropout(self.position.embed(x, embedded))
+        if torch.is_autocast_enabled(x.device.type):
+            # PERF: in the dtype of the products, the residual stream is never copied to another.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         context = Context(
             ids=ids,
             starts=starts,
             positions=positions,
             position=self.position,
             embedded=x,
-            same_document=None
-            if document_ids is None
-            else document_ids[:, :, None] == document_ids[:, None, :],
+            same_document=same_document,
+            document_positions=document_positions,
         )
         losses = []
         for layer, (block, state) in enumerate(zip(self._blocks, states, strict=False)):
@@ -205,27 +214,6 @@ class GPT(Mechanism):
     def _blocks(self) -> list[Block]:
         # The elements of a ModuleList are typed as Module.
         return [cast(Block, block) for block in self.blocks]
-
-    def _embed(
-        self,
-        ids: Tensor,
-        starts: Sequence[int],
-        positions: Positions,
-        state: State | None,
-        document_ids: Tensor | None,
-    ) -> Tensor:
-        """Return the residual stream before the first block, (B, T, width)."""
-        x: Tensor = self.embedding(ids)
-        if self.shift is not None:
-            x = self.shift(x, starts, state, document_ids)
-        # Blocks use the positions in the row: only distances matter there.
-        if document_ids is not None:
-            positions = positions_within(document_ids)
-        x = self.dropout(self.position.embed(x, positions))
-        if torch.is_autocast_enabled(x.device.type):
-            # PERF: in the dtype of the products, the residual stream is never copied to another.
-            x = x.to(torch.get_autocast_dtype(x.device.type))
-        return x
 
 
 def positions_within(document_ids: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Activations by the names in `gpt.spec.mlp`: elementwise functions."""
+"""Activations by the names in `gpt.spec.mlp`: elementwise functions, or modules of such."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def relu2(x: Tensor) -> Tensor:
@@ -14,10 +14,17 @@ def relu2(x: Tensor) -> Tensor:
     return F.relu(x).square()
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor] | type[nn.Module]] = {
     "relu": F.relu,
     "relu2": relu2,
     "gelu": F.gelu,  # x Φ(x). Hendrycks and Gimpel 2016, arXiv:1606.08415
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "silu": F.silu,  # x σ(x). Elfwing 2017, arXiv:1702.03118
 }
+"""Functions; classes of modules that have parameters, which are constructed for each MLP."""
+
+
+def build_activation(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the function called *name*, or a new module."""
+    found = ACTIVATIONS[name]
+    return found() if isinstance(found, type) else found

@@ -1,7 +1,6 @@
 """The table of all mechanisms: from the type of a spec to the module, or function, that builds it.
 
-To add a mechanism, write a spec in `gpt.spec`, a module in `gpt.nn` whose docstring has the formula
-and the source, and a row here. The tests are parametrized by this table.
+CONTRIBUTING.md says how to add one. Every row must have a case in the tests.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ class Context:
     """What this layer adds to the values of attention, (B, T, kv_heads · head_width)."""
     same_document: Tensor | None = None
     """Pairs of tokens of one document, bool (B, T, T). None if each row is a single text."""
+    document_positions: Tensor | None = None
+    """Positions of the tokens in their documents, (B, T). None if each row is a single text."""
     memory: Tensor | None = None
     """What cross attention attends to: the outputs of an encoder, (B, S, width)."""
     memory_mask: Tensor | None = None
@@ -46,9 +48,15 @@ class Context:
         """
         found = self._allowed.get((pattern.key, keys))
         if found is None:
-            key = torch.arange(keys, device=self.ids.device)
-            found = pattern.allowed(key[keys - self.ids.shape[1] :, None], key)[None]
-            if self.same_document is not None:
+            if self.document_positions is None or self.same_document is None:
+                end = self.starts[0] + self.ids.shape[1]
+                positions = torch.arange(end - keys, end, device=self.ids.device)[None]
+                found = pattern.allowed(
+                    positions[:, -self.ids.shape[1] :, None], positions[:, None]
+                )
+            else:
+                positions = self.document_positions
+                found = pattern.allowed(positions[:, :, None], positions[:, None])
                 found = found & self.same_document
             self._allowed[pattern.key, keys] = found
         return found

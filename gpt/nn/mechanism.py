@@ -32,7 +32,10 @@ class Mechanism(nn.Module):
     """Whether its weight has a row for each token of the vocabulary."""
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Initialize its own parameters; by default they stay as `__init__` made them."""
+        """Initialize its own parameters; by default they stay as `__init__` made them.
+
+        Child modules are initialized already, and can be changed.
+        """
 
     def weight_flops(self) -> int:
         """Return the FLOPs per token of products with weights, child modules included."""
@@ -47,12 +50,14 @@ class Mechanism(nn.Module):
 
 
 def initialize(module: nn.Module, generator: torch.Generator) -> None:
-    """Initialize the parameters of *module* itself, so that activations keep their scale.
+    """Initialize the parameters of *module*, children first, so that activations keep their scale.
 
     Embeddings are normal with standard deviation 0.02 (Radford 2019, GPT-2), linear layers with
     1/√inputs (LeCun 1998, Efficient BackProp; on 1 MB of text 0.05 bits per byte better after a
     hundred steps than 0.02), biases zero.
     """
+    for child in module.children():
+        initialize(child, generator)
     if isinstance(module, Mechanism):
         module.initialize(generator)
     elif isinstance(module, nn.Embedding):

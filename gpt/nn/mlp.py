@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from gpt.nn.activation import ACTIVATIONS
+from gpt.nn.activation import build_activation
 from gpt.nn.context import Context
 from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
@@ -25,7 +25,7 @@ class PlainMLP(Mechanism):
     def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
         hidden, bias = spec.hidden_width(site.width), site.architecture.bias
-        self.activation = ACTIVATIONS[spec.activation]
+        self.activation = build_activation(spec.activation)
         self.input = nn.Linear(site.width, hidden, bias=bias)
         self.output = BranchOutput(hidden, site.width, bias=bias)
 
@@ -50,7 +50,7 @@ class GatedMLP(Mechanism):
     def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
         hidden, bias = spec.hidden_width(site.width), site.architecture.bias
-        self.activation = ACTIVATIONS[spec.activation]
+        self.activation = build_activation(spec.activation)
         self.gate = nn.Linear(site.width, hidden, bias=bias)
         self.input = nn.Linear(site.width, hidden, bias=bias)
         self.fused: FusedLinear | None = None

@@ -47,6 +47,12 @@ class Field:
     """Whether that is one of the kinds of an axis."""
 
     @property
+    def specs(self) -> tuple[type, ...]:
+        """The kinds of an axis; empty for other fields."""
+        members: tuple[Any, ...] = get_args(self.hint)
+        return tuple(each for each in members if dataclasses.is_dataclass(each))  # type: ignore[misc]
+
+    @property
     def summary(self) -> str:
         """The first sentence of the documentation."""
         return re.split(r"(?<=[.)])\s+(?=[A-Z`-])", self.doc, maxsplit=1)[0]

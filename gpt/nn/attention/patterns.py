@@ -1,4 +1,7 @@
-"""Patterns of attention: which tokens a token attends to."""
+"""Patterns of attention: which tokens a token attends to.
+
+A pattern is a function of positions, which restart at each document of a row.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,26 @@ from gpt.spec import attention
 
 
 class Pattern:
-    """Which tokens of a row each token attends to, by their indices."""
+    """Which tokens each token attends to, by their positions."""
 
     causal: ClassVar[bool] = True
     """Whether no token attends to a later one. Only then can a model decode token by token."""
     every: ClassVar[bool] = True
     """Whether a token attends to every token within `reach`."""
     reach: int
-    """Number of latest tokens, the token itself included, that a token attends to at most: what
-    decoding keeps."""
+    """How many of the latest tokens, the token itself included, contain all that a token attends
+    to: what decoding keeps. At most the context, which is the default."""
 
     def __init__(self, spec: Any, site: Site) -> None:
         self.reach = site.architecture.context
 
     @property
     def key(self) -> Hashable:
-        """Equal for patterns that allow the same pairs."""
-        return type(self), self.reach
+        """Equal for patterns that allow the same pairs, of which masks are made once."""
+        return type(self), *sorted(vars(self).items())
 
     def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Return which pairs of *queries* (..., T, 1) and *keys* (..., S) attend, broadcast."""
+        """Return which pairs of *queries* (B or 1, T, 1) and *keys* (B or 1, 1, S) attend: bool."""
         raise NotImplementedError
 
     def attended(self, context: int) -> int:

@@ -24,7 +24,7 @@ from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery, Window
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.objective import CrossEntropy
-from gpt.spec.position import Learned, Rope
+from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 from pytok import shards
@@ -43,6 +43,8 @@ POSITIONS = [
     Learned(),
     Rope(),
     Rope(fraction=0.5),
+    ALiBi(),
+    Sinusoidal(),
     None,
 ]
 ATTENTIONS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -16,10 +16,13 @@ from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.objectives.build import build_objective
 from gpt.nn.attention.kernels import general, sdpa, written_out
+from gpt.nn.attention.patterns import CausalPattern, Pattern
 from gpt.nn.attention.scores import SoftmaxNormalizer
-from gpt.spec.architecture import GPTConfig
+from gpt.nn.build import MECHANISMS
+from gpt.nn.site import Site
 from gpt.spec.attention import Causal, Full, GroupedQuery, ScaledDot, Softmax, Window
 from gpt.spec.objective import CrossEntropy
+from gpt.spec.part import Part
 from tests.gpt.models import context_of, mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import BIDIRECTIONAL, SMALL, random_ids
 
@@ -157,20 +160,66 @@ def test_a_bias_has_torchs_gradient() -> None:
     )
 
 
-def test_masks_are_made_once_for_all_layers_of_a_pattern() -> None:
-    """A forward pass of two layers asks its pattern once."""
-    config: GPTConfig = dataclasses.replace(SMALL, layers=3)
-    model, calls = GPT(config), []
-    for block in model.blocks:
-        pattern = block.attention.pattern  # type: ignore[union-attr]
-        original = pattern.allowed  # type: ignore[union-attr]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Blocks(Part):
+    """Blocks of tokens by their position, as wide as the layer's index says, to test the seam."""
 
-        def count(*indices: Tensor, original: Any = original) -> Tensor:
-            calls.append(1)
-            found: Tensor = original(*indices)
-            return found
+    causal: ClassVar[bool] = True
+    size: int
 
-        pattern.allowed = count  # type: ignore[union-attr]
+
+class BlocksPattern(Pattern):
+    """Earlier tokens of the same block, of size + layer tokens; keeps no more than a block."""
+
+    every = False
+
+    def __init__(self, spec: Blocks, site: Site) -> None:
+        super().__init__(spec, site)
+        self.size = spec.size + site.layer
+        self.reach = 6
+
+    def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return pairs of a block."""
+        return (queries // self.size == keys // self.size) & (keys <= queries)
+
+
+@pytest.fixture
+def blocks(monkeypatch: pytest.MonkeyPatch) -> GPT:
+    """A model whose pattern differs by layer, and does not depend on distances only."""
+    monkeypatch.setitem(MECHANISMS, Blocks, BlocksPattern)
+    spec = GroupedQuery(heads=4, kv_heads=4, pattern=Blocks(size=4))  # type: ignore[arg-type]
+    return perturbed(dataclasses.replace(SMALL, attention=spec))
+
+
+@pytest.mark.parametrize("chunks", [(16,), (1,) * 16, (5, 1, 7, 3)], ids=str)
+def test_a_pattern_of_positions_and_layers_decodes(blocks: GPT, chunks: tuple[int, ...]) -> None:
+    """Layers do not get each other's masks, and kept keys have their true positions."""
+    ids, cache = random_ids(2, 16), blocks.new_cache(2)
+    cached = [blocks(chunk, cache=cache) for chunk in ids.split(chunks, dim=1)]
+
+    torch.testing.assert_close(torch.cat(cached, dim=1), blocks(ids))
+
+
+def test_positions_of_a_pattern_restart_at_each_document(blocks: GPT) -> None:
+    """A packed document has the logits that it has alone."""
+    ids, document_ids = random_ids(1, 16), torch.tensor([[0] * 5 + [1] * 11])
+    packed = blocks(ids, document_ids=document_ids)
+
+    torch.testing.assert_close(packed[:, :5], blocks(ids[:, :5]))
+    torch.testing.assert_close(packed[:, 5:], blocks(ids[:, 5:]))
+
+
+def test_masks_are_made_once_for_all_layers_of_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forward pass of three layers asks for one."""
+    calls = []
+    original = CausalPattern.allowed
+
+    def count(*arguments: Any) -> Tensor:
+        calls.append(1)
+        return original(*arguments)
+
+    monkeypatch.setattr(CausalPattern, "allowed", count)
+    model = GPT(dataclasses.replace(SMALL, layers=3))
     model(random_ids(2, 16), document_ids=torch.zeros(2, 16, dtype=torch.int64))
 
     assert len(calls) == 1

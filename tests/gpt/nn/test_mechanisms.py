@@ -15,6 +15,7 @@ from torch import Tensor
 from gpt.model.gpt import GPT
 from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
+from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import Causal, Full, GroupedQuery, Window
 from gpt.spec.embedding import TokenShift, ValueEmbedding
@@ -145,6 +146,41 @@ def test_cached_logits_equal_uncached(config: GPTConfig, chunks: tuple[int, ...]
     cached = [model(chunk, cache=cache) for chunk in ids.split(chunks, dim=1)]
 
     torch.testing.assert_close(torch.cat(cached, dim=1), model(ids))
+
+
+@pytest.mark.parametrize("config", MODELS)
+def test_rows_of_different_lengths_decode_together(config: GPTConfig) -> None:
+    """Rows that are joined, one that starts again, and one that is removed."""
+    model, ids = perturbed(config), random_ids(3, 16)
+    caches = [model.new_cache(1) for _ in range(3)]
+    for row, (cache, length) in enumerate(zip(caches, (4, 9, 7), strict=True)):
+        model(ids[row : row + 1, :length], cache=cache)
+    joined = Cache.join(caches)
+    lengths = [4, 9, 7]
+    for step in range(4):
+        if step == 2:  # the second row begins again, and the first is removed
+            again = model.new_cache(1)
+            model(ids[1:2, :2], cache=again)
+            joined.restart(1, again)
+            joined.select([1, 2])
+            ids, lengths = ids[1:], [2, 9]
+        new = torch.stack([ids[row, length : length + 1] for row, length in enumerate(lengths)])
+        logits = model(new, cache=joined)[:, 0]
+        lengths = [length + 1 for length in lengths]
+        for row, length in enumerate(lengths):
+            torch.testing.assert_close(logits[row], model(ids[row : row + 1, :length])[0, -1])
+
+
+@pytest.mark.parametrize("config", MODELS)
+def test_the_stream_keeps_the_dtype_of_autocast(config: GPTConfig) -> None:
+    """No mechanism returns it in float32, which would copy it in every layer."""
+    model, dtypes = perturbed(config), []
+    for block in model.blocks:
+        block.register_forward_hook(lambda _, __, output: dtypes.append(output[0].dtype))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        model(random_ids(2, 16))
+
+    assert set(dtypes) == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("config", [*MODELS, pytest.param(BIDIRECTIONAL, id="full")])

@@ -14,6 +14,7 @@ from transformers.models.t5.modeling_t5 import T5DenseGatedActDense
 
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
+from gpt.nn.activation import ACTIVATIONS
 from gpt.spec.architecture import Architecture
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.head import SoftCap
@@ -151,7 +152,7 @@ def activation(name: str, x: Tensor) -> Tensor:
     return formulas[name]
 
 
-@pytest.mark.parametrize("name", ["relu", "relu2", "gelu", "gelu_tanh", "silu"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_plain_mlp_equals_its_formula(name: Any) -> None:
     """W₂ f(W₁ x)."""
     mlp, x = mechanism(MLP(activation=name, hidden=40), NARROW), torch.randn(3, 5, 16)
@@ -160,7 +161,7 @@ def test_plain_mlp_equals_its_formula(name: Any) -> None:
     torch.testing.assert_close(mlp(x)[0], mlp.output(activation(name, mlp.input(x))))
 
 
-@pytest.mark.parametrize("name", ["relu", "relu2", "gelu", "gelu_tanh", "silu"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_gated_mlp_equals_its_formula(name: Any) -> None:
     """W₂ (f(W₁ x) ⊙ W₃ x)."""
     mlp, x = mechanism(MLP(activation=name, gated=True), NARROW), torch.randn(3, 5, 16)
