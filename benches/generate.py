@@ -26,7 +26,7 @@ from gpt.model.gpt import GPT
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
-from gpt.spec.mlp import Gelu, SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
 
@@ -41,7 +41,7 @@ SHAPES = {
     "gpt2": GPTConfig(
         **SIZES,
         position=Learned(),
-        mlp=Gelu(tanh=True),
+        mlp=MLP(activation="gelu_tanh"),
         norm=LayerNorm(),
         bias=True,
         tie=True,
@@ -49,7 +49,7 @@ SHAPES = {
     "llama": GPTConfig(
         **SIZES,
         position=Rope(),
-        mlp=SwiGLU(hidden=1024),
+        mlp=MLP(activation="silu", gated=True, hidden=1024),
         norm=RMSNorm(eps=1e-5),
         tie=False,
     ),

@@ -25,7 +25,7 @@ from gpt.parallel.runtime import Runtime
 from gpt.runs.metrics import Row, read_metrics, write_records
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
-from gpt.spec.embedding import NoValueEmbedding, TokenShift
+from gpt.spec.embedding import TokenShift
 from gpt.spec.optimizer import Muon
 from gpt.spec.presets import fast
 from gpt.spec.recipe import Recipe
@@ -61,9 +61,7 @@ RUNGS = (
         vocab=1536,
         steps=33,
         rows=16,
-        model=dataclasses.replace(
-            fast(2, 64), value_embedding=NoValueEmbedding(), shift=TokenShift()
-        ),
+        model=dataclasses.replace(fast(2, 64), value_embedding=None, shift=TokenShift()),
         optimizer=Muon(
             lr=0.006,
             momentum=0.75,

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from gpt.__main__ import COMMANDS as GPT
+from gpt.nn import build
 from pytok.__main__ import COMMANDS as PYTOK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,12 +28,14 @@ def test_python_in_documents_runs(
 ) -> None:
     """With its assertions."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(build, "MECHANISMS", dict(build.MECHANISMS))
     for block in blocks(path, "python"):
         exec(compile(block, path.name, "exec"), {})
 
 
 def test_the_recipe_in_the_readme_is_one(tmp_path: Path) -> None:
     """With fields and mechanisms that there are."""
+    from gpt.spec.mlp import MLP
     from gpt.spec.recipe import Recipe, read_toml
 
     (block,) = blocks(ROOT / "README.md", "toml")
@@ -41,7 +44,7 @@ def test_the_recipe_in_the_readme_is_one(tmp_path: Path) -> None:
     recipe = Recipe.from_dict(read_toml(tmp_path / "recipe.toml") | {"data": "d", "out": "o"})
 
     assert recipe.steps == 1000
-    assert type(recipe.model.mlp).__name__ == "SwiGLU"
+    assert recipe.model.mlp == MLP(activation="silu", gated=True)
 
 
 def test_the_readme_shows_python() -> None:

@@ -23,6 +23,7 @@ from gpt.adapt.dora import DoRALinear
 from gpt.adapt.lora import LoRALinear
 from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.errors import ConfigError
+from gpt.optim.parameters import saved_buffers
 from gpt.spec.adapter import DoRA, LoRA
 
 # linear layer, spec, generator of the initial weights
@@ -116,12 +117,12 @@ def merged(model: nn.Module) -> Iterator[None]:
 
 
 def merged_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters of *model* with adapters merged, by the names of a plain model.
+    """Return the weights of *model* with adapters merged, by the names of a plain model.
 
-    Weights that are not adapted are the parameters themselves, not copies.
+    These are its parameters and saved buffers. Those that are not adapted are no copies.
     """
     with merged(model):
-        return dict(model.named_parameters())
+        return {**dict(model.named_parameters()), **saved_buffers(model)}
 
 
 def _set_module(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -17,7 +17,7 @@ from pytok.commands.help import option
 
 if TYPE_CHECKING:
     from gpt.generation.sampling import Sampling
-    from gpt.model.gpt import GPT
+    from gpt.model.language_model import LanguageModel
     from gpt.runs.reading import Checkpoint
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,7 +101,7 @@ class SamplingOptions:
             seed=self.seed,
         )
 
-    def model(self, checkpoint: Checkpoint, ensemble: Sequence[Path] = ()) -> GPT:
+    def model(self, checkpoint: Checkpoint, ensemble: Sequence[Path] = ()) -> LanguageModel:
         """Return the model of *checkpoint*, or its ensemble with other runs, to sample from."""
         import torch
 

@@ -42,7 +42,7 @@ SETTINGS = Settings(
     Recipe,
     planned=PLANNED,
     hide=lambda name: name.partition(".")[0] in ("data", "out", "task"),
-    example="model.mlp=SwiGLU or model.mlp.hidden=512",
+    example="model.norm=RMSNorm or model.mlp.hidden=512",
 )
 PRESET = "fast"
 """The preset of a new run, unless another is set."""
@@ -55,7 +55,7 @@ PRESET = "fast"
     gpt train --data corpus.txt
     gpt train --data data/ --out runs/llama --preset llama --depth 4 --seconds 300
     gpt train --data data/ --out runs/again --replay runs/llama
-    gpt train --data data/ --lr 0.01 --set model.mlp=SwiGLU --set model.mlp.hidden=512
+    gpt train --data data/ --lr 0.01 --set model.position=ALiBi --set model.mlp.gated=true
     torchrun --nproc-per-node 4 -m gpt train --data data/ --out runs/four
     """,
 )

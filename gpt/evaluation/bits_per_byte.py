@@ -11,7 +11,9 @@ import torch
 
 from gpt.data.batch import IGNORED, Batch
 from gpt.data.shards import Tokens, evaluation_batches
-from gpt.model.gpt import GPT
+from gpt.model.language_model import LanguageModel
+from gpt.model.objectives.next_token import measure
+from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 
@@ -26,12 +28,12 @@ class Evaluation:
     """exp(nats per token); comparable only between models with the same vocabulary."""
     bits_per_byte: float
     """Total loss in bits, divided by the bytes of the text; comparable between vocabularies."""
+    token_accuracy: float
+    """Fraction of the predicted tokens to which the model prefers no other."""
     tokens: int
     """Number of predicted tokens: of shards, all but the first of the split."""
     bytes: int
     """Length of the text in UTF-8 bytes; end-of-text tokens have none."""
-    token_accuracy: float
-    """Fraction of the predicted tokens that have the largest logit."""
 
     @property
     def figures(self) -> dict[str, float]:
@@ -44,7 +46,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: GPT,
+    model: LanguageModel,
     split: Tokens,
     *,
     runtime: Runtime,
@@ -64,8 +66,8 @@ def evaluate(
     """
     batches = evaluation_batches(
         split,
-        context=model.config.context,
-        vocab_size=model.config.vocab_size,
+        context=model.context,
+        vocab_size=model.vocab_size,
         rows=rows,
         document_mask=document_mask,
         stride=stride,
@@ -82,7 +84,7 @@ def evaluate(
 
 
 def evaluate_batches(
-    model: GPT,
+    model: LanguageModel,
     batches: Iterable[Batch],
     *,
     targets: int,
@@ -94,28 +96,32 @@ def evaluate_batches(
     """Predict the *targets* of *batches*, *bytes* bytes of text; otherwise like `evaluate`."""
     training = model.training
     model.eval()
-    nats, tokens, correct = 0.0, 0, 0
+    # Summed on the device, so that the host does not wait for each batch.
+    nats = torch.zeros((), dtype=torch.float64, device=runtime.device)
+    hits = torch.zeros_like(nats)
+    tokens = 0
+    fitting = fitting_in_memory(
+        "the rows of an evaluation", "use fewer: `gpt train` evaluates batch_size at once"
+    )
     try:
-        with torch.inference_mode(), runtime.autocast():
+        with fitting, torch.inference_mode(), runtime.autocast():
             for batch in _batches_of_rank(batches, world):
-                inputs, expected, document_ids = batch.to(runtime.device)
-                loss = model(inputs, expected, document_ids=document_ids).loss
-                nats += loss.item() * batch.num_targets
+                loss = model(batch.to(runtime.device), measure)
+                nats += loss.sum
+                hits += loss.figures["hits"]
                 tokens += batch.num_targets
-                logits = model(inputs, document_ids=document_ids).logits
-                correct += int((logits.argmax(-1) == expected).sum())
                 if progress is not None:
                     progress(tokens, targets)
     finally:
         model.train(training)
-    nats, tokens, correct = world.sum(nats), round(world.sum(tokens)), round(world.sum(correct))
+    total, tokens = world.sum(nats.item()), round(world.sum(tokens))
     return Evaluation(
-        nats_per_token=nats / tokens,
-        perplexity=perplexity(nats / tokens),
-        bits_per_byte=nats / math.log(2) / bytes,
+        nats_per_token=total / tokens,
+        perplexity=perplexity(total / tokens),
+        bits_per_byte=total / math.log(2) / bytes,
+        token_accuracy=world.sum(hits.item()) / tokens,
         tokens=tokens,
         bytes=bytes,
-        token_accuracy=correct / tokens,
     )
 
 

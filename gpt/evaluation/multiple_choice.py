@@ -20,8 +20,7 @@ from torch import Tensor
 
 from gpt.errors import DataError
 from gpt.evaluation.interval import Accuracy
-from gpt.model.gpt import GPT
-from gpt.nn.cache import KeyValueCache
+from gpt.model.language_model import LanguageModel
 from gpt.parallel.runtime import Runtime
 from pytok.definition import END_OF_TEXT
 from pytok.tokenizer import Tokenizer
@@ -51,7 +50,7 @@ class MultipleChoice:
 
 
 def choose_all(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     questions: Sequence[Question],
     *,
@@ -63,7 +62,7 @@ def choose_all(
     *progress* is called after each question with (tokens of choices scored, total). Raises
     DataError for a question that does not fit the model.
     """
-    encoded = [_encode(tokenizer, question, model.config.context) for question in questions]
+    encoded = [_encode(tokenizer, question, model.context) for question in questions]
     total, done = sum(len(ending) for rows in encoded for _, ending in rows), 0
     correct = correct_normed = 0
     for question, rows in zip(questions, encoded, strict=True):
@@ -84,7 +83,7 @@ def choose_all(
 
 @torch.inference_mode()
 def log_likelihoods(
-    model: GPT, rows: Sequence[tuple[Sequence[int], Sequence[int]]], *, runtime: Runtime
+    model: LanguageModel, rows: Sequence[tuple[Sequence[int], Sequence[int]]], *, runtime: Runtime
 ) -> list[float]:
     """Return the log-probability of each row's ending given its context, in nats.
 
@@ -104,14 +103,17 @@ def log_likelihoods(
 
 
 def _score(
-    model: GPT, context: Sequence[int], endings: Sequence[Sequence[int]], device: torch.device
+    model: LanguageModel,
+    context: Sequence[int],
+    endings: Sequence[Sequence[int]],
+    device: torch.device,
 ) -> Tensor:
     """Return the log-probabilities of *endings* given *context*: (endings,) float32."""
     cache = None
     if len(context) > 1:
-        prefix = model.new_cache(1)
-        model(torch.tensor([context[:-1]], device=device), cache=prefix)
-        cache = [KeyValueCache.join([layer] * len(endings)) for layer in prefix]
+        cache = model.new_cache(1)
+        model(torch.tensor([context[:-1]], device=device), cache=cache)
+        cache.select([0] * len(endings))
     longest = max(map(len, endings))
     # Padding comes last, so no token attends to it.
     padded = torch.tensor(
@@ -121,7 +123,7 @@ def _score(
     is_token = torch.tensor(
         [[index < len(ending) for index in range(longest)] for ending in endings], device=device
     )
-    logits: Tensor = model(padded[:, :-1], cache=cache).logits  # (endings, longest, V)
+    logits: Tensor = model(padded[:, :-1], cache=cache)  # (endings, longest, V)
     log_probabilities = logits.log_softmax(-1, dtype=torch.float32)
     of_endings = log_probabilities.gather(-1, padded[:, 1:, None])[..., 0]
     return of_endings.masked_fill(~is_token, 0.0).sum(-1)

@@ -18,7 +18,7 @@ from gpt.evaluation.interval import Accuracy
 from gpt.generation.conversation import recent_turns
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate_batch
-from gpt.model.gpt import GPT
+from gpt.model.language_model import LanguageModel
 from gpt.runs.reading import Checkpoint
 from pytok.chat.template import (
     END_OF_TURN,
@@ -82,10 +82,10 @@ class Classifier:
 
 def measure_style(
     checkpoint: Checkpoint,
-    model: GPT,
+    model: LanguageModel,
     data: Path,
     *,
-    against: tuple[Checkpoint, GPT] | None = None,
+    against: tuple[Checkpoint, LanguageModel] | None = None,
     turns: int = 200,
     max_tokens: int = 128,
     sampling: Sampling | None = None,
@@ -150,7 +150,7 @@ def held_out(conversations: Iterable[Conversation], author: str | None) -> list[
 
 
 def write(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     template: Template | None,
     held: Sequence[HeldOutTurn],
@@ -169,7 +169,7 @@ def write(
     else:
         stop_ids = {tokenizer.special_tokens[END_OF_TURN]}
         excluded_ids = set(tokenizer.special_tokens.values()) - stop_ids
-        limit = max(model.config.context - max_tokens, model.config.context // 2)
+        limit = max(model.context - max_tokens, model.context // 2)
         for before, turn in held:
             kept = recent_turns(template, tokenizer, before, limit)
             prompts.append(template.prompt(kept, tokenizer, turn.speaker))

@@ -15,11 +15,19 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Reader
-from gpt.generation.sampling import Sampling, exclude, penalize_repetition, sample_token
-from gpt.model.gpt import GPT
+from gpt.generation.sampling import (
+    Sampling,
+    exclude,
+    mask_of,
+    penalize_repetition,
+    read_ids,
+    sample_tokens,
+)
+from gpt.model.language_model import LanguageModel
 from gpt.runs.reading import Checkpoint
 from pytok.chat.speakers import find_speaker
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Conversation, Template, Turn
@@ -107,7 +115,7 @@ class ChatSession:
 
     def __init__(
         self,
-        model: GPT,
+        model: LanguageModel,
         tokenizer: Tokenizer,
         template: Template,
         roles: Roles,
@@ -124,11 +132,11 @@ class ChatSession:
         self.roles = roles
         self._tokenizer = tokenizer
         self._sampling = sampling or Sampling()
-        self._generator = torch.Generator(model.embedding.weight.device)
+        self._generator = torch.Generator(model.device)
         self._generator.manual_seed(self._sampling.seed)
         self._max_tokens = max_tokens
         self._max_turns = max_turns or (1 if len(roles.played) == 1 else GROUP_TURNS)
-        self._context = model.config.context
+        self._context = model.context
         self._prompt_limit = self._context - min(max_tokens, self._context // 4)
         """Maximum number of tokens of a prompt, so that an answer fits after it."""
         self._reader = Reader(model)
@@ -216,7 +224,7 @@ class ChatSession:
             tokens.append(special[END_OF_TEXT])
         # A prompt ends with the token of a speaker: the one that is to be predicted here.
         logits = self._reader.read(self._prompt(self.roles.you)[:-1])
-        choice = sample_token(logits[tokens], self._sampling, self._generator)
+        choice = self._sample(logits[tokens])
         ended = choice == len(speakers)
         return None if ended or speakers[choice] == self.roles.you else speakers[choice]
 
@@ -225,22 +233,21 @@ class ChatSession:
         special = self._tokenizer.special_tokens
         end = special[END_OF_TURN]
         ids = self._prompt(speaker)
-        present = torch.zeros(
-            self._tokenizer.n_vocab, dtype=torch.bool, device=self._generator.device
-        )
-        present[ids] = True
-        present[list(special.values())] = False  # a penalty of END_OF_TURN would prolong every turn
-        excluded_ids = set(special.values())
+        size, device = self._tokenizer.n_vocab, self._generator.device
+        # Without special tokens: a penalty of END_OF_TURN would prolong every turn.
+        present = mask_of(set(ids) - set(special.values()), size, device)
+        excluded = mask_of(set(special.values()), size, device)
+        excluded_later = mask_of(set(special.values()) - {end}, size, device)
         decoder, turn, text = self._tokenizer.decoder(), len(self._turns), ""
         try:
             for _ in range(min(self._max_tokens, self._context - len(ids) + 1)):
-                logits = exclude(self._reader.read(ids), excluded_ids)
+                logits = exclude(self._reader.read(ids), excluded)
                 if self._sampling.repetition_penalty != 1:
                     logits = penalize_repetition(logits, present, self._sampling.repetition_penalty)
-                id = sample_token(logits, self._sampling, self._generator)
+                id = self._sample(logits)
                 if id == end:
                     break
-                excluded_ids.discard(end)  # from the second token on, the turn can end
+                excluded = excluded_later  # from the second token on, the turn can end
                 present[id] = True
                 ids.append(id)
                 if delta := decoder.feed(id):
@@ -252,6 +259,10 @@ class ChatSession:
         finally:
             if text:
                 self._turns.append(Turn(speaker, text))
+
+    def _sample(self, logits: Tensor) -> int:
+        """Sample an index from *logits* (V,)."""
+        return read_ids(sample_tokens(logits[None], self._sampling, [self._generator]))[0]
 
     def _prompt(self, speaker: str) -> list[int]:
         """Return the ids before a turn of *speaker*, within the limit."""
@@ -275,7 +286,7 @@ def open_session(
     checkpoint: Checkpoint,
     roles: Roles | None = None,
     *,
-    model: GPT | None = None,
+    model: LanguageModel | None = None,
     system: str | None = None,
     sampling: Sampling | None = None,
     max_tokens: int = 256,

@@ -14,9 +14,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from gpt.model.gpt import GPT, Cache
-from gpt.nn.cache import KeyValueCache
+from gpt.model.language_model import LanguageModel
 from gpt.nn.linear import FusedLinear, Fusible, fuse
+from gpt.nn.state import Cache
 
 
 class Decoder:
@@ -31,17 +31,15 @@ class Decoder:
     """Logits of the next token of each row: (B, V), in the dtype of the head."""
 
     @torch.inference_mode()
-    def __init__(self, model: GPT, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
         """Read *prompts*, each of at least one token."""
         self._model = model
-        self._context = model.config.context
+        self._context = model.context
         self._windows = [list(ids[-self._context :]) for ids in prompts]
         caches = [model.new_cache(1) for _ in prompts]
         rows = zip(self._windows, caches, strict=True)
         self.logits = torch.cat([self._predict([ids], cache) for ids, cache in rows])
-        layers = zip(*caches, strict=True)
-        single = len(caches) == 1
-        self._cache = caches[0] if single else [KeyValueCache.join(layer) for layer in layers]
+        self._cache = caches[0] if len(caches) == 1 else Cache.join(caches)
 
     @torch.inference_mode()
     def append(self, ids: Sequence[int]) -> None:
@@ -58,8 +56,7 @@ class Decoder:
         """Remove all rows except *rows*, which are renumbered in the given order."""
         self._windows = [self._windows[row] for row in rows]
         self.logits = self.logits[list(rows)]
-        for layer in self._cache:
-            layer.keep(rows)
+        self._cache.select(rows)
 
     def _restart(self, row: int) -> None:
         """Remove the older half of *row*: with the next token, it has half a context."""
@@ -71,20 +68,18 @@ class Decoder:
         if len(self._windows) == 1:
             self._cache = new_cache
             return
-        for layer, new_layer in zip(self._cache, new_cache, strict=True):
-            layer.restart(row, new_layer)
+        self._cache.restart(row, new_cache)
 
     def _predict(self, ids: Sequence[Sequence[int]], cache: Cache) -> Tensor:
         """Append *ids* (B, T) to *cache*; return the logits of the next token, (B, V)."""
-        device = self._model.embedding.weight.device
-        logits: Tensor = self._model(torch.tensor(ids, device=device), cache=cache).logits
+        logits: Tensor = self._model(torch.tensor(ids, device=self._model.device), cache=cache)
         return logits[:, -1]
 
 
 class Reader:
     """Predicts the next token of a row; a prefix that it shares with the previous one is cached."""
 
-    def __init__(self, model: GPT) -> None:
+    def __init__(self, model: LanguageModel) -> None:
         self._model = model
         self._cache = model.new_cache(1)
         self._cached: list[int] = []
@@ -101,11 +96,10 @@ class Reader:
         # no cached token counts until the pass is complete.
         self._cached = []
         # A ring buffer that has overwritten tokens of the prefix cannot be truncated to it.
-        if not prefix or not all(layer.truncate(prefix) for layer in self._cache):
+        if not prefix or not self._cache.truncate(self._cache.lengths[0] - prefix):
             self._cache, prefix = self._model.new_cache(1), 0
-        device = self._model.embedding.weight.device
-        new = torch.tensor([ids[prefix:]], device=device)
-        logits: Tensor = self._model(new, cache=self._cache).logits
+        new = torch.tensor([ids[prefix:]], device=self._model.device)
+        logits: Tensor = self._model(new, cache=self._cache)
         self._cached = list(ids)
         return logits[0, -1]
 
@@ -118,15 +112,16 @@ class Reader:
         return next(position for position, (old, new) in enumerate(pairs) if old != new)
 
 
-def inference_copy(model: GPT, dtype: torch.dtype) -> GPT:
+def inference_copy(model: LanguageModel, dtype: torch.dtype) -> LanguageModel:
     """Copy *model* for inference, with its linear layers fused and in *dtype*.
 
     All other tensors are shared with *model*. The time per token of a single row is that of reading
     the weights, of which bfloat16 has half the bytes, and int8, which rounds them, a quarter. Norms
     and attention stay float32: they are small, and torch's CPU kernels for them are faster.
     """
-    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    light = copy.deepcopy(model, shared)
+    module = cast(nn.Module, model)
+    shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    light = copy.deepcopy(module, shared)
     for parent in list(light.modules()):
         fusible: tuple[str, ...] = getattr(parent, "FUSIBLE", ())
         if fusible:
@@ -134,4 +129,4 @@ def inference_copy(model: GPT, dtype: torch.dtype) -> GPT:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear) and name not in fusible:
                 setattr(parent, name, FusedLinear([child], dtype))
-    return light
+    return cast(LanguageModel, light)

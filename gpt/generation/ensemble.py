@@ -8,85 +8,104 @@ with the same total training time (Kim 2025, arXiv:2509.14786).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.data.batch import IGNORED
+from gpt.data.batch import IGNORED, Batch
 from gpt.errors import ConfigError
-from gpt.model.gpt import GPT, Cache, Output
+from gpt.model.gpt import GPT
+from gpt.model.language_model import LanguageModel
+from gpt.nn.loss import TokenLosses
+from gpt.nn.state import Cache
 from gpt.runs.reading import Checkpoint, read_checkpoint
 
 
-class Ensemble(GPT):
-    """Average the members' probabilities; for inference only.
+class Ensemble(nn.Module):
+    """Average the members' probabilities; a `LanguageModel`, for inference only.
 
     All members have the same vocabulary and context length. The time and memory are those of all
-    members together. The logits are log-probabilities, float32. Of the modules of GPT it has only
-    the embedding, which is the first member's.
+    members together. The logits are log-probabilities, float32.
     """
 
     def __init__(self, members: Sequence[GPT]) -> None:
         """Combine one or more *members*; raises ConfigError if they do not fit together."""
-        nn.Module.__init__(self)
-        self.config = members[0].config
+        super().__init__()
         for name in ("vocab_size", "context"):
-            sizes = [getattr(member.config, name) for member in members]
+            sizes = [getattr(member, name) for member in members]
             if len(set(sizes)) > 1:
                 raise ConfigError(
                     f"the models of an ensemble need the same {name}; these have {sizes}"
                 )
         self.members = nn.ModuleList(members)
-        self._cache_sizes = [len(member.new_cache(0)) for member in members]
-        self.embedding = members[0].embedding
+
+    @property
+    def context(self) -> int:
+        """Context length."""
+        return self._members[0].context
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+        return self._members[0].vocab_size
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self._members[0].device
 
     def forward(
         self,
-        ids: Tensor,
-        targets: Tensor | None = None,
+        inputs: Tensor | Batch,
+        objective: Callable[[Ensemble, Batch], Any] | None = None,
+        *,
         cache: Cache | None = None,
         document_ids: Tensor | None = None,
-    ) -> Output:
-        """Predict as `GPT.forward` does."""
-        if targets is None:
-            return Output(logits=self._log_probabilities(ids, cache, document_ids), loss=None)
-        total = torch.zeros((), device=ids.device)
-        # Row by row: the logits of a complete batch, of all members, would need much memory.
-        for row in range(len(ids)):
-            row_documents = None if document_ids is None else document_ids[row : row + 1]
-            log_probabilities = self._log_probabilities(ids[row : row + 1], None, row_documents)[0]
-            total += F.nll_loss(
-                log_probabilities, targets[row], ignore_index=IGNORED, reduction="sum"
+    ) -> Any:
+        """Return the logarithm of the members' average probabilities; see `GPT.forward`."""
+        if objective is not None:
+            return objective(self, cast(Batch, inputs))
+        caches = [None] * len(self.members) if cache is None else cache.states
+        each = [
+            F.log_softmax(
+                member(inputs, cache=member_cache, document_ids=document_ids),
+                -1,
+                dtype=torch.float32,
             )
-        counted = (targets != IGNORED).sum().clamp_min(1)
-        return Output(logits=None, loss=total / counted)
-
-    def new_cache(self, batch: int, dtype: torch.dtype = torch.float32) -> Cache:
-        """Create the caches of all members, in one list."""
-        return [layer for member in self._members() for layer in member.new_cache(batch, dtype)]
-
-    def _log_probabilities(
-        self, ids: Tensor, cache: Cache | None, document_ids: Tensor | None
-    ) -> Tensor:
-        """Return the logarithm of the members' average probabilities: (B, T, vocab_size)."""
-        each, rest = [], cache
-        for member, size in zip(self._members(), self._cache_sizes, strict=True):
-            member_cache = None
-            if rest is not None:
-                member_cache, rest = rest[:size], rest[size:]
-            logits = member(ids, cache=member_cache, document_ids=document_ids).logits
-            each.append(F.log_softmax(logits, -1, dtype=torch.float32))
+            for member, member_cache in zip(self._members, caches, strict=True)
+        ]
+        if cache is not None:
+            cache.advance(each[0].shape[1])
         return torch.stack(each).logsumexp(0) - math.log(len(each))
 
-    def _members(self) -> Iterator[GPT]:
+    def token_losses(self, batch: Batch) -> TokenLosses:
+        """Return the loss of each target of *batch*, in the order of its rows."""
+        # Row by row: the logits of a complete batch, of all members, would need much memory.
+        columns = zip(*(torch.split(each, 1) for each in batch if each is not None), strict=True)
+        rows = [self._row_losses(Batch(*row)) for row in columns]
+        return TokenLosses(*(torch.cat(column) for column in zip(*rows, strict=True)))
+
+    def _row_losses(self, row: Batch) -> TokenLosses:
+        log_probabilities = self(row.inputs, document_ids=row.document_ids)[0]
+        target = row.targets[0]
+        nats = F.nll_loss(log_probabilities, target, ignore_index=IGNORED, reduction="none")
+        return TokenLosses(nats, (target != IGNORED) & (-nats >= log_probabilities.amax(-1)))
+
+    def new_cache(self, batch: int) -> Cache:
+        """Create the caches of all members, as the states of one."""
+        return Cache([member.new_cache(batch) for member in self._members], batch)
+
+    @property
+    def _members(self) -> list[GPT]:
         # The elements of a ModuleList are typed as Module.
-        return (member for member in self.members if isinstance(member, GPT))
+        return [cast(GPT, member) for member in self.members]
 
 
-def open_ensemble(first: Checkpoint, others: Sequence[Path], device: torch.device) -> GPT:
+def open_ensemble(first: Checkpoint, others: Sequence[Path], device: torch.device) -> LanguageModel:
     """Build the ensemble of *first* and *others*, runs or checkpoints; without *others*, a model.
 
     Raises CheckpointError as `read_checkpoint` does, and ConfigError if they do not fit together.

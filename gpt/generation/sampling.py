@@ -1,18 +1,22 @@
 """Sampling the next token from logits: penalties, temperature, filters.
 
-V is the vocabulary size. Filters set the logits of excluded tokens to -inf, and keep the others.
+B is the number of texts, V the vocabulary size. Filters set the logits of excluded tokens to -inf,
+and keep the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gpt.errors import ConfigError
+from gpt.errors import CheckpointError, ConfigError
+
+NOT_SAMPLED = -1
+"""Stands for the id of a row whose logits are NaN."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,48 +54,79 @@ class Sampling:
             raise ConfigError(f"seed must be from 0 to {2**63 - 1}; got {self.seed}")
 
 
-def sample_token(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """Sample an id from *logits* (V,), to which the repetition penalty has been applied already."""
+def sample_tokens(
+    logits: Tensor, sampling: Sampling, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Sample an id from each row of *logits* (B, V), by its own one of *generators*.
+
+    The repetition penalty has been applied already. Returns (B,) int64 on the device of *logits*,
+    which may still be computing them; `read_ids` reads them. An id is that of ``torch.multinomial``
+    for the row alone: the argmax of p / e with e ~ Exp(1), as the first of several Poisson
+    processes of rates p.
+    """
     if sampling.temperature == 0:
-        return int(logits.argmax())
-    # Subtracting the maximum keeps the probabilities, and a low temperature from overflowing.
-    logits = (logits.float() - logits.max()) / sampling.temperature
-    if sampling.top_k is not None:
-        logits = keep_top_k(logits, sampling.top_k)
-    if sampling.top_p is not None:
-        logits = keep_top_p(logits, sampling.top_p)
-    if sampling.min_p is not None:
-        logits = keep_min_p(logits, sampling.min_p)
-    return int(torch.multinomial(logits.softmax(-1), 1, generator=generator))
+        scores = logits
+    else:
+        # Subtracting the maximum keeps the probabilities, and a low temperature from overflowing.
+        scores = (logits.float() - logits.amax(-1, keepdim=True)) / sampling.temperature
+        if sampling.top_k is not None:
+            scores = keep_top_k(scores, sampling.top_k)
+        if sampling.top_p is not None:
+            scores = keep_top_p(scores, sampling.top_p)
+        if sampling.min_p is not None:
+            scores = keep_min_p(scores, sampling.min_p)
+        noise = torch.empty_like(scores)
+        for row, generator in zip(noise, generators, strict=True):
+            row.exponential_(generator=generator)
+        scores = scores.softmax(-1).div_(noise)
+    ids = scores.argmax(-1, keepdim=True)  # of a NaN, if there is one
+    return ids.masked_fill(scores.gather(-1, ids).isnan(), NOT_SAMPLED)[:, 0]
 
 
-def exclude(logits: Tensor, ids: Collection[int]) -> Tensor:
-    """Exclude *ids*, so that they are never sampled."""
-    index = torch.tensor(list(ids), dtype=torch.int64, device=logits.device)
-    return logits.index_fill(-1, index, -math.inf)
+def read_ids(ids: Tensor) -> list[int]:
+    """Wait for the device, and return the sampled *ids* (B,); CheckpointError for NaN logits."""
+    read: list[int] = ids.tolist()
+    if NOT_SAMPLED in read:
+        raise CheckpointError(
+            "the model predicts NaN: its weights are damaged, or have diverged; use an earlier "
+            "checkpoint"
+        )
+    return read
+
+
+def mask_of(ids: Collection[int], vocab_size: int, device: torch.device) -> Tensor:
+    """Return which tokens are among *ids*: bool (V,)."""
+    mask = torch.zeros(vocab_size, dtype=torch.bool)
+    mask[torch.tensor(list(ids), dtype=torch.int64)] = True
+    return mask.to(device)
+
+
+def exclude(logits: Tensor, excluded: Tensor) -> Tensor:
+    """Make sure that tokens are never sampled: *excluded*, bool (V,) or (B, V)."""
+    return logits.masked_fill(excluded, -math.inf)
 
 
 def penalize_repetition(logits: Tensor, present: Tensor, penalty: float) -> Tensor:
-    """Make less likely the tokens that are already in the text: *present*, bool (V,)."""
+    """Make less likely the tokens that are already in the text: *present*, bool like *logits*."""
     scaled = torch.where(logits > 0, logits / penalty, logits * penalty)
     return torch.where(present, scaled, logits)
 
 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
-    """Keep the *k* highest of *logits* (V,), and all that equal the lowest of them."""
-    lowest = logits.topk(min(k, logits.numel())).values[-1]
+    """Keep the *k* highest of *logits* (..., V), and all that equal the lowest of them."""
+    lowest = logits.topk(min(k, logits.shape[-1])).values[..., -1:]
     return logits.masked_fill(logits < lowest, -math.inf)
 
 
 def keep_top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the fewest of the highest *logits* (V,) whose probabilities sum to at least *p*."""
+    """Keep the fewest of the highest *logits* (..., V) whose probabilities sum to at least *p*."""
     ordered, order = logits.sort(descending=True)
     probabilities = ordered.softmax(-1)
     # Exclude a token if those before it already sum to p; the likeliest has none before it.
     excluded = probabilities.cumsum(-1) - probabilities >= p
-    return logits.masked_fill(excluded.scatter(0, order, excluded), -math.inf)
+    return logits.masked_fill(excluded.scatter(-1, order, excluded), -math.inf)
 
 
 def keep_min_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the *logits* (V,) with at least *p* times the highest probability."""
-    return logits.masked_fill(logits < logits.max() + math.log(p), -math.inf)
+    """Keep the *logits* (..., V) with at least *p* times the highest probability."""
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(p), -math.inf)

@@ -7,16 +7,26 @@ tokens, or before a stop string. `gpt.generation.decoder` computes the logits,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Decoder
-from gpt.generation.sampling import Sampling, exclude, penalize_repetition, sample_token
-from gpt.model.gpt import GPT
+from gpt.generation.sampling import (
+    Sampling,
+    exclude,
+    mask_of,
+    penalize_repetition,
+    read_ids,
+    sample_tokens,
+)
+from gpt.model.language_model import LanguageModel
+from gpt.parallel.memory import fitting_in_memory
+from pytok.counted import counted
 from pytok.definition import END_OF_TEXT
 
 if TYPE_CHECKING:
@@ -25,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def generate(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompt: str = "",
     *,
@@ -51,7 +61,7 @@ def generate(
 
 
 def generate_batch(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompts: Sequence[str | Sequence[int]],
     *,
@@ -67,7 +77,8 @@ def generate_batch(
     first of the *stop* strings. The ids *excluded_ids* are never sampled. A prompt is either ids or
     text, in which special tokens are ordinary text. An empty prompt starts a document, which will
     not be empty; for that the tokenizer needs an end-of-text token, else ConfigError is raised.
-    Each text is the one that its prompt would get alone with its own seed, up to rounding.
+    Each text is the one that its prompt would get alone with its own seed, up to rounding. Raises
+    TrainingError if the texts do not fit in the memory of the device.
     """
     if max_tokens < 1:
         raise ConfigError(f"tokens must be at least 1; got {max_tokens}")
@@ -90,11 +101,12 @@ def generate_batch(
 
     # A generator of its own, so that the checks above run when this function is called.
     def deltas() -> Iterator[tuple[int, str]]:
-        decoder = Decoder(model, sampler.prompts)
+        with _fitting(len(prompts), model):
+            decoder = Decoder(model, ids)
         prompt_of = list(range(len(prompts)))
         """The prompt of each row of the decoder."""
         for remaining in range(max_tokens - 1, -1, -1):
-            sampled = sampler.sample(decoder, prompt_of)
+            sampled = sampler.sample(decoder.logits)
             active = []
             for row, (prompt, id) in enumerate(zip(prompt_of, sampled, strict=True)):
                 stream = streams[prompt]
@@ -110,56 +122,75 @@ def generate_batch(
             # Texts that have ended are removed from the batch, so the rest costs less.
             if len(active) < len(prompt_of):
                 decoder.keep(active)
+                sampler.keep(active)
                 prompt_of = [prompt_of[row] for row in active]
                 sampled = [sampled[row] for row in active]
-            decoder.append(sampled)
+            with _fitting(len(prompts), model):
+                decoder.append(sampled)
 
     return deltas() if prompts else iter(())
 
 
+def _fitting(texts: int, model: LanguageModel) -> AbstractContextManager[None]:
+    """Return a context for work on *texts* texts, which may not fit in memory."""
+    return fitting_in_memory(
+        f"{counted(texts, 'text')} of up to {model.context} tokens",
+        "generate fewer at once, or use --device cpu",
+    )
+
+
 class _Sampler:
-    """Samples for several texts, each with its own random state and the set of its tokens."""
+    """Samples for the rows of a decoder, each with its own random state and set of tokens."""
 
     def __init__(
         self,
         sampling: Sampling,
         prompts: Sequence[Sequence[int]],
-        model: GPT,
+        model: LanguageModel,
         end: int | None,
         excluded_ids: Collection[int],
     ) -> None:
-        device, vocab = model.embedding.weight.device, model.config.vocab_size
-        self.prompts = prompts
+        device, vocab = model.device, model.vocab_size
         self._sampling = sampling
         self._generators = [
             torch.Generator(device).manual_seed((sampling.seed + index) % 2**63)
             for index in range(len(prompts))
         ]
-        self._end = end
-        self._excluded_ids = excluded_ids
-        self._empty = [ids == [end] for ids in prompts]
-        self._present = torch.zeros(len(prompts), vocab, dtype=torch.bool, device=device)
-        for index, ids in enumerate(prompts):
-            self._present[index, list(ids)] = True
+        self._excluded = mask_of(excluded_ids, vocab, device) if excluded_ids else None
+        # A document has at least one token.
+        empty = [ids == [end] for ids in prompts]
+        self._excluded_at_first: Tensor | None = None
+        if end is not None and any(empty):
+            self._excluded_at_first = torch.tensor(empty)[:, None].to(device) & mask_of(
+                [end], vocab, device
+            )
+        self._present: Tensor | None = None
+        """Which tokens each text has, bool (B, V); None if it makes no difference."""
+        if sampling.repetition_penalty != 1:
+            self._present = torch.stack([mask_of(ids, vocab, device) for ids in prompts])
 
     @torch.inference_mode()
-    def sample(self, decoder: Decoder, prompt_of: Sequence[int]) -> list[int]:
-        """Sample a token for each row of *decoder*, given the index of its prompt."""
-        sampled = []
-        for prompt, logits in zip(prompt_of, decoder.logits, strict=True):
-            if self._empty[prompt]:  # a document has at least one token
-                logits[self._end] = -math.inf
-                self._empty[prompt] = False
-            if self._excluded_ids:
-                logits = exclude(logits, self._excluded_ids)
-            if self._sampling.repetition_penalty != 1:
-                logits = penalize_repetition(
-                    logits, self._present[prompt], self._sampling.repetition_penalty
-                )
-            id = sample_token(logits, self._sampling, self._generators[prompt])
-            self._present[prompt, id] = True
-            sampled.append(id)
-        return sampled
+    def sample(self, logits: Tensor) -> list[int]:
+        """Sample a token for each row of *logits* (B, V); the device is waited for once."""
+        if self._excluded_at_first is not None:
+            logits = exclude(logits, self._excluded_at_first)
+            self._excluded_at_first = None
+        if self._excluded is not None:
+            logits = exclude(logits, self._excluded)
+        if self._present is None:
+            return read_ids(sample_tokens(logits, self._sampling, self._generators))
+        penalty = self._sampling.repetition_penalty
+        logits = penalize_repetition(logits, self._present, penalty)
+        ids = sample_tokens(logits, self._sampling, self._generators)
+        read = read_ids(ids)
+        self._present.scatter_(1, ids[:, None], True)
+        return read
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Remove all rows except *rows*, which are renumbered in the given order."""
+        self._generators = [self._generators[row] for row in rows]
+        if self._present is not None:
+            self._present = self._present[list(rows)]
 
 
 class _TextStream:

@@ -31,7 +31,9 @@ class Family:
     def mismatches(self, config: GPTConfig) -> list[str]:
         """Describe each field of *config* that the family does not support."""
         required, found = self.required(config), []
-        for name, value in flatten(to_dict(_resolved(config))).items():
+        plain = flatten(to_dict(_resolved(config)))
+        for name in dict.fromkeys((*plain, *required)):
+            value = plain.get(name)
             if name in required:
                 if value != required[name]:
                     found.append(f"{name} is {value} ({self.name}: {required[name]})")
@@ -40,13 +42,15 @@ class Family:
         return found
 
 
-_NO_EXTRAS = {
-    "shift.kind": "NoShift",
-    "residual.kind": "PlainResidual",
-    "value_embedding.kind": "NoValueEmbedding",
-    "cap.kind": "NoCap",
+_COMMON = {
+    "wiring.kind": "PreNorm",
+    "mlp.kind": "MLP",
+    "attention.kind": "GroupedQuery",
+    "attention.pattern.kind": "Causal",
+    "attention.score.kind": "ScaledDot",
+    "attention.normalizer.kind": "Softmax",
 }
-"""Required by every family: mechanisms that none of them has are off."""
+"""Required by every family."""
 
 _SIZES = frozenset({"vocab_size", "context", "layers", "width", "mlp.hidden", "attention.heads"})
 _ANY = _SIZES | {"tie", "dropout"}  # dropout has no effect after training
@@ -54,24 +58,26 @@ _ANY = _SIZES | {"tie", "dropout"}  # dropout has no effect after training
 GPT2 = Family(
     name="gpt2",
     required=lambda config: {
-        **_NO_EXTRAS,
+        **_COMMON,
         "position.kind": "Learned",
         "norm.kind": "LayerNorm",
-        "mlp.kind": "Gelu",
+        "mlp.activation": "gelu" if config.mlp.activation == "gelu" else "gelu_tanh",
+        "mlp.gated": False,
         "attention.kv_heads": config.attention.heads,
         "attention.head_width": config.width / config.attention.heads,
     },
-    free=_ANY | {"norm.eps", "norm.bias", "mlp.tanh", "bias"},  # a missing bias is written as zeros
+    free=_ANY | {"norm.eps", "norm.bias", "bias"},  # a missing bias is written as zeros
 )
 LLAMA = Family(
     name="llama",
     required=lambda config: {
-        **_NO_EXTRAS,
+        **_COMMON,
         "position.kind": "Rope",
         "position.fraction": 1.0,
         "norm.kind": "RMSNorm",
         "norm.weight": True,
-        "mlp.kind": "SwiGLU",
+        "mlp.activation": "silu",
+        "mlp.gated": True,
     },
     free=_ANY
     | {"position.theta", "norm.eps", "attention.kv_heads", "attention.head_width", "bias"},
@@ -108,6 +114,6 @@ def _resolved(config: GPTConfig) -> GPTConfig:
     """Return *config* with the sizes filled in that it derives from others."""
     return dataclasses.replace(
         config,
-        mlp=dataclasses.replace(config.mlp, hidden=config.hidden),
+        mlp=dataclasses.replace(config.mlp, hidden=config.mlp.hidden_width(config.width)),
         attention=dataclasses.replace(config.attention, head_width=config.head_width),
     )

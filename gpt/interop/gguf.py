@@ -21,12 +21,12 @@ from torch import Tensor
 import pytok
 from gpt.errors import ConfigError, FormatError
 from gpt.interop.families import FAMILIES, Family, family_of
-from gpt.interop.tensor_names import GGUF, GGUF_GPT2, export_weights, import_weights
+from gpt.interop.tensor_names import GGUF, export_weights, import_weights
 from gpt.model.gpt import GPT
 from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
-from gpt.spec.mlp import Gelu, SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
 from pytok.definition import END_OF_TEXT
@@ -53,7 +53,7 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     """
     config = checkpoint.state.config
     family = family_of(config)
-    if isinstance(config.mlp, Gelu) and not config.mlp.tanh:
+    if config.mlp.activation == "gelu":
         raise FormatError(
             "mlp.tanh is false, but llama.cpp has only the tanh approximation of GELU; "
             "use --to hf instead"
@@ -62,16 +62,13 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
         raise FormatError(f"{path}: not a file path in an existing directory")
     tokenizer = checkpoint.tokenizer()
     document = json.loads((checkpoint.folder / "tokenizer.json").read_bytes())
-    gpt2 = family.name == "gpt2"
     # In the same directory, since a rename must not cross file systems.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         complete = Path(temporary) / path.name
         writer = gguf.GGUFWriter(complete, family.name)
         _add_hyperparameters(writer, config)
         _add_tokenizer(writer, tokenizer, document, config.vocab_size)
-        tensors = export_weights(
-            checkpoint.weights, config, GGUF_GPT2 if gpt2 else GGUF, biases=gpt2
-        )
+        tensors = export_weights(checkpoint.model(), GGUF[family.name])
         for name, tensor in tensors.items():
             if family.name == "llama" and (".attn_q." in name or ".attn_k." in name):
                 tensor = _interleave(tensor, config.head_width)
@@ -112,7 +109,7 @@ def import_file(path: Path) -> tuple[GPT, Tokenizer]:
             for key, tensor in tensors.items():
                 if ".attn_q." in key or ".attn_k." in key:
                     tensors[key] = _deinterleave(tensor, config.head_width)
-        import_weights(tensors, model, GGUF_GPT2 if family.name == "gpt2" else GGUF)
+        import_weights(tensors, model, GGUF[family.name])
     except KeyError as error:
         raise FormatError(f"{path}: missing field {error.args[0]}") from error
     except (ConfigError, FormatError) as error:
@@ -164,7 +161,7 @@ def _read_config(
             **shape,
             attention=GroupedQuery(heads=heads, kv_heads=kv_heads),
             position=Learned(),
-            mlp=Gelu(hidden=hidden, tanh=True),
+            mlp=MLP(activation="gelu_tanh", hidden=hidden),
             norm=LayerNorm(eps=_decimal(fields["attention.layer_norm_epsilon"])),
             bias=True,
         )
@@ -180,7 +177,7 @@ def _read_config(
             heads=heads, kv_heads=kv_heads, head_width=head_width, qk_norm=family.name == "qwen3"
         ),
         position=Rope(theta=_decimal(fields.get("rope.freq_base", 10_000.0))),
-        mlp=SwiGLU(hidden=hidden),
+        mlp=MLP(activation="silu", gated=True, hidden=hidden),
         norm=RMSNorm(eps=_decimal(fields["attention.layer_norm_rms_epsilon"])),
         bias="blk.0.attn_q.bias" in tensors,
     )
@@ -263,13 +260,13 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
     writer.add_context_length(config.context)
     writer.add_embedding_length(config.width)
     writer.add_block_count(config.layers)
-    writer.add_feed_forward_length(config.hidden)
+    writer.add_feed_forward_length(config.mlp.hidden_width(config.width))
     writer.add_head_count(config.attention.heads)
     writer.add_head_count_kv(config.attention.kv_heads)
     if isinstance(config.position, Rope):
         writer.add_key_length(config.head_width)
         writer.add_value_length(config.head_width)
-        writer.add_rope_dimension_count(config.rotary_width)
+        writer.add_rope_dimension_count(config.position.rotary_width(config.head_width))
         writer.add_rope_freq_base(config.position.theta)
         writer.add_layer_norm_rms_eps(config.norm.eps)
     else:

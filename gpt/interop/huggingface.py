@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -20,17 +20,12 @@ from torch import Tensor
 import pytok
 from gpt.errors import ConfigError, FormatError
 from gpt.interop.families import FAMILIES, Family, family_of
-from gpt.interop.tensor_names import (
-    HUGGING_FACE_GPT2,
-    HUGGING_FACE_LLAMA,
-    export_weights,
-    import_weights,
-)
+from gpt.interop.tensor_names import HUGGING_FACE, export_weights, import_weights
 from gpt.model.gpt import GPT
 from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
-from gpt.spec.mlp import Gelu, SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
 from pytok.atomic import replace_files
@@ -39,8 +34,12 @@ from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
 
-_GELUS = {"gelu_new": True, "gelu_pytorch_tanh": True, "gelu": False}
-"""Whether each activation is the tanh approximation of GELU; the first is GPT-2's own name."""
+_GELUS: dict[str, Literal["gelu", "gelu_tanh"]] = {
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu": "gelu",
+}
+"""Our names of activations; the first is GPT-2's own."""
 _TRANSPOSED = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight")
 """Weights of GPT-2 that are stored as (inputs, outputs), as in its TensorFlow code."""
 _CLASSES = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -58,8 +57,7 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
     if folder.exists() and any(folder.iterdir()):
         raise FormatError(f"{folder}: not empty; choose another folder")
     gpt2 = family.name == "gpt2"
-    table = HUGGING_FACE_GPT2 if gpt2 else HUGGING_FACE_LLAMA
-    weights = export_weights(checkpoint.weights, config, table, biases=gpt2)
+    weights = export_weights(checkpoint.model(), HUGGING_FACE[family.name])
     tokenizer = checkpoint.tokenizer()
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     ends = {"bos_token_id": end, "eos_token_id": end}
@@ -157,23 +155,22 @@ def import_folder(folder: Path) -> tuple[GPT, Tokenizer]:
             if not name.endswith((".attn.bias", ".attn.masked_bias"))
         }
     model = GPT(config)
-    table = HUGGING_FACE_GPT2 if gpt2 else HUGGING_FACE_LLAMA
+    unused = ["lm_head.weight"] if config.tie else []
     try:
-        import_weights(tensors, model, table, unused=["lm_head.weight"] if config.tie else [])
+        import_weights(tensors, model, HUGGING_FACE[family.name], unused=unused)
     except FormatError as error:
         raise FormatError(f"{folder}: {error}") from error
     return model.eval(), tokenizer
 
 
 def _gpt2_fields(config: GPTConfig) -> dict[str, Any]:
-    assert isinstance(config.mlp, Gelu)
     return {
         "n_positions": config.context,
         "n_embd": config.width,
         "n_layer": config.layers,
         "n_head": config.attention.heads,
-        "n_inner": config.hidden,
-        "activation_function": "gelu_new" if config.mlp.tanh else "gelu",
+        "n_inner": config.mlp.hidden_width(config.width),
+        "activation_function": "gelu_new" if config.mlp.activation == "gelu_tanh" else "gelu",
         "layer_norm_epsilon": config.norm.eps,
     }
 
@@ -187,7 +184,7 @@ def _llama_fields(config: GPTConfig, family: Family) -> dict[str, Any]:
         "rope_theta": theta,
         "max_position_embeddings": config.context,
         "hidden_size": config.width,
-        "intermediate_size": config.hidden,
+        "intermediate_size": config.mlp.hidden_width(config.width),
         "num_hidden_layers": config.layers,
         "num_attention_heads": config.attention.heads,
         "num_key_value_heads": config.attention.kv_heads,
@@ -210,8 +207,9 @@ def _read_gpt2(fields: Mapping[str, Any], vocab_size: int, family: str) -> GPTCo
         width=fields["n_embd"],
         attention=GroupedQuery(heads=fields["n_head"], kv_heads=fields["n_head"]),
         position=Learned(),
-        mlp=Gelu(
-            hidden=fields.get("n_inner"), tanh=_GELUS[fields.get("activation_function", "gelu_new")]
+        mlp=MLP(
+            activation=_GELUS[fields.get("activation_function", "gelu_new")],
+            hidden=fields.get("n_inner"),
         ),
         norm=LayerNorm(eps=fields.get("layer_norm_epsilon", 1e-5)),
         tie=fields.get("tie_word_embeddings", True),
@@ -240,7 +238,7 @@ def _read_llama(fields: Mapping[str, Any], vocab_size: int, family: str) -> GPTC
             qk_norm=family == "qwen3",
         ),
         position=Rope(theta=float(rope.get("rope_theta", fields.get("rope_theta", 10_000.0)))),
-        mlp=SwiGLU(hidden=fields["intermediate_size"]),
+        mlp=MLP(activation="silu", gated=True, hidden=fields["intermediate_size"]),
         norm=RMSNorm(eps=fields.get("rms_norm_eps", 1e-6)),
         tie=fields.get("tie_word_embeddings", False),
         bias=bias,

@@ -1,119 +1,97 @@
 """Names of weights in other formats, and their conversion to and from ours.
 
-A table has an entry for each module of the other format: its name, and the names of our modules
-whose tensors it has, concatenated along the first dimension. ``{layer}`` is the number of a block.
+Each mechanism says what a format calls its tensors (`gpt.nn.mechanism.Mechanism.EXPORT_NAMES`).
+Here these names become those of a whole model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt.errors import FormatError
 from gpt.model.gpt import GPT
-from gpt.spec.architecture import GPTConfig
+from gpt.nn.mechanism import Mechanism
+from gpt.nn.norm import Norm
 
-Table = Mapping[str, tuple[str, ...]]
 
-_QKV = tuple(f"blocks.{{layer}}.attention.{name}" for name in ("query", "key", "value"))
+@dataclass(frozen=True)
+class Format:
+    """How a format names tensors."""
 
-HUGGING_FACE_GPT2: Table = {
-    "transformer.wte": ("embedding",),
-    "transformer.wpe": ("position.embedding",),
-    "transformer.h.{layer}.ln_1": ("blocks.{layer}.attention_norm",),
-    "transformer.h.{layer}.attn.c_attn": _QKV,
-    "transformer.h.{layer}.attn.c_proj": ("blocks.{layer}.attention.output",),
-    "transformer.h.{layer}.ln_2": ("blocks.{layer}.mlp_norm",),
-    "transformer.h.{layer}.mlp.c_fc": ("blocks.{layer}.mlp.input",),
-    "transformer.h.{layer}.mlp.c_proj": ("blocks.{layer}.mlp.output",),
-    "transformer.ln_f": ("norm",),
-    "lm_head": ("head",),
+    names: tuple[str, ...]
+    """Keys of `EXPORT_NAMES`, the first that a mechanism has is used."""
+    block: str
+    """Prefix of the names in block number ``{layer}``."""
+    biases: bool = False
+    """Whether linear layers and norms without a bias get one of zeros."""
+
+
+HUGGING_FACE = {
+    "gpt2": Format(("gpt2",), "transformer.h.{layer}.", biases=True),
+    "llama": Format(("llama",), "model.layers.{layer}."),
+    "qwen3": Format(("llama",), "model.layers.{layer}."),
 }
-HUGGING_FACE_LLAMA: Table = {
-    "model.embed_tokens": ("embedding",),
-    "model.layers.{layer}.input_layernorm": ("blocks.{layer}.attention_norm",),
-    "model.layers.{layer}.self_attn.q_proj": ("blocks.{layer}.attention.query",),
-    "model.layers.{layer}.self_attn.k_proj": ("blocks.{layer}.attention.key",),
-    "model.layers.{layer}.self_attn.v_proj": ("blocks.{layer}.attention.value",),
-    "model.layers.{layer}.self_attn.o_proj": ("blocks.{layer}.attention.output",),
-    "model.layers.{layer}.self_attn.q_norm": ("blocks.{layer}.attention.query_norm",),
-    "model.layers.{layer}.self_attn.k_norm": ("blocks.{layer}.attention.key_norm",),
-    "model.layers.{layer}.post_attention_layernorm": ("blocks.{layer}.mlp_norm",),
-    "model.layers.{layer}.mlp.gate_proj": ("blocks.{layer}.mlp.gate",),
-    "model.layers.{layer}.mlp.up_proj": ("blocks.{layer}.mlp.input",),
-    "model.layers.{layer}.mlp.down_proj": ("blocks.{layer}.mlp.output",),
-    "model.norm": ("norm",),
-    "lm_head": ("head",),
+"""Formats of Hugging Face folders by model family."""
+GGUF = {
+    "gpt2": Format(("gguf-gpt2", "gguf"), "blk.{layer}.", biases=True),
+    "llama": Format(("gguf",), "blk.{layer}."),
+    "qwen3": Format(("gguf",), "blk.{layer}."),
 }
-GGUF: Table = {
-    "token_embd": ("embedding",),
-    "position_embd": ("position.embedding",),
-    "blk.{layer}.attn_norm": ("blocks.{layer}.attention_norm",),
-    "blk.{layer}.attn_q": _QKV[:1],
-    "blk.{layer}.attn_k": _QKV[1:2],
-    "blk.{layer}.attn_v": _QKV[2:],
-    "blk.{layer}.attn_output": ("blocks.{layer}.attention.output",),
-    "blk.{layer}.attn_q_norm": ("blocks.{layer}.attention.query_norm",),
-    "blk.{layer}.attn_k_norm": ("blocks.{layer}.attention.key_norm",),
-    "blk.{layer}.ffn_norm": ("blocks.{layer}.mlp_norm",),
-    "blk.{layer}.ffn_gate": ("blocks.{layer}.mlp.gate",),
-    "blk.{layer}.ffn_up": ("blocks.{layer}.mlp.input",),
-    "blk.{layer}.ffn_down": ("blocks.{layer}.mlp.output",),
-    "output_norm": ("norm",),
-    "output": ("head",),
-}
-GGUF_GPT2: Table = {
-    "blk.{layer}.attn_qkv": _QKV,
-    **{name: modules for name, modules in GGUF.items() if modules[0] not in _QKV},
-}
-
-_WITHOUT_BIAS = {"embedding", "position.embedding", "head"}
+"""Formats of GGUF files by model family."""
 
 
-def export_weights(
-    weights: Mapping[str, Tensor], config: GPTConfig, table: Table, *, biases: bool
-) -> dict[str, Tensor]:
-    """Return *weights* under the names of *table*, without the rows past the vocabulary.
+class Entry(NamedTuple):
+    """A module of another format."""
 
-    With *biases*, linears and norms that have no bias get one of zeros.
+    name: str
+    modules: list[nn.Module]
+    """Our modules whose tensors it has, concatenated along the first dimension."""
+
+
+def export_weights(model: GPT, format: Format) -> dict[str, Tensor]:
+    """Return the weights of *model* by their names in *format*, without rows past the vocabulary.
+
+    Raises FormatError for a weight that has no name there.
     """
-    exported = {}
-    for name, modules in _entries(table, config.layers):
-        parts = [weights[f"{part}.weight"] for part in modules if f"{part}.weight" in weights]
-        if not parts:
-            continue
-        weight = torch.cat(parts)
-        if modules[0] in ("embedding", "head"):
-            weight = weight[: config.vocab_size].clone()
-        exported[f"{name}.weight"] = weight
-        found = [weights[f"{part}.bias"] for part in modules if f"{part}.bias" in weights]
-        if found:
-            exported[f"{name}.bias"] = torch.cat(found)
-        elif biases and modules[0] not in _WITHOUT_BIAS:
-            exported[f"{name}.bias"] = weight.new_zeros(len(weight))
+    exported: dict[str, Tensor] = {}
+    named: set[int] = set()
+    for name, modules in _entries(model, format):
+        for kind in ("weight", "bias"):
+            parts = [getattr(part, kind, None) for part in modules]
+            found = [part.detach() for part in parts if part is not None]
+            named.update(id(part) for part in parts if part is not None)
+            if found:
+                tensor = torch.cat(found)
+                exported[f"{name}.{kind}"] = tensor[: _rows(model, modules[0], len(tensor))].clone()
+            elif kind == "bias" and format.biases and isinstance(modules[0], (nn.Linear, Norm)):
+                weight = exported[f"{name}.weight"]
+                if not _has_token_rows(modules[0]):
+                    exported[f"{name}.bias"] = weight.new_zeros(len(weight))
+    for ours, parameter in model.named_parameters():
+        if id(parameter) not in named:
+            raise FormatError(f"tensor {ours} has no name in this format")
     return exported
 
 
 def import_weights(
-    tensors: Mapping[str, Tensor], model: GPT, table: Table, *, unused: Collection[str] = ()
+    tensors: Mapping[str, Tensor], model: GPT, format: Format, *, unused: Collection[str] = ()
 ) -> None:
-    """Copy *tensors*, named as in *table*, into *model*; rows past the vocabulary become zero.
+    """Copy *tensors*, named as in *format*, into *model*; rows past the vocabulary become zero.
 
     Raises FormatError for a tensor that is missing or has another shape, and for one that is
     neither in the model nor in *unused*.
     """
-    parameters = dict(model.named_parameters())
     unexpected = set(tensors) - set(unused)
-    for name, modules in _entries(table, model.config.layers):
+    for name, modules in _entries(model, format):
         for kind in ("weight", "bias"):
             source = f"{name}.{kind}"
-            targets = [
-                parameters[f"{part}.{kind}"].detach()
-                for part in modules
-                if f"{part}.{kind}" in parameters
-            ]
+            parts = [getattr(part, kind, None) for part in modules]
+            targets = [part.detach() for part in parts if part is not None]
             if not targets:
                 continue
             if source not in tensors:
@@ -121,9 +99,9 @@ def import_weights(
             unexpected.discard(source)
             tensor = tensors[source]
             # The vocabulary is padded here, and can be padded there to another size.
-            if modules[0] in ("embedding", "head"):
-                tensor = tensor[: model.config.vocab_size]
-                targets = [targets[0].zero_()[: model.config.vocab_size]]
+            if _has_token_rows(modules[0]):
+                tensor = tensor[: model.vocab_size]
+                targets = [targets[0].zero_()[: model.vocab_size]]
             sizes = [len(target) for target in targets]
             shape = (sum(sizes), *targets[0].shape[1:])
             if tensor.shape != shape:
@@ -137,8 +115,37 @@ def import_weights(
         raise FormatError(f"unexpected tensor {min(unexpected)}")
 
 
-def _entries(table: Table, layers: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the entries of *table*, those with ``{layer}`` once for each of *layers* blocks."""
-    for name, modules in table.items():
-        for layer in range(layers) if "{layer}" in name else (0,):
-            yield name.format(layer=layer), tuple(part.format(layer=layer) for part in modules)
+def _entries(model: GPT, format: Format) -> Iterator[Entry]:
+    """Yield the modules of *format* that *model* has, without those whose weights are shared."""
+    seen: set[int] = set()
+    for module, prefix in _mechanisms(model, format):
+        names = next((module.EXPORT_NAMES[n] for n in format.names if n in module.EXPORT_NAMES), {})
+        for name, parts in names.items():
+            modules = [module.get_submodule(part) for part in parts]
+            new = {id(each) for part in modules for each in part.parameters()} - seen
+            if new:
+                seen |= new
+                yield Entry(prefix + name, modules)
+
+
+def _mechanisms(model: GPT, format: Format) -> Iterator[tuple[Mechanism, str]]:
+    """Yield the mechanisms of *model* with the prefix of their names in *format*."""
+    blocks = {block: format.block.format(layer=layer) for layer, block in enumerate(model.blocks)}
+
+    def walk(module: nn.Module, prefix: str) -> Iterator[tuple[Mechanism, str]]:
+        prefix = blocks.get(module, prefix)
+        if isinstance(module, Mechanism):
+            yield module, prefix
+        for child in module.children():
+            yield from walk(child, prefix)
+
+    return walk(model, "")
+
+
+def _has_token_rows(module: nn.Module) -> bool:
+    return isinstance(module, Mechanism) and module.TOKEN_ROWS
+
+
+def _rows(model: GPT, module: nn.Module, count: int) -> int:
+    """Return how many of the *count* rows of *module* are exported."""
+    return model.vocab_size if _has_token_rows(module) else count

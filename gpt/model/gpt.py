@@ -1,155 +1,231 @@
 """`GPT`: a model, assembled from the mechanisms that its config names.
 
 The mechanisms are in `gpt.nn`, training is in `gpt.training`. Tensors of ids are int64.
-B: batch size, T: tokens.
+B: batch size, T: tokens, V: vocabulary size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias, cast
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gpt.model.block import Block
-from gpt.nn.build import CAPS, NORMS, POSITIONS, RESIDUALS, SHIFTS, VALUE_EMBEDDINGS
-from gpt.nn.cache import KeyValueCache
+from gpt.data.batch import Batch
+from gpt.errors import ConfigError
+from gpt.nn.build import site_of
+from gpt.nn.context import Context
 from gpt.nn.dropout import Dropout
-from gpt.nn.loss import linear_cross_entropy
-from gpt.nn.position import Positions
+from gpt.nn.head import Head
+from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
+from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, TokenEmbedding, initialize
+from gpt.nn.position import PositionEncoding, Positions
+from gpt.nn.state import Cache, State
+from gpt.nn.wiring import Block, total
 from gpt.spec.architecture import GPTConfig
 
-Cache: TypeAlias = list[KeyValueCache]
-"""A cache for each layer, and one for token shift if there is one; see `GPT.new_cache`."""
 
-
-class Output(NamedTuple):
-    """Result of a forward pass."""
-
-    logits: Tensor | None
-    """(B, T, vocab_size); None if targets were given."""
-    loss: Tensor | None
-    """Mean over the targets in nats per token, float32; None without targets."""
-
-
-class GPT(nn.Module):
+class GPT(Mechanism):
     """A decoder-only transformer (Radford 2018, GPT) with the mechanisms of *config*.
 
-    The weights are a function of *config* and *seed*. The embedding and the head have
-    `padded_vocab` rows; the rows past the vocabulary are never read, sampled or trained.
+    The weights are a function of *config* and *seed*. Tables of tokens have the rows of
+    `gpt.nn.site.Site.vocab_rows`.
     """
+
+    EXPORT_NAMES: ClassVar[ExportNames] = {
+        "gpt2": {
+            "transformer.wte": ("embedding",),
+            "transformer.ln_f": ("norm",),
+            "lm_head": ("head",),
+        },
+        "llama": {
+            "model.embed_tokens": ("embedding",),
+            "model.norm": ("norm",),
+            "lm_head": ("head",),
+        },
+        "gguf": {
+            "token_embd": ("embedding",),
+            "output_norm": ("norm",),
+            "output": ("head",),
+        },
+    }
 
     def __init__(self, config: GPTConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        rows = padded_vocab(config.vocab_size)
-        self.embedding = nn.Embedding(rows, config.width)
-        self.shift = SHIFTS[type(config.shift)](config.shift, config.width)
-        self.position = POSITIONS[type(config.position)](config.position, config)
+        site = site_of(config, config.vocab_size)
+        self.embedding = TokenEmbedding(site.vocab_rows, config.width)
+        self.shift = site.build(config.shift)
+        self.position: PositionEncoding = site.build(config.position) or PositionEncoding()
         self.dropout = Dropout(config.dropout)
-        self.residual = RESIDUALS[type(config.residual)](config.residual, config.layers)
-        self.values = VALUE_EMBEDDINGS[type(config.value_embedding)](
-            config.value_embedding, config, rows
+        self.residual = site.build(config.residual)
+        self.values = site.build(config.value_embedding)
+        self.blocks = nn.ModuleList(
+            site.at(layer).build(config.wiring) for layer in range(config.layers)
         )
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        self.norm = NORMS[type(config.norm)](config.norm, config.width)
-        self.head = nn.Linear(config.width, rows, bias=False)
+        self.norm = site.build(config.norm) if self._blocks[0].last_norm else nn.Identity()
+        self.head = Head(site)
         if config.tie:
             self.head.weight = self.embedding.weight
-        self.cap = CAPS[type(config.cap)](config.cap)
+        self.cap = site.build(config.cap)
         self.recompute = False
         """Activation checkpointing: recompute the activations of blocks in the backward pass."""
-        self._initialize(torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        for module in self.modules():
+            if module is not self:
+                initialize(module, generator)
 
     def forward(
         self,
-        ids: Tensor,
-        targets: Tensor | None = None,
+        inputs: Tensor | Batch,
+        objective: Callable[[GPT, Batch], Any] | None = None,
+        *,
         cache: Cache | None = None,
         document_ids: Tensor | None = None,
-    ) -> Output:
-        """Predict the token after each of *ids* (B, T).
+    ) -> Any:
+        """Return the logits (B, T, V) of the token after each of the ids *inputs* (B, T).
 
-        With *targets* (B, T), the next tokens, compute the loss; otherwise the logits. With
-        *cache*, *ids* continue the tokens that it holds, and are added to it. With *document_ids*
-        (`Batch.document_ids`), tokens attend only to their own document, whose positions start
-        from 0. Raises ValueError if *ids* do not fit the context, or if both *cache* and
-        *document_ids* are given.
+        With *cache*, *inputs* continue the tokens that it holds, and are added to it. With
+        *document_ids* (`Batch.document_ids`), tokens attend only to their own document, whose
+        positions start from 0. Raises ValueError if *inputs* do not fit the context, or if both
+        *cache* and *document_ids* are given.
+
+        With *objective*, *inputs* are a batch, and the result is ``objective(self, batch)``: a loss
+        is computed within the forward pass, where the weights of a sharded model are complete.
         """
-        if cache and document_ids is not None:
+        if objective is not None:
+            return objective(self, cast(Batch, inputs))
+        hidden, _ = self.hidden(cast(Tensor, inputs), cache=cache, document_ids=document_ids)
+        logits = self.head(hidden)[..., : self.vocab_size]
+        return logits if self.cap is None else self.cap(logits)
+
+    def hidden(
+        self, ids: Tensor, *, cache: Cache | None = None, document_ids: Tensor | None = None
+    ) -> Mixed:
+        """Return the residual stream that the head reads, (B, T, width), and auxiliary losses.
+
+        Arguments and errors are those of `forward`.
+        """
+        if cache is not None and document_ids is not None:
             raise ValueError("document_ids cannot be used with a cache; pass complete rows")
-        lengths = cache[0].lengths if cache else [0]
-        longest = max(lengths) + ids.shape[1]
+        starts = (0,) if cache is None else tuple(dict.fromkeys(cache.lengths))
+        longest = max(starts) + ids.shape[1]
         if longest > self.config.context:
             raise ValueError(f"{longest} tokens do not fit the context of {self.config.context}")
         # Rows of one length need no tensor of positions: a slice of each table serves them all.
-        positions: Positions = lengths[0]
-        if min(lengths) != max(lengths):
-            start = torch.tensor(lengths, device=ids.device)[:, None]
-            positions = start + torch.arange(ids.shape[1], device=ids.device)
+        positions: Positions = starts[0]
+        if len(starts) > 1 and cache is not None:
+            starts = tuple(cache.lengths)
+            first = torch.tensor(starts, device=ids.device)[:, None]
+            positions = first + torch.arange(ids.shape[1], device=ids.device)
+        states: Sequence[State | None] = [None] * (len(self.blocks) + 1)
+        if cache is not None:
+            states = [*cache.states, None][: len(self.blocks) + 1]
+        x = self._embed(ids, starts, positions, states[-1], document_ids)
+        context = Context(
+            ids=ids,
+            starts=starts,
+            positions=positions,
+            position=self.position,
+            embedded=x,
+            same_document=None
+            if document_ids is None
+            else document_ids[:, :, None] == document_ids[:, None, :],
+        )
+        losses = []
+        for layer, (block, state) in enumerate(zip(self._blocks, states, strict=False)):
+            if self.residual is not None:
+                x = self.residual(x, context.embedded, layer)
+            if self.values is not None:
+                context = dataclasses.replace(context, value_embedding=self.values(ids, layer))
+            if self.recompute and torch.is_grad_enabled():
+                x, loss = checkpoint(block, x, context, state, use_reentrant=False)
+            else:
+                x, loss = block(x, context, state)
+            losses.append(loss)
+        if cache is not None:
+            cache.advance(ids.shape[1])
+        return self.norm(x), total(*losses)
+
+    def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
+        """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.
+
+        *smoothing* is that of the labels: `gpt.nn.loss.linear_cross_entropy`.
+        """
+        # In chunks: the logits of all tokens would be the largest tensor of a step.
+        hidden, auxiliary = self.hidden(batch.inputs, document_ids=batch.document_ids)
+        targets, weight = batch.targets.flatten(), self.head.weight[: self.vocab_size]
+        return (
+            linear_cross_entropy(hidden.flatten(0, 1), weight, targets, self.cap, smoothing),
+            auxiliary,
+        )
+
+    def token_losses(self, batch: Batch) -> TokenLosses:
+        """Return the loss of each target of *batch*, row by row, without gradients."""
+        hidden, _ = self.hidden(batch.inputs, document_ids=batch.document_ids)
+        weight = self.head.weight[: self.vocab_size]
+        return token_losses(hidden.flatten(0, 1), weight, batch.targets.flatten(), self.cap)
+
+    def new_cache(self, batch: int, dtype: torch.dtype | None = None) -> Cache:
+        """Create an empty cache for *batch* rows of up to a full context of tokens each.
+
+        Default of *dtype*: float32 on the CPU, whose kernels are faster for it, else bfloat16 if
+        the weights are. Raises ConfigError if tokens attend to later ones.
+        """
+        if not self.config.attention.pattern.causal:
+            raise ConfigError(
+                "this model attends to later tokens, so it cannot generate text token by token; "
+                "train one with a causal attention.pattern"
+            )
+        dtype = dtype or torch.float32
+        states: list[State] = [block.attention.new_state(batch, dtype) for block in self._blocks]
+        if self.shift is not None:
+            states.append(self.shift.new_state(batch, dtype))
+        return Cache(states, batch)
+
+    @property
+    def context(self) -> int:
+        """Context length."""
+        return self.config.context
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+        return self.config.vocab_size
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.embedding.weight.device
+
+    @property
+    def _blocks(self) -> list[Block]:
+        # The elements of a ModuleList are typed as Module.
+        return [cast(Block, block) for block in self.blocks]
+
+    def _embed(
+        self,
+        ids: Tensor,
+        starts: Sequence[int],
+        positions: Positions,
+        state: State | None,
+        document_ids: Tensor | None,
+    ) -> Tensor:
+        """Return the residual stream before the first block, (B, T, width)."""
+        x: Tensor = self.embedding(ids)
+        if self.shift is not None:
+            x = self.shift(x, starts, state, document_ids)
         # Blocks use the positions in the row: only distances matter there.
-        document_positions, same_document = positions, None
         if document_ids is not None:
-            document_positions = positions_within(document_ids)
-            same_document = document_ids[:, :, None] == document_ids[:, None, :]
-        # The cache of token shift, if any, comes after those of the layers.
-        shifted = self.shift(self.embedding(ids), cache[-1] if cache else None, document_ids)
-        x = self.dropout(self.position.add(shifted, document_positions))  # (B, T, width)
+            positions = positions_within(document_ids)
+        x = self.dropout(self.position.embed(x, positions))
         if torch.is_autocast_enabled(x.device.type):
             # PERF: in the dtype of the products, the residual stream is never copied to another.
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        x0 = x
-        for layer, block in enumerate(self._layers()):
-            x = self.residual(x, x0, layer)
-            value_embedding = self.values(ids, layer)
-            past = cache[layer] if cache else None
-            inputs = (x, self.position, positions, past, value_embedding, same_document)
-            if self.recompute and torch.is_grad_enabled():
-                x = checkpoint(block, *inputs, use_reentrant=False)
-            else:
-                x = block(*inputs)
-        x = self.norm(x)
-        vocab = self.config.vocab_size
-        if targets is not None:
-            # In chunks: the logits of all tokens would be the largest tensor of a step.
-            hidden = x.flatten(0, 1)  # (B * T, width)
-            head = self.head.weight[:vocab]
-            loss = linear_cross_entropy(hidden, head, targets.flatten(), self.cap)
-            return Output(logits=None, loss=loss)
-        logits = self.cap(self.head(x))
-        return Output(logits=logits[..., :vocab], loss=None)
-
-    def new_cache(self, batch: int, dtype: torch.dtype = torch.float32) -> Cache:
-        """Create an empty cache for *batch* rows of up to a full context of tokens each."""
-        context = self.config.context
-        layers = [block.attention.new_cache(batch, context, dtype) for block in self._layers()]
-        return [*layers, *self.shift.new_cache(batch, context, dtype)]
-
-    def _layers(self) -> Iterator[Block]:
-        # The elements of a ModuleList are typed as Module.
-        return (cast(Block, block) for block in self.blocks)
-
-    def _initialize(self, generator: torch.Generator) -> None:
-        """Initialize the weights so that activations keep their scale and every block is identity.
-
-        Embeddings and the head are normal with standard deviation 0.02 (Radford 2019, GPT-2), the
-        linear layers of blocks with 1/√inputs (LeCun 1998, Efficient BackProp; on 1 MB of text
-        0.05 bits per byte better after a hundred steps than 0.02), biases zero and scales one.
-        The last linear layer of each branch is zero (Zhang 2019, Fixup, arXiv:1901.09321).
-        """
-        for module in self.modules():
-            if isinstance(module, nn.Embedding) or module is self.head:
-                nn.init.normal_(module.weight, std=0.02, generator=generator)
-            elif isinstance(module, nn.Linear):
-                deviation = module.in_features**-0.5
-                nn.init.normal_(module.weight, std=deviation, generator=generator)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for block in self._layers():
-            nn.init.zeros_(block.attention.output.weight)
-            nn.init.zeros_(block.mlp.output.weight)
+        return x
 
 
 def positions_within(document_ids: Tensor) -> Tensor:
@@ -157,8 +233,3 @@ def positions_within(document_ids: Tensor) -> Tensor:
     positions = torch.arange(document_ids.shape[1], device=document_ids.device)
     starts = document_ids.diff(dim=1, prepend=document_ids[:, :1] - 1) != 0
     return positions - torch.where(starts, positions, 0).cummax(1).values
-
-
-def padded_vocab(vocab_size: int) -> int:
-    """Round *vocab_size* up to a multiple of 64, for which matrix kernels are faster (nanoGPT)."""
-    return -(-vocab_size // 64) * 64

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt.model.gpt import GPT
+from gpt.nn.mechanism import Mechanism
+from gpt.optim.parameters import saved_buffers
 from gpt.spec.architecture import GPTConfig
 
 NOISE = 0.1
@@ -14,8 +16,11 @@ NOISE = 0.1
 
 def token_tables(model: GPT) -> list[str]:
     """Return the names of the modules of *model* that have a row for each token."""
-    values = [name for name, part in model.values.named_modules() if isinstance(part, nn.Embedding)]
-    return ["embedding", "head", *(f"values.{name}" for name in values)]
+    return [
+        name
+        for name, part in model.named_modules()
+        if isinstance(part, Mechanism) and part.TOKEN_ROWS
+    ]
 
 
 @torch.no_grad()
@@ -39,6 +44,8 @@ def grow_vocabulary(model: GPT, config: GPTConfig, seed: int) -> GPT:
             )
         else:
             parameter.copy_(weight)
+    for name, buffer in saved_buffers(new).items():
+        buffer.copy_(saved_buffers(model)[name])
     return new
 
 

@@ -1,73 +1,63 @@
-"""Tables of all mechanisms: for each axis of a model, from the type of a spec to its module.
+"""The table of all mechanisms: from the type of a spec to the module, or function, that builds it.
 
 To add a mechanism, write a spec in `gpt.spec`, a module in `gpt.nn` whose docstring has the formula
-and the source, and a row in a table here. The tests are parametrized by these tables.
+and the source, and a row here. The tests are parametrized by this table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-from gpt.nn.attention import GroupedQueryAttention
-from gpt.nn.head import Cap, NoCap, SoftCap
-from gpt.nn.mlp import GeluMLP, Relu2MLP, SwiGLUMLP
-from gpt.nn.norm import LayerNorm, RMSNorm
-from gpt.nn.position import LearnedPosition, NoPosition, PositionEncoding, RotaryPosition
-from gpt.nn.residual import Lambdas, PlainResidual, Residual
-from gpt.nn.token_shift import NoShift, Shift, TokenShift
-from gpt.nn.value_embedding import NoValueEmbedding, ValueEmbedding, ValueEmbeddings
-from gpt.spec import architecture, attention, embedding, head, mlp, norm, position, wiring
+from gpt.nn.attention.multihead import GroupedQueryAttention
+from gpt.nn.attention.patterns import CausalPattern, FullPattern, WindowPattern
+from gpt.nn.attention.scores import ScaledDotScore, SoftmaxNormalizer
+from gpt.nn.head import SoftCap
+from gpt.nn.mlp import build_mlp
+from gpt.nn.norm import BatchNorm, LayerNorm, RMSNorm
+from gpt.nn.position import ALiBiPosition, LearnedPosition, RotaryPosition, SinusoidalPosition
+from gpt.nn.residual import Lambdas
+from gpt.nn.site import Site
+from gpt.nn.token_shift import TokenShift
+from gpt.nn.value_embedding import ValueEmbedding
+from gpt.nn.wiring import PostNorm, PreNorm
+from gpt.spec import attention, embedding, head, mlp, norm, position, wiring
+from gpt.spec.architecture import Architecture
 
-Norm: TypeAlias = LayerNorm | RMSNorm
-MLP: TypeAlias = GeluMLP | Relu2MLP | SwiGLUMLP
-Attention: TypeAlias = GroupedQueryAttention
-
-# spec, width
-NORMS: dict[type, Callable[[Any, int], Norm]] = {
+MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
+    attention.GroupedQuery: GroupedQueryAttention,
+    attention.Causal: CausalPattern,
+    attention.Window: WindowPattern,
+    attention.Full: FullPattern,
+    attention.ScaledDot: ScaledDotScore,
+    attention.Softmax: SoftmaxNormalizer,
+    position.Learned: LearnedPosition,
+    position.Sinusoidal: SinusoidalPosition,
+    position.Rope: RotaryPosition,
+    position.ALiBi: ALiBiPosition,
+    mlp.MLP: build_mlp,
     norm.LayerNorm: LayerNorm,
     norm.RMSNorm: RMSNorm,
-}
-
-# spec, width, hidden, bias
-MLPS: dict[type, Callable[[Any, int, int, bool], MLP]] = {
-    mlp.Gelu: GeluMLP,
-    mlp.Relu2: Relu2MLP,
-    mlp.SwiGLU: SwiGLUMLP,
-}
-
-# spec, architecture
-POSITIONS: dict[type, Callable[[Any, architecture.Architecture], PositionEncoding]] = {
-    position.Learned: LearnedPosition,
-    position.Rope: RotaryPosition,
-    position.NoPosition: NoPosition,
-}
-
-# spec, architecture, layer
-ATTENTIONS: dict[type, Callable[[Any, architecture.Architecture, int], Attention]] = {
-    attention.GroupedQuery: GroupedQueryAttention,
-}
-
-# spec, width
-SHIFTS: dict[type, Callable[[Any, int], Shift]] = {
-    embedding.NoShift: NoShift,
-    embedding.TokenShift: TokenShift,
-}
-
-# spec, layers
-RESIDUALS: dict[type, Callable[[Any, int], Residual]] = {
-    wiring.PlainResidual: PlainResidual,
+    norm.BatchNorm: BatchNorm,
+    wiring.PreNorm: PreNorm,
+    wiring.PostNorm: PostNorm,
     wiring.Lambdas: Lambdas,
-}
-
-# spec, architecture, rows
-VALUE_EMBEDDINGS: dict[type, Callable[[Any, architecture.Architecture, int], ValueEmbeddings]] = {
-    embedding.NoValueEmbedding: NoValueEmbedding,
+    embedding.TokenShift: TokenShift,
     embedding.ValueEmbedding: ValueEmbedding,
-}
-
-# spec
-CAPS: dict[type, Callable[[Any], Cap]] = {
-    head.NoCap: NoCap,
     head.SoftCap: SoftCap,
 }
+
+
+def build(spec: Any, site: Site) -> Any:
+    """Build the mechanism of *spec* for *site*; None for None."""
+    return site.build(spec)
+
+
+def site_of(architecture: Architecture, vocab_size: int) -> Site:
+    """Return the site of a model of *architecture* with *vocab_size* token ids."""
+    return Site(
+        architecture=architecture,
+        vocab_size=vocab_size,
+        width=architecture.width,
+        table=MECHANISMS,
+    )

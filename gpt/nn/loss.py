@@ -1,19 +1,20 @@
 """Cross-entropy computed from the last hidden states in chunks, without all logits at once.
 
 The logits of a batch are its largest tensor by far: 4096 tokens over 50,257 ids take 823 MB in
-float32, and their gradient as much again. Here each chunk of them is used and discarded.
+float32, and their gradient as much again. Here each chunk of them is used and discarded. N: number
+of tokens, V: vocabulary size.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gpt.data.batch import IGNORED
-from gpt.nn.head import Cap
 
 CHUNK_LOGITS = {"cpu": 2**21, "cuda": 2**27}
 """Logits per chunk. On the CPU 8 MB in float32: for tensors above 32 MB glibc maps new memory each
@@ -23,60 +24,119 @@ MIN_CHUNK_ROWS = 128
 """Fewest rows per chunk: with fewer, reading the head takes longer than multiplying by it."""
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap) -> Tensor:
-    """Return the mean cross-entropy of ``cap(hidden @ weight.T)``, in nats, float32.
+class Cap(Protocol):
+    """A bound on logits, as in `gpt.nn.head`."""
 
-    *hidden* is (N, width), *weight* (vocab, width), *targets* (N,) int64. Targets that are
-    `IGNORED` do not count; if all are, the loss is 0. Otherwise it equals
-    ``F.cross_entropy(cap(F.linear(hidden, weight)).float(), targets)``. The gradients are computed
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Cap *logits*, elementwise."""
+
+    def derivative(self, capped: Tensor) -> Tensor:
+        """Return the derivative of *capped* with respect to the logits."""
+
+
+class TokenLosses(NamedTuple):
+    """How well each target is predicted."""
+
+    nats: Tensor
+    """Cross-entropy, (N,) float32; 0 for targets that are `IGNORED`."""
+    hits: Tensor
+    """Whether no other token has a higher logit, (N,) bool; false for those that are `IGNORED`."""
+
+
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None, smoothing: float = 0.0
+) -> Tensor:
+    """Return the summed cross-entropy of ``cap(hidden @ weight.T)``, in nats, float32.
+
+    *hidden* is (N, width), *weight* (V, width), *targets* (N,) int64. Targets that are `IGNORED` do
+    not count. With label *smoothing* ε (Szegedy 2015, arXiv:1512.00567) a target has the
+    probability 1 - ε + ε / V, and every other token ε / V. The result equals ``F.cross_entropy``
+    of float32 logits with ``reduction="sum"`` and ``label_smoothing``. The gradients are computed
     in the forward pass, as in Liger (Hsu 2024, arXiv:2410.10989).
     """
-    device = hidden.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
-        hidden, weight = hidden.to(dtype), weight.to(dtype)
-    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, cap)
+    hidden, weight = _cast(hidden, weight)
+    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, cap, smoothing)
     return loss
+
+
+@torch.no_grad()
+def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None) -> TokenLosses:
+    """Return the cross-entropy of each token, without gradients; arguments as above."""
+    hidden, weight = _cast(hidden, weight)
+    nats = torch.zeros(len(targets), device=hidden.device)
+    hits = torch.zeros(len(targets), dtype=torch.bool, device=hidden.device)
+    for rows, _, log_probabilities in _chunks(hidden, weight, cap):
+        target = targets[rows]
+        counted = target != IGNORED
+        likelihood = log_probabilities.gather(-1, target.clamp_min(0)[:, None])[:, 0]
+        nats[rows] = torch.where(counted, -likelihood, 0)
+        hits[rows] = counted & (likelihood >= log_probabilities.amax(-1))
+    return TokenLosses(nats, hits)
+
+
+def _cast(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both in the dtype of autocast, if it is enabled."""
+    device = hidden.device.type
+    if not torch.is_autocast_enabled(device):
+        return hidden, weight
+    dtype = torch.get_autocast_dtype(device)
+    return hidden.to(dtype), weight.to(dtype)
+
+
+def _chunks(
+    hidden: Tensor, weight: Tensor, cap: Cap | None
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Yield a slice of the rows, their logits, and their log-probabilities in float32."""
+    size = max(MIN_CHUNK_ROWS, CHUNK_LOGITS[hidden.device.type] // len(weight))
+    for start in range(0, len(hidden), size):
+        rows = slice(start, start + size)
+        logits = F.linear(hidden[rows], weight)  # (rows, V)
+        if cap is not None:
+            logits = cap(logits)
+        yield rows, logits, F.log_softmax(logits, -1, dtype=torch.float32)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap) -> Tensor:
-        count, vocab = len(targets), len(weight)
-        counted = targets != IGNORED
-        target_weights = counted / counted.sum().clamp_min(1)  # (N,), which sum to 1
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None, smoothing: float
+    ) -> Tensor:
+        counted = (targets != IGNORED).float()
         targets = targets.clamp_min(0)  # an ignored target is still an index; its weight is 0
-        rows = max(MIN_CHUNK_ROWS, CHUNK_LOGITS[hidden.device.type] // vocab)
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         total = torch.zeros((), device=hidden.device)
         hidden_grad = torch.empty_like(hidden) if needs_hidden else None
         # Summed over all chunks, so float32 even if the products are bfloat16.
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
-        for start in range(0, count, rows):
-            chunk, target = hidden[start : start + rows], targets[start : start + rows]
-            logits = cap(F.linear(chunk, weight))  # (rows, vocab)
-            log_probabilities = F.log_softmax(logits, -1, dtype=torch.float32)
-            weights = target_weights[start : start + rows]
+        for rows, logits, log_probabilities in _chunks(hidden, weight, cap):
+            target, weights = targets[rows], counted[rows]
             # Not a dot product, which autocast would compute, and round, in its own dtype.
-            total -= (log_probabilities.gather(-1, target[:, None])[:, 0] * weights).sum()
+            likelihood = log_probabilities.gather(-1, target[:, None])[:, 0]
+            if smoothing:
+                likelihood = likelihood.lerp(log_probabilities.mean(-1), smoothing)
+            total -= (likelihood * weights).sum()
             if needs_hidden or needs_weight:
-                # The gradient of cross-entropy with respect to the logits: softmax - one_hot.
+                # The gradient of cross-entropy with respect to the logits: softmax - targets.
                 grad = log_probabilities.exp_()
-                grad[torch.arange(len(target), device=target.device), target] -= 1
-                grad = grad.mul_(cap.derivative(logits) * weights[:, None]).to(weight.dtype)
+                grad[torch.arange(len(target), device=target.device), target] -= 1 - smoothing
+                if smoothing:
+                    grad -= smoothing / len(weight)
+                if cap is not None:
+                    grad *= cap.derivative(logits)
+                grad = grad.mul_(weights[:, None]).to(weight.dtype)
                 if hidden_grad is not None:
-                    hidden_grad[start : start + rows] = grad @ weight
+                    hidden_grad[rows] = grad @ weight
                 if weight_grad is not None:
-                    weight_grad += grad.T @ chunk
+                    weight_grad += grad.T @ hidden[rows]
         if weight_grad is not None:
             weight_grad = weight_grad.to(weight.dtype)
         ctx.save_for_backward(hidden_grad, weight_grad)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         (grad,) = grads
         hidden_grad, weight_grad = (
             saved if saved is None else saved * grad for saved in ctx.saved_tensors
         )
-        return hidden_grad, weight_grad, None, None
+        return hidden_grad, weight_grad, None, None, None

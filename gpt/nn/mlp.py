@@ -1,62 +1,67 @@
-"""MLPs: applied to each token separately. Shapes: (B, T, width) in and out.
-
-`output` is the linear layer back into the residual stream, which the model initializes to zero.
-"""
+"""MLPs: applied to each token separately."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt.nn.activation import ACTIVATIONS
+from gpt.nn.context import Context
 from gpt.nn.linear import FusedLinear, apply_linears
-from gpt.spec.mlp import Gelu, Relu2, SwiGLU
+from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
+from gpt.nn.site import Site
+from gpt.spec import mlp
 
 
-class GeluMLP(nn.Module):
-    """x → W₂ gelu(W₁ x). Hendrycks and Gimpel 2016, arXiv:1606.08415."""
+class PlainMLP(Mechanism):
+    """x → W₂ f(W₁ x), f being the activation."""
 
-    def __init__(self, spec: Gelu, width: int, hidden: int, bias: bool) -> None:
+    EXPORT_NAMES: ClassVar[ExportNames] = {
+        "gpt2": {"mlp.c_fc": ("input",), "mlp.c_proj": ("output",)},
+        "gguf": {"ffn_up": ("input",), "ffn_down": ("output",)},
+    }
+
+    def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
-        self.approximate = "tanh" if spec.tanh else "none"
-        self.input = nn.Linear(width, hidden, bias=bias)
-        self.output = nn.Linear(hidden, width, bias=bias)
+        hidden, bias = spec.hidden_width(site.width), site.architecture.bias
+        self.activation = ACTIVATIONS[spec.activation]
+        self.input = nn.Linear(site.width, hidden, bias=bias)
+        self.output = BranchOutput(hidden, site.width, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Context | None = None) -> Mixed:
         """Apply the MLP to x (B, T, width)."""
-        y: Tensor = self.output(F.gelu(self.input(x), approximate=self.approximate))
-        return y
+        return self.output(self.activation(self.input(x))), None
 
 
-class Relu2MLP(nn.Module):
-    """x → W₂ relu(W₁ x)². So 2021 (Primer), arXiv:2109.08668."""
-
-    def __init__(self, spec: Relu2, width: int, hidden: int, bias: bool) -> None:
-        super().__init__()
-        self.input = nn.Linear(width, hidden, bias=bias)
-        self.output = nn.Linear(hidden, width, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the MLP to x (B, T, width)."""
-        y: Tensor = self.output(F.relu(self.input(x)).square())
-        return y
-
-
-class SwiGLUMLP(nn.Module):
-    """x → W₂ (silu(W₁ x) ⊙ W₃ x). Shazeer 2020, arXiv:2002.05202."""
+class GatedMLP(Mechanism):
+    """x → W₂ (f(W₁ x) ⊙ W₃ x), f being the activation. Shazeer 2020, arXiv:2002.05202."""
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("gate", "input")
+    EXPORT_NAMES: ClassVar[ExportNames] = {
+        "llama": {
+            "mlp.gate_proj": ("gate",),
+            "mlp.up_proj": ("input",),
+            "mlp.down_proj": ("output",),
+        },
+        "gguf": {"ffn_gate": ("gate",), "ffn_up": ("input",), "ffn_down": ("output",)},
+    }
 
-    def __init__(self, spec: SwiGLU, width: int, hidden: int, bias: bool) -> None:
+    def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
-        self.gate = nn.Linear(width, hidden, bias=bias)
-        self.input = nn.Linear(width, hidden, bias=bias)
+        hidden, bias = spec.hidden_width(site.width), site.architecture.bias
+        self.activation = ACTIVATIONS[spec.activation]
+        self.gate = nn.Linear(site.width, hidden, bias=bias)
+        self.input = nn.Linear(site.width, hidden, bias=bias)
         self.fused: FusedLinear | None = None
-        self.output = nn.Linear(hidden, width, bias=bias)
+        self.output = BranchOutput(hidden, site.width, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Context | None = None) -> Mixed:
         """Apply the MLP to x (B, T, width)."""
         gate, value = apply_linears(self, x)
-        y: Tensor = self.output(F.silu(gate) * value)
-        return y
+        return self.output(self.activation(gate) * value), None
+
+
+def build_mlp(spec: mlp.MLP, site: Site) -> PlainMLP | GatedMLP:
+    """Build the MLP of *spec*."""
+    return (GatedMLP if spec.gated else PlainMLP)(spec, site)

@@ -8,31 +8,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt.nn.mechanism import Mechanism
+from gpt.nn.site import Site
 from gpt.spec import norm
 
 
-class LayerNorm(nn.Module):
+class Norm(Mechanism):
+    """A normalization layer."""
+
+
+class LayerNorm(Norm):
     """x → (x - mean) / √(var + eps) · weight + bias. Ba 2016, arXiv:1607.06450."""
 
-    def __init__(self, spec: norm.LayerNorm, width: int) -> None:
+    def __init__(self, spec: norm.LayerNorm, site: Site) -> None:
         super().__init__()
         self.eps = spec.eps
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width)) if spec.bias else None
+        self.weight = nn.Parameter(torch.ones(site.width))
+        self.bias = nn.Parameter(torch.zeros(site.width)) if spec.bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize the last axis."""
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
-class RMSNorm(nn.Module):
+class RMSNorm(Norm):
     """x → x / √(mean(x²) + eps) · weight. Zhang and Sennrich 2019, arXiv:1910.07467."""
 
-    def __init__(self, spec: norm.RMSNorm, width: int) -> None:
+    def __init__(self, spec: norm.RMSNorm, site: Site) -> None:
         super().__init__()
         self.eps = spec.eps
-        self.shape = (width,)
-        self.weight = nn.Parameter(torch.ones(width)) if spec.weight else None
+        self.shape = (site.width,)
+        self.weight = nn.Parameter(torch.ones(site.width)) if spec.weight else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize the last axis."""
@@ -77,3 +83,37 @@ class _RMSNormFunction(torch.autograd.Function):
         )
         mean_term = torch.linalg.vecdot(grad, weight).unsqueeze(-1).div_(x.shape[-1])
         return x_grad.addcmul_(mean_term, scale), weight_grad, None
+
+
+class BatchNorm(Norm):
+    """x → (x - mean) / √(var + eps) · weight + bias, over all tokens. arXiv:1502.03167.
+
+    Ioffe and Szegedy 2015. `mean` and `variance` are moving averages of those of each feature over
+    a batch, r ← (1 - momentum) r + momentum · batch, which evaluation uses instead. If activations
+    are recomputed in the backward pass, each batch counts twice.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, spec: norm.BatchNorm, site: Site) -> None:
+        super().__init__()
+        self.eps, self.momentum = spec.eps, spec.momentum
+        self.weight = nn.Parameter(torch.ones(site.width))
+        self.bias = nn.Parameter(torch.zeros(site.width))
+        self.register_buffer("mean", torch.zeros(site.width))
+        self.register_buffer("variance", torch.ones(site.width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize each feature of x (..., width)."""
+        y = F.batch_norm(
+            x.flatten(0, -2),
+            self.mean,
+            self.variance,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        return y.view(x.shape)

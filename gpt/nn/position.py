@@ -1,56 +1,100 @@
 """Position encodings.
 
-An encoding has two hooks: `add` changes the token embeddings, `rotate` the queries and keys of
-every layer. Attention scores of rotated queries and keys depend only on distances, so only `add`
-needs positions that restart at each document of a row.
+An encoding has four hooks, all optional: `embed` changes the token embeddings, `rotate` the queries
+and keys of every layer, `score_bias` is added to the scores of attention, and `value_bias` to its
+outputs. Where only distances matter, positions are those in the row; `embed` gets positions that
+restart at each document of a row.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import math
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from gpt.spec import architecture, position
+from gpt.nn.mechanism import ExportNames, Mechanism
+from gpt.nn.site import Site
+from gpt.spec import position
 
 Positions: TypeAlias = int | Tensor
 """Positions of a batch of tokens: the position of the first token of every row, or a tensor of all
 positions, int64 (B, T)."""
 
 
-class NoPosition(nn.Module):
-    """Both hooks are the identity. Kazemnejad 2023, arXiv:2305.19466."""
+class PositionEncoding(Mechanism):
+    """No encoding: every hook is the identity. B: batch size, T: queries, S: keys, H: heads."""
 
-    def __init__(self, spec: position.NoPosition, architecture: architecture.Architecture) -> None:
-        super().__init__()
+    biases_scores: ClassVar[bool] = False
+    """Whether `score_bias` is defined."""
+    biases_values: ClassVar[bool] = False
+    """Whether `value_bias` is defined. It needs the weights of attention, which no fused kernel
+    returns."""
 
-    def add(self, x: Tensor, positions: Positions) -> Tensor:
-        """Return the token embeddings (B, T, width) unchanged."""
+    def embed(self, x: Tensor, positions: Positions) -> Tensor:
+        """Return the token embeddings x (B, T, width) with their *positions*."""
         return x
 
     def rotate(self, x: Tensor, positions: Positions) -> Tensor:
-        """Return queries or keys (B, H, T, head_width) unchanged."""
+        """Return queries or keys x (B, H, T, head_width) at *positions*, in the same dtype."""
         return x
 
+    def score_bias(self, queries: Tensor, positions: Tensor, keys: Tensor) -> Tensor | None:
+        """Return what is added to the scores of *queries* (B, H, T, head_width), or None.
 
-class LearnedPosition(nn.Module):
+        *positions* are theirs and *keys* those of the keys: int64, (B or 1, T, 1) and
+        (B or 1, 1, S). The result broadcasts to (B, H, T, S).
+        """
+        return None
+
+    def value_bias(self, weights: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
+        """Return what is added to the outputs of attention, (B, H, T, head_width).
+
+        *weights* are those of the values, (B, H, T, S); *positions* and *keys* as in `score_bias`.
+        """
+        raise NotImplementedError
+
+
+class LearnedPosition(PositionEncoding):
     """x_t → x_t + p_t. Radford 2018 (GPT)."""
 
-    def __init__(self, spec: position.Learned, architecture: architecture.Architecture) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(architecture.context, architecture.width)
+    EXPORT_NAMES: ClassVar[ExportNames] = {
+        "gpt2": {"transformer.wpe": ("embedding",)},
+        "gguf": {"position_embd": ("embedding",)},
+    }
 
-    def add(self, x: Tensor, positions: Positions) -> Tensor:
+    def __init__(self, spec: position.Learned, site: Site) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(site.architecture.context, site.width)
+
+    def embed(self, x: Tensor, positions: Positions) -> Tensor:
         """Add the vectors of *positions* to x (B, T, width)."""
         return x + _lookup(self.embedding.weight, positions, x.shape[1])
 
-    def rotate(self, x: Tensor, positions: Positions) -> Tensor:
-        """Return queries or keys (B, H, T, head_width) unchanged."""
-        return x
+
+class SinusoidalPosition(PositionEncoding):
+    """x_t → √width x_t + p_t, with p_t,2i = sin(t θ^(-2i/width)), p_t,2i+1 = cos of the same.
+
+    Vaswani 2017, arXiv:1706.03762, sections 3.4 and 3.5.
+    """
+
+    table: Tensor
+
+    def __init__(self, spec: position.Sinusoidal, site: Site) -> None:
+        super().__init__()
+        self.scale = math.sqrt(site.width) if spec.scale_embedding else 1.0
+        angles = _angles(site.architecture.context, site.width, spec.theta)
+        table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
+        # Not persistent: the table follows from the config.
+        self.register_buffer("table", table.float(), persistent=False)
+
+    def embed(self, x: Tensor, positions: Positions) -> Tensor:
+        """Add the vectors of *positions* to x (B, T, width), scaled."""
+        return x * self.scale + _lookup(self.table, positions, x.shape[1])
 
 
-class RotaryPosition(nn.Module):
+class RotaryPosition(PositionEncoding):
     """(a, b)_i → rotated by the angle t · theta^(-2i/R). Su 2021 (RoFormer), arXiv:2104.09864.
 
     R features are rotated, feature i paired with i + R/2: the layout of GPT-NeoX, and of Llama in
@@ -60,22 +104,16 @@ class RotaryPosition(nn.Module):
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, spec: position.Rope, architecture: architecture.Architecture) -> None:
+    def __init__(self, spec: position.Rope, site: Site) -> None:
         super().__init__()
-        self.rotary_width = architecture.rotary_width
-        exponents = torch.arange(0, self.rotary_width, 2, dtype=torch.float64) / self.rotary_width
-        positions = torch.arange(architecture.context, dtype=torch.float64)
-        angles = torch.outer(positions, spec.theta**-exponents).repeat(1, 2)  # (context, R)
+        self.rotary_width = spec.rotary_width(site.architecture.head_width)
+        angles = _angles(site.architecture.context, self.rotary_width, spec.theta).repeat(1, 2)
         # The first half of the sines is negated: the rotation is x · cos + swap_halves(x) · sin.
         sin = angles.sin()
         sin[:, : self.rotary_width // 2].neg_()
         # Not persistent: the tables follow from the config.
         self.register_buffer("cos", angles.cos().float(), persistent=False)
         self.register_buffer("sin", sin.float(), persistent=False)
-
-    def add(self, x: Tensor, positions: Positions) -> Tensor:
-        """Return the token embeddings (B, T, width) unchanged."""
-        return x
 
     def rotate(self, x: Tensor, positions: Positions) -> Tensor:
         """Rotate queries or keys (B, H, T, head_width); the dtype is preserved."""
@@ -88,9 +126,44 @@ class RotaryPosition(nn.Module):
         return torch.cat((rotated, rest), dim=-1) if rest.shape[-1] else rotated
 
 
+class ALiBiPosition(PositionEncoding):
+    """score(q_i, k_j) → score - m_h |i - j|, m_h = 2^(-8h/H) for head h of H, from 1.
+
+    Press 2021, arXiv:2108.12409. If H is no power of two, the heads past the largest one below it
+    take every other slope of twice as many heads, as in the authors' code.
+    """
+
+    biases_scores = True
+    slopes: Tensor
+
+    def __init__(self, spec: position.ALiBi, site: Site) -> None:
+        super().__init__()
+        slopes = torch.tensor(alibi_slopes(site.architecture.attention.heads))
+        self.register_buffer("slopes", slopes[:, None, None], persistent=False)
+
+    def score_bias(self, queries: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
+        """Return the negative distances times the slopes: (B or 1, H, T, S)."""
+        return -self.slopes * (positions - keys).abs()[:, None]
+
+
+def alibi_slopes(heads: int) -> list[float]:
+    """Return the slope of each of *heads* heads.
+
+    >>> alibi_slopes(4)
+    [0.25, 0.0625, 0.015625, 0.00390625]
+    """
+    power = 1 << (heads.bit_length() - 1)
+    slopes = [2 ** (-8 * head / power) for head in range(1, power + 1)]
+    more = [2 ** (-4 * head / power) for head in range(1, 2 * power + 1, 2)]
+    return slopes + more[: heads - power]
+
+
+def _angles(count: int, features: int, theta: float) -> Tensor:
+    """Return t · theta^(-2i/features) for *count* positions t: (count, features / 2), float64."""
+    exponents = torch.arange(0, features, 2, dtype=torch.float64) / features
+    return torch.outer(torch.arange(count, dtype=torch.float64), theta**-exponents)
+
+
 def _lookup(table: Tensor, positions: Positions, tokens: int) -> Tensor:
     """Return the rows of *table* at *positions*: (T, ...) for all rows, or (B, T, ...)."""
     return table[positions : positions + tokens] if isinstance(positions, int) else table[positions]
-
-
-PositionEncoding: TypeAlias = NoPosition | LearnedPosition | RotaryPosition

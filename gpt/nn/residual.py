@@ -1,37 +1,24 @@
-"""Residual streams: the input of each block. Shapes: (B, T, width) in and out."""
+"""What each block takes as its input instead of the residual stream."""
 
 from __future__ import annotations
-
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from gpt.nn.mechanism import Mechanism
+from gpt.nn.site import Site
 from gpt.spec import wiring
 
 
-class PlainResidual(nn.Module):
-    """x → x. He 2015, arXiv:1512.03385."""
-
-    def __init__(self, spec: wiring.PlainResidual, layers: int) -> None:
-        super().__init__()
-
-    def forward(self, x: Tensor, x0: Tensor, layer: int) -> Tensor:
-        """Return the residual stream *x* unchanged."""
-        return x
-
-
-class Lambdas(nn.Module):
+class Lambdas(Mechanism):
     """x → λ x + μ x₀, x₀ being the token embeddings. Jordan 2024, modded-nanogpt."""
 
-    def __init__(self, spec: wiring.Lambdas, layers: int) -> None:
+    def __init__(self, spec: wiring.Lambdas, site: Site) -> None:
         super().__init__()
+        layers = site.architecture.layers
         self.stream = nn.Parameter(torch.ones(layers))
         self.embedded = nn.Parameter(torch.full((layers,), spec.embedded))
 
     def forward(self, x: Tensor, x0: Tensor, layer: int) -> Tensor:
         """Mix the residual stream *x* and its initial value *x0* with the weights of *layer*."""
         return self.stream[layer] * x + self.embedded[layer] * x0
-
-
-Residual: TypeAlias = PlainResidual | Lambdas

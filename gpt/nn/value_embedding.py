@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from torch import Tensor, nn
 
-from gpt.spec import architecture, embedding
+from gpt.nn.mechanism import Mechanism, TokenEmbedding
+from gpt.nn.site import Site
+from gpt.spec import embedding
 
 
-class NoValueEmbedding(nn.Module):
-    """v_t → v_t."""
-
-    def __init__(
-        self, spec: embedding.NoValueEmbedding, architecture: architecture.Architecture, rows: int
-    ) -> None:
-        super().__init__()
-
-    def forward(self, ids: Tensor, layer: int) -> Tensor | None:
-        """Return None for every layer."""
-        return None
-
-
-class ValueEmbedding(nn.Module):
+class ValueEmbedding(Mechanism):
     """v_t → v_t + e(id_t), with a table per layer that has one. Jordan 2024, modded-nanogpt."""
 
-    def __init__(
-        self, spec: embedding.ValueEmbedding, architecture: architecture.Architecture, rows: int
-    ) -> None:
+    def __init__(self, spec: embedding.ValueEmbedding, site: Site) -> None:
         super().__init__()
-        layers = range(architecture.layers)
-        size = architecture.attention.kv_heads * architecture.head_width
+        architecture = site.architecture
+        size = architecture.attention.value_width(site.width)
         self.tables = nn.ModuleDict(
             {
-                str(layer): nn.Embedding(rows, size)
-                for layer in {*layers[: spec.ends], *layers[-spec.ends :]}
+                str(layer): TokenEmbedding(site.vocab_rows, size)
+                for layer in spec.layers(architecture.layers)
             }
         )
 
@@ -42,6 +27,3 @@ class ValueEmbedding(nn.Module):
         """Return vectors of *ids* (B, T) for *layer*: (B, T, kv_heads · head_width), or None."""
         name = str(layer)
         return self.tables[name](ids) if name in self.tables else None
-
-
-ValueEmbeddings: TypeAlias = NoValueEmbedding | ValueEmbedding

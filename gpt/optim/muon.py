@@ -1,7 +1,8 @@
 """Muon: orthogonalized momentum for the matrices of blocks, AdamW for all other weights.
 
 torch.optim.Muon makes the same steps, but one matrix at a time and always in bfloat16. Here all
-matrices of a shape are multiplied in one batch, in the dtype of the run.
+matrices of a shape are multiplied in one batch, in the dtype of the run, and several processes
+divide them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, Shard
 
@@ -74,12 +76,27 @@ class Muon(torch.optim.Optimizer):
     def _orthogonalize(self, matrices: Tensor) -> Tensor:
         """Orthogonalize each of *matrices* (N, rows, columns), float32, in the run's dtype."""
         if not isinstance(matrices, DTensor):
-            return orthogonalize(matrices.to(self.dtype), self.spec.iterations).float()
+            return self._orthogonalize_in_parts(matrices.to(self.dtype)).float()
         # Sharded, each process has a slice of every matrix, but the products need complete ones:
         # each process gets some of the N matrices, and the results are sharded as before.
         complete = matrices.redistribute(placements=[Shard(0)]).to(self.dtype)
         orthogonal = orthogonalize(complete, self.spec.iterations).float()
         return cast(DTensor, orthogonal).redistribute(placements=matrices.placements)
+
+    def _orthogonalize_in_parts(self, matrices: Tensor) -> Tensor:
+        """Orthogonalize *matrices*, which all processes have, each process some of them.
+
+        Each matrix is computed once, so the weights of all processes stay equal bit for bit.
+        """
+        size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        if size == 1:
+            return orthogonalize(matrices, self.spec.iterations)
+        count = -(-len(matrices) // size)
+        padding = matrices.new_zeros(count * size - len(matrices), *matrices.shape[1:])
+        part = torch.cat((matrices, padding)).chunk(size)[dist.get_rank()]
+        results = part.new_empty(count * size, *part.shape[1:])
+        dist.all_gather_into_tensor(results, orthogonalize(part, self.spec.iterations).contiguous())
+        return results[: len(matrices)]
 
     def _momentum_buffer(self, parameter: nn.Parameter) -> Tensor:
         state: dict[str, Any] = self.state[parameter]

@@ -1,10 +1,27 @@
-"""Parameters by kind, for optimizers. Needs the modules of torch only, not those of `gpt.model`."""
+"""Parameters by kind, for optimizers, and the other tensors that training changes: buffers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
+
+from gpt.nn.mechanism import Kind, kind_of
+
+
+def saved_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers of *model* that belong to its weights, such as statistics, by name.
+
+    Those that follow from the config are registered as not persistent.
+    """
+    persistent = model.state_dict(keep_vars=True)
+    return {name: buffer for name, buffer in model.named_buffers() if name in persistent}
+
+
+def changing_tensors(model: nn.Module) -> list[Tensor]:
+    """Return what training changes: the trained parameters of *model*, and its buffers."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [*trained, *saved_buffers(model).values()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +31,7 @@ class ParameterKinds:
     matrices: list[nn.Parameter]
     """Weights of linear layers other than the head."""
     head: list[nn.Parameter]
-    """Weight of the linear layer called ``head``, unless it is tied to an embedding."""
+    """Weight of the head, unless it is tied to an embedding."""
     embeddings: list[nn.Parameter]
     """Tables of tokens and of positions."""
     scales: list[nn.Parameter]
@@ -23,22 +40,22 @@ class ParameterKinds:
     @classmethod
     def of(cls, model: nn.Module) -> ParameterKinds:
         """Sort the parameters of *model* by kind."""
-        embeddings = {
-            id(parameter)
-            for module in model.modules()
-            if isinstance(module, nn.Embedding)
-            for parameter in module.parameters()
+        kinds: dict[Kind, list[nn.Parameter]] = {
+            "matrix": [],
+            "head": [],
+            "embedding": [],
+            "scale": [],
         }
-        kinds = cls(matrices=[], head=[], embeddings=[], scales=[])
-        for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            if id(parameter) in embeddings:
-                kinds.embeddings.append(parameter)
-            elif parameter.ndim < 2:
-                kinds.scales.append(parameter)
-            elif name == "head.weight":
-                kinds.head.append(parameter)
-            else:
-                kinds.matrices.append(parameter)
-        return kinds
+        seen = set()
+        for module in model.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                # A shared parameter is of the kind of its first module.
+                if parameter.requires_grad and id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    kinds[kind_of(module, name, parameter)].append(parameter)
+        return cls(
+            matrices=kinds["matrix"],
+            head=kinds["head"],
+            embeddings=kinds["embedding"],
+            scales=kinds["scale"],
+        )

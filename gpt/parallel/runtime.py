@@ -10,6 +10,11 @@ import torch
 
 from gpt.errors import ConfigError
 
+COMPILE_PAYS = {"cpu": 900.0, "cuda": 300.0}
+"""Seconds of training from which torch.compile pays. On two CPU cores it takes about 40 and saves
+about a tenth (measured). On CUDA it joins kernels, of which a step has hundreds, and is assumed to
+take a minute or two and to save a third: `benches/gpu.py` measures it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
@@ -48,11 +53,34 @@ class Runtime:
         """Name of `dtype` in a recipe."""
         return "bfloat16" if self.dtype == torch.bfloat16 else "float32"
 
+    @property
+    def remark(self) -> str | None:
+        """What a user should know about the dtype on this device; None if it is the usual one."""
+        if self.device.type != "cuda" or _has_bfloat16(self.device):
+            return None
+        name = torch.cuda.get_device_name(self.device)
+        if self.dtype == torch.float32:
+            return f"{name} does not multiply bfloat16, and float16 is not supported: float32"
+        return f"{name} does not multiply bfloat16, which is slow there: use --dtype float32"
+
+    def compile_pays(self, seconds: float) -> bool:
+        """Return whether torch.compile shortens a run that takes *seconds* without it.
+
+        Its graphs take some time to build, and each step is then faster by a fraction that depends
+        on the device: `COMPILE_PAYS`.
+        """
+        return seconds >= COMPILE_PAYS[self.device.type]
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return a context in which matrix products are computed in `dtype`."""
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def synchronize(self) -> None:
+        """Block until the device has done all work that it was given, so that it can be timed."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -8,8 +8,9 @@ files. A run in a single process is a world of size 1, in which the functions he
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -44,26 +45,34 @@ class World:
 
         *device* is `Recipe.device`: with CUDA, each process of a machine gets its own GPU. If one
         process fails, all do: it raises its error, and the others, which would wait for it, raise
-        PeerError.
+        PeerError. Raises ConfigError if there is no GPU for each process.
         """
         if launched() == 1:
             yield cls()
             return
-        cuda = device != "cpu" and torch.cuda.is_available()
-        if cuda:
-            _take_gpu(int(os.environ["LOCAL_RANK"]))
+        gpu: int | None = None
+        if device != "cpu" and torch.cuda.is_available():
+            gpu = choose_gpu(device, int(os.environ["LOCAL_RANK"]), torch.cuda.device_count())
+            torch.cuda.set_device(gpu)
         store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
-        dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            store=PrefixStore("run", store),
-            rank=rank,
-            world_size=size,
-            timeout=TIMEOUT,
-        )
         try:
+            if gpu is not None:
+                check_distinct(store, rank, size, _identity(gpu))
+            dist.init_process_group(
+                "gloo" if gpu is None else "cpu:gloo,cuda:nccl",
+                store=PrefixStore("run", store),
+                rank=rank,
+                world_size=size,
+                timeout=TIMEOUT,
+                # NCCL connects at once and to this GPU, rather than in its first collective.
+                device_id=None if gpu is None else torch.device("cuda", gpu),
+            )
             yield cls(rank=rank, size=size)
         except Exception as error:
-            if not _is_first_failure(store):
+            first = _is_first_failure(store)
+            if gpu is not None and dist.is_initialized():
+                _abort()
+            if not first:
                 raise PeerError(
                     "another process of the run failed; see its error message"
                 ) from error
@@ -74,7 +83,8 @@ class World:
                 ) from error
             raise
         finally:
-            dist.destroy_process_group()
+            if dist.is_initialized():
+                dist.destroy_process_group()
 
     @property
     def is_main(self) -> bool:
@@ -96,10 +106,15 @@ class World:
 
     def sum(self, value: float) -> float:
         """Return the sum of *value* over all processes, in float64."""
-        total = torch.tensor(value, dtype=torch.float64)
-        if self.size > 1:
-            dist.all_reduce(total)
-        return total.item()
+        return self.sums([value])[0]
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Return the sum of each of *values* over all processes, in one exchange of messages."""
+        if self.size == 1:
+            return [float(value) for value in values]
+        totals = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(totals)
+        return totals.tolist()
 
     def any(self, flag: bool) -> bool:
         """Return whether *flag* is set in any process."""
@@ -121,15 +136,54 @@ ALONE = World()
 """The default: a single process."""
 
 
-def _take_gpu(number: int) -> None:
-    """Make GPU *number* of this machine the current CUDA device."""
-    count = torch.cuda.device_count()
-    if number >= count:
+def choose_gpu(device: str, local_rank: int, count: int) -> int:
+    """Return the GPU of process *local_rank* of this machine, of the *count* that it can see.
+
+    SLURM and some schedulers show each process a single GPU, its own, which it calls 0. Raises
+    ConfigError if *device* is one GPU for all processes, or if there are fewer than processes.
+    """
+    if ":" in device:
         raise ConfigError(
-            f"no GPU for process {number + 1}: this machine has {count}; start at most {count} "
+            f"--device {device} is one GPU, and {launched()} processes were started; use --device "
+            "cuda, with which each gets its own, or CUDA_VISIBLE_DEVICES to choose from them"
+        )
+    if count == 1:
+        return 0
+    if local_rank >= count:
+        raise ConfigError(
+            f"no GPU for process {local_rank + 1}: this machine has {count}; start at most {count} "
             "processes with --nproc-per-node, or use --device cpu"
         )
-    torch.cuda.set_device(number)
+    return local_rank
+
+
+def _identity(gpu: int) -> str:
+    """Return what distinguishes GPU number *gpu* of this process from those of all others."""
+    return f"{socket.gethostname()} {torch.cuda.get_device_properties(gpu).uuid}"
+
+
+def check_distinct(store: Store, rank: int, size: int, identity: str) -> None:
+    """Raise ConfigError if a GPU is that of two processes; *identity* is that of this process.
+
+    All processes call this, each with its *rank* of *size*.
+    """
+    store.set(f"gpu/{rank}", identity)
+    identities = {store.get(f"gpu/{other}") for other in range(size)}
+    if len(identities) < size:
+        raise ConfigError(
+            f"{size} processes have {len(identities)} GPU(s), and each needs its own; "
+            "start fewer with --nproc-per-node, or use --device cpu"
+        )
+
+
+def _abort() -> None:
+    """End the collectives of this process on the GPU, so that leaving does not wait for them.
+
+    The connections that it closes end the collectives of the other processes, too.
+    """
+    # The error that is being reported matters more than one of this function, private in torch.
+    with suppress(Exception):
+        dist.distributed_c10d._abort_process_group()
 
 
 def _is_first_failure(store: Store) -> bool:

@@ -34,10 +34,12 @@ import pytok
 from gpt.adapt.wrapping import merged_weights
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.gpt import GPT
+from gpt.optim.parameters import saved_buffers
 from gpt.parallel.sharded import sliced
+from gpt.runs.older_formats import RENAMED_TENSORS
 from gpt.runs.retention import checkpoint_folder, find_checkpoint, list_checkpoints
 from gpt.runs.sealed_folder import damage, sealed_names
-from gpt.runs.state import RENAMED_TENSORS, State
+from gpt.runs.state import State
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -98,32 +100,33 @@ class Checkpoint:
         in_training = {name: tensor for (name, key), tensor in state.items() if key == WEIGHT}
         self._check_names(WEIGHTS, set(self.weights), set(merged_weights(model)))
         self._fill(model, {**self.weights, **in_training})
-        parameters = dict(model.named_parameters())
+        parameters, buffers = dict(model.named_parameters()), saved_buffers(model)
         trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
-        saved = {name for name, key in state if key != WEIGHT}
+        # The optimizer has tensors of every parameter, and averages of buffers, if it has averages.
+        saved = {name for name, key in state if key != WEIGHT and name not in buffers}
         self._check_names(OPTIMIZER, saved, trained)
+        tensors: dict[str, Tensor] = {**parameters, **buffers}
         for (name, key), tensor in state.items():
             if key != WEIGHT:
-                parameter = parameters[name]
+                own = tensors[name]
                 # A tensor of another shape than its parameter is a scalar, such as a step count.
-                same_shape = tensor.shape == parameter.shape
-                part = sliced(tensor, parameter) if same_shape else tensor.reshape(())
+                part = sliced(tensor, own) if tensor.shape == own.shape else tensor.reshape(())
                 # Copied: the optimizer writes to it, and it is mapped from the file.
-                optimizer.state[parameter][key] = part.to(parameter.device, copy=True)
+                optimizer.state[own][key] = part.to(own.device, copy=True)
 
     def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
-        """Copy *weights* into the parameters of *model*; other names in it are ignored."""
-        parameters = dict(model.named_parameters())
-        self._check_names(WEIGHTS, set(weights) & set(parameters), set(parameters))
+        """Copy *weights* into the parameters and buffers of *model*; other names are ignored."""
+        tensors = {**dict(model.named_parameters()), **saved_buffers(model)}
+        self._check_names(WEIGHTS, set(weights) & set(tensors), set(tensors))
         with torch.no_grad():
-            for name, parameter in parameters.items():
-                if parameter.shape != weights[name].shape:
+            for name, tensor in tensors.items():
+                if tensor.shape != weights[name].shape:
                     raise CheckpointError(
                         f"{self.folder / WEIGHTS}: {name} has shape "
                         f"{tuple(weights[name].shape)}, but by the config in state.json it is "
-                        f"{tuple(parameter.shape)}; the two files belong to different runs"
+                        f"{tuple(tensor.shape)}; the two files belong to different runs"
                     )
-                parameter.copy_(sliced(weights[name], parameter))
+                tensor.copy_(sliced(weights[name], tensor))
 
     def _check_names(self, file: str, found: set[str], wanted: set[str]) -> None:
         if found != wanted:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gpt.errors import CheckpointError, ConfigError, DataError
+from gpt.runs.older_formats import upgrade
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.recipe import Recipe, check_resumable
 from gpt.spec.serialize import from_dict, to_dict
@@ -21,7 +22,7 @@ class State:
     """
 
     FORMAT: ClassVar[int] = 3
-    """Version of ``state.json``. Format 2 and earlier states of format 3 are read: `upgrade`."""
+    """Version of ``state.json``. Format 2 is still read: `gpt.runs.older_formats`."""
 
     config: GPTConfig
     """The model."""
@@ -72,46 +73,6 @@ class State:
                 "the version that wrote it, or train again into another --out"
             )
         return from_dict(cls, upgrade(fields))
-
-
-RENAMED_FIELDS = {"respell": "bpe_dropout", "learn": "train_on", "share": "fraction"}
-"""Fields of recipes and specs that had other names in format 2."""
-RENAMED_TENSORS = {"shift.share": "shift.fraction"}
-"""Parameters that had other names in checkpoints of format 2."""
-
-
-RENAMED_SCORES = {
-    "val_bpb": "score",
-    "best_val_bpb": "best_score",
-    "first_val_bpb": "first_score",
-}
-"""Fields of states that had other names when bits per byte was the only score."""
-TUNING_FIELDS = ("base", "adapter", "train_on", "row_length")
-"""Fields of the task that were fields of a recipe of the kind TuningRecipe."""
-
-
-def upgrade(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the *fields* of a state that this or an earlier version wrote as this version's."""
-    fields = {RENAMED_SCORES.get(name, name): _renamed(value) for name, value in fields.items()}
-    if isinstance(fields.get("recipe"), Mapping):
-        fields["recipe"] = _upgrade_recipe(fields["recipe"])
-    return fields
-
-
-def _renamed(value: Any) -> Any:
-    """Return the plain *value* with the current names of its fields."""
-    if isinstance(value, Mapping):
-        return {RENAMED_FIELDS.get(name, name): _renamed(each) for name, each in value.items()}
-    return value
-
-
-def _upgrade_recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the *fields* of a recipe with the table of its task."""
-    recipe = {name: value for name, value in fields.items() if name != "kind"}
-    if fields.get("kind") == "TuningRecipe":
-        task = {name: recipe.pop(name) for name in TUNING_FIELDS if name in recipe}
-        recipe["task"] = {"kind": "Tuning", **task}
-    return recipe
 
 
 def check_fits(saved: State, new: State) -> None:

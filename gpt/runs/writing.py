@@ -18,6 +18,7 @@ from gpt.adapt.wrapping import merged_weights
 from gpt.errors import CheckpointError
 from gpt.model.gpt import GPT
 from gpt.optim.best import eval_weights
+from gpt.optim.parameters import saved_buffers
 from gpt.parallel.sharded import is_sharded, save_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.runs.reading import DATA_FILES, FILES, OPTIMIZER, STATE, WEIGHT, WEIGHTS, read_state
@@ -95,10 +96,10 @@ def _write(
     # weights for evaluation are other ones: averages, the best, or merged adapters.
     optimizer_state = {
         f"{name}:{key}": tensor.detach().contiguous()
-        for name, parameter in model.named_parameters()
+        for name, own in (*model.named_parameters(), *saved_buffers(model).items())
         for key, tensor in (
-            *optimizer.state[parameter].items(),
-            *(() if weights.get(name) is parameter else ((WEIGHT, parameter),)),
+            *optimizer.state.get(own, {}).items(),
+            *(() if weights.get(name) is own else ((WEIGHT, own),)),
         )
     }
     files = {
@@ -130,11 +131,13 @@ def _write(
 def final_weights(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the weights that readers of a checkpoint get: averaged or best, adapters merged.
 
-    A tensor that is a parameter of *model* is that parameter, not a copy.
+    Buffers are included. A tensor that is one of *model* is that tensor, not a copy.
     """
-    with eval_weights(optimizer) as replaced:
+    buffers = saved_buffers(model)
+    with eval_weights(model, optimizer) as replaced:
         weights = merged_weights(model)
         if replaced:  # after this block the trained parameters are in their tensors again
             for name, tensor in weights.items():
-                weights[name] = tensor.detach().clone() if tensor.requires_grad else tensor
+                changes = tensor.requires_grad or name in buffers
+                weights[name] = tensor.detach().clone() if changes else tensor
         return weights

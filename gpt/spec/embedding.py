@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpt.spec.checks import above_zero
+from gpt.spec.part import Part
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoShift:
-    """No token shift."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenShift:
+class TokenShift(Part):
     """Add a fraction of the previous token's embedding to each (Peng 2023, RWKV, arXiv:2305.13048).
 
     Attention then need not learn first which tokens are neighbors, which helps in short runs.
@@ -24,12 +20,7 @@ class TokenShift:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoValueEmbedding:
-    """No value embeddings."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValueEmbedding:
+class ValueEmbedding(Part):
     """Add a learned vector of each token to its value in some layers (modded-nanogpt, Jordan 2024).
 
     A simpler form of value residuals (Zhou 2024, arXiv:2410.17897). It adds parameters and almost
@@ -41,3 +32,7 @@ class ValueEmbedding:
 
     def __post_init__(self) -> None:
         above_zero(ends=self.ends)
+
+    def layers(self, count: int) -> list[int]:
+        """Return the layers of *count* that have value embeddings, from 0."""
+        return sorted({*range(count)[: self.ends], *range(count)[-self.ends :]})

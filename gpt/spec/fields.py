@@ -2,11 +2,11 @@
 
     fields = fields_of(Recipe)
     fields.parse("model.mlp.hidden", "512")    # ("model.mlp.hidden", 512)
-    fields.parse("model.mlp", "SwiGLU")        # ("model.mlp.kind", "SwiGLU")
+    fields.parse("model.norm", "LayerNorm")     # ("model.norm.kind", "LayerNorm")
 
-An axis is a field whose value is one of several specs, its kinds: `model.mlp` is Gelu, Relu2 or
-SwiGLU. Until a recipe is planned the kind is unknown, so a field has an entry for each kind with
-that field: three for `model.mlp.hidden`, one for `model.mlp.tanh`.
+An axis is a field whose value is one of several specs, its kinds, or none: `model.norm` is
+LayerNorm, RMSNorm or BatchNorm. Until a recipe is planned the kind is unknown, so a field has an
+entry for each kind with that field: three for `model.norm.eps`, one for `model.norm.bias`.
 """
 
 from __future__ import annotations
@@ -72,19 +72,28 @@ class Fields:
 
     def __init__(self, fields: Iterable[Field]) -> None:
         self.by_name: dict[str, list[Field]] = {}
+        self._tables: dict[str, Field] = {}
+        """Fields of one possible kind, which can be named, but not set to another."""
         for field in fields:
-            self.by_name.setdefault(field.name, []).append(field)
+            if len(field.kinds) == 1 and not is_union(field.hint):
+                self._tables[field.name] = field
+            else:
+                self.by_name.setdefault(field.name, []).append(field)
 
     def without(self, hide: Callable[[str], bool]) -> Fields:
         """Return the fields whose names *hide* returns false for."""
         kept = (entries for name, entries in self.by_name.items() if not hide(name))
-        return Fields(field for entries in kept for field in entries)
+        fields = [field for entries in kept for field in entries]
+        return Fields([*fields, *self._tables.values()])
 
     def find(self, name: str) -> list[Field]:
         """Return the entries of the field *name*; raises ConfigError that suggests others."""
+        axis = name.removesuffix(KIND)
         fields = self.by_name.get(name) or [
-            field for field in self.by_name.get(name.removesuffix(KIND), []) if field.kinds
+            field for field in self.by_name.get(axis, []) if field.kinds
         ]
+        if not fields and name != axis and axis in self._tables:
+            fields = [self._tables[axis]]
         if not fields:
             raise ConfigError(self._unknown(name))
         return fields
@@ -124,12 +133,13 @@ class Fields:
                 raise problems[0]
 
     def _is_table(self, name: str) -> bool:
-        return any(each.startswith(f"{name}.") for each in self.by_name)
+        inside = (each.startswith(f"{name}.") for each in self.by_name)
+        return name in self._tables or any(inside)
 
     def _unknown(self, name: str) -> str:
         """Return the error for *name*, with the fields that may have been meant."""
         if self._is_table(name):
-            first = join(name, self._children(name)[0])
+            first = join(name, next(iter(self._children(name)), KIND[1:]))
             return f"{name}: a table, not a single value; set its fields, such as {first}"
         parts = name.split(".")
         known = 0
@@ -219,17 +229,16 @@ def _walk(spec: type, where: str = "", of_kind: bool = False) -> Iterator[Field]
         name, hint = join(where, each.name), hints[each.name]
         types = get_args(hint) if is_union(hint) else (hint,)
         specs: list[Any] = [member for member in types if dataclasses.is_dataclass(member)]
-        if not specs or is_union(hint):
-            doc, default = _split_default(docs.get(each.name, ""), each)
-            yield Field(
-                name=name,
-                hint=hint,
-                doc=doc,
-                default=default,
-                kinds=tuple(member.__name__ for member in specs),
-                spec=spec,
-                of_kind=of_kind,
-            )
+        doc, default = _split_default(docs.get(each.name, ""), each)
+        yield Field(
+            name=name,
+            hint=hint,
+            doc=doc,
+            default=default,
+            kinds=tuple(member.__name__ for member in specs),
+            spec=spec,
+            of_kind=of_kind,
+        )
         for member in specs:
             yield from _walk(member, name, is_union(hint))
 

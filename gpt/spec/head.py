@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpt.spec.checks import above_zero
+from gpt.spec.part import Part
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoCap:
-    """No bound on the logits."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoftCap:
+class SoftCap(Part):
     """Bound the logits by limit x tanh(logits / limit) (Gemma 2, arXiv:2408.00118)."""
 
     limit: float = 15.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpt.spec.checks import above_zero
+from gpt.errors import ConfigError
+from gpt.spec.checks import above_zero, fraction
+from gpt.spec.part import Part
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerNorm:
+class LayerNorm(Part):
     """Subtract the mean, divide by the standard deviation, scale (Ba 2016, arXiv:1607.06450)."""
 
     eps: float = 1e-5
@@ -21,7 +23,7 @@ class LayerNorm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RMSNorm:
+class RMSNorm(Part):
     """Divide by the root mean square (Zhang and Sennrich 2019, arXiv:1910.07467)."""
 
     eps: float = 1e-6
@@ -31,3 +33,29 @@ class RMSNorm:
 
     def __post_init__(self) -> None:
         above_zero(eps=self.eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Part):
+    """Normalize each feature over all tokens of a batch (Ioffe and Szegedy 2015, arXiv:1502.03167).
+
+    Statistics are those of one forward pass of one process, so accumulation and more processes
+    change the result. Evaluation and sampling use their moving averages.
+    """
+
+    eps: float = 1e-5
+    """Added to the variance."""
+    momentum: float = 0.1
+    """Weight of a batch in the moving averages of mean and variance."""
+    leaks: bool = False
+    """Must be true: while training, the statistics of a token include the tokens after it, so the
+    training loss is of a model that sees the future."""
+
+    def __post_init__(self) -> None:
+        above_zero(eps=self.eps)
+        fraction(momentum=self.momentum)
+        if not self.leaks:
+            raise ConfigError(
+                "BatchNorm normalizes over later tokens, too, so training sees what it predicts; "
+                "set leaks to true to accept that, or choose LayerNorm or RMSNorm"
+            )

@@ -1,4 +1,4 @@
-"""Specs of training objectives."""
+"""Specs of objectives: what training minimizes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gpt.spec.checks import below_one
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropy:
-    """Cross-entropy of the next token."""
+    """The negative log-probability of each next token."""
 
     label_smoothing: float = 0.0
-    """Probability that the target distribution spreads evenly over the vocabulary (Szegedy 2016,
-    arXiv:1512.00567)."""
+    """Probability that is divided among all tokens instead of the target (Szegedy 2015,
+    arXiv:1512.00567). Evaluations do not have it."""
 
     def __post_init__(self) -> None:
         below_one(label_smoothing=self.label_smoothing)

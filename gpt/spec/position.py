@@ -6,15 +6,37 @@ from dataclasses import dataclass
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
+from gpt.spec.part import Part, Sizes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class Learned(Part):
     """A learned vector for each position, added to the token embedding (Radford 2018, GPT)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rope:
+class Sinusoidal(Part):
+    """Sines and cosines of each position, added to the token embedding (arXiv:1706.03762)."""
+
+    theta: float = 10_000.0
+    """Base of the wavelengths, which run from 2 pi to about 2 pi theta tokens."""
+    scale_embedding: bool = True
+    """Multiply the token embedding by √width first (section 3.4 of the paper)."""
+
+    def __post_init__(self) -> None:
+        above_zero(theta=self.theta)
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if the width is odd."""
+        if sizes.width % 2:
+            raise ConfigError(
+                f"width {sizes.width} is odd, and a sine and a cosine need two features each; set "
+                "an even width"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rope(Part):
     """Rotary position embedding of queries and keys (Su 2021, RoFormer, arXiv:2104.09864)."""
 
     theta: float = 10_000.0
@@ -27,7 +49,24 @@ class Rope:
         if not 0 < self.fraction <= 1:
             raise ConfigError(f"fraction must be above 0 and at most 1; got {self.fraction}")
 
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if the features to rotate are not pairs."""
+        rotary_width = self.rotary_width(sizes.head_width)
+        if rotary_width < 2 or rotary_width % 2:
+            raise ConfigError(
+                f"position.fraction {self.fraction} of head_width {sizes.head_width} is "
+                f"{rotary_width}, and rotation needs pairs of features; choose another "
+                "fraction or head width"
+            )
+
+    def rotary_width(self, head_width: int) -> int:
+        """Return the number of leading features of a head that are rotated."""
+        return round(head_width * self.fraction)
+
 
 @dataclass(frozen=True, kw_only=True)
-class NoPosition:
-    """No encoding: only the causal mask gives order (Kazemnejad 2023, arXiv:2305.19466)."""
+class ALiBi(Part):
+    """Subtract from each score the distance times a slope of the head (Press 2021).
+
+    Attention with Linear Biases, arXiv:2108.12409.
+    """

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import ValueEmbedding
-from gpt.spec.mlp import Gelu, Relu2, SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
 
@@ -34,7 +34,7 @@ def fast(depth: int, context: int) -> Architecture:
         width=HEAD_WIDTH * depth,
         attention=GroupedQuery(heads=heads, kv_heads=heads),
         position=Rope(),
-        mlp=Relu2(),
+        mlp=MLP(activation="relu2"),
         norm=LayerNorm(bias=False),
         value_embedding=ValueEmbedding(),
         tie=False,
@@ -49,7 +49,7 @@ def gpt2(depth: int, context: int) -> Architecture:
         width=HEAD_WIDTH * depth,
         attention=GroupedQuery(heads=depth, kv_heads=depth),
         position=Learned(),
-        mlp=Gelu(tanh=True),
+        mlp=MLP(activation="gelu_tanh"),
         norm=LayerNorm(),
         tie=True,
         bias=True,
@@ -64,7 +64,7 @@ def llama(depth: int, context: int) -> Architecture:
         width=HEAD_WIDTH * depth,
         attention=GroupedQuery(heads=depth, kv_heads=depth),
         position=Rope(),
-        mlp=SwiGLU(),
+        mlp=MLP(activation="silu", gated=True),
         norm=RMSNorm(eps=1e-5),
         tie=False,
     )
@@ -80,7 +80,7 @@ def qwen3(depth: int, context: int) -> Architecture:
             heads=depth, kv_heads=depth if depth % 2 else depth // 2, qk_norm=True
         ),
         position=Rope(),
-        mlp=SwiGLU(),
+        mlp=MLP(activation="silu", gated=True),
         norm=RMSNorm(),
         tie=True,
     )

@@ -1,8 +1,9 @@
 """Frozen dataclasses to and from plain dicts, for JSON and TOML.
 
-A field whose type is a union of dataclasses (an axis of the model: which norm, which MLP) is
-tagged: its dict has ``kind``, the class's name. No value is coerced silently: an unknown field, a
-missing field or a value of the wrong type is a ConfigError with the field's dotted path.
+The dict of a nested dataclass is tagged: it has ``kind``, the class's name, which can be omitted
+where only one class is possible. An axis that is off is None, or the text ``none``, since TOML has
+no null. No value is coerced silently: an unknown field, a missing field or a value of the wrong
+type is a ConfigError with the field's dotted path.
 
 Only the types that recipes and configs use are supported.
 """
@@ -20,15 +21,19 @@ from gpt.errors import ConfigError
 
 Spec = TypeVar("Spec")
 
+KIND = "kind"
+"""Field of a table that names its class."""
+NONE = "none"
+"""Text that stands for None."""
+
 NEAR = 0.65
 """Similarity from which a name is suggested for a misspelled one (1 is equal)."""
 
 
 def to_dict(spec: Any) -> dict[str, Any]:
     """Convert *spec*, a dataclass, to a dict of what JSON can hold."""
-    hints = get_type_hints(type(spec))
     return {
-        field.name: _plain_value(hints[field.name], getattr(spec, field.name))
+        field.name: _plain_value(getattr(spec, field.name))
         for field in dataclasses.fields(spec)
         if field.init
     }
@@ -119,7 +124,7 @@ def parse_plain(hint: Any, value: Any, where: str) -> Any:
     if is_union(hint):
         return _union(get_args(hint), value, where)
     if dataclasses.is_dataclass(hint):
-        return from_dict(hint, value, where)  # type: ignore[arg-type]
+        return _tagged((hint,), value, where)
     if get_origin(hint) is Literal:
         if value in get_args(hint):
             return value
@@ -142,10 +147,9 @@ def join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-def _plain_value(hint: Any, value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        plain = to_dict(value)
-        return {"kind": type(value).__name__, **plain} if is_union(hint) else plain
+        return {KIND: type(value).__name__, **to_dict(value)}
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
@@ -181,16 +185,23 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
 
 
 def _union(members: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in members:
+    if type(None) in members and (value is None or value == NONE):
         return None
     members = tuple(member for member in members if member is not type(None))
-    if len(members) == 1:
-        return parse_plain(members[0], value, where)
-    kinds = {member.__name__: member for member in members}
+    if all(map(dataclasses.is_dataclass, members)):
+        return _tagged(members, value, where)
+    (member,) = members  # no other union is a field's type
+    return parse_plain(member, value, where)
+
+
+def _tagged(classes: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Return *value*, a table, as an instance of that one of *classes* which its kind names."""
+    kinds = {cls.__name__: cls for cls in classes}
     expected = ", ".join(kinds)
-    if not isinstance(value, Mapping) or "kind" not in value:
+    if not isinstance(value, Mapping) or (KIND not in value and len(kinds) > 1):
         raise ConfigError(f"{where}: needs a table with the field kind, one of {expected}")
-    if value["kind"] not in kinds:
-        raise ConfigError(f"{where}.kind: expected one of {expected}; got {value['kind']!r}")
-    fields = {name: field for name, field in value.items() if name != "kind"}
-    return from_dict(kinds[value["kind"]], fields, where)
+    kind = value.get(KIND, next(iter(kinds)))
+    if kind not in kinds:
+        raise ConfigError(f"{where}.kind: expected one of {expected}; got {kind!r}")
+    fields = {name: field for name, field in value.items() if name != KIND}
+    return from_dict(kinds[kind], fields, where)

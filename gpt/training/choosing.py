@@ -18,8 +18,6 @@ ROUNDS = 2
 """Rounds in which each dtype is timed, in turn, so that another process disturbs both of them."""
 STEPS_EXPECTED = 2
 """Steps to time for the expected duration of the first: the faster one counts."""
-COMPILE_PAYS = 900.0
-"""Seconds of training from which torch.compile pays: it takes about 40 and saves about a tenth."""
 
 
 def choose_by_timing(
@@ -49,7 +47,7 @@ def choose_by_timing(
         steps = math.inf if limits.steps is None else limits.steps
         total = min(limits.seconds or math.inf, steps * expected)
         if recipe.compile is None:
-            recipe = dataclasses.replace(recipe, compile=total >= COMPILE_PAYS)
+            recipe = dataclasses.replace(recipe, compile=train_step.runtime.compile_pays(total))
     return recipe, expected
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from gpt.data.batch import Batch
 from gpt.errors import TrainingError
 from gpt.model.gpt import GPT
+from gpt.optim.parameters import saved_buffers
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
 from gpt.runs.store import Store
@@ -35,6 +36,7 @@ def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None
             yield name, parameter
             for key, tensor in optimizer.state[parameter].items():
                 yield f"{key} of {name}", tensor
+        yield from saved_buffers(model).items()
 
     return _first_non_finite_name(saved_tensors())
 
@@ -95,6 +97,10 @@ def divergence_error(
 
 def _first_non_finite_name(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
     """Return the name of the first of *tensors* with a NaN or infinite value; None without one."""
-    return next(
-        (name for name, tensor in tensors if not bool(gathered(tensor.isfinite().all()))), None
-    )
+    flags = {name: gathered(tensor.isfinite().all()) for name, tensor in tensors}
+    if not flags:
+        return None
+    # Read together: the host waits for the device once, not for each tensor.
+    device = next(iter(flags.values())).device
+    finite = torch.stack([flag.to(device) for flag in flags.values()]).tolist()
+    return next((name for name, each in zip(flags, finite, strict=True) if not each), None)

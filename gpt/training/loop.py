@@ -27,6 +27,7 @@ from gpt.evaluation.score import Figures, score_of
 from gpt.model.gpt import GPT
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
+from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
@@ -39,7 +40,7 @@ from gpt.spec.recipe import Recipe
 from gpt.training.choosing import choose_by_timing, keep_choices
 from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
-from gpt.training.step import NotFinite, TrainStep
+from gpt.training.step import WEIGHTS, NotFinite, TrainStep
 from gpt.training.task import Task
 from gpt.training.tasks import build_task
 
@@ -183,6 +184,8 @@ class _Run:
         if recipe.compile:
             self.train_step.compile()
         self.reporter.notice(f"{self.store}: {described(recipe)}")
+        if remark := self.train_step.runtime.remark:
+            self.reporter.notice(remark)
         self.reporter.began(
             Start(
                 recipe=recipe,
@@ -323,7 +326,7 @@ class _Run:
 
     def _evaluate(self) -> Figures | None:
         """Evaluate the model with averaged weights and merged adapters; raises _Stopped."""
-        with averaged(self.train_step.optimizer), merged(self.model):
+        with averaged(self.model, self.train_step.optimizer), merged(self.model):
             return self.task.measure(
                 self.model, self.train_step.runtime, self._check_stop, self.world
             )
@@ -333,12 +336,12 @@ class _Run:
         if self.score.is_better(value, self.state.best_score):
             self.state = dataclasses.replace(self.state, best_score=value, best_step=step)
             if self.recipe.patience is not None:
-                keep_best(self.train_step.optimizer)
+                keep_best(self.model, self.train_step.optimizer)
 
     @contextmanager
     def _borrow_model(self) -> Iterator[GPT]:
         """Yield the model as it is evaluated; afterwards it is ready for the next step."""
-        with averaged(self.train_step.optimizer), merged(self.model):
+        with averaged(self.model, self.train_step.optimizer), merged(self.model):
             self.model.eval()
             try:
                 yield self.model
@@ -366,7 +369,8 @@ class _Run:
         if dtype != self.recipe.dtype:
             self.train_step.compute_in(Runtime.choose(self.recipe.device, self.recipe.dtype))
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
-        checkpoint.restore(self.model, self.train_step.optimizer)
+        with fitting_in_memory(*WEIGHTS):
+            checkpoint.restore(self.model, self.train_step.optimizer)
         self.reporter.notice(f"resuming {self.store} at step {saved.step}")
         before, limits, fraction = Limits.of(saved.recipe), Limits.of(self.recipe), saved.fraction
         self.limits_changed = fraction is not None and limits != before

@@ -16,15 +16,23 @@ import torch
 from torch import Tensor
 
 from gpt.data.batch import Batch, Rows
-from gpt.errors import TrainingError
 from gpt.model.gpt import GPT
+from gpt.model.objectives.build import build_objective
 from gpt.optim.average import update_average
 from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
+from gpt.optim.parameters import saved_buffers
+from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
 from gpt.spec.recipe import Recipe
 from gpt.training.engines import no_sync, parallelize
+
+WEIGHTS = (
+    "the weights, their gradients and the optimizer state",
+    "use a smaller model, or more processes with --parallel fsdp, and choose another --out",
+)
+"""What a run has in memory whatever its rows, and what to do if it does not fit."""
 
 
 class NotFinite(Exception):
@@ -42,6 +50,16 @@ class StepResult(NamedTuple):
     """Learning rate of the first parameter group."""
 
 
+class _StepRows(NamedTuple):
+    """The rows of one step that a process trains on."""
+
+    step: int
+    batches: dict[int, Batch]
+    """Batches on the device, one per forward pass, by their first row."""
+    weight: float
+    """The weight of the batches in the objective: of this process, or once exchanged of all."""
+
+
 class TrainStep:
     """The optimizer steps of a model on the rows of a recipe.
 
@@ -56,9 +74,13 @@ class TrainStep:
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world
+        self._objective = build_objective(recipe.objective, model.config)
         self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
-        self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
+        with fitting_in_memory(*WEIGHTS):
+            self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)
         model.recompute = recipe.recompute
+        self._ahead: _StepRows | None = None
+        """The rows of the step after the last one, if they could be made."""
         self.compute_in(runtime)
 
     def compute_in(self, runtime: Runtime) -> None:
@@ -78,42 +100,18 @@ class TrainStep:
         recipe = self._recipe
         schedule = SCHEDULES[type(recipe.schedule)]
         lr = set_rate(self.optimizer, schedule(recipe.schedule, step, fraction))
-        loss = self.gradients(step)
-        norm = self._clip_gradient()
+        loss, norm = self._compute(step, following=step + 1)
         # Checked before the update, so that the weights stay finite and can be saved.
-        if not math.isfinite(loss) or not bool(norm.isfinite()):
+        if not math.isfinite(loss) or not math.isfinite(norm):
             raise NotFinite
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self._apply()
         if recipe.average is not None:
-            update_average(self.optimizer, recipe.average, step)
-        return StepResult(loss=loss, gradient_norm=norm.item(), lr=lr)
+            update_average(self.model, self.optimizer, recipe.average, step)
+        return StepResult(loss=loss, gradient_norm=norm, lr=lr)
 
     def gradients(self, step: int) -> float:
         """Add the gradients of *step* to ``.grad`` of the parameters; return its mean loss."""
-        recipe, loss = self._recipe, 0.0
-        batches = self.batches(step, self._rows_of_rank)
-        # Each target of the step has the same weight, in whichever batch and process it is.
-        num_targets = max(1.0, self._world.sum(sum(b.num_targets for b in batches.values())))
-        try:
-            for row, batch in batches.items():
-                inputs, targets, document_ids = batch.to(self.runtime.device)
-                # Dropout depends on (seed, row) only, so a resumed run repeats it. A run has 2^32
-                # row numbers, so no row has the random state of a row of another seed.
-                torch.manual_seed((recipe.seed << 32) + row)
-                with nullcontext() if row == max(batches) else no_sync(self._forward):
-                    with self.runtime.autocast():
-                        output = self._forward(inputs, targets, document_ids=document_ids)
-                        part = output.loss * (batch.num_targets / num_targets)
-                    part.backward()
-                loss += part.item()
-        except torch.OutOfMemoryError:
-            raise TrainingError(
-                f"{recipe.batch_size} rows of {recipe.model.context} tokens do not fit in the "
-                "memory of the device; halve batch_size and double accumulate, and choose another "
-                "--out"
-            ) from None
-        return self._world.sum(loss)
+        return self._world.sum(self._accumulate(self._rows_of(step)).item())
 
     def batches(self, step: int, rows: range) -> dict[int, Batch]:
         """Return the batches of *rows* of *step*, one per forward pass, by their first row."""
@@ -136,18 +134,95 @@ class TrainStep:
         The weights do not change. *check_stop* is called before each step, and can raise.
         """
         set_rate(self.optimizer, 0.0)
+        buffers = {buffer: buffer.clone() for buffer in saved_buffers(self.model).values()}
         seconds = []
         for _ in range(warmup + steps):
             check_stop()
+            self.runtime.synchronize()
             start = now()
-            self.gradients(0)
-            self._clip_gradient()
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
+            self._compute(0, following=0)
+            self._apply()
+            self.runtime.synchronize()
             seconds.append(now() - start)
         self.optimizer.state.clear()
+        for buffer, before in buffers.items():
+            buffer.copy_(before)
         # The clock of the main process, so that all processes make the same choices by it.
         return self._world.from_main(seconds[warmup:])
+
+    def _compute(self, step: int, following: int) -> tuple[float, float]:
+        """Compute the gradients of *step*; return its mean loss, and the norm before clipping.
+
+        The rows of the step *following* are made while the device computes. Loss and norm are then
+        read together: it is the only time in a step that the host waits for the device, or for the
+        other processes.
+        """
+        loss = self._accumulate(self._rows_of(step))
+        norm = self._clip_gradient()
+        ahead = self._prepare_ahead(following)
+        part, gradient_norm = torch.stack((loss, norm.to(loss.dtype))).tolist()
+        total, weight = self._world.sums([part, math.nan if ahead is None else ahead.weight])
+        if ahead is not None and not math.isnan(weight):
+            self._ahead = ahead._replace(weight=weight)
+        return total, gradient_norm
+
+    def _accumulate(self, rows: _StepRows) -> Tensor:
+        """Add the gradients of *rows* to ``.grad``; return this process's part of the mean loss.
+
+        A float64 scalar on the device, which may still be computing it.
+        """
+        recipe = self._recipe
+        # In float64, so that the sum is that of the passes' losses, whatever their number.
+        loss = torch.zeros((), dtype=torch.float64, device=self.runtime.device)
+        # Each target of the step has the same weight, in whichever batch and process it is.
+        weight = max(1.0, rows.weight)
+        fitting = fitting_in_memory(
+            f"{recipe.batch_size} rows of {recipe.model.context} tokens",
+            "halve batch_size and double accumulate, and choose another --out",
+        )
+        with fitting:
+            for row, batch in rows.batches.items():
+                # Dropout depends on (seed, row) only, so a resumed run repeats it. A run has 2^32
+                # row numbers, so no row has the random state of a row of another seed.
+                torch.manual_seed((recipe.seed << 32) + row)
+                last = row == max(rows.batches)
+                with nullcontext() if last else no_sync(self._forward):
+                    with self.runtime.autocast():
+                        part = self._forward(batch, self._objective).sum / weight
+                    part.backward()
+                loss += part.detach()
+        return loss
+
+    def _rows_of(self, step: int) -> _StepRows:
+        """Return the rows of *step* of this process, and the weight of all."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.step == step:
+            return ahead
+        rows = self._prepare(step)
+        return rows._replace(weight=self._world.sum(rows.weight))
+
+    def _prepare_ahead(self, step: int) -> _StepRows | None:
+        """Make the rows of *step* before it starts; None if they cannot be made."""
+        try:
+            return self._prepare(step)
+        except Exception:
+            # Rows are a function of their numbers, so the step raises it again if it is ever made.
+            return None
+
+    def _prepare(self, step: int) -> _StepRows:
+        """Make the rows of *step* of this process, and start to copy them to the device."""
+        batches = self.batches(step, self._rows_of_rank)
+        return _StepRows(
+            step=step,
+            batches={row: batch.to(self.runtime.device) for row, batch in batches.items()},
+            weight=sum(self._objective.weight(batch) for batch in batches.values()),
+        )
+
+    def _apply(self) -> None:
+        """Update the weights by their gradients, which are deleted."""
+        with fitting_in_memory(*WEIGHTS):
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _clip_gradient(self) -> Tensor:
         """Clip the gradient norm to `Recipe.clip`, if set; return the norm before clipping."""

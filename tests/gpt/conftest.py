@@ -92,9 +92,9 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 nats_per_token=bits,
                 perplexity=1.0,
                 bits_per_byte=bits,
+                token_accuracy=0.0,
                 tokens=1,
                 bytes=1,
-                token_accuracy=0.5,
             )
 
         monkeypatch.setattr("gpt.training.task.evaluate", evaluate)

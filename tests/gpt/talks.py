@@ -17,6 +17,7 @@ from gpt.spec.attention import GroupedQuery
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 from pytok.chat.template import Template
+from tests.gpt.models import perturbed
 
 TWO = Template(("Ada", "Bo"), me="Ada")
 GROUP = Template(("Ada", "Bo", "Cy", "Di"))
@@ -50,12 +51,7 @@ def lively(vocab: int, **fields: Any) -> GPT:
     """A model with random weights, whose next token depends on its context."""
     attention = GroupedQuery(heads=2, kv_heads=1)
     config = {"vocab_size": vocab, "context": 64, "layers": 2, "width": 32, "attention": attention}
-    model = GPT(GPTConfig(**(config | fields)))
-    noise = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=noise)
-    return model.eval()
+    return perturbed(GPTConfig(**(config | fields)), 0.3, 0)
 
 
 def leaning(bpe: pytok.Tokenizer, *tokens: str) -> GPT:

@@ -16,11 +16,13 @@ from gpt.adapt.wrapping import adapt, merge, merged, merged_weights, train_rows
 from gpt.errors import ConfigError
 from gpt.generation.decoder import inference_copy
 from gpt.model.gpt import GPT
+from gpt.model.growing import token_tables
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import ValueEmbedding
-from gpt.spec.mlp import SwiGLU
+from gpt.spec.mlp import MLP
+from tests.gpt.models import mean_loss
 
 SPECS = [
     LoRA(rank=3),
@@ -257,7 +259,7 @@ CONFIGS = {
         layers=2,
         width=16,
         attention=GroupedQuery(heads=2, kv_heads=2),
-        mlp=SwiGLU(),
+        mlp=MLP(activation="silu", gated=True),
         value_embedding=ValueEmbedding(),
         tie=False,
         bias=True,
@@ -296,10 +298,10 @@ def test_adapted_layers_can_be_fused_for_inference(name: str) -> None:
     adapt(model, LoRA(rank=2), seed=0)
     perturb(model)
     ids = torch.randint(70, (1, 9), generator=torch.Generator().manual_seed(0))
-    expected = model(ids).logits
-    unmerged = inference_copy(model, torch.float32)(ids).logits
+    expected = model(ids)
+    unmerged = inference_copy(model, torch.float32)(ids)
     merge(model)
-    after_merging = inference_copy(model, torch.float32)(ids).logits
+    after_merging = inference_copy(model, torch.float32)(ids)
 
     torch.testing.assert_close(unmerged, expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after_merging, expected, atol=1e-4, rtol=1e-4)
@@ -309,13 +311,12 @@ def test_adapted_layers_can_be_fused_for_inference(name: str) -> None:
 def test_only_new_rows_are_trained(name: str, tables: int) -> None:
     """In the embedding, the head and value embeddings; tied tables share their new rows."""
     model = gpt(name)
-    names = ["embedding", "head", *(f"values.{part}" for part in model.values.state_dict())]
-    names = [part.removesuffix(".weight") for part in names]
+    names = token_tables(model)
     before = {part: tensor.clone() for part, tensor in merged_weights(model).items()}
     model.requires_grad_(False)
     train_rows(model, names, 66, 70)
     ids = torch.arange(60, 70)[None]
-    model(ids, ids).loss.backward()
+    mean_loss(model, ids, ids).backward()
     trained = [part for part in model.parameters() if part.requires_grad]
     with torch.no_grad():
         for part in trained:

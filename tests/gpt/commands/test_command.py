@@ -20,7 +20,7 @@ import pytest
 from gpt.__main__ import cli, main
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
-from gpt.spec.mlp import Relu2
+from gpt.spec.mlp import MLP
 from gpt.spec.optimizer import AdamW
 from gpt.spec.presets import llama
 from gpt.spec.recipe import Recipe
@@ -95,11 +95,15 @@ def test_one_step_is_counted_in_the_singular(
 def test_options_override_the_config_file(config: Path, data: Path) -> None:
     """Nested fields and mechanisms, too; what neither sets is planned."""
     given = ["--steps", "1", "--batch-size", "3", "--model.width", "48"]
-    given += ["--set", "optimizer=AdamW", "--lr", "0.01", "--set", "model.mlp.kind=Relu2"]
+    given += ["--set", "optimizer=AdamW", "--lr", "0.01", "--set", "model.mlp.activation=gelu"]
     assert main(arguments(config, data, *given)) == 0
     recipe = read_checkpoint(config.parent / "run").state.recipe
 
-    assert (recipe.batch_size, recipe.model.width, recipe.model.mlp) == (3, 48, Relu2())
+    assert (recipe.batch_size, recipe.model.width, recipe.model.mlp) == (
+        3,
+        48,
+        MLP(activation="gelu"),
+    )
     assert recipe.optimizer == AdamW(lr=0.01)
     assert recipe.model.context == 16
 
@@ -276,7 +280,7 @@ def test_unknown_device_is_named(
         (["train", "--data", "d", "--model.layer", "1"], "Did you mean --model.layers?"),
         (["train", "--data", "d", "--kv-heads=1"], "Did you mean --model.attention.kv-heads?"),
         (["train", "--data", "d", "--set", "width=8"], "did you mean model.width?"),
-        (["train", "--data", "d", "--set", "model.mlp=GLU"], "not one of Gelu, Relu2, SwiGLU"),
+        (["train", "--data", "d", "--set", "model.norm=GLU"], "not one of LayerNorm, RMSNorm"),
         (["train", "--data", "d", "--set", "model.width"], "is not NAME=VALUE"),
         (["train", "--data", "d", "--val", "1"], "'--val': 1.0 is not in the range 0<=x<1"),
         (["train"], "--data"),

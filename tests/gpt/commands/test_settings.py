@@ -58,12 +58,12 @@ def test_a_field_can_be_set_in_several_ways(arguments: list[str]) -> None:
         (["--recompute", "--clip", "1"], {"recompute": True, "clip": 1}),
         (["--compile", "False"], {"compile": False}),
         (["--clip", "none"], {"clip": None}),
-        (["--model.mlp", "SwiGLU"], {"model.mlp.kind": "SwiGLU"}),
+        (["--model.norm", "RMSNorm"], {"model.norm.kind": "RMSNorm"}),
         (["--optimizer.betas", "0.9,0.99"], {"optimizer.betas": [0.9, 0.99]}),
         (["--steps", "3", "--steps", "4"], {"steps": 4}),
         (
-            ["--set", "model.mlp=Gelu", "--set", "model.mlp.tanh=true"],
-            {"model.mlp.kind": "Gelu", "model.mlp.tanh": True},
+            ["--set", "model.norm=LayerNorm", "--set", "model.norm.bias=false"],
+            {"model.norm.kind": "LayerNorm", "model.norm.bias": False},
         ),
     ],
     ids=str,
@@ -90,18 +90,18 @@ def test_options_override_the_file_by_fields(tmp_path: Path) -> None:
     """A kind replaces the file's table, a field only itself."""
     config = tmp_path / "recipe.toml"
     config.write_text(
-        'clip = 1.0\n[model]\nmlp = {kind = "Gelu", hidden = 64}\nposition = {theta = 5.0}\n'
+        'clip = 1.0\n[model]\nnorm = {kind = "LayerNorm", eps = 0.1}\nposition = {theta = 5.0}\n'
     )
 
-    assert given("--model.mlp.hidden", "96", config=config) == {
+    assert given("--model.norm.eps", "0.2", config=config) == {
         "clip": 1.0,
-        "model.mlp.kind": "Gelu",
-        "model.mlp.hidden": 96,
+        "model.norm.kind": "LayerNorm",
+        "model.norm.eps": 0.2,
         "model.position.theta": 5.0,
     }
-    assert given("--set", "model.mlp=SwiGLU", "--clip", "2", config=config) == {
+    assert given("--set", "model.norm=RMSNorm", "--clip", "2", config=config) == {
         "clip": 2,
-        "model.mlp.kind": "SwiGLU",
+        "model.norm.kind": "RMSNorm",
         "model.position.theta": 5.0,
     }
 
@@ -140,7 +140,7 @@ def test_help_all_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
             continue
         assert re.search(rf"^  {re.escape(name)} \S", shown, re.M), name
     assert "optimizer = AdamW:" in shown
-    assert "model.mlp = SwiGLU:" in shown
+    assert "model.norm = RMSNorm:" in shown
     assert re.search(r"steps N +Optimizer steps in total\.  \[planned\]", shown)
     assert re.search(r"accumulate N +[^[]+\[default: 1\]", shown)
 

@@ -12,13 +12,13 @@ import torch
 import pytok
 from gpt.data.batch import IGNORED
 from gpt.data.conversations import ConversationRows, Conversations, RenderedConversations
-from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.position import Learned
 from pytok.chat.template import Conversation, write_conversations
 from pytok.tokenizer import Tokenizer
 from tests.gpt.conftest import TEXT
+from tests.gpt.models import mean_loss, perturbed
 from tests.gpt.training.tuning import TEMPLATE, conversation
 
 
@@ -125,20 +125,15 @@ def test_packed_conversations_do_not_see_each_other(
         **spec,
         attention=GroupedQuery(heads=2, kv_heads=2),
     )
-    model = GPT(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape)
+    model = perturbed(config, 0.1)
     batch = rows.batch(range(len(rows.rows)))
-    packed = (
-        model(batch.inputs, batch.targets, document_ids=batch.document_ids).loss * batch.num_targets
-    )
+    packed = mean_loss(model, batch.inputs, batch.targets, batch.document_ids) * batch.num_targets
     alone = 0.0
     for each in many:
         ids, mask = TEMPLATE.render(each, bpe)
         inputs, targets = torch.tensor([ids[:-1]]), torch.tensor([ids[1:]])
         targets[~torch.tensor([mask[1:]])] = IGNORED
-        alone += model(inputs, targets).loss * sum(mask)
+        alone += mean_loss(model, inputs, targets) * sum(mask)
 
     assert len(rows.rows) < len(many)
     torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-4)

@@ -27,7 +27,7 @@ from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery
+from gpt.spec.attention import Causal, GroupedQuery, Window
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
 
 CPU = Runtime.choose("cpu", "float32")
@@ -94,7 +94,8 @@ def test_choices_equal_those_of_transformers(exported: tuple[Checkpoint, Path]) 
 @pytest.mark.parametrize("window", [None, 3])
 def test_sharing_a_context_changes_no_score(window: int | None) -> None:
     """Choices of any length have the same scores in a batch as alone without a cache."""
-    attention = GroupedQuery(heads=2, kv_heads=1, window=window)
+    pattern = Causal() if window is None else Window(size=window)
+    attention = GroupedQuery(heads=2, kv_heads=1, pattern=pattern)
     model = GPT(GPTConfig(vocab_size=50, context=24, layers=2, width=32, attention=attention))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -103,7 +104,7 @@ def test_sharing_a_context_changes_no_score(window: int | None) -> None:
     alone = []
     for context, ending in rows:
         ids = torch.tensor([context + ending])
-        probabilities = model.eval()(ids[:, :-1]).logits.log_softmax(-1)[0]
+        probabilities = model.eval()(ids[:, :-1]).log_softmax(-1)[0]
         each = probabilities.gather(-1, ids[0, 1:, None])[:, 0]
         alone.append(each[len(context) - 1 :].sum().item())
 

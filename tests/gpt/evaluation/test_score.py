@@ -105,7 +105,7 @@ def predict(model: GPT, ids: Any) -> list[int]:
     import torch
 
     with torch.no_grad():
-        logits = model(torch.tensor(ids)[None]).logits
+        logits = model(torch.tensor(ids)[None])
     return [int(each) for each in logits[0].argmax(-1)]
 
 

@@ -24,36 +24,29 @@ from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from tests.gpt.interop.exportable import make_tokenizer
+from tests.gpt.models import measured_loss, perturbed
 
 VOCAB, CONTEXT = 50, 8
 CPU = Runtime.choose("cpu", "float32")
 
 
-def perturbed(seed: int, layers: int = 1, vocab: int = VOCAB, context: int = CONTEXT) -> GPT:
+def member(seed: int, layers: int = 1, vocab: int = VOCAB, context: int = CONTEXT) -> GPT:
     """A model with noise in all weights, which depends on *seed*."""
-    attention = GroupedQuery(heads=2, kv_heads=2)
-    model = GPT(
-        GPTConfig(
-            vocab_size=vocab,
-            context=context,
-            layers=layers,
-            width=16,
-            attention=attention,
-            shift=TokenShift(),
-        ),
-        seed,
+    config = GPTConfig(
+        vocab_size=vocab,
+        context=context,
+        layers=layers,
+        width=16,
+        attention=GroupedQuery(heads=2, kv_heads=2),
+        shift=TokenShift(),
     )
-    noise = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=noise)
-    return model.eval()
+    return perturbed(config, 0.3, seed)
 
 
 @pytest.fixture
 def members() -> list[GPT]:
     """Models of different depths."""
-    return [perturbed(1), perturbed(2, layers=2)]
+    return [member(1), member(2, layers=2)]
 
 
 IDS = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
@@ -61,9 +54,9 @@ IDS = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
 
 def test_an_ensemble_averages_its_members_probabilities(members: list[GPT]) -> None:
     """For each token at each position."""
-    expected = torch.stack([member(IDS).logits.softmax(-1) for member in members]).mean(0)
+    expected = torch.stack([each(IDS).softmax(-1) for each in members]).mean(0)
 
-    torch.testing.assert_close(Ensemble(members)(IDS).logits.exp(), expected)
+    torch.testing.assert_close(Ensemble(members)(IDS).exp(), expected)
 
 
 def test_loss_is_that_of_the_average_probabilities(members: list[GPT]) -> None:
@@ -71,22 +64,22 @@ def test_loss_is_that_of_the_average_probabilities(members: list[GPT]) -> None:
     targets = IDS.roll(-1, 1)
     targets[0, :2] = IGNORED
     ensemble = Ensemble(members)
-    expected = F.nll_loss(ensemble(IDS).logits.flatten(0, 1), targets.flatten())
+    expected = F.nll_loss(ensemble(IDS).flatten(0, 1), targets.flatten())
 
-    torch.testing.assert_close(ensemble(IDS, targets).loss, expected)
+    torch.testing.assert_close(measured_loss(ensemble, IDS, targets), expected)
 
 
 def test_loss_is_zero_if_all_targets_are_ignored(members: list[GPT]) -> None:
     """As for a single model."""
-    assert Ensemble(members)(IDS, torch.full_like(IDS, IGNORED)).loss == 0
+    assert measured_loss(Ensemble(members), IDS, torch.full_like(IDS, IGNORED)) == 0
 
 
 def test_members_mask_documents(members: list[GPT]) -> None:
     """The loss of two packed documents is that of separate ones."""
     ensemble, document_ids = Ensemble(members), torch.tensor([[0, 0, 1, 1, 1]])
-    packed = ensemble(IDS[:1], IDS[1:], document_ids=document_ids).loss
-    first = ensemble(IDS[:1, :2], IDS[1:, :2]).loss
-    second = ensemble(IDS[:1, 2:], IDS[1:, 2:]).loss
+    packed = measured_loss(ensemble, IDS[:1], IDS[1:], document_ids)
+    first = measured_loss(ensemble, IDS[:1, :2], IDS[1:, :2])
+    second = measured_loss(ensemble, IDS[:1, 2:], IDS[1:, 2:])
 
     torch.testing.assert_close(packed, 0.4 * first + 0.6 * second)
 
@@ -96,7 +89,7 @@ def test_cached_predictions_equal_uncached(members: list[GPT]) -> None:
     ensemble = Ensemble(members)
     decoder, window = Decoder(inference_copy(ensemble, torch.float32), [[7, 7], [1]]), [7, 7]
     for _ in range(12):
-        expected = ensemble(torch.tensor([window])).logits[0, -1]
+        expected = ensemble(torch.tensor([window]))[0, -1]
 
         torch.testing.assert_close(decoder.logits[0], expected)
         chosen = decoder.logits.argmax(-1).tolist()
@@ -109,7 +102,7 @@ def test_cached_predictions_equal_uncached(members: list[GPT]) -> None:
 def test_models_that_do_not_fit_together_are_rejected(other: dict[str, int]) -> None:
     """The message names the difference."""
     with pytest.raises(ConfigError, match=f"the same {next(iter(other))}"):
-        Ensemble([perturbed(1), perturbed(2, **other)])
+        Ensemble([member(1), member(2, **other)])
 
 
 @pytest.fixture
@@ -118,7 +111,7 @@ def runs(tmp_path: Path) -> list[Path]:
     folders = [tmp_path / name for name in ("first", "second", "other")]
     for seed, folder in enumerate(folders):
         tokenizer = make_tokenizer("llama3" if folder.name == "other" else "gpt2")
-        write_imported(folder, perturbed(seed, vocab=tokenizer.n_vocab), tokenizer)
+        write_imported(folder, member(seed, vocab=tokenizer.n_vocab), tokenizer)
     (tmp_path / "text.txt").write_text("The cat sat on the mat. " * 20)
     return folders
 

@@ -18,7 +18,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from gpt.errors import ConfigError
+from gpt.errors import CheckpointError, ConfigError, TrainingError
 from gpt.generation.decoder import Decoder, inference_copy
 from gpt.generation.sampling import (
     Sampling,
@@ -26,36 +26,33 @@ from gpt.generation.sampling import (
     keep_top_k,
     keep_top_p,
     penalize_repetition,
-    sample_token,
+    read_ids,
+    sample_tokens,
 )
 from gpt.generation.text import generate, generate_batch
 from gpt.model.gpt import GPT
 from gpt.nn.linear import FusedLinear
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery
+from gpt.spec.attention import GroupedQuery, Window
 from gpt.spec.embedding import TokenShift
-from gpt.spec.mlp import SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.position import Learned
+from tests.gpt.models import perturbed
 
 GREEDY = Sampling(temperature=0)
 
 
-def perturbed(**fields: Any) -> GPT:
+def small_model(**fields: Any) -> GPT:
     """A model of bytes with a context of 8 and noise in all weights."""
     attention = GroupedQuery(heads=2, kv_heads=1)
     config = {"vocab_size": 257, "context": 8, "layers": 2, "width": 32, "attention": attention}
-    model = GPT(GPTConfig(**(config | fields)))
-    noise = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=noise)
-    return model.eval()
+    return perturbed(GPTConfig(**(config | fields)), 0.3, 0)
 
 
 @pytest.fixture(scope="module")
 def model() -> GPT:
     """Rotary positions, no window."""
-    return perturbed()
+    return small_model()
 
 
 @pytest.mark.parametrize(
@@ -85,8 +82,8 @@ def test_top_p_of_one_keeps_all_tokens() -> None:
 
 def sample(probabilities: list[float], sampling: Sampling, count: int) -> list[int]:
     """Sample *count* tokens independently."""
-    logits, generator = torch.tensor(probabilities).log(), torch.Generator().manual_seed(0)
-    return [sample_token(logits, sampling, generator) for _ in range(count)]
+    logits, generator = torch.tensor([probabilities]).log(), torch.Generator().manual_seed(0)
+    return [int(sample_tokens(logits, sampling, [generator])) for _ in range(count)]
 
 
 def test_samples_follow_the_probabilities() -> None:
@@ -97,6 +94,43 @@ def test_samples_follow_the_probabilities() -> None:
     for id, probability in enumerate(probabilities):
         deviation = math.sqrt(probability * (1 - probability) / 10_000)
         assert ids.count(id) / 10_000 == pytest.approx(probability, abs=5 * deviation)
+
+
+def test_an_id_is_the_one_of_torchs_multinomial() -> None:
+    """For each row with its own generator, as for the row alone."""
+    logits = 3 * torch.randn(5, 1000, generator=torch.Generator().manual_seed(0))
+    ours, theirs = ([torch.Generator().manual_seed(row) for row in range(5)] for _ in range(2))
+    for _ in range(20):
+        found = sample_tokens(logits, Sampling(temperature=1.0), ours)
+        expected = [
+            torch.multinomial(row.softmax(-1), 1, generator=generator)
+            for row, generator in zip(logits, theirs, strict=True)
+        ]
+
+        assert found.tolist() == [int(id) for id in expected]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_nan_logits_are_an_error(temperature: float) -> None:
+    """Of any row."""
+    logits = torch.zeros(2, 5)
+    logits[1, 3] = math.nan
+    ids = sample_tokens(logits, Sampling(temperature=temperature), [torch.Generator()] * 2)
+    with pytest.raises(CheckpointError, match="the model predicts NaN"):
+        read_ids(ids)
+
+
+def test_texts_that_do_not_fit_in_memory_are_an_error(
+    model: GPT, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says what does not fit."""
+
+    def fail(*arguments: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Decoder, "append", fail)
+    with pytest.raises(TrainingError, match="2 texts of up to 8 tokens do not fit in the memory"):
+        list(generate_batch(model, tokenizer, ["p", "q"]))
 
 
 def test_temperature_divides_the_logits() -> None:
@@ -117,12 +151,12 @@ def test_repetition_penalty_equals_transformers() -> None:
 
 
 MODELS = {
-    "rope": perturbed(),
-    "learned": perturbed(position=Learned()),
-    "window": perturbed(attention=GroupedQuery(heads=2, kv_heads=1, window=3)),
-    "short": perturbed(context=2),
-    "swiglu": perturbed(mlp=SwiGLU(), bias=True),
-    "shift": perturbed(shift=TokenShift()),
+    "rope": small_model(),
+    "learned": small_model(position=Learned()),
+    "window": small_model(attention=GroupedQuery(heads=2, kv_heads=1, pattern=Window(size=3))),
+    "short": small_model(context=2),
+    "swiglu": small_model(mlp=MLP(activation="silu", gated=True), bias=True),
+    "shift": small_model(shift=TokenShift()),
 }
 PROMPTS = [[1], list(range(8)), list(range(30)), [5, 6, 7]]
 
@@ -144,7 +178,7 @@ def test_decoding_equals_prediction_without_a_cache(model: GPT, prompt: list[int
     context = model.config.context
     window, expected = prompt[-context:], []
     for _ in range(30):
-        expected.append(int(model(torch.tensor([window])).logits[0, -1].argmax()))
+        expected.append(int(model(torch.tensor([window]))[0, -1].argmax()))
         window = [*window, expected[-1]]
         window = window if len(window) <= context else window[-(context // 2) :]
 
@@ -172,10 +206,10 @@ def test_removed_rows_do_not_affect_the_others(model: GPT) -> None:
 def test_inference_copy_has_the_same_logits(model: GPT) -> None:
     """As close as its dtype allows."""
     ids = torch.tensor([[1, 2]])
-    expected = model(ids).logits
+    expected = model(ids)
 
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 0.03), (torch.int8, 0.05)):
-        light = inference_copy(model, dtype)(ids, cache=model.new_cache(1)).logits
+        light = inference_copy(model, dtype)(ids, cache=model.new_cache(1))
         assert (light - expected).abs().max() < tolerance * expected.abs().max()
 
 
@@ -244,7 +278,7 @@ def test_gradients_are_enabled_between_two_tokens(model: GPT, tokenizer: Any) ->
 
 def test_a_generated_document_is_not_empty(tokenizer: Any, sampled: Any) -> None:
     """Even if the end of text is the likeliest first token."""
-    model = perturbed()
+    model = small_model()
     with torch.no_grad():  # the end's logit is the sum of its squares, and the greatest
         model.embedding.weight[256] *= 10
     deltas = list(generate(model, tokenizer, "", sampling=GREEDY, max_tokens=5))
@@ -258,11 +292,12 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sampled ids, in order."""
     ids: list[int] = []
 
-    def record(*arguments: Any) -> int:
-        ids.append(sample_token(*arguments))
-        return ids[-1]
+    def record(*arguments: Any) -> Tensor:
+        sampled = sample_tokens(*arguments)
+        ids.extend(sampled.tolist())
+        return sampled
 
-    monkeypatch.setattr("gpt.generation.text.sample_token", record)
+    monkeypatch.setattr("gpt.generation.text.sample_tokens", record)
     return ids
 
 
@@ -272,7 +307,9 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int | None], None]
 
     def script(text: str, then: int | None = None) -> None:
         ids = itertools.chain(text.encode(), itertools.repeat(ord("x") if then is None else then))
-        monkeypatch.setattr("gpt.generation.text.sample_token", lambda *arguments: next(ids))
+        monkeypatch.setattr(
+            "gpt.generation.text.sample_tokens", lambda *arguments: torch.tensor([next(ids)])
+        )
 
     return script  # type: ignore[return-value]
 

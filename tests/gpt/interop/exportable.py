@@ -13,7 +13,7 @@ from gpt.model.gpt import GPT
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
-from gpt.spec.mlp import Gelu, SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
 from pytok.tokenizer import Tokenizer
@@ -23,14 +23,14 @@ TEXTS = ["The cat sat on the mat, 1234 times.\n\n  It's the owl's: déjà vu, �
 _LLAMA: dict[str, Any] = {
     "attention": GroupedQuery(heads=4, kv_heads=2),
     "position": Rope(theta=5000.0),
-    "mlp": SwiGLU(hidden=96),
+    "mlp": MLP(activation="silu", gated=True, hidden=96),
     "norm": RMSNorm(eps=1e-5),
     "tie": False,
 }
 _GPT2: dict[str, Any] = {
     "attention": GroupedQuery(heads=4, kv_heads=4),
     "position": Learned(),
-    "mlp": Gelu(tanh=True),
+    "mlp": MLP(activation="gelu_tanh"),
     "norm": LayerNorm(),
     "bias": True,
 }

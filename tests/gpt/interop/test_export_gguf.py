@@ -15,7 +15,7 @@ from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.generation.decoder import Decoder
 from gpt.interop.gguf import PRE_TOKENIZERS, export_file
-from gpt.spec.mlp import Gelu, Relu2
+from gpt.spec.mlp import MLP
 from pytok.patterns import PATTERNS
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
@@ -101,8 +101,8 @@ def test_llama_cpp_encodes_to_the_same_ids(pattern: str, tmp_path: Path) -> None
     [
         ("o200k", {}, "pattern is o200k; llama.cpp supports only gpt2, llama3, qwen2"),
         (r"\p{L}+|[^\p{L}]+", {}, "pattern is "),
-        ("gpt2", {"mlp": Gelu()}, "mlp.tanh is false"),
-        ("gpt2", {"mlp": Relu2()}, "mlp.kind is Relu2"),
+        ("gpt2", {"mlp": MLP(activation="gelu")}, "mlp.tanh is false"),
+        ("gpt2", {"mlp": MLP(activation="relu2")}, "mlp.activation is relu2"),
     ],
 )
 def test_a_model_that_llama_cpp_does_not_support_is_rejected(

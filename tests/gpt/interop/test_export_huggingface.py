@@ -26,10 +26,10 @@ from gpt.generation.text import generate
 from gpt.interop.families import family_of
 from gpt.interop.huggingface import export_folder, import_folder
 from gpt.runs.reading import Checkpoint, read_checkpoint
-from gpt.spec.attention import GroupedQuery
-from gpt.spec.mlp import Relu2
+from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
-from gpt.spec.position import NoPosition, Rope
+from gpt.spec.position import Rope
 from pytok.chat.template import Conversation, Template, Turn
 from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
@@ -58,7 +58,7 @@ def test_transformers_computes_the_same_logits(checkpoint: Checkpoint, tmp_path:
     """Within 1e-5 in float32, over a full context, without rows past the vocabulary."""
     export_folder(checkpoint, tmp_path / "hf")
     theirs = load(tmp_path / "hf")(IDS).logits
-    ours = checkpoint.model()(IDS).logits
+    ours = checkpoint.model()(IDS)
 
     assert theirs.shape == ours.shape
     assert (theirs - ours).abs().max() <= 1e-5
@@ -133,7 +133,7 @@ def test_import_inverts_export(checkpoint: Checkpoint, tmp_path: Path) -> None:
     assert main(["import", folder, "--out", back]) == 0
     again = read_checkpoint(tmp_path / "back")
     assert again.state.fingerprint == checkpoint.state.fingerprint
-    torch.testing.assert_close(again.model()(IDS).logits, checkpoint.model()(IDS).logits)
+    torch.testing.assert_close(again.model()(IDS), checkpoint.model()(IDS))
 
 
 def test_an_imported_run_generates_text(
@@ -209,7 +209,7 @@ def test_a_model_of_transformers_computes_the_same_logits(
 
     assert ours.config.vocab_size == tokenizer.n_vocab == 301
     expected = theirs(IDS).logits[..., :301]
-    torch.testing.assert_close(ours(IDS).logits, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours(IDS), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
@@ -221,7 +221,7 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
     save_file(tensors, folder / "model.safetensors")
     ours, _ = import_folder(folder)
 
-    torch.testing.assert_close(ours(IDS).logits, theirs(IDS).logits[..., :301])
+    torch.testing.assert_close(ours(IDS), theirs(IDS).logits[..., :301])
 
 
 @pytest.mark.parametrize(
@@ -268,12 +268,20 @@ def test_a_missing_file_is_a_one_line_error(
 @pytest.mark.parametrize(
     ("shape", "fields", "message"),
     [
-        ("llama", {"attention": GroupedQuery(heads=4, kv_heads=2, window=8)}, "attention.window"),
-        ("llama", {"mlp": Relu2()}, r"nearest: llama, but mlp.kind is Relu2 \(llama: SwiGLU\)"),
+        (
+            "llama",
+            {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=8))},
+            "attention.pattern.kind is Window",
+        ),
+        (
+            "llama",
+            {"mlp": MLP(activation="relu2")},
+            r"mlp.activation is relu2",
+        ),
         ("llama", {"position": Rope(fraction=0.5)}, "position.fraction is 0.5"),
         ("qwen3", {"norm": RMSNorm(eps=1e-5)}, r"norm.eps is 1e-05 \(qwen3: 1e-06\)"),
         ("qwen3", {"bias": True}, r"bias is True \(qwen3: not supported\)"),
-        ("gpt2", {"position": NoPosition()}, "position.kind is NoPosition"),
+        ("gpt2", {"position": None}, "position.kind is None"),
         ("gpt2", {"attention": GroupedQuery(heads=4, kv_heads=2)}, "attention.kv_heads is 2"),
     ],
 )

@@ -13,18 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gpt.data.batch import Batch
 from gpt.data.shards import TrainingRows, evaluation_batches, open_data, open_split
 from gpt.evaluation.bits_per_byte import evaluate
 from gpt.model.gpt import GPT, positions_within
+from gpt.model.objectives.build import build_objective
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery
+from gpt.spec.attention import GroupedQuery, Window
 from gpt.spec.embedding import TokenShift, ValueEmbedding
-from gpt.spec.position import Learned, NoPosition, Rope
+from gpt.spec.objective import CrossEntropy
+from gpt.spec.position import Learned, Rope
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 from pytok import shards
+from tests.gpt.models import mean_loss, perturbed
 
 CONTEXT, VOCAB = 12, 40
 SMALL = GPTConfig(
@@ -39,13 +43,13 @@ POSITIONS = [
     Learned(),
     Rope(),
     Rope(fraction=0.5),
-    NoPosition(),
+    None,
 ]
 ATTENTIONS = [
     GroupedQuery(heads=4, kv_heads=4),
     GroupedQuery(heads=4, kv_heads=1, qk_norm=True),
-    GroupedQuery(heads=4, kv_heads=2, window=3),
-    GroupedQuery(heads=4, kv_heads=4, window=2, long_every=2),
+    GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=3)),
+    GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, long_every=2)),
 ]
 MODELS = [
     pytest.param(
@@ -55,16 +59,6 @@ MODELS = [
     for position in POSITIONS
     for attention in ATTENTIONS
 ] + [pytest.param(dataclasses.replace(SMALL, shift=TokenShift()), id="shift")]
-
-
-def perturbed(config: GPTConfig) -> GPT:
-    """A model with noise in all weights: in a new one, every branch is zero."""
-    model = GPT(config)
-    noise = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=noise)
-    return model
 
 
 def packed(lengths: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,13 +93,13 @@ def test_packed_documents_have_the_loss_and_gradients_of_separate_ones(
     """With every position encoding and attention, and any document lengths."""
     model, (ids, targets, document_ids) = perturbed(config), packed(lengths)
     model.recompute = recompute
-    loss = model(ids, targets, document_ids=document_ids).loss
+    loss = mean_loss(model, ids, targets, document_ids)
     expected = torch.zeros(())
     for row, sizes in enumerate(lengths):
         documents = zip(ids[row].split(sizes), targets[row].split(sizes), strict=True)
         for inputs, outputs in documents:
             fraction = len(inputs) / ids.numel()
-            expected = expected + fraction * model(inputs[None], outputs[None]).loss
+            expected = expected + fraction * mean_loss(model, inputs[None], outputs[None])
 
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
@@ -118,10 +112,10 @@ def test_documents_are_masked_the_same_with_and_without_gradients(config: GPTCon
     """On the CPU the two cases use different kernels."""
     model, (ids, _, document_ids) = perturbed(config), packed([[5, 1, 6], [2, 10]])
     with torch.no_grad():
-        without_gradients = model(ids, document_ids=document_ids).logits
+        without_gradients = model(ids, document_ids=document_ids)
 
     torch.testing.assert_close(
-        model(ids, document_ids=document_ids).logits, without_gradients, rtol=1e-4, atol=1e-5
+        model(ids, document_ids=document_ids), without_gradients, rtol=1e-4, atol=1e-5
     )
 
 
@@ -129,14 +123,14 @@ def test_rows_of_one_document_need_no_document_ids() -> None:
     """Whatever the id of the document."""
     model, (ids, _, document_ids) = perturbed(SMALL), packed([[CONTEXT]] * 2)
 
-    torch.testing.assert_close(model(ids, document_ids=document_ids + 7).logits, model(ids).logits)
+    torch.testing.assert_close(model(ids, document_ids=document_ids + 7), model(ids))
 
 
 def test_without_document_ids_tokens_attend_across_documents() -> None:
     """The tests above can fail."""
     model, (ids, _, document_ids) = perturbed(SMALL), packed([[4, 8]])
 
-    assert not torch.allclose(model(ids, document_ids=document_ids).logits, model(ids).logits)
+    assert not torch.allclose(model(ids, document_ids=document_ids), model(ids))
 
 
 def test_positions_restart_at_each_document() -> None:
@@ -158,10 +152,11 @@ def test_compiled_model_masks_documents() -> None:
     """In one graph, whatever the lengths of the documents."""
     model = perturbed(dataclasses.replace(SMALL, position=Learned()))
     compiled = torch.compile(model, fullgraph=True)
+    objective = build_objective(CrossEntropy(), model.config)
     for lengths in ([[5, 7]], [[1, 2, 9]]):
         ids, targets, document_ids = packed(lengths)
-        ours = compiled(ids, targets, document_ids=document_ids).loss
-        torch.testing.assert_close(ours, model(ids, targets, document_ids=document_ids).loss)
+        ours = compiled(Batch(ids, targets, document_ids), objective).sum / targets.numel()
+        torch.testing.assert_close(ours, mean_loss(model, ids, targets, document_ids))
 
 
 class SplitOfDocuments:

@@ -9,16 +9,18 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpt.model.flops import ATTENTION_MATMULS, parts_of, training_flops
+from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.report.peak_flops import CARDS, card_flops, peak_flops
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery
+from gpt.spec.attention import Causal, GroupedQuery, Window
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.presets import PRESETS
 from tests.gpt.interop.exportable import SHAPES
+from tests.gpt.models import mean_loss
 
+ATTENTION_MATMULS = "attention matmuls"
 SIZES: dict[str, Any] = {"vocab_size": 100, "context": 16, "layers": 3, "width": 64}
 CONFIGS = {
     **{name: GPTConfig(**SIZES, **fields) for name, fields in SHAPES.items()},
@@ -33,7 +35,7 @@ def test_training_flops_equal_torchs_count(name: str) -> None:
     model = GPT(CONFIGS[name])
     ids = torch.randint(100, (2, 17), generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:
-        model(ids[:, :-1], ids[:, 1:]).loss.backward()
+        mean_loss(model, ids[:, :-1], ids[:, 1:]).backward()
 
     assert counter.get_total_flops() == training_flops(model) * 32
 
@@ -50,9 +52,9 @@ def test_parameters_are_all_counted_once(name: str) -> None:
 
 def test_a_window_reduces_the_flops_of_attention() -> None:
     """Only in the layers that have it."""
-    attention = GroupedQuery(heads=4, kv_heads=4, window=4, long_every=2)
+    attention = GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=4, long_every=2))
     windowed = parts_of(GPT(GPTConfig(**SIZES, attention=attention)))
-    no_window = dataclasses.replace(attention, window=None, long_every=None)
+    no_window = dataclasses.replace(attention, pattern=Causal())
     full = parts_of(GPT(GPTConfig(**SIZES, attention=no_window)))
 
     assert full[ATTENTION_MATMULS].flops == 4 * 64 * 16 * 3
@@ -70,8 +72,8 @@ def test_parts_have_names_in_order() -> None:
         "values",
         "norms",
         "attention",
-        "mlp",
         ATTENTION_MATMULS,
+        "mlp",
         "head",
     ]
     assert (parts["values"].flops, parts["head"].parameters) == (0, 0)

@@ -11,14 +11,16 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
-from gpt.interop.tensor_names import HUGGING_FACE_GPT2, HUGGING_FACE_LLAMA, import_weights
+from gpt.interop.tensor_names import HUGGING_FACE, import_weights
 from gpt.model import reference
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
 from gpt.spec.presets import PRESETS
 from tests.gpt.conftest import ByteTokenizer
+from tests.gpt.models import mean_loss
 
 VOCAB, CONTEXT = 100, 32
 BYTES = ByteTokenizer(end=None)
@@ -41,7 +43,7 @@ def page_config(architecture: Architecture) -> reference.Config:
         heads=architecture.attention.heads,
         kv_heads=architecture.attention.kv_heads,
         width=architecture.width,
-        hidden=architecture.hidden,
+        hidden=architecture.mlp.hidden_width(architecture.width),
         llama=isinstance(architecture.norm, RMSNorm),
     )
 
@@ -82,7 +84,7 @@ def test_the_page_gives_the_logits_of_the_assembled_model(
     assembled, page = models
     ids = some_ids(2, CONTEXT)
 
-    torch.testing.assert_close(page(ids), assembled(ids).logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(page(ids), assembled(ids), rtol=1e-5, atol=1e-5)
 
 
 def test_the_page_gives_the_loss_and_gradients_of_the_assembled_model(
@@ -91,7 +93,7 @@ def test_the_page_gives_the_loss_and_gradients_of_the_assembled_model(
     """The gradient of every parameter, rows past the vocabulary included."""
     assembled, page = models
     ids, targets = some_ids(2, 2, CONTEXT)
-    expected = assembled(ids, targets).loss
+    expected = mean_loss(assembled, ids, targets)
     loss = page.loss(ids, targets)
     expected.backward()
     loss.backward()
@@ -148,7 +150,12 @@ def test_the_page_gives_the_logits_of_gpt2_in_transformers() -> None:
         name: weight.T if ".c_" in name and name.endswith(".weight") else weight
         for name, weight in theirs.state_dict().items()
     }
-    import_weights(weights, page, HUGGING_FACE_GPT2, unused=["lm_head.weight"])
+    architecture = replace(
+        PRESETS["gpt2"](2, CONTEXT), width=48, attention=GroupedQuery(heads=4, kv_heads=4)
+    )
+    assembled = GPT(GPTConfig.over(architecture, VOCAB))
+    import_weights(weights, assembled, HUGGING_FACE["gpt2"], unused=["lm_head.weight"])
+    page.load_state_dict(assembled.state_dict())
     ids = some_ids(2, CONTEXT)
 
     logits = page.double()(ids)
@@ -183,7 +190,15 @@ def test_the_page_gives_the_logits_of_llama_in_transformers() -> None:
             llama=True,
         )
     )
-    import_weights(theirs.state_dict(), page, HUGGING_FACE_LLAMA)
+    architecture = replace(
+        PRESETS["llama"](2, CONTEXT),
+        width=48,
+        attention=GroupedQuery(heads=6, kv_heads=2),
+        mlp=MLP(activation="silu", gated=True, hidden=100),
+    )
+    assembled = GPT(GPTConfig.over(architecture, VOCAB))
+    import_weights(theirs.state_dict(), assembled, HUGGING_FACE["llama"])
+    page.load_state_dict(assembled.state_dict())
     ids = some_ids(2, CONTEXT)
 
     torch.testing.assert_close(page(ids), theirs.eval()(ids).logits, rtol=1e-5, atol=1e-5)

@@ -15,12 +15,12 @@ from transformers.models.llama.modeling_llama import (
 )
 
 from gpt.model.gpt import GPT
-from gpt.nn.build import MLPS, POSITIONS
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
-from gpt.spec.mlp import Gelu, SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
+from tests.gpt.models import mechanism
 
 LLAMA_PARTS = {
     "attention_norm": "input_layernorm",
@@ -73,7 +73,7 @@ def test_llama_logits_equal_transformers(llama_config: LlamaConfig) -> None:
             width=48,
             attention=GroupedQuery(heads=6, kv_heads=2),
             position=Rope(theta=5000.0),
-            mlp=SwiGLU(hidden=100),
+            mlp=MLP(activation="silu", gated=True, hidden=100),
             norm=RMSNorm(eps=1e-5),
             tie=False,
         )
@@ -89,7 +89,7 @@ def test_llama_logits_equal_transformers(llama_config: LlamaConfig) -> None:
     fill(ours, weights)
     ids = torch.randint(128, (2, 32))
 
-    torch.testing.assert_close(ours(ids).logits, theirs(ids).logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours(ids), theirs(ids).logits, rtol=1e-4, atol=1e-4)
 
 
 def test_gpt2_logits_equal_transformers() -> None:
@@ -107,7 +107,7 @@ def test_gpt2_logits_equal_transformers() -> None:
             width=48,
             attention=GroupedQuery(heads=4, kv_heads=4),
             position=Learned(),
-            mlp=Gelu(tanh=True),
+            mlp=MLP(activation="gelu_tanh"),
             norm=LayerNorm(),
             tie=True,
             bias=True,
@@ -137,14 +137,14 @@ def test_gpt2_logits_equal_transformers() -> None:
     fill(ours, weights)
     ids = torch.randint(128, (2, 32))
 
-    torch.testing.assert_close(ours(ids).logits, theirs(ids).logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours(ids), theirs(ids).logits, rtol=1e-4, atol=1e-4)
 
 
 def test_rope_equals_llamas(llama_config: LlamaConfig) -> None:
     """The rotation by itself, at positions that do not start at 0."""
     q, k = torch.randn(2, 6, 9, 8), torch.randn(2, 2, 9, 8)
     cos, sin = LlamaRotaryEmbedding(llama_config)(q, torch.arange(4, 13)[None])
-    rope = POSITIONS[Rope](
+    rope = mechanism(
         Rope(theta=5000.0),
         Architecture(context=32, width=48, attention=GroupedQuery(heads=6, kv_heads=2)),
     )
@@ -156,9 +156,9 @@ def test_rope_equals_llamas(llama_config: LlamaConfig) -> None:
 def test_swiglu_equals_llamas(llama_config: LlamaConfig) -> None:
     """The MLP by itself."""
     theirs = LlamaMLP(llama_config)
-    ours = MLPS[SwiGLU](SwiGLU(), 48, 100, False)
+    ours = mechanism(MLP(activation="silu", gated=True, hidden=100), Architecture(width=48))
     names = {"gate": "gate_proj", "input": "up_proj", "output": "down_proj"}
     fill(ours, {f"{o}.weight": theirs.get_submodule(t).weight for o, t in names.items()})
     x = torch.randn(3, 48)
 
-    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours(x)[0], theirs(x))

@@ -20,7 +20,7 @@ from gpt.optim.muon import orthogonalize
 from gpt.optim.parameters import ParameterKinds
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.embedding import ValueEmbedding
-from gpt.spec.mlp import SwiGLU
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.position import Learned
@@ -48,7 +48,7 @@ CONFIG = GPTConfig(
     bias=True,
     tie=False,
     position=Learned(),
-    mlp=SwiGLU(hidden=48),
+    mlp=MLP(activation="silu", gated=True, hidden=48),
     norm=LayerNorm(),
     value_embedding=ValueEmbedding(),
 )
@@ -257,7 +257,7 @@ def test_average_follows_its_formula() -> None:
     for step in range(30):
         nn.init.normal_(model.weight)
         weights.append(model.weight.detach().clone())
-        update_average(optimizer, 0.7, step)
+        update_average(model, optimizer, 0.7, step)
         decay = min(0.7, (1 + step) / (10 + step)) if step else 0.0
         average = decay * average + (1 - decay) * weights[-1]
 
@@ -269,9 +269,9 @@ def test_averages_replace_the_weights_inside_the_context() -> None:
     model = nn.Linear(3, 2, bias=False)
     optimizer = torch.optim.SGD(model.parameters())
     first = model.weight.detach().clone()
-    update_average(optimizer, 0.5, 0)
+    update_average(model, optimizer, 0.5, 0)
     nn.init.zeros_(model.weight)
-    with averaged(optimizer):
+    with averaged(model, optimizer):
         assert torch.equal(model.weight, first)
 
     assert not model.weight.any()

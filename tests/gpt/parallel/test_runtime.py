@@ -58,6 +58,42 @@ def test_missing_cuda_device_is_rejected(monkeypatch: pytest.MonkeyPatch) -> Non
         Runtime.choose("cuda")
 
 
+@pytest.mark.parametrize(
+    ("capability", "dtype", "expected", "remark"),
+    [
+        ((9, 0), "auto", torch.bfloat16, None),
+        ((8, 0), "float32", torch.float32, None),
+        ((7, 5), "auto", torch.float32, "NVIDIA T4 does not multiply bfloat16, and float16"),
+        ((7, 0), "bfloat16", torch.bfloat16, "use --dtype float32"),
+    ],
+)
+def test_a_gpu_without_bfloat16_computes_in_float32_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capability: tuple[int, int],
+    dtype: str,
+    expected: torch.dtype,
+    remark: str | None,
+) -> None:
+    """A V100 and a T4 have float16 only, which would need a scaled loss."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *device: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *device: "NVIDIA T4")
+    runtime = Runtime.choose("cuda", dtype)
+
+    assert runtime.dtype is expected
+    assert (runtime.remark is None) if remark is None else (remark in (runtime.remark or ""))
+
+
+def test_compilation_pays_earlier_on_cuda() -> None:
+    """A run of the default length is compiled there, and not on the CPU."""
+    cpu, cuda = (Runtime(device=torch.device(d), dtype=torch.float32) for d in ("cpu", "cuda"))
+
+    assert cuda.compile_pays(600)
+    assert not cuda.compile_pays(60)
+    assert not cpu.compile_pays(600)
+    assert cpu.compile_pays(3600)
+
+
 def test_unknown_dtype_is_rejected() -> None:
     """The message lists the known ones."""
     with pytest.raises(ConfigError, match="auto, float32 or bfloat16; got 'float16'"):

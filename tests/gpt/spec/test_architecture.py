@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from gpt.errors import ConfigError, GPTError
 from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.attention import GroupedQuery
-from gpt.spec.embedding import NoValueEmbedding, ValueEmbedding
-from gpt.spec.head import NoCap, SoftCap
-from gpt.spec.mlp import Gelu, Relu2, SwiGLU
+from gpt.spec.attention import Causal, Full, GroupedQuery, Window
+from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.head import SoftCap
+from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.optimizer import AdamW
-from gpt.spec.position import Learned, NoPosition, Rope
+from gpt.spec.position import Learned, Rope
 from gpt.spec.recipe import MAY_CHANGE, Recipe, check_resumable, read_toml
-from gpt.spec.wiring import Lambdas, PlainResidual
+from gpt.spec.wiring import Lambdas
 
 configs = st.builds(
     GPTConfig,
@@ -32,15 +32,21 @@ configs = st.builds(
         GroupedQuery,
         heads=st.sampled_from([4, 8]),
         kv_heads=st.sampled_from([1, 2, 4]),
-        window=st.none() | st.integers(1, 99),
+        pattern=st.sampled_from([Causal(), Full()]) | st.builds(Window, size=st.integers(1, 99)),
         qk_norm=st.booleans(),
     ),
-    position=st.sampled_from([Learned(), Rope(theta=5e5, fraction=0.5), NoPosition()]),
-    mlp=st.sampled_from([Gelu(tanh=True), Relu2(hidden=7), SwiGLU()]),
+    position=st.sampled_from([Learned(), Rope(theta=5e5, fraction=0.5), None]),
+    mlp=st.sampled_from(
+        [
+            MLP(activation="gelu_tanh"),
+            MLP(activation="relu2", hidden=7),
+            MLP(activation="silu", gated=True),
+        ]
+    ),
     norm=st.sampled_from([LayerNorm(bias=False), RMSNorm(eps=1e-3)]),
-    residual=st.sampled_from([PlainResidual(), Lambdas(embedded=0.1)]),
-    value_embedding=st.sampled_from([NoValueEmbedding(), ValueEmbedding(ends=2)]),
-    cap=st.sampled_from([NoCap(), SoftCap(limit=30.0)]),
+    residual=st.sampled_from([None, Lambdas(embedded=0.1)]),
+    value_embedding=st.sampled_from([None, ValueEmbedding(ends=2)]),
+    cap=st.sampled_from([None, SoftCap(limit=30.0)]),
     tie=st.booleans(),
     dropout=st.sampled_from([0.0, 0.25]),
 )
@@ -64,12 +70,14 @@ def test_recipe_survives_json(recipe: Recipe) -> None:
         ({"layers": "2"}, "model.layers: expected int"),
         ({"layers": True}, "model.layers: expected int"),
         ({"layers": 0}, "layers must be above 0"),
-        ({"mlp": {"hidden": 2}}, "model.mlp: needs a table with the field kind, one of Gelu"),
-        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of Gelu, Relu2, SwiGLU"),
+        ({"norm": {"eps": 2}}, "model.norm: needs a table with the field kind, one of LayerNorm"),
+        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP; got 'GLU'"),
+        ({"mlp": {"activation": "x"}}, "model.mlp.activation: expected one of 'relu', 'relu2'"),
+        ({"norm": "none"}, "model.norm: needs a table"),
         ({"norm": {"kind": "RMSNorm", "eps": "x"}}, "model.norm.eps: expected float"),
         ({"attention": {"heads": 4}}, "model.attention.kv_heads: missing"),
         ({"attention": {"heads": 4, "kv_heads": 3}}, "model.attention: 4 heads cannot share 3"),
-        ("small", "model: expected a table"),
+        ("small", "model: needs a table"),
     ],
 )
 def test_plain_dict_error_names_the_field(fields: object, words: str) -> None:
@@ -117,9 +125,12 @@ def test_recipe_value_out_of_range_is_rejected(recipe: Recipe, changes: dict[str
 
 def test_swiglu_has_about_the_parameters_of_a_plain_mlp() -> None:
     """Its three matrices of the default size match two of 4 x width within 10%."""
-    gated, plain = Architecture(width=768, mlp=SwiGLU()), Architecture(width=768)
+    gated, plain = (
+        Architecture(width=768, mlp=MLP(activation="silu", gated=True)),
+        Architecture(width=768),
+    )
 
-    assert 3 * gated.hidden == pytest.approx(2 * 4 * plain.width, rel=0.1)
+    assert 3 * gated.mlp.hidden_width(768) == pytest.approx(2 * 4 * plain.width, rel=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(MAY_CHANGE - {"task.base", "data", "out"}))
@@ -169,3 +180,40 @@ def test_errors_have_one_root() -> None:
     raised = [cls for cls in vars(errors).values() if isinstance(cls, type)]
 
     assert all(issubclass(cls, GPTError) for cls in raised)
+
+
+def test_every_nested_table_is_tagged(recipe: Recipe) -> None:
+    """With the name of its class, also where only one is possible."""
+
+    def untagged(table: object, where: str) -> list[str]:
+        if not isinstance(table, dict):
+            return []
+        below = [name for key, value in table.items() for name in untagged(value, f"{where}.{key}")]
+        return below if "kind" in table else [where, *below]
+
+    tables = recipe.to_dict().items()
+    assert [name for key, table in tables for name in untagged(table, key)] == []
+    assert recipe.to_dict()["model"]["attention"]["kind"] == "GroupedQuery"
+
+
+@pytest.mark.parametrize("absent", [None, "none"])
+def test_an_axis_can_be_off(absent: str | None) -> None:
+    """TOML has no null, so its text stands for it."""
+    config = Architecture(position=Rope(), cap=SoftCap())
+    plain = {**GPTConfig.over(config, 50).to_dict(), "position": absent, "cap": absent}
+    read = GPTConfig.from_dict(plain)
+
+    assert (read.position, read.cap) == (None, None)
+    assert GPTConfig.from_dict(json.loads(json.dumps(read.to_dict()))) == read
+
+
+def test_the_kind_can_be_omitted_where_one_is_possible() -> None:
+    """As in TOML files of before."""
+    read = Recipe.from_dict(
+        {"data": "d", "out": "o", "model": {"attention": {"heads": 2, "kv_heads": 1}, "shift": {}}}
+    )
+
+    assert (read.model.attention, read.model.shift) == (
+        GroupedQuery(heads=2, kv_heads=1),
+        TokenShift(),
+    )

@@ -50,14 +50,16 @@ def test_every_value_of_a_plan_can_be_written_as_text(preset: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("model.mlp", "swiglu", ("model.mlp.kind", "SwiGLU")),
-        ("model.mlp.kind", "SwiGLU", ("model.mlp.kind", "SwiGLU")),
+        ("model.norm", "layernorm", ("model.norm.kind", "LayerNorm")),
+        ("model.norm.kind", "RMSNorm", ("model.norm.kind", "RMSNorm")),
+        ("model.mlp.kind", "MLP", ("model.mlp.kind", "MLP")),
         ("schedule.warmup", "100", ("schedule.warmup", 100)),
         ("schedule.warmup", "0.1", ("schedule.warmup", 0.1)),
         ("optimizer.betas", "[0.9, 0.95]", ("optimizer.betas", [0.9, 0.95])),
         ("model.tie", "True", ("model.tie", True)),
         ("clip", "none", ("clip", None)),
-        ("model.attention.window", "None", ("model.attention.window", None)),
+        ("model.mlp.hidden", "None", ("model.mlp.hidden", None)),
+        ("model.position", "none", ("model.position", None)),
     ],
 )
 def test_text_is_read_by_the_type_of_the_field(
@@ -96,8 +98,8 @@ def test_wrong_text_is_refused(name: str, text: str, words: str) -> None:
         ({"steps": "3"}, "steps: expected int; got '3'"),
         ({"model": {"depth": 4}}, "model.depth: no such field; there are context"),
         ({"model": 3}, "model: a table"),
-        ({"model": {"mlp": {"kind": "GLU"}}}, "model.mlp.kind: expected one of Gelu"),
-        ({"model": {"mlp": "SwiGLU"}}, "model.mlp: needs a table with the field kind"),
+        ({"model": {"norm": {"kind": "GLU"}}}, "model.norm.kind: expected one of LayerNorm"),
+        ({"model": {"norm": "RMSNorm"}}, "model.norm: needs a table with the field kind"),
         ({"modle": {}}, "modle: no such field"),
     ],
 )

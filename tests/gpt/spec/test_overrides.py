@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpt.errors import ConfigError
 from gpt.spec.machine import Machine
-from gpt.spec.mlp import SwiGLU
+from gpt.spec.norm import RMSNorm
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
 from gpt.spec.planning import plan
@@ -43,13 +43,13 @@ def over(recipe: Recipe, values: dict[str, Any]) -> Recipe:
 def test_values_replace_those_of_the_plan() -> None:
     """A mechanism that is set replaces the whole table of the planned one."""
     recipe = planned()
-    changed = over(recipe, {"clip": 1.0, "optimizer.kind": "AdamW", "model.mlp.kind": "SwiGLU"})
+    changed = over(recipe, {"clip": 1.0, "optimizer.kind": "AdamW", "model.norm.kind": "RMSNorm"})
 
     assert changed == dataclasses.replace(
         recipe,
         clip=1.0,
         optimizer=AdamW(),
-        model=dataclasses.replace(recipe.model, mlp=SwiGLU()),
+        model=dataclasses.replace(recipe.model, norm=RMSNorm()),
     )
     assert over(recipe, {}) == recipe
 

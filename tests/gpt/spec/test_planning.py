@@ -47,7 +47,7 @@ def test_preset_is_a_model_of_its_depth(name: str, depth: int) -> None:
     model = GPT(GPTConfig.over(architecture, 50))
 
     assert architecture.layers == depth
-    assert model(torch.zeros(1, 8, dtype=torch.int64)).logits.shape == (1, 8, 50)
+    assert model(torch.zeros(1, 8, dtype=torch.int64)).shape == (1, 8, 50)
 
 
 def reference(name: str, config: GPTConfig) -> torch.nn.Module:
@@ -55,7 +55,7 @@ def reference(name: str, config: GPTConfig) -> torch.nn.Module:
     sizes = {
         "vocab_size": config.vocab_size,
         "hidden_size": config.width,
-        "intermediate_size": config.hidden,
+        "intermediate_size": config.mlp.hidden_width(config.width),
         "num_hidden_layers": config.layers,
         "num_attention_heads": config.attention.heads,
         "num_key_value_heads": config.attention.kv_heads,

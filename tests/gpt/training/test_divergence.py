@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from gpt.errors import TrainingError
 from gpt.optim.build import SCHEDULES
@@ -29,15 +30,15 @@ def set_rates(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, rates: dict[int, 
 
 def diverge(monkeypatch: pytest.MonkeyPatch, at: int, part: str) -> None:
     """Make the "loss" of step *at* (from 0) NaN, or a "gradient" infinite."""
-    gradients = TrainStep.gradients
+    accumulate = TrainStep._accumulate
 
-    def diverged(train_step: Any, step: int) -> float:
-        loss = gradients(train_step, step)
-        if step == at and part == "gradient":
+    def diverged(train_step: Any, rows: Any) -> Tensor:
+        loss = accumulate(train_step, rows)
+        if rows.step == at and part == "gradient":
             train_step.model.embedding.weight.grad[3, 5] = math.inf
-        return math.nan if step == at and part == "loss" else loss
+        return loss * math.nan if rows.step == at and part == "loss" else loss
 
-    monkeypatch.setattr(TrainStep, "gradients", diverged)
+    monkeypatch.setattr(TrainStep, "_accumulate", diverged)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gpt.model.gpt import GPT
+from gpt.parallel.runtime import COMPILE_PAYS
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.recipe import Recipe
@@ -183,7 +184,7 @@ def test_long_runs_are_compiled(
 ) -> None:
     """By the time that their steps will take."""
     compiled: list[GPT] = []
-    monkeypatch.setattr("gpt.training.choosing.COMPILE_PAYS", pays)
+    monkeypatch.setitem(COMPILE_PAYS, "cpu", pays)
     monkeypatch.setattr("torch.compile", lambda model: compiled.append(model) or model)
     outcome = train(dataclasses.replace(recipe, compile=None, steps=2))
 

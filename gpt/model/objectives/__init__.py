@@ -1,0 +1,1 @@
+"""Objectives: what training minimizes, as losses of a model on a batch."""

@@ -1,0 +1,25 @@
+"""The table of objectives: from the type of a spec to what computes it.
+
+To add one, write a spec in `gpt.spec.objective`, a class beside this whose docstring has the
+formula and the source, and a row in the table. The tests are parametrized by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpt.model.objectives.loss import Objective
+from gpt.model.objectives.next_token import CrossEntropy
+from gpt.spec import objective
+from gpt.spec.architecture import Architecture
+
+# spec, model
+OBJECTIVES: dict[type, Callable[[Any, Architecture], Objective]] = {
+    objective.CrossEntropy: CrossEntropy,
+}
+
+
+def build_objective(spec: objective.CrossEntropy, model: Architecture) -> Objective:
+    """Return the objective of *spec*; raises ConfigError if it does not fit *model*."""
+    return OBJECTIVES[type(spec)](spec, model)

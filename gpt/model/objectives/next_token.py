@@ -1,0 +1,48 @@
+"""Prediction of the next token: as an objective, and as a measurement."""
+
+from __future__ import annotations
+
+from gpt.data.batch import Batch
+from gpt.errors import ConfigError
+from gpt.model.gpt import GPT
+from gpt.model.language_model import LanguageModel
+from gpt.model.objectives.loss import Loss
+from gpt.spec import objective
+from gpt.spec.architecture import Architecture
+
+
+class CrossEntropy:
+    """-Σ log p(target), summed over the targets, in nats.
+
+    With label smoothing ε: -Σ (1 - ε) log p(target) + ε mean(log p). Szegedy 2015,
+    arXiv:1512.00567. An auxiliary loss of the model counts once for each target.
+    """
+
+    def __init__(self, spec: objective.CrossEntropy, model: Architecture) -> None:
+        """Raises ConfigError if *model* sees the tokens that it is to predict."""
+        if not model.attention.pattern.causal:
+            raise ConfigError(
+                f"attention.pattern {type(model.attention.pattern).__name__} sees the next token, "
+                "which CrossEntropy predicts; choose a causal pattern, or another objective"
+            )
+        self.smoothing = spec.label_smoothing
+
+    def weight(self, batch: Batch) -> float:
+        """Return the number of targets of *batch*."""
+        return batch.num_targets
+
+    def __call__(self, model: GPT, batch: Batch) -> Loss:
+        """Return the loss of *model* on *batch*."""
+        nats, auxiliary = model.cross_entropy(batch, self.smoothing)
+        if auxiliary is not None:
+            nats = nats + auxiliary * (batch.targets >= 0).sum()
+        return Loss(nats)
+
+
+def measure(model: LanguageModel, batch: Batch) -> Loss:
+    """Return the cross-entropy of *model* on *batch*, without gradients.
+
+    Its figure ``hits`` is the number of targets to which no token is preferred.
+    """
+    losses = model.token_losses(batch)
+    return Loss(losses.nats.sum(), {"hits": losses.hits.sum()})

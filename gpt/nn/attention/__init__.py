@@ -1,0 +1,1 @@
+"""Attention in parts: projections, scores, patterns, normalizers, kernels."""

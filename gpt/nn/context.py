@@ -1,0 +1,54 @@
+"""`Context`: what the layers of a model need besides the residual stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gpt.nn.position import PositionEncoding, Positions
+
+if TYPE_CHECKING:
+    from gpt.nn.attention.patterns import Pattern
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The tokens of a forward pass. B: batch size, T: tokens."""
+
+    ids: Tensor
+    """Token ids, (B, T) int64."""
+    starts: Sequence[int]
+    """Number of tokens of each row before these: one number if it is the same for all rows."""
+    positions: Positions
+    """Positions of the tokens in their row: of the first one, or (B, T) if rows differ."""
+    position: PositionEncoding
+    """The position encoding of the model."""
+    embedded: Tensor | None = None
+    """The residual stream before the first block, (B, T, width)."""
+    value_embedding: Tensor | None = None
+    """What this layer adds to the values of attention, (B, T, kv_heads · head_width)."""
+    same_document: Tensor | None = None
+    """Pairs of tokens of one document, bool (B, T, T). None if each row is a single text."""
+    memory: Tensor | None = None
+    """What cross attention attends to: the outputs of an encoder, (B, S, width)."""
+    memory_mask: Tensor | None = None
+    """Which of them are tokens, bool (B, S). None if all are."""
+    _allowed: dict[Any, Tensor] = field(default_factory=dict)
+
+    def allowed(self, pattern: Pattern, keys: int) -> Tensor:
+        """Return which of *keys* tokens, the last of them these, each of these attends to.
+
+        bool (B or 1, T, keys). Made once for all layers of the same pattern.
+        """
+        found = self._allowed.get((pattern.key, keys))
+        if found is None:
+            key = torch.arange(keys, device=self.ids.device)
+            found = pattern.allowed(key[keys - self.ids.shape[1] :, None], key)[None]
+            if self.same_document is not None:
+                found = found & self.same_document
+            self._allowed[pattern.key, keys] = found
+        return found

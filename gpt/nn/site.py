@@ -1,0 +1,46 @@
+"""`Site`: what a mechanism is built for, besides its own spec."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpt.spec.architecture import Architecture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The model and the position in it that a mechanism is built for."""
+
+    architecture: Architecture
+    vocab_size: int
+    """Number of token ids."""
+    width: int
+    """Width of the inputs."""
+    layer: int = 0
+    """Index of the block, from 0."""
+    table: Mapping[type, Callable[[Any, Site], Any]]
+    """`gpt.nn.build.MECHANISMS`, for mechanisms that consist of others."""
+
+    @property
+    def vocab_rows(self) -> int:
+        """Rows of tables of tokens: the vocabulary, padded to a multiple of 64 (nanoGPT).
+
+        Matrix kernels are faster for such sizes. The rows past the vocabulary are never read,
+        sampled or trained.
+        """
+        return -(-self.vocab_size // 64) * 64
+
+    def build(self, spec: Any) -> Any:
+        """Build the mechanism of *spec*; None for None."""
+        return None if spec is None else self.table[type(spec)](spec, self)
+
+    def at(self, layer: int) -> Site:
+        """Return the site of the same model in block *layer*."""
+        return dataclasses.replace(self, layer=layer)
+
+    def of_width(self, width: int) -> Site:
+        """Return the site for inputs of *width*."""
+        return dataclasses.replace(self, width=width)

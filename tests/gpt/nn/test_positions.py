@@ -1,0 +1,146 @@
+"""Position encodings equal their formulas and other libraries'."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
+
+from gpt.model.gpt import GPT
+from gpt.nn.build import MECHANISMS
+from gpt.nn.position import PositionEncoding
+from gpt.nn.site import Site
+from gpt.spec.architecture import Architecture
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.part import Part
+from gpt.spec.position import ALiBi, Rope, Sinusoidal
+from tests.gpt.models import context_of, mechanism, perturbed
+from tests.gpt.nn.test_mechanisms import SMALL, random_ids
+
+
+@pytest.mark.parametrize("shift", [1, 5])
+def test_rope_depends_only_on_distances(shift: int) -> None:
+    """Shifting both positions leaves the product of a rotated query and key unchanged."""
+    rope = mechanism(Rope(), Architecture(width=256))
+    q, k = torch.randn(1, 1, 1, 64), torch.randn(1, 1, 1, 64)
+
+    near = (rope.rotate(q, 7) * rope.rotate(k, 3)).sum()
+    far = (rope.rotate(q, 7 + shift) * rope.rotate(k, 3 + shift)).sum()
+    torch.testing.assert_close(near, far, rtol=1e-4, atol=1e-4)
+
+
+def test_sinusoidal_equals_that_of_transformers() -> None:
+    """Marian has the sines first, then the cosines; the paper, and we, alternate them."""
+    ours = mechanism(Sinusoidal(scale_embedding=False), SMALL).embed(torch.zeros(1, 16, 32), 0)[0]
+    theirs = MarianSinusoidalPositionalEmbedding(16, 32)
+    theirs.weight.data = theirs.create_weight()  # type: ignore[no-untyped-call]
+
+    torch.testing.assert_close(torch.cat((ours[:, ::2], ours[:, 1::2]), 1), theirs.weight.data)
+
+
+def test_sinusoidal_scales_the_embedding_by_the_root_of_the_width() -> None:
+    """Section 3.4 of the paper; positions are added afterwards."""
+    x = torch.randn(2, 16, 32)
+    scaled, plain = (mechanism(Sinusoidal(scale_embedding=scale), SMALL) for scale in (True, False))
+
+    torch.testing.assert_close(
+        scaled.embed(x, 0), math.sqrt(32) * x + plain.embed(torch.zeros_like(x), 0)
+    )
+
+
+@pytest.mark.parametrize("heads", [1, 4, 6, 8, 12])
+def test_alibi_equals_that_of_bloom(heads: int) -> None:
+    """Up to a constant per query, which softmax ignores: BLOOM's bias is that of key positions."""
+    spec = Architecture(width=48, attention=GroupedQuery(heads=heads, kv_heads=heads))
+    index = torch.arange(9)
+    ours = mechanism(ALiBi(), spec).score_bias(torch.empty(0), index[None, :, None], index)[0]
+    theirs = build_alibi_tensor(torch.ones(1, 9), heads, torch.float32).view(heads, 1, 9)
+    slopes = theirs[:, :, 1:2]
+    causal = torch.ones(9, 9).tril().bool()
+
+    torch.testing.assert_close(
+        ours.masked_fill(~causal, 0),
+        (theirs - slopes * index[:, None]).masked_fill(~causal, 0),
+    )
+
+
+def test_alibi_equals_a_biased_softmax() -> None:
+    """Written out for one layer, as in the paper."""
+    spec = dataclasses.replace(SMALL, position=ALiBi(), attention=GroupedQuery(heads=4, kv_heads=4))
+    attention, alibi = mechanism(spec.attention, spec), mechanism(ALiBi(), spec)
+    nn.init.eye_(attention.output.weight)
+    x = torch.randn(1, 6, 32)
+    q, k, v = (
+        f(x).view(6, 4, 8).transpose(0, 1)
+        for f in (attention.query, attention.key, attention.value)
+    )
+    scores = q @ k.mT / math.sqrt(8)
+    for head in range(4):
+        for i in range(6):
+            for j in range(6):
+                bias = -(2.0 ** (-2 * (head + 1))) * (i - j) if j <= i else -math.inf
+                scores[head, i, j] += bias
+    expected = (scores.softmax(-1) @ v).transpose(0, 1).flatten(1)
+
+    torch.testing.assert_close(attention(x, context_of(x, alibi))[0][0], expected)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shaw(Part):
+    """Relative position representations (Shaw 2018, arXiv:1803.02155), to test all four hooks."""
+
+
+class ShawPosition(PositionEncoding):
+    """e_ij = q_i (k_j + a_ij) / √D, z_i = Σ α_ij (v_j + b_ij)."""
+
+    biases_scores = biases_values = True
+
+    def __init__(self, spec: Shaw, site: Site) -> None:
+        super().__init__()
+        context, width = site.architecture.context, site.architecture.head_width
+        self.key, self.value = nn.Embedding(context, width), nn.Embedding(context, width)
+
+    def score_bias(self, queries: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
+        """Return q_i a_ij / √D."""
+        vectors = self.key((positions - keys).clamp(min=0))
+        return torch.einsum(
+            "bhtd,btsd->bhts", queries, vectors.expand(len(queries), -1, -1, -1)
+        ) / math.sqrt(queries.shape[-1])
+
+    def value_bias(self, weights: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
+        """Return Σ α_ij b_ij."""
+        vectors = self.value((positions - keys).clamp(min=0))
+        return torch.einsum("bhts,btsd->bhtd", weights, vectors.expand(len(weights), -1, -1, -1))
+
+
+def test_all_hooks_of_a_position_encoding_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoding whose biases depend on queries and weights equals its formula, also cached."""
+    monkeypatch.setitem(MECHANISMS, Shaw, ShawPosition)
+    model: GPT = perturbed(dataclasses.replace(SMALL, position=Shaw()))  # type: ignore[arg-type]
+    shaw = model.position
+    assert isinstance(shaw, ShawPosition)
+    attention, x = mechanism(SMALL.attention, SMALL), torch.randn(1, 6, 32)
+    nn.init.eye_(attention.output.weight)
+    q, k, v = (
+        f(x).view(6, 4, 8).transpose(0, 1)
+        for f in (attention.query, attention.key, attention.value)
+    )
+    expected = torch.zeros(4, 6, 8)
+    for head in range(4):
+        for i in range(6):
+            scores = torch.stack(
+                [q[head, i] @ (k[head, j] + shaw.key.weight[i - j]) for j in range(i + 1)]
+            )
+            for j, weight in enumerate((scores / math.sqrt(8)).softmax(0)):
+                expected[head, i] += weight * (v[head, j] + shaw.value.weight[i - j])
+    ours = attention(x, context_of(x, shaw))[0][0]
+
+    torch.testing.assert_close(ours, expected.transpose(0, 1).flatten(1), rtol=1e-4, atol=1e-5)
+    ids, cache = random_ids(2, 16), model.new_cache(2)
+    cached = [model(chunk, cache=cache) for chunk in ids.split((5, 1, 1, 6, 3), dim=1)]
+    torch.testing.assert_close(torch.cat(cached, 1), model(ids), rtol=1e-4, atol=1e-4)
