@@ -290,7 +290,10 @@ def test_plan_is_made_around_given_fields() -> None:
 
 def test_weight_decay_follows_the_learning_rate() -> None:
     """Their product stays the same."""
-    usual, half = planned().optimizer, planned(given={"optimizer.lr": planned().optimizer.lr / 2})
+    usual = planned(given={"seconds": 600.0}).optimizer
+    half = planned(given={"seconds": 600.0, "optimizer.lr": usual.lr / 2}).optimizer
 
-    assert half.optimizer.lr == usual.lr / 2
-    assert half.optimizer.weight_decay == pytest.approx(2 * usual.weight_decay)
+    assert half.lr == usual.lr / 2
+    assert isinstance(usual, Muon)
+    assert isinstance(half, Muon)
+    assert half.weight_decay == pytest.approx(2 * usual.weight_decay)
