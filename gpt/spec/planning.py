@@ -212,7 +212,7 @@ def _shapes(
 
 def _context(layers: int, tokens: int) -> int:
     """Return the context of a model: at most an eighth of the data, for enough different rows."""
-    return _power_of_two(min(1024.0, tokens / 8, 32.0 * max(4, layers)))
+    return _power_of_two(min(1024.0, tokens / 8, 32.0 * layers))
 
 
 def _tokens_per_step(context: int, tokens: int, given: Mapping[str, Any]) -> list[int]:

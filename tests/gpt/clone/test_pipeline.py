@@ -18,6 +18,7 @@ from gpt.clone.stages import BASE, DATA, HISTORY, RUN
 from gpt.errors import ConfigError
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
+from gpt.training.clock import Limits
 from pytok.__main__ import cli
 from pytok.chat.example import example_chat, example_export
 from pytok.chat.record import read_history
@@ -80,10 +81,10 @@ def test_each_stage_reports_what_it_found(cloned: CloneResult, notices: Notices)
 def test_the_training_time_is_divided_among_the_runs(
     cloned: CloneResult, options: CloneOptions
 ) -> None:
-    """The steps that fit are chosen by timing; the recipe records the limit."""
+    """The recipes record the limits; each run ends by its own."""
     for run, fraction in ((BASE, 0.75), (RUN, 0.25)):
         recipe = read_checkpoint(options.out / run).state.recipe
-        assert recipe.max_seconds == fraction * options.seconds
+        assert Limits.of(recipe).seconds == fraction * options.seconds
 
 
 def test_a_second_call_repeats_nothing(cloned: CloneResult, options: CloneOptions) -> None:
