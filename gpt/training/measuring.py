@@ -68,7 +68,7 @@ def measured_plan(
             shape = shape_of(recipe, vocab_size, world.size)
             if machine.is_measured(shape):
                 return recipe, machine
-            steps = 2 + torch.get_num_threads()  # as long as one step on a single thread
+            steps = 2 + 2 * torch.get_num_threads()  # those on a single thread take longer
             expected = steps * machine.step_seconds(shape) * len(machine.products)
             allowed = max(LEAST, SPENT * (recipe.seconds or machine.seconds))
             if not machine.steps:
@@ -136,7 +136,7 @@ def _step_seconds(step: TrainStep) -> float:
     if step.runtime.device.type == "cuda":
         return seconds
     with _threads(1):
-        (single,) = step.time(1, now=time.thread_time, warmup=0)
+        single = min(step.time(2, now=time.thread_time, warmup=0))
     return min(seconds, single * (SERIAL + (1 - SERIAL) / torch.get_num_threads()))
 
 
