@@ -146,7 +146,6 @@ def plan(
     lr = given.get("optimizer.lr") or min(0.03, 0.02 * math.sqrt(shape.tokens / 2048))
     narrow = math.sqrt(128 / shape.width)
     most = epochs_end(shape)
-    measured = machine.is_measured(shape)
     recipe = Recipe(
         data=data,
         out=out,
@@ -165,7 +164,7 @@ def plan(
         schedule=Linear(decay=0.7),
         eval_every=max(1, best.steps // 10),
         checkpoint_every=max(1, best.steps // 10),
-        dtype=machine.dtype(shape) if measured else "auto",
+        dtype=machine.dtype(shape) if machine.steps else "auto",
         model=dataclasses.replace(model, dropout=dropout),
     )
     if "model.width" in given or model.width == shape.width:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from tests.gpt.training.interrupted import history, tensors
 
@@ -40,10 +41,14 @@ dropout = 0.1
 
 def start(recipe: Path, data: Path, out: Path) -> subprocess.Popen[bytes]:
     """Start the command that starts or resumes the run."""
+    return spawn("--config", str(recipe), "--data", str(data), "--out", str(out))
+
+
+def spawn(*options: str) -> subprocess.Popen[bytes]:
+    """Start `gpt train` with *options*."""
     root = str(Path(__file__).parents[3])
-    command = [sys.executable, "-m", "gpt", "train", "--config", str(recipe)]
     return subprocess.Popen(
-        [*command, "--data", str(data), "--out", str(out)],
+        [sys.executable, "-m", "gpt", "train", *options],
         env={**os.environ, "PYTHONPATH": root},
         stderr=subprocess.DEVNULL,
     )
@@ -108,3 +113,31 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert checkpoints == expected_checkpoints
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_a_killed_run_repeats_its_time(recipe: Path, data: Path, tmp_path: Path, seed: int) -> None:
+    """Under a time budget, all that was seen before either kill is the same after it.
+
+    The whole run can be replayed: metrics with their times, weights and optimizer state.
+    """
+    randomness = random.Random(seed)
+    timed, run, again = tmp_path / "recipe.toml", tmp_path / "run", tmp_path / "again"
+    text = recipe.read_text().replace(f"steps = {STEPS}", "seconds = 5.0")
+    timed.write_text(text.replace("checkpoint_every = 3", "checkpoint_every = 20"))
+    seen = []
+    for first, last in ((2, 40), (40, 80)):
+        number, pause = randomness.randint(first, last), randomness.uniform(0, 0.03)
+        kill_after(start(timed, data, run), run, number, pause)
+        seen.append(read_metrics(run / "metrics.jsonl"))
+    assert start(timed, data, run).wait() == 0
+    replayed = spawn("--data", str(data), "--out", str(again), "--replay", str(run))
+    assert replayed.wait() == 0
+    rows = read_metrics(run / "metrics.jsonl")
+    one, other = tensors(read_checkpoint(run)), tensors(read_checkpoint(again))
+
+    assert all(rows[: len(before)] == before for before in seen)
+    assert rows[-1].seconds == pytest.approx(5.0, rel=0.1)
+    assert read_metrics(again / "metrics.jsonl") == rows
+    assert all(torch.equal(one[name], other[name]) for name in one)
