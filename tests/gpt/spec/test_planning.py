@@ -231,6 +231,24 @@ def test_other_limits_replace_those_of_a_saved_run() -> None:
     assert limits(seconds=240.0) == (None, 240.0)
 
 
+def test_longer_runs_have_longer_contexts() -> None:
+    """An eighth of the data at most."""
+    times = [10**power for power in range(6)]
+    contexts = [planned(10**8, given={"seconds": seconds}).model.context for seconds in times]
+
+    assert contexts == sorted(contexts)
+    assert contexts[0] < contexts[-1]
+    assert planned(1000, given={"seconds": 10**5}).model.context <= 128
+
+
+@pytest.mark.parametrize("seconds", [5.0, 20.0, 60.0, 200.0])
+def test_run_of_any_planned_width_resumes_with_its_preset(seconds: float) -> None:
+    """The preset's own width is 64 a layer."""
+    saved = planned(given={"seconds": seconds})
+
+    check_resumable(saved, resumed(saved, preset="fast", depth=None))
+
+
 def test_run_resumes_with_or_without_its_preset_and_depth() -> None:
     """On another machine, too."""
     saved = planned(preset="qwen3", depth=3)
