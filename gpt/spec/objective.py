@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpt.errors import ConfigError
+from gpt.spec.architecture import Architecture
 from gpt.spec.checks import below_one
 
 
@@ -17,3 +19,12 @@ class CrossEntropy:
 
     def __post_init__(self) -> None:
         below_one(label_smoothing=self.label_smoothing)
+
+    def check(self, model: Architecture) -> None:
+        """Raise ConfigError if *model* sees the tokens that it is to predict."""
+        pattern = model.attention.pattern
+        if not pattern.causal:
+            raise ConfigError(
+                f"model.attention.pattern {type(pattern).__name__} sees the next token, which "
+                "CrossEntropy predicts; choose a causal pattern, or another objective"
+            )

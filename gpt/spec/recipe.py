@@ -112,6 +112,7 @@ class Recipe:
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
         self.task.check(self.model)
+        self.objective.check(self.model)
 
     @property
     def rows_per_step(self) -> int:

@@ -14,12 +14,12 @@ from gpt.model.objectives.next_token import CrossEntropy
 from gpt.spec import objective
 from gpt.spec.architecture import Architecture
 
-# spec, model
-OBJECTIVES: dict[type, Callable[[Any, Architecture], Objective]] = {
+OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
     objective.CrossEntropy: CrossEntropy,
 }
 
 
 def build_objective(spec: objective.CrossEntropy, model: Architecture) -> Objective:
     """Return the objective of *spec*; raises ConfigError if it does not fit *model*."""
-    return OBJECTIVES[type(spec)](spec, model)
+    spec.check(model)
+    return OBJECTIVES[type(spec)](spec)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from gpt.data.batch import Batch
-from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.language_model import LanguageModel
 from gpt.model.objectives.loss import Loss
 from gpt.spec import objective
-from gpt.spec.architecture import Architecture
 
 
 class CrossEntropy:
@@ -18,13 +16,7 @@ class CrossEntropy:
     arXiv:1512.00567. An auxiliary loss of the model counts once for each target.
     """
 
-    def __init__(self, spec: objective.CrossEntropy, model: Architecture) -> None:
-        """Raises ConfigError if *model* sees the tokens that it is to predict."""
-        if not model.attention.pattern.causal:
-            raise ConfigError(
-                f"attention.pattern {type(model.attention.pattern).__name__} sees the next token, "
-                "which CrossEntropy predicts; choose a causal pattern, or another objective"
-            )
+    def __init__(self, spec: objective.CrossEntropy) -> None:
         self.smoothing = spec.label_smoothing
 
     def weight(self, batch: Batch) -> float:
