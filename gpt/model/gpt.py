@@ -178,18 +178,17 @@ class GPT(Mechanism):
         weight = self.head.weight[: self.vocab_size]
         return token_losses(hidden.flatten(0, 1), weight, batch.targets.flatten(), self.cap)
 
-    def new_cache(self, batch: int, dtype: torch.dtype | None = None) -> Cache:
+    def new_cache(self, batch: int, dtype: torch.dtype = torch.float32) -> Cache:
         """Create an empty cache for *batch* rows of up to a full context of tokens each.
 
-        Default of *dtype*: float32 on the CPU, whose kernels are faster for it, else bfloat16 if
-        the weights are. Raises ConfigError if tokens attend to later ones.
+        The CPU's kernels are the fastest in float32. Raises ConfigError if tokens attend to later
+        ones.
         """
         if not self.config.attention.pattern.causal:
             raise ConfigError(
                 "this model attends to later tokens, so it cannot generate text token by token; "
                 "train one with a causal attention.pattern"
             )
-        dtype = dtype or torch.float32
         states: list[State] = [block.attention.new_state(batch, dtype) for block in self._blocks]
         if self.shift is not None:
             states.append(self.shift.new_state(batch, dtype))
