@@ -55,7 +55,7 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     family = family_of(config)
     if config.mlp.activation == "gelu":
         raise FormatError(
-            "mlp.tanh is false, but llama.cpp has only the tanh approximation of GELU; "
+            "mlp.activation is gelu, but llama.cpp has only its approximation gelu_tanh; "
             "use --to hf instead"
         )
     if path.is_dir() or not path.parent.is_dir():
