@@ -23,7 +23,7 @@ from gpt.adapt.dora import DoRALinear
 from gpt.adapt.lora import LoRALinear
 from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.errors import ConfigError
-from gpt.optim.parameters import saved_buffers
+from gpt.optim.parameters import saved_tensors
 from gpt.spec.adapter import DoRA, LoRA
 
 # linear layer, spec, generator of the initial weights
@@ -122,7 +122,7 @@ def merged_weights(model: nn.Module) -> dict[str, Tensor]:
     These are its parameters and saved buffers. Those that are not adapted are no copies.
     """
     with merged(model):
-        return {**dict(model.named_parameters()), **saved_buffers(model)}
+        return saved_tensors(model)
 
 
 def _set_module(model: nn.Module, name: str, module: nn.Module) -> None:

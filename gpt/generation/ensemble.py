@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.data.batch import IGNORED, Batch
+from gpt.data.batch import Batch
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.language_model import LanguageModel
-from gpt.nn.loss import TokenLosses
+from gpt.nn.loss import TokenLosses, losses_under
 from gpt.nn.state import Cache
 from gpt.runs.reading import Checkpoint, read_checkpoint
 
@@ -91,9 +91,7 @@ class Ensemble(nn.Module):
 
     def _row_losses(self, row: Batch) -> TokenLosses:
         log_probabilities = self(row.inputs, document_ids=row.document_ids)[0]
-        target = row.targets[0]
-        nats = F.nll_loss(log_probabilities, target, ignore_index=IGNORED, reduction="none")
-        return TokenLosses(nats, (target != IGNORED) & (-nats >= log_probabilities.amax(-1)))
+        return losses_under(log_probabilities, row.targets[0])
 
     def new_cache(self, batch: int) -> Cache:
         """Create the caches of all members, as the states of one."""

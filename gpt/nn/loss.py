@@ -66,12 +66,16 @@ def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | Non
     nats = torch.zeros(len(targets), device=hidden.device)
     hits = torch.zeros(len(targets), dtype=torch.bool, device=hidden.device)
     for rows, _, log_probabilities in _chunks(hidden, weight, cap):
-        target = targets[rows]
-        counted = target != IGNORED
-        likelihood = log_probabilities.gather(-1, target.clamp_min(0)[:, None])[:, 0]
-        nats[rows] = torch.where(counted, -likelihood, 0)
-        hits[rows] = counted & (likelihood >= log_probabilities.amax(-1))
+        nats[rows], hits[rows] = losses_under(log_probabilities, targets[rows])
     return TokenLosses(nats, hits)
+
+
+def losses_under(log_probabilities: Tensor, targets: Tensor) -> TokenLosses:
+    """Return the cross-entropy of each of *targets* (N,) under *log_probabilities* (N, V)."""
+    counted = targets != IGNORED
+    likelihood = log_probabilities.gather(-1, targets.clamp_min(0)[:, None])[:, 0]
+    hits = counted & (likelihood >= log_probabilities.amax(-1))
+    return TokenLosses(torch.where(counted, -likelihood, 0), hits)
 
 
 def _cast(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,11 @@ def saved_buffers(model: nn.Module) -> dict[str, Tensor]:
     return {name: buffer for name, buffer in model.named_buffers() if name in persistent}
 
 
+def saved_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return what a checkpoint has of *model*, by name: its parameters and its saved buffers."""
+    return {**dict(model.named_parameters()), **saved_buffers(model)}
+
+
 def changing_tensors(model: nn.Module) -> list[Tensor]:
     """Return what training changes: the trained parameters of *model*, and its buffers."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

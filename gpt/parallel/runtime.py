@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,6 +82,18 @@ class Runtime:
         """Block until the device has done all work that it was given, so that it can be timed."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Use *count* threads on the CPU inside the context, if set; restore their number."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

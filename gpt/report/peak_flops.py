@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from gpt.parallel.runtime import Runtime
+from gpt.parallel.runtime import Runtime, torch_threads
 
 CARDS = {
     "A10": 125e12,
@@ -66,16 +66,12 @@ def product_flops(
     coarse = time.get_clock_info("thread_time").resolution > COARSE
     now = time.perf_counter if coarse else time.thread_time
     left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     seconds = []
-    try:
+    with torch_threads(1):
         for _ in range(1 + REPEATS):
             start = now()
             left @ right
             seconds.append(now() - start)
-    finally:
-        torch.set_num_threads(threads)
     return 2 * rows * inner * columns / min(seconds[1:])
 
 

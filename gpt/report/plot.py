@@ -147,7 +147,7 @@ def _draw(
         xs = [x_axis.value(row) for row in rows]
         losses = _smooth([measure.training(row) for row in rows])
         axes.plot(xs, losses, linewidth=1, alpha=0.5, **style)
-    evaluations = _evaluations(rows, measure)
+    evaluations = _evaluations(rows, measure.name)
     axes.plot(
         [x_axis.value(row) for row, _ in evaluations],
         [value for _, value in evaluations],
@@ -165,7 +165,7 @@ def _limits(histories: Sequence[Sequence[Row]], measure: Measure) -> tuple[float
         if measure.training is not None:
             losses = _smooth([measure.training(row) for row in rows])
             values += losses[min(len(losses) - 1, math.ceil(len(losses) * BEGINNING)) :]
-        values += [value for _, value in _evaluations(rows, measure)]
+        values += [value for _, value in _evaluations(rows, measure.name)]
     if not values:  # a score, before its first evaluation
         return 0.0, 1.0
     margin = 0.03 * (max(values) - min(values)) or 0.1
@@ -201,9 +201,9 @@ def _handles(
     labels = [name if names.count(name) == 1 else str(run) for name, run in pairs]
     for number, rows in enumerate(histories):
         score = scores[number]
-        evaluations = [row.val[score.name] for row in rows if row.val and score.name in row.val]
+        evaluations = _evaluations(rows, score.name)
         if evaluations:
-            labels[number] += f" ({evaluations[-1]:.4f} {score.short})"
+            labels[number] += f" ({evaluations[-1][1]:.4f} {score.short})"
     return [
         Line2D([], [], linewidth=2, label=label, **_style(number))
         for number, label in enumerate(labels)
@@ -218,9 +218,8 @@ def _kinds() -> list[Line2D]:
     ]
 
 
-def _evaluations(rows: Sequence[Row], measure: Measure) -> list[tuple[Row, float]]:
-    """Return the rows that have an evaluation, with its value."""
-    name = measure.name
+def _evaluations(rows: Sequence[Row], name: str) -> list[tuple[Row, float]]:
+    """Return the rows that have the validation figure *name*, with its value."""
     return [(row, row.val[name]) for row in rows if row.val and name in row.val]
 
 

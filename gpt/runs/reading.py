@@ -34,7 +34,7 @@ import pytok
 from gpt.adapt.wrapping import merged_weights
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.gpt import GPT
-from gpt.optim.parameters import saved_buffers
+from gpt.optim.parameters import saved_buffers, saved_tensors
 from gpt.parallel.sharded import sliced
 from gpt.runs.older_formats import RENAMED_TENSORS
 from gpt.runs.retention import checkpoint_folder, find_checkpoint, list_checkpoints
@@ -100,12 +100,11 @@ class Checkpoint:
         in_training = {name: tensor for (name, key), tensor in state.items() if key == WEIGHT}
         self._check_names(WEIGHTS, set(self.weights), set(merged_weights(model)))
         self._fill(model, {**self.weights, **in_training})
-        parameters, buffers = dict(model.named_parameters()), saved_buffers(model)
-        trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
+        tensors, buffers = saved_tensors(model), saved_buffers(model)
+        trained = {name for name, tensor in tensors.items() if tensor.requires_grad}
         # The optimizer has tensors of every parameter, and averages of buffers, if it has averages.
         saved = {name for name, key in state if key != WEIGHT and name not in buffers}
         self._check_names(OPTIMIZER, saved, trained)
-        tensors: dict[str, Tensor] = {**parameters, **buffers}
         for (name, key), tensor in state.items():
             if key != WEIGHT:
                 own = tensors[name]
@@ -116,7 +115,7 @@ class Checkpoint:
 
     def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
         """Copy *weights* into the parameters and buffers of *model*; other names are ignored."""
-        tensors = {**dict(model.named_parameters()), **saved_buffers(model)}
+        tensors = saved_tensors(model)
         self._check_names(WEIGHTS, set(weights) & set(tensors), set(tensors))
         with torch.no_grad():
             for name, tensor in tensors.items():

@@ -18,7 +18,7 @@ from gpt.adapt.wrapping import merged_weights
 from gpt.errors import CheckpointError
 from gpt.model.gpt import GPT
 from gpt.optim.best import eval_weights
-from gpt.optim.parameters import saved_buffers
+from gpt.optim.parameters import saved_buffers, saved_tensors
 from gpt.parallel.sharded import is_sharded, save_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.runs.reading import DATA_FILES, FILES, OPTIMIZER, STATE, WEIGHT, WEIGHTS, read_state
@@ -96,7 +96,7 @@ def _write(
     # weights for evaluation are other ones: averages, the best, or merged adapters.
     optimizer_state = {
         f"{name}:{key}": tensor.detach().contiguous()
-        for name, own in (*model.named_parameters(), *saved_buffers(model).items())
+        for name, own in saved_tensors(model).items()
         for key, tensor in (
             *optimizer.state.get(own, {}).items(),
             *(() if weights.get(name) is own else ((WEIGHT, own),)),

@@ -22,7 +22,7 @@ from torch import Tensor
 from gpt.data.batch import Batch
 from gpt.errors import TrainingError
 from gpt.model.gpt import GPT
-from gpt.optim.parameters import saved_buffers
+from gpt.optim.parameters import saved_tensors
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
 from gpt.runs.store import Store
@@ -31,14 +31,13 @@ from gpt.runs.store import Store
 def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None:
     """Name the first weight or optimizer tensor with a NaN or infinite value; None without one."""
 
-    def saved_tensors() -> Iterator[tuple[str, Tensor]]:
-        for name, parameter in model.named_parameters():
-            yield name, parameter
-            for key, tensor in optimizer.state[parameter].items():
+    def in_checkpoint() -> Iterator[tuple[str, Tensor]]:
+        for name, own in saved_tensors(model).items():
+            yield name, own
+            for key, tensor in optimizer.state.get(own, {}).items():
                 yield f"{key} of {name}", tensor
-        yield from saved_buffers(model).items()
 
-    return _first_non_finite_name(saved_tensors())
+    return _first_non_finite_name(in_checkpoint())
 
 
 def divergence_error(

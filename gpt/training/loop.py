@@ -28,7 +28,7 @@ from gpt.model.gpt import GPT
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
 from gpt.parallel.memory import fitting_in_memory
-from gpt.parallel.runtime import Runtime
+from gpt.parallel.runtime import Runtime, torch_threads
 from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter, Start
@@ -116,14 +116,8 @@ def run(
     runtime = Runtime.choose(recipe.device, recipe.dtype)
     reporter = reporter if reporter and world.is_main else NullReporter()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
-    threads = torch.get_num_threads()
-    try:
-        with store.hold(world), torch.random.fork_rng(devices=cuda):
-            if recipe.threads is not None:
-                torch.set_num_threads(recipe.threads)
-            return _Run(task, store, runtime, reporter, stop, world, clock).train()
-    finally:
-        torch.set_num_threads(threads)
+    with store.hold(world), torch.random.fork_rng(devices=cuda), torch_threads(recipe.threads):
+        return _Run(task, store, runtime, reporter, stop, world, clock).train()
 
 
 def default_store(recipe: Recipe) -> Store:

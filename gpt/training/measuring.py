@@ -9,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
 from gpt.errors import TrainingError
-from gpt.parallel.runtime import Runtime
+from gpt.parallel.runtime import Runtime, torch_threads
 from gpt.parallel.world import ALONE, World
 from gpt.report.peak_flops import card_flops, product_flops
 from gpt.spec.machine import Dtype, Machine, Shape
@@ -58,7 +57,7 @@ def measured_plan(
     fields of the recipe. The random state of the caller stays as it is.
     """
     cuda = [Runtime.choose(device).device] if Runtime.choose(device).device.type == "cuda" else []
-    with _threads(threads), torch.random.fork_rng(devices=cuda):
+    with torch_threads(threads), torch.random.fork_rng(devices=cuda):
         machine = world.from_main(machine_here(device, dtype))
         begin = now()
         if len({str(draw(machine.times(factor))) for factor in (1 / 8, 1, 8)}) == 1:
@@ -135,18 +134,6 @@ def _step_seconds(step: TrainStep) -> float:
     (seconds,) = step.time(1)
     if step.runtime.device.type == "cuda":
         return seconds
-    with _threads(1):
+    with torch_threads(1):
         single = min(step.time(2, now=time.thread_time, warmup=0))
     return min(seconds, single * (SERIAL + (1 - SERIAL) / torch.get_num_threads()))
-
-
-@contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    """Use *threads* threads, if set; restore their number."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
