@@ -6,6 +6,7 @@ from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     reading_options,
+    saying_warnings,
     takes_tokenizer,
     threads_option,
     tokenizer_option,
@@ -96,13 +97,13 @@ def shard(
 ) -> None:
     """Write token shards for `gpt train`.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. The .bin files have the format
-    of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of bytes of text.
-    The folder appears complete or not at all.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin. The .bin files have
+    the format of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of
+    bytes of text. The folder appears complete or not at all.
     """
     from pytok import shards  # here, since it loads numpy
 
-    with Bars() as bars:
+    with saying_warnings(), Bars() as bars:
         written = shards.write(
             sources,
             tokenizer,

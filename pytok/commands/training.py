@@ -19,6 +19,7 @@ from pytok.commands.options import (
     engine_option,
     merging_options,
     reading_options,
+    saying_warnings,
 )
 from pytok.commands.reporting import measure, report_option, write_report
 from pytok.counted import counted
@@ -36,6 +37,7 @@ from pytok.terminal import Bars, say
     pytok train corpus.txt --vocab 50257
     pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
     pytok train corpus.txt --vocab 16384 --report report.html
+    zcat *.jsonl.gz | pytok train - --format jsonl --vocab 32768
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
@@ -79,9 +81,9 @@ def train(
 ) -> None:
     """Train a tokenizer on text.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl': text, .jsonl and .parquet files,
-    plain or compressed (.gz, .zst). With --counts, they are files of counts from `pytok
-    count-pieces`.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin: text, .jsonl and
+    .parquet files, plain or compressed (.gz, .zst, .xz, .bz2), and archives of them (.tar, .zip).
+    With --counts, they are files of counts from `pytok count-pieces`.
 
     The most frequent pair of neighboring tokens is merged first. The result does not depend on the
     number of threads nor, except with --ties first, on the order of documents.
@@ -92,9 +94,10 @@ def train(
             "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
         )
     files = corpus.resolve(sources)
+    if report:
+        corpus.refuse_pipes(files, "remove --report, or write its text to a file first")
     source: list[Path] | pytok.PieceCounts = files
-    with Bars() as bars, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with saying_warnings(), Bars() as bars:
         if from_counts:
             source = pytok.PieceCounts.load(
                 files,
@@ -123,15 +126,15 @@ def train(
         rescue = f"{out}.tiktoken"
         tokenizer.save(rescue)
         raise FormatError(f"{error.message}; the trained vocabulary is in {rescue}") from None
-    for warning in caught:
-        say(str(warning.message))
     merges = counted(len(tokenizer.vocab) - 256, "merge")
     say(
         f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {merges}, "
         f"{counted(len(tokenizer.special_tokens), 'special token')}"
     )
     if report:
-        write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported
+            write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
 
 
 @click.command(
@@ -163,7 +166,7 @@ def count_pieces(
     files = corpus.resolve(sources)
     pattern, special_tokens = counting["pattern"], counting["special_tokens"]
     num_threads, max_memory = counting["num_threads"], counting["max_memory"]
-    with Bars() as bars:
+    with saying_warnings(), Bars() as bars:
         progress = functools.partial(bars.update, "count")
         if from_counts:
             counts = pytok.PieceCounts.load(
