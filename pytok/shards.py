@@ -160,7 +160,7 @@ def write(
         separator=separator,
         missing=missing,
         format=format,
-        cut=can_cut(tokenizer.pattern),
+        cut=tokenizer.can_cut,
     )
     is_plain = partial(corpus.is_one_text, errors=errors, separator=separator, format=format)
     by_tail = split == "tail" and val > 0

@@ -20,7 +20,7 @@ from pytok.commands.options import (
     tokenizer_option,
 )
 from pytok.errors import CorpusError
-from pytok.patterns import can_cut, parts
+from pytok.patterns import parts
 from pytok.terminal import Bars
 from pytok.tokenizer import Tokenizer
 
@@ -66,7 +66,7 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
         yield from tokenizer.encode(text, allowed_special="all")
         return
     done = 0
-    for part in parts(text) if can_cut(tokenizer.pattern) else [text]:
+    for part in parts(text) if tokenizer.can_cut else [text]:
         yield from tokenizer.encode_ordinary(part)
         done += len(part.encode())
         bars.update("encode", done, len(data))
@@ -123,7 +123,7 @@ def count(
     """
     files = corpus.resolve(sources)
     total, read, rows = corpus.size(files), 0, []
-    cut = can_cut(tokenizer.pattern)
+    cut = tokenizer.can_cut
     is_plain = [corpus.is_one_text(file, **reading) for file in files]
     with saying_warnings(), Bars() as bars:
 
