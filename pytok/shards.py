@@ -10,8 +10,6 @@ Opening maps the files and loads no tokenizer. Batches are up to the trainer.
 import json
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pytok import corpus
-from pytok.atomic import replace_file
+from pytok.atomic import atomic_folder, replace_file
 from pytok.counting import Progress
 from pytok.definition import END_OF_TEXT
 from pytok.engine import check_threads
@@ -329,26 +327,13 @@ def _raise_not_utf8(paths: list[Path], **reading: Any) -> NoReturn:
 @contextmanager
 def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     """Return a context with a hidden folder: renamed to *target* at the end, removed on errors."""
-    # In the nearest existing parent: a rename must not cross file systems.
-    parent = next(parent for parent in (*target.parents, target) if parent.exists())
-    new, old = (parent / f".{target.name}.{secrets.token_hex(4)}.{age}" for age in ("new", "old"))
     try:
-        _check_target(target, overwrite)
-        new.mkdir()
-        yield new
-        _check_target(target, overwrite)  # it can have changed while the new folder was written
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
-    except BaseException as error:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(new, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise ShardError(f"{target}: cannot be written: {error}") from error
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        with atomic_folder(target) as hidden:
+            _check_target(target, overwrite)
+            yield hidden
+            _check_target(target, overwrite)  # it can have changed in the meantime
+    except OSError as error:
+        raise ShardError(f"{target}: cannot be written: {error}") from error
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

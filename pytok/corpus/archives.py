@@ -5,6 +5,7 @@ folders, and so is what is not a regular file; `Skipped.members` counts both.
 """
 
 import functools
+import io
 import stat
 import zlib
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def tar_members(stream: Stream, skipped: Skipped) -> Iterator[Stream]:
 
     forward = _Forward(stream)
     try:
-        with tarfile.TarFile(fileobj=forward, errors="surrogateescape") as archive:  # type: ignore[arg-type]
+        with tarfile.TarFile(fileobj=forward, errors="surrogateescape") as archive:
             while member := archive.next():
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
                 irregular = "link" if member.issym() or member.islnk() else "other"
@@ -48,7 +49,7 @@ def tar_members(stream: Stream, skipped: Skipped) -> Iterator[Stream]:
     forward.check_end()
 
 
-class _Forward:
+class _Forward(io.RawIOBase):
     """A file that tarfile can read, but in which it can only move forward."""
 
     def __init__(self, stream: Stream) -> None:
@@ -56,7 +57,13 @@ class _Forward:
         self._position = 0
         self._last = b""
 
-    def read(self, size: int) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
         if size > _MAX_HEADER:
             raise CorpusError(
                 f"{self._stream.name}: a header in the tar archive has {size:,} bytes; no program "
@@ -67,13 +74,13 @@ class _Forward:
         self._last = data
         return data
 
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, position: int) -> None:
-        while ahead := position - self._position:
-            if ahead < 0 or not self.read(min(ahead, BLOCK_BYTES)):
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        ahead = offset if whence == io.SEEK_CUR else offset - self._position
+        while ahead:
+            if ahead < 0 or not (data := self.read(min(ahead, BLOCK_BYTES))):
                 raise EOFError("the archive ends inside a member; it is truncated")
+            ahead -= len(data)
+        return self._position
 
     def check_end(self) -> None:
         """Check that tarfile stopped at the mark of the end; read the rest, which must be zeros."""
