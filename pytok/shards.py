@@ -265,7 +265,7 @@ def writing(
     and nothing else. Raises ShardError for a folder that cannot be written or must not be replaced,
     and for a split that would be empty.
     """
-    with new_folder(Path(folder).resolve(), overwrite) as hidden:
+    with new_folder(folder, overwrite) as hidden:
         writer = FolderWriter(hidden, tokenizer, splits, shard_tokens, origin)
         yield writer
         writer.close()
@@ -325,8 +325,11 @@ def _raise_not_utf8(paths: list[Path], **reading: Any) -> NoReturn:
 
 
 @contextmanager
-def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Return a context with a hidden folder: renamed to *target* at the end, removed on errors."""
+def new_folder(folder: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """Return a context with a hidden folder: renamed to *folder* at the end, removed on errors."""
+    if not os.fspath(folder):
+        raise ShardError("the path is empty: name a folder")
+    target = Path(folder).resolve()
     try:
         with atomic_folder(target) as hidden:
             _check_target(target, overwrite)

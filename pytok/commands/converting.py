@@ -11,6 +11,7 @@ from pytok.commands.options import (
     threads_option,
     tokenizer_option,
 )
+from pytok.commands.paths import PathName
 from pytok.counted import counted
 from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
@@ -26,7 +27,7 @@ from pytok.tokenizer import Tokenizer
     """,
 )
 @takes_tokenizer(named_by=click.argument("name", metavar="IN"))
-@click.argument("target", metavar="OUT")
+@click.argument("target", type=PathName(), metavar="OUT")
 def convert(tokenizer: Tokenizer, target: str) -> None:
     """Convert a tokenizer to another format.
 
@@ -59,7 +60,7 @@ def convert(tokenizer: Tokenizer, target: str) -> None:
     """,
 )
 @click.argument("sources", nargs=-1, required=True)
-@option("-o", "--out", type=click.Path(), required=True, help="The folder to write.")
+@option("-o", "--out", type=PathName(), required=True, help="The folder to write.")
 @option(
     "--val",
     metavar="FRACTION",

@@ -26,11 +26,11 @@ from pytok.terminal import say
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def refuse_to_replace(sources: Iterable[Path | None], out: Path | None) -> None:
+def refuse_to_replace(sources: Iterable[Path | None], out: str | Path | None) -> None:
     """Raise UsageError if *out* is one of the input files *sources*, some of which can be None."""
-    if out is not None and out.exists():
+    if out is not None and Path(out).exists():
         for source in sources:
-            if source is not None and source.exists() and out.samefile(source):
+            if source is not None and source.exists() and Path(out).samefile(source):
                 raise click.UsageError(f"{out} is an input file: choose another output file")
 
 

@@ -8,11 +8,13 @@ import re
 
 import click
 
+from pytok import corpus
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     json_option,
     reading_options,
+    refuse_to_replace,
     saying_warnings,
     takes_tokenizer,
     threads_option,
@@ -61,6 +63,7 @@ def show(
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     figures = None
     if sources or report:
+        refuse_to_replace(corpus.resolve(sources) if sources else [], report)
         with saying_warnings():
             figures = measure(tokenizer, sources or None, reading, num_threads)
         if report:

@@ -19,8 +19,10 @@ from pytok.commands.options import (
     engine_option,
     merging_options,
     reading_options,
+    refuse_to_replace,
     saying_warnings,
 )
+from pytok.commands.paths import PathName
 from pytok.commands.reporting import measure, report_option, write_report
 from pytok.counted import counted
 from pytok.counting import split_by
@@ -52,7 +54,7 @@ from pytok.terminal import Bars, say
 @option(
     "-o",
     "--out",
-    type=click.Path(),
+    type=PathName(),
     default="tokenizer.json",
     help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
 )
@@ -94,6 +96,8 @@ def train(
             "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
         )
     files = corpus.resolve(sources)
+    for output in (out, report):
+        refuse_to_replace(files, output)
     if report:
         corpus.refuse_pipes(files, "remove --report, or write its text to a file first")
     source: list[Path] | pytok.PieceCounts = files
@@ -146,7 +150,7 @@ def train(
     """,
 )
 @click.argument("sources", nargs=-1, required=True)
-@option("-o", "--out", type=click.Path(), required=True, help="Output file of counts: *.parquet.")
+@option("-o", "--out", type=PathName(), required=True, help="Output file of counts: *.parquet.")
 @counting_options
 @reading_options
 def count_pieces(
@@ -164,6 +168,7 @@ def count_pieces(
     """
     countfile.check_target(Path(out))
     files = corpus.resolve(sources)
+    refuse_to_replace(files, out)
     pattern, special_tokens = counting["pattern"], counting["special_tokens"]
     num_threads, max_memory = counting["num_threads"], counting["max_memory"]
     with saying_warnings(), Bars() as bars:
