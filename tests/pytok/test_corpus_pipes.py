@@ -20,7 +20,7 @@ import pytest
 import zstandard
 
 import pytok
-from pytok import shards
+from pytok import report, shards
 from pytok.corpus import is_pipe, read_documents, read_parts, resolve, size
 from pytok.engine import EngineName
 from pytok.errors import CorpusError
@@ -259,3 +259,20 @@ def test_commands_say_how_many_rows_they_skipped(command: str, tokenizer_path: s
 
     assert result.returncode == 0
     assert result.stderr.count(b"skipped 2 of 4 rows without text\n") == 1
+
+
+@pytest.mark.parametrize("count", [1, 30, 5000])
+def test_excerpts_of_a_pipe_are_spread_over_it(
+    count: int, trained: pytok.Tokenizer, tmp_path: Path
+) -> None:
+    """Although its size is not known before."""
+    lines = [f"line {number:04} of many, each of which is there once" for number in range(count)]
+    with pipe(tmp_path / "pipe", "\n".join(lines).encode()) as path:
+        usage = report.measure(trained, path).usage
+    assert usage is not None
+    numbers = [int(text.split()[1]) for text in usage.excerpts]
+
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 0
+    assert numbers[-1] >= count * 3 // 4 - 7
+    assert len(numbers) <= 16
