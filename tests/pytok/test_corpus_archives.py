@@ -293,8 +293,8 @@ def test_damage_is_an_error_of_one_kind(
 ) -> None:
     """Or is not noticed: names, for example, have no checksum in a zip."""
     content = bytearray(ARCHIVES[name](FILES))
-    for place, replacement in changes:
-        start = int(place * len(content))
+    for fraction, replacement in changes:
+        start = int(fraction * len(content))
         content[start : start + 4] = replacement
     (tmp_path / name).write_bytes(content)
 
