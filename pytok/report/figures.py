@@ -5,24 +5,21 @@ prints `Figures.as_dict`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pytok import corpus
 from pytok.corpus import Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
-from pytok.patterns import can_cut
 from pytok.report.excerpts import Excerpts
-from pytok.report.merging import BYTES, Counts, applications, tokens_by_size, unmerged
+from pytok.report.merging import BYTES, tokens_by_size, unmerged
 from pytok.report.scripts import ScriptTally, ScriptUse
 from pytok.tokenizer import Tokenizer
-
-Ids = npt.NDArray[Any]
+from pytok.usage import Counts, applications, encoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,32 +153,28 @@ def measure(
     if source is None:
         return figures
     paths = corpus.resolve(source)
-    total = corpus.size(paths)
-    rank_of = _rank_of(tokenizer)
     uses = np.zeros(len(tokens), dtype=np.int64)
     lengths = figures.lengths
-    scripts, excerpts = ScriptTally(), Excerpts(total)
-    documents = read = 0
-    parts = corpus.read_parts(
-        paths, field=field, errors=errors, separator=separator, cut=can_cut(tokenizer.pattern)
-    )
-    for batch in corpus.batches(parts, lambda part: len(part.text)):
-        ids, offsets = tokenizer.encode_batch_to_numpy(
-            [part.text for part in batch], num_threads=num_threads, disallowed_special=()
-        )
-        ranks = rank_of(ids)
+    scripts, excerpts = ScriptTally(), Excerpts(corpus.size(paths))
+    documents = 0
+    for parts, ranks, offsets in encoded(
+        tokenizer,
+        paths,
+        field=field,
+        errors=errors,
+        separator=separator,
+        num_threads=num_threads,
+        progress=progress,
+    ):
         uses += np.bincount(ranks, minlength=len(tokens))
-        for part, start, stop in zip(batch, offsets, offsets[1:], strict=False):
+        for part, start, stop in zip(parts, offsets, offsets[1:], strict=False):
             scripts.add(part.text, lengths[ranks[start:stop]], ends_document=part.ends_document)
             excerpts.add(part)
             documents += part.ends_document
-            read += part.read
-        if progress is not None:
-            progress(read, total)
     text_bytes = int(uses @ lengths)
     by_size = only_in_longer = None
     if not figures.unmerged:
-        applied = applications(uses, merges)
+        applied = applications(uses, lengths, merges)
         by_size = tokens_by_size(text_bytes, applied)
         only_in_longer = int(np.count_nonzero((uses == 0) & (applied > 0)))
     usage = Usage(
@@ -195,12 +188,3 @@ def measure(
         excerpts=tuple(excerpts.texts),
     )
     return Figures(tokenizer, tokens, figures.unmerged, usage)
-
-
-def _rank_of(tokenizer: Tokenizer) -> Callable[[Ids], Ids]:
-    """Return a function from ids, in any order and with gaps, to ranks."""
-    ids = np.array(list(tokenizer.vocab.values()))
-    if np.array_equal(ids, np.arange(len(ids))):
-        return lambda queried: queried
-    order = np.argsort(ids)
-    return lambda queried: order[np.searchsorted(ids, queried, sorter=order)]

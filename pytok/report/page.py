@@ -18,7 +18,8 @@ from pytok.report import charts
 from pytok.report.excerpts import units
 from pytok.report.figures import Figures, Usage
 from pytok.report.glyphs import Glyph, glyphs
-from pytok.report.merging import BYTES, Counts
+from pytok.report.merging import BYTES
+from pytok.usage import Counts
 
 TOKENS_PER_LIST = 16
 
