@@ -122,7 +122,7 @@ def test_no_other_vocabulary_of_the_size_saves_more_merges(
             tokens.append(token)
     tokenizer = tokenizer_of(*tokens[4:])
     ranks = tokenizer.encode(text)
-    applied = {token: 0 for token in tokens[4:]}
+    applied = dict.fromkeys(tokens[4:], 0)
     for token in parts(tokenizer, ranks):
         if len(token) > 1:
             applied[token] += 1
