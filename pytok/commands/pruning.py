@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     examples="""
     pytok prune cl100k_base corpus.txt --vocab 32768 -o small.json
     pytok prune tokenizer.json 'data/*.jsonl' --min-count 10 -o small.json
-    pytok prune tokenizer.json corpus.txt --vocab 32768 -o small.json --ids rows.npy
+    pytok prune big.json corpus.txt --vocab 8192 -o small.json --ids rows.npy
     """,
 )
 @takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
