@@ -21,7 +21,7 @@ ORDER = {
         """
         errors counted atomic text byte_order patterns merging reference blocks definition engine
         decoding special terminal shardfile formats unstable truncation countfile tokenizer corpus
-        encodings counting usage pruning shards report streams training chat commands
+        encodings counting usage pruning healing shards report streams training chat commands
         """,
     ),
     "gpt": re.findall(
