@@ -63,8 +63,8 @@ def heal(tokenizer: Tokenizer, text: str) -> Healed:
     )
     stable = min(stable, _stable_in_last_piece(tokenizer, text, ids))
     # An added token is found before text is split, and does not change.
-    ordinary = set(tokenizer.vocab.values())
-    while not ordinary.issuperset(ids[stable:]):
+    added = set(tokenizer.special_tokens.values())
+    while not added.isdisjoint(ids[stable:]):
         stable += 1
     return Healed(ids[:stable], tokenizer.decode_bytes(ids[stable:]))
 
