@@ -15,7 +15,9 @@ from pytok import corpus
 from pytok.corpus import Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
+from pytok.formats.merge_list import implied_merges
 from pytok.report.excerpts import Excerpts
+from pytok.report.frequencies import decades
 from pytok.report.merging import BYTES, tokens_by_size, unmerged
 from pytok.report.scripts import ScriptTally, ScriptUse
 from pytok.tokenizer import Tokenizer
@@ -30,6 +32,8 @@ class Usage:
     documents: int
     uses: Counts
     """Number of occurrences of each token of `Tokenizer.vocab`, shape (tokens,), in rank order."""
+    uses_in_longer: Counts
+    """Number of occurrences of each token inside longer ones, shape (tokens,), in rank order."""
     bytes: int
     """Bytes of text in UTF-8."""
     tokens_by_size: Counts | None
@@ -122,6 +126,7 @@ class Figures:
                 "bytes_per_token": usage.bytes_per_token,
                 "unused_tokens": usage.unused,
                 "only_in_longer_tokens": usage.only_in_longer,
+                "tokens_by_uses": [decade._asdict() for decade in decades(usage.uses)],
                 "uses_by_length": self.uses_by_length,
                 "tokens_by_size": by_size,
                 "scripts": [asdict(script) for script in usage.scripts],
@@ -172,15 +177,16 @@ def measure(
             excerpts.add(part)
             documents += part.ends_document
     text_bytes = int(uses @ lengths)
+    applied = applications(uses, lengths, implied_merges(tokens, merges))
     by_size = only_in_longer = None
     if not figures.unmerged:
-        applied = applications(uses, lengths, merges)
         by_size = tokens_by_size(text_bytes, applied)
         only_in_longer = int(np.count_nonzero((uses == 0) & (applied > 0)))
     usage = Usage(
         files=tuple(map(str, paths)),
         documents=documents,
         uses=uses,
+        uses_in_longer=applied - uses,
         bytes=text_bytes,
         tokens_by_size=by_size,
         only_in_longer=only_in_longer,

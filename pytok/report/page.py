@@ -17,6 +17,7 @@ from pytok.patterns import pattern_name
 from pytok.report import charts
 from pytok.report.excerpts import units
 from pytok.report.figures import Figures, Usage
+from pytok.report.frequencies import decades, tokens_for
 from pytok.report.glyphs import Glyph, glyphs
 from pytok.report.merging import BYTES
 from pytok.usage import Counts
@@ -31,6 +32,9 @@ LENGTH_NAMES = [*map(str, range(1, LONG)), f"{LONG}+"]
 
 CURVE_POINTS = 160
 """Points on the curve: less than four pixels apart."""
+
+COVERED = (0.5, 0.9, 0.99)
+"""Fractions of the corpus for which the number of tokens is stated."""
 
 SMALL_FRACTION = 0.0005
 """Fraction of the text below which scripts are combined in one row."""
@@ -84,6 +88,9 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             length_names=LENGTH_NAMES,
             lengths=lengths,
             length_bars=Markup(charts.bars(LENGTH_NAMES, lengths, x_title="bytes in a token")),
+            decades=decades(usage.uses) if usage else [],
+            tokens_for=[tokens_for(usage.uses, part) for part in COVERED] if usage else [],
+            frequencies=_frequencies(usage),
             scripts=_scripts(usage) if usage else [],
             lists=_lists(figures, usage),
             style=Markup(style),
@@ -126,6 +133,17 @@ def _curve(figures: Figures, usage: Usage | None) -> Markup | None:
     sizes = sorted({*spaced, *marked})
     points = [(size, usage.bytes / usage.tokens_at(size)) for size in sizes]
     return Markup(charts.curve(points, marked))
+
+
+def _frequencies(usage: Usage | None) -> Markup | None:
+    if usage is None:
+        return None
+    uses = np.sort(usage.uses[usage.uses > 0])[::-1]
+    spaced = np.geomspace(1, len(uses), CURVE_POINTS).round().astype(int).tolist()
+    powers = [10**exponent for exponent in range(len(str(len(uses))))]
+    positions = sorted({*spaced, *powers})
+    points = [(position, int(uses[position - 1])) for position in positions]
+    return Markup(charts.frequencies(points, usage.tokens))
 
 
 def _lengths(figures: Figures, usage: Usage | None) -> list[charts.Series]:
