@@ -11,7 +11,6 @@ from pytok.corpus import Part, Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
 from pytok.formats.merge_list import Merges
-from pytok.patterns import can_cut
 from pytok.tokenizer import Tokenizer
 
 Counts = npt.NDArray[np.int64]
@@ -68,7 +67,7 @@ def encoded(
     order = np.argsort(ids)
     ordered = ids[order]
     parts = corpus.read_parts(
-        paths, field=field, errors=errors, separator=separator, cut=can_cut(tokenizer.pattern)
+        paths, field=field, errors=errors, separator=separator, cut=tokenizer.can_cut
     )
     for batch in corpus.batches(parts, lambda part: len(part.text)):
         found, offsets = tokenizer.encode_batch_to_numpy(

@@ -90,7 +90,7 @@ def show(
     facts = {
         "name": tokenizer.name,
         "ids": tokenizer.n_vocab,
-        "merges": len(tokens) - 256,
+        "merges": sum(len(token) > 1 for token in tokens),
         "pattern": pattern_name(tokenizer.pattern) or tokenizer.pattern,
         "special_tokens": dict(tokenizer.special_tokens),
         "longest_token": longest.decode("utf-8", "backslashreplace"),

@@ -18,7 +18,7 @@ from pytok.engine import check_threads
 from pytok.formats.merge_list import implied_merges
 from pytok.report.excerpts import Excerpts
 from pytok.report.frequencies import decades
-from pytok.report.merging import BYTES, tokens_by_size, unmerged
+from pytok.report.merging import BYTES, has_prefixes, tokens_by_size, unmerged
 from pytok.report.scripts import ScriptTally, ScriptUse
 from pytok.tokenizer import Tokenizer
 from pytok.usage import Counts, applications, encoded
@@ -34,12 +34,15 @@ class Usage:
     """Number of occurrences of each token of `Tokenizer.vocab`, shape (tokens,), in rank order."""
     uses_in_longer: Counts
     """Number of occurrences of each token inside longer ones, shape (tokens,), in rank order."""
+    other_uses: int
+    """Number of occurrences of added tokens, and of the token for unknown bytes."""
     bytes: int
     """Bytes of text in UTF-8."""
     tokens_by_size: Counts | None
     """Element n: the number of tokens with the vocabulary of the first 256 + n tokens.
 
-    ``None`` if smaller vocabularies are not prefixes of this one (`Figures.unmerged`)."""
+    ``None`` if smaller vocabularies are not prefixes of this one (`Figures.unmerged`), or if the
+    tokens do not decode to the text itself."""
     only_in_longer: int | None
     """Number of tokens that occur only in longer ones; ``None`` as for `tokens_by_size`."""
     scripts: tuple[ScriptUse, ...]
@@ -50,7 +53,7 @@ class Usage:
     @property
     def tokens(self) -> int:
         """Number of tokens in the corpus."""
-        return int(self.uses.sum())
+        return int(self.uses.sum()) + self.other_uses
 
     @property
     def bytes_per_token(self) -> float:
@@ -158,10 +161,10 @@ def measure(
     if source is None:
         return figures
     paths = corpus.resolve(source)
-    uses = np.zeros(len(tokens), dtype=np.int64)
-    lengths = figures.lengths
+    uses, lengths = np.zeros(len(tokens) + 1, dtype=np.int64), figures.lengths
+    lengths_by_rank = np.append(lengths, 1)
     scripts, excerpts = ScriptTally(), Excerpts(corpus.size(paths))
-    documents = 0
+    documents = text_bytes = 0
     for parts, ranks, offsets in encoded(
         tokenizer,
         paths,
@@ -171,15 +174,18 @@ def measure(
         num_threads=num_threads,
         progress=progress,
     ):
-        uses += np.bincount(ranks, minlength=len(tokens))
+        uses += np.bincount(ranks, minlength=len(tokens) + 1)
         for part, start, stop in zip(parts, offsets, offsets[1:], strict=False):
-            scripts.add(part.text, lengths[ranks[start:stop]], ends_document=part.ends_document)
+            size = len(part.text.encode())
+            fitted = _fitted(lengths_by_rank[ranks[start:stop]], size)
+            scripts.add(part.text, fitted, ends_document=part.ends_document)
             excerpts.add(part)
             documents += part.ends_document
-    text_bytes = int(uses @ lengths)
+            text_bytes += size
+    uses, other_uses = uses[:-1], int(uses[-1])
     applied = applications(uses, lengths, implied_merges(tokens, merges))
     by_size = only_in_longer = None
-    if not figures.unmerged:
+    if has_prefixes(tokens, merges) and not other_uses and text_bytes == uses @ lengths:
         by_size = tokens_by_size(text_bytes, applied)
         only_in_longer = int(np.count_nonzero((uses == 0) & (applied > 0)))
     usage = Usage(
@@ -187,6 +193,7 @@ def measure(
         documents=documents,
         uses=uses,
         uses_in_longer=applied - uses,
+        other_uses=other_uses,
         bytes=text_bytes,
         tokens_by_size=by_size,
         only_in_longer=only_in_longer,
@@ -194,3 +201,15 @@ def measure(
         excerpts=tuple(excerpts.texts),
     )
     return Figures(tokenizer, tokens, figures.unmerged, usage)
+
+
+def _fitted(lengths: Counts, size: int) -> Counts:
+    """Return the *lengths* of tokens in a text of *size* bytes, scaled if they do not add up to it.
+
+    A normalizer changes lengths, and the text of an added token can have white space around it.
+    """
+    ends = np.cumsum(lengths)
+    if not len(ends) or ends[-1] == size:
+        return lengths
+    scaled: Counts = (ends * (size / ends[-1])).round().astype(np.int64)
+    return np.diff(scaled, prepend=0)

@@ -22,10 +22,19 @@ BYTES = 256
 
 
 def unmerged(tokens: Sequence[bytes], merges: Merges) -> tuple[bytes, ...]:
-    """Return the tokens after the first `BYTES` that no merge of two tokens of lower rank makes."""
+    """Return the tokens, except bytes, that no merge of two tokens of lower rank makes."""
     return tuple(
-        token for token, pair in zip(tokens[BYTES:], merges[BYTES:], strict=True) if pair is None
+        token for token, pair in zip(tokens, merges, strict=True) if pair is None and len(token) > 1
     )
+
+
+def has_prefixes(tokens: Sequence[bytes], merges: Merges) -> bool:
+    """Return whether every smaller vocabulary of at least `BYTES` tokens is a prefix of *tokens*.
+
+    Then the tokens are the single bytes, followed by merges of two tokens of lower rank.
+    """
+    are_bytes = [len(token) for token in tokens[: BYTES + 1]].count(1) == BYTES
+    return are_bytes and not unmerged(tokens, merges)
 
 
 def tokens_by_size(text_bytes: int, applied: Counts) -> Counts:

@@ -80,6 +80,7 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             tokenizer=figures.tokenizer,
             pattern_name=pattern_name(figures.tokenizer.pattern),
             figures=figures,
+            merged=sum(len(token) > 1 for token in figures.tokens),
             usage=usage,
             empty=figures.usage is not None and usage is None,
             excerpts=[units(figures.tokenizer, excerpt) for excerpt in excerpts],
@@ -136,7 +137,7 @@ def _curve(figures: Figures, usage: Usage | None) -> Markup | None:
 
 
 def _frequencies(usage: Usage | None) -> Markup | None:
-    if usage is None:
+    if usage is None or not usage.uses.any():
         return None
     uses = np.sort(usage.uses[usage.uses > 0])[::-1]
     spaced = np.geomspace(1, len(uses), CURVE_POINTS).round().astype(int).tolist()
