@@ -17,12 +17,14 @@ bytes that were removed.
 """
 
 import bisect
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pytok.errors import VocabError
 from pytok.tokenizer import Tokenizer
 
 CONTINUATIONS = (
@@ -45,7 +47,8 @@ class Healed(NamedTuple):
 def heal(tokenizer: Tokenizer, text: str) -> Healed:
     """Return the ids of *text* that more text cannot change, and the bytes after them.
 
-    Special tokens in *text* are ordinary text. With a known pattern, no id before the rest changes
+    Special tokens in *text* are ordinary text. A text that is normalized has the bytes of the
+    normalized text. With a known pattern, no id before the rest changes
     whatever follows; with a custom one this holds for all `CONTINUATIONS`.
 
     >>> import pytok
@@ -57,20 +60,19 @@ def heal(tokenizer: Tokenizer, text: str) -> Healed:
     ids = tokenizer.encode_ordinary(text)
     if not ids:
         return Healed([], b"")
-    stable = min(
-        (_common(ids, tokenizer.encode_ordinary(text + more)) for more in CONTINUATIONS),
-        default=len(ids),
-    )
-    stable = min(stable, _stable_in_last_piece(tokenizer, text, ids))
-    # An added token is found before text is split, and does not change.
-    added = set(tokenizer.special_tokens.values())
-    while not added.isdisjoint(ids[stable:]):
+    stable = _stable_in_last_piece(tokenizer, text, ids)
+    for more in CONTINUATIONS:
+        with contextlib.suppress(VocabError):  # the vocabulary lacks a byte of it
+            stable = min(stable, _common(ids, tokenizer.encode_ordinary(text + more)))
+    # An added token, or that for unknown bytes, does not stand for bytes that others can repeat.
+    others = _other_ids(tokenizer)
+    while not others.isdisjoint(ids[stable:]):
         stable += 1
     return Healed(ids[:stable], tokenizer.decode_bytes(ids[stable:]))
 
 
 class TokenIndex:
-    """The tokens of a tokenizer sorted by bytes, without special tokens.
+    """The tokens of a tokenizer sorted by bytes, without added tokens.
 
     >>> import pytok
     >>> tok = pytok.train(["the cat saw the cat"], vocab_size=264, special_tokens=())
@@ -79,8 +81,9 @@ class TokenIndex:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._id_of = tokenizer.vocab
-        self._tokens = tokenizer.token_byte_values()
+        others = _other_ids(tokenizer)
+        self._id_of = {token: id for token, id in tokenizer.vocab.items() if id not in others}
+        self._tokens = sorted(self._id_of)
         self._ids = np.array([self._id_of[token] for token in self._tokens], dtype=np.int64)
         self._has_all_bytes = all(bytes([byte]) in self._id_of for byte in range(256))
 
@@ -118,6 +121,14 @@ class TokenIndex:
         return possible
 
 
+def _other_ids(tokenizer: Tokenizer) -> set[int]:
+    """Return the ids of added tokens and of the token for unknown bytes."""
+    found, unknown = {token.id for token in tokenizer.added_tokens}, tokenizer.definition.unknown
+    if unknown is not None and unknown.id is not None:
+        found.add(unknown.id)
+    return found
+
+
 def _range(tokens: Sequence[bytes], prefix: bytes) -> tuple[int, int]:
     """Return where the sorted *tokens* that start with *prefix* begin and end."""
     start = bisect.bisect_left(tokens, prefix)
@@ -135,11 +146,11 @@ def _stable_in_last_piece(tokenizer: Tokenizer, text: str, ids: list[int]) -> in
     At the end of the text the longer piece has a token that starts inside the last piece and ends
     past it, or a token ends there. Tokens before such a token are those of the bytes before it.
     """
-    core = tokenizer._core
-    piece = tokenizer.pieces(text)[-1].encode()
+    core, pieces = tokenizer._core, tokenizer.pieces(text)
+    piece = pieces[-1].encode() if pieces else b""
     tail = core.encode_piece(piece)
     base = len(ids) - len(tail)
-    if base < 0 or ids[base:] != tail:  # it is not the text itself that was split
+    if not tail or ids[base:] != tail:  # an added token, or a byte that the vocabulary lacks
         return len(ids) - 1
     tokens = tokenizer.token_byte_values()
     stable, longest = len(tail), max(map(len, tokens))

@@ -11,8 +11,7 @@ step the merge of lowest rank is still there, and still the lowest. Any other te
 for the same bytes.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from pytok.counting import Progress
 from pytok.definition import Definition
 from pytok.errors import VocabError
 from pytok.formats.merge_list import Merges, implied_merges
+from pytok.renumbering import named_ids, renumbered
 from pytok.tokenizer import Tokenizer
 from pytok.usage import Use
 
@@ -53,7 +53,7 @@ def prune(
     """Keep *size* ids of *tokenizer*, or the tokens that occur *min_count* times or more.
 
     The corpus *source* is read as in `pytok.usage.encoded`, and tokens are counted in it, also
-    inside longer tokens. The single bytes and all special tokens are kept whatever their number.
+    inside longer tokens. The single bytes and all added tokens are kept whatever their number.
     With *size* exactly so many ids remain: the most frequent tokens, those of lower rank first if
     equally frequent. With neither argument, the tokens that occur.
 
@@ -96,20 +96,26 @@ def kept_ids(tokenizer: Tokenizer, pruned: Tokenizer) -> npt.NDArray[np.int64]:
     """
     old, new = tokenizer.definition, pruned.definition
     id_of = dict(zip(old.tokens, old.ids, strict=True))
+    id_of_added = {token.text: token.id for token in old.added_tokens}
     missing: Iterable[object] = [token for token in new.tokens if token not in id_of]
-    missing = missing or [text for text in new.special_tokens if text not in old.special_tokens]
+    missing = missing or [t.text for t in new.added_tokens if t.text not in id_of_added]
     for token in missing:
         raise VocabError(f"not pruned from this vocabulary, which has no token {token!r}")
     pairs = {id: id_of[token] for token, id in zip(new.tokens, new.ids, strict=True)}
-    pairs |= {id: old.special_tokens[text] for text, id in new.special_tokens.items()}
+    pairs |= {token.id: id_of_added[token.text] for token in new.added_tokens}
+    pairs |= zip(sorted(new.decode_only), sorted(old.decode_only), strict=False)
     ids = [pairs[id] for id in sorted(pairs)]
     rank_of = {token: rank for rank, token in enumerate(old.tokens)}
     ranks = [rank_of[token] for token in new.tokens]
-    same_ids = sorted(pairs) == list(range(len(pairs))) and ids == sorted(ids)
-    if not same_ids or _selected(old, ranks, ids).fingerprint() != pruned.fingerprint:
+    are_same = (
+        sorted(pairs) == list(range(len(pairs)))
+        and ids == sorted(ids)
+        and _further_ids(old) <= {*ids}
+    )
+    if not are_same or _selected(old, ranks, ids).fingerprint() != pruned.fingerprint:
         raise VocabError(
-            "not pruned from this vocabulary, which has the same tokens in another order, or "
-            "splits text by another pattern"
+            "not pruned from this vocabulary, which has the same tokens in another order, further "
+            "added tokens, or another pattern"
         )
     return np.array(ids, dtype=np.int64)
 
@@ -121,10 +127,13 @@ class _Kept:
         self._definition = definition
         self._merges = merges
         self._lengths = np.fromiter(map(len, definition.tokens), np.int64, len(definition.tokens))
-        self._other_ids = sorted({*definition.special_tokens.values()} - {*definition.ids})
+        named, rank_of = named_ids(definition), {id: r for r, id in enumerate(definition.ids)}
+        self._other_ids = sorted(_further_ids(definition))
         """Ids that are not those of ordinary tokens."""
-        required = np.flatnonzero(self._lengths == 1).tolist()
-        self._required = self._with_parts(required)
+        single = np.flatnonzero(self._lengths == 1).tolist()
+        self._required = self._with_parts(
+            [*single, *(rank_of[id] for id in named if id in rank_of)]
+        )
 
     def check(self, size: int) -> None:
         """Raise VocabError unless *size* ids can be kept."""
@@ -133,7 +142,7 @@ class _Kept:
         if not least <= size <= most:
             raise VocabError(
                 f"cannot prune the vocabulary to {size} ids: pass {least} to {most}, since the "
-                f"single bytes and the special tokens are kept, and it has {most + 1}"
+                f"single bytes and the added tokens are kept, and it has {most + 1}"
             )
 
     def choose(
@@ -173,12 +182,12 @@ class _Kept:
         return found
 
 
+def _further_ids(definition: Definition) -> set[int]:
+    """Return the ids that are not those of ordinary tokens."""
+    further = {token.id for token in definition.added_tokens} | {*definition.decode_only}
+    return further.difference(definition.ids)
+
+
 def _selected(definition: Definition, ranks: list[int], ids: list[int]) -> Definition:
     """Return *definition* with the tokens of *ranks*; *ids* become 0, 1, 2, ... in their order."""
-    new_id: Mapping[int, int] = {id: index for index, id in enumerate(ids)}
-    return replace(
-        definition,
-        tokens=[definition.tokens[rank] for rank in ranks],
-        ids=[new_id[definition.ids[rank]] for rank in ranks],
-        special_tokens={text: new_id[id] for text, id in definition.special_tokens.items()},
-    )
+    return renumbered(definition, ranks, {id: index for index, id in enumerate(ids)})

@@ -21,7 +21,8 @@ ORDER = {
         """
         errors counted atomic text byte_order patterns merging definition reference blocks engine
         decoding special terminal shardfile formats unstable truncation countfile tokenizer corpus
-        encodings counting usage pruning healing shards report streams training chat commands
+        encodings counting usage renumbering pruning healing shards report streams training chat
+        commands
         """,
     ),
     "gpt": re.findall(
