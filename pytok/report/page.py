@@ -150,7 +150,8 @@ def _frequencies(usage: Usage | None) -> Markup | None:
 def _lengths(figures: Figures, usage: Usage | None) -> list[charts.Series]:
     def fractions(counts: Sequence[int]) -> list[float]:
         short = [*counts[1:LONG], *[0] * (LONG - len(counts))]
-        return [count / sum(counts) for count in (*short, sum(counts[LONG:]))]
+        total = sum(counts) or 1  # all tokens can be added ones, which have no length
+        return [count / total for count in (*short, sum(counts[LONG:]))]
 
     series = [charts.Series("percent of the vocabulary", fractions(figures.tokens_by_length))]
     if usage:

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 import pytok
 from pytok import report
+from pytok.byte_order import BYTE_ORDER
+from pytok.definition import AddedToken, Definition, Unknown
+from pytok.engine import EngineName
 from pytok.report import charts
 from pytok.report.frequencies import COLUMNS, decades, table, tokens_for
 from tests.conftest import CORPUS
@@ -175,3 +178,49 @@ def test_json_has_the_decades() -> None:
     _, usage = figures()
     expected = [decade._asdict() for decade in decades(usage.uses)]
     assert json.loads(result.out)["corpus"]["tokens_by_uses"] == expected
+
+
+def test_a_tokenizer_that_changes_text_is_measured(engine: EngineName) -> None:
+    """Normalization, added tokens with white space and unknown bytes change lengths."""
+    tokens = [bytes([byte]) for byte in BYTE_ORDER if byte < 128]
+    definition = Definition(
+        "letters",
+        [*tokens, b"th", b"the"],
+        range(130),
+        "gpt2",
+        (AddedToken("<x>", 130, special=False, rstrip=True), AddedToken("<unk>", 131)),
+        normalizer=(("NFC",), ("Lowercase",)),
+        unknown=Unknown(131, fuse=True),
+    )
+    tokenizer = pytok.Tokenizer.from_definition(definition, engine)
+    text = "The <x>  the Привет e\u0301"
+    Path("corpus.txt").write_text(text, encoding="utf-8")
+
+    measured = report.measure(tokenizer, "corpus.txt")
+
+    usage, ids = measured.usage, tokenizer.encode_ordinary(text)
+    assert usage is not None
+    assert (usage.bytes, usage.tokens) == (len(text.encode()), len(ids))
+    assert usage.other_uses == sum(id >= 130 for id in ids) > 1
+    assert usage.tokens_by_size is None
+    assert usage.only_in_longer is None
+    assert sum(script.bytes for script in usage.scripts) == usage.bytes
+    assert sum(script.tokens for script in usage.scripts) == pytest.approx(usage.tokens)
+    page = report.render(measured)
+    assert "it requires a vocabulary that starts with the 256 bytes" in page
+    assert "128 bytes, 2 merged tokens" in page
+
+
+def test_a_corpus_of_added_tokens_alone_is_measured() -> None:
+    tokens = [bytes([byte]) for byte in BYTE_ORDER]
+    added = (AddedToken("<x>", 256, special=False),)
+    tokenizer = pytok.Tokenizer.from_definition(
+        Definition("t", [*tokens], range(256), "gpt2", added)
+    )
+    Path("corpus.txt").write_text("<x><x>", encoding="utf-8")
+
+    measured = report.measure(tokenizer, "corpus.txt")
+
+    assert measured.usage is not None
+    assert (measured.usage.tokens, measured.usage.other_uses) == (2, 2)
+    assert "Token frequencies" not in report.render(measured)
