@@ -35,6 +35,10 @@ CONTINUATIONS = (
 the ends of contractions, and what Unicode normalization composes with the text before."""
 
 
+_LONG = 256
+"""Bytes of a piece from which the length of the longest token is worth computing."""
+
+
 class Healed(NamedTuple):
     """The ids of a text, without its last tokens if a continuation can change them."""
 
@@ -47,9 +51,9 @@ class Healed(NamedTuple):
 def heal(tokenizer: Tokenizer, text: str) -> Healed:
     """Return the ids of *text* that more text cannot change, and the bytes after them.
 
-    Special tokens in *text* are ordinary text. A text that is normalized has the bytes of the
-    normalized text. With a known pattern, no id before the rest changes
-    whatever follows; with a custom one this holds for all `CONTINUATIONS`.
+    Special tokens in *text* are ordinary text; the bytes are those of the normalized text. With a
+    known pattern, no id before the rest changes whatever follows; with a custom one this holds for
+    all `CONTINUATIONS`.
 
     >>> import pytok
     >>> tok = pytok.train(["the cat saw the cat"], vocab_size=264, special_tokens=())
@@ -153,8 +157,10 @@ def _stable_in_last_piece(tokenizer: Tokenizer, text: str, ids: list[int]) -> in
     if not tail or ids[base:] != tail:  # an added token, or a byte that the vocabulary lacks
         return len(ids) - 1
     tokens = tokenizer.token_byte_values()
-    stable, longest = len(tail), max(map(len, tokens))
-    for start in range(max(0, len(piece) - longest + 1), len(piece)):
+    stable, first = len(tail), 0
+    if len(piece) > _LONG:
+        first = max(0, len(piece) - max(map(len, tokens)))
+    for start in range(first, len(piece)):
         for index in range(*_range(tokens, piece[start:])):
             token = tokens[index]
             found = core.encode_piece(piece[:start] + token)

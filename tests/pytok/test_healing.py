@@ -78,6 +78,15 @@ def test_special_tokens_in_the_text_are_text() -> None:
     assert heal(tokenizer, "abc") == ([tokenizer.vocab[b"a"]], b"bc")
 
 
+def test_a_long_piece_is_healed() -> None:
+    """Only its end can change."""
+    tokenizer = tokenizer_of(b"ab", b"cd", b"abcd")
+
+    ids, rest = heal(tokenizer, "x" * 1000 + "abc")
+
+    assert (len(ids), rest) == (1000, b"abc")
+
+
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=9),
     text=st.text("abc", min_size=1, max_size=8),
