@@ -12,7 +12,7 @@ for the same bytes.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,11 +44,9 @@ def prune(
     size: int | None = None,
     *,
     min_count: int | None = None,
-    field: str = "text",
-    errors: str = "strict",
-    separator: str | None = None,
     num_threads: int | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> Pruned:
     """Keep *size* ids of *tokenizer*, or the tokens that occur *min_count* times or more.
 
@@ -77,11 +75,9 @@ def prune(
     before = usage.count_uses(
         tokenizer,
         source,
-        field=field,
-        errors=errors,
-        separator=separator,
         num_threads=num_threads,
         progress=progress,
+        **reading,
     )
     ranks, ids = kept.choose(before.uses, size, 1 if min_count is None else min_count)
     pruned = Tokenizer.from_definition(_selected(definition, ranks, ids), tokenizer.engine)

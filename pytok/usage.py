@@ -1,7 +1,7 @@
 """The use of tokens on a corpus: how often each occurs, alone and inside longer tokens."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,18 +47,15 @@ def encoded(
     tokenizer: Tokenizer,
     source: Source,
     *,
-    field: str = "text",
-    errors: str = "strict",
-    separator: str | None = None,
     num_threads: int | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> Iterator[Encoded]:
     """Yield the corpus *source* in order, encoded; special tokens in it are ordinary text.
 
-    *source*, *field*, *errors* and *separator* are those of `pytok.corpus.read_parts`. The corpus
-    is read once, and encoded on *num_threads* threads (all cores if ``None``); memory does not grow
-    with it. Raises CorpusError for text that cannot be read, PatternError for text on which a
-    custom pattern fails.
+    *source* and *reading* are arguments of `pytok.corpus.read_parts`. The corpus is read once, and
+    encoded on *num_threads* threads (all cores if ``None``); memory does not grow with it. Raises
+    CorpusError for text that cannot be read, PatternError for text on which a custom pattern fails.
     """
     check_threads(num_threads)
     paths = corpus.resolve(source)
@@ -66,9 +63,7 @@ def encoded(
     ids = np.fromiter(tokenizer.vocab.values(), dtype=np.int64, count=len(tokenizer.vocab))
     order = np.argsort(ids)
     ordered = ids[order]
-    parts = corpus.read_parts(
-        paths, field=field, errors=errors, separator=separator, cut=tokenizer.can_cut
-    )
+    parts = corpus.read_parts(paths, cut=tokenizer.can_cut, **reading)
     for batch in corpus.batches(parts, lambda part: len(part.text)):
         found, offsets = tokenizer.encode_batch_to_numpy(
             [part.text for part in batch], num_threads=num_threads, disallowed_special=()
@@ -85,11 +80,9 @@ def count_uses(
     tokenizer: Tokenizer,
     source: Source,
     *,
-    field: str = "text",
-    errors: str = "strict",
-    separator: str | None = None,
     num_threads: int | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> Use:
     """Count how often each token occurs in the corpus *source*; the arguments are as in `encoded`.
 
@@ -100,11 +93,9 @@ def count_uses(
     for batch in encoded(
         tokenizer,
         source,
-        field=field,
-        errors=errors,
-        separator=separator,
         num_threads=num_threads,
         progress=progress,
+        **reading,
     ):
         uses += np.bincount(batch.ranks, minlength=count + 1)
         size += sum(len(part.text.encode()) for part in batch.parts)

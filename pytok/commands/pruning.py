@@ -90,6 +90,11 @@ def prune(
     if vocab is not None and min_count is not None:
         raise click.UsageError("--vocab and --min-count are two ways to choose: remove one")
     files = corpus.resolve(sources)
+    for file in files:
+        if not file.is_file() or file == Path("/dev/stdin"):
+            raise click.UsageError(
+                f"{file} can be read only once, and the corpus is read twice: save it as a file"
+            )
     refuse_to_replace(files, out)
     refuse_to_replace([*files, out], ids_file)
     formats.check_target(out, tokenizer.pattern)

@@ -1,6 +1,8 @@
 """`pytok prune`: files, figures and early errors."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -97,8 +99,19 @@ def test_the_corpus_is_never_replaced(outputs: tuple[str, ...]) -> None:
     assert "corpus.txt is an input file" in result.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_a_pipe_is_an_error_before_it_is_opened() -> None:
+    """It can be read only once."""
+    os.mkfifo("pipe.txt")
+
+    result = command("prune", "tokenizer.json", "pipe.txt", "-o", "small.json")
+
+    assert result.code != 0
+    assert not Path("small.json").exists()
+
+
 def test_a_corpus_that_changes_meanwhile_is_an_error() -> None:
-    """A pipe, for example, can be read only once."""
+    """Its figures would be those of two texts."""
     count = usage.count_uses
 
     def count_and_change(*arguments: object, **options: object) -> usage.Use:
