@@ -21,7 +21,8 @@ ORDER = {
         """
         errors counted atomic termination text byte_order patterns merging definition reference
         blocks engine decoding special terminal shardfile formats unstable truncation countfile
-        tokenizer corpus encodings counting splits shards report streams training chat commands
+        tokenizer corpus encodings counting splits usage renumbering pruning healing shards report
+        streams training chat commands
         """,
     ),
     "gpt": re.findall(
