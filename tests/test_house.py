@@ -157,7 +157,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
     patterns = (ROOT / "pytok/patterns.py").read_text()
     shared = {
         "vocab": [],
-        "pretokenize": ["resolve", "split"],
+        "pretokenize": ["resolve", "split", "split_marked"],
         "search": [],
         "count": ["add", "add_files", "add_counted", "gather", "part"],
         "train": ["train", "first_tokens", "next_merge"],
