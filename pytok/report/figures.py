@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pytok import corpus
-from pytok.corpus import Source
+from pytok.corpus import Format, Missing, Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
 from pytok.formats.merge_list import implied_merges
@@ -144,15 +144,17 @@ def measure(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
     num_threads: int | None = None,
     progress: Progress | None = None,
 ) -> Figures:
     """Compute the figures of *tokenizer*, and of its use on the corpus *source* if given.
 
-    *source*, *field*, *errors* and *separator* are those of `pytok.corpus.read_parts`. The corpus
-    is read and encoded once, on *num_threads* threads (all cores if ``None``); memory does not grow
-    with it. Raises CorpusError for text that cannot be read, PatternError for text on which a
-    custom pattern fails.
+    *source* and the arguments of reading are those of `pytok.corpus.read_parts`. The corpus is read
+    and encoded once, on *num_threads* threads (all cores if ``None``); memory does not grow with
+    it. Raises CorpusError for text that cannot be read, PatternError for text on which a custom
+    pattern fails.
     """
     check_threads(num_threads)
     tokens = list(tokenizer.vocab)
@@ -171,6 +173,8 @@ def measure(
         field=field,
         errors=errors,
         separator=separator,
+        missing=missing,
+        format=format,
         num_threads=num_threads,
         progress=progress,
     ):
