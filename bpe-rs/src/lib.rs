@@ -35,6 +35,7 @@ mod encode;
 mod error;
 mod key;
 mod normalize;
+mod piece;
 mod pretokenize;
 #[cfg(feature = "python")]
 mod python;
@@ -44,13 +45,14 @@ mod split;
 mod train;
 mod vocab;
 
-pub use crate::core::{Core, Parts, Unknown};
+pub use crate::core::{Core, Parts};
 pub use added::{AddedToken, Allowed};
 pub use count::PieceCounts;
 pub use decode::decode;
 pub use encode::{encode_piece, merges};
 pub use error::Error;
 pub use normalize::Normalizer;
+pub use piece::Unknown;
 pub use pretokenize::{resolve, Pattern, CL100K, GPT2, LLAMA3, O200K, PATTERNS, QWEN2};
 pub use search::Search;
 pub use split::Split;
