@@ -5,6 +5,7 @@ from typing import Any, final
 from numpy import int64, uint32
 from numpy.typing import NDArray
 
+from pytok.definition import Definition
 from pytok.merging import MergeRules
 
 __all__ = ["PATTERNS", "Core", "PieceCounts", "Specials", "train"]
@@ -16,15 +17,13 @@ class Specials: ...
 
 @final
 class Core:
-    def __new__(
-        cls,
-        tokens: Sequence[bytes],
-        ids: Sequence[int] | None,
-        pattern: str,
-        specials: Sequence[tuple[str, int]],
-    ) -> Core: ...
+    def __new__(cls, definition: Definition) -> Core: ...
     def specials(self, allowed: Sequence[str], refused: Sequence[str]) -> Specials: ...
     def encode(self, text: str, specials: Specials | None) -> list[int]: ...
+    def encode_with_offsets(
+        self, text: str, specials: Specials | None
+    ) -> tuple[list[int], list[tuple[int, int]]]: ...
+    def normalize(self, text: str) -> str: ...
     def encode_to_array(self, text: str, specials: Specials | None) -> NDArray[uint32]: ...
     def encode_batch(
         self, texts: Sequence[str], specials: Specials | None, num_threads: int | None

@@ -1,32 +1,126 @@
 """The parts of a tokenizer and their fingerprint, without engine or files."""
 
 import hashlib
+import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from operator import itemgetter
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pytok.errors import PatternError, VocabError
-from pytok.patterns import PATTERNS, resolve
+from pytok.patterns import PATTERNS, can_cut, resolve
 
 END_OF_TEXT = "<|endoftext|>"
 """The special token between documents, since GPT-2."""
+
+MAX_ID = (1 << 32) - 1
+"""The greatest id: ids are unsigned integers of 32 bits."""
+
+
+class AddedToken(NamedTuple):
+    """A text with an id of its own, matched before text is split; fields as in tokenizers.
+
+    A *special* token is matched where a caller allows it, any other in every text. *lstrip* and
+    *rstrip* take the white space on that side, *single_word* requires that no word character is
+    next to the token, and *normalized* tokens are matched after the others, in the normalized text.
+    """
+
+    text: str
+    id: int
+    special: bool = True
+    lstrip: bool = False
+    rstrip: bool = False
+    single_word: bool = False
+    normalized: bool = False
+
+
+Behavior: TypeAlias = Literal[
+    "isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous"
+]
+
+
+class Split(NamedTuple):
+    """A further split of every piece, at the matches of *pattern* (or, if *invert*, the rest).
+
+    *behavior* is what becomes of the matches, with the names of tokenizers: each is a piece, is
+    dropped, joins the piece before or after it, or joins the matches next to it.
+    """
+
+    pattern: str
+    behavior: Behavior = "isolated"
+    invert: bool = False
+
+
+class Unknown(NamedTuple):
+    """What becomes of bytes that a vocabulary lacks: the id *id*, or nothing if it is ``None``.
+
+    With *fuse*, consecutive ones become one id.
+    """
+
+    id: int | None = None
+    fuse: bool = False
+
+
+Step: TypeAlias = tuple[str, ...]
+"""A step of normalization: its name in tokenizers, and its arguments (see `Definition`)."""
+
+STEPS = {
+    "NFC": 0,
+    "NFD": 0,
+    "NFKC": 0,
+    "NFKD": 0,
+    "Lowercase": 0,
+    "Prepend": 1,
+    "Replace": 2,
+}
+"""The number of arguments of each step of normalization."""
+
+
+class Settings(NamedTuple):
+    """What a tokenizer's files say beyond the ids of a text, as JSON values.
+
+    The first four are fields of a tokenizer.json, *config* is the content of its
+    tokenizer_config.json, which has the chat template and the names of BOS, EOS and padding.
+    """
+
+    truncation: Mapping[str, Any] | None = None
+    padding: Mapping[str, Any] | None = None
+    post_processor: Mapping[str, Any] | None = None
+    decoder: Mapping[str, Any] | None = None
+    config: Mapping[str, Any] = {}
+
+
+NO_SETTINGS = Settings()
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
     """The parts of a tokenizer. Tokens are in rank order, the order of merging.
 
-    *pattern* can be the name of a known pattern; its regex is stored. Raises PatternError for a
-    bare word that is no such name, VocabError for an id that is not an unsigned 32-bit integer, and
-    for a lone surrogate in *pattern* or a special token.
+    *pattern* can be the name of a known pattern; its regex is stored. The pieces that it gives are
+    split further by each of *splits* in turn. Before that, text between added tokens is normalized
+    by the steps of *normalizer*: ``("NFC",)``, ``("NFD",)``, ``("NFKC",)``, ``("NFKD",)``,
+    ``("Lowercase",)`` (each character by itself), ``("Prepend", text)`` (to text that is not
+    empty), ``("Replace", regex, text)``. With *prefix_space* it then gets a space in front if it
+    does not start with one. *decode_only* are the bytes of ids that nothing is encoded to. A byte
+    that the vocabulary lacks is an error where a text has it, unless *unknown* says otherwise.
+
+    Raises PatternError for a bare word that is no name of a pattern, VocabError for an id that is
+    not an unsigned 32-bit integer, for an unknown step of normalization, and for a lone surrogate
+    in *pattern* or an added token.
     """
 
     name: str
     tokens: Sequence[bytes]
     ids: Sequence[int]
     pattern: str
-    special_tokens: Mapping[str, int]
+    added_tokens: tuple[AddedToken, ...] = ()
+    splits: tuple[Split, ...] = ()
+    normalizer: tuple[Step, ...] = ()
+    prefix_space: bool = False
+    decode_only: Mapping[int, bytes] = field(default_factory=dict)
+    unknown: Unknown | None = None
+    settings: Settings = NO_SETTINGS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", resolve(self.pattern))
@@ -35,20 +129,51 @@ class Definition:
                 f"{self.pattern!r} is not a known pattern, and as a regex it would match only that "
                 f"word; the known patterns are {', '.join(PATTERNS)}"
             )
-        texts = [("pattern", self.pattern), *(("special token", t) for t in self.special_tokens)]
+        for step in self.normalizer:
+            if STEPS.get(step[0]) != len(step) - 1:
+                raise VocabError(f"{step!r} is not a step of normalization: use {', '.join(STEPS)}")
+        texts = [("pattern", self.pattern), *(("added token", t.text) for t in self.added_tokens)]
         for what, text in texts:
             try:
                 text.encode()
             except UnicodeEncodeError:
                 raise VocabError(f"the {what} {text!r} contains a lone surrogate") from None
-        for id in (*self.ids, *self.special_tokens.values()):
-            if not 0 <= id < 1 << 32:
-                raise VocabError(f"the id {id} does not lie between 0 and 4294967295")
+        for id in self._extreme_ids():
+            if not 0 <= id <= MAX_ID:
+                raise VocabError(f"the id {id} does not lie between 0 and {MAX_ID}")
+
+    def _extreme_ids(self) -> list[int]:
+        """Return the least and the greatest id of each kind, in any order."""
+        ids = self.ids
+        # PERF: the ids of most vocabularies are a range, whose ends are known.
+        ends = (ids[0], ids[-1]) if isinstance(ids, range) and ids else (*ids,)
+        ends = (min(ends), max(ends)) if ends else ()
+        return [*ends, *(token.id for token in self.added_tokens), *self.decode_only]
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """Id of each added token that is special, by text."""
+        return {token.text: token.id for token in self.added_tokens if token.special}
+
+    @property
+    def can_cut(self) -> bool:
+        """Whether a text can be cut where `pytok.patterns.last_cut` allows, with the same ids."""
+        return (
+            can_cut(self.pattern)
+            and not self.prefix_space
+            # Canonical forms change neither newlines nor slashes, and make no white space.
+            and all(step[0] in ("NFC", "NFD") for step in self.normalizer)
+            # A cut is after a newline; special tokens are not looked for in texts that are cut.
+            and not any(
+                not token.special and (token.lstrip or "\n" in token.text)
+                for token in self.added_tokens
+            )
+        )
 
     @property
     def next_id(self) -> int:
         """The greatest id plus one."""
-        return max(*self.ids, *self.special_tokens.values()) + 1
+        return max(self._extreme_ids()) + 1
 
     def grown(self, tokens: Sequence[bytes], special_tokens: Sequence[str]) -> "Definition":
         """Return the same definition with *tokens*, which start with its own, and special tokens.
@@ -56,54 +181,81 @@ class Definition:
         The new tokens, then the new *special_tokens*, take the ids after the greatest.
         """
         first_special = self.next_id + len(tokens) - len(self.tokens)
-        new_specials = {text: first_special + i for i, text in enumerate(special_tokens)}
-        return replace(
-            self,
-            tokens=tokens,
-            ids=(*self.ids, *range(self.next_id, first_special)),
-            special_tokens={**self.special_tokens, **new_specials},
-        )
+        new = [AddedToken(text, first_special + i) for i, text in enumerate(special_tokens)]
+        ids = self.ids
+        if len(tokens) > len(self.tokens):
+            ids = (*ids, *range(self.next_id, first_special))
+        return replace(self, tokens=tokens, ids=ids, added_tokens=(*self.added_tokens, *new))
 
     def truncated(self, size: int) -> "Definition":
-        """Return *size* ids: the first tokens and all special tokens; see `Tokenizer.truncated`."""
-        special_ids = sorted(set(self.special_tokens.values()))
-        if list(self.ids) != list(range(len(self.tokens))):
+        """Return *size* ids: the first tokens and all added tokens; see `Tokenizer.truncated`."""
+        added_ids = sorted({token.id for token in self.added_tokens})
+        if list(self.ids) != list(range(len(self.tokens))) or self.decode_only:
             raise VocabError(
                 "cannot truncate the vocabulary: the ids of the tokens are not 0, 1, 2, ... in the "
                 "order of merging"
             )
-        kept = size - len(special_ids)
+        kept = size - len(added_ids)
         if not 256 <= kept <= len(self.tokens):
-            least, most = 256 + len(special_ids), len(self.tokens) + len(special_ids)
+            least, most = 256 + len(added_ids), len(self.tokens) + len(added_ids)
             raise VocabError(
                 f"cannot truncate the vocabulary to {size} ids: pass {least} to {most}, since the "
                 "256 bytes and the special tokens are kept"
             )
-        new_ids = {id: kept + i for i, id in enumerate(special_ids)}
+        new_ids = {id: kept + i for i, id in enumerate(added_ids)}
+        added = tuple(token._replace(id=new_ids[token.id]) for token in self.added_tokens)
+        unknown = self.unknown
+        if unknown and unknown.id is not None:
+            unknown = unknown._replace(id=new_ids.get(unknown.id, unknown.id))
         return replace(
             self,
             tokens=self.tokens[:kept],
             ids=range(kept),
-            special_tokens={text: new_ids[id] for text, id in self.special_tokens.items()},
+            added_tokens=added,
+            unknown=unknown,
         )
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 in hexadecimal of tokens, ids, pattern and special tokens.
+        """Return the SHA-256 in hexadecimal of all that decides ids and text.
 
         The hash covers numbers as 8 bytes, little-endian, and strings after their length: the
         pattern; the number of tokens; the id and bytes of each token, in rank order; the id and
-        text of each special token, in the order of ids.
+        text of each added token, in the order of ids. What few tokenizers have follows as JSON,
+        if there is any of it.
         """
         digest = hashlib.sha256(b"pytok tokenizer 1\n")
 
         def add(*fields: int | bytes) -> None:
-            for field in fields:
-                number, tail = (field, b"") if isinstance(field, int) else (len(field), field)
+            for each in fields:
+                number, tail = (each, b"") if isinstance(each, int) else (len(each), each)
                 digest.update(struct.pack("<Q", number) + tail)
 
         add(self.pattern.encode(), len(self.tokens))
         for token, id in zip(self.tokens, self.ids, strict=True):
             add(id, token)
-        for text, id in sorted(self.special_tokens.items(), key=itemgetter(1)):
-            add(id, text.encode())
+        for added in sorted(self.added_tokens, key=lambda added: added.id):
+            add(added.id, added.text.encode())
+        if further := self._rare_parts():
+            add(json.dumps(further, sort_keys=True, separators=(",", ":")).encode())
         return digest.hexdigest()
+
+    def _rare_parts(self) -> dict[str, Any]:
+        """Return the parts that differ from their defaults, as JSON values by name."""
+        flags = {token.text: _flags(token) for token in self.added_tokens}
+        if not self.normalizer:  # then it hardly matters in which text a token is matched
+            flags = {text: names - {"normalized"} for text, names in flags.items()}
+        parts = {
+            "added_tokens": {text: sorted(names) for text, names in flags.items() if names},
+            "splits": self.splits,
+            "normalizer": self.normalizer,
+            "prefix_space": self.prefix_space,
+            "decode_only": {str(id): token.hex() for id, token in self.decode_only.items()},
+            "unknown": self.unknown and self.unknown._asdict(),
+        }
+        return {name: part for name, part in parts.items() if part}
+
+
+def _flags(token: AddedToken) -> set[str]:
+    """Return the names of the flags that differ from those of a plain special token."""
+    plain = AddedToken(token.text, token.id)
+    return {name for name in plain._fields if getattr(token, name) != getattr(plain, name)}

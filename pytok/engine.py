@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+from pytok.definition import Definition
 from pytok.merging import MergeRules
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ def check_threads(num_threads: int | None) -> None:
 
 
 class Core(Protocol):
-    """A vocabulary, a pattern and special tokens; immutable, so safe to share between threads.
+    """A tokenizer's parts, ready to use; immutable, so safe to share between threads.
 
-    The argument *specials* is a result of the method `specials`, or ``None``: then all text is
-    ordinary. Texts with lone surrogates raise UnicodeEncodeError. A pattern that fails on a text
-    raises PatternError. A refused special token raises SpecialTokenError with the token alone as
-    its message.
+    The argument *specials* is a result of the method `specials`, or ``None``: then special tokens
+    are ordinary text, and only added tokens that are not special are found. Texts with lone
+    surrogates raise UnicodeEncodeError. A pattern that fails on a text raises PatternError; a byte
+    that the vocabulary lacks, VocabError, unless the tokenizer has a token for unknown bytes or
+    omits them. A refused special token raises SpecialTokenError with the token alone as its
+    message.
     """
 
     def specials(self, allowed: Sequence[str], refused: Sequence[str]) -> Any:
@@ -41,6 +44,17 @@ class Core(Protocol):
 
     def encode(self, text: str, specials: Any) -> list[int]:
         """Return the ids of *text*."""
+
+    def encode_with_offsets(
+        self, text: str, specials: Any
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the ids of *text*, and for each the start and end of the characters it stands for.
+
+        For a part of a character, or of what was normalized together, that is the whole.
+        """
+
+    def normalize(self, text: str) -> str:
+        """Return *text* as it is before it is split, as far as no added token is in it."""
 
     def encode_to_array(self, text: str, specials: Any) -> "NDArray[np.uint32]":
         """Return the ids of *text*, shape (n,)."""
@@ -97,7 +111,7 @@ class Core(Protocol):
         """Return the number of ids of *text*."""
 
     def pieces(self, text: str) -> list[str]:
-        """Return the pieces of *text*; they concatenate to it."""
+        """Return the pieces of *text*, which is normalized first; added tokens in it are text."""
 
     def decode_bytes(self, ids: Any) -> bytes:
         """Return the bytes of *ids*, a sequence or an array.
@@ -109,10 +123,10 @@ class Core(Protocol):
         """Return the bytes of each sequence, on *num_threads* threads (default: all cores)."""
 
     def token(self, id: int) -> bytes | None:
-        """Return the bytes of *id*, ordinary or special; ``None`` if it is unknown."""
+        """Return the bytes of *id*, whatever it is the id of; ``None`` if it is unknown."""
 
     def id(self, token: bytes) -> int | None:
-        """Return the id of *token*, ordinary before special; ``None`` if there is none."""
+        """Return the id of *token*, ordinary before added; ``None`` if there is none."""
 
     def merges(self) -> list[tuple[int, int] | None]:
         """Return for each rank the pair of lower ranks that makes its token, or ``None``."""
@@ -163,17 +177,8 @@ class PieceCounts(Protocol):
 class Engine(Protocol):
     """The names that the module of an engine has."""
 
-    def Core(
-        self,
-        tokens: Sequence[bytes],
-        ids: Sequence[int] | None,
-        pattern: str,
-        specials: Sequence[tuple[str, int]],
-    ) -> Core:
-        """Build a core; VocabError or PatternError if the arguments do not fit together.
-
-        *tokens* are in rank order; *ids* are their ids (default: the ranks).
-        """
+    def Core(self, definition: Definition) -> Core:
+        """Build a core; VocabError or PatternError if the parts do not fit together."""
 
     def PieceCounts(
         self,

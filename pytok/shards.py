@@ -147,7 +147,7 @@ def write(
         field=field,
         errors=errors,
         separator=separator,
-        cut=can_cut(tokenizer.pattern),
+        cut=tokenizer.can_cut,
     )
     by_tail = split == "tail" and val > 0
     is_verbatim = errors == "strict" and separator is None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytok import engine as engines
 from pytok import formats, truncation, unstable
 from pytok.decoding import Decoder
-from pytok.definition import END_OF_TEXT, Definition
+from pytok.definition import END_OF_TEXT, AddedToken, Definition
 from pytok.engine import EngineName
 from pytok.errors import FormatError, PatternError, UnknownTokenError, VocabError
 from pytok.special import NOTHING, AllowedSpecial, DisallowedSpecial, SpecialTokens
@@ -63,7 +63,8 @@ class Tokenizer(Decoder):
     ) -> None:
         ordered = sorted(mergeable_ranks.items(), key=itemgetter(1))
         tokens, ids = [token for token, _ in ordered], [id for _, id in ordered]
-        self._build(Definition(name, tokens, ids, pat_str, dict(special_tokens)), engine)
+        added = tuple(AddedToken(text, id) for text, id in special_tokens.items())
+        self._build(Definition(name, tokens, ids, pat_str, added), engine)
         if explicit_n_vocab:
             count = len(tokens) + len(special_tokens)
             if count != explicit_n_vocab or self.max_token_value != explicit_n_vocab - 1:
@@ -110,22 +111,17 @@ class Tokenizer(Decoder):
         return tokenizer
 
     def _build(self, definition: Definition, engine: EngineName) -> None:
-        tokens, ids = definition.tokens, list(definition.ids)
-        specials = definition.special_tokens
         self.name = definition.name
         self._engine: EngineName = engine
-        ids_are_ranks = ids == list(range(len(tokens)))
-        self._core = engines.load(engine).Core(
-            tokens, None if ids_are_ranks else ids, definition.pattern, list(specials.items())
-        )
+        self._core = engines.load(engine).Core(definition)
         # PERF: bound once, because `encode` and `count` pass these methods on for every text.
         self._encode, self._count = self._core.encode, self._core.count
         self._definition = definition
-        self._mergeable_ranks = dict(zip(tokens, ids, strict=True))
-        self._special_tokens = dict(specials)
-        self._special_token_values = set(specials.values())
-        self._specials = SpecialTokens(specials, self._core.specials)
-        self.max_token_value = max(max(ids), max(specials.values(), default=0))
+        self._mergeable_ranks = dict(zip(definition.tokens, definition.ids, strict=True))
+        self._special_tokens = definition.special_tokens
+        self._special_token_values = set(self._special_tokens.values())
+        self._specials = SpecialTokens(self._special_tokens, self._core.specials)
+        self.max_token_value = definition.next_id - 1
         self.pickle_as(type(self).from_definition, definition, engine)
 
     def __repr__(self) -> str:
@@ -363,9 +359,22 @@ class Tokenizer(Decoder):
         return self._definition.pattern
 
     @property
+    def can_cut(self) -> bool:
+        """Whether a text can be cut where `pytok.patterns.last_cut` allows, with the same ids.
+
+        This holds for text without special tokens.
+        """
+        return self._definition.can_cut
+
+    @property
     def special_tokens(self) -> Mapping[str, int]:
-        """Id of each special token."""
+        """Id of each special token; of `added_tokens`, those that are special."""
         return MappingProxyType(self._special_tokens)
+
+    @property
+    def added_tokens(self) -> tuple[AddedToken, ...]:
+        """The texts with ids of their own: special tokens, and those that any text can contain."""
+        return self._definition.added_tokens
 
     @functools.cached_property
     def special_tokens_set(self) -> set[str]:
@@ -396,12 +405,12 @@ class Tokenizer(Decoder):
         return sorted(self._mergeable_ranks)
 
     def pieces(self, text: str) -> list[str]:
-        """Return the pieces into which the pattern splits *text*; no token spans two of them."""
+        """Return the pieces of *text*, which is normalized first; no token spans two of them."""
         return self._core.pieces(repair(text))
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 in hexadecimal of tokens, ids, pattern and special tokens, but not of the name.
+        """SHA-256 in hexadecimal of all that decides ids and text, but not of the name.
 
         Shards and checkpoints carry it, and are rejected by a tokenizer with another.
         """

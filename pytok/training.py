@@ -85,7 +85,8 @@ def train(
     """
     splitting = _splitting(source, pattern, special_tokens, base)
     initial = _bytes(name, splitting.pattern) if base is None else base.definition
-    new_specials = [t for t in splitting.special_tokens if t not in initial.special_tokens]
+    known = {token.text for token in initial.added_tokens}
+    new_specials = [text for text in splitting.special_tokens if text not in known]
     if len(set(new_specials)) != len(new_specials):
         raise TrainingError("a special token is listed twice")
     if vocab_size > 1 << 32:
@@ -153,7 +154,7 @@ def train(
 
 def _bytes(name: str, pattern: str) -> Definition:
     """Return the initial tokenizer of a training without a base: the 256 bytes."""
-    return Definition(name, [bytes([byte]) for byte in BYTE_ORDER], range(256), pattern, {})
+    return Definition(name, [bytes([byte]) for byte in BYTE_ORDER], range(256), pattern)
 
 
 def _splitting(
@@ -165,11 +166,18 @@ def _splitting(
     """Return how *source* is split: with a base as it does, and at new special tokens as well."""
     if base is None:
         return split_by(source, pattern, special_tokens)
+    further = base.definition
+    if further.splits or further.normalizer or further.prefix_space or len(base.vocab) < 256:
+        raise TrainingError(
+            "the base normalizes text, splits it several times or lacks bytes: pieces are counted "
+            "with a single pattern, so use another base"
+        )
     given = split_by((), pattern or base.pattern, special_tokens or ())
     if given.pattern != base.pattern:
         raise TrainingError(
             f"the pattern {pattern!r} differs from that of the base, {base.pattern!r}: remove "
             "pattern (--pattern), since that of the base is kept"
         )
-    new = [token for token in given.special_tokens if token not in base.special_tokens]
-    return split_by(source, base.pattern, (*base.special_tokens, *new))
+    known = [token.text for token in base.added_tokens]
+    new = [text for text in given.special_tokens if text not in known]
+    return split_by(source, base.pattern, (*known, *new))

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::core::{specials, Allowed, Core};
+use crate::{Allowed, Core};
 use crate::Error;
 
 impl Core {
@@ -35,7 +35,7 @@ impl Core {
             let (mut ids, mut counts) = (Vec::with_capacity(bytes / 3 + 1), Vec::new());
             for span in spans {
                 let before = ids.len();
-                self.encode_each(span.text, None, |chunk| {
+                self.encode_part(span.text, allowed, |chunk| {
                     ids.extend_from_slice(chunk);
                     progress(0)
                 })
@@ -110,7 +110,7 @@ impl Core {
         let spans = self.spans(texts, allowed);
         let count = |span: &Span<'_>| {
             let mut count = usize::from(span.special.is_some());
-            self.encode_each(span.text, None, |ids| {
+            self.encode_part(span.text, allowed, |ids| {
                 count += ids.len();
                 progress(0)
             })
@@ -156,14 +156,16 @@ impl Core {
         texts: &'t [T],
         allowed: Option<&Allowed>,
     ) -> Vec<Span<'t>> {
+        let allowed = self.or_always(allowed);
+        let can_cut = self.can_cut(allowed);
         let mut spans = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
             let text = text.as_ref();
             let mut start = 0;
             let mut push = |range: Range<usize>, special| {
                 let mut from = range.start;
-                while range.end - from > SPAN {
-                    let Some(cut) = self.pattern().cut(&text[from..range.end], SPAN) else {
+                while can_cut && range.end.saturating_sub(from) > SPAN {
+                    let Some(cut) = self.pattern.cut(&text[from..range.end], SPAN) else {
                         break;
                     };
                     spans.push(Span {
@@ -174,10 +176,12 @@ impl Core {
                     });
                     from += cut;
                 }
-                spans.push(Span { index, start: from, text: &text[from..range.end], special });
+                // The ranges of two added tokens can overlap.
+                let text = text.get(from..range.end).unwrap_or("");
+                spans.push(Span { index, start: from, text, special });
             };
-            for (which, Allowed { ids, .. }, found) in specials(allowed, text) {
-                push(start..found.start, Some(ids[which]));
+            for (id, found) in allowed.verbatim.find_all(text) {
+                push(start..found.start, Some(id));
                 start = found.end;
             }
             push(start..text.len(), None);

@@ -57,12 +57,21 @@ pub fn merges(vocab: &Vocab) -> Vec<Option<(Rank, Rank)>> {
     let mut merge_of = |(rank, token): (usize, &[u8])| {
         parts.clear();
         merge(vocab, token, rank as Rank, &mut parts);
+        let length = |rank: Rank| vocab.token(rank).map_or(0, <[u8]>::len);
         match parts[..] {
-            [left, right] => Some((left, right)),
+            // A byte that is no token would be missing.
+            [left, right] if length(left) + length(right) == token.len() => Some((left, right)),
             _ => None,
         }
     };
     vocab.tokens().enumerate().map(&mut merge_of).collect()
+}
+
+/// Merges *piece*, without a look-up of the whole.
+///
+/// A byte that is not a token, and that no merge takes, is omitted from *ranks*.
+pub(crate) fn merge_all(vocab: &Vocab, piece: &[u8], ranks: &mut Vec<Rank>) {
+    merge(vocab, piece, NO_LIMIT, ranks);
 }
 
 /// Merges *piece* with only the tokens of ranks below *limit*.

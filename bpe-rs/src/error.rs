@@ -25,8 +25,10 @@ pub enum Error {
         /// Its rank.
         rank: usize,
     },
-    /// A vocabulary lacks one of the 256 bytes, so some text could not be encoded.
+    /// A text has a byte that the vocabulary lacks.
     MissingByte {
+        /// Offset in the text, in bytes.
+        offset: usize,
         /// The byte.
         byte: u8,
     },
@@ -46,6 +48,16 @@ pub enum Error {
     },
     /// A special token is the empty string.
     EmptySpecial,
+    /// A step of normalization that does not exist, or has another number of arguments.
+    UnknownStep {
+        /// The step.
+        step: String,
+    },
+    /// A behavior of a split that does not exist.
+    UnknownBehavior {
+        /// The behavior.
+        behavior: String,
+    },
     /// A pattern does not compile.
     Pattern {
         /// The explanation of the regex engine.
@@ -136,7 +148,10 @@ impl Error {
     /// Returns the error with its offset increased by *bytes*: for an error in a part of a text.
     #[must_use]
     pub(crate) fn moved_by(mut self, bytes: usize) -> Self {
-        if let Self::PatternFailed { offset, .. } | Self::EmptyMatch { offset } = &mut self {
+        if let Self::PatternFailed { offset, .. }
+        | Self::EmptyMatch { offset }
+        | Self::MissingByte { offset, .. } = &mut self
+        {
             *offset += bytes;
         }
         self
@@ -155,11 +170,17 @@ impl fmt::Display for Error {
                 write!(f, "the token {token} occurs twice, at ranks {first} and {second}")
             }
             Self::EmptyToken { rank } => write!(f, "the token at rank {rank} is empty"),
-            Self::MissingByte { byte } => write!(
+            Self::MissingByte { offset, byte } => write!(
                 f,
-                "the byte 0x{byte:02x} is not a token: a vocabulary must contain all 256 bytes, so \
-                 that any text can be encoded"
+                "byte {offset} of the text is 0x{byte:02x}, which is not in the vocabulary, and \
+                 there is no token for unknown bytes"
             ),
+            Self::UnknownStep { step } => {
+                write!(f, "{step:?} is not a step of normalization")
+            }
+            Self::UnknownBehavior { behavior } => {
+                write!(f, "{behavior:?} is not a behavior of a split")
+            }
             Self::VocabTooLarge => write!(f, "the vocabulary is larger than 4 GiB"),
             Self::IdCount { tokens, ids } => {
                 write!(f, "there are {tokens} tokens but {ids} ids: give one id for each token")

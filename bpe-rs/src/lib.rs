@@ -25,6 +25,7 @@
 //! equals tiktoken's on any vocabulary. Each file of the algorithm has a twin of the same name in
 //! `pytok/reference/`, in plain Python, that returns the same results.
 
+mod added;
 mod batch;
 mod cache;
 mod core;
@@ -33,20 +34,25 @@ mod decode;
 mod encode;
 mod error;
 mod key;
+mod normalize;
 mod pretokenize;
 #[cfg(feature = "python")]
 mod python;
 mod scan;
 mod search;
+mod split;
 mod train;
 mod vocab;
 
-pub use crate::core::{Allowed, Core};
+pub use crate::core::{Core, Parts, Unknown};
+pub use added::{AddedToken, Allowed};
 pub use count::PieceCounts;
 pub use decode::decode;
 pub use encode::{encode_piece, merges};
 pub use error::Error;
+pub use normalize::Normalizer;
 pub use pretokenize::{resolve, Pattern, CL100K, GPT2, LLAMA3, O200K, PATTERNS, QWEN2};
 pub use search::Search;
+pub use split::Split;
 pub use train::{train, MergeRules, Ties};
 pub use vocab::{Rank, Vocab, BYTE_ORDER};

@@ -3,6 +3,8 @@
 //! The known patterns have their own splitters (`scan`). Any other pattern runs on `fancy_regex`,
 //! the engine of tiktoken. Twin of `pytok/reference/pretokenize.py`.
 
+use std::ops::Range;
+
 use crate::scan::{self, Ends, Scanner};
 use crate::Error;
 
@@ -41,6 +43,14 @@ pub fn resolve(pattern: &str) -> &str {
 /// pattern whose cost doubles with each character then fails instead of appearing to hang.
 const BACKTRACK_LIMIT: usize = 10_000_000;
 
+/// Compiles a custom pattern.
+pub(crate) fn compile(regex: &str) -> Result<fancy_regex::Regex, Error> {
+    fancy_regex::RegexBuilder::new(regex)
+        .backtrack_limit(BACKTRACK_LIMIT)
+        .build()
+        .map_err(|error| Error::Pattern { reason: error.to_string() })
+}
+
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern {
@@ -68,11 +78,7 @@ impl Pattern {
             O200K => Matcher::Known(Scanner::O200k),
             LLAMA3 => Matcher::Known(Scanner::Llama3),
             QWEN2 => Matcher::Known(Scanner::Qwen2),
-            _ => fancy_regex::RegexBuilder::new(regex)
-                .backtrack_limit(BACKTRACK_LIMIT)
-                .build()
-                .map(Matcher::Custom)
-                .map_err(|error| Error::Pattern { reason: error.to_string() })?,
+            _ => Matcher::Custom(compile(regex)?),
         };
         Ok(Self { regex: regex.to_owned(), matcher })
     }
@@ -119,6 +125,36 @@ impl Pattern {
         Ok(())
     }
 
+    /// Calls *sink* with the range of each piece of *text*, and whether the pattern matches it.
+    pub(crate) fn split_marked(
+        &self,
+        text: &str,
+        mut sink: impl FnMut(Range<usize>, bool),
+    ) -> Result<(), Error> {
+        let mut start = 0;
+        match &self.matcher {
+            // The known patterns match every character.
+            Matcher::Known(_) => self.split(text, |piece| {
+                sink(start..start + piece.len(), true);
+                start += piece.len();
+                Ok(())
+            }),
+            Matcher::Custom(regex) => {
+                while let Some(found) = find(regex, text, start)? {
+                    if start < found.start {
+                        sink(start..found.start, false);
+                    }
+                    start = found.end;
+                    sink(found, true);
+                }
+                if start < text.len() {
+                    sink(start..text.len(), false);
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// The first position in *text* at or after *near* at which it can be cut so that both sides
     /// split as the whole does, or `None`. Texts are never cut for a custom pattern.
     pub(crate) fn cut(&self, text: &str, near: usize) -> Option<usize> {
@@ -140,25 +176,39 @@ impl Pattern {
                 ends.clear();
                 let mut start = at;
                 while start < text.len() && ends.as_slice().len() < Ends::ENOUGH {
-                    let found = regex.find_from_pos(text, start).map_err(|error| {
-                        Error::PatternFailed { offset: start, reason: error.to_string() }
-                    })?;
-                    let Some(found) = found.filter(|found| found.start() < text.len()) else {
+                    let Some(found) = find(regex, text, start)? else {
                         ends.push(text.len());
                         break;
                     };
-                    if found.start() == found.end() {
-                        return Err(Error::EmptyMatch { offset: found.start() });
+                    if start < found.start {
+                        ends.push(found.start);
                     }
-                    if start < found.start() {
-                        ends.push(found.start());
-                    }
-                    ends.push(found.end());
-                    start = found.end();
+                    ends.push(found.end);
+                    start = found.end;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The next match of a custom pattern in *text*, at or after *start*; never at the end of the text.
+pub(crate) fn find(
+    regex: &fancy_regex::Regex,
+    text: &str,
+    start: usize,
+) -> Result<Option<Range<usize>>, Error> {
+    let found = regex
+        .find_from_pos(text, start)
+        .map_err(|error| Error::PatternFailed { offset: start, reason: error.to_string() })?;
+    match found {
+        Some(found) if found.start() < text.len() => {
+            if found.start() == found.end() {
+                return Err(Error::EmptyMatch { offset: found.start() });
+            }
+            Ok(Some(found.range()))
+        }
+        _ => Ok(None),
     }
 }
 

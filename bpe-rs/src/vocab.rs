@@ -146,8 +146,7 @@ impl Vocab {
     /// Builds a vocabulary of *tokens*, which are in rank order.
     ///
     /// # Errors
-    /// When a token is empty or occurs twice, when one of the 256 bytes is missing, or when the
-    /// tokens exceed 4 GiB in total.
+    /// When a token is empty or occurs twice, or when the tokens exceed 4 GiB in total.
     ///
     /// ```
     /// use pytok_bpe::{Vocab, BYTE_ORDER};
@@ -169,10 +168,12 @@ impl Vocab {
         for token in tokens {
             vocab.push(token.as_ref())?;
         }
-        match (0..=255).find(|&byte| vocab.rank(&[byte]).is_none()) {
-            Some(byte) => Err(Error::MissingByte { byte }),
-            None => Ok(vocab),
-        }
+        Ok(vocab)
+    }
+
+    /// Returns the bytes that are not tokens: most vocabularies have all 256.
+    pub(crate) fn missing_bytes(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..=255).filter(|&byte| self.rank(&[byte]).is_none())
     }
 
     fn push(&mut self, token: &[u8]) -> Result<(), Error> {
@@ -205,7 +206,7 @@ impl Vocab {
         self.ends.len()
     }
 
-    /// Returns false for every vocabulary made by `new`: it contains the 256 bytes.
+    /// Returns whether there are no tokens.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -287,8 +288,10 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_byte_is_rejected() {
-        assert_eq!(Vocab::new(&bytes()[1..]).unwrap_err(), Error::MissingByte { byte: b'!' });
+    fn missing_bytes_are_those_that_are_not_tokens() {
+        let vocab = Vocab::new(&bytes()[1..]).unwrap();
+
+        assert_eq!(vocab.missing_bytes().collect::<Vec<_>>(), [b'!']);
     }
 
     #[test]

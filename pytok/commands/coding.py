@@ -14,7 +14,7 @@ from pytok import corpus
 from pytok.commands.help import Command, option
 from pytok.commands.options import Reading, json_option, reading_options, tokenizer_option
 from pytok.errors import CorpusError
-from pytok.patterns import can_cut, parts
+from pytok.patterns import parts
 from pytok.terminal import Bars
 from pytok.tokenizer import Tokenizer
 
@@ -60,7 +60,7 @@ def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Ite
         yield from tokenizer.encode(text, allowed_special="all")
         return
     done = 0
-    for part in parts(text) if can_cut(tokenizer.pattern) else [text]:
+    for part in parts(text) if tokenizer.can_cut else [text]:
         yield from tokenizer.encode_ordinary(part)
         done += len(part.encode())
         bars.update("encode", done, len(data))
@@ -117,7 +117,7 @@ def count(
     """
     files = corpus.resolve(sources)
     total, read, rows = corpus.size(files), 0, []
-    cut = can_cut(tokenizer.pattern)
+    cut = tokenizer.can_cut
     is_default = reading["errors"] == "strict" and reading["separator"] is None
     with Bars() as bars:
 

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from pytok.atomic import replace_file, replace_files
-from pytok.definition import Definition
+from pytok.definition import AddedToken, Definition
 from pytok.errors import FormatError
 from pytok.formats import gpt2, tiktoken, tokenizer_json
 from pytok.formats.merge_list import ListedMerges, Merges, check_merges
@@ -44,7 +44,8 @@ def read(
         ranks = tiktoken.parse(path.read_bytes(), path)
         tokens = sorted(ranks, key=ranks.__getitem__)
         ids = [ranks[token] for token in tokens]
-        return Definition(path.stem, tokens, ids, pattern, dict(special_tokens or {})), None
+        added = tuple(AddedToken(text, id) for text, id in (special_tokens or {}).items())
+        return Definition(path.stem, tokens, ids, pattern, added), None
     if pattern is not None or special_tokens is not None:
         raise FormatError(
             f"{path}: the file has its own pattern and special tokens: do not pass any"

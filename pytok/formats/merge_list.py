@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from pytok.byte_order import BYTE_ORDER
-from pytok.definition import Definition
+from pytok.definition import AddedToken, Definition
 from pytok.errors import FormatError
 from pytok.formats.token_parts import parts_of
 
@@ -194,7 +194,7 @@ def assemble(
         [tokens[letters] for letters in order],
         [vocab[letters] for letters in order],
         pattern,
-        specials,
+        tuple(AddedToken(text, id) for text, id in specials.items()),
     )
     by_rank = {(ranks[left], ranks[right]): where for (left, right), where in locations.items()}
     return definition, ListedMerges(by_rank, ignore_merges)

@@ -1,9 +1,10 @@
-"""The core of a tokenizer: a vocabulary, a pattern, special tokens, and their ids.
+"""The core of a tokenizer: a vocabulary, a pattern, added tokens, and their ids.
 
 A core is immutable, so one core serves any number of threads. Twin of `bpe-rs/src/core.rs`, with
 the same methods (`pytok.engine.Core`).
 """
 
+import itertools
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,31 +12,40 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytok.definition import Definition
 from pytok.errors import CorpusError, SpecialTokenError, VocabError
+from pytok.reference.added import Allowed
 from pytok.reference.decode import decode
-from pytok.reference.encode import encode_piece, merges
+from pytok.reference.encode import encode_piece, merge, merges
+from pytok.reference.normalize import Normalizer
 from pytok.reference.pretokenize import Pattern
 from pytok.reference.search import search
+from pytok.reference.split import Split
 from pytok.reference.vocab import Vocab
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
+
+Found = tuple[int, int, int]
+"""An id, and the start and the end of what it stands for."""
+
 
 class Core:
-    """A vocabulary, a pattern and special tokens, with the ids that callers see.
+    """The parts of a tokenizer, ready to encode and decode.
 
-    *tokens* are in rank order; *ids* are the ids of the ranks (default: the ranks themselves);
-    *specials* are the texts of special tokens and their ids. Two special tokens can have the same
-    id, as in o200k_harmony; the id decodes to the first. Raises VocabError if the tokens do not
-    form a vocabulary, two ids are the same, or a special token is empty; PatternError if the
-    pattern does not compile.
+    Raises VocabError if the tokens do not form a vocabulary, two different texts have one id, or an
+    added token is empty; PatternError if a pattern does not compile.
 
     As in the twin, an id that does not fit in 32 bits raises OverflowError.
 
     >>> from pytok.byte_order import BYTE_ORDER
-    >>> core = Core([bytes([byte]) for byte in BYTE_ORDER], None, "gpt2", [("<|end|>", 256)])
+    >>> from pytok.definition import AddedToken
+    >>> tokens = [bytes([byte]) for byte in BYTE_ORDER]
+    >>> end = AddedToken("<|end|>", 256)
+    >>> core = Core(Definition("bytes", tokens, range(256), "gpt2", (end,)))
     >>> core.encode("hi<|end|>", core.specials(["<|end|>"], [])), core.count("hi<|end|>", None)
     ([71, 72, 256], 9)
     >>> core.decode_bytes([71, 72, 256]), core.token(256), core.id(b"i")
@@ -44,81 +54,184 @@ class Core:
     ([[71], [72]], array([71, 72], dtype=uint32))
     >>> core.encode_flat(["h", "", "i"], None, None)
     (array([71, 72], dtype=uint32), array([0, 1, 1, 2]))
+    >>> core.encode_with_offsets("é", None)
+    ([127, 102], [(0, 1), (0, 1)])
     >>> core.pieces("hi there"), core.encode_piece(b"hi"), core.merges()[0]
     (['hi', ' there'], [71, 72], None)
     """
 
-    def __init__(
-        self,
-        tokens: Iterable[bytes],
-        ids: Sequence[int] | None,
-        pattern: str,
-        specials: Sequence[tuple[str, int]],
-    ) -> None:
-        self.vocab = Vocab(tokens)
-        self.pattern = Pattern(pattern)
-        if ids is not None and len(ids) != len(self.vocab):
+    def __init__(self, definition: Definition) -> None:
+        self.vocab = Vocab(definition.tokens)
+        self.pattern = Pattern(definition.pattern)
+        self.splits = [Split(*split) for split in definition.splits]
+        self.normalizer = Normalizer(definition.normalizer)
+        self.prefix_space = definition.prefix_space
+        self.unknown = definition.unknown
+        self.ids = list(definition.ids)
+        if len(self.ids) != len(self.vocab):
             raise VocabError(
-                f"there are {len(self.vocab)} tokens but {len(ids)} ids: give one id for each token"
+                f"there are {len(self.vocab)} tokens but {len(self.ids)} ids: give one id for each "
+                "token"
             )
-        self.ids = range(len(self.vocab)) if ids is None else list(ids)
-        self.specials_by_text = dict(specials)
         self.token_of_id: dict[int, bytes] = {}
         for id, token in zip(self.ids, self.vocab.tokens, strict=True):
             if id in self.token_of_id:
                 raise VocabError(f"two tokens have the id {id}")
             self.token_of_id[id] = token
-        special_of_id: dict[int, bytes] = {}
-        for text, id in specials:
-            if not text:
+        self.added = definition.added_tokens
+        further: dict[int, bytes] = {}
+        for added in self.added:
+            if not added.text:
                 raise VocabError("a special token is the empty string")
-            if id in self.token_of_id:
+            if self.token_of_id.get(added.id, added.text.encode()) != added.text.encode():
+                raise VocabError(f"two tokens have the id {added.id}")
+            # As in tokenizers, a token that is found in normalized text decodes to such a text.
+            text = self.normalizer.normalize(added.text) if added.normalized else added.text
+            further.setdefault(added.id, text.encode())
+        for id, token in definition.decode_only.items():
+            if id in self.token_of_id or id in further:
                 raise VocabError(f"two tokens have the id {id}")
-            special_of_id.setdefault(id, text.encode())
-        self.token_of_id |= special_of_id
+            further[id] = token
+        self.token_of_id = further | self.token_of_id
+        always = Allowed((t for t in self.added if not t.special), self.normalizer)
+        self.always = Specials(always, None)
 
     def token(self, id: int) -> bytes | None:
-        """Return the bytes of *id*, ordinary or special; ``None`` if it is unknown."""
+        """Return the bytes of *id*, whatever it is the id of; ``None`` if it is unknown."""
         return self.token_of_id.get(array("I", [id])[0])
 
     def id(self, token: bytes) -> int | None:
-        """Return the id of *token*, ordinary before special; ``None`` if there is none."""
+        """Return the id of *token*, ordinary before added; ``None`` if there is none."""
         rank = self.vocab.ranks.get(token)
         if rank is not None:
             return self.ids[rank]
-        return {text.encode(): id for text, id in self.specials_by_text.items()}.get(token)
+        return next((added.id for added in self.added if added.text.encode() == token), None)
 
     def specials(self, allowed: Iterable[str], refused: Iterable[str]) -> "Specials":
-        """Prepare special tokens: *allowed* become ids, *refused* texts are an error."""
-        return Specials(search(self.specials_by_text.keys() & set(allowed)), search(set(refused)))
+        """Prepare special tokens: *allowed* become ids, *refused* texts are an error.
+
+        Added tokens that are not special are found in every text.
+        """
+        names = set(allowed)
+        tokens = (token for token in self.added if not token.special or token.text in names)
+        return Specials(Allowed(tokens, self.normalizer), search(set(refused)))
 
     def encode(self, text: str, specials: "Specials | None") -> list[int]:
         """Return the ids of *text*.
 
-        Allowed special tokens are found first, the leftmost and longest; the text between them is
-        split by the pattern. Raises SpecialTokenError, with the token only, for a refused one.
+        Allowed added tokens are found first, the leftmost and longest; the text between them is
+        normalized and split. Raises SpecialTokenError, with the token only, for a refused one.
         """
-        text.encode()  # raises UnicodeEncodeError for lone surrogates, as the native engine does
-        if specials and specials.refused and (found := specials.refused.search(text)):
-            raise SpecialTokenError(found[0])
-        ids: list[int] = []
-        offset = 0
-        for span, special in self._spans(text, specials):
-            for piece in self.pattern.split(span, offset):
-                ids += self.encode_piece(piece.encode())
-            if special is not None:
-                ids.append(self.specials_by_text[special])
-                offset += len((span + special).encode())
-        return ids
+        return [id for id, _, _ in self._encode(text, specials)]
 
-    def _spans(self, text: str, specials: "Specials | None") -> Iterator[tuple[str, str | None]]:
-        """Yield the spans of ordinary text, each with the special token after it."""
+    def encode_with_offsets(
+        self, text: str, specials: "Specials | None"
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the ids of *text*, and for each the start and end of the characters it stands for.
+
+        For a part of a character, or of what was normalized together, that is the whole.
+        """
+        found = list(self._encode(text, specials))
+        return [id for id, _, _ in found], [(start, end) for _, start, end in found]
+
+    def _encode(self, text: str, specials: "Specials | None") -> Iterator[Found]:
+        text.encode()  # raises UnicodeEncodeError for lone surrogates, as the native engine does
+        specials = specials or self.always
+        if specials.refused and (refused := specials.refused.search(text)):
+            raise SpecialTokenError(refused[0])
+        done = 0
+        for id, start, end in specials.allowed.verbatim.find_all(text):
+            yield from self._between(text, done, start, specials.allowed)
+            yield id, start, end
+            done = end
+        yield from self._between(text, done, len(text), specials.allowed)
+
+    def _between(self, text: str, start: int, stop: int, allowed: Allowed) -> Iterator[Found]:
+        """Encode text between added tokens: normalize it, and find those in normalized text."""
+        normal, sources = self.normalizer.align(text[start:stop])
+        offset = len(text[:start].encode())
+
+        def shifted(id: int, first: int, last: int) -> Found:
+            return id, start + sources[first][0], start + sources[last - 1][1]
+
+        done = 0
+        for id, first, end in allowed.normalized.find_all(normal):
+            before = offset + len(normal[:done].encode())
+            for found, at, to in self._normal(normal[done:first], before):
+                yield shifted(found, done + at, done + to)
+            yield shifted(id, first, end)
+            done = end
+        for found, at, to in self._normal(normal[done:], offset + len(normal[:done].encode())):
+            yield shifted(found, done + at, done + to)
+
+    def _normal(self, text: str, offset: int) -> Iterator[Found]:
+        """Encode normalized text, before which are *offset* bytes."""
+        prefixed = self._prefixed(text)
+        shift = len(prefixed) - len(text)
+        if not self.vocab.missing <= _NEVER_IN_UTF8:
+            self._check_bytes(prefixed.encode(), offset)
+        for piece, start in self._split(prefixed, offset):
+            # The character that each byte is of: a piece is encoded as bytes.
+            of_byte = [i for i, character in enumerate(piece) for _ in character.encode()]
+            for id, first, end in self._encode_ranges(piece.encode()):
+                # A space that was put in front stands for the first character.
+                at = max(0, start + of_byte[first] - shift)
+                yield id, at, max(at + 1, start + of_byte[end - 1] + 1 - shift)
+
+    def _prefixed(self, text: str) -> str:
+        return " " + text if self.prefix_space and text and not text.startswith(" ") else text
+
+    def _split(self, text: str, offset: int = 0) -> Iterator[tuple[str, int]]:
+        """Yield the pieces of normalized text, and where each starts."""
         start = 0
-        if specials and specials.allowed:
-            for match in specials.allowed.finditer(text):
-                yield text[start : match.start()], match[0]
-                start = match.end()
-        yield text[start:], None
+        for piece in self.pattern.split(text, offset):
+            pieces = [(piece, start)]
+            for split in self.splits:
+                pieces = [
+                    part
+                    for piece, at in pieces
+                    for part in split.apply(piece, at, offset + len(text[:at].encode()))
+                ]
+            yield from pieces
+            start += len(piece)
+
+    def _check_bytes(self, data: bytes, offset: int = 0) -> None:
+        if self.unknown is None and (found := self.vocab.missing.intersection(data)):
+            at = min(data.index(byte) for byte in found)
+            raise VocabError(
+                f"byte {offset + at} of the text is 0x{data[at]:02x}, which is not in the "
+                "vocabulary, and there is no token for unknown bytes"
+            )
+
+    def _encode_ranges(self, piece: bytes) -> Iterator[Found]:
+        """Yield the ids of *piece*, which is not split further, with the ranges of their bytes."""
+        missing = self.vocab.missing
+        if missing.isdisjoint(piece) or piece in self.vocab.ranks:
+            yield from self._ids(encode_piece(self.vocab, piece), range(len(piece)))
+            return
+        if self.unknown is None or self.unknown.id is None:
+            # What is omitted makes neighbors of the bytes around it.
+            known = [index for index, byte in enumerate(piece) if byte not in missing]
+            kept = bytes(piece[index] for index in known)
+            yield from self._ids(merge(self.vocab, kept, len(self.vocab)), known)
+            return
+        indices = itertools.groupby(range(len(piece)), lambda index: piece[index] in missing)
+        for is_missing, run in ((is_missing, list(run)) for is_missing, run in indices):
+            first, end = run[0], run[-1] + 1
+            if not is_missing:
+                yield from self._ids(merge(self.vocab, piece[first:end], len(self.vocab)), run)
+            elif self.unknown.fuse:
+                yield self.unknown.id, first, end
+            else:
+                yield from ((self.unknown.id, index, index + 1) for index in run)
+
+    def _ids(self, ranks: Iterable[int], indices: Sequence[int]) -> Iterator[Found]:
+        """Yield the ids of *ranks* with their ranges; *indices* are those of their bytes."""
+        at = 0
+        for rank in ranks:
+            end = at + len(self.vocab.tokens[rank])
+            yield self.ids[rank], indices[at], indices[end - 1] + 1
+            at = end
 
     def encode_to_array(self, text: str, specials: "Specials | None") -> "NDArray[np.uint32]":
         """Return the ids of *text*, shape (n,)."""
@@ -180,16 +293,23 @@ class Core:
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """Return the ids of *piece*, which is not split further."""
-        return [self.ids[rank] for rank in encode_piece(self.vocab, piece)]
+        self._check_bytes(piece)
+        return [id for id, _, _ in self._encode_ranges(piece)]
 
     def count(self, text: str, specials: "Specials | None") -> int:
         """Return the number of ids of *text*."""
         return len(self.encode(text, specials))
 
     def pieces(self, text: str) -> list[str]:
-        """Return the pieces of *text*, in order."""
+        """Return the pieces of *text*, which is normalized first. Added tokens in it are text."""
         text.encode()
-        return self.pattern.split(text)
+        normal = self._prefixed(self.normalizer.normalize(text))
+        return [piece for piece, _ in self._split(normal)]
+
+    def normalize(self, text: str) -> str:
+        """Return *text* as it is before it is split, as far as no added token is in it."""
+        text.encode()
+        return self.normalizer.normalize(text)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the bytes of *ids*; UnknownTokenError for an unknown id."""
@@ -207,9 +327,9 @@ class Core:
 
 
 class Specials(NamedTuple):
-    """Searches for the allowed and the refused special tokens; made by `Core.specials`."""
+    """The added tokens that are recognized, and a search for refused ones."""
 
-    allowed: re.Pattern[str] | None
+    allowed: Allowed
     refused: re.Pattern[str] | None
 
 

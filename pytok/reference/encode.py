@@ -43,12 +43,16 @@ def merges(vocab: Vocab) -> list[tuple[int, int] | None]:
     found: list[tuple[int, int] | None] = []
     for rank, token in enumerate(vocab.tokens):
         parts = merge(vocab, token, rank)
-        found.append((parts[0], parts[1]) if len(parts) == 2 else None)
+        # A byte that is no token would be missing.
+        is_made = len(parts) == 2 and sum(len(vocab.tokens[part]) for part in parts) == len(token)
+        found.append((parts[0], parts[1]) if is_made else None)
     return found
 
 
 def merge(vocab: Vocab, piece: bytes, limit: int) -> list[int]:
     """Merge *piece* with only the tokens of ranks below *limit*, and return the ranks.
+
+    A byte that is not a token, and that no merge takes, is omitted.
 
     >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"ab", b"bc", b"abab"])
@@ -85,4 +89,5 @@ def merge(vocab: Vocab, piece: bytes, limit: int) -> list[int]:
             consider(start, end[stop])
         if start > 0:
             consider(before[start], stop)
-    return [ranks[piece[start:stop]] for start, stop in enumerate(end) if stop]
+    parts = (piece[start:stop] for start, stop in enumerate(end) if stop)
+    return [ranks[part] for part in parts if part in ranks]

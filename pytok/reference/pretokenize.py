@@ -40,6 +40,14 @@ class Pattern:
         >>> Pattern("cl100k").split("a  b\n\n 1234")
         ['a', ' ', ' b', '\n\n', ' ', '123', '4']
         """
+        return [piece for piece, _ in self.split_marked(text, offset)]
+
+    def split_marked(self, text: str, offset: int = 0) -> list[tuple[str, bool]]:
+        r"""Return the pieces of *text* like `split`, and for each whether the pattern matches it.
+
+        >>> Pattern(r"\d+").split_marked("a12")
+        [('a', False), ('12', True)]
+        """
         pieces = []
         end = 0
         for match in self._matcher(text).finditer(text):
@@ -53,11 +61,11 @@ class Pattern:
                     "take at least one character"
                 )
             if end < start:
-                pieces.append(text[end:start])
-            pieces.append(match[0])
+                pieces.append((text[end:start], False))
+            pieces.append((match[0], True))
             end = match.end()
         if end < len(text):
-            pieces.append(text[end:])
+            pieces.append((text[end:], False))
         return pieces
 
     def _matcher(self, text: str) -> "regex.Pattern[str]":

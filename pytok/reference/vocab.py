@@ -14,7 +14,8 @@ from pytok.errors import VocabError
 class Vocab:
     """Tokens in rank order; validated once, then immutable.
 
-    Raises VocabError if a token is empty or occurs twice, or if one of the 256 bytes is missing.
+    *missing* are the bytes that are not tokens: most vocabularies have all 256. Raises VocabError
+    if a token is empty or occurs twice.
 
     >>> from pytok.byte_order import BYTE_ORDER
     >>> vocab = Vocab([bytes([byte]) for byte in BYTE_ORDER] + [b"th"])
@@ -25,6 +26,7 @@ class Vocab:
     tokens: tuple[bytes, ...]
     ranks: dict[bytes, int] = field(repr=False, compare=False)
     longest: int = field(repr=False, compare=False)
+    missing: frozenset[int] = field(repr=False, compare=False)
 
     def __init__(self, tokens: Iterable[bytes]) -> None:
         ranks: dict[bytes, int] = {}
@@ -36,15 +38,11 @@ class Vocab:
                     f"the token 0x{token.hex()} occurs twice, at ranks {ranks[token]} and {rank}"
                 )
             ranks[token] = rank
-        for byte in range(256):
-            if bytes([byte]) not in ranks:
-                raise VocabError(
-                    f"the byte 0x{byte:02x} is not a token: a vocabulary must contain all 256 "
-                    "bytes, so that any text can be encoded"
-                )
         object.__setattr__(self, "tokens", tuple(ranks))
         object.__setattr__(self, "ranks", ranks)
-        object.__setattr__(self, "longest", max(map(len, ranks)))
+        object.__setattr__(self, "longest", max(map(len, ranks), default=0))
+        missing = (byte for byte in range(256) if bytes([byte]) not in ranks)
+        object.__setattr__(self, "missing", frozenset(missing))
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -16,7 +16,6 @@ from pytok import corpus
 from pytok.corpus import Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
-from pytok.patterns import can_cut
 from pytok.report.excerpts import Excerpts
 from pytok.report.merging import BYTES, Counts, applications, tokens_by_size, unmerged
 from pytok.report.scripts import ScriptTally, ScriptUse
@@ -163,7 +162,7 @@ def measure(
     scripts, excerpts = ScriptTally(), Excerpts(total)
     documents = read = 0
     parts = corpus.read_parts(
-        paths, field=field, errors=errors, separator=separator, cut=can_cut(tokenizer.pattern)
+        paths, field=field, errors=errors, separator=separator, cut=tokenizer.can_cut
     )
     for batch in corpus.batches(parts, lambda part: len(part.text)):
         ids, offsets = tokenizer.encode_batch_to_numpy(

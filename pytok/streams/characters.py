@@ -47,6 +47,4 @@ def character_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         )
     rest = [byte for byte in BYTE_ORDER if byte not in known]
     tokens = [bytes([byte]) for byte in (*known, *rest)]
-    return Tokenizer.from_definition(
-        Definition("characters", tokens, range(256), pattern="gpt2", special_tokens={})
-    )
+    return Tokenizer.from_definition(Definition("characters", tokens, range(256), pattern="gpt2"))

@@ -1,5 +1,6 @@
 //! `Core` for Python.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use numpy::{IntoPyArray, PyArray1};
@@ -11,7 +12,10 @@ use rayon::prelude::*;
 
 use super::convert::{arrays, list_of, open_all, texts_of, Flat, Ids};
 use super::signals::{on_threads, Signals};
-use crate::{decode, merges, Allowed, Core, Rank, Search};
+use crate::{
+    decode, merges, AddedToken, Allowed, Core, Error, Normalizer, Parts, Pattern, Rank, Search,
+    Split, Unknown, Vocab,
+};
 
 pyo3::import_exception!(pytok.errors, SpecialTokenError);
 
@@ -46,6 +50,33 @@ pub(super) struct PyCore {
     /// The Python integer of each id, created once for all lists: creating one takes several times
     /// as long as finding it.
     integers: PyOnceLock<Vec<Py<PyAny>>>,
+}
+
+/// The number of characters before a byte of a text, for bytes that come nearly in order.
+struct Characters<'t> {
+    text: &'t str,
+    byte: usize,
+    count: usize,
+}
+
+impl<'t> Characters<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, byte: 0, count: 0 }
+    }
+
+    fn before(&mut self, byte: usize) -> usize {
+        let count = |range: std::ops::Range<usize>| {
+            // Continuation bytes, 0x80 to 0xBF, start no character.
+            self.text.as_bytes()[range].iter().filter(|&&byte| byte as i8 >= -0x40).count()
+        };
+        self.count = if byte >= self.byte {
+            self.count + count(self.byte..byte)
+        } else {
+            self.count - count(byte..self.byte)
+        };
+        self.byte = byte;
+        self.count
+    }
 }
 
 /// Texts of fewer bytes are encoded without detaching from the interpreter: other threads could
@@ -131,23 +162,61 @@ impl PyCore {
     }
 }
 
+/// `pytok.definition.Definition`, as far as the core needs it.
+#[derive(FromPyObject)]
+struct Definition {
+    tokens: Vec<PyBackedBytes>,
+    ids: Vec<u32>,
+    pattern: String,
+    added_tokens: Vec<(String, u32, bool, bool, bool, bool, bool)>,
+    splits: Vec<(String, String, bool)>,
+    normalizer: Vec<Vec<String>>,
+    prefix_space: bool,
+    decode_only: HashMap<u32, Vec<u8>>,
+    unknown: Option<(Option<u32>, bool)>,
+}
+
+impl Definition {
+    fn build(self) -> Result<Core, Error> {
+        let added = |(text, id, special, lstrip, rstrip, single_word, normalized)| AddedToken {
+            text,
+            id,
+            special,
+            lstrip,
+            rstrip,
+            single_word,
+            normalized,
+        };
+        let split = |(pattern, behavior, invert): &(String, String, bool)| {
+            Split::new(pattern, behavior, *invert)
+        };
+        let mut decode_only: Vec<_> = self.decode_only.into_iter().collect();
+        decode_only.sort_unstable();
+        let parts = Parts {
+            added_tokens: self.added_tokens.into_iter().map(added).collect(),
+            splits: self.splits.iter().map(split).collect::<Result<_, _>>()?,
+            normalizer: Normalizer::new(&self.normalizer)?,
+            prefix_space: self.prefix_space,
+            decode_only,
+            unknown: self.unknown.map(|(id, fuse)| Unknown { id, fuse }),
+        };
+        let are_ranks = self.ids.iter().zip(0..).all(|(&id, rank)| id == rank);
+        let ids = (!are_ranks || self.ids.len() != self.tokens.len()).then_some(self.ids);
+        Core::with_parts(Vocab::new(self.tokens)?, ids, Pattern::new(&self.pattern)?, parts)
+    }
+}
+
 #[pymethods]
 impl PyCore {
     #[new]
-    fn new(
-        py: Python<'_>,
-        tokens: Vec<PyBackedBytes>,
-        ids: Option<Vec<u32>>,
-        pattern: &str,
-        specials: Vec<(String, u32)>,
-    ) -> PyResult<Self> {
-        let core = py.detach(|| Core::new(tokens, ids, pattern, specials))?;
+    fn new(py: Python<'_>, definition: Definition) -> PyResult<Self> {
+        let core = py.detach(|| definition.build())?;
         Ok(Self { core, integers: PyOnceLock::new() })
     }
 
-    fn specials(&self, allowed: Vec<String>, refused: Vec<String>) -> PySpecials {
-        let allowed = (!allowed.is_empty()).then(|| self.core.allow(&allowed));
-        PySpecials { allowed, refused: Search::new(&refused) }
+    fn specials(&self, allowed: Vec<String>, refused: Vec<String>) -> PyResult<PySpecials> {
+        let allowed = if allowed.is_empty() { None } else { Some(self.core.allow(&allowed)?) };
+        Ok(PySpecials { allowed, refused: Search::new(&refused) })
     }
 
     fn encode<'py>(
@@ -214,10 +283,39 @@ impl PyCore {
         Ok(arrays(py, self.flat(py, &texts, None, num_threads)?))
     }
 
-    fn encode_piece(&self, py: Python<'_>, piece: &[u8]) -> Vec<u32> {
+    fn encode_piece(&self, py: Python<'_>, piece: &[u8]) -> PyResult<Vec<u32>> {
         let mut ids = Vec::new();
-        py.detach(|| self.core.encode_piece(piece, &mut ids));
-        ids
+        py.detach(|| self.core.encode_piece(piece, &mut ids))?;
+        Ok(ids)
+    }
+
+    fn encode_with_offsets(
+        &self,
+        py: Python<'_>,
+        text: &str,
+        specials: Option<&PySpecials>,
+    ) -> PyResult<(Vec<u32>, Vec<(usize, usize)>)> {
+        py.detach(|| {
+            PySpecials::refuse(specials, text)?;
+            let mut signals = Signals::new();
+            let (mut ids, mut offsets) = (Vec::new(), Vec::new());
+            let mut characters = Characters::new(text);
+            let allowed = PySpecials::allowed(specials);
+            let result = self.core.encode_with_offsets(text, allowed, |id, range| {
+                offsets.push((characters.before(range.start), characters.before(range.end)));
+                ids.push(id);
+                if ids.len().is_multiple_of(1 << 10) {
+                    signals.check(|_| Ok(()))?;
+                }
+                Ok(())
+            });
+            signals.or_raise(result)?;
+            Ok((ids, offsets))
+        })
+    }
+
+    fn normalize(&self, py: Python<'_>, text: &str) -> PyResult<String> {
+        Ok(py.detach(|| self.core.normalize(text).map(String::from))?)
     }
 
     fn count(&self, py: Python<'_>, text: &str, specials: Option<&PySpecials>) -> PyResult<usize> {
@@ -260,11 +358,11 @@ impl PyCore {
         })
     }
 
-    fn pieces<'t>(&self, py: Python<'_>, text: &'t str) -> PyResult<Vec<&'t str>> {
+    fn pieces(&self, py: Python<'_>, text: &str) -> PyResult<Vec<String>> {
         let mut pieces = Vec::new();
         py.detach(|| {
-            self.core.pattern().split(text, |piece| {
-                pieces.push(piece);
+            self.core.pieces(text, |piece| {
+                pieces.push(piece.to_owned());
                 Ok(())
             })
         })?;

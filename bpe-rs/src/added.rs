@@ -1,0 +1,139 @@
+//! Added tokens: texts with ids of their own, matched before text is split. Twin of
+//! `pytok/reference/added.py`.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use fancy_regex::Regex;
+
+use crate::{Error, Normalizer, Search};
+
+/// A text with an id of its own, with the fields of Hugging Face's tokenizers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // the flags are independent
+pub struct AddedToken {
+    /// The text, which is not empty.
+    pub text: String,
+    /// The id, which two added tokens can share.
+    pub id: u32,
+    /// Whether it is matched only where a caller allows it; any other is matched in every text.
+    pub special: bool,
+    /// Whether it takes the white space before it.
+    pub lstrip: bool,
+    /// Whether it takes the white space after it.
+    pub rstrip: bool,
+    /// Whether it is matched only where no word character is next to it.
+    pub single_word: bool,
+    /// Whether it is matched after the others, in the normalized text.
+    pub normalized: bool,
+}
+
+/// The added tokens that are recognized in a text.
+#[derive(Debug)]
+pub struct Allowed {
+    /// Those that are matched in the text as it is.
+    pub(crate) verbatim: Matcher,
+    /// Those that are matched in the normalized text between them.
+    pub(crate) normalized: Matcher,
+}
+
+impl Allowed {
+    /// Prepares the search for *tokens*.
+    pub(crate) fn new<'a>(
+        tokens: impl Iterator<Item = &'a AddedToken>,
+        normalizer: &Normalizer,
+    ) -> Result<Self, Error> {
+        let (normalized, verbatim): (Vec<&AddedToken>, _) = tokens.partition(|t| t.normalized);
+        let normal = |token: &&AddedToken| normalizer.normalize(&token.text).map(String::from);
+        let texts = normalized.iter().map(normal).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            verbatim: Matcher::new(&verbatim, verbatim.iter().map(|t| t.text.clone()).collect()),
+            normalized: Matcher::new(&normalized, texts),
+        })
+    }
+}
+
+/// A search for added tokens in one text.
+#[derive(Debug)]
+pub(crate) struct Matcher {
+    search: Search,
+    tokens: Vec<AddedToken>,
+    /// Whether no token looks at the text around it.
+    is_plain: bool,
+}
+
+/// An occurrence of an added token: its id, and the range that it takes.
+pub(crate) type Found = (u32, Range<usize>);
+
+impl Matcher {
+    fn new(tokens: &[&AddedToken], mut texts: Vec<String>) -> Self {
+        // A token whose text is normalized to nothing is never found.
+        let kept: Vec<bool> = texts.iter().map(|text| !text.is_empty()).collect();
+        texts.retain(|text| !text.is_empty());
+        let kept = tokens.iter().zip(kept).filter(|(_, kept)| *kept);
+        let tokens: Vec<AddedToken> = kept.map(|(&token, _)| token.clone()).collect();
+        let is_plain = !tokens.iter().any(|t| t.lstrip || t.rstrip || t.single_word);
+        Self { search: Search::new(&texts), tokens, is_plain }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// The occurrences in *text*: leftmost first, of equal starts the longest. Ranges are in order,
+    /// but one that takes the white space after it can reach into the next.
+    pub(crate) fn find_all<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Found> + 'a {
+        let mut end = 0;
+        self.search.find_all(text).filter_map(move |(which, Range { mut start, end: mut stop })| {
+            let token = &self.tokens[which];
+            if !self.is_plain {
+                let (before, after) = (&text[..start], &text[stop..]);
+                let is_part_of_word = before.chars().next_back().is_some_and(is_word)
+                    || after.chars().next().is_some_and(is_word);
+                if token.single_word && is_part_of_word {
+                    return None;
+                }
+                if token.lstrip {
+                    start = before.trim_end().len().max(end);
+                }
+                if token.rstrip {
+                    stop = text.len() - after.trim_start().len();
+                }
+            }
+            end = stop;
+            Some((token.id, start..stop))
+        })
+    }
+}
+
+/// Whether *character* is matched by `\w`.
+fn is_word(character: char) -> bool {
+    static WORD: OnceLock<Regex> = OnceLock::new();
+    let word = WORD.get_or_init(|| Regex::new(r"\w").expect("a class"));
+    word.is_match(character.encode_utf8(&mut [0; 4])).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(token: AddedToken, text: &str) -> Vec<Range<usize>> {
+        let token = AddedToken { text: "<m>".into(), ..token };
+        let allowed = Allowed::new([&token].into_iter(), &Normalizer::default()).unwrap();
+        allowed.verbatim.find_all(text).map(|(_, range)| range).collect()
+    }
+
+    #[test]
+    fn stripping_takes_the_white_space_on_a_side() {
+        let left = AddedToken { lstrip: true, ..AddedToken::default() };
+        let right = AddedToken { rstrip: true, ..AddedToken::default() };
+        assert_eq!(found(left, "a \n<m> b"), [1..6]);
+        assert_eq!(found(right, "a <m>\u{3000} b"), [2..9]);
+    }
+
+    #[test]
+    fn a_single_word_has_no_word_characters_next_to_it() {
+        let word = AddedToken { single_word: true, ..AddedToken::default() };
+        assert_eq!(found(word, "a<m> <m>_ <m>é <m>.<m>"), [16..19, 20..23]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Further splits of the pieces that a pattern gives. Twin of `pytok/reference/split.py`.
+
+use std::ops::Range;
+
+use crate::{Error, Pattern};
+
+/// What becomes of the matches of a split; the names are those of Hugging Face's tokenizers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behavior {
+    Isolated,
+    Removed,
+    MergedWithPrevious,
+    MergedWithNext,
+    Contiguous,
+}
+
+/// A split of every piece at the matches of a pattern.
+#[derive(Debug)]
+pub struct Split {
+    pattern: Pattern,
+    behavior: Behavior,
+    /// Whether what the pattern does not match counts as the matches.
+    invert: bool,
+}
+
+impl Split {
+    /// Compiles a split. *behavior* is `isolated`, `removed`, `merged_with_previous`,
+    /// `merged_with_next` or `contiguous`.
+    ///
+    /// # Errors
+    /// For another behavior, and for a pattern that does not compile.
+    pub fn new(pattern: &str, behavior: &str, invert: bool) -> Result<Self, Error> {
+        let behavior = match behavior {
+            "isolated" => Behavior::Isolated,
+            "removed" => Behavior::Removed,
+            "merged_with_previous" => Behavior::MergedWithPrevious,
+            "merged_with_next" => Behavior::MergedWithNext,
+            "contiguous" => Behavior::Contiguous,
+            _ => return Err(Error::UnknownBehavior { behavior: behavior.to_owned() }),
+        };
+        Ok(Self { pattern: Pattern::new(pattern)?, behavior, invert })
+    }
+
+    /// Splits *piece* of *text*, and appends the pieces that it becomes to *pieces*.
+    pub(crate) fn apply(
+        &self,
+        text: &str,
+        piece: Range<usize>,
+        pieces: &mut Vec<Range<usize>>,
+    ) -> Result<(), Error> {
+        let mut parts = Vec::new();
+        let first = piece.start;
+        self.pattern
+            .split_marked(&text[piece], |range, is_match| {
+                parts.push((first + range.start..first + range.end, is_match != self.invert));
+            })
+            .map_err(|error| error.moved_by(first))?;
+        if self.behavior == Behavior::MergedWithNext {
+            parts.reverse();
+        }
+        let from = pieces.len();
+        let mut was_match = false;
+        for (range, is_match) in parts {
+            let joins = match self.behavior {
+                Behavior::Isolated => false,
+                Behavior::Removed if is_match => continue,
+                Behavior::Removed => false,
+                Behavior::Contiguous => is_match == was_match,
+                Behavior::MergedWithPrevious | Behavior::MergedWithNext => is_match && !was_match,
+            };
+            was_match = is_match;
+            match pieces[from..].last_mut() {
+                Some(last) if joins => {
+                    *last = last.start.min(range.start)..last.end.max(range.end);
+                }
+                _ => pieces.push(range),
+            }
+        }
+        if self.behavior == Behavior::MergedWithNext {
+            pieces[from..].reverse();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(behavior: &str, invert: bool, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let split = Split::new("-", behavior, invert).unwrap();
+        split.apply(text, 0..text.len(), &mut found).unwrap();
+        found.into_iter().map(|range| text[range].to_owned()).collect()
+    }
+
+    // The pieces are those of Hugging Face's documentation of `Split`.
+    #[test]
+    fn behaviors_are_those_of_tokenizers() {
+        let text = "the-final--countdown";
+        let expected = [
+            ("removed", &["the", "final", "countdown"][..]),
+            ("isolated", &["the", "-", "final", "-", "-", "countdown"]),
+            ("merged_with_previous", &["the-", "final-", "-", "countdown"]),
+            ("merged_with_next", &["the", "-final", "-", "-countdown"]),
+            ("contiguous", &["the", "-", "final", "--", "countdown"]),
+        ];
+        for (behavior, expected) in expected {
+            assert_eq!(pieces(behavior, false, text), expected, "{behavior}");
+        }
+    }
+
+    #[test]
+    fn an_inverted_split_that_removes_keeps_the_matches() {
+        assert_eq!(pieces("removed", true, "a-b--"), ["-", "-", "-"]);
+    }
+
+    #[test]
+    fn an_unknown_behavior_is_an_error() {
+        assert!(matches!(Split::new("-", "dropped", false), Err(Error::UnknownBehavior { .. })));
+    }
+}
