@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
@@ -10,7 +11,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 use rayon::prelude::*;
 
-use super::convert::{arrays, list_of, open_all, texts_of, Flat, Ids};
+use super::convert::{arrays, ids_of, list_of, open_all, texts_of, Flat, Ids};
+use super::files::PyTokens;
 use super::signals::{on_threads, Signals};
 use crate::{
     decode, merges, AddedToken, Allowed, Core, Error, Normalizer, Parts, Pattern, Rank, Search,
@@ -162,10 +164,27 @@ impl PyCore {
     }
 }
 
+/// The tokens of a definition: those that this crate has read from a file, or any others.
+#[derive(FromPyObject)]
+enum Tokens {
+    Read(Py<PyTokens>),
+    Listed(Vec<PyBackedBytes>),
+}
+
+impl Tokens {
+    fn vocab(self) -> Result<Arc<Vocab>, Error> {
+        match self {
+            Self::Read(tokens) => Ok(Arc::clone(&tokens.get().0)),
+            Self::Listed(tokens) => Vocab::new(tokens).map(Arc::new),
+        }
+    }
+}
+
 /// `pytok.definition.Definition`, as far as the core needs it.
 #[derive(FromPyObject)]
 struct Definition {
-    tokens: Vec<PyBackedBytes>,
+    tokens: Tokens,
+    #[pyo3(from_py_with = ids_of)]
     ids: Vec<u32>,
     pattern: String,
     added_tokens: Vec<(String, u32, bool, bool, bool, bool, bool)>,
@@ -201,8 +220,9 @@ impl Definition {
             unknown: self.unknown.map(|(id, fuse)| Unknown { id, fuse }),
         };
         let are_ranks = self.ids.iter().zip(0..).all(|(&id, rank)| id == rank);
-        let ids = (!are_ranks || self.ids.len() != self.tokens.len()).then_some(self.ids);
-        Core::with_parts(Vocab::new(self.tokens)?, ids, Pattern::new(&self.pattern)?, parts)
+        let vocab = self.tokens.vocab()?;
+        let ids = (!are_ranks || self.ids.len() != vocab.len()).then_some(self.ids);
+        Core::with_parts(vocab, ids, Pattern::new(&self.pattern)?, parts)
     }
 }
 
