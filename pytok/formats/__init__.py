@@ -6,7 +6,7 @@ renamed, so they appear complete or not at all.
 """
 
 from collections.abc import Mapping
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 
 from pytok import engine as engines
@@ -62,6 +62,8 @@ def check_target(path: str | PathLike[str], pattern: str) -> None:
     Raises FormatError for an unknown format, a format that cannot represent the pattern, and a
     missing folder.
     """
+    if not fspath(path):
+        raise FormatError("the path is empty: name a file or a folder")
     path = Path(path)
     pattern = resolve(pattern)
     if path.is_dir() or not path.suffix:
@@ -83,8 +85,8 @@ def write(path: str | PathLike[str], definition: Definition, merges: Merges) -> 
     suffix, or an existing folder, GPT-2's two files. Raises FormatError if the format cannot
     represent the definition.
     """
-    path = Path(path)
     check_target(path, definition.pattern)
+    path = Path(path)
     if path.is_dir() or not path.suffix:
         vocab, lines = gpt2.dump(path, definition, merges)
         path.mkdir(exist_ok=True)
