@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import warnings
 from os import PathLike
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
             letters, rank = line.split()
             if not rank.removeprefix(b"-").isdigit():  # int() would accept 1_0 and +5
                 raise ValueError
-            token = base64.b64decode(letters, validate=True)
+            # Whisper's files list an empty token as "=", without letters.
+            token = b"" if letters == b"=" else base64.b64decode(letters, validate=True)
             value = int(rank)
         except (ValueError, binascii.Error):
             quoted = line[:60].decode("ascii", "backslashreplace")
@@ -44,6 +46,30 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
         ranks[token] = value
         seen.add(value)
     return ranks
+
+
+def definition(path: Path, data: bytes, pattern: str) -> Definition:
+    """Return the definition of the ranks in *data*, the content of *path*, split by *pattern*.
+
+    An empty token is only decoded. A UserWarning says which bytes the ranks lack.
+    """
+    ranks = parse(data, path)
+    empty = {} if (id := ranks.pop(b"", None)) is None else {id: b""}
+    missing = [byte for byte in range(256) if bytes([byte]) not in ranks and byte not in _NEVER]
+    if missing:
+        count, first = len(missing), missing[0]
+        warnings.warn(
+            f"{path}: the vocabulary lacks {count} of the 256 bytes, such as 0x{first:02x}: a text "
+            "that has one is an error",
+            stacklevel=5,
+        )
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    ids = [ranks[token] for token in tokens]
+    return Definition(path.stem, tokens, ids, pattern, decode_only=empty)
+
+
+_NEVER = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
+"""The bytes that UTF-8 never has."""
 
 
 def dump(path: Path, definition: Definition) -> bytes:

@@ -26,13 +26,17 @@ from pytok.formats.oniguruma import from_rust
 from pytok.formats.pre_tokenizer import read_pattern
 
 
-def read(path: Path) -> tuple[Definition, ListedMerges]:
-    """Read *path*: its definition, and the merges that it lists.
+def read(path: Path, data: bytes) -> tuple[Definition, ListedMerges]:
+    """Read *data*, the content of *path*: its definition, and the merges that it lists.
 
     A post-processor is dropped: it adds tokens around a complete text, which pytok leaves to the
     caller, as tokenizers does with ``add_special_tokens=False``.
     """
-    document = parse_json(path)
+    return read_document(path, parse_json(path, data))
+
+
+def read_document(path: Path, document: Any) -> tuple[Definition, ListedMerges]:
+    """Read *document*, the parsed JSON of *path*; see `read`."""
     if not isinstance(document, dict):
         raise FormatError(f"{path}: the file is a JSON {json_type(document)}, not an object")
     reader = Fields(path)
