@@ -19,9 +19,9 @@ ORDER = {
     "pytok": re.findall(
         r"\w+",
         """
-        errors counted atomic text byte_order patterns merging definition reference blocks engine
-        decoding special terminal shardfile formats unstable truncation countfile tokenizer corpus
-        encodings counting shards report streams training chat commands
+        errors counted atomic termination text byte_order patterns merging definition reference
+        blocks engine decoding special terminal shardfile formats unstable truncation countfile
+        tokenizer corpus encodings counting splits shards report streams training chat commands
         """,
     ),
     "gpt": re.findall(

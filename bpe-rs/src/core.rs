@@ -78,8 +78,7 @@ impl Core {
         pattern: &str,
         specials: Vec<(String, u32)>,
     ) -> Result<Self, Error> {
-        let special =
-            |(text, id)| AddedToken { text, id, special: true, ..AddedToken::default() };
+        let special = |(text, id)| AddedToken { text, id, special: true, ..AddedToken::default() };
         let added_tokens = specials.into_iter().map(special).collect();
         let parts = Parts { added_tokens, ..Parts::default() };
         Self::with_parts(Vocab::new(tokens)?, ids, Pattern::new(pattern)?, parts)
@@ -121,7 +120,8 @@ impl Core {
             parts,
             always,
             further: FxHashMap::default(),
-            misses_text: (0..=255_u8).any(|byte| missing[usize::from(byte)] && !never_in_utf8(byte)),
+            misses_text: (0..=255_u8)
+                .any(|byte| missing[usize::from(byte)] && !never_in_utf8(byte)),
             missing: missing.contains(&true).then_some(missing),
             caches: Mutex::default(),
         };
@@ -242,9 +242,7 @@ impl Core {
         mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
-        self.with_cache(|cache| {
-            self.encode_between(text, 0..text.len(), allowed, cache, &mut sink)
-        })
+        self.with_cache(|cache| self.encode_between(text, 0..text.len(), allowed, cache, &mut sink))
     }
 
     pub(crate) fn or_always<'a>(&'a self, allowed: Option<&'a Allowed>) -> &'a Allowed {
@@ -387,7 +385,9 @@ impl Core {
         while start < text.len() {
             self.pattern.fill(text, start, &mut ends)?;
             let next = ends.as_slice().last().copied().unwrap_or(text.len());
-            self.split_further(text, start, ends.as_slice())?.into_iter().try_for_each(&mut sink)?;
+            self.split_further(text, start, ends.as_slice())?
+                .into_iter()
+                .try_for_each(&mut sink)?;
             start = next;
         }
         Ok(())
@@ -531,7 +531,8 @@ impl Core {
             return self.append(&ranks, &(0..=piece.len()).collect::<Vec<_>>(), found);
         }
         let is_missing = |byte: u8| self.missing.as_ref().is_some_and(|m| m[usize::from(byte)]);
-        let Some(unknown) = self.parts.unknown.and_then(|unknown| Some((unknown.id?, unknown.fuse)))
+        let Some(unknown) =
+            self.parts.unknown.and_then(|unknown| Some((unknown.id?, unknown.fuse)))
         else {
             // What is omitted makes neighbors of the bytes around it.
             let known = || (0..piece.len()).filter(|&index| !is_missing(piece[index]));

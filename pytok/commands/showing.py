@@ -8,11 +8,14 @@ import re
 
 import click
 
+from pytok import corpus
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     json_option,
     reading_options,
+    refuse_to_replace,
+    saying_warnings,
     takes_tokenizer,
     threads_option,
 )
@@ -35,7 +38,7 @@ from pytok.tokenizer import Tokenizer
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="Measure compression on this file, folder or pattern; can be repeated.",
+    help="Measure compression on this file, folder, pattern or pipe; can be repeated.",
 )
 @report_option
 @json_option
@@ -60,7 +63,9 @@ def show(
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     figures = None
     if sources or report:
-        figures = measure(tokenizer, sources or None, reading, num_threads)
+        refuse_to_replace(corpus.resolve(sources) if sources else [], report)
+        with saying_warnings():
+            figures = measure(tokenizer, sources or None, reading, num_threads)
         if report:
             write_report(report, figures, text)
     tokens = list(tokenizer.vocab)

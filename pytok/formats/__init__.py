@@ -84,7 +84,7 @@ def check_target(path: str | PathLike[str], pattern: str) -> None:
     pattern, and a missing folder.
     """
     if not os.fspath(path):
-        raise FormatError("the path to write to is empty: pass the name of a file or folder")
+        raise FormatError("the path is empty: name a file or a folder")
     is_folder, path, pattern = _is_folder(path), Path(path), resolve(pattern)
     if is_folder:
         pretrained.check_target(path, pattern)

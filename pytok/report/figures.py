@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytok import corpus
-from pytok.corpus import Source
+from pytok.corpus import Format, Missing, Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
 from pytok.report.excerpts import Excerpts
@@ -138,15 +138,17 @@ def measure(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
     num_threads: int | None = None,
     progress: Progress | None = None,
 ) -> Figures:
     """Compute the figures of *tokenizer*, and of its use on the corpus *source* if given.
 
-    *source*, *field*, *errors* and *separator* are those of `pytok.corpus.read_parts`. The corpus
-    is read and encoded once, on *num_threads* threads (all cores if ``None``); memory does not grow
-    with it. Raises CorpusError for text that cannot be read, PatternError for text on which a
-    custom pattern fails.
+    *source* and the arguments of reading are those of `pytok.corpus.read_parts`. The corpus is read
+    and encoded once, on *num_threads* threads (all cores if ``None``); memory does not grow with
+    it. Raises CorpusError for text that cannot be read, PatternError for text on which a custom
+    pattern fails.
     """
     check_threads(num_threads)
     tokens = list(tokenizer.vocab)
@@ -162,7 +164,13 @@ def measure(
     scripts, excerpts = ScriptTally(), Excerpts(total)
     documents = read = 0
     parts = corpus.read_parts(
-        paths, field=field, errors=errors, separator=separator, cut=tokenizer.can_cut
+        paths,
+        field=field,
+        errors=errors,
+        separator=separator,
+        missing=missing,
+        format=format,
+        cut=tokenizer.can_cut,
     )
     for batch in corpus.batches(parts, lambda part: len(part.text)):
         ids, offsets = tokenizer.encode_batch_to_numpy(
