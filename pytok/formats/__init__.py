@@ -19,10 +19,10 @@ from pytok.formats import detect, folder, pickled, pretrained, tekken, tiktoken,
 from pytok.formats.detect import Kind
 from pytok.formats.fields import parse_json
 from pytok.formats.merge_list import ListedMerges, Merges, check_merges
-from pytok.formats.pretrained import losses
+from pytok.formats.pickled import of_encoding
 from pytok.patterns import resolve
 
-__all__ = ["check_merges", "check_target", "losses", "read", "write"]
+__all__ = ["check_merges", "check_target", "notes", "of_encoding", "read", "write"]
 
 
 def read(
@@ -98,12 +98,25 @@ def check_target(path: str | PathLike[str], pattern: str) -> None:
         raise FormatError(f"{path}: the folder {path.parent} does not exist; create it first")
 
 
+def notes(path: str | PathLike[str], definition: Definition) -> list[str]:
+    """Return what a user should know of *definition* written to *path*: what the file lacks.
+
+    For a folder that is which tokens were taken as BOS, EOS and so on.
+    """
+    if _is_folder(path):
+        assumed = pretrained.assumed(definition)
+        names = [f"{name} is {text!r}" for name, text in assumed.items()]
+        return [f"{', '.join(names)}, as is usual: the tokenizer does not say"] if names else []
+    lost = pretrained.losses(definition, Path(path).suffix)
+    return [f"the file does not hold {', '.join(lost)}"] if lost else []
+
+
 def write(path: str | PathLike[str], definition: Definition, merges: Merges) -> None:
     """Write *definition* in the format given by the name of *path*.
 
     ``*.json`` is Hugging Face's format, ``*.tiktoken`` a list of ranks, and a name without a
     suffix, one that ends in a slash, or an existing folder, a folder for transformers. Raises
-    FormatError if the format cannot represent the definition; `losses` are what it leaves out.
+    FormatError if the format cannot represent the definition; see `notes`.
     """
     check_target(path, definition.pattern)
     is_folder, path = _is_folder(path), Path(path)

@@ -235,7 +235,8 @@ def _is_binary(head: bytes) -> bool:
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return b"\0" in head or error.start < len(head) - 4
+        # The last character of a long head can be incomplete.
+        return b"\0" in head or len(head) < HEAD_BYTES or error.start < len(head) - 4
     return b"\0" in head
 
 

@@ -245,3 +245,13 @@ def from_parts(
     tokens = sorted(ranks, key=ranks.__getitem__)
     added = tuple(AddedToken(text, id) for text, id in specials.items())
     return Definition(name, tokens, [ranks[token] for token in tokens], pattern, added)
+
+
+def of_encoding(encoding: Any) -> Definition:
+    """Return the definition of a ``tiktoken.Encoding``, or of an object with its attributes."""
+    try:
+        parts = encoding._pat_str, dict(encoding._mergeable_ranks), dict(encoding._special_tokens)
+        return from_parts(encoding.name, encoding.name, *parts)
+    except (AttributeError, TypeError, ValueError):
+        kind = type(encoding).__name__
+        raise FormatError(f"{kind}: not a tiktoken.Encoding: it lacks its attributes") from None

@@ -65,6 +65,12 @@ def named_tokens(definition: Definition) -> dict[str, str]:
     return found
 
 
+def assumed(definition: Definition) -> dict[str, str]:
+    """Return those of `named_tokens` that no setting states."""
+    config = definition.settings.config
+    return {n: text for n, text in named_tokens(definition).items() if config.get(n) is None}
+
+
 def dump(folder: Path, definition: Definition, merges: Merges) -> dict[str, bytes]:
     """Return the content of each file by its name; *folder* is where they will be."""
     named = named_tokens(definition)
