@@ -92,7 +92,7 @@ def kind(path: Path, data: bytes) -> Kind:
     head = data[:HEAD_BYTES]
     if _PICKLE.match(head):
         return Kind.PICKLE
-    if head.lstrip().startswith((b"{", b"[")) or path.suffix == ".json":
+    if _JSON.match(head) or path.suffix == ".json":
         if _is_json_lines(head):
             raise FormatError(
                 f"{path}: this is JSON lines, a corpus rather than a tokenizer: {_ASK}"
@@ -159,6 +159,7 @@ _SECTION = re.compile(
     rb'post_processor|decoder|model)"\s*:\s*[\[{n])'
 )
 """The first field of a tokenizer.json."""
+_JSON = re.compile(rb"\s*(?:\{|\[(?![A-Z]+\]))")  # [PAD] is the first word of WordPiece
 _MERGES_VERSION = re.compile(rb"#version")
 
 
