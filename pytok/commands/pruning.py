@@ -93,7 +93,7 @@ def prune(
     if vocab is not None and min_count is not None:
         raise click.UsageError("--vocab and --min-count are two ways to choose: remove one")
     files = corpus.resolve(sources)
-    corpus.refuse_pipes(files, "write its text to a file first, since the corpus is read twice")
+    corpus.refuse_pipes(files, "the corpus is read twice; write its text to a file first")
     refuse_to_replace(files, out)
     refuse_to_replace([*files, out], ids_file)
     formats.check_target(out, tokenizer.pattern)
