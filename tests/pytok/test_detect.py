@@ -249,7 +249,8 @@ def encoding(name: str = "theirs") -> tiktoken.Encoding:
     """Return an encoding of tiktoken that it does not know by name."""
     return tiktoken.Encoding(
         name,
-        pat_str=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++|\s+",
+        pat_str=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++"
+        r"|\s+",
         mergeable_ranks=RANKS,
         special_tokens=SPECIALS,
     )
@@ -275,7 +276,7 @@ def test_only_an_encoding_of_tiktoken_is_taken() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickled_encoding_is_read(protocol: int, tmp_path: Path) -> None:
-    """nanochat's tokenizer.pkl is one."""
+    """The tokenizer.pkl of nanochat is one."""
     theirs = encoding()
     (tmp_path / "tokenizer.pkl").write_bytes(pickle.dumps(theirs, protocol))
 
