@@ -50,6 +50,7 @@ COMMANDS = [
     LazyCommand(
         "import", "gpt.commands.convert:import_", "Import a GPT-2, Llama or Qwen3 model as a run."
     ),
+    LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
 """The extra of the package that installs a module; all others come with `gpt`."""

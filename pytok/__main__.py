@@ -32,6 +32,9 @@ COMMANDS = [
         "convert", "pytok.commands.converting:convert", "Convert a tokenizer to another format."
     ),
     LazyCommand(
+        "prune", "pytok.commands.pruning:prune", "Shrink a vocabulary to what a corpus needs."
+    ),
+    LazyCommand(
         "chat", "pytok.commands.chat:chat", "Turn a chat export into conversations to train on."
     ),
 ]

@@ -210,6 +210,7 @@ class PieceCounts:
         differently than that of the first, CorpusError if there is no file.
         """
         files = corpus.resolve(paths)
+        corpus.refuse_pipes(files, "write the counts to a file first")
         splitting = countfile.read_splitting(files[0])
         loaded = cls(
             splitting.pattern,

@@ -186,7 +186,7 @@ def reading_options(command: F) -> F:
         "--format",
         group="Reading",
         type=click.Choice(get_args(Format)),
-        show_default="by the suffix; text for a pipe",
+        show_default="by suffix; of pipes by content",
         help="Format of the documents.",
     )
     @functools.wraps(command)

@@ -62,3 +62,14 @@ def write_report(path: str, figures: "Figures", text: str | None = None) -> None
     page = render(figures, text=text).encode(errors="backslashreplace")  # for names of files
     replace_file(Path(path), page)
     say(f"{path}: report written")
+
+
+def write_frequencies(path: Path, figures: "Figures") -> None:
+    """Write the frequencies of all tokens of *figures*, measured on a corpus, and report it."""
+    from pytok.report.frequencies import table
+
+    usage = figures.usage
+    assert usage is not None
+    ids = list(figures.tokenizer.vocab.values())
+    replace_file(path, table(ids, figures.tokens, usage.uses, usage.uses_in_longer))
+    say(f"{path}: frequencies written")

@@ -39,7 +39,7 @@ from pytok.terminal import Bars, say
     pytok train corpus.txt --vocab 50257
     pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
     pytok train corpus.txt --vocab 16384 --report report.html
-    zcat *.jsonl.gz | pytok train - --format jsonl --vocab 32768
+    zcat wiki/*.jsonl.gz | pytok train - --vocab 32768
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )

@@ -14,15 +14,15 @@ from typing import Any
 
 from pytok.atomic import replace_file, replace_files
 from pytok.definition import AddedToken, Definition
+from pytok.engine import EngineName
 from pytok.errors import FormatError
-from pytok.formats import detect, folder, pickled, pretrained, tekken, tiktoken, tokenizer_json
+from pytok.formats import detect, folder, pretrained, tekken, tiktoken, tokenizer_json
 from pytok.formats.detect import Kind
 from pytok.formats.fields import parse_json
 from pytok.formats.merge_list import ListedMerges, Merges, check_merges
-from pytok.formats.pickled import of_encoding
 from pytok.patterns import resolve
 
-__all__ = ["check_merges", "check_target", "notes", "of_encoding", "read", "write"]
+__all__ = ["check_merges", "check_target", "notes", "read", "write"]
 
 
 def read(
@@ -30,19 +30,21 @@ def read(
     *,
     pattern: str | None = None,
     special_tokens: Mapping[str, int] | None = None,
+    engine: EngineName = "native",
 ) -> tuple[Definition, ListedMerges | None]:
     """Read a tokenizer file or folder; `pytok.load` documents the arguments that a format needs.
 
-    The second value, for formats that list merges, is an argument of `check_merges`. A UserWarning
-    says what was assumed, and which bytes a vocabulary lacks.
+    The second value, for formats that list merges, is an argument of `check_merges`, unless
+    *engine* has checked them. A UserWarning says what was assumed, and which bytes a vocabulary
+    lacks.
     """
     path = Path(path)
     if path.is_dir():
-        return folder.read(path, pattern, special_tokens)
+        return folder.read(path, pattern, special_tokens, engine)
     data = detect.read(path)
     kind = detect.kind(path, data)
     if kind is Kind.RANKS:
-        return _ranks(path, data, pattern, special_tokens), None
+        return _ranks(path, data, pattern, special_tokens, engine), None
     document: Any = None
     if kind is Kind.JSON:
         document = parse_json(path, data)
@@ -52,16 +54,22 @@ def read(
             f"{path}: the file has its own pattern and special tokens: do not pass any"
         )
     if kind is Kind.PICKLE:
+        from pytok.formats import pickled  # here: it is rarely needed
+
         return pickled.read(path, data), None
     if kind is Kind.TEKKEN:
         return tekken.read(path, document), None
     if kind is Kind.JSON:
         return tokenizer_json.read_document(path, document)
-    return tokenizer_json.read(path, data)
+    return tokenizer_json.read(path, data, engine)
 
 
 def _ranks(
-    path: Path, data: bytes, pattern: str | None, special_tokens: Mapping[str, int] | None
+    path: Path,
+    data: bytes,
+    pattern: str | None,
+    special_tokens: Mapping[str, int] | None,
+    engine: EngineName,
 ) -> Definition:
     if pattern is None:
         raise FormatError(
@@ -69,7 +77,7 @@ def _ranks(
             "(--pattern cl100k)"
         )
     added = tuple(AddedToken(text, id) for text, id in (special_tokens or {}).items())
-    return replace(tiktoken.definition(path, data, pattern), added_tokens=added)
+    return replace(tiktoken.definition(path, data, pattern, engine), added_tokens=added)
 
 
 def _is_folder(path: str | PathLike[str]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytok.definition import AddedToken, Definition
+from pytok.engine import EngineName
 from pytok.errors import FormatError
 from pytok.formats import detect, gpt2, tekken, tiktoken, tokenizer_json
 from pytok.formats.beside import Beside
@@ -28,11 +29,14 @@ _FILES_OF_OTHERS = {
 
 
 def read(
-    path: Path, pattern: str | None, special_tokens: Mapping[str, int] | None
+    path: Path,
+    pattern: str | None,
+    special_tokens: Mapping[str, int] | None,
+    engine: EngineName,
 ) -> tuple[Definition, ListedMerges | None]:
     """Read the folder *path*; *pattern* and *special_tokens* are for folders that state none."""
     beside = Beside(path)
-    definition, listed = _definition(path, beside, pattern, special_tokens)
+    definition, listed = _definition(path, beside, pattern, special_tokens, engine)
     config = {**definition.settings.config, **beside.settings()}
     settings = definition.settings._replace(config=config)
     return replace(definition, name=path.resolve().name, settings=settings), listed
@@ -43,19 +47,20 @@ def _definition(
     beside: Beside,
     pattern: str | None,
     special_tokens: Mapping[str, int] | None,
+    engine: EngineName,
 ) -> tuple[Definition, ListedMerges | None]:
     given = pattern is not None or special_tokens is not None
     complete = path / "tokenizer.json"
     if complete.exists():
         _check_nothing_given(complete, given)
-        return tokenizer_json.read(complete, detect.read(complete))
+        return tokenizer_json.read(complete, detect.read(complete), engine)
     for file in sorted(path.glob("tekken*.json")):
         _check_nothing_given(file, given)
         return tekken.read(file, parse_json(file)), None
     if (two := gpt2.read(path)) is not None:
         return _two_files(beside, two, pattern, special_tokens)
     if (rank_file := _rank_file(path)) is not None:
-        return _ranks(beside, rank_file, pattern, special_tokens), None
+        return _ranks(beside, rank_file, pattern, special_tokens, engine), None
     for name, what in _FILES_OF_OTHERS.items():
         if (path / name).exists():
             raise FormatError(f"{path / name}: this is {what}: pytok reads byte-level BPE")
@@ -106,7 +111,11 @@ def _rank_file(path: Path) -> Path | None:
 
 
 def _ranks(
-    beside: Beside, path: Path, pattern: str | None, special_tokens: Mapping[str, int] | None
+    beside: Beside,
+    path: Path,
+    pattern: str | None,
+    special_tokens: Mapping[str, int] | None,
+    engine: EngineName,
 ) -> Definition:
     data = detect.read(path)
     if detect.kind(path, data) is not detect.Kind.RANKS:
@@ -117,7 +126,7 @@ def _ranks(
             f"{path}: a list of ranks has no pattern, and pytok knows none of tokenizer_class "
             f"{beside.class_name!r}: pass it, for example 'llama3' (--pattern llama3)"
         )
-    definition = tiktoken.definition(path, data, pattern or (known[0] if known else ""))
+    definition = tiktoken.definition(path, data, pattern or (known[0] if known else ""), engine)
     added = {token.id: token for token in beside.decoder()}
     if known is not None and pattern is None:
         definition = replace(definition, normalizer=known[1])

@@ -3,10 +3,13 @@
 import base64
 import binascii
 import warnings
+from collections.abc import Container
 from os import PathLike
 from pathlib import Path
 
+from pytok import engine as engines
 from pytok.definition import Definition
+from pytok.engine import EngineName
 from pytok.errors import FormatError
 
 
@@ -48,14 +51,29 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
     return ranks
 
 
-def definition(path: Path, data: bytes, pattern: str) -> Definition:
+def read(data: bytes, source: str | PathLike[str]) -> tuple[list[bytes], list[int]]:
+    """Return the tokens in *data* in the order of their ranks, and the ranks; see `parse`."""
+    ranks = parse(data, source)
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    return tokens, [ranks[token] for token in tokens]
+
+
+def definition(path: Path, data: bytes, pattern: str, engine: EngineName) -> Definition:
     """Return the definition of the ranks in *data*, the content of *path*, split by *pattern*.
 
     An empty token is only decoded. A UserWarning says which bytes the ranks lack.
     """
-    ranks = parse(data, path)
-    empty = {} if (id := ranks.pop(b"", None)) is None else {id: b""}
-    missing = [byte for byte in range(256) if bytes([byte]) not in ranks and byte not in _NEVER]
+    empty = {}
+    if parsed := engines.load(engine).parse_ranks(data):
+        tokens, ids = parsed
+        known: Container[bytes] = tokens
+    else:
+        known = ranks = parse(data, path)
+        if (id := ranks.pop(b"", None)) is not None:
+            empty[id] = b""
+        tokens = sorted(ranks, key=ranks.__getitem__)
+        ids = [ranks[token] for token in tokens]
+    missing = [byte for byte in range(256) if bytes([byte]) not in known and byte not in _NEVER]
     if missing:
         count, first = len(missing), missing[0]
         warnings.warn(
@@ -63,8 +81,6 @@ def definition(path: Path, data: bytes, pattern: str) -> Definition:
             "that has one is an error",
             stacklevel=5,
         )
-    tokens = sorted(ranks, key=ranks.__getitem__)
-    ids = [ranks[token] for token in tokens]
     return Definition(path.stem, tokens, ids, pattern, decode_only=empty)
 
 
