@@ -7,7 +7,7 @@ mod offsets;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -74,12 +74,12 @@ impl Core {
     /// # Errors
     /// When two different texts have one id, and for an added token that is empty.
     pub fn with_parts(
-        vocab: Vocab,
+        vocab: impl Into<Arc<Vocab>>,
         ids: Option<Vec<u32>>,
         pattern: Pattern,
         parts: Parts,
     ) -> Result<Self, Error> {
-        let encoder = PieceEncoder::new(vocab, ids, parts.unknown)?;
+        let encoder = PieceEncoder::new(vocab.into(), ids, parts.unknown)?;
         let always = parts.added_tokens.iter().filter(|token| !token.special);
         let always = Allowed::new(always, &parts.normalizer)?;
         let mut core = Self {

@@ -2,6 +2,7 @@
 //! `pytok/reference/piece.py`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -21,7 +22,7 @@ pub struct Unknown {
 /// A vocabulary with the ids that its tokens have outside of the crate.
 #[derive(Debug)]
 pub(crate) struct PieceEncoder {
-    vocab: Vocab,
+    vocab: Arc<Vocab>,
     /// The id of each rank, if ids are not the ranks themselves.
     ids: Option<Vec<u32>>,
     /// The rank of each id, if ids are not the ranks themselves.
@@ -39,7 +40,7 @@ impl PieceEncoder {
     /// # Errors
     /// When two tokens have one id, or not every token has one.
     pub(crate) fn new(
-        vocab: Vocab,
+        vocab: Arc<Vocab>,
         ids: Option<Vec<u32>>,
         unknown: Option<Unknown>,
     ) -> Result<Self, Error> {

@@ -10,7 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::{PyList, PyRange, PyRangeMethods, PyString};
 
 pyo3::import_exception!(pytok.errors, CorpusError);
 
@@ -121,6 +121,17 @@ impl AsRef<str> for TextFile {
         // SAFETY: `open` has checked that it is UTF-8.
         unsafe { str::from_utf8_unchecked(self.map.as_deref().unwrap_or_default()) }
     }
+}
+
+/// The ids of a definition: a range, which most vocabularies have, or any sequence.
+pub(super) fn ids_of(ids: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    if let Ok(range) = ids.cast::<PyRange>() {
+        let ends = (u32::try_from(range.start()?), u32::try_from(range.stop()?));
+        if let ((Ok(start), Ok(stop)), 1) = (ends, range.step()?) {
+            return Ok((start..stop).collect());
+        }
+    }
+    ids.extract()
 }
 
 /// Ids from Python: a list, an array, or any sequence.

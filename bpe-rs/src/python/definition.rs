@@ -1,16 +1,36 @@
 //! `pytok.definition.Definition` for the crate.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
+use super::convert::ids_of;
+use super::files::PyTokens;
 use crate::{AddedToken, Core, Error, Normalizer, Parts, Pattern, Split, Unknown, Vocab};
+
+/// The tokens of a definition: those that this crate has read from a file, or any others.
+#[derive(FromPyObject)]
+enum Tokens {
+    Read(Py<PyTokens>),
+    Listed(Vec<PyBackedBytes>),
+}
+
+impl Tokens {
+    fn vocab(self) -> Result<Arc<Vocab>, Error> {
+        match self {
+            Self::Read(tokens) => Ok(Arc::clone(&tokens.get().0)),
+            Self::Listed(tokens) => Vocab::new(tokens).map(Arc::new),
+        }
+    }
+}
 
 /// `pytok.definition.Definition`, as far as the core needs it.
 #[derive(FromPyObject)]
 pub(super) struct Definition {
-    tokens: Vec<PyBackedBytes>,
+    tokens: Tokens,
+    #[pyo3(from_py_with = ids_of)]
     ids: Vec<u32>,
     pattern: String,
     added_tokens: Vec<(String, u32, bool, bool, bool, bool, bool)>,
@@ -47,7 +67,8 @@ impl Definition {
             unknown: self.unknown.map(|(id, fuse)| Unknown { id, fuse }),
         };
         let are_ranks = self.ids.iter().zip(0..).all(|(&id, rank)| id == rank);
-        let ids = (!are_ranks || self.ids.len() != self.tokens.len()).then_some(self.ids);
-        Core::with_parts(Vocab::new(self.tokens)?, ids, Pattern::new(&self.pattern)?, parts)
+        let vocab = self.tokens.vocab()?;
+        let ids = (!are_ranks || self.ids.len() != vocab.len()).then_some(self.ids);
+        Core::with_parts(vocab, ids, Pattern::new(&self.pattern)?, parts)
     }
 }
