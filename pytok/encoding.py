@@ -2,13 +2,14 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytok import engine as engines
 from pytok import truncation, unstable
 from pytok.definition import Definition
 from pytok.errors import UnknownTokenError
+from pytok.post_processing import Template, template
 from pytok.special import NOTHING, AllowedSpecial, DisallowedSpecial, SpecialTokens
 from pytok.text import repair
 
@@ -25,6 +26,7 @@ Result = TypeVar("Result")
 class Encoder:
     """The half of `pytok.Tokenizer` that encodes, with tiktoken's names, meanings and errors."""
 
+    name: str
     _core: engines.Core
     _definition: Definition
     _mergeable_ranks: Mapping[bytes, int]
@@ -48,17 +50,47 @@ class Encoder:
         *,
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
+        add_special_tokens: bool = False,
     ) -> list[int]:
         """Return the ids of *text*.
 
         Special tokens in untrusted text can change what a model does, so by default they are an
         error. *allowed_special* are those to recognize ("all", or a set); *disallowed_special*
         those to reject ("all": all that are not allowed); any other is ordinary text. Raises
-        SpecialTokenError (a ValueError) for a disallowed one.
+        SpecialTokenError (a ValueError) for a disallowed one. With *add_special_tokens*, the ids
+        include those that the model expects around a text, such as BOS: see `post_process`.
 
         Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
         """
-        return self._specials.call(self._encode, text, allowed_special, disallowed_special)
+        ids = self._specials.call(self._encode, text, allowed_special, disallowed_special)
+        return self.post_process(ids) if add_special_tokens else ids
+
+    def encode_with_offsets(
+        self,
+        text: str,
+        *,
+        allowed_special: AllowedSpecial = NOTHING,
+        disallowed_special: DisallowedSpecial = "all",
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the ids of *text*, and for each the start and end of its characters in *text*.
+
+        ``text[start:end]`` is what an id stands for. A part of a character has the offsets of that
+        character; so has each id of characters that are normalized together. The other arguments
+        are those of `encode`.
+
+        >>> import pytok
+        >>> tok = pytok.train(["the theme of the thesis"], 260)
+        >>> tok.encode_with_offsets("the é")
+        ([257, 220, 127, 102], [(0, 3), (3, 4), (4, 5), (4, 5)])
+        """
+        ids, offsets = self._specials.call(
+            self._core.encode_with_offsets, text, allowed_special, disallowed_special
+        )
+        if len(repaired := repair(text)) < len(text):
+            # A pair of surrogates is one character of the repaired text.
+            starts = list(_starts(text, repaired))
+            offsets = [(starts[start], starts[end]) for start, end in offsets]
+        return ids, offsets
 
     def encode_to_numpy(
         self,
@@ -91,14 +123,16 @@ class Encoder:
         num_threads: int | None = None,
         allowed_special: AllowedSpecial = NOTHING,
         disallowed_special: DisallowedSpecial = "all",
+        add_special_tokens: bool = False,
     ) -> list[list[int]]:
         """Return the ids of each text; see `encode`.
 
         The work runs on *num_threads* threads (default: all cores), which also share long texts.
         """
-        return self._batch(
+        batch = self._batch(
             self._core.encode_batch, text, num_threads, allowed_special, disallowed_special
         )
+        return [self.post_process(ids) for ids in batch] if add_special_tokens else batch
 
     def encode_batch_to_numpy(
         self,
@@ -160,12 +194,35 @@ class Encoder:
         """Return the ids of *text* that more text cannot change, and completions of the rest.
 
         A completion is a sequence of ids that decodes to the rest of the text or to more than that;
-        their order is arbitrary. The results are tiktoken's; see `pytok.unstable`.
+        their order is arbitrary. The results are tiktoken's; see `pytok.unstable`. Raises
+        VocabError for a tokenizer whose ids do not stand for bytes, as if it normalizes text.
         """
-        ids = self._specials.call(self._encode, text, allowed_special, disallowed_special)
-        rest = text[self._specials.last_end(text, allowed_special) :]
+        unstable.check(self._definition)
+        text = repair(text)
+        ids, offsets = self._specials.call(
+            self._core.encode_with_offsets, text, allowed_special, disallowed_special
+        )
+        added = self._specials.recognized_ids(allowed_special)
+        rest = unstable.after_added(text, ids, offsets, added)
         stable, tail = unstable.stable_and_tail(self._core, rest, ids)
         return stable, unstable.completions(self._core, self._sorted_tokens, tail)
+
+    def post_process(self, ids: Sequence[int], pair: Sequence[int] | None = None) -> list[int]:
+        """Return *ids* with those that the model expects around a text, or around a *pair* of them.
+
+        They are those of the post-processor of the tokenizer.json, as with ``add_special_tokens``
+        in transformers; without one there are none. Raises VocabError for one that pytok does not
+        know.
+        """
+        return self._template.apply([ids] if pair is None else [ids, pair])[0]
+
+    def type_ids(self, ids: Sequence[int], pair: Sequence[int] | None = None) -> list[int]:
+        """Return for each id of `post_process` which text it belongs to, as BERT takes it."""
+        return self._template.apply([ids] if pair is None else [ids, pair])[1]
+
+    @functools.cached_property
+    def _template(self) -> Template:
+        return template(self._definition.settings.post_processor)
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """Return the id of one token, special or not; UnknownTokenError (a KeyError) if unknown."""
@@ -222,8 +279,9 @@ class Encoder:
     ) -> str:
         """Return the beginning of *text* with at most *max_tokens* ids, or all of it if it fits.
 
-        It ends at the end of a token of *text*, moved back to the end of a character. It is cut
-        further where it would have more ids by itself than it has within *text*.
+        It ends at the end of a token of *text*, moved back to the end of a character, or before
+        what is normalized together. It is cut further where it would have more ids by itself than
+        it has within *text*.
         """
         if max_tokens < 0:
             raise ValueError(f"max_tokens is {max_tokens}: pass 0 or more")
@@ -234,8 +292,10 @@ class Encoder:
         text = repair(text)
         if count(text) <= max_tokens:
             return text
-        found = self._specials.find(text, allowed_special)
-        return truncation.truncate(self._core, text, max_tokens, found, count)
+        _, offsets = self._specials.call(
+            self._core.encode_with_offsets, text, allowed_special, disallowed_special
+        )
+        return truncation.truncate(text, max_tokens, offsets, count)
 
     # ------------------------------------------------------- private members of tiktoken in use
 
@@ -251,4 +311,14 @@ class Encoder:
         return [id for piece in self._core.pieces(text) for id in self._encode_single_piece(piece)]
 
     def _encode_bytes(self, text: bytes) -> list[int]:
-        return unstable.encode_bytes(self._core, text)
+        added = self._specials.recognized_ids(NOTHING)
+        return unstable.encode_bytes(self._core, self._definition, text, added)
+
+
+def _starts(text: str, repaired: str) -> Iterator[int]:
+    """Yield where each character of *repaired*, and its end, is in *text*."""
+    at = 0
+    for character in repaired:
+        yield at
+        at += 1 if text[at] == character or character == "\ufffd" else 2
+    yield at

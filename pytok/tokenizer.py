@@ -14,16 +14,19 @@ from typing import Any
 
 from pytok import engine as engines
 from pytok import formats
+from pytok.counted import counted
 from pytok.decoding import Decoder
 from pytok.definition import END_OF_TEXT, AddedToken, Definition
-from pytok.encoding import Encoder
 from pytok.engine import EngineName
 from pytok.errors import FormatError, PatternError, VocabError
+from pytok.growing import NewTokens, with_added
+from pytok.model_inputs import ModelInputs
+from pytok.patterns import PATTERNS
 from pytok.special import SpecialTokens
 from pytok.text import repair
 
 
-class Tokenizer(Encoder, Decoder):
+class Tokenizer(ModelInputs, Decoder):
     """Text to token ids and back.
 
     *mergeable_ranks* maps the bytes of each token to its id; ids are merge priorities: lower ones
@@ -112,12 +115,18 @@ class Tokenizer(Encoder, Decoder):
         self._mergeable_ranks = dict(zip(definition.tokens, definition.ids, strict=True))
         self._special_tokens = definition.special_tokens
         self._special_token_values = set(self._special_tokens.values())
-        self._specials = SpecialTokens(self._special_tokens, self._core.specials)
+        self._specials = SpecialTokens(definition.added_tokens, self._core.specials)
         self.max_token_value = definition.next_id - 1
         self.pickle_as(type(self).from_definition, definition, engine)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        known = (name for name, regex in PATTERNS.items() if regex == self.pattern)
+        parts = (
+            counted(self.n_vocab, "id"),
+            next(known, "its own pattern"),
+            counted(len(self._special_tokens), "special token"),
+        )
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(parts)}>"
 
     def __reduce__(self) -> tuple[Callable[..., "Tokenizer"], tuple[Any, ...]]:
         return self._rebuild
@@ -214,6 +223,20 @@ class Tokenizer(Encoder, Decoder):
         True
         """
         return self.from_definition(self._definition.truncated(size), self._engine)
+
+    def with_special_tokens(self, tokens: NewTokens) -> "Tokenizer":
+        """Return the tokenizer with further *tokens*: texts, texts with ids, or `AddedToken`.
+
+        A text without an id is a special token. It takes the id of the token with this text, if
+        there is one, else the one after the greatest id; nothing else changes. Raises VocabError
+        for an id that another token has, and for a text that has another id.
+
+        >>> import pytok
+        >>> tok = pytok.train(["she sells sea shells by the sea shore"], vocab_size=270)
+        >>> tok.with_special_tokens(["<|user|>", "<|bot|>"]).special_tokens
+        mappingproxy({'<|endoftext|>': 269, '<|user|>': 270, '<|bot|>': 271})
+        """
+        return self.from_definition(with_added(self._definition, tokens), self._engine)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer: ``*.json`` (Hugging Face), ``*.tiktoken``, or a folder (GPT-2).

@@ -20,8 +20,9 @@ ORDER = {
         r"\w+",
         """
         errors counted atomic text byte_order patterns merging definition reference blocks engine
-        decoding special terminal shardfile formats unstable truncation encoding countfile
-        tokenizer corpus encodings counting shards report streams training chat commands
+        decoding special terminal shardfile formats unstable truncation post_processing
+        encoding model_inputs growing countfile tokenizer corpus encodings counting shards report
+        streams training chat commands
         """,
     ),
     "gpt": re.findall(
