@@ -166,13 +166,13 @@ def _row(tokens: Any) -> Any:
         array = _array(tokens)
         if array.ndim != 1:
             raise TypeError(
-                f"{_type(tokens)} of shape {array.shape} is no row of ids: pass one dimension, or "
-                "two to the methods for a batch"
+                f"{_type(tokens)} of shape {array.shape} is not a row of ids: pass one dimension, "
+                "or two to the methods for a batch"
             )
         return array
     if isinstance(tokens, Iterable) and not isinstance(tokens, str | Set | Mapping):
         return list(tokens)
-    raise TypeError(f"ids come in a list, an array or an iterable, not in {_type(tokens)}")
+    raise TypeError(f"ids come in a list, an array or an iterable, not {_type(tokens)}")
 
 
 def _as_list(tokens: "Ids") -> Sequence[int]:
@@ -197,5 +197,4 @@ def _array(tokens: Any) -> "npt.NDArray[Any]":
 
 
 def _type(value: object) -> str:
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return type(value).__name__

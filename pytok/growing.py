@@ -28,7 +28,7 @@ def with_added(definition: Definition, tokens: NewTokens) -> Definition:
     for token in tokens:
         if not isinstance(token, AddedToken):
             token = _named(token, ids, added, next_id)
-        text = token.text.encode()
+        text = _utf8(token.text)
         _check(token, texts.get(token.id, text), ids.get(text, token.id))
         texts[token.id], ids[text], added[token.text] = text, token.id, token
         next_id = max(next_id, token.id + 1)
@@ -43,6 +43,10 @@ def _texts(definition: Definition) -> dict[int, bytes]:
     return {**definition.decode_only, **added, **dict(tokens)}
 
 
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # lone surrogates are an error of the definition
+
+
 def _named(
     text: str, ids: Mapping[bytes, int], added: Mapping[str, AddedToken], next_id: int
 ) -> AddedToken:
@@ -50,11 +54,11 @@ def _named(
         raise TypeError(f"a special token is a text or an AddedToken, not {text!r}")
     if text in added:
         return added[text]._replace(special=True)
-    return AddedToken(text, ids.get(text.encode(), next_id))
+    return AddedToken(text, ids.get(_utf8(text), next_id))
 
 
 def _check(token: AddedToken, owner: bytes, id: int) -> None:
-    if owner != token.text.encode():
+    if owner != _utf8(token.text):
         raise VocabError(
             f"the id {token.id} of the new token {token.text!r} is that of the token {owner!r}: "
             "choose another id, or pass the text without one"

@@ -21,7 +21,7 @@ from pytok.engine import EngineName
 from pytok.errors import FormatError, PatternError, VocabError
 from pytok.growing import NewTokens, with_added
 from pytok.model_inputs import ModelInputs
-from pytok.patterns import PATTERNS
+from pytok.patterns import pattern_name
 from pytok.special import SpecialTokens
 from pytok.text import repair
 
@@ -120,10 +120,9 @@ class Tokenizer(ModelInputs, Decoder):
         self.pickle_as(type(self).from_definition, definition, engine)
 
     def __repr__(self) -> str:
-        known = (name for name, regex in PATTERNS.items() if regex == self.pattern)
         parts = (
             counted(self.n_vocab, "id"),
-            next(known, "its own pattern"),
+            pattern_name(self.pattern) or "its own pattern",
             counted(len(self._special_tokens), "special token"),
         )
         return f"<{type(self).__name__} {self.name!r}: {', '.join(parts)}>"
