@@ -55,7 +55,8 @@ def train(
 
     *base* is a tokenizer to extend. Its tokens, ids, pattern and special tokens are kept, and it
     encodes the pieces before merging. New merges, then new *special_tokens*, take the ids after its
-    largest, up to *vocab_size* ids in total. If no id is left for a merge, *source* is not read.
+    largest, up to *vocab_size* ids in total. If no id is left for a merge, *source* is not read. No
+    merge makes the beginning or the end of a token of *base* that is itself made by no merge.
 
     The most frequent pair is merged first. *ties* chooses among equally frequent pairs: ``hf`` the
     pair with the smallest ids, as Hugging Face; ``rustbpe`` the same with bytes ordered by value;
@@ -72,9 +73,9 @@ def train(
 
     A UserWarning reports a corpus that runs out of pairs, which gives a smaller vocabulary, and the
     amount of pruning. Raises TrainingError for arguments that are out of range or contradict
-    *base*, for a *base* with a token that no merge makes, and for a *max_memory* that is too small
-    for the distinct pieces; VocabError for an invalid special token, CorpusError for a source that
-    cannot be read, PatternError for a pattern that does not compile or that fails.
+    *base*, and for a *max_memory* that is too small for the distinct pieces; VocabError for an
+    invalid special token, CorpusError for a source that cannot be read, PatternError for a pattern
+    that does not compile or that fails.
 
     >>> tok = train(["the theme of the thesis", "then and there"], 260)
     >>> list(tok.vocab)[256:], tok.special_tokens["<|endoftext|>"]

@@ -160,7 +160,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
         "pretokenize": ["resolve", "split"],
         "search": [],
         "count": ["add", "add_files", "add_counted", "gather", "part"],
-        "train": ["train", "first_tokens", "next_merge"],
+        "train": ["train", "first_tokens", "ends_of_unmade", "next_merge"],
         "encode": ["encode_piece", "merges", "merge"],
         "decode": ["decode"],
         "core": ["token", "id", "encode", "encode_piece"],

@@ -122,5 +122,11 @@ def test_training_without_merges_adds_to_any_base(
     more = pytok.train([], base.n_vocab + 1, base=base, special_tokens=["<a>"], engine=engine)
 
     assert more.definition == base.with_special_tokens(["<a>"]).definition
-    with pytest.raises(TrainingError):
-        pytok.train(["the"], base.n_vocab + 2, base=base, special_tokens=["<a>"], engine=engine)
+
+
+def test_training_with_merges_needs_a_base_with_a_single_pattern(engine: EngineName) -> None:
+    """Since pieces are counted with one."""
+    base = build(engine, normalizer=(("NFC",),))
+
+    with pytest.raises(TrainingError, match="the base normalizes text"):
+        pytok.train(["the"], base.n_vocab + 2, base=base, engine=engine)
