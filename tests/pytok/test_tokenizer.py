@@ -131,10 +131,10 @@ def test_decode_replaces_invalid_utf8_by_default(engine: EngineName) -> None:
 
 
 def test_properties_have_the_values_of_the_definition(engine: EngineName) -> None:
-    """And `repr` has the name."""
+    """And `repr` has the name, the size and the pattern."""
     tokenizer = build(engine)
 
-    assert repr(tokenizer) == "<Tokenizer 'bytes'>"
+    assert repr(tokenizer) == "<Tokenizer 'bytes': 258 ids, gpt2, 2 special tokens>"
     assert (tokenizer.n_vocab, tokenizer.max_token_value, tokenizer.eot_token) == (258, 257, 256)
     assert tokenizer.special_tokens_set == {"<|endoftext|>", "<|end|>"}
     assert (tokenizer.is_special_token(257), tokenizer.is_special_token(5)) == (True, False)
