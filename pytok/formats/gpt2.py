@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytok.definition import Definition
+from pytok.definition import AddedToken, Definition
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields, parse_json, read_text
 from pytok.formats.merge_list import LETTERS, ListedMerges, Merges, assemble, vocab_and_merges
@@ -34,17 +34,10 @@ def read(
     # The files do not mark special tokens: they are those that no merge makes.
     merged = {left + right for left, right in pairs.values()} | set(LETTERS.values())
     specials = {text: id for text, id in vocab.items() if text not in merged}
-    ordinary = {text: id for text, id in vocab.items() if text in merged}
     specials.update(special_tokens or {})
-    return assemble(
-        merges_path,
-        name=path.name,
-        vocab=ordinary,
-        pairs=pairs,
-        pattern=pattern,
-        specials=specials,
-        ignore_merges=False,
-    )
+    added = tuple(AddedToken(text, id) for text, id in specials.items())
+    plain = Definition(path.name, (), (), pattern, added)
+    return assemble(merges_path, vocab=vocab, pairs=pairs, ignore_merges=False, plain=plain)
 
 
 def check_target(path: Path, pattern: str) -> None:
@@ -66,6 +59,6 @@ def dump(path: Path, definition: Definition, merges: Merges) -> tuple[str, str]:
     vocab, pairs, has_unmerged = vocab_and_merges(path, definition, merges)
     if has_unmerged:
         raise FormatError(f"{path}: no merge makes some of the tokens: save it as .json")
-    vocab |= definition.special_tokens
+    vocab |= {token.text: token.id for token in definition.added_tokens}
     lines = "".join(f"{left} {right}\n" for left, right in pairs)
     return json.dumps(vocab, ensure_ascii=False) + "\n", "#version: 0.2\n" + lines

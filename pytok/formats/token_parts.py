@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 def parts_of(token: bytes, ranks: Mapping[bytes, int]) -> list[int]:
     """Return the ranks into which *token* is encoded by all the other tokens of *ranks*.
 
-    The lowest rank merges first, and of equals the leftmost. *ranks* has the 256 single bytes.
+    The lowest rank merges first, and of equals the leftmost. Empty if *ranks* lacks a byte.
 
     >>> ranks = {bytes([byte]): byte for byte in range(256)}
     >>> ranks |= {b"abc": 256, b"ab": 257}
@@ -46,4 +46,5 @@ def parts_of(token: bytes, ranks: Mapping[bytes, int]) -> list[int]:
         for pair in pairs:
             for found in candidates(*pair):
                 heappush(heap, found)
-    return [ranks[token[start:stop]] for start, stop in enumerate(end) if stop]
+    parts = [token[start:stop] for start, stop in enumerate(end) if stop]
+    return [ranks[part] for part in parts] if ranks.keys() >= set(parts) else []
