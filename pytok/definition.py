@@ -135,7 +135,8 @@ class Definition:
         for step in self.normalizer:
             if STEPS.get(step[0]) != len(step) - 1:
                 raise VocabError(f"{step!r} is not a step of normalization: use {', '.join(STEPS)}")
-        texts = [("pattern", self.pattern), *(("added token", t.text) for t in self.added_tokens)]
+        kinds = [("special token" if t.special else "added token", t) for t in self.added_tokens]
+        texts = [("pattern", self.pattern), *((kind, token.text) for kind, token in kinds)]
         for what, text in texts:
             try:
                 text.encode()

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytok import engine as engines
-from pytok import formats, truncation, unstable
+from pytok import truncation, unstable
 from pytok.decoding import Decoder
 from pytok.definition import END_OF_TEXT, AddedToken, Definition
 from pytok.engine import EngineName
@@ -101,8 +101,12 @@ class Tokenizer(Decoder):
         Raises FormatError, with the file and the field or line, for a file that is malformed or
         cannot be represented exactly; OSError for one that cannot be read.
         """
+        from pytok import formats  # here: `get_encoding` needs none of them
+
         try:
-            definition, stated = formats.read(path, pattern=pattern, special_tokens=special_tokens)
+            definition, stated = formats.read(
+                path, pattern=pattern, special_tokens=special_tokens, engine=engine
+            )
             tokenizer = cls.from_definition(definition, engine)
         except (VocabError, PatternError) as error:
             raise FormatError(f"{os.fspath(path)}: {error.message}") from None
@@ -117,7 +121,6 @@ class Tokenizer(Decoder):
         # PERF: bound once, because `encode` and `count` pass these methods on for every text.
         self._encode, self._count = self._core.encode, self._core.count
         self._definition = definition
-        self._mergeable_ranks = dict(zip(definition.tokens, definition.ids, strict=True))
         self._special_tokens = definition.special_tokens
         self._special_token_values = set(self._special_tokens.values())
         self._specials = SpecialTokens(self._special_tokens, self._core.specials)
@@ -353,6 +356,10 @@ class Tokenizer(Decoder):
         """Id of each token in rank order (the order of merging), without special tokens."""
         return MappingProxyType(self._mergeable_ranks)
 
+    @functools.cached_property
+    def _mergeable_ranks(self) -> dict[bytes, int]:
+        return dict(zip(self._definition.tokens, self._definition.ids, strict=True))
+
     @property
     def pattern(self) -> str:
         """Regex that splits text into pieces, in tiktoken's syntax."""
@@ -441,6 +448,8 @@ class Tokenizer(Decoder):
         ``.tiktoken`` holds ranks only, without pattern and special tokens. Post-processors, and
         which added tokens decoding keeps, are not written.
         """
+        from pytok import formats
+
         formats.write(path, self._definition, self._core.merges())
 
     # ------------------------------------------------------- private members of tiktoken in use

@@ -25,7 +25,7 @@ const fn byte_order() -> [u8; 256] {
     loop {
         let mut byte = 0_u8;
         loop {
-            if matches!(byte, 33..=126 | 161..=172 | 174..=255) == printable {
+            if is_printable(byte) == printable {
                 order[length] = byte;
                 length += 1;
             }
@@ -39,6 +39,11 @@ const fn byte_order() -> [u8; 256] {
         }
         printable = false;
     }
+}
+
+/// Whether *byte* is a printable character of Latin-1.
+pub(crate) const fn is_printable(byte: u8) -> bool {
+    matches!(byte, 33..=126 | 161..=172 | 174..=255)
 }
 
 /// Tokens in rank order, concatenated; validated once, then immutable.
@@ -86,6 +91,13 @@ impl ShortTokens {
         Self { filter, lines, bits, count: 0 }
     }
 
+    /// A table that does not grow until it has *count* tokens.
+    fn with_capacity(count: usize) -> Self {
+        // At a load of at most two thirds hardly any search reads a second line.
+        let lines = count.div_ceil(2).next_power_of_two();
+        Self::new(lines.trailing_zeros().max(8))
+    }
+
     /// The word and the bit of *key* in the filter. The leading bits are those that select the
     /// line.
     #[inline]
@@ -114,7 +126,6 @@ impl ShortTokens {
     }
 
     fn insert(&mut self, key: u128, rank: Rank) {
-        // At a load of at most two thirds hardly any search reads a second line.
         if self.count >= 2 * self.lines.len() {
             let mut larger = Self::new(self.bits + 1);
             for line in &self.lines {
@@ -158,10 +169,12 @@ impl Vocab {
     /// # Ok::<(), pytok_bpe::Error>(())
     /// ```
     pub fn new<T: AsRef<[u8]>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+        let tokens = tokens.into_iter();
+        let count = tokens.size_hint().0;
         let mut vocab = Self {
             bytes: Vec::new(),
-            ends: Vec::new(),
-            short: ShortTokens::new(8),
+            ends: Vec::with_capacity(count),
+            short: ShortTokens::with_capacity(count),
             long: HashTable::new(),
             longest: 0,
         };

@@ -6,10 +6,12 @@ from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     reading_options,
+    saying_warnings,
     takes_tokenizer,
     threads_option,
     tokenizer_option,
 )
+from pytok.commands.paths import PathName
 from pytok.counted import counted
 from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
@@ -25,7 +27,7 @@ from pytok.tokenizer import Tokenizer
     """,
 )
 @takes_tokenizer(named_by=click.argument("name", metavar="IN"))
-@click.argument("target", metavar="OUT")
+@click.argument("target", type=PathName(), metavar="OUT")
 def convert(tokenizer: Tokenizer, target: str) -> None:
     """Convert a tokenizer to another format.
 
@@ -58,7 +60,7 @@ def convert(tokenizer: Tokenizer, target: str) -> None:
     """,
 )
 @click.argument("sources", nargs=-1, required=True)
-@option("-o", "--out", type=click.Path(), required=True, help="The folder to write.")
+@option("-o", "--out", type=PathName(), required=True, help="The folder to write.")
 @option(
     "--val",
     metavar="FRACTION",
@@ -96,13 +98,13 @@ def shard(
 ) -> None:
     """Write token shards for `gpt train`.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. The .bin files have the format
-    of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of bytes of text.
-    The folder appears complete or not at all.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin. The .bin files have
+    the format of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of
+    bytes of text. The folder appears complete or not at all.
     """
     from pytok import shards  # here, since it loads numpy
 
-    with Bars() as bars:
+    with saying_warnings(), Bars() as bars:
         written = shards.write(
             sources,
             tokenizer,

@@ -6,7 +6,9 @@ or keyword arguments.
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
@@ -14,20 +16,41 @@ import click
 
 import pytok
 from pytok.commands.help import option
+from pytok.corpus import Format, Missing, Skipped, SkippedWarning
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName
 from pytok.merging import MergeRules, Ties
 from pytok.patterns import PATTERNS
+from pytok.terminal import say
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def refuse_to_replace(sources: Iterable[Path | None], out: Path | None) -> None:
+def refuse_to_replace(sources: Iterable[Path | None], out: str | Path | None) -> None:
     """Raise UsageError if *out* is one of the input files *sources*, some of which can be None."""
-    if out is not None and out.exists():
+    if out is not None and Path(out).exists():
         for source in sources:
-            if source is not None and source.exists() and out.samefile(source):
+            if source is not None and source.exists() and Path(out).samefile(source):
                 raise click.UsageError(f"{out} is an input file: choose another output file")
+
+
+@contextmanager
+def saying_warnings() -> Iterator[None]:
+    """Return a context that says the warnings of the library at its end.
+
+    What was skipped in several reads is added up.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    skipped = Skipped()
+    for message in (warning.message for warning in caught):
+        if isinstance(message, SkippedWarning):
+            skipped.add(message.skipped)
+        else:
+            say(str(message))
+    if skipped:
+        say(str(skipped))
 
 
 class Reading(TypedDict):
@@ -36,6 +59,8 @@ class Reading(TypedDict):
     field: str
     errors: str
     separator: str | None
+    missing: Missing
+    format: Format | None
 
 
 class Counting(TypedDict):
@@ -134,7 +159,7 @@ def reading_options(command: F) -> F:
         group="Reading",
         metavar="NAME",
         default="text",
-        help="Field of .jsonl, or column of .parquet, with the text.",
+        help="Field of .jsonl, or column of .parquet, with the text; messages.content is nested.",
     )
     @option(
         "--errors",
@@ -149,9 +174,24 @@ def reading_options(command: F) -> F:
         metavar="TEXT",
         help="Split text files into documents at this text.",
     )
+    @option(
+        "--missing",
+        group="Reading",
+        type=click.Choice(get_args(Missing)),
+        default="error",
+        help="Rows whose field is null or absent: stop with an error, or skip and count them.",
+    )
+    @option(
+        "--format",
+        group="Reading",
+        type=click.Choice(get_args(Format)),
+        show_default="by suffix; of pipes by content",
+        help="Format of the documents.",
+    )
     @functools.wraps(command)
-    def run(field: str, errors: str, separator: str | None, **rest: Any) -> Any:
-        return command(reading=Reading(field=field, errors=errors, separator=separator), **rest)
+    def run(**options: Any) -> Any:
+        reading = {name: options.pop(name) for name in Reading.__annotations__}
+        return command(reading=reading, **options)
 
     return cast(F, run)
 

@@ -6,11 +6,13 @@ renamed, so they appear complete or not at all.
 """
 
 from collections.abc import Mapping
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 
+from pytok import engine as engines
 from pytok.atomic import replace_file, replace_files
 from pytok.definition import AddedToken, Definition
+from pytok.engine import EngineName
 from pytok.errors import FormatError
 from pytok.formats import gpt2, tiktoken, tokenizer_json
 from pytok.formats.merge_list import ListedMerges, Merges, check_merges
@@ -24,10 +26,12 @@ def read(
     *,
     pattern: str | None = None,
     special_tokens: Mapping[str, int] | None = None,
+    engine: EngineName = "native",
 ) -> tuple[Definition, ListedMerges | None]:
     """Read a tokenizer file or folder; `pytok.load` documents the arguments that a format needs.
 
-    The second value, for formats that list merges, is an argument of `check_merges`.
+    The second value is an argument of `check_merges`, for formats that list merges, unless *engine*
+    has checked them.
     """
     path = Path(path)
     if path.is_dir():
@@ -41,16 +45,15 @@ def read(
                 f"{path}: a .tiktoken file has no pattern: pass it, for example 'cl100k' "
                 "(--pattern cl100k)"
             )
-        ranks = tiktoken.parse(path.read_bytes(), path)
-        tokens = sorted(ranks, key=ranks.__getitem__)
-        ids = [ranks[token] for token in tokens]
+        data = path.read_bytes()
+        tokens, ids = engines.load(engine).parse_ranks(data) or tiktoken.read(data, path)
         added = tuple(AddedToken(text, id) for text, id in (special_tokens or {}).items())
         return Definition(path.stem, tokens, ids, pattern, added), None
     if pattern is not None or special_tokens is not None:
         raise FormatError(
             f"{path}: the file has its own pattern and special tokens: do not pass any"
         )
-    return tokenizer_json.read(path)
+    return tokenizer_json.read(path, engine)
 
 
 def check_target(path: str | PathLike[str], pattern: str) -> None:
@@ -59,6 +62,8 @@ def check_target(path: str | PathLike[str], pattern: str) -> None:
     Raises FormatError for an unknown format, a format that cannot represent the pattern, and a
     missing folder.
     """
+    if not fspath(path):
+        raise FormatError("the path is empty: name a file or a folder")
     path = Path(path)
     pattern = resolve(pattern)
     if path.is_dir() or not path.suffix:
@@ -80,8 +85,8 @@ def write(path: str | PathLike[str], definition: Definition, merges: Merges) -> 
     suffix, or an existing folder, GPT-2's two files. Raises FormatError if the format cannot
     represent the definition.
     """
-    path = Path(path)
     check_target(path, definition.pattern)
+    path = Path(path)
     if path.is_dir() or not path.suffix:
         vocab, lines = gpt2.dump(path, definition, merges)
         path.mkdir(exist_ok=True)

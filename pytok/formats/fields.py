@@ -27,6 +27,11 @@ def parse_json(path: Path) -> Any:
     Raises FormatError with line and column if it is not JSON, and for what JSON allows but a
     tokenizer cannot contain: a repeated key, a lone surrogate.
     """
+    return parse_json_text(path, read_text(path))
+
+
+def parse_json_text(path: Path, text: str) -> Any:
+    """Parse *text*, which is that of *path*; see `parse_json`."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
@@ -36,7 +41,6 @@ def parse_json(path: Path) -> Any:
             raise FormatError(f"{path}: {repeated!r} is listed twice in one object")
         return value
 
-    text = read_text(path)
     try:
         value = json.loads(text, object_pairs_hook=unique)
         if re.search(rf"{_HIGH}|{_LOW}", text):

@@ -4,7 +4,7 @@ These are the post-processor, which adds tokens around complete texts, the decod
 of calls that a file can keep: truncation and padding.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytok.definition import Settings
@@ -14,8 +14,8 @@ from pytok.formats.fields import Fields
 Json = dict[str, Any]
 
 
-def read_settings(reader: Fields, document: Json, ids: Mapping[str, int]) -> Settings:
-    """Return what the file says beyond the ids of texts; *ids* are those of its tokens by text.
+def read_settings(reader: Fields, document: Json, id_of: Callable[[str], int | None]) -> Settings:
+    """Return what the file says beyond the ids of texts; *id_of* returns that of a token's text.
 
     Raises FormatError for a post-processor that changes the ids of a text instead of adding some
     around them or that has other ids than the vocabulary, and for a decoder other than ByteLevel.
@@ -27,10 +27,10 @@ def read_settings(reader: Fields, document: Json, ids: Mapping[str, int]) -> Set
                 f"reads {', '.join(_PROCESSORS)}"
             )
         for field, text, id in _PROCESSORS[step["type"]](reader, step, f"{where}."):
-            if ids.get(text, id) != id:
+            if (known := id_of(text)) not in (None, id):
                 raise FormatError(
                     f"{reader.path}: {where}.{field} has the id {id} for {text!r}, whose id is "
-                    f"{ids[text]}: correct it"
+                    f"{known}: correct it"
                 )
     _check_decoder(reader, document)
     for field in ("truncation", "padding"):
@@ -99,18 +99,25 @@ _PROCESSORS: dict[str, Callable[[Fields, Json, str], Named]] = {
 """For each type of post-processor, a function that checks it and returns the tokens it adds."""
 
 
-def write_settings(settings: Settings, ids: Mapping[str, int]) -> Json:
-    """Return the fields of a tokenizer.json; tokens have their id in *ids*, which can be new."""
+def write_settings(settings: Settings, id_of: Callable[[str], int | None]) -> Json:
+    """Return the fields of a tokenizer.json; *id_of* returns the id of a token, if it has one.
+
+    Ids can differ from those in *settings*: a vocabulary can have been cut or pruned since.
+    """
+
+    def renumbered_id(text: Any, id: Any) -> Any:
+        known = id_of(text)
+        return id if known is None else known
 
     def renumbered(value: Any) -> Any:
         match value:
-            case {"ids": [*_], "tokens": [*texts]} if all(text in ids for text in texts):
-                return {**value, "ids": [ids[text] for text in texts]}
-            case {"type": "RobertaProcessing" | "BertProcessing"}:
-                ends = {end: _renumbered_end(value.get(end), ids) for end in ("sep", "cls")}
-                return {**value, **ends}
-            case {"pad_token": str(text), "pad_id": _} if text in ids:
-                return {**value, "pad_id": ids[text]}
+            case {"ids": [*ids], "tokens": [*texts]}:
+                return {**value, "ids": list(map(renumbered_id, texts, ids))}
+            case {"sep": [sep, sep_id], "cls": [cls, cls_id]}:
+                ends = {"sep": [sep, renumbered_id(sep, sep_id)]}
+                return {**value, **ends, "cls": [cls, renumbered_id(cls, cls_id)]}
+            case {"pad_token": text, "pad_id": id}:
+                return {**value, "pad_id": renumbered_id(text, id)}
             case dict():
                 return {key: renumbered(inner) for key, inner in value.items()}
             case list():
@@ -123,10 +130,6 @@ def write_settings(settings: Settings, ids: Mapping[str, int]) -> Json:
         "post_processor": renumbered(settings.post_processor),
         "decoder": settings.decoder or _BYTE_LEVEL,
     }
-
-
-def _renumbered_end(end: Any, ids: Mapping[str, int]) -> Any:
-    return [end[0], ids[end[0]]] if isinstance(end, list) and end[0] in ids else end
 
 
 _BYTE_LEVEL = {

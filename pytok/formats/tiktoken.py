@@ -46,6 +46,13 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
     return ranks
 
 
+def read(data: bytes, source: str | PathLike[str]) -> tuple[list[bytes], list[int]]:
+    """Return the tokens in *data* in the order of their ranks, and the ranks; see `parse`."""
+    ranks = parse(data, source)
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    return tokens, [ranks[token] for token in tokens]
+
+
 def dump(path: Path, definition: Definition) -> bytes:
     """Return the content of the file; *path* is for messages."""
     if list(definition.ids) != sorted(definition.ids):

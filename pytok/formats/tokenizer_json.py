@@ -8,11 +8,13 @@ other raises FormatError with the field and the reason. `normalizer`, `added_tok
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytok.definition import UTF8_BYTES, AddedToken, Definition, Unknown
+from pytok.engine import EngineName, TokenizerJson
 from pytok.errors import FormatError
 from pytok.formats.added_tokens import read_added_tokens, write_added_tokens
 from pytok.formats.fields import Fields, json_type, parse_json
@@ -26,36 +28,96 @@ from pytok.formats.merge_list import (
 )
 from pytok.formats.normalizer import read_normalizer, write_normalizer
 from pytok.formats.oniguruma import from_rust
+from pytok.formats.parsed import Entries, parse
 from pytok.formats.post_processor import read_settings, write_settings
 from pytok.formats.pre_tokenizer import read_splitting, write_splitting
 
 
-def read(path: Path) -> tuple[Definition, ListedMerges]:
-    """Read *path*: its definition, and the merges that it lists.
+def read(path: Path, engine: EngineName) -> tuple[Definition, ListedMerges | None]:
+    """Read *path*: its definition, and the merges that it lists, unless *engine* has checked them.
 
     A UserWarning reports bytes that texts can have and the vocabulary lacks.
     """
-    document = parse_json(path)
-    if not isinstance(document, dict):
-        raise FormatError(f"{path}: the file is a JSON {json_type(document)}, not an object")
     reader = Fields(path)
+    if (parsed := parse(path, engine)) and (found := _read_parsed(reader, *parsed)):
+        definition, warning = found
+        listed = None
+    else:
+        document = parse_json(path)
+        vocab = _read_vocab(reader, document)
+        plain, ignore_merges, warning = _read_parts(reader, document, vocab)
+        definition, listed = assemble(
+            path,
+            vocab=vocab,
+            pairs=_read_merges(reader, document["model"]),
+            ignore_merges=ignore_merges,
+            plain=plain,
+        )
+        _check_unknown(path, definition, listed)
+    if warning:
+        warnings.warn(warning, stacklevel=4)
+    return definition, listed
+
+
+class Parts(NamedTuple):
+    """What a document says besides the entries of the vocabulary and the merges."""
+
+    plain: Definition
+    """A definition without tokens."""
+    ignore_merges: bool
+    warning: str
+    """What to warn of if everything is right, or nothing."""
+
+
+def _read_parsed(
+    reader: Fields, document: Any, large: TokenizerJson
+) -> tuple[Definition, str] | None:
+    """Return the definition of a parsed file, and a warning; ``None`` if Python must read it."""
+    plain, ignore_merges, warning = _read_parts(reader, document, Entries(large))
+    listed = [token for token in plain.added_tokens if large.id(token.text) is not None]
+    for token in listed:
+        can_be_piece = len(token.text) == 1 or ignore_merges
+        if can_be_piece and not is_found_first(reader.path, token, plain.normalizer):
+            return None
+    assembled = large.assemble([token.text for token in listed], ignore_merges)
+    if assembled is None:
+        return None
+    (tokens, ids), decode_only = assembled
+    definition = replace(plain, tokens=tokens, ids=ids, decode_only=decode_only)
+    if warning and plain.unknown and plain.unknown.id in set(ids):  # it can be in merges
+        return None
+    return definition, warning
+
+
+def _read_model(reader: Fields, document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise FormatError(f"{reader.path}: the file is a JSON {json_type(document)}, not an object")
     reader.must_be(document, "version", (None, "1.0"), "pytok reads version 1.0")
-    model = reader.get(document, "model", dict)
+    model: dict[str, Any] = reader.get(document, "model", dict)
     # GPT-2's own file is older than the field.
     reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
+    return model
+
+
+def _read_vocab(reader: Fields, document: Any) -> dict[str, int]:
+    vocab: dict[str, int] = reader.get(_read_model(reader, document), "vocab", dict, "model.")
+    for letters, id in vocab.items():
+        if type(id) is not int:
+            raise FormatError(f"{reader.path}: model.vocab[{letters!r}] is {id!r}, not an id")
+    return vocab
+
+
+def _read_parts(reader: Fields, document: Any, vocab: Mapping[str, int]) -> Parts:
+    model = _read_model(reader, document)
     reader.must_be(model, "dropout", (None, 0, 0.0), "pytok encodes without dropout", "model.")
     for field in ("continuing_subword_prefix", "end_of_word_suffix"):
         reader.must_be(model, field, (None, ""), "pytok does not support it", "model.")
     splitting = read_splitting(reader, document)
-    vocab = reader.get(model, "vocab", dict, "model.")
     unknown, warning = _read_unknown(reader, model, vocab)
-    for letters, id in vocab.items():
-        if type(id) is not int:
-            raise FormatError(f"{path}: model.vocab[{letters!r}] is {id!r}, not an id")
     added = read_added_tokens(reader, document, vocab)
-    ids = {**vocab, **{token.text: token.id for token in added}}
+    ids = {token.text: token.id for token in added}
     plain = Definition(
-        path.stem,
+        reader.path.stem,
         (),
         (),
         splitting.pattern,
@@ -64,19 +126,9 @@ def read(path: Path) -> tuple[Definition, ListedMerges]:
         normalizer=read_normalizer(reader, document),
         prefix_space=splitting.prefix_space,
         unknown=unknown,
-        settings=read_settings(reader, document, ids),
+        settings=read_settings(reader, document, lambda text: ids.get(text, vocab.get(text))),
     )
-    definition, listed = assemble(
-        path,
-        vocab=vocab,
-        pairs=_read_merges(reader, model),
-        ignore_merges=_flag(reader, model, "ignore_merges"),
-        plain=plain,
-    )
-    _check_unknown(path, definition, listed)
-    if warning:
-        warnings.warn(warning, stacklevel=3)
-    return definition, listed
+    return Parts(plain, _flag(reader, model, "ignore_merges"), warning)
 
 
 def _flag(reader: Fields, model: dict[str, Any], field: str) -> bool:
@@ -155,7 +207,7 @@ def dump(path: Path, definition: Definition, merges: Merges) -> str:
         vocab[added.text] = added.id
     vocab = dict(sorted(vocab.items(), key=itemgetter(1)))
     ids = {**vocab, **{added.text: added.id for added in definition.added_tokens}}
-    settings = write_settings(definition.settings, ids)
+    settings = write_settings(definition.settings, ids.get)
     try:
         normalizer = write_normalizer(definition.normalizer)
         pre_tokenizer = write_splitting(

@@ -143,7 +143,7 @@ def normal_form(form: Form, text: str) -> str:
     >>> normal_form("NFC", "e\u0301") == "\xe9"
     True
     """
-    if _newer().keys().isdisjoint(text):
+    if _unknown().isdisjoint(text):
         return unicodedata.normalize(form, text)
     # The algorithm of UAX #15: decompose, order the combining characters, compose.
     parts = [part for character in text for part in _decomposition(form, character)]
@@ -187,8 +187,6 @@ def _composed(pair: str) -> str:
     """Return the character that *pair* composes to, or "" if there is none."""
     if pair in _pairs():
         return _pairs()[pair]
-    if not _newer().keys().isdisjoint(pair):
-        return ""
     composed = unicodedata.normalize("NFC", pair)
     return composed if len(composed) == 1 else ""
 
@@ -218,6 +216,12 @@ def _newer() -> dict[str, tuple[str, ...]]:
         if unicodedata.category(chr(int(point, 16))) == "Cn":
             entries[chr(int(point, 16))] = (combining, canonical, compatible, pair)
     return entries
+
+
+@functools.cache
+def _unknown() -> frozenset[str]:
+    """Return the characters that Python would normalize differently."""
+    return frozenset("".join([*_newer(), *(entry[3] for entry in _newer().values())]))
 
 
 @functools.cache

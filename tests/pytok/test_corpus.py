@@ -4,8 +4,10 @@ The oracles are the writers of other libraries (gzip, zstandard, json, pyarrow) 
 ``bytes.decode``.
 """
 
+import bz2
 import gzip
 import json
+import lzma
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -75,6 +77,8 @@ def two_members(pack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": two_members(gzip.compress),
     ".zst": two_members(lambda content: zstandard.ZstdCompressor().compress(content)),
+    ".xz": two_members(lambda content: lzma.compress(content) + b"\0" * 8),
+    ".bz2": two_members(bz2.compress),
 }
 
 
