@@ -56,7 +56,7 @@ from pytok.terminal import Bars, say
     "--out",
     type=PathName(),
     default="tokenizer.json",
-    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
+    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (for transformers).",
 )
 @option(
     "--base",
@@ -135,6 +135,9 @@ def train(
         f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {merges}, "
         f"{counted(len(tokenizer.special_tokens), 'special token')}"
     )
+    if not out.endswith(".tiktoken"):  # there it is the choice of the user
+        for note in formats.notes(out, tokenizer.definition):
+            say(f"{out}: {note}")
     if report:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported
