@@ -1,4 +1,4 @@
-"""``python -m benches.families FOLDER...``: which tokenizers of models load, and equal their library.
+"""``python -m benches.families FOLDER...``: which tokenizers load, and equal their own library.
 
 Every tokenizer file below the folders, and every folder of transformers, is loaded and compared
 with the library that it is for (tokenizers, tiktoken or transformers) on the same texts, by ids and
@@ -6,6 +6,7 @@ decoded text. The output is the table of docs/families.md.
 """
 
 import base64
+import itertools
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytok
 from pytok.errors import FormatError
@@ -80,7 +81,7 @@ def texts() -> list[str]:
         lambda text: text.replace(" ", ""),
     )
     changed = [form(text) for form in forms for text in _SNIPPETS]
-    pairs = [a[:9] + b[-9:] for a, b in zip(_SNIPPETS, _SNIPPETS[1:], strict=False)]
+    pairs = [a[:9] + b[-9:] for a, b in itertools.pairwise(_SNIPPETS)]
     return list(dict.fromkeys(["", *changed, *pairs]))
 
 
@@ -112,7 +113,7 @@ def _transformers(path: Path) -> Peer:
     return Peer(
         "transformers",
         lambda text: theirs(text, add_special_tokens=False)["input_ids"],
-        lambda ids: theirs.decode(ids, clean_up_tokenization_spaces=False),
+        lambda ids: str(theirs.decode(list(ids), clean_up_tokenization_spaces=False)),
     )
 
 
