@@ -27,9 +27,9 @@ class TwoFiles(NamedTuple):
 
     @property
     def unmerged(self) -> dict[str, int]:
-        """The entries that no merge makes, and that are no single bytes: special tokens, mostly."""
+        """The entries that no merge makes, that are no single bytes and not empty."""
         merged = {left + right for left, right in self.pairs.values()} | set(LETTERS.values())
-        return {text: id for text, id in self.vocab.items() if text not in merged}
+        return {text: id for text, id in self.vocab.items() if text and text not in merged}
 
 
 def read(folder: Path) -> TwoFiles | None:
