@@ -5,10 +5,8 @@ makes the list of tasks, which run in fresh processes (`contest`, `cold`), and p
 The time to open an encoding, memory and special tokens are not measured.
 """
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -20,7 +18,7 @@ from benches import cold, process, report, texts, workloads
 from benches.command import Settings, command
 from benches.encoders import BATCH, COUNT, DECODE, DECODE_BATCH, ENCODE, FILE, OPERATIONS
 from benches.libraries import LIBRARIES, PYTOK
-from benches.ranks import write_rank_file
+from benches.ranks import in_cache, write_rank_file
 from benches.report import Record
 from benches.workloads import Sizes, Workloads
 from pytok.errors import FormatError
@@ -78,7 +76,7 @@ def run(settings: Settings) -> list[Record]:
     effort = QUICK_EFFORT if settings.quick else EFFORT
     click.echo(f"\n{_describe(loads)}")
     records: list[Record] = []
-    with tempfile.TemporaryDirectory() as name, _rank_files(Path(name)):
+    with tempfile.TemporaryDirectory() as name, in_cache(Path(name)):
         tasks = list(_tasks(loads, Path(name)))
         for encoding in settings.encodings or ENCODINGS:
             try:
@@ -252,20 +250,6 @@ def _print_failures(records: Sequence[Record]) -> None:
     for (name, state, reason), (first, *others) in reasons.items():
         more = f", and {len(others)} more" if others else ""
         click.echo(f"{name}: {state}: {reason} ({first}{more})")
-
-
-@contextmanager
-def _rank_files(folder: Path) -> Iterator[None]:
-    """Let tiktoken and pytok, also in child processes, use the rank files in *folder*."""
-    before = os.environ.get("TIKTOKEN_CACHE_DIR")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TIKTOKEN_CACHE_DIR"]
-        else:
-            os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ Every file is checked against its published SHA-256.
 import gzip
 import hashlib
 import importlib.util
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pytok import Tokenizer
@@ -43,6 +45,20 @@ def write_rank_file(encoding: str, folder: Path) -> Path:
     pattern = ENCODINGS[encoding].pattern
     Tokenizer.load(path, pattern=pattern, special_tokens={}).save(path.with_suffix(".json"))
     return path
+
+
+@contextmanager
+def in_cache(folder: Path) -> Iterator[None]:
+    """Let tiktoken and pytok, also in child processes, use the rank files in *folder* meanwhile."""
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
 def _paths(encoding: str) -> Iterator[Path]:

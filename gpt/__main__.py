@@ -1,7 +1,7 @@
 """The `gpt` command: its subcommands (`gpt.commands`) and its exit codes.
 
-Exit codes: 0 for success; 1 for a failure, described in one line; 2 for wrong arguments; 130 and
-143 for a run that Ctrl-C or SIGTERM stopped.
+Exit codes: 0 for success; 1 for a failure, described in one line; 2 for wrong arguments; 130, 143
+and 129 for a run that Ctrl-C, SIGTERM or SIGHUP stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.parallel.launch import launched
 from pytok.commands.help import Group, LazyCommand
 from pytok.errors import PytokError
+from pytok.termination import exiting_on_signals
 
 COMMANDS = [
     LazyCommand("train", "gpt.commands.train:train", "Train a model on text, or resume a run."),
@@ -49,6 +50,7 @@ COMMANDS = [
     LazyCommand(
         "import", "gpt.commands.convert:import_", "Import a GPT-2, Llama or Qwen3 model as a run."
     ),
+    LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
 """The extra of the package that installs a module; all others come with `gpt`."""
@@ -93,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not any(name in os.environ for name in WAITING):
         os.environ["GOMP_SPINCOUNT"] = SPINS  # before torch is imported
     try:
-        return _run(given)
+        with exiting_on_signals():
+            return _run(given)
     except PeerError:  # the process that failed first describes the error
         return 1
     except (GPTError, PytokError) as error:

@@ -1,7 +1,7 @@
 """The `pytok` command: its subcommands (`pytok.commands`) and its exit codes.
 
 Exit codes: 0 for success; 1 for a failure, described in one line; 2 for wrong arguments; 130 for
-Ctrl-C.
+Ctrl-C; 143 and 129 for SIGTERM and SIGHUP.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import click
 from pytok.commands.help import Group, LazyCommand
 from pytok.errors import PytokError
 from pytok.terminal import say
+from pytok.termination import exiting_on_signals
 
 COMMANDS = [
     LazyCommand("train", "pytok.commands.training:train", "Train a tokenizer on text."),
@@ -29,6 +30,9 @@ COMMANDS = [
     LazyCommand("shard", "pytok.commands.converting:shard", "Write token shards for `gpt train`."),
     LazyCommand(
         "convert", "pytok.commands.converting:convert", "Convert a tokenizer to another format."
+    ),
+    LazyCommand(
+        "prune", "pytok.commands.pruning:prune", "Shrink a vocabulary to what a corpus needs."
     ),
     LazyCommand(
         "chat", "pytok.commands.chat:chat", "Turn a chat export into conversations to train on."
@@ -71,7 +75,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # escape characters that it cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
+        with exiting_on_signals():
+            cli.main(standalone_mode=False)
         sys.stdout.flush()  # here, since Python exits with 120 if it fails at shutdown
     except click.ClickException as error:
         error.show()

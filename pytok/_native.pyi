@@ -1,6 +1,6 @@
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, final, overload
 
 from numpy import int64, uint32
 from numpy.typing import NDArray
@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 from pytok.definition import Definition
 from pytok.merging import MergeRules
 
-__all__ = ["PATTERNS", "Core", "PieceCounts", "Specials", "train"]
+__all__ = [
+    "PATTERNS",
+    "Core",
+    "PieceCounts",
+    "Specials",
+    "TokenizerJson",
+    "Tokens",
+    "parse_ranks",
+    "parse_tokenizer_json",
+    "train",
+]
 
 PATTERNS: Sequence[tuple[str, str]]
 
@@ -79,6 +89,28 @@ class PieceCounts:
     def part(self, number: int) -> tuple[list[bytes], list[int]]: ...
     def __len__(self) -> int: ...
 
+@final
+class Tokens(Sequence[bytes]):
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, token: object) -> bool: ...
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class TokenizerJson:
+    rest: str
+    def __len__(self) -> int: ...
+    def entries(self) -> list[str]: ...
+    def id(self, entry: str) -> int | None: ...
+    def assemble(
+        self, added: Sequence[str], ignore_merges: bool
+    ) -> tuple[tuple[Tokens, Sequence[int]], dict[int, bytes]] | None: ...
+
+def parse_ranks(data: bytes) -> tuple[Tokens, Sequence[int]] | None: ...
+def parse_tokenizer_json(data: bytes) -> TokenizerJson | None: ...
 def train(
     counts: PieceCounts,
     size: int,

@@ -4,6 +4,7 @@ Counts are exact, can be added up, and are small compared with the corpus. So pa
 be counted on several machines, and the counts saved (`pytok.countfile`).
 """
 
+import functools
 import itertools
 import os
 from collections import Counter
@@ -18,7 +19,7 @@ from pytok.countfile import Splitting
 from pytok.definition import END_OF_TEXT
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
-from pytok.patterns import can_cut, pattern_name, resolve
+from pytok.patterns import can_cut, is_cut_inside, pattern_name, resolve
 from pytok.text import repair
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
@@ -91,6 +92,8 @@ class PieceCounts:
         field: str = "text",
         errors: str = "strict",
         separator: str | None = None,
+        missing: corpus.Missing = "error",
+        format: corpus.Format | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Count the pieces of *source*; arguments and errors are those of `pytok.train`.
@@ -98,34 +101,42 @@ class PieceCounts:
         After an error, part of *source* has been counted. Using the counts during the call, even
         from *progress*, raises TrainingError.
         """
-        # Text is cut at newlines, and a special token can contain one.
-        tokens = "".join(self.splitting.special_tokens)
-        cut = can_cut(self.splitting.pattern) and "\n" not in tokens
+        tokens = self.splitting.special_tokens
+        cut = can_cut(self.splitting.pattern) and not any(map(is_cut_inside, tokens))
         paths = _paths(source)
         if paths is None:
             for texts in corpus.batches(_texts(source), len):
                 self.counts.add(texts)
                 _report(progress, 0, 0)
             return
+        read = functools.partial(
+            corpus.read_parts,
+            field=field,
+            errors=errors,
+            separator=separator,
+            missing=missing,
+            format=format,
+        )
+        is_plain = functools.partial(
+            corpus.is_one_text, errors=errors, separator=separator, format=format
+        )
         done, total = 0, corpus.size(paths)
+        # All at once, since files that cannot be read are rejected here.
+        forms = [is_plain(path) for path in paths]
         _report(progress, done, total)
-        is_verbatim = errors == "strict" and separator is None
 
         def progress_after(before: int) -> Callable[[int], object]:
             return lambda read: _report(progress, before + read, total)
 
         # The engine reads runs of plain text files itself; all others are read here.
-        runs = itertools.groupby(paths, lambda path: is_verbatim and corpus.is_one_text(path))
-        for is_plain, files in ((is_plain, list(run)) for is_plain, run in runs):
-            if is_plain:
+        runs = itertools.groupby(zip(forms, paths, strict=True), lambda pair: pair[0])
+        for plain, files in ((plain, [path for _, path in run]) for plain, run in runs):
+            if plain:
                 self.counts.add_files(files, progress_after(done) if progress else None)
                 done += corpus.size(files)
                 _report(progress, done, total)
                 continue
-            read = corpus.read_parts(
-                files, field=field, errors=errors, separator=separator, cut=cut
-            )
-            for parts in corpus.batches(read, lambda part: len(part.text)):
+            for parts in corpus.batches(read(files, cut=cut), lambda part: len(part.text)):
                 self.counts.add([part.text for part in parts])
                 done += sum(part.read for part in parts)
                 _report(progress, done, total)
@@ -198,6 +209,7 @@ class PieceCounts:
         differently than that of the first, CorpusError if there is no file.
         """
         files = corpus.resolve(paths)
+        corpus.refuse_pipes(files, "write the counts to a file first")
         splitting = countfile.read_splitting(files[0])
         loaded = cls(
             splitting.pattern,
@@ -250,6 +262,8 @@ def count_pieces(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: corpus.Missing = "error",
+    format: corpus.Format | None = None,
     in_order: bool = False,
     progress: Progress | None = None,
 ) -> PieceCounts:
@@ -269,7 +283,15 @@ def count_pieces(
         max_memory=max_memory,
         in_order=in_order,
     )
-    counts.add(source, field=field, errors=errors, separator=separator, progress=progress)
+    counts.add(
+        source,
+        field=field,
+        errors=errors,
+        separator=separator,
+        missing=missing,
+        format=format,
+        progress=progress,
+    )
     return counts
 
 
@@ -328,7 +350,7 @@ def _paths(source: Source) -> list[Path] | None:
     if isinstance(source, str | os.PathLike):
         return corpus.resolve(source)
     if isinstance(source, Sequence) and source and isinstance(source[0], os.PathLike):
-        return corpus.resolve([os.fspath(path) for path in source])
+        return corpus.resolve(source)
     return None
 
 

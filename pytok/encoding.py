@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytok import engine as engines
@@ -29,7 +29,6 @@ class Encoder:
     name: str
     _core: engines.Core
     _definition: Definition
-    _mergeable_ranks: Mapping[bytes, int]
     _specials: SpecialTokens
     _encode: Callable[[str, Any], list[int]]
     _count: Callable[[str, Any], int]
@@ -301,7 +300,7 @@ class Encoder:
 
     @functools.cached_property
     def _sorted_tokens(self) -> list[bytes]:
-        return sorted(self._mergeable_ranks)
+        return sorted(self._definition.tokens)
 
     def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
         piece = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes

@@ -9,22 +9,20 @@ missing, and used only if their SHA-256 is the published one.
 import functools
 import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from pytok.atomic import replace_file
+from pytok import engine as engines
+from pytok.definition import AddedToken, Definition
 from pytok.engine import EngineName
 from pytok.errors import FormatError
-from pytok.formats import tiktoken
 from pytok.patterns import CL100K, GPT2, O200K
 from pytok.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True, slots=True)
-class RankFile:
+class RankFile(NamedTuple):
     """A published rank file."""
 
     url: str
@@ -36,14 +34,12 @@ class RankFile:
         return hashlib.sha1(self.url.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class NamedEncoding:
+class NamedEncoding(NamedTuple):
     """The parts of a named encoding, except the ranks themselves."""
 
     ranks: RankFile
     pattern: str
     special_tokens: Mapping[str, int]
-    n_vocab: int | None = None
 
 
 _PUBLIC = "https://openaipublic.blob.core.windows.net/encodings/"
@@ -88,9 +84,9 @@ _HARMONY_SPECIALS = (
 
 ENCODINGS: dict[str, NamedEncoding] = {
     # tiktoken reads gpt2 from vocab.bpe and encoder.json, whose ranks are those of r50k_base.
-    "gpt2": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}, 50257),
-    "r50k_base": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}, 50257),
-    "p50k_base": NamedEncoding(_P50K, GPT2, {"<|endoftext|>": 50256}, 50281),
+    "gpt2": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}),
+    "r50k_base": NamedEncoding(_R50K, GPT2, {"<|endoftext|>": 50256}),
+    "p50k_base": NamedEncoding(_P50K, GPT2, {"<|endoftext|>": 50256}),
     "p50k_edit": NamedEncoding(
         _P50K,
         GPT2,
@@ -212,14 +208,15 @@ def get_encoding(encoding_name: str, engine: EngineName = "native") -> Tokenizer
 @functools.cache
 def _build(name: str, engine: EngineName) -> Tokenizer:
     encoding = ENCODINGS[name]
-    tokenizer = Tokenizer(
-        name,
-        pat_str=encoding.pattern,
-        mergeable_ranks=tiktoken.parse(read_ranks(encoding.ranks), encoding.ranks.url),
-        special_tokens=encoding.special_tokens,
-        explicit_n_vocab=encoding.n_vocab,
-        engine=engine,
-    )
+    data = read_ranks(encoding.ranks)
+    ranks = engines.load(engine).parse_ranks(data)
+    if ranks is None:
+        from pytok.formats import tiktoken  # here: it is needed for the reference engine only
+
+        ranks = tiktoken.read(data, encoding.ranks.url)
+    added_tokens = tuple(AddedToken(text, id) for text, id in encoding.special_tokens.items())
+    definition = Definition(name, *ranks, encoding.pattern, added_tokens)
+    tokenizer = Tokenizer.from_definition(definition, engine)
     tokenizer.pickle_as(get_encoding, name, engine)
     return tokenizer
 
@@ -258,7 +255,7 @@ def read_ranks(file: RankFile) -> bytes:
     folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
     if folder == "":  # no cache, as in tiktoken
         return _download(file, "")
-    cache = Path(folder or Path(tempfile.gettempdir(), "data-gym-cache"))
+    cache = Path(folder) if folder else _default_cache()
     try:
         data = (cache / file.cache_name).read_bytes()
     except OSError:
@@ -266,6 +263,9 @@ def read_ranks(file: RankFile) -> bytes:
     if hashlib.sha256(data).hexdigest() == file.sha256:
         return data
     data = _download(file, f" and save it as {cache / file.cache_name}")
+
+    from pytok.atomic import replace_file  # here: it is rarely needed, as the two modules below
+
     try:
         cache.mkdir(parents=True, exist_ok=True)
         replace_file(cache / file.cache_name, data)
@@ -276,8 +276,14 @@ def read_ranks(file: RankFile) -> bytes:
     return data
 
 
+def _default_cache() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir(), "data-gym-cache")
+
+
 def _download(file: RankFile, where_to_save: str) -> bytes:
-    import http.client  # here: it is rarely needed, and slower to import than all of pytok
+    import http.client
     import urllib.request
 
     try:

@@ -7,7 +7,7 @@ have the methods of the protocols below and return equal results.
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from pytok.definition import Definition
 from pytok.merging import MergeRules
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EngineName = Literal["native", "reference"]
+
+Ranks: TypeAlias = tuple[Sequence[bytes], Sequence[int]]
+"""Tokens in rank order, and their ids."""
 
 MAX_THREADS = 1024
 """Most threads of a call: more never help, and a typo must not start a million."""
@@ -174,6 +177,31 @@ class PieceCounts(Protocol):
         """Return the number of distinct pieces in memory."""
 
 
+class TokenizerJson(Protocol):
+    """A tokenizer.json that an engine has read."""
+
+    @property
+    def rest(self) -> str:
+        """The document without ``model.vocab`` and ``model.merges``, as JSON."""
+
+    def __len__(self) -> int:
+        """Return the number of entries of ``model.vocab``."""
+
+    def entries(self) -> list[str]:
+        """Return the entries of ``model.vocab``."""
+
+    def id(self, entry: str) -> int | None:
+        """Return the id of an entry of ``model.vocab``."""
+
+    def assemble(
+        self, added: Sequence[str], ignore_merges: bool
+    ) -> tuple[Ranks, dict[int, bytes]] | None:
+        """Return the tokens and the entries that only decode; *added* are the added tokens.
+
+        Returns ``None`` unless the merges that the file lists encode exactly as the tokens do.
+        """
+
+
 class Engine(Protocol):
     """The names that the module of an engine has."""
 
@@ -193,6 +221,12 @@ class Engine(Protocol):
         Above *max_memory* bytes counts go to temporary files. With *in_order*, training receives
         the pieces in the order of their first occurrence, which takes one thread and more memory.
         """
+
+    def parse_ranks(self, data: bytes) -> Ranks | None:
+        """Parse a .tiktoken file; ``None`` if only the reader in `pytok.formats` can judge it."""
+
+    def parse_tokenizer_json(self, data: bytes) -> TokenizerJson | None:
+        """Parse a tokenizer.json; ``None`` if only the reader in `pytok.formats` can judge it."""
 
     def train(
         self,

@@ -8,27 +8,32 @@ Opening maps the files and loads no tokenizer. Batches are up to the trainer.
 """
 
 import json
-import math
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from pytok import corpus
-from pytok.atomic import replace_file
-from pytok.corpus import Part
+from pytok.atomic import atomic_folder, replace_file
 from pytok.counting import Progress
 from pytok.definition import END_OF_TEXT
 from pytok.engine import check_threads
 from pytok.errors import ShardError
 from pytok.patterns import can_cut
 from pytok.shardfile import Ids, Split, SplitWriter, manifest_field, open_split, read_shard
+from pytok.splits import (
+    CHANGED,
+    SPLITS,
+    Meter,
+    split_documents,
+    split_tail,
+    spooled,
+    text_size,
+)
 from pytok.tokenizer import Tokenizer
 
 __all__ = [
@@ -115,6 +120,8 @@ def write(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: corpus.Missing = "error",
+    format: corpus.Format | None = None,
     shard_tokens: int = SHARD_TOKENS,
     num_threads: int | None = None,
     overwrite: bool = False,
@@ -125,13 +132,15 @@ def write(
 
     ``split="tail"`` holds out the end of the text, from byte ``floor(total * (1 - val))``, moved
     back to the first byte of a character. A document that spans this boundary becomes one document
-    in each split. Files whose size on disk is not the size of their text are read twice.
+    in each split. Files whose size on disk is not the size of their text are read twice, and the
+    text of pipes is copied to a temporary file (in ``TMPDIR``).
     ``split="documents"`` holds out complete documents, evenly spaced: document i, counted from 0,
     if ``floor((i + 1) * val) > floor(i * val)``.
 
-    *field*, *errors* and *separator* are those of `corpus.read_parts`. Special tokens in the text
-    are encoded as ordinary text. Memory use grows by 8 bytes per document only. The folder appears
-    complete or not at all; *overwrite* replaces a shard folder, and nothing else.
+    *field*, *errors*, *separator*, *missing* and *format* are those of `corpus.read_parts`. Special
+    tokens in the text are encoded as ordinary text. Memory use grows by 8 bytes per document only.
+    The folder appears complete or not at all; *overwrite* replaces a shard folder, and nothing
+    else.
 
     Raises CorpusError for text that cannot be read; ShardError for an invalid argument, a folder
     that cannot be written or must not be replaced, and a split that would be empty.
@@ -139,38 +148,46 @@ def write(
     check_threads(num_threads)
     if not 0 <= val < 1:
         raise ShardError(f"val is {val}: pass 0 (hold out nothing) or more, and less than 1")
-    if split not in _SPLITS:
-        raise ShardError(f"split is {split!r}: pass one of {', '.join(_SPLITS)}")
+    if split not in SPLITS:
+        raise ShardError(f"split is {split!r}: pass one of {', '.join(SPLITS)}")
     paths = corpus.resolve(source)
     read = partial(
         corpus.read_utf8,
         field=field,
         errors=errors,
         separator=separator,
+        missing=missing,
+        format=format,
         cut=tokenizer.can_cut,
     )
+    is_plain = partial(corpus.is_one_text, errors=errors, separator=separator, format=format)
     by_tail = split == "tail" and val > 0
-    is_verbatim = errors == "strict" and separator is None
+    has_pipes = any(map(corpus.is_pipe, paths))
     # The boundary needs the size of all text: of these files, the size on disk is another.
-    to_measure = [
-        path for path in paths if by_tail and not (is_verbatim and corpus.is_one_text(path))
-    ]
+    others = [path for path in paths if not is_plain(path)]
+    to_measure = others if by_tail and not has_pipes else []
     on_disk, read_twice = corpus.size(paths), corpus.size(to_measure)
-    meter = _Meter(on_disk + read_twice, progress)
+    meter = Meter(on_disk + read_twice, progress)
 
     names = ("train", "val") if val else ("train",)
-    with writing(folder, tokenizer, names, shard_tokens, overwrite, origin) as writer:
-        if by_tail:
-            measured = _text_size(read(to_measure), meter) if to_measure else 0
-            assigned = _split_tail(read(paths), val, total=on_disk - read_twice + measured)
+    with (
+        writing(folder, tokenizer, names, shard_tokens, overwrite, origin) as writer,
+        ExitStack() as open_files,
+    ):
+        if not by_tail:
+            assigned = split_documents(read(paths), val)
+        elif has_pipes:
+            parts, total = open_files.enter_context(spooled(read(paths), meter))
+            assigned = split_tail(parts, val, total)
         else:
-            assigned = _split_documents(read(paths), val)
+            measured = text_size(read(to_measure), meter) if to_measure else 0
+            assigned = split_tail(read(paths), val, total=on_disk - read_twice + measured)
         for batch in corpus.batches(assigned, lambda each: len(each[1].text)):
             texts = [part.text for _, part in batch]
             try:
                 ids, offsets = tokenizer.encode_utf8(texts, num_threads=num_threads)
             except UnicodeDecodeError:
-                _raise_not_utf8(paths, field)
+                _raise_not_utf8(paths, field=field, missing=missing, format=format)
             for (name, part), start, stop in zip(batch, offsets, offsets[1:], strict=False):
                 writer.append(name, ids[start:stop], len(part.text), part.ends_document)
             writer.flush()
@@ -248,7 +265,7 @@ def writing(
     and nothing else. Raises ShardError for a folder that cannot be written or must not be replaced,
     and for a split that would be empty.
     """
-    with new_folder(Path(folder).resolve(), overwrite) as hidden:
+    with new_folder(folder, overwrite) as hidden:
         writer = FolderWriter(hidden, tokenizer, splits, shard_tokens, origin)
         yield writer
         writer.close()
@@ -277,112 +294,49 @@ def training_text(source: corpus.Source, *, val: float, pattern: str) -> Iterato
     No piece of *pattern* spans two parts. A tokenizer trained on them has seen no held-out text.
     """
     paths = corpus.resolve(source)
+    corpus.refuse_pipes(paths, "its text is read twice here; write it to a file first")
     read = partial(corpus.read_utf8, cut=can_cut(pattern))
-    silent = _Meter(0, None)
+    silent = Meter(0, None)
     total = sum(
-        path.stat().st_size if corpus.is_one_text(path) else _text_size(read([path]), silent)
+        path.stat().st_size if corpus.is_one_text(path) else text_size(read([path]), silent)
         for path in paths
     )
-    for name, part in _split_tail(read(paths), val, total):
+    for name, part in split_tail(read(paths), val, total):
         if name == "val":
             return
         try:
             yield part.text.decode()
         except UnicodeDecodeError:
-            _raise_not_utf8(paths, "text")
+            _raise_not_utf8(paths)
 
 
-# Assigning parts of the text to splits.
+def _raise_not_utf8(paths: list[Path], **reading: Any) -> NoReturn:
+    """Raise CorpusError with the file, and the byte in it, that is not UTF-8.
 
-_SPLITS = ("tail", "documents")
-_Assigned: TypeAlias = tuple[str, Part[bytes]]  # the name of a split and a part of it
-
-
-class _Meter:
-    """Progress over all reads of the corpus; it never decreases and never exceeds the total."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._done, self._total, self._progress = 0, total, progress
-        self.advance([])
-
-    def advance(self, parts: Iterable[Part[bytes]]) -> None:
-        self._done = min(self._done + sum(part.read for part in parts), self._total)
-        if self._progress:
-            self._progress(self._done, self._total)
-
-
-def _text_size(parts: Iterator[Part[bytes]], meter: _Meter) -> int:
-    """Return the number of bytes of text in *parts*."""
-    total = 0
-    for batch in corpus.batches(parts, lambda part: len(part.text)):
-        total += sum(len(part.text) for part in batch)
-        meter.advance(batch)
-    return total
-
-
-def _split_tail(parts: Iterator[Part[bytes]], val: float, total: int) -> Iterator[_Assigned]:
-    boundary = math.floor(total * (1 - val))
-    position = 0
-    for part in parts:
-        before = boundary - position
-        position += len(part.text)
-        if before <= 0 or position <= boundary:
-            yield ("val" if before <= 0 else "train"), part
-            continue
-        # The boundary is inside this part: cut it in two, but not inside a character.
-        while before and part.text[before] & 0xC0 == 0x80:
-            before -= 1
-        if before:
-            yield "train", Part(part.text[:before], ends_document=False, read=0)
-        yield "val", Part(part.text[before:], part.ends_document, part.read)
-    if position != total:
-        raise ShardError(_CHANGED)
-
-
-def _split_documents(parts: Iterator[Part[bytes]], val: float) -> Iterator[_Assigned]:
-    document = 0
-    for part in parts:
-        held_out = math.floor((document + 1) * val) > math.floor(document * val)
-        yield ("val" if held_out else "train"), part
-        document += part.ends_document
-
-
-_CHANGED = "the corpus changed while it was read; shard it again"
-
-
-def _raise_not_utf8(paths: list[Path], field: str) -> NoReturn:
-    """Raise CorpusError with the file, and the byte in it, that is not UTF-8."""
-    for _ in corpus.read_parts(paths, field=field):  # raises it
+    It is in no pipe: these are checked as they are read.
+    """
+    files = [path for path in paths if not corpus.is_pipe(path)]
+    for _ in corpus.read_parts(files, **reading):  # raises it
         pass
-    raise ShardError(_CHANGED)
+    raise ShardError(CHANGED)
 
 
 # A folder that appears complete or not at all.
 
 
 @contextmanager
-def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Return a context with a hidden folder: renamed to *target* at the end, removed on errors."""
-    # In the nearest existing parent: a rename must not cross file systems.
-    parent = next(parent for parent in (*target.parents, target) if parent.exists())
-    new, old = (parent / f".{target.name}.{secrets.token_hex(4)}.{age}" for age in ("new", "old"))
+def new_folder(folder: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """Return a context with a hidden folder: renamed to *folder* at the end, removed on errors."""
+    if not os.fspath(folder):
+        raise ShardError("the path is empty: name a folder")
+    target = Path(folder).resolve()
     try:
-        _check_target(target, overwrite)
-        new.mkdir()
-        yield new
-        _check_target(target, overwrite)  # it can have changed while the new folder was written
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
-    except BaseException as error:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(new, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise ShardError(f"{target}: cannot be written: {error}") from error
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        with atomic_folder(target) as hidden:
+            _check_target(target, overwrite)
+            yield hidden
+            _check_target(target, overwrite)  # it can have changed in the meantime
+    except OSError as error:
+        raise ShardError(f"{target}: cannot be written: {error}") from error
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pytok import engine as engines
 from pytok.byte_order import BYTE_ORDER
+from pytok.corpus import Format, Missing
 from pytok.countfile import Splitting
 from pytok.counting import PieceCounts, Source, check_prune, count_pieces, split_by
 from pytok.definition import Definition
@@ -35,6 +36,8 @@ def train(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
     num_threads: int | None = None,
     max_memory: int | None = None,
     prune: int = 0,
@@ -43,10 +46,10 @@ def train(
     """Train a tokenizer of *vocab_size* ids: 256 bytes, then merges, then *special_tokens*.
 
     *source* is a file, a folder or a pattern such as ``data/*.jsonl`` (a str, a Path, or a list of
-    Paths; `pytok.corpus` documents the formats, *field*, *errors* and *separator*), any other
-    iterable of str, each of which is a document, or the `PieceCounts` of a corpus. No pair is
-    counted across two documents, nor across a special token in the text, which itself is not
-    counted. *special_tokens* defaults to ``<|endoftext|>``.
+    Paths; `pytok.corpus.read_parts` documents the formats, *field*, *errors*, *separator*,
+    *missing* and *format*), any other iterable of str, each of which is a document, or the
+    `PieceCounts` of a corpus. No pair is counted across two documents, nor across a special token
+    in the text, which itself is not counted. *special_tokens* defaults to ``<|endoftext|>``.
 
     *pattern* splits text into pieces before merging: ``cl100k`` (the default), ``gpt2``, ``o200k``,
     or a regex. `PieceCounts` include their pattern and special tokens; others are rejected. The
@@ -130,6 +133,8 @@ def train(
             field=field,
             errors=errors,
             separator=separator,
+            missing=missing,
+            format=format,
             in_order=ties == "first",
             progress=None if progress is None else functools.partial(progress, "count"),
         )

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::{Allowed, Core};
-use crate::Error;
+use crate::{Allowed, Core, Error};
 
 impl Core {
     /// Returns the concatenated ids of *texts*, and the offset at which the ids of each text start,
@@ -286,7 +285,7 @@ mod tests {
         let texts = [long.as_str(), "", "short", &long[7..]];
         for pattern in ["gpt2", "cl100k", "o200k", r"\w+"] {
             let core = core(pattern);
-            let allowed = core.allow(&["<|end|>"]);
+            let allowed = core.allow(&["<|end|>"]).unwrap();
             let (ids, offsets) = core.encode_flat(&texts, Some(&allowed), |_| Ok(())).unwrap();
             for (text, ends) in texts.iter().zip(offsets.windows(2)) {
                 let expected = core.encode(text, Some(&allowed)).unwrap();

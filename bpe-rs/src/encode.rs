@@ -18,9 +18,6 @@ use crate::vocab::{Rank, Vocab};
 /// real text are short.
 const SHORT: usize = 64;
 
-/// Greater than every rank, since `Vocab` holds less than 2³² tokens.
-const NO_LIMIT: Rank = Rank::MAX;
-
 /// Appends the ranks of *piece* to *ranks*.
 ///
 /// ```
@@ -39,7 +36,7 @@ const NO_LIMIT: Rank = Rank::MAX;
 pub fn encode_piece(vocab: &Vocab, piece: &[u8], ranks: &mut Vec<Rank>) {
     match vocab.rank(piece) {
         Some(rank) => ranks.push(rank),
-        None => merge(vocab, piece, NO_LIMIT, ranks),
+        None => merge(vocab, piece, every, ranks),
     }
 }
 
@@ -54,40 +51,65 @@ pub fn encode_piece(vocab: &Vocab, piece: &[u8], ranks: &mut Vec<Rank>) {
 #[must_use]
 pub fn merges(vocab: &Vocab) -> Vec<Option<(Rank, Rank)>> {
     let mut parts = Vec::new();
-    let mut merge_of = |(rank, token): (usize, &[u8])| {
-        parts.clear();
-        merge(vocab, token, rank as Rank, &mut parts);
-        let length = |rank: Rank| vocab.token(rank).map_or(0, <[u8]>::len);
-        match parts[..] {
-            // A byte that is no token would be missing.
-            [left, right] if length(left) + length(right) == token.len() => Some((left, right)),
-            _ => None,
+    let ranked = (0..).zip(vocab.tokens());
+    ranked.map(|(rank, token)| merge_of(vocab, token, |part| part < rank, &mut parts)).collect()
+}
+
+/// Returns for each token the only merge that can make it, or `None`. Other than `merges`, this has
+/// those of tokens that come before their parts.
+pub(crate) fn implied_merges(vocab: &Vocab) -> Vec<Option<(Rank, Rank)>> {
+    let (mut implied, mut parts) = (merges(vocab), Vec::new());
+    for (rank, (token, merge)) in (0..).zip(vocab.tokens().zip(&mut implied)) {
+        if merge.is_none() && token.len() > 1 {
+            // With a vocabulary that lacks the token, merging stops at the parts that make it.
+            *merge = merge_of(vocab, token, |part| part != rank, &mut parts);
         }
-    };
-    vocab.tokens().enumerate().map(&mut merge_of).collect()
+    }
+    implied
+}
+
+/// The two tokens whose merge makes *token*, of those whose rank *can* be used. *parts* is memory.
+fn merge_of(
+    vocab: &Vocab,
+    token: &[u8],
+    can: impl Fn(Rank) -> bool,
+    parts: &mut Vec<Rank>,
+) -> Option<(Rank, Rank)> {
+    parts.clear();
+    merge(vocab, token, can, parts);
+    let length = |rank: Rank| vocab.token(rank).map_or(0, <[u8]>::len);
+    match parts[..] {
+        // A byte that is no token would be missing.
+        [left, right] if length(left) + length(right) == token.len() => Some((left, right)),
+        _ => None,
+    }
 }
 
 /// Merges *piece*, without a look-up of the whole.
 ///
 /// A byte that is not a token, and that no merge takes, is omitted from *ranks*.
 pub(crate) fn merge_all(vocab: &Vocab, piece: &[u8], ranks: &mut Vec<Rank>) {
-    merge(vocab, piece, NO_LIMIT, ranks);
+    merge(vocab, piece, every, ranks);
 }
 
-/// Merges *piece* with only the tokens of ranks below *limit*.
-fn merge(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
+fn every(_: Rank) -> bool {
+    true
+}
+
+/// Merges *piece* with only the tokens whose rank *can* be used.
+fn merge(vocab: &Vocab, piece: &[u8], can: impl Fn(Rank) -> bool, ranks: &mut Vec<Rank>) {
     if piece.len() < SHORT {
-        merge_short(vocab, piece, limit, ranks);
+        merge_short(vocab, piece, can, ranks);
     } else {
         match u32::try_from(piece.len()) {
-            Ok(_) => merge_long::<u32>(vocab, piece, limit, ranks),
-            Err(_) => merge_long::<usize>(vocab, piece, limit, ranks),
+            Ok(_) => merge_long::<u32>(vocab, piece, can, ranks),
+            Err(_) => merge_long::<usize>(vocab, piece, can, ranks),
         }
     }
 }
 
 /// `merge` by scanning, for pieces of fewer than `SHORT` bytes.
-fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
+fn merge_short(vocab: &Vocab, piece: &[u8], can: impl Fn(Rank) -> bool, ranks: &mut Vec<Rank>) {
     const NEVER: u64 = u64::MAX;
     let length = piece.len();
     // Padded with zeros, so that every look-up can load sixteen bytes.
@@ -104,7 +126,7 @@ fn merge_short(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) 
     let mut merges = [[NEVER; 8]; SHORT / 8];
     let mut minima = [NEVER; SHORT / 8];
     let merge_at = |start: usize, end: usize| {
-        let rank = vocab.rank_within(&padded, start, end).filter(|&rank| rank < limit);
+        let rank = vocab.rank_within(&padded, start, end).filter(|&rank| can(rank));
         rank.map_or(NEVER, |rank| u64::from(rank) << 8 | start as u64)
     };
     for start in 0..length {
@@ -175,7 +197,12 @@ impl Offset for usize {
 }
 
 /// `merge` with rows of candidates, for longer pieces.
-fn merge_long<P: Offset>(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut Vec<Rank>) {
+fn merge_long<P: Offset>(
+    vocab: &Vocab,
+    piece: &[u8],
+    can: impl Fn(Rank) -> bool,
+    ranks: &mut Vec<Rank>,
+) {
     const GONE: usize = 0;
     let length = piece.len();
     // A part is identified by its start. `end[start]` is its end, `GONE` once it was merged into a
@@ -183,7 +210,7 @@ fn merge_long<P: Offset>(vocab: &Vocab, piece: &[u8], limit: Rank, ranks: &mut V
     let mut end: Vec<P> = (1..=length).map(P::new).collect();
     let mut before: Vec<P> = (0..length).map(|start| P::new(start.saturating_sub(1))).collect();
     let mut candidates = Candidates::new();
-    let rank_of = |start, stop| vocab.rank_within(piece, start, stop).filter(|&rank| rank < limit);
+    let rank_of = |start, stop| vocab.rank_within(piece, start, stop).filter(|&rank| can(rank));
     for start in 0..length - 1 {
         if let Some(rank) = rank_of(start, start + 2) {
             candidates.push(rank, (P::new(start), P::new(start + 2)));
@@ -287,8 +314,8 @@ mod tests {
         ) {
             let vocab = vocab(&tokens);
             let (mut short, mut long) = (Vec::new(), Vec::new());
-            merge_short(&vocab, piece.as_bytes(), NO_LIMIT, &mut short);
-            merge_long::<u32>(&vocab, piece.as_bytes(), NO_LIMIT, &mut long);
+            merge_short(&vocab, piece.as_bytes(), every, &mut short);
+            merge_long::<u32>(&vocab, piece.as_bytes(), every, &mut long);
             prop_assert_eq!(short, long);
         }
     }

@@ -33,8 +33,10 @@ mod count;
 mod decode;
 mod encode;
 mod error;
+mod files;
 mod key;
 mod normalize;
+mod piece;
 mod pretokenize;
 #[cfg(feature = "python")]
 mod python;
@@ -44,13 +46,15 @@ mod split;
 mod train;
 mod vocab;
 
-pub use crate::core::{Core, Parts, Unknown};
+pub use crate::core::{Core, Parts};
 pub use added::{AddedToken, Allowed};
 pub use count::PieceCounts;
 pub use decode::decode;
 pub use encode::{encode_piece, merges};
 pub use error::Error;
+pub use files::{parse_ranks, Assembled, TokenizerJson};
 pub use normalize::Normalizer;
+pub use piece::Unknown;
 pub use pretokenize::{resolve, Pattern, CL100K, GPT2, LLAMA3, O200K, PATTERNS, QWEN2};
 pub use search::Search;
 pub use split::Split;

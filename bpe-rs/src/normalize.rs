@@ -315,7 +315,8 @@ mod tests {
 
     #[test]
     fn forms_equal_those_of_the_whole_text() {
-        let texts = "([a-z ]{0,3}|[A-Zé]|\\PC|\\p{M}|[\u{1100}-\u{11ff}]|[\u{ac00}-\u{ac20}]|[ﬁ½Å]){0,20}";
+        let texts =
+            "([a-z ]{0,3}|[A-Zé]|\\PC|\\p{M}|[\u{1100}-\u{11ff}]|[\u{ac00}-\u{ac20}]|[ﬁ½Å]){0,20}";
         proptest!(|(text in texts)| {
             prop_assert_eq!(normalized(&[&["NFC"]], &text), text.nfc().collect::<String>());
             prop_assert_eq!(normalized(&[&["NFD"]], &text), text.nfd().collect::<String>());

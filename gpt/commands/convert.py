@@ -1,4 +1,4 @@
-"""`gpt export` and `gpt import`: to and from the formats of other software."""
+"""`gpt export`, `gpt import` and `gpt prune`: other formats, and another vocabulary."""
 
 from __future__ import annotations
 
@@ -78,4 +78,40 @@ def import_(source: Path, out: Path) -> int:
         model, tokenizer = import_folder(source)
     write_imported(out, model, tokenizer)
     say(f"wrote {out}; next: gpt sample {shlex.quote(str(out))}")
+    return 0
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    pytok prune runs/big/checkpoints/*/tokenizer.json my.txt --vocab 8192 -o small.json
+    gpt prune runs/big --tokenizer small.json --out runs/small
+    """,
+)
+@run_argument
+@option(
+    "--tokenizer",
+    metavar="FILE",
+    type=PATH,
+    required=True,
+    help="Tokenizer that `pytok prune` has made of that of the run.",
+)
+@option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
+def prune(run: Path, tokenizer: Path, out: Path) -> int:
+    """Keep a part of a model's vocabulary.
+
+    RUN is a run folder, trained or imported. The new run has the rows of the tokens that the
+    tokenizer has kept, and all other weights. Its probabilities are those of the model before,
+    divided among fewer tokens. It can be sampled, tuned and exported; `gpt eval` needs --data for
+    it.
+    """
+    from gpt.interop.pruned import write_pruned
+    from gpt.runs.reading import read_checkpoint
+    from pytok.encodings import open_tokenizer
+
+    checkpoint = read_checkpoint(run)
+    smaller = open_tokenizer(str(tokenizer))
+    write_pruned(out, checkpoint, smaller)
+    before = checkpoint.state.config.vocab_size
+    say(f"wrote {out}, with {smaller.n_vocab:,} of {before:,} ids")
     return 0

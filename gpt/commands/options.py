@@ -14,6 +14,7 @@ import click
 
 from gpt.spec.presets import EXPORTABLE
 from pytok.commands.help import option
+from pytok.commands.paths import PathName
 
 if TYPE_CHECKING:
     from gpt.generation.sampling import Sampling
@@ -24,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 *_FIRST, _LAST = EXPORTABLE
 ABOUT_PRESETS = f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can."
-PATH = click.Path(path_type=Path)
+PATH = PathName(path_type=Path)
 """A path, which is checked when it is opened."""
 
 run_argument = click.argument("run", type=PATH)

@@ -36,6 +36,11 @@ from pytok.commands.help import Command, option
     default=1,
     help="Texts to generate at once; each has the seed after that of the one before.",
 )
+@option(
+    "--heal/--no-heal",
+    default=True,
+    help="Let the prompt end inside a token: its end is sampled again, with the same text.",
+)
 @option("--stop", metavar="TEXT", multiple=True, help="Stop before this text. Repeatable.")
 @ensemble_option
 @sampling_options
@@ -44,6 +49,7 @@ def sample(
     prompt: str,
     tokens: int,
     samples: int,
+    heal: bool,
     stop: tuple[str, ...],
     ensemble: tuple[Path, ...],
     sampling: SamplingOptions,
@@ -66,6 +72,7 @@ def sample(
         max_tokens=tokens,
         sampling=sampling.sampling(),
         stop=stop,
+        healing=heal,
     )
     if samples == 1:
         sys.stdout.write(prompt)

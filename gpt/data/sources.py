@@ -68,6 +68,7 @@ def prepare(
     else:
         _refuse_val_data(val_data, data)
         sources = corpus.resolve(data)
+        corpus.refuse_pipes(sources, "write its text to a file, or shards with `pytok shard`")
         chosen = None if tokenizer is None else open_tokenizer(tokenizer)
 
     # What the folder is made from decides whether an existing one can be reused.
@@ -95,7 +96,11 @@ def prepare(
         if chosen is None:
             chosen = _train(data, sources, fraction, progress)
             notice(f"trained a tokenizer of {chosen.n_vocab:,} ids on it")
-        shards.write(data, chosen, target, val=fraction, origin=origin, progress=advance)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", corpus.SkippedWarning)
+            shards.write(data, chosen, target, val=fraction, origin=origin, progress=advance)
+    for warning in caught:
+        notice(f"{data}: {warning.message}")
     return target
 
 

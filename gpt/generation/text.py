@@ -2,7 +2,8 @@
 
 Here prompts become ids and ids become text, which ends at the end of a document, after a number of
 tokens, or before a stop string. `gpt.generation.decoder` computes the logits,
-`gpt.generation.sampling` samples from them.
+`gpt.generation.sampling` samples from them, and `gpt.generation.healing` continues a prompt that
+ends inside a token.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Decoder
+from gpt.generation.healing import Healing, PastPrompt
 from gpt.generation.sampling import (
     Sampling,
     exclude,
@@ -27,10 +29,11 @@ from gpt.generation.sampling import (
 from gpt.model.language_model import LanguageModel
 from gpt.parallel.memory import fitting_in_memory
 from pytok.counted import counted
+from pytok.decoding import StreamDecoder
 from pytok.definition import END_OF_TEXT
+from pytok.healing import Healed, heal
 
 if TYPE_CHECKING:
-    from pytok.decoding import StreamDecoder
     from pytok.tokenizer import Tokenizer
 
 
@@ -43,6 +46,7 @@ def generate(
     sampling: Sampling | None = None,
     stop: Collection[str] = (),
     stop_ids: Collection[int] = (),
+    healing: bool = False,
 ) -> Iterator[str]:
     """Stream the text that *model* generates after *prompt*, without *prompt* itself.
 
@@ -56,6 +60,7 @@ def generate(
         sampling=sampling,
         stop=stop,
         stop_ids=stop_ids,
+        healing=healing,
     )
     return (delta for _, delta in deltas)
 
@@ -70,6 +75,7 @@ def generate_batch(
     stop: Collection[str] = (),
     stop_ids: Collection[int] = (),
     excluded_ids: Collection[int] = (),
+    healing: bool = False,
 ) -> Iterator[tuple[int, str]]:
     """Stream the texts that *model* generates after *prompts*, as (index of the prompt, new text).
 
@@ -77,16 +83,19 @@ def generate_batch(
     first of the *stop* strings. The ids *excluded_ids* are never sampled. A prompt is either ids or
     text, in which special tokens are ordinary text. An empty prompt starts a document, which will
     not be empty; for that the tokenizer needs an end-of-text token, else ConfigError is raised.
+
+    With *healing* a text prompt can end inside a token (`pytok.healing`): its last tokens are
+    sampled again, among those that repeat the text of the prompt; these do not count as tokens. It
+    is for prompts that a person types; other prompts end where their tokens end.
+
     Each text is the one that its prompt would get alone with its own seed, up to rounding. Raises
     TrainingError if the texts do not fit in the memory of the device.
     """
     if max_tokens < 1:
         raise ConfigError(f"tokens must be at least 1; got {max_tokens}")
     end = tokenizer.special_tokens.get(END_OF_TEXT)
-    ids = [
-        tokenizer.encode_ordinary(prompt) if isinstance(prompt, str) else list(prompt)
-        for prompt in prompts
-    ]
+    healed = [_start(tokenizer, prompt, healing, can_start=end is not None) for prompt in prompts]
+    ids = [start.ids for start in healed]
     for row in ids:
         if row:
             continue
@@ -97,7 +106,16 @@ def generate_batch(
         row.append(end)
     ends = {end, *stop_ids}
     sampler = _Sampler(sampling or Sampling(), ids, model, end, excluded_ids)
-    streams = [_TextStream(tokenizer.decoder(), stop) for _ in prompts]
+    repeated = Healing(tokenizer, [start.rest for start in healed], model)
+    streams = [
+        _TextStream(
+            StreamDecoder(PastPrompt(tokenizer, start.rest)) if start.rest else tokenizer.decoder(),
+            stop,
+        )
+        for start in healed
+    ]
+    left = [max_tokens] * len(prompts)
+    """The number of tokens that each text can still have."""
 
     # A generator of its own, so that the checks above run when this function is called.
     def deltas() -> Iterator[tuple[int, str]]:
@@ -105,13 +123,15 @@ def generate_batch(
             decoder = Decoder(model, ids)
         prompt_of = list(range(len(prompts)))
         """The prompt of each row of the decoder."""
-        for remaining in range(max_tokens - 1, -1, -1):
-            sampled = sampler.sample(decoder.logits)
+        while True:
+            sampled = sampler.sample(decoder.logits, repeated.excluded())
+            continues = repeated.advance(sampled)
             active = []
             for row, (prompt, id) in enumerate(zip(prompt_of, sampled, strict=True)):
                 stream = streams[prompt]
+                left[prompt] -= continues[row]
                 delta = "" if id in ends else stream.feed(id)
-                if id in ends or not remaining:
+                if id in ends or not left[prompt]:
                     delta += stream.finish()
                 elif not stream.stopped:
                     active.append(row)
@@ -123,12 +143,27 @@ def generate_batch(
             if len(active) < len(prompt_of):
                 decoder.keep(active)
                 sampler.keep(active)
+                repeated.keep(active)
                 prompt_of = [prompt_of[row] for row in active]
                 sampled = [sampled[row] for row in active]
             with _fitting(len(prompts), model):
                 decoder.append(sampled)
 
     return deltas() if prompts else iter(())
+
+
+def _start(
+    tokenizer: Tokenizer, prompt: str | Sequence[int], healing: bool, can_start: bool
+) -> Healed:
+    """Return the ids of *prompt*, and the bytes at its end that are sampled again.
+
+    Without the token that starts a document (*can_start*), something must be there to start with.
+    """
+    if not isinstance(prompt, str):
+        return Healed(list(prompt), b"")
+    if healing and ((healed := heal(tokenizer, prompt)).ids or can_start):
+        return healed
+    return Healed(tokenizer.encode_ordinary(prompt), b"")
 
 
 def _fitting(texts: int, model: LanguageModel) -> AbstractContextManager[None]:
@@ -170,8 +205,13 @@ class _Sampler:
             self._present = torch.stack([mask_of(ids, vocab, device) for ids in prompts])
 
     @torch.inference_mode()
-    def sample(self, logits: Tensor) -> list[int]:
-        """Sample a token for each row of *logits* (B, V); the device is waited for once."""
+    def sample(self, logits: Tensor, excluded: Tensor | None) -> list[int]:
+        """Sample a token for each row of *logits* (B, V); the device is waited for once.
+
+        Those *excluded*, bool (B, V), are not sampled, nor those that never are.
+        """
+        if excluded is not None:
+            logits = exclude(logits, excluded)
         if self._excluded_at_first is not None:
             logits = exclude(logits, self._excluded_at_first)
             self._excluded_at_first = None

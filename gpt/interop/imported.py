@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,10 +16,13 @@ from gpt.spec.recipe import Recipe
 from pytok.tokenizer import Tokenizer
 
 
-def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
+def write_imported(
+    run: Path, model: GPT, tokenizer: Tokenizer, data_files: Mapping[str, bytes] | None = None
+) -> Path:
     """Write *model* and *tokenizer* as a new run *run*; return the folder of its checkpoint.
 
-    Raises FormatError if there is a run already.
+    *data_files* are those of `gpt.runs.reading.Checkpoint`, of which chat.json is kept. Raises
+    FormatError if there is a run already.
     """
     if find_checkpoint(run) is not None:
         raise FormatError(f"{run}: already contains a run; choose another --out")
@@ -36,5 +40,5 @@ def write_imported(run: Path, model: GPT, tokenizer: Tokenizer) -> Path:
         model,
         torch.optim.SGD(model.parameters(), lr=1.0),
         state,
-        {"tokenizer.json": tokenizer_document(tokenizer)},
+        {**(data_files or {}), "tokenizer.json": tokenizer_document(tokenizer)},
     )

@@ -12,7 +12,7 @@ from gpt.data.shards import open_data
 from gpt.errors import ConfigError, DataError
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate_batches
 from gpt.model.gpt import GPT
-from gpt.model.growing import grow_vocabulary, token_tables
+from gpt.model.vocabulary import grow_vocabulary, token_tables
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.runs.writing import read_data_files, tokenizer_document
 from gpt.spec.architecture import GPTConfig

@@ -2,14 +2,40 @@
 
 import click
 
-from pytok.commands.chat_building import build, export_conversations
-from pytok.commands.chat_importing import example, import_
-from pytok.commands.chat_showing import show
-from pytok.commands.help import Group
+from pytok.commands.help import Group, LazyCommand
+
+COMMANDS = [
+    LazyCommand(
+        "import",
+        "pytok.commands.chat_importing:import_",
+        "Import chat exports and merge them into one history.",
+    ),
+    LazyCommand(
+        "show",
+        "pytok.commands.chat_showing:show",
+        "Show the messages of a history, or statistics of it.",
+    ),
+    LazyCommand(
+        "build",
+        "pytok.commands.chat_building:build",
+        "Build training data for `gpt train` and `gpt tune`.",
+    ),
+    LazyCommand(
+        "export",
+        "pytok.commands.chat_building:export_conversations",
+        "Export conversations for other trainers.",
+    ),
+    LazyCommand(
+        "example",
+        "pytok.commands.chat_importing:example",
+        "Write a made-up chat export to try the other commands with.",
+    ),
+]
 
 
 @click.group(
     cls=Group,
+    commands=COMMANDS,
     examples="""
     pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
     pytok chat show chat.jsonl --statistics
@@ -21,7 +47,3 @@ def chat() -> None:
 
     Nothing leaves this machine, and exports are never changed.
     """
-
-
-for command in (import_, show, build, export_conversations, example):
-    chat.add_command(command)

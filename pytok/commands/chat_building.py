@@ -17,6 +17,7 @@ from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.commands.chat_options import conversation_options, history_options
 from pytok.commands.help import Command, option
+from pytok.commands.paths import PathName
 from pytok.counted import counted
 from pytok.encodings import open_tokenizer
 from pytok.errors import ChatError
@@ -34,7 +35,7 @@ _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an en
     """,
 )
 @history_options
-@option("-o", "--out", type=click.Path(), required=True, help="Folder to write.")
+@option("-o", "--out", type=PathName(), required=True, help="Folder to write.")
 @option(
     "--me",
     metavar="NAME",
@@ -129,7 +130,7 @@ def build(
 )
 @history_options
 @option("--to", type=click.Choice(list(FORMATS)), required=True, help="Format to write.")
-@option("-o", "--out", type=click.Path(), required=True, help="The .jsonl file to write.")
+@option("-o", "--out", type=PathName(), required=True, help="The .jsonl file to write.")
 @option(
     "--me",
     metavar="NAME",

@@ -18,6 +18,7 @@ from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
 from pytok.commands.help import Command, option
 from pytok.commands.options import json_option, refuse_to_replace
+from pytok.commands.paths import PathName
 from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.terminal import print_facts, say
@@ -36,13 +37,13 @@ from pytok.terminal import print_facts, say
     "files",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, exists=True),
+    type=PathName(path_type=Path, exists=True),
     metavar="FILE...",
 )
 @option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathName(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
 )
@@ -66,7 +67,7 @@ from pytok.terminal import print_facts, say
 )
 @option(
     "--names",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=PathName(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
     group="WhatsApp databases",
     help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
@@ -177,7 +178,7 @@ def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathName(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .txt file to write, in WhatsApp's format.",
 )

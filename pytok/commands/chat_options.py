@@ -13,6 +13,7 @@ from pytok.chat.conversations import MIN_TOKENS, ConversationOptions, Split
 from pytok.chat.record import Message, assume_utc, read_history
 from pytok.commands.help import option
 from pytok.commands.options import refuse_to_replace
+from pytok.commands.paths import PathName
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,7 +58,7 @@ def _parse_time(
 def history_options(command: F) -> F:
     """Add the argument HISTORY and a range of time to *command*, which receives `messages`."""
 
-    @click.argument("history", type=click.Path(exists=True, dir_okay=False))
+    @click.argument("history", type=PathName(exists=True, dir_okay=False))
     @option(
         "--from",
         "since",

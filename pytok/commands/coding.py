@@ -12,7 +12,13 @@ import click
 
 from pytok import corpus
 from pytok.commands.help import Command, option
-from pytok.commands.options import Reading, json_option, reading_options, tokenizer_option
+from pytok.commands.options import (
+    Reading,
+    json_option,
+    reading_options,
+    saying_warnings,
+    tokenizer_option,
+)
 from pytok.errors import CorpusError
 from pytok.patterns import parts
 from pytok.terminal import Bars
@@ -112,21 +118,21 @@ def count(
 ) -> None:
     """Count tokens, and bytes per token.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. Special tokens in them count as
-    ordinary text.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin. Special tokens in
+    them count as ordinary text.
     """
     files = corpus.resolve(sources)
     total, read, rows = corpus.size(files), 0, []
     cut = tokenizer.can_cut
-    is_default = reading["errors"] == "strict" and reading["separator"] is None
-    with Bars() as bars:
+    is_plain = [corpus.is_one_text(file, **reading) for file in files]
+    with saying_warnings(), Bars() as bars:
 
         def progress_after(before: int) -> Callable[[int], object]:
             return lambda done: bars.update("count", before + done, total)
 
-        for file in files:
+        for file, plain in zip(files, is_plain, strict=True):
             tokens = size = 0
-            if corpus.is_one_text(file) and is_default:
+            if plain:
                 # The engine reads the file itself, on all cores.
                 size = corpus.size([file])
                 try:

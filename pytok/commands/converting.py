@@ -2,14 +2,17 @@
 
 import click
 
+from pytok import formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     reading_options,
+    saying_warnings,
     takes_tokenizer,
     threads_option,
     tokenizer_option,
 )
+from pytok.commands.paths import PathName
 from pytok.counted import counted
 from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
@@ -20,13 +23,13 @@ from pytok.tokenizer import Tokenizer
     cls=Command,
     examples="""
     pytok convert cl100k_base tokenizer.json
-    pytok convert tokenizer.json gpt2-files/
+    pytok convert tokenizer.json for-transformers/
     pytok convert ranks.tiktoken tokenizer.json --pattern cl100k
     pytok convert base.json chat.json --add-special '<|user|>'
     """,
 )
 @takes_tokenizer(named_by=click.argument("name", metavar="IN"))
-@click.argument("target", metavar="OUT")
+@click.argument("target", type=PathName(), metavar="OUT")
 @option(
     "--add-special",
     "new",
@@ -42,20 +45,23 @@ def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
     \b
     *.json       tokenizer.json of Hugging Face
     *.tiktoken   ranks only, without pattern and special tokens
-    a folder     vocab.json and merges.txt of GPT-2
+    a folder     for AutoTokenizer.from_pretrained of transformers; with
+                 GPT-2's pattern it also has vocab.json and merges.txt
 
-    The ids stay the same. A tokenizer that OUT cannot represent exactly is an error.
+    The ids stay the same. What OUT does not hold is printed; a tokenizer whose ids it cannot
+    represent is an error.
     """  # noqa: D301 (click wants a backspace)
     tokenizer = tokenizer.with_special_tokens(new) if new else tokenizer
     tokenizer.save(target)
     say(f"{target}: {tokenizer.n_vocab:,} ids")
+    for note in formats.notes(target, tokenizer.definition):
+        say(f"{target}: {note}")
     if target.endswith(".tiktoken"):
         pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
+        specials = tokenizer.special_tokens.items()
         say(
-            f"{target} holds ranks only; to read it, pass --pattern {pattern!r}"
-            + "".join(
-                f" --special-token '{text}={id}'" for text, id in tokenizer.special_tokens.items()
-            )
+            f"{target}: to read it, pass --pattern {pattern!r}"
+            + "".join(f" --special-token '{text}={id}'" for text, id in specials)
         )
 
 
@@ -67,7 +73,7 @@ def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
     """,
 )
 @click.argument("sources", nargs=-1, required=True)
-@option("-o", "--out", type=click.Path(), required=True, help="The folder to write.")
+@option("-o", "--out", type=PathName(), required=True, help="The folder to write.")
 @option(
     "--val",
     metavar="FRACTION",
@@ -105,13 +111,13 @@ def shard(
 ) -> None:
     """Write token shards for `gpt train`.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl'. The .bin files have the format
-    of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of bytes of text.
-    The folder appears complete or not at all.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin. The .bin files have
+    the format of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of
+    bytes of text. The folder appears complete or not at all.
     """
     from pytok import shards  # here, since it loads numpy
 
-    with Bars() as bars:
+    with saying_warnings(), Bars() as bars:
         written = shards.write(
             sources,
             tokenizer,

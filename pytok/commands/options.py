@@ -6,7 +6,9 @@ or keyword arguments.
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
@@ -14,20 +16,41 @@ import click
 
 import pytok
 from pytok.commands.help import option
+from pytok.corpus import Format, Missing, Skipped, SkippedWarning
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName
 from pytok.merging import MergeRules, Ties
 from pytok.patterns import PATTERNS
+from pytok.terminal import say
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def refuse_to_replace(sources: Iterable[Path | None], out: Path | None) -> None:
+def refuse_to_replace(sources: Iterable[Path | None], out: str | Path | None) -> None:
     """Raise UsageError if *out* is one of the input files *sources*, some of which can be None."""
-    if out is not None and out.exists():
+    if out is not None and Path(out).exists():
         for source in sources:
-            if source is not None and source.exists() and out.samefile(source):
+            if source is not None and source.exists() and Path(out).samefile(source):
                 raise click.UsageError(f"{out} is an input file: choose another output file")
+
+
+@contextmanager
+def saying_warnings() -> Iterator[None]:
+    """Return a context that says the warnings of the library at its end.
+
+    What was skipped in several reads is added up.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    skipped = Skipped()
+    for message in (warning.message for warning in caught):
+        if isinstance(message, SkippedWarning):
+            skipped.add(message.skipped)
+        else:
+            say(str(message))
+    if skipped:
+        say(str(skipped))
 
 
 class Reading(TypedDict):
@@ -36,6 +59,8 @@ class Reading(TypedDict):
     field: str
     errors: str
     separator: str | None
+    missing: Missing
+    format: Format | None
 
 
 class Counting(TypedDict):
@@ -73,13 +98,13 @@ def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
         @engine_option
         @option(
             "--pattern",
-            group="For .tiktoken files",
-            help="Pattern that splits text, e.g. cl100k.",
+            group="For files without a pattern",
+            help="Pattern that splits text, e.g. cl100k, for a list of ranks or vocab.json alone.",
         )
         @option(
             "--special-token",
             "special_tokens",
-            group="For .tiktoken files",
+            group="For files without a pattern",
             multiple=True,
             metavar="TOKEN=ID",
             help="Special token and its id; can be repeated.",
@@ -93,12 +118,13 @@ def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
             **rest: Any,
         ) -> Any:
             specials = dict(map(_special_of, special_tokens)) or None
-            if pattern is None and specials is None:
-                tokenizer = open_tokenizer(name, engine)
-            else:
-                tokenizer = pytok.load(
-                    name, pattern=pattern, special_tokens=specials, engine=engine
-                )
+            with saying_warnings():
+                if pattern is None and specials is None:
+                    tokenizer = open_tokenizer(name, engine)
+                else:
+                    tokenizer = pytok.load(
+                        name, pattern=pattern, special_tokens=specials, engine=engine
+                    )
             return command(tokenizer=tokenizer, **rest)
 
         return cast(F, run)
@@ -113,8 +139,8 @@ tokenizer_option = takes_tokenizer(
         "name",
         required=True,
         metavar="TOKENIZER",
-        help="A tokenizer.json, a .tiktoken file, a folder with vocab.json and merges.txt, or the "
-        "name of an encoding such as cl100k_base.",
+        help="A tokenizer.json, tekken.json or list of ranks (.tiktoken, tokenizer.model), the "
+        "folder of a model, or the name of an encoding such as cl100k_base.",
     )
 )
 
@@ -134,7 +160,7 @@ def reading_options(command: F) -> F:
         group="Reading",
         metavar="NAME",
         default="text",
-        help="Field of .jsonl, or column of .parquet, with the text.",
+        help="Field of .jsonl, or column of .parquet, with the text; messages.content is nested.",
     )
     @option(
         "--errors",
@@ -149,9 +175,24 @@ def reading_options(command: F) -> F:
         metavar="TEXT",
         help="Split text files into documents at this text.",
     )
+    @option(
+        "--missing",
+        group="Reading",
+        type=click.Choice(get_args(Missing)),
+        default="error",
+        help="Rows whose field is null or absent: stop with an error, or skip and count them.",
+    )
+    @option(
+        "--format",
+        group="Reading",
+        type=click.Choice(get_args(Format)),
+        show_default="by suffix; of pipes by content",
+        help="Format of the documents.",
+    )
     @functools.wraps(command)
-    def run(field: str, errors: str, separator: str | None, **rest: Any) -> Any:
-        return command(reading=Reading(field=field, errors=errors, separator=separator), **rest)
+    def run(**options: Any) -> Any:
+        reading = {name: options.pop(name) for name in Reading.__annotations__}
+        return command(reading=reading, **options)
 
     return cast(F, run)
 

@@ -11,6 +11,7 @@ from pytok import corpus
 from pytok.atomic import replace_file
 from pytok.commands.help import option
 from pytok.commands.options import Reading
+from pytok.commands.paths import PathName
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
 
@@ -31,7 +32,7 @@ def _check_path(context: object, parameter: object, path: str | None) -> str | N
 
 report_option = option(
     "--report",
-    type=click.Path(dir_okay=False),
+    type=PathName(dir_okay=False),
     callback=_check_path,
     metavar="PAGE.html",
     help="Write an HTML report, measured on the corpus.",
@@ -61,3 +62,14 @@ def write_report(path: str, figures: "Figures", text: str | None = None) -> None
     page = render(figures, text=text).encode(errors="backslashreplace")  # for names of files
     replace_file(Path(path), page)
     say(f"{path}: report written")
+
+
+def write_frequencies(path: Path, figures: "Figures") -> None:
+    """Write the frequencies of all tokens of *figures*, measured on a corpus, and report it."""
+    from pytok.report.frequencies import table
+
+    usage = figures.usage
+    assert usage is not None
+    ids = list(figures.tokenizer.vocab.values())
+    replace_file(path, table(ids, figures.tokens, usage.uses, usage.uses_in_longer))
+    say(f"{path}: frequencies written")

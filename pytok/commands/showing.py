@@ -5,18 +5,28 @@ Output: lines and colors for people, JSON for programs, or a page (`pytok.comman
 
 import json
 import re
+from pathlib import Path
 
 import click
 
+from pytok import corpus
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     json_option,
     reading_options,
+    refuse_to_replace,
+    saying_warnings,
     takes_tokenizer,
     threads_option,
 )
-from pytok.commands.reporting import measure, report_option, write_report
+from pytok.commands.paths import PathName
+from pytok.commands.reporting import (
+    measure,
+    report_option,
+    write_frequencies,
+    write_report,
+)
 from pytok.patterns import pattern_name
 from pytok.terminal import print_colored, print_facts
 from pytok.tokenizer import Tokenizer
@@ -27,6 +37,7 @@ from pytok.tokenizer import Tokenizer
     examples="""
     pytok show tokenizer.json --text "How is this split?"
     pytok show cl100k_base --corpus corpus.txt --report page.html
+    pytok show cl100k_base --corpus corpus.txt --frequencies tokens.csv
     """,
 )
 @option("--text", help="Show how this text is split, in colors.")
@@ -35,7 +46,13 @@ from pytok.tokenizer import Tokenizer
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="Measure compression on this file, folder or pattern; can be repeated.",
+    help="Measure compression on this file, folder, pattern or pipe; can be repeated.",
+)
+@option(
+    "--frequencies",
+    metavar="FILE.csv",
+    type=PathName(dir_okay=False, path_type=Path),
+    help="Write how often each token occurs in the corpus.",
 )
 @report_option
 @json_option
@@ -46,6 +63,7 @@ def show(
     tokenizer: Tokenizer,
     text: str | None,
     sources: tuple[str, ...],
+    frequencies: Path | None,
     report: str | None,
     reading: Reading,
     num_threads: int | None,
@@ -57,18 +75,26 @@ def show(
     --corpus how well a corpus is compressed. TOKENIZER is a file, a folder, or the name of an
     encoding such as cl100k_base.
     """
+    if frequencies is not None:
+        if not sources:
+            raise click.UsageError("--frequencies needs a text to count in: pass --corpus")
+        refuse_to_replace(corpus.resolve(sources), frequencies)
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     figures = None
     if sources or report:
-        figures = measure(tokenizer, sources or None, reading, num_threads)
+        refuse_to_replace(corpus.resolve(sources) if sources else [], report)
+        with saying_warnings():
+            figures = measure(tokenizer, sources or None, reading, num_threads)
         if report:
             write_report(report, figures, text)
+        if frequencies is not None:
+            write_frequencies(frequencies, figures)
     tokens = list(tokenizer.vocab)
     longest = max(tokens, key=len)
     facts = {
         "name": tokenizer.name,
         "ids": tokenizer.n_vocab,
-        "merges": len(tokens) - 256,
+        "merges": sum(len(token) > 1 for token in tokens),
         "pattern": pattern_name(tokenizer.pattern) or tokenizer.pattern,
         "special_tokens": dict(tokenizer.special_tokens),
         "longest_token": longest.decode("utf-8", "backslashreplace"),

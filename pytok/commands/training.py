@@ -19,7 +19,10 @@ from pytok.commands.options import (
     engine_option,
     merging_options,
     reading_options,
+    refuse_to_replace,
+    saying_warnings,
 )
+from pytok.commands.paths import PathName
 from pytok.commands.reporting import measure, report_option, write_report
 from pytok.counted import counted
 from pytok.counting import split_by
@@ -36,6 +39,7 @@ from pytok.terminal import Bars, say
     pytok train corpus.txt --vocab 50257
     pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
     pytok train corpus.txt --vocab 16384 --report report.html
+    zcat wiki/*.jsonl.gz | pytok train - --vocab 32768
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
@@ -50,9 +54,9 @@ from pytok.terminal import Bars, say
 @option(
     "-o",
     "--out",
-    type=click.Path(),
+    type=PathName(),
     default="tokenizer.json",
-    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
+    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (for transformers).",
 )
 @option(
     "--base",
@@ -79,9 +83,9 @@ def train(
 ) -> None:
     """Train a tokenizer on text.
 
-    SOURCES are files, folders, or patterns such as 'data/*.jsonl': text, .jsonl and .parquet files,
-    plain or compressed (.gz, .zst). With --counts, they are files of counts from `pytok
-    count-pieces`.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin: text, .jsonl and
+    .parquet files, plain or compressed (.gz, .zst, .xz, .bz2), and archives of them (.tar, .zip).
+    With --counts, they are files of counts from `pytok count-pieces`.
 
     The most frequent pair of neighboring tokens is merged first. The result does not depend on the
     number of threads nor, except with --ties first, on the order of documents.
@@ -92,9 +96,12 @@ def train(
             "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
         )
     files = corpus.resolve(sources)
+    for output in (out, report):
+        refuse_to_replace(files, output)
+    if report:
+        corpus.refuse_pipes(files, "remove --report, or write its text to a file first")
     source: list[Path] | pytok.PieceCounts = files
-    with Bars() as bars, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with saying_warnings(), Bars() as bars:
         if from_counts:
             source = pytok.PieceCounts.load(
                 files,
@@ -123,15 +130,18 @@ def train(
         rescue = f"{out}.tiktoken"
         tokenizer.save(rescue)
         raise FormatError(f"{error.message}; the trained vocabulary is in {rescue}") from None
-    for warning in caught:
-        say(str(warning.message))
     merges = counted(len(tokenizer.vocab) - 256, "merge")
     say(
         f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {merges}, "
         f"{counted(len(tokenizer.special_tokens), 'special token')}"
     )
+    if not out.endswith(".tiktoken"):  # there it is the choice of the user
+        for note in formats.notes(out, tokenizer.definition):
+            say(f"{out}: {note}")
     if report:
-        write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported
+            write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
 
 
 @click.command(
@@ -143,7 +153,7 @@ def train(
     """,
 )
 @click.argument("sources", nargs=-1, required=True)
-@option("-o", "--out", type=click.Path(), required=True, help="Output file of counts: *.parquet.")
+@option("-o", "--out", type=PathName(), required=True, help="Output file of counts: *.parquet.")
 @counting_options
 @reading_options
 def count_pieces(
@@ -161,9 +171,10 @@ def count_pieces(
     """
     countfile.check_target(Path(out))
     files = corpus.resolve(sources)
+    refuse_to_replace(files, out)
     pattern, special_tokens = counting["pattern"], counting["special_tokens"]
     num_threads, max_memory = counting["num_threads"], counting["max_memory"]
-    with Bars() as bars:
+    with saying_warnings(), Bars() as bars:
         progress = functools.partial(bars.update, "count")
         if from_counts:
             counts = pytok.PieceCounts.load(

@@ -1,39 +1,62 @@
-"""Files and folders to documents, streaming.
+"""Files, folders, archives and pipes to documents, streaming.
 
-Text, ``.jsonl`` and ``.parquet``, plain or ``.gz`` / ``.zst``, become one stream of `Part`. Memory
-stays bounded however large the corpus is: a text file of 20 GB is one document, in parts of about a
+Text, ``.jsonl`` and ``.parquet``, plain or compressed (``.gz``, ``.zst``, ``.xz``, ``.bz2``), and
+archives of them (``.tar``, also compressed, and ``.zip``) become one stream of `Part`. Memory stays
+bounded however large the corpus is: a text file of 20 GB is one document, in parts of about a
 megabyte, cut where no piece of a known pattern crosses. Text is not cleaned: newlines, byte order
 marks and Unicode normalization stay as they are.
 """
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pytok.blocks import is_compressed, read_blocks
-from pytok.corpus.files import Source, resolve, size
+from pytok.corpus import readers
+from pytok.corpus.files import Source, is_pipe, refuse_pipes, resolve, size
+from pytok.corpus.options import REPLACE, Format, Missing, Options, Skipped, SkippedWarning
 from pytok.corpus.parts import Part, batches, parts_of
-from pytok.corpus.readers import REPLACE, Options, Span, read_text, reader_of
+from pytok.corpus.text import Span, Text
 from pytok.patterns import last_cut, last_cut_of_utf8
 
 __all__ = [
     "REPLACE",
+    "Format",
+    "Missing",
     "Part",
+    "Skipped",
+    "SkippedWarning",
     "Source",
     "batches",
     "is_one_text",
+    "is_pipe",
     "read_documents",
     "read_parts",
     "read_utf8",
+    "refuse_pipes",
     "resolve",
     "size",
 ]
 
 
 def read_documents(
-    source: Source, *, field: str = "text", errors: str = "strict", separator: str | None = None
+    source: Source,
+    *,
+    field: str = "text",
+    errors: str = "strict",
+    separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
 ) -> Iterator[str]:
     """Yield the complete documents of *source*; arguments and errors are those of `read_parts`."""
-    parts = read_parts(source, field=field, errors=errors, separator=separator, cut=False)
+    parts = read_parts(
+        source,
+        field=field,
+        errors=errors,
+        separator=separator,
+        missing=missing,
+        format=format,
+        cut=False,
+    )
     return (part.text for part in parts)
 
 
@@ -43,15 +66,28 @@ def read_parts(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
     cut: bool = True,
 ) -> Iterator[Part[str]]:
     """Yield the documents of *source*, in order, in parts of about 2^20 characters.
 
     ``.jsonl`` and ``.ndjson``: a line is a document, the string in its *field*; blank lines are
-    skipped. ``.parquet``: a row is a document, the string in the column *field*. Any other file is
-    one document, or, with *separator*, the documents between its occurrences. All formats except
-    parquet, which is compressed inside, can be compressed as ``.gz`` or ``.zst``. Empty documents
-    are skipped. If there is any part, their `Part.read` sum to `size` of the files.
+    skipped. ``.parquet``: a row is a document, the string or the UTF-8 in the column *field*. Any
+    other file is one document, or, with *separator*, the documents between its occurrences. Empty
+    documents are skipped. If there is any part, their `Part.read` sum to `size` of the files.
+
+    All formats except parquet, which is compressed inside, can be compressed as ``.gz``, ``.zst``,
+    ``.xz`` or ``.bz2``. The members of a ``.tar`` (also compressed, and ``.tgz``) or ``.zip`` are
+    read in their order, each by its own suffix; members that are hidden or not regular files are
+    skipped. A pipe is read once; its compression, a tar and, if its name has no suffix, JSON lines
+    (the first line is an object) are recognized by content. *format* is the format of documents,
+    whatever their suffix says. Files in other forms, and files whose content is not what their
+    suffix says, are rejected.
+
+    A *field* such as ``messages.content`` walks into objects, unless there is a field with that
+    name; of a list, the texts of its elements are joined with newlines. A row whose field is null
+    or absent is an error, or, with ``missing="skip"``, skipped, as are such elements of a list.
 
     Invalid UTF-8, and a lone surrogate in a JSON string, raise CorpusError with ``errors="strict"``
     and become U+FFFD with ``errors="replace"``, as in ``bytes.decode``.
@@ -59,12 +95,12 @@ def read_parts(
     Parts end at a `pytok.patterns.last_cut`; a document without one is a single part of any length.
     ``cut=False`` makes one part of every document, for patterns that cannot be cut.
 
-    Raises CorpusError at the call for an invalid argument or a source without files, and during
-    iteration for a document that cannot be read, with its file and line, row or byte.
+    At the end a SkippedWarning reports how many rows and members were skipped, if any. Raises
+    CorpusError at the call for an invalid argument or a source without files, and during iteration
+    for a document that cannot be read, with its file and line, row or byte.
     """
-    options = Options(field, errors, separator).check()
-    paths = resolve(source)
-    return parts_of(paths, lambda path: reader_of(path)(path, options), last_cut if cut else None)
+    options = Options(field, errors, separator, missing, format)
+    return _read(source, options, readers.read_strings, last_cut if cut else None)
 
 
 def read_utf8(
@@ -73,6 +109,8 @@ def read_utf8(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
     cut: bool = True,
 ) -> Iterator[Part[bytes]]:
     """Yield the documents of `read_parts` as UTF-8, in parts that can end at other cuts.
@@ -81,17 +119,37 @@ def read_utf8(
     unless there is a *separator* or ``errors="replace"``. `read_parts` reports the first invalid
     byte.
     """
-    options = Options(field, errors, separator).check()
-
-    def spans(path: Path) -> Iterator[Span[bytes]]:
-        read = reader_of(path)
-        if read is read_text and errors == "strict" and separator is None:
-            return ((block, not block, position) for block, position in read_blocks(path))
-        return ((text.encode(), ends, position) for text, ends, position in read(path, options))
-
-    return parts_of(resolve(source), spans, last_cut_of_utf8 if cut else None)
+    options = Options(field, errors, separator, missing, format)
+    return _read(source, options, readers.read_bytes, last_cut_of_utf8 if cut else None)
 
 
-def is_one_text(path: Path) -> bool:
-    """Return whether *path* is one document as it is on disk: text, not compressed."""
-    return not is_compressed(path) and reader_of(path) is read_text
+def is_one_text(
+    path: Path,
+    *,
+    field: str = "text",
+    errors: str = "strict",
+    separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
+) -> bool:
+    """Return whether `read_parts` reads *path* as one document, exactly as it is on disk.
+
+    Raises CorpusError for a file in a form that cannot be read, or not in that of its suffix.
+    """
+    return readers.is_one_text(path, Options(field, errors, separator, missing, format))
+
+
+def _read(
+    source: Source,
+    options: Options,
+    read: Callable[[Path, Options], Iterator[Span[Text]]],
+    last_cut: Callable[[Text], int] | None,
+) -> Iterator[Part[Text]]:
+    paths = resolve(source)
+
+    def parts() -> Iterator[Part[Text]]:
+        yield from parts_of(paths, lambda path: read(path, options), last_cut)
+        if options.skipped:
+            warnings.warn(SkippedWarning(options.skipped), stacklevel=3)
+
+    return parts()

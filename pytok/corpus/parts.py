@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pytok.corpus.files import size
-from pytok.corpus.readers import Span, Text
+from pytok.corpus.text import Span, Text
 
 Item = TypeVar("Item")
 
@@ -37,7 +36,8 @@ def parts_of(
 ) -> Iterator[Part[Text]]:
     """Yield the parts of all *paths*, cut where *last_cut* allows, or uncut if it is ``None``.
 
-    If there is any part, their `Part.read` sum to the size of the files.
+    The last span of each path must be at its end. If there is any part, their `Part.read` sum to
+    the size of the files.
     """
     # One part is held back, so that bytes read after the last text are counted in a part, too.
     held: Part[Text] | None = None
@@ -45,11 +45,12 @@ def parts_of(
     for path in paths:
         position = 0
         for text, ends_document, reached in _regroup(read_spans(path), last_cut):
+            unclaimed, position = unclaimed + reached - position, reached
+            if not text:  # an empty document
+                continue
             if held:
                 yield held
-            held = Part(text, ends_document, reached - position + unclaimed)
-            unclaimed, position = 0, reached
-        unclaimed += size([path]) - position
+            held, unclaimed = Part(text, ends_document, unclaimed), 0
     if held:
         yield replace(held, read=held.read + unclaimed)
 
@@ -57,7 +58,7 @@ def parts_of(
 def _regroup(
     spans: Iterable[Span[Text]], last_cut: Callable[[Text], int] | None
 ) -> Iterator[Span[Text]]:
-    """Join short *spans* of a document, cut long ones, and drop empty documents."""
+    """Join short *spans* of a document, and cut long ones."""
     pending: list[Text] = []
     length, next_try = 0, PART_CHARACTERS
     for text, ends_document, position in spans:
@@ -74,8 +75,7 @@ def _regroup(
             # Without a cut the next try waits for twice the text: the search stays linear.
             next_try = PART_CHARACTERS if cut else 2 * length
         if ends_document:
-            if length:
-                yield text[:0].join(pending), True, position
+            yield text[:0].join(pending), True, position
             pending, length, next_try = [], 0, PART_CHARACTERS
 
 

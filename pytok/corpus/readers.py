@@ -1,198 +1,150 @@
-"""A file to spans of text, by its format: text, JSON lines or parquet.
+"""A file, a pipe or an archive to spans of text, by its form."""
 
-A reader ends the last document that it starts.
-"""
-
-import codecs
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import TypeAlias
 
-from pytok.blocks import corpus_errors, is_compressed, library, read_blocks
-from pytok.corpus.files import size
+from pytok.blocks import COMPRESSIONS, Stream, corpus_errors, open_stream, unpack
+from pytok.corpus.archives import tar_members, zip_members
+from pytok.corpus.files import is_pipe, size
+from pytok.corpus.forms import (
+    HEAD_BYTES,
+    Form,
+    check_text,
+    form_in,
+    form_of,
+    starts_with_object,
+)
+from pytok.corpus.options import Options
+from pytok.corpus.parquet import read_parquet
+from pytok.corpus.text import Span, Text, read_json_lines, read_text
 from pytok.errors import CorpusError
 
-Text = TypeVar("Text", str, bytes)
+Reader: TypeAlias = Callable[[Stream, Options], Iterator[Span[Text]]]
 
-Span: TypeAlias = tuple[Text, bool, int]
-"""Text, whether a document ends with it, and the position in the file on disk after it."""
-
-REPLACE = "pass errors='replace' (--errors replace)"  # the advice for text that is not UTF-8
-
-_PARQUET_ROWS = 256
-"""Rows decoded at a time: a row of a web corpus is some kilobytes, a book is a megabyte."""
+STRINGS: Mapping[str, Reader[str]] = {"text": read_text, "jsonl": read_json_lines}
+"""The readers of the formats that are streamed."""
 
 
-class Options(NamedTuple):
-    """Arguments of `pytok.corpus.read_parts` that readers use."""
+def _utf8_of(read: Reader[str]) -> Reader[bytes]:
+    def read_encoded(stream: Stream, options: Options) -> Iterator[Span[bytes]]:
+        return ((text.encode(), ends, at) for text, ends, at in read(stream, options))
 
-    field: str
-    errors: str
-    separator: str | None
-
-    def check(self) -> "Options":
-        """Return the same options. Raises CorpusError for invalid ones."""
-        if self.errors not in ("strict", "replace"):
-            raise CorpusError(f"errors={self.errors!r} is unknown; pass 'strict' or 'replace'")
-        if self.separator == "":
-            raise CorpusError("the separator is empty; pass None for no separator")
-        return self
+    return read_encoded
 
 
-Reader = Callable[[Path, Options], Iterator[Span[str]]]
+def _read_bytes(stream: Stream, options: Options) -> Iterator[Span[bytes]]:
+    """Read *stream* as one document, without a check of its UTF-8 if it is verbatim."""
+    if not options.is_verbatim:
+        return _utf8_of(read_text)(stream, options)
+    return ((block, not block, position) for block, position in stream.blocks())
 
 
-def reader_of(path: Path) -> Reader:
-    """Return the reader for the format of *path*, by its suffix."""
-    suffix = path.suffix.lower()
-    if is_compressed(path):
-        suffix = path.with_suffix("").suffix.lower()
-        if suffix == ".parquet":
-            raise CorpusError(f"{path}: parquet is compressed inside; decompress the file first")
-    return _READERS.get(suffix, read_text)
-
-
-def read_text(path: Path, options: Options) -> Iterator[Span[str]]:
-    """Read the file as one document, or as the documents between the separators."""
-    separator = options.separator
-    rest, position = "", 0
-    for text, position in _characters(path, options.errors):
-        if separator is None:
-            yield text, False, position
-            continue
-        *documents, rest = (rest + text).split(separator)
-        for document in documents:
-            yield document, True, position
-        # The end of the rest can be the start of a separator: it waits for the next block.
-        safe = max(0, len(rest) - len(separator) + 1)
-        yield rest[:safe], False, position
-        rest = rest[safe:]
-    yield rest, True, position
-
-
-def read_json_lines(path: Path, options: Options) -> Iterator[Span[str]]:
-    """Read the string in one field of the object on each line (https://jsonlines.org)."""
-    offset = 0
-    for number, (line, position) in enumerate(_lines(path), start=1):
-        where = f"{path}, line {number:,}"
-        try:
-            text = line.decode("utf-8", options.errors)
-        except UnicodeDecodeError as error:
-            _reject_bytes(where, offset, error)
-        if number == 1:
-            text = text.removeprefix("\ufeff")  # a mark of the file, not of a document
-        if text and not text.isspace():
-            yield _json_field(text, where, options), True, position
-        offset += len(line) + 1
-
-
-def _json_field(line: str, where: str, options: Options) -> str:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise CorpusError(f"{where}, column {error.colno:,}: not JSON: {error.msg}") from None
-    except (ValueError, RecursionError) as error:  # beyond Python's limit of digits or nesting
-        raise CorpusError(f"{where}: cannot be read: {error}") from None
-    if not isinstance(record, dict):
-        raise CorpusError(f"{where}: not a JSON object with a field {options.field!r}")
-    if options.field not in record:
-        _reject_field(where, options.field, record)
-    text = record[options.field]
-    if not isinstance(text, str):
-        found = "null" if text is None else type(text).__name__
-        raise CorpusError(f"{where}: field {options.field!r} is {found}, not a string")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        if options.errors == "strict":
-            raise CorpusError(
-                f"{where}: field {options.field!r} contains a lone surrogate "
-                f"(\\u{ord(text[error.start]):04x}); fix the file, or {REPLACE}"
-            ) from None
-        text = re.sub("[\ud800-\udfff]", "\ufffd", text)
-    return text
-
-
-def read_parquet(path: Path, options: Options) -> Iterator[Span[str]]:
-    """Read the strings of one column, a batch of rows at a time."""
-    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
-    field, on_disk, row = options.field, size([path]), 0
-    # Without pre_buffer the pages of a row group are read as they are needed, not all at once.
-    with (
-        corpus_errors(path, arrow.ArrowException, OSError),
-        parquet.ParquetFile(path, pre_buffer=False) as file,
-    ):
-        schema, rows = file.schema_arrow, file.metadata.num_rows
-        if schema.names.count(field) != 1:
-            _reject_field(str(path), field, schema.names)
-        kind = schema.field(field).type
-        values = kind.value_type if arrow.types.is_dictionary(kind) else kind
-        if str(values) not in ("string", "large_string", "string_view"):
-            raise CorpusError(f"{path}: column {field!r} is {kind}, not string")
-        for batch in file.iter_batches(_PARQUET_ROWS, columns=[field]):
-            # As bytes, because arrow does not check that its strings are UTF-8.
-            for value in batch.column(0).cast(arrow.large_binary()).to_pylist():
-                row += 1
-                where = f"{path}, row {row:,}"
-                if value is None:
-                    raise CorpusError(f"{where}: column {field!r} is null, not a string")
-                try:
-                    text = value.decode("utf-8", options.errors)
-                except UnicodeDecodeError as error:
-                    _reject_bytes(where, 0, error)
-                yield text, True, on_disk * row // rows
-
-
-_READERS: dict[str, Reader] = {
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
-    ".parquet": read_parquet,
+CHECKED_UTF8: Mapping[str, Reader[bytes]] = {
+    format: _utf8_of(read) for format, read in STRINGS.items()
 }
+"""The readers of `STRINGS` for bytes."""
+
+UTF8: Mapping[str, Reader[bytes]] = {**CHECKED_UTF8, "text": _read_bytes}
+"""The same, but text is not checked."""
 
 
-# Bytes: a file to characters or lines, each with the position in the file on disk after it.
+def read_strings(path: Path, options: Options) -> Iterator[Span[str]]:
+    """Read the file or the pipe at *path*. Raises CorpusError."""
+    if _is_parquet(path, options):
+        return read_parquet(path, options)
+    return _read(path, options, STRINGS)
 
 
-def _characters(path: Path, errors: str) -> Iterator[tuple[str, int]]:
-    decoder = codecs.getincrementaldecoder("utf-8")(errors)
-    offset = 0
-    for block, position in read_blocks(path):
-        # A character across blocks waits in the decoder: an error can lie before this block.
-        waiting = len(decoder.getstate()[0])
-        try:
-            yield decoder.decode(block, final=not block), position
-        except UnicodeDecodeError as error:
-            _reject_bytes(str(path), offset - waiting, error)
-        offset += len(block)
+def read_bytes(path: Path, options: Options) -> Iterator[Span[bytes]]:
+    """Read the file or the pipe at *path* as UTF-8. Raises CorpusError."""
+    if _is_parquet(path, options):
+        return ((text.encode(), ends, at) for text, ends, at in read_parquet(path, options))
+    # A pipe cannot be read again to report where it is not UTF-8.
+    return _read(path, options, CHECKED_UTF8 if is_pipe(path) else UTF8)
 
 
-def _lines(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Split at newlines: the last line is empty if the file ends with one."""
-    pending: list[bytes] = []
-    position = 0
-    for block, position in read_blocks(path):
-        first, *others = block.split(b"\n")
-        pending.append(first)
-        for line in others:
-            yield b"".join(pending), position
-            pending = [line]
-    yield b"".join(pending), position
+def is_one_text(path: Path, options: Options) -> bool:
+    """Return whether *path* is one document as it is on disk: a file of text, not compressed.
+
+    Raises CorpusError for a file of a form that cannot be read, or of another than its name says.
+    """
+    if is_pipe(path) or form_of(str(path), options) != Form():
+        return False
+    with corpus_errors(path, OSError), path.open("rb") as file:
+        check_text(str(path), file.read(HEAD_BYTES), options)
+    return options.is_verbatim
 
 
-# Errors that several formats share.
+def _is_parquet(path: Path, options: Options) -> bool:
+    form = form_of(str(path), options)
+    is_parquet = form.format == "parquet" and not form.archive
+    if is_pipe(path) and (is_parquet or form.archive == "zip"):
+        raise CorpusError(
+            f"{path}: {form.archive or form.format} is read from its end, which a pipe does not "
+            "have: write it to a file first"
+        )
+    return is_parquet
 
 
-def _reject_bytes(where: str, offset: int, error: UnicodeDecodeError) -> NoReturn:
-    if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise CorpusError(f"{where}: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8") from None
-    raise CorpusError(
-        f"{where}: byte {offset + error.start:,} is not UTF-8 (0x{error.object[error.start]:02x}); "
-        f"convert the file, or {REPLACE}"
-    ) from None
+def _read(
+    path: Path, options: Options, readers: Mapping[str, Reader[Text]]
+) -> Iterator[Span[Text]]:
+    form = form_of(str(path), options)
+    with corpus_errors(path, OSError, EOFError):
+        if form.archive == "zip":
+            on_disk = size([path])
+            members = zip_members(path, options.skipped)
+            yield from _read_members(members, options, readers, lambda: on_disk)
+            return
+        with open_stream(path) as stream:
+            content = unpack(stream, form.compression) if form.compression else stream
+            if is_pipe(path):
+                content, form = _by_content(content, path, form, options)
+            if form.archive:
+                members = tar_members(content, options.skipped)
+                yield from _read_members(members, options, readers, stream.position)
+            else:
+                yield from _read_documents(content, form.format, options, readers)
 
 
-def _reject_field(where: str, field: str, fields: Iterable[str]) -> NoReturn:
-    known = ", ".join(map(repr, fields)) or "none"
-    raise CorpusError(f"{where}: no field {field!r}; the fields are {known}")
+def _by_content(stream: Stream, path: Path, form: Form, options: Options) -> tuple[Stream, Form]:
+    """Return the content of the pipe *stream*, and its form, as far as the name does not say it."""
+    found = form_in(stream.peek(HEAD_BYTES))
+    if found in COMPRESSIONS and not form.compression:
+        stream = unpack(stream, found)
+        found = form_in(stream.peek(HEAD_BYTES))
+    if found == "tar":
+        form = form._replace(archive="tar")
+    elif not (path.suffix or options.format) and starts_with_object(stream):
+        form = form._replace(format="jsonl")
+    return stream, form
+
+
+def _read_members(
+    members: Iterator[Stream],
+    options: Options,
+    readers: Mapping[str, Reader[Text]],
+    end: Callable[[], int],
+) -> Iterator[Span[Text]]:
+    """Read each of *members* by its own name; *end* returns the position after all of them."""
+    name = ""
+    for member in members:
+        name = member.name
+        form = form_of(name, options)
+        if form.archive or form.format == "parquet":
+            raise CorpusError(
+                f"{name}: {form.archive or form.format} in an archive cannot be read: unpack the "
+                "archive, and pass the folder"
+            )
+        content = unpack(member, form.compression) if form.compression else member
+        with corpus_errors(name, OSError, EOFError):
+            yield from _read_documents(content, form.format, options, readers)
+    yield from readers["text"](Stream(name, iter(()), end), options)
+
+
+def _read_documents(
+    content: Stream, format: str, options: Options, readers: Mapping[str, Reader[Text]]
+) -> Iterator[Span[Text]]:
+    check_text(content.name, content.peek(HEAD_BYTES), options)
+    yield from readers[format](content, options)

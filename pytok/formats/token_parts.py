@@ -11,13 +11,16 @@ from heapq import heapify, heappop, heappush
 def parts_of(token: bytes, ranks: Mapping[bytes, int]) -> list[int]:
     """Return the ranks into which *token* is encoded by all the other tokens of *ranks*.
 
-    The lowest rank merges first, and of equals the leftmost. *ranks* has the 256 single bytes.
+    The lowest rank merges first, and of equals the leftmost. A token with a byte that *ranks* lacks
+    has no parts.
 
     >>> ranks = {bytes([byte]): byte for byte in range(256)}
     >>> ranks |= {b"abc": 256, b"ab": 257}
     >>> parts_of(b"abc", ranks) == [ranks[b"ab"], ranks[b"c"]]
     True
     """
+    if any(token[start : start + 1] not in ranks for start in range(len(token))):
+        return []
     # A part is identified by its start. `end[start]` is its end, or 0 after the part to its left
     # has absorbed it; `before[start]` is the start of its left neighbor.
     length = len(token)

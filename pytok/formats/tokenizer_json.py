@@ -6,11 +6,13 @@ sections of these names.
 """
 
 import json
+from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pytok.definition import Definition
+from pytok.definition import AddedToken, Definition
+from pytok.engine import EngineName
 from pytok.errors import FormatError
 from pytok.formats.added_tokens import read_added_tokens
 from pytok.formats.fields import Fields, json_type, parse_json
@@ -23,23 +25,77 @@ from pytok.formats.merge_list import (
     vocab_and_merges,
 )
 from pytok.formats.oniguruma import from_rust
+from pytok.formats.parsed import Entries, parse
 from pytok.formats.pre_tokenizer import read_pattern
 
 
-def read(path: Path) -> tuple[Definition, ListedMerges]:
-    """Read *path*: its definition, and the merges that it lists.
+def read(path: Path, data: bytes, engine: EngineName) -> tuple[Definition, ListedMerges | None]:
+    """Read *data*, the content of *path*: its definition, and the merges that it lists.
+
+    There are no merges if *engine* has checked them.
 
     A post-processor is dropped: it adds tokens around a complete text, which pytok leaves to the
     caller, as tokenizers does with ``add_special_tokens=False``.
     """
-    document = parse_json(path)
-    if not isinstance(document, dict):
-        raise FormatError(f"{path}: the file is a JSON {json_type(document)}, not an object")
     reader = Fields(path)
+    if parsed := parse(path, data, engine):
+        document, large = parsed
+        parts = _read_parts(reader, document, Entries(large))
+        found = large.assemble(list(parts.specials), parts.ignore_merges)
+        if found and not found[1]:
+            (tokens, ids), _ = found
+            added = tuple(AddedToken(text, id) for text, id in parts.specials.items())
+            return Definition(path.stem, tokens, ids, parts.pattern, added), None
+    return read_document(path, parse_json(path, data))
+
+
+def read_document(path: Path, document: Any) -> tuple[Definition, ListedMerges]:
+    """Read *document*, the parsed JSON of *path*: its definition, and the merges that it lists."""
+    reader = Fields(path)
+    vocab = _read_vocab(reader, document)
+    parts = _read_parts(reader, document, vocab)
+    return assemble(
+        path,
+        name=path.stem,
+        vocab={text: id for text, id in vocab.items() if text not in parts.specials},
+        pairs={
+            (where := f"model.merges[{number}]"): reader.pair(merge, where)
+            for number, merge in enumerate(reader.get(document["model"], "merges", list, "model."))
+        },
+        pattern=parts.pattern,
+        specials=parts.specials,
+        ignore_merges=parts.ignore_merges,
+    )
+
+
+class Parts(NamedTuple):
+    """What a document says besides the entries of the vocabulary and the merges."""
+
+    pattern: str
+    specials: dict[str, int]
+    ignore_merges: bool
+
+
+def _read_model(reader: Fields, document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise FormatError(f"{reader.path}: the file is a JSON {json_type(document)}, not an object")
     reader.must_be(document, "version", (None, "1.0"), "pytok reads version 1.0")
-    model = reader.get(document, "model", dict)
+    model: dict[str, Any] = reader.get(document, "model", dict)
     # GPT-2's own file is older than the field.
     reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
+    return model
+
+
+def _read_vocab(reader: Fields, document: Any) -> dict[str, int]:
+    vocab: dict[str, int] = reader.get(_read_model(reader, document), "vocab", dict, "model.")
+    for letters, id in vocab.items():
+        if type(id) is not int:
+            raise FormatError(f"{reader.path}: model.vocab[{letters!r}] is {id!r}, not an id")
+    return vocab
+
+
+def _read_parts(reader: Fields, document: Any, vocab: Mapping[str, int]) -> Parts:
+    path, model = reader.path, _read_model(reader, document)
     pattern = read_pattern(reader, document)
     _check_normalizer(reader, document)
     reader.must_be(document, "truncation", (None,), "pytok never truncates")
@@ -57,23 +113,8 @@ def read(path: Path) -> tuple[Definition, ListedMerges]:
     # unk_token, fuse_unk and byte_fallback only matter for unknown bytes. There are none: building
     # the core raises an error for a vocabulary that lacks one of the 256.
     ignore_merges = "ignore_merges" in model and reader.get(model, "ignore_merges", bool, "model.")
-    vocab = reader.get(model, "vocab", dict, "model.")
-    for letters, id in vocab.items():
-        if type(id) is not int:
-            raise FormatError(f"{path}: model.vocab[{letters!r}] is {id!r}, not an id")
     specials = read_added_tokens(reader, document, vocab, ignore_merges=ignore_merges)
-    return assemble(
-        path,
-        name=path.stem,
-        vocab={text: id for text, id in vocab.items() if text not in specials},
-        pairs={
-            (where := f"model.merges[{number}]"): reader.pair(merge, where)
-            for number, merge in enumerate(reader.get(model, "merges", list, "model."))
-        },
-        pattern=pattern,
-        specials=specials,
-        ignore_merges=ignore_merges,
-    )
+    return Parts(pattern, specials, ignore_merges)
 
 
 def _check_normalizer(reader: Fields, document: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ algorithm on one page. Then read the twins: `vocab`, `pretokenize`, `search`, `c
 
 from pytok.reference.core import Core
 from pytok.reference.count import PieceCounts
+from pytok.reference.files import parse_ranks, parse_tokenizer_json
 from pytok.reference.train import train
 
-__all__ = ["Core", "PieceCounts", "train"]
+__all__ = ["Core", "PieceCounts", "parse_ranks", "parse_tokenizer_json", "train"]

@@ -1,4 +1,4 @@
-"""The two charts of a report, as inline SVG.
+"""The charts of a report, as inline SVG.
 
 Colors and fonts come from the page's stylesheet, by class, so the charts follow the reader's light
 or dark mode. This, and 2% of the size, is the reason to use no plotting library.
@@ -44,8 +44,7 @@ def curve(points: Sequence[tuple[int, float]], marked: Sequence[int]) -> str:
     powers = [1 << bits for bits in range(math.ceil(low), math.floor(high) + 1)]
     for power in powers[:: math.ceil(len(powers) / _MAX_X_LABELS)]:
         chart.draw_label(position(power, 1.0)[0], f"{power:,}")
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (position(*point) for point in points))
-    chart.draw("polyline", "curve", points=line)
+    chart.draw("polyline", "curve", points=_line([position(*point) for point in points]))
     for size, rate in points:
         if size in marked:
             x, y = position(size, rate)
@@ -53,6 +52,37 @@ def curve(points: Sequence[tuple[int, float]], marked: Sequence[int]) -> str:
             _add_tooltip(dot, f"{size:,} tokens: {rate:.3f} bytes per token")
     x, y = position(*points[-1])
     chart.write(reached, "value", "end", x, y - 12)
+    return chart.svg()
+
+
+def frequencies(points: Sequence[tuple[int, int]], tokens: int) -> str:
+    """Draw uses by the position of a token in the order of uses, both on logarithmic scales.
+
+    *points* are pairs of a position, ascending from 1, and the uses of that token, all at least 1.
+    A dashed line is Zipf's law: uses in inverse proportion to the position, for *tokens* uses in
+    total.
+    """
+    last, most = points[-1][0], points[0][1]
+    title = f"Uses by position of a token, from {most:,} to {points[-1][1]:,} at {last:,}"
+    chart = _Chart(title, "uses", "position of a token in the order of uses")
+    law = tokens / sum(1 / position for position in range(1, last + 1))
+    high = max(1, math.log10(last))
+    top = chart.draw_log_scale(max(most, law))
+
+    def point_at(position: float, uses: float) -> tuple[float, float]:
+        return LEFT + math.log10(position) / high * (WIDTH - LEFT - RIGHT), top(uses)
+
+    powers = [10**exponent for exponent in range(math.floor(high) + 1)]
+    for power in powers:
+        chart.draw_label(point_at(power, 1)[0], _short(power))
+    end = min(last, law)  # where the law reaches a single use
+    chart.draw("polyline", "law", points=_line([point_at(1, law), point_at(end, law / end)]))
+    chart.draw("polyline", "curve", points=_line([point_at(*point) for point in points]))
+    for position, uses in points:
+        if position in powers:
+            x, y = point_at(position, uses)
+            dot = chart.draw("circle", "dot", cx=x, cy=y, r=4)
+            _add_tooltip(dot, f"the token at position {position:,}: {uses:,} uses")
     return chart.svg()
 
 
@@ -116,9 +146,41 @@ class _Chart:
             self.write(f"{tick:.{digits}f}", "label", "end", LEFT - 8, y + 5)
         return top
 
+    def draw_log_scale(self, high: float) -> Callable[[float], float]:
+        """Draw the vertical axis from 1 to at least *high*; return the function value to y."""
+        exponents = range(max(1, math.ceil(math.log10(high))) + 1)
+
+        def top(value: float) -> float:
+            fraction = math.log10(value) / exponents[-1]
+            return HEIGHT - BOTTOM - fraction * (HEIGHT - TOP - BOTTOM)
+
+        step = math.ceil(len(exponents) / (_Y_STEPS + 1))
+        for exponent in exponents[::step]:
+            y = top(10**exponent)
+            self.draw("line", "grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y)
+            self.write(_short(10**exponent), "label", "end", LEFT - 8, y + 5)
+        return top
+
     def svg(self) -> str:
         """Return the chart as SVG."""
         return ElementTree.tostring(self._root, encoding="unicode")
+
+
+def _line(points: Sequence[tuple[float, float]]) -> str:
+    """Return the attribute ``points`` of a polyline."""
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _short(power: int) -> str:
+    """Return a *power* of ten in at most four characters, up to 10^14.
+
+    >>> [_short(10**exponent) for exponent in (0, 2, 4, 8, 9)]
+    ['1', '100', '10k', '100M', '1G']
+    """
+    for unit, name in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if power >= unit:
+            return f"{power // unit}{name}"
+    return str(power)
 
 
 def _add_tooltip(element: ElementTree.Element, text: str) -> None:

@@ -10,14 +10,20 @@ from pytok.tokenizer import Tokenizer
 EXCERPTS = 8
 EXCERPT_CHARACTERS = 320
 EXCERPT_LINES = 6
+FIRST_DISTANCE = 1 << 10
+"""Bytes between excerpts of a corpus of unknown size; it doubles as the corpus turns out larger."""
 
 
 class Excerpts:
-    """Takes `EXCERPTS` excerpts from the parts, in order, of a corpus of *total* bytes on disk."""
+    """Takes excerpts from the parts, in order, of a corpus of *total* bytes on disk.
+
+    They are `EXCERPTS`; for a *total* of 0, which is unknown, up to twice as many.
+    """
 
     def __init__(self, total: int) -> None:
         self.texts: list[str] = []
-        self._marks = [total * number // EXCERPTS for number in range(EXCERPTS)]
+        self._marks = [total * number // EXCERPTS for number in range(EXCERPTS if total else 1)]
+        self._distance = 0 if total else FIRST_DISTANCE
         self._read = 0
 
     def add(self, part: Part[str]) -> None:
@@ -36,7 +42,12 @@ class Excerpts:
             lines = text[start:taken].rstrip().lstrip("\r\n").split("\n", EXCERPT_LINES)
             if excerpt := "\n".join(lines[:EXCERPT_LINES]):
                 self.texts.append(excerpt)
-            self._marks.pop(0)
+            mark = self._marks.pop(0)
+            if self._distance:
+                if len(self.texts) == 2 * EXCERPTS:
+                    del self.texts[1::2]
+                    self._distance *= 2
+                self._marks.append((mark // self._distance + 1) * self._distance)
         self._read += part.read
 
 

@@ -5,23 +5,23 @@ prints `Figures.as_dict`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pytok import corpus
-from pytok.corpus import Source
+from pytok.corpus import Format, Missing, Source
 from pytok.counting import Progress
 from pytok.engine import check_threads
+from pytok.formats.merge_list import implied_merges
 from pytok.report.excerpts import Excerpts
-from pytok.report.merging import BYTES, Counts, applications, tokens_by_size, unmerged
+from pytok.report.frequencies import decades
+from pytok.report.merging import BYTES, has_prefixes, tokens_by_size, unmerged
 from pytok.report.scripts import ScriptTally, ScriptUse
 from pytok.tokenizer import Tokenizer
-
-Ids = npt.NDArray[Any]
+from pytok.usage import Counts, applications, encoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,12 +32,17 @@ class Usage:
     documents: int
     uses: Counts
     """Number of occurrences of each token of `Tokenizer.vocab`, shape (tokens,), in rank order."""
+    uses_in_longer: Counts
+    """Number of occurrences of each token inside longer ones, shape (tokens,), in rank order."""
+    other_uses: int
+    """Number of occurrences of added tokens, and of the token for unknown bytes."""
     bytes: int
     """Bytes of text in UTF-8."""
     tokens_by_size: Counts | None
     """Element n: the number of tokens with the vocabulary of the first 256 + n tokens.
 
-    ``None`` if smaller vocabularies are not prefixes of this one (`Figures.unmerged`)."""
+    ``None`` if smaller vocabularies are not prefixes of this one (`Figures.unmerged`), or if the
+    tokens do not decode to the text itself."""
     only_in_longer: int | None
     """Number of tokens that occur only in longer ones; ``None`` as for `tokens_by_size`."""
     scripts: tuple[ScriptUse, ...]
@@ -48,7 +53,7 @@ class Usage:
     @property
     def tokens(self) -> int:
         """Number of tokens in the corpus."""
-        return int(self.uses.sum())
+        return int(self.uses.sum()) + self.other_uses
 
     @property
     def bytes_per_token(self) -> float:
@@ -124,6 +129,7 @@ class Figures:
                 "bytes_per_token": usage.bytes_per_token,
                 "unused_tokens": usage.unused,
                 "only_in_longer_tokens": usage.only_in_longer,
+                "tokens_by_uses": [decade._asdict() for decade in decades(usage.uses)],
                 "uses_by_length": self.uses_by_length,
                 "tokens_by_size": by_size,
                 "scripts": [asdict(script) for script in usage.scripts],
@@ -138,15 +144,17 @@ def measure(
     field: str = "text",
     errors: str = "strict",
     separator: str | None = None,
+    missing: Missing = "error",
+    format: Format | None = None,
     num_threads: int | None = None,
     progress: Progress | None = None,
 ) -> Figures:
     """Compute the figures of *tokenizer*, and of its use on the corpus *source* if given.
 
-    *source*, *field*, *errors* and *separator* are those of `pytok.corpus.read_parts`. The corpus
-    is read and encoded once, on *num_threads* threads (all cores if ``None``); memory does not grow
-    with it. Raises CorpusError for text that cannot be read, PatternError for text on which a
-    custom pattern fails.
+    *source* and the arguments of reading are those of `pytok.corpus.read_parts`. The corpus is read
+    and encoded once, on *num_threads* threads (all cores if ``None``); memory does not grow with
+    it. Raises CorpusError for text that cannot be read, PatternError for text on which a custom
+    pattern fails.
     """
     check_threads(num_threads)
     tokens = list(tokenizer.vocab)
@@ -155,38 +163,41 @@ def measure(
     if source is None:
         return figures
     paths = corpus.resolve(source)
-    total = corpus.size(paths)
-    rank_of = _rank_of(tokenizer)
-    uses = np.zeros(len(tokens), dtype=np.int64)
-    lengths = figures.lengths
-    scripts, excerpts = ScriptTally(), Excerpts(total)
-    documents = read = 0
-    parts = corpus.read_parts(
-        paths, field=field, errors=errors, separator=separator, cut=tokenizer.can_cut
-    )
-    for batch in corpus.batches(parts, lambda part: len(part.text)):
-        ids, offsets = tokenizer.encode_batch_to_numpy(
-            [part.text for part in batch], num_threads=num_threads, disallowed_special=()
-        )
-        ranks = rank_of(ids)
-        uses += np.bincount(ranks, minlength=len(tokens))
-        for part, start, stop in zip(batch, offsets, offsets[1:], strict=False):
-            scripts.add(part.text, lengths[ranks[start:stop]], ends_document=part.ends_document)
+    uses, lengths = np.zeros(len(tokens) + 1, dtype=np.int64), figures.lengths
+    lengths_by_rank = np.append(lengths, 1)
+    scripts, excerpts = ScriptTally(), Excerpts(corpus.size(paths))
+    documents = text_bytes = 0
+    for parts, ranks, offsets in encoded(
+        tokenizer,
+        paths,
+        field=field,
+        errors=errors,
+        separator=separator,
+        missing=missing,
+        format=format,
+        num_threads=num_threads,
+        progress=progress,
+    ):
+        uses += np.bincount(ranks, minlength=len(tokens) + 1)
+        for part, start, stop in zip(parts, offsets, offsets[1:], strict=False):
+            size = len(part.text.encode())
+            fitted = _fitted(lengths_by_rank[ranks[start:stop]], size)
+            scripts.add(part.text, fitted, ends_document=part.ends_document)
             excerpts.add(part)
             documents += part.ends_document
-            read += part.read
-        if progress is not None:
-            progress(read, total)
-    text_bytes = int(uses @ lengths)
+            text_bytes += size
+    uses, other_uses = uses[:-1], int(uses[-1])
+    applied = applications(uses, lengths, implied_merges(tokens, merges))
     by_size = only_in_longer = None
-    if not figures.unmerged:
-        applied = applications(uses, merges)
+    if has_prefixes(tokens, merges) and not other_uses and text_bytes == uses @ lengths:
         by_size = tokens_by_size(text_bytes, applied)
         only_in_longer = int(np.count_nonzero((uses == 0) & (applied > 0)))
     usage = Usage(
         files=tuple(map(str, paths)),
         documents=documents,
         uses=uses,
+        uses_in_longer=applied - uses,
+        other_uses=other_uses,
         bytes=text_bytes,
         tokens_by_size=by_size,
         only_in_longer=only_in_longer,
@@ -196,10 +207,13 @@ def measure(
     return Figures(tokenizer, tokens, figures.unmerged, usage)
 
 
-def _rank_of(tokenizer: Tokenizer) -> Callable[[Ids], Ids]:
-    """Return a function from ids, in any order and with gaps, to ranks."""
-    ids = np.array(list(tokenizer.vocab.values()))
-    if np.array_equal(ids, np.arange(len(ids))):
-        return lambda queried: queried
-    order = np.argsort(ids)
-    return lambda queried: order[np.searchsorted(ids, queried, sorter=order)]
+def _fitted(lengths: Counts, size: int) -> Counts:
+    """Return the *lengths* of tokens in a text of *size* bytes, scaled if they do not add up to it.
+
+    A normalizer changes lengths, and the text of an added token can have white space around it.
+    """
+    ends = np.cumsum(lengths)
+    if not len(ends) or ends[-1] == size:
+        return lengths
+    scaled: Counts = (ends * (size / ends[-1])).round().astype(np.int64)
+    return np.diff(scaled, prepend=0)

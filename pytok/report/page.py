@@ -17,8 +17,10 @@ from pytok.patterns import pattern_name
 from pytok.report import charts
 from pytok.report.excerpts import units
 from pytok.report.figures import Figures, Usage
+from pytok.report.frequencies import decades, tokens_for
 from pytok.report.glyphs import Glyph, glyphs
-from pytok.report.merging import BYTES, Counts
+from pytok.report.merging import BYTES
+from pytok.usage import Counts
 
 TOKENS_PER_LIST = 16
 
@@ -30,6 +32,9 @@ LENGTH_NAMES = [*map(str, range(1, LONG)), f"{LONG}+"]
 
 CURVE_POINTS = 160
 """Points on the curve: less than four pixels apart."""
+
+COVERED = (0.5, 0.9, 0.99)
+"""Fractions of the corpus for which the number of tokens is stated."""
 
 SMALL_FRACTION = 0.0005
 """Fraction of the text below which scripts are combined in one row."""
@@ -75,6 +80,7 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             tokenizer=figures.tokenizer,
             pattern_name=pattern_name(figures.tokenizer.pattern),
             figures=figures,
+            merged=sum(len(token) > 1 for token in figures.tokens),
             usage=usage,
             empty=figures.usage is not None and usage is None,
             excerpts=[units(figures.tokenizer, excerpt) for excerpt in excerpts],
@@ -83,6 +89,9 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             length_names=LENGTH_NAMES,
             lengths=lengths,
             length_bars=Markup(charts.bars(LENGTH_NAMES, lengths, x_title="bytes in a token")),
+            decades=decades(usage.uses) if usage else [],
+            tokens_for=[tokens_for(usage.uses, part) for part in COVERED] if usage else [],
+            frequencies=_frequencies(usage),
             scripts=_scripts(usage) if usage else [],
             lists=_lists(figures, usage),
             style=Markup(style),
@@ -127,10 +136,22 @@ def _curve(figures: Figures, usage: Usage | None) -> Markup | None:
     return Markup(charts.curve(points, marked))
 
 
+def _frequencies(usage: Usage | None) -> Markup | None:
+    if usage is None or not usage.uses.any():
+        return None
+    uses = np.sort(usage.uses[usage.uses > 0])[::-1]
+    spaced = np.geomspace(1, len(uses), CURVE_POINTS).round().astype(int).tolist()
+    powers = [10**exponent for exponent in range(len(str(len(uses))))]
+    positions = sorted({*spaced, *powers})
+    points = [(position, int(uses[position - 1])) for position in positions]
+    return Markup(charts.frequencies(points, usage.tokens))
+
+
 def _lengths(figures: Figures, usage: Usage | None) -> list[charts.Series]:
     def fractions(counts: Sequence[int]) -> list[float]:
         short = [*counts[1:LONG], *[0] * (LONG - len(counts))]
-        return [count / sum(counts) for count in (*short, sum(counts[LONG:]))]
+        total = sum(counts) or 1  # all tokens can be added ones, which have no length
+        return [count / total for count in (*short, sum(counts[LONG:]))]
 
     series = [charts.Series("percent of the vocabulary", fractions(figures.tokens_by_length))]
     if usage:

@@ -81,7 +81,7 @@ def adopt(
         for name in sorted(splits)
     }
     scan = _Scan(tokenizer, [each for files in streams.values() for each in files], progress)
-    with new_folder(Path(folder).resolve()) as hidden:
+    with new_folder(folder) as hidden:
         entries = {name: scan.split(hidden, name, files) for name, files in streams.items()}
         write_manifest(hidden, tokenizer, streams["train"][0].file.dtype, entries, origin)
     return open_shards(folder)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytok.__main__ import COMMANDS, cli
+from pytok.commands import chat
 from pytok.commands.help import Command, Group, LazyCommand, option
 
 
@@ -52,21 +53,29 @@ def test_a_group_lists_its_commands_in_order() -> None:
     assert lines[lines.index("Commands:") + 1 :] == ["  zeta   Z.", "  alpha  A."]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *chat.COMMANDS], ids=lambda command: str(command.name)
+)
 def test_a_lazy_command_has_the_summary_of_its_command(command: LazyCommand) -> None:
     """The group's help shows the first line of the command's own help."""
     assert (command.load().help or "").splitlines()[0] == command.help
     assert command.load().name == command.name
 
 
-def test_help_imports_no_command() -> None:
-    code = "import sys; from pytok.__main__ import main; sys.argv[1:] = ['--help']\n"
+@pytest.mark.parametrize("words", [["--help"], ["chat", "--help"]], ids=" ".join)
+def test_the_help_of_a_group_imports_no_command(words: list[str]) -> None:
+    """Nor a reader of chats, nor what only the commands need."""
+    code = f"import sys; from pytok.__main__ import main; sys.argv[1:] = {words}\n"
     code += "try: main()\nfinally: print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    loaded = set(shown.splitlines()[-1].split())
 
-    assert "pytok.commands.help" in loaded
-    assert "pytok.commands.training" not in loaded
-    assert "pytok.chat" not in loaded
+    assert "Examples:" in shown
+    assert {name for name in loaded if name.startswith("pytok")} <= {
+        *("pytok", "pytok.__main__", "pytok.errors", "pytok.terminal"),
+        *("pytok.commands", "pytok.commands.help", "pytok.commands.chat"),
+    }
+    assert not {"numpy", "rich", "json", "dataclasses", "pathlib", "hashlib"} & loaded
 
 
 @pytest.mark.parametrize("columns", [80, 100, 200])

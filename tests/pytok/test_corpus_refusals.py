@@ -1,9 +1,11 @@
 """Errors of corpora: the file, the line or byte, and what to do about it."""
 
+import bz2
 import gzip
-import os
+import lzma
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as arrow
@@ -31,15 +33,6 @@ def test_an_empty_list_of_sources_is_rejected() -> None:
     """It is an error of the caller."""
     with pytest.raises(CorpusError, match="names no file"):
         resolve([])
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
-def test_a_pipe_is_rejected(tmp_path: Path) -> None:
-    """Reading it could block forever, and works only once."""
-    os.mkfifo(tmp_path / "pipe")
-
-    with pytest.raises(CorpusError, match="without regular files"):
-        resolve(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +74,9 @@ def test_lone_surrogates_can_be_replaced(tmp_path: Path) -> None:
     [
         (arrow.array(["a", None]), "row 2: column 'text' is null"),
         (arrow.array([1, 2]), "column 'text' is int64, not string"),
-        (arrow.array([["a"]]), "column 'text' is list<.*>, not string"),
+        (arrow.array([[1]]), "column 'text' is int64, not string"),
+        (arrow.array([{"a": "x"}]), "column 'text' is struct<a: string>, not string"),
+        (arrow.array([["a"], ["b", None]]), "row 2: column 'text' is null"),
     ],
 )
 def test_an_invalid_column_is_reported(column: arrow.Array, message: str, tmp_path: Path) -> None:
@@ -111,14 +106,23 @@ def test_invalid_utf8_in_a_column_is_rejected_or_replaced(tmp_path: Path) -> Non
     assert list(read_documents(tmp_path, errors="replace")) == ["ok", "a\ufffd"]
 
 
-@pytest.mark.parametrize("compression", [".gz", ".zst"])
-@pytest.mark.parametrize("damage", ["truncated", "followed by junk", "not packed at all"])
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".zst": zstandard.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("compression", PACK)
+@pytest.mark.parametrize("damage", ["truncated", "followed by junk", "not packed at all", "empty"])
 def test_a_damaged_archive_is_rejected(compression: str, damage: str, tmp_path: Path) -> None:
     """A truncated file is never read as a short one."""
-    text = b"some text " * 1000
-    packed = gzip.compress(text) if compression == ".gz" else zstandard.compress(text)
+    if damage == "empty" and compression in (".gz", ".zst"):
+        return  # both are empty files for gzip and zstd, too
+    packed = PACK[compression](b"some text " * 1000)
     path = tmp_path / f"a.txt{compression}"
-    damaged = {"truncated": packed[:-5], "followed by junk": packed + b"junk"}
+    damaged = {"truncated": packed[:-5], "followed by junk": packed + b"junk", "empty": b""}
     path.write_bytes(damaged.get(damage, b"plain text"))
 
     with pytest.raises(CorpusError, match=f"{re.escape(path.name)}: cannot be read"):

@@ -161,7 +161,7 @@ def test_ids_can_be_in_any_order(tmp_path: Path) -> None:
     plain = tokenizer_of(b"el", b"ell", b"lo")
     tokens = list(plain.vocab)
     scattered = pytok.Tokenizer.from_definition(
-        type(plain._definition)("t", tokens, range(7000, 7000 - 259 * 7, -7), plain.pattern, {})
+        type(plain._definition)("t", tokens, range(7000, 7000 - 259 * 7, -7), plain.pattern)
     )
 
     assert usage_of(scattered, path).uses.tolist() == usage_of(plain, path).uses.tolist()

@@ -10,7 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::{PyList, PyRange, PyRangeMethods, PyString};
 
 pyo3::import_exception!(pytok.errors, CorpusError);
 
@@ -98,6 +98,17 @@ impl AsRef<str> for TextFile {
     }
 }
 
+/// The ids of a definition: a range, which most vocabularies have, or any sequence.
+pub(super) fn ids_of(ids: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    if let Ok(range) = ids.cast::<PyRange>() {
+        let ends = (u32::try_from(range.start()?), u32::try_from(range.stop()?));
+        if let ((Ok(start), Ok(stop)), 1) = (ends, range.step()?) {
+            return Ok((start..stop).collect());
+        }
+    }
+    ids.extract()
+}
+
 /// Ids from Python: a list, an array, or any sequence.
 pub(super) enum Ids<'py> {
     Array(PyReadonlyArray1<'py, u32>),
@@ -159,5 +170,32 @@ impl Ids<'_> {
             Self::Array(array) => array.as_slice().unwrap_or_default(),
             Self::Owned(ids) => ids,
         }
+    }
+}
+
+/// The number of characters before a byte of a text, for bytes that come nearly in order.
+pub(super) struct Characters<'t> {
+    text: &'t str,
+    byte: usize,
+    count: usize,
+}
+
+impl<'t> Characters<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, byte: 0, count: 0 }
+    }
+
+    pub(super) fn before(&mut self, byte: usize) -> usize {
+        let count = |range: std::ops::Range<usize>| {
+            // Continuation bytes, 0x80 to 0xBF, start no character.
+            self.text.as_bytes()[range].iter().filter(|&&byte| byte as i8 >= -0x40).count()
+        };
+        self.count = if byte >= self.byte {
+            self.count + count(self.byte..byte)
+        } else {
+            self.count - count(byte..self.byte)
+        };
+        self.byte = byte;
+        self.count
     }
 }

@@ -9,6 +9,8 @@
 mod convert;
 mod core;
 mod count;
+mod definition;
+mod files;
 mod signals;
 mod train;
 
@@ -49,6 +51,8 @@ impl From<Error> for PyErr {
 
 #[pymodule(gil_used = false)]
 mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::core::{PyCore, PySpecials};
 
@@ -56,8 +60,16 @@ mod _native {
     use super::count::PyPieceCounts;
 
     #[pymodule_export]
+    use super::files::{parse_ranks, parse_tokenizer_json, PyTokenizerJson, PyTokens};
+
+    #[pymodule_export]
     use super::train::py_train;
 
     #[pymodule_export]
     const PATTERNS: [(&str, &str); 5] = crate::PATTERNS;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        PyTokens::register(module.py())
+    }
 }

@@ -16,7 +16,7 @@ from gpt.adapt.wrapping import adapt, merge, merged, merged_weights, train_rows
 from gpt.errors import ConfigError
 from gpt.generation.decoder import inference_copy
 from gpt.model.gpt import GPT
-from gpt.model.growing import token_tables
+from gpt.model.vocabulary import token_tables
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import pickle
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from gpt.errors import DataError
 from gpt.interop.imported import write_imported
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
-from pytok.errors import ShardError
+from pytok.errors import CorpusError, ShardError
 from pytok.shards import training_text
 
 TEXT = "".join(
@@ -369,3 +372,28 @@ def test_option_that_changes_a_run_is_refused_by_name(
 
     assert code == 1
     assert "gpt: --width 64: " in capsys.readouterr().err
+
+
+def test_text_can_be_in_an_archive(tmp_path: Path) -> None:
+    """What is skipped in it is said once."""
+    said: list[str] = []
+    with tarfile.open(tmp_path / "text.tar", "w") as archive:
+        for name, content in (("a.txt", TEXT.encode()), (".hidden", b"x")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    folder = prepare(tmp_path / "text.tar", tmp_path / "run", notice=said.append)
+
+    assert open_data(folder).splits.keys() == {"train", "val"}
+    assert [line for line in said if "skipped" in line] == [
+        f"{tmp_path / 'text.tar'}: skipped 1 member of archives (1 hidden)"
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_text_cannot_be_a_pipe(tmp_path: Path) -> None:
+    """It is read twice, and again when a run is resumed."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(CorpusError, match=r"only once: .*`pytok shard`"):
+        prepare(tmp_path / "pipe", tmp_path / "run")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt.model.growing import grow_vocabulary
+from gpt.model.vocabulary import grow_vocabulary
 from gpt.optim.parameters import saved_buffers
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.norm import BatchNorm

@@ -14,7 +14,7 @@ import pytok
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
-from gpt.model.growing import grow_vocabulary, token_tables
+from gpt.model.vocabulary import grow_vocabulary, token_tables
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.optimizer import AdamW

@@ -1,6 +1,9 @@
-"""Growing a vocabulary: rows for new tokens, with all other weights unchanged."""
+"""Another vocabulary for a model: rows for new tokens, or only those of some tokens."""
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -23,27 +26,47 @@ def token_tables(model: GPT) -> list[str]:
     ]
 
 
-@torch.no_grad()
 def grow_vocabulary(model: GPT, config: GPTConfig, seed: int) -> GPT:
     """Return a model of *config*, which has as many tokens or more, with the weights of *model*.
 
     The rows of new tokens are the mean of the old rows, so that they are about as likely as any
     other (Hewitt 2021, Initializing new word embeddings), plus a little noise, so that they differ.
     """
-    new = GPT(config)
-    old_size, tables = model.config.vocab_size, token_tables(model)
+    old_size = model.config.vocab_size
     generator = torch.Generator().manual_seed(seed)
-    old_weights = dict(model.named_parameters())
+
+    def rows(table: Tensor) -> Tensor:
+        old = table[:old_size]
+        return torch.cat([old, _new_rows(old, config.vocab_size - old_size, generator)])
+
+    return _with_rows(model, config, rows)
+
+
+def prune_vocabulary(model: GPT, ids: Tensor) -> GPT:
+    """Return a model of the tokens *ids*, int64 (n,), which become 0 to n - 1.
+
+    Its logits are those of *model* for these tokens, up to rounding. So the probability of a token
+    is the one before divided by the sum of those of all kept tokens, and the loss of a text of kept
+    tokens is lower by the mean of the negative logarithm of that sum.
+    """
+    config = dataclasses.replace(model.config, vocab_size=len(ids))
+    return _with_rows(model, config, lambda table: table[ids]).eval()
+
+
+@torch.no_grad()
+def _with_rows(model: GPT, config: GPTConfig, rows: Callable[[Tensor], Tensor]) -> GPT:
+    """Return a model of *config* with the weights of *model*, and *rows* of each table of tokens.
+
+    *rows* is called with the table of *model* and returns the rows of the new vocabulary.
+    """
+    new = GPT(config)
+    tables, old_weights = token_tables(model), dict(model.named_parameters())
     for name, parameter in new.named_parameters():
-        weight = old_weights[name]
         if name.removesuffix(".weight") in tables:
             parameter.zero_()
-            parameter[:old_size] = weight[:old_size]
-            parameter[old_size : config.vocab_size] = _new_rows(
-                weight[:old_size], config.vocab_size - old_size, generator
-            )
+            parameter[: config.vocab_size] = rows(old_weights[name])
         else:
-            parameter.copy_(weight)
+            parameter.copy_(old_weights[name])
     for name, buffer in saved_buffers(new).items():
         buffer.copy_(saved_buffers(model)[name])
     return new
