@@ -191,7 +191,6 @@ def test_two_special_tokens_may_have_one_id(engine: EngineName) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mergeable_ranks": {b"a": 0}}, "the byte 0x00 is not a token"),
         ({"mergeable_ranks": BYTES | {b"": 300}}, "the token at rank 256 is empty"),
         ({"mergeable_ranks": BYTES | {b"ab": 5}}, "two tokens have the id 5"),
         ({"mergeable_ranks": BYTES | {b"ab": -1}}, "the id -1 does not lie between 0 and"),
