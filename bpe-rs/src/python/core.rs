@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use numpy::{IntoPyArray, PyArray1};
@@ -52,6 +53,8 @@ pub(super) struct PyCore {
     /// The Python integer of each id, created once for all lists: creating one takes several times
     /// as long as finding it.
     integers: PyOnceLock<Vec<Py<PyAny>>>,
+    /// The number of ids in lists so far: few do not pay for creating `integers`.
+    listed: AtomicUsize,
 }
 
 /// The number of characters before a byte of a text, for bytes that come nearly in order.
@@ -153,13 +156,24 @@ impl PyCore {
         })
     }
 
-    fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        let integers = self.integers.get_or_init(py, || {
+    /// The Python integers of the ids, for a list of *count* ids; none for the first lists.
+    fn integers(&self, py: Python<'_>, count: usize) -> &[Py<PyAny>] {
+        if let Some(integers) = self.integers.get(py) {
+            return integers;
+        }
+        if self.listed.fetch_add(count, Ordering::Relaxed) < self.core.vocab().len() / 8 {
+            return &[];
+        }
+        self.integers.get_or_init(py, || {
             // A few special tokens may have ids far beyond the others; these are not cached.
             let max = self.core.max_id().min(2 * self.core.vocab().len() as u32 + (1 << 16));
             let integer = |id: u32| id.into_pyobject(py).map(|id| id.into_any().unbind());
             (0..=max).map(|id| integer(id).unwrap_or_else(|never| match never {})).collect()
-        });
+        })
+    }
+
+    fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        let integers = self.integers(py, ids.len());
         list_of(py, ids, integers)
     }
 }
@@ -231,7 +245,7 @@ impl PyCore {
     #[new]
     fn new(py: Python<'_>, definition: Definition) -> PyResult<Self> {
         let core = py.detach(|| definition.build())?;
-        Ok(Self { core, integers: PyOnceLock::new() })
+        Ok(Self { core, integers: PyOnceLock::new(), listed: AtomicUsize::new(0) })
     }
 
     fn specials(&self, allowed: Vec<String>, refused: Vec<String>) -> PyResult<PySpecials> {
