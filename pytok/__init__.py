@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         get_encoding,
         list_encoding_names,
     )
+    from pytok.healing import heal
+    from pytok.pruning import prune
     from pytok.tokenizer import Tokenizer
     from pytok.training import train
 
@@ -39,8 +41,10 @@ __all__ = [
     "encoding_for_model",
     "encoding_name_for_model",
     "get_encoding",
+    "heal",
     "list_encoding_names",
     "load",
+    "prune",
     "train",
 ]
 
@@ -53,8 +57,10 @@ _LOCATIONS = {
     "encoding_for_model": "encodings.encoding_for_model",
     "encoding_name_for_model": "encodings.encoding_name_for_model",
     "get_encoding": "encodings.get_encoding",
+    "heal": "healing.heal",
     "list_encoding_names": "encodings.list_encoding_names",
     "load": "tokenizer.Tokenizer.load",
+    "prune": "pruning.prune",
     "train": "training.train",
 }
 """The module and attribute behind each public name."""

@@ -129,7 +129,7 @@ def _open(path: Path) -> Any:
     arrow, parquet = _libraries()
     try:
         return parquet.ParquetFile(path, pre_buffer=False)
-    except arrow.ArrowInvalid as error:
+    except (arrow.ArrowInvalid, UnicodeDecodeError) as error:  # the latter for names of columns
         raise FormatError(f"{path}: not a parquet file: {error}") from None
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error}") from None

@@ -91,12 +91,13 @@ class Tokenizer(Decoder):
     ) -> "Tokenizer":
         """Read a tokenizer from a file or folder that `save` or another library wrote.
 
-        A ``tokenizer.json`` is complete. With all special tokens allowed it encodes as Hugging
-        Face's `tokenizers` does with ``add_special_tokens=False``. All its added tokens are special
-        tokens here; the caller adds what a post-processor would add around a text. A ``.tiktoken``
-        file holds ranks only: pass *pattern* and *special_tokens*. A folder with ``vocab.json`` and
-        ``merges.txt`` is in GPT-2's format: the pattern is gpt2's, and entries that no merge makes
-        are special tokens.
+        The content decides what a file is, not its name; it can be compressed (gzip). A
+        ``tokenizer.json`` is complete. With all special tokens allowed it encodes as Hugging Face's
+        `tokenizers` does with ``add_special_tokens=False``. So are Mistral's ``tekken.json``, a
+        pickled `tiktoken.Encoding` (which is not run), and a folder with a tokenizer_config.json
+        whose class pytok knows. A list of ranks (``.tiktoken``, Llama's ``tokenizer.model``), or
+        ``vocab.json`` and ``merges.txt`` alone, do not say how text is split: pass *pattern*, and
+        *special_tokens*. Without a pattern such a folder is GPT-2's, and a UserWarning says so.
 
         Raises FormatError, with the file and the field or line, for a file that is malformed or
         cannot be represented exactly; OSError for one that cannot be read.
@@ -113,6 +114,16 @@ class Tokenizer(Decoder):
         if stated is not None:
             formats.check_merges(path, definition, stated, tokenizer._core.merges())
         return tokenizer
+
+    @classmethod
+    def from_tiktoken(cls, encoding: Any, engine: EngineName = "native") -> "Tokenizer":
+        """Make a tokenizer with the ids of *encoding*, a ``tiktoken.Encoding``.
+
+        Raises FormatError for another object.
+        """
+        from pytok.formats import of_encoding  # here: `get_encoding` needs none of them
+
+        return cls.from_definition(of_encoding(encoding), engine)
 
     def _build(self, definition: Definition, engine: EngineName) -> None:
         self.name = definition.name
@@ -442,11 +453,12 @@ class Tokenizer(Decoder):
         return self.from_definition(self._definition.truncated(size), self._engine)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tokenizer: ``*.json`` (Hugging Face), ``*.tiktoken``, or a folder (GPT-2).
+        """Write the tokenizer: ``*.json`` (Hugging Face), ``*.tiktoken``, or a folder.
 
-        Writing is atomic. Raises FormatError for a format that cannot hold the tokenizer exactly.
-        ``.tiktoken`` holds ranks only, without pattern and special tokens. Post-processors, and
-        which added tokens decoding keeps, are not written.
+        The folder is for ``AutoTokenizer.from_pretrained``. Writing is atomic. Raises FormatError
+        for a format that cannot hold the tokenizer exactly. ``.tiktoken`` holds ranks only, without
+        pattern and special tokens; ``*.json`` all but the chat template and the names of BOS, EOS
+        and padding, which are in the folder.
         """
         from pytok import formats
 

@@ -36,6 +36,7 @@ mod error;
 mod files;
 mod key;
 mod normalize;
+mod piece;
 mod pretokenize;
 #[cfg(feature = "python")]
 mod python;
@@ -45,7 +46,7 @@ mod split;
 mod train;
 mod vocab;
 
-pub use crate::core::{Core, Parts, Unknown};
+pub use crate::core::{Core, Parts};
 pub use added::{AddedToken, Allowed};
 pub use count::PieceCounts;
 pub use decode::decode;
@@ -53,6 +54,7 @@ pub use encode::{encode_piece, merges};
 pub use error::Error;
 pub use files::{parse_ranks, Assembled, TokenizerJson};
 pub use normalize::Normalizer;
+pub use piece::Unknown;
 pub use pretokenize::{resolve, Pattern, CL100K, GPT2, LLAMA3, O200K, PATTERNS, QWEN2};
 pub use search::Search;
 pub use split::Split;

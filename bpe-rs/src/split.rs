@@ -62,9 +62,8 @@ impl Split {
         let mut was_match = false;
         for (range, is_match) in parts {
             let joins = match self.behavior {
-                Behavior::Isolated => false,
                 Behavior::Removed if is_match => continue,
-                Behavior::Removed => false,
+                Behavior::Isolated | Behavior::Removed => false,
                 Behavior::Contiguous => is_match == was_match,
                 Behavior::MergedWithPrevious | Behavior::MergedWithNext => is_match && !was_match,
             };

@@ -1,1 +1,1 @@
-"""Models assembled from mechanisms, their parameters and FLOPs, and growing their vocabulary."""
+"""Models assembled from mechanisms, their parameters and FLOPs, and changes of their vocabulary."""

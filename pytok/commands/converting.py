@@ -2,6 +2,7 @@
 
 import click
 
+from pytok import formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
@@ -22,7 +23,7 @@ from pytok.tokenizer import Tokenizer
     cls=Command,
     examples="""
     pytok convert cl100k_base tokenizer.json
-    pytok convert tokenizer.json gpt2-files/
+    pytok convert tokenizer.json for-transformers/
     pytok convert ranks.tiktoken tokenizer.json --pattern cl100k
     """,
 )
@@ -36,19 +37,22 @@ def convert(tokenizer: Tokenizer, target: str) -> None:
     \b
     *.json       tokenizer.json of Hugging Face
     *.tiktoken   ranks only, without pattern and special tokens
-    a folder     vocab.json and merges.txt of GPT-2
+    a folder     for AutoTokenizer.from_pretrained of transformers; with
+                 GPT-2's pattern it also has vocab.json and merges.txt
 
-    The ids stay the same. A tokenizer that OUT cannot represent exactly is an error.
+    The ids stay the same. What OUT does not hold is printed; a tokenizer whose ids it cannot
+    represent is an error.
     """  # noqa: D301 (click wants a backspace)
     tokenizer.save(target)
     say(f"{target}: {tokenizer.n_vocab:,} ids")
+    for note in formats.notes(target, tokenizer.definition):
+        say(f"{target}: {note}")
     if target.endswith(".tiktoken"):
         pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
+        specials = tokenizer.special_tokens.items()
         say(
-            f"{target} holds ranks only; to read it, pass --pattern {pattern!r}"
-            + "".join(
-                f" --special-token '{text}={id}'" for text, id in tokenizer.special_tokens.items()
-            )
+            f"{target}: to read it, pass --pattern {pattern!r}"
+            + "".join(f" --special-token '{text}={id}'" for text, id in specials)
         )
 
 

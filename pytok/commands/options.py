@@ -98,13 +98,13 @@ def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
         @engine_option
         @option(
             "--pattern",
-            group="For .tiktoken files",
-            help="Pattern that splits text, e.g. cl100k.",
+            group="For files without a pattern",
+            help="Pattern that splits text, e.g. cl100k, for a list of ranks or vocab.json alone.",
         )
         @option(
             "--special-token",
             "special_tokens",
-            group="For .tiktoken files",
+            group="For files without a pattern",
             multiple=True,
             metavar="TOKEN=ID",
             help="Special token and its id; can be repeated.",
@@ -118,12 +118,13 @@ def takes_tokenizer(*, named_by: Callable[[Any], Any]) -> Callable[[F], F]:
             **rest: Any,
         ) -> Any:
             specials = dict(map(_special_of, special_tokens)) or None
-            if pattern is None and specials is None:
-                tokenizer = open_tokenizer(name, engine)
-            else:
-                tokenizer = pytok.load(
-                    name, pattern=pattern, special_tokens=specials, engine=engine
-                )
+            with saying_warnings():
+                if pattern is None and specials is None:
+                    tokenizer = open_tokenizer(name, engine)
+                else:
+                    tokenizer = pytok.load(
+                        name, pattern=pattern, special_tokens=specials, engine=engine
+                    )
             return command(tokenizer=tokenizer, **rest)
 
         return cast(F, run)
@@ -138,8 +139,8 @@ tokenizer_option = takes_tokenizer(
         "name",
         required=True,
         metavar="TOKENIZER",
-        help="A tokenizer.json, a .tiktoken file, a folder with vocab.json and merges.txt, or the "
-        "name of an encoding such as cl100k_base.",
+        help="A tokenizer.json, tekken.json or list of ranks (.tiktoken, tokenizer.model), the "
+        "folder of a model, or the name of an encoding such as cl100k_base.",
     )
 )
 
@@ -185,7 +186,7 @@ def reading_options(command: F) -> F:
         "--format",
         group="Reading",
         type=click.Choice(get_args(Format)),
-        show_default="by the suffix; text for a pipe",
+        show_default="by suffix; of pipes by content",
         help="Format of the documents.",
     )
     @functools.wraps(command)

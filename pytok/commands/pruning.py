@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ from pytok.commands.options import (
     Reading,
     reading_options,
     refuse_to_replace,
+    saying_warnings,
     takes_tokenizer,
     threads_option,
 )
+from pytok.commands.paths import PathName
 from pytok.errors import CorpusError
 from pytok.terminal import Bars, print_facts, say
 from pytok.tokenizer import Tokenizer
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
 @option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=PathName(path_type=Path),
     required=True,
     help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
 )
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
     "--ids",
     "ids_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathName(dir_okay=False, path_type=Path),
     help="Write the old id of each new id, to select rows of a model: *.npy, or a JSON list.",
 )
 @threads_option
@@ -90,18 +93,14 @@ def prune(
     if vocab is not None and min_count is not None:
         raise click.UsageError("--vocab and --min-count are two ways to choose: remove one")
     files = corpus.resolve(sources)
-    for file in files:
-        if not file.is_file() or file == Path("/dev/stdin"):
-            raise click.UsageError(
-                f"{file} can be read only once, and the corpus is read twice: save it as a file"
-            )
+    corpus.refuse_pipes(files, "the corpus is read twice; write its text to a file first")
     refuse_to_replace(files, out)
     refuse_to_replace([*files, out], ids_file)
     formats.check_target(out, tokenizer.pattern)
 
     from pytok import pruning, usage  # here, since they load numpy
 
-    with Bars() as bars:
+    with saying_warnings(), Bars() as bars:
         pruned = pruning.prune(
             tokenizer,
             files,
@@ -112,13 +111,15 @@ def prune(
             **reading,
         )
         before = pruned.before
-        after = usage.count_uses(
-            pruned.tokenizer,
-            files,
-            num_threads=num_threads,
-            progress=functools.partial(bars.update, "measure"),
-            **reading,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported
+            after = usage.count_uses(
+                pruned.tokenizer,
+                files,
+                num_threads=num_threads,
+                progress=functools.partial(bars.update, "measure"),
+                **reading,
+            )
     if before.bytes != after.bytes:
         raise CorpusError(
             f"the corpus had {before.bytes:,} bytes of text when it was read first and "

@@ -20,6 +20,7 @@ from pytok.commands.options import (
     takes_tokenizer,
     threads_option,
 )
+from pytok.commands.paths import PathName
 from pytok.commands.reporting import (
     measure,
     report_option,
@@ -50,7 +51,7 @@ from pytok.tokenizer import Tokenizer
 @option(
     "--frequencies",
     metavar="FILE.csv",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathName(dir_okay=False, path_type=Path),
     help="Write how often each token occurs in the corpus.",
 )
 @report_option

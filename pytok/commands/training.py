@@ -39,7 +39,7 @@ from pytok.terminal import Bars, say
     pytok train corpus.txt --vocab 50257
     pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
     pytok train corpus.txt --vocab 16384 --report report.html
-    zcat *.jsonl.gz | pytok train - --format jsonl --vocab 32768
+    zcat wiki/*.jsonl.gz | pytok train - --vocab 32768
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
@@ -56,7 +56,7 @@ from pytok.terminal import Bars, say
     "--out",
     type=PathName(),
     default="tokenizer.json",
-    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
+    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (for transformers).",
 )
 @option(
     "--base",
@@ -135,6 +135,9 @@ def train(
         f"{out}: {tokenizer.n_vocab:,} ids: 256 bytes, {merges}, "
         f"{counted(len(tokenizer.special_tokens), 'special token')}"
     )
+    if not out.endswith(".tiktoken"):  # there it is the choice of the user
+        for note in formats.notes(out, tokenizer.definition):
+            say(f"{out}: {note}")
     if report:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported

@@ -80,9 +80,10 @@ def read_parts(
     All formats except parquet, which is compressed inside, can be compressed as ``.gz``, ``.zst``,
     ``.xz`` or ``.bz2``. The members of a ``.tar`` (also compressed, and ``.tgz``) or ``.zip`` are
     read in their order, each by its own suffix; members that are hidden or not regular files are
-    skipped. A pipe is read once: it is decompressed, and a tar recognized, by its content. *format*
-    is the format of documents whose suffix does not name it: ``jsonl`` for a pipe, for example.
-    Files in other forms, and files whose content is not what their suffix says, are rejected.
+    skipped. A pipe is read once; its compression, a tar and, if its name has no suffix, JSON lines
+    (the first line is an object) are recognized by content. *format* is the format of documents,
+    whatever their suffix says. Files in other forms, and files whose content is not what their
+    suffix says, are rejected.
 
     A *field* such as ``messages.content`` walks into objects, unless there is a field with that
     name; of a list, the texts of its elements are joined with newlines. A row whose field is null

@@ -7,6 +7,7 @@ folders, and so is what is not a regular file; `Skipped.members` counts both.
 import functools
 import io
 import stat
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from pytok.errors import CorpusError
 
 _RECORD = 512
 """Bytes of a header of a tar; one of zeros marks the end."""
+
+_MALFORMED = (struct.error, ValueError, IndexError, OverflowError)
+"""Exceptions of tarfile and zipfile for headers that they do not check."""
 
 _MAX_HEADER = 1 << 24
 """Bytes of a header of a tar that is read at once; a hostile one asks for gigabytes."""
@@ -42,9 +46,11 @@ def tar_members(stream: Stream, skipped: Skipped) -> Iterator[Stream]:
                     continue
                 file = archive.extractfile(member)
                 assert file is not None
-                blocks = _blocks(file, tarfile.TarError)
+                blocks = _blocks(file, tarfile.TarError, *_MALFORMED)
                 yield Stream(f"{stream.name}/{member.name}", blocks, stream.position)
-    except (tarfile.TarError, OverflowError, RecursionError) as error:
+    except CorpusError:  # it is a ValueError, too
+        raise
+    except (tarfile.TarError, RecursionError, *_MALFORMED) as error:
         raise CorpusError(f"{stream.name}: the tar archive cannot be read: {error}") from error
     forward.check_end()
 
@@ -99,9 +105,11 @@ def zip_members(path: Path, skipped: Skipped) -> Iterator[Stream]:
 
     Raises CorpusError, EOFError or OSError for a zip that is damaged or encrypted.
     """
+    import lzma
     import zipfile
 
     where = str(path)
+    damage = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, *_MALFORMED)
     try:
         with zipfile.ZipFile(path) as archive:
             size, done = path.stat().st_size, 0
@@ -115,10 +123,11 @@ def zip_members(path: Path, skipped: Skipped) -> Iterator[Stream]:
                     if member.flag_bits & 1:
                         raise CorpusError(f"{where}: is encrypted; unpack it with its password")
                     with archive.open(member) as file:
-                        blocks = _blocks(file, zipfile.BadZipFile, zlib.error)
-                        yield Stream(where, blocks, functools.partial(int, done))
+                        yield Stream(where, _blocks(file, *damage), functools.partial(int, done))
                 done = min(size, done + member.compress_size)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except CorpusError:
+        raise
+    except damage as error:
         raise CorpusError(f"{where}: the zip archive cannot be read: {error}") from error
 
 
@@ -127,6 +136,8 @@ def _blocks(file: IO[bytes], *errors: type[Exception]) -> Iterator[bytes]:
     try:
         while block := file.read(BLOCK_BYTES):
             yield block
+    except CorpusError:
+        raise
     except errors as error:
         raise OSError(str(error)) from error
 

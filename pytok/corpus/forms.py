@@ -4,12 +4,18 @@ Forms that cannot be read are rejected by name, and so are files whose content i
 than their name says: a tar that is named ``.txt`` would be read with its headers as text.
 """
 
+import codecs
+import json
 import re
 from pathlib import PurePath
 from typing import NamedTuple
 
+from pytok.blocks import Stream
 from pytok.corpus.options import Options
 from pytok.errors import CorpusError
+
+_MAX_LINE = 1 << 26
+"""Bytes of a first line at most that are searched for an object."""
 
 HEAD_BYTES = 512
 """Bytes at the beginning of a file that show its form: the header of a tar."""
@@ -115,6 +121,19 @@ def form_in(head: bytes) -> str | None:
     return next(
         (kind for kind, (start, _, _) in _SIGNATURES.items() if re.match(start, head)), None
     )
+
+
+def starts_with_object(stream: Stream) -> bool:
+    """Return whether the first line of *stream* is a JSON object, as in JSON lines."""
+    size = HEAD_BYTES
+    while b"\n" not in (head := stream.peek(size)) and len(head) == size < _MAX_LINE:
+        if not head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+            return False
+        size *= 4
+    try:
+        return isinstance(json.loads(head.partition(b"\n")[0]), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_tar(head: bytes) -> bool:

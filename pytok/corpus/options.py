@@ -9,7 +9,7 @@ from pytok.counted import counted
 from pytok.errors import CorpusError
 
 Format: TypeAlias = Literal["text", "jsonl", "parquet"]
-"""The format of documents, where the name of a file does not say it."""
+"""The format of documents, which overrides what the names of files say."""
 
 Missing: TypeAlias = Literal["error", "skip"]
 """What becomes of a row without text."""

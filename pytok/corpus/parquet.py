@@ -27,7 +27,7 @@ def read_parquet(path: Path, options: Options) -> Iterator[Span[str]]:
     field, on_disk, row = options.field, size([path]), 0
     # Without pre_buffer the pages of a row group are read as they are needed, not all at once.
     with (
-        corpus_errors(path, arrow.ArrowException, OSError),
+        corpus_errors(path, arrow.ArrowException, OSError, UnicodeDecodeError),
         parquet.ParquetFile(path, pre_buffer=False) as file,
     ):
         name, leaf = _Column(arrow, path, field).find(file.schema_arrow)
@@ -40,7 +40,7 @@ def read_parquet(path: Path, options: Options) -> Iterator[Span[str]]:
                 text = joined(
                     _decoded(value, where, options), f"{where}: column {field!r}", options
                 )
-                yield text or "", True, on_disk * row // rows
+                yield text or "", True, min(on_disk, on_disk * row // max(1, rows))
     yield "", True, on_disk
 
 

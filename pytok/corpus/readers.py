@@ -7,7 +7,14 @@ from typing import TypeAlias
 from pytok.blocks import COMPRESSIONS, Stream, corpus_errors, open_stream, unpack
 from pytok.corpus.archives import tar_members, zip_members
 from pytok.corpus.files import is_pipe, size
-from pytok.corpus.forms import HEAD_BYTES, Form, check_text, form_in, form_of
+from pytok.corpus.forms import (
+    HEAD_BYTES,
+    Form,
+    check_text,
+    form_in,
+    form_of,
+    starts_with_object,
+)
 from pytok.corpus.options import Options
 from pytok.corpus.parquet import read_parquet
 from pytok.corpus.text import Span, Text, read_json_lines, read_text
@@ -91,17 +98,27 @@ def _read(
             yield from _read_members(members, options, readers, lambda: on_disk)
             return
         with open_stream(path) as stream:
-            # The name of a pipe says nothing: its content decides.
             content = unpack(stream, form.compression) if form.compression else stream
-            found = form_in(content.peek(HEAD_BYTES)) if is_pipe(path) else None
-            if found in COMPRESSIONS and not form.compression:
-                content = unpack(content, found)
-                found = form_in(content.peek(HEAD_BYTES))
-            if form.archive or found == "tar":
+            if is_pipe(path):
+                content, form = _by_content(content, path, form, options)
+            if form.archive:
                 members = tar_members(content, options.skipped)
                 yield from _read_members(members, options, readers, stream.position)
             else:
                 yield from _read_documents(content, form.format, options, readers)
+
+
+def _by_content(stream: Stream, path: Path, form: Form, options: Options) -> tuple[Stream, Form]:
+    """Return the content of the pipe *stream*, and its form, as far as the name does not say it."""
+    found = form_in(stream.peek(HEAD_BYTES))
+    if found in COMPRESSIONS and not form.compression:
+        stream = unpack(stream, found)
+        found = form_in(stream.peek(HEAD_BYTES))
+    if found == "tar":
+        form = form._replace(archive="tar")
+    elif not (path.suffix or options.format) and starts_with_object(stream):
+        form = form._replace(format="jsonl")
+    return stream, form
 
 
 def _read_members(

@@ -8,26 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from pytok.errors import FormatError
+from pytok.formats import detect
 
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 """JSON escapes of the two halves of a surrogate pair."""
 
 
-def read_text(path: Path) -> str:
-    """Read the text of *path*. Raises FormatError if it is not UTF-8."""
+def read_text(path: Path, data: bytes | None = None) -> str:
+    """Decode *data*, the content of *path* (default: read it). FormatError if it is not UTF-8."""
     try:
-        return path.read_bytes().decode()
+        return (detect.read(path) if data is None else data).decode()
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: byte {error.start} is not UTF-8") from None
 
 
-def parse_json(path: Path) -> Any:
-    """Parse the JSON in *path*.
+def parse_json(path: Path, data: bytes | None = None) -> Any:
+    """Parse the JSON in *data*, the content of *path* (default: read it).
 
     Raises FormatError with line and column if it is not JSON, and for what JSON allows but a
     tokenizer cannot contain: a repeated key, a lone surrogate.
     """
-    return parse_json_text(path, read_text(path))
+    return parse_json_text(path, read_text(path, data))
 
 
 def parse_json_text(path: Path, text: str) -> Any:

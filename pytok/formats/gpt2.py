@@ -1,8 +1,12 @@
-"""``vocab.json`` and ``merges.txt``: GPT-2's two files, in a folder."""
+"""``vocab.json`` and ``merges.txt``: GPT-2's two files, or OpenAI's encoder.json and vocab.bpe."""
 
 import json
-from collections.abc import Mapping
+import unicodedata
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytok.definition import Definition
 from pytok.errors import FormatError
@@ -10,62 +14,136 @@ from pytok.formats.fields import Fields, parse_json, read_text
 from pytok.formats.merge_list import LETTERS, ListedMerges, Merges, assemble, vocab_and_merges
 from pytok.patterns import GPT2
 
+NAMES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
+"""The names of the two files, in the order in which they are looked for."""
 
-def read(
-    path: Path, pattern: str, special_tokens: Mapping[str, int] | None
-) -> tuple[Definition, ListedMerges]:
-    """Read the folder *path*: its definition, and the merges that it lists."""
-    vocab_path, merges_path = path / "vocab.json", path / "merges.txt"
+
+class TwoFiles(NamedTuple):
+    """The content of the two files."""
+
+    merges_path: Path
+    vocab: dict[str, int]
+    pairs: dict[str, tuple[str, str]]
+    """The merges by their line."""
+
+    @property
+    def unmerged(self) -> dict[str, int]:
+        """The entries that no merge makes, and that are no single bytes: special tokens, mostly."""
+        merged = {left + right for left, right in self.pairs.values()} | set(LETTERS.values())
+        return {text: id for text, id in self.vocab.items() if text not in merged}
+
+
+def read(folder: Path) -> TwoFiles | None:
+    """Read the two files in *folder*; ``None`` if it has none of them."""
+    present = [names for names in NAMES if any((folder / name).exists() for name in names)]
+    if not present:
+        return None
+    vocab_path, merges_path = (folder / name for name in present[0])
     for needed in (vocab_path, merges_path):
         if not needed.exists():
             raise FormatError(
-                f"{path}: the folder has no {needed.name}; it must have a tokenizer.json, or "
-                "vocab.json and merges.txt"
+                f"{folder}: the folder has no {needed.name}; it must have a tokenizer.json, or "
+                f"{vocab_path.name} and {merges_path.name}"
             )
     vocab = parse_json(vocab_path)
     if not isinstance(vocab, dict) or not all(type(id) is int for id in vocab.values()):
         raise FormatError(f"{vocab_path}: not an object of tokens and ids")
     reader = Fields(merges_path)
     pairs = {
-        (where := f"line {number}"): reader.pair(line, where)
+        (where := f"line {number}"): reader.pair(line.removesuffix("\r"), where)
         for number, line in enumerate(read_text(merges_path).split("\n"), 1)
-        if line and not (number == 1 and line.startswith("#version"))
+        if line.strip("\r") and not (number == 1 and line.startswith("#version"))
     }
-    # The files do not mark special tokens: they are those that no merge makes.
-    merged = {left + right for left, right in pairs.values()} | set(LETTERS.values())
-    specials = {text: id for text, id in vocab.items() if text not in merged}
-    ordinary = {text: id for text, id in vocab.items() if text in merged}
-    specials.update(special_tokens or {})
-    return assemble(
-        merges_path,
-        name=path.name,
+    return TwoFiles(merges_path, vocab, pairs)
+
+
+def plain(
+    files: TwoFiles, name: str, pattern: str | None, special_tokens: Mapping[str, int] | None
+) -> tuple[Definition, ListedMerges]:
+    """Return the definition of *files* that nothing else describes, split by *pattern*.
+
+    Without a pattern that is GPT-2's, with a warning, if its tokens can come from it. Entries that
+    no merge makes are special tokens, since the files do not mark them.
+    """
+    specials = files.unmerged
+    ordinary = {text: id for text, id in files.vocab.items() if text not in specials}
+    # Whisper's vocabulary has an empty entry, to which nothing is encoded.
+    empty = {} if (id := specials.pop("", None)) is None else {id: b""}
+    definition, listed = assemble(
+        files.merges_path,
+        name=name,
         vocab=ordinary,
-        pairs=pairs,
-        pattern=pattern,
-        specials=specials,
+        pairs=files.pairs,
+        pattern=pattern or GPT2,
+        specials={**specials, **(special_tokens or {})},
         ignore_merges=False,
     )
-
-
-def check_target(path: Path, pattern: str) -> None:
-    """Check that *pattern* is gpt2's, and that no tokenizer.json would be read instead."""
-    if pattern != GPT2:
-        raise FormatError(
-            f"{path}: vocab.json and merges.txt imply the gpt2 pattern, and this tokenizer has "
-            "another: save it as .json"
+    if pattern is None:
+        folder = files.merges_path.parent
+        how = "pass it (--pattern), or add the tokenizer_config.json of the model"
+        if (foreign := foreign_to_gpt2(definition.tokens)) is not None:
+            raise FormatError(
+                f"{folder}: the folder does not say its pattern, and gpt2's does not make the "
+                f"token {foreign!r}: {how}"
+            )
+        warnings.warn(
+            f"{folder}: the folder does not say its pattern: gpt2's is assumed; if that is not it, "
+            f"{how}",
+            stacklevel=7,
         )
-    if (path / "tokenizer.json").exists():
+    return replace(definition, decode_only=empty), listed
+
+
+def foreign_to_gpt2(tokens: Iterable[bytes]) -> bytes | None:
+    """Return a token that GPT-2's pattern cannot make, if more than one in a hundred are such.
+
+    Its pieces are letters, numbers, other characters, or white space; not a mixture.
+
+    >>> foreign_to_gpt2([b" the", b"12", b"'ll", b"(self"]), foreign_to_gpt2([b" the", b"12"])
+    (b'(self', None)
+    """
+    total, foreign = 0, []
+    for token in tokens:
+        try:
+            text = token.decode()
+        except UnicodeDecodeError:  # part of a character
+            continue
+        total += 1
+        kinds = set(map(_kind, text.removeprefix(" ")))
+        if len(kinds) > 1 and not text.startswith("'"):
+            foreign.append(token)
+    return foreign[0] if len(foreign) * 100 > total else None
+
+
+def _kind(character: str) -> str:
+    if character.isspace():
+        return "Z"
+    category = unicodedata.category(character)[0]
+    return category if category in "LN" else "other"
+
+
+def check_target(folder: Path, pattern: str) -> None:
+    """Check that two files in *folder* do not become those of another tokenizer than the rest."""
+    if pattern != GPT2 and (names := [name for name in NAMES[0] if (folder / name).exists()]):
         raise FormatError(
-            f"{path}: contains a tokenizer.json, which would be read instead of vocab.json and "
-            "merges.txt: choose another folder"
+            f"{folder}: contains {' and '.join(names)} of a tokenizer with gpt2's pattern, and "
+            "this one has another: remove them, or choose another folder"
         )
 
 
 def dump(path: Path, definition: Definition, merges: Merges) -> tuple[str, str]:
-    """Return the texts of vocab.json and merges.txt; *path* is for messages."""
+    """Return the texts of vocab.json and merges.txt; *path* is for messages.
+
+    Raises FormatError if they cannot represent the definition.
+    """
+    parts = definition
+    if parts.pattern != GPT2 or parts.splits or parts.normalizer or parts.prefix_space:
+        raise FormatError(f"{path}: vocab.json and merges.txt imply gpt2's pattern alone")
+    if parts.unknown or parts.decode_only:
+        raise FormatError(f"{path}: vocab.json and merges.txt have no entries of other kinds")
     vocab, pairs, has_unmerged = vocab_and_merges(path, definition, merges)
     if has_unmerged:
         raise FormatError(f"{path}: no merge makes some of the tokens: save it as .json")
-    vocab |= definition.special_tokens
+    vocab |= {token.text: token.id for token in definition.added_tokens}
     lines = "".join(f"{left} {right}\n" for left, right in pairs)
     return json.dumps(vocab, ensure_ascii=False) + "\n", "#version: 0.2\n" + lines

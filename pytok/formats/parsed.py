@@ -33,12 +33,12 @@ class Entries(Mapping[str, int]):
         return len(self._parsed)
 
 
-def parse(path: Path, engine: EngineName) -> tuple[Any, TokenizerJson] | None:
-    """Return the document in *path* without ``model.vocab`` and ``model.merges``, and these two.
+def parse(path: Path, data: bytes, engine: EngineName) -> tuple[Any, TokenizerJson] | None:
+    """Return the document in *data* without ``model.vocab`` and ``model.merges``, and these two.
 
-    Returns ``None`` if only the reader in Python can judge the file.
+    *path* is for messages. Returns ``None`` if only the reader in Python can judge the file.
     """
-    parsed = engines.load(engine).parse_tokenizer_json(path.read_bytes())
+    parsed = engines.load(engine).parse_tokenizer_json(data)
     if parsed is None:
         return None
     try:

@@ -2,10 +2,14 @@
 
 import base64
 import binascii
+import warnings
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+from pytok import engine as engines
 from pytok.definition import Definition
+from pytok.engine import EngineName
 from pytok.errors import FormatError
 
 
@@ -26,7 +30,8 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
             letters, rank = line.split()
             if not rank.removeprefix(b"-").isdigit():  # int() would accept 1_0 and +5
                 raise ValueError
-            token = base64.b64decode(letters, validate=True)
+            # Whisper's files list an empty token as "=", without letters.
+            token = b"" if letters == b"=" else base64.b64decode(letters, validate=True)
             value = int(rank)
         except (ValueError, binascii.Error):
             quoted = line[:60].decode("ascii", "backslashreplace")
@@ -46,11 +51,39 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
     return ranks
 
 
-def read(data: bytes, source: str | PathLike[str]) -> tuple[list[bytes], list[int]]:
-    """Return the tokens in *data* in the order of their ranks, and the ranks; see `parse`."""
+def definition(path: Path, data: bytes, pattern: str, engine: EngineName) -> Definition:
+    """Return the definition of the ranks in *data*, the content of *path*, split by *pattern*.
+
+    An empty token is only decoded. A UserWarning says which bytes the ranks lack.
+    """
+    parsed = engines.load(engine).parse_ranks(data)
+    tokens, ids, empty = read(data, path) if parsed is None else (*parsed, {})
+    known = {token[0] for token in tokens if len(token) == 1}
+    if missing := [byte for byte in range(256) if byte not in known and byte not in _NEVER]:
+        count, first = len(missing), missing[0]
+        warnings.warn(
+            f"{path}: the vocabulary lacks {count} of the 256 bytes, such as 0x{first:02x}: a text "
+            "that has one is an error",
+            stacklevel=5,
+        )
+    return Definition(path.stem, tokens, ids, pattern, decode_only=empty)
+
+
+def read(
+    data: bytes, source: str | PathLike[str]
+) -> tuple[Sequence[bytes], Sequence[int], dict[int, bytes]]:
+    """Return the tokens in *data* in the order of their ranks, the ranks, and an empty token.
+
+    *source* is for messages; see `parse`.
+    """
     ranks = parse(data, source)
+    empty = {} if (id := ranks.pop(b"", None)) is None else {id: b""}
     tokens = sorted(ranks, key=ranks.__getitem__)
-    return tokens, [ranks[token] for token in tokens]
+    return tokens, [ranks[token] for token in tokens], empty
+
+
+_NEVER = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
+"""The bytes that UTF-8 never has."""
 
 
 def dump(path: Path, definition: Definition) -> bytes:

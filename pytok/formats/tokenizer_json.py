@@ -29,14 +29,16 @@ from pytok.formats.parsed import Entries, parse
 from pytok.formats.pre_tokenizer import read_pattern
 
 
-def read(path: Path, engine: EngineName) -> tuple[Definition, ListedMerges | None]:
-    """Read *path*: its definition, and the merges that it lists, unless *engine* has checked them.
+def read(path: Path, data: bytes, engine: EngineName) -> tuple[Definition, ListedMerges | None]:
+    """Read *data*, the content of *path*: its definition, and the merges that it lists.
+
+    There are none if *engine* has checked them.
 
     A post-processor is dropped: it adds tokens around a complete text, which pytok leaves to the
     caller, as tokenizers does with ``add_special_tokens=False``.
     """
     reader = Fields(path)
-    if parsed := parse(path, engine):
+    if parsed := parse(path, data, engine):
         document, large = parsed
         parts = _read_parts(reader, document, Entries(large))
         found = large.assemble(list(parts.specials), parts.ignore_merges)
@@ -44,7 +46,12 @@ def read(path: Path, engine: EngineName) -> tuple[Definition, ListedMerges | Non
             (tokens, ids), _ = found
             added = tuple(AddedToken(text, id) for text, id in parts.specials.items())
             return Definition(path.stem, tokens, ids, parts.pattern, added), None
-    document = parse_json(path)
+    return read_document(path, parse_json(path, data))
+
+
+def read_document(path: Path, document: Any) -> tuple[Definition, ListedMerges]:
+    """Read *document*, the parsed JSON of *path*; see `read`."""
+    reader = Fields(path)
     vocab = _read_vocab(reader, document)
     parts = _read_parts(reader, document, vocab)
     return assemble(

@@ -4,10 +4,9 @@ A core is immutable, so one core serves any number of threads. Twin of `bpe-rs/s
 the same methods (`pytok.engine.Core`).
 """
 
-import itertools
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,8 +15,9 @@ from pytok.definition import Definition
 from pytok.errors import CorpusError, SpecialTokenError, VocabError
 from pytok.reference.added import Allowed
 from pytok.reference.decode import decode
-from pytok.reference.encode import encode_piece, merge, merges
+from pytok.reference.encode import merges
 from pytok.reference.normalize import Normalizer
+from pytok.reference.piece import Found, PieceEncoder
 from pytok.reference.pretokenize import Pattern
 from pytok.reference.search import search
 from pytok.reference.split import Split
@@ -26,11 +26,6 @@ from pytok.reference.vocab import Vocab
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
-
-Found = tuple[int, int, int]
-"""An id, and the start and the end of what it stands for."""
 
 
 class Core:
@@ -61,24 +56,13 @@ class Core:
     """
 
     def __init__(self, definition: Definition) -> None:
-        self.vocab = Vocab(definition.tokens)
+        self.encoder = PieceEncoder(Vocab(definition.tokens), definition.ids, definition.unknown)
         self.pattern = Pattern(definition.pattern)
         self.splits = [Split(*split) for split in definition.splits]
         self.normalizer = Normalizer(definition.normalizer)
         self.prefix_space = definition.prefix_space
-        self.unknown = definition.unknown
-        self.ids = list(definition.ids)
-        if len(self.ids) != len(self.vocab):
-            raise VocabError(
-                f"there are {len(self.vocab)} tokens but {len(self.ids)} ids: give one id for each "
-                "token"
-            )
-        self.token_of_id: dict[int, bytes] = {}
-        for id, token in zip(self.ids, self.vocab.tokens, strict=True):
-            if id in self.token_of_id:
-                raise VocabError(f"two tokens have the id {id}")
-            self.token_of_id[id] = token
         self.added = definition.added_tokens
+        self.token_of_id = dict(self.encoder.tokens)
         further: dict[int, bytes] = {}
         for added in self.added:
             if not added.text:
@@ -102,9 +86,9 @@ class Core:
 
     def id(self, token: bytes) -> int | None:
         """Return the id of *token*, ordinary before added; ``None`` if there is none."""
-        rank = self.vocab.ranks.get(token)
-        if rank is not None:
-            return self.ids[rank]
+        id = self.encoder.id(token)
+        if id is not None:
+            return id
         return next((added.id for added in self.added if added.text.encode() == token), None)
 
     def specials(self, allowed: Iterable[str], refused: Iterable[str]) -> "Specials":
@@ -168,12 +152,11 @@ class Core:
         """Encode normalized text, before which are *offset* bytes."""
         prefixed = self._prefixed(text)
         shift = len(prefixed) - len(text)
-        if not self.vocab.missing <= _NEVER_IN_UTF8:
-            self._check_bytes(prefixed.encode(), offset)
+        self.encoder.check_text(prefixed, offset)
         for piece, start in self._split(prefixed, offset):
             # The character that each byte is of: a piece is encoded as bytes.
             of_byte = [i for i, character in enumerate(piece) for _ in character.encode()]
-            for id, first, end in self._encode_ranges(piece.encode()):
+            for id, first, end in self.encoder.encode_ranges(piece.encode()):
                 # A space that was put in front stands for the first character.
                 at = max(0, start + of_byte[first] - shift)
                 yield id, at, max(at + 1, start + of_byte[end - 1] + 1 - shift)
@@ -194,44 +177,6 @@ class Core:
                 ]
             yield from pieces
             start += len(piece)
-
-    def _check_bytes(self, data: bytes, offset: int = 0) -> None:
-        if self.unknown is None and (found := self.vocab.missing.intersection(data)):
-            at = min(data.index(byte) for byte in found)
-            raise VocabError(
-                f"byte {offset + at} of the text is 0x{data[at]:02x}, which is not in the "
-                "vocabulary, and there is no token for unknown bytes"
-            )
-
-    def _encode_ranges(self, piece: bytes) -> Iterator[Found]:
-        """Yield the ids of *piece*, which is not split further, with the ranges of their bytes."""
-        missing = self.vocab.missing
-        if missing.isdisjoint(piece) or piece in self.vocab.ranks:
-            yield from self._ids(encode_piece(self.vocab, piece), range(len(piece)))
-            return
-        if self.unknown is None or self.unknown.id is None:
-            # What is omitted makes neighbors of the bytes around it.
-            known = [index for index, byte in enumerate(piece) if byte not in missing]
-            kept = bytes(piece[index] for index in known)
-            yield from self._ids(merge(self.vocab, kept, len(self.vocab)), known)
-            return
-        indices = itertools.groupby(range(len(piece)), lambda index: piece[index] in missing)
-        for is_missing, run in ((is_missing, list(run)) for is_missing, run in indices):
-            first, end = run[0], run[-1] + 1
-            if not is_missing:
-                yield from self._ids(merge(self.vocab, piece[first:end], len(self.vocab)), run)
-            elif self.unknown.fuse:
-                yield self.unknown.id, first, end
-            else:
-                yield from ((self.unknown.id, index, index + 1) for index in run)
-
-    def _ids(self, ranks: Iterable[int], indices: Sequence[int]) -> Iterator[Found]:
-        """Yield the ids of *ranks* with their ranges; *indices* are those of their bytes."""
-        at = 0
-        for rank in ranks:
-            end = at + len(self.vocab.tokens[rank])
-            yield self.ids[rank], indices[at], indices[end - 1] + 1
-            at = end
 
     def encode_to_array(self, text: str, specials: "Specials | None") -> "NDArray[np.uint32]":
         """Return the ids of *text*, shape (n,)."""
@@ -293,8 +238,7 @@ class Core:
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """Return the ids of *piece*, which is not split further."""
-        self._check_bytes(piece)
-        return [id for id, _, _ in self._encode_ranges(piece)]
+        return self.encoder.encode_piece(piece)
 
     def count(self, text: str, specials: "Specials | None") -> int:
         """Return the number of ids of *text*."""
@@ -323,7 +267,7 @@ class Core:
 
     def merges(self) -> list[tuple[int, int] | None]:
         """Return for each rank the pair of lower ranks that makes its token, or ``None``."""
-        return merges(self.vocab)
+        return merges(self.encoder.vocab)
 
 
 class Specials(NamedTuple):

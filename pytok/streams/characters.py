@@ -1,25 +1,14 @@
-"""nanoGPT's character vocabulary, ``meta.pkl``, as a tokenizer.
+"""nanoGPT's character vocabulary, ``meta.pkl``, as a tokenizer."""
 
-A pickle can run any code when it is loaded. This one consists of dicts, strings and integers, so
-the unpickler here rejects all else.
-"""
-
-import io
 import os
-import pickle
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pytok.byte_order import BYTE_ORDER
 from pytok.definition import Definition
 from pytok.errors import FormatError
+from pytok.formats.pickled import unpickled
 from pytok.tokenizer import Tokenizer
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> NoReturn:
-        """Reject every class and function."""
-        raise pickle.UnpicklingError(f"it refers to {module}.{name}")
 
 
 def character_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
@@ -30,11 +19,20 @@ def character_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """
     path = Path(path)
     try:
-        document: Any = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
+        document: Any = unpickled(path.read_bytes())
         itos = {int(id): ord(character) for id, character in document["itos"].items()}
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error}") from error
-    except Exception as error:  # a damaged pickle raises anything
+    except FormatError as error:
+        why = error.message
+        raise FormatError(f"{path}: not a meta.pkl of nanoGPT's characters: {why}") from None
+    except (
+        TypeError,
+        KeyError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+    ) as error:  # of other contents
         raise FormatError(f"{path}: not a meta.pkl of nanoGPT's characters: {error}") from error
     known = [code for _, code in sorted(itos.items())]
     if sorted(itos) != list(range(len(itos))) or len(set(known)) < len(known):

@@ -35,7 +35,7 @@ class ByteTokenizer:
     def __init__(self, end: int | None = 256) -> None:
         self.special_tokens = {} if end is None else {"<|endoftext|>": end}
         self.n_vocab = 256 if end is None else end + 1
-        self.pattern = GPT2
+        self.pattern, self.can_cut = GPT2, True
         self._tokenizer = pytok.Tokenizer(
             "bytes",
             pat_str=self.pattern,

@@ -297,11 +297,11 @@ def test_an_encoding_can_be_used_as_a_tokenizer(rank_files: Path) -> None:
         ("train corpus.txt --vocab 300 --special a --special a", "listed twice"),
         ("train corpus.txt --vocab 300 -o t.txt", "t.txt: unknown format '.txt'"),
         ("train corpus.txt --vocab 300 -o none/t.json", "none"),
-        ("train corpus.txt --vocab 300 -o folder", "another: save it as .json"),
+        ("train corpus.txt --vocab 300 -o folder", "another: remove them, or choose another"),
         ("encode -t none.json corpus.txt", "none.json: no such file or encoding"),
         ("encode -t cl100k corpus.txt", "cl100k_base"),
-        ("encode -t corpus.txt corpus.txt", "corpus.txt: line 1, column 1: not JSON"),
-        ("encode -t bad.txt corpus.txt", "bad.txt: byte 2 is not UTF-8"),
+        ("encode -t corpus.txt corpus.txt", "corpus.txt: not a tokenizer that pytok knows"),
+        ("encode -t bad.txt corpus.txt", "bad.txt: this is binary data of an unknown format"),
         ("encode -t TOKENIZER --special bad.txt", "byte 2 is not UTF-8"),
         ("decode -t TOKENIZER words.txt", "words.txt: word 3: 'x' is not an id"),
         ("decode -t TOKENIZER unknown.txt", "99999"),
@@ -324,6 +324,8 @@ def test_a_failure_is_one_line(
 ) -> None:
     """It says what is wrong and where; the exit code is 1."""
     trained.save("ranks.tiktoken")
+    Path("folder").mkdir()
+    Path("folder/vocab.json").write_text("{}")
     Path("bad.txt").write_bytes(b"ab\xffcd")
     Path("words.txt").write_bytes(b"1 2 x 3")
     Path("unknown.txt").write_bytes(b"1 99999")
@@ -338,6 +340,8 @@ def test_a_failure_is_one_line(
 @pytest.mark.parametrize("out", ["t.txt", "none/t.json", "folder"])
 def test_an_unwritable_target_is_an_error_before_training(out: str) -> None:
     """Training can take hours."""
+    Path("folder").mkdir()
+    Path("folder/vocab.json").write_text("{}")
     with mock.patch.object(pytok, "train", _raise(AssertionError("it trained"))):
         result = command("train", "corpus.txt", "--vocab", 300, "-o", out)
 

@@ -40,6 +40,8 @@ EMPTY = [
     "chat example -o EMPTY",
     "chat build chat.txt --me Ada -o EMPTY",
     "chat export chat.txt --to openai --me Ada -o EMPTY",
+    "prune t.json c.txt -o EMPTY",
+    "prune t.json c.txt -o o.json --ids EMPTY",
     "chat show chat.txt --plot EMPTY",
 ]
 

@@ -4,6 +4,7 @@ The oracle is the same text as plain files in a folder.
 """
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -283,3 +284,20 @@ def test_nothing_skipped_is_no_warning(tmp_path: Path) -> None:
         warnings.simplefilter("error")
 
         assert list(read_parts(tmp_path))
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+@given(changes=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=9)), min_size=1, max_size=4))
+def test_damage_is_an_error_of_one_kind(
+    name: str, changes: list[tuple[float, bytes]], tmp_path: Path
+) -> None:
+    """Or is not noticed: names, for example, have no checksum in a zip."""
+    content = bytearray(ARCHIVES[name](FILES))
+    for fraction, replacement in changes:
+        start = int(fraction * len(content))
+        content[start : start + 4] = replacement
+    (tmp_path / name).write_bytes(content)
+
+    with warnings.catch_warnings(), contextlib.suppress(CorpusError):
+        warnings.simplefilter("ignore", SkippedWarning)
+        list(read_documents(tmp_path / name))

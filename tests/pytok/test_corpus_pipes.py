@@ -21,7 +21,7 @@ import zstandard
 
 import pytok
 from pytok import report, shards
-from pytok.corpus import is_pipe, read_documents, read_parts, resolve, size
+from pytok.corpus import Format, is_pipe, read_documents, read_parts, resolve, size
 from pytok.engine import EngineName
 from pytok.errors import CorpusError
 from tests.conftest import CORPUS
@@ -71,12 +71,24 @@ def test_a_pipe_is_read_by_its_content(name: str, content: bytes, tmp_path: Path
         assert "".join(read_documents(path)) == ("" if name == "empty" else TEXT.decode())
 
 
-def test_the_format_of_a_pipe_can_be_given(tmp_path: Path) -> None:
-    """Its name does not say it; a suffix would."""
-    for name in ("pipe", "pipe.jsonl"):
-        with pipe(tmp_path / name, lines(["one", "two"])) as path:
-            found = list(read_documents(path, format="jsonl" if name == "pipe" else None))
-        assert found == ["one", "two"]
+@pytest.mark.parametrize("name", ["pipe", "pipe.jsonl"])
+@pytest.mark.parametrize("first", ["one", "long " * 50_000])
+def test_json_lines_in_a_pipe_are_recognized(name: str, first: str, tmp_path: Path) -> None:
+    """By the first line, however long, or by the suffix."""
+    with pipe(tmp_path / name, lines([first, "two"])) as path:
+        assert list(read_documents(path)) == [first, "two"]
+
+
+@pytest.mark.parametrize(
+    "content", ['{"text": "one"}\n', '{\n"text": "one"}\n', "{one}\n", "{", "[1]"]
+)
+def test_other_text_in_a_pipe_is_text(content: str, tmp_path: Path) -> None:
+    """Also JSON lines, by the suffix; and their format can be given."""
+    with pipe(tmp_path / "pipe.txt", content.encode()) as path:
+        assert list(read_documents(path)) == [content]
+    format: Format | None = "text" if content.startswith('{"') else None
+    with pipe(tmp_path / "pipe", content.encode()) as path:
+        assert list(read_documents(path, format=format)) == [content]
 
 
 @pytest.mark.parametrize("format", ["text", "jsonl"])

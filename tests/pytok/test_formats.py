@@ -101,7 +101,7 @@ def test_tiktoken_keeps_the_ranks(pattern: str, engine: EngineName, tmp_path: Pa
 
 
 def test_a_folder_keeps_everything(engine: EngineName, tmp_path: Path) -> None:
-    """GPT-2's two files imply GPT-2's pattern."""
+    """It has a tokenizer.json."""
     trained_with("gpt2").save(tmp_path / "folder")
 
     assert (
@@ -172,13 +172,10 @@ def test_a_folder_keeps_merges_that_look_like_the_version_line(tmp_path: Path) -
 
 
 def test_a_folder_loads_the_tokenizer_that_was_saved_last(tmp_path: Path) -> None:
-    """Otherwise saving is an error, because of a tokenizer.json in the folder."""
+    """It replaces a tokenizer.json in the folder."""
     trained_with("gpt2").save(tmp_path / "tokenizer.json")
     tokenizer = build([b"he"])
-    try:
-        tokenizer.save(tmp_path)
-    except FormatError:
-        return
+    tokenizer.save(tmp_path)
 
     assert pytok.load(tmp_path).fingerprint == tokenizer.fingerprint
 
@@ -362,6 +359,7 @@ def test_a_tokenizer_trained_by_hugging_face_has_the_same_ids(
     assert list(ours.special_tokens) == specials
 
 
+@pytest.mark.filterwarnings("ignore:.* gpt2's is assumed")
 @pytest.mark.parametrize("specials", [[], SPECIALS[:1]], ids=["plain", "specials first"])
 def test_a_folder_written_by_hugging_face_has_the_same_ids(
     specials: list[str], engine: EngineName, tmp_path: Path

@@ -106,8 +106,19 @@ def test_a_pipe_is_an_error_before_it_is_opened() -> None:
 
     result = command("prune", "tokenizer.json", "pipe.txt", "-o", "small.json")
 
-    assert result.code != 0
-    assert not Path("small.json").exists()
+    check_failure(result, "pipe.txt: a pipe can be read only once: the corpus is read twice")
+
+
+def test_rows_without_text_are_reported_once() -> None:
+    """Though the corpus is read twice."""
+    Path("rows.jsonl").write_text('{"text": "abc"}\n{"text": null}\n')
+
+    result = command(
+        "prune", "tokenizer.json", "rows.jsonl", "--missing", "skip", "-o", "small.json"
+    )
+
+    assert result.code == 0
+    assert result.err.count("1 of 2 rows without text") == 1
 
 
 def test_a_corpus_that_changes_meanwhile_is_an_error() -> None:

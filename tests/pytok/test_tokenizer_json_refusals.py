@@ -290,7 +290,7 @@ def test_a_file_without_a_valid_vocabulary_is_reported(
     ("content", "message"),
     [
         (b'{"model":\n {"type" "BPE"}}', "line 2, column 10: not JSON"),
-        (b"", "line 1, column 1: not JSON"),
+        (b"", "this is an empty file: get it again"),
         (b'{"version": "\xff"}', "byte 13 is not UTF-8"),
         (b"[1]", "the file is a JSON array, not an object"),
         (b"null", "the file is a JSON null, not an object"),

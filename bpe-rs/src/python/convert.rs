@@ -172,3 +172,30 @@ impl Ids<'_> {
         }
     }
 }
+
+/// The number of characters before a byte of a text, for bytes that come nearly in order.
+pub(super) struct Characters<'t> {
+    text: &'t str,
+    byte: usize,
+    count: usize,
+}
+
+impl<'t> Characters<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, byte: 0, count: 0 }
+    }
+
+    pub(super) fn before(&mut self, byte: usize) -> usize {
+        let count = |range: std::ops::Range<usize>| {
+            // Continuation bytes, 0x80 to 0xBF, start no character.
+            self.text.as_bytes()[range].iter().filter(|&&byte| byte as i8 >= -0x40).count()
+        };
+        self.count = if byte >= self.byte {
+            self.count + count(self.byte..byte)
+        } else {
+            self.count - count(byte..self.byte)
+        };
+        self.byte = byte;
+        self.count
+    }
+}

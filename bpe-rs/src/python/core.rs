@@ -1,9 +1,7 @@
 //! `Core` for Python.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
 
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
@@ -12,13 +10,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 use rayon::prelude::*;
 
-use super::convert::{arrays, ids_of, list_of, open_all, texts_of, Flat, Ids};
-use super::files::PyTokens;
+use super::convert::{arrays, list_of, open_all, texts_of, Characters, Flat, Ids};
+use super::definition::Definition;
 use super::signals::{on_threads, Signals};
-use crate::{
-    decode, merges, AddedToken, Allowed, Core, Error, Normalizer, Parts, Pattern, Rank, Search,
-    Split, Unknown, Vocab,
-};
+use crate::{decode, merges, Allowed, Core, Rank, Search};
 
 pyo3::import_exception!(pytok.errors, SpecialTokenError);
 
@@ -57,33 +52,6 @@ pub(super) struct PyCore {
     listed: AtomicUsize,
 }
 
-/// The number of characters before a byte of a text, for bytes that come nearly in order.
-struct Characters<'t> {
-    text: &'t str,
-    byte: usize,
-    count: usize,
-}
-
-impl<'t> Characters<'t> {
-    fn new(text: &'t str) -> Self {
-        Self { text, byte: 0, count: 0 }
-    }
-
-    fn before(&mut self, byte: usize) -> usize {
-        let count = |range: std::ops::Range<usize>| {
-            // Continuation bytes, 0x80 to 0xBF, start no character.
-            self.text.as_bytes()[range].iter().filter(|&&byte| byte as i8 >= -0x40).count()
-        };
-        self.count = if byte >= self.byte {
-            self.count + count(self.byte..byte)
-        } else {
-            self.count - count(byte..self.byte)
-        };
-        self.byte = byte;
-        self.count
-    }
-}
-
 /// Texts of fewer bytes are encoded without detaching from the interpreter: other threads could
 /// hardly use the time.
 const SHORT_TEXT: usize = 1 << 12;
@@ -97,6 +65,9 @@ const SHORT_BATCH: usize = 1 << 16;
 fn is_short<T: AsRef<str>>(texts: &[T]) -> bool {
     texts.iter().map(|text| text.as_ref().len()).sum::<usize>() < SHORT_BATCH
 }
+
+/// Ids, and the characters that each stands for.
+type WithOffsets = (Vec<u32>, Vec<(usize, usize)>);
 
 impl PyCore {
     /// Calls *sink* with the ids of *text*, and checks for signals meanwhile.
@@ -175,68 +146,6 @@ impl PyCore {
     fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
         let integers = self.integers(py, ids.len());
         list_of(py, ids, integers)
-    }
-}
-
-/// The tokens of a definition: those that this crate has read from a file, or any others.
-#[derive(FromPyObject)]
-enum Tokens {
-    Read(Py<PyTokens>),
-    Listed(Vec<PyBackedBytes>),
-}
-
-impl Tokens {
-    fn vocab(self) -> Result<Arc<Vocab>, Error> {
-        match self {
-            Self::Read(tokens) => Ok(Arc::clone(&tokens.get().0)),
-            Self::Listed(tokens) => Vocab::new(tokens).map(Arc::new),
-        }
-    }
-}
-
-/// `pytok.definition.Definition`, as far as the core needs it.
-#[derive(FromPyObject)]
-struct Definition {
-    tokens: Tokens,
-    #[pyo3(from_py_with = ids_of)]
-    ids: Vec<u32>,
-    pattern: String,
-    added_tokens: Vec<(String, u32, bool, bool, bool, bool, bool)>,
-    splits: Vec<(String, String, bool)>,
-    normalizer: Vec<Vec<String>>,
-    prefix_space: bool,
-    decode_only: HashMap<u32, Vec<u8>>,
-    unknown: Option<(Option<u32>, bool)>,
-}
-
-impl Definition {
-    fn build(self) -> Result<Core, Error> {
-        let added = |(text, id, special, lstrip, rstrip, single_word, normalized)| AddedToken {
-            text,
-            id,
-            special,
-            lstrip,
-            rstrip,
-            single_word,
-            normalized,
-        };
-        let split = |(pattern, behavior, invert): &(String, String, bool)| {
-            Split::new(pattern, behavior, *invert)
-        };
-        let mut decode_only: Vec<_> = self.decode_only.into_iter().collect();
-        decode_only.sort_unstable();
-        let parts = Parts {
-            added_tokens: self.added_tokens.into_iter().map(added).collect(),
-            splits: self.splits.iter().map(split).collect::<Result<_, _>>()?,
-            normalizer: Normalizer::new(&self.normalizer)?,
-            prefix_space: self.prefix_space,
-            decode_only,
-            unknown: self.unknown.map(|(id, fuse)| Unknown { id, fuse }),
-        };
-        let are_ranks = self.ids.iter().zip(0..).all(|(&id, rank)| id == rank);
-        let vocab = self.tokens.vocab()?;
-        let ids = (!are_ranks || self.ids.len() != vocab.len()).then_some(self.ids);
-        Core::with_parts(vocab, ids, Pattern::new(&self.pattern)?, parts)
     }
 }
 
@@ -328,7 +237,7 @@ impl PyCore {
         py: Python<'_>,
         text: &str,
         specials: Option<&PySpecials>,
-    ) -> PyResult<(Vec<u32>, Vec<(usize, usize)>)> {
+    ) -> PyResult<WithOffsets> {
         py.detach(|| {
             PySpecials::refuse(specials, text)?;
             let mut signals = Signals::new();

@@ -9,6 +9,7 @@
 mod convert;
 mod core;
 mod count;
+mod definition;
 mod files;
 mod signals;
 mod train;

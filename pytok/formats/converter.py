@@ -1,0 +1,149 @@
+"""The tokenizer.json that transformers makes of a vocabulary, merges and a tokenizer class."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pytok.definition import AddedToken
+from pytok.errors import FormatError
+from pytok.formats.beside import Beside, added_token
+from pytok.formats.classes import CLASSES, NAMED_TOKENS
+from pytok.formats.fields import Fields
+from pytok.formats.gpt2 import TwoFiles
+
+
+def document(beside: Beside, files: TwoFiles) -> dict[str, Any]:
+    """Return the content of the tokenizer.json of *files*; `Beside.class_name` is in `CLASSES`."""
+    known = CLASSES[beside.class_name or ""]
+    prefix_space = beside.config.get("add_prefix_space")
+    if not isinstance(prefix_space, bool):
+        prefix_space = known.prefix_space
+    for where, (left, right) in files.pairs.items():
+        for part in (left, right, left + right):
+            if part not in files.vocab:
+                raise FormatError(
+                    f"{files.merges_path}: {where}: {part!r} is not in the vocabulary"
+                )
+    named = named_tokens(beside)
+    special = [*named.values(), *_further(beside)]
+    added = _with_ids(beside.decoder() or _listed(beside, special), special, files.vocab)
+    return {
+        "version": "1.0",
+        "added_tokens": [_as_json(token) for token in added],
+        "normalizer": {"type": "NFC"} if known.nfc else None,
+        "pre_tokenizer": known.pre_tokenizer(prefix_space),
+        "post_processor": _post_processor(beside, known.processor, named, added),
+        "decoder": {"type": "ByteLevel"},
+        "model": {
+            "type": "BPE",
+            "vocab": files.vocab,
+            "merges": [list(pair) for pair in files.pairs.values()],
+        },
+    }
+
+
+def named_tokens(beside: Beside) -> dict[str, AddedToken]:
+    """Return the tokens of `NAMED_TOKENS` that there are, with the id 0.
+
+    special_tokens_map.json counts only where tokenizer_config.json has no added_tokens_decoder.
+    """
+    fields = {**CLASSES[beside.class_name or ""].tokens, **beside.config}
+    if "added_tokens_decoder" not in beside.config:
+        fields |= beside.special_tokens_map
+    path = beside.path / "tokenizer_config.json"
+    return {
+        name: added_token(path, name, value, 0)._replace(special=True)
+        for name in NAMED_TOKENS
+        if (value := fields.get(name)) is not None
+    }
+
+
+def _further(beside: Beside) -> Iterator[AddedToken]:
+    """Yield the special tokens of other names, and those of lists."""
+    path = beside.path / "tokenizer_config.json"
+    fields = dict(beside.config)
+    if "added_tokens_decoder" not in fields:
+        fields |= beside.special_tokens_map
+    for name, value in fields.items():
+        if name.endswith("_token") and name not in NAMED_TOKENS and isinstance(value, str | dict):
+            yield added_token(path, name, value, 0)._replace(special=True)
+    for name in ("extra_special_tokens", "additional_special_tokens"):
+        listed = fields.get(name) or []
+        for value in listed.values() if isinstance(listed, dict) else listed:
+            yield added_token(path, name, value, 0)._replace(special=True)
+
+
+def _listed(beside: Beside, special: Iterable[AddedToken]) -> list[AddedToken]:
+    """Return the tokens of added_tokens.json, of which those in *special* are special, by id."""
+    specials = {token.text for token in special}
+    path = beside.path / "added_tokens.json"
+    found = []
+    for text in beside.added_tokens:
+        id = Fields(path).get(beside.added_tokens, text, int)
+        is_special = text in specials
+        found.append(AddedToken(text, id, special=is_special, normalized=not is_special))
+    return sorted(found, key=lambda token: token.id)
+
+
+def _with_ids(
+    decoder: list[AddedToken], named: Iterable[AddedToken], vocab: Mapping[str, int]
+) -> list[AddedToken]:
+    """Return the tokens of *decoder* and of *named*, each text once.
+
+    A named token has the id of the vocabulary, or else the next after all others.
+    """
+    found = {token.text: token for token in decoder if token.text}
+    next_id = len(vocab) + sum(text not in vocab for text in found)
+    for token in named:
+        if token.text and token.text not in found:
+            found[token.text] = token._replace(id=vocab.get(token.text, next_id))
+            next_id += token.text not in vocab
+    return list(found.values())
+
+
+def _as_json(token: AddedToken) -> dict[str, Any]:
+    fields = token._asdict()
+    return {"content": fields.pop("text"), **fields}
+
+
+def _post_processor(
+    beside: Beside,
+    processor: str | None,
+    named: Mapping[str, AddedToken],
+    added: Iterable[AddedToken],
+) -> dict[str, Any] | None:
+    """Return the post-processor that adds BOS and EOS, or CLS and SEP; ``None`` without them."""
+    ids = {token.text: token.id for token in added}
+    start, end = named.get("cls_token"), named.get("sep_token")
+    if processor is None:
+        start = named.get("bos_token") if beside.config.get("add_bos_token") is True else None
+        end = named.get("eos_token") if beside.config.get("add_eos_token") is True else None
+    if processor == "RobertaProcessing" and start and end:
+        pair = {"sep": [end.text, ids[end.text]], "cls": [start.text, ids[start.text]]}
+        return {"type": processor, **pair, "trim_offsets": True, "add_prefix_space": False}
+    if start is None and end is None:
+        return None
+
+    def template(*sequences: str) -> list[dict[str, Any]]:
+        items = []
+        for type_id, sequence in enumerate(sequences):
+            # The second of two texts has no CLS, but has BOS.
+            first = start if type_id == 0 or processor is None else None
+            for kind, text in (
+                ("SpecialToken", first and first.text),
+                ("Sequence", sequence),
+                ("SpecialToken", end and end.text),
+            ):
+                if text is not None:
+                    items.append({kind: {"id": text, "type_id": type_id}})
+        return items
+
+    return {
+        "type": "TemplateProcessing",
+        "single": template("A"),
+        "pair": template("A", "B"),
+        "special_tokens": {
+            token.text: {"id": token.text, "ids": [ids[token.text]], "tokens": [token.text]}
+            for token in (start, end)
+            if token is not None
+        },
+    }

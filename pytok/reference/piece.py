@@ -1,0 +1,97 @@
+"""From a piece to ids, also where the vocabulary lacks bytes. Twin of `bpe-rs/src/piece.rs`."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from pytok.definition import Unknown
+from pytok.errors import VocabError
+from pytok.reference.encode import encode_piece, merge
+from pytok.reference.vocab import Vocab
+
+Found: TypeAlias = tuple[int, int, int]
+"""An id, and the start and the end of what it stands for."""
+
+_NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
+
+
+class PieceEncoder:
+    """A vocabulary with the *ids* of its ranks; *unknown* is for bytes that are not tokens.
+
+    Raises VocabError if two tokens have one id, or not every token has one.
+
+    >>> vocab = Vocab([b"a", b"b", b"ab"])
+    >>> PieceEncoder(vocab, [5, 6, 7], Unknown(9)).encode_piece(b"ab?a")
+    [7, 9, 5]
+    """
+
+    def __init__(self, vocab: Vocab, ids: Sequence[int], unknown: Unknown | None) -> None:
+        self.vocab = vocab
+        self.ids = list(ids)
+        self.unknown = unknown
+        if len(self.ids) != len(vocab):
+            raise VocabError(
+                f"there are {len(vocab)} tokens but {len(self.ids)} ids: give one id for each token"
+            )
+        self.tokens: dict[int, bytes] = {}
+        for id, token in zip(self.ids, vocab.tokens, strict=True):
+            if id in self.tokens:
+                raise VocabError(f"two tokens have the id {id}")
+            self.tokens[id] = token
+
+    def id(self, token: bytes) -> int | None:
+        """Return the id of *token*, or ``None``."""
+        rank = self.vocab.ranks.get(token)
+        return None if rank is None else self.ids[rank]
+
+    def encode_piece(self, piece: bytes) -> list[int]:
+        """Return the ids of *piece*. Raises VocabError for a byte that it cannot encode."""
+        self.check_bytes(piece)
+        return [id for id, _, _ in self.encode_ranges(piece)]
+
+    def encode_ranges(self, piece: bytes) -> Iterator[Found]:
+        """Yield the ids of *piece* with the ranges of their bytes."""
+        missing = self.vocab.missing
+        if missing.isdisjoint(piece) or piece in self.vocab.ranks:
+            yield from self._append(encode_piece(self.vocab, piece), range(len(piece)))
+            return
+        if self.unknown is None or self.unknown.id is None:
+            # What is omitted makes neighbors of the bytes around it.
+            known = [index for index, byte in enumerate(piece) if byte not in missing]
+            kept = bytes(piece[index] for index in known)
+            yield from self._append(merge(self.vocab, kept, len(self.vocab)), known)
+            return
+        indices = itertools.groupby(range(len(piece)), lambda index: piece[index] in missing)
+        for is_missing, run in ((is_missing, list(run)) for is_missing, run in indices):
+            first, end = run[0], run[-1] + 1
+            if not is_missing:
+                yield from self._append(merge(self.vocab, piece[first:end], len(self.vocab)), run)
+            elif self.unknown.fuse:
+                yield self.unknown.id, first, end
+            else:
+                yield from ((self.unknown.id, index, index + 1) for index in run)
+
+    def _append(self, ranks: Iterable[int], indices: Sequence[int]) -> Iterator[Found]:
+        """Yield the ids of *ranks* with their ranges; *indices* are those of their bytes."""
+        at = 0
+        for rank in ranks:
+            end = at + len(self.vocab.tokens[rank])
+            yield self.ids[rank], indices[at], indices[end - 1] + 1
+            at = end
+
+    def check_bytes(self, data: bytes, offset: int = 0) -> None:
+        """Raise VocabError for a byte that is not in the vocabulary, if it cannot be encoded.
+
+        *offset* is the number of bytes before *data*.
+        """
+        if self.unknown is None and (found := self.vocab.missing.intersection(data)):
+            at = min(data.index(byte) for byte in found)
+            raise VocabError(
+                f"byte {offset + at} of the text is 0x{data[at]:02x}, which is not in the "
+                "vocabulary, and there is no token for unknown bytes"
+            )
+
+    def check_text(self, text: str, offset: int = 0) -> None:
+        """Raise the error of `check_bytes` for text."""
+        if not self.vocab.missing <= _NEVER_IN_UTF8:
+            self.check_bytes(text.encode(), offset)
