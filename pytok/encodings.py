@@ -212,7 +212,7 @@ def _build(name: str, engine: EngineName) -> Tokenizer:
     if ranks is None:
         from pytok.formats import tiktoken  # here: it is needed for the reference engine only
 
-        ranks = tiktoken.read(data, encoding.ranks.url)[:2]
+        ranks = tiktoken.read(data, encoding.ranks.url)
     added_tokens = tuple(AddedToken(text, id) for text, id in encoding.special_tokens.items())
     definition = Definition(name, *ranks, encoding.pattern, added_tokens)
     tokenizer = Tokenizer.from_definition(definition, engine)

@@ -121,7 +121,7 @@ class Tokenizer(Decoder):
 
         Raises FormatError for another object.
         """
-        from pytok.formats import of_encoding  # here: `get_encoding` needs none of them
+        from pytok.formats.pickled import of_encoding
 
         return cls.from_definition(of_encoding(encoding), engine)
 

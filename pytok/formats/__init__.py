@@ -16,14 +16,13 @@ from pytok.atomic import replace_file, replace_files
 from pytok.definition import AddedToken, Definition
 from pytok.engine import EngineName
 from pytok.errors import FormatError
-from pytok.formats import detect, folder, pickled, pretrained, tekken, tiktoken, tokenizer_json
+from pytok.formats import detect, folder, pretrained, tekken, tiktoken, tokenizer_json
 from pytok.formats.detect import Kind
 from pytok.formats.fields import parse_json
 from pytok.formats.merge_list import ListedMerges, Merges, check_merges
-from pytok.formats.pickled import of_encoding
 from pytok.patterns import resolve
 
-__all__ = ["check_merges", "check_target", "notes", "of_encoding", "read", "write"]
+__all__ = ["check_merges", "check_target", "notes", "read", "write"]
 
 
 def read(
@@ -35,8 +34,9 @@ def read(
 ) -> tuple[Definition, ListedMerges | None]:
     """Read a tokenizer file or folder; `pytok.load` documents the arguments that a format needs.
 
-    The second value is an argument of `check_merges`, for formats that list merges, unless *engine*
-    has checked them. A UserWarning says what was assumed, and which bytes a vocabulary lacks.
+    The second value, for formats that list merges, is an argument of `check_merges`, unless
+    *engine* has checked them. A UserWarning says what was assumed, and which bytes a vocabulary
+    lacks.
     """
     path = Path(path)
     if path.is_dir():
@@ -54,6 +54,8 @@ def read(
             f"{path}: the file has its own pattern and special tokens: do not pass any"
         )
     if kind is Kind.PICKLE:
+        from pytok.formats import pickled  # here: it is rarely needed
+
         return pickled.read(path, data), None
     if kind is Kind.TEKKEN:
         return tekken.read(path, document), None

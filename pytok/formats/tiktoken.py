@@ -3,7 +3,7 @@
 import base64
 import binascii
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container
 from os import PathLike
 from pathlib import Path
 
@@ -51,15 +51,30 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
     return ranks
 
 
+def read(data: bytes, source: str | PathLike[str]) -> tuple[list[bytes], list[int]]:
+    """Return the tokens in *data* in the order of their ranks, and the ranks; see `parse`."""
+    ranks = parse(data, source)
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    return tokens, [ranks[token] for token in tokens]
+
+
 def definition(path: Path, data: bytes, pattern: str, engine: EngineName) -> Definition:
     """Return the definition of the ranks in *data*, the content of *path*, split by *pattern*.
 
     An empty token is only decoded. A UserWarning says which bytes the ranks lack.
     """
-    parsed = engines.load(engine).parse_ranks(data)
-    tokens, ids, empty = read(data, path) if parsed is None else (*parsed, {})
-    known = {token[0] for token in tokens if len(token) == 1}
-    if missing := [byte for byte in range(256) if byte not in known and byte not in _NEVER]:
+    empty = {}
+    if parsed := engines.load(engine).parse_ranks(data):
+        tokens, ids = parsed
+        known: Container[bytes] = tokens
+    else:
+        known = ranks = parse(data, path)
+        if (id := ranks.pop(b"", None)) is not None:
+            empty[id] = b""
+        tokens = sorted(ranks, key=ranks.__getitem__)
+        ids = [ranks[token] for token in tokens]
+    missing = [byte for byte in range(256) if bytes([byte]) not in known and byte not in _NEVER]
+    if missing:
         count, first = len(missing), missing[0]
         warnings.warn(
             f"{path}: the vocabulary lacks {count} of the 256 bytes, such as 0x{first:02x}: a text "

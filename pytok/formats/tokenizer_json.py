@@ -32,7 +32,7 @@ from pytok.formats.pre_tokenizer import read_pattern
 def read(path: Path, data: bytes, engine: EngineName) -> tuple[Definition, ListedMerges | None]:
     """Read *data*, the content of *path*: its definition, and the merges that it lists.
 
-    There are none if *engine* has checked them.
+    There are no merges if *engine* has checked them.
 
     A post-processor is dropped: it adds tokens around a complete text, which pytok leaves to the
     caller, as tokenizers does with ``add_special_tokens=False``.
@@ -50,7 +50,7 @@ def read(path: Path, data: bytes, engine: EngineName) -> tuple[Definition, Liste
 
 
 def read_document(path: Path, document: Any) -> tuple[Definition, ListedMerges]:
-    """Read *document*, the parsed JSON of *path*; see `read`."""
+    """Read *document*, the parsed JSON of *path*: its definition, and the merges that it lists."""
     reader = Fields(path)
     vocab = _read_vocab(reader, document)
     parts = _read_parts(reader, document, vocab)

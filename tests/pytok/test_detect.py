@@ -249,8 +249,8 @@ def encoding(name: str = "theirs") -> tiktoken.Encoding:
     """Return an encoding of tiktoken that it does not know by name."""
     return tiktoken.Encoding(
         name,
-        pat_str=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}"
-        r"| ?[^\s\p{L}\p{N}]++|\s+",
+        pat_str=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++"
+        r"|\s+",
         mergeable_ranks=RANKS,
         special_tokens=SPECIALS,
     )
