@@ -15,6 +15,9 @@ END_OF_TEXT = "<|endoftext|>"
 MAX_ID = (1 << 32) - 1
 """The greatest id: ids are unsigned integers of 32 bits."""
 
+UTF8_BYTES = frozenset(range(256)) - {0xC0, 0xC1, *range(0xF5, 0x100)}
+"""The bytes that UTF-8 can have."""
+
 
 class AddedToken(NamedTuple):
     """A text with an id of its own, matched before text is split; fields as in tokenizers.
@@ -241,6 +244,11 @@ class Definition:
             add(json.dumps(further, sort_keys=True, separators=(",", ":")).encode())
         return digest.hexdigest()
 
+    @property
+    def lacks_bytes(self) -> bool:
+        """Whether texts can have bytes that the vocabulary lacks."""
+        return not UTF8_BYTES.issubset(token[0] for token in self.tokens if len(token) == 1)
+
     def _rare_parts(self) -> dict[str, Any]:
         """Return the parts that differ from their defaults, as JSON values by name."""
         flags = {token.text: _flags(token) for token in self.added_tokens}
@@ -252,7 +260,7 @@ class Definition:
             "normalizer": self.normalizer,
             "prefix_space": self.prefix_space,
             "decode_only": {str(id): token.hex() for id, token in self.decode_only.items()},
-            "unknown": self.unknown and self.unknown._asdict(),
+            "unknown": self.unknown and self.lacks_bytes and self.unknown._asdict(),
         }
         return {name: part for name, part in parts.items() if part}
 

@@ -41,6 +41,24 @@ QWEN2 = (
 PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K, "llama3": LLAMA3, "qwen2": QWEN2}
 """The known patterns by name."""
 
+ASCII_CLASSES = {
+    "alnum": r"\x30-\x39\x41-\x5a\x61-\x7a",
+    "alpha": r"\x41-\x5a\x61-\x7a",
+    "ascii": r"\x00-\x7f",
+    "blank": r"\x09\x20",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": r"\x30-\x39",
+    "graph": r"\x21-\x7e",
+    "lower": r"\x61-\x7a",
+    "print": r"\x20-\x7e",
+    "punct": r"\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e",
+    "space": r"\x09-\x0d\x20",
+    "upper": r"\x41-\x5a",
+    "word": r"\x30-\x39\x41-\x5a\x5f\x61-\x7a",
+    "xdigit": r"\x30-\x39\x41-\x46\x61-\x66",
+}
+"""The classes of POSIX, such as ``[:alpha:]``, as the inside of a set: in Rust they are ASCII."""
+
 
 def resolve(pattern: str) -> str:
     r"""Return the regex of a known pattern's name; any other *pattern* is returned unchanged.

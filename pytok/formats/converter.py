@@ -6,7 +6,7 @@ from typing import Any
 from pytok.definition import AddedToken
 from pytok.errors import FormatError
 from pytok.formats.beside import Beside, added_token
-from pytok.formats.classes import CLASSES, NAMED_TOKENS
+from pytok.formats.classes import CLASSES, NAMED_TOKENS, byte_level
 from pytok.formats.fields import Fields
 from pytok.formats.gpt2 import TwoFiles
 
@@ -26,13 +26,16 @@ def document(beside: Beside, files: TwoFiles) -> dict[str, Any]:
     named = named_tokens(beside)
     special = [*named.values(), *_further(beside)]
     added = _with_ids(beside.decoder() or _listed(beside, special), special, files.vocab)
+    if known.drops_flags:
+        exact = {token.text for token in special}
+        added = [AddedToken(t.text, t.id) if t.text in exact else t for t in added]
     return {
         "version": "1.0",
         "added_tokens": [_as_json(token) for token in added],
         "normalizer": {"type": "NFC"} if known.nfc else None,
         "pre_tokenizer": known.pre_tokenizer(prefix_space),
         "post_processor": _post_processor(beside, known.processor, named, added),
-        "decoder": {"type": "ByteLevel"},
+        "decoder": byte_level(),
         "model": {
             "type": "BPE",
             "vocab": files.vocab,
@@ -46,15 +49,19 @@ def named_tokens(beside: Beside) -> dict[str, AddedToken]:
 
     special_tokens_map.json counts only where tokenizer_config.json has no added_tokens_decoder.
     """
-    fields = {**CLASSES[beside.class_name or ""].tokens, **beside.config}
+    known = CLASSES[beside.class_name or ""]
+    fields = {**known.tokens, **beside.config}
     if "added_tokens_decoder" not in beside.config:
         fields |= beside.special_tokens_map
     path = beside.path / "tokenizer_config.json"
-    return {
+    named = {
         name: added_token(path, name, value, 0)._replace(special=True)
         for name in NAMED_TOKENS
         if (value := fields.get(name)) is not None
     }
+    if known.strips_mask and isinstance(fields["mask_token"], str):
+        named["mask_token"] = named["mask_token"]._replace(lstrip=True)
+    return named
 
 
 def _further(beside: Beside) -> Iterator[AddedToken]:

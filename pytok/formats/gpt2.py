@@ -4,11 +4,10 @@ import json
 import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pytok.definition import Definition
+from pytok.definition import AddedToken, Definition
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields, parse_json, read_text
 from pytok.formats.merge_list import LETTERS, ListedMerges, Merges, assemble, vocab_and_merges
@@ -28,9 +27,9 @@ class TwoFiles(NamedTuple):
 
     @property
     def unmerged(self) -> dict[str, int]:
-        """The entries that no merge makes, and that are no single bytes: special tokens, mostly."""
+        """The entries that no merge makes, that are no single bytes and not empty."""
         merged = {left + right for left, right in self.pairs.values()} | set(LETTERS.values())
-        return {text: id for text, id in self.vocab.items() if text not in merged}
+        return {text: id for text, id in self.vocab.items() if text and text not in merged}
 
 
 def read(folder: Path) -> TwoFiles | None:
@@ -65,18 +64,15 @@ def plain(
     Without a pattern that is GPT-2's, with a warning, if its tokens can come from it. Entries that
     no merge makes are special tokens, since the files do not mark them.
     """
-    specials = files.unmerged
-    ordinary = {text: id for text, id in files.vocab.items() if text not in specials}
     # Whisper's vocabulary has an empty entry, to which nothing is encoded.
-    empty = {} if (id := specials.pop("", None)) is None else {id: b""}
+    specials = {text: id for text, id in files.unmerged.items() if text}
+    added = [AddedToken(text, id) for text, id in {**specials, **(special_tokens or {})}.items()]
     definition, listed = assemble(
         files.merges_path,
-        name=name,
-        vocab=ordinary,
+        vocab=files.vocab,
         pairs=files.pairs,
-        pattern=pattern or GPT2,
-        specials={**specials, **(special_tokens or {})},
         ignore_merges=False,
+        plain=Definition(name, (), (), pattern or GPT2, tuple(added)),
     )
     if pattern is None:
         folder = files.merges_path.parent
@@ -91,7 +87,7 @@ def plain(
             f"{how}",
             stacklevel=7,
         )
-    return replace(definition, decode_only=empty), listed
+    return definition, listed
 
 
 def foreign_to_gpt2(tokens: Iterable[bytes]) -> bytes | None:

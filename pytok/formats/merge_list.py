@@ -5,13 +5,13 @@ a list. `implied_merges` connects the two: see "Why merging by bytes equals merg
 docs/architecture.md.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
 from pytok.byte_order import BYTE_ORDER
-from pytok.definition import AddedToken, Definition
+from pytok.definition import AddedToken, Definition, Step
 from pytok.errors import FormatError
 from pytok.formats.token_parts import parts_of
 
@@ -128,73 +128,143 @@ def vocab_and_merges(
 ) -> tuple[dict[str, int], list[list[str]], bool]:
     """Return the vocabulary by id, the merges by rank, and whether some tokens have no merge.
 
-    Both are in the byte-level alphabet. *merges* are those of tokens of lower rank
-    (`pytok.engine.Core.merges`). Raises FormatError, for *path*, for a definition that lists of
-    tokens and merges cannot represent.
+    Both are in the byte-level alphabet; the vocabulary has the ids that only decode as well, and no
+    added tokens. *merges* are those of tokens of lower rank (`pytok.engine.Core.merges`). Raises
+    FormatError, for *path*, for a definition that lists of tokens and merges cannot represent.
     """
     tokens = definition.tokens
     letters = [_to_letters(token) for token in tokens]
-    for text in definition.special_tokens.keys() & set(letters):
-        raise FormatError(
-            f"{path}: the special token {text!r} is written like an ordinary token, and the format "
-            "cannot distinguish them: save it as .tiktoken"
-        )
-    if len(set(definition.special_tokens.values())) < len(definition.special_tokens):
+    ids = dict(zip(letters, definition.ids, strict=True))
+    texts = {added.text: added.id for added in definition.added_tokens}
+    for text, id in texts.items():
+        if is_ambiguous(text):
+            raise FormatError(
+                f"{path}: the special token {text!r} also stands for {from_letters(text)!r} in the "
+                "byte-level alphabet, to which the format decodes it: save it as .tiktoken"
+            )
+        if ids.get(text, id) != id:
+            raise FormatError(
+                f"{path}: the special token {text!r} is written like an ordinary token, and the "
+                "format cannot distinguish them: save it as .tiktoken"
+            )
+    if len(set(texts.values())) < len(texts):
         raise FormatError(
             f"{path}: two special tokens have the same id, and the format keeps only one of them: "
             "save it as .tiktoken"
         )
-    by_id = sorted(zip(letters, definition.ids, strict=True), key=lambda item: item[1])
     merged = [pair for pair in implied_merges(tokens, merges) if pair is not None]
     pairs = [[letters[left], letters[right]] for left, right in merged]
-    return dict(by_id), pairs, len(merged) < sum(len(token) > 1 for token in tokens)
+    has_unmerged = len(merged) < sum(len(token) > 1 for token in tokens)
+    for id, token in definition.decode_only.items():
+        spelled = _spelled(token, ids.keys() | texts.keys(), is_looked_up=has_unmerged)
+        if spelled is None:
+            raise FormatError(
+                f"{path}: the id {id} only decodes, to {token!r}, and the format cannot "
+                "distinguish it from a token: save it as .tiktoken"
+            )
+        ids[spelled] = id
+    by_id = sorted(ids.items(), key=lambda item: item[1])
+    return dict(by_id), pairs, has_unmerged
+
+
+def _spelled(token: bytes, taken: Set[str], *, is_looked_up: bool) -> str | None:
+    """Return an entry that decodes to *token*, and that nothing is encoded to, if there is one.
+
+    If whole pieces are looked up, it must not be in the byte-level alphabet.
+    """
+    letters = _to_letters(token)
+    if letters not in taken and not (is_looked_up and token):
+        return letters
+    text = token.decode(errors="replace")
+    if text.encode() == token and text not in taken and not _ALPHABET.issuperset(text):
+        return text
+    return None
 
 
 def assemble(
     path: Path,
     *,
-    name: str,
     vocab: Mapping[str, int],
     pairs: Mapping[str, tuple[str, str]],
-    pattern: str,
-    specials: Mapping[str, int],
     ignore_merges: bool,
+    plain: Definition,
 ) -> tuple[Definition, ListedMerges]:
     """Build a definition from a vocabulary and a list of merges in the byte-level alphabet.
 
-    *path* is for messages; *pairs* are the merges by their location in the file. `ListedMerges`
-    documents *ignore_merges*.
+    *path* is for messages; *vocab* are all entries, *pairs* the merges by their location in the
+    file. Everything else is that of *plain*, a definition without tokens. An entry that nothing is
+    encoded to only decodes. `ListedMerges` documents *ignore_merges*.
     """
-    tokens: dict[str, bytes] = {}
-    for letters in vocab:
-        try:
-            tokens[letters] = from_letters(letters)
-        except UnicodeEncodeError:
-            raise FormatError(
-                f"{path}: {letters!r} is neither in the byte-level alphabet nor a special token"
-            ) from None
     locations: dict[tuple[str, str], str] = {}
     for where, (left, right) in pairs.items():
         for part in (left, right, left + right):
-            if part not in tokens:
-                why = "a special token" if part in specials else "not in the vocabulary"
-                raise FormatError(f"{path}: {where}: {part!r} is {why}")
+            if part not in vocab:
+                raise FormatError(f"{path}: {where}: {part!r} is not in the vocabulary")
         locations.pop((left, right), None)  # the last of repeated pairs is the one that counts
         locations[left, right] = where
+    made = _made(vocab, locations)
+    locations = {pair: where for pair, where in locations.items() if made.issuperset(pair)}
+    added = {token.text: token for token in plain.added_tokens}
+    tokens: dict[str, bytes] = {letters: from_letters(letters) for letters in made}
+    decode_only: dict[int, bytes] = {}
+    for letters in vocab.keys() - made:
+        in_alphabet = _ALPHABET.issuperset(letters)
+        is_piece = ignore_merges and letters and in_alphabet
+        if is_piece and not is_found_first(path, added.get(letters), plain.normalizer):
+            tokens[letters] = from_letters(letters)
+        elif letters not in added:
+            decoded = from_letters(letters) if in_alphabet else letters.encode()
+            decode_only[vocab[letters]] = decoded
+    order = sorted(tokens, key=vocab.__getitem__)
     merged = [left + right for left, right in locations]
-    order = sorted(vocab, key=vocab.__getitem__)
     ids_of_merged = [vocab[letters] for letters in merged]
     if ids_of_merged != sorted(ids_of_merged):
         # Ids are not in the order of merging: tokens are ranked by first merge instead.
         single = [letters for letters in order if len(letters) == 1]
         order = list(dict.fromkeys([*single, *merged, *order]))
     ranks = {letters: rank for rank, letters in enumerate(order)}
-    definition = Definition(
-        name,
-        [tokens[letters] for letters in order],
-        [vocab[letters] for letters in order],
-        pattern,
-        tuple(AddedToken(text, id) for text, id in specials.items()),
+    definition = replace(
+        plain,
+        tokens=[tokens[letters] for letters in order],
+        ids=[vocab[letters] for letters in order],
+        decode_only=dict(sorted(decode_only.items())),
     )
     by_rank = {(ranks[left], ranks[right]): where for (left, right), where in locations.items()}
     return definition, ListedMerges(by_rank, ignore_merges)
+
+
+def _made(vocab: Mapping[str, int], merges: Collection[tuple[str, str]]) -> set[str]:
+    """Return the entries of *vocab* that merging can make: letters, and what is merged of these."""
+    made = {letters for letters in vocab if len(letters) == 1 and letters in _ALPHABET}
+    rest = list(merges)
+    while True:
+        unmade = []
+        for pair in rest:
+            if pair[0] in made and pair[1] in made:
+                made.add(pair[0] + pair[1])
+            else:
+                unmade.append(pair)
+        if len(unmade) == len(rest):
+            return made
+        rest = unmade
+
+
+def is_found_first(path: Path, added: AddedToken | None, normalizer: Sequence[Step]) -> bool:
+    """Return whether *added* is an added token whose text is never a piece.
+
+    One that is not special can be a piece, and is an ordinary token as well. Raises FormatError for
+    a special one that can be a piece, which tokenizers encodes as the same id.
+    """
+    if added is None or not _ALPHABET.issuperset(added.text):
+        return added is not None
+    if not added.special:
+        return False
+    steps = {name for name, *_ in normalizer}
+    # What NFC changes to "K", ";" or "`" would be matched too late.
+    is_stable = added.text.isascii() and (added.normalized or not set("K;`") & set(added.text))
+    if added.single_word or (steps and not (is_stable and steps == {"NFC"})):
+        raise FormatError(
+            f"{path}: with ignore_merges, ordinary text can be encoded as the special token "
+            f"{added.text!r}, since model.vocab has it: remove it there"
+        )
+    return True

@@ -1,18 +1,31 @@
-r"""The ``pre_tokenizer`` of a tokenizer.json, which splits a text into pieces, as one pattern.
+r"""The ``pre_tokenizer`` of a tokenizer.json, which splits a text into pieces.
 
 Hugging Face's splits run in sequence, each on the pieces of the previous one, where `(?!\S)` sees
-the end of a piece as the end of the text. Most files have one split; `_SEQUENCES` lists sequences
-that are known to equal a single pattern. The last step is always ByteLevel, which maps bytes to
-letters.
+the end of a piece as the end of the text. A first split that keeps all text is the pattern of a
+`pytok.definition.Definition`, the others are its further splits; `_SEQUENCES` lists sequences that
+are known to equal a single pattern, which is faster. The last step is always ByteLevel, which maps
+bytes to letters.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from pytok.definition import Behavior, Split
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields
-from pytok.formats.oniguruma import BYTE_LEVEL, escape_line_ends, literal, to_rust
+from pytok.formats.oniguruma import (
+    BYTE_LEVEL,
+    as_literal,
+    escape_line_ends,
+    from_rust,
+    literal,
+    read_pattern,
+    regex_of,
+    to_rust,
+)
 from pytok.patterns import PATTERNS
+
+Json = dict[str, Any]
 
 WHOLE_TEXT = r"[\s\S]+"
 """The pattern of a pre-tokenizer that does not split."""
@@ -45,11 +58,31 @@ _SEQUENCES = {
 }
 """Sequences of splits, and for each the pattern that gives the same pieces."""
 
+_PUNCTUATION = r"[!-/:-@\[-`{-~\u166d\p{P}]"
+r"""ASCII punctuation and category P; U+166D was in it when tokenizers' tables were made."""
 
-def read_pattern(reader: Fields, document: dict[str, Any]) -> str:
-    """Return the pattern that is equivalent to the file's pre-tokenizer.
+_BEHAVIORS: dict[str, Behavior] = {
+    "Isolated": "isolated",
+    "Removed": "removed",
+    "MergedWithPrevious": "merged_with_previous",
+    "MergedWithNext": "merged_with_next",
+    "Contiguous": "contiguous",
+}
+"""The names of behaviors in a file, and in a definition."""
 
-    Raises FormatError if none is known.
+
+class Splitting(NamedTuple):
+    """How text is split: the parts of a `pytok.definition.Definition` with these names."""
+
+    pattern: str
+    splits: tuple[Split, ...]
+    prefix_space: bool
+
+
+def read_splitting(reader: Fields, document: Json) -> Splitting:
+    """Return how the file's pre-tokenizer splits.
+
+    Raises FormatError if no splits of a definition equal it.
     """
     steps = reader.steps(document, "pre_tokenizer", "pretokenizers")
     types = [step["type"] for _, step in steps]
@@ -61,79 +94,163 @@ def read_pattern(reader: Fields, document: dict[str, Any]) -> str:
     if types.index("ByteLevel") < len(types) - 1:
         raise FormatError(
             f"{reader.path}: pre_tokenizer has steps after ByteLevel, which see letters instead of "
-            "bytes: pytok reads only steps before it"
+            "bytes and can split inside a character: pytok reads only steps before it"
         )
-    splits = []
     for where, step in steps:
         if step["type"] not in _SPLITS:
             raise FormatError(
-                f"{reader.path}: {where}.type is {step['type']!r}, for which pytok has no "
-                f"equivalent pattern: {', '.join(_SPLITS)} are read"
+                f"{reader.path}: {where}.type is {step['type']!r}, which pytok cannot follow: it "
+                f"reads {', '.join(_SPLITS)}"
             )
+    if single := _single_pattern(reader, steps):
+        return Splitting(single, (), prefix_space=False)
+    splits: list[Split] = []
+    prefix_space = False
+    for where, step in steps:
+        if step["type"] == "ByteLevel" and reader.get(step, "add_prefix_space", bool, f"{where}."):
+            if splits:
+                raise FormatError(
+                    f"{reader.path}: {where}.add_prefix_space is true: it puts a space before each "
+                    "piece of the steps before it, and pytok only before a text"
+                )
+            prefix_space = True
         splits += _SPLITS[step["type"]](reader, step, f"{where}.")
-    if single := _SEQUENCES.get(tuple(map(escape_line_ends, splits))):
-        return single
-    if len(splits) > 1:
+    pattern = WHOLE_TEXT
+    if splits and splits[0].behavior == "isolated":
+        pattern, *_ = splits.pop(0)
+    return Splitting(pattern, tuple(splits), prefix_space)
+
+
+def _single_pattern(reader: Fields, steps: Sequence[tuple[str, Json]]) -> str | None:
+    """Return the pattern that gives the same pieces as a known sequence of *steps*, if it is one.
+
+    The steps are recognized by what they are in Oniguruma.
+    """
+    regexes = []
+    for where, step in steps:
+        match step:
+            case {"type": "Split", "behavior": "Isolated", "pattern": dict(pattern)}:
+                regexes.append(escape_line_ends(regex_of(reader, pattern, f"{where}.")))
+            case {"type": "Digits", "individual_digits": bool(individual)}:
+                regexes.append(r"\p{N}" if individual else r"\p{N}+")
+            case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}:
+                pass
+            case {"type": "ByteLevel", "add_prefix_space": False}:
+                regexes.append(BYTE_LEVEL)
+            case _:
+                return None
+    return _SEQUENCES.get(tuple(regexes))
+
+
+def write_splitting(pattern: str, splits: Sequence[Split], *, prefix_space: bool) -> Json:
+    """Return the value of the field ``pre_tokenizer``.
+
+    Raises FormatError for a pattern that cannot be translated.
+    """
+    byte_level = {
+        "type": "ByteLevel",
+        "add_prefix_space": prefix_space,
+        "trim_offsets": False,
+        "use_regex": False,
+    }
+    if not prefix_space:
+        # A pattern that keeps all text as it is would have no effect before the other splits.
+        first = [] if splits and pattern == WHOLE_TEXT else [Split(pattern)]
+        steps = [_write_split(split) for split in (*first, *splits)]
+        return {"type": "Sequence", "pretokenizers": [*steps, byte_level]}
+    if pattern == WHOLE_TEXT and not splits:
+        return byte_level
+    if splits or pattern != to_rust(BYTE_LEVEL):
         raise FormatError(
-            f"{reader.path}: pre_tokenizer splits {len(splits)} times in sequence, for which pytok "
-            "has no equivalent pattern"
+            "tokenizer.json has a space in front of a text only without splits or with the gpt2 "
+            "pattern"
         )
-    return _to_rust(reader, splits[0], "pre_tokenizer: ") if splits else WHOLE_TEXT
+    return {**byte_level, "use_regex": True}
 
 
-def _to_rust(reader: Fields, regex: str, where: str) -> str:
-    try:
-        return to_rust(regex)
-    except FormatError as error:
-        raise FormatError(f"{reader.path}: {where}{error}") from None
+def _write_split(split: Split) -> Json:
+    text = as_literal(split.pattern)
+    return {
+        "type": "Split",
+        "pattern": {"Regex": from_rust(split.pattern)} if text is None else {"String": text},
+        "behavior": {short: name for name, short in _BEHAVIORS.items()}[split.behavior],
+        "invert": split.invert,
+    }
 
 
-def _split(reader: Fields, step: dict[str, Any], where: str) -> list[str]:
-    regex = _regex_of(reader, reader.get(step, "pattern", dict, where), where)
-    behavior = reader.get(step, "behavior", str, where)
-    inverted = reader.get(step, "invert", bool, where)
-    if behavior == "Isolated":  # also keeps the text between the matches: inverted or not
-        return [regex]
-    if behavior != "Removed" or not inverted:
+def _split(reader: Fields, step: Json, where: str) -> list[Split]:
+    regex = read_pattern(reader, step, where)
+    behavior = _behavior(reader, step, where)
+    invert = reader.get(step, "invert", bool, where)
+    # The known patterns match all text, and each match is a piece.
+    matches_all = behavior == "removed" and invert and regex in PATTERNS.values()
+    if behavior == "isolated" or matches_all:  # isolated: inverted or not
+        return [Split(regex)]
+    return [Split(regex, behavior, invert)]
+
+
+def _behavior(reader: Fields, step: Json, where: str) -> Behavior:
+    name = reader.get(step, "behavior", str, where)
+    if name not in _BEHAVIORS:
         raise FormatError(
-            f"{reader.path}: {where}behavior is {behavior!r}, invert is {inverted}: pytok keeps "
-            "every match as a piece, as 'Isolated' does"
+            f"{reader.path}: {where}behavior is {name!r}: it is one of {', '.join(_BEHAVIORS)}"
         )
-    if _to_rust(reader, regex, where) not in PATTERNS.values():
-        raise FormatError(
-            f"{reader.path}: {where}behavior is 'Removed', inverted: text that the pattern does "
-            "not match would be dropped, and pytok drops no text"
-        )
-    return [regex]
+    return _BEHAVIORS[name]
 
 
-def _regex_of(reader: Fields, pattern: dict[str, Any], where: str) -> str:
-    match pattern:
-        case {"Regex": str(regex)}:
-            return regex
-        case {"String": str(text)} if text:
-            return literal(text)
-    raise FormatError(f"{reader.path}: {where}pattern is neither a Regex nor a String with text")
-
-
-def _digits(reader: Fields, step: dict[str, Any], where: str) -> list[str]:
+def _digits(reader: Fields, step: Json, where: str) -> list[Split]:
     # tokenizers uses Rust's `char::is_numeric`, whose Unicode version can be newer.
-    return [r"\p{N}" if reader.get(step, "individual_digits", bool, where) else r"\p{N}+"]
+    return [Split(r"\p{N}" if reader.get(step, "individual_digits", bool, where) else r"\p{N}+")]
 
 
-def _byte_level(reader: Fields, step: dict[str, Any], where: str) -> list[str]:
-    if reader.get(step, "add_prefix_space", bool, where):
-        raise FormatError(
-            f"{reader.path}: {where}add_prefix_space is true: it puts a space before the text, "
-            "and pytok encodes text unchanged"
-        )
+def _punctuation(reader: Fields, step: Json, where: str) -> list[Split]:
+    # Files that are older than the field have no behavior.
+    return [Split(_PUNCTUATION, _behavior(reader, {"behavior": "Isolated"} | step, where))]
+
+
+def _bert(reader: Fields, step: Json, where: str) -> list[Split]:
+    return [Split(r"\s", "removed"), Split(_PUNCTUATION)]
+
+
+def _whitespace(reader: Fields, step: Json, where: str) -> list[Split]:
+    return [Split(r"\w+|[^\w\s]+", "removed", invert=True)]
+
+
+def _whitespace_split(reader: Fields, step: Json, where: str) -> list[Split]:
+    return [Split(r"\s", "removed")]
+
+
+def _delimiter(reader: Fields, step: Json, where: str) -> list[Split]:
+    delimiter = reader.get(step, "delimiter", str, where)
+    if len(delimiter) != 1:
+        raise FormatError(f"{reader.path}: {where}delimiter is {delimiter!r}, not one character")
+    return [Split(literal(delimiter), "removed")]
+
+
+def _fixed_length(reader: Fields, step: Json, where: str) -> list[Split]:
+    length = reader.get(step, "length", int, where) if "length" in step else 5
+    if not 1 <= length <= _MAX_LENGTH:
+        raise FormatError(f"{reader.path}: {where}length is {length}: pytok reads 1 to 1000")
+    return [Split(rf"[\s\S]{{1,{length}}}")]
+
+
+def _byte_level(reader: Fields, step: Json, where: str) -> list[Split]:
     splits = reader.get(step, "use_regex", bool, where) if "use_regex" in step else True
-    return [BYTE_LEVEL] if splits else []
+    return [Split(to_rust(BYTE_LEVEL))] if splits else []
 
 
-_SPLITS: dict[str, Callable[[Fields, dict[str, Any], str], list[str]]] = {
+_MAX_LENGTH = 1000
+"""Longest pieces of a fixed length: repetitions are expanded by the regex engines."""
+
+_SPLITS: dict[str, Callable[[Fields, Json, str], list[Split]]] = {
     "Split": _split,
     "Digits": _digits,
+    "Punctuation": _punctuation,
+    "Whitespace": _whitespace,
+    "WhitespaceSplit": _whitespace_split,
+    "CharDelimiterSplit": _delimiter,
+    "FixedLength": _fixed_length,
+    "BertPreTokenizer": _bert,
     "ByteLevel": _byte_level,
 }
-"""For each type of step, a function that returns its regexes, at most one, for Oniguruma."""
+"""For each type of step, a function that returns its splits."""

@@ -84,19 +84,6 @@ def definition(path: Path, data: bytes, pattern: str, engine: EngineName) -> Def
     return Definition(path.stem, tokens, ids, pattern, decode_only=empty)
 
 
-def read(
-    data: bytes, source: str | PathLike[str]
-) -> tuple[Sequence[bytes], Sequence[int], dict[int, bytes]]:
-    """Return the tokens in *data* in the order of their ranks, the ranks, and an empty token.
-
-    *source* is for messages; see `parse`.
-    """
-    ranks = parse(data, source)
-    empty = {} if (id := ranks.pop(b"", None)) is None else {id: b""}
-    tokens = sorted(ranks, key=ranks.__getitem__)
-    return tokens, [ranks[token] for token in tokens], empty
-
-
 _NEVER = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
 """The bytes that UTF-8 never has."""
 

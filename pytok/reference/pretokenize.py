@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import regex
 
 from pytok.errors import PatternError
-from pytok.patterns import resolve
+from pytok.patterns import ASCII_CLASSES, resolve
 from pytok.reference.unicode import CLASSES
 
 
@@ -89,10 +89,10 @@ def _compile(pattern: str) -> "regex.Pattern[str]":
 
 _SAME = r"[^\\\[\]]|\\[rntafsSwWdDbBA0-9]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
 """Syntax with one meaning in both dialects, except for what `translate` handles."""
-_SET_OPERATORS = {"&&", "--", "~~", "||"}
-"""Operators inside a set in one of the dialects or both."""
+_SET_OPERATORS = ("--", "~~", "||")
+"""What Rust or Python reads as an operator inside a set, or warns of; for ``&&`` see `_set`."""
 _TOKEN = regex.compile(
-    rf"\\[pP]\{{\^?\w+\}}|\\[pP]\w|\\z|\\(?![<>])[[:punct:]]|\[\^?\]?|\]|{_SAME}"
+    rf"\\[pP]\{{\^?\w+\}}|\\[pP]\w|\\z|\\x\{{\w+\}}|\\(?![<>])[[:punct:]]|\]|{_SAME}"
 )
 
 
@@ -109,30 +109,82 @@ def translate(pattern: str, *, tables: bool) -> str:
     '[\\U00001f88-\\U00001f8f'
     """
     parts = []
-    in_set = False
     # With (?m), $ matches at the end of each line in both dialects, and is not translated.
     multiline = regex.search(r"\(\?[a-z]*m", pattern) is not None
     end = 0
     while end < len(pattern):
-        match = _TOKEN.match(pattern, end)
-        token = match[0] if match else pattern[end]
-        # Inside a set, Rust reads && and -- as operators and [ as a nested set; Python does not.
-        in_operator = in_set and pattern[end : end + 2] in _SET_OPERATORS
-        if match is None or in_operator or (in_set and token[0] == "["):
-            raise PatternError(
-                f"the reference engine cannot read {pattern[end : end + 8]!r} in the pattern as "
-                "Rust does: use the native engine"
-            )
-        end = match.end()
-        name = token[2:].strip("{}")
-        if token.startswith(r"\p") and tables and name in CLASSES:
-            parts.append(_members(name) if in_set else f"[{_members(name)}]")
-        elif (token == "$" and not in_set and not multiline) or token == r"\z":
-            parts.append(r"\Z")
+        if pattern[end] == "[":
+            part, end = _set(pattern, end, tables=tables)
         else:
-            in_set = (in_set or token[0] == "[") and token != "]"
-            parts.append(token)
+            part, end = _token(pattern, end, tables=tables)
+            if part == "$" and not multiline:
+                part = r"\Z"
+        parts.append(part)
     return "".join(parts)
+
+
+def _token(pattern: str, start: int, *, tables: bool) -> tuple[str, int]:
+    """Translate a token outside of a set; return its end as well."""
+    match = _TOKEN.match(pattern, start)
+    if match is None:
+        raise _unreadable(pattern, start)
+    token = match[0]
+    name = token[2:].strip("{}")
+    if token[:2] in (r"\p", r"\P") and tables and name in CLASSES:
+        token = f"[{'^' if token[1] == 'P' else ''}{_members(name)}]"
+    elif token.startswith(r"\x{"):
+        token = rf"\U{int(name, 16):08x}"
+    return {r"\z": r"\Z"}.get(token, token), match.end()
+
+
+def _set(pattern: str, start: int, *, tables: bool) -> tuple[str, int]:
+    """Translate a set; return its end as well.
+
+    In Rust a set can have sets as members, and be an intersection, by ``&&``. Python's `regex` has
+    no such sets by default, so they become alternatives and look-ahead.
+    """
+    opening = regex.compile(r"\[\^?(\]?)").match(pattern, start)
+    assert opening is not None
+    flat, sets, end = opening[1], list[str](), opening.end()
+    operands = []
+    while not pattern.startswith("]", end):
+        posix = regex.compile(r"\[:(\^?)(\w+):\]").match(pattern, end)
+        if pattern.startswith("&&", end):
+            operands.append(_union(flat, sets))
+            flat, sets, end = "", [], end + 2
+        elif posix and posix[2] in ASCII_CLASSES:
+            members, end = ASCII_CLASSES[posix[2]], posix.end()
+            flat, sets = (flat, [*sets, f"[^{members}]"]) if posix[1] else (flat + members, sets)
+        elif pattern.startswith("[", end):
+            inner, end = _set(pattern, end, tables=tables)
+            sets.append(inner)
+        elif pattern.startswith(_SET_OPERATORS, end) or end == len(pattern):
+            raise _unreadable(pattern, end)
+        else:
+            member, end = _token(pattern, end, tables=tables)
+            if member.startswith("[^"):
+                sets.append(member)
+            else:
+                flat += member[1:-1] if member.startswith("[") else member
+    end += 1
+    is_negated = opening[0].startswith("[^")
+    if not operands and not sets:
+        return f"[{'^' * is_negated}{flat}]", end
+    *rest, last = [*operands, _union(flat, sets)]
+    found = "".join(f"(?={operand})" for operand in rest) + last
+    return rf"(?:(?!{found})[\s\S])" if is_negated else f"(?:{found})", end
+
+
+def _union(flat: str, sets: list[str]) -> str:
+    """Return a regex for one character of a set with the members *flat*, or of one of *sets*."""
+    return f"(?:{'|'.join([f'[{flat}]'] * bool(flat) + sets)})"
+
+
+def _unreadable(pattern: str, start: int) -> PatternError:
+    return PatternError(
+        f"the reference engine cannot read {pattern[start : start + 8]!r} in the pattern as Rust "
+        "does: use the native engine"
+    )
 
 
 def _members(name: str) -> str:

@@ -19,7 +19,7 @@ from pytok.tokenizer import Tokenizer
 from tests.conftest import CORPUS
 
 TEXTS = [
-    "<|im_start|>fox<|im_end|> jumps",
+    "<|im_start|>fox<|im_end|> jumps <|im_end|>",
     "12345 DON'T isn't",
     "a\n\n\nb  c",
     "e\u0301 caf\u00e9 <mask> x<s>  </s>",
@@ -74,8 +74,8 @@ def check_like_transformers(folder: Path, engine: EngineName = "native") -> Toke
 @pytest.mark.parametrize("name", [*CLASSES, "GPT2TokenizerFast", "Qwen2TokenizerFast"])
 def test_a_folder_is_read_as_its_class_does(name: str, tmp_path: Path) -> None:
     """Nothing else says the pattern, the normalizer and the special tokens."""
-    if name == "LEDTokenizer":
-        pytest.skip("transformers 5 has no module of it")
+    if name in ("LEDTokenizer", "Qwen3_5Tokenizer"):
+        pytest.skip("transformers 5 reads no vocab.json with this class")
     two_files(tmp_path, "qwen2" if name.startswith("Qwen") else "gpt2", eol="\r\n")
     write(tmp_path, tokenizer_config={"tokenizer_class": name})
 

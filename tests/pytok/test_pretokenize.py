@@ -102,6 +102,11 @@ CUSTOM = [
     r"[\p{Ll}x]+",
     r"\p{Lu}?+.|\n",
     r"\z|a+",
+    r"[\p{Han}]+|[\p{L}&&[^\p{Han}]]+|[^\p{L}]+",
+    r" ?[^(\s|[.,!?…。，、।۔،])]+",
+    r"[^\p{L}&&[^\p{Lu}]&&[\P{Lo}a]]+",
+    r"[[:alpha:][:^ascii:]]+|[^[:punct:]\w]",
+    r"\x{61}\b|[\P{L}\p{Lu}]+",
 ]
 
 
@@ -116,7 +121,7 @@ def test_custom_patterns_split_identically_in_both_engines(pattern: str, text: s
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"[a-z&&[^aeiou]]+", r"[a[bc]]+", r"[a--b]+", r"\h+", r"\x{41}", r"[[:alpha:]]", r"\X"],
+    [r"[a--b]+", r"[a~~b]+", r"\h+", r"\X"],
 )
 def test_the_reference_rejects_syntax_that_python_reads_differently(pattern: str) -> None:
     """It never splits differently without an error."""

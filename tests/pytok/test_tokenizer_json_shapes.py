@@ -15,6 +15,7 @@ from transformers.convert_slow_tokenizer import TikTokenConverter
 
 import pytok
 from pytok.engine import EngineName
+from pytok.formats.merge_list import LETTERS
 from pytok.patterns import O200K
 from tests.conftest import CORPUS
 from tests.pytok.strategies import with_specials
@@ -53,6 +54,8 @@ KANJI = [
     "$",
     "\n",
 ]
+
+TRICKY = [".", "o.", "\u212b", "\u1e9b\u0323", "ﬁ", "É", "e\u0301", "½", "²", " ", "the", "、"]
 
 SPECIALS = ["<|endoftext|>", "<|im start|>", "終"]
 
@@ -139,6 +142,36 @@ def all_splits_listed(document: Part) -> None:
     ]
 
 
+def entries(*texts: str) -> Edit:
+    """Add entries to the vocabulary, without merges."""
+
+    def edit(document: Part) -> None:
+        vocab = document["model"]["vocab"]
+        vocab.update({text: len(vocab) + index for index, text in enumerate(texts)})
+
+    return edit
+
+
+def lacking(*missing: int) -> Edit:
+    """Remove bytes from the vocabulary, and all that is made of them; ids stay as they are."""
+    letters = {LETTERS[byte] for byte in missing}
+
+    def edit(document: Part) -> None:
+        model = document["model"]
+        model["vocab"] = {
+            text: id
+            for text, id in model["vocab"].items()
+            if text in SPECIALS or letters.isdisjoint(text)
+        }
+        model["merges"] = [
+            pair for pair in model["merges"] if letters.isdisjoint(pair[0] + pair[1])
+        ]
+
+    return edit
+
+
+NORMALIZERS = ["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"]
+
 START = {"SpecialToken": {"id": SPECIALS[0], "type_id": 0}}
 TEXT = {"Sequence": {"id": "A", "type_id": 0}}
 TEMPLATE = {
@@ -172,13 +205,89 @@ SHAPES: dict[str, Edit] = {
     "Digits": digits(individual=False),
     "DeepSeek's three splits": splits(*map(split, DEEPSEEK)),
     "DeepSeek's, line ends not escaped": splits(*map(split, LINE_ENDS)),
+    "three splits in sequence": splits(split(r"[\r\n]"), split(r"\s?\p{L}+"), split(r"\p{N}")),
+    "Split, then ByteLevel's": put(
+        "pre_tokenizer", in_sequence(split(r"\p{N}{1,3}"), byte_level(use_regex=True))
+    ),
+    "Split by Oniguruma's classes": splits(split(r"[[:alpha:]]+|\b[^[:punct:]\w]|\W$|^\s\W?")),
+    "Split Removed": splits(split(" ", "Removed")),
+    "Split Removed and inverted, not all": splits(split(r"\p{L}+", "Removed", invert=True)),
+    "Split MergedWithPrevious": splits(split({"String": " "}, "MergedWithPrevious")),
+    "Split MergedWithNext": splits(split({"String": " "}, "MergedWithNext")),
+    "Split Contiguous": splits(split(r"\s", "Contiguous")),
+    "Split Contiguous and inverted": splits(split(r"\s", "Contiguous", invert=True)),
+    "Punctuation": splits({"type": "Punctuation"}),
+    "Punctuation Contiguous": splits({"type": "Punctuation", "behavior": "Contiguous"}),
+    "Whitespace": splits({"type": "Whitespace"}),
+    "WhitespaceSplit": splits({"type": "WhitespaceSplit"}),
+    "CharDelimiterSplit": splits({"type": "CharDelimiterSplit", "delimiter": "."}),
+    "FixedLength": splits({"type": "FixedLength", "length": 4}),
+    "BertPreTokenizer": splits({"type": "BertPreTokenizer"}),
+    "ByteLevel with a space in front": put(
+        "pre_tokenizer", byte_level(add_prefix_space=True, use_regex=True)
+    ),
+    "ByteLevel that only puts a space in front": put(
+        "pre_tokenizer", byte_level(add_prefix_space=True, use_regex=False)
+    ),
     # added_tokens
+    "added tokens with white space": added(lstrip=[True, False, True], rstrip=[True] * 3),
+    "added tokens that are single words": added(single_word=[True] * 3, special=[False] * 3),
+    "an empty added token": lambda document: document["added_tokens"].append(
+        document["added_tokens"][0] | {"content": ""}
+    ),
+    "an added token twice": lambda document: document["added_tokens"].append(
+        document["added_tokens"][0]
+    ),
+    "an added token that merges make": lambda document: document["added_tokens"].append(
+        document["added_tokens"][0]
+        | {"content": "the", "id": document["model"]["vocab"]["the"], "special": False}
+    ),
     "added tokens not special": added(special=[False] * 3),
     "added tokens normalized": added(normalized=[True] * 3, special=[False] * 3),
     "added tokens of both kinds": added(normalized=[True, False, True], special=[False] * 3),
     "added tokens not in model.vocab": not_in_vocab,
     "no added tokens": no_added_tokens,
-    # normalizer, post_processor
+    # normalizer, post_processor, decoder, options of calls
+    **{name: put("normalizer", {"type": name}) for name in NORMALIZERS},
+    "Strip": put("normalizer", {"type": "Strip", "strip_left": True, "strip_right": True}),
+    "Prepend": put("normalizer", {"type": "Prepend", "prepend": "the "}),
+    "Replace a String": put(
+        "normalizer", {"type": "Replace", "pattern": {"String": "o."}, "content": "\\1"}
+    ),
+    "Sequence of normalizers": put(
+        "normalizer",
+        {
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "NFD"},
+                {"type": "StripAccents"},
+                {"type": "Replace", "pattern": {"Regex": r"\s+$|\w\b"}, "content": "e"},
+            ],
+        },
+    ),
+    "normalizer and normalized added tokens": lambda document: (
+        document.update(normalizer={"type": "NFKC"}),
+        added(normalized=[True] * 3)(document),
+    ),
+    "Fuse after ByteLevel": put(
+        "decoder", {"type": "Sequence", "decoders": [byte_level(), {"type": "Fuse"}]}
+    ),
+    "truncation and padding": lambda document: document.update(
+        truncation={
+            "direction": "Right",
+            "max_length": 7,
+            "strategy": "LongestFirst",
+            "stride": 0,
+        },
+        padding={
+            "strategy": {"Fixed": 9},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 397,
+            "pad_type_id": 0,
+            "pad_token": SPECIALS[0],
+        },
+    ),
     "normalizer of no parts": put("normalizer", {"type": "Sequence", "normalizers": []}),
     "TemplateProcessing": put("post_processor", TEMPLATE),
     "RobertaProcessing": put(
@@ -199,6 +308,8 @@ SHAPES: dict[str, Edit] = {
         continuing_subword_prefix="", end_of_word_suffix=""
     ),
     "ignore_merges": put_in_model("ignore_merges", True),
+    "entries that no merge makes": entries("zyzzyva", "", "漢字", "Ġ漢"),
+    "bytes that UTF-8 never has are missing": lacking(0xC0, 0xC1, *range(0xF5, 0x100)),
     "merges as words": lambda document: document["model"].update(
         merges=[" ".join(pair) for pair in document["model"]["merges"]]
     ),
@@ -224,33 +335,53 @@ def shape(request: pytest.FixtureRequest, plain: str, tmp_path: Path) -> Path:
     return tmp_path / "shape.json"
 
 
+def by_tokenizers(path: Path) -> tokenizers.Tokenizer:
+    """Load *path* in tokenizers, without truncation and padding."""
+    theirs = tokenizers.Tokenizer.from_file(str(path))
+    theirs.no_truncation()
+    theirs.no_padding()
+    return theirs
+
+
+TEXTS = with_specials([*SPECIALS, *KANJI, *TRICKY]).map(without_new_characters)
+
+
 def test_every_shape_has_the_ids_of_tokenizers(shape: Path, engine: EngineName) -> None:
     """Added tokens are always matched there; its post-processor is turned off."""
-    theirs = tokenizers.Tokenizer.from_file(str(shape))
+    theirs = by_tokenizers(shape)
     ours = pytok.load(shape, engine=engine)
 
-    @given(text=with_specials([*SPECIALS, *KANJI]).map(without_new_characters))
+    @given(text=TEXTS)
     def check(text: str) -> None:
         expected = theirs.encode(text, add_special_tokens=False).ids
         assert ours.encode(text, allowed_special="all") == expected
+        assert ours.decode(expected) == theirs.decode(expected, skip_special_tokens=False)
 
     check()
     expected = theirs.encode("".join(CORPUS), add_special_tokens=False).ids
     assert ours.encode("".join(CORPUS)) == expected
 
 
-def test_every_shape_is_saved_with_the_same_ids(shape: Path) -> None:
-    """The file has the shape that pytok writes."""
+def test_every_shape_is_saved_with_the_same_ids(shape: Path, tmp_path: Path) -> None:
+    """The file has the shape that pytok writes; the post-processor is in it."""
+    theirs = tokenizers.Tokenizer.from_file(str(shape))
     ours = pytok.load(shape)
-    ours.save(shape)
-    again = tokenizers.Tokenizer.from_file(str(shape))
+    ours.save(tmp_path / "saved.json")
+    saved = tokenizers.Tokenizer.from_file(str(tmp_path / "saved.json"))
 
-    @given(text=with_specials(SPECIALS).map(without_new_characters))
+    @given(text=TEXTS)
     def check(text: str) -> None:
-        assert again.encode(text).ids == ours.encode(text, allowed_special="all")
+        expected = theirs.encode(text).ids
+        assert saved.encode(text).ids == expected
+        for skips in (False, True):
+            decoded = theirs.decode(expected, skip_special_tokens=skips)
+            assert saved.decode(expected, skip_special_tokens=skips) == decoded
 
     check()
-    assert pytok.load(shape).fingerprint == ours.fingerprint
+    again = pytok.load(tmp_path / "saved.json")
+    assert again.fingerprint == ours.fingerprint
+    again.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "saved.json").read_bytes()
 
 
 @pytest.mark.parametrize("pattern", [LLAMA3, QWEN2, O200K], ids=["llama3", "qwen2", "o200k"])
