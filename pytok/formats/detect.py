@@ -1,7 +1,7 @@
 """What a file is, by its content: suffixes lie, and the same format has many names.
 
 `read` returns the bytes of a file that can hold a tokenizer, decompressed, and raises FormatError
-for all that cannot, with what it is and what to do. `kind` tells apart those that remain.
+for all that cannot, with what it is and what to do. `kind` distinguishes those that remain.
 """
 
 import base64

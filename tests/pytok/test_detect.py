@@ -1,4 +1,4 @@
-"""Files are told apart by their content: what is read under any name, and what is named."""
+"""The content decides what a file is: what is read under any name, and what is named."""
 
 import base64
 import gzip
