@@ -19,7 +19,7 @@ from pytok.countfile import Splitting
 from pytok.definition import END_OF_TEXT
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
-from pytok.patterns import can_cut, pattern_name, resolve
+from pytok.patterns import can_cut, is_cut_inside, pattern_name, resolve
 from pytok.text import repair
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
@@ -101,9 +101,8 @@ class PieceCounts:
         After an error, part of *source* has been counted. Using the counts during the call, even
         from *progress*, raises TrainingError.
         """
-        # Text is cut at newlines, and a special token can contain one.
-        tokens = "".join(self.splitting.special_tokens)
-        cut = can_cut(self.splitting.pattern) and "\n" not in tokens
+        tokens = self.splitting.special_tokens
+        cut = can_cut(self.splitting.pattern) and not any(map(is_cut_inside, tokens))
         paths = _paths(source)
         if paths is None:
             for texts in corpus.batches(_texts(source), len):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pytok.errors import PatternError, VocabError
-from pytok.patterns import PATTERNS, can_cut, resolve
+from pytok.patterns import PATTERNS, can_cut, is_cut_inside, resolve
 
 END_OF_TEXT = "<|endoftext|>"
 """The special token between documents, since GPT-2."""
@@ -167,9 +167,9 @@ class Definition:
             and not self.prefix_space
             # Canonical forms change neither newlines nor slashes, and make no white space.
             and all(step[0] in ("NFC", "NFD") for step in self.normalizer)
-            # A cut is after a newline; special tokens are not looked for in texts that are cut.
+            # Special tokens are not looked for in texts that are cut.
             and not any(
-                not token.special and (token.lstrip or "\n" in token.text)
+                not token.special and (token.lstrip or token.rstrip or is_cut_inside(token.text))
                 for token in self.added_tokens
             )
         )

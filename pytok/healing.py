@@ -154,22 +154,41 @@ def _stable_in_last_piece(tokenizer: Tokenizer, text: str, ids: list[int]) -> in
     piece = pieces[-1].encode() if pieces else b""
     tail = core.encode_piece(piece)
     base = len(ids) - len(tail)
-    if not tail or ids[base:] != tail:  # an added token, or a byte that the vocabulary lacks
-        return len(ids) - 1
+    if not tail or ids[base:] != tail or core.decode_bytes(tail) != piece:
+        return len(ids) - 1  # an added token, or a byte that the vocabulary lacks
     tokens = tokenizer.token_byte_values()
-    stable, first = len(tail), 0
-    if len(piece) > _LONG:
-        first = max(0, len(piece) - max(map(len, tokens)))
-    for start in range(first, len(piece)):
-        for index in range(*_range(tokens, piece[start:])):
+    # PERF: of a long piece, only what a token that ends past it can overlap.
+    size = len(piece) if len(piece) <= _LONG else max(map(len, tokens))
+    while True:
+        count = size_of_end = 0
+        while size_of_end < min(size, len(piece)):
+            count += 1
+            size_of_end += len(core.decode_bytes([tail[-count]]))
+        stable = _stable_in(tokenizer, tokens, piece[-size_of_end:], tail[-count:])
+        # If a token of the end stays, so does all before it: no merge crosses the ends of tokens.
+        if stable or count == len(tail):
+            return base + len(tail) - count + stable
+        size *= 2
+
+
+def _stable_in(
+    tokenizer: Tokenizer, tokens: Sequence[bytes], end: bytes, ids: Sequence[int]
+) -> int:
+    """Return the number of *ids*, those of *end*, that stay whatever follows in the same piece.
+
+    *tokens* are those of the tokenizer, sorted.
+    """
+    encode, stable = tokenizer._core.encode_piece, len(ids)
+    for start in range(len(end)):
+        for index in range(*_range(tokens, end[start:])):
             token = tokens[index]
-            found = core.encode_piece(piece[:start] + token)
-            if len(token) > len(piece) - start and found[-1] == tokenizer.vocab[token]:
-                stable = min(stable, _common(tail, found))
+            found = encode(end[:start] + token)
+            if len(token) > len(end) - start and found[-1] == tokenizer.vocab[token]:
+                stable = min(stable, _common(ids, found))
                 break
         if not stable:
             break
-    return base + stable
+    return stable
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:

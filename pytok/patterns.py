@@ -6,6 +6,7 @@ The native engine has the same patterns in `bpe-rs/src/pretokenize.rs`.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 """GPT-2's pattern, as in tiktoken."""
@@ -107,15 +108,20 @@ def last_cut(text: str) -> int:
     A cut follows a newline with a non-space character on each side, where the next character is not
     a slash. No known pattern has a piece that crosses it: a run of white space that consists of one
     newline ends there, cut or not; a word neither starts with a newline nor spans one; punctuation
-    takes only newlines with it, and in o200k slashes.
+    takes only newlines with it, and in o200k slashes. Text without such a newline is cut before a
+    space between two letters, at which every known pattern starts a piece.
 
-    >>> last_cut("one\ntwo\n three")
-    4
+    >>> last_cut("one\ntwo\n three four"), last_cut("one two three")
+    (4, 7)
     """
     newline = len(text)
     while (newline := text.rfind("\n", 0, newline)) > 0:
         if _is_cut(text[newline - 1], text[newline + 1 : newline + 2]):
             return newline + 1
+    space = len(text)
+    while (space := text.rfind(" ", 0, space)) > 0:
+        if text[space - 1].isalpha() and text[space + 1 : space + 2].isalpha():
+            return space
     return 0
 
 
@@ -135,7 +141,22 @@ def last_cut_of_utf8(utf8: bytes) -> int:
         after = utf8[newline + 1 : newline + 5].decode("utf-8", "ignore")
         if _is_cut(before[-1:], after[:1]):
             return newline + 1
+    space = len(utf8)
+    while (space := utf8.rfind(b" ", 0, space)) > 0:
+        before = utf8[max(0, space - 4) : space].decode("utf-8", "ignore")
+        after = utf8[space + 1 : space + 5].decode("utf-8", "ignore")
+        if before[-1:].isalpha() and after[:1].isalpha():
+            return space
     return 0
+
+
+def is_cut_inside(text: str) -> bool:
+    r"""Return whether `last_cut` can be inside of *text*, an added token, or directly after it.
+
+    >>> [is_cut_inside(text) for text in ("<|a b|>", "a\n", "<|a|>", "  ")]
+    [True, True, False, False]
+    """
+    return "\n" in text or any(a.isalpha() and b == " " for a, b in pairwise(text))
 
 
 def _is_cut(before: str, after: str) -> bool:

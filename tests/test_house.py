@@ -20,8 +20,9 @@ ORDER = {
         r"\w+",
         """
         errors counted atomic termination text byte_order patterns merging definition reference
-        blocks engine decoding special terminal shardfile formats unstable truncation countfile
-        tokenizer corpus encodings counting splits usage renumbering pruning healing shards report
+        blocks engine decoding special terminal shardfile formats unstable truncation
+        post_processing encoding model_inputs growing countfile tokenizer corpus encodings counting
+        splits usage renumbering pruning healing shards report
         streams training chat commands
         """,
     ),
@@ -161,7 +162,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
         "pretokenize": ["resolve", "split", "split_marked"],
         "search": [],
         "count": ["add", "add_files", "add_counted", "gather", "part"],
-        "train": ["train", "first_tokens", "next_merge"],
+        "train": ["train", "first_tokens", "ends_of_unmade", "next_merge"],
         "encode": ["encode_piece", "merges", "merge"],
         "decode": ["decode"],
         "core": ["token", "id", "encode", "encode_piece", "pieces", "normalize"],

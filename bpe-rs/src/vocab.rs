@@ -4,7 +4,9 @@
 //! they follow from the tokens (`encode::merges`). Twin of `pytok/reference/vocab.py`.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
@@ -69,7 +71,6 @@ struct ShortTokens {
     filter: Vec<u64>,
     lines: Vec<Line>,
     bits: u32,
-    count: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,17 +86,13 @@ impl ShortTokens {
     /// average.
     const FILTER_BITS: u32 = 4;
 
-    fn new(bits: u32) -> Self {
+    /// An empty table with room for *count* tokens.
+    fn new(count: usize) -> Self {
+        // At a load of at most two thirds hardly any search reads a second line.
+        let bits = count.div_ceil(2).next_power_of_two().trailing_zeros().max(8);
         let filter = vec![0; 1 << (bits + Self::FILTER_BITS - 6)];
         let lines = vec![Line { keys: [0; 3], ranks: [0; 3] }; 1 << bits];
-        Self { filter, lines, bits, count: 0 }
-    }
-
-    /// A table that does not grow until it has *count* tokens.
-    fn with_capacity(count: usize) -> Self {
-        // At a load of at most two thirds hardly any search reads a second line.
-        let lines = count.div_ceil(2).next_power_of_two();
-        Self::new(lines.trailing_zeros().max(8))
+        Self { filter, lines, bits }
     }
 
     /// The word and the bit of *key* in the filter. The leading bits are those that select the
@@ -125,31 +122,32 @@ impl ShortTokens {
         }
     }
 
-    fn insert(&mut self, key: u128, rank: Rank) {
-        if self.count >= 2 * self.lines.len() {
-            let mut larger = Self::new(self.bits + 1);
-            for line in &self.lines {
-                for (&key, &rank) in line.keys.iter().zip(&line.ranks).filter(|(&key, _)| key != 0)
-                {
-                    larger.insert(key, rank);
-                }
-            }
-            *self = larger;
-        }
-        let mut index = key::bucket(key, self.bits);
+    /// Reads the lines of *keys* all at once, into the cache.
+    ///
+    /// PERF: `insert` waits for the memory of one line after the other.
+    fn read_ahead(&self, keys: &[u128]) {
+        let lines = keys.iter().map(|&key| &self.lines[key::bucket(key, self.bits)]);
+        black_box(lines.fold(0, |all, line| all ^ line.ranks[0]));
+    }
+
+    /// Adds a token, or returns its rank if the table has it.
+    fn insert(&mut self, key: u128, rank: Rank) -> Option<Rank> {
         let lines = self.lines.len();
-        let (line, free) = loop {
+        let mut index = key::bucket(key, self.bits);
+        loop {
             let line = &mut self.lines[index % lines];
-            match line.keys.iter().position(|&other| other == 0) {
-                Some(free) => break (line, free),
+            match line.keys.iter().position(|&other| other == 0 || other == key) {
+                Some(found) if line.keys[found] == key => return Some(line.ranks[found]),
+                Some(free) => {
+                    line.keys[free] = key;
+                    line.ranks[free] = rank;
+                    let (word, bit) = self.bit(key);
+                    self.filter[word] |= bit;
+                    return None;
+                }
                 None => index += 1,
             }
-        };
-        line.keys[free] = key;
-        line.ranks[free] = rank;
-        let (word, bit) = self.bit(key);
-        self.filter[word] |= bit;
-        self.count += 1;
+        }
     }
 }
 
@@ -170,47 +168,71 @@ impl Vocab {
     /// ```
     pub fn new<T: AsRef<[u8]>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, Error> {
         let tokens = tokens.into_iter();
-        let count = tokens.size_hint().0;
-        let mut vocab = Self {
-            bytes: Vec::new(),
-            ends: Vec::with_capacity(count),
-            short: ShortTokens::with_capacity(count),
-            long: HashTable::new(),
-            longest: 0,
-        };
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(tokens.size_hint().0));
+        let (mut short, mut longest) = (0, 0);
         for token in tokens {
-            vocab.push(token.as_ref())?;
+            let token = token.as_ref();
+            bytes.extend_from_slice(token);
+            ends.push(u32::try_from(bytes.len()).map_err(|_| Error::VocabTooLarge)?);
+            short += usize::from(token.len() <= key::MAX_LENGTH);
+            longest = longest.max(token.len());
         }
+        let short = ShortTokens::new(short);
+        let mut vocab = Self { bytes, ends, short, long: HashTable::new(), longest };
+        vocab.fill()?;
         Ok(vocab)
+    }
+
+    /// Fills the look-ups.
+    fn fill(&mut self) -> Result<(), Error> {
+        const CHUNK: usize = 32;
+        let Self { bytes, ends, short, long, .. } = self;
+        let hash = |&rank: &Rank| FxBuildHasher.hash_one(token_at(bytes, ends, rank as usize));
+        let key_at = |rank: usize| {
+            let length = token_at(bytes, ends, rank).len();
+            // A longer token has none.
+            let has_key = length <= key::MAX_LENGTH;
+            if has_key {
+                key::key(bytes, ends[rank] as usize - length, length)
+            } else {
+                0
+            }
+        };
+        let mut keys = [0; CHUNK];
+        for first in (0..ends.len()).step_by(CHUNK) {
+            let keys = &mut keys[..CHUNK.min(ends.len() - first)];
+            for (rank, key) in (first..).zip(&mut *keys) {
+                *key = key_at(rank);
+            }
+            short.read_ahead(keys);
+            for (rank, &key) in (first..).zip(&*keys) {
+                let token = token_at(bytes, ends, rank);
+                let before = if token.is_empty() {
+                    return Err(Error::EmptyToken { rank });
+                } else if key != 0 {
+                    short.insert(key, rank as Rank)
+                } else {
+                    let same = |&other: &Rank| token_at(bytes, ends, other as usize) == token;
+                    match long.entry(FxBuildHasher.hash_one(token), same, hash) {
+                        Entry::Occupied(found) => Some(*found.get()),
+                        Entry::Vacant(free) => {
+                            free.insert(rank as Rank);
+                            None
+                        }
+                    }
+                };
+                if let Some(first) = before {
+                    let (token, first) = (token.to_vec(), first as usize);
+                    return Err(Error::DuplicateToken { token, first, second: rank });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the bytes that are not tokens: most vocabularies have all 256.
     pub(crate) fn missing_bytes(&self) -> impl Iterator<Item = u8> + '_ {
         (0..=255).filter(|&byte| self.rank(&[byte]).is_none())
-    }
-
-    fn push(&mut self, token: &[u8]) -> Result<(), Error> {
-        let rank = self.len();
-        if token.is_empty() {
-            return Err(Error::EmptyToken { rank });
-        }
-        if let Some(first) = self.rank(token) {
-            let (token, first) = (token.to_vec(), first as usize);
-            return Err(Error::DuplicateToken { token, first, second: rank });
-        }
-        self.bytes.extend_from_slice(token);
-        let end = u32::try_from(self.bytes.len()).map_err(|_| Error::VocabTooLarge)?;
-        self.ends.push(end);
-        self.longest = self.longest.max(token.len());
-        if token.len() <= key::MAX_LENGTH {
-            self.short.insert(key::key(token, 0, token.len()), rank as Rank);
-        } else {
-            let Self { bytes, ends, long, .. } = self;
-            let rehash =
-                |&rank: &Rank| FxBuildHasher.hash_one(token_at(bytes, ends, rank as usize));
-            long.insert_unique(FxBuildHasher.hash_one(token), rank as Rank, rehash);
-        }
-        Ok(())
     }
 
     /// Returns the number of tokens.

@@ -64,14 +64,15 @@ def plain(
     Without a pattern that is GPT-2's, with a warning, if its tokens can come from it. Entries that
     no merge makes are special tokens, since the files do not mark them.
     """
-    specials = {**files.unmerged, **(special_tokens or {})}
-    added = tuple(AddedToken(text, id) for text, id in specials.items())
+    # Whisper's vocabulary has an empty entry, to which nothing is encoded.
+    specials = {text: id for text, id in files.unmerged.items() if text}
+    added = [AddedToken(text, id) for text, id in {**specials, **(special_tokens or {})}.items()]
     definition, listed = assemble(
         files.merges_path,
         vocab=files.vocab,
         pairs=files.pairs,
         ignore_merges=False,
-        plain=Definition(name, (), (), pattern or GPT2, added),
+        plain=Definition(name, (), (), pattern or GPT2, tuple(added)),
     )
     if pattern is None:
         folder = files.merges_path.parent

@@ -250,11 +250,14 @@ def _made(vocab: Mapping[str, int], merges: Collection[tuple[str, str]]) -> set[
 
 
 def is_found_first(path: Path, added: AddedToken | None, normalizer: Sequence[Step]) -> bool:
-    """Return whether *added* is a special token, whose text is never a piece.
+    """Return whether *added* is an added token whose text is never a piece.
 
-    Raises FormatError for one whose text can be a piece, which tokenizers encodes as the same id.
+    One that is not special can be a piece, and is an ordinary token as well. Raises FormatError for
+    a special one that can be a piece, which tokenizers encodes as the same id.
     """
-    if added is None or not added.special:  # other added tokens can be ordinary tokens as well
+    if added is None or not _ALPHABET.issuperset(added.text):
+        return added is not None
+    if not added.special:
         return False
     steps = {name for name, *_ in normalizer}
     # What NFC changes to "K", ";" or "`" would be matched too late.

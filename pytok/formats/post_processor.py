@@ -116,6 +116,8 @@ def write_settings(settings: Settings, id_of: Callable[[str], int | None]) -> Js
             case {"sep": [sep, sep_id], "cls": [cls, cls_id]}:
                 ends = {"sep": [sep, renumbered_id(sep, sep_id)]}
                 return {**value, **ends, "cls": [cls, renumbered_id(cls, cls_id)]}
+            case {"type": "ByteLevel"}:
+                return {**_BYTE_LEVEL, **value}
             case {"pad_token": text, "pad_id": id}:
                 return {**value, "pad_id": renumbered_id(text, id)}
             case dict():
@@ -128,7 +130,7 @@ def write_settings(settings: Settings, id_of: Callable[[str], int | None]) -> Js
         "truncation": settings.truncation,
         "padding": renumbered(settings.padding),
         "post_processor": renumbered(settings.post_processor),
-        "decoder": settings.decoder or _BYTE_LEVEL,
+        "decoder": renumbered(settings.decoder or _BYTE_LEVEL),
     }
 
 
@@ -138,4 +140,4 @@ _BYTE_LEVEL = {
     "trim_offsets": False,
     "use_regex": False,
 }
-"""The decoder of a tokenizer that was not read from a file with another one."""
+"""The usual decoder, with all the fields that tokenizers requires."""

@@ -36,15 +36,16 @@ from pytok.formats.pre_tokenizer import read_splitting, write_splitting
 def read(path: Path, data: bytes, engine: EngineName) -> tuple[Definition, ListedMerges | None]:
     """Read *data*, the content of *path*: its definition, and the merges that it lists.
 
-    There are no merges if *engine* has checked them.
-
-    A UserWarning reports bytes that texts can have and the vocabulary lacks.
+    There are no merges if *engine* has checked them. A UserWarning reports bytes that texts can
+    have and the vocabulary lacks.
     """
     reader = Fields(path)
-    if (parsed := parse(path, data, engine)) and (found := _read_parsed(reader, *parsed)):
-        definition, warning = found
-        _warn(warning)
-        return definition, None
+    if parsed := parse(path, data, engine):
+        document, large = parsed
+        parts = _read_parts(reader, document, Entries(large))
+        if found := _assemble(reader, large, parts):
+            parts.warn()
+            return found, None
     return read_document(path, parse_json(path, data))
 
 
@@ -52,22 +53,17 @@ def read_document(path: Path, document: Any) -> tuple[Definition, ListedMerges]:
     """Read *document*, the parsed JSON of *path*: its definition, and the merges that it lists."""
     reader = Fields(path)
     vocab = _read_vocab(reader, document)
-    plain, ignore_merges, warning = _read_parts(reader, document, vocab)
+    parts = _read_parts(reader, document, vocab)
     definition, listed = assemble(
         path,
         vocab=vocab,
         pairs=_read_merges(reader, document["model"]),
-        ignore_merges=ignore_merges,
-        plain=plain,
+        ignore_merges=parts.ignore_merges,
+        plain=parts.plain,
     )
     _check_unknown(path, definition, listed)
-    _warn(warning)
+    parts.warn()
     return definition, listed
-
-
-def _warn(warning: str) -> None:
-    if warning:
-        warnings.warn(warning, stacklevel=5)
 
 
 class Parts(NamedTuple):
@@ -77,27 +73,31 @@ class Parts(NamedTuple):
     """A definition without tokens."""
     ignore_merges: bool
     warning: str
-    """What to warn of if everything is right, or nothing."""
+    """What to warn of if everything else is right, or nothing."""
+
+    def warn(self) -> None:
+        """Warn, if there is something to warn of."""
+        if self.warning:
+            warnings.warn(self.warning, stacklevel=6)
 
 
-def _read_parsed(
-    reader: Fields, document: Any, large: TokenizerJson
-) -> tuple[Definition, str] | None:
-    """Return the definition of a parsed file, and a warning; ``None`` if Python must read it."""
-    plain, ignore_merges, warning = _read_parts(reader, document, Entries(large))
+def _assemble(reader: Fields, large: TokenizerJson, parts: Parts) -> Definition | None:
+    """Return the definition with the tokens of a parsed file; ``None`` if Python must read it."""
+    plain, ignore_merges, warning = parts
     listed = [token for token in plain.added_tokens if large.id(token.text) is not None]
     for token in listed:
-        can_be_piece = len(token.text) == 1 or ignore_merges
-        if can_be_piece and not is_found_first(reader.path, token, plain.normalizer):
+        # It can be an ordinary token as well.
+        if len(token.text) == 1 or (
+            ignore_merges and not is_found_first(reader.path, token, plain.normalizer)
+        ):
             return None
     assembled = large.assemble([token.text for token in listed], ignore_merges)
     if assembled is None:
         return None
     (tokens, ids), decode_only = assembled
-    definition = replace(plain, tokens=tokens, ids=ids, decode_only=decode_only)
     if warning and plain.unknown and plain.unknown.id in set(ids):  # it can be in merges
         return None
-    return definition, warning
+    return replace(plain, tokens=tokens, ids=ids, decode_only=decode_only)
 
 
 def _read_model(reader: Fields, document: Any) -> dict[str, Any]:

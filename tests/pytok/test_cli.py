@@ -277,6 +277,16 @@ def test_convert_there_and_back_changes_nothing(
     assert pytok.load("t.json").fingerprint == trained.fingerprint
 
 
+def test_convert_adds_special_tokens(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
+    """With the ids after the greatest, in their order."""
+    added = ("--add-special", "<|a|>", "--add-special", "<|b|>")
+    result = command("convert", tokenizer_path, "t.json", *added)
+
+    assert (result.code, "t.json: 602 ids" in result.err) == (0, True)
+    expected = trained.with_special_tokens(["<|a|>", "<|b|>"]).fingerprint
+    assert pytok.load("t.json").fingerprint == expected
+
+
 def test_an_encoding_can_be_used_as_a_tokenizer(rank_files: Path) -> None:
     assert command("encode", "-t", "r50k_base", stdin=b"hello world").out == b"31373 995\n"
 

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from pytok import blocks
 from pytok.corpus import Part, read_documents, read_parts, read_utf8, resolve, size
 from pytok.corpus import parts as corpus_parts
+from pytok.counting import count_pieces
+from pytok.engine import EngineName
 from pytok.errors import CorpusError
 from pytok.patterns import PATTERNS
 from pytok.reference.pretokenize import Pattern
@@ -368,3 +370,49 @@ def test_several_sources_are_read_in_their_order(tmp_path: Path) -> None:
     second.write_text("two")
 
     assert list(read_documents([second, str(first), second])) == ["two", "one", "two"]
+
+
+@pytest.mark.parametrize("read", [read_parts, read_utf8])
+def test_a_text_without_newlines_is_cut_between_words(
+    read: Callable[..., Iterable[Part[Any]]], tmp_path: Path
+) -> None:
+    """Else memory would grow with it: text8 is a line of 100 MB."""
+    path = tmp_path / "a.txt"
+    path.write_text("a line of words, one after another, in Россия и мире " * 100_000)
+
+    lengths = [len(part.text) for part in read(path)]
+
+    assert len(lengths) > 3
+    assert max(lengths) < 2 * corpus_parts.PART_CHARACTERS
+
+
+@one_file
+@given(text=st.text(st.sampled_from(list("ab  \u0301'sé東1<Z")), max_size=80))
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_piece_crosses_a_cut_between_words(
+    text: str, name: str, tmp_path: Path, small_blocks: None
+) -> None:
+    """In texts without any newline."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode())
+    pattern = Pattern(name)
+
+    for parts in (
+        [part.text for part in read_parts(path)],
+        [part.text.decode() for part in read_utf8(path)],
+    ):
+        assert [piece for part in parts for piece in pattern.split(part)] == pattern.split(text)
+
+
+@pytest.mark.parametrize("token", ["b c", "b ", "b\n", "<|x y|>"])
+def test_special_tokens_across_a_cut_are_found(
+    token: str, tmp_path: Path, small_blocks: None, engine: EngineName
+) -> None:
+    """A text is not cut where a special token can be."""
+    path = tmp_path / "a.jsonl"
+    write_jsonl(path, [f"a{token}c d " * 30])
+
+    counts = count_pieces(path, special_tokens=[token], engine=engine)
+    expected = count_pieces([f"a{token}c d " * 30], special_tokens=[token], engine=engine)
+
+    assert sorted(counts.items()) == sorted(expected.items())

@@ -1,4 +1,4 @@
-"""The content decides what a file is: what is read under any name, and what is named."""
+"""Files are distinguished by content: what is read under any name, and what is named."""
 
 import base64
 import gzip

@@ -2,12 +2,14 @@
 
 import itertools
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+from pytok import healing
 from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.healing import TokenIndex, heal
@@ -82,19 +84,33 @@ def test_a_long_piece_is_healed() -> None:
     """Only its end can change."""
     tokenizer = tokenizer_of(b"ab", b"cd", b"abcd")
 
-    ids, rest = heal(tokenizer, "x" * 1000 + "abc")
+    ids, rest = heal(tokenizer, "x" * 100_000 + "abc")
 
-    assert (len(ids), rest) == (1000, b"abc")
+    assert (len(ids), rest) == (100_000, b"abc")
 
 
+@pytest.mark.parametrize("long", [0, healing._LONG])
+def test_a_change_at_the_end_of_a_piece_can_reach_its_beginning(long: int) -> None:
+    """Each pair of neighboring letters is a token, and the later one in the alphabet is first."""
+    letters = "abcdefghijklmnop"
+    pairs = [letters[i : i + 2].encode() for i in reversed(range(len(letters) - 1))]
+    tokenizer = tokenizer_of(*pairs)
+
+    with mock.patch.object(healing, "_LONG", long):
+        ids, rest = heal(tokenizer, f"xyz{letters[:-1]}")
+
+    assert (tokenizer.decode(ids), rest) == ("xyz", letters[:-1].encode())
+
+
+@pytest.mark.parametrize("long", [0, healing._LONG])
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=9),
     text=st.text("abc", min_size=1, max_size=8),
 )
 def test_exactly_the_ids_that_no_continuation_changes_are_kept(
-    pairs: list[tuple[int, int]], text: str
+    pairs: list[tuple[int, int]], text: str, long: int
 ) -> None:
-    """By brute force over all continuations of up to five letters."""
+    """By brute force over all continuations of up to five letters; also of the ends of pieces."""
     tokens = [b"a", b"b", b"c"]
     for left, right in pairs:
         token = tokens[left % len(tokens)] + tokens[right % len(tokens)]
@@ -109,7 +125,8 @@ def test_exactly_the_ids_that_no_continuation_changes_are_kept(
     ]
     longer = tokenizer.encode_ordinary_batch([text + more for more in continuations])
 
-    healed = heal(tokenizer, text)
+    with mock.patch.object(healing, "_LONG", long):
+        healed = heal(tokenizer, text)
 
     assert tokenizer.decode_bytes(healed.ids) + healed.rest == text.encode()
     assert len(healed.ids) == min(common(ids, other) for other in longer)

@@ -106,7 +106,7 @@ def test_a_pipe_is_an_error_before_it_is_opened() -> None:
 
     result = command("prune", "tokenizer.json", "pipe.txt", "-o", "small.json")
 
-    check_failure(result, "pipe.txt: a pipe can be read only once: write its text to a file first")
+    check_failure(result, "pipe.txt: a pipe can be read only once: the corpus is read twice")
 
 
 def test_rows_without_text_are_reported_once() -> None:
