@@ -79,6 +79,10 @@ def texts() -> list[str]:
         lambda text: text[::-1],
         lambda text: text.replace(" ", "\n\n"),
         lambda text: text.replace(" ", ""),
+        lambda text: f"{text} {text}",
+        lambda text: text.title(),
+        lambda text: "  " + text.replace(" ", "  "),
+        lambda text: text[1::2],
     )
     changed = [form(text) for form in forms for text in _SNIPPETS]
     pairs = [a[:9] + b[-9:] for a, b in itertools.pairwise(_SNIPPETS)]
@@ -130,6 +134,24 @@ def _tiktoken(ranks: dict[bytes, int], pattern: str, specials: dict[str, int], s
     )
 
 
+def _two_files(folder: Path, ours: Tokenizer) -> Peer:
+    """Open GPT-2's two files, for which there is no folder of transformers."""
+    import tokenizers
+
+    vocab, merges = next(
+        (folder / vocab, folder / merges)
+        for vocab, merges in (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
+        if (folder / vocab).exists()
+    )
+    theirs = tokenizers.ByteLevelBPETokenizer.from_file(str(vocab), str(merges))
+    theirs.add_special_tokens(list(ours.special_tokens))
+    return Peer(
+        "tokenizers",
+        lambda text: theirs.encode(text).ids,
+        lambda ids: theirs.decode(list(ids), skip_special_tokens=False),
+    )
+
+
 def _ranks(data: bytes) -> dict[bytes, int]:
     lines = [line.split() for line in data.splitlines() if line.strip()]
     return {base64.b64decode(token): int(rank) for token, rank in lines if token != b"="}
@@ -138,7 +160,10 @@ def _ranks(data: bytes) -> dict[bytes, int]:
 def opened(path: Path) -> tuple[str, Tokenizer, Callable[[], Peer]]:
     """Return the format of *path*, its tokenizer, and a function that opens it in its library."""
     if path.is_dir():
-        return "folder", pytok.load(path), lambda: _transformers(path)
+        ours = pytok.load(path)
+        if not (path / "tokenizer_config.json").exists():
+            return "vocabulary, merges", ours, lambda: _two_files(path, ours)
+        return "folder", ours, lambda: _transformers(path)
     data = detect.read(path)
     kind = detect.kind(path, data)
     if kind is Kind.RANKS:
@@ -175,7 +200,7 @@ def compare(ours: Tokenizer, theirs: Peer) -> str:
 
 def row(root: Path, path: Path) -> str:
     """Return the row of the table for the tokenizer *path*, which is below *root*."""
-    name = str(path.relative_to(root)).strip("./") or root.name
+    name = str(Path(root.name) / path.relative_to(root))
     try:
         with warnings.catch_warnings(record=True):
             warnings.simplefilter("always")
@@ -200,9 +225,13 @@ def _cell(text: str) -> str:
     return line if len(line) < 200 else line[:197] + "..."
 
 
+_SETTINGS = {"tokenizer_config.json", "special_tokens_map.json", "config.json"}
+"""Files that lie beside a tokenizer."""
+
+
 def found(root: Path) -> Iterator[Path]:
     """Yield the tokenizers below *root*: folders of transformers, and files of the known names."""
-    for folder, _, files in sorted(os.walk(root)):
+    for folder, _, files in sorted(os.walk(root, followlinks=True)):
         path, names = Path(folder), set(files)
         is_model = "tokenizer_config.json" in names and names & {
             "tokenizer.json",
@@ -217,7 +246,7 @@ def found(root: Path) -> Iterator[Path]:
         ):
             yield path
         else:
-            for name in sorted(files):
+            for name in sorted(names - _SETTINGS):
                 suffixes = Path(name).suffixes
                 if "vocab" in name or {".json", ".tiktoken", ".model", ".pkl"} & set(suffixes):
                     yield path / name

@@ -10,7 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 use rayon::prelude::*;
 
-use super::convert::{arrays, list_of, open_all, texts_of, Characters, Flat, Ids};
+use super::convert::{arrays, list_of, open_all, read_all, texts_of, Characters, Flat, Ids};
 use super::definition::Definition;
 use super::signals::{on_threads, Signals};
 use crate::{decode, merges, Allowed, Core, Rank, Search};
@@ -212,7 +212,7 @@ impl PyCore {
         paths: Vec<PathBuf>,
         num_threads: Option<usize>,
     ) -> PyResult<Flat<'py>> {
-        let files = py.detach(|| open_all(&paths))?;
+        let files = py.detach(|| read_all(&paths))?;
         Ok(arrays(py, self.flat(py, &files, None, num_threads)?))
     }
 
