@@ -155,9 +155,8 @@ class Encoder:
     ) -> "FlatIds":
         """Return the ids of the text in each file, as `encode_batch_to_numpy` does.
 
-        A file is one UTF-8 text, and special tokens in it are ordinary text. The files are
-        memory-mapped: they must not change meanwhile. Raises CorpusError for a file that is not
-        UTF-8, OSError for one that cannot be read.
+        A file is one UTF-8 text, and special tokens in it are ordinary text. Raises CorpusError for
+        a file that is not UTF-8, OSError for one that cannot be read.
         """
         engines.check_threads(num_threads)
         return self._core.encode_files(list(paths), num_threads)
@@ -263,7 +262,8 @@ class Encoder:
     ) -> list[int]:
         """Return the number of ids of the text in each file, in memory independent of its size.
 
-        *progress* is called from time to time with the number of bytes done. See `encode_files`.
+        *progress* is called from time to time with the number of bytes done. The files are
+        memory-mapped: they must not change meanwhile. See `encode_files`.
         """
         engines.check_threads(num_threads)
         return self._core.count_files(list(paths), num_threads, progress)

@@ -220,6 +220,15 @@ def test_importing_pytok_loads_only_its_errors() -> None:
     assert {name for name in loaded if name.startswith("pytok.")} == {"pytok.errors"}
 
 
+def test_a_named_encoding_loads_no_format(rank_files: Path) -> None:
+    """Nor what only files need: `get_encoding` and the first text take less than an import."""
+    loaded = modules_after("import pytok; pytok.get_encoding('r50k_base').encode('ab')")
+
+    assert "pytok._native" in loaded
+    assert not {"pytok.formats", "pytok.atomic", "pytok.reference"} & loaded
+    assert not {"numpy", "regex", "json", "pathlib", "tempfile", "base64", "random"} & loaded
+
+
 def test_the_native_engine_never_loads_the_reference(tmp_path: Path) -> None:
     """Neither for training, nor for reading a tokenizer and encoding with it."""
     path = tmp_path / "tokenizer.json"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as TheirTokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 import pytok
 from pytok.definition import Settings
@@ -240,3 +240,28 @@ def test_padding_of_a_tokenizer_json_names_the_token(with_specials: pytok.Tokeni
         [PAD, *with_specials.encode("a")],
         [PAD, PAD],
     ]
+
+
+def test_a_folder_encodes_as_transformers_does(
+    with_specials: pytok.Tokenizer, tmp_path: Path
+) -> None:
+    """With what its files say of BOS, EOS and padding, after it was written and read."""
+    config = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "padding_side": "left"}
+    settings = Settings(post_processor=BOTH, config=config)
+    definition = replace(with_specials.definition, settings=settings)
+    pytok.Tokenizer.from_definition(definition).save(tmp_path / "folder")
+    ours = pytok.load(tmp_path / "folder")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "folder")
+
+    assert ours.encode("über", add_special_tokens=True) == theirs.encode("über")
+    padded = ours.encode_batch_padded(["a", "ab c"], add_special_tokens=True)
+    expected = theirs(["a", "ab c"], padding=True, return_tensors="np")
+    assert padded.input_ids.tolist() == expected["input_ids"].tolist()
+    assert padded.attention_mask.tolist() == expected["attention_mask"].tolist()
+    for role in ("bos_token", "eos_token", "pad_token"):
+        assert getattr(ours, role) == getattr(theirs, role)
+        assert getattr(ours, f"{role}_id") == getattr(theirs, f"{role}_id")
+    ids = ours.encode("a", add_special_tokens=True)
+    assert ours.decode(ids, skip_special_tokens=True) == theirs.decode(
+        ids, skip_special_tokens=True
+    )
