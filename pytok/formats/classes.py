@@ -72,6 +72,8 @@ class Class(NamedTuple):
     """Whether MASK takes the white space before it."""
     processor: str | None = None
     """Type of its post-processor: RobertaProcessing or TemplateProcessing of CLS and SEP."""
+    prefix: tuple[str, ...] = ()
+    """Special tokens before every text, which EOS follows, if there are all of them."""
 
     def pre_tokenizer(self, prefix_space: bool) -> dict[str, Any]:
         """Return the ``pre_tokenizer`` of a tokenizer.json."""
@@ -102,7 +104,7 @@ _QWEN = Class(nfc=True, regex=_QWEN2, tokens=_all(_END, "eos", "unk", "pad"), dr
 CLASSES = {
     "GPT2Tokenizer": _GPT2,
     "CodeGenTokenizer": _GPT2,
-    "WhisperTokenizer": _GPT2,
+    "WhisperTokenizer": _GPT2._replace(prefix=("<|startoftranscript|>", "<|notimestamps|>")),
     "RobertaTokenizer": _ROBERTA,
     "BartTokenizer": _ROBERTA,
     "LEDTokenizer": _ROBERTA,
