@@ -125,6 +125,11 @@ def _read_parts(reader: Fields, document: Any, vocab: Mapping[str, int]) -> Part
         reader.must_be(model, field, (None, ""), "pytok does not support it", "model.")
     splitting = read_splitting(reader, document)
     unknown, warning = _read_unknown(reader, model, vocab)
+    if warning and unknown is None and any(s.behavior == "removed" for s in splitting.splits):
+        raise FormatError(
+            f"{reader.path}: model.unk_token is not in model.vocab, which lacks bytes, and pytok "
+            "would look for them before a split removes some: set it to null, or to an entry"
+        )
     added = read_added_tokens(reader, document, vocab)
     ids = {token.text: token.id for token in added}
     plain = Definition(
