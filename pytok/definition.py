@@ -1,7 +1,6 @@
 """The parts of a tokenizer and their fingerprint, without engine or files."""
 
 import hashlib
-import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -240,6 +239,8 @@ class Definition:
         for added in sorted(self.added_tokens, key=lambda added: added.id):
             add(added.id, added.text.encode())
         if further := self._rare_parts():
+            import json  # here: few tokenizers need it, and it takes as long as this module
+
             add(json.dumps(further, sort_keys=True, separators=(",", ":")).encode())
         return digest.hexdigest()
 

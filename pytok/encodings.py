@@ -11,7 +11,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from pytok import engine as engines
@@ -241,6 +240,8 @@ def encoding_for_model(model_name: str) -> Tokenizer:
 
 def open_tokenizer(name_or_path: str, engine: EngineName = "native") -> Tokenizer:
     """Open a tokenizer by the path of its file or folder, or by the name of an encoding."""
+    from pathlib import Path  # here: `get_encoding` needs none
+
     if not Path(name_or_path).exists():
         if name_or_path in ENCODINGS:
             return get_encoding(name_or_path, engine)
@@ -255,20 +256,17 @@ def read_ranks(file: RankFile) -> bytes:
     folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
     if folder == "":  # no cache, as in tiktoken
         return _download(file, "")
-    cache = Path(folder) if folder else _default_cache()
+    path = f"{folder or _default_cache()}/{file.cache_name}"
     try:
-        data = (cache / file.cache_name).read_bytes()
+        with open(path, "rb") as cached:  # noqa: PTH123 (pathlib takes longer to import than to read)
+            data = cached.read()
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() == file.sha256:
         return data
-    data = _download(file, f" and save it as {cache / file.cache_name}")
-
-    from pytok.atomic import replace_file  # here: it is rarely needed, as the two modules below
-
+    data = _download(file, f" and save it as {path}")
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        replace_file(cache / file.cache_name, data)
+        _save(path, data)
     except OSError:
         # It is an error only for a cache that the user chose.
         if folder is not None:
@@ -276,10 +274,22 @@ def read_ranks(file: RankFile) -> bytes:
     return data
 
 
-def _default_cache() -> Path:
+# What these functions import is rarely needed, and slower to import than all else here.
+
+
+def _default_cache() -> str:
     import tempfile
 
-    return Path(tempfile.gettempdir(), "data-gym-cache")
+    return f"{tempfile.gettempdir()}/data-gym-cache"
+
+
+def _save(path: str, data: bytes) -> None:
+    from pathlib import Path
+
+    from pytok.atomic import replace_file
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    replace_file(Path(path), data)
 
 
 def _download(file: RankFile, where_to_save: str) -> bytes:

@@ -1,14 +1,14 @@
 """Special tokens in tiktoken's arguments: which to recognize, which to reject."""
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Set
 from typing import Any, Literal, TypeVar
 
+from pytok.definition import AddedToken
 from pytok.errors import SpecialTokenError
 from pytok.text import repair
 
 AllowedSpecial = Literal["all"] | Set[str]
-DisallowedSpecial = Literal["all"] | Collection[str]
+DisallowedSpecial = Literal["all"] | Collection[str] | None
 
 NOTHING: frozenset[str] = frozenset()
 _ALL: Literal["all"] = "all"
@@ -23,14 +23,16 @@ Result = TypeVar("Result")
 class SpecialTokens:
     """A tokenizer's special tokens, prepared once for each combination of arguments.
 
-    *prepare* is an engine's: it takes the special tokens to recognize and the texts to reject, and
-    returns what the methods of its core take (`pytok.engine.Core.specials`).
+    *added* are all added tokens. *prepare* is an engine's: it takes the special tokens to recognize
+    and the texts to reject, and returns what the methods of its core take
+    (`pytok.engine.Core.specials`).
     """
 
     def __init__(
-        self, ids: Mapping[str, int], prepare: Callable[[list[str], list[str]], Any]
+        self, added: Iterable[AddedToken], prepare: Callable[[list[str], list[str]], Any]
     ) -> None:
-        self._known = ids.keys()
+        self._added = tuple(added)
+        self._known = {token.text: token.id for token in self._added if token.special}.keys()
         self._prepare = prepare
         self._prepared: dict[Any, Any] = {}
         self._default = self._build(NOTHING, _ALL)
@@ -45,16 +47,16 @@ class SpecialTokens:
     ) -> Result:
         """Call a core's *method* with *text*, a string or a list, and the prepared special tokens.
 
-        Raises SpecialTokenError, in tiktoken's words, for a disallowed special token. Lone
-        surrogates, which UTF-8 cannot hold, become U+FFFD, or raise UnicodeEncodeError if *repairs*
-        is false.
+        Raises SpecialTokenError, in tiktoken's words, for a disallowed special token, and TypeError
+        for a string instead of a set. Lone surrogates, which UTF-8 cannot hold, become U+FFFD, or
+        raise UnicodeEncodeError if *repairs* is false.
         """
         if allowed is NOTHING and disallowed is _ALL:  # the defaults: no key to build
             specials = self._default
         else:
             key = (
                 allowed if isinstance(allowed, str) else frozenset(allowed),
-                disallowed if isinstance(disallowed, str) else frozenset(disallowed),
+                disallowed if isinstance(disallowed, str) else frozenset(disallowed or ()),
             )
             try:
                 specials = self._prepared[key]
@@ -72,28 +74,22 @@ class SpecialTokens:
 
     def _build(self, allowed: AllowedSpecial, disallowed: DisallowedSpecial) -> Any:
         """Return what the core's methods take; ``None`` if there is nothing to find."""
+        for name, choice in (("allowed_special", allowed), ("disallowed_special", disallowed)):
+            if isinstance(choice, str) and choice != _ALL:
+                raise TypeError(f"{name} is 'all' or a set of texts, not the text {choice!r}")
         if len(self._prepared) >= _MAX_PREPARED:
             self._prepared.clear()
-        recognized = self._recognized(allowed)
-        rejected = self._known - set(recognized) if disallowed == "all" else set(disallowed)
+        recognized = [name for name in self._known if allowed == _ALL or name in allowed]
+        rejected = self._known - set(recognized) if disallowed == _ALL else set(disallowed or ())
         return self._prepare(recognized, sorted(rejected)) if recognized or rejected else None
 
-    def find(self, text: str, allowed: AllowedSpecial) -> Iterator[re.Match[str]]:
-        """Yield the *allowed* special tokens in *text*, as engines find them: leftmost, longest."""
-        longest_first = sorted(self._recognized(allowed), key=len, reverse=True)
-        pattern = "|".join(map(re.escape, longest_first))
-        return re.finditer(pattern, text) if longest_first else iter(())
-
-    def last_end(self, text: str, allowed: AllowedSpecial) -> int:
-        """Return the index after the last *allowed* special token in *text*; 0 if there is none."""
-        return max((found.end() for found in self.find(text, allowed)), default=0)
-
-    def _recognized(self, allowed: AllowedSpecial) -> list[str]:
-        if isinstance(allowed, str) and allowed != "all":
-            raise TypeError(
-                f"allowed_special is 'all' or a set of texts, not {allowed!r}"
-            ) from None
-        return [name for name in self._known if allowed == "all" or name in allowed]
+    def recognized_ids(self, allowed: AllowedSpecial) -> set[int]:
+        """Return the ids of the added tokens that are recognized: *allowed*, or in every text."""
+        return {
+            token.id
+            for token in self._added
+            if not token.special or allowed == _ALL or token.text in allowed
+        }
 
 
 def _disallowed(token: str) -> SpecialTokenError:

@@ -1,37 +1,31 @@
 """The tokenizer: tiktoken's public API over either engine.
 
 Everything public in ``tiktoken.Encoding`` is here with the same names, meanings and errors, so code
-moves by changing the constructor. What pytok adds comes last in each section. The base class has
-the methods that decode; an engine's core does the work (`pytok.engine`).
+moves by changing the constructor. What pytok adds comes last in each section. The base classes
+have the methods that encode and decode; an engine's core does the work (`pytok.engine`).
 """
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from pytok import engine as engines
-from pytok import truncation, unstable
+from pytok.counted import counted
 from pytok.decoding import Decoder
 from pytok.definition import END_OF_TEXT, AddedToken, Definition
 from pytok.engine import EngineName
-from pytok.errors import FormatError, PatternError, UnknownTokenError, VocabError
-from pytok.special import NOTHING, AllowedSpecial, DisallowedSpecial, SpecialTokens
+from pytok.errors import FormatError, PatternError, VocabError
+from pytok.growing import NewTokens, with_added
+from pytok.model_inputs import ModelInputs
+from pytok.patterns import pattern_name
+from pytok.special import SpecialTokens
 from pytok.text import repair
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
-    FlatIds = tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]
-    """Ids of several texts in one array, shape (n,), and offsets, shape (texts + 1,)."""
-
-Result = TypeVar("Result")
-
-
-class Tokenizer(Decoder):
+class Tokenizer(ModelInputs, Decoder):
     """Text to token ids and back.
 
     *mergeable_ranks* maps the bytes of each token to its id; ids are merge priorities: lower ones
@@ -134,12 +128,17 @@ class Tokenizer(Decoder):
         self._definition = definition
         self._special_tokens = definition.special_tokens
         self._special_token_values = set(self._special_tokens.values())
-        self._specials = SpecialTokens(self._special_tokens, self._core.specials)
+        self._specials = SpecialTokens(definition.added_tokens, self._core.specials)
         self.max_token_value = definition.next_id - 1
         self.pickle_as(type(self).from_definition, definition, engine)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        parts = (
+            counted(self.n_vocab, "id"),
+            pattern_name(self.pattern) or "its own pattern",
+            counted(len(self._special_tokens), "special token"),
+        )
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(parts)}>"
 
     def __reduce__(self) -> tuple[Callable[..., "Tokenizer"], tuple[Any, ...]]:
         return self._rebuild
@@ -147,213 +146,6 @@ class Tokenizer(Decoder):
     def pickle_as(self, build: Callable[..., "Tokenizer"], *arguments: object) -> None:
         """Set the call by which pickling and copying rebuild an equal tokenizer."""
         self._rebuild = (build, arguments)
-
-    # ------------------------------------------------------------------------------- encoding
-
-    def encode_ordinary(self, text: str) -> list[int]:
-        """Return the ids of *text*; special tokens in it are ordinary text.
-
-        Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
-        """
-        try:
-            return self._core.encode(text, None)
-        except UnicodeEncodeError:
-            return self._core.encode(repair(text), None)
-
-    def encode(
-        self,
-        text: str,
-        *,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> list[int]:
-        """Return the ids of *text*.
-
-        Special tokens in untrusted text can change what a model does, so by default they are an
-        error. *allowed_special* are those to recognize ("all", or a set); *disallowed_special*
-        those to reject ("all": all that are not allowed); any other is ordinary text. Raises
-        SpecialTokenError (a ValueError) for a disallowed one.
-
-        Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
-        """
-        return self._specials.call(self._encode, text, allowed_special, disallowed_special)
-
-    def encode_to_numpy(
-        self,
-        text: str,
-        *,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> "npt.NDArray[np.uint32]":
-        """Return the ids of *text* as an array, shape (n,), dtype uint32; see `encode`.
-
-        As in tiktoken, lone surrogates raise UnicodeEncodeError.
-        """
-        return self._specials.call(
-            self._core.encode_to_array, text, allowed_special, disallowed_special, repairs=False
-        )
-
-    def encode_ordinary_batch(
-        self, text: Iterable[str], *, num_threads: int | None = None
-    ) -> list[list[int]]:
-        """Return the ids of each text; special tokens are ordinary text.
-
-        The work runs on *num_threads* threads (default: all cores), which also share long texts.
-        """
-        return self._batch(self._core.encode_batch, text, num_threads, NOTHING, ())
-
-    def encode_batch(
-        self,
-        text: Iterable[str],
-        *,
-        num_threads: int | None = None,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> list[list[int]]:
-        """Return the ids of each text; see `encode`.
-
-        The work runs on *num_threads* threads (default: all cores), which also share long texts.
-        """
-        return self._batch(
-            self._core.encode_batch, text, num_threads, allowed_special, disallowed_special
-        )
-
-    def encode_batch_to_numpy(
-        self,
-        text: Iterable[str],
-        *,
-        num_threads: int | None = None,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> "FlatIds":
-        """Return the ids of all texts in one array, and the offset at which each text starts.
-
-        ``ids[offsets[i]:offsets[i + 1]]`` are those of text i: ids has shape (n,) and dtype uint32,
-        offsets shape (texts + 1,) and dtype int64. The arguments are those of `encode_batch`.
-        """
-        return self._batch(
-            self._core.encode_flat, text, num_threads, allowed_special, disallowed_special
-        )
-
-    def encode_files(
-        self, paths: Iterable[str | os.PathLike[str]], *, num_threads: int | None = None
-    ) -> "FlatIds":
-        """Return the ids of the text in each file, as `encode_batch_to_numpy` does.
-
-        A file is one UTF-8 text, and special tokens in it are ordinary text. The files are
-        memory-mapped: they must not change meanwhile. Raises CorpusError for a file that is not
-        UTF-8, OSError for one that cannot be read.
-        """
-        engines.check_threads(num_threads)
-        return self._core.encode_files(list(paths), num_threads)
-
-    def encode_utf8(self, texts: Iterable[bytes], *, num_threads: int | None = None) -> "FlatIds":
-        """Return the ids of each UTF-8 text, as `encode_batch_to_numpy` does.
-
-        The texts are not decoded to strings, and special tokens in them are ordinary text. Raises
-        UnicodeDecodeError for a text that is not UTF-8.
-        """
-        engines.check_threads(num_threads)
-        return self._core.encode_utf8(list(texts), num_threads)
-
-    def _batch(
-        self,
-        method: Callable[..., Result],
-        texts: Iterable[str],
-        num_threads: int | None,
-        allowed: AllowedSpecial,
-        disallowed: DisallowedSpecial,
-    ) -> Result:
-        engines.check_threads(num_threads)
-        method = functools.partial(method, num_threads=num_threads)
-        return self._specials.call(method, list(texts), allowed, disallowed)
-
-    def encode_with_unstable(
-        self,
-        text: str,
-        *,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> tuple[list[int], list[list[int]]]:
-        """Return the ids of *text* that more text cannot change, and completions of the rest.
-
-        A completion is a sequence of ids that decodes to the rest of the text or to more than that;
-        their order is arbitrary. The results are tiktoken's; see `pytok.unstable`.
-        """
-        ids = self._specials.call(self._encode, text, allowed_special, disallowed_special)
-        rest = text[self._specials.last_end(text, allowed_special) :]
-        stable, tail = unstable.stable_and_tail(self._core, rest, ids)
-        return stable, unstable.completions(self._core, self._sorted_tokens, tail)
-
-    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
-        """Return the id of one token, special or not; UnknownTokenError (a KeyError) if unknown."""
-        token = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
-        id = self._core.id(token)
-        if id is None:
-            raise UnknownTokenError(token)
-        return id
-
-    def count(
-        self,
-        text: str,
-        *,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> int:
-        """Return the number of ids of *text* without building them; see `encode`."""
-        return self._specials.call(self._count, text, allowed_special, disallowed_special)
-
-    def count_batch(
-        self,
-        text: Iterable[str],
-        *,
-        num_threads: int | None = None,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> list[int]:
-        """Return the number of ids of each text without building them; see `encode_batch`."""
-        return self._batch(
-            self._core.count_batch, text, num_threads, allowed_special, disallowed_special
-        )
-
-    def count_files(
-        self,
-        paths: Iterable[str | os.PathLike[str]],
-        *,
-        num_threads: int | None = None,
-        progress: Callable[[int], object] | None = None,
-    ) -> list[int]:
-        """Return the number of ids of the text in each file, in memory independent of its size.
-
-        *progress* is called from time to time with the number of bytes done. See `encode_files`.
-        """
-        engines.check_threads(num_threads)
-        return self._core.count_files(list(paths), num_threads, progress)
-
-    def truncate(
-        self,
-        text: str,
-        max_tokens: int,
-        *,
-        allowed_special: AllowedSpecial = NOTHING,
-        disallowed_special: DisallowedSpecial = "all",
-    ) -> str:
-        """Return the beginning of *text* with at most *max_tokens* ids, or all of it if it fits.
-
-        It ends at the end of a token of *text*, moved back to the end of a character. It is cut
-        further where it would have more ids by itself than it has within *text*.
-        """
-        if max_tokens < 0:
-            raise ValueError(f"max_tokens is {max_tokens}: pass 0 or more")
-
-        def count(text: str) -> int:
-            return self._specials.call(self._count, text, allowed_special, disallowed_special)
-
-        text = repair(text)
-        if count(text) <= max_tokens:
-            return text
-        found = self._specials.find(text, allowed_special)
-        return truncation.truncate(self._core, text, max_tokens, found, count)
 
     # ------------------------------------------------------------------------------ properties
 
@@ -418,10 +210,6 @@ class Tokenizer(Decoder):
         """Return all tokens except the special ones, sorted by their bytes."""
         return list(self._sorted_tokens)
 
-    @functools.cached_property
-    def _sorted_tokens(self) -> list[bytes]:
-        return sorted(self._mergeable_ranks)
-
     def pieces(self, text: str) -> list[str]:
         """Return the pieces of *text*, which is normalized first; no token spans two of them."""
         return self._core.pieces(repair(text))
@@ -452,6 +240,20 @@ class Tokenizer(Decoder):
         """
         return self.from_definition(self._definition.truncated(size), self._engine)
 
+    def with_special_tokens(self, tokens: NewTokens) -> "Tokenizer":
+        """Return the tokenizer with further *tokens*: texts, texts with ids, or `AddedToken`.
+
+        A text without an id is a special token. It takes the id of the token with this text, if
+        there is one, else the one after the greatest id; nothing else changes. Raises VocabError
+        for an id that another token has, and for a text that has another id.
+
+        >>> import pytok
+        >>> tok = pytok.train(["she sells sea shells by the sea shore"], vocab_size=270)
+        >>> tok.with_special_tokens(["<|user|>", "<|bot|>"]).special_tokens
+        mappingproxy({'<|endoftext|>': 269, '<|user|>': 270, '<|bot|>': 271})
+        """
+        return self.from_definition(with_added(self._definition, tokens), self._engine)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer: ``*.json`` (Hugging Face), ``*.tiktoken``, or a folder.
 
@@ -467,13 +269,3 @@ class Tokenizer(Decoder):
     # ------------------------------------------------------- private members of tiktoken in use
 
     _pat_str = pattern
-
-    def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
-        piece = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
-        return self._core.encode_piece(piece)
-
-    def _encode_only_native_bpe(self, text: str) -> list[int]:
-        return [id for piece in self._core.pieces(text) for id in self._encode_single_piece(piece)]
-
-    def _encode_bytes(self, text: bytes) -> list[int]:
-        return unstable.encode_bytes(self._core, text)

@@ -58,7 +58,8 @@ def train(
 
     *base* is a tokenizer to extend. Its tokens, ids, pattern and special tokens are kept, and it
     encodes the pieces before merging. New merges, then new *special_tokens*, take the ids after its
-    largest, up to *vocab_size* ids in total.
+    largest, up to *vocab_size* ids in total. If no id is left for a merge, *source* is not read. No
+    merge makes the beginning or the end of a token of *base* that is itself made by no merge.
 
     The most frequent pair is merged first. *ties* chooses among equally frequent pairs: ``hf`` the
     pair with the smallest ids, as Hugging Face; ``rustbpe`` the same with bytes ordered by value;
@@ -75,9 +76,9 @@ def train(
 
     A UserWarning reports a corpus that runs out of pairs, which gives a smaller vocabulary, and the
     amount of pruning. Raises TrainingError for arguments that are out of range or contradict
-    *base*, for a *base* with a token that no merge makes, and for a *max_memory* that is too small
-    for the distinct pieces; VocabError for an invalid special token, CorpusError for a source that
-    cannot be read, PatternError for a pattern that does not compile or that fails.
+    *base*, and for a *max_memory* that is too small for the distinct pieces; VocabError for an
+    invalid special token, CorpusError for a source that cannot be read, PatternError for a pattern
+    that does not compile or that fails.
 
     >>> tok = train(["the theme of the thesis", "then and there"], 260)
     >>> list(tok.vocab)[256:], tok.special_tokens["<|endoftext|>"]
@@ -115,7 +116,10 @@ def train(
         return Tokenizer.from_definition(initial.grown(tokens, new_specials), engine)
 
     # Build the initial tokenizer, so that invalid arguments raise before counting.
-    tokenizer(initial.tokens)
+    extended = tokenizer(initial.tokens)
+    if base is not None and vocab_size == min_size:
+        return extended  # without merges any base can be extended
+    _check_base(initial)
     if isinstance(source, PieceCounts):
         counts = source.on(engine)
     else:
@@ -162,6 +166,15 @@ def _bytes(name: str, pattern: str) -> Definition:
     return Definition(name, [bytes([byte]) for byte in BYTE_ORDER], range(256), pattern)
 
 
+def _check_base(base: Definition) -> None:
+    """Raise TrainingError for a base whose text is split by more than a pattern."""
+    if base.splits or base.normalizer or base.prefix_space or len(base.tokens) < 256:
+        raise TrainingError(
+            "the base normalizes text, splits it several times or lacks bytes: pieces are counted "
+            "with a single pattern, so use another base"
+        )
+
+
 def _splitting(
     source: Source | PieceCounts,
     pattern: str | None,
@@ -171,12 +184,6 @@ def _splitting(
     """Return how *source* is split: with a base as it does, and at new special tokens as well."""
     if base is None:
         return split_by(source, pattern, special_tokens)
-    further = base.definition
-    if further.splits or further.normalizer or further.prefix_space or len(base.vocab) < 256:
-        raise TrainingError(
-            "the base normalizes text, splits it several times or lacks bytes: pieces are counted "
-            "with a single pattern, so use another base"
-        )
     given = split_by((), pattern or base.pattern, special_tokens or ())
     if given.pattern != base.pattern:
         raise TrainingError(

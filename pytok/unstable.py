@@ -9,13 +9,39 @@ more text follows. The method, its approximations included, is that of tiktoken'
 import bisect
 from collections.abc import Sequence
 
+from pytok.definition import Definition
 from pytok.engine import Core
+from pytok.errors import VocabError
+
+
+def check(definition: Definition) -> None:
+    """Raise VocabError for a tokenizer whose ids do not stand for the bytes of a text."""
+    reasons = {
+        "normalizes text": definition.normalizer,
+        "puts a space in front of a text": definition.prefix_space,
+        "drops what it splits at": any(split.behavior == "removed" for split in definition.splits),
+        "has an id for unknown bytes, or drops them": definition.unknown,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise VocabError(
+                f"the tokenizer {definition.name!r} {reason}, so which ids more bytes could change "
+                "does not follow from the bytes: use encode"
+            )
+
+
+def after_added(
+    text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]], added: set[int]
+) -> str:
+    """Return what follows the last added token in *text*; *added* are the ids of those found."""
+    ends = (end for id, (_, end) in zip(ids, offsets, strict=True) if id in added)
+    return text[max(ends, default=0) :]
 
 
 def stable_and_tail(core: Core, text: str, ids: list[int]) -> tuple[list[int], bytes]:
     """Split *ids* before the last piece of *text*: return the stable ids and the remaining bytes.
 
-    *text* is what follows the last special token; *ids* can start before it. A tail of white space
+    *text* is what follows the last added token; *ids* can start before it. A tail of white space
     extends back over all white space before it, since more text could join the two.
     """
     pieces = core.pieces(text)
@@ -54,16 +80,21 @@ def completions(core: Core, tokens: Sequence[bytes], tail: bytes) -> list[list[i
     return [list(sequence) for sequence in found]
 
 
-def encode_bytes(core: Core, data: bytes) -> list[int]:
+def encode_bytes(core: Core, definition: Definition, data: bytes, added: set[int]) -> list[int]:
     """Return ids that decode to *data*, which need not be UTF-8.
 
     The first byte that is not UTF-8, the piece before it and everything after it are one piece.
+    *added* are the ids of the added tokens that are found in every text. Raises VocabError for data
+    that is not UTF-8 if `check` does.
     """
     try:
         return core.encode(data.decode(), None)
     except UnicodeDecodeError as error:
+        check(definition)
         valid = data[: error.start].decode()
-        stable, tail = stable_and_tail(core, valid, core.encode(valid, None))
+        ids, offsets = core.encode_with_offsets(valid, None)
+        rest = after_added(valid, ids, offsets, added)
+        stable, tail = stable_and_tail(core, rest, ids)
         return stable + core.encode_piece(tail + data[error.start :])
 
 

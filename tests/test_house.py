@@ -20,8 +20,9 @@ ORDER = {
         r"\w+",
         """
         errors counted atomic termination text byte_order patterns merging definition reference
-        blocks engine decoding special terminal shardfile formats unstable truncation countfile
-        tokenizer corpus encodings counting splits usage renumbering pruning healing shards report
+        blocks engine decoding special terminal shardfile formats unstable truncation
+        post_processing encoding model_inputs growing countfile tokenizer corpus encodings counting
+        splits usage renumbering pruning healing shards report
         streams training chat commands
         """,
     ),
@@ -161,7 +162,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
         "pretokenize": ["resolve", "split", "split_marked"],
         "search": [],
         "count": ["add", "add_files", "add_counted", "gather", "part"],
-        "train": ["train", "first_tokens", "next_merge"],
+        "train": ["train", "first_tokens", "ends_of_unmade", "next_merge"],
         "encode": ["encode_piece", "merges", "merge"],
         "decode": ["decode"],
         "core": ["token", "id", "encode", "encode_piece", "pieces", "normalize"],
@@ -217,6 +218,15 @@ def test_importing_pytok_loads_only_its_errors() -> None:
 
     assert not heavy & loaded
     assert {name for name in loaded if name.startswith("pytok.")} == {"pytok.errors"}
+
+
+def test_a_named_encoding_loads_no_format(rank_files: Path) -> None:
+    """Nor what only files need: `get_encoding` and the first text take less than an import."""
+    loaded = modules_after("import pytok; pytok.get_encoding('r50k_base').encode('ab')")
+
+    assert "pytok._native" in loaded
+    assert not {"pytok.formats", "pytok.atomic", "pytok.reference"} & loaded
+    assert not {"numpy", "regex", "json", "pathlib", "tempfile", "base64", "random"} & loaded
 
 
 def test_the_native_engine_never_loads_the_reference(tmp_path: Path) -> None:

@@ -87,13 +87,6 @@ pub enum Error {
         /// The number of initial tokens.
         initial: usize,
     },
-    /// The base of a training has a token that no merge of lower ranks makes.
-    UnmadeToken {
-        /// The token.
-        token: Vec<u8>,
-        /// Its rank.
-        rank: usize,
-    },
     /// The distinct pieces of a corpus have more bytes in total than 32 bits can number.
     TooManyPieces,
     /// The counts of all pieces, each times its length, exceed 64 bits in total.
@@ -203,12 +196,6 @@ impl fmt::Display for Error {
                     "a vocabulary of {size} is too small: it starts with {initial} tokens"
                 )
             }
-            Self::UnmadeToken { token, rank } => write!(
-                f,
-                "cannot train from a base with the token {}, at rank {rank}, which no merge of lower \
-                 ranks makes",
-                hexadecimal(token)
-            ),
             Self::TooManyPieces => write!(
                 f,
                 "the distinct pieces of the corpus have more bytes than 32 bits can number"

@@ -29,7 +29,7 @@ from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.position import Learned, Rope
-from pytok.definition import END_OF_TEXT
+from pytok.definition import END_OF_TEXT, Definition
 from pytok.errors import PytokError
 from pytok.formats import oniguruma
 from pytok.patterns import GPT2, LLAMA3, PATTERNS, QWEN2, pattern_name
@@ -284,13 +284,15 @@ def _add_tokenizer(
             "some tokens are not the result of a merge, and llama.cpp finds these only with the "
             f"pattern llama3; it would never use them with {pre}; use --to hf instead"
         )
-    specials = {id: text for text, id in tokenizer.special_tokens.items()}
-    texts = {id: text for text, id in model["vocab"].items()} | specials
-    tokens, types = [], []
-    for id in range(vocab_size):
-        kind = gguf.TokenType.NORMAL if id in texts else gguf.TokenType.UNUSED
-        tokens.append(texts.get(id, f"[UNUSED {id}]"))
-        types.append(gguf.TokenType.CONTROL if id in specials else kind)
+    _check_parts(tokenizer.definition)
+    tokens = [f"[UNUSED {id}]" for id in range(vocab_size)]
+    types = [gguf.TokenType.UNUSED] * vocab_size
+    for text, id in model["vocab"].items():
+        tokens[id], types[id] = text, gguf.TokenType.NORMAL
+    # Two special tokens can share an id, which decodes to the first.
+    for token in reversed(tokenizer.added_tokens):
+        tokens[token.id] = token.text
+        types[token.id] = gguf.TokenType.CONTROL if token.special else gguf.TokenType.USER_DEFINED
     merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
@@ -302,6 +304,24 @@ def _add_tokenizer(
     if end is not None:
         writer.add_bos_token_id(end)
         writer.add_eos_token_id(end)
+
+
+def _check_parts(definition: Definition) -> None:
+    """Raise FormatError for parts of a tokenizer that a GGUF file cannot express."""
+    parts = {
+        "normalizes text": definition.normalizer,
+        "splits text several times": definition.splits,
+        "puts a space in front of a text": definition.prefix_space,
+        "has an id for unknown bytes": definition.unknown,
+        "has an added token with lstrip, rstrip or single_word": any(
+            token.lstrip or token.rstrip or token.single_word for token in definition.added_tokens
+        ),
+    }
+    for part, is_present in parts.items():
+        if is_present:
+            raise FormatError(
+                f"the tokenizer {part}, which a GGUF file cannot express; use --to hf instead"
+            )
 
 
 def _interleave(rows: Tensor, head_width: int) -> Tensor:

@@ -89,14 +89,10 @@ class Template:
         return _speaker_token(self._speaker_index(speaker))
 
     def extend(self, tokenizer: Tokenizer) -> Tokenizer:
-        """Add missing special tokens to *tokenizer*, with ids after its largest."""
+        """Add missing special tokens to *tokenizer*; see `Tokenizer.with_special_tokens`."""
         wanted = (END_OF_TEXT, *self.special_tokens)
         missing = [token for token in wanted if token not in tokenizer.special_tokens]
-        if not missing:
-            return tokenizer
-        definition = tokenizer.definition
-        grown = definition.grown(definition.tokens, missing)
-        return Tokenizer.from_definition(grown, tokenizer.engine)
+        return tokenizer.with_special_tokens(missing) if missing else tokenizer
 
     def render(
         self, conversation: Conversation, tokenizer: Tokenizer, *, train_on: TrainOn = "mine"

@@ -25,11 +25,19 @@ from pytok.tokenizer import Tokenizer
     pytok convert cl100k_base tokenizer.json
     pytok convert tokenizer.json for-transformers/
     pytok convert ranks.tiktoken tokenizer.json --pattern cl100k
+    pytok convert base.json chat.json --add-special '<|user|>'
     """,
 )
 @takes_tokenizer(named_by=click.argument("name", metavar="IN"))
 @click.argument("target", type=PathName(), metavar="OUT")
-def convert(tokenizer: Tokenizer, target: str) -> None:
+@option(
+    "--add-special",
+    "new",
+    metavar="TOKEN",
+    multiple=True,
+    help="Special token to add, with the id after the greatest; repeatable.",
+)
+def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
     """Convert a tokenizer to another format.
 
     IN is a file, a folder, or the name of an encoding such as cl100k_base. OUT decides the format:
@@ -43,6 +51,7 @@ def convert(tokenizer: Tokenizer, target: str) -> None:
     The ids stay the same. What OUT does not hold is printed; a tokenizer whose ids it cannot
     represent is an error.
     """  # noqa: D301 (click wants a backspace)
+    tokenizer = tokenizer.with_special_tokens(new) if new else tokenizer
     tokenizer.save(target)
     say(f"{target}: {tokenizer.n_vocab:,} ids")
     for note in formats.notes(target, tokenizer.definition):

@@ -46,6 +46,16 @@ _KIMI = "|".join(
 )
 
 
+def byte_level(prefix_space: bool = True, use_regex: bool = True) -> dict[str, Any]:
+    """Return the step ByteLevel of a tokenizer.json; the defaults are those of its decoder."""
+    return {
+        "type": "ByteLevel",
+        "add_prefix_space": prefix_space,
+        "trim_offsets": True,
+        "use_regex": use_regex,
+    }
+
+
 class Class(NamedTuple):
     """What a class does: NFC or not, a digit or a regex to split at first, its named tokens."""
 
@@ -56,24 +66,25 @@ class Class(NamedTuple):
     prefix_space: bool = False
     tokens: Mapping[str, str] = {}
     """The named tokens where no file has them."""
+    drops_flags: bool = False
+    """Whether its special tokens are matched exactly, whatever flags the files have."""
+    strips_mask: bool = False
+    """Whether MASK takes the white space before it."""
     processor: str | None = None
     """Type of its post-processor: RobertaProcessing or TemplateProcessing of CLS and SEP."""
+    prefix: tuple[str, ...] = ()
+    """Special tokens before every text, which EOS follows, if there are all of them."""
 
     def pre_tokenizer(self, prefix_space: bool) -> dict[str, Any]:
         """Return the ``pre_tokenizer`` of a tokenizer.json."""
-        byte_level = {
-            "type": "ByteLevel",
-            "add_prefix_space": prefix_space,
-            "trim_offsets": True,
-            "use_regex": self.regex is None,
-        }
+        last = byte_level(prefix_space, self.regex is None)
         steps: list[dict[str, Any]] = []
         if self.regex is not None:
             regex = {"Regex": self.regex}
             steps = [{"type": "Split", "pattern": regex, "behavior": "Isolated", "invert": False}]
         if self.digits:
             steps = [{"type": "Digits", "individual_digits": True}]
-        return {"type": "Sequence", "pretokenizers": [*steps, byte_level]} if steps else byte_level
+        return {"type": "Sequence", "pretokenizers": [*steps, last]} if steps else last
 
 
 def _all(text: str, *names: str) -> dict[str, str]:
@@ -88,17 +99,17 @@ _ROBERTA = Class(
     | {"unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"},
     processor="RobertaProcessing",
 )
-_QWEN = Class(nfc=True, regex=_QWEN2, tokens=_all(_END, "eos", "unk", "pad"))
+_QWEN = Class(nfc=True, regex=_QWEN2, tokens=_all(_END, "eos", "unk", "pad"), drops_flags=True)
 
 CLASSES = {
     "GPT2Tokenizer": _GPT2,
     "CodeGenTokenizer": _GPT2,
-    "WhisperTokenizer": _GPT2,
+    "WhisperTokenizer": _GPT2._replace(prefix=("<|startoftranscript|>", "<|notimestamps|>")),
     "RobertaTokenizer": _ROBERTA,
     "BartTokenizer": _ROBERTA,
     "LEDTokenizer": _ROBERTA,
     "LongformerTokenizer": _ROBERTA,
-    "BlenderbotTokenizer": _ROBERTA._replace(prefix_space=True, processor=None),
+    "BlenderbotTokenizer": _ROBERTA._replace(prefix_space=True, strips_mask=True, processor=None),
     "DebertaTokenizer": Class(
         tokens=_all("[CLS]", "bos", "cls")
         | _all("[SEP]", "eos", "sep")
@@ -120,7 +131,7 @@ CLASSES = {
         },
     ),
     "Qwen2Tokenizer": _QWEN,
-    "Qwen3_5Tokenizer": _QWEN._replace(regex=_QWEN3_5),
+    "Qwen3_5Tokenizer": _QWEN._replace(regex=_QWEN3_5, drops_flags=False),
 }
 """The classes that split into bytes as GPT-2's does, by name without "Fast"."""
 

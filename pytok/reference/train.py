@@ -44,9 +44,9 @@ def train(
 
     *base* defaults to the 256 bytes, *rules* to ``MergeRules()``.
 
-    The vocabulary is smaller if the corpus runs out of pairs. *progress* is called from time to
-    time with the number of tokens so far. Raises TrainingError when *size* is below that of *base*,
-    when *base* has a token that no merge makes, or when the counts exceed 64 bits in total.
+    No merge makes one of `ends_of_unmade`. The vocabulary is smaller if the corpus runs out of
+    pairs. *progress* is called from time to time with the number of tokens so far. Raises
+    TrainingError when *size* is below that of *base*, or when the counts exceed 64 bits in total.
 
     >>> counts = PieceCounts("gpt2")
     >>> counts.add(["aaabdaaabac"])
@@ -86,15 +86,26 @@ def first_tokens(size: int, base: Sequence[bytes] | None) -> list[bytes]:
         raise TrainingError(
             f"a vocabulary of {size} is too small: it starts with {len(tokens)} tokens"
         )
-    if base is not None:
-        # A new merge could make such a token a second time, under another rank.
-        for rank, (token, merge) in enumerate(zip(base, merges(Vocab(base)), strict=True)):
-            if merge is None and len(token) > 1:
-                raise TrainingError(
-                    f"cannot train from a base with the token 0x{token.hex()}, at rank {rank}, "
-                    "which no merge of lower ranks makes"
-                )
     return tokens
+
+
+def ends_of_unmade(base: Sequence[bytes]) -> set[bytes]:
+    """Return the beginnings and ends of the tokens of *base* that no merge of lower ranks makes.
+
+    Only as a complete piece is a text such a token. Two new neighbors that spell it would make it a
+    second time, under the rank of the base, before merges that training has made first. The
+    neighbors are a beginning and an end of the token, so if merges make none of these, nothing ever
+    spells it.
+
+    >>> tokens = first_tokens(256, None)
+    >>> sorted(ends_of_unmade([*tokens, b"ab", b"xyz"]))
+    [b'x', b'xy', b'yz', b'z']
+    """
+    made = zip(base, merges(Vocab(base)), strict=True)
+    unmade = [token for token, merge in made if merge is None]
+    return {
+        end for token in unmade for at in range(1, len(token)) for end in (token[:at], token[at:])
+    }
 
 
 @dataclass(slots=True)
@@ -184,6 +195,7 @@ class Words:
             raise TrainingError("the counts of the pieces exceed 64 bits in total")
         self.tokens = tokens
         self.rules = rules
+        self.excluded = ends_of_unmade(tokens) if encoded else set()
         self.symbols: list[list[int]] = []
         self.counts: list[int] = []
         rank_of_byte = bytes(map(BYTE_ORDER.index, range(256)))
@@ -218,10 +230,10 @@ class Words:
         return segments
 
     def fits(self, pair: Pair) -> bool:
-        """Return whether *pair* is short enough to be merged."""
-        length = len(self.tokens[pair[0]]) + len(self.tokens[pair[1]])
+        """Return whether *pair* can be merged: whether it is short enough and not excluded."""
+        merged = self.tokens[pair[0]] + self.tokens[pair[1]]
         limit = self.rules.max_token_length
-        return limit is None or length < limit
+        return (limit is None or len(merged) < limit) and merged not in self.excluded
 
     def count_pairs(self) -> dict[Pair, Occurrences]:
         """Count all pairs, overlapping ones included, weighted by the counts of their words.
@@ -291,7 +303,7 @@ class Words:
                     at += 1
             self.symbols[word] = merged
             for old, new in changes:
-                # The merged pair itself has been removed; pairs that are too long have no entry.
+                # The merged pair itself has been removed; excluded pairs have no entry.
                 if old in pairs:
                     pairs[old].count -= count
                 if not self.fits(new):

@@ -157,6 +157,10 @@ class _Scan:
 def _token_lengths(tokenizer: Tokenizer) -> NDArray[np.int64]:
     """Return the bytes of text per id: 0 for special tokens, -1 for ids without a token."""
     lengths = np.full(tokenizer.n_vocab, -1, np.int64)
+    for id, token in tokenizer.definition.decode_only.items():
+        lengths[id] = len(token)
+    for added in tokenizer.added_tokens:
+        lengths[added.id] = len(added.text.encode())
     for token, id in tokenizer.vocab.items():
         lengths[id] = len(token)
     lengths[list(tokenizer.special_tokens.values())] = 0

@@ -206,6 +206,16 @@ def test_a_file_named_like_stdin_is_a_path(tmp_path: Path, monkeypatch: pytest.M
     assert list(read_documents(Path("-"))) == list(read_documents("./-")) == ["a file"]
 
 
+def test_files_to_encode_can_be_pipes(
+    engine: EngineName, twins: dict[EngineName, pytok.Tokenizer], tmp_path: Path
+) -> None:
+    """They are read, not mapped: a mapped file that changes is no longer what was checked."""
+    with pipe(tmp_path / "pipe", TEXT) as path:
+        ids, _ = twins[engine].encode_files([path])
+
+    assert ids.tolist() == twins[engine].encode_ordinary(TEXT.decode())
+
+
 # ------------------------------------------------------------------------------------ commands
 
 

@@ -19,7 +19,7 @@ from pytok.tokenizer import Tokenizer
 from tests.conftest import CORPUS
 
 TEXTS = [
-    "<|im_start|>fox<|im_end|> jumps",
+    "<|im_start|>fox<|im_end|> jumps <|im_end|>",
     "12345 DON'T isn't",
     "a\n\n\nb  c",
     "e\u0301 caf\u00e9 <mask> x<s>  </s>",
@@ -74,8 +74,8 @@ def check_like_transformers(folder: Path, engine: EngineName = "native") -> Toke
 @pytest.mark.parametrize("name", [*CLASSES, "GPT2TokenizerFast", "Qwen2TokenizerFast"])
 def test_a_folder_is_read_as_its_class_does(name: str, tmp_path: Path) -> None:
     """Nothing else says the pattern, the normalizer and the special tokens."""
-    if name == "LEDTokenizer":
-        pytest.skip("transformers 5 has no module of it")
+    if name in ("LEDTokenizer", "Qwen3_5Tokenizer"):
+        pytest.skip("transformers 5 reads no vocab.json with this class")
     two_files(tmp_path, "qwen2" if name.startswith("Qwen") else "gpt2", eol="\r\n")
     write(tmp_path, tokenizer_config={"tokenizer_class": name})
 
@@ -138,6 +138,35 @@ def test_the_type_of_a_model_says_the_class(tmp_path: Path) -> None:
     write(tmp_path, config={"model_type": "roberta"})
 
     assert "<mask>" in check_like_transformers(tmp_path).special_tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "tokens"),
+    [
+        ("GPT2Tokenizer", {"add_bos_token": True}, ["<|endoftext|>"]),
+        ("GPT2Tokenizer", {"add_bos_token": True, "add_eos_token": True}, ["<|endoftext|>"]),
+        ("RobertaTokenizer", {}, ["<s>", "</s>"]),
+        ("DebertaTokenizer", {}, ["[CLS]", "[SEP]"]),
+        ("WhisperTokenizer", {}, ["<|startoftranscript|>", "<|notimestamps|>"]),
+    ],
+)
+def test_special_tokens_around_a_text_are_kept(
+    name: str, config: dict[str, Any], tokens: list[str], tmp_path: Path
+) -> None:
+    """For one text and for two."""
+    count = two_files(tmp_path)
+    decoder = {str(count + number): flags(text) for number, text in enumerate(tokens)}
+    config = {"tokenizer_class": name, "added_tokens_decoder": decoder, **config}
+    write(tmp_path, tokenizer_config=config)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    pytok.load(tmp_path).save(tmp_path / "saved")
+    saved = AutoTokenizer.from_pretrained(tmp_path / "saved")
+
+    assert saved("the")["input_ids"] == theirs("the")["input_ids"]
+    assert len(saved("the")["input_ids"]) > len(
+        theirs("the", add_special_tokens=False)["input_ids"]
+    )
+    assert saved("the", "fox")["input_ids"] == theirs("the", "fox")["input_ids"]
 
 
 @pytest.mark.parametrize(

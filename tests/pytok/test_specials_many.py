@@ -186,7 +186,7 @@ def test_a_disallowed_text_within_an_allowed_token_is_rejected_as_in_tiktoken(
 
 
 @pytest.mark.parametrize(
-    ("disallowed", "text"), [([""], "a"), (["", "a"], "xa"), ("yx", "ax"), (["(", "x+"], "xx+")]
+    ("disallowed", "text"), [([""], "a"), (["", "a"], "xa"), (["(", "x+"], "xx+")]
 )
 def test_unusual_disallowed_texts_are_rejected_as_in_tiktoken(
     disallowed: Collection[str],
@@ -195,7 +195,7 @@ def test_unusual_disallowed_texts_are_rejected_as_in_tiktoken(
     apart: Twins,
     theirs: tiktoken.Encoding,
 ) -> None:
-    """The empty text occurs everywhere; a string means its characters; nothing is a regex."""
+    """The empty text occurs everywhere; nothing is a regex."""
     named = outcome(theirs, text, disallowed_special=disallowed)
 
     assert outcome(apart[engine], text, disallowed_special=disallowed) == named

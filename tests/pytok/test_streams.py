@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import pytok
 from pytok import streams
+from pytok.definition import AddedToken
 from pytok.errors import FormatError, ShardError
 from pytok.shards import Split, open_shards
 
@@ -138,6 +139,17 @@ def test_ids_documents_and_bytes_equal_those_written(
     assert adopted.splits["train"].document_ends.tolist() == ends_of(DOCUMENTS)
     assert (adopted.vocab_size, adopted.fingerprint) == (270, TOKENIZER.fingerprint)
     assert sum(p.stat().st_size for p in (tmp_path / "data").glob("*.bin")) == 0
+
+
+def test_added_tokens_that_are_not_special_are_text(tmp_path: Path) -> None:
+    """They are found in every text, so a stream of it has them; special tokens are no text."""
+    think, end = AddedToken("<think>", 270, special=False), AddedToken("<|end|>", 271)
+    tokenizer = TOKENIZER.with_special_tokens([think, end])
+    ids = tokenizer.encode("a<think>b<|end|>", allowed_special="all")
+    llm_c(tmp_path / "train.bin", [ids])
+    adopted = streams.adopt(tmp_path / "train.bin", tokenizer, tmp_path / "data")
+
+    assert adopted.splits["train"].bytes == len("a<think>b")
 
 
 @FORMATS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import pytok
 from pytok.engine import EngineName
 from pytok.errors import TrainingError, VocabError
-from tests.conftest import CORPUS, on_engine
+from tests.conftest import CORPUS, ENGINES
 from tests.pytok.strategies import corpora
 
 
@@ -159,16 +159,58 @@ def test_arguments_that_contradict_the_base_are_rejected(
         learn(CORPUS, size, base=learn(CORPUS, 300), **options)
 
 
-def test_a_base_with_a_token_that_no_merge_makes_is_rejected(
-    engine: EngineName, trained: pytok.Tokenizer
-) -> None:
-    """A new merge could make that token a second time."""
-    base = pytok.Tokenizer(
+def with_tokens(base: pytok.Tokenizer, tokens: list[bytes], engine: EngineName) -> pytok.Tokenizer:
+    """*base* with *tokens* after its own, as rank files can have them that no merge makes."""
+    new = {token: base.n_vocab + number for number, token in enumerate(tokens)}
+    return pytok.Tokenizer(
         "odd",
-        pat_str=trained.pattern,
-        mergeable_ranks={**trained.vocab, b"zqzqz": 700},
+        pat_str=base.pattern,
+        mergeable_ranks={**base.vocab, **new},
         special_tokens={},
+        engine=engine,
     )
 
-    with pytest.raises(TrainingError, match="the token 0x7a717a717a, at rank 599, which no merge"):
-        learn(CORPUS, 800, base=on_engine(base, engine), engine=engine)
+
+def test_no_merge_makes_an_end_of_a_token_that_no_merge_makes(engine: EngineName) -> None:
+    """Two of them would spell that token. Other merges are made as ever."""
+    base = with_tokens(learn([], 256, special_tokens=()), [b"abc"], engine)
+
+    tokenizer = learn(["zabcd zabcd"], 300, base=base, special_tokens=(), engine=engine)
+
+    assert list(tokenizer.vocab)[257:] == [b"cd", b"bcd", b"abcd", b"zabcd", b" zabcd"]
+
+
+@given(
+    texts=st.lists(st.text("abc ", max_size=40), min_size=1, max_size=4),
+    unmade=st.lists(st.text("abc", min_size=2, max_size=6), min_size=1, max_size=4, unique=True),
+    size=st.integers(1, 30),
+)
+def test_a_base_with_any_tokens_encodes_as_its_merges_say(
+    texts: list[str], unmade: list[str], size: int
+) -> None:
+    """Each piece as the base encodes it, then merged in the order of training; on both engines."""
+    small = learn(["ab abc"], 258, special_tokens=())
+    extra = [token for token in map(str.encode, unmade) if token not in small.vocab]
+    grown = []
+    for engine in ENGINES:
+        base = with_tokens(small, extra, engine)
+        grown.append(learn(texts, base.n_vocab + size, base=base, engine=engine))
+    tokenizer = grown[0]
+    assert list(tokenizer.vocab) == list(grown[1].vocab)
+    merges = tokenizer._core.merges()
+    for piece in {piece.encode() for text in texts for piece in tokenizer.pieces(text)}:
+        ranks = base._core.encode_piece(piece)
+        for rank in range(len(base.vocab), len(tokenizer.vocab)):
+            ranks = merged(ranks, merges[rank], rank)
+        assert tokenizer._core.encode_piece(piece) == ranks
+
+
+def merged(ranks: list[int], pair: tuple[int, int] | None, rank: int) -> list[int]:
+    """Replace each occurrence of *pair* in *ranks* by *rank*, from the left."""
+    done = list[int]()
+    for each in ranks:
+        if done and (done[-1], each) == pair:
+            done[-1] = rank
+        else:
+            done.append(each)
+    return done

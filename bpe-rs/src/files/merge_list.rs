@@ -34,7 +34,7 @@ pub struct Assembled {
     pub vocab: Vocab,
     /// The id of each rank.
     pub ids: Vec<u32>,
-    /// Ids and bytes of the entries that no text is encoded to.
+    /// Ids and bytes of the entries that no text is encoded to, in the order of ids.
     pub decode_only: Vec<(u32, Vec<u8>)>,
 }
 
@@ -112,6 +112,7 @@ impl Entries {
                 decode_only.push((self.ids[index], token.to_owned()));
             }
         }
+        decode_only.sort();
         let order = self.order(merges, is_token, &bytes);
         let vocab = Vocab::new(order.iter().map(|&index| bytes.get(index))).ok()?;
         let mut rank_of = vec![None; self.len()];

@@ -221,13 +221,14 @@ impl<'de> Visitor<'de> for Merges<'_> {
         while let Some(merge) =
             sequence.next_element_seed(Pair { entries, left: &mut left, right: &mut right })?
         {
-            merges.push(merge);
+            merges.extend(merge);
         }
         Ok(())
     }
 }
 
-/// Reads a merge: an array of two entries, or both in a string with one space.
+/// Reads a merge: an array of two entries, or both in a string with one space. Old files also have
+/// the first line of a merges.txt, which is none.
 struct Pair<'a> {
     entries: &'a Entries,
     left: &'a mut String,
@@ -235,36 +236,39 @@ struct Pair<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Pair<'_> {
-    type Value = Merge;
+    type Value = Option<Merge>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Merge, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Pair<'_> {
-    type Value = Merge;
+    type Value = Option<Merge>;
 
     fn expecting(&self, formatter: &mut Formatter) -> fmt::Result {
         formatter.write_str("two entries of the vocabulary")
     }
 
-    fn visit_str<E: Error>(self, merge: &str) -> Result<Merge, E> {
+    fn visit_str<E: Error>(self, merge: &str) -> Result<Self::Value, E> {
+        if merge.starts_with("#version") {
+            return Ok(None);
+        }
         let (left, right) = merge.split_once(' ').ok_or_else(|| E::custom("no space"))?;
         // An entry with a space is not in the byte-level alphabet, so it is part of no merge.
-        self.entries.merge(left, right).ok_or_else(|| E::custom("not an entry"))
+        let merge = self.entries.merge(left, right);
+        merge.map(Some).ok_or_else(|| E::custom("not an entry"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Merge, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         let left = sequence.next_element_seed(Text(self.left))?;
         let right = sequence.next_element_seed(Text(self.right))?;
         let end = sequence.next_element::<IgnoredAny>()?;
-        if let (Some(()), Some(()), None) = (left, right, end) {
-            if let Some(merge) = self.entries.merge(self.left, self.right) {
-                return Ok(merge);
-            }
-        }
-        Err(A::Error::custom("not two entries"))
+        let merge = match (left, right, end) {
+            (Some(()), Some(()), None) => self.entries.merge(self.left, self.right),
+            _ => None,
+        };
+        merge.map(Some).ok_or_else(|| A::Error::custom("not two entries"))
     }
 }
 
@@ -287,7 +291,7 @@ mod tests {
     #[test]
     fn merges_are_arrays_or_strings_with_a_space() {
         let vocab = r#"{"a": 0, "\u0120": 1, "Ġa": 2, "aa": 3}"#;
-        let merges = r#"["\u0120 a", ["a", "\u0061"]]"#;
+        let merges = r##"["#version: 0.2", "\u0120 a", ["a", "\u0061"]]"##;
         let json = parsed(&format!(r#"{{"merges": {merges}, "vocab": {vocab}}}"#)).unwrap();
 
         assert_eq!((json.num_entries(), json.id("Ġa"), json.id("b")), (4, Some(2), None));

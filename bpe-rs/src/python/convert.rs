@@ -1,6 +1,6 @@
 //! Conversion of ids and texts between Rust and Python.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -74,15 +74,40 @@ impl TextFile {
             // are checked to be UTF-8 below.
             Some(unsafe { Mmap::map(&file) }?)
         };
-        let bytes = map.as_deref().unwrap_or_default();
-        if let Err(error) = simdutf8::compat::from_utf8(bytes) {
-            let (offset, path) = (error.valid_up_to(), path.display());
-            let byte = bytes[offset];
-            return Err(CorpusError::new_err(format!(
-                "{path}: byte {offset} is not UTF-8 (0x{byte:02x}); convert the file"
-            )));
-        }
+        text_of(path, map.as_deref().unwrap_or_default())?;
         Ok(Self { map })
+    }
+}
+
+fn text_of<'b>(path: &Path, bytes: &'b [u8]) -> PyResult<&'b str> {
+    simdutf8::compat::from_utf8(bytes).map_err(|error| {
+        let (offset, path) = (error.valid_up_to(), path.display());
+        let byte = bytes[offset];
+        CorpusError::new_err(format!(
+            "{path}: byte {offset} is not UTF-8 (0x{byte:02x}); convert the file"
+        ))
+    })
+}
+
+/// The text of a file, read into memory: unlike a mapped file, it stays what was checked.
+pub(super) struct ReadText {
+    bytes: Vec<u8>,
+}
+
+pub(super) fn read_all(paths: &[PathBuf]) -> PyResult<Vec<ReadText>> {
+    let read = |path: &PathBuf| {
+        let bytes = fs::read(path)?;
+        text_of(path, &bytes)?;
+        Ok(ReadText { bytes })
+    };
+    paths.iter().map(read).collect()
+}
+
+impl AsRef<str> for ReadText {
+    #[allow(unsafe_code)]
+    fn as_ref(&self) -> &str {
+        // SAFETY: `read_all` has checked that it is UTF-8, and nothing else has access to it.
+        unsafe { str::from_utf8_unchecked(&self.bytes) }
     }
 }
 

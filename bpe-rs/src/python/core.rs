@@ -1,6 +1,7 @@
 //! `Core` for Python.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
@@ -9,7 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 use rayon::prelude::*;
 
-use super::convert::{arrays, list_of, open_all, texts_of, Characters, Flat, Ids};
+use super::convert::{arrays, list_of, open_all, read_all, texts_of, Characters, Flat, Ids};
 use super::definition::Definition;
 use super::signals::{on_threads, Signals};
 use crate::{decode, merges, Allowed, Core, Rank, Search};
@@ -47,6 +48,8 @@ pub(super) struct PyCore {
     /// The Python integer of each id, created once for all lists: creating one takes several times
     /// as long as finding it.
     integers: PyOnceLock<Vec<Py<PyAny>>>,
+    /// The number of ids in lists so far: few do not pay for creating `integers`.
+    listed: AtomicUsize,
 }
 
 /// Texts of fewer bytes are encoded without detaching from the interpreter: other threads could
@@ -124,13 +127,24 @@ impl PyCore {
         })
     }
 
-    fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        let integers = self.integers.get_or_init(py, || {
+    /// The Python integers of the ids, for a list of *count* ids; none for the first lists.
+    fn integers(&self, py: Python<'_>, count: usize) -> &[Py<PyAny>] {
+        if let Some(integers) = self.integers.get(py) {
+            return integers;
+        }
+        if self.listed.fetch_add(count, Ordering::Relaxed) < self.core.vocab().len() / 8 {
+            return &[];
+        }
+        self.integers.get_or_init(py, || {
             // A few special tokens may have ids far beyond the others; these are not cached.
             let max = self.core.max_id().min(2 * self.core.vocab().len() as u32 + (1 << 16));
             let integer = |id: u32| id.into_pyobject(py).map(|id| id.into_any().unbind());
             (0..=max).map(|id| integer(id).unwrap_or_else(|never| match never {})).collect()
-        });
+        })
+    }
+
+    fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        let integers = self.integers(py, ids.len());
         list_of(py, ids, integers)
     }
 }
@@ -140,7 +154,7 @@ impl PyCore {
     #[new]
     fn new(py: Python<'_>, definition: Definition) -> PyResult<Self> {
         let core = py.detach(|| definition.build())?;
-        Ok(Self { core, integers: PyOnceLock::new() })
+        Ok(Self { core, integers: PyOnceLock::new(), listed: AtomicUsize::new(0) })
     }
 
     fn specials(&self, allowed: Vec<String>, refused: Vec<String>) -> PyResult<PySpecials> {
@@ -198,7 +212,7 @@ impl PyCore {
         paths: Vec<PathBuf>,
         num_threads: Option<usize>,
     ) -> PyResult<Flat<'py>> {
-        let files = py.detach(|| open_all(&paths))?;
+        let files = py.detach(|| read_all(&paths))?;
         Ok(arrays(py, self.flat(py, &files, None, num_threads)?))
     }
 
@@ -218,11 +232,13 @@ impl PyCore {
         Ok(ids)
     }
 
+    #[pyo3(signature = (text, specials, limit=None))]
     fn encode_with_offsets(
         &self,
         py: Python<'_>,
         text: &str,
         specials: Option<&PySpecials>,
+        limit: Option<usize>,
     ) -> PyResult<WithOffsets> {
         py.detach(|| {
             PySpecials::refuse(specials, text)?;
@@ -233,12 +249,17 @@ impl PyCore {
             let result = self.core.encode_with_offsets(text, allowed, |id, range| {
                 offsets.push((characters.before(range.start), characters.before(range.end)));
                 ids.push(id);
+                if Some(ids.len()) == limit {
+                    return Err(crate::Error::Interrupted);
+                }
                 if ids.len().is_multiple_of(1 << 10) {
                     signals.check(|_| Ok(()))?;
                 }
                 Ok(())
             });
-            signals.or_raise(result)?;
+            if Some(ids.len()) != limit {
+                signals.or_raise(result)?;
+            }
             Ok((ids, offsets))
         })
     }

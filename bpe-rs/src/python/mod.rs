@@ -36,7 +36,6 @@ impl From<Error> for PyErr {
             }
             Error::Unreadable { .. } | Error::NotUtf8 { .. } => CorpusError::new_err(message),
             Error::SizeTooSmall { .. }
-            | Error::UnmadeToken { .. }
             | Error::TooManyPieces
             | Error::CountsTooLarge
             | Error::CountOverflow { .. }

@@ -1,6 +1,6 @@
 //! Pairs of neighboring tokens: how often they occur, and in which slots.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -100,14 +100,14 @@ fn floor(found: &[(Pair, Tally)], merges: usize) -> u64 {
 }
 
 impl<S: Symbol> Words<S> {
-    /// Counts all pairs from scratch, overlapping ones included, chooses a floor from *`min_count`*
-    /// to *ceiling* that should suffice for *merges*, and lists the occurrences of the pairs with
-    /// at least that count.
+    /// Counts all pairs from scratch, overlapping ones included, chooses a floor in *range* that
+    /// should suffice for *merges*, and lists the occurrences of the pairs that *`may_be_merged`*
+    /// with at least that count.
     pub(super) fn count_pairs(
         &self,
-        min_count: u64,
-        ceiling: u64,
+        range: RangeInclusive<u64>,
         merges: usize,
+        may_be_merged: impl Fn(Pair) -> bool,
         progress: &Progress,
     ) -> Result<(u64, Vec<Occurrences>), Error> {
         // Two passes over the slots: the first one counts, so that the second one lists only the
@@ -120,7 +120,8 @@ impl<S: Symbol> Words<S> {
             sum.starts += tally.starts;
         }
         let mut found = tallies.found;
-        let floor = floor(&found, merges).clamp(min_count, ceiling);
+        found.retain(|&(pair, _)| may_be_merged(pair));
+        let floor = floor(&found, merges).clamp(*range.start(), *range.end());
         found.retain(|(_, tally)| tally.count >= floor);
         let mut numbered = Tallies::new();
         let mut listed = Vec::with_capacity(found.len());

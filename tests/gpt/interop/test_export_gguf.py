@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from gpt.errors import FormatError
 from gpt.generation.decoder import Decoder
 from gpt.interop.gguf import PRE_TOKENIZERS, export_file
 from gpt.spec.mlp import MLP
+from pytok.definition import AddedToken, Split
 from pytok.patterns import PATTERNS
+from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
 xllamacpp = pytest.importorskip("xllamacpp", reason="no wheel of llama.cpp")
@@ -119,6 +122,27 @@ def test_a_model_that_llama_cpp_does_not_support_is_rejected(
     with pytest.raises(FormatError, match=message):
         export_file(checkpoint, tmp_path / "m.gguf")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"normalizer": (("NFC",),)}, "normalizes text"),
+        ({"splits": (Split("x"),)}, "splits text several times"),
+        ({"prefix_space": True}, "puts a space in front"),
+        ({"added_tokens": (AddedToken("<m>", 301, lstrip=True),)}, "lstrip, rstrip or single_word"),
+    ],
+)
+def test_a_tokenizer_that_gguf_cannot_express_is_rejected(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """llama.cpp would encode text to other ids."""
+    definition = replace(make_tokenizer().definition, **change)
+    tokenizer = Tokenizer.from_definition(definition)
+    checkpoint = make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)
+
+    with pytest.raises(FormatError, match=message):
+        export_file(checkpoint, tmp_path / "m.gguf")
 
 
 def test_an_existing_file_is_replaced(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.interop.gguf import PRE_TOKENIZERS, export_file, import_file
 from gpt.runs.reading import read_checkpoint
+from pytok.definition import AddedToken
 from pytok.patterns import PATTERNS
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
@@ -46,6 +47,18 @@ def test_patterns_are_restored(pattern: str, tmp_path: Path) -> None:
     export_file(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "m.gguf")
 
     assert import_file(tmp_path / "m.gguf")[1].pattern == tokenizer.pattern
+
+
+def test_added_tokens_that_are_not_special_are_restored(tmp_path: Path) -> None:
+    """Software that reads the file finds them in every text, and shows them."""
+    think = AddedToken("<think>", 301, special=False)
+    tokenizer = make_tokenizer().with_special_tokens([think, "<|end|>"])
+    export_file(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "m.gguf")
+
+    again = import_file(tmp_path / "m.gguf")[1]
+
+    assert set(again.added_tokens) == set(tokenizer.added_tokens)
+    assert again.encode("a<think>") == tokenizer.encode("a<think>")
 
 
 Change = Callable[[dict[str, Any], dict[str, np.ndarray[Any, Any]]], object]
@@ -156,7 +169,7 @@ def put(name: str, value: Any) -> Change:
             "unexpected tensor rope_freqs.weight",
         ),
         (
-            lambda fields, tensors: fields["tokenizer.ggml.merges"].pop(0),
+            lambda fields, tensors: fields["tokenizer.ggml.merges"].append("unknown tokens"),
             "m2.gguf: the tokenizer: ",
         ),
     ],

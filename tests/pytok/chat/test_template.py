@@ -18,6 +18,7 @@ from pytok.chat.template import (
     read_conversations,
     write_conversations,
 )
+from pytok.definition import AddedToken
 from pytok.errors import ChatError
 
 THREE = Template(("Ada", 'Бьёрн "the {{bear}}"', "system"), me="Ada")
@@ -206,6 +207,15 @@ def test_missing_special_tokens_are_appended(trained: pytok.Tokenizer) -> None:
         ("<|speaker_1|>", 603),
     ]
     assert TWO.extend(grown) is grown
+
+
+def test_an_added_token_of_the_template_becomes_special(trained: pytok.Tokenizer) -> None:
+    """Else it would be found in the text of a turn, which could then end the turn."""
+    token = AddedToken("<|end|>", 600, special=False)
+    grown = TWO.extend(trained.with_special_tokens([token]))
+
+    assert grown.special_tokens["<|end|>"] == 600
+    assert 600 not in grown.encode_ordinary("<|end|>")
 
 
 def test_invalid_arguments_are_rejected(
