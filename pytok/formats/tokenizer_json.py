@@ -105,7 +105,8 @@ def _read_model(reader: Fields, document: Any) -> dict[str, Any]:
         raise FormatError(f"{reader.path}: the file is a JSON {json_type(document)}, not an object")
     reader.must_be(document, "version", (None, "1.0"), "pytok reads version 1.0")
     model: dict[str, Any] = reader.get(document, "model", dict)
-    # GPT-2's own file is older than the field.
+    # Some files are older than the field. Only Unigram has a vocabulary that is a list.
+    model = {"type": "Unigram" if isinstance(model.get("vocab"), list) else None, **model}
     reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
     return model
 
