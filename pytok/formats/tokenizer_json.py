@@ -107,6 +107,11 @@ def _read_model(reader: Fields, document: Any) -> dict[str, Any]:
     model: dict[str, Any] = reader.get(document, "model", dict)
     # GPT-2's own file is older than the field.
     reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
+    if isinstance(model.get("vocab"), list) and model["vocab"]:  # so old that it has no type
+        raise FormatError(
+            f"{reader.path}: model.vocab is a list of tokens and scores, as of Unigram "
+            "(SentencePiece): pytok reads byte-level BPE only"
+        )
     return model
 
 
