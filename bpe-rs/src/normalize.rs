@@ -41,7 +41,8 @@ struct Edit {
 #[derive(Debug)]
 pub(crate) struct Aligned {
     pub(crate) text: String,
-    sources: Vec<(usize, usize)>,
+    /// `None` as long as the text is its source: each byte stands for its character.
+    sources: Option<Vec<(usize, usize)>>,
 }
 
 impl Normalizer {
@@ -106,17 +107,19 @@ impl Normalizer {
 }
 
 impl Aligned {
-    /// *text* as it is: each byte stands for its character.
     fn new(text: &str) -> Self {
-        let whole = |(start, character): (usize, char)| {
-            std::iter::repeat_n((start, start + character.len_utf8()), character.len_utf8())
-        };
-        Self { text: text.to_owned(), sources: text.char_indices().flat_map(whole).collect() }
+        Self { text: text.to_owned(), sources: None }
     }
 
     /// The range of the source that the bytes in *range* stand for.
     pub(crate) fn source(&self, range: Range<usize>) -> Range<usize> {
-        let at = |index: usize| self.sources.get(index).or(self.sources.last());
+        let Some(sources) = &self.sources else {
+            let is_start = |&at: &usize| self.text.is_char_boundary(at);
+            let start = (0..=range.start).rev().find(is_start).unwrap_or_default();
+            let end = (range.end..self.text.len()).find(is_start).unwrap_or(self.text.len());
+            return start..if range.is_empty() { start } else { end };
+        };
+        let at = |index: usize| sources.get(index).or(sources.last());
         match (at(range.start), range.end.checked_sub(1).and_then(at)) {
             _ if range.is_empty() => {
                 let start = at(range.start).map_or(0, |source| source.0);
@@ -128,20 +131,35 @@ impl Aligned {
     }
 
     fn edit(&mut self, edits: &[Edit]) {
-        let mut sources = Vec::with_capacity(self.sources.len());
+        if edits.is_empty() {
+            return;
+        }
+        if self.sources.is_none() {
+            self.sources = Some(of_characters(&self.text));
+        }
+        let before = self.sources.as_deref().unwrap_or_default();
+        let mut sources = Vec::with_capacity(before.len());
         let mut start = 0;
         for Edit { source, text } in edits {
-            sources.extend_from_slice(&self.sources[start..source.start]);
+            sources.extend_from_slice(&before[start..source.start]);
             // What is inserted stands for the next character.
-            let end = source.end.max((source.start + 1).min(self.sources.len()));
+            let end = source.end.max((source.start + 1).min(before.len()));
             let origin = self.source(source.start..end);
             sources.extend(std::iter::repeat_n((origin.start, origin.end), text.len()));
             start = source.end;
         }
-        sources.extend_from_slice(&self.sources[start..]);
+        sources.extend_from_slice(&before[start..]);
         self.text = apply(&self.text, edits);
-        self.sources = sources;
+        self.sources = Some(sources);
     }
+}
+
+/// The range of the character of each byte of *text*.
+fn of_characters(text: &str) -> Vec<(usize, usize)> {
+    let whole = |(start, character): (usize, char)| {
+        std::iter::repeat_n((start, start + character.len_utf8()), character.len_utf8())
+    };
+    text.char_indices().flat_map(whole).collect()
 }
 
 fn apply(text: &str, edits: &[Edit]) -> String {
