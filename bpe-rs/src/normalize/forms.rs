@@ -80,30 +80,29 @@ impl Form {
         })
     }
 
-    /// The first active character of *text* from *at* on, which need not be where one starts.
+    /// The first active character of *text* from *at* on.
     fn next_active(self, active: &Active, text: &str, mut at: usize) -> Option<usize> {
         const CHUNK: usize = 32;
         let bytes = text.as_bytes();
         loop {
             // PERF: most chunks of most texts can be skipped without decoding a character.
             while let Some(chunk) = bytes[at..].first_chunk::<CHUNK>() {
-                if chunk.iter().fold(false, |found, &byte| found | self.can_start_active(byte)) {
+                if !chunk.is_ascii() && !(self.composes() && is_composed(chunk)) {
                     break;
                 }
                 at += CHUNK;
             }
-            while bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80) {
-                at += 1;
-            }
+            // Then bytes, and of those that can start active characters the blocks of 64.
             let end = bytes.len().min(at + CHUNK);
-            while at < end {
-                let (block, length) = block_of(&bytes[at..]);
-                let is_active = active.has_block(block)
-                    && text[at..].chars().next().is_some_and(|character| active.has(character));
-                if is_active {
-                    return Some(at);
+            let chunk = at..end;
+            at = end;
+            for index in chunk {
+                if active.firsts[usize::from(bytes[index])]
+                    && active.blocks[block_of(&bytes[index..])]
+                    && active.starts(&text[index..])
+                {
+                    return Some(index);
                 }
-                at += length;
             }
             if at >= bytes.len() {
                 return None;
@@ -111,64 +110,74 @@ impl Form {
         }
     }
 
-    /// Whether an active character can start with *byte*. PERF: comparisons that compilers
-    /// vectorize; a table is slower.
-    #[inline(always)]
-    fn can_start_active(self, byte: u8) -> bool {
-        match self {
-            // Letters of Latin, Cyrillic, Han and Hangul are composed.
-            Self::Nfc => {
-                byte >= 0xcc
-                    && byte & 0xfe != 0xd0
-                    && !(0xe4..=0xe9).contains(&byte)
-                    && !(0xeb..=0xec).contains(&byte)
-            }
-            _ => byte >= 0x80,
-        }
+    fn composes(self) -> bool {
+        matches!(self, Self::Nfc)
     }
 }
 
-/// The active characters of a normalization form: one bit for each, and one for each block of 64.
+/// Whether no character that starts in *chunk* is active in NFC, as far as first bytes tell: those of
+/// ASCII, most of Latin, Cyrillic, Han and Hangul. PERF: a table would not be vectorized.
+fn is_composed(chunk: &[u8; 32]) -> bool {
+    let mut can_start_active = 0;
+    for &byte in chunk {
+        can_start_active |= u8::from(
+            (byte >= 0xcc)
+                & (byte & 0xfe != 0xd0)
+                & (byte.wrapping_sub(0xe4) >= 6)
+                & (byte.wrapping_sub(0xeb) >= 2),
+        );
+    }
+    can_start_active == 0
+}
+
+/// The active characters of a normalization form.
 struct Active {
+    /// Whether an active character can start with each byte.
+    firsts: [bool; 256],
+    /// One bit for each character.
     characters: Vec<u64>,
-    blocks: Vec<u64>,
+    /// Whether each block of 64 characters has any.
+    blocks: Box<[bool; BLOCKS]>,
 }
 
 impl Active {
     fn new(is_active: impl Fn(char) -> bool) -> Self {
+        let mut firsts = [false; 256];
         let mut characters = vec![0; ACTIVE_END as usize / 64];
+        let mut blocks = Box::new([false; BLOCKS]);
         for character in (0..ACTIVE_END).filter_map(char::from_u32).filter(|&each| is_active(each))
         {
-            characters[character as usize / 64] |= 1 << (character as u32 % 64);
+            let (block, bit) = (character as usize / 64, character as u32 % 64);
+            characters[block] |= 1 << bit;
+            blocks[block] = true;
+            firsts[usize::from(character.encode_utf8(&mut [0; 4]).as_bytes()[0])] = true;
         }
-        let mut blocks = vec![0; characters.len().div_ceil(64)];
-        for (block, _) in characters.iter().enumerate().filter(|(_, &bits)| bits != 0) {
-            blocks[block / 64] |= 1 << (block % 64);
-        }
-        Self { characters, blocks }
+        Self { firsts, characters, blocks }
     }
 
     #[inline]
     fn has(&self, character: char) -> bool {
-        let point = character as usize;
-        self.characters.get(point / 64).is_some_and(|bits| bits >> (point % 64) & 1 == 1)
+        let (block, bit) = (character as usize / 64, character as u32 % 64);
+        self.characters.get(block).is_some_and(|bits| bits >> bit & 1 == 1)
     }
 
-    #[inline]
-    fn has_block(&self, block: usize) -> bool {
-        self.blocks.get(block / 64).is_some_and(|bits| bits >> (block % 64) & 1 == 1)
+    fn starts(&self, text: &str) -> bool {
+        text.chars().next().is_some_and(|character| self.has(character))
     }
 }
 
-/// The block of 64 characters of the first one in *bytes*, and its length.
-#[inline]
-fn block_of(bytes: &[u8]) -> (usize, usize) {
+/// Blocks of 64 characters that four bytes of UTF-8 can name.
+const BLOCKS: usize = 1 << 15;
+
+/// The block of the character at the start of *bytes*.
+#[inline(always)]
+fn block_of(bytes: &[u8]) -> usize {
     let low = |index: usize| usize::from(bytes.get(index).copied().unwrap_or(0) & 0x3f);
     match bytes[0] {
-        first @ 0xc0..0xe0 => (usize::from(first & 0x1f), 2),
-        first @ 0xe0..0xf0 => (usize::from(first & 0xf) << 6 | low(1), 3),
-        first @ 0xf0.. => (usize::from(first & 7) << 12 | low(1) << 6 | low(2), 4),
-        ascii => (usize::from(ascii) / 64, 1),
+        ascii @ ..0x80 => usize::from(ascii) / 64,
+        first @ 0x80..0xe0 => usize::from(first & 0x1f),
+        first @ 0xe0..0xf0 => usize::from(first & 0xf) << 6 | low(1),
+        first @ 0xf0.. => usize::from(first & 7) << 12 | low(1) << 6 | low(2),
     }
 }
 
@@ -204,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn active_characters_start_with_the_bytes_that_can_start_them() {
-        for form in [Form::Nfc, Form::Nfd, Form::Nfkc, Form::Nfkd] {
-            for character in (0..ACTIVE_END).filter_map(char::from_u32) {
-                let first = character.encode_utf8(&mut [0; 4]).as_bytes()[0];
-                let is_skipped = !form.can_start_active(first);
-                assert!(!(is_skipped && form.active().has(character)), "{form:?} {character:?}");
+    fn active_characters_do_not_start_in_chunks_that_are_skipped() {
+        for character in (0..ACTIVE_END).filter_map(char::from_u32) {
+            let mut chunk = [b' '; 32];
+            character.encode_utf8(&mut chunk);
+            if chunk.is_ascii() || is_composed(&chunk) {
+                assert!(!Form::Nfc.active().has(character), "{character:?}");
             }
         }
     }
