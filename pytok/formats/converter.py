@@ -7,7 +7,7 @@ from pytok.definition import AddedToken
 from pytok.errors import FormatError
 from pytok.formats.beside import Beside, added_token
 from pytok.formats.classes import CLASSES, NAMED_TOKENS, Class, byte_level
-from pytok.formats.fields import Fields
+from pytok.formats.fields import Fields, json_type
 from pytok.formats.gpt2 import TwoFiles
 
 
@@ -77,6 +77,8 @@ def _further(beside: Beside) -> Iterator[AddedToken]:
             yield added_token(path, name, value, 0)._replace(special=True)
     for name in ("extra_special_tokens", "additional_special_tokens"):
         listed = fields.get(name) or []
+        if not isinstance(listed, list | dict):
+            raise FormatError(f"{path}: {name} is {json_type(listed)}, not array")
         for value in listed.values() if isinstance(listed, dict) else listed:
             yield added_token(path, name, value, 0)._replace(special=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytok.definition import NO_SETTINGS, Definition
+from pytok.definition import Definition
 from pytok.formats import gpt2, tokenizer_json
 from pytok.formats.classes import NAMED_TOKENS
 from pytok.formats.merge_list import Merges
@@ -122,11 +122,10 @@ def losses(definition: Definition, suffix: str) -> list[str]:
         _counted(parts.decode_only, "entry", "entries") + " that are only decoded": (
             parts.decode_only
         ),
-        **{
-            name.replace("_", "-"): getattr(settings, name)
-            for name in NO_SETTINGS._fields
-            if name != "config"
-        },
+        "the truncation": settings.truncation,
+        "the padding": settings.padding,
+        "the tokens around a text": (settings.post_processor or {}).get("type", "ByteLevel")
+        != "ByteLevel",
     }
     named = [name for name in NAMED_TOKENS if settings.config.get(name) is not None]
     of_config = {

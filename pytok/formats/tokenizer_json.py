@@ -108,6 +108,11 @@ def _read_model(reader: Fields, document: Any) -> dict[str, Any]:
     # Some files are older than the field. Only Unigram has a vocabulary that is a list.
     model = {"type": "Unigram" if isinstance(model.get("vocab"), list) else None, **model}
     reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
+    if isinstance(model.get("vocab"), list) and model["vocab"]:  # so old that it has no type
+        raise FormatError(
+            f"{reader.path}: model.vocab is a list of tokens and scores, as of Unigram "
+            "(SentencePiece): pytok reads byte-level BPE only"
+        )
     return model
 
 

@@ -178,6 +178,16 @@ def test_special_tokens_around_a_text_are_kept(
         ({"tokenizer_class": "CLIPTokenizer"}, "which is BPE over characters with </w>"),
         ({"model_max_length": 512}, "no file says the tokenizer_class"),
         ({"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"x": {}}}, "not an id"),
+        ({"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": []}, "is not an object"),
+        ({"tokenizer_class": "GPT2Tokenizer", "eos_token": 7}, "eos_token.content is missing"),
+        (
+            {"tokenizer_class": "GPT2Tokenizer", "additional_special_tokens": "<a>"},
+            "additional_special_tokens is string, not array",
+        ),
+        (
+            {"tokenizer_class": "GPT2Tokenizer", "eos_token": {"content": "a", "lstrip": 1}},
+            "eos_token: a flag is neither true nor false",
+        ),
         (
             {"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"9": {"id": 1}}},
             "added_tokens_decoder['9'].content is missing",
