@@ -15,17 +15,19 @@ from pytok.errors import FormatError
 from pytok.formats.fields import Fields
 from pytok.patterns import ASCII_CLASSES, CL100K, GPT2, PATTERNS
 
+BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""GPT-2's pattern as written in Hugging Face's ByteLevel."""
 _TRANSLATIONS = {
     # Possessive quantifiers change no match of these patterns, and `\s+(?![\s\S])` is `\s++$`.
-    GPT2: r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    # tokenizers 1.0 splits by the pattern of GPT-2 without a regex engine if it is written so.
+    GPT2: BYTE_LEVEL,
     CL100K: r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s+(?![\s\S])|\s*[\r\n]|\s+(?!\S)|\s",
 }
 """The known patterns with another meaning in Oniguruma, and their translations."""
-BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-"""GPT-2's pattern as written in Hugging Face's ByteLevel."""
 _PATTERNS = {_TRANSLATIONS.get(regex, regex): regex for regex in PATTERNS.values()}
-_PATTERNS[BYTE_LEVEL] = GPT2
+# As pytok wrote it before.
+_PATTERNS[r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"] = GPT2
 
 # The syntax that has the same meaning in both dialects.
 
