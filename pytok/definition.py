@@ -190,34 +190,6 @@ class Definition:
             ids = (*ids, *range(self.next_id, first_special))
         return replace(self, tokens=tokens, ids=ids, added_tokens=(*self.added_tokens, *new))
 
-    def truncated(self, size: int) -> "Definition":
-        """Return *size* ids: the first tokens and all added tokens; see `Tokenizer.truncated`."""
-        added_ids = sorted({token.id for token in self.added_tokens})
-        if list(self.ids) != list(range(len(self.tokens))) or self.decode_only:
-            raise VocabError(
-                "cannot truncate the vocabulary: the ids of the tokens are not 0, 1, 2, ... in the "
-                "order of merging"
-            )
-        kept = size - len(added_ids)
-        if not 256 <= kept <= len(self.tokens):
-            least, most = 256 + len(added_ids), len(self.tokens) + len(added_ids)
-            raise VocabError(
-                f"cannot truncate the vocabulary to {size} ids: pass {least} to {most}, since the "
-                "256 bytes and the special tokens are kept"
-            )
-        new_ids = {id: kept + i for i, id in enumerate(added_ids)}
-        added = tuple(token._replace(id=new_ids[token.id]) for token in self.added_tokens)
-        unknown = self.unknown
-        if unknown and unknown.id is not None:
-            unknown = unknown._replace(id=new_ids.get(unknown.id, unknown.id))
-        return replace(
-            self,
-            tokens=self.tokens[:kept],
-            ids=range(kept),
-            added_tokens=added,
-            unknown=unknown,
-        )
-
     def fingerprint(self) -> str:
         """Return the SHA-256 in hexadecimal of all that decides ids and text.
 

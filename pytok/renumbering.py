@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytok.definition import Definition, Settings
+from pytok.errors import VocabError
 
 Renumber = Callable[[int], int]
 
@@ -48,6 +49,26 @@ def renumbered(
         unknown=unknown,
         settings=_settings(definition.settings, lambda id: new_ids.get(id, id)),
     )
+
+
+def truncated(definition: Definition, size: int) -> Definition:
+    """Return *size* ids: the first tokens and all added tokens; see `Tokenizer.truncated`."""
+    added_ids = sorted({token.id for token in definition.added_tokens})
+    if list(definition.ids) != list(range(len(definition.tokens))) or definition.decode_only:
+        raise VocabError(
+            "cannot truncate the vocabulary: the ids of the tokens are not 0, 1, 2, ... in the "
+            "order of merging"
+        )
+    kept = size - len(added_ids)
+    if not 256 <= kept <= len(definition.tokens):
+        least, most = 256 + len(added_ids), len(definition.tokens) + len(added_ids)
+        raise VocabError(
+            f"cannot truncate the vocabulary to {size} ids: pass {least} to {most}, since the 256 "
+            "bytes and the special tokens are kept"
+        )
+    new_ids = {id: id for id in range(kept)}
+    new_ids |= {id: kept + index for index, id in enumerate(added_ids)}
+    return renumbered(definition, range(kept), new_ids)
 
 
 def _settings(settings: Settings, new_id: Renumber) -> Settings:

@@ -21,6 +21,7 @@ from pytok.errors import FormatError, PatternError, VocabError
 from pytok.growing import NewTokens, with_added
 from pytok.model_inputs import ModelInputs
 from pytok.patterns import pattern_name
+from pytok.renumbering import truncated
 from pytok.special import SpecialTokens
 from pytok.text import repair
 
@@ -238,7 +239,7 @@ class Tokenizer(ModelInputs, Decoder):
         >>> tok.truncated(260).vocab.keys() == set(list(tok.vocab)[:259])
         True
         """
-        return self.from_definition(self._definition.truncated(size), self._engine)
+        return self.from_definition(truncated(self._definition, size), self._engine)
 
     def with_special_tokens(self, tokens: NewTokens) -> "Tokenizer":
         """Return the tokenizer with further *tokens*: texts, texts with ids, or `AddedToken`.

@@ -19,10 +19,10 @@ ORDER = {
     "pytok": re.findall(
         r"\w+",
         """
-        errors counted atomic termination text byte_order patterns merging definition reference
-        blocks engine decoding special terminal shardfile formats unstable truncation
-        post_processing encoding model_inputs growing countfile tokenizer corpus encodings counting
-        splits usage renumbering pruning healing shards report
+        errors counted atomic termination text byte_order patterns merging definition
+        renumbering reference blocks engine decoding special terminal shardfile formats
+        unstable truncation post_processing encoding model_inputs growing countfile
+        tokenizer corpus encodings counting splits usage pruning healing shards report
         streams training chat commands
         """,
     ),

@@ -127,6 +127,17 @@ def test_ids_in_the_settings_are_renumbered(corpus: Path) -> None:
     )
 
 
+def test_truncating_renumbers_the_ids_in_the_settings() -> None:
+    """The template adds the same token, under its new id."""
+    roberta = {**ROBERTA, "sep": ["</s>", 258], "cls": ["<s>", 257]}
+    added = (AddedToken("<s>", 257), AddedToken("</s>", 258))
+    settings = Settings(post_processor=roberta)
+    definition = Definition("full", [*BYTES, b"he"], range(257), "gpt2", added, settings=settings)
+    tok = pytok.Tokenizer.from_definition(definition)
+
+    assert tok.truncated(258).encode("", add_special_tokens=True) == [256, 257]
+
+
 def test_named_ids_are_all_but_those_of_plain_tokens() -> None:
     assert named_ids(full_definition()) == {258, 268, 270, 271, 273, 275}
 

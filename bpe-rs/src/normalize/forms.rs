@@ -87,7 +87,7 @@ impl Form {
         loop {
             // PERF: most chunks of most texts can be skipped without decoding a character.
             while let Some(chunk) = bytes[at..].first_chunk::<CHUNK>() {
-                if !chunk.is_ascii() && !(self.composes() && is_composed(chunk)) {
+                if !(chunk.is_ascii() || self.composes() && is_composed(chunk)) {
                     break;
                 }
                 at += CHUNK;
@@ -120,12 +120,9 @@ impl Form {
 fn is_composed(chunk: &[u8; 32]) -> bool {
     let mut can_start_active = 0;
     for &byte in chunk {
-        can_start_active |= u8::from(
-            (byte >= 0xcc)
-                & (byte & 0xfe != 0xd0)
-                & (byte.wrapping_sub(0xe4) >= 6)
-                & (byte.wrapping_sub(0xeb) >= 2),
-        );
+        let is_cyrillic = byte & 0xfe == 0xd0;
+        let is_han_or_hangul = byte.wrapping_sub(0xe4) < 6 || byte.wrapping_sub(0xeb) < 2;
+        can_start_active |= u8::from(byte >= 0xcc && !is_cyrillic && !is_han_or_hangul);
     }
     can_start_active == 0
 }
@@ -137,14 +134,14 @@ struct Active {
     /// One bit for each character.
     characters: Vec<u64>,
     /// Whether each block of 64 characters has any.
-    blocks: Box<[bool; BLOCKS]>,
+    blocks: Vec<bool>,
 }
 
 impl Active {
     fn new(is_active: impl Fn(char) -> bool) -> Self {
         let mut firsts = [false; 256];
         let mut characters = vec![0; ACTIVE_END as usize / 64];
-        let mut blocks = Box::new([false; BLOCKS]);
+        let mut blocks = vec![false; BLOCKS];
         for character in (0..ACTIVE_END).filter_map(char::from_u32).filter(|&each| is_active(each))
         {
             let (block, bit) = (character as usize / 64, character as u32 % 64);
