@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from pytok.byte_order import LETTERS
 from pytok.definition import AddedToken, Definition
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields, parse_json, read_text
-from pytok.formats.merge_list import LETTERS, ListedMerges, Merges, assemble, vocab_and_merges
+from pytok.formats.merge_list import ListedMerges, Merges, assemble, vocab_and_merges
 from pytok.patterns import GPT2
 
 NAMES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
@@ -137,6 +138,8 @@ def dump(path: Path, definition: Definition, merges: Merges) -> tuple[str, str]:
         raise FormatError(f"{path}: vocab.json and merges.txt imply gpt2's pattern alone")
     if parts.unknown or parts.decode_only:
         raise FormatError(f"{path}: vocab.json and merges.txt have no entries of other kinds")
+    if definition.beyond_bytes:
+        raise FormatError(f"{path}: the tokenizer {definition.beyond_bytes}: save it as .json")
     vocab, pairs, has_unmerged = vocab_and_merges(path, definition, merges)
     if has_unmerged:
         raise FormatError(f"{path}: no merge makes some of the tokens: save it as .json")
