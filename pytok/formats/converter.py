@@ -6,7 +6,7 @@ from typing import Any
 from pytok.definition import AddedToken
 from pytok.errors import FormatError
 from pytok.formats.beside import Beside, added_token
-from pytok.formats.classes import CLASSES, NAMED_TOKENS, byte_level
+from pytok.formats.classes import CLASSES, NAMED_TOKENS, Class, byte_level
 from pytok.formats.fields import Fields
 from pytok.formats.gpt2 import TwoFiles
 
@@ -32,12 +32,14 @@ def document(beside: Beside, files: TwoFiles) -> dict[str, Any]:
     return {
         "version": "1.0",
         "added_tokens": [_as_json(token) for token in added],
-        "normalizer": {"type": "NFC"} if known.nfc else None,
+        "normalizer": {"type": "Sequence", "normalizers": list(known.normalizers)},
         "pre_tokenizer": known.pre_tokenizer(prefix_space),
-        "post_processor": _post_processor(beside, known.processor, named, added),
+        "post_processor": _post_processor(beside, known, named, added),
         "decoder": byte_level(),
         "model": {
             "type": "BPE",
+            "unk_token": named["unk_token"].text if known.suffix and "unk_token" in named else None,
+            "end_of_word_suffix": known.suffix,
             "vocab": files.vocab,
             "merges": [list(pair) for pair in files.pairs.values()],
         },
@@ -96,11 +98,12 @@ def _with_ids(
 ) -> list[AddedToken]:
     """Return the tokens of *decoder* and of *named*, each text once.
 
-    A named token has the id of the vocabulary, or else the next after all others.
+    A named token has the id of the vocabulary, or else the next after all others. Of several with
+    the same text the flags of the last count.
     """
     found = {token.text: token for token in decoder if token.text}
     next_id = len(vocab) + sum(text not in vocab for text in found)
-    for token in named:
+    for token in {token.text: token for token in named}.values():
         if token.text and token.text not in found:
             found[token.text] = token._replace(id=vocab.get(token.text, next_id))
             next_id += token.text not in vocab
@@ -114,13 +117,14 @@ def _as_json(token: AddedToken) -> dict[str, Any]:
 
 def _post_processor(
     beside: Beside,
-    processor: str | None,
+    known: Class,
     named: Mapping[str, AddedToken],
     added: Iterable[AddedToken],
 ) -> dict[str, Any] | None:
     """Return the post-processor that adds BOS and EOS, or CLS and SEP; ``None`` without them."""
     ids = {token.text: token.id for token in added}
-    start, end = named.get("cls_token"), named.get("sep_token")
+    processor = known.processor
+    start, end = (named.get(name) for name in known.around)
     if processor is None:
         start = named.get("bos_token") if beside.config.get("add_bos_token") is True else None
         end = named.get("eos_token") if beside.config.get("add_eos_token") is True else None

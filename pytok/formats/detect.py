@@ -30,6 +30,7 @@ class Kind(Enum):
     PICKLE = auto()
     TOKENIZER_JSON = auto()
     TEKKEN = auto()
+    CLIP = auto()
     JSON = auto()
 
 
@@ -47,8 +48,6 @@ _MAGIC = {
     "that with `git lfs pull`",
     b"\xff\xfe": "text in UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
     b"\xfe\xff": "text in UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
-    b'"bpe_simple_vocab_16e6.txt#version': "the list of merges of CLIP, whose words end in </w>: "
-    "pytok reads byte-level BPE as of GPT-2",
 }
 """What a file is that starts with these bytes, and what to do."""
 
@@ -90,6 +89,8 @@ def kind(path: Path, data: bytes) -> Kind:
     Raises FormatError for text that is no tokenizer, with what it is and what to do.
     """
     head = data[:HEAD_BYTES]
+    if head.startswith(b'"bpe_simple_vocab_16e6.txt#version'):
+        return Kind.CLIP
     if _PICKLE.match(head):
         return Kind.PICKLE
     if _JSON.match(head) or path.suffix == ".json":
