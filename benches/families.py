@@ -164,8 +164,7 @@ def opened(path: Path) -> tuple[str, Tokenizer, Callable[[], Peer]]:
         if not (path / "tokenizer_config.json").exists():
             return "vocabulary, merges", ours, lambda: _two_files(path, ours)
         return "folder", ours, lambda: _transformers(path)
-    data = detect.read(path)
-    kind = detect.kind(path, data)
+    kind, data = detect.read_tokenizer(path)
     if kind is Kind.RANKS:
         ranks = _ranks(data)
         if len(ranks) not in PATTERNS:

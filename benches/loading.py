@@ -23,7 +23,7 @@ from benches.command import Settings, command
 from benches.ranks import in_cache, write_rank_file
 from benches.report import Record
 
-ROUNDS, QUICK_ROUNDS = 15, 3
+ROUNDS, QUICK_ROUNDS = 9, 5
 
 TOKENS = 128_000
 """Tokens of the largest tokenizer.json: as many as Llama-3 has."""

@@ -291,9 +291,8 @@ class Encoder:
         text = repair(text)
         if count(text) <= max_tokens:
             return text
-        _, offsets = self._specials.call(
-            self._core.encode_with_offsets, text, allowed_special, disallowed_special
-        )
+        method = functools.partial(self._core.encode_with_offsets, limit=max_tokens + 1)
+        _, offsets = self._specials.call(method, text, allowed_special, disallowed_special)
         return truncation.truncate(text, max_tokens, offsets, count)
 
     # ------------------------------------------------------- private members of tiktoken in use

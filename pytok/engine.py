@@ -49,11 +49,12 @@ class Core(Protocol):
         """Return the ids of *text*."""
 
     def encode_with_offsets(
-        self, text: str, specials: Any
+        self, text: str, specials: Any, limit: int | None = None
     ) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids of *text*, and for each the start and end of the characters it stands for.
 
-        For a part of a character, or of what was normalized together, that is the whole.
+        For a part of a character, or of what was normalized together, that is the whole. After
+        *limit* ids, which is above 0, the rest of the text is not encoded.
         """
 
     def normalize(self, text: str) -> str:

@@ -9,7 +9,8 @@ Offsets = Sequence[tuple[int, int]]
 def truncate(text: str, max_tokens: int, offsets: Offsets, count: Callable[[str], int]) -> str:
     """Return the beginning of *text* with at most *max_tokens* ids.
 
-    *offsets* are those of all ids of *text*; *count* returns the number of ids of a text.
+    *offsets* are those of all ids of *text*, or of the first *max_tokens* + 1; *count* returns the
+    number of ids of a text.
     """
     # A beginning can have more ids by itself than it has within the text: then try a shorter one.
     for length in range(min(max_tokens, len(offsets)), 0, -1):

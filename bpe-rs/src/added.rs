@@ -101,7 +101,8 @@ impl Matcher {
                 }
             }
             end = stop;
-            Some((token.id, start..stop))
+            // One whose white space another has taken is empty, and nothing.
+            (start < stop).then_some((token.id, start..stop))
         })
     }
 }

@@ -3,14 +3,12 @@
 //! A step is a list of [`Edit`]s: ranges of the text and what replaces them. Text without any is
 //! not copied, and the source of every byte of the result follows from them.
 
+mod forms;
+
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::OnceLock;
 
-use unicode_normalization::char::canonical_combining_class;
-use unicode_normalization::{
-    is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick, IsNormalized, UnicodeNormalization,
-};
+use forms::Form;
 
 use crate::pretokenize::{compile, find};
 use crate::Error;
@@ -41,7 +39,8 @@ struct Edit {
 #[derive(Debug)]
 pub(crate) struct Aligned {
     pub(crate) text: String,
-    sources: Vec<(usize, usize)>,
+    /// `None` as long as the text is its source: each byte stands for its character.
+    sources: Option<Vec<(usize, usize)>>,
 }
 
 impl Normalizer {
@@ -106,17 +105,19 @@ impl Normalizer {
 }
 
 impl Aligned {
-    /// *text* as it is: each byte stands for its character.
     fn new(text: &str) -> Self {
-        let whole = |(start, character): (usize, char)| {
-            std::iter::repeat_n((start, start + character.len_utf8()), character.len_utf8())
-        };
-        Self { text: text.to_owned(), sources: text.char_indices().flat_map(whole).collect() }
+        Self { text: text.to_owned(), sources: None }
     }
 
     /// The range of the source that the bytes in *range* stand for.
     pub(crate) fn source(&self, range: Range<usize>) -> Range<usize> {
-        let at = |index: usize| self.sources.get(index).or(self.sources.last());
+        let Some(sources) = &self.sources else {
+            let is_start = |&at: &usize| self.text.is_char_boundary(at);
+            let start = (0..=range.start).rev().find(is_start).unwrap_or_default();
+            let end = (range.end..self.text.len()).find(is_start).unwrap_or(self.text.len());
+            return start..if range.is_empty() { start } else { end };
+        };
+        let at = |index: usize| sources.get(index).or(sources.last());
         match (at(range.start), range.end.checked_sub(1).and_then(at)) {
             _ if range.is_empty() => {
                 let start = at(range.start).map_or(0, |source| source.0);
@@ -128,20 +129,35 @@ impl Aligned {
     }
 
     fn edit(&mut self, edits: &[Edit]) {
-        let mut sources = Vec::with_capacity(self.sources.len());
+        if edits.is_empty() {
+            return;
+        }
+        if self.sources.is_none() {
+            self.sources = Some(of_characters(&self.text));
+        }
+        let before = self.sources.as_deref().unwrap_or_default();
+        let mut sources = Vec::with_capacity(before.len());
         let mut start = 0;
         for Edit { source, text } in edits {
-            sources.extend_from_slice(&self.sources[start..source.start]);
+            sources.extend_from_slice(&before[start..source.start]);
             // What is inserted stands for the next character.
-            let end = source.end.max((source.start + 1).min(self.sources.len()));
+            let end = source.end.max((source.start + 1).min(before.len()));
             let origin = self.source(source.start..end);
             sources.extend(std::iter::repeat_n((origin.start, origin.end), text.len()));
             start = source.end;
         }
-        sources.extend_from_slice(&self.sources[start..]);
+        sources.extend_from_slice(&before[start..]);
         self.text = apply(&self.text, edits);
-        self.sources = sources;
+        self.sources = Some(sources);
     }
+}
+
+/// The range of the character of each byte of *text*.
+fn of_characters(text: &str) -> Vec<(usize, usize)> {
+    let whole = |(start, character): (usize, char)| {
+        std::iter::repeat_n((start, start + character.len_utf8()), character.len_utf8())
+    };
+    text.char_indices().flat_map(whole).collect()
 }
 
 fn apply(text: &str, edits: &[Edit]) -> String {
@@ -188,151 +204,13 @@ fn lowercase(text: &str) -> Vec<Edit> {
     text.char_indices().filter_map(edit).collect()
 }
 
-/// A normalization form of Unicode (UAX #15).
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Nfc,
-    Nfd,
-    Nfkc,
-    Nfkd,
-}
-
-impl Form {
-    /// Returns the runs of characters that are not in this form, and their normalizations.
-    ///
-    /// Before an inert character a text can be cut: the forms of its parts concatenate to its form.
-    /// So only runs of other characters, and the inert one before each, are looked at.
-    fn edits(self, text: &str) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        let active = self.active();
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while let Some(first) = next_active(active, text, at) {
-            let start = (at..first).rev().find(|&index| text.is_char_boundary(index));
-            let start = start.unwrap_or(first);
-            let run = text[first..].char_indices();
-            let end = run
-                .skip(1)
-                .find(|&(_, character)| !is_active(active, character))
-                .map_or(bytes.len(), |(length, _)| first + length);
-            let run = &text[start..end];
-            if !self.is_normal(run) {
-                let normal = self.normalize(run);
-                if normal != run {
-                    edits.push(Edit { source: start..end, text: normal });
-                }
-            }
-            at = end;
-        }
-        edits
-    }
-
-    fn normalize(self, text: &str) -> String {
-        match self {
-            Self::Nfc => text.nfc().collect(),
-            Self::Nfd => text.nfd().collect(),
-            Self::Nfkc => text.nfkc().collect(),
-            Self::Nfkd => text.nfkd().collect(),
-        }
-    }
-
-    /// Whether *text* is in this form, by the quick check of UAX #15: not known to be is false.
-    fn is_normal(self, text: &str) -> bool {
-        let characters = text.chars();
-        let quick = match self {
-            Self::Nfc => is_nfc_quick(characters),
-            Self::Nfd => is_nfd_quick(characters),
-            Self::Nfkc => is_nfkc_quick(characters),
-            Self::Nfkd => is_nfkd_quick(characters),
-        };
-        matches!(quick, IsNormalized::Yes)
-    }
-
-    /// One bit for each character below `ACTIVE_END`: whether it is active, that is not inert.
-    fn active(self) -> &'static [u64] {
-        static TABLES: [OnceLock<Vec<u64>>; 4] = [const { OnceLock::new() }; 4];
-        TABLES[self as usize].get_or_init(|| {
-            let mut bits = vec![0; ACTIVE_END as usize / 64];
-            for character in (0..ACTIVE_END).filter_map(char::from_u32) {
-                let text = character.encode_utf8(&mut [0; 4]).to_owned();
-                if canonical_combining_class(character) != 0 || !self.is_normal(&text) {
-                    bits[character as usize / 64] |= 1 << (character as u32 % 64);
-                }
-            }
-            bits
-        })
-    }
-}
-
-/// All greater characters are inert in all forms.
-const ACTIVE_END: u32 = 0x30000;
-
-#[inline]
-fn is_active(active: &[u64], character: char) -> bool {
-    let point = character as usize;
-    active.get(point / 64).is_some_and(|bits| bits >> (point % 64) & 1 == 1)
-}
-
-/// The first active character of *text* from *at* on. Bytes below 0xC3, ASCII and a few more, are
-/// of inert characters in every form, or continue one.
-fn next_active(active: &[u64], text: &str, mut at: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
-    loop {
-        // PERF: eight ASCII bytes at a time.
-        while let Some(eight) = bytes[at..].first_chunk::<8>() {
-            if u64::from_ne_bytes(*eight) & 0x8080_8080_8080_8080 != 0 {
-                break;
-            }
-            at += 8;
-        }
-        // Then characters, as long as they are not ASCII.
-        let mut ascii = 0;
-        for (index, character) in text[at..].char_indices() {
-            if is_active(active, character) {
-                return Some(at + index);
-            }
-            ascii = if character.is_ascii() { ascii + 1 } else { 0 };
-            if ascii == 16 {
-                at += index + 1;
-                break;
-            }
-        }
-        if ascii < 16 {
-            return None;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn normalized(steps: &[&[&str]], text: &str) -> String {
+    pub(super) fn normalized(steps: &[&[&str]], text: &str) -> String {
         let steps: Vec<Vec<&str>> = steps.iter().map(|step| step.to_vec()).collect();
         Normalizer::new(&steps).unwrap().normalize(text).unwrap().into_owned()
-    }
-
-    #[test]
-    fn forms_equal_those_of_the_whole_text() {
-        let texts =
-            "([a-z ]{0,3}|[A-Zé]|\\PC|\\p{M}|[\u{1100}-\u{11ff}]|[\u{ac00}-\u{ac20}]|[ﬁ½Å]){0,20}";
-        proptest!(|(text in texts)| {
-            prop_assert_eq!(normalized(&[&["NFC"]], &text), text.nfc().collect::<String>());
-            prop_assert_eq!(normalized(&[&["NFD"]], &text), text.nfd().collect::<String>());
-            prop_assert_eq!(normalized(&[&["NFKC"]], &text), text.nfkc().collect::<String>());
-            prop_assert_eq!(normalized(&[&["NFKD"]], &text), text.nfkd().collect::<String>());
-        });
-    }
-
-    #[test]
-    fn characters_beyond_the_table_are_inert() {
-        for character in (ACTIVE_END..=0x10_FFFF).filter_map(char::from_u32) {
-            let text = character.to_string();
-            assert_eq!(canonical_combining_class(character), 0);
-            assert!(is_nfkc_quick(text.chars()) == IsNormalized::Yes, "{character:?}");
-            assert!(is_nfkd_quick(text.chars()) == IsNormalized::Yes, "{character:?}");
-        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.commands.chat_options import conversation_options, history_options
 from pytok.commands.help import Command, option
+from pytok.commands.options import saying_warnings
 from pytok.commands.paths import PathName
 from pytok.counted import counted
 from pytok.encodings import open_tokenizer
@@ -89,7 +90,8 @@ def build(
 
     if vocab is not None and name is not None:
         raise click.UsageError("remove --vocab or -t: --vocab applies to a new tokenizer only")
-    tokenizer = None if name is None else open_tokenizer(name)
+    with saying_warnings():
+        tokenizer = None if name is None else open_tokenizer(name)
     with Bars() as bars, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         built = building.build(
@@ -166,7 +168,8 @@ def export_conversations(
     """  # noqa: D301 (click requires the backslash)
     speaker = find_speaker(me, speakers_of(messages))
     sessions, omitted = split_into_sessions(messages, options)
-    tokenizer = None if name is None else open_tokenizer(name)
+    with saying_warnings():
+        tokenizer = None if name is None else open_tokenizer(name)
     conversations = make_conversations(sessions, options, tokenizer, omitted)
     exported, unanswered = export(conversations, speaker, to)
     if not exported:

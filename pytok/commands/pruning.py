@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     "--out",
     type=PathName(path_type=Path),
     required=True,
-    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (GPT-2's format).",
+    help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (for transformers).",
 )
 @option(
     "--ids",
@@ -138,6 +138,8 @@ def prune(
         }
     )
     say(f"{out}: {len(pruned.ids):,} ids")
+    for note in formats.notes(out, pruned.tokenizer.definition):
+        say(f"{out}: {note}")
 
 
 def _content(path: Path, ids: "npt.NDArray[np.int64]") -> bytes:

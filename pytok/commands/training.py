@@ -127,7 +127,7 @@ def train(
     try:
         tokenizer.save(out)
     except FormatError as error:
-        rescue = f"{out}.tiktoken"
+        rescue = f"{Path(out)}.tiktoken"  # not inside a folder that is yet to be made
         tokenizer.save(rescue)
         raise FormatError(f"{error.message}; the trained vocabulary is in {rescue}") from None
     merges = counted(len(tokenizer.vocab) - 256, "merge")

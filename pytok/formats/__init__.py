@@ -41,8 +41,7 @@ def read(
     path = Path(path)
     if path.is_dir():
         return folder.read(path, pattern, special_tokens, engine)
-    data = detect.read(path)
-    kind = detect.kind(path, data)
+    kind, data = detect.read_tokenizer(path)
     if kind is Kind.RANKS:
         return _ranks(path, data, pattern, special_tokens, engine), None
     document: Any = None
@@ -98,9 +97,7 @@ def check_target(path: str | PathLike[str], pattern: str) -> None:
     if not os.fspath(path):
         raise FormatError("the path is empty: name a file or a folder")
     is_folder, path, pattern = _is_folder(path), Path(path), resolve(pattern)
-    if is_folder:
-        pretrained.check_target(path, pattern)
-    elif path.suffix == ".json":
+    if is_folder or path.suffix == ".json":
         tokenizer_json.check_target(path, pattern)
     elif path.suffix != ".tiktoken":
         raise FormatError(

@@ -75,9 +75,11 @@ class Class(NamedTuple):
     strips_mask: bool = False
     """Whether MASK takes the white space before it."""
     processor: str | None = None
-    """Type of its post-processor: RobertaProcessing or TemplateProcessing of *around*."""
+    """Type of its post-processor: RobertaProcessing or TemplateProcessing of CLS and SEP."""
     around: tuple[str, str] = ("cls_token", "sep_token")
-    """The named tokens that it puts around a text."""
+    """The named tokens that RobertaProcessing puts around a text."""
+    prefix: tuple[str, ...] = ()
+    """Special tokens before every text, which EOS follows, if there are all of them."""
 
     def pre_tokenizer(self, prefix_space: bool) -> dict[str, Any]:
         """Return the ``pre_tokenizer`` of a tokenizer.json."""
@@ -111,7 +113,7 @@ _QWEN = Class((_NFC,), regex=_QWEN2, tokens=_all(_END, "eos", "unk", "pad"), dro
 CLASSES = {
     "GPT2Tokenizer": _GPT2,
     "CodeGenTokenizer": _GPT2,
-    "WhisperTokenizer": _GPT2,
+    "WhisperTokenizer": _GPT2._replace(prefix=("<|startoftranscript|>", "<|notimestamps|>")),
     "RobertaTokenizer": _ROBERTA,
     "BartTokenizer": _ROBERTA,
     "LEDTokenizer": _ROBERTA,
@@ -187,7 +189,7 @@ _CLASS_OF_MODEL = {
     "GPTNeoXTokenizer": "gpt_neox mamba mamba2 mpt olmo olmoe rwkv xlstm gpt_neox_japanese",
     "RobertaTokenizer": "roberta roberta-prelayernorm longformer ibert lilt mega mra data2vec-text",
     "BartTokenizer": "bart",
-    "CLIPTokenizer": "clip clip_text_model owlvit owlv2 groupvit clipseg",
+    "CLIPTokenizer": "clip clipseg groupvit owlv2 owlvit aimv2 oneformer omdet-turbo xclip",
     "LEDTokenizer": "led",
     "BlenderbotTokenizer": "blenderbot",
     "DebertaTokenizer": "deberta",

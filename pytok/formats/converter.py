@@ -7,7 +7,7 @@ from pytok.definition import AddedToken
 from pytok.errors import FormatError
 from pytok.formats.beside import Beside, added_token
 from pytok.formats.classes import CLASSES, NAMED_TOKENS, Class, byte_level
-from pytok.formats.fields import Fields
+from pytok.formats.fields import Fields, json_type
 from pytok.formats.gpt2 import TwoFiles
 
 
@@ -34,7 +34,9 @@ def document(beside: Beside, files: TwoFiles) -> dict[str, Any]:
         "added_tokens": [_as_json(token) for token in added],
         "normalizer": {"type": "Sequence", "normalizers": list(known.normalizers)},
         "pre_tokenizer": known.pre_tokenizer(prefix_space),
-        "post_processor": _post_processor(beside, known, named, added),
+        "post_processor": _post_processor(
+            beside, known, named, {token.text: token.id for token in added}
+        ),
         "decoder": byte_level(),
         "model": {
             "type": "BPE",
@@ -77,6 +79,8 @@ def _further(beside: Beside) -> Iterator[AddedToken]:
             yield added_token(path, name, value, 0)._replace(special=True)
     for name in ("extra_special_tokens", "additional_special_tokens"):
         listed = fields.get(name) or []
+        if not isinstance(listed, list | dict):
+            raise FormatError(f"{path}: {name} is {json_type(listed)}, not array")
         for value in listed.values() if isinstance(listed, dict) else listed:
             yield added_token(path, name, value, 0)._replace(special=True)
 
@@ -119,42 +123,57 @@ def _post_processor(
     beside: Beside,
     known: Class,
     named: Mapping[str, AddedToken],
-    added: Iterable[AddedToken],
+    ids: Mapping[str, int],
 ) -> dict[str, Any] | None:
-    """Return the post-processor that adds BOS and EOS, or CLS and SEP; ``None`` without them."""
-    ids = {token.text: token.id for token in added}
-    processor = known.processor
-    start, end = (named.get(name) for name in known.around)
-    if processor is None:
-        start = named.get("bos_token") if beside.config.get("add_bos_token") is True else None
-        end = named.get("eos_token") if beside.config.get("add_eos_token") is True else None
-    if processor == "RobertaProcessing" and start and end:
-        pair = {"sep": [end.text, ids[end.text]], "cls": [start.text, ids[start.text]]}
-        return {"type": processor, **pair, "trim_offsets": True, "add_prefix_space": False}
-    if start is None and end is None:
-        return None
+    """Return the post-processor, which adds special tokens to a text; ``None`` if it adds none.
 
-    def template(*sequences: str) -> list[dict[str, Any]]:
-        items = []
-        for type_id, sequence in enumerate(sequences):
-            # The second of two texts has no CLS, but has BOS.
-            first = start if type_id == 0 or processor is None else None
-            for kind, text in (
-                ("SpecialToken", first and first.text),
-                ("Sequence", sequence),
-                ("SpecialToken", end and end.text),
-            ):
-                if text is not None:
-                    items.append({kind: {"id": text, "type_id": type_id}})
-        return items
+    *ids* are those of all special tokens.
+    """
+    cls, sep = (named.get(name) for name in known.around)
+    if known.processor == "RobertaProcessing" and cls and sep:
+        pair = {"sep": [sep.text, ids[sep.text]], "cls": [cls.text, ids[cls.text]]}
+        return {"type": known.processor, **pair, "trim_offsets": True, "add_prefix_space": False}
+    if known.processor == "TemplateProcessing" and cls and sep:
+        end = [(sep.text, 0)]
+        single = [(cls.text, 0), (_TEXT, 0), *end]
+        return _template(single, [*single, *end, (_SECOND, 0), *end], ids)
+    eos = named.get("eos_token")
+    if known.prefix and eos and ids.keys() >= set(known.prefix):
+        prefix = [(text, 0) for text in known.prefix]
+        single = [*prefix, (_TEXT, 0), (eos.text, 0)]
+        return _template(single, [*prefix, (_TEXT, 0), (_SECOND, 1), (eos.text, 1)], ids)
+    starts, ends = (
+        [named[name].text] if beside.config.get(f"add_{name}") is True and name in named else []
+        for name in ("bos_token", "eos_token")
+    )
+    single = [(text, 0) for text in (*starts, _TEXT, *ends)]
+    pair_end = [(text, 1) for text in (*starts, _SECOND, *ends)]
+    return _template(single, [*single, *pair_end], ids) if starts or ends else None
 
+
+_TEXT, _SECOND = "$A", "$B"
+"""The text of a template, and the second of a pair."""
+
+
+def _template(
+    single: list[tuple[str, int]], pair: list[tuple[str, int]], ids: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return a TemplateProcessing of texts and their type ids."""
+
+    def items(parts: list[tuple[str, int]]) -> list[dict[str, Any]]:
+        return [
+            {"Sequence": {"id": text[1:], "type_id": type_id}}
+            if text in (_TEXT, _SECOND)
+            else {"SpecialToken": {"id": text, "type_id": type_id}}
+            for text, type_id in parts
+        ]
+
+    texts = {text for text, _ in pair} - {_TEXT, _SECOND}
     return {
         "type": "TemplateProcessing",
-        "single": template("A"),
-        "pair": template("A", "B"),
+        "single": items(single),
+        "pair": items(pair),
         "special_tokens": {
-            token.text: {"id": token.text, "ids": [ids[token.text]], "tokens": [token.text]}
-            for token in (start, end)
-            if token is not None
+            text: {"id": text, "ids": [ids[text]], "tokens": [text]} for text in sorted(texts)
         },
     }

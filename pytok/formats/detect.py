@@ -1,7 +1,7 @@
 """What a file is, by its content: suffixes lie, and the same format has many names.
 
-`read` returns the bytes of a file that can hold a tokenizer, decompressed, and raises FormatError
-for all that cannot, with what it is and what to do. `kind` distinguishes those that remain.
+`read_tokenizer` reads a file that can hold a tokenizer, and raises FormatError for all that cannot,
+with what it is and what to do. `read` reads any text beside a tokenizer.
 """
 
 import base64
@@ -13,9 +13,11 @@ import zlib
 from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from pytok.errors import FormatError
+
+Decided = TypeVar("Decided")
 
 MAX_BYTES = 1 << 30
 """Most bytes of a tokenizer file, decompressed; the largest published ones have 40 million."""
@@ -59,36 +61,46 @@ def read(path: Path) -> bytes:
     """Return the content of *path*, decompressed if it is gzip.
 
     Raises FormatError if it is larger than `MAX_BYTES`, and if its beginning shows that it is no
-    tokenizer that pytok reads.
+    text of a tokenizer.
     """
+    return _read(path, lambda head: None)[1]
+
+
+def read_tokenizer(path: Path) -> tuple[Kind, bytes]:
+    """Return the format and the content of *path*, decompressed if it is gzip.
+
+    Raises FormatError for what is no tokenizer that pytok reads, of which only the beginning is
+    read, with what it is and what to do.
+    """
+    return _read(path, lambda head: _kind(path, head))
+
+
+def _read(path: Path, decide: Callable[[bytes], Decided]) -> tuple[Decided, bytes]:
+    """Return what *decide* returns for the beginning of *path*, and its content."""
     with path.open("rb") as file:
         if not (isinstance(file, io.BufferedReader) and file.peek(2)[:2] == b"\x1f\x8b"):
-            return _rest(path, file)
+            return _rest(path, file, decide)
         with gzip.GzipFile(fileobj=file, mode="rb") as decompressed:
             try:
-                return _rest(path, cast(BinaryIO, decompressed))
+                return _rest(path, cast(BinaryIO, decompressed), decide)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise FormatError(f"{path}: the gzip file is damaged: {error}") from None
 
 
-def _rest(path: Path, file: BinaryIO) -> bytes:
-    """Return what *file* contains, unless its first bytes are those of something else."""
+def _rest(path: Path, file: BinaryIO, decide: Callable[[bytes], Decided]) -> tuple[Decided, bytes]:
     head = file.read(HEAD_BYTES)
     for described in _DESCRIPTIONS:
         if what := described(path, head):
             raise FormatError(f"{path}: this is {what}")
+    decided = decide(head)
     data = head + file.read(MAX_BYTES + 1 - len(head))
     if len(data) > MAX_BYTES:
         raise FormatError(f"{path}: the file is larger than any tokenizer ({MAX_BYTES:,} bytes)")
-    return data
+    return decided, data
 
 
-def kind(path: Path, data: bytes) -> Kind:
-    """Return the format of *data*, the content of *path*.
-
-    Raises FormatError for text that is no tokenizer, with what it is and what to do.
-    """
-    head = data[:HEAD_BYTES]
+def _kind(path: Path, head: bytes) -> Kind:
+    """Return the format of *path*, which starts with *head*."""
     if head.startswith(b'"bpe_simple_vocab_16e6.txt#version'):
         return Kind.CLIP
     if _PICKLE.match(head):

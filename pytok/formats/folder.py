@@ -117,8 +117,8 @@ def _ranks(
     special_tokens: Mapping[str, int] | None,
     engine: EngineName,
 ) -> Definition:
-    data = detect.read(path)
-    if detect.kind(path, data) is not detect.Kind.RANKS:
+    kind, data = detect.read_tokenizer(path)
+    if kind is not detect.Kind.RANKS:
         raise FormatError(f"{path}: not a list of ranks, and the folder has no tokenizer.json")
     known = RANK_CLASSES.get(beside.class_name or "")
     if pattern is None and known is None:

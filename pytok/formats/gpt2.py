@@ -119,30 +119,28 @@ def _kind(character: str) -> str:
     return category if category in "LN" else "other"
 
 
-def check_target(folder: Path, pattern: str) -> None:
-    """Check that two files in *folder* do not become those of another tokenizer than the rest."""
-    if pattern != GPT2 and (names := [name for name in NAMES[0] if (folder / name).exists()]):
-        raise FormatError(
-            f"{folder}: contains {' and '.join(names)} of a tokenizer with gpt2's pattern, and "
-            "this one has another: remove them, or choose another folder"
-        )
+def dump(folder: Path, definition: Definition, merges: Merges) -> dict[str, str]:
+    """Return the texts of the two files by name, for a folder that also has a tokenizer.json.
 
-
-def dump(path: Path, definition: Definition, merges: Merges) -> tuple[str, str]:
-    """Return the texts of vocab.json and merges.txt; *path* is for messages.
-
-    Raises FormatError if they cannot represent the definition.
+    There are none for a tokenizer with another pattern than GPT-2's, which other software would
+    not use, unless the folder has them already: they would be those of another tokenizer. Raises
+    FormatError if these cannot represent the definition.
     """
     parts = definition
-    if parts.pattern != GPT2 or parts.splits or parts.normalizer or parts.prefix_space:
-        raise FormatError(f"{path}: vocab.json and merges.txt imply gpt2's pattern alone")
-    if parts.unknown or parts.decode_only:
-        raise FormatError(f"{path}: vocab.json and merges.txt have no entries of other kinds")
-    if definition.beyond_bytes:
-        raise FormatError(f"{path}: the tokenizer {definition.beyond_bytes}: save it as .json")
-    vocab, pairs, has_unmerged = vocab_and_merges(path, definition, merges)
+    others = (parts.splits, parts.normalizer, parts.prefix_space, parts.end_of_word_suffix)
+    is_gpt2 = parts.pattern == GPT2 and not any(others)
+    present = [name for name in NAMES[0] if (folder / name).exists()]
+    if not (is_gpt2 or present):
+        return {}
+    vocab, pairs, has_unmerged = vocab_and_merges(folder, definition, merges)
+    if has_unmerged and present:
+        raise FormatError(
+            f"{folder}: contains {' and '.join(present)} of another tokenizer; no merge makes some "
+            "tokens of this one, so they cannot hold it: remove them, or choose another folder"
+        )
     if has_unmerged:
-        raise FormatError(f"{path}: no merge makes some of the tokens: save it as .json")
+        return {}
     vocab |= {token.text: token.id for token in definition.added_tokens}
     lines = "".join(f"{left} {right}\n" for left, right in pairs)
-    return json.dumps(vocab, ensure_ascii=False) + "\n", "#version: 0.2\n" + lines
+    texts = json.dumps(vocab, ensure_ascii=False) + "\n", "#version: 0.2\n" + lines
+    return dict(zip(NAMES[0], texts, strict=True))

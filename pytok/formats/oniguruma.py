@@ -15,17 +15,19 @@ from pytok.errors import FormatError
 from pytok.formats.fields import Fields
 from pytok.patterns import ASCII_CLASSES, CL100K, GPT2, PATTERNS
 
+BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""GPT-2's pattern as written in Hugging Face's ByteLevel."""
 _TRANSLATIONS = {
     # Possessive quantifiers change no match of these patterns, and `\s+(?![\s\S])` is `\s++$`.
-    GPT2: r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    # tokenizers 1.0 splits by the pattern of GPT-2 without a regex engine if it is written so.
+    GPT2: BYTE_LEVEL,
     CL100K: r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s+(?![\s\S])|\s*[\r\n]|\s+(?!\S)|\s",
 }
 """The known patterns with another meaning in Oniguruma, and their translations."""
-BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-"""GPT-2's pattern as written in Hugging Face's ByteLevel."""
 _PATTERNS = {_TRANSLATIONS.get(regex, regex): regex for regex in PATTERNS.values()}
-_PATTERNS[BYTE_LEVEL] = GPT2
+# As pytok wrote it before.
+_PATTERNS[r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"] = GPT2
 
 # The syntax that has the same meaning in both dialects.
 
@@ -38,7 +40,7 @@ _SCRIPTS = (
 )
 _CLASS = rf"(?:{_CATEGORIES}|{_PROPERTIES}|{_SCRIPTS})"
 _ESCAPE = (
-    rf"\\[rntfsSdD]|\\[pP](?:[LMNPSZ]|\{{{_CLASS}\}})|\\x[0-7][0-9a-fA-F]|\\u(?!d[89a-f])"
+    rf"\\[rntfsSdD]|\\[pP]\{{{_CLASS}\}}|\\x[0-7][0-9a-fA-F]|\\u(?!d[89a-f])"
     r"[0-9a-fA-F]{4}|\\(?![<>])[!-/:-@\[-`{-~]"
 )
 # Without the letters that Oniguruma also folds to one character, such as "ss" to "ß".
@@ -68,46 +70,57 @@ def _boundary(word: str) -> str:
     return rf"(?:(?<={word})(?!{word})|(?<!{word})(?={word}))"
 
 
-def _with_classes(
-    syntax: Mapping[str, str], escapes: Mapping[str, str], posix: Mapping[str, str]
-) -> _Dialect:
-    """Return the dialect with classes, whose sets are *escapes* and *posix* by name."""
-    escaped = {**escapes, **{name.upper(): _negated(set) for name, set in escapes.items()}}
-    named = {f"[:{name}:]": set for name, set in posix.items()}
-    named |= {f"[:^{name}:]": _negated(set) for name, set in posix.items()}
-    return _Dialect({**syntax, **escaped}, {**escaped, **named})
+def _escapes(sets: Mapping[str, str]) -> dict[str, str]:
+    """Return classes and their complements by their escapes."""
+    return {**sets, **{name.upper(): _negated(set) for name, set in sets.items()}}
+
+
+def _posix(sets: Mapping[str, str]) -> dict[str, str]:
+    """Return classes and their complements by what they are in a set; *sets* have their names."""
+    found = {f"[:{name}:]": set for name, set in sets.items()}
+    return found | {f"[:^{name}:]": _negated(set) for name, set in sets.items()}
 
 
 _WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}"
 _RUST_WORD = rf"[{_WORD}\u200c\u200d]"
-_RUST = _with_classes(
-    {"^": r"(?<!(?:[\s\S]))", "$": r"(?!(?:[\s\S]))", r"\b": _boundary(_RUST_WORD)},
-    {r"\w": _RUST_WORD},
-    {name: f"[{members}]" for name, members in ASCII_CLASSES.items()},
+_RUST = _Dialect(
+    {
+        "^": r"(?<!(?:[\s\S]))",
+        "$": r"(?!(?:[\s\S]))",
+        r"\b": _boundary(_RUST_WORD),
+        **_escapes({r"\w": _RUST_WORD}),
+    },
+    {
+        **_escapes({r"\w": _RUST_WORD}),
+        **_posix({name: f"[{members}]" for name, members in ASCII_CLASSES.items()}),
+    },
 )
-# Oniguruma's \w and \b, but not its [:word:], have ², ³, ¹, ¼, ½ and ¾.
+# Outside of sets Oniguruma's \w, and so its \b, have ², ³, ¹, ¼, ½ and ¾.
 _ONIGURUMA_WORD = rf"[{_WORD}\u00b2\u00b3\u00b9\u00bc-\u00be]"
-_ONIGURUMA = _with_classes(
+_ONIGURUMA = _Dialect(
     {
         "^": r"(?:\A|(?<=\n)(?!\z))",
         "$": r"(?=\n|\z)",
         r"\b": _boundary(_ONIGURUMA_WORD),
+        **_escapes({r"\w": _ONIGURUMA_WORD, r"\h": "[0-9A-Fa-f]"}),
     },
-    {r"\w": _ONIGURUMA_WORD, r"\h": "[0-9A-Fa-f]"},
-    {
-        "alnum": r"[\p{Alphabetic}\p{Nd}]",
-        "alpha": r"[\p{Alphabetic}]",
-        "ascii": r"[\x00-\x7f]",
-        "blank": r"[\t\p{Zs}]",
-        "cntrl": r"[\p{Cc}]",
-        "digit": r"[\p{Nd}]",
-        "lower": r"[\p{Lowercase}]",
-        "punct": r"[\p{P}\p{S}]",
-        "space": r"[\s]",
-        "upper": r"[\p{Uppercase}]",
-        "word": f"[{_WORD}]",
-        "xdigit": "[0-9A-Fa-f]",
-    },
+    _escapes({r"\w": f"[{_WORD}]", r"\h": "[0-9A-Fa-f]"})
+    | _posix(
+        {
+            "alnum": r"[\p{Alphabetic}\p{Nd}]",
+            "alpha": r"[\p{Alphabetic}]",
+            "ascii": r"[\x00-\x7f]",
+            "blank": r"[\t\p{Zs}]",
+            "cntrl": r"[\p{Cc}]",
+            "digit": r"[\p{Nd}]",
+            "lower": r"[\p{Lowercase}]",
+            "punct": r"[\p{P}\p{S}]",
+            "space": r"[\s]",
+            "upper": r"[\p{Uppercase}]",
+            "word": f"[{_WORD}]",
+            "xdigit": "[0-9A-Fa-f]",
+        }
+    ),
 )
 # What was written for a pattern of Rust's dialect is read as that pattern again.
 _ONIGURUMA = _Dialect(

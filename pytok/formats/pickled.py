@@ -6,6 +6,7 @@ has no other effects than the value, whose size is bounded by that of the file.
 """
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -199,7 +200,9 @@ def unpickled(data: bytes) -> Any:
     pytok.errors.FormatError: it refers to builtins.print, which is not run
     """
     try:
-        return _Interpreter().run(data)
+        with warnings.catch_warnings():  # pickletools warns of escapes in damaged strings
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _Interpreter().run(data)
     except FormatError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:

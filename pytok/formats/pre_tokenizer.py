@@ -58,6 +58,14 @@ _SEQUENCES = {
 }
 """Sequences of splits, and for each the pattern that gives the same pieces."""
 
+
+def _with_line_ends(regexes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(regex.replace(r"\r\n", "\r\n") for regex in regexes)
+
+
+_AS_WRITTEN = {single: _with_line_ends(regexes) for regexes, single in _SEQUENCES.items()}
+"""The sequences as Hugging Face's files have them, which tokenizers 1.0 knows: with line ends."""
+
 _PUNCTUATION = r"[!-/:-@\[-`{-~\u166d\p{P}]"
 r"""ASCII punctuation and category P; U+166D was in it when tokenizers' tables were made."""
 
@@ -158,6 +166,8 @@ def write_splitting(pattern: str, splits: Sequence[Split], *, prefix_space: bool
     }
     of_text = [split for split in splits if not split.letters]
     of_letters = [_write_split(split) for split in splits if split.letters]
+    if not prefix_space and not splits and (regexes := _AS_WRITTEN.get(pattern)):
+        return _write_sequence(regexes, byte_level)
     if not prefix_space:
         # A pattern that keeps all text as it is would have no effect before the other splits.
         first = [] if splits and pattern == WHOLE_TEXT else [Split(pattern)]
@@ -172,6 +182,19 @@ def write_splitting(pattern: str, splits: Sequence[Split], *, prefix_space: bool
     if not of_letters:
         return byte_level
     return {"type": "Sequence", "pretokenizers": [byte_level, *of_letters]}
+
+
+def _write_sequence(regexes: Sequence[str], byte_level: Json) -> Json:
+    """Return a known sequence of Digits, splits, and the split of ByteLevel."""
+    steps = [
+        {"type": "Digits", "individual_digits": regex == r"\p{N}"}
+        if regex in (r"\p{N}", r"\p{N}+")
+        else {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
+        for regex in regexes
+        if regex != BYTE_LEVEL
+    ]
+    last = {**byte_level, "use_regex": BYTE_LEVEL in regexes}
+    return {"type": "Sequence", "pretokenizers": [*steps, last]}
 
 
 def _write_split(split: Split) -> Json:

@@ -1,7 +1,7 @@
 """A folder for transformers: ``AutoTokenizer.from_pretrained(folder)`` encodes, pads and batches.
 
-It has a tokenizer.json, tokenizer_config.json and special_tokens_map.json; with GPT-2's pattern
-vocab.json and merges.txt as well, for software that reads those.
+It has a tokenizer.json, tokenizer_config.json and special_tokens_map.json; with GPT-2's pattern, or
+if they are there already, vocab.json and merges.txt as well, for software that reads those.
 """
 
 import json
@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytok.definition import NO_SETTINGS, Definition
-from pytok.errors import FormatError
+from pytok.definition import Definition
 from pytok.formats import gpt2, tokenizer_json
 from pytok.formats.classes import NAMED_TOKENS
 from pytok.formats.merge_list import Merges
-from pytok.patterns import GPT2
 
 _OF_THE_FILES = {
     "added_tokens_decoder": "written again, from the added tokens",
@@ -35,12 +33,6 @@ _USUAL = {
     "pad_token": ("<pad>", "<|pad|>", "<|padding|>", "[PAD]", "<|finetune_right_pad_id|>"),
 }
 """The usual texts of special tokens, by their names in transformers."""
-
-
-def check_target(folder: Path, pattern: str) -> None:
-    """Check that a tokenizer with *pattern* can be written to *folder*."""
-    tokenizer_json.check_target(folder, pattern)
-    gpt2.check_target(folder, pattern)
 
 
 def named_tokens(definition: Definition) -> dict[str, str]:
@@ -107,10 +99,7 @@ def dump(folder: Path, definition: Definition, merges: Merges) -> dict[str, byte
     template = kept.get("chat_template")
     if isinstance(template, str) and (folder / "chat_template.jinja").exists():
         contents["chat_template.jinja"] = template  # it would be read instead
-    try:
-        contents["vocab.json"], contents["merges.txt"] = gpt2.dump(folder, definition, merges)
-    except FormatError:
-        gpt2.check_target(folder, "" if definition.pattern == GPT2 else definition.pattern)
+    contents |= gpt2.dump(folder, definition, merges)
     return {name: text.encode() for name, text in contents.items()}
 
 
@@ -134,11 +123,10 @@ def losses(definition: Definition, suffix: str) -> list[str]:
         _counted(parts.decode_only, "entry", "entries") + " that are only decoded": (
             parts.decode_only
         ),
-        **{
-            name.replace("_", "-"): getattr(settings, name)
-            for name in NO_SETTINGS._fields
-            if name != "config"
-        },
+        "the truncation": settings.truncation,
+        "the padding": settings.padding,
+        "the tokens around a text": (settings.post_processor or {}).get("type", "ByteLevel")
+        != "ByteLevel",
     }
     named = [name for name in NAMED_TOKENS if settings.config.get(name) is not None]
     of_config = {

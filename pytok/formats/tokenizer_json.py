@@ -108,8 +108,14 @@ def _read_model(reader: Fields, document: Any) -> dict[str, Any]:
         raise FormatError(f"{reader.path}: the file is a JSON {json_type(document)}, not an object")
     reader.must_be(document, "version", (None, "1.0"), "pytok reads version 1.0")
     model: dict[str, Any] = reader.get(document, "model", dict)
-    # GPT-2's own file is older than the field.
+    # Some files are older than the field. Only Unigram has a vocabulary that is a list.
+    model = {"type": "Unigram" if isinstance(model.get("vocab"), list) else None, **model}
     reader.must_be(model, "type", ("BPE", None), "pytok reads byte-level BPE only", "model.")
+    if isinstance(model.get("vocab"), list) and model["vocab"]:  # so old that it has no type
+        raise FormatError(
+            f"{reader.path}: model.vocab is a list of tokens and scores, as of Unigram "
+            "(SentencePiece): pytok reads byte-level BPE only"
+        )
     return model
 
 
@@ -130,6 +136,11 @@ def _read_parts(reader: Fields, document: Any, vocab: Mapping[str, int]) -> Part
     suffix = _read_suffix(reader, model)
     splitting = read_splitting(reader, document)
     unknown, warning = _read_unknown(reader, model, vocab, to_letters(suffix.encode()))
+    if warning and unknown is None and any(s.behavior == "removed" for s in splitting.splits):
+        raise FormatError(
+            f"{reader.path}: model.unk_token is not in model.vocab, which lacks bytes, and pytok "
+            "would look for them before a split removes some: set it to null, or to an entry"
+        )
     added = read_added_tokens(reader, document, vocab)
     ids = {token.text: token.id for token in added}
     plain = Definition(

@@ -47,7 +47,9 @@ class Matcher:
             if token.rstrip and (space := _SPACE.match(text, end)):
                 end = space.end()
             last_end = end
-            yield token.id, start, end
+            # One whose white space another has taken is empty, and nothing.
+            if start < end:
+                yield token.id, start, end
 
 
 def _is_part_of_word(text: str, start: int, end: int) -> bool:

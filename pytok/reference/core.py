@@ -4,6 +4,7 @@ A core is immutable, so one core serves any number of threads. Twin of `bpe-rs/s
 the same methods (`pytok.engine.Core`).
 """
 
+import itertools
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -114,13 +115,14 @@ class Core:
         return [id for id, _, _ in self._encode(text, specials)]
 
     def encode_with_offsets(
-        self, text: str, specials: "Specials | None"
+        self, text: str, specials: "Specials | None", limit: int | None = None
     ) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids of *text*, and for each the start and end of the characters it stands for.
 
-        For a part of a character, or of what was normalized together, that is the whole.
+        For a part of a character, or of what was normalized together, that is the whole. After
+        *limit* ids, which is above 0, the rest of the text is not encoded.
         """
-        found = list(self._encode(text, specials))
+        found = list(itertools.islice(self._encode(text, specials), limit))
         return [id for id, _, _ in found], [(start, end) for _, start, end in found]
 
     def _encode(self, text: str, specials: "Specials | None") -> Iterator[Found]:

@@ -96,6 +96,14 @@ _TOKEN = regex.compile(
 )
 
 
+_DERIVED = {
+    "Alphabetic": ("L", r"\p{Nl}\p{Other_Alphabetic}"),
+    "Lowercase": ("Ll", r"\p{Other_Lowercase}"),
+    "Uppercase": ("Lu", r"\p{Other_Uppercase}"),
+}
+"""Classes that are a category and, as members of a set, further characters."""
+
+
 def translate(pattern: str, *, tables: bool) -> str:
     r"""Translate *pattern* from Rust's syntax to that of Python's `regex`.
 
@@ -130,8 +138,9 @@ def _token(pattern: str, start: int, *, tables: bool) -> tuple[str, int]:
         raise _unreadable(pattern, start)
     token = match[0]
     name = token[2:].strip("{}")
-    if token[:2] in (r"\p", r"\P") and tables and name in CLASSES:
-        token = f"[{'^' if token[1] == 'P' else ''}{_members(name)}]"
+    of_category, rest = _DERIVED.get(name, (name, ""))
+    if token[:2] in (r"\p", r"\P") and tables and of_category in CLASSES:
+        token = f"[{'^' if token[1] == 'P' else ''}{_members(of_category)}{rest}]"
     elif token.startswith(r"\x{"):
         token = rf"\U{int(name, 16):08x}"
     return {r"\z": r"\Z"}.get(token, token), match.end()

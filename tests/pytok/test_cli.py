@@ -307,7 +307,6 @@ def test_an_encoding_can_be_used_as_a_tokenizer(rank_files: Path) -> None:
         ("train corpus.txt --vocab 300 --special a --special a", "listed twice"),
         ("train corpus.txt --vocab 300 -o t.txt", "t.txt: unknown format '.txt'"),
         ("train corpus.txt --vocab 300 -o none/t.json", "none"),
-        ("train corpus.txt --vocab 300 -o folder", "another: remove them, or choose another"),
         ("encode -t none.json corpus.txt", "none.json: no such file or encoding"),
         ("encode -t cl100k corpus.txt", "cl100k_base"),
         ("encode -t corpus.txt corpus.txt", "corpus.txt: not a tokenizer that pytok knows"),
@@ -334,8 +333,6 @@ def test_a_failure_is_one_line(
 ) -> None:
     """It says what is wrong and where; the exit code is 1."""
     trained.save("ranks.tiktoken")
-    Path("folder").mkdir()
-    Path("folder/vocab.json").write_text("{}")
     Path("bad.txt").write_bytes(b"ab\xffcd")
     Path("words.txt").write_bytes(b"1 2 x 3")
     Path("unknown.txt").write_bytes(b"1 99999")
@@ -347,11 +344,9 @@ def test_a_failure_is_one_line(
     check_failure(command(*words, *options), message)
 
 
-@pytest.mark.parametrize("out", ["t.txt", "none/t.json", "folder"])
+@pytest.mark.parametrize("out", ["t.txt", "none/t.json", "none/folder"])
 def test_an_unwritable_target_is_an_error_before_training(out: str) -> None:
     """Training can take hours."""
-    Path("folder").mkdir()
-    Path("folder/vocab.json").write_text("{}")
     with mock.patch.object(pytok, "train", _raise(AssertionError("it trained"))):
         result = command("train", "corpus.txt", "--vocab", 300, "-o", out)
 

@@ -1,6 +1,7 @@
 """Files are distinguished by content: what is read under any name, and what is named."""
 
 import base64
+import contextlib
 import gzip
 import json
 import pickle
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pytok
 from pytok.byte_order import BYTE_ORDER
@@ -330,3 +333,45 @@ def test_a_pickle_of_wrong_parts_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(broken))
     with pytest.raises((PytokError, VocabError, PatternError)):
         pytok.load(tmp_path / "a.pkl")
+
+
+# ------------------------------------------------------------------------------------- mutations
+
+STARTS = [
+    *(
+        b"",
+        b"{",
+        b"[",
+        b"#version",
+        b"\x80\x04",
+        b"\x1f\x8b",
+        b"\n\x05\n\x03",
+        b"= 1\n",
+        b"1 'a' 1\n",
+    ),
+    *(LINES[:40], pickle.dumps(encoding())[:400], json.dumps(tekken()).encode()[:500]),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.* lacks")
+@pytest.mark.parametrize("name", ["a", "a.json", "a.tiktoken", "a.model"])
+@given(start=st.sampled_from(STARTS), rest=st.binary(max_size=60), pattern=st.booleans())
+def test_any_bytes_load_or_raise_a_known_error(
+    name: str, start: bytes, rest: bytes, pattern: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(start + rest)
+    with contextlib.suppress(PytokError):
+        pytok.load(tmp_path / name, pattern="gpt2" if pattern else None)
+
+
+@given(at=st.integers(0, 3000), drop=st.integers(0, 9), new=st.binary(max_size=9))
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_mutated_pickle_loads_or_raises_a_known_error(
+    protocol: int, at: int, drop: int, new: bytes, tmp_path: Path
+) -> None:
+    """The interpreter has no other effects."""
+    content = pickle.dumps(encoding(), protocol)
+    at %= len(content)
+    (tmp_path / "a.pkl").write_bytes(content[:at] + new + content[at + drop :])
+    with contextlib.suppress(PytokError):
+        pytok.load(tmp_path / "a.pkl", engine="reference")

@@ -143,6 +143,35 @@ def test_the_type_of_a_model_says_the_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "config", "tokens"),
+    [
+        ("GPT2Tokenizer", {"add_bos_token": True}, ["<|endoftext|>"]),
+        ("GPT2Tokenizer", {"add_bos_token": True, "add_eos_token": True}, ["<|endoftext|>"]),
+        ("RobertaTokenizer", {}, ["<s>", "</s>"]),
+        ("DebertaTokenizer", {}, ["[CLS]", "[SEP]"]),
+        ("WhisperTokenizer", {}, ["<|startoftranscript|>", "<|notimestamps|>"]),
+    ],
+)
+def test_special_tokens_around_a_text_are_kept(
+    name: str, config: dict[str, Any], tokens: list[str], tmp_path: Path
+) -> None:
+    """For one text and for two."""
+    count = two_files(tmp_path)
+    decoder = {str(count + number): flags(text) for number, text in enumerate(tokens)}
+    config = {"tokenizer_class": name, "added_tokens_decoder": decoder, **config}
+    write(tmp_path, tokenizer_config=config)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    pytok.load(tmp_path).save(tmp_path / "saved")
+    saved = AutoTokenizer.from_pretrained(tmp_path / "saved")
+
+    assert saved("the")["input_ids"] == theirs("the")["input_ids"]
+    assert len(saved("the")["input_ids"]) > len(
+        theirs("the", add_special_tokens=False)["input_ids"]
+    )
+    assert saved("the", "fox")["input_ids"] == theirs("the", "fox")["input_ids"]
+
+
+@pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"tokenizer_class": "NewTokenizer"}, "'NewTokenizer', whose pattern pytok does not know"),
@@ -151,6 +180,16 @@ def test_the_type_of_a_model_says_the_class(tmp_path: Path) -> None:
         ({"tokenizer_class": "HerbertTokenizer"}, "which is BPE over characters with </w>"),
         ({"model_max_length": 512}, "no file says the tokenizer_class"),
         ({"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"x": {}}}, "not an id"),
+        ({"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": []}, "is not an object"),
+        ({"tokenizer_class": "GPT2Tokenizer", "eos_token": 7}, "eos_token.content is missing"),
+        (
+            {"tokenizer_class": "GPT2Tokenizer", "additional_special_tokens": "<a>"},
+            "additional_special_tokens is string, not array",
+        ),
+        (
+            {"tokenizer_class": "GPT2Tokenizer", "eos_token": {"content": "a", "lstrip": 1}},
+            "eos_token: a flag is neither true nor false",
+        ),
         (
             {"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"9": {"id": 1}}},
             "added_tokens_decoder['9'].content is missing",

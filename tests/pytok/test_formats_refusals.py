@@ -125,13 +125,21 @@ def test_a_malformed_file_of_a_folder_is_reported(
 
 
 def test_two_files_of_another_tokenizer_are_not_left_in_a_folder(tmp_path: Path) -> None:
-    """Software that reads the two files splits by gpt2's pattern."""
+    """They are replaced, or nothing is."""
     TOKENIZER.save(tmp_path / "folder")
-    before = contents(tmp_path)
     other = pytok.train(["the thesis"], 258, pattern="cl100k")
+    other.save(tmp_path / "folder")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "folder" / name).unlink()
+    loaded = pytok.load(tmp_path / "folder", pattern="cl100k")
+    assert loaded.fingerprint == other.fingerprint
 
+    before = contents(tmp_path)
+    unmerged = Tokenizer(
+        "a", pat_str="gpt2", mergeable_ranks=RANKS | {b"zyzzyva": 261}, special_tokens={}
+    )
     with pytest.raises(FormatError, match=r"vocab\.json and merges\.txt of .* another folder"):
-        other.save(tmp_path / "folder")
+        unmerged.save(tmp_path / "folder")
     assert contents(tmp_path) == before
 
 

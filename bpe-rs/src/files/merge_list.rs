@@ -19,9 +19,24 @@ pub(super) struct Entries {
     table: HashTable<usize>,
 }
 
+/// The two parts of each listed merge, in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Merges(Packed);
+
+impl Merges {
+    pub(super) fn push(&mut self, left: &str, right: &str) {
+        self.0.push(left.as_bytes());
+        self.0.push(right.as_bytes());
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        (0..self.0.ends.len() / 2).map(|pair| (self.0.get(2 * pair), self.0.get(2 * pair + 1)))
+    }
+}
+
 /// A merge: the indices of two entries, and that of the entry that they make.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Merge {
+struct Merge {
     left: u32,
     right: u32,
     made: u32,
@@ -61,20 +76,13 @@ impl Entries {
         self.text.iter().filter_map(|entry| str::from_utf8(entry).ok())
     }
 
-    fn find(&self, entry: &str) -> Option<usize> {
-        let same = |&index: &usize| self.text.get(index) == entry.as_bytes();
-        self.table.find(FxBuildHasher.hash_one(entry.as_bytes()), same).copied()
+    fn find(&self, entry: &[u8]) -> Option<usize> {
+        let same = |&index: &usize| self.text.get(index) == entry;
+        self.table.find(FxBuildHasher.hash_one(entry), same).copied()
     }
 
     pub(super) fn id(&self, entry: &str) -> Option<u32> {
-        Some(self.ids[self.find(entry)?])
-    }
-
-    /// The merge of *left* and *right*; `None` if one of its three entries does not exist.
-    pub(super) fn merge(&self, left: &str, right: &str) -> Option<Merge> {
-        let index = |entry: &str| self.find(entry).map(|index| index as u32);
-        let made = index(&[left, right].concat())?;
-        Some(Merge { left: index(left)?, right: index(right)?, made })
+        Some(self.ids[self.find(entry.as_bytes())?])
     }
 
     /// Orders the entries by merging, except those in *added*, which are added tokens. With
@@ -83,37 +91,43 @@ impl Entries {
     /// Returns `None` unless the tokens in this order encode exactly as *merges* do.
     pub(super) fn assemble<S: AsRef<str>>(
         &self,
-        merges: &[Merge],
+        merges: &Merges,
         added: &[S],
         ignore_merges: bool,
     ) -> Option<Assembled> {
         let mut is_token = vec![true; self.len()];
         for text in added {
-            if let Some(index) = self.find(text.as_ref()) {
+            if let Some(index) = self.find(text.as_ref().as_bytes()) {
                 is_token[index] = false;
             }
         }
+        let mut bytes = Packed::default();
+        let mut in_alphabet = Vec::with_capacity(self.len());
+        for entry in self.text.iter() {
+            in_alphabet.push(bytes.push_letters(str::from_utf8(entry).ok()?) && !entry.is_empty());
+        }
+        if is_token.iter().zip(&in_alphabet).all(|(is_token, known)| *known || !is_token) {
+            let assembled = self.assemble_plain(merges, &is_token, &bytes, ignore_merges);
+            if assembled.is_some() {
+                return assembled;
+            }
+        }
+        let merges = self.resolve(merges)?;
         let mut is_made = vec![false; self.len()];
-        for merge in merges {
+        for merge in &merges {
             is_made[merge.made as usize] = true;
         }
-        let (mut bytes, mut decode_only) = (Packed::default(), Vec::new());
+        let mut decode_only = Vec::new();
         for (index, entry) in self.text.iter().enumerate() {
-            let letters = str::from_utf8(entry).ok()?;
-            let in_alphabet = bytes.push_letters(letters);
-            let can_encode = match bytes.get(index).len() {
-                0 => false,
-                1 => in_alphabet,
-                _ => in_alphabet && (ignore_merges || is_made[index]),
-            };
-            if is_token[index] && !can_encode {
+            let token = if in_alphabet[index] { bytes.get(index) } else { entry };
+            let is_piece = ignore_merges || is_made[index] || token.len() == 1;
+            if is_token[index] && !(in_alphabet[index] && is_piece) {
                 is_token[index] = false;
-                let token = if in_alphabet { bytes.get(index) } else { entry };
                 decode_only.push((self.ids[index], token.to_owned()));
             }
         }
         decode_only.sort();
-        let order = self.order(merges, is_token, &bytes);
+        let order = self.order(&merges, is_token, &bytes);
         let vocab = Vocab::new(order.iter().map(|&index| bytes.get(index))).ok()?;
         let mut rank_of = vec![None; self.len()];
         for (rank, &index) in (0..).zip(&order) {
@@ -128,13 +142,53 @@ impl Entries {
         is_exact(&vocab, &listed, ignore_merges).then_some(Assembled { vocab, ids, decode_only })
     }
 
-    /// The indices of the tokens: by id if *merges* are in that order, otherwise single bytes
-    /// first, then the tokens that merges make.
-    fn order(&self, merges: &[Merge], is_token: Vec<bool>, bytes: &Packed) -> Vec<usize> {
+    /// `assemble` for most files, whose *merges* are those of the tokens by id and no others.
+    ///
+    /// PERF: no part of a merge is looked up.
+    fn assemble_plain(
+        &self,
+        merges: &Merges,
+        is_token: &[bool],
+        bytes: &Packed,
+        ignore_merges: bool,
+    ) -> Option<Assembled> {
+        let order = self.by_id(is_token);
+        let vocab = Vocab::new(order.iter().map(|&index| bytes.get(index))).ok()?;
+        let implied = implied_merges(&vocab);
+        let is_made = |(token, merge): (&[u8], &Option<_>)| token.len() == 1 || merge.is_some();
+        let all_made = vocab.tokens().zip(&implied).all(is_made);
+        let letters = |rank: Rank| self.text.get(order[rank as usize]);
+        let pairs = implied.iter().flatten().map(|&(left, right)| (letters(left), letters(right)));
+        if !(all_made || ignore_merges) || !pairs.eq(merges.iter()) {
+            return None;
+        }
+        let ids = order.iter().map(|&index| self.ids[index]).collect();
+        Some(Assembled { vocab, ids, decode_only: Vec::new() })
+    }
+
+    /// The entries of each merge; `None` if one does not exist.
+    fn resolve(&self, merges: &Merges) -> Option<Vec<Merge>> {
+        let index = |entry: &[u8]| self.find(entry).map(|index| index as u32);
+        let resolve = |(left, right): (&[u8], &[u8])| {
+            let made = index(&[left, right].concat())?;
+            Some(Merge { left: index(left)?, right: index(right)?, made })
+        };
+        merges.iter().map(resolve).collect()
+    }
+
+    /// The indices of the tokens, by id.
+    fn by_id(&self, is_token: &[bool]) -> Vec<usize> {
         let mut by_id: Vec<usize> = (0..self.len()).filter(|&index| is_token[index]).collect();
         if !by_id.is_sorted_by_key(|&index| self.ids[index]) {
             by_id.sort_by_key(|&index| self.ids[index]);
         }
+        by_id
+    }
+
+    /// The indices of the tokens: by id if *merges* are in that order, otherwise single bytes
+    /// first, then the tokens that merges make.
+    fn order(&self, merges: &[Merge], is_token: Vec<bool>, bytes: &Packed) -> Vec<usize> {
+        let by_id = self.by_id(&is_token);
         if merges.is_sorted_by_key(|merge| self.ids[merge.made as usize]) {
             return by_id;
         }
@@ -222,10 +276,11 @@ mod tests {
         merges: &[(&str, &str)],
         ignore_merges: bool,
     ) -> Option<Assembled> {
-        let entries = entries(texts);
-        let merge = |&(left, right): &(&str, &str)| entries.merge(left, right).unwrap();
-        let merges: Vec<Merge> = merges.iter().map(merge).collect();
-        entries.assemble::<&str>(&merges, &[], ignore_merges)
+        let mut listed = Merges::default();
+        for (left, right) in merges {
+            listed.push(left, right);
+        }
+        entries(texts).assemble::<&str>(&listed, &[], ignore_merges)
     }
 
     fn tokens(assembled: &Assembled) -> Vec<&[u8]> {

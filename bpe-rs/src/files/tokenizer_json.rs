@@ -9,21 +9,21 @@ use rustc_hash::FxHashSet;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::merge_list::{Assembled, Entries, Merge};
+use super::merge_list::{Assembled, Entries, Merges};
 
 /// The content of a `tokenizer.json`.
 #[derive(Debug)]
 pub struct TokenizerJson {
     rest: String,
     entries: Entries,
-    merges: Vec<Merge>,
+    merges: Merges,
 }
 
 impl TokenizerJson {
     /// Reads *json*, the content of a file.
     ///
     /// Returns `None` unless it is an object in UTF-8 with a `model`, whose `vocab` has integers
-    /// below 2³² as ids and whose `merges` are pairs of its entries. The keys of these objects must
+    /// below 2³² as ids and whose `merges` are pairs of strings. The keys of these objects must
     /// be distinct.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
@@ -31,8 +31,8 @@ impl TokenizerJson {
         let mut model = Fields::parse(document.get("model")?)?;
         let mut entries = Entries::default();
         parse(model.remove("vocab")?, Vocab(&mut entries))?;
-        let mut merges = Vec::new();
-        parse(model.remove("merges")?, Merges { entries: &entries, merges: &mut merges })?;
+        let mut merges = Merges::default();
+        parse(model.remove("merges")?, MergeArray(&mut merges))?;
         let rest = document.to_json(|name, value| match name {
             "model" => model.to_json(|_, value| value.to_owned()),
             _ => value.to_owned(),
@@ -195,12 +195,9 @@ impl Visitor<'_> for Text<'_> {
 }
 
 /// Reads an array of merges.
-struct Merges<'a> {
-    entries: &'a Entries,
-    merges: &'a mut Vec<Merge>,
-}
+struct MergeArray<'a>(&'a mut Merges);
 
-impl<'de> DeserializeSeed<'de> for Merges<'_> {
+impl<'de> DeserializeSeed<'de> for MergeArray<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -208,7 +205,7 @@ impl<'de> DeserializeSeed<'de> for Merges<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Merges<'_> {
+impl<'de> Visitor<'de> for MergeArray<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut Formatter) -> fmt::Result {
@@ -217,58 +214,56 @@ impl<'de> Visitor<'de> for Merges<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
         let (mut left, mut right) = (String::new(), String::new());
-        let Self { entries, merges } = self;
-        while let Some(merge) =
-            sequence.next_element_seed(Pair { entries, left: &mut left, right: &mut right })?
-        {
-            merges.extend(merge);
+        loop {
+            let pair = Pair { merges: self.0, left: &mut left, right: &mut right };
+            if sequence.next_element_seed(pair)?.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
 /// Reads a merge: an array of two entries, or both in a string with one space. Old files also have
 /// the first line of a merges.txt, which is none.
 struct Pair<'a> {
-    entries: &'a Entries,
+    merges: &'a mut Merges,
     left: &'a mut String,
     right: &'a mut String,
 }
 
 impl<'de> DeserializeSeed<'de> for Pair<'_> {
-    type Value = Option<Merge>;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Pair<'_> {
-    type Value = Option<Merge>;
+    type Value = ();
 
     fn expecting(&self, formatter: &mut Formatter) -> fmt::Result {
-        formatter.write_str("two entries of the vocabulary")
+        formatter.write_str("two entries")
     }
 
-    fn visit_str<E: Error>(self, merge: &str) -> Result<Self::Value, E> {
-        if merge.starts_with("#version") {
-            return Ok(None);
+    fn visit_str<E: Error>(self, merge: &str) -> Result<(), E> {
+        if !merge.starts_with("#version") {
+            // An entry with a space is not in the byte-level alphabet, so it is part of no merge.
+            let (left, right) = merge.split_once(' ').ok_or_else(|| E::custom("no space"))?;
+            self.merges.push(left, right);
         }
-        let (left, right) = merge.split_once(' ').ok_or_else(|| E::custom("no space"))?;
-        // An entry with a space is not in the byte-level alphabet, so it is part of no merge.
-        let merge = self.entries.merge(left, right);
-        merge.map(Some).ok_or_else(|| E::custom("not an entry"))
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
         let left = sequence.next_element_seed(Text(self.left))?;
         let right = sequence.next_element_seed(Text(self.right))?;
         let end = sequence.next_element::<IgnoredAny>()?;
-        let merge = match (left, right, end) {
-            (Some(()), Some(()), None) => self.entries.merge(self.left, self.right),
-            _ => None,
-        };
-        merge.map(Some).ok_or_else(|| A::Error::custom("not two entries"))
+        match (left, right, end) {
+            (Some(()), Some(()), None) => self.merges.push(self.left, self.right),
+            _ => return Err(A::Error::custom("not two entries")),
+        }
+        Ok(())
     }
 }
 
@@ -318,7 +313,6 @@ mod tests {
             r#"{"vocab": {"a": 4294967296}, "merges": []}"#,
             r#"{"vocab": {"a": "0"}, "merges": []}"#,
             r#"{"vocab": {"\ud800": 0}, "merges": []}"#,
-            r#"{"vocab": {"a": 0}, "merges": ["a a"]}"#,
             r#"{"vocab": {"a": 0, "aa": 1}, "merges": ["aa"]}"#,
             r#"{"vocab": {"a": 0, "aa": 1}, "merges": [["a"]]}"#,
             r#"{"vocab": {"a": 0, "aa": 1}, "merges": [["a", "a", "a"]]}"#,

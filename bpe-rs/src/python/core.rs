@@ -232,11 +232,13 @@ impl PyCore {
         Ok(ids)
     }
 
+    #[pyo3(signature = (text, specials, limit=None))]
     fn encode_with_offsets(
         &self,
         py: Python<'_>,
         text: &str,
         specials: Option<&PySpecials>,
+        limit: Option<usize>,
     ) -> PyResult<WithOffsets> {
         py.detach(|| {
             PySpecials::refuse(specials, text)?;
@@ -247,12 +249,17 @@ impl PyCore {
             let result = self.core.encode_with_offsets(text, allowed, |id, range| {
                 offsets.push((characters.before(range.start), characters.before(range.end)));
                 ids.push(id);
+                if Some(ids.len()) == limit {
+                    return Err(crate::Error::Interrupted);
+                }
                 if ids.len().is_multiple_of(1 << 10) {
                     signals.check(|_| Ok(()))?;
                 }
                 Ok(())
             });
-            signals.or_raise(result)?;
+            if Some(ids.len()) != limit {
+                signals.or_raise(result)?;
+            }
             Ok((ids, offsets))
         })
     }
