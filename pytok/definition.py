@@ -18,6 +18,9 @@ MAX_ID = (1 << 32) - 1
 UTF8_BYTES = frozenset(range(256)) - {0xC0, 0xC1, *range(0xF5, 0x100)}
 """The bytes that UTF-8 can have."""
 
+LAST_BYTES = frozenset(range(0xC0))
+"""The bytes at which a character of UTF-8 can end."""
+
 
 class AddedToken(NamedTuple):
     """A text with an id of its own, matched before text is split; fields as in tokenizers.
@@ -45,12 +48,15 @@ class Split(NamedTuple):
     """A further split of every piece, at the matches of *pattern* (or, if *invert*, the rest).
 
     *behavior* is what becomes of the matches, with the names of tokenizers: each is a piece, is
-    dropped, joins the piece before or after it, or joins the matches next to it.
+    dropped, joins the piece before or after it, or joins the matches next to it. With *letters* the
+    pattern sees one letter for each byte of a piece (`pytok.byte_order.LETTERS`), so it can split
+    inside a character; no split of text follows.
     """
 
     pattern: str
     behavior: Behavior = "isolated"
     invert: bool = False
+    letters: bool = False
 
 
 class Unknown(NamedTuple):
@@ -94,6 +100,21 @@ class Settings(NamedTuple):
 
 NO_SETTINGS = Settings()
 
+END_OF_WORD, UNKNOWN_END = 0xFF, 0xFE
+"""Bytes that UTF-8 never has: engines put the first after a piece for the end-of-word suffix, and
+the second instead of a last byte that no token with the suffix stands for."""
+
+
+def marked(token: bytes, suffix: bytes) -> bytes:
+    r"""Return *token* with the mark of engines instead of the end-of-word *suffix*.
+
+    >>> marked(b"a</w>", b"</w>"), marked(b"a", b"</w>")
+    (b'a\xff', b'a')
+    """
+    if not (suffix and token.endswith(suffix)):
+        return token
+    return token.removesuffix(suffix) + bytes([END_OF_WORD])
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
@@ -104,12 +125,14 @@ class Definition:
     by the steps of *normalizer*: ``("NFC",)``, ``("NFD",)``, ``("NFKC",)``, ``("NFKD",)``,
     ``("Lowercase",)`` (each character by itself), ``("Prepend", text)`` (to text that is not
     empty), ``("Replace", regex, text)``. With *prefix_space* it then gets a space in front if it
-    does not start with one. *decode_only* are the bytes of ids that nothing is encoded to. A byte
-    that the vocabulary lacks is an error where a text has it, unless *unknown* says otherwise.
+    does not start with one. With an *end_of_word_suffix*, tokens that end with it are those at the
+    end of a piece: its last byte and the suffix are merged from the start, and the others are not
+    used there. *decode_only* are the bytes of ids that nothing is encoded to. A byte that the
+    vocabulary lacks is an error where a text has it, unless *unknown* says otherwise.
 
     Raises PatternError for a bare word that is no name of a pattern, VocabError for an id that is
-    not an unsigned 32-bit integer, for an unknown step of normalization, and for a lone surrogate
-    in *pattern* or an added token.
+    not an unsigned 32-bit integer, for an unknown step of normalization, for splits or tokens with
+    a suffix that engines cannot apply, and for a lone surrogate in *pattern* or an added token.
     """
 
     name: str
@@ -122,6 +145,7 @@ class Definition:
     prefix_space: bool = False
     decode_only: Mapping[int, bytes] = field(default_factory=dict)
     unknown: Unknown | None = None
+    end_of_word_suffix: str = ""
     settings: Settings = NO_SETTINGS
 
     def __post_init__(self) -> None:
@@ -134,6 +158,12 @@ class Definition:
         for step in self.normalizer:
             if STEPS.get(step[0]) != len(step) - 1:
                 raise VocabError(f"{step!r} is not a step of normalization: use {', '.join(STEPS)}")
+        sees_letters = [split.letters for split in self.splits]
+        if sees_letters != sorted(sees_letters):
+            raise VocabError(
+                "a split of text comes after one of letters, which can split characters"
+            )
+        self._check_suffix()
         kinds = [("special token" if t.special else "added token", t) for t in self.added_tokens]
         texts = [("pattern", self.pattern), *((kind, token.text) for kind, token in kinds)]
         for what, text in texts:
@@ -144,6 +174,37 @@ class Definition:
         for id in self._extreme_ids():
             if not 0 <= id <= MAX_ID:
                 raise VocabError(f"the id {id} does not lie between 0 and {MAX_ID}")
+
+    def _check_suffix(self) -> None:
+        """Check that the tokens of an end-of-word suffix are those that engines can apply."""
+        suffix = self.end_of_word_suffix.encode()
+        if not suffix or not self.tokens:
+            return
+        single = {token[0] for token in self.tokens if len(token) == 1}
+        ends = self._ends()
+        if suffix in self.tokens or any(
+            END_OF_WORD in token or UNKNOWN_END in token for token in self.tokens
+        ):
+            raise VocabError(
+                "with an end-of-word suffix, a token that is the suffix alone, or has a byte 0xfe "
+                "or 0xff, which no text has, can only be decoded: list it in decode_only"
+            )
+        if alone := sorted(ends - single):
+            raise VocabError(
+                f"the token {bytes(alone[:1]) + suffix!r} with the end-of-word suffix has none "
+                "without it: add it"
+            )
+        if self.unknown is None and self.lacks_bytes:
+            raise VocabError(
+                "the vocabulary lacks bytes that can end a piece, with the end-of-word suffix: say "
+                "what becomes of them (unknown)"
+            )
+
+    def _ends(self) -> set[int]:
+        """Return the bytes that can end a piece: those of tokens of a byte and the suffix."""
+        suffix = self.end_of_word_suffix.encode()
+        length = len(suffix) + 1
+        return {token[0] for token in self.tokens if len(token) == length and token[1:] == suffix}
 
     def _extreme_ids(self) -> list[int]:
         """Return the least and the greatest id of each kind, in any order."""
@@ -172,6 +233,13 @@ class Definition:
                 for token in self.added_tokens
             )
         )
+
+    @property
+    def beyond_bytes(self) -> str:
+        """What makes the pieces more than text whose bytes are merged, or nothing."""
+        if self.end_of_word_suffix:
+            return f"ends each piece with {self.end_of_word_suffix!r}"
+        return "splits inside characters" if any(split.letters for split in self.splits) else ""
 
     @property
     def next_id(self) -> int:
@@ -219,7 +287,10 @@ class Definition:
     @property
     def lacks_bytes(self) -> bool:
         """Whether texts can have bytes that the vocabulary lacks."""
-        return not UTF8_BYTES.issubset(token[0] for token in self.tokens if len(token) == 1)
+        single = {token[0] for token in self.tokens if len(token) == 1}
+        return not single >= UTF8_BYTES or (
+            self.end_of_word_suffix != "" and not self._ends() >= LAST_BYTES
+        )
 
     def _rare_parts(self) -> dict[str, Any]:
         """Return the parts that differ from their defaults, as JSON values by name."""
@@ -228,9 +299,11 @@ class Definition:
             flags = {text: names - {"normalized"} for text, names in flags.items()}
         parts = {
             "added_tokens": {text: sorted(names) for text, names in flags.items() if names},
-            "splits": self.splits,
+            # Splits of text, which most are, have the fields that they had before `letters`.
+            "splits": [split if split.letters else split[:3] for split in self.splits],
             "normalizer": self.normalizer,
             "prefix_space": self.prefix_space,
+            "end_of_word_suffix": self.end_of_word_suffix,
             "decode_only": {str(id): token.hex() for id, token in self.decode_only.items()},
             "unknown": self.unknown and self.lacks_bytes and self.unknown._asdict(),
         }

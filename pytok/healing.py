@@ -53,7 +53,7 @@ def heal(tokenizer: Tokenizer, text: str) -> Healed:
 
     Special tokens in *text* are ordinary text; the bytes are those of the normalized text. With a
     known pattern, no id before the rest changes whatever follows; with a custom one this holds for
-    all `CONTINUATIONS`.
+    all `CONTINUATIONS`. Raises VocabError for a tokenizer whose pieces are more than bytes.
 
     >>> import pytok
     >>> tok = pytok.train(["the cat saw the cat"], vocab_size=264, special_tokens=())
@@ -61,6 +61,11 @@ def heal(tokenizer: Tokenizer, text: str) -> Healed:
     >>> tok.decode(healed.ids), healed.rest
     ('the', b' c')
     """
+    if reason := tokenizer.definition.beyond_bytes:
+        raise VocabError(
+            f"the tokenizer {reason}, so what continues a text does not begin with the bytes of "
+            "its last tokens: turn token healing off"
+        )
     ids = tokenizer.encode_ordinary(text)
     if not ids:
         return Healed([], b"")

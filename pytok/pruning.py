@@ -69,6 +69,11 @@ def prune(
     if size is not None and min_count is not None:
         raise ValueError("size and min_count are two ways to choose: pass one of them")
     definition = tokenizer.definition
+    if definition.end_of_word_suffix:
+        raise VocabError(
+            f"the tokenizer {definition.beyond_bytes}, and only tokens that are merged of bytes "
+            "alone can be pruned: use another tokenizer"
+        )
     kept = _Kept(definition, implied_merges(definition.tokens, tokenizer._core.merges()))
     if size is not None:
         kept.check(size)

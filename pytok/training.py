@@ -168,6 +168,11 @@ def _bytes(name: str, pattern: str) -> Definition:
 
 def _check_base(base: Definition) -> None:
     """Raise TrainingError for a base whose text is split by more than a pattern."""
+    if base.end_of_word_suffix:
+        raise TrainingError(
+            f"the base {base.beyond_bytes}, and training merges the bytes of pieces alone: use "
+            "another base"
+        )
     if base.splits or base.normalizer or base.prefix_space or len(base.tokens) < 256:
         raise TrainingError(
             "the base normalizes text, splits it several times or lacks bytes: pieces are counted "

@@ -17,6 +17,7 @@ from pytok.errors import VocabError
 def check(definition: Definition) -> None:
     """Raise VocabError for a tokenizer whose ids do not stand for the bytes of a text."""
     reasons = {
+        definition.beyond_bytes: definition.beyond_bytes,
         "normalizes text": definition.normalizer,
         "puts a space in front of a text": definition.prefix_space,
         "drops what it splits at": any(split.behavior == "removed" for split in definition.splits),

@@ -166,7 +166,10 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
         "encode": ["encode_piece", "merges", "merge"],
         "decode": ["decode"],
         "core": ["token", "id", "encode", "encode_piece", "pieces", "normalize"],
-        "piece": ["id", "encode_piece", "encode_ranges", "check_bytes", "check_text"],
+        "piece": [
+            *("id", "encode_piece", "encode_ranges", "check_bytes", "check_text"),
+            *("marked_vocab", "ended"),
+        ],
         "normalize": ["normalize", "align"],
         "added": ["find_all"],
         "split": ["apply"],

@@ -30,6 +30,8 @@ pub struct Parts {
     pub normalizer: Normalizer,
     /// Whether such text then gets a space in front if it does not start with one.
     pub prefix_space: bool,
+    /// The text that tokens at the end of a piece end with, or nothing.
+    pub end_of_word_suffix: String,
     /// Ids that only decode, and their bytes.
     pub decode_only: Vec<(u32, Vec<u8>)>,
     /// What becomes of bytes that are not tokens; an error if `None`.
@@ -79,7 +81,8 @@ impl Core {
         pattern: Pattern,
         parts: Parts,
     ) -> Result<Self, Error> {
-        let encoder = PieceEncoder::new(vocab.into(), ids, parts.unknown)?;
+        let suffix = parts.end_of_word_suffix.as_bytes();
+        let encoder = PieceEncoder::new(vocab.into(), ids, parts.unknown, suffix)?;
         let always = parts.added_tokens.iter().filter(|token| !token.special);
         let always = Allowed::new(always, &parts.normalizer)?;
         let mut core = Self {
@@ -338,7 +341,7 @@ impl Core {
     }
 
     /// Calls *sink* with the pieces of *text*, which is normalized first. Added tokens in it are
-    /// text.
+    /// text. A part of a character, where a split sees letters of bytes, is U+FFFD.
     ///
     /// # Errors
     /// When a pattern fails on the text, and any error of *sink*.
@@ -349,7 +352,8 @@ impl Core {
     ) -> Result<(), Error> {
         let text = self.parts.normalizer.normalize(text)?;
         let text = self.prefixed(&text);
-        self.each_piece(&text, |piece| sink(&text[piece]))
+        let text = text.as_ref();
+        self.each_piece(text, |piece| sink(&String::from_utf8_lossy(&text.as_bytes()[piece])))
     }
 
     fn each_piece(

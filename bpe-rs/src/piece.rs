@@ -19,10 +19,17 @@ pub struct Unknown {
     pub fuse: bool,
 }
 
+/// After a piece: the end-of-word suffix. UTF-8 never has this byte, nor the next.
+const END_OF_WORD: u8 = 0xff;
+/// Instead of a last byte that no token with the suffix stands for.
+const UNKNOWN_END: u8 = 0xfe;
+
 /// A vocabulary with the ids that its tokens have outside of the crate.
 #[derive(Debug)]
 pub(crate) struct PieceEncoder {
     vocab: Arc<Vocab>,
+    /// The vocabulary that is merged, if tokens that end a piece have a suffix.
+    marked: Option<Box<Vocab>>,
     /// The id of each rank, if ids are not the ranks themselves.
     ids: Option<Vec<u32>>,
     /// The rank of each id, if ids are not the ranks themselves.
@@ -35,7 +42,8 @@ pub(crate) struct PieceEncoder {
 }
 
 impl PieceEncoder {
-    /// Prepares *vocab*; *ids* are those of its ranks, or the ranks themselves if `None`.
+    /// Prepares *vocab*; *ids* are those of its ranks, or the ranks themselves if `None`. With a
+    /// *suffix*, the tokens that end with it are those of the last bytes of a piece.
     ///
     /// # Errors
     /// When two tokens have one id, or not every token has one.
@@ -43,6 +51,7 @@ impl PieceEncoder {
         vocab: Arc<Vocab>,
         ids: Option<Vec<u32>>,
         unknown: Option<Unknown>,
+        suffix: &[u8],
     ) -> Result<Self, Error> {
         let mut ranks = FxHashMap::default();
         if let Some(ids) = &ids {
@@ -56,18 +65,24 @@ impl PieceEncoder {
                 }
             }
         }
+        // Tokens that end a piece end with a byte that no text has, which so is merged first.
+        let marked = match suffix {
+            [] => None,
+            suffix => Some(Box::new(marked_vocab(&vocab, suffix)?)),
+        };
         let mut missing = Box::new([false; 256]);
         for byte in vocab.missing_bytes() {
-            missing[usize::from(byte)] = true;
+            missing[usize::from(byte)] = marked.is_none() || byte != END_OF_WORD;
         }
         let misses_text =
             (0..=255_u8).any(|byte| missing[usize::from(byte)] && !never_in_utf8(byte));
         let missing = missing.contains(&true).then_some(missing);
-        Ok(Self { vocab, ids, ranks, unknown, missing, misses_text })
+        Ok(Self { vocab, marked, ids, ranks, unknown, missing, misses_text })
     }
 
+    /// The vocabulary that is merged.
     pub(crate) fn vocab(&self) -> &Vocab {
-        &self.vocab
+        self.marked.as_deref().unwrap_or(&self.vocab)
     }
 
     /// The largest id of a token, 0 if there is none.
@@ -107,7 +122,7 @@ impl PieceEncoder {
 
     /// `encode_piece` for a piece whose bytes have been checked.
     pub(crate) fn encode_known(&self, piece: &[u8], ids: &mut Vec<u32>) {
-        if self.lacks(piece) {
+        if self.marked.is_some() || self.lacks(piece) {
             let mut ranges = Vec::new();
             self.encode_ranges(piece, &mut ranges);
             ids.extend(ranges.into_iter().map(|(id, _)| id));
@@ -124,9 +139,18 @@ impl PieceEncoder {
 
     /// Appends the ids of *piece*, and the range of each, to *found*.
     pub(crate) fn encode_ranges(&self, piece: &[u8], found: &mut Vec<(u32, Range<usize>)>) {
+        let (from, length) = (found.len(), piece.len());
+        let Some(vocab) = &self.marked else { return self.encode_with(&self.vocab, piece, found) };
+        self.encode_with(vocab, &ended(vocab, piece), found);
+        for (_, range) in &mut found[from..] {
+            range.end = range.end.min(length);
+        }
+    }
+
+    fn encode_with(&self, vocab: &Vocab, piece: &[u8], found: &mut Vec<(u32, Range<usize>)>) {
         let mut ranks = Vec::new();
-        if !self.lacks(piece) || self.vocab.rank(piece).is_some() {
-            encode_piece(&self.vocab, piece, &mut ranks);
+        if !self.lacks(piece) || vocab.rank(piece).is_some() {
+            encode_piece(vocab, piece, &mut ranks);
             return self.append(&ranks, &(0..=piece.len()).collect::<Vec<_>>(), found);
         }
         let is_missing = |byte: u8| self.missing.as_ref().is_some_and(|m| m[usize::from(byte)]);
@@ -135,7 +159,7 @@ impl PieceEncoder {
             // What is omitted makes neighbors of the bytes around it.
             let known = || (0..piece.len()).filter(|&index| !is_missing(piece[index]));
             let bytes: Vec<u8> = known().map(|index| piece[index]).collect();
-            merge_all(&self.vocab, &bytes, &mut ranks);
+            merge_all(vocab, &bytes, &mut ranks);
             let starts: Vec<usize> = known().chain([piece.len()]).collect();
             return self.append(&ranks, &starts, found);
         };
@@ -145,7 +169,7 @@ impl PieceEncoder {
             match unknown {
                 _ if !is_missing(run[0]) => {
                     ranks.clear();
-                    merge_all(&self.vocab, run, &mut ranks);
+                    merge_all(vocab, run, &mut ranks);
                     self.append(&ranks, &(start..=end).collect::<Vec<_>>(), found);
                 }
                 (id, true) => found.push((id, start..end)),
@@ -159,7 +183,7 @@ impl PieceEncoder {
     fn append(&self, ranks: &[Rank], starts: &[usize], found: &mut Vec<(u32, Range<usize>)>) {
         let mut at = 0;
         for &rank in ranks {
-            let length = self.vocab.token(rank).map_or(0, <[u8]>::len);
+            let length = self.vocab().token(rank).map_or(0, <[u8]>::len);
             found.push((self.id_of_rank(rank), starts[at]..starts[at + length - 1] + 1));
             at += length;
         }
@@ -203,6 +227,25 @@ impl PieceEncoder {
             self.check_bytes(text.as_bytes())?;
         }
         Ok(())
+    }
+}
+
+/// *vocab* with a byte that no text has instead of *suffix*, where a token ends with it.
+fn marked_vocab(vocab: &Vocab, suffix: &[u8]) -> Result<Vocab, Error> {
+    Vocab::new(vocab.tokens().map(|token| match token.strip_suffix(suffix) {
+        Some(start) => [start, &[END_OF_WORD]].concat(),
+        None => token.to_vec(),
+    }))
+}
+
+/// *piece* with a mark at its end, so that the tokens of *vocab* with the suffix are merged.
+fn ended(vocab: &Vocab, piece: &[u8]) -> Vec<u8> {
+    match piece.split_last() {
+        Some((&last, _)) if vocab.rank(&[last, END_OF_WORD]).is_some() => {
+            [piece, &[END_OF_WORD]].concat()
+        }
+        Some((_, start)) => [start, &[UNKNOWN_END]].concat(),
+        None => Vec::new(),
     }
 }
 

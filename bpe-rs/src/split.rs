@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::vocab::letter_of;
 use crate::{Error, Pattern};
 
 /// What becomes of the matches of a split; the names are those of Hugging Face's tokenizers.
@@ -21,15 +22,18 @@ pub struct Split {
     behavior: Behavior,
     /// Whether what the pattern does not match counts as the matches.
     invert: bool,
+    /// Whether a piece is matched as the letters that stand for its bytes.
+    letters: bool,
 }
 
 impl Split {
     /// Compiles a split. *behavior* is `isolated`, `removed`, `merged_with_previous`,
-    /// `merged_with_next` or `contiguous`.
+    /// `merged_with_next` or `contiguous`. With *letters* the pattern sees one letter for each byte,
+    /// so pieces can be parts of characters.
     ///
     /// # Errors
     /// For another behavior, and for a pattern that does not compile.
-    pub fn new(pattern: &str, behavior: &str, invert: bool) -> Result<Self, Error> {
+    pub fn new(pattern: &str, behavior: &str, invert: bool, letters: bool) -> Result<Self, Error> {
         let behavior = match behavior {
             "isolated" => Behavior::Isolated,
             "removed" => Behavior::Removed,
@@ -38,7 +42,7 @@ impl Split {
             "contiguous" => Behavior::Contiguous,
             _ => return Err(Error::UnknownBehavior { behavior: behavior.to_owned() }),
         };
-        Ok(Self { pattern: Pattern::new(pattern)?, behavior, invert })
+        Ok(Self { pattern: Pattern::new(pattern)?, behavior, invert, letters })
     }
 
     /// Splits *piece* of *text*, and appends the pieces that it becomes to *pieces*.
@@ -50,11 +54,20 @@ impl Split {
     ) -> Result<(), Error> {
         let mut parts = Vec::new();
         let first = piece.start;
-        self.pattern
-            .split_marked(&text[piece], |range, is_match| {
+        let matched = if self.letters {
+            let letters: String = text.as_bytes()[piece].iter().map(|&b| letter_of(b)).collect();
+            let mut end = first;
+            self.pattern.split_marked(&letters, |range, is_match| {
+                let start = end;
+                end += letters[range].chars().count();
+                parts.push((start..end, is_match != self.invert));
+            })
+        } else {
+            self.pattern.split_marked(&text[piece], |range, is_match| {
                 parts.push((first + range.start..first + range.end, is_match != self.invert));
             })
-            .map_err(|error| error.moved_by(first))?;
+        };
+        matched.map_err(|error| error.moved_by(first))?;
         if self.behavior == Behavior::MergedWithNext {
             parts.reverse();
         }
@@ -88,7 +101,7 @@ mod tests {
 
     fn pieces(behavior: &str, invert: bool, text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        let split = Split::new("-", behavior, invert).unwrap();
+        let split = Split::new("-", behavior, invert, false).unwrap();
         split.apply(text, 0..text.len(), &mut found).unwrap();
         found.into_iter().map(|range| text[range].to_owned()).collect()
     }
@@ -115,7 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn a_split_of_letters_can_split_a_character() {
+        let mut found = Vec::new();
+        let split = Split::new(r"\p{N}", "isolated", false, true).unwrap();
+
+        split.apply("-a²", 1..4, &mut found).unwrap();
+
+        assert_eq!(found, [1..3, 3..4]); // the letter of the byte 0xb2 is "²"
+    }
+
+    #[test]
     fn an_unknown_behavior_is_an_error() {
-        assert!(matches!(Split::new("-", "dropped", false), Err(Error::UnknownBehavior { .. })));
+        let split = Split::new("-", "dropped", false, false);
+        assert!(matches!(split, Err(Error::UnknownBehavior { .. })));
     }
 }

@@ -43,6 +43,14 @@ const fn byte_order() -> [u8; 256] {
     }
 }
 
+/// The letter of *byte* in GPT-2's byte-level alphabet: a printable byte is itself, any other a
+/// letter from U+0100 on.
+pub(crate) fn letter_of(byte: u8) -> char {
+    let nonprintable_before = || (0..byte).filter(|&other| !is_printable(other)).count();
+    let code = if is_printable(byte) { byte.into() } else { 0x100 + nonprintable_before() as u32 };
+    char::from_u32(code).unwrap_or_default()
+}
+
 /// Whether *byte* is a printable character of Latin-1.
 pub(crate) const fn is_printable(byte: u8) -> bool {
     matches!(byte, 33..=126 | 161..=172 | 174..=255)

@@ -311,6 +311,7 @@ def _check_parts(definition: Definition) -> None:
     parts = {
         "normalizes text": definition.normalizer,
         "splits text several times": definition.splits,
+        definition.beyond_bytes: definition.beyond_bytes,
         "puts a space in front of a text": definition.prefix_space,
         "has an id for unknown bytes": definition.unknown,
         "has an added token with lstrip, rstrip or single_word": any(

@@ -56,6 +56,10 @@ def read(
         from pytok.formats import pickled  # here: it is rarely needed
 
         return pickled.read(path, data), None
+    if kind is Kind.CLIP:
+        from pytok.formats import clip  # here: it is rarely needed
+
+        return clip.read(path, data)
     if kind is Kind.TEKKEN:
         return tekken.read(path, document), None
     if kind is Kind.JSON:

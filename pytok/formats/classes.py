@@ -57,11 +57,15 @@ def byte_level(prefix_space: bool = True, use_regex: bool = True) -> dict[str, A
 
 
 class Class(NamedTuple):
-    """What a class does: NFC or not, a digit or a regex to split at first, its named tokens."""
+    """What a class does: its normalizer, a digit or a regex to split at first, its named tokens."""
 
-    nfc: bool = False
+    normalizers: tuple[dict[str, Any], ...] = ()
     regex: str | None = None
     """Splits instead of GPT-2's pattern."""
+    only_matches: bool = False
+    """Whether what the regex matches is all that is kept, and GPT-2's pattern splits it."""
+    suffix: str = ""
+    """The end-of-word suffix."""
     digits: bool = False
     prefix_space: bool = False
     tokens: Mapping[str, str] = {}
@@ -72,16 +76,20 @@ class Class(NamedTuple):
     """Whether MASK takes the white space before it."""
     processor: str | None = None
     """Type of its post-processor: RobertaProcessing or TemplateProcessing of CLS and SEP."""
+    around: tuple[str, str] = ("cls_token", "sep_token")
+    """The named tokens that RobertaProcessing puts around a text."""
     prefix: tuple[str, ...] = ()
     """Special tokens before every text, which EOS follows, if there are all of them."""
 
     def pre_tokenizer(self, prefix_space: bool) -> dict[str, Any]:
         """Return the ``pre_tokenizer`` of a tokenizer.json."""
-        last = byte_level(prefix_space, self.regex is None)
+        last = byte_level(prefix_space, self.regex is None or self.only_matches)
         steps: list[dict[str, Any]] = []
         if self.regex is not None:
             regex = {"Regex": self.regex}
-            steps = [{"type": "Split", "pattern": regex, "behavior": "Isolated", "invert": False}]
+            behavior = "Removed" if self.only_matches else "Isolated"
+            step = {"pattern": regex, "behavior": behavior, "invert": self.only_matches}
+            steps = [{"type": "Split", **step}]
         if self.digits:
             steps = [{"type": "Digits", "individual_digits": True}]
         return {"type": "Sequence", "pretokenizers": [*steps, last]} if steps else last
@@ -91,6 +99,7 @@ def _all(text: str, *names: str) -> dict[str, str]:
     return {f"{name}_token": text for name in names}
 
 
+_NFC = {"type": "NFC"}
 _END = "<|endoftext|>"
 _GPT2 = Class(tokens=_all(_END, "bos", "eos", "unk"))
 _ROBERTA = Class(
@@ -99,7 +108,7 @@ _ROBERTA = Class(
     | {"unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"},
     processor="RobertaProcessing",
 )
-_QWEN = Class(nfc=True, regex=_QWEN2, tokens=_all(_END, "eos", "unk", "pad"), drops_flags=True)
+_QWEN = Class((_NFC,), regex=_QWEN2, tokens=_all(_END, "eos", "unk", "pad"), drops_flags=True)
 
 CLASSES = {
     "GPT2Tokenizer": _GPT2,
@@ -116,9 +125,9 @@ CLASSES = {
         | {"unk_token": "[UNK]", "pad_token": "[PAD]", "mask_token": "[MASK]"},
         processor="TemplateProcessing",
     ),
-    "GPTNeoXTokenizer": Class(nfc=True, tokens={**_GPT2.tokens, "pad_token": "<|padding|>"}),
+    "GPTNeoXTokenizer": Class((_NFC,), tokens={**_GPT2.tokens, "pad_token": "<|padding|>"}),
     "CohereTokenizer": Class(
-        nfc=True,
+        (_NFC,),
         digits=True,
         tokens={
             "bos_token": "<BOS_TOKEN>",
@@ -129,6 +138,20 @@ CLASSES = {
             "cls_token": "<CLS>",
             "mask_token": "<MASK_TOKEN>",
         },
+    ),
+    "CLIPTokenizer": Class(
+        (
+            _NFC,
+            {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+            {"type": "Lowercase"},
+        ),
+        regex=r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
+        r"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
+        only_matches=True,
+        suffix="</w>",
+        tokens={"bos_token": "<|startoftext|>", **_all(_END, "eos", "unk", "pad")},
+        processor="RobertaProcessing",
+        around=("bos_token", "eos_token"),
     ),
     "Qwen2Tokenizer": _QWEN,
     "Qwen3_5Tokenizer": _QWEN._replace(regex=_QWEN3_5, drops_flags=False),
@@ -141,7 +164,7 @@ _NOT_BYTE_LEVEL = {
     "SeamlessM4T XGLM Siglip Udop",
     "WordPiece": "Bert DistilBert Electra Funnel MPNet MobileBert LayoutLM LayoutLMv2 Lxmert "
     "Splinter SqueezeBert ConvBert Retribert Tapas",
-    "BPE over characters with </w>": "CLIP Herbert OpenAIGPT FSMT XLM Flaubert Phobert CTRL "
+    "BPE over characters with </w>": "Herbert OpenAIGPT FSMT XLM Flaubert Phobert CTRL "
     "BlenderbotSmall",
 }
 _REASONS = {
@@ -166,6 +189,7 @@ _CLASS_OF_MODEL = {
     "GPTNeoXTokenizer": "gpt_neox mamba mamba2 mpt olmo olmoe rwkv xlstm gpt_neox_japanese",
     "RobertaTokenizer": "roberta roberta-prelayernorm longformer ibert lilt mega mra data2vec-text",
     "BartTokenizer": "bart",
+    "CLIPTokenizer": "clip clipseg groupvit owlv2 owlvit aimv2 oneformer omdet-turbo xclip",
     "LEDTokenizer": "led",
     "BlenderbotTokenizer": "blenderbot",
     "DebertaTokenizer": "deberta",

@@ -32,7 +32,7 @@ def document(beside: Beside, files: TwoFiles) -> dict[str, Any]:
     return {
         "version": "1.0",
         "added_tokens": [_as_json(token) for token in added],
-        "normalizer": {"type": "NFC"} if known.nfc else None,
+        "normalizer": {"type": "Sequence", "normalizers": list(known.normalizers)},
         "pre_tokenizer": known.pre_tokenizer(prefix_space),
         "post_processor": _post_processor(
             beside, known, named, {token.text: token.id for token in added}
@@ -40,6 +40,8 @@ def document(beside: Beside, files: TwoFiles) -> dict[str, Any]:
         "decoder": byte_level(),
         "model": {
             "type": "BPE",
+            "unk_token": named["unk_token"].text if known.suffix and "unk_token" in named else None,
+            "end_of_word_suffix": known.suffix,
             "vocab": files.vocab,
             "merges": [list(pair) for pair in files.pairs.values()],
         },
@@ -100,11 +102,12 @@ def _with_ids(
 ) -> list[AddedToken]:
     """Return the tokens of *decoder* and of *named*, each text once.
 
-    A named token has the id of the vocabulary, or else the next after all others.
+    A named token has the id of the vocabulary, or else the next after all others. Of several with
+    the same text the flags of the last count.
     """
     found = {token.text: token for token in decoder if token.text}
     next_id = len(vocab) + sum(text not in vocab for text in found)
-    for token in named:
+    for token in {token.text: token for token in named}.values():
         if token.text and token.text not in found:
             found[token.text] = token._replace(id=vocab.get(token.text, next_id))
             next_id += token.text not in vocab
@@ -126,7 +129,7 @@ def _post_processor(
 
     *ids* are those of all special tokens.
     """
-    cls, sep = named.get("cls_token"), named.get("sep_token")
+    cls, sep = (named.get(name) for name in known.around)
     if known.processor == "RobertaProcessing" and cls and sep:
         pair = {"sep": [sep.text, ids[sep.text]], "cls": [cls.text, ids[cls.text]]}
         return {"type": known.processor, **pair, "trim_offsets": True, "add_prefix_space": False}

@@ -32,6 +32,7 @@ class Kind(Enum):
     PICKLE = auto()
     TOKENIZER_JSON = auto()
     TEKKEN = auto()
+    CLIP = auto()
     JSON = auto()
 
 
@@ -49,8 +50,6 @@ _MAGIC = {
     "that with `git lfs pull`",
     b"\xff\xfe": "text in UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
     b"\xfe\xff": "text in UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
-    b'"bpe_simple_vocab_16e6.txt#version': "the list of merges of CLIP, whose words end in </w>: "
-    "pytok reads byte-level BPE as of GPT-2",
 }
 """What a file is that starts with these bytes, and what to do."""
 
@@ -102,6 +101,8 @@ def _rest(path: Path, file: BinaryIO, decide: Callable[[bytes], Decided]) -> tup
 
 def _kind(path: Path, head: bytes) -> Kind:
     """Return the format of *path*, which starts with *head*."""
+    if head.startswith(b'"bpe_simple_vocab_16e6.txt#version'):
+        return Kind.CLIP
     if _PICKLE.match(head):
         return Kind.PICKLE
     if _JSON.match(head) or path.suffix == ".json":

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from pytok.byte_order import LETTERS
 from pytok.definition import AddedToken, Definition
 from pytok.errors import FormatError
 from pytok.formats.fields import Fields, parse_json, read_text
-from pytok.formats.merge_list import LETTERS, ListedMerges, Merges, assemble, vocab_and_merges
+from pytok.formats.merge_list import ListedMerges, Merges, assemble, vocab_and_merges
 from pytok.patterns import GPT2
 
 NAMES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
@@ -126,7 +127,8 @@ def dump(folder: Path, definition: Definition, merges: Merges) -> dict[str, str]
     FormatError if these cannot represent the definition.
     """
     parts = definition
-    is_gpt2 = parts.pattern == GPT2 and not (parts.splits or parts.normalizer or parts.prefix_space)
+    others = (parts.splits, parts.normalizer, parts.prefix_space, parts.end_of_word_suffix)
+    is_gpt2 = parts.pattern == GPT2 and not any(others)
     present = [name for name in NAMES[0] if (folder / name).exists()]
     if not (is_gpt2 or present):
         return {}

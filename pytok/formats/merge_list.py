@@ -10,8 +10,15 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from pytok.byte_order import BYTE_ORDER
-from pytok.definition import AddedToken, Definition, Step
+from pytok.byte_order import LETTERS, to_letters
+from pytok.definition import (
+    END_OF_WORD,
+    UNKNOWN_END,
+    AddedToken,
+    Definition,
+    Step,
+    marked,
+)
 from pytok.errors import FormatError
 from pytok.formats.token_parts import parts_of
 
@@ -29,16 +36,28 @@ class ListedMerges:
     """Whether a piece that is a token is encoded as that token even if no merge makes it."""
 
 
-def implied_merges(tokens: Sequence[bytes], merges: Merges) -> Merges:
+def is_initial(token: bytes, suffix: bytes = b"") -> bool:
+    """Return whether merging starts from *token*: a byte, or one with the end-of-word *suffix*."""
+    return len(token) == 1 or (len(token) == 1 + len(suffix) and token.endswith(suffix))
+
+
+def implied_merges(tokens: Sequence[bytes], merges: Merges, suffix: bytes = b"") -> Merges:
     """Return the only merge that can make each token; ``None`` for bytes and unmerged tokens.
 
-    *merges* are those of tokens of lower rank (`pytok.engine.Core.merges`). This adds the merges of
-    tokens that come before their parts.
+    *merges* are those of tokens of lower rank (`pytok.engine.Core.merges`), *suffix* the one of
+    tokens that end a piece. This adds the merges of tokens that come before their parts.
     """
-    unmerged = [rank for rank, pair in enumerate(merges) if pair is None and len(tokens[rank]) > 1]
+    unmerged = [
+        rank
+        for rank, pair in enumerate(merges)
+        if pair is None and not is_initial(tokens[rank], suffix)
+    ]
     if not unmerged:
         return merges
+    if suffix:
+        tokens = [marked(token, suffix) for token in tokens]
     found, ranks = list(merges), {token: rank for rank, token in enumerate(tokens)}
+    ranks |= {bytes([END_OF_WORD]): -1} if suffix else {}
     for rank in unmerged:
         # Encoding the token with a vocabulary that lacks it stops at the parts that make it.
         parts = parts_of(tokens[rank], ranks)
@@ -56,12 +75,13 @@ def check_merges(
     the only merge that can make each token, in the order of the tokens; further merges are never
     used. Raises FormatError for any other list.
     """
-    tokens = definition.tokens
+    tokens, suffix = definition.tokens, definition.end_of_word_suffix.encode()
     order = {pair: number for number, pair in enumerate(listed.locations)}
     last = -1
-    for token, id, pair in zip(tokens, definition.ids, implied_merges(tokens, merges), strict=True):
+    implied = implied_merges(tokens, merges, suffix)
+    for token, id, pair in zip(tokens, definition.ids, implied, strict=True):
         if pair is None:
-            if len(token) > 1 and not listed.ignore_merges:
+            if not is_initial(token, suffix) and not listed.ignore_merges:
                 raise FormatError(
                     f"{path}: no merge makes the token {token!r} (id {id}), which is never encoded "
                     "when ignore_merges is false: pytok would encode it"
@@ -81,21 +101,8 @@ def check_merges(
         last = order[pair]
 
 
-LETTERS = {
-    byte: chr(byte) if rank < 188 else chr(68 + rank) for rank, byte in enumerate(BYTE_ORDER)
-}
-"""GPT-2's byte-level alphabet: a printable byte is itself, any other a letter from U+0100."""
 _BYTES = {ord(letter): byte for byte, letter in LETTERS.items()}
 _ALPHABET = frozenset(LETTERS.values())
-
-
-def _to_letters(token: bytes) -> str:
-    """Return *token* in the byte-level alphabet.
-
-    >>> _to_letters(b" hi")
-    'Ġhi'
-    """
-    return token.decode("latin-1").translate(LETTERS)
 
 
 def from_letters(letters: str) -> bytes:
@@ -132,8 +139,8 @@ def vocab_and_merges(
     added tokens. *merges* are those of tokens of lower rank (`pytok.engine.Core.merges`). Raises
     FormatError, for *path*, for a definition that lists of tokens and merges cannot represent.
     """
-    tokens = definition.tokens
-    letters = [_to_letters(token) for token in tokens]
+    tokens, suffix = definition.tokens, definition.end_of_word_suffix.encode()
+    letters = [to_letters(token) for token in tokens]
     ids = dict(zip(letters, definition.ids, strict=True))
     texts = {added.text: added.id for added in definition.added_tokens}
     for text, id in texts.items():
@@ -152,9 +159,14 @@ def vocab_and_merges(
             f"{path}: two special tokens have the same id, and the format keeps only one of them: "
             "save it as .tiktoken"
         )
-    merged = [pair for pair in implied_merges(tokens, merges) if pair is not None]
+    merged = [pair for pair in implied_merges(tokens, merges, suffix) if pair]
     pairs = [[letters[left], letters[right]] for left, right in merged]
-    has_unmerged = len(merged) < sum(len(token) > 1 for token in tokens)
+    has_unmerged = len(merged) < sum(not is_initial(token, suffix) for token in tokens)
+    if has_unmerged and suffix:
+        raise FormatError(
+            f"{path}: no merge makes some of the tokens, and the format looks up only pieces "
+            f"without the end-of-word suffix {definition.end_of_word_suffix!r}"
+        )
     for id, token in definition.decode_only.items():
         spelled = _spelled(token, ids.keys() | texts.keys(), is_looked_up=has_unmerged)
         if spelled is None:
@@ -172,7 +184,7 @@ def _spelled(token: bytes, taken: Set[str], *, is_looked_up: bool) -> str | None
 
     If whole pieces are looked up, it must not be in the byte-level alphabet.
     """
-    letters = _to_letters(token)
+    letters = to_letters(token)
     if letters not in taken and not (is_looked_up and token):
         return letters
     text = token.decode(errors="replace")
@@ -202,7 +214,11 @@ def assemble(
                 raise FormatError(f"{path}: {where}: {part!r} is not in the vocabulary")
         locations.pop((left, right), None)  # the last of repeated pairs is the one that counts
         locations[left, right] = where
-    made = _made(vocab, locations)
+    suffix = to_letters(plain.end_of_word_suffix.encode())
+    initial = _initial(vocab, suffix)
+    if suffix:
+        locations = _of_words(path, locations, suffix)
+    made = _made(initial, locations)
     locations = {pair: where for pair, where in locations.items() if made.issuperset(pair)}
     added = {token.text: token for token in plain.added_tokens}
     tokens: dict[str, bytes] = {letters: from_letters(letters) for letters in made}
@@ -218,9 +234,9 @@ def assemble(
     order = sorted(tokens, key=vocab.__getitem__)
     merged = [left + right for left, right in locations]
     ids_of_merged = [vocab[letters] for letters in merged]
-    if ids_of_merged != sorted(ids_of_merged):
+    if ids_of_merged != sorted(ids_of_merged) or suffix:
         # Ids are not in the order of merging: tokens are ranked by first merge instead.
-        single = [letters for letters in order if len(letters) == 1]
+        single = [letters for letters in order if letters in initial]
         order = list(dict.fromkeys([*single, *merged, *order]))
     ranks = {letters: rank for rank, letters in enumerate(order)}
     definition = replace(
@@ -233,9 +249,34 @@ def assemble(
     return definition, ListedMerges(by_rank, ignore_merges)
 
 
-def _made(vocab: Mapping[str, int], merges: Collection[tuple[str, str]]) -> set[str]:
-    """Return the entries of *vocab* that merging can make: letters, and what is merged of these."""
-    made = {letters for letters in vocab if len(letters) == 1 and letters in _ALPHABET}
+def _initial(vocab: Mapping[str, int], suffix: str) -> set[str]:
+    """Return the entries of *vocab* from which merging starts: letters, also with the *suffix*."""
+    if not suffix:
+        return {*_ALPHABET} & vocab.keys()
+    letters = _ALPHABET - {LETTERS[END_OF_WORD], LETTERS[UNKNOWN_END]}  # of no text
+    return {*letters, *(letter + suffix for letter in letters)} & vocab.keys()
+
+
+def _of_words(
+    path: Path, locations: Mapping[tuple[str, str], str], suffix: str
+) -> dict[tuple[str, str], str]:
+    """Return the merges that can be used if tokens that end with *suffix* are at ends of pieces.
+
+    Raises FormatError for one that makes such a token of two that are not.
+    """
+    for (left, right), where in locations.items():
+        if (left + right).endswith(suffix) and not right.endswith(suffix):
+            raise FormatError(
+                f"{path}: {where} makes {left + right!r}, which ends with "
+                f"model.end_of_word_suffix, of {left!r} and {right!r}: it is merged also inside "
+                "words, and pytok would keep it at their ends"
+            )
+    return {pair: where for pair, where in locations.items() if not pair[0].endswith(suffix)}
+
+
+def _made(initial: Set[str], merges: Collection[tuple[str, str]]) -> set[str]:
+    """Return the entries that merging can make of those in *initial*, and these."""
+    made = {*initial}
     rest = list(merges)
     while True:
         unmade = []

@@ -3,8 +3,8 @@ r"""The ``pre_tokenizer`` of a tokenizer.json, which splits a text into pieces.
 Hugging Face's splits run in sequence, each on the pieces of the previous one, where `(?!\S)` sees
 the end of a piece as the end of the text. A first split that keeps all text is the pattern of a
 `pytok.definition.Definition`, the others are its further splits; `_SEQUENCES` lists sequences that
-are known to equal a single pattern, which is faster. The last step is always ByteLevel, which maps
-bytes to letters.
+are known to equal a single pattern, which is faster. ByteLevel maps bytes to letters: the splits of
+steps after it are splits of letters.
 """
 
 from collections.abc import Callable, Sequence
@@ -99,10 +99,10 @@ def read_splitting(reader: Fields, document: Json) -> Splitting:
             f"{reader.path}: pre_tokenizer has no ByteLevel: this is BPE over characters, as in "
             "SentencePiece, and pytok reads byte-level BPE only"
         )
-    if types.index("ByteLevel") < len(types) - 1:
+    if types.count("ByteLevel") > 1:
         raise FormatError(
-            f"{reader.path}: pre_tokenizer has steps after ByteLevel, which see letters instead of "
-            "bytes and can split inside a character: pytok reads only steps before it"
+            f"{reader.path}: pre_tokenizer has ByteLevel twice, so that letters of letters are "
+            "encoded: remove one"
         )
     for where, step in steps:
         if step["type"] not in _SPLITS:
@@ -110,10 +110,11 @@ def read_splitting(reader: Fields, document: Json) -> Splitting:
                 f"{reader.path}: {where}.type is {step['type']!r}, which pytok cannot follow: it "
                 f"reads {', '.join(_SPLITS)}"
             )
-    if single := _single_pattern(reader, steps):
+    is_last = types[-1] == "ByteLevel"
+    if is_last and (single := _single_pattern(reader, steps)):
         return Splitting(single, (), prefix_space=False)
     splits: list[Split] = []
-    prefix_space = False
+    prefix_space = sees_letters = False
     for where, step in steps:
         if step["type"] == "ByteLevel" and reader.get(step, "add_prefix_space", bool, f"{where}."):
             if splits:
@@ -122,9 +123,11 @@ def read_splitting(reader: Fields, document: Json) -> Splitting:
                     "piece of the steps before it, and pytok only before a text"
                 )
             prefix_space = True
-        splits += _SPLITS[step["type"]](reader, step, f"{where}.")
+        found = _SPLITS[step["type"]](reader, step, f"{where}.")
+        splits += [split._replace(letters=sees_letters) for split in found]
+        sees_letters = sees_letters or step["type"] == "ByteLevel"
     pattern = WHOLE_TEXT
-    if splits and splits[0].behavior == "isolated":
+    if splits and splits[0].behavior == "isolated" and not splits[0].letters:
         pattern, *_ = splits.pop(0)
     return Splitting(pattern, tuple(splits), prefix_space)
 
@@ -161,21 +164,24 @@ def write_splitting(pattern: str, splits: Sequence[Split], *, prefix_space: bool
         "trim_offsets": False,
         "use_regex": False,
     }
+    of_text = [split for split in splits if not split.letters]
+    of_letters = [_write_split(split) for split in splits if split.letters]
     if not prefix_space and not splits and (regexes := _AS_WRITTEN.get(pattern)):
         return _write_sequence(regexes, byte_level)
     if not prefix_space:
         # A pattern that keeps all text as it is would have no effect before the other splits.
         first = [] if splits and pattern == WHOLE_TEXT else [Split(pattern)]
-        steps = [_write_split(split) for split in (*first, *splits)]
-        return {"type": "Sequence", "pretokenizers": [*steps, byte_level]}
-    if pattern == WHOLE_TEXT and not splits:
-        return byte_level
-    if splits or pattern != to_rust(BYTE_LEVEL):
+        steps = [_write_split(split) for split in (*first, *of_text)]
+        return {"type": "Sequence", "pretokenizers": [*steps, byte_level, *of_letters]}
+    if of_text or pattern not in (WHOLE_TEXT, to_rust(BYTE_LEVEL)):
         raise FormatError(
             "tokenizer.json has a space in front of a text only without splits or with the gpt2 "
             "pattern"
         )
-    return {**byte_level, "use_regex": True}
+    byte_level["use_regex"] = pattern != WHOLE_TEXT
+    if not of_letters:
+        return byte_level
+    return {"type": "Sequence", "pretokenizers": [byte_level, *of_letters]}
 
 
 def _write_sequence(regexes: Sequence[str], byte_level: Json) -> Json:

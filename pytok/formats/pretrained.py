@@ -118,6 +118,7 @@ def losses(definition: Definition, suffix: str) -> list[str]:
         f"the normalizer ({', '.join(step[0] for step in parts.normalizer)})": parts.normalizer,
         _counted(parts.splits, "further split"): parts.splits,
         "the space before a text": parts.prefix_space,
+        "the end-of-word suffix": parts.end_of_word_suffix,
         "the token for unknown bytes": parts.unknown,
         _counted(parts.decode_only, "entry", "entries") + " that are only decoded": (
             parts.decode_only

@@ -90,6 +90,11 @@ _NEVER = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
 
 def dump(path: Path, definition: Definition) -> bytes:
     """Return the content of the file; *path* is for messages."""
+    if definition.end_of_word_suffix:
+        raise FormatError(
+            f"{path}: the tokenizer {definition.beyond_bytes}, which a list of ranks cannot "
+            "express: save it as .json"
+        )
     if list(definition.ids) != sorted(definition.ids):
         raise FormatError(
             f"{path}: the ids are not in the order of merging, which a .tiktoken file requires: "

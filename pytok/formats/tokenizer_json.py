@@ -13,16 +13,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytok.definition import UTF8_BYTES, AddedToken, Definition, Unknown
+from pytok.byte_order import LETTERS, to_letters
+from pytok.definition import LAST_BYTES, UTF8_BYTES, AddedToken, Definition, Unknown
 from pytok.engine import EngineName, TokenizerJson
 from pytok.errors import FormatError
 from pytok.formats.added_tokens import read_added_tokens, write_added_tokens
 from pytok.formats.fields import Fields, json_type, parse_json
 from pytok.formats.merge_list import (
-    LETTERS,
     ListedMerges,
     Merges,
     assemble,
+    from_letters,
     is_found_first,
     vocab_and_merges,
 )
@@ -84,6 +85,8 @@ class Parts(NamedTuple):
 def _assemble(reader: Fields, large: TokenizerJson, parts: Parts) -> Definition | None:
     """Return the definition with the tokens of a parsed file; ``None`` if Python must read it."""
     plain, ignore_merges, warning = parts
+    if plain.end_of_word_suffix:
+        return None
     listed = [token for token in plain.added_tokens if large.id(token.text) is not None]
     for token in listed:
         # It can be an ordinary token as well.
@@ -127,10 +130,12 @@ def _read_vocab(reader: Fields, document: Any) -> dict[str, int]:
 def _read_parts(reader: Fields, document: Any, vocab: Mapping[str, int]) -> Parts:
     model = _read_model(reader, document)
     reader.must_be(model, "dropout", (None, 0, 0.0), "pytok encodes without dropout", "model.")
-    for field in ("continuing_subword_prefix", "end_of_word_suffix"):
-        reader.must_be(model, field, (None, ""), "pytok does not support it", "model.")
+    reader.must_be(
+        model, "continuing_subword_prefix", (None, ""), "pytok does not support it", "model."
+    )
+    suffix = _read_suffix(reader, model)
     splitting = read_splitting(reader, document)
-    unknown, warning = _read_unknown(reader, model, vocab)
+    unknown, warning = _read_unknown(reader, model, vocab, to_letters(suffix.encode()))
     if warning and unknown is None and any(s.behavior == "removed" for s in splitting.splits):
         raise FormatError(
             f"{reader.path}: model.unk_token is not in model.vocab, which lacks bytes, and pytok "
@@ -147,6 +152,7 @@ def _read_parts(reader: Fields, document: Any, vocab: Mapping[str, int]) -> Part
         splits=splitting.splits,
         normalizer=read_normalizer(reader, document),
         prefix_space=splitting.prefix_space,
+        end_of_word_suffix=suffix,
         unknown=unknown,
         settings=read_settings(reader, document, lambda text: ids.get(text, vocab.get(text))),
     )
@@ -168,12 +174,32 @@ def _read_merges(reader: Fields, model: dict[str, Any]) -> dict[str, tuple[str, 
     }
 
 
+def _read_suffix(reader: Fields, model: dict[str, Any]) -> str:
+    """Return the text of the suffix of tokens that end a piece, or nothing."""
+    field = "end_of_word_suffix"
+    letters: str = reader.get(model, field, str, "model.") if model.get(field) else ""
+    try:
+        suffix = from_letters(letters).decode()
+    except UnicodeError:
+        raise FormatError(
+            f"{reader.path}: model.{field} is {letters!r}, which is no text in the byte-level "
+            "alphabet: pytok reads byte-level BPE only"
+        ) from None
+    if suffix and _flag(reader, model, "ignore_merges"):
+        raise FormatError(
+            f"{reader.path}: model.ignore_merges is true: tokenizers would encode a piece that is "
+            f"an entry without the model.{field} {letters!r} as that entry: set it to false"
+        )
+    return suffix
+
+
 def _read_unknown(
-    reader: Fields, model: dict[str, Any], vocab: Mapping[str, int]
+    reader: Fields, model: dict[str, Any], vocab: Mapping[str, int], suffix: str
 ) -> tuple[Unknown | None, str]:
     """Return what becomes of bytes that *vocab* lacks, and a warning if texts can have some.
 
-    It is ``None`` if they are an error, or if there are none.
+    It is ``None`` if they are an error, or if there are none. *suffix* is that of the last letters
+    of pieces, which are entries of their own.
     """
     fuse = _flag(reader, model, "fuse_unk")
     text = None if model.get("unk_token") is None else reader.get(model, "unk_token", str, "model.")
@@ -184,9 +210,15 @@ def _read_unknown(
         unknown, fate = Unknown(vocab[text], fuse), f"become the id {vocab[text]}, {text!r}"
     else:
         unknown, fate = Unknown(None, fuse), "are omitted, as in tokenizers: there is no unk_token"
-    if not missing:
+    ends = [byte for byte in sorted(LAST_BYTES) if LETTERS[byte] + suffix not in vocab]
+    if not missing and not ends:
         return (unknown if text is not None else None), ""
-    for byte in missing if _flag(reader, model, "byte_fallback") else ():
+    if suffix and unknown is None:
+        raise FormatError(
+            f"{reader.path}: the vocabulary lacks {LETTERS[(ends or missing)[0]] + suffix!r}, and "
+            f"model.unk_token {text!r} as well: add them, or set the field to null"
+        )
+    for byte in (missing or ends) if _flag(reader, model, "byte_fallback") else ():
         fallback = [f"<0x{part:02X}>" for part in LETTERS[byte].encode()]
         if vocab.keys() >= set(fallback):
             raise FormatError(
@@ -194,9 +226,10 @@ def _read_unknown(
                 f"0x{byte:02x}, which the vocabulary lacks, as {' and '.join(fallback)}, the bytes "
                 "of its letter: set it to false"
             )
-    names = " ".join(f"0x{byte:02x}" for byte in missing)
+    names = " ".join(f"0x{byte:02x}" for byte in missing or ends)
+    where = "texts can have" if missing else f"words can end with, as {LETTERS[ends[0]] + suffix!r}"
     return unknown, (
-        f"{reader.path}: the vocabulary lacks {len(missing)} of the bytes that texts can have; "
+        f"{reader.path}: the vocabulary lacks {len(missing or ends)} of the bytes that {where}; "
         f"they {fate}: {names}"
     )
 
@@ -252,7 +285,7 @@ def dump(path: Path, definition: Definition, merges: Merges) -> str:
             "dropout": None,
             "unk_token": _unknown_token(definition, vocab),
             "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
+            "end_of_word_suffix": to_letters(definition.end_of_word_suffix.encode()) or None,
             "fuse_unk": definition.unknown is not None and definition.unknown.fuse,
             "byte_fallback": False,
             "ignore_merges": has_unmerged,

@@ -57,7 +57,12 @@ class Core:
     """
 
     def __init__(self, definition: Definition) -> None:
-        self.encoder = PieceEncoder(Vocab(definition.tokens), definition.ids, definition.unknown)
+        self.encoder = PieceEncoder(
+            Vocab(definition.tokens),
+            definition.ids,
+            definition.unknown,
+            definition.end_of_word_suffix.encode(),
+        )
         self.pattern = Pattern(definition.pattern)
         self.splits = [Split(*split) for split in definition.splits]
         self.normalizer = Normalizer(definition.normalizer)
@@ -155,30 +160,28 @@ class Core:
         prefixed = self._prefixed(text)
         shift = len(prefixed) - len(text)
         self.encoder.check_text(prefixed, offset)
+        # The character that each byte is of: a piece is encoded as bytes.
+        of_byte = [i for i, character in enumerate(prefixed) for _ in character.encode()]
         for piece, start in self._split(prefixed, offset):
-            # The character that each byte is of: a piece is encoded as bytes.
-            of_byte = [i for i, character in enumerate(piece) for _ in character.encode()]
-            for id, first, end in self.encoder.encode_ranges(piece.encode()):
+            for id, first, end in self.encoder.encode_ranges(piece):
                 # A space that was put in front stands for the first character.
-                at = max(0, start + of_byte[first] - shift)
-                yield id, at, max(at + 1, start + of_byte[end - 1] + 1 - shift)
+                at = max(0, of_byte[start + first] - shift)
+                yield id, at, max(at + 1, of_byte[start + end - 1] + 1 - shift)
 
     def _prefixed(self, text: str) -> str:
         return " " + text if self.prefix_space and text and not text.startswith(" ") else text
 
-    def _split(self, text: str, offset: int = 0) -> Iterator[tuple[str, int]]:
-        """Yield the pieces of normalized text, and where each starts."""
+    def _split(self, text: str, offset: int = 0) -> Iterator[tuple[bytes, int]]:
+        """Yield the pieces of normalized text, and the byte at which each starts."""
         start = 0
-        for piece in self.pattern.split(text, offset):
-            pieces = [(piece, start)]
+        for first in self.pattern.split(text, offset):
+            pieces = [(first.encode(), start)]
             for split in self.splits:
                 pieces = [
-                    part
-                    for piece, at in pieces
-                    for part in split.apply(piece, at, offset + len(text[:at].encode()))
+                    part for piece, at in pieces for part in split.apply(piece, at, offset + at)
                 ]
             yield from pieces
-            start += len(piece)
+            start += len(first.encode())
 
     def encode_to_array(self, text: str, specials: "Specials | None") -> "NDArray[np.uint32]":
         """Return the ids of *text*, shape (n,)."""
@@ -247,10 +250,13 @@ class Core:
         return len(self.encode(text, specials))
 
     def pieces(self, text: str) -> list[str]:
-        """Return the pieces of *text*, which is normalized first. Added tokens in it are text."""
+        """Return the pieces of *text*, which is normalized first. Added tokens in it are text.
+
+        A part of a character, where a split sees letters of bytes, is shown as U+FFFD.
+        """
         text.encode()
         normal = self._prefixed(self.normalizer.normalize(text))
-        return [piece for piece, _ in self._split(normal)]
+        return [piece.decode(errors="replace") for piece, _ in self._split(normal)]
 
     def normalize(self, text: str) -> str:
         """Return *text* as it is before it is split, as far as no added token is in it."""

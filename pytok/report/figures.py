@@ -187,7 +187,8 @@ def measure(
             documents += part.ends_document
             text_bytes += size
     uses, other_uses = uses[:-1], int(uses[-1])
-    applied = applications(uses, lengths, implied_merges(tokens, merges))
+    suffix = tokenizer.definition.end_of_word_suffix.encode()
+    applied = applications(uses, lengths, implied_merges(tokens, merges, suffix))
     by_size = only_in_longer = None
     if has_prefixes(tokens, merges) and not other_uses and text_bytes == uses @ lengths:
         by_size = tokens_by_size(text_bytes, applied)

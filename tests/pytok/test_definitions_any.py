@@ -38,6 +38,9 @@ def definitions(draw: st.DrawFn) -> Definition:
     tokens = [*BYTES, *dict.fromkeys(word.encode() for word in words)]
     missing = draw(st.sets(st.sampled_from(b"ax\xc3\xcc\xf5 \xa9"), max_size=3))
     tokens = [token for token in tokens if token[0] not in missing or len(token) > 1]
+    suffix = draw(st.sampled_from(["", "", "</w>"]))
+    if suffix:
+        tokens = ending(tokens, suffix, draw(st.sets(st.sampled_from(b"ht\xa9"), max_size=2)))
     # Some ids are the ranks, some are not.
     shift = draw(st.sampled_from([0, 0, 7]))
     ids = [rank + shift for rank in range(len(tokens))]
@@ -46,22 +49,30 @@ def definitions(draw: st.DrawFn) -> Definition:
     first = len(tokens) + shift
     added = tuple(AddedToken(text, first + n, *flag) for n, (text, flag) in enumerate(listed))
     after = first + len(added)
-    unknown = st.sampled_from([None, Unknown(), Unknown(after), Unknown(after, fuse=True)])
-    split = st.builds(
-        Split, st.sampled_from(PATTERNS), st.sampled_from(BEHAVIORS), invert=st.booleans()
-    )
+    unknown = [None, Unknown(), Unknown(after), Unknown(after, fuse=True)]
+    behaviors = st.sampled_from(BEHAVIORS)
+    split = st.builds(Split, st.sampled_from(PATTERNS), behaviors, st.booleans(), st.just(False))
+    of_letters = split.map(lambda split: split._replace(letters=True))
     return Definition(
         "any",
         tokens,
         ids,
         draw(st.sampled_from(PATTERNS)),
         added,
-        tuple(draw(st.lists(split, max_size=2))),
+        (*draw(st.lists(split, max_size=2)), *draw(st.lists(of_letters, max_size=1))),
         tuple(draw(st.lists(st.sampled_from(STEPS), max_size=2))),
         draw(st.booleans()),
         draw(st.sampled_from([{}, {after: b""}, {after: b"unk", after + 1: b"\xff"}])),
-        draw(unknown),
+        draw(st.sampled_from(unknown[bool(suffix) :])),
+        suffix,
     )
+
+
+def ending(tokens: list[bytes], suffix: str, unknown_ends: set[int]) -> list[bytes]:
+    """Return *tokens*, and those that end a piece: all with *suffix* but these single bytes."""
+    tokens = [token for token in tokens if token not in (b"\xfe", b"\xff")]
+    ends = [token + suffix.encode() for token in tokens if token[0] not in unknown_ends]
+    return sorted([*tokens, *ends], key=lambda token: len(token.removesuffix(suffix.encode())) > 1)
 
 
 def marked() -> st.SearchStrategy[str]:

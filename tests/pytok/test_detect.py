@@ -104,11 +104,6 @@ def _safetensors() -> bytes:
         ("vocab.txt", b"[PAD]\n[UNK]\nthe\n##ing\n", "a vocabulary of WordPiece"),
         ("words.txt", b"the\nof\nand\n", "a list of words"),
         ("counts.txt", b"the 52\nof 40\nand 3\n", "a list of words and counts"),
-        (
-            "clip.txt.gz",
-            gzip.compress(b'"bpe_simple_vocab_16e6.txt#version: 0.2\ni n\n'),
-            "the list of merges of CLIP",
-        ),
         ("rwkv.txt", b"1 '\\x00' 1\n256 ' the' 4\n257 b'\\xe2\\x80' 2\n", "of RWKV World"),
         ("tokenizer.json", b"", "an empty file"),
         ("tokenizer.json", b"\n\n", "an empty file"),

@@ -76,6 +76,8 @@ def test_a_folder_is_read_as_its_class_does(name: str, tmp_path: Path) -> None:
     """Nothing else says the pattern, the normalizer and the special tokens."""
     if name in ("LEDTokenizer", "Qwen3_5Tokenizer"):
         pytest.skip("transformers 5 reads no vocab.json with this class")
+    if CLASSES.get(name, CLASSES["GPT2Tokenizer"]).suffix:
+        pytest.skip("its vocabulary has a suffix: test_end_of_word")
     two_files(tmp_path, "qwen2" if name.startswith("Qwen") else "gpt2", eol="\r\n")
     write(tmp_path, tokenizer_config={"tokenizer_class": name})
 
@@ -175,7 +177,7 @@ def test_special_tokens_around_a_text_are_kept(
         ({"tokenizer_class": "NewTokenizer"}, "'NewTokenizer', whose pattern pytok does not know"),
         ({"tokenizer_class": "LlamaTokenizerFast"}, "'LlamaTokenizer', which is SentencePiece"),
         ({"tokenizer_class": "BertTokenizer"}, "'BertTokenizer', which is WordPiece"),
-        ({"tokenizer_class": "CLIPTokenizer"}, "which is BPE over characters with </w>"),
+        ({"tokenizer_class": "HerbertTokenizer"}, "which is BPE over characters with </w>"),
         ({"model_max_length": 512}, "no file says the tokenizer_class"),
         ({"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"x": {}}}, "not an id"),
         ({"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": []}, "is not an object"),

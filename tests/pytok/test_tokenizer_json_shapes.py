@@ -229,6 +229,30 @@ SHAPES: dict[str, Edit] = {
     "ByteLevel that only puts a space in front": put(
         "pre_tokenizer", byte_level(add_prefix_space=True, use_regex=False)
     ),
+    "Falcon's splits, two of them of letters": put(
+        "pre_tokenizer",
+        in_sequence(
+            {"type": "Punctuation", "behavior": "Contiguous"},
+            byte_level(use_regex=True),
+            {"type": "Digits", "individual_digits": False},
+            split("[0-9][0-9][0-9]"),
+        ),
+    ),
+    "a split of letters alone": put(
+        "pre_tokenizer",
+        in_sequence(byte_level(use_regex=False), split("[^\x00-\x7f]", "MergedWithNext")),
+    ),
+    "a split of letters that removes": put(
+        "pre_tokenizer",
+        in_sequence(byte_level(use_regex=True), split("[Ġ¼-¾]", "Removed")),
+    ),
+    "a space in front, and a split of letters": put(
+        "pre_tokenizer",
+        in_sequence(
+            byte_level(add_prefix_space=True, use_regex=True),
+            {"type": "Digits", "individual_digits": True},
+        ),
+    ),
     # added_tokens
     "added tokens with white space": added(lstrip=[True, False, True], rstrip=[True] * 3),
     "added tokens that are single words": added(single_word=[True] * 3, special=[False] * 3),

@@ -77,7 +77,7 @@ impl Core {
         let mut ids = Vec::new();
         self.each_piece(&prefixed, |piece| {
             ids.clear();
-            self.encoder.encode_ranges(prefixed[piece.clone()].as_bytes(), &mut ids);
+            self.encoder.encode_ranges(&prefixed.as_bytes()[piece.clone()], &mut ids);
             ids.iter().try_for_each(|(id, range)| {
                 // A space that was put in front stands for the first character.
                 let start = (piece.start + range.start).saturating_sub(shift);

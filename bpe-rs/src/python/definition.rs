@@ -34,9 +34,10 @@ pub(super) struct Definition {
     ids: Vec<u32>,
     pattern: String,
     added_tokens: Vec<(String, u32, bool, bool, bool, bool, bool)>,
-    splits: Vec<(String, String, bool)>,
+    splits: Vec<(String, String, bool, bool)>,
     normalizer: Vec<Vec<String>>,
     prefix_space: bool,
+    end_of_word_suffix: String,
     decode_only: HashMap<u32, Vec<u8>>,
     unknown: Option<(Option<u32>, bool)>,
 }
@@ -53,8 +54,8 @@ impl Definition {
             single_word,
             normalized,
         };
-        let split = |(pattern, behavior, invert): &(String, String, bool)| {
-            Split::new(pattern, behavior, *invert)
+        let split = |(pattern, behavior, invert, letters): &(String, String, bool, bool)| {
+            Split::new(pattern, behavior, *invert, *letters)
         };
         let mut decode_only: Vec<_> = self.decode_only.into_iter().collect();
         decode_only.sort_unstable();
@@ -63,6 +64,7 @@ impl Definition {
             splits: self.splits.iter().map(split).collect::<Result<_, _>>()?,
             normalizer: Normalizer::new(&self.normalizer)?,
             prefix_space: self.prefix_space,
+            end_of_word_suffix: self.end_of_word_suffix,
             decode_only,
             unknown: self.unknown.map(|(id, fuse)| Unknown { id, fuse }),
         };
