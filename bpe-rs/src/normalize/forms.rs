@@ -115,7 +115,7 @@ impl Form {
     }
 }
 
-/// Whether no character that starts in *chunk* is active in NFC, as far as first bytes tell: those of
+/// Whether no character that starts in *chunk* is active in NFC, as far as first bytes show: those of
 /// ASCII, most of Latin, Cyrillic, Han and Hangul. PERF: a table would not be vectorized.
 fn is_composed(chunk: &[u8; 32]) -> bool {
     let mut can_start_active = 0;
