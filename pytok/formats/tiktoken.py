@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from pytok import engine as engines
-from pytok.definition import Definition
+from pytok.definition import UTF8_BYTES, Definition
 from pytok.engine import EngineName
 from pytok.errors import FormatError
 
@@ -73,8 +73,7 @@ def definition(path: Path, data: bytes, pattern: str, engine: EngineName) -> Def
             empty[id] = b""
         tokens = sorted(ranks, key=ranks.__getitem__)
         ids = [ranks[token] for token in tokens]
-    missing = [byte for byte in range(256) if bytes([byte]) not in known and byte not in _NEVER]
-    if missing:
+    if missing := [byte for byte in sorted(UTF8_BYTES) if bytes([byte]) not in known]:
         count, first = len(missing), missing[0]
         warnings.warn(
             f"{path}: the vocabulary lacks {count} of the 256 bytes, such as 0x{first:02x}: a text "
@@ -82,10 +81,6 @@ def definition(path: Path, data: bytes, pattern: str, engine: EngineName) -> Def
             stacklevel=5,
         )
     return Definition(path.stem, tokens, ids, pattern, decode_only=empty)
-
-
-_NEVER = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
-"""The bytes that UTF-8 never has."""
 
 
 def dump(path: Path, definition: Definition) -> bytes:

@@ -4,15 +4,13 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from pytok.definition import END_OF_WORD, UNKNOWN_END, Unknown, marked
+from pytok.definition import END_OF_WORD, UNKNOWN_END, UTF8_BYTES, Unknown, marked
 from pytok.errors import VocabError
 from pytok.reference.encode import encode_piece, merge
 from pytok.reference.vocab import Vocab
 
 Found: TypeAlias = tuple[int, int, int]
 """An id, and the start and the end of what it stands for."""
-
-_NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
 
 
 class PieceEncoder:
@@ -111,7 +109,7 @@ class PieceEncoder:
 
     def check_text(self, text: str, offset: int = 0) -> None:
         """Raise the error of `check_bytes` for text."""
-        if not self.missing <= _NEVER_IN_UTF8:
+        if not self.missing.isdisjoint(UTF8_BYTES):
             self.check_bytes(text.encode(), offset)
 
 
