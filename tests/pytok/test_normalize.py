@@ -22,7 +22,7 @@ FORMS: list[Form] = ["NFC", "NFD", "NFKC", "NFKD"]
 BYTES = [bytes([byte]) for byte in BYTE_ORDER]
 KNOWN = [
     chr(point)
-    for point in range(0x110000)
+    for point in range(0x30000)
     if not 0xD800 <= point < 0xE000 and unicodedata.category(chr(point)) != "Cn"
 ]
 """The characters that the installed Python knows; their normalization never changes."""
@@ -68,8 +68,8 @@ def test_texts_have_the_forms_of_unicodedata(text: str, form: Form) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_all_characters_have_one_form_in_both_engines(form: Form) -> None:
-    """Also those that the installed Python does not know."""
-    every = (chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000)
+    """Also those that the installed Python does not know; from U+30000 on all are inert."""
+    every = (chr(point) for point in range(0x30000) if not 0xD800 <= point < 0xE000)
     text = "".join(f"e{character}\u0301" for character in every)
     native, reference = (core(engine, (form,)).normalize(text) for engine in ENGINES)
 
