@@ -18,6 +18,9 @@ from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
 
+MAX_SPECIALS = 8
+"""Most special tokens that a message spells out."""
+
 
 @click.command(
     cls=Command,
@@ -58,11 +61,17 @@ def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
         say(f"{target}: {note}")
     if target.endswith(".tiktoken"):
         pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
-        specials = tokenizer.special_tokens.items()
+        specials = [f" --special-token '{text}={id}'" for text, id in _first_specials(tokenizer)]
+        rest = len(tokenizer.special_tokens) - len(specials)
         say(
-            f"{target}: to read it, pass --pattern {pattern!r}"
-            + "".join(f" --special-token '{text}={id}'" for text, id in specials)
+            f"{target}: to read it, pass --pattern {pattern!r}{''.join(specials)}"
+            + (f" and so on for {counted(rest, 'more special token')}" if rest else "")
         )
+
+
+def _first_specials(tokenizer: Tokenizer) -> list[tuple[str, int]]:
+    """Return the first special tokens and their ids: some vocabularies reserve hundreds."""
+    return list(tokenizer.special_tokens.items())[:MAX_SPECIALS]
 
 
 @click.command(

@@ -277,6 +277,15 @@ def test_convert_there_and_back_changes_nothing(
     assert pytok.load("t.json").fingerprint == trained.fingerprint
 
 
+def test_convert_names_a_few_special_tokens_only(tokenizer_path: Path) -> None:
+    """Llama-3 reserves hundreds, which no terminal could show."""
+    tokens = [word for n in range(20) for word in ("--add-special", f"<{n}>")]
+    result = command("convert", tokenizer_path, "t.tiktoken", *tokens)
+
+    assert "and so on for 13 more special tokens" in result.err
+    assert "<19>" not in result.err
+
+
 def test_convert_adds_special_tokens(tokenizer_path: Path, trained: pytok.Tokenizer) -> None:
     """With the ids after the greatest, in their order."""
     added = ("--add-special", "<|a|>", "--add-special", "<|b|>")
