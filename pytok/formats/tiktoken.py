@@ -3,7 +3,7 @@
 import base64
 import binascii
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -53,7 +53,10 @@ def parse(data: bytes, source: str | PathLike[str]) -> dict[bytes, int]:
 
 def read(data: bytes, source: str | PathLike[str]) -> tuple[list[bytes], list[int]]:
     """Return the tokens in *data* in the order of their ranks, and the ranks; see `parse`."""
-    ranks = parse(data, source)
+    return _in_order(parse(data, source))
+
+
+def _in_order(ranks: Mapping[bytes, int]) -> tuple[list[bytes], list[int]]:
     tokens = sorted(ranks, key=ranks.__getitem__)
     return tokens, [ranks[token] for token in tokens]
 
@@ -71,8 +74,7 @@ def definition(path: Path, data: bytes, pattern: str, engine: EngineName) -> Def
         known = ranks = parse(data, path)
         if (id := ranks.pop(b"", None)) is not None:
             empty[id] = b""
-        tokens = sorted(ranks, key=ranks.__getitem__)
-        ids = [ranks[token] for token in tokens]
+        tokens, ids = _in_order(ranks)
     if missing := [byte for byte in sorted(UTF8_BYTES) if bytes([byte]) not in known]:
         count, first = len(missing), missing[0]
         warnings.warn(

@@ -10,26 +10,17 @@ from hypothesis import strategies as st
 
 import pytok
 from pytok import healing
-from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.healing import TokenIndex, heal
 from pytok.patterns import PATTERNS
 from tests.conftest import CORPUS, ENGINES
+from tests.pytok import lines
 from tests.pytok.strategies import texts
-
-BYTES = [bytes([byte]) for byte in BYTE_ORDER]
 
 
 def tokenizer_of(*merged: bytes, engine: EngineName = "native") -> pytok.Tokenizer:
     """Build a tokenizer of the bytes and the *merged* tokens, whose pieces are lines."""
-    ranks = {token: rank for rank, token in enumerate([*BYTES, *merged])}
-    return pytok.Tokenizer(
-        "t",
-        pat_str=r"[^\n]+|\n",
-        mergeable_ranks=ranks,
-        special_tokens={"abc": len(ranks)},
-        engine=engine,
-    )
+    return lines.tokenizer_of(*merged, special="abc", engine=engine)
 
 
 @pytest.fixture(scope="module", params=PATTERNS)

@@ -11,26 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
-from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import VocabError
 from pytok.pruning import Pruned, kept_ids, prune
 from tests.conftest import CORPUS, on_engine
+from tests.pytok import lines
+from tests.pytok.lines import BYTES
 from tests.pytok.strategies import texts
-
-BYTES = [bytes([byte]) for byte in BYTE_ORDER]
 
 
 def tokenizer_of(*merged: bytes, engine: EngineName = "native") -> pytok.Tokenizer:
     """Build a tokenizer of the bytes and the *merged* tokens, whose pieces are lines."""
-    ranks = {token: rank for rank, token in enumerate([*BYTES, *merged])}
-    return pytok.Tokenizer(
-        "t",
-        pat_str=r"[^\n]+|\n",
-        mergeable_ranks=ranks,
-        special_tokens={"<|s|>": len(ranks) + 2},
-        engine=engine,
-    )
+    return lines.tokenizer_of(*merged, special="<|s|>", gap=2, engine=engine)
 
 
 def written(folder: Path, *documents: str) -> Path:
