@@ -8,6 +8,8 @@ from pytok.chat.decoding import decode
 from pytok.chat.dialogues import is_dialogue_file, read_dialogues
 from pytok.chat.files import ChatFile
 from pytok.chat.formats.history import is_history, read_history
+from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
+from pytok.chat.formats.row_documents import is_row_document, read_row_document
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.jsonl import parse
@@ -26,12 +28,14 @@ class JsonFormat(NamedTuple):
     read: Callable[[Entries, str], Source]
     """Reads the entries of the file of that name. Raises ChatError."""
     convert: Callable[[dict[str, Any]], Any] | None = None
-    """Replaces the object of one message by a `Message` while the file is parsed, which bounds the
-    memory, and returns any other object unchanged."""
+    """Replaces the object of one message, while the file is parsed, by a `Message` or by what is
+    needed of it, which bounds the memory; returns any other object unchanged."""
 
 
 JSON_FORMATS = (
     JsonFormat(is_telegram, read_telegram, from_telegram),
+    JsonFormat(is_qq_json, read_qq_json, from_qq),
+    JsonFormat(is_row_document, read_row_document),
     JsonFormat(is_history, read_history),
     JsonFormat(is_dialogue_file, read_dialogues),
 )
