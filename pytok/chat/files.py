@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pytok.chat.archives import MAX_FILES, MAX_SIZE, is_archive, open_archive
 from pytok.errors import ChatError
@@ -98,9 +98,10 @@ def _is_hidden(name: str) -> bool:
 
 
 def _natural_key(name: str) -> list[tuple[str, int]]:
-    """Return a key that sorts numbers in names by value: messages2.html before messages10.html."""
-    parts = re.findall(r"([^0-9]*)([0-9]{0,18})", name)
-    return [(text, int(number or -1)) for text, number in parts]
+    """Return a key that sorts numbers by value: messages.html, messages2.html, messages10.html."""
+    suffix = PurePosixPath(name).suffix
+    parts = re.findall(r"([^0-9]*)([0-9]{0,18})", name.removesuffix(suffix))
+    return [*((text, int(number or -1)) for text, number in parts), (suffix, -1)]
 
 
 def _disk_file(path: Path, name: str, export: str) -> ChatFile:

@@ -44,6 +44,9 @@ def list_chats(paths: Sequence[Path], options: ImportOptions) -> list[Chat]:
 def _read_all(paths: Sequence[Path], options: ImportOptions) -> list[Source]:
     read = [_read(path, options) for path in paths]
     _check_unused_options(options, paths[0].name, [known for known, _ in read])
+    for _, source in read:
+        if not source.messages:
+            raise ChatError(f"{source.name}: {source.format}, without any message that can be read")
     return [source for _, source in read]
 
 
