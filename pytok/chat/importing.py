@@ -77,7 +77,7 @@ def _comparable_times(sources: Sequence[Source], zone: ZoneInfo | None) -> list[
     zone are mixed and *zone* is None.
     """
     if zone is not None:
-        return [_in_zone(source.messages, zone) for source in sources]
+        return [_in_zone(source, zone) for source in sources]
     local, zoned = (
         [
             s
@@ -101,11 +101,23 @@ def _comparable_times(sources: Sequence[Source], zone: ZoneInfo | None) -> list[
     ]
 
 
-def _in_zone(messages: Sequence[Message], zone: ZoneInfo) -> list[Message]:
-    """Convert the times of *messages* to *zone*, each with its offset from UTC.
+def _in_zone(source: Source, zone: ZoneInfo) -> list[Message]:
+    """Convert the times of *source* to *zone*, each with its offset from UTC.
 
     The order of the messages distinguishes the two occurrences of the hour that repeats in autumn.
+    Raises ChatError for a time that is too close to the first or the last year.
     """
+    try:
+        return _convert_all(source.messages, zone)
+    except OverflowError:
+        years = sorted(source.messages, key=lambda message: message.time.replace(tzinfo=None))
+        worst = years[0] if years[0].time.year == 1 else years[-1]
+        raise ChatError(
+            f"{source.name}, line {worst.line}: the time {worst.time} does not exist in {zone}"
+        ) from None
+
+
+def _convert_all(messages: Sequence[Message], zone: ZoneInfo) -> list[Message]:
     converted: list[Message] = []
     for message in messages:
         time = message.time.replace(tzinfo=zone) if message.time.tzinfo is None else message.time

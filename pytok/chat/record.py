@@ -91,8 +91,8 @@ def from_dict(fields: Any) -> Message:
         values["time"] = datetime.fromisoformat(fields["time"])
     except (KeyError, TypeError, ValueError):
         raise ChatError(f"time is {fields.get('time')!r}, not like 2022-12-31T23:59:59") from None
-    if values.get("kind", "text") not in _KINDS:
-        raise ChatError(f"kind is {values['kind']!r}, not one of {', '.join(sorted(_KINDS))}")
+    if not isinstance(kind := values.get("kind", "text"), str) or kind not in _KINDS:
+        raise ChatError(f"kind is {kind!r}, not one of {', '.join(sorted(_KINDS))}")
     for name, value in values.items():
         if name == "reactions":
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):

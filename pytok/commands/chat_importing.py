@@ -59,6 +59,12 @@ from pytok.terminal import print_facts, say
     help="Time zone of a text export, such as Europe/Vienna; needed to merge it with a database.",
 )
 @option(
+    "--encoding",
+    metavar="NAME",
+    show_default="UTF-8, UTF-16 or RTF, by the bytes",
+    help="Encoding of a text that an editor saved in an old one, such as cp1252 or gb18030.",
+)
+@option(
     "--key",
     metavar="KEY",
     group="WhatsApp databases",
@@ -97,6 +103,7 @@ def import_(
     output: Path | None,
     date_order: DateOrder | None,
     timezone: str | None,
+    encoding: str | None,
     key: str | None,
     names: Path | None,
     chat: str | None,
@@ -114,6 +121,7 @@ def import_(
     options = ImportOptions(
         date_order=date_order,
         timezone=timezone,
+        encoding=encoding,
         key=key,
         names=names,
         chat=chat,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from pytok.chat.decoding import decode
 from pytok.chat.files import ChatFile
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Source
@@ -26,18 +25,15 @@ def read_text(files: Sequence[ChatFile], options: ImportOptions) -> Source:
             f"{chats[0].export}: {len(chats)} texts ({listed}), and none is _chat.txt; give the "
             "file of one chat"
         )
-    data, name = chats[0].read(), chats[0].export
-    text, warnings = decode(data, name)
+    name = chats[0].export
+    text, warnings = chats[0].text()
     source = read_export(text, name, date_order=options.date_order, ask=options.ask)
     source.warnings[:0] = warnings
     return source
 
 
 def _has_header(file: ChatFile) -> bool:
-    try:
-        lines = decode(file.head, file.name).text.split("\n")
-    except ChatError:
-        return False
+    lines = file.start.split("\n")
     return any(DATE_FIRST.match(line) or TIME_FIRST.match(line) for line in lines)
 
 
