@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 from pytok.chat.decoding import decode
 from pytok.chat.dialogues import is_dialogue_file, read_dialogues
 from pytok.chat.files import ChatFile
+from pytok.chat.formats.discord import from_discord, is_discord, read_discord
 from pytok.chat.formats.history import is_history, read_history
 from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
@@ -33,6 +34,7 @@ class JsonFormat(NamedTuple):
 
 JSON_FORMATS = (
     JsonFormat(is_telegram, read_telegram, from_telegram),
+    JsonFormat(is_discord, read_discord, from_discord),
     JsonFormat(is_messenger, read_messenger, from_messenger),
     JsonFormat(is_history, read_history),
     JsonFormat(is_dialogue_file, read_dialogues),
