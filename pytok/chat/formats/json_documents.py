@@ -10,6 +10,8 @@ from pytok.chat.files import ChatFile
 from pytok.chat.formats.discord import from_discord, is_discord, read_discord
 from pytok.chat.formats.history import is_history, read_history
 from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
+from pytok.chat.formats.sigexport import is_sigexport, read_sigexport
+from pytok.chat.formats.signal_cli import is_signal_cli, read_signal_cli
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.jsonl import parse
@@ -36,6 +38,8 @@ JSON_FORMATS = (
     JsonFormat(is_telegram, read_telegram, from_telegram),
     JsonFormat(is_discord, read_discord, from_discord),
     JsonFormat(is_messenger, read_messenger, from_messenger),
+    JsonFormat(is_signal_cli, read_signal_cli),
+    JsonFormat(is_sigexport, read_sigexport),
     JsonFormat(is_history, read_history),
     JsonFormat(is_dialogue_file, read_dialogues),
 )
