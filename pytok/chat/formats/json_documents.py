@@ -12,6 +12,8 @@ from pytok.chat.formats.history import is_history, read_history
 from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
 from pytok.chat.formats.sigexport import is_sigexport, read_sigexport
 from pytok.chat.formats.signal_cli import is_signal_cli, read_signal_cli
+from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
+from pytok.chat.formats.row_documents import is_row_document, read_row_document
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.jsonl import parse
@@ -30,8 +32,8 @@ class JsonFormat(NamedTuple):
     read: Callable[[Entries, str], Source]
     """Reads the entries of the file of that name. Raises ChatError."""
     convert: Callable[[dict[str, Any]], Any] | None = None
-    """Replaces the object of one message by a `Message` while the file is parsed, which bounds the
-    memory, and returns any other object unchanged."""
+    """Replaces the object of one message, while the file is parsed, by a `Message` or by what is
+    needed of it, which bounds the memory; returns any other object unchanged."""
 
 
 JSON_FORMATS = (
@@ -40,6 +42,8 @@ JSON_FORMATS = (
     JsonFormat(is_messenger, read_messenger, from_messenger),
     JsonFormat(is_signal_cli, read_signal_cli),
     JsonFormat(is_sigexport, read_sigexport),
+    JsonFormat(is_qq_json, read_qq_json, from_qq),
+    JsonFormat(is_row_document, read_row_document),
     JsonFormat(is_history, read_history),
     JsonFormat(is_dialogue_file, read_dialogues),
 )
