@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytok.chat.formats.values import fields, items, reactions, read_iso, words
+from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import fields, items, reactions, words
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source
 
@@ -54,7 +55,7 @@ def _message(plain: Mapping[str, Any]) -> Message:
     sender = str(author.get("id") or author["name"])
     name = words(author.get("nickname")) or words(author.get("name"))
     kind, text, media = _contents(plain)
-    time = read_iso(plain["timestamp"])
+    time = read_time(plain["timestamp"])
     identity = str(plain["id"])
     if kind == "system":
         return Message(time=time, sender=None, kind=kind, text=f"{name}: {text}", id=identity)

@@ -10,10 +10,10 @@ from pytok.chat.files import ChatFile
 from pytok.chat.formats.discord import from_discord, is_discord, read_discord
 from pytok.chat.formats.history import is_history, read_history
 from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
-from pytok.chat.formats.sigexport import is_sigexport, read_sigexport
-from pytok.chat.formats.signal_cli import is_signal_cli, read_signal_cli
 from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
 from pytok.chat.formats.row_documents import is_row_document, read_row_document
+from pytok.chat.formats.sigexport import is_sigexport, read_sigexport
+from pytok.chat.formats.signal_cli import is_signal_cli, read_signal_cli
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.jsonl import parse

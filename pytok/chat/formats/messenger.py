@@ -13,11 +13,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from pytok.chat.formats.values import fields, items, read_epoch, words
+from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import fields, items, words
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source
 
@@ -138,7 +138,7 @@ def _message(plain: Mapping[str, Any], variant: _Variant) -> Message:
     kind, media = _kind(plain, sender, text)
     reactions = (fields(each).get("reaction") for each in items(plain.get("reactions")))
     return Message(
-        time=read_epoch(plain[variant.time], timedelta(milliseconds=1)),
+        time=read_time(plain[variant.time]),
         sender=None if kind == "system" else sender or "unknown",
         kind=kind,
         text="" if kind == "deleted" else text,

@@ -11,7 +11,8 @@ from typing import Any
 
 from pytok.chat.decoding import decode
 from pytok.chat.files import ChatFile
-from pytok.chat.formats.values import fields, items, read_iso, words
+from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import fields, items, words
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source
@@ -89,7 +90,7 @@ def _message(
     kind, media = _kind(plain, sender)
     quote = _comparable(words(plain.get("quote")))
     return Message(
-        time=read_iso(plain.get("date")),
+        time=read_time(plain.get("date")),
         sender=None if kind == "system" else sender or "unknown",
         kind=kind,
         text="" if kind == "deleted" else text,

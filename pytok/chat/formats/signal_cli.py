@@ -8,14 +8,12 @@ author and time. Receipts and signs of typing are not messages.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from pytok.chat.formats.values import fields, items, read_epoch, words
+from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import fields, items, words
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source, join
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def is_signal_cli(entries: Sequence[tuple[int, Any]]) -> bool:
@@ -141,7 +139,7 @@ def _message(
     quoted = fields(data.get("quote")).get("id")
     name = words(envelope.get("sourceName"))
     return Message(
-        time=read_epoch(time, _MILLISECOND),
+        time=read_time(time),
         sender=None if kind == "system" else sender,
         name=name if name and kind != "system" and name != sender else None,
         kind=kind,

@@ -141,7 +141,7 @@ def test_the_parts_of_a_channel_are_one_chat(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [{"timestamp": "never"}, {"timestamp": 5}, {"author": None}, {"author": {}}]
+    "broken", [{"timestamp": "never"}, {"timestamp": [5]}, {"author": None}, {"author": {}}]
 )
 def test_a_message_with_damaged_values_is_reported(broken: Any, tmp_path: Path) -> None:
     imported = read(tmp_path, channel(message(1), message(2, **broken)))
