@@ -10,6 +10,7 @@ from pytok.chat.files import ChatFile
 from pytok.chat.formats.discord import from_discord, is_discord, read_discord
 from pytok.chat.formats.history import is_history, read_history
 from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
+from pytok.chat.formats.own_format import is_own_document, read_own_document
 from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
 from pytok.chat.formats.row_documents import is_row_document, read_row_document
 from pytok.chat.formats.sigexport import is_sigexport, read_sigexport
@@ -44,6 +45,7 @@ JSON_FORMATS = (
     JsonFormat(is_sigexport, read_sigexport),
     JsonFormat(is_qq_json, read_qq_json, from_qq),
     JsonFormat(is_row_document, read_row_document),
+    JsonFormat(is_own_document, read_own_document),
     JsonFormat(is_history, read_history),
     JsonFormat(is_dialogue_file, read_dialogues),
 )
@@ -70,8 +72,9 @@ def read_json(file: ChatFile, options: ImportOptions) -> Source:
             source.warnings[:0] = warnings
             return source
     raise UnknownFormat(
-        f"{file.name}: JSON, but not from Telegram, ShareGPT or OpenAI, and not a history of "
-        "`pytok chat import`"
+        f"{file.name}: JSON, but not from Telegram, ShareGPT or OpenAI, and of no other format in "
+        "docs/chat-formats.md; write each message as a line with time, sender and text, as "
+        "docs/your-own-format.md shows"
     )
 
 
