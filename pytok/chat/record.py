@@ -64,6 +64,8 @@ def assume_utc(time: datetime) -> datetime:
 
 _OPTIONAL = frozenset({"sender", "name", "media", "id", "reply_to", "chat"})
 _FIELDS = {field.name: field for field in dataclasses.fields(Message)}
+FIELDS = frozenset(_FIELDS)
+"""Names of the fields of a message."""
 
 
 def to_dict(message: Message) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pytok.chat.files import ChatFile
 from pytok.chat.formats.imessage_text import is_imessage_text, read_imessage_text
 from pytok.chat.formats.kakaotalk import is_kakaotalk, read_kakaotalk
 from pytok.chat.formats.line import is_line, read_line
+from pytok.chat.formats.own_format import is_own_table, read_own_table
 from pytok.chat.formats.qq import is_qq, read_qq
 from pytok.chat.formats.row_documents import is_row_table, read_row_table
 from pytok.chat.formats.wechat_text import is_wechat_text, read_wechat_text
@@ -40,6 +41,7 @@ TEXT_FORMATS = (
     TextFormat(is_wechat_text, _without_options(read_wechat_text)),
     TextFormat(is_imessage_text, _without_options(read_imessage_text)),
     TextFormat(is_row_table, _without_options(read_row_table)),
+    TextFormat(is_own_table, read_own_table),
 )
 """All formats; the first one that recognizes a text reads it. None recognizes WhatsApp's."""
 

@@ -16,14 +16,14 @@ class Table:
     warnings: list[str]
 
 
-def header(text: str) -> list[str]:
+def header(text: str, delimiter: str = ",") -> list[str]:
     """Return the names of the columns in the first line of *text*, without spaces around them."""
     line = text.lstrip("\ufeff").partition("\n")[0]
-    return [name.strip() for name in next(csv.reader([line]), [])]
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
 
 
-def read_csv(text: str, name: str) -> Table:
-    """Read the table *text* of the file *name*.
+def read_csv(text: str, name: str, delimiter: str = ",") -> Table:
+    """Read the table *text* of the file *name*, with *delimiter* between its columns.
 
     Quotation marks that are not doubled inside a value, or not closed, are accepted with a warning.
     Raises ChatError for text that is no table.
@@ -31,11 +31,11 @@ def read_csv(text: str, name: str) -> Table:
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # never less than other code set
     text = text.lstrip("\ufeff")
     try:
-        return Table(_rows(text, strict=True), [])
+        return Table(_rows(text, delimiter, strict=True), [])
     except csv.Error as error:
         reason = str(error)
     try:
-        rows = _rows(text, strict=False)
+        rows = _rows(text, delimiter, strict=False)
     except csv.Error as error:
         raise ChatError(f"{name}: not a table of values between commas ({error})") from None
     return Table(
@@ -47,8 +47,8 @@ def read_csv(text: str, name: str) -> Table:
     )
 
 
-def _rows(text: str, *, strict: bool) -> list[tuple[int, dict[str, str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=strict)
+def _rows(text: str, delimiter: str, *, strict: bool) -> list[tuple[int, dict[str, str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
     columns = [column.strip() for column in next(reader, [])]
     rows = []
     line = reader.line_num + 1

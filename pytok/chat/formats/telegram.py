@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pytok.chat.formats.values import items, reactions, read_epoch, read_iso
+from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import items, reactions
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source, join
 from pytok.errors import ChatError
@@ -95,9 +96,7 @@ def _chats(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _time(fields: Mapping[str, Any]) -> datetime:
     """Return the time of sending: UTC if the export has it, else the exporter's local time."""
-    if "date_unixtime" in fields:
-        return read_epoch(fields["date_unixtime"])
-    return read_iso(fields["date"])
+    return read_time(fields["date_unixtime" if "date_unixtime" in fields else "date"])
 
 
 def _message(fields: Mapping[str, Any], time: datetime) -> Message:
