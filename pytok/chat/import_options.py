@@ -14,6 +14,8 @@ class ImportOptions:
     """Order of day, month and year in WhatsApp's texts. If None, decided by evidence."""
     timezone: str | None = None
     """Time zone of the export, such as "Europe/Vienna", for times without a zone."""
+    encoding: str | None = None
+    """Encoding of texts that an editor saved, such as "cp1252". If None, decided by the bytes."""
     key: str | None = None
     """Key of an encrypted backup: the path of its file, or its 64 digits."""
     names: Path | None = None

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from pytok.chat.decoding import decode
 from pytok.chat.files import ChatFile
 from pytok.chat.formats.imessage_text import is_imessage_text, read_imessage_text
 from pytok.chat.formats.kakaotalk import is_kakaotalk, read_kakaotalk
@@ -16,7 +15,6 @@ from pytok.chat.formats.row_documents import is_row_table, read_row_table
 from pytok.chat.formats.wechat_text import is_wechat_text, read_wechat_text
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat
-from pytok.errors import ChatError
 
 
 class TextFormat(NamedTuple):
@@ -50,15 +48,12 @@ TEXT_FORMATS = (
 
 def is_app_text(file: ChatFile) -> bool:
     """Return whether *file* starts as the text of an app in `TEXT_FORMATS`."""
-    try:
-        return _find(decode(file.head, file.name).text) is not None
-    except ChatError:
-        return False
+    return _find(file.start) is not None
 
 
 def read_app_text(file: ChatFile, options: ImportOptions) -> Source:
     """Read *file* in the format that recognizes it; one of several is a chat of that name."""
-    text, warnings = decode(file.read(), file.name)
+    text, warnings = file.text()
     known = _find(text)
     if known is None:
         raise UnknownFormat(f"{file.name}: not the text of an app that is known")

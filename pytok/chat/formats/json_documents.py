@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from pytok.chat.decoding import decode
 from pytok.chat.dialogues import is_dialogue_file, read_dialogues
 from pytok.chat.files import ChatFile
 from pytok.chat.formats.discord import from_discord, is_discord, read_discord
@@ -57,13 +56,12 @@ _CONVERTING = [each for each in JSON_FORMATS if each.convert is not None]
 
 def is_json(file: ChatFile) -> bool:
     """Return whether *file* starts like a JSON object, or an array of objects or arrays."""
-    start = file.head.lstrip(b"\xef\xbb\xbf")
-    return re.match(rb"\s*(\{|\[\s*[{\]])", start) is not None
+    return re.match(r"\s*(\{|\[\s*[{\]])", file.start) is not None
 
 
 def read_json(file: ChatFile, options: ImportOptions) -> Source:
     """Read a chat in any of `JSON_FORMATS`. Raises UnknownFormat for other JSON."""
-    text, warnings = decode(file.read(), file.name)
+    text, warnings = file.text()
     converter = _Converter()
     entries = _entries(text, file.name, converter)
     for known in [*converter.used, *JSON_FORMATS]:

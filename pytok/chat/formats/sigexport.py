@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from pytok.chat.decoding import decode
 from pytok.chat.files import ChatFile
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.values import fields, items, words
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source
-from pytok.errors import ChatError
 
 _FIELDS = frozenset({"date", "sender", "body", "quote", "reactions", "attachments"})
 _NOBODY = "No-Sender"
@@ -45,10 +43,7 @@ def is_sigexport_markdown(file: ChatFile) -> bool:
 
     Some phones write WhatsApp's text with the same dates, but without these spaces.
     """
-    try:
-        lines = decode(file.head, file.name).text.split("\n")
-    except ChatError:
-        return False
+    lines = file.start.split("\n")
     headers = sum(_HEADER.match(line) is not None for line in lines)
     ends = sum(line.endswith(("  ", _DELETED)) for line in lines)
     return _HEADER.match(lines[0]) is not None and 2 * ends > headers
@@ -56,7 +51,7 @@ def is_sigexport_markdown(file: ChatFile) -> bool:
 
 def read_sigexport_markdown(file: ChatFile, options: ImportOptions) -> Source:
     """Return the messages of a chat.md, in the folder of its chat."""
-    text, warnings = decode(file.read(), file.name)
+    text, warnings = file.text()
     lines = text.splitlines() if "\r" in text else text.split("\n")
     source = _read(list(_blocks(lines)), file.name, "sigexport Markdown (Signal)")
     source.warnings[:0] = warnings

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from pytok.chat.decoding import decode
 from pytok.chat.files import ChatFile
 from pytok.chat.formats.values import reactions
 from pytok.chat.import_options import ImportOptions
@@ -181,7 +180,7 @@ def is_html(file: ChatFile) -> bool:
 
 def read_telegram_page(file: ChatFile, options: ImportOptions) -> Source:
     """Read one page of a chat. Raises UnknownFormat for another page."""
-    text, warnings = decode(file.read(), file.name)
+    text, warnings = file.text()
     page = _Page(text)
     if not page.entries and not page.is_history:
         raise UnknownFormat(

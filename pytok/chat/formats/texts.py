@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from pytok.chat.decoding import decode
 from pytok.chat.files import ChatFile
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.months import with_numbers
@@ -28,7 +27,7 @@ def read_text(files: Sequence[ChatFile], options: ImportOptions) -> Source:
             "file of one chat"
         )
     name, order = chats[0].export, options.date_order
-    text, warnings = decode(chats[0].read(), name)
+    text, warnings = chats[0].text()
     lines = text.split("\n")
     if not _have_header(lines):
         numbered = [with_numbers(line) for line in lines]
@@ -40,10 +39,7 @@ def read_text(files: Sequence[ChatFile], options: ImportOptions) -> Source:
 
 
 def _has_header(file: ChatFile) -> bool:
-    try:
-        lines = decode(file.head, file.name).text.split("\n")
-    except ChatError:
-        return False
+    lines = file.start.split("\n")
     return _have_header(lines) or _have_header(list(map(with_numbers, lines)))
 
 
