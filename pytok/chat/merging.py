@@ -36,10 +36,15 @@ def merge(sources: Sequence[Sequence[Message]], *, respect_deletions: bool = Fal
     message (edited, deleted, or without its media), the more informative one is kept; with
     *respect_deletions*, a message that is deleted in one of them is deleted.
     """
+    if len(sources) == 1:
+        chats: dict[str | None, list[Message]] = defaultdict(list)
+        for message in sources[0]:
+            chats[message.chat].append(message)
+        return Merged(_in_order(list(chats.values())), [0], 0)
     duplicates = [0] * len(sources)
     contested = 0
     histories: dict[str | None, list[Entry]] = {}
-    for number, messages in enumerate(_with_chats(sources) if len(sources) > 1 else sources):
+    for number, messages in enumerate(_with_chats(sources)):
         new = _by_chat(messages)
         old_senders, new_senders = _senders(histories), _senders(new)
         if old_senders and not new_senders.keys() <= old_senders.keys():
@@ -56,12 +61,16 @@ def merge(sources: Sequence[Sequence[Message]], *, respect_deletions: bool = Fal
             histories[chat] = aligned.entries
             duplicates[number] += aligned.duplicates
             contested += aligned.contested
-    chats = [list(_fill_seconds(entries)) for entries in histories.values()]
-    # Several chats are put side by side by time; the order within each stays.
-    merged = chats[0] if len(chats) == 1 else list(heapq.merge(*chats, key=_time))
-    if any(message.time.tzinfo for message in merged):
-        merged.sort(key=_time)
+    merged = _in_order([list(_fill_seconds(entries)) for entries in histories.values()])
     return Merged(merged, duplicates, contested)
+
+
+def _in_order(chats: Sequence[list[Message]]) -> list[Message]:
+    """Put several chats side by side by time; the order of local times within each chat stays."""
+    messages = chats[0] if len(chats) == 1 else list(heapq.merge(*chats, key=_time))
+    if any(message.time.tzinfo for message in messages):
+        messages.sort(key=_time)
+    return messages
 
 
 def _time(message: Message) -> datetime:

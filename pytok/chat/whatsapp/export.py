@@ -60,19 +60,9 @@ def read_export(
     Raises ChatError if it is not an export, or if the order of its dates is ambiguous and neither
     *date_order* nor *ask* is given.
     """
-    lines = _lines(text)
-    candidates = find_candidates(lines)
-    context = _Context(lines, name, date_order, ask)
-    begins = [0, *find_parts(candidates, lines), len(lines)]
-    parts = [
-        _read_part(
-            context,
-            begin,
-            end,
-            {number: match for number, match in candidates.items() if begin <= number < end},
-        )
-        for begin, end in pairwise(begins)
-    ]
+    context = _Context(_lines(text), name, date_order, ask)
+    exports = _find_exports(context.lines)
+    parts = [_read_part(context, export) for export in exports]
     source = parts[0]
     messages = [message for part in parts for message in part.messages]
     if not any(each.sender or SYSTEM.search(each.text.casefold()) for each in messages):
@@ -99,19 +89,40 @@ def read_export(
     return source
 
 
-def _read_part(
-    context: _Context, begin: int, end: int, candidates: Mapping[int, re.Match[str]]
-) -> Source:
-    """Read the export in some lines, of which *candidates* look like headers."""
-    lines, name = context.lines, context.name
+@dataclass
+class _Export:
+    """One export in a file."""
+
+    begin: int
+    end: int
+    """Numbers of its first line and of the one after its last."""
+    candidates: dict[int, re.Match[str]]
+    """Lines that look like headers, by number."""
+
+
+def _find_exports(lines: Sequence[str]) -> list[_Export]:
+    candidates = find_candidates(lines)
+    begins = find_parts(candidates, lines)
+    if not begins:
+        return [_Export(0, len(lines), candidates)]
+    return [
+        _Export(begin, end, {n: match for n, match in candidates.items() if begin <= n < end})
+        for begin, end in pairwise([0, *begins, len(lines)])
+    ]
+
+
+def _read_part(context: _Context, export: _Export) -> Source:
+    """Read one export; its candidates are dropped, since they take more memory than messages."""
+    lines, name, begin, end = context.lines, context.name, export.begin, export.end
     found = find_headers(
         lines,
-        candidates,
+        export.candidates,
         name=name,
         date_order=context.date_order,
         expected=_expected_order(lines[begin:end]),
         ask=context.ask,
     )
+    export.candidates = {}
     days = find_day_lines(lines, found.headers)
     raw_messages = list(_raw_messages(lines, found.headers, days, end))
     first = found.headers[0].number

@@ -193,7 +193,13 @@ def _inside_messages(lines: Sequence[str], chosen: dict[int, re.Match[str]]) -> 
 
 
 def _written_date(match: re.Match[str]) -> WrittenDate:
-    return WrittenDate((match["first"], match["second"], match["third"]), match["separator"])
+    return _shared(match["first"], match["second"], match["third"], match["separator"])
+
+
+@lru_cache(maxsize=4096)
+def _shared(first: str, second: str, third: str, separator: str) -> WrittenDate:
+    """Return one object for all messages of a day."""
+    return WrittenDate((first, second, third), separator)
 
 
 @lru_cache(maxsize=4096)
