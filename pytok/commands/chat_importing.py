@@ -18,8 +18,8 @@ from pytok.chat.reading import list_chats
 from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
 from pytok.commands.help import Command, option
-from pytok.commands.options import json_option, refuse_to_replace
-from pytok.commands.paths import PathName
+from pytok.commands.options import json_option
+from pytok.commands.paths import Input, Output
 from pytok.counted import counted
 from pytok.terminal import print_facts, say
 
@@ -39,13 +39,13 @@ from pytok.terminal import print_facts, say
     "files",
     nargs=-1,
     required=True,
-    type=PathName(path_type=Path, exists=True),
+    type=Input(path_type=Path, exists=True),
     metavar="FILE...",
 )
 @option(
     "-o",
     "--output",
-    type=PathName(path_type=Path, dir_okay=False),
+    type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
 )
@@ -68,6 +68,7 @@ from pytok.terminal import print_facts, say
 )
 @option(
     "--key",
+    type=Input(),
     metavar="KEY",
     group="WhatsApp databases",
     help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
@@ -75,7 +76,7 @@ from pytok.terminal import print_facts, say
 )
 @option(
     "--names",
-    type=PathName(path_type=Path, exists=True, dir_okay=False),
+    type=Input(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
     group="WhatsApp databases",
     help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
@@ -145,7 +146,6 @@ def import_(
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    refuse_to_replace((*files, names), output)
     imported = import_chats(files, options)
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
@@ -191,7 +191,7 @@ def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
     "-o",
     "--output",
     required=True,
-    type=PathName(path_type=Path, dir_okay=False),
+    type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .txt file to write, in WhatsApp's format.",
 )
