@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 
 from pytok.errors import ChatError
 
-MAX_SIZE = 1 << 29
-"""Maximum size of a text in bytes: half a GiB, about ten million messages."""
+MAX_SIZE = 1 << 28
+"""Maximum size of a text in bytes: a quarter of a GiB, about five million messages."""
 
-MAX_RATIO = 250
-"""Maximum compression ratio of a text; chats have 3 to 10, a zip bomb about 1,000."""
+MAX_RATIO = 60
+"""Maximum compression ratio of a text; chats have 3 to 10, a zip bomb up to 1,000. Messages in
+memory take many times the size of their text, so a small zip must not have much of it."""
 
 HARMLESS_SIZE = 1 << 24
 """Size in bytes up to which any compression ratio is accepted."""

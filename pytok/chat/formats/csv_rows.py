@@ -17,9 +17,15 @@ class Table:
 
 
 def header(text: str, delimiter: str = ",") -> list[str]:
-    """Return the names of the columns in the first line of *text*, without spaces around them."""
+    """Return the names of the columns in the first line of *text*, without spaces around them.
+
+    There are none if the line is no row of a table.
+    """
     line = text.lstrip("\ufeff").partition("\n")[0]
-    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
 
 
 def read_csv(text: str, name: str, delimiter: str = ",") -> Table:
