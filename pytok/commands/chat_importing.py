@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from pytok.atomic import replace_file
-from pytok.chat.anonymize import Anonymized
+from pytok.chat.anonymize import LIMITS, Anonymized
 from pytok.chat.databases import is_database, read_database
 from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.importing import ImportOptions, import_chats
@@ -147,13 +147,10 @@ def _list_chats(files: tuple[Path, ...], key: str | None, names: Path | None) ->
 
 def _say_replaced(anonymized: Anonymized) -> None:
     counts = ", ".join(counted(count, kind) for kind, count in anonymized.counts.items())
-    say(f"pytok: replaced in texts: {counts or 'nothing'}")
-    say(f"pytok: removed the text of {counted(anonymized.emptied, 'system message')}")
+    say(f"pytok: replaced: {counts or 'nothing'}")
     for name, substitute in anonymized.substitutes.items():
         say(f"pytok: {name} is now {substitute}")
-    say(
-        "pytok: warning: nicknames, people who never write, locations and personal facts may remain"
-    )
+    say(f"pytok: warning: people can still be recognized; not replaced: {LIMITS}")
 
 
 def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
