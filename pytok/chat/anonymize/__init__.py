@@ -38,9 +38,11 @@ _WITHOUT_WORDS: dict[Kind, str] = {
 """Kinds of messages whose text is not the sender's, and can name anybody, with what it is."""
 _MEDIA_TYPES = frozenset(
     {*MEDIA_NOUNS, "media", "file", "photo", "voice", "animation", "album", "contacts", "unknown"}
-    | {"GIF", "voice_message", "video_message", "video_file", "audio_file"}
-    | {"contact_information", "game_title", "invoice_information", "forwarded"}
+    | {"GIF", "voice_message", "video_message", "video_file", "audio_file", "view once", "link"}
+    | {"contact_information", "game_title", "invoice_information", "game", "invoice", "giveaway"}
+    | {"forwarded", "transfer", "share", "attachment", "embed", "story", "app", "empty", "payment"}
 )
+"""Types of media of all readers. Anything else in the field can be a name."""
 _SUFFIX = re.compile(
     r"\.(?:jpe?g|png|gif|webp|heic|heif|bmp|tiff?|svg|mp[34]|m4[av]|mov|avi|mkv|webm|3gp|opus|og[agv]|aac"
     r"|amr|wav|flac|caf|pdf|docx?|xlsx?|pptx?|od[tsp]|txt|rtf|csv|md|html?|epub|pages|numbers|key|zip"

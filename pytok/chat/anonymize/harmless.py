@@ -113,7 +113,7 @@ def _is_amount(number: str, before: str, after: str) -> bool:
     cents = context.CENTS.match(after)
     if cents and context.STRONG_UNIT.match(after, cents.end()):
         return True
-    # "912345678 people call me": only marks of thousands tell an amount from a number to call.
+    # "912345678 people call me": only marks of thousands make an amount of it.
     short = len(_figures(amount["figures"])) <= 7
     is_marked = amount["mark"] in (".", "'") or short
     return is_marked and (cents is not None or context.UNIT.match(after) is not None)

@@ -1,7 +1,7 @@
 """Search for names in a text: words compared in one form, the longest sequence first.
 
 A text is read word by word, and each word is looked up, so the time does not depend on the number
-of names. In scripts without spaces, in which words cannot be told apart, one pattern finds them.
+of names. In scripts without spaces, where it is unknown which letters are a word, a pattern does.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ separators = st.sampled_from(["", " ", "-", "/", "_", ") ", " - ", "\u2011", "\u
 def test_a_number_to_call_is_found_with_any_signs_between_its_digits(
     digits: str, signs: list[str]
 ) -> None:
-    """After a plus sign no number is harmless, but one that is mostly zeros."""
+    """After a plus sign only an amount is harmless."""
     text = "+9" + "".join(digit + sign for digit, sign in zip(digits, signs, strict=False)) + "7"
 
     assert not re.search(r"\d", left_of(text))
