@@ -103,7 +103,14 @@ from pytok.terminal import print_facts, say
     "--anonymize",
     "--anonymise",
     is_flag=True,
-    help="Replace names, numbers, e-mail addresses, links and mentions.",
+    help="Replace people, numbers, addresses and links (docs/anonymizing.md).",
+)
+@option(
+    "--replace",
+    "replaced_names",
+    multiple=True,
+    metavar="NAME",
+    help="With --anonymize: replace this name, too; repeat it for several.",
 )
 @json_option
 def import_(
@@ -118,6 +125,7 @@ def import_(
     list_: bool,
     respect_deletions: bool,
     anonymize: bool,
+    replaced_names: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Import chat exports and merge them into one history.
@@ -137,6 +145,7 @@ def import_(
         chat=chat,
         respect_deletions=respect_deletions,
         anonymize=anonymize,
+        replaced_names=replaced_names,
         ask=ask,
     )
     if list_:
@@ -144,6 +153,8 @@ def import_(
             identity = "" if each.id is None or each.id == each.name else f"  {each.id}"
             click.echo(f"{each.messages:>9,}  {each.name}{identity}")
         return
+    if replaced_names and not anonymize:
+        raise click.UsageError("--replace needs --anonymize.")
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     imported = import_chats(files, options)
