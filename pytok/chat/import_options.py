@@ -22,6 +22,8 @@ class ImportOptions:
     """Contacts database with the names for the numbers in a message database."""
     chat: str | None = None
     """Name or id of the chat to read from an export that has several."""
+    respect_deletions: bool = False
+    """Omit the text of messages that are deleted in one of several files."""
     anonymize: bool = False
     """Replace names, numbers, addresses and links."""
     ask: AskDateOrder | None = None

@@ -95,6 +95,11 @@ from pytok.terminal import print_facts, say
     help="List the chats, with their ids if they have any, and exit.",
 )
 @option(
+    "--respect-deletions",
+    is_flag=True,
+    help="Omit messages that somebody deleted for everyone, even if another file has their text.",
+)
+@option(
     "--anonymize",
     "--anonymise",
     is_flag=True,
@@ -111,6 +116,7 @@ def import_(
     names: Path | None,
     chat: str | None,
     list_: bool,
+    respect_deletions: bool,
     anonymize: bool,
     as_json: bool,
 ) -> None:
@@ -129,6 +135,7 @@ def import_(
         key=key,
         names=names,
         chat=chat,
+        respect_deletions=respect_deletions,
         anonymize=anonymize,
         ask=ask,
     )
