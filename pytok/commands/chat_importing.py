@@ -30,7 +30,9 @@ from pytok.terminal import print_facts, say
     examples="""
     pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
     pytok chat import old.zip new.zip -o chat.jsonl --anonymize
-    pytok chat import msgstore.db.crypt15 --key digits.txt --list-chats
+    pytok chat import ChatExport_2024-01-05/ -o chat.jsonl
+    pytok chat import result.json --list-chats
+    pytok chat import msgstore.db.crypt15 --key digits.txt --chat Ada -o chat.jsonl
     """,
 )
 @click.argument(
@@ -114,9 +116,10 @@ def import_(
 ) -> None:
     """Import chat exports and merge them into one history.
 
-    FILE is a WhatsApp text or zip in any language, a WhatsApp database or encrypted backup,
-    Telegram's result.json, conversations in the JSON of ShareGPT or OpenAI, or a history of an
-    earlier import. Files of one chat can overlap: no message is lost or duplicated.
+    FILE is an export of WhatsApp, Telegram, Messenger, Instagram, Signal, Discord, iMessage or
+    another app (docs/chat-formats.md lists them), its folder or its zip; conversations in the JSON
+    of ShareGPT or OpenAI; rows of time, sender and text; or a history of an earlier import. Files
+    of one chat can overlap: no message is lost or duplicated.
     """
     ask = _ask if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() else None
     options = ImportOptions(
