@@ -16,7 +16,7 @@ from typing import NamedTuple
 import regex
 
 from pytok.chat.anonymize.parts import MAX_WORDS, Part
-from pytok.chat.anonymize.scripts import MAX_SUFFIX, WORD, affixes, fold
+from pytok.chat.anonymize.scripts import MAX_SUFFIX, MAX_WORD, WORD, affixes, fold
 
 _GAP = re.compile(r"[\s'’ʼ`.\-\u2010\u2011\u2013·・_]{0,3}")
 """Between two words of a name."""
@@ -34,6 +34,9 @@ _NO_NAMES = frozenset({"على", "وعلى", "فعلى"})
 """Arabic for "on". It differs from the name Ali in a letter that is the same after folding."""
 _NEGATION = re.compile(r"['’]t\b", re.IGNORECASE)
 """After a word that is no name: don't, can't, won't."""
+
+
+_MAX_ORDINARY = 1 << 16
 
 
 class Hit(NamedTuple):
@@ -77,6 +80,8 @@ class Names:
         for word in self._root.children:
             for stem in _stems(word):
                 self._stems.setdefault(stem, word)
+        self._ordinary: set[str] = set()
+        """Words that no name starts with, which texts repeat."""
 
     def find(self, text: str) -> list[Hit]:
         """Return the names in *text*, in order."""
@@ -87,6 +92,9 @@ class Names:
         index = 0
         while index < len(words):
             word = words[index]
+            if word[0] in self._ordinary:
+                index += 1
+                continue
             while handle.end <= word.start():
                 handle = next(handles)
             if handle.start < word.end():  # the word is in a handle
@@ -147,9 +155,16 @@ class Names:
                 name, before, after = added
                 best, count = Hit(start, word.end(), name, before, after), length
             if child is None:
+                if best is None and length == 1 and word["unspaced"] is None:
+                    self._remember(word[0])
                 break
             node = child
         return best, count
+
+    def _remember(self, word: str) -> None:
+        if len(self._ordinary) >= _MAX_ORDINARY:
+            self._ordinary.clear()
+        self._ordinary.add(word[:MAX_WORD])
 
     def _inflected(
         self, node: _Node, folded: str, word: regex.Match[str]
