@@ -21,12 +21,13 @@ SENDERS = (
     "a a a b",
 )
 REPEATED = (
-    "a 1 1- 1. 12/ + @ @a a@ a. a.b a@b. :// http://! www. mailto:! x:y@ a: anna anna_ _ Schmidt- a_1"
-    " 1a A1 AT61 12: :: 1.1. ° 1° 48.2082, ///a. pwd= token pass: 8+2C ́ ุ่ が 山 山田 太郎 ｱ 김 김민 मो و"
-    " علي 一 (at) 31.12.2024 31.12. 1.000. 6-4( 18.30- 0900- 1234567/ ! ( (0 a.b/ €1 Tel v1. Ив σ İ 🎉"
-    " 1️⃣ 00:1A: a- 550e8400- A1B2C3- @all @1 @山 1' lat= data: sig="
+    "a 1 1- 1. 12/ + @ @a a@ a. a.b a@b. :// http://! www. mailto:! x:y@ a: anna anna_ _"
+    " Schmidt- a_1 1a A1 AT61 12: :: 1.1. ° 1° 48.2082, ///a. pwd= token pass: 8+2C ́ ุ่ が"
+    " 山 山田 太郎 ｱ 김 김민 मो و علي 一 (at) 31.12.2024 31.12. 1.000. 6-4( 18.30- 0900-"
+    " 1234567/ ! ( (0 a.b/ €1 Tel v1. Ив σ İ 🎉 1️⃣ 00:1A: a- 550e8400- A1B2C3- @all @1 @山"
+    " 1' lat= data: sig="
 )
-ATOMS = [*REPEATED.split(" ")]
+ATOMS = REPEATED.split(" ")
 ATOMS += [f"{atom} " for atom in ("1", "12", "a", "Anna", "@1", "1 -", "Anna Schmidt", "€1", "is")]
 ATOMS += [" ", "\t", "\n", "\u200b", "\u200e", "1\u200b", "a\u0301\u0316", "か\u3099", "@\u2068a"]
 
