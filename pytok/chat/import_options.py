@@ -22,7 +22,11 @@ class ImportOptions:
     """Contacts database with the names for the numbers in a message database."""
     chat: str | None = None
     """Name or id of the chat to read from an export that has several."""
+    respect_deletions: bool = False
+    """Omit the text of messages that are deleted in one of several files."""
     anonymize: bool = False
-    """Replace names, numbers, addresses and links."""
+    """Replace people, numbers, addresses and links."""
+    replaced_names: tuple[str, ...] = ()
+    """Further names to replace when anonymizing: nicknames, and people who never write."""
     ask: AskDateOrder | None = None
     """Callback for an ambiguous date order. If None, ambiguity is an error."""

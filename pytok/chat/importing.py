@@ -13,6 +13,7 @@ from pytok.chat.reading import read_sources
 from pytok.chat.record import Message
 from pytok.chat.source import Source
 from pytok.chat.summary import Summary, summarize
+from pytok.counted import counted
 from pytok.errors import ChatError
 
 __all__ = ["ImportOptions", "ImportResult", "import_chats"]
@@ -36,7 +37,7 @@ class ImportResult:
 
 
 def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
-    """Read *paths* and merge them into one history, sorted by time.
+    """Read *paths* and merge them into one history, in the order of the files.
 
     Raises ChatError with the name of the file if it cannot be read without guessing, and for an
     option that applies to none of the files.
@@ -45,10 +46,18 @@ def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
     sources: list[Source] = []
     for source in read_sources(paths, options):
         sources.append(_shift_after(sources, source))
-    messages, duplicates = merge(_comparable_times(sources, zone))
+    messages, duplicates, contested = merge(
+        _comparable_times(sources, zone), respect_deletions=options.respect_deletions
+    )
     warnings = [warning for source in sources for warning in source.warnings]
     warnings += [*_limit_warnings(sources), *_different_chat_warnings(sources, duplicates)]
-    anonymized = anonymize(messages) if options.anonymize else None
+    if contested and not options.respect_deletions:
+        warnings.append(
+            f"{counted(contested, 'message')} that somebody deleted for everyone "
+            f"{'is' if contested == 1 else 'are'} in the history, since another file still has "
+            f"the text; --respect-deletions omits {'it' if contested == 1 else 'them'}"
+        )
+    anonymized = anonymize(messages, also=options.replaced_names) if options.anonymize else None
     if anonymized is not None:
         messages = anonymized.messages
     return ImportResult(messages, summarize(messages, sources, duplicates, warnings), anonymized)

@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from pytok.atomic import replace_file
-from pytok.chat.anonymize import Anonymized
+from pytok.chat.anonymize import LIMITS, Anonymized
 from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.importing import import_chats
@@ -95,10 +95,22 @@ from pytok.terminal import print_facts, say
     help="List the chats, with their ids if they have any, and exit.",
 )
 @option(
+    "--respect-deletions",
+    is_flag=True,
+    help="Omit messages that somebody deleted for everyone, even if another file has their text.",
+)
+@option(
     "--anonymize",
     "--anonymise",
     is_flag=True,
-    help="Replace names, numbers, e-mail addresses, links and mentions.",
+    help="Replace people, numbers, addresses and links (docs/anonymizing.md).",
+)
+@option(
+    "--replace",
+    "replaced_names",
+    multiple=True,
+    metavar="NAME",
+    help="With --anonymize: replace this name, too; repeat it for several.",
 )
 @json_option
 def import_(
@@ -111,7 +123,9 @@ def import_(
     names: Path | None,
     chat: str | None,
     list_: bool,
+    respect_deletions: bool,
     anonymize: bool,
+    replaced_names: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Import chat exports and merge them into one history.
@@ -129,7 +143,9 @@ def import_(
         key=key,
         names=names,
         chat=chat,
+        respect_deletions=respect_deletions,
         anonymize=anonymize,
+        replaced_names=replaced_names,
         ask=ask,
     )
     if list_:
@@ -137,6 +153,8 @@ def import_(
             identity = "" if each.id is None or each.id == each.name else f"  {each.id}"
             click.echo(f"{each.messages:>9,}  {each.name}{identity}")
         return
+    if replaced_names and not anonymize:
+        raise click.UsageError("--replace needs --anonymize.")
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     imported = import_chats(files, options)
@@ -153,13 +171,10 @@ def import_(
 
 def _say_replaced(anonymized: Anonymized) -> None:
     counts = ", ".join(counted(count, kind) for kind, count in anonymized.counts.items())
-    say(f"pytok: replaced in texts: {counts or 'nothing'}")
-    say(f"pytok: removed the text of {counted(anonymized.emptied, 'system message')}")
+    say(f"pytok: replaced: {counts or 'nothing'}")
     for name, substitute in anonymized.substitutes.items():
         say(f"pytok: {name} is now {substitute}")
-    say(
-        "pytok: warning: nicknames, people who never write, locations and personal facts may remain"
-    )
+    say(f"pytok: warning: people can still be recognized; not replaced: {LIMITS}")
 
 
 def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
