@@ -17,9 +17,8 @@ from pytok.errors import ChatError
 MAX_SIZE = 1 << 28
 """Maximum size of a text in bytes: a quarter of a GiB, about five million messages."""
 
-MAX_RATIO = 60
-"""Maximum compression ratio of a text; chats have 3 to 10, a zip bomb up to 1,000. Messages in
-memory take many times the size of their text, so a small zip must not have much of it."""
+MAX_RATIO = 50
+"""Maximum compression ratio of a text; chats have 3 to 10, a zip bomb up to 1,000."""
 
 HARMLESS_SIZE = 1 << 24
 """Size in bytes up to which any compression ratio is accepted."""

@@ -19,12 +19,12 @@ class Table:
 def header(text: str, delimiter: str = ",") -> list[str]:
     """Return the names of the columns in the first line of *text*, without spaces around them.
 
-    There are none if the line is no row of a table.
+    They are empty if *text* is no table.
     """
-    line = text.lstrip("\ufeff").partition("\n")[0]
+    line = text.lstrip("\ufeff").partition("\n")[0].partition("\r")[0]
     try:
         return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error:
+    except csv.Error:  # a name of more than 131,072 characters
         return []
 
 
