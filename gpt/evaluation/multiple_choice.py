@@ -25,7 +25,7 @@ from gpt.evaluation.interval import Accuracy
 from gpt.model.language_model import LanguageModel
 from gpt.parallel.runtime import Runtime
 from pytok.definition import END_OF_TEXT
-from pytok.text import cut, quoted
+from pytok.text import cut, quoted, repair
 from pytok.tokenizer import Tokenizer
 
 
@@ -221,7 +221,7 @@ def _question(fields: Mapping[str, Any]) -> Question:
         raise ValueError(
             f"the answer is {quoted(answer)}, but there are {len(choices)} choices, counted from 0"
         )
-    return Question(context=context, choices=tuple(choices), answer=answer)
+    return Question(context=repair(context), choices=tuple(map(repair, choices)), answer=answer)
 
 
 def _clean(text: str) -> str:

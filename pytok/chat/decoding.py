@@ -65,6 +65,10 @@ def decode(data: bytes, name: str, encoding: str | None = None) -> Decoded:
         text = decoder.decode(data)
     except UnicodeDecodeError as error:
         raise _undecodable(data, name, encoding, error.start) from None
+    except UnicodeError:  # --encoding utf-16 of a file without a byte order mark
+        raise ChatError(
+            f"{name} does not start as a file in {encoding} does; omit --encoding"
+        ) from None
     pending, _ = decoder.getstate()
     if not pending:
         return Decoded(text.removeprefix("\ufeff"), [])

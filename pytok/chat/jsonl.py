@@ -24,7 +24,9 @@ def write_lines(path: str | os.PathLike[str], values: Iterable[Any]) -> None:
 
     A new file can be read by its owner only: its lines are messages.
     """
-    replace_file(Path(path), "".join(map(json_line, values)).encode(), private=True)
+    lines = "".join(map(json_line, values))
+    # A surrogate, of a file's name that is not UTF-8, is escaped as JSON escapes it.
+    replace_file(Path(path), lines.encode(errors="backslashreplace"), private=True)
 
 
 def json_line(value: Any) -> str:

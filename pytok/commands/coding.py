@@ -20,7 +20,7 @@ from pytok.commands.options import (
     tokenizer_option,
 )
 from pytok.commands.paths import Source
-from pytok.errors import CorpusError
+from pytok.errors import CorpusError, UnknownTokenError
 from pytok.patterns import parts
 from pytok.terminal import Bars
 from pytok.tokenizer import Tokenizer
@@ -49,17 +49,19 @@ def encode(tokenizer: Tokenizer, file: IO[bytes], special: bool, as_json: bool) 
     """
     data = file.read()
     with Bars() as bars:
-        ids = list(_encode(tokenizer, data, special, bars))
+        ids = list(_encode(tokenizer, data, file.name, special, bars))
     click.echo(json.dumps(ids) if as_json else " ".join(map(str, ids)))
 
 
-def _encode(tokenizer: Tokenizer, data: bytes, special: bool, bars: Bars) -> Iterator[int]:
+def _encode(
+    tokenizer: Tokenizer, data: bytes, name: str, special: bool, bars: Bars
+) -> Iterator[int]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         if special:
             raise CorpusError(
-                f"byte {error.start:,} is not UTF-8; --special requires valid text: remove it"
+                f"{name}: byte {error.start:,} is not UTF-8; --special needs valid text: remove it"
             ) from None
         yield from tokenizer._encode_bytes(data)
         return
@@ -94,8 +96,9 @@ def decode(tokenizer: Tokenizer, file: IO[bytes]) -> None:
             raise CorpusError(f"{file.name}: word {number:,}: {quoted!r} is not an id")
     try:
         data = tokenizer.decode_bytes(list(map(int, words)))
-    except OverflowError as error:
-        raise CorpusError(f"{file.name}: {error}") from None
+    except (OverflowError, UnknownTokenError) as error:
+        said = error.message if isinstance(error, UnknownTokenError) else error
+        raise CorpusError(f"{file.name}: {said}") from None
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 

@@ -400,7 +400,7 @@ def _chats() -> Iterable[Door]:
         "pytok chat build chat.jsonl -o out --me Mara --vocab 270",
         "*",
         history,
-        names=("chat.jsonl", "conversation"),
+        names=("chat.jsonl", "conversation", "senders"),
         weight=3,
     )
     yield Door("chat show", "pytok chat show chat.jsonl --statistics", "*", history)
@@ -459,7 +459,15 @@ def _runs() -> Iterable[Door]:
     run = copied(lambda: run_folder().parent, "")
     sample = "gpt sample run --prompt a --tokens 2 --device cpu --dtype float32"
     inside = "run/checkpoints/*/*"
-    yield Door("checkpoint", sample, inside, run, seal, names=("run/checkpoints",), weight=2)
+    yield Door(
+        "checkpoint",
+        sample,
+        inside,
+        run,
+        seal,
+        names=("run/checkpoints", "its weights are damaged"),
+        weight=2,
+    )
     yield Door("checkpoint sums", sample, inside, run, names=("run",), weight=2)
     yield Door(
         "metrics",
@@ -482,7 +490,7 @@ def _runs() -> Iterable[Door]:
         "gpt train --data none --config r.toml --out out",
         "*",
         written("r.toml", RECIPE),
-        names=("r.toml", "none"),
+        names=("r.toml", "none", "must be"),
     )
     yield Door(
         "token files",

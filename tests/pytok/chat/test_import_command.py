@@ -1,6 +1,8 @@
 """`pytok chat import` and `pytok chat example`: options, the history and its summary."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,15 @@ def test_the_count_of_one_message_is_singular(tmp_path: Path) -> None:
 
     assert "1 message;" in printed
     assert "1 messages" not in printed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files that are no text")
+def test_the_name_of_a_file_can_be_any_bytes(tmp_path: Path) -> None:
+    """It is the source of its messages."""
+    export, history = Path(os.fsdecode(os.fsencode(tmp_path) + b"/c\xff.txt")), tmp_path / "h.jsonl"
+    export.write_text("13.01.24, 10:00 - Ann: hi\n14.01.24, 10:00 - Bob: hello\n")
+
+    result = command("chat", "import", export, "-o", history)
+
+    assert (result.code, result.err) == (0, "")
+    assert [message.text for message in read_history(history)] == ["hi", "hello"]
