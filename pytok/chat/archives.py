@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from pytok.errors import ChatError
 
-MAX_SIZE = 1 << 29
-"""Maximum size of a text in bytes: half a GiB, about ten million messages."""
+MAX_SIZE = 1 << 28
+"""Maximum size of a text in bytes: a quarter of a GiB, about five million messages."""
 
 MAX_RATIO = 50
 """Maximum compression ratio of a text; chats have 3 to 10, a zip bomb up to 1,000."""
