@@ -247,7 +247,7 @@ def _message(
         media=media,
         id=entry.id or None,
         reply_to=None if entry.is_event else entry.reply_to,
-        reactions=tuple(_reactions(entry)),
+        reactions=reactions(_reactions(entry)),
         source=source,
         line=number,
     )
@@ -284,13 +284,13 @@ def _answers(entry: _Entry) -> Iterator[str]:
             yield f"{_joined(pieces).removeprefix('- ')} ({votes[0] if votes else 0})"
 
 
-def _reactions(entry: _Entry) -> Iterator[str]:
-    """Yield an emoji for each person who reacted: a number, else one picture per person."""
+def _reactions(entry: _Entry) -> Iterator[tuple[str, int]]:
+    """Yield emoji and how many people reacted: a number, else one picture per person."""
     emoji, people, count = "", 0, ""
     for role, pieces in [*entry.texts, ("emoji", [])]:
         if role == "emoji":
             if emoji:
-                yield from reactions(emoji, int(count) if count.isdecimal() else people)
+                yield emoji, int(count) if count.isdecimal() else people
             emoji, people, count = _joined(pieces), 0, ""
         elif role == "person":
             people += 1

@@ -220,6 +220,15 @@ def test_a_message_with_damaged_values_is_reported(broken: Any, tmp_path: Path) 
     assert imported.summary.sources[0].unread_lines == (2,)
 
 
+def test_the_reactions_of_a_message_are_bounded(tmp_path: Path) -> None:
+    """Their numbers come from the file."""
+    counts = [{"type": "emoji", "count": 1 << 60, "emoji": emoji} for emoji in "ab"]
+
+    (message,) = read(chat(telegram(reactions=counts)), tmp_path).messages
+
+    assert len(message.reactions) == 1000
+
+
 def test_a_time_that_does_not_exist_in_the_zone_is_an_error(tmp_path: Path) -> None:
     plain = telegram(1, date="0001-01-01T00:00:00+14:00")
     del plain["date_unixtime"]
