@@ -20,6 +20,7 @@ from pytok.chat.formats.downloads import (
     read_snapchat,
 )
 from pytok.chat.formats.history import is_history, read_history
+from pytok.chat.formats.matrix import is_matrix, read_matrix
 from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
 from pytok.chat.formats.own_format import is_own_document, read_own_document
 from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
@@ -58,6 +59,7 @@ JSON_FORMATS = (
     JsonFormat(is_sigexport, read_sigexport, from_sigexport),
     JsonFormat(is_qq_json, read_qq_json, from_qq),
     JsonFormat(is_row_document, read_row_document),
+    JsonFormat(is_matrix, read_matrix),
     JsonFormat(is_skype, read_skype, from_download),
     JsonFormat(is_google_chat, read_google_chat, from_download),
     JsonFormat(is_snapchat, read_snapchat, from_download),
