@@ -69,7 +69,7 @@ def _message(
     kind, text, media = _contents(plain, content)
     answered = words(fields(relation.get("m.in_reply_to")).get("event_id"))
     return Message(
-        time=read_time(plain.get("origin_server_ts")),
+        time=read_time(plain.get("origin_server_ts"), milliseconds=True),
         sender=None if kind == "system" else sender or "unknown",
         kind=kind,
         text=_without_quotation(text) if answered else text,

@@ -206,6 +206,14 @@ def test_of_an_account_one_chat_is_read(tmp_path: Path) -> None:
     assert chosen("Bob (chat_001)") == ["chat_001"]
 
 
+def test_a_part_of_a_page_is_read(tmp_path: Path) -> None:
+    """Without the start of the page, and with a line with the day that has an id of a message."""
+    path = tmp_path / "saved.html"
+    path.write_text(event(1, "5 January 2024") + message(2, text("hi")))
+
+    assert [each.text for each in import_chats([path], ImportOptions()).messages] == ["hi"]
+
+
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
