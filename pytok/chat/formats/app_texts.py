@@ -14,6 +14,7 @@ from pytok.chat.formats.own_format import is_own_table, read_own_table
 from pytok.chat.formats.qq import is_qq, read_qq
 from pytok.chat.formats.row_documents import is_row_table, read_row_table
 from pytok.chat.formats.sms_backup import is_sms_backup, read_sms_backup
+from pytok.chat.formats.telegram_copied import is_telegram_copied, read_telegram_copied
 from pytok.chat.formats.wechat_text import is_wechat_text, read_wechat_text
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat
@@ -38,6 +39,7 @@ def _read_line(text: str, name: str, options: ImportOptions) -> Source:
 
 TEXT_FORMATS = (
     TextFormat(is_discord_text, read_discord_text),
+    TextFormat(is_telegram_copied, read_telegram_copied),
     TextFormat(is_sms_backup, _without_options(read_sms_backup)),
     TextFormat(is_kakaotalk, _without_options(read_kakaotalk)),
     TextFormat(is_line, _read_line),

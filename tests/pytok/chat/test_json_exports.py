@@ -173,6 +173,16 @@ def test_a_chat_that_an_account_does_not_have_is_an_error(tmp_path: Path) -> Non
         import_chats([path], ImportOptions(chat="Wrk"))
 
 
+@pytest.mark.parametrize("separator", ["\n", ", "])
+def test_messages_without_their_chat_are_read(separator: str, tmp_path: Path) -> None:
+    """As lines, or as a list."""
+    written = separator.join(json.dumps(telegram(number)) for number in (1, 2))
+
+    imported = read(written if separator == "\n" else f"[{written}]", tmp_path)
+
+    assert [message.id for message in imported.messages] == ["1", "2"]
+
+
 def test_an_export_that_was_cut_is_read_up_to_there(tmp_path: Path) -> None:
     """At any character after the first message, with a warning."""
     full = json.dumps(chat(telegram(1, text='a "b" ]}'), telegram(2)))
