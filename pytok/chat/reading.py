@@ -12,6 +12,11 @@ from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat, find_chat
 from pytok.errors import ChatError
 
+_USUAL_CONTENTS = (
+    "a zip of WhatsApp contains _chat.txt or a .txt named after the chat, a zip of Telegram "
+    "result.json"
+)
+
 
 def read_sources(paths: Sequence[Path], options: ImportOptions) -> list[Source]:
     """Read each of *paths*; of an export with several chats only `ImportOptions.chat`, if given.
@@ -68,10 +73,8 @@ def _read(path: Path, options: ImportOptions) -> tuple[Format, Source]:
                     raise
         if unknown is not None and len(files) == 1:
             raise unknown
-        raise ChatError(
-            f"{path.name}: no chat in it; a zip of WhatsApp contains _chat.txt or a .txt named "
-            "after the chat, a zip of Telegram result.json"
-        )
+        hint = unknown or _USUAL_CONTENTS
+        raise ChatError(f"{path.name}: no chat in it; {hint}")
 
 
 def _recognized(files: Sequence[ChatFile]) -> Iterable[tuple[Format, list[ChatFile]]]:

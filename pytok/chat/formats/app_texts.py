@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from pytok.chat.archives import MAX_TEXT_SIZE
 from pytok.chat.files import ChatFile
 from pytok.chat.formats.imessage_text import is_imessage_text, read_imessage_text
 from pytok.chat.formats.kakaotalk import is_kakaotalk, read_kakaotalk
@@ -53,7 +54,7 @@ def is_app_text(file: ChatFile) -> bool:
 
 def read_app_text(file: ChatFile, options: ImportOptions) -> Source:
     """Read *file* in the format that recognizes it; one of several is a chat of that name."""
-    text, warnings = file.text()
+    text, warnings = file.text(MAX_TEXT_SIZE)
     known = _find(text)
     if known is None:
         raise UnknownFormat(f"{file.name}: not the text of an app that is known")
