@@ -65,6 +65,11 @@ class ChatFile:
             raise ChatError(f"{self.name}: more than {max_size:,} bytes, too large for a chat")
         return decode(data, self.name, self.encoding)
 
+    def forget(self) -> None:
+        """Free the first bytes; they are read again if needed."""
+        for name in ("head", "start"):
+            self.__dict__.pop(name, None)
+
     @property
     def is_alone(self) -> bool:
         """Whether the user gave this file, not a folder or zip with it."""
