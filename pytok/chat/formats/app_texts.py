@@ -15,6 +15,7 @@ from pytok.chat.formats.own_format import is_own_table, read_own_table
 from pytok.chat.formats.qq import is_qq, read_qq
 from pytok.chat.formats.row_documents import is_row_table, read_row_table
 from pytok.chat.formats.sms_backup import is_sms_backup, read_sms_backup
+from pytok.chat.formats.wechat_mail import is_wechat_mail, read_wechat_mail
 from pytok.chat.formats.wechat_text import is_wechat_text, read_wechat_text
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat
@@ -43,6 +44,7 @@ TEXT_FORMATS = (
     TextFormat(is_kakaotalk, _without_options(read_kakaotalk)),
     TextFormat(is_line, _read_line),
     TextFormat(is_qq, _without_options(read_qq)),
+    TextFormat(is_wechat_mail, _without_options(read_wechat_mail)),
     TextFormat(is_wechat_text, _without_options(read_wechat_text)),
     TextFormat(is_imessage_text, _without_options(read_imessage_text)),
     TextFormat(is_row_table, _without_options(read_row_table)),
