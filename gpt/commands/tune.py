@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpt.commands.interruption import Interruption
-from gpt.commands.options import PATH, command_line, run_argument
+from gpt.commands.options import PATH, command_line, refuse_same, run_argument
 from gpt.commands.settings import Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
@@ -140,6 +140,7 @@ def tune(
     the data, printed, and saved with the run. Ctrl-C writes a checkpoint; the same command resumes
     from it.
     """
+    refuse_same(out, run, data, base_data)
     overrides = given_overrides(ctx, None)
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.

@@ -12,7 +12,14 @@ from functools import partial
 from typing import TypeAlias
 
 from gpt.data.batch import Rows
-from gpt.data.shards import Tokens, TrainingRows, open_bpe_dropout, open_data, open_split
+from gpt.data.shards import (
+    Tokens,
+    TrainingRows,
+    check_ids,
+    open_bpe_dropout,
+    open_data,
+    open_split,
+)
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate
 from gpt.evaluation.score import Figures
 from gpt.model.gpt import GPT
@@ -96,6 +103,7 @@ def text_task(
 
     It is evaluated on the complete validation split.
     """
+    check_ids(shards)
     train = open_split(shards, "train")
     held_out = open_split(shards, "val") if "val" in shards.splits else None
     return Task(
