@@ -177,7 +177,8 @@ class TrainingRows:
         if len(tokens) < context + 1:
             raise DataError(
                 f"the training split has {counted(len(tokens), 'token')}, and a window of context "
-                f"{context} needs {context + 1:,}; use more text or a smaller context"
+                f"{context} needs {context + 1:,}; use more text, or shorter windows: --context of "
+                "`gpt train`, --row-length of `gpt tune`"
             )
         self.tokens = tokens
         self.context = context
