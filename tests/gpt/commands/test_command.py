@@ -454,7 +454,7 @@ sys.exit(main())
     assert "pip install 'pytok[gpt]'" in result.stderr
 
 
-class Started(Exception):
+class Started(BaseException):
     """Raised instead of a training run."""
 
 
