@@ -89,7 +89,7 @@ def build(
             raise ChatError(
                 f"no conversation is left for {name}; omitted: {describe_omitted(omitted)}"
             )
-    with shards.writing(folder, tokenizer, splits, overwrite=overwrite) as writer:
+    with shards.writing(folder, tokenizer, splits, overwrite=overwrite, private=True) as writer:
         for name, conversations in splits.items():
             for conversation in conversations:
                 ids = template.render(conversation, tokenizer, train_on="all").ids

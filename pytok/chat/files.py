@@ -59,6 +59,11 @@ class ChatFile:
         """Return the whole text. Raises ChatError for a file that is no text, or damaged."""
         return decode(self.read(), self.name, self.encoding)
 
+    def forget(self) -> None:
+        """Free the first bytes; they are read again if needed."""
+        for name in ("head", "start"):
+            self.__dict__.pop(name, None)
+
     @property
     def is_alone(self) -> bool:
         """Whether the user gave this file, not a folder or zip with it."""

@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from pytok.atomic import replace_file
-from pytok.chat.anonymize import Anonymized
+from pytok.chat.anonymize import LIMITS, Anonymized
 from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.importing import import_chats
@@ -71,8 +71,8 @@ from pytok.terminal import print_facts, say
     type=Input(),
     metavar="KEY",
     group="WhatsApp databases",
-    help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
-    "read the command line.",
+    help="Key of an encrypted backup: a file, or 64 digits; for an Android backup (.ab) a file "
+    "with its password. A file is safer: other programs can read the command line.",
 )
 @option(
     "--names",
@@ -103,7 +103,14 @@ from pytok.terminal import print_facts, say
     "--anonymize",
     "--anonymise",
     is_flag=True,
-    help="Replace names, numbers, e-mail addresses, links and mentions.",
+    help="Replace people, numbers, addresses and links (docs/anonymizing.md).",
+)
+@option(
+    "--replace",
+    "replaced_names",
+    multiple=True,
+    metavar="NAME",
+    help="With --anonymize: replace this name, too; repeat it for several.",
 )
 @json_option
 def import_(
@@ -118,6 +125,7 @@ def import_(
     list_: bool,
     respect_deletions: bool,
     anonymize: bool,
+    replaced_names: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Import chat exports and merge them into one history.
@@ -137,6 +145,7 @@ def import_(
         chat=chat,
         respect_deletions=respect_deletions,
         anonymize=anonymize,
+        replaced_names=replaced_names,
         ask=ask,
     )
     if list_:
@@ -144,6 +153,8 @@ def import_(
             identity = "" if each.id is None or each.id == each.name else f"  {each.id}"
             click.echo(f"{each.messages:>9,}  {each.name}{identity}")
         return
+    if replaced_names and not anonymize:
+        raise click.UsageError("--replace needs --anonymize.")
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     imported = import_chats(files, options)
@@ -160,13 +171,10 @@ def import_(
 
 def _say_replaced(anonymized: Anonymized) -> None:
     counts = ", ".join(counted(count, kind) for kind, count in anonymized.counts.items())
-    say(f"pytok: replaced in texts: {counts or 'nothing'}")
-    say(f"pytok: removed the text of {counted(anonymized.emptied, 'system message')}")
+    say(f"pytok: replaced: {counts or 'nothing'}")
     for name, substitute in anonymized.substitutes.items():
         say(f"pytok: {name} is now {substitute}")
-    say(
-        "pytok: warning: nicknames, people who never write, locations and personal facts may remain"
-    )
+    say(f"pytok: warning: people can still be recognized; not replaced: {LIMITS}")
 
 
 def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:

@@ -6,12 +6,14 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pytok.chat.files import ChatFile
+from pytok.chat.formats.discord_text import is_discord_text, read_discord_text
 from pytok.chat.formats.imessage_text import is_imessage_text, read_imessage_text
 from pytok.chat.formats.kakaotalk import is_kakaotalk, read_kakaotalk
 from pytok.chat.formats.line import is_line, read_line
 from pytok.chat.formats.own_format import is_own_table, read_own_table
 from pytok.chat.formats.qq import is_qq, read_qq
 from pytok.chat.formats.row_documents import is_row_table, read_row_table
+from pytok.chat.formats.sms_backup import is_sms_backup, read_sms_backup
 from pytok.chat.formats.wechat_text import is_wechat_text, read_wechat_text
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat
@@ -35,6 +37,8 @@ def _read_line(text: str, name: str, options: ImportOptions) -> Source:
 
 
 TEXT_FORMATS = (
+    TextFormat(is_discord_text, read_discord_text),
+    TextFormat(is_sms_backup, _without_options(read_sms_backup)),
     TextFormat(is_kakaotalk, _without_options(read_kakaotalk)),
     TextFormat(is_line, _read_line),
     TextFormat(is_qq, _without_options(read_qq)),

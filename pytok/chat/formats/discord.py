@@ -5,13 +5,13 @@ The fields are those of JsonMessageWriter.cs in version 2.46. A forwarded messag
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from pytok.chat.formats.parsed import parsed_chat
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.values import fields, items, reactions, words
 from pytok.chat.record import Kind, Message
-from pytok.chat.source import Chat, Source
+from pytok.chat.source import Source
 
 _WRITTEN = frozenset({"Default", "Reply", "0", "19", "20", "23"})
 """Types of messages that somebody wrote; numbers, of Discord's API, are those without a name: 20
@@ -38,16 +38,9 @@ def read_discord(entries: Sequence[tuple[int, Any]], name: str) -> Source:
     """Return the messages of the document in *entries*, from the file *name*."""
     value = entries[0][1]
     channel, guild = value["channel"], fields(value.get("guild"))
-    source = Source(name=name, format="DiscordChatExporter JSON", messages=[])
-    for number, message in enumerate(value["messages"], start=1):
-        if isinstance(message, Message):
-            source.messages.append(replace(message, source=name, line=number))
-        else:
-            source.unread.append(number)
     title = words(channel.get("name")) or words(guild.get("name")) or name
-    identity = channel.get("id")
-    source.chats = [Chat(title, len(source.messages), None if identity is None else str(identity))]
-    return source
+    listed = enumerate(value["messages"], start=1)
+    return parsed_chat(listed, name, "DiscordChatExporter JSON", title, channel.get("id"))
 
 
 def _message(plain: Mapping[str, Any]) -> Message:

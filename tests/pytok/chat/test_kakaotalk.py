@@ -147,6 +147,12 @@ def test_what_the_app_writes_instead_of_words_has_its_kind(
     assert said(imported(tmp_path, line)) == [("2024-01-05 20:10", "민수", sent)]
 
 
+def test_what_only_the_wording_decides_is_counted_as_unsure(tmp_path: Path) -> None:
+    """Somebody can write just "사진", too."""
+    for text in (KOREAN_ANDROID, KOREAN_MACOS):
+        assert list(imported(tmp_path, text).summary.sources[0].unsure) == ["사진"]
+
+
 def test_a_name_can_have_brackets(tmp_path: Path) -> None:
     text = KOREAN_WINDOWS.replace("[민수]", "[[A] 민수]")
 
