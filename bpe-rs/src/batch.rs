@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::{Allowed, Core, Error};
+use crate::{Allowed, Budget, Core, Error};
 
 impl Core {
     /// Returns the concatenated ids of *texts*, and the offset at which the ids of each text start,
@@ -32,9 +32,11 @@ impl Core {
         let encode = |spans: &[Span<'_>]| {
             let bytes: usize = spans.iter().map(|span| span.text.len()).sum();
             let (mut ids, mut counts) = (Vec::with_capacity(bytes / 3 + 1), Vec::new());
+            let check = || progress(0);
+            let budget = Budget::new(&check);
             for span in spans {
                 let before = ids.len();
-                self.encode_part(span.text, allowed, |chunk| {
+                self.encode_part(span.text, allowed, &budget, |chunk| {
                     ids.extend_from_slice(chunk);
                     progress(0)
                 })
@@ -78,15 +80,16 @@ impl Core {
     /// divide.
     ///
     /// # Errors
-    /// When the pattern fails on a text.
+    /// When the pattern fails on a text, and any error of the check of *budget*.
     pub fn encode_flat_serial<T: AsRef<str>>(
         &self,
         texts: &[T],
         allowed: Option<&Allowed>,
+        budget: &Budget<'_>,
     ) -> Result<(Vec<u32>, Vec<usize>), Error> {
         let (mut ids, mut offsets) = (Vec::new(), vec![0]);
         for text in texts {
-            self.encode_each(text.as_ref(), allowed, |chunk| {
+            self.encode_each(text.as_ref(), allowed, budget, |chunk| {
                 ids.extend_from_slice(chunk);
                 Ok(())
             })?;
@@ -107,9 +110,9 @@ impl Core {
         progress: impl Fn(usize) -> Result<(), Error> + Sync,
     ) -> Result<Vec<usize>, Error> {
         let spans = self.spans(texts, allowed);
-        let count = |span: &Span<'_>| {
+        let count = |span: &Span<'_>, budget: &Budget<'_>| {
             let mut count = usize::from(span.special.is_some());
-            self.encode_part(span.text, allowed, |ids| {
+            self.encode_part(span.text, allowed, budget, |ids| {
                 count += ids.len();
                 progress(0)
             })
@@ -119,7 +122,11 @@ impl Core {
         };
         let counted: Vec<_> = chunks_of(&spans)
             .par_iter()
-            .map(|spans| spans.iter().map(count).collect::<Result<Vec<_>, Error>>())
+            .map(|spans| {
+                let check = || progress(0);
+                let budget = Budget::new(&check);
+                spans.iter().map(|span| count(span, &budget)).collect::<Result<Vec<_>, Error>>()
+            })
             .collect::<Result<_, Error>>()?;
         let mut counts = vec![0; texts.len()];
         for (index, count) in counted.into_iter().flatten() {
@@ -131,15 +138,16 @@ impl Core {
     /// Like [`count_each`](Self::count_each), on the calling thread: for texts too short to divide.
     ///
     /// # Errors
-    /// When the pattern fails on a text.
+    /// When the pattern fails on a text, and any error of the check of *budget*.
     pub fn count_each_serial<T: AsRef<str>>(
         &self,
         texts: &[T],
         allowed: Option<&Allowed>,
+        budget: &Budget<'_>,
     ) -> Result<Vec<usize>, Error> {
         let count = |text: &T| {
             let mut count = 0;
-            self.encode_each(text.as_ref(), allowed, |ids| {
+            self.encode_each(text.as_ref(), allowed, budget, |ids| {
                 count += ids.len();
                 Ok(())
             })?;
@@ -293,8 +301,12 @@ mod tests {
             }
             let counts: Vec<_> = offsets.windows(2).map(|ends| ends[1] - ends[0]).collect();
             assert_eq!(core.count_each(&texts, Some(&allowed), |_| Ok(())).unwrap(), counts);
-            assert_eq!(core.count_each_serial(&texts, Some(&allowed)).unwrap(), counts);
-            let serial = core.encode_flat_serial(&texts, Some(&allowed)).unwrap();
+            assert_eq!(
+                core.count_each_serial(&texts, Some(&allowed), &Budget::default()).unwrap(),
+                counts
+            );
+            let serial =
+                core.encode_flat_serial(&texts, Some(&allowed), &Budget::default()).unwrap();
             assert_eq!(serial, (ids, offsets));
         }
     }

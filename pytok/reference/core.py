@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytok.definition import Definition
 from pytok.errors import CorpusError, SpecialTokenError, VocabError
 from pytok.reference.added import Allowed
+from pytok.reference.budget import Budget
 from pytok.reference.decode import decode
 from pytok.reference.encode import merges
 from pytok.reference.normalize import Normalizer
@@ -130,16 +131,20 @@ class Core:
         specials = specials or self.always
         if specials.refused and (refused := specials.refused.search(text)):
             raise SpecialTokenError(refused[0])
+        budget = Budget()
+        budget.start(len(text.encode()))
         done = 0
         for id, start, end in specials.allowed.verbatim.find_all(text):
-            yield from self._between(text, done, start, specials.allowed)
+            yield from self._between(text, done, start, specials.allowed, budget)
             yield id, start, end
             done = end
-        yield from self._between(text, done, len(text), specials.allowed)
+        yield from self._between(text, done, len(text), specials.allowed, budget)
 
-    def _between(self, text: str, start: int, stop: int, allowed: Allowed) -> Iterator[Found]:
+    def _between(
+        self, text: str, start: int, stop: int, allowed: Allowed, budget: Budget
+    ) -> Iterator[Found]:
         """Encode text between added tokens: normalize it, and find those in normalized text."""
-        normal, sources = self.normalizer.align(text[start:stop])
+        normal, sources = self.normalizer.align(text[start:stop], budget)
         offset = len(text[:start].encode())
 
         def shifted(id: int, first: int, last: int) -> Found:
@@ -148,21 +153,22 @@ class Core:
         done = 0
         for id, first, end in allowed.normalized.find_all(normal):
             before = offset + len(normal[:done].encode())
-            for found, at, to in self._normal(normal[done:first], before):
+            for found, at, to in self._normal(normal[done:first], before, budget):
                 yield shifted(found, done + at, done + to)
             yield shifted(id, first, end)
             done = end
-        for found, at, to in self._normal(normal[done:], offset + len(normal[:done].encode())):
+        before = offset + len(normal[:done].encode())
+        for found, at, to in self._normal(normal[done:], before, budget):
             yield shifted(found, done + at, done + to)
 
-    def _normal(self, text: str, offset: int) -> Iterator[Found]:
+    def _normal(self, text: str, offset: int, budget: Budget) -> Iterator[Found]:
         """Encode normalized text, before which are *offset* bytes."""
         prefixed = self._prefixed(text)
         shift = len(prefixed) - len(text)
         self.encoder.check_text(prefixed, offset)
         # The character that each byte is of: a piece is encoded as bytes.
         of_byte = [i for i, character in enumerate(prefixed) for _ in character.encode()]
-        for piece, start in self._split(prefixed, offset):
+        for piece, start in self._split(prefixed, offset, budget):
             for id, first, end in self.encoder.encode_ranges(piece):
                 # A space that was put in front stands for the first character.
                 at = max(0, of_byte[start + first] - shift)
@@ -171,14 +177,16 @@ class Core:
     def _prefixed(self, text: str) -> str:
         return " " + text if self.prefix_space and text and not text.startswith(" ") else text
 
-    def _split(self, text: str, offset: int = 0) -> Iterator[tuple[bytes, int]]:
+    def _split(self, text: str, offset: int, budget: Budget) -> Iterator[tuple[bytes, int]]:
         """Yield the pieces of normalized text, and the byte at which each starts."""
         start = 0
-        for first in self.pattern.split(text, offset):
+        for first in self.pattern.split(text, offset, budget):
             pieces = [(first.encode(), start)]
             for split in self.splits:
                 pieces = [
-                    part for piece, at in pieces for part in split.apply(piece, at, offset + at)
+                    part
+                    for piece, at in pieces
+                    for part in split.apply(piece, at, offset + at, budget)
                 ]
             yield from pieces
             start += len(first.encode())
@@ -254,14 +262,16 @@ class Core:
 
         A part of a character, where a split sees letters of bytes, is shown as U+FFFD.
         """
-        text.encode()
-        normal = self._prefixed(self.normalizer.normalize(text))
-        return [piece.decode(errors="replace") for piece, _ in self._split(normal)]
+        budget = Budget()
+        budget.start(len(text.encode()))
+        normal = self._prefixed(self.normalizer.normalize(text, budget))
+        return [piece.decode(errors="replace") for piece, _ in self._split(normal, 0, budget)]
 
     def normalize(self, text: str) -> str:
         """Return *text* as it is before it is split, as far as no added token is in it."""
-        text.encode()
-        return self.normalizer.normalize(text)
+        budget = Budget()
+        budget.start(len(text.encode()))
+        return self.normalizer.normalize(text, budget)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the bytes of *ids*; UnknownTokenError for an unknown id."""

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{part, Core};
 use crate::added::Allowed;
-use crate::Error;
+use crate::{Budget, Error};
 
 impl Core {
     /// Calls *sink* with each id of *text* and the range of bytes in it that the id stands for: for
@@ -16,16 +16,18 @@ impl Core {
         &self,
         text: &str,
         allowed: Option<&Allowed>,
+        budget: &Budget<'_>,
         mut sink: impl FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
+        budget.start(text.len());
         let mut start = 0;
         for (id, found) in allowed.verbatim.find_all(text) {
-            self.align_between(text, start..found.start, allowed, &mut sink)?;
+            self.align_between(text, start..found.start, allowed, budget, &mut sink)?;
             start = found.end;
             sink(id, found)?;
         }
-        self.align_between(text, start..text.len(), allowed, &mut sink)
+        self.align_between(text, start..text.len(), allowed, budget, &mut sink)
     }
 
     fn align_between(
@@ -33,11 +35,12 @@ impl Core {
         text: &str,
         span: Range<usize>,
         allowed: &Allowed,
+        budget: &Budget<'_>,
         sink: &mut impl FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let first = span.start;
         let moved = |error: Error| error.moved_by(first);
-        let aligned = self.parts.normalizer.align(part(text, span)).map_err(moved)?;
+        let aligned = self.parts.normalizer.align(part(text, span), budget).map_err(moved)?;
         let normal = &aligned.text;
         let source = |range: Range<usize>| {
             let Range { start, end } = aligned.source(range);
@@ -57,7 +60,7 @@ impl Core {
                 continue;
             }
             let start = segment.start;
-            self.align_normal(part(normal, segment), &mut |id, range| {
+            self.align_normal(part(normal, segment), budget, &mut |id, range| {
                 sink(id, source(start + range.start..start + range.end))
             })
             .map_err(moved)?;
@@ -69,13 +72,14 @@ impl Core {
     fn align_normal(
         &self,
         text: &str,
+        budget: &Budget<'_>,
         sink: &mut dyn FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let prefixed = self.prefixed(text);
         let shift = prefixed.len() - text.len();
         self.encoder.check_text(&prefixed)?;
         let mut ids = Vec::new();
-        self.each_piece(&prefixed, |piece| {
+        self.each_piece(&prefixed, budget, |piece| {
             ids.clear();
             self.encoder.encode_ranges(&prefixed.as_bytes()[piece.clone()], &mut ids);
             ids.iter().try_for_each(|(id, range)| {
