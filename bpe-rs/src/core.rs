@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::added::{AddedToken, Allowed};
+use crate::added::{AddedToken, Allowed, Segment};
 use crate::cache::{Caches, PieceCache};
 use crate::piece::{PieceEncoder, Unknown};
 use crate::scan::Ends;
@@ -50,7 +50,7 @@ pub struct Core {
     always: Allowed,
     /// The bytes of the ids that are not of ordinary tokens.
     further: FxHashMap<u32, Vec<u8>>,
-    caches: Caches,
+    pub(crate) caches: Caches,
 }
 
 impl Core {
@@ -181,30 +181,11 @@ impl Core {
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
         budget.start(text.len());
-        let mut start = 0;
         self.caches.with(|cache| {
-            for (id, found) in allowed.verbatim.find_all(text) {
-                self.encode_between(text, start..found.start, allowed, budget, cache, &mut sink)?;
-                sink(&[id])?;
-                start = found.end;
-            }
-            self.encode_between(text, start..text.len(), allowed, budget, cache, &mut sink)
-        })
-    }
-
-    /// Calls *sink* with the ids of *text*, a part of a text that has been searched for the tokens
-    /// of `allowed.verbatim`.
-    pub(crate) fn encode_part(
-        &self,
-        text: &str,
-        allowed: Option<&Allowed>,
-        budget: &Budget<'_>,
-        mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let allowed = self.or_always(allowed);
-        budget.start(text.len());
-        self.caches.with(|cache| {
-            self.encode_between(text, 0..text.len(), allowed, budget, cache, &mut sink)
+            let mut segments = allowed.verbatim.segments(text);
+            segments.try_for_each(|segment| {
+                self.encode_segment(&segment, allowed, budget, cache, &mut sink)
+            })
         })
     }
 
@@ -217,32 +198,29 @@ impl Core {
         self.parts.normalizer.can_cut() && !self.parts.prefix_space && allowed.normalized.is_empty()
     }
 
-    /// Encodes text between added tokens: *span* of *text*.
-    fn encode_between(
+    /// Encodes one of the segments of `allowed.verbatim`.
+    pub(crate) fn encode_segment(
         &self,
-        text: &str,
-        span: Range<usize>,
+        segment: &Segment<'_>,
         allowed: &Allowed,
         budget: &Budget<'_>,
         cache: &mut PieceCache,
         sink: &mut impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let first = span.start;
-        let text = part(text, span);
-        let moved = |error: Error| error.moved_by(first);
-        if self.parts.normalizer.is_empty() && allowed.normalized.is_empty() {
-            return self.encode_normal(text, budget, cache, sink).map_err(moved);
+        let mut encode_between = || {
+            let text = self.parts.normalizer.normalize(segment.text, budget)?;
+            let mut segments = allowed.normalized.segments(&text);
+            segments.try_for_each(|Segment { id, start, text }| match id {
+                Some(id) => sink(&[id]),
+                None => {
+                    self.encode_normal(text, budget, cache, sink).map_err(|e| e.moved_by(start))
+                }
+            })
+        };
+        match segment.id {
+            Some(id) => sink(&[id]),
+            None => encode_between().map_err(|error| error.moved_by(segment.start)),
         }
-        let text = self.parts.normalizer.normalize(text, budget).map_err(moved)?;
-        let mut start = 0;
-        for (id, found) in allowed.normalized.find_all(&text) {
-            self.encode_normal(part(&text, start..found.start), budget, cache, sink)
-                .map_err(|error| moved(error.moved_by(start)))?;
-            sink(&[id])?;
-            start = found.end;
-        }
-        self.encode_normal(&text[start..], budget, cache, sink)
-            .map_err(|error| moved(error.moved_by(start)))
     }
 
     /// Encodes normalized text.
@@ -388,11 +366,6 @@ impl Core {
         budget.start(text.len());
         self.parts.normalizer.normalize(text, budget)
     }
-}
-
-/// A part of *text*, empty where the ranges of two added tokens overlap.
-fn part(text: &str, range: Range<usize>) -> &str {
-    text.get(range).unwrap_or("")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.commands.chat_options import conversation_options, history_options
 from pytok.commands.help import Command, option
 from pytok.commands.options import saying_warnings
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input, Output
 from pytok.counted import counted
 from pytok.encodings import open_tokenizer
 from pytok.errors import ChatError
@@ -36,7 +36,7 @@ _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an en
     """,
 )
 @history_options
-@option("-o", "--out", type=PathName(), required=True, help="Folder to write.")
+@option("-o", "--out", type=Output(), required=True, help="Folder to write.")
 @option(
     "--me",
     metavar="NAME",
@@ -54,6 +54,7 @@ _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an en
     "-t",
     "--tokenizer",
     "name",
+    type=Input(),
     metavar="TOKENIZER",
     show_default="train a new one",
     help=_TOKENIZER + ". The special tokens of the chat are added.",
@@ -132,7 +133,7 @@ def build(
 )
 @history_options
 @option("--to", type=click.Choice(list(FORMATS)), required=True, help="Format to write.")
-@option("-o", "--out", type=PathName(), required=True, help="The .jsonl file to write.")
+@option("-o", "--out", type=Output(), required=True, help="The .jsonl file to write.")
 @option(
     "--me",
     metavar="NAME",
@@ -143,6 +144,7 @@ def build(
     "-t",
     "--tokenizer",
     "name",
+    type=Input(),
     metavar="TOKENIZER",
     help=_TOKENIZER + ", to count --max-tokens.",
 )
@@ -158,8 +160,9 @@ def export_conversations(
     """Export conversations for other trainers.
 
     HISTORY is the output of `pytok chat import`. The turns of --me become the assistant's. In a
-    group, the names of the other speakers precede their texts. A conversation ends with the last
-    turn of --me, since trainers do not train on the rest.
+    group, the names of the other speakers precede their texts. A conversation begins with somebody
+    else and ends with the last turn of --me, and consecutive turns of one role are joined, as the
+    chat templates of most models require.
 
     \b
     Formats:
@@ -171,18 +174,23 @@ def export_conversations(
     with saying_warnings():
         tokenizer = None if name is None else open_tokenizer(name)
     conversations = make_conversations(sessions, options, tokenizer, omitted)
-    exported, unanswered = export(conversations, speaker, to)
-    if not exported:
+    exported = export(conversations, speaker, to, min_turns=options.min_turns)
+    if not exported.conversations:
         raise ChatError(
-            f"{speaker!r} has no turns in the remaining conversations; choose another speaker"
+            f"{speaker!r} answers nobody in the remaining conversations; choose another speaker"
         )
-    write_lines(out, exported)
+    write_lines(out, exported.conversations)
     say(
-        f"{out}: {len(exported):,} of {counted(len(conversations), 'conversation')}; {speaker!r} "
-        "is the assistant"
+        f"{out}: {len(exported.conversations):,} of "
+        f"{counted(len(conversations), 'conversation')}; {speaker!r} is the assistant"
     )
-    if unanswered:
-        say(f"{out}: omitted: {counted(unanswered, 'turn')} that {speaker!r} does not answer")
+    for turns, reason in (
+        (exported.unanswered, f"that {speaker!r} does not answer"),
+        (exported.unasked, f"of {speaker!r} before anybody else writes"),
+        (exported.short, f"of conversations with fewer than {options.min_turns} turns"),
+    ):
+        if turns:
+            say(f"{out}: omitted: {counted(turns, 'turn')} {reason}")
     _say_omitted(out, omitted)
 
 

@@ -11,16 +11,16 @@ import click
 
 from pytok.atomic import replace_file
 from pytok.chat.anonymize import Anonymized
-from pytok.chat.databases import is_database, read_database
 from pytok.chat.example import STYLES, example_chat, example_export
-from pytok.chat.importing import ImportOptions, import_chats
+from pytok.chat.import_options import ImportOptions
+from pytok.chat.importing import import_chats
+from pytok.chat.reading import list_chats
 from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
 from pytok.commands.help import Command, option
-from pytok.commands.options import json_option, refuse_to_replace
-from pytok.commands.paths import PathName
+from pytok.commands.options import json_option
+from pytok.commands.paths import Input, Output
 from pytok.counted import counted
-from pytok.errors import ChatError
 from pytok.terminal import print_facts, say
 
 
@@ -30,20 +30,22 @@ from pytok.terminal import print_facts, say
     examples="""
     pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
     pytok chat import old.zip new.zip -o chat.jsonl --anonymize
-    pytok chat import msgstore.db.crypt15 --key digits.txt --list-chats
+    pytok chat import ChatExport_2024-01-05/ -o chat.jsonl
+    pytok chat import result.json --list-chats
+    pytok chat import msgstore.db.crypt15 --key digits.txt --chat Ada -o chat.jsonl
     """,
 )
 @click.argument(
     "files",
     nargs=-1,
     required=True,
-    type=PathName(path_type=Path, exists=True),
+    type=Input(path_type=Path, exists=True),
     metavar="FILE...",
 )
 @option(
     "-o",
     "--output",
-    type=PathName(path_type=Path, dir_okay=False),
+    type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
 )
@@ -59,7 +61,14 @@ from pytok.terminal import print_facts, say
     help="Time zone of a text export, such as Europe/Vienna; needed to merge it with a database.",
 )
 @option(
+    "--encoding",
+    metavar="NAME",
+    show_default="UTF-8, UTF-16 or RTF, by the bytes",
+    help="Encoding of a text that an editor saved in an old one, such as cp1252 or gb18030.",
+)
+@option(
     "--key",
+    type=Input(),
     metavar="KEY",
     group="WhatsApp databases",
     help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
@@ -67,22 +76,28 @@ from pytok.terminal import print_facts, say
 )
 @option(
     "--names",
-    type=PathName(path_type=Path, exists=True, dir_okay=False),
+    type=Input(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
     group="WhatsApp databases",
     help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
 )
 @option(
     "--chat",
-    metavar="NAME",
-    group="WhatsApp databases",
-    help="Chat to import from a database with several.",
+    metavar="NAME|ID",
+    group="Exports with several chats",
+    help="Chat to import from a database, or from the export of a whole account.",
 )
 @option(
     "--list-chats",
+    "list_",
     is_flag=True,
-    group="WhatsApp databases",
-    help="List the chats of a database and exit.",
+    group="Exports with several chats",
+    help="List the chats, with their ids if they have any, and exit.",
+)
+@option(
+    "--respect-deletions",
+    is_flag=True,
+    help="Omit messages that somebody deleted for everyone, even if another file has their text.",
 )
 @option(
     "--anonymize",
@@ -96,35 +111,41 @@ def import_(
     output: Path | None,
     date_order: DateOrder | None,
     timezone: str | None,
+    encoding: str | None,
     key: str | None,
     names: Path | None,
     chat: str | None,
-    list_chats: bool,
+    list_: bool,
+    respect_deletions: bool,
     anonymize: bool,
     as_json: bool,
 ) -> None:
     """Import chat exports and merge them into one history.
 
-    FILE is a WhatsApp text or zip in any language, a WhatsApp database or encrypted backup,
-    Telegram's result.json, conversations in the JSON of ShareGPT or OpenAI, or a history of an
-    earlier import. Files of one chat can overlap: no message is lost or duplicated.
+    FILE is an export of WhatsApp, Telegram, Messenger, Instagram, Signal, Discord, iMessage or
+    another app (docs/chat-formats.md lists them), its folder or its zip; conversations in the JSON
+    of ShareGPT or OpenAI; rows of time, sender and text; or a history of an earlier import. Files
+    of one chat can overlap: no message is lost or duplicated.
     """
     ask = _ask if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() else None
-    if list_chats:
-        _list_chats(files, key, names)
-        return
-    if output is None:
-        raise click.UsageError("Missing option '-o' / '--output'.")
-    refuse_to_replace((*files, names), output)
     options = ImportOptions(
         date_order=date_order,
         timezone=timezone,
+        encoding=encoding,
         key=key,
         names=names,
         chat=chat,
+        respect_deletions=respect_deletions,
         anonymize=anonymize,
         ask=ask,
     )
+    if list_:
+        for each in list_chats(files, options):
+            identity = "" if each.id is None or each.id == each.name else f"  {each.id}"
+            click.echo(f"{each.messages:>9,}  {each.name}{identity}")
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
     imported = import_chats(files, options)
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
@@ -135,14 +156,6 @@ def import_(
         click.echo(json.dumps(imported.summary.to_dict(), ensure_ascii=False))
     else:
         print_facts(imported.summary.rows())
-
-
-def _list_chats(files: tuple[Path, ...], key: str | None, names: Path | None) -> None:
-    for path in files:
-        if not is_database(path):
-            raise ChatError(f"{path.name} is not a database; remove --list-chats")
-        for chat in read_database(path, key=key, names=names).chats:
-            click.echo(f"{chat.messages:>9,}  {chat.name}")
 
 
 def _say_replaced(anonymized: Anonymized) -> None:
@@ -178,7 +191,7 @@ def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
     "-o",
     "--output",
     required=True,
-    type=PathName(path_type=Path, dir_okay=False),
+    type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .txt file to write, in WhatsApp's format.",
 )

@@ -12,8 +12,7 @@ import click
 from pytok.chat.conversations import MIN_TOKENS, ConversationOptions, Split
 from pytok.chat.record import Message, assume_utc, read_history
 from pytok.commands.help import option
-from pytok.commands.options import refuse_to_replace
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,7 +57,7 @@ def _parse_time(
 def history_options(command: F) -> F:
     """Add the argument HISTORY and a range of time to *command*, which receives `messages`."""
 
-    @click.argument("history", type=PathName(exists=True, dir_okay=False))
+    @click.argument("history", type=Input(exists=True, dir_okay=False))
     @option(
         "--from",
         "since",
@@ -74,9 +73,6 @@ def history_options(command: F) -> F:
     )
     @functools.wraps(command)
     def run(history: str, since: datetime | None, until: datetime | None, **rest: Any) -> Any:
-        # The outputs of the commands must not overwrite the history that they read.
-        for output in ("out", "plot"):
-            refuse_to_replace((Path(history),), Path(rest[output]) if rest.get(output) else None)
         messages = list(_between(read_history(Path(history)), since, until))
         return command(messages=messages, **rest)
 

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{part, Core};
-use crate::added::Allowed;
+use super::Core;
+use crate::added::{Allowed, Segment};
 use crate::{Budget, Error};
 
 impl Core {
@@ -21,51 +21,34 @@ impl Core {
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
         budget.start(text.len());
-        let mut start = 0;
-        for (id, found) in allowed.verbatim.find_all(text) {
-            self.align_between(text, start..found.start, allowed, budget, &mut sink)?;
-            start = found.end;
-            sink(id, found)?;
-        }
-        self.align_between(text, start..text.len(), allowed, budget, &mut sink)
+        allowed.verbatim.segments(text).try_for_each(|Segment { id, start, text }| match id {
+            Some(id) => sink(id, start..start + text.len()),
+            None => self
+                .align_between(text, allowed, budget, &mut |id, range: Range<usize>| {
+                    sink(id, start + range.start..start + range.end)
+                })
+                .map_err(|error| error.moved_by(start)),
+        })
     }
 
+    /// Calls *sink* with the ids of text between added tokens, and the range of each.
     fn align_between(
         &self,
         text: &str,
-        span: Range<usize>,
         allowed: &Allowed,
         budget: &Budget<'_>,
-        sink: &mut impl FnMut(u32, Range<usize>) -> Result<(), Error>,
+        sink: &mut dyn FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let first = span.start;
-        let moved = |error: Error| error.moved_by(first);
-        let aligned = self.parts.normalizer.align(part(text, span), budget).map_err(moved)?;
-        let normal = &aligned.text;
-        let source = |range: Range<usize>| {
-            let Range { start, end } = aligned.source(range);
-            first + start..first + end
-        };
-        let mut segments = Vec::new();
-        let mut start = 0;
-        for (id, found) in allowed.normalized.find_all(normal) {
-            segments.push((None, start..found.start));
-            start = found.end;
-            segments.push((Some(id), found));
-        }
-        segments.push((None, start..normal.len()));
-        for (id, segment) in segments {
-            if let Some(id) = id {
-                sink(id, source(segment))?;
-                continue;
-            }
-            let start = segment.start;
-            self.align_normal(part(normal, segment), budget, &mut |id, range| {
-                sink(id, source(start + range.start..start + range.end))
-            })
-            .map_err(moved)?;
-        }
-        Ok(())
+        let aligned = self.parts.normalizer.align(text, budget)?;
+        let mut segments = allowed.normalized.segments(&aligned.text);
+        segments.try_for_each(|Segment { id, start, text }| match id {
+            Some(id) => sink(id, aligned.source(start..start + text.len())),
+            None => self
+                .align_normal(text, budget, &mut |id, range| {
+                    sink(id, aligned.source(start + range.start..start + range.end))
+                })
+                .map_err(|error| error.moved_by(start)),
+        })
     }
 
     /// Calls *sink* with the ids of normalized text, and the range of each.

@@ -1,9 +1,10 @@
-"""Messages from WhatsApp's databases, as found on a phone or in an encrypted backup.
+"""Messages from databases of WhatsApp and iMessage, as found on a phone or in a backup.
 
     read_database("msgstore.db.crypt15", key="backup.key", names="wa.db", chat="Family").messages
 
 Supported are Android's msgstore.db (both generations of its tables, or a mixture), the iPhone's
-ChatStorage.sqlite, and the backups `.crypt12`, `.crypt14` and `.crypt15` with the user's own key.
+ChatStorage.sqlite, the backups `.crypt12`, `.crypt14` and `.crypt15` with the user's own key, and
+iMessage's chat.db.
 Files are opened read-only (`opening`). The schema differs between versions of the app, so a file is
 read by the tables and columns that it has: missing information is listed in
 `DatabaseContents.missing`, invalid rows in `DatabaseContents.unreadable`.
@@ -13,12 +14,12 @@ read by the tables and columns that it has: missing information is listed in
     people        addresses, people and names of chats; `codes` and `values` decode columns
     android       msgstore.db: `android_rows` reads its messages, `details` the tables for details
     iphone        ChatStorage.sqlite
+    imessage      chat.db; `typedstream` reads its texts
 
 Times are in UTC. A sender is a number with a plus sign, or an address if the number is unknown. The
 owner of the phone is called by the profile name (Android), or "me".
 """
 
-import difflib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -28,19 +29,13 @@ from pathlib import Path
 
 from pytok.chat.databases.android import Android
 from pytok.chat.databases.backup import decrypt, is_backup, read_key
+from pytok.chat.databases.imessage import IMessage
 from pytok.chat.databases.iphone import IPhone
 from pytok.chat.databases.opening import MAGIC, Tables, open_tables
 from pytok.chat.databases.people import contacts
 from pytok.chat.record import Message
+from pytok.chat.source import Chat, find_chat
 from pytok.errors import ChatError
-
-
-@dataclass(frozen=True)
-class Chat:
-    """Name of a chat, and its number of messages."""
-
-    name: str
-    messages: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,8 @@ class DatabaseContents:
     """Information that a file of this version does not have: "reactions" ..."""
     unreadable: list[str]
     """Rows with invalid values: the table, the row, and the reason."""
+    format: str
+    """Name of the kind of database."""
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:
@@ -83,17 +80,22 @@ def read_database(
         with _open(Path(names), key) as tables:
             known = contacts(tables)
     with _open(Path(path), key) as tables:
-        for kind in (Android, IPhone):
+        for kind in (Android, IPhone, IMessage):
             if kind.matches(tables):
                 return _read(kind(tables, known), Path(path), chat)
     raise ChatError(
-        f"{path} is a database, but not one of WhatsApp's messages (no table message, messages or"
-        " ZWAMESSAGE); give msgstore.db (Android) or ChatStorage.sqlite (iPhone)"
+        f"{path} is a database, but not one of messages (no table message, messages or ZWAMESSAGE);"
+        " give WhatsApp's msgstore.db (Android) or ChatStorage.sqlite (iPhone), or iMessage's"
+        " chat.db"
     )
 
 
-def _read(source: Android | IPhone, path: Path, chat: str | None) -> DatabaseContents:
-    wanted = set(source.chats) if chat is None else _find_chat(source.chats, chat, path)
+def _read(source: Android | IPhone | IMessage, path: Path, chat: str | None) -> DatabaseContents:
+    wanted = set(source.chats)
+    if chat is not None:
+        listed = [Chat(name, 0, identity) for identity, name in source.chats.items()]
+        found = find_chat(listed, chat, str(path))
+        wanted = {each.id for each in (found,) if each.id is not None}
     counts: Counter[str] = Counter()
     sortable = []
     for identity, order, message in source.messages(wanted):
@@ -106,25 +108,8 @@ def _read(source: Android | IPhone, path: Path, chat: str | None) -> DatabaseCon
         [Chat(source.chats[identity], count) for identity, count in counts.most_common()],
         source.missing,
         source.unreadable,
+        source.format,
     )
-
-
-def _find_chat(chats: dict[str, str], chat: str, path: Path) -> set[str]:
-    """Return the identity of the chat named *chat*; an exact match wins over another case."""
-    matches = [each for each, name in chats.items() if name == chat]
-    matches = matches or [
-        each for each, name in chats.items() if name.casefold() == chat.casefold()
-    ]
-    if len(matches) == 1:
-        return set(matches)
-    if matches:
-        raise ChatError(
-            f"{path} has {len(matches)} chats named {chat!r} that differ in case; give the name "
-            "exactly"
-        )
-    near = difflib.get_close_matches(chat, chats.values(), n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ChatError(f"{path} has no chat {chat!r}{hint} (--list-chats lists all)")
 
 
 @contextmanager

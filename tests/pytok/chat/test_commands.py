@@ -133,7 +133,7 @@ def test_export_writes_one_conversation_per_line(chat: Path, tmp_path: Path) -> 
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert done.code == 0
     assert len(lines) == 20
-    assert [each["role"] for each in lines[0]["messages"]] == ["assistant", "user", "assistant"]
+    assert [each["role"] for each in lines[0]["messages"]] == ["user", "assistant"]
     assert "omitted: 20 turns that 'Ada' does not answer" in done.err
 
 
@@ -143,7 +143,7 @@ def test_export_needs_turns_of_the_assistant(tmp_path: Path) -> None:
 
     done = command("chat", "export", path, "--to", "sharegpt", "--me", "C", "-o", out)
 
-    check_failure(done, "'C' has no turns in the remaining conversations")
+    check_failure(done, "'C' answers nobody in the remaining conversations")
     assert not out.exists()
 
 

@@ -1,19 +1,23 @@
 """Telegram Desktop's JSON export: ``result.json`` of one chat or of an account.
 
 The fields are those of Telegram Desktop 5 (export_output_json.cpp). A forwarded message has the
-kind "media", since the sender did not write its text.
+kind "media", since the sender did not write its text; a list of tasks has the kind "poll".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import items, reactions
 from pytok.chat.record import Kind, Message
-from pytok.chat.source import Source
+from pytok.chat.source import Chat, Source, join
 from pytok.errors import ChatError
 
 _MEDIA_FIELDS = ("photo", "file", "contact_information", "game_title", "invoice_information")
+_OTHER_FIELDS = ("giveaway_information", "giveaway_results", "paid_stars_amount")
+_FORWARDED = frozenset({"forwarded_from", "forwarded_from_id"})
 _IGNORED_FIELDS = frozenset(
     (
         *("id", "type", "date", "date_unixtime", "from", "from_id"),
@@ -23,8 +27,9 @@ _IGNORED_FIELDS = frozenset(
 """Fields of a service message that do not describe the event."""
 
 
-def is_telegram(value: Any) -> bool:
-    """Return whether *value*, a file parsed with the hook `from_telegram`, is such an export."""
+def is_telegram(entries: Sequence[tuple[int, Any]]) -> bool:
+    """Return whether *entries* are one document, parsed with `from_telegram`, of such an export."""
+    value = entries[0][1] if len(entries) == 1 else None
     if not isinstance(value, dict):
         return False
     if isinstance(value.get("chats"), dict):
@@ -52,30 +57,31 @@ def from_telegram(fields: dict[str, Any]) -> Any:
         return fields
 
 
-def read_telegram(value: Any, name: str) -> Source:
-    """Return the messages of *value*, a file parsed with the hook `from_telegram`.
+def read_telegram(entries: Sequence[tuple[int, Any]], name: str) -> Source:
+    """Return the messages of the document in *entries*, parsed with the hook `from_telegram`.
 
     *name* is the name of the file. If it has several chats, `Message.chat` is set. Raises ChatError
     if there are no messages.
     """
-    messages: list[Message] = []
-    unread: list[int] = []
-    chats = list(_chats(value))
+    sources: list[Source] = []
     entry = 0
-    for chat in chats:
-        title = chat.get("name") or str(chat.get("id", ""))
-        entries = chat.get("messages")
-        for message in entries if isinstance(entries, list) else ():
+    for chat in _chats(entries[0][1]):
+        source = Source(name=name, format="Telegram JSON", messages=[])
+        listed = chat.get("messages")
+        for message in listed if isinstance(listed, list) else ():
             entry += 1
-            if not isinstance(message, Message):
-                unread.append(entry)
-                continue
-            chat_name = title if len(chats) > 1 else None
-            messages.append(replace(message, source=name, line=entry, chat=chat_name))
-    if not messages:
+            if isinstance(message, Message):
+                source.messages.append(replace(message, source=name, line=entry))
+            else:
+                source.unread.append(entry)
+        title, identity = chat.get("name"), chat.get("id")
+        if title or identity:
+            identity = None if identity is None else str(identity)
+            source.chats = [Chat(str(title or identity), len(source.messages), identity)]
+        sources.append(source)
+    if not any(source.messages for source in sources):
         raise ChatError(f"{name}: an export of Telegram without any readable message")
-    several = f" of {len(chats)} chats" if len(chats) > 1 else ""
-    return Source(name=name, format=f"Telegram JSON{several}", messages=messages, unread=unread)
+    return join(sources, name)
 
 
 def _chats(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -83,25 +89,26 @@ def _chats(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield value
     for part in ("chats", "left_chats"):
         listed = value.get(part)
-        for chat in listed.get("list", ()) if isinstance(listed, dict) else ():
+        for chat in items(listed.get("list")) if isinstance(listed, dict) else ():
             if isinstance(chat, dict):
                 yield chat
 
 
 def _time(fields: Mapping[str, Any]) -> datetime:
     """Return the time of sending: UTC if the export has it, else the exporter's local time."""
-    if "date_unixtime" in fields:
-        return datetime.fromtimestamp(int(fields["date_unixtime"]), timezone.utc)
-    return datetime.fromisoformat(fields["date"])
+    return read_time(fields["date_unixtime" if "date_unixtime" in fields else "date"])
 
 
 def _message(fields: Mapping[str, Any], time: datetime) -> Message:
     sender, name = fields.get("from_id"), fields.get("from")
     kind, media = _kind(fields)
     text = _text(fields.get("text", ""))
-    if kind == "poll":
+    if "todo_list" in fields:
+        todo = fields["todo_list"]
+        text = "\n".join([_text(todo["title"]), *(_text(each["text"]) for each in todo["answers"])])
+    elif kind == "poll":
         poll = fields["poll"]
-        answers = [f"{each['text']} ({each['voters']})" for each in poll.get("answers", ())]
+        answers = [f"{_text(each['text'])} ({each['voters']})" for each in poll.get("answers", ())]
         text = "\n".join([_text(poll["question"]), *answers])
     elif kind == "location":
         location = fields.get("location_information", {})
@@ -128,7 +135,7 @@ def _message(fields: Mapping[str, Any], time: datetime) -> Message:
 
 def _kind(fields: Mapping[str, Any]) -> tuple[Kind, str | None]:
     """Return the kind of a message, and the file name or type of its media."""
-    if "poll" in fields:
+    if "poll" in fields or "todo_list" in fields:
         return "poll", None
     if "location_information" in fields:
         return "location", None
@@ -139,8 +146,12 @@ def _kind(fields: Mapping[str, Any]) -> tuple[Kind, str | None]:
             if media_type == "sticker" or name is None:
                 return "media", str(media_type or "file").partition("_")[0]
             return "media", str(name)
-    if forwarded := fields.get("forwarded_from") or fields.get("forwarded_from_id"):
-        return "media", f"forwarded from {forwarded}"
+    if not _FORWARDED.isdisjoint(fields):  # null names an account that was deleted
+        forwarded = fields.get("forwarded_from") or fields.get("forwarded_from_id")
+        return "media", f"forwarded from {forwarded or 'unknown'}"
+    for field in _OTHER_FIELDS:
+        if field in fields:
+            return "media", field.replace("_", " ")
     return "text", None
 
 
@@ -173,7 +184,6 @@ def _text(text: Any) -> str:
 
 
 def _reactions(fields: Mapping[str, Any]) -> Iterator[str]:
-    for reaction in fields.get("reactions", ()):
+    for reaction in items(fields.get("reactions")):
         shown = reaction.get("emoji") or reaction.get("document_id") or reaction.get("type")
-        # The count comes from the file, so a bound keeps it from filling the memory.
-        yield from [str(shown)] * min(int(reaction.get("count", 1)), 10_000)
+        yield from reactions(shown, reaction.get("count"))
