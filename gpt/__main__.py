@@ -6,6 +6,7 @@ and 129 for a run that Ctrl-C, SIGTERM or SIGHUP stopped.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -18,6 +19,7 @@ from gpt.parallel.launch import launched
 from pytok.commands.help import Group, LazyCommand
 from pytok.errors import PytokError
 from pytok.termination import exiting_on_signals
+from pytok.text import cut
 
 COMMANDS = [
     LazyCommand("train", "gpt.commands.train:train", "Train a model on text, or resume a run."),
@@ -65,6 +67,12 @@ for one that another process has displaced displace others in turn: beside two o
 two cores a step took 2.5 seconds, now 0.2."""
 
 
+ALLOCATION = "allocate memory"
+"""Words in the RuntimeError of torch when the memory of the machine is not enough."""
+MOST_SHOWN = 2000
+"""Characters of an error that are shown; what it quotes is cut before."""
+
+
 @click.group(
     cls=Group,
     commands=COMMANDS,
@@ -90,6 +98,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, by default those of the process; return the exit code."""
+    if sys.stdout is None:
+        return _fail("stdout is closed, and results go there")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is written escaped
             stream.reconfigure(errors="backslashreplace")
@@ -98,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["GOMP_SPINCOUNT"] = SPINS  # before torch is imported
     try:
         with exiting_on_signals():
-            return _run(given)
+            code = _run(given)
+        sys.stdout.flush()  # here, since Python exits with 120 if it fails at shutdown
+        return code
     except PeerError:  # the process that failed first describes the error
         return 1
     except (GPTError, PytokError) as error:
@@ -111,10 +123,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
+        if error.filename is None:
+            # It is an error of stdout: close it, or Python would write again and fail at shutdown.
+            with contextlib.suppress(OSError):
+                sys.stdout.close()
+        return _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and ALLOCATION not in str(error):
+            raise
+        return _fail("out of memory; use a smaller model, fewer rows or a shorter context")
 
 
 def _run(given: list[str] | None) -> int:
@@ -134,7 +153,7 @@ def _run(given: list[str] | None) -> int:
 
 
 def _fail(message: str) -> int:
-    print(f"gpt: {message}", file=sys.stderr)
+    print(f"gpt: {cut(message, MOST_SHOWN)}", file=sys.stderr)
     return 1
 
 

@@ -22,10 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytok.errors import ShardError
+from pytok.text import cut, quoted
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Token ids, one-dimensional: uint16 or uint32 in pytok's files, 8 to 64 bits in other formats."""
 
+_CHECKED = 1 << 22
+"""Ids that are checked at a time."""
 DTYPES = ("uint8", "uint16", "uint32", "uint64")
 """Types that ids are read as. A negative id, in a damaged file, becomes too large an id."""
 
@@ -73,6 +76,8 @@ class Split:
     """UTF-8 bytes of the text, without end-of-text tokens: the base of bits per byte."""
     document_ends: NDArray[np.int64]
     """(documents,): position of the end of each document, in tokens; mapped."""
+    paths: tuple[Path, ...]
+    """The file of each shard."""
 
     @property
     def documents(self) -> int:
@@ -98,6 +103,24 @@ class Split:
             for index in range(first, last)
         ]
         return slices[0] if len(slices) == 1 else np.concatenate(slices)
+
+    def check_ids(self, vocab_size: int) -> None:
+        """Read all ids once; raise ShardError, with the file, for one of *vocab_size* or more.
+
+        Nothing else reveals damage to them.
+        """
+        for path, ids in zip(self.paths, self.shards, strict=True):
+            if vocab_size > np.iinfo(ids.dtype).max:
+                continue
+            for first in range(0, len(ids), _CHECKED):
+                part = ids[first : first + _CHECKED]
+                if part.max() >= vocab_size:
+                    index = int(np.argmax(part >= vocab_size))
+                    raise ShardError(
+                        f"{path}: token {first + index:,} (from 0) is id {part[index]}, and the "
+                        f"tokenizer of the shards has ids 0 to {vocab_size - 1:,}; the file is "
+                        "damaged: write the shards again"
+                    )
 
 
 class SplitWriter:
@@ -202,19 +225,33 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
         )
     documents = manifest_field(manifest, entry, "documents", int)
     path = folder / manifest_field(manifest, entry, "document_ends", str)
-    try:
-        # Through Any, since some numpy versions have no type stubs for it.
-        ends = cast(Any, np.lib.format).open_memmap(path, mode="r").view(np.ndarray)
-    except (OSError, ValueError) as error:
-        raise ShardError(f"{path}: cannot be read: {error}") from error
+    ends = map_array(path).view(np.ndarray)
     if ends.dtype != np.int64 or ends.shape != (documents,) or ends[-1:].tolist() != [tokens]:
         raise ShardError(
             f"{path}: not the ends of {documents:,} documents with {tokens:,} tokens in total; "
             "shard the corpus again"
         )
     return Split(
-        name, shards, tuple(starts), tokens, manifest_field(manifest, entry, "bytes", int), ends
+        name,
+        shards,
+        tuple(starts),
+        tokens,
+        manifest_field(manifest, entry, "bytes", int),
+        ends,
+        tuple(folder / file for file in files),
     )
+
+
+def map_array(path: Path) -> Any:
+    """Map the array in the file *path*, as `numpy.save` writes it. Raises ShardError."""
+    try:
+        # Through Any, since some numpy versions have no type stubs for it.
+        return cast(Any, np.lib.format).open_memmap(path, mode="r")
+    except OSError as error:
+        raise ShardError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # damage to the header, a Python literal, can raise any exception
+        reason = cut(str(error), 200)
+        raise ShardError(f"{path}: cannot be read as an array: {reason}") from error
 
 
 def read_shard(path: str | os.PathLike[str]) -> Ids:
@@ -278,7 +315,7 @@ def manifest_field(path: Path, record: object, name: str, *kinds: type) -> Any:
     """
     value = record.get(name, ...) if isinstance(record, dict) else ...
     if type(value) not in kinds:
-        found = "missing" if value is ... else repr(value)
+        found = "missing" if value is ... else quoted(value)
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ShardError(
             f"{path}: field {name!r} is {found}, not {wanted}; fix it or write the shards again"

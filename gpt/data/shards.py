@@ -23,7 +23,7 @@ from gpt.data.bpe_dropout import BPEDropout
 from gpt.errors import DataError
 from pytok import corpus
 from pytok.counted import counted
-from pytok.errors import CorpusError, PytokError
+from pytok.errors import CorpusError, PytokError, ShardError
 from pytok.shards import Shards, open_shards, write
 from pytok.tokenizer import Tokenizer
 
@@ -31,6 +31,7 @@ __all__ = [
     "Shards",
     "Tokens",
     "TrainingRows",
+    "check_ids",
     "evaluation_batches",
     "offering_shards",
     "open_bpe_dropout",
@@ -93,6 +94,18 @@ def open_split(shards: Shards, name: str) -> Tokens:
     return split
 
 
+def check_ids(shards: Shards) -> None:
+    """Raise DataError, with the file, if an id in *shards* is not one of their tokenizer's.
+
+    All ids are read once: a damaged one would else be found when its row is drawn, hours later.
+    """
+    try:
+        for split in shards.splits.values():
+            split.check_ids(shards.vocab_size)
+    except ShardError as error:
+        raise DataError(error.message) from error
+
+
 def open_bpe_dropout(shards: Shards, probability: float) -> BPEDropout:
     """Build BPE dropout with *probability* from the tokenizer of *shards*."""
     tokenizer = Tokenizer.load(shards.folder / "tokenizer.json")
@@ -114,7 +127,9 @@ def open_split_or_text(
             "the model was imported and has no data of its own; pass --data: a text or shards"
         )
     if not data.is_file():
-        yield open_split(open_data(data, fingerprint=fingerprint), name)
+        shards = open_data(data, fingerprint=fingerprint)
+        check_ids(shards)
+        yield open_split(shards, name)
         return
     with tempfile.TemporaryDirectory() as folder:
         with offering_shards():
@@ -162,7 +177,8 @@ class TrainingRows:
         if len(tokens) < context + 1:
             raise DataError(
                 f"the training split has {counted(len(tokens), 'token')}, and a window of context "
-                f"{context} needs {context + 1:,}; use more text or a smaller context"
+                f"{context} needs {context + 1:,}; use more text, or shorter windows: --context of "
+                "`gpt train`, --row-length of `gpt tune`"
             )
         self.tokens = tokens
         self.context = context
