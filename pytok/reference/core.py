@@ -141,9 +141,7 @@ class Core:
             else:
                 yield id, start, end
 
-    def _between(
-        self, text: str, offset: int, allowed: Allowed, budget: Budget
-    ) -> Iterator[Found]:
+    def _between(self, text: str, offset: int, allowed: Allowed, budget: Budget) -> Iterator[Found]:
         """Encode text between added tokens, before which are *offset* bytes."""
         normal, sources = self.normalizer.align(text, budget)
         for id, start, end in allowed.normalized.segments(normal):

@@ -53,3 +53,37 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::{AddedToken, Core, Parts, Pattern, Vocab, BYTE_ORDER};
+
+    /// A core with an added token that is found in every text.
+    fn core(pattern: &str, rstrip: bool) -> Core {
+        let end = AddedToken { text: "<| end|>".into(), id: 300, rstrip, ..AddedToken::default() };
+        let parts = Parts { added_tokens: vec![end], ..Parts::default() };
+        let vocab = Vocab::new(BYTE_ORDER.map(|byte| [byte])).unwrap();
+        Core::with_parts(vocab, None, Pattern::new(pattern).unwrap(), parts).unwrap()
+    }
+
+    #[test]
+    fn a_long_file_has_as_many_ids_as_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let (long, short) = (folder.path().join("long"), folder.path().join("short"));
+        let text = "It's 12345 of them,<| end|>  \n\n  isn't it?\r\n/日本語。".repeat(12_000);
+        fs::write(&long, &text).unwrap();
+        fs::write(&short, "x<| end|>").unwrap();
+        for (pattern, rstrip) in
+            [("gpt2", false), ("o200k", false), ("gpt2", true), (r"\w+", false)]
+        {
+            let core = core(pattern, rstrip);
+
+            let counts = core.count_files(&[&long, &short, &long], |_| Ok(())).unwrap();
+
+            let expected = core.encode(&text, None).unwrap().len();
+            assert_eq!(counts, [expected, 2, expected], "{pattern}, {rstrip}");
+        }
+    }
+}
