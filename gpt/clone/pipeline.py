@@ -21,16 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpt.clone.options import CloneOptions
-from gpt.clone.stages import (
-    BASE,
-    DATA,
-    HISTORY,
-    RUN,
-    build_data,
-    import_history,
-    train_base,
-    tune_to_person,
-)
+from gpt.clone.record import BASE, DATA, HISTORY, RUN
+from gpt.clone.stages import build_data, import_history, train_base, tune_to_person
 from gpt.report.events import NullReporter, Reporter
 from gpt.training.finetune import TUNING_FILE
 from pytok.chat.template import TEMPLATE_FILE, Template

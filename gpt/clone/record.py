@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from gpt.errors import ConfigError
+from gpt.runs.retention import find_checkpoint
 from pytok.atomic import replace_file
 
 RECORD = "clone.json"
+HISTORY, DATA, BASE, RUN = "chat.jsonl", "data", "base", "run"
+"""Names in the folder of a clone, one per stage."""
+
+
+def is_unfinished_clone(path: Path) -> bool:
+    """Return whether *path* is a clone, or the run in one, that has no trained model yet."""
+    clone = path.parent if path.name == RUN else path
+    return (clone / RECORD).is_file() and find_checkpoint(clone / RUN) is None
 
 
 def check_record(out: Path, name: str, options: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpt.clone.options import CloneOptions
-from gpt.clone.record import check_record, write_record
+from gpt.clone.record import BASE, DATA, HISTORY, RUN, check_record, write_record
 from gpt.data.shards import open_data, open_split
 from gpt.evaluation.score import score_of
 from gpt.report.events import Reporter
@@ -38,8 +38,6 @@ from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.training import Progress
 
-HISTORY, DATA, BASE, RUN = "chat.jsonl", "data", "base", "run"
-"""Names in the folder of a clone, one per stage."""
 TUNING_FRACTION = 0.25
 """Fraction of the training time for tuning, if the base is trained on the chat, too: then only the
 style remains to be learned."""

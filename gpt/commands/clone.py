@@ -141,11 +141,12 @@ def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
     if interruption.signal is not None and not cloned.finished:
         say(f"stopped; finished stages are kept; to resume: {command_line()}")
         return 128 + interruption.signal
-    say(f"to talk with it again: gpt chat {shlex.quote(str(cloned.run))}")
-    others = cloned.template.speakers[1:]
+    _, *others = cloned.template.speakers
+    # In a group you are the one who writes most, after the person that the model plays.
+    role = ["--as", others[0]] if len(others) > 1 else []
+    say(f"to talk with it again: {shlex.join(['gpt', 'chat', str(cloned.run), *role])}")
     if not talk or not others or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return 0
-    # In a group you are the one who writes most, after the person that the model plays.
     return int(ctx.invoke(chat, run=cloned.run, you=others[0]))
 
 

@@ -8,10 +8,8 @@ from typing import Any, get_args
 
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Source
+from pytok.chat.speakers import listed
 from pytok.counted import counted
-
-MAX_LISTED = 10
-"""Maximum number of lines or names listed in the text form; JSON has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +65,7 @@ class Summary:
             rows[source.name + suffix] = "; ".join(facts)
         return rows | {
             "messages": f"{self.messages:,}: {', '.join(kinds)}; {self.edited:,} edited",
-            "senders": f"{len(senders):,}: {_first_few(senders)}",
+            "senders": f"{len(senders):,}: {listed(senders)}",
             "days": f"{self.days:,}, from {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}",
         }
 
@@ -107,9 +105,4 @@ def summarize(
 def _lines(numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return f"line {numbers[0]}"
-    return f"{len(numbers):,} lines ({_first_few([str(number) for number in numbers])})"
-
-
-def _first_few(items: Sequence[str]) -> str:
-    more = f" and {len(items) - MAX_LISTED:,} more" if len(items) > MAX_LISTED else ""
-    return ", ".join(items[:MAX_LISTED]) + more
+    return f"{len(numbers):,} lines ({listed(map(str, numbers))})"

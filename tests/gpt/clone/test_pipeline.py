@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from gpt.__main__ import main
 from gpt.clone.options import CloneOptions
 from gpt.clone.pipeline import CloneResult, clone
-from gpt.clone.stages import BASE, DATA, HISTORY, RUN
+from gpt.clone.record import BASE, DATA, HISTORY, RUN
 from gpt.errors import ConfigError
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
