@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,7 +18,9 @@ from gpt.errors import ConfigError
 from gpt.spec.adapter import LoRA
 from gpt.spec.presets import PRESETS
 from pytok.chat.whatsapp.dates import DateOrder
+from pytok.commands.chat_options import date_order_asker, parse_duration
 from pytok.commands.help import Command, option
+from pytok.counted import duration
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
@@ -37,7 +41,8 @@ if TYPE_CHECKING:
     "--me",
     metavar="NAME",
     show_default="list all senders",
-    help="Person to imitate: one of the chat's senders.",
+    help="Whom the model is to imitate, which need not be you: a name in the chat, or its "
+    "beginning.",
 )
 @option(
     "--out",
@@ -57,7 +62,7 @@ if TYPE_CHECKING:
     type=float,
     default=600.0,
     group="Training",
-    help="Training time at most, about. Small chats take less.",
+    help="Training time at most; reading, measuring and checking add to it. Small chats take less.",
 )
 @option(
     "--preset",
@@ -86,12 +91,20 @@ if TYPE_CHECKING:
 @option(
     "--full", is_flag=True, group="Training", help="Tune all weights, as is done without --base."
 )
+@option(
+    "--gap",
+    metavar="DURATION",
+    default="1h",
+    callback=lambda context, option, text: parse_duration(text),
+    group="Training",
+    help="Pause that ends a conversation, such as 30m or 2d.",
+)
 @option("--seed", metavar="N", type=int, default=0, group="Training", help="Random seed.")
 @option(
     "--date-order",
     type=click.Choice(get_args(DateOrder)),
     group="Export",
-    show_default="found in the file",
+    show_default="found in the file, or asked for",
     help="Order of day, month and year in dates of WhatsApp such as 3/4/24.",
 )
 @option(
@@ -114,8 +127,9 @@ if TYPE_CHECKING:
     help="Contacts database wa.db, which has names for the numbers in msgstore.db.",
 )
 @option("--chat", metavar="NAME", group="Export", help="Chat of a database that holds several.")
+@option("--verbose", is_flag=True, help="Print the figures of the training.")
 @click.pass_context
-def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
+def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> int:
     """Train a model that writes like one person in your chat.
 
     EXPORT is a WhatsApp text, zip or database, Telegram's result.json, or a history from `pytok
@@ -131,17 +145,26 @@ def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
     from gpt.report.sessions import Sessions
 
     asked = _clone_options(**options)
-    with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
+    start = time.monotonic()
+    with (
+        ConsoleReporter(brief=not verbose) as console,
+        Interruption() as interruption,
+        Bars() as bars,
+    ):
         cloned = clone(
             asked,
             reporter=Reporters([console, Sessions(), Report()]),
             progress=bars.update,
             stop=lambda: interruption.signal is not None,
+            verbose=verbose,
         )
     if interruption.signal is not None and not cloned.finished:
         say(f"stopped; finished stages are kept; to resume: {command_line()}")
         return 128 + interruption.signal
-    _, *others = cloned.template.speakers
+    for warning in cloned.warnings:
+        say(f"warning: {warning}")
+    me, *others = cloned.template.speakers
+    say(f"the model of {me} is ready, after {duration(time.monotonic() - start)}: {cloned.run}")
     # In a group you are the one who writes most, after the person that the model plays.
     role = ["--as", others[0]] if len(others) > 1 else []
     say(f"to talk with it again: {shlex.join(['gpt', 'chat', str(cloned.run), *role])}")
@@ -160,6 +183,7 @@ def _clone_options(
     full: bool,
     seconds: float,
     preset: str,
+    gap: timedelta,
     seed: int,
     **about_exports: Any,
 ) -> CloneOptions:
@@ -174,10 +198,11 @@ def _clone_options(
         exports=exports,
         me=me,
         out=out,
-        import_options=ImportOptions(**about_exports),
+        import_options=ImportOptions(**about_exports, ask=date_order_asker()),
         base=base,
         adapter=None if all_weights else LoRA(rank=8 if lora is None else lora),
         seconds=seconds,
         preset=preset,
+        gap=gap,
         seed=seed,
     )

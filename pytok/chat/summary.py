@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from pytok.chat.record import Kind, Message
+from pytok.chat.record import KIND_NAMES, Kind, Message
 from pytok.chat.source import Source
 from pytok.chat.speakers import listed
 from pytok.counted import counted
@@ -51,7 +51,9 @@ class Summary:
     def rows(self) -> dict[str, str]:
         """Return the labels and values to print."""
         senders = [f"{name} ({count:,})" for name, count in self.senders.items()]
-        kinds = [f"{count:,} {kind}" for kind, count in self.kinds.items() if count]
+        kinds = [counted(count, KIND_NAMES[kind]) for kind, count in self.kinds.items() if count]
+        if self.edited:
+            kinds.append(f"{self.edited:,} were edited")
         rows: dict[str, str] = {}
         for number, source in enumerate(self.sources, start=1):
             facts = [counted(source.messages, "message"), source.format]
@@ -64,9 +66,9 @@ class Summary:
             suffix = f" ({number})" if source.name in rows else ""
             rows[source.name + suffix] = "; ".join(facts)
         return rows | {
-            "messages": f"{self.messages:,}: {', '.join(kinds)}; {self.edited:,} edited",
+            "messages": f"{self.messages:,}: {', '.join(kinds)}",
             "senders": f"{len(senders):,}: {listed(senders)}",
-            "days": f"{self.days:,}, from {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}",
+            "days": f"{self.days:,}, {_period(self.first, self.last)}",
         }
 
 
@@ -100,6 +102,12 @@ def summarize(
         edited=sum(message.edited for message in messages),
         warnings=tuple(warnings),
     )
+
+
+def _period(first: datetime, last: datetime) -> str:
+    if first.date() == last.date():
+        return f"on {first.day} {first:%B %Y}"
+    return f"from {first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
 
 
 def _lines(numbers: Sequence[int]) -> str:

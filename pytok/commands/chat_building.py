@@ -11,6 +11,7 @@ from pytok.chat.conversations import (
     make_conversations,
     split_into_sessions,
 )
+from pytok.chat.explaining import why_no_conversation, why_no_turns
 from pytok.chat.exporting import FORMATS, export
 from pytok.chat.jsonl import write_lines
 from pytok.chat.record import Message
@@ -41,7 +42,7 @@ _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an en
     "--me",
     metavar="NAME",
     show_default="all speakers",
-    help="Speaker to train on: a name, or a unique prefix.",
+    help="Whom a model is to imitate: a name in the chat, or its beginning.",
 )
 @option(
     "--vocab",
@@ -137,7 +138,7 @@ def build(
     "--me",
     metavar="NAME",
     required=True,
-    help="Speaker who becomes the assistant: a name, or a unique prefix.",
+    help="Whom a model is to imitate, as the assistant: a name in the chat, or its beginning.",
 )
 @option(
     "-t",
@@ -172,22 +173,22 @@ def export_conversations(
         tokenizer = None if name is None else open_tokenizer(name)
     conversations = make_conversations(sessions, options, tokenizer, omitted)
     exported, unanswered = export(conversations, speaker, to)
+    if not sessions:
+        raise ChatError(why_no_conversation(messages, options))
     if not exported:
-        raise ChatError(
-            f"{speaker!r} has no turns in the remaining conversations; choose another speaker"
-        )
+        raise ChatError(why_no_turns(speaker, messages, options))
     write_lines(out, exported)
     say(
         f"{out}: {len(exported):,} of {counted(len(conversations), 'conversation')}; {speaker!r} "
         "is the assistant"
     )
     if unanswered:
-        say(f"{out}: omitted: {counted(unanswered, 'turn')} that {speaker!r} does not answer")
+        say(f"{out}: left out: {counted(unanswered, 'turn')} that {speaker!r} does not answer")
     _say_omitted(out, omitted)
 
 
 def _say_omitted(out: str, omitted: Counter[str]) -> None:
     if omitted.keys() - {"cut turns"}:
-        say(f"{out}: omitted: {describe_omitted(omitted)}")
+        say(f"{out}: left out: {describe_omitted(omitted)}")
     if cut := omitted["cut turns"]:
         say(f"{out}: split {counted(cut, 'turn')} longer than --max-tokens")

@@ -1,9 +1,6 @@
 """`pytok chat import` and `pytok chat example`: exports to a history, and an example export."""
 
 import json
-import sys
-from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +12,8 @@ from pytok.chat.databases import is_database, read_database
 from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.importing import ImportOptions, import_chats
 from pytok.chat.record import write_history
-from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
+from pytok.chat.whatsapp.dates import DateOrder
+from pytok.commands.chat_options import date_order_asker
 from pytok.commands.help import Command, option
 from pytok.commands.options import json_option, refuse_to_replace
 from pytok.commands.paths import PathName
@@ -109,7 +107,6 @@ def import_(
     Telegram's result.json, conversations in the JSON of ShareGPT or OpenAI, or a history of an
     earlier import. Files of one chat can overlap: no message is lost or duplicated.
     """
-    ask = _ask if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() else None
     if list_chats:
         _list_chats(files, key, names)
         return
@@ -123,7 +120,7 @@ def import_(
         names=names,
         chat=chat,
         anonymize=anonymize,
-        ask=ask,
+        ask=date_order_asker(),
     )
     imported = import_chats(files, options)
     write_history(output, imported.messages)
@@ -154,17 +151,6 @@ def _say_replaced(anonymized: Anonymized) -> None:
     say(
         "pytok: warning: nicknames, people who never write, locations and personal facts may remain"
     )
-
-
-def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
-    for order, day in meanings.items():
-        click.echo(f"  {order}  {ORDER_NAMES[order]}: {day.day} {day:%B %Y}", err=True)
-    answer: DateOrder = click.prompt(
-        f"The date {written} is ambiguous; which order is correct?",
-        type=click.Choice(list(meanings)),
-        err=True,
-    )
-    return answer
 
 
 @click.command(

@@ -2,8 +2,9 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterable
-from datetime import datetime, time, timedelta
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -11,6 +12,7 @@ import click
 
 from pytok.chat.conversations import MIN_TOKENS, ConversationOptions, Split
 from pytok.chat.record import Message, assume_utc, read_history
+from pytok.chat.whatsapp.dates import ORDER_NAMES, AskDateOrder, DateOrder
 from pytok.commands.help import option
 from pytok.commands.options import refuse_to_replace
 from pytok.commands.paths import PathName
@@ -26,6 +28,23 @@ def parse_duration(text: str) -> timedelta:
         raise click.BadParameter(f"{text!r} is not a duration such as 30m, 1h, 1h30m or 2d")
     amounts = re.findall(r"(\d+)(\w)", text)
     return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in amounts))
+
+
+def date_order_asker() -> AskDateOrder | None:
+    """Return what asks the user for the order of an ambiguous date; None without a terminal."""
+    interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return _ask if interactive else None
+
+
+def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
+    orders = list(meanings)
+    click.echo(f"The dates of this chat can be read in {len(orders)} ways. {written} is:", err=True)
+    for number, order in enumerate(orders, start=1):
+        day = meanings[order]
+        click.echo(f"  {number}  {day.day} {day:%B %Y} ({ORDER_NAMES[order]})", err=True)
+    choices = click.Choice([str(number) for number in range(1, len(orders) + 1)])
+    answer = click.prompt("Which is right?", type=choices, err=True)
+    return orders[int(answer) - 1]
 
 
 def _parse_split(text: str) -> Split:

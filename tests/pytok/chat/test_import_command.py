@@ -43,7 +43,9 @@ def test_a_failed_import_writes_no_history(tmp_path: Path) -> None:
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     export.write_text("01/02/2023, 10:00 - Ann: hi\n")
 
-    check_failure(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
+    check_failure(
+        command("chat", "import", export, "-o", history), "--date-order mdy (2 January 2023)"
+    )
     assert not history.exists()
     assert command("chat", "import", export, "-o", history, "--date-order", "mdy").code == 0
 
