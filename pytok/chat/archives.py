@@ -1,14 +1,15 @@
-"""Reading of the chat in a zip archive that is not trusted: nothing is unpacked to disk.
+"""Reading of the files in a zip archive that is not trusted: nothing is unpacked to disk.
 
-An exported zip holds one text, and media. Only the text is read, into memory, after its declared
-size is checked.
+Files are read into memory, each after its declared size is checked.
 """
 
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pytok.errors import ChatError
@@ -25,31 +26,76 @@ HARMLESS_SIZE = 1 << 24
 MAX_FILES = 200_000
 
 
-def read_archive(path: Path) -> tuple[str, bytes]:
-    """Return the name and the bytes of the chat in the zip at *path*.
+@dataclass(frozen=True)
+class Member:
+    """One file in a zip."""
 
-    Raises ChatError if there is no chat or more than one, and for a zip that is damaged, encrypted,
-    or malicious.
-    """
+    name: str
+    """Its path in the zip."""
+    archive: zipfile.ZipFile
+    info: zipfile.ZipInfo
+    zip_name: str
+
+    def head(self, size: int) -> bytes:
+        """Return the first *size* bytes; none of an encrypted file. Raises ChatError."""
+        if self.info.flag_bits & 1:
+            return b""
+        with _complete(self.zip_name), self.archive.open(self.info) as file:
+            return file.read(size)
+
+    def read(self) -> bytes:
+        """Return all bytes. Raises ChatError for an encrypted, damaged or malicious file."""
+        _check_encryption(self.info, self.zip_name)
+        # The archive is untrusted, so the declared size is checked before anything is decompressed.
+        size, ratio = self.info.file_size, self.info.file_size / max(1, self.info.compress_size)
+        if size > MAX_SIZE or (size > HARMLESS_SIZE and ratio > MAX_RATIO):
+            raise ChatError(
+                f"{self.zip_name}: {self.name} would unpack to {size:,} bytes, {ratio:,.0f} times "
+                "its size in the zip; no chat does, so the zip is rejected"
+            )
+        with _complete(self.zip_name):
+            return self.archive.read(self.info)
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether *path* is a zip, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[list[Member]]:
+    """Yield the files in the zip at *path*. Raises ChatError if it is damaged or malicious."""
+    with _complete(path.name):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        files = [each for each in archive.infolist() if not each.is_dir()]
+        _check_names(files, path.name)
+        if files and all(each.flag_bits & 1 for each in files):
+            _check_encryption(files[0], path.name)
+        yield [Member(each.filename, archive, each, path.name) for each in files]
+
+
+@contextmanager
+def _complete(name: str) -> Iterator[None]:
+    """Raise ChatError for what `zipfile` raises of the damaged zip *name*."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            chat = _find_chat(archive.infolist(), path.name)
-            return chat.filename, archive.read(chat)
-    except ChatError:
-        raise
+        yield
     except (
         zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError,
         OSError,
     ) as error:  # fmt: skip
         if isinstance(error, OSError) and error.filename is not None:  # the zip cannot be opened
             raise
-        raise ChatError(
-            f"{path.name}: a damaged zip ({error}); copy it from the phone again"
-        ) from None
+        raise ChatError(f"{name}: a damaged zip ({error}); copy it from the phone again") from None
 
 
-def _find_chat(files: Sequence[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
-    """Return the only file that is a chat. Raises ChatError."""
+def _check_encryption(file: zipfile.ZipInfo, name: str) -> None:
+    if file.flag_bits & 1:
+        raise ChatError(f"{name}: {file.filename} is encrypted; unpack it with its password first")
+
+
+def _check_names(files: Sequence[zipfile.ZipInfo], name: str) -> None:
     if len(files) > MAX_FILES:
         raise ChatError(f"{name}: {len(files):,} files; an export has at most {MAX_FILES:,}")
     for file in files:
@@ -59,39 +105,3 @@ def _find_chat(files: Sequence[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
                 f"{name}: {file.orig_filename!r} points out of the zip; no app exports such a "
                 "path, so the zip is rejected"
             )
-    chats = _candidates(files)
-    if not chats:
-        raise ChatError(
-            f"{name}: no chat in it; a zip of WhatsApp contains _chat.txt or a .txt named after "
-            "the chat, a zip of Telegram result.json"
-        )
-    if len(chats) > 1:
-        listed = ", ".join(file.filename for file in chats[:5])
-        raise ChatError(
-            f"{name}: {len(chats)} texts ({listed}), and none is _chat.txt; unpack the chat and "
-            "import that file"
-        )
-    chat = chats[0]
-    if chat.flag_bits & 1:
-        raise ChatError(f"{name}: {chat.filename} is encrypted; unpack it with its password first")
-    # The archive is untrusted, so the declared size is checked before anything is decompressed.
-    ratio = chat.file_size / max(1, chat.compress_size)
-    if chat.file_size > MAX_SIZE or (chat.file_size > HARMLESS_SIZE and ratio > MAX_RATIO):
-        raise ChatError(
-            f"{name}: {chat.filename} would unpack to {chat.file_size:,} bytes, {ratio:,.0f} times "
-            "its size in the zip; no chat does, so the zip is rejected"
-        )
-    return chat
-
-
-def _candidates(files: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """List the files that can be the chat: by their usual names, else any text at the top level."""
-    texts = [
-        (file, path)
-        for file in files
-        if (path := PurePosixPath(file.filename)).suffix in (".txt", ".json")
-        and not path.name.startswith("._")  # macOS adds these beside each file
-    ]
-    usual = [file for file, path in texts if path.name in ("_chat.txt", "result.json")]
-    named = [file for file, path in texts if path.suffix == ".txt" and "WhatsApp" in path.name]
-    return usual or named or [file for file, path in texts if len(path.parts) == 1]

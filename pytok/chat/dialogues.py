@@ -30,6 +30,11 @@ def is_dialogue(value: Any) -> bool:
     )
 
 
+def is_dialogue_file(entries: Iterable[tuple[int, Any]]) -> bool:
+    """Return whether any of *entries*, pairs of line and JSON value, is such a conversation."""
+    return any(is_dialogue(value) for _, value in entries)
+
+
 def read_dialogues(conversations: Iterable[tuple[int, Any]], name: str) -> Source:
     """Convert the turns of *conversations*, pairs of line and JSON value, to messages.
 

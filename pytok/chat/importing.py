@@ -1,31 +1,21 @@
-"""Import of chat files of any supported kind, merged into one history.
+"""Import of exports of any supported format, merged into one history."""
 
-The kind of a file is determined by its content, not by its name; see `FILE_KINDS`.
-"""
-
-import codecs
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pytok.chat.anonymize import Anonymized, anonymize
-from pytok.chat.archives import MAX_SIZE, read_archive
-from pytok.chat.databases import is_database, read_database
-from pytok.chat.dialogues import is_dialogue, read_dialogues
-from pytok.chat.jsonl import parse
+from pytok.chat.import_options import ImportOptions
 from pytok.chat.merging import merge
-from pytok.chat.record import Message, from_dict
+from pytok.chat.reading import read_sources
+from pytok.chat.record import Message
 from pytok.chat.source import Source
 from pytok.chat.summary import Summary, summarize
-from pytok.chat.telegram import from_telegram, is_telegram, read_telegram
-from pytok.chat.whatsapp.dates import AskDateOrder, DateOrder
-from pytok.chat.whatsapp.export import read_export
-from pytok.counted import counted
 from pytok.errors import ChatError
+
+__all__ = ["ImportOptions", "ImportResult", "import_chats"]
 
 LIMIT, LIMIT_WITH_MEDIA = 40_000, 10_000
 """Maximum number of messages in an export; WhatsApp keeps the newest without a notice."""
@@ -33,26 +23,6 @@ LIMIT, LIMIT_WITH_MEDIA = 40_000, 10_000
 LIMIT_TOLERANCE = 0.01
 """Relative distance from a limit within which an export was probably truncated: whether notices
 count toward the limit differs between versions."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportOptions:
-    """Information that the files do not contain, and the choice to anonymize."""
-
-    date_order: DateOrder | None = None
-    """Order of day, month and year in WhatsApp's texts. If None, decided by evidence."""
-    timezone: str | None = None
-    """Time zone of the export, such as "Europe/Vienna", for times without a zone."""
-    key: str | None = None
-    """Key of an encrypted backup: the path of its file, or its 64 digits."""
-    names: Path | None = None
-    """Contacts database with the names for the numbers in a message database."""
-    chat: str | None = None
-    """Name of the chat to read from a database that has several."""
-    anonymize: bool = False
-    """Replace names, numbers, addresses and links."""
-    ask: AskDateOrder | None = None
-    """Callback for an ambiguous date order. If None, ambiguity is an error."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +42,9 @@ def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
     option that applies to none of the files.
     """
     zone = _zone(options.timezone)
-    kinds = [_kind(path) for path in paths]
-    _check_unused_options(options, paths, kinds)
     sources: list[Source] = []
-    for path, kind in zip(paths, kinds, strict=True):
-        sources.append(_shift_after(sources, kind.read(path, options)))
+    for source in read_sources(paths, options):
+        sources.append(_shift_after(sources, source))
     messages, duplicates = merge(_comparable_times(sources, zone))
     warnings = [warning for source in sources for warning in source.warnings]
     warnings += [*_limit_warnings(sources), *_different_chat_warnings(sources, duplicates)]
@@ -84,147 +52,6 @@ def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
     if anonymized is not None:
         messages = anonymized.messages
     return ImportResult(messages, summarize(messages, sources, duplicates, warnings), anonymized)
-
-
-class FileKind(NamedTuple):
-    """One kind of file."""
-
-    matches: Callable[[Path, bytes], bool]
-    """Predicate on a file and its first bytes."""
-    read: Callable[[Path, ImportOptions], Source]
-    options: tuple[str, ...]
-    """Fields of `ImportOptions` that apply to this kind only."""
-
-
-def _kind(path: Path) -> FileKind:
-    if path.is_dir():
-        raise ChatError(f"{path}: a folder; give the chat's file in it")
-    with path.open("rb") as file:
-        head = file.read(64)
-    if not head:
-        raise ChatError(f"{path.name}: empty; export the chat again")
-    return next(kind for kind in FILE_KINDS if kind.matches(path, head))
-
-
-def _check_unused_options(
-    options: ImportOptions, paths: Sequence[Path], kinds: Sequence[FileKind]
-) -> None:
-    """Raise ChatError for an option that applies only to a kind of file that is not present."""
-    applicable = {name for kind in kinds for name in kind.options}
-    for name in (name for kind in FILE_KINDS for name in kind.options):
-        if name not in applicable and getattr(options, name) is not None:
-            raise ChatError(
-                f"{paths[0].name}: remove --{name}: it applies to WhatsApp databases only"
-            )
-
-
-def _read_zip(path: Path, options: ImportOptions) -> Source:
-    _, data = read_archive(path)
-    return _read_text(data, path.name, options)
-
-
-def _read_plain(path: Path, options: ImportOptions) -> Source:
-    if path.stat().st_size > MAX_SIZE:
-        raise ChatError(f"{path.name}: more than {MAX_SIZE:,} bytes, too large for a chat export")
-    return _read_text(path.read_bytes(), path.name, options)
-
-
-def _read_database(path: Path, options: ImportOptions) -> Source:
-    contents = read_database(path, names=options.names, key=options.key, chat=options.chat)
-    if options.chat is None and len(contents.chats) > 1:
-        first = ", ".join(f"{chat.name!r} ({chat.messages:,})" for chat in contents.chats[:5])
-        raise ChatError(
-            f"{path.name} has {len(contents.chats):,} chats; choose one with --chat NAME"
-            f" (--list-chats lists them): {first}"
-        )
-    warnings = []
-    if contents.missing:
-        warnings.append(f"{path.name} does not contain {', '.join(contents.missing)}")
-    if contents.unreadable:
-        first = "; ".join(contents.unreadable[:20])
-        warnings.append(
-            f"{path.name}: {counted(len(contents.unreadable), 'row')} could not be read: {first}"
-        )
-    return Source(
-        name=path.name, format="WhatsApp database", messages=contents.messages, warnings=warnings
-    )
-
-
-FILE_KINDS = (
-    FileKind(lambda path, head: is_database(path), _read_database, ("key", "names", "chat")),
-    FileKind(lambda path, head: head.startswith((b"PK\x03\x04", b"PK\x05\x06")), _read_zip, ()),
-    FileKind(lambda path, head: True, _read_plain, ()),
-)
-"""All kinds of files; the first one that matches is used."""
-
-
-def _read_text(data: bytes, name: str, options: ImportOptions) -> Source:
-    """Read JSON or a text export of WhatsApp."""
-    text = _decode(data, name)
-    if re.match(r"\s*(\{|\[\s*[{\]])", text):
-        return _read_json(text, name)
-    return read_export(text, name, date_order=options.date_order, ask=options.ask)
-
-
-def _decode(data: bytes, name: str) -> str:
-    """Decode *data* as UTF-8, or as UTF-16 if it starts with a byte order mark."""
-    try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return data.decode("utf-16")
-        if b"\0" in data:
-            line = data.count(b"\n", 0, data.index(b"\0")) + 1
-            raise ChatError(f"{name}, line {line}: a zero byte; this is not a text export")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ChatError(
-            f"{name}, line {line}: byte {error.start} (0x{data[error.start]:02x}) is not "
-            f"{error.encoding.upper()}; give the export as the app wrote it"
-        ) from None
-
-
-def _read_json(text: str, name: str) -> Source:
-    """Read Telegram's export, training conversations, or a history of an earlier import."""
-    try:
-        value = parse(text, from_telegram)
-    except RecursionError:
-        raise ChatError(f"{name}: JSON that is nested too deeply for a chat") from None
-    except ValueError as error:
-        if "Extra data" not in str(error):
-            raise ChatError(f"{name}: damaged JSON ({error}); export the chat again") from None
-        entries = list(_json_lines(text, name))
-    else:
-        if is_telegram(value):
-            return read_telegram(value, name)
-        entries = list(enumerate(value if isinstance(value, list) else [value], start=1))
-    if any(isinstance(entry, dict) and "time" in entry for _, entry in entries[:1]):
-        return _history(entries, name)
-    if any(is_dialogue(entry) for _, entry in entries):
-        return read_dialogues(entries, name)
-    raise ChatError(
-        f"{name}: JSON, but not from Telegram, ShareGPT or OpenAI, and not a history of "
-        "`pytok chat import`"
-    )
-
-
-def _json_lines(text: str, name: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        try:
-            if line.strip():
-                yield number, parse(line)
-        except (ValueError, RecursionError):
-            raise ChatError(f"{name}, line {number}: not JSON, unlike the lines before") from None
-
-
-def _history(entries: Sequence[tuple[int, Any]], name: str) -> Source:
-    """Read the output of an earlier import."""
-    messages = []
-    for number, entry in entries:
-        try:
-            messages.append(from_dict(entry))
-        except ChatError as error:
-            raise ChatError(f"{name}, line {number}: {error}") from None
-    return Source(name=name, format="history of an earlier import", messages=messages)
 
 
 def _shift_after(previous: Sequence[Source], source: Source) -> Source:

@@ -8,9 +8,10 @@ import click
 
 from pytok.atomic import replace_file
 from pytok.chat.anonymize import Anonymized
-from pytok.chat.databases import is_database, read_database
 from pytok.chat.example import STYLES, example_chat, example_export
-from pytok.chat.importing import ImportOptions, import_chats
+from pytok.chat.import_options import ImportOptions
+from pytok.chat.importing import import_chats
+from pytok.chat.reading import list_chats
 from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import DateOrder
 from pytok.commands.chat_options import date_order_asker
@@ -18,7 +19,6 @@ from pytok.commands.help import Command, option
 from pytok.commands.options import json_option, refuse_to_replace
 from pytok.commands.paths import PathName
 from pytok.counted import counted
-from pytok.errors import ChatError
 from pytok.terminal import print_facts, say
 
 
@@ -72,15 +72,16 @@ from pytok.terminal import print_facts, say
 )
 @option(
     "--chat",
-    metavar="NAME",
-    group="WhatsApp databases",
-    help="Chat to import from a database with several.",
+    metavar="NAME|ID",
+    group="Exports with several chats",
+    help="Chat to import from a database, or from the export of a whole account.",
 )
 @option(
     "--list-chats",
+    "list_",
     is_flag=True,
-    group="WhatsApp databases",
-    help="List the chats of a database and exit.",
+    group="Exports with several chats",
+    help="List the chats, with their ids if they have any, and exit.",
 )
 @option(
     "--anonymize",
@@ -97,7 +98,7 @@ def import_(
     key: str | None,
     names: Path | None,
     chat: str | None,
-    list_chats: bool,
+    list_: bool,
     anonymize: bool,
     as_json: bool,
 ) -> None:
@@ -107,12 +108,6 @@ def import_(
     Telegram's result.json, conversations in the JSON of ShareGPT or OpenAI, or a history of an
     earlier import. Files of one chat can overlap: no message is lost or duplicated.
     """
-    if list_chats:
-        _list_chats(files, key, names)
-        return
-    if output is None:
-        raise click.UsageError("Missing option '-o' / '--output'.")
-    refuse_to_replace((*files, names), output)
     options = ImportOptions(
         date_order=date_order,
         timezone=timezone,
@@ -122,6 +117,14 @@ def import_(
         anonymize=anonymize,
         ask=date_order_asker(),
     )
+    if list_:
+        for each in list_chats(files, options):
+            identity = "" if each.id is None or each.id == each.name else f"  {each.id}"
+            click.echo(f"{each.messages:>9,}  {each.name}{identity}")
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    refuse_to_replace((*files, names), output)
     imported = import_chats(files, options)
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
@@ -132,14 +135,6 @@ def import_(
         click.echo(json.dumps(imported.summary.to_dict(), ensure_ascii=False))
     else:
         print_facts(imported.summary.rows())
-
-
-def _list_chats(files: tuple[Path, ...], key: str | None, names: Path | None) -> None:
-    for path in files:
-        if not is_database(path):
-            raise ChatError(f"{path.name} is not a database; remove --list-chats")
-        for chat in read_database(path, key=key, names=names).chats:
-            click.echo(f"{chat.messages:>9,}  {chat.name}")
 
 
 def _say_replaced(anonymized: Anonymized) -> None:

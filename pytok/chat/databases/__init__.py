@@ -18,7 +18,6 @@ Times are in UTC. A sender is a number with a plus sign, or an address if the nu
 owner of the phone is called by the profile name (Android), or "me".
 """
 
-import difflib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -32,15 +31,8 @@ from pytok.chat.databases.iphone import IPhone
 from pytok.chat.databases.opening import MAGIC, Tables, open_tables
 from pytok.chat.databases.people import contacts
 from pytok.chat.record import Message
+from pytok.chat.source import Chat, find_chat
 from pytok.errors import ChatError
-
-
-@dataclass(frozen=True)
-class Chat:
-    """Name of a chat, and its number of messages."""
-
-    name: str
-    messages: int
 
 
 @dataclass(frozen=True)
@@ -93,7 +85,11 @@ def read_database(
 
 
 def _read(source: Android | IPhone, path: Path, chat: str | None) -> DatabaseContents:
-    wanted = set(source.chats) if chat is None else _find_chat(source.chats, chat, path)
+    wanted = set(source.chats)
+    if chat is not None:
+        listed = [Chat(name, 0, identity) for identity, name in source.chats.items()]
+        found = find_chat(listed, chat, str(path))
+        wanted = {each.id for each in (found,) if each.id is not None}
     counts: Counter[str] = Counter()
     sortable = []
     for identity, order, message in source.messages(wanted):
@@ -107,24 +103,6 @@ def _read(source: Android | IPhone, path: Path, chat: str | None) -> DatabaseCon
         source.missing,
         source.unreadable,
     )
-
-
-def _find_chat(chats: dict[str, str], chat: str, path: Path) -> set[str]:
-    """Return the identity of the chat named *chat*; an exact match wins over another case."""
-    matches = [each for each, name in chats.items() if name == chat]
-    matches = matches or [
-        each for each, name in chats.items() if name.casefold() == chat.casefold()
-    ]
-    if len(matches) == 1:
-        return set(matches)
-    if matches:
-        raise ChatError(
-            f"{path} has {len(matches)} chats named {chat!r} that differ in case; give the name "
-            "exactly"
-        )
-    near = difflib.get_close_matches(chat, chats.values(), n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ChatError(f"{path} has no chat {chat!r}{hint} (--list-chats lists all)")
 
 
 @contextmanager

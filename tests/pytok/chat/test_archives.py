@@ -68,9 +68,9 @@ def test_paths_out_of_the_zip_are_rejected(name: str, tmp_path: Path) -> None:
 
 def test_a_zip_bomb_is_rejected(tmp_path: Path) -> None:
     """By the declared sizes, before anything is unpacked."""
-    path = packed(tmp_path / "bomb.zip", {"_chat.txt": bytes(20_000_000)})
+    path = packed(tmp_path / "bomb.zip", {"_chat.txt": b"13.01.24, 10:00 - Ann: hi\n" * 800_000})
 
-    assert "would unpack to 20,000,000 bytes" in failure(path)
+    assert "would unpack to 20,800,000 bytes" in failure(path)
 
 
 def test_an_encrypted_zip_is_rejected(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_damaged_zip_raises_only_chat_errors(tmp_path: Path) -> None:
         (b"Dear Ann,\nhow are you?\n", "no line starts with a date"),
         ("13.01.24, 10:00 - Ann: grün\n".encode("latin-1"), r"line 1: byte 25 \(0xfc\) is not"),
         ("13.01.24, 10:00 - Ann: hi\n".encode("utf-16-le"), "line 1: a zero byte"),
-        ("13.01.24, 10:00 - Ann: hi\n".encode("utf-16")[:-1], "is not UTF-16"),
+        ("13.01.24, 10:00 - Ann: hi\n\udc00".encode("utf-16", "surrogatepass"), "is not UTF-16"),
         (CHAT[:-1] + b"\x80", "is not UTF-8"),
         (b"\x7fELF\x02\x01\0\0", "zero byte"),
         (b"99.99.24, 10:00 - Ann: hi\n", "line 1: 99.99.24 is not a supported date"),
@@ -119,5 +119,30 @@ def test_a_file_that_is_not_a_chat_is_rejected(data: bytes, complaint: str, tmp_
         import_chats([path], ImportOptions())
 
 
-def test_a_folder_is_rejected(tmp_path: Path) -> None:
-    assert "a folder" in failure(tmp_path)
+def test_the_chat_in_a_folder_is_read(tmp_path: Path) -> None:
+    """As in a zip: hidden files and media are omitted."""
+    folder = tmp_path / "Export"
+    (folder / ".cache").mkdir(parents=True)
+    (folder / ".cache/old.txt").write_bytes(CHAT)
+    (folder / "WhatsApp Chat with Ann.txt").write_bytes(CHAT)
+    (folder / "IMG-1.jpg").write_bytes(b"\xff\xd8")
+
+    imported = import_chats([folder], ImportOptions())
+
+    assert len(imported.messages) == 200
+    assert imported.messages[0].source == "Export"
+
+
+def test_a_folder_without_a_chat_is_rejected(tmp_path: Path) -> None:
+    assert "no chat in it" in failure(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_last_character_that_was_cut_is_a_warning(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_bytes("13.01.24, 10:00 - Ann: hi \U0001f600".encode(encoding)[:-1])
+
+    imported = import_chats([path], ImportOptions())
+
+    assert [message.text for message in imported.messages] == ["hi "]
+    assert "ends in the middle of a character" in imported.summary.warnings[0]

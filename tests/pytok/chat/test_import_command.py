@@ -71,7 +71,7 @@ def test_the_shortest_example_is_imported(tmp_path: Path) -> None:
     assert command("chat", "import", export, "-o", tmp_path / "chat.jsonl").code == 0
 
 
-@pytest.mark.parametrize("option", ["--key", "--names", "--chat"])
+@pytest.mark.parametrize("option", ["--key", "--names"])
 def test_an_option_for_databases_is_rejected_for_a_text(option: str, tmp_path: Path) -> None:
     """It would have no effect."""
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
@@ -81,6 +81,15 @@ def test_an_option_for_databases_is_rejected_for_a_text(option: str, tmp_path: P
 
     check_failure(result, f"chat.txt: remove {option}: it applies to WhatsApp databases only")
     assert not history.exists()
+
+
+def test_a_chat_cannot_be_chosen_in_a_file_that_names_none(tmp_path: Path) -> None:
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    command("chat", "example", "-o", export)
+
+    result = command("chat", "import", export, "--chat", "Ann", "-o", history)
+
+    check_failure(result, "chat.txt: remove --chat: the file does not name its chat")
 
 
 def test_the_count_of_one_message_is_singular(tmp_path: Path) -> None:

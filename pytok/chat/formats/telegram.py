@@ -4,13 +4,13 @@ The fields are those of Telegram Desktop 5 (export_output_json.cpp). A forwarded
 kind "media", since the sender did not write its text.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from pytok.chat.record import Kind, Message
-from pytok.chat.source import Source
+from pytok.chat.source import Chat, Source, join
 from pytok.errors import ChatError
 
 _MEDIA_FIELDS = ("photo", "file", "contact_information", "game_title", "invoice_information")
@@ -23,8 +23,9 @@ _IGNORED_FIELDS = frozenset(
 """Fields of a service message that do not describe the event."""
 
 
-def is_telegram(value: Any) -> bool:
-    """Return whether *value*, a file parsed with the hook `from_telegram`, is such an export."""
+def is_telegram(entries: Sequence[tuple[int, Any]]) -> bool:
+    """Return whether *entries* are one document, parsed with `from_telegram`, of such an export."""
+    value = entries[0][1] if len(entries) == 1 else None
     if not isinstance(value, dict):
         return False
     if isinstance(value.get("chats"), dict):
@@ -52,30 +53,31 @@ def from_telegram(fields: dict[str, Any]) -> Any:
         return fields
 
 
-def read_telegram(value: Any, name: str) -> Source:
-    """Return the messages of *value*, a file parsed with the hook `from_telegram`.
+def read_telegram(entries: Sequence[tuple[int, Any]], name: str) -> Source:
+    """Return the messages of the document in *entries*, parsed with the hook `from_telegram`.
 
     *name* is the name of the file. If it has several chats, `Message.chat` is set. Raises ChatError
     if there are no messages.
     """
-    messages: list[Message] = []
-    unread: list[int] = []
-    chats = list(_chats(value))
+    sources: list[Source] = []
     entry = 0
-    for chat in chats:
-        title = chat.get("name") or str(chat.get("id", ""))
-        entries = chat.get("messages")
-        for message in entries if isinstance(entries, list) else ():
+    for chat in _chats(entries[0][1]):
+        source = Source(name=name, format="Telegram JSON", messages=[])
+        listed = chat.get("messages")
+        for message in listed if isinstance(listed, list) else ():
             entry += 1
-            if not isinstance(message, Message):
-                unread.append(entry)
-                continue
-            chat_name = title if len(chats) > 1 else None
-            messages.append(replace(message, source=name, line=entry, chat=chat_name))
-    if not messages:
+            if isinstance(message, Message):
+                source.messages.append(replace(message, source=name, line=entry))
+            else:
+                source.unread.append(entry)
+        title, identity = chat.get("name"), chat.get("id")
+        if title or identity:
+            identity = None if identity is None else str(identity)
+            source.chats = [Chat(str(title or identity), len(source.messages), identity)]
+        sources.append(source)
+    if not any(source.messages for source in sources):
         raise ChatError(f"{name}: an export of Telegram without any readable message")
-    several = f" of {len(chats)} chats" if len(chats) > 1 else ""
-    return Source(name=name, format=f"Telegram JSON{several}", messages=messages, unread=unread)
+    return join(sources, name)
 
 
 def _chats(value: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,43 @@
+"""What a format of chats is: how its files are recognized and read."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from pytok.chat.files import ChatFile
+from pytok.chat.import_options import ImportOptions
+from pytok.chat.source import Source, UnknownFormat, join
+
+ReadFiles: TypeAlias = Callable[[Sequence[ChatFile], ImportOptions], Source]
+
+
+class Format(NamedTuple):
+    """One format of chats."""
+
+    recognizes: Callable[[ChatFile], bool]
+    """Whether a file can be of this format, by its first bytes (`ChatFile.head`)."""
+    read: ReadFiles
+    """Reads the recognized files of one export: a single one, or all those of a folder or a zip.
+    Raises UnknownFormat if none of them holds a chat of this format, and ChatError for damage."""
+    options: tuple[str, ...] = ()
+    """Fields of `ImportOptions` that apply to this format only."""
+
+
+def each(read: Callable[[ChatFile, ImportOptions], Source]) -> ReadFiles:
+    """Return a function that reads every file with *read* and joins the results.
+
+    Files that turn out to be of another format are omitted, unless all of them are.
+    """
+
+    def read_all(files: Sequence[ChatFile], options: ImportOptions) -> Source:
+        sources: list[Source] = []
+        unknown: UnknownFormat | None = None
+        for file in files:
+            try:
+                sources.append(read(file, options))
+            except UnknownFormat as error:
+                unknown = unknown or error
+        if not sources:
+            raise unknown or UnknownFormat("no file")
+        return join(sources, files[0].export)
+
+    return read_all

@@ -1,0 +1,14 @@
+"""The list of all formats of chats."""
+
+from pytok.chat.formats.format import Format, each
+from pytok.chat.formats.json_documents import is_json, read_json
+from pytok.chat.formats.texts import is_text, read_text
+from pytok.chat.formats.whatsapp_databases import is_whatsapp_database, read_whatsapp_database
+
+FORMATS = (
+    Format(is_whatsapp_database, each(read_whatsapp_database), ("key", "names")),
+    Format(is_json, each(read_json)),
+    Format(is_text, read_text),
+)
+"""All formats. The first one that recognizes a file of an export, and can read it, is used: of an
+export as JSON and as a page of the same chat, the JSON is read."""

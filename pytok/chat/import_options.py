@@ -1,0 +1,26 @@
+"""What the files of a chat do not say, and how to import them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytok.chat.whatsapp.dates import AskDateOrder, DateOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """Information that the files do not contain, and the choice to anonymize."""
+
+    date_order: DateOrder | None = None
+    """Order of day, month and year in WhatsApp's texts. If None, decided by evidence."""
+    timezone: str | None = None
+    """Time zone of the export, such as "Europe/Vienna", for times without a zone."""
+    key: str | None = None
+    """Key of an encrypted backup: the path of its file, or its 64 digits."""
+    names: Path | None = None
+    """Contacts database with the names for the numbers in a message database."""
+    chat: str | None = None
+    """Name or id of the chat to read from an export that has several."""
+    anonymize: bool = False
+    """Replace names, numbers, addresses and links."""
+    ask: AskDateOrder | None = None
+    """Callback for an ambiguous date order. If None, ambiguity is an error."""
