@@ -42,5 +42,10 @@ class CloneOptions:
 
     def __post_init__(self) -> None:
         above_zero(seconds=self.seconds)
+        for export in self.exports:
+            if export.is_dir() and self.out.resolve().is_relative_to(export.resolve()):
+                raise ConfigError(
+                    f"{self.out} is in {export}, the folder of the chat; give an --out elsewhere"
+                )
         if self.preset not in PRESETS:
             raise ConfigError(f"unknown preset {self.preset!r}; use one of {', '.join(PRESETS)}")

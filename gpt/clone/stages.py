@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import shlex
 import warnings
 from collections import Counter
@@ -65,7 +67,7 @@ def import_history(options: CloneOptions, report: StageReporter) -> bool:
     """Import the exports into one history, and report what they contain."""
     recorded = ("date_order", "timezone", "chat")
     fields = {name: getattr(options.import_options, name) for name in recorded}
-    fields["exports"] = ", ".join(f"{path.name} ({digest(path)[:16]})" for path in options.exports)
+    fields["exports"] = ", ".join(f"{path.name} ({_digest(path)})" for path in options.exports)
     if (options.out / HISTORY).exists():
         check_record(options.out, HISTORY, fields)
         return False
@@ -77,6 +79,15 @@ def import_history(options: CloneOptions, report: StageReporter) -> bool:
     for name, value in imported.summary.rows().items():
         report.say(f"{name}: {value}")
     return True
+
+
+def _digest(export: Path) -> str:
+    """Return a digest of *export*: of a file by its content, of a folder by the files in it."""
+    if not export.is_dir():
+        return digest(export)[:16]
+    files = sorted(path for path in export.rglob("*") if path.is_file())
+    listed = [(path.relative_to(export).as_posix(), path.stat().st_size) for path in files]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 
 def build_data(options: CloneOptions, report: StageReporter, progress: Progress | None) -> bool:

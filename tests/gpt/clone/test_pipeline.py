@@ -179,6 +179,22 @@ def test_other_exports_in_the_same_folder_are_rejected(
         clone(dataclasses.replace(options, exports=(other,)))
 
 
+def test_an_export_can_be_a_folder(export: Path, tmp_path: Path) -> None:
+    """A file that is added to it makes it another export; results in it are rejected."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    shutil.copy(export, folder / "_chat.txt")
+    options = CloneOptions(exports=(folder,), me="Nobody", out=tmp_path / "clone")
+    with pytest.raises(ChatError, match="nobody in this chat"):
+        clone(options)
+    (folder / "photo.jpg").write_bytes(b"")
+
+    with pytest.raises(ConfigError, match="a model of export, not of the changed"):
+        clone(options)
+    with pytest.raises(ConfigError, match="give an --out elsewhere"):
+        dataclasses.replace(options, out=folder / "clone")
+
+
 def test_an_unknown_preset_is_rejected(export: Path, tmp_path: Path) -> None:
     """Before the first stage."""
     with pytest.raises(ConfigError, match="unknown preset 'gpt5'; use one of fast, gpt2"):
