@@ -25,10 +25,11 @@ from gpt.clone.record import BASE, DATA, HISTORY, RUN
 from gpt.clone.reporting import StageReporter
 from gpt.clone.stages import build_data, imitated, import_history, train_base, tune_to_person
 from gpt.report.events import NullReporter, Reporter
+from gpt.runs.reading import read_checkpoint
+from gpt.runs.retention import find_checkpoint
 from gpt.training.finetune import TUNING_FILE
 from pytok.chat.template import TEMPLATE_FILE, Template
 from pytok.counted import duration
-from pytok.training import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +53,18 @@ def clone(
     options: CloneOptions,
     *,
     reporter: Reporter | None = None,
-    progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
     verbose: bool = False,
 ) -> CloneResult:
     """Make all stages of *options* that are not complete yet.
 
-    *progress* receives the tokenizer's training, *reporter* everything else; with *verbose* also
-    the figures of the runs. *stop* is called between stages, and in runs. Raises ConfigError if
-    ``options.out`` was made with other options, ChatError for a chat that cannot be read or without
-    the person, and the errors of `train` and `tune`.
+    *reporter* receives what happens; with *verbose* also the figures of the runs. *stop* is called
+    between stages, and in runs. Raises ConfigError if ``options.out`` was made with other options,
+    ChatError for a chat that cannot be read, that is too short or without the person, and the
+    errors of `train` and `tune`.
     """
+    if options.base is not None and find_checkpoint(options.base) is None:
+        read_checkpoint(options.base)  # raises, unless it is the best checkpoint of a run
     reporter = reporter or NullReporter()
     report = StageReporter(reporter, verbose=verbose)
     out, run = options.out, options.out / RUN
@@ -70,7 +72,7 @@ def clone(
         (lambda: f"reading the chat: {out / HISTORY}", lambda: import_history(options, report)),
         (
             lambda: f"dividing it into conversations: {out / DATA}",
-            lambda: build_data(options, report, progress),
+            lambda: build_data(options, report),
         ),
     ]
     if options.base is None:

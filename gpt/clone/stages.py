@@ -41,7 +41,6 @@ from pytok.chat.speakers import find_speaker, listed, matching_speakers, speaker
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
 from pytok.counted import counted, duration
 from pytok.errors import ChatError
-from pytok.training import Progress
 
 TUNING_FRACTION = 0.25
 """Fraction of the training time for tuning, if the base is trained on the chat, too: then only the
@@ -54,6 +53,8 @@ MIN_CONTEXT = 256
 PATIENCE = 3
 """`Recipe.patience` of a new model, which has about ten evaluations: a chat of many messages needs
 fewer epochs than `plan` allows for other text."""
+LEAST_TOKENS = 128
+"""Training tokens without which no model is trained: some twenty words."""
 VAL_FRACTION, MIN_CONVERSATIONS = 0.1, 10
 """Fraction of the conversations to hold out, and how many conversations that requires."""
 FEW_TURNS = {
@@ -90,7 +91,7 @@ def _digest(export: Path) -> str:
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 
-def build_data(options: CloneOptions, report: StageReporter, progress: Progress | None) -> bool:
+def build_data(options: CloneOptions, report: StageReporter) -> bool:
     """Divide the history into conversations, train a tokenizer, and report what is learned from."""
     folder = options.out / DATA
     gap = None if options.gap == DEFAULT_GAP else options.gap.total_seconds()
@@ -109,7 +110,7 @@ def build_data(options: CloneOptions, report: StageReporter, progress: Progress 
     val = VAL_FRACTION if len(sessions) >= MIN_CONVERSATIONS else 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        built = build(messages, folder, me=me, options=rules, val=val, progress=progress)
+        built = build(messages, folder, me=me, options=rules, val=val)
     for warning in caught:
         report.say(f"warning: {warning.message}")
     for name, split in built.shards.splits.items():
@@ -226,6 +227,10 @@ def _plan_base(options: CloneOptions, seconds: float) -> Recipe:
     data = options.out / DATA
     shards = open_data(data)
     tokens = len(open_split(shards, "train"))
+    if tokens < LEAST_TOKENS:
+        raise ChatError(
+            "this chat is far too short to learn from; give one with some hundred messages at least"
+        )
     # A context of an eighth of the data or less leaves enough different rows.
     longest = 1 << max(0, (tokens // 8).bit_length() - 1)
     least = min(MIN_CONTEXT, longest)

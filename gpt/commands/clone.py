@@ -18,10 +18,10 @@ from gpt.errors import ConfigError
 from gpt.spec.adapter import LoRA
 from gpt.spec.presets import PRESETS
 from pytok.chat.whatsapp.dates import DateOrder
-from pytok.commands.chat_options import date_order_asker, parse_duration
+from pytok.commands.chat_options import date_order_asker, exports_argument, parse_duration
 from pytok.commands.help import Command, option
 from pytok.counted import duration
-from pytok.terminal import Bars, say
+from pytok.terminal import say
 
 if TYPE_CHECKING:
     from gpt.clone.options import CloneOptions
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     gpt clone chat.txt --me Ada --base runs/gpt2
     """,
 )
-@click.argument("exports", type=PATH, nargs=-1, required=True, metavar="EXPORT...")
+@exports_argument("exports", "EXPORT...")
 @option(
     "--me",
     metavar="NAME",
@@ -146,15 +146,10 @@ def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> i
 
     asked = _clone_options(**options)
     start = time.monotonic()
-    with (
-        ConsoleReporter(brief=not verbose) as console,
-        Interruption() as interruption,
-        Bars() as bars,
-    ):
+    with ConsoleReporter(brief=not verbose) as console, Interruption() as interruption:
         cloned = clone(
             asked,
             reporter=Reporters([console, Sessions(), Report()]),
-            progress=bars.update,
             stop=lambda: interruption.signal is not None,
             verbose=verbose,
         )

@@ -130,5 +130,5 @@ def write_history(path: str | os.PathLike[str], messages: Iterable[Message]) -> 
 
 def read_history(path: str | os.PathLike[str]) -> Iterator[Message]:
     """Read a file of `write_history`. Raises ChatError with the file, line and field."""
-    expected = "expected one message per line; convert an export with `pytok chat import`"
+    expected = "this needs a history, which `pytok chat import` makes of an export"
     return read_lines(path, from_dict, expected)

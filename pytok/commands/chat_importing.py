@@ -14,7 +14,7 @@ from pytok.chat.importing import import_chats
 from pytok.chat.reading import list_chats
 from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import DateOrder
-from pytok.commands.chat_options import date_order_asker
+from pytok.commands.chat_options import date_order_asker, exports_argument
 from pytok.commands.help import Command, option
 from pytok.commands.options import json_option, refuse_to_replace
 from pytok.commands.paths import PathName
@@ -31,13 +31,7 @@ from pytok.terminal import print_facts, say
     pytok chat import msgstore.db.crypt15 --key digits.txt --list-chats
     """,
 )
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    type=PathName(path_type=Path, exists=True),
-    metavar="FILE...",
-)
+@exports_argument("files", "FILE...")
 @option(
     "-o",
     "--output",

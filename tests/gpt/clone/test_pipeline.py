@@ -17,7 +17,7 @@ from gpt.__main__ import main
 from gpt.clone.options import CloneOptions
 from gpt.clone.pipeline import CloneResult, clone
 from gpt.clone.record import BASE, DATA, HISTORY, RUN
-from gpt.errors import ConfigError
+from gpt.errors import CheckpointError, ConfigError
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
 from gpt.training.clock import Limits
@@ -120,6 +120,15 @@ def test_other_options_in_the_same_folder_are_rejected(
         clone(dataclasses.replace(options, **{field: value}))  # type: ignore[arg-type]
 
 
+def test_a_chat_of_a_few_words_is_rejected(tmp_path: Path) -> None:
+    """No context fits it."""
+    export = tmp_path / "chat.txt"
+    export.write_text("31.01.24, 10:00 - Ada: hi\n31.01.24, 10:01 - Ben: ho\n")
+
+    with pytest.raises(ChatError, match="far too short to learn from"):
+        clone(CloneOptions(exports=(export,), me="Ada", out=tmp_path / "clone"))
+
+
 def test_few_steps_are_warned_of(
     cloned: CloneResult, notices: Notices, options: CloneOptions
 ) -> None:
@@ -193,6 +202,13 @@ def test_an_export_can_be_a_folder(export: Path, tmp_path: Path) -> None:
         clone(options)
     with pytest.raises(ConfigError, match="give an --out elsewhere"):
         dataclasses.replace(options, out=folder / "clone")
+
+
+def test_a_base_that_is_no_run_is_rejected(export: Path, tmp_path: Path) -> None:
+    """Before the first stage."""
+    with pytest.raises(CheckpointError, match="nowhere: no checkpoint found"):
+        clone(CloneOptions(exports=(export,), me="Mara", out=tmp_path / "x", base=Path("nowhere")))
+    assert not (tmp_path / "x").exists()
 
 
 def test_an_unknown_preset_is_rejected(export: Path, tmp_path: Path) -> None:

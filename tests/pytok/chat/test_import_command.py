@@ -100,3 +100,24 @@ def test_the_count_of_one_message_is_singular(tmp_path: Path) -> None:
 
     assert "1 message;" in printed
     assert "1 messages" not in printed
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        (["Chat", "with", "Ann.txt"], "in quotation marks: 'Chat with Ann.txt'"),
+        (["Chat with Anne.txt"], "no file 'Chat with Anne.txt'; did you mean 'Chat with Ann.txt'?"),
+        (["chat.zip"], "there is no file 'chat.zip'; check its name"),
+    ],
+)
+def test_a_name_that_is_no_file_gets_a_hint(
+    typed: list[str], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with spaces is easily typed without quotation marks."""
+    monkeypatch.chdir(tmp_path)
+    Path("Chat with Ann.txt").touch()
+
+    result = command("chat", "import", *typed, "-o", "chat.jsonl")
+
+    assert result.code == 2
+    assert complaint in result.err
