@@ -65,8 +65,11 @@ def _check_exports(
 
 def date_order_asker() -> AskDateOrder | None:
     """Return what asks the user for the order of an ambiguous date; None without a terminal."""
-    interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    return _ask if interactive else None
+    return _ask if _is_interactive() else None
+
+
+def _is_interactive() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:

@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pytok.__main__ import cli
 from pytok.chat.record import read_history
+from pytok.commands import chat_options
 from tests.pytok.test_cli import check_failure, command
 
 
@@ -36,6 +39,20 @@ def test_the_summary_as_json_has_every_figure(tmp_path: Path) -> None:
     }  # fmt: skip
     assert [source["duplicates"] for source in summary["sources"]] == [0, 2]
     assert [source["unread_lines"] for source in summary["sources"]] == [[1], [1]]
+
+
+def test_an_ambiguous_date_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its meanings, on a terminal; an answer that is none of them is asked for again."""
+    monkeypatch.setattr(chat_options, "_is_interactive", lambda: True)
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    export.write_text("01/02/2023, 10:00 - Ann: hi\n")
+
+    result = CliRunner().invoke(
+        cli, ["chat", "import", str(export), "-o", str(history)], input="3\n2\n"
+    )
+
+    assert "  1  1 February 2023 (day first)\n  2  2 January 2023 (month first)" in result.stderr
+    assert [message.time.month for message in read_history(history)] == [1]
 
 
 def test_a_failed_import_writes_no_history(tmp_path: Path) -> None:
