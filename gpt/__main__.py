@@ -48,7 +48,9 @@ COMMANDS = [
         "Write a trained model for transformers or llama.cpp.",
     ),
     LazyCommand(
-        "import", "gpt.commands.convert:import_", "Import a GPT-2, Llama or Qwen3 model as a run."
+        "import",
+        "gpt.commands.convert:import_",
+        "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
     ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
 ]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pytok.errors import CorpusError
+from pytok.text import cut
 
 BLOCK_BYTES = 1 << 20
 """Bytes read from a file at a time: large enough that Python's cost per block is negligible."""
@@ -29,6 +30,10 @@ bytes can decompress to 128 KiB, so a hostile file reaches 256 MiB."""
 _MAX_WINDOW = 1 << 31
 """Bytes of memory that a compressed file may ask for; `zstd --long=31` and `xz` with a large
 dictionary, with which public dumps are compressed, do."""
+
+
+MOST_SHOWN = 200
+"""Characters at most that an error shows of what a library says, or of a name."""
 
 
 class Stream:
@@ -219,7 +224,8 @@ def corpus_errors(where: str | Path, *errors: type[Exception]) -> Iterator[None]
     try:
         yield
     except errors as error:
-        raise CorpusError(f"{where}: cannot be read: {error}") from error
+        why = getattr(error, "strerror", None) or error  # without the name that an OSError adds
+        raise CorpusError(f"{where}: cannot be read: {cut(str(why), MOST_SHOWN)}") from error
 
 
 def library(name: str) -> Any:

@@ -18,12 +18,15 @@ from pytok.counted import counted
 from pytok.countfile import Splitting
 from pytok.definition import END_OF_TEXT
 from pytok.engine import EngineName
-from pytok.errors import TrainingError
+from pytok.errors import CorpusError, TrainingError
 from pytok.patterns import can_cut, is_cut_inside, pattern_name, resolve
-from pytok.text import repair
+from pytok.text import quoted, repair
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
 """One or more paths, or texts, each a document."""
+
+_MAX_NAMES = 10_000
+"""Texts at most of which it is checked whether they are names of files."""
 
 Progress: TypeAlias = Callable[[int, int], object]
 """A callback, called with the bytes read from disk so far and in total (0 if unknown)."""
@@ -347,11 +350,33 @@ def _report(progress: Progress | None, done: int, total: int) -> None:
 
 def _paths(source: Source) -> list[Path] | None:
     """Return the files of *source*, or ``None`` if it is text."""
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str):
+        try:
+            return corpus.resolve(source)
+        except CorpusError as error:
+            raise CorpusError(f"{error.message}; if it is the text itself, pass [text]") from None
+    if isinstance(source, os.PathLike):
         return corpus.resolve(source)
-    if isinstance(source, Sequence) and source and isinstance(source[0], os.PathLike):
-        return corpus.resolve(source)
+    if isinstance(source, Sequence) and source:
+        if isinstance(source[0], os.PathLike):
+            return corpus.resolve(source)
+        _refuse_names(source)
     return None
+
+
+def _refuse_names(texts: Sequence[object]) -> None:
+    """Raise CorpusError if all *texts* are names of files, which somebody wants to be read."""
+    try:
+        are_names = len(texts) <= _MAX_NAMES and all(
+            isinstance(text, str) and Path(text).is_file() for text in texts
+        )
+    except (OSError, ValueError):  # too long for a name, or not possible in one
+        return
+    if are_names:
+        raise CorpusError(
+            f"the texts are names of files, such as {quoted(texts[0])}: to read these files, pass "
+            "Paths, [Path(name) for name in names]"
+        )
 
 
 def _texts(source: object) -> Iterator[str]:

@@ -4,11 +4,15 @@ Patterns, special tokens, model names and hashes are those of tiktoken's ``opena
 ``model``. Rank files are read from tiktoken's cache (``TIKTOKEN_CACHE_DIR``, or else
 ``DATA_GYM_CACHE_DIR``, or else ``data-gym-cache`` in the temporary folder), downloaded if they are
 missing, and used only if their SHA-256 is the published one.
+
+Everybody can write to the temporary folder. What is downloaded is therefore saved in a folder of
+the user's own, unless one of the variables names another.
 """
 
 import functools
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -185,6 +189,9 @@ def list_encoding_names() -> list[str]:
     return list(ENCODINGS)
 
 
+MAX_BYTES = 1 << 24
+"""Bytes of a rank file that are read at most; the largest published one has 3.6 MB."""
+
 _build_lock = threading.Lock()
 
 
@@ -253,31 +260,49 @@ def open_tokenizer(name_or_path: str, engine: EngineName = "native") -> Tokenize
 
 def read_ranks(file: RankFile) -> bytes:
     """Return the content of a rank file, from the cache or downloaded; its SHA-256 is checked."""
-    folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
-    if folder == "":  # no cache, as in tiktoken
+    named = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
+    if named == "":  # no cache, as in tiktoken
         return _download(file, "")
-    path = f"{folder or _default_cache()}/{file.cache_name}"
-    try:
-        with open(path, "rb") as cached:  # noqa: PTH123 (pathlib takes longer to import than to read)
-            data = cached.read()
-    except OSError:
-        data = b""
-    if hashlib.sha256(data).hexdigest() == file.sha256:
+    own = named or _own_cache()
+    data = _cached(own, file)
+    if data is None and not named:
+        data = _cached(_shared_cache(), file)
+    if data is not None:
         return data
-    data = _download(file, f" and save it as {path}")
+    data = _download(file, f" and save it as {own}/{file.cache_name}")
     try:
-        _save(path, data)
+        _save(f"{own}/{file.cache_name}", data)
     except OSError:
-        # It is an error only for a cache that the user chose.
-        if folder is not None:
+        if named:  # it is an error only for a cache that the user chose
             raise
     return data
+
+
+def _own_cache() -> str:
+    """Return the folder for caches of this user and program."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
+    return os.path.expanduser(f"{base}/pytok")  # noqa: PTH111 (pathlib is slower than reading)
+
+
+def _cached(folder: str, file: RankFile) -> bytes | None:
+    """Return the published content of *file* if *folder* has it."""
+    not_waiting = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(f"{folder}/{file.cache_name}", os.O_RDONLY | not_waiting)
+        with os.fdopen(descriptor, "rb") as opened:
+            # Others can have put a pipe there, which never ends.
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            data = opened.read(MAX_BYTES)
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == file.sha256 else None
 
 
 # What these functions import is rarely needed, and slower to import than all else here.
 
 
-def _default_cache() -> str:
+def _shared_cache() -> str:
     import tempfile
 
     return f"{tempfile.gettempdir()}/data-gym-cache"
@@ -288,8 +313,11 @@ def _save(path: str, data: bytes) -> None:
 
     from pytok.atomic import replace_file
 
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    replace_file(Path(path), data)
+    target = Path(path)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if target.is_symlink() or not target.is_file():  # a cache has no links and pipes of its own
+        target.unlink(missing_ok=True)
+    replace_file(target, data)
 
 
 def _download(file: RankFile, where_to_save: str) -> bytes:
@@ -298,12 +326,14 @@ def _download(file: RankFile, where_to_save: str) -> bytes:
 
     try:
         with urllib.request.urlopen(file.url, timeout=60) as response:
-            data: bytes = response.read()
+            data: bytes = response.read(MAX_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
         raise FormatError(
             f"cannot download {file.url} ({error}): download it on a machine with network access"
             f"{where_to_save}"
         ) from None
+    if len(data) > MAX_BYTES:
+        raise FormatError(f"{file.url}: the download has more than {MAX_BYTES:,} bytes: try again")
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise FormatError(

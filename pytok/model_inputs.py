@@ -107,6 +107,11 @@ class ModelInputs(Encoder):
         return ids[: ids.index(mark)], ids[ids.index(mark) + 1 :]
 
     @property
+    def prefix_ids(self) -> list[int]:
+        """The ids that `post_process` puts before a text, such as that of BOS; none for most."""
+        return list(self._around[0])
+
+    @property
     def _padding_side(self) -> str:
         settings = self._definition.settings
         padding = (settings.padding or {}).get("direction", "right")

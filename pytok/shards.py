@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pytok import corpus
-from pytok.atomic import atomic_folder, replace_file
+from pytok.atomic import atomic_folder, followed, replace_file
 from pytok.counting import Progress
 from pytok.definition import END_OF_TEXT
 from pytok.engine import check_threads
@@ -329,7 +329,7 @@ def new_folder(folder: str | os.PathLike[str], overwrite: bool = False) -> Itera
     """Return a context with a hidden folder: renamed to *folder* at the end, removed on errors."""
     if not os.fspath(folder):
         raise ShardError("the path is empty: name a folder")
-    target = Path(folder).resolve()
+    target = followed(Path(folder))
     try:
         with atomic_folder(target) as hidden:
             _check_target(target, overwrite)

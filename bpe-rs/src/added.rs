@@ -62,8 +62,15 @@ pub(crate) struct Matcher {
     is_plain: bool,
 }
 
-/// An occurrence of an added token: its id, and the range that it takes.
-pub(crate) type Found = (u32, Range<usize>);
+/// A part of a text: an added token, or what is between two.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Segment<'t> {
+    /// The id of the added token, or `None` between them.
+    pub(crate) id: Option<u32>,
+    /// Where it starts in the text.
+    pub(crate) start: usize,
+    pub(crate) text: &'t str,
+}
 
 impl Matcher {
     fn new(tokens: &[&AddedToken], mut texts: Vec<String>) -> Self {
@@ -80,9 +87,23 @@ impl Matcher {
         self.tokens.is_empty()
     }
 
-    /// The occurrences in *text*: leftmost first, of equal starts the longest. Ranges are in order,
-    /// but one that takes the white space after it can reach into the next.
-    pub(crate) fn find_all<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Found> + 'a {
+    /// The segments of *text*, none of them empty: an occurrence that starts further to the left
+    /// comes first, of equal starts the longest. One that takes the white space after it can reach
+    /// into the next.
+    pub(crate) fn segments<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Segment<'t>> + 't {
+        let last = text.len()..text.len();
+        let tokens = self.find_all(text).map(|(id, range)| (Some(id), range));
+        let mut end = 0;
+        tokens.chain([(None, last)]).flat_map(move |(id, range)| {
+            let between = Segment { id: None, start: end, text: &text[end..range.start.max(end)] };
+            end = range.end;
+            let token = Segment { id, start: range.start, text: &text[range] };
+            [between, token].into_iter().filter(|segment| !segment.text.is_empty())
+        })
+    }
+
+    /// The ids of the occurrences in *text*, and the ranges that they take.
+    fn find_all<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (u32, Range<usize>)> + 't {
         let mut end = 0;
         self.search.find_all(text).filter_map(move |(which, Range { mut start, end: mut stop })| {
             let token = &self.tokens[which];

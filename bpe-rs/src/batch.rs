@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::added::Segment;
+use crate::cache::PieceCache;
 use crate::{Allowed, Core, Error};
 
 impl Core {
@@ -28,22 +30,23 @@ impl Core {
         allowed: Option<&Allowed>,
         progress: impl Fn(usize) -> Result<(), Error> + Sync,
     ) -> Result<(Vec<u32>, Vec<usize>), Error> {
+        let allowed = self.or_always(allowed);
         let spans = self.spans(texts, allowed);
         let encode = |spans: &[Span<'_>]| {
-            let bytes: usize = spans.iter().map(|span| span.text.len()).sum();
+            let bytes: usize = spans.iter().map(|span| span.segment.text.len()).sum();
             let (mut ids, mut counts) = (Vec::with_capacity(bytes / 3 + 1), Vec::new());
-            for span in spans {
-                let before = ids.len();
-                self.encode_part(span.text, allowed, |chunk| {
-                    ids.extend_from_slice(chunk);
-                    progress(0)
-                })
-                .map_err(|error| error.moved_by(span.start))?;
-                progress(span.text.len())?;
-                ids.extend(span.special);
-                counts.push(ids.len() - before);
-            }
-            Ok((ids, counts))
+            self.with_cache(|cache| {
+                for Span { segment, .. } in spans {
+                    let before = ids.len();
+                    self.encode_segment(segment, allowed, cache, &mut |chunk| {
+                        ids.extend_from_slice(chunk);
+                        progress(0)
+                    })?;
+                    progress(segment.text.len())?;
+                    counts.push(ids.len() - before);
+                }
+                Ok((ids, counts))
+            })
         };
         let mut ids = Vec::new();
         let mut counts = Vec::with_capacity(spans.len());
@@ -106,21 +109,22 @@ impl Core {
         allowed: Option<&Allowed>,
         progress: impl Fn(usize) -> Result<(), Error> + Sync,
     ) -> Result<Vec<usize>, Error> {
+        let allowed = self.or_always(allowed);
         let spans = self.spans(texts, allowed);
-        let count = |span: &Span<'_>| {
-            let mut count = usize::from(span.special.is_some());
-            self.encode_part(span.text, allowed, |ids| {
+        let count = |Span { index, segment }: &Span<'_>, cache: &mut PieceCache| {
+            let mut count = 0;
+            self.encode_segment(segment, allowed, cache, &mut |ids| {
                 count += ids.len();
                 progress(0)
-            })
-            .map_err(|error| error.moved_by(span.start))?;
-            progress(span.text.len())?;
-            Ok((span.index, count))
+            })?;
+            progress(segment.text.len())?;
+            Ok((*index, count))
         };
-        let counted: Vec<_> = chunks_of(&spans)
-            .par_iter()
-            .map(|spans| spans.iter().map(count).collect::<Result<Vec<_>, Error>>())
-            .collect::<Result<_, Error>>()?;
+        let count_all = |spans: &&[Span<'_>]| {
+            self.with_cache(|cache| spans.iter().map(|span| count(span, cache)).collect())
+        };
+        let counted: Vec<Vec<_>> =
+            chunks_of(&spans).par_iter().map(count_all).collect::<Result<_, Error>>()?;
         let mut counts = vec![0; texts.len()];
         for (index, count) in counted.into_iter().flatten() {
             counts[index] += count;
@@ -148,54 +152,33 @@ impl Core {
         texts.iter().map(count).collect()
     }
 
-    /// Divides *texts* into spans that can be encoded separately, with the special tokens after
-    /// them.
+    /// Divides *texts* into spans that can be encoded separately.
     fn spans<'t, T: AsRef<str> + Sync>(
         &self,
         texts: &'t [T],
-        allowed: Option<&Allowed>,
+        allowed: &'t Allowed,
     ) -> Vec<Span<'t>> {
-        let allowed = self.or_always(allowed);
         let can_cut = self.can_cut(allowed);
         let mut spans = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let text = text.as_ref();
-            let mut start = 0;
-            let mut push = |range: Range<usize>, special| {
-                let mut from = range.start;
-                while can_cut && range.end.saturating_sub(from) > SPAN {
-                    let Some(cut) = self.pattern.cut(&text[from..range.end], SPAN) else {
-                        break;
-                    };
-                    spans.push(Span {
-                        index,
-                        start: from,
-                        text: &text[from..from + cut],
-                        special: None,
-                    });
-                    from += cut;
+            for Segment { id, mut start, mut text } in allowed.verbatim.segments(text.as_ref()) {
+                while id.is_none() && can_cut && text.len() > SPAN {
+                    let Some(cut) = self.pattern.cut(text, SPAN) else { break };
+                    let (first, rest) = text.split_at(cut);
+                    spans.push(Span { index, segment: Segment { id, start, text: first } });
+                    (start, text) = (start + cut, rest);
                 }
-                // The ranges of two added tokens can overlap.
-                let text = text.get(from..range.end).unwrap_or("");
-                spans.push(Span { index, start: from, text, special });
-            };
-            for (id, found) in allowed.verbatim.find_all(text) {
-                push(start..found.start, Some(id));
-                start = found.end;
+                spans.push(Span { index, segment: Segment { id, start, text } });
             }
-            push(start..text.len(), None);
         }
         spans
     }
 }
 
-/// A part of a text that is encoded separately, and the special token after it.
+/// A part of the text with the given index that is encoded separately.
 struct Span<'t> {
-    /// Index of its text, and start of the span in that text.
     index: usize,
-    start: usize,
-    text: &'t str,
-    special: Option<u32>,
+    segment: Segment<'t>,
 }
 
 /// Approximate length of a span in bytes: long enough to amortize a task, short enough that all
@@ -208,7 +191,7 @@ fn chunks_of<'s, 't>(mut spans: &'s [Span<'t>]) -> Vec<&'s [Span<'t>]> {
     while !spans.is_empty() {
         let mut bytes = 0;
         let enough = |span: &Span<'_>| {
-            bytes += span.text.len() + 64;
+            bytes += span.segment.text.len() + 64;
             bytes >= SPAN
         };
         let last = spans.iter().position(enough).unwrap_or(spans.len() - 1);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::added::{AddedToken, Allowed};
+use crate::added::{AddedToken, Allowed, Segment};
 use crate::cache::PieceCache;
 use crate::piece::{PieceEncoder, Unknown};
 use crate::scan::Ends;
@@ -179,27 +179,11 @@ impl Core {
         mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
-        let mut start = 0;
         self.with_cache(|cache| {
-            for (id, found) in allowed.verbatim.find_all(text) {
-                self.encode_between(text, start..found.start, allowed, cache, &mut sink)?;
-                sink(&[id])?;
-                start = found.end;
-            }
-            self.encode_between(text, start..text.len(), allowed, cache, &mut sink)
+            let mut segments = allowed.verbatim.segments(text);
+            segments
+                .try_for_each(|segment| self.encode_segment(&segment, allowed, cache, &mut sink))
         })
-    }
-
-    /// Calls *sink* with the ids of *text*, a part of a text that has been searched for the tokens
-    /// of `allowed.verbatim`.
-    pub(crate) fn encode_part(
-        &self,
-        text: &str,
-        allowed: Option<&Allowed>,
-        mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let allowed = self.or_always(allowed);
-        self.with_cache(|cache| self.encode_between(text, 0..text.len(), allowed, cache, &mut sink))
     }
 
     pub(crate) fn or_always<'a>(&'a self, allowed: Option<&'a Allowed>) -> &'a Allowed {
@@ -211,7 +195,8 @@ impl Core {
         self.parts.normalizer.can_cut() && !self.parts.prefix_space && allowed.normalized.is_empty()
     }
 
-    fn with_cache<R>(&self, work: impl FnOnce(&mut PieceCache) -> R) -> R {
+    /// Returns the result of *work* on a cache that no other thread is using.
+    pub(crate) fn with_cache<R>(&self, work: impl FnOnce(&mut PieceCache) -> R) -> R {
         let lock = || self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cache = lock().pop().unwrap_or_else(PieceCache::new);
         let result = work(&mut cache);
@@ -219,31 +204,26 @@ impl Core {
         result
     }
 
-    /// Encodes text between added tokens: *span* of *text*.
-    fn encode_between(
+    /// Encodes one of the segments of `allowed.verbatim`.
+    pub(crate) fn encode_segment(
         &self,
-        text: &str,
-        span: Range<usize>,
+        segment: &Segment<'_>,
         allowed: &Allowed,
         cache: &mut PieceCache,
         sink: &mut impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let first = span.start;
-        let text = part(text, span);
-        let moved = |error: Error| error.moved_by(first);
-        if self.parts.normalizer.is_empty() && allowed.normalized.is_empty() {
-            return self.encode_normal(text, cache, sink).map_err(moved);
+        let mut encode_between = || {
+            let text = self.parts.normalizer.normalize(segment.text)?;
+            let mut segments = allowed.normalized.segments(&text);
+            segments.try_for_each(|Segment { id, start, text }| match id {
+                Some(id) => sink(&[id]),
+                None => self.encode_normal(text, cache, sink).map_err(|e| e.moved_by(start)),
+            })
+        };
+        match segment.id {
+            Some(id) => sink(&[id]),
+            None => encode_between().map_err(|error| error.moved_by(segment.start)),
         }
-        let text = self.parts.normalizer.normalize(text).map_err(moved)?;
-        let mut start = 0;
-        for (id, found) in allowed.normalized.find_all(&text) {
-            self.encode_normal(part(&text, start..found.start), cache, sink)
-                .map_err(|error| moved(error.moved_by(start)))?;
-            sink(&[id])?;
-            start = found.end;
-        }
-        self.encode_normal(&text[start..], cache, sink)
-            .map_err(|error| moved(error.moved_by(start)))
     }
 
     /// Encodes normalized text.
@@ -381,11 +361,6 @@ impl Core {
     pub fn normalize<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Error> {
         self.parts.normalizer.normalize(text)
     }
-}
-
-/// A part of *text*, empty where the ranges of two added tokens overlap.
-fn part(text: &str, range: Range<usize>) -> &str {
-    text.get(range).unwrap_or("")
 }
 
 #[cfg(test)]

@@ -66,11 +66,6 @@ impl Normalizer {
         Ok(Self { steps: steps.iter().map(step).collect::<Result<_, _>>()? })
     }
 
-    /// Whether there are no steps: every text is normal.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
     /// Whether a text can be cut where its pieces can be cut, and each part normalized by itself.
     pub(crate) fn can_cut(&self) -> bool {
         // Canonical forms change neither newlines nor slashes, and make no white space next to

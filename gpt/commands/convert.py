@@ -61,7 +61,7 @@ def export(run: Path, out: Path, to: str) -> int:
 @click.argument("source", type=PATH)
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def import_(source: Path, out: Path) -> int:
-    """Import a GPT-2, Llama or Qwen3 model as a run.
+    """Import a GPT-2, Llama, Mistral or Qwen model as a run.
 
     SOURCE is a Hugging Face folder with config.json, safetensors and the tokenizer, or a GGUF file
     of llama.cpp. The run can be sampled, tuned and exported; `gpt eval` needs --data for it.
@@ -71,12 +71,12 @@ def import_(source: Path, out: Path) -> int:
     if source.is_file():
         from gpt.interop.gguf import import_file
 
-        model, tokenizer = import_file(source)
+        imported = import_file(source)
     else:
         from gpt.interop.huggingface import import_folder
 
-        model, tokenizer = import_folder(source)
-    write_imported(out, model, tokenizer)
+        imported = import_folder(source)
+    write_imported(out, imported.model, imported.tokenizer, generation=imported.generation)
     say(f"wrote {out}; next: gpt sample {shlex.quote(str(out))}")
     return 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpt.commands.options import PATH, device_option, dtype_option, ensemble_option, run_argument
-from gpt.errors import ConfigError
+from gpt.errors import ConfigError, DataError
 from pytok.commands.help import Command, option
 from pytok.counted import counted
 from pytok.terminal import Bars
@@ -144,6 +144,8 @@ class Evaluating:
 
         state = checkpoint.state
         data = self.data or (state.recipe.data if state.train_tokens else None)
+        if data is not None and not data.exists():
+            raise DataError(f"{data}: not found; pass --data: a text, or a folder of token shards")
         if self.split is not None and data is not None and data.is_file():
             raise ConfigError(f"{data}: a text has no splits; remove --split")
         with open_split_or_text(
@@ -157,8 +159,10 @@ class Evaluating:
                 stride=self.stride,
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
+        # Its own data is the same wherever the run is, and whoever asks.
+        described = self.data or f"{self.split or 'val'} split"
         return dataclasses.asdict(result), [
-            f"step {state.step}, {data}: {counted(result.tokens, 'token')} predicted",
+            f"step {state.step}, {described}: {counted(result.tokens, 'token')} predicted",
             f"  {result.bits_per_byte:.4f} bits per byte ({counted(result.bytes, 'byte')})",
             f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}",
             f"  {result.token_accuracy:.4f} token accuracy",

@@ -110,7 +110,10 @@ class SamplingOptions:
         from gpt.generation.ensemble import open_ensemble
         from gpt.parallel.runtime import Runtime
 
-        runtime = Runtime.choose(self.device, "auto" if self.dtype == "int8" else self.dtype)
+        wanted = {"int8": "auto"}.get(self.dtype, self.dtype)
+        if wanted == self.dtype == "auto" and self.temperature == 0:
+            wanted = "float32"  # or the likeliest of two close tokens would depend on the processor
+        runtime = Runtime.choose(self.device, wanted)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
         return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device), dtype)
 

@@ -72,6 +72,7 @@ def sample(
         max_tokens=tokens,
         sampling=sampling.sampling(),
         stop=stop,
+        stop_ids=checkpoint.stop_ids,
         healing=heal,
     )
     if samples == 1:

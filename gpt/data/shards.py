@@ -81,7 +81,8 @@ def open_split(shards: Shards, name: str) -> Tokens:
     """
     if name not in shards.splits:
         raise DataError(
-            f"{shards.folder}: no split called {name}; it has {', '.join(shards.splits)}"
+            f"{shards.folder}: no split called {name}; it has {', '.join(shards.splits)}: choose "
+            "one (--split)"
         )
     split = shards.splits[name]
     if not split.bytes:

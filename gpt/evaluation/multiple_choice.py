@@ -7,22 +7,25 @@ one, by the sum of log-probabilities (acc) or by that sum over the length of the
 
 from __future__ import annotations
 
-import json
+import codecs
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gpt.data.boundaries import Boundaries
+from gpt.data.json_files import parse_json
 from gpt.errors import DataError
 from gpt.evaluation.interval import Accuracy
 from gpt.model.language_model import LanguageModel
 from gpt.parallel.runtime import Runtime
 from pytok.definition import END_OF_TEXT
+from pytok.text import cut, quoted
 from pytok.tokenizer import Tokenizer
 
 
@@ -35,6 +38,8 @@ class Question:
     """Continuations; each follows the context after a space."""
     answer: int
     """Index of the correct choice."""
+    origin: str = field(default="the question", compare=False)
+    """Where it is from, for errors: file and line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +139,18 @@ def encode_pair(tokenizer: Tokenizer, context: str, ending: str) -> tuple[list[i
 
     White space at the end of the context moves to the ending. Both are encoded together, and the
     ending starts after as many tokens as the context has alone: a token across the boundary belongs
-    to the context. An empty context is the end-of-text token.
+    to the context. The context begins with the ids that the tokenizer puts before a text, such as
+    BOS; an empty one is the token that starts a text.
     """
     bare = context.rstrip()
     ending = context[len(bare) :] + ending
+    prefix, start, _ = Boundaries.of(tokenizer)
     if not bare:
-        if END_OF_TEXT not in tokenizer.special_tokens:
+        if not start:
             raise DataError(f"the vocabulary has no {END_OF_TEXT} for a question without a context")
-        return [tokenizer.special_tokens[END_OF_TEXT]], tokenizer.encode_ordinary(ending)
+        return start, tokenizer.encode_ordinary(ending)
     alone = tokenizer.encode_ordinary(bare)
-    return alone, tokenizer.encode_ordinary(bare + ending)[len(alone) :]
+    return [*prefix, *alone], tokenizer.encode_ordinary(bare + ending)[len(alone) :]
 
 
 def _encode(
@@ -155,35 +162,36 @@ def _encode(
         context, ending = encode_pair(tokenizer, question.context, f" {choice}")
         if not 0 < len(ending) <= longest:
             raise DataError(
-                f"the choice {choice[:60]!r} has {len(ending)} tokens, and the model's context "
-                f"allows 1 to {longest}; remove its question"
+                f"{question.origin}: the choice {quoted(choice)} has {len(ending)} tokens, and the "
+                f"model's context allows 1 to {longest}; remove the question"
             )
         rows.append((context[-(longest + 1 - len(ending)) :], ending))
     return rows
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Read JSON lines: those of HellaSwag, or with ``question``, ``choices`` and ``answer``.
+    """Read JSON lines: those of HellaSwag or ARC, or with ``question``, ``choices``, ``answer``.
 
     HellaSwag has ``ctx``, ``endings`` and ``label``; if ``activity_label``, ``ctx_a`` and ``ctx_b``
-    are present, too, the context is built from them as lm-evaluation-harness does. Raises DataError
-    naming the line that is neither.
+    are present, too, the context is built from them as lm-evaluation-harness does. ARC has the
+    choices as a table of ``text`` and ``label``, and the label of the answer as ``answerKey``. An
+    answer is an index from 0, or a letter from A. Raises DataError naming the line that is neither.
     """
     questions = []
     try:
-        # Not splitlines, which also splits at U+2028 and U+0085, valid inside JSON strings.
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    # Not splitlines, which also splits at U+2028 and U+0085, valid inside JSON strings.
+    for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            questions.append(_question(json.loads(line)))
+            questions.append(replace(_question(parse_json(line)), origin=f"{path}:{number}"))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise DataError(
-                f"{path}:{number}: not a question ({type(error).__name__}: {error}); it needs ctx, "
-                "endings and label, or question, choices and answer"
+                f"{path}:{number}: not a question ({type(error).__name__}: {cut(str(error), 200)});"
+                " it needs ctx, endings and label, or question, choices and answer"
             ) from None
     if not questions:
         raise DataError(f"{path}: has no questions")
@@ -197,14 +205,21 @@ def _question(fields: Mapping[str, Any]) -> Question:
             after = fields["ctx_b"].capitalize()
             context = f"{fields['activity_label']}: {fields['ctx_a']} {after}"
         context, choices = _clean(context), [_clean(choice) for choice in choices]
+    elif "answerKey" in fields:
+        context, choices = fields["question"], fields["choices"]["text"]
+        answer = [*fields["choices"]["label"]].index(fields["answerKey"])
     else:
         context, choices, answer = fields["question"], fields["choices"], fields["answer"]
     if isinstance(choices, str) or not all(isinstance(t, str) for t in (context, *choices)):
         raise TypeError("a text is not a string")
+    if isinstance(answer, str) and len(answer) == 1 and "A" <= answer <= "Z":
+        answer = ord(answer) - ord("A")
+    if isinstance(answer, bool | float):
+        raise TypeError(f"the answer is {answer!r}, not an index or a letter")
     answer = int(answer)  # a string in Hugging Face's copy of HellaSwag
     if not 0 <= answer < len(choices):
         raise ValueError(
-            f"answer is {answer}, but there are {len(choices)} choices, counted from 0"
+            f"the answer is {quoted(answer)}, but there are {len(choices)} choices, counted from 0"
         )
     return Question(context=context, choices=tuple(choices), answer=answer)
 

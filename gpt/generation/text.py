@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gpt.data.boundaries import Boundaries
 from gpt.errors import ConfigError
 from gpt.generation.decoder import Decoder
 from gpt.generation.healing import Healing, PastPrompt
@@ -79,10 +80,12 @@ def generate_batch(
 ) -> Iterator[tuple[int, str]]:
     """Stream the texts that *model* generates after *prompts*, as (index of the prompt, new text).
 
-    A text ends after *max_tokens*, at the end-of-text token or one of *stop_ids*, or before the
-    first of the *stop* strings. The ids *excluded_ids* are never sampled. A prompt is either ids or
-    text, in which special tokens are ordinary text. An empty prompt starts a document, which will
-    not be empty; for that the tokenizer needs an end-of-text token, else ConfigError is raised.
+    A text ends after *max_tokens*, at the tokenizer's token for that (`gpt.data.boundaries`) or one
+    of *stop_ids*, or before the first of the *stop* strings. The ids *excluded_ids* are never
+    sampled. A prompt is either ids or text, in which special tokens are ordinary text, and which
+    follows the ids that the tokenizer puts before a text, such as BOS. An empty prompt starts a
+    document, which will not be empty; for that the tokenizer needs a token that starts one, else
+    ConfigError is raised, as for an empty stop string.
 
     With *healing* a text prompt can end inside a token (`pytok.healing`): its last tokens are
     sampled again, among those that repeat the text of the prompt; these do not count as tokens. It
@@ -93,26 +96,25 @@ def generate_batch(
     """
     if max_tokens < 1:
         raise ConfigError(f"tokens must be at least 1; got {max_tokens}")
-    end = tokenizer.special_tokens.get(END_OF_TEXT)
-    healed = [_start(tokenizer, prompt, healing, can_start=end is not None) for prompt in prompts]
-    ids = [start.ids for start in healed]
-    for row in ids:
-        if row:
-            continue
-        if end is None:
-            raise ConfigError(
-                f"the vocabulary has no {END_OF_TEXT} to start a text with; give a prompt"
-            )
-        row.append(end)
-    ends = {end, *stop_ids}
-    sampler = _Sampler(sampling or Sampling(), ids, model, end, excluded_ids)
-    repeated = Healing(tokenizer, [start.rest for start in healed], model)
+    if "" in stop:
+        raise ConfigError("a stop string is empty, so every text would end before it; remove it")
+    boundaries = Boundaries.of(tokenizer)
+    healed = [_begin(tokenizer, prompt, healing, boundaries) for prompt in prompts]
+    ids = [begun.ids for begun in healed]
+    if not all(ids):
+        raise ConfigError(
+            f"the vocabulary has no {END_OF_TEXT} to start a text with; give a prompt"
+        )
+    ends = {id for id in (*boundaries.ends, *stop_ids) if 0 <= id < model.vocab_size}
+    is_empty = [row == boundaries.start for row in ids]
+    sampler = _Sampler(sampling or Sampling(), ids, model, ends, is_empty, excluded_ids)
+    repeated = Healing(tokenizer, [begun.rest for begun in healed], model)
     streams = [
         _TextStream(
-            StreamDecoder(PastPrompt(tokenizer, start.rest)) if start.rest else tokenizer.decoder(),
+            StreamDecoder(PastPrompt(tokenizer, begun.rest)) if begun.rest else tokenizer.decoder(),
             stop,
         )
-        for start in healed
+        for begun in healed
     ]
     left = [max_tokens] * len(prompts)
     """The number of tokens that each text can still have."""
@@ -152,18 +154,21 @@ def generate_batch(
     return deltas() if prompts else iter(())
 
 
-def _start(
-    tokenizer: Tokenizer, prompt: str | Sequence[int], healing: bool, can_start: bool
+def _begin(
+    tokenizer: Tokenizer, prompt: str | Sequence[int], healing: bool, boundaries: Boundaries
 ) -> Healed:
-    """Return the ids of *prompt*, and the bytes at its end that are sampled again.
+    """Return the ids with which a text begins, and the bytes at their end that are sampled again.
 
-    Without the token that starts a document (*can_start*), something must be there to start with.
+    None if *prompt* is empty and no token starts a text.
     """
     if not isinstance(prompt, str):
-        return Healed(list(prompt), b"")
-    if healing and ((healed := heal(tokenizer, prompt)).ids or can_start):
-        return healed
-    return Healed(tokenizer.encode_ordinary(prompt), b"")
+        return Healed([*prompt] or boundaries.start, b"")
+    begun = Healed(tokenizer.encode_ordinary(prompt), b"")
+    if healing and ((healed := heal(tokenizer, prompt)).ids or boundaries.start):
+        begun = healed  # all of the prompt can be sampled again, after the token that starts a text
+    if not begun.ids:
+        return begun._replace(ids=boundaries.start)
+    return begun._replace(ids=[*boundaries.prefix, *begun.ids])
 
 
 def _fitting(texts: int, model: LanguageModel) -> AbstractContextManager[None]:
@@ -182,7 +187,8 @@ class _Sampler:
         sampling: Sampling,
         prompts: Sequence[Sequence[int]],
         model: LanguageModel,
-        end: int | None,
+        ends: Collection[int],
+        is_empty: Sequence[bool],
         excluded_ids: Collection[int],
     ) -> None:
         device, vocab = model.device, model.vocab_size
@@ -193,11 +199,10 @@ class _Sampler:
         ]
         self._excluded = mask_of(excluded_ids, vocab, device) if excluded_ids else None
         # A document has at least one token.
-        empty = [ids == [end] for ids in prompts]
         self._excluded_at_first: Tensor | None = None
-        if end is not None and any(empty):
-            self._excluded_at_first = torch.tensor(empty)[:, None].to(device) & mask_of(
-                [end], vocab, device
+        if any(is_empty):
+            self._excluded_at_first = torch.tensor(is_empty)[:, None].to(device) & mask_of(
+                ends, vocab, device
             )
         self._present: Tensor | None = None
         """Which tokens each text has, bool (B, V); None if it makes no difference."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from gpt.data.boundaries import ID_FIELDS, listed_ids
 from gpt.errors import DataError
 from gpt.interop.imported import write_imported
 from gpt.model.vocabulary import prune_vocabulary
@@ -30,4 +31,9 @@ def write_pruned(run: Path, checkpoint: Checkpoint, tokenizer: Tokenizer) -> Pat
             f"{checkpoint.folder / 'tokenizer.json'}`"
         ) from None
     model = prune_vocabulary(checkpoint.model(), torch.from_numpy(ids))
-    return write_imported(run, model, tokenizer, checkpoint.data_files)
+    new = {old: new for new, old in enumerate(ids.tolist())}
+    generation = {
+        name: [new[id] for id in listed_ids(value) if id in new] if name in ID_FIELDS else value
+        for name, value in checkpoint.generation.items()
+    }
+    return write_imported(run, model, tokenizer, checkpoint.data_files, generation)

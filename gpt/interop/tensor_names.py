@@ -6,7 +6,7 @@ Here these names become those of a whole model.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from gpt.errors import FormatError
 from gpt.model.gpt import GPT
+from gpt.model.shapes import count_layers, without_memory
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.norm import Norm
+from gpt.spec.architecture import GPTConfig
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,37 @@ GGUF = {
 """Formats of GGUF files by model family."""
 
 
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of files, of which the shapes are known and each is read when it is needed."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    """Shape of each tensor, by its name."""
+    read: Callable[[str], Tensor]
+    """Returns the tensor of a name."""
+
+    def renamed(self, names: Mapping[str, str]) -> Tensors:
+        """Return these by new names: *names* has the old name for each new one."""
+        shapes = {new: self.shapes[old] for new, old in names.items()}
+        return Tensors(shapes, lambda name: self.read(names[name]))
+
+
 class Entry(NamedTuple):
     """A module of another format."""
 
     name: str
     modules: list[nn.Module]
     """Our modules whose tensors it has, concatenated along the first dimension."""
+
+
+class Target(NamedTuple):
+    """A tensor of another format."""
+
+    name: str
+    parts: list[Tensor]
+    """Our tensors that it has, concatenated along the first dimension."""
+    has_token_rows: bool
+    """Whether each row is of a token; rows past the vocabulary are padding, here and there."""
 
 
 def export_weights(model: GPT, format: Format) -> dict[str, Tensor]:
@@ -78,41 +105,79 @@ def export_weights(model: GPT, format: Format) -> dict[str, Tensor]:
     return exported
 
 
-def import_weights(
-    tensors: Mapping[str, Tensor], model: GPT, format: Format, *, unused: Collection[str] = ()
-) -> None:
-    """Copy *tensors*, named as in *format*, into *model*; rows past the vocabulary become zero.
+def import_model(
+    config: GPTConfig,
+    tensors: Tensors,
+    format: Format,
+    *,
+    unused: Collection[str] = (),
+    zero: Callable[[str], bool] = lambda name: False,
+) -> GPT:
+    """Return the model of *config* with *tensors*, named as in *format*, in evaluation mode.
 
-    Raises FormatError for a tensor that is missing or has another shape, and for one that is
-    neither in the model nor in *unused*.
+    Rows past the vocabulary become zero, and so do tensors for whose name *zero* returns true:
+    these are not in the file. Nothing is read before all names and shapes have been compared with
+    those that *config* asks for. Raises FormatError for a tensor that is missing or has another
+    shape, and for one that is neither in the model nor in *unused*.
     """
-    unexpected = set(tensors) - set(unused)
-    for name, modules in _entries(model, format):
-        for kind in ("weight", "bias"):
-            source = f"{name}.{kind}"
-            parts = [getattr(part, kind, None) for part in modules]
-            targets = [part.detach() for part in parts if part is not None]
-            if not targets:
-                continue
-            if source not in tensors:
-                raise FormatError(f"missing tensor {source}")
-            unexpected.discard(source)
-            tensor = tensors[source]
-            # The vocabulary is padded here, and can be padded there to another size.
-            if _has_token_rows(modules[0]):
-                tensor = tensor[: model.vocab_size]
-                targets = [targets[0].zero_()[: model.vocab_size]]
-            sizes = [len(target) for target in targets]
-            shape = (sum(sizes), *targets[0].shape[1:])
-            if tensor.shape != shape:
-                raise FormatError(
-                    f"tensor {source} has shape {tuple(tensor.shape)}, but the config requires "
-                    f"{shape}"
-                )
-            for target, part in zip(targets, torch.split(tensor, sizes), strict=True):
-                target.copy_(part)
+    layers = count_layers(tensors.shapes, format.block)
+    if layers != config.layers:
+        raise FormatError(
+            f"the config asks for {config.layers} layers, but there are tensors of {layers}"
+        )
+    _check(tensors, without_memory(config), format, unused, zero)
+    model = GPT(config)
+    for name, parts, has_token_rows in _targets(model, format):
+        if zero(name):
+            for part in parts:
+                part.zero_()
+            continue
+        tensor, targets = tensors.read(name), parts
+        if has_token_rows:
+            tensor = tensor[: model.vocab_size]
+            targets = [parts[0].zero_()[: model.vocab_size]]
+        sizes = [len(target) for target in targets]
+        for target, source in zip(targets, torch.split(tensor, sizes), strict=True):
+            target.copy_(source)
+    return model.eval()
+
+
+def _check(
+    tensors: Tensors,
+    model: GPT,
+    format: Format,
+    unused: Collection[str],
+    zero: Callable[[str], bool],
+) -> None:
+    """Raise FormatError if *tensors* are not those of *model*; see `import_model`."""
+    unexpected = set(tensors.shapes) - set(unused)
+    for name, parts, has_token_rows in _targets(model, format):
+        if zero(name):
+            continue
+        if name not in tensors.shapes:
+            raise FormatError(f"missing tensor {name}")
+        unexpected.discard(name)
+        found = tensors.shapes[name]
+        rows = sum(map(len, parts))
+        # The vocabulary is padded here, and can be padded there to another size.
+        if has_token_rows:
+            rows, found = model.vocab_size, (min(model.vocab_size, *found[:1]), *found[1:])
+        expected = (rows, *parts[0].shape[1:])
+        if found != expected:
+            raise FormatError(
+                f"tensor {name} has shape {found}, but the config requires {expected}"
+            )
     if unexpected:
         raise FormatError(f"unexpected tensor {min(unexpected)}")
+
+
+def _targets(model: GPT, format: Format) -> Iterator[Target]:
+    """Yield the tensors of *format* that *model* has."""
+    for name, modules in _entries(model, format):
+        for kind in ("weight", "bias"):
+            parts = [getattr(part, kind, None) for part in modules]
+            if found := [part.detach() for part in parts if part is not None]:
+                yield Target(f"{name}.{kind}", found, _has_token_rows(modules[0]))
 
 
 def _entries(model: GPT, format: Format) -> Iterator[Entry]:

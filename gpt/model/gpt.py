@@ -114,6 +114,7 @@ class GPT(Mechanism):
         longest = max(starts) + ids.shape[1]
         if longest > self.config.context:
             raise ValueError(f"{longest} tokens do not fit the context of {self.config.context}")
+        self.position.reserve(longest)
         # Rows of one length need no tensor of positions: a slice of each table serves them all.
         positions: Positions = starts[0]
         if len(starts) > 1 and cache is not None:

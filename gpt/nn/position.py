@@ -9,6 +9,7 @@ restart at each document of a row.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from typing import ClassVar, TypeAlias
 
 import torch
@@ -23,6 +24,11 @@ Positions: TypeAlias = int | Tensor
 positions, int64 (B, T)."""
 
 
+FIRST_POSITIONS = 1 << 15
+"""Positions that a table has at first, at most. It grows with the texts, so that a long context in
+a config takes no memory."""
+
+
 class PositionEncoding(Mechanism):
     """No encoding: every hook is the identity. B: batch size, T: queries, S: keys, H: heads."""
 
@@ -31,6 +37,9 @@ class PositionEncoding(Mechanism):
     biases_values: ClassVar[bool] = False
     """Whether `value_bias` is defined. It needs the weights of attention, which no fused kernel
     returns."""
+
+    def reserve(self, positions: int) -> None:
+        """Prepare for tokens at the first *positions* positions, before a forward pass."""
 
     def embed(self, x: Tensor, positions: Positions) -> Tensor:
         """Return the token embeddings x (B, T, width) with their *positions*."""
@@ -84,10 +93,20 @@ class SinusoidalPosition(PositionEncoding):
     def __init__(self, spec: position.Sinusoidal, site: Site) -> None:
         super().__init__()
         self.scale = math.sqrt(site.width) if spec.scale_embedding else 1.0
-        angles = _angles(site.architecture.context, site.width, spec.theta)
-        table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
+        self.width, self.theta = site.width, spec.theta
         # Not persistent: the table follows from the config.
-        self.register_buffer("table", table.float(), persistent=False)
+        first = min(site.architecture.context, FIRST_POSITIONS)
+        self.register_buffer("table", self._table(first), persistent=False)
+
+    def reserve(self, positions: int) -> None:
+        """Make a longer table if need be."""
+        if positions > len(self.table):
+            with _growing():
+                self.table = self._table(2 * positions).to(self.table.device)
+
+    def _table(self, positions: int) -> Tensor:
+        angles = _angles(positions, self.width, self.theta)
+        return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1).float()
 
     def embed(self, x: Tensor, positions: Positions) -> Tensor:
         """Add the vectors of *positions* to x (B, T, width), scaled."""
@@ -107,13 +126,26 @@ class RotaryPosition(PositionEncoding):
     def __init__(self, spec: position.Rope, site: Site) -> None:
         super().__init__()
         self.rotary_width = spec.rotary_width(site.architecture.head_width)
-        angles = _angles(site.architecture.context, self.rotary_width, spec.theta).repeat(1, 2)
+        self.theta = spec.theta
+        cos, sin = self._tables(min(site.architecture.context, FIRST_POSITIONS))
+        # Not persistent: the tables follow from the config.
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+    def reserve(self, positions: int) -> None:
+        """Make longer tables if need be."""
+        if positions > len(self.cos):
+            with _growing():
+                cos, sin = self._tables(2 * positions)
+                self.cos, self.sin = cos.to(self.cos.device), sin.to(self.sin.device)
+
+    def _tables(self, positions: int) -> tuple[Tensor, Tensor]:
+        """Return the cosines and the sines of all angles: (positions, rotary_width) each."""
+        angles = _angles(positions, self.rotary_width, self.theta).repeat(1, 2)
         # The first half of the sines is negated: the rotation is x · cos + swap_halves(x) · sin.
         sin = angles.sin()
         sin[:, : self.rotary_width // 2].neg_()
-        # Not persistent: the tables follow from the config.
-        self.register_buffer("cos", angles.cos().float(), persistent=False)
-        self.register_buffer("sin", sin.float(), persistent=False)
+        return angles.cos().float(), sin.float()
 
     def rotate(self, x: Tensor, positions: Positions) -> Tensor:
         """Rotate queries or keys (B, H, T, head_width); the dtype is preserved."""
@@ -156,6 +188,14 @@ def alibi_slopes(heads: int) -> list[float]:
     slopes = [2 ** (-8 * head / power) for head in range(1, power + 1)]
     more = [2 ** (-4 * head / power) for head in range(1, 2 * power + 1, 2)]
     return slopes + more[: heads - power]
+
+
+def _growing() -> AbstractContextManager[None]:
+    """Return a context for tables that are made in a forward pass, also while generating.
+
+    Training could not use tensors that are made in inference mode.
+    """
+    return torch.inference_mode(False)
 
 
 def _angles(count: int, features: int, theta: float) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytok
+from gpt.data.boundaries import Boundaries
 from gpt.errors import ConfigError
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
@@ -77,7 +78,7 @@ class Sampler(NullReporter):
         except (PytokError, OSError) as error:
             self._show(f"no samples during training: {error}")
             return
-        if self._prompt or END_OF_TEXT in tokenizer.special_tokens:
+        if self._prompt or Boundaries.of(tokenizer).start:
             self._tokenizer = tokenizer
         else:
             self._show(

@@ -11,6 +11,8 @@
         state.json             `gpt.runs.state.State`
         tokenizer.json         the tokenizer of the data, unchanged
         chat.json              if the data is a chat: how its turns are rendered
+        tokenizer_config.json, generation_config.json
+                               of an imported model: BOS, EOS, its chat template
         SHA256SUMS             checksums of all of them (`gpt.runs.sealed_folder`)
 
 Tensors are mapped from their files: only those that are used are read.
@@ -18,13 +20,12 @@ Tensors are mapped from their files: only those that are used are read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -33,12 +34,16 @@ from torch import Tensor
 
 import pytok
 from gpt.adapt.wrapping import merged_weights
+from gpt.data.boundaries import listed_ids
+from gpt.data.json_files import parse_json
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.gpt import GPT
+from gpt.model.shapes import count_layers, without_memory
 from gpt.optim.parameters import saved_buffers, saved_tensors
 from gpt.parallel.sharded import sliced
+from gpt.runs import paths
 from gpt.runs.older_formats import RENAMED_TENSORS
-from gpt.runs.retention import checkpoint_folder, find_checkpoint, list_checkpoints
+from gpt.runs.retention import CHECKPOINTS, checkpoint_folder, find_checkpoint, list_checkpoints
 from gpt.runs.sealed_folder import damage, sealed_names
 from gpt.runs.state import State
 
@@ -50,8 +55,11 @@ BEST = "best"
 WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 WEIGHT = "weight"
 """Key of a parameter itself among the optimizer's tensors."""
-DATA_FILES = ("tokenizer.json", "chat.json")
-"""Files of the data that a checkpoint carries along; chat.json only if the data has one."""
+TOKENIZER_CONFIG, GENERATION = "tokenizer_config.json", "generation_config.json"
+DATA_FILES = ("tokenizer.json", "chat.json", TOKENIZER_CONFIG, GENERATION)
+"""Files of the data that a checkpoint carries along; all but the first only if there are such."""
+BLOCK = "blocks.{layer}."
+"""Beginning of the names of the tensors of a layer."""
 FILES = (WEIGHTS, OPTIMIZER, STATE, DATA_FILES[0])
 """Files that every checkpoint has."""
 
@@ -65,7 +73,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     """Weights of the model, by parameter name."""
     data_files: dict[str, bytes]
-    """tokenizer.json, and chat.json if the data had one."""
+    """tokenizer.json, and those of the other `DATA_FILES` that there are."""
 
     @cached_property
     def optimizer_state(self) -> dict[str, Tensor]:
@@ -75,8 +83,24 @@ class Checkpoint:
         """
         return _read_tensors(self.folder, OPTIMIZER)
 
+    @property
+    def generation(self) -> dict[str, Any]:
+        """The content of generation_config.json, which imported models have; {} without it."""
+        fields = parse_json(self.data_files.get(GENERATION, b"{}"))
+        return fields if isinstance(fields, dict) else {}
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """Ids at which texts end, besides those of the tokenizer."""
+        return listed_ids(self.generation.get("eos_token_id"))
+
     def model(self, device: torch.device | str = "cpu") -> GPT:
-        """Build the model, in evaluation mode, on *device*."""
+        """Build the model, in evaluation mode, on *device*.
+
+        Raises CheckpointError if the tensors are not those of the config, before memory is used for
+        the model.
+        """
+        self._check_sizes()
         model = GPT(self.state.config)
         self._fill(model, self.weights)
         return model.to(device).eval()
@@ -87,7 +111,7 @@ class Checkpoint:
         Raises CheckpointError if tokenizer.json is another one.
         """
         path = self.folder / "tokenizer.json"
-        tokenizer = pytok.load(path)
+        tokenizer = pytok.load(self.folder if TOKENIZER_CONFIG in self.data_files else path)
         if tokenizer.fingerprint != self.state.fingerprint:
             raise _damaged(path, "not the tokenizer that the model was trained with")
         return tokenizer
@@ -116,17 +140,35 @@ class Checkpoint:
 
     def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
         """Copy *weights* into the parameters and buffers of *model*; other names are ignored."""
+        self._check_shapes(model, weights)
+        with torch.no_grad():
+            for name, tensor in saved_tensors(model).items():
+                tensor.copy_(sliced(weights[name], tensor))
+
+    def _check_sizes(self) -> None:
+        """Raise CheckpointError if a model of the config does not have the tensors of the file."""
+        found, config = count_layers(self.weights, BLOCK), self.state.config
+        if found != config.layers:
+            raise CheckpointError(
+                f"{self.folder / WEIGHTS}: has tensors of {found} layers, but by the config in "
+                f"state.json there are {config.layers}; the two files belong to different runs"
+            )
+        try:
+            self._check_shapes(without_memory(config), self.weights)
+        except ConfigError as error:
+            raise CheckpointError(f"{self.folder / STATE}: {error}") from error
+
+    def _check_shapes(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
+        """Raise CheckpointError if *weights* lack tensors of *model*, or have other shapes."""
         tensors = saved_tensors(model)
         self._check_names(WEIGHTS, set(weights) & set(tensors), set(tensors))
-        with torch.no_grad():
-            for name, tensor in tensors.items():
-                if tensor.shape != weights[name].shape:
-                    raise CheckpointError(
-                        f"{self.folder / WEIGHTS}: {name} has shape "
-                        f"{tuple(weights[name].shape)}, but by the config in state.json it is "
-                        f"{tuple(tensor.shape)}; the two files belong to different runs"
-                    )
-                tensor.copy_(sliced(weights[name], tensor))
+        for name, tensor in tensors.items():
+            if tensor.shape != weights[name].shape:
+                raise CheckpointError(
+                    f"{self.folder / WEIGHTS}: {name} has shape {tuple(weights[name].shape)}, but "
+                    f"by the config in state.json it is {tuple(tensor.shape)}; the two files "
+                    "belong to different runs"
+                )
 
     def _check_names(self, file: str, found: set[str], wanted: set[str]) -> None:
         if found != wanted:
@@ -159,20 +201,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_state(folder: Path) -> State:
-    """Read and verify the state of the checkpoint *folder*; raises as `read_checkpoint` does."""
+    """Read and verify the state of the checkpoint *folder*; raises as `read_checkpoint` does.
+
+    The data of the run is where it is now: `gpt.runs.paths`.
+    """
     _check(folder, STATE)
     path = folder / STATE
     try:
-        document = dict(json.loads(path.read_bytes()))
+        document = dict(parse_json(path.read_bytes()))
         document["format"]
     except (ValueError, KeyError, TypeError):
         raise _damaged(path, "not the state of a run") from None
     try:
-        return State.from_dict(document)
+        state = State.from_dict(document)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except ConfigError as error:
         raise _damaged(path, str(error)) from error
+    is_in_run = folder.parent.name == CHECKPOINTS
+    return paths.read(state, folder.parent.parent) if is_in_run else state
 
 
 def _missing(path: Path) -> str:

@@ -21,7 +21,17 @@ from gpt.optim.best import eval_weights
 from gpt.optim.parameters import saved_buffers, saved_tensors
 from gpt.parallel.sharded import is_sharded, save_sharded
 from gpt.parallel.world import ALONE, World
-from gpt.runs.reading import DATA_FILES, FILES, OPTIMIZER, STATE, WEIGHT, WEIGHTS, read_state
+from gpt.runs import paths
+from gpt.runs.reading import (
+    DATA_FILES,
+    FILES,
+    OPTIMIZER,
+    STATE,
+    TOKENIZER_CONFIG,
+    WEIGHT,
+    WEIGHTS,
+    read_state,
+)
 from gpt.runs.retention import checkpoint_folder, remove_leftovers, remove_old
 from gpt.runs.sealed_folder import PARTIAL, sealed_folder
 from gpt.runs.state import State
@@ -64,18 +74,24 @@ def write_checkpoint(
 
 def read_data_files(folder: Path) -> dict[str, bytes]:
     """Read the files of the shard folder *folder* that its checkpoints carry along."""
-    paths = {name: folder / name for name in DATA_FILES}
+    found = {name: folder / name for name in DATA_FILES}
     return {
-        name: path.read_bytes() for name, path in paths.items() if name in FILES or path.exists()
+        name: path.read_bytes() for name, path in found.items() if name in FILES or path.exists()
     }
 
 
-def tokenizer_document(tokenizer: Tokenizer) -> bytes:
-    """Return the content of the tokenizer.json of *tokenizer*."""
+def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
+    """Return the files of *tokenizer* among `DATA_FILES`.
+
+    tokenizer_config.json is one of them if the tokenizer was read with one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATA_FILES[0]
         tokenizer.save(path)
-        return path.read_bytes()
+        files = {path.name: path.read_bytes()}
+    if config := tokenizer.definition.settings.config:
+        files[TOKENIZER_CONFIG] = json.dumps(dict(config), indent=2).encode()
+    return files
 
 
 def _is_written(folder: Path, state: State) -> bool:
@@ -114,7 +130,7 @@ def _write(
     }
     if not world.is_main:
         return
-    document = json.dumps(state.to_dict(), indent=2) + "\n"
+    document = json.dumps(paths.written(state).to_dict(), indent=2) + "\n"
     with sealed_folder(folder) as partial:
         for name, tensors in files.items():
             if name in joined:

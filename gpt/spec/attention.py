@@ -95,7 +95,7 @@ class GroupedQuery(Attention):
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
         if self.heads % self.kv_heads:
-            divisors = [n for n in range(1, self.heads + 1) if self.heads % n == 0]
+            divisors = [n for n in range(1, min(self.heads, 1024) + 1) if self.heads % n == 0]
             raise ConfigError(
                 f"{self.heads} heads cannot share {self.kv_heads} kv_heads; "
                 f"set kv_heads to one of {divisors}"

@@ -14,7 +14,7 @@ from gpt.evaluation.bits_per_byte import Evaluation, evaluate_batches
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import grow_vocabulary, token_tables
 from gpt.runs.reading import Checkpoint, read_checkpoint
-from gpt.runs.writing import read_data_files, tokenizer_document
+from gpt.runs.writing import read_data_files, tokenizer_files
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
@@ -128,7 +128,7 @@ def _chat_tuning(recipe: Recipe, base: Checkpoint, chat: RenderedChat) -> Task:
         fingerprint=chat.tokenizer.fingerprint,
         train_tokens=len(train),
         data_files={
-            "tokenizer.json": tokenizer_document(chat.tokenizer),
+            **tokenizer_files(chat.tokenizer),
             TEMPLATE_FILE: chat.template.to_json().encode(),
         },
         rows=ConversationRows(train, recipe.seed),

@@ -19,7 +19,7 @@ from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.commands.chat_options import conversation_options, history_options
 from pytok.commands.help import Command, option
 from pytok.commands.options import saying_warnings
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input, Output
 from pytok.counted import counted
 from pytok.encodings import open_tokenizer
 from pytok.errors import ChatError
@@ -37,7 +37,7 @@ _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an en
     """,
 )
 @history_options
-@option("-o", "--out", type=PathName(), required=True, help="Folder to write.")
+@option("-o", "--out", type=Output(), required=True, help="Folder to write.")
 @option(
     "--me",
     metavar="NAME",
@@ -55,6 +55,7 @@ _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an en
     "-t",
     "--tokenizer",
     "name",
+    type=Input(),
     metavar="TOKENIZER",
     show_default="train a new one",
     help=_TOKENIZER + ". The special tokens of the chat are added.",
@@ -133,7 +134,7 @@ def build(
 )
 @history_options
 @option("--to", type=click.Choice(list(FORMATS)), required=True, help="Format to write.")
-@option("-o", "--out", type=PathName(), required=True, help="The .jsonl file to write.")
+@option("-o", "--out", type=Output(), required=True, help="The .jsonl file to write.")
 @option(
     "--me",
     metavar="NAME",
@@ -144,6 +145,7 @@ def build(
     "-t",
     "--tokenizer",
     "name",
+    type=Input(),
     metavar="TOKENIZER",
     help=_TOKENIZER + ", to count --max-tokens.",
 )

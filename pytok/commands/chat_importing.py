@@ -16,8 +16,8 @@ from pytok.chat.record import write_history
 from pytok.chat.whatsapp.dates import DateOrder
 from pytok.commands.chat_options import date_order_asker, exports_argument
 from pytok.commands.help import Command, option
-from pytok.commands.options import json_option, refuse_to_replace
-from pytok.commands.paths import PathName
+from pytok.commands.options import json_option
+from pytok.commands.paths import Input, Output
 from pytok.counted import counted
 from pytok.terminal import print_facts, say
 
@@ -35,7 +35,7 @@ from pytok.terminal import print_facts, say
 @option(
     "-o",
     "--output",
-    type=PathName(path_type=Path, dir_okay=False),
+    type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
 )
@@ -52,6 +52,7 @@ from pytok.terminal import print_facts, say
 )
 @option(
     "--key",
+    type=Input(),
     metavar="KEY",
     group="WhatsApp databases",
     help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
@@ -59,7 +60,7 @@ from pytok.terminal import print_facts, say
 )
 @option(
     "--names",
-    type=PathName(path_type=Path, exists=True, dir_okay=False),
+    type=Input(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
     group="WhatsApp databases",
     help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
@@ -118,7 +119,6 @@ def import_(
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    refuse_to_replace((*files, names), output)
     imported = import_chats(files, options)
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
@@ -153,7 +153,7 @@ def _say_replaced(anonymized: Anonymized) -> None:
     "-o",
     "--output",
     required=True,
-    type=PathName(path_type=Path, dir_okay=False),
+    type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .txt file to write, in WhatsApp's format.",
 )

@@ -16,8 +16,7 @@ from pytok.chat.conversations import MIN_TOKENS, ConversationOptions, Split
 from pytok.chat.record import Message, assume_utc, read_history
 from pytok.chat.whatsapp.dates import ORDER_NAMES, AskDateOrder, DateOrder
 from pytok.commands.help import option
-from pytok.commands.options import refuse_to_replace
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,7 +37,7 @@ def exports_argument(name: str, metavar: str) -> Callable[[F], F]:
         name,
         nargs=-1,
         required=True,
-        type=PathName(path_type=Path),
+        type=Input(path_type=Path),
         metavar=metavar,
         callback=_check_exports,
     )
@@ -113,7 +112,7 @@ def _parse_time(
 def history_options(command: F) -> F:
     """Add the argument HISTORY and a range of time to *command*, which receives `messages`."""
 
-    @click.argument("history", type=PathName(exists=True, dir_okay=False))
+    @click.argument("history", type=Input(exists=True, dir_okay=False))
     @option(
         "--from",
         "since",
@@ -129,9 +128,6 @@ def history_options(command: F) -> F:
     )
     @functools.wraps(command)
     def run(history: str, since: datetime | None, until: datetime | None, **rest: Any) -> Any:
-        # The outputs of the commands must not overwrite the history that they read.
-        for output in ("out", "plot"):
-            refuse_to_replace((Path(history),), Path(rest[output]) if rest.get(output) else None)
         messages = list(_between(read_history(Path(history)), since, until))
         return command(messages=messages, **rest)
 

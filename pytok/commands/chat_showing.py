@@ -18,7 +18,7 @@ from pytok.chat.statistics import WEEKDAYS, Statistics, measure, to_dict
 from pytok.commands.chat_options import history_options
 from pytok.commands.help import Command, option
 from pytok.commands.options import json_option
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Output
 from pytok.counted import counted
 from pytok.errors import ChatError
 from pytok.terminal import escaped, say
@@ -46,7 +46,7 @@ _MAX_PEOPLE = 20
 @json_option
 @option(
     "--plot",
-    type=PathName(dir_okay=False),
+    type=Output(dir_okay=False),
     metavar="PNG",
     help="Plot the statistics to a PNG file (needs 'pytok[plot]').",
 )

@@ -19,6 +19,7 @@ from pytok.commands.options import (
     saying_warnings,
     tokenizer_option,
 )
+from pytok.commands.paths import Source
 from pytok.errors import CorpusError
 from pytok.patterns import parts
 from pytok.terminal import Bars
@@ -106,7 +107,7 @@ def decode(tokenizer: Tokenizer, file: IO[bytes]) -> None:
     pytok count -t tokenizer.json 'data/*.jsonl' --field content --json
     """,
 )
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", type=Source(), nargs=-1, required=True)
 @json_option
 @tokenizer_option
 @reading_options

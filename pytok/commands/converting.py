@@ -12,7 +12,7 @@ from pytok.commands.options import (
     threads_option,
     tokenizer_option,
 )
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input, Output, Source
 from pytok.counted import counted
 from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
@@ -31,8 +31,8 @@ MAX_SPECIALS = 8
     pytok convert base.json chat.json --add-special '<|user|>'
     """,
 )
-@takes_tokenizer(named_by=click.argument("name", metavar="IN"))
-@click.argument("target", type=PathName(), metavar="OUT")
+@takes_tokenizer(named_by=click.argument("name", type=Input(), metavar="IN"))
+@click.argument("target", type=Output(), metavar="OUT")
 @option(
     "--add-special",
     "new",
@@ -81,8 +81,8 @@ def _first_specials(tokenizer: Tokenizer) -> list[tuple[str, int]]:
     pytok shard 'wiki/*.jsonl' -t gpt2 -o data/ --val 0.01 --split documents
     """,
 )
-@click.argument("sources", nargs=-1, required=True)
-@option("-o", "--out", type=PathName(), required=True, help="The folder to write.")
+@click.argument("sources", type=Source(), nargs=-1, required=True)
+@option("-o", "--out", type=Output(), required=True, help="The folder to write.")
 @option(
     "--val",
     metavar="FRACTION",

@@ -66,6 +66,14 @@ class Command(click.Command):
         super().__init__(*arguments, **settings)
         self.examples = cleandoc(examples)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless an output of it would replace an input."""
+        if ctx.params:  # a group has none
+            from pytok.commands.paths import check_outputs  # here, since help needs no paths
+
+            check_outputs(ctx)
+        return super().invoke(ctx)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group, in the order in which they first occur."""
         sections: dict[str, list[tuple[str, str]]] = {}

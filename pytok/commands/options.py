@@ -7,15 +7,15 @@ or keyword arguments.
 import functools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
 import click
 
 import pytok
 from pytok.commands.help import option
+from pytok.commands.paths import Input
 from pytok.corpus import Format, Missing, Skipped, SkippedWarning
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName
@@ -24,14 +24,6 @@ from pytok.patterns import PATTERNS
 from pytok.terminal import say
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def refuse_to_replace(sources: Iterable[Path | None], out: str | Path | None) -> None:
-    """Raise UsageError if *out* is one of the input files *sources*, some of which can be None."""
-    if out is not None and Path(out).exists():
-        for source in sources:
-            if source is not None and source.exists() and Path(out).samefile(source):
-                raise click.UsageError(f"{out} is an input file: choose another output file")
 
 
 @contextmanager
@@ -137,6 +129,7 @@ tokenizer_option = takes_tokenizer(
         "-t",
         "--tokenizer",
         "name",
+        type=Input(),
         required=True,
         metavar="TOKENIZER",
         help="A tokenizer.json, tekken.json or list of ranks (.tiktoken, tokenizer.model), the "

@@ -15,12 +15,11 @@ from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     reading_options,
-    refuse_to_replace,
     saying_warnings,
     takes_tokenizer,
     threads_option,
 )
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input, Output, Source
 from pytok.errors import CorpusError
 from pytok.terminal import Bars, print_facts, say
 from pytok.tokenizer import Tokenizer
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     pytok prune big.json corpus.txt --vocab 8192 -o small.json --ids rows.npy
     """,
 )
-@takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
-@click.argument("sources", nargs=-1, required=True, metavar="CORPUS...")
+@takes_tokenizer(named_by=click.argument("name", type=Input(), metavar="TOKENIZER"))
+@click.argument("sources", type=Source(), nargs=-1, required=True, metavar="CORPUS...")
 @option(
     "--vocab",
     metavar="N",
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
 @option(
     "-o",
     "--out",
-    type=PathName(path_type=Path),
+    type=Output(path_type=Path),
     required=True,
     help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (for transformers).",
 )
@@ -64,7 +63,7 @@ if TYPE_CHECKING:
     "--ids",
     "ids_file",
     metavar="FILE",
-    type=PathName(dir_okay=False, path_type=Path),
+    type=Output(dir_okay=False, path_type=Path),
     help="Write the old id of each new id, to select rows of a model: *.npy, or a JSON list.",
 )
 @threads_option
@@ -94,8 +93,6 @@ def prune(
         raise click.UsageError("--vocab and --min-count are two ways to choose: remove one")
     files = corpus.resolve(sources)
     corpus.refuse_pipes(files, "the corpus is read twice; write its text to a file first")
-    refuse_to_replace(files, out)
-    refuse_to_replace([*files, out], ids_file)
     formats.check_target(out, tokenizer.pattern)
 
     from pytok import pruning, usage  # here, since they load numpy

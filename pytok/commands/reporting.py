@@ -11,7 +11,7 @@ from pytok import corpus
 from pytok.atomic import replace_file
 from pytok.commands.help import option
 from pytok.commands.options import Reading
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Output
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
 
@@ -32,7 +32,7 @@ def _check_path(context: object, parameter: object, path: str | None) -> str | N
 
 report_option = option(
     "--report",
-    type=PathName(dir_okay=False),
+    type=Output(dir_okay=False),
     callback=_check_path,
     metavar="PAGE.html",
     help="Write an HTML report, measured on the corpus.",

@@ -9,18 +9,16 @@ from pathlib import Path
 
 import click
 
-from pytok import corpus
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
     Reading,
     json_option,
     reading_options,
-    refuse_to_replace,
     saying_warnings,
     takes_tokenizer,
     threads_option,
 )
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input, Output, Source
 from pytok.commands.reporting import (
     measure,
     report_option,
@@ -44,6 +42,7 @@ from pytok.tokenizer import Tokenizer
 @option(
     "--corpus",
     "sources",
+    type=Source(),
     multiple=True,
     metavar="SOURCE",
     help="Measure compression on this file, folder, pattern or pipe; can be repeated.",
@@ -51,13 +50,13 @@ from pytok.tokenizer import Tokenizer
 @option(
     "--frequencies",
     metavar="FILE.csv",
-    type=PathName(dir_okay=False, path_type=Path),
+    type=Output(dir_okay=False, path_type=Path),
     help="Write how often each token occurs in the corpus.",
 )
 @report_option
 @json_option
 @threads_option
-@takes_tokenizer(named_by=click.argument("name", metavar="TOKENIZER"))
+@takes_tokenizer(named_by=click.argument("name", type=Input(), metavar="TOKENIZER"))
 @reading_options
 def show(
     tokenizer: Tokenizer,
@@ -75,14 +74,11 @@ def show(
     --corpus how well a corpus is compressed. TOKENIZER is a file, a folder, or the name of an
     encoding such as cl100k_base.
     """
-    if frequencies is not None:
-        if not sources:
-            raise click.UsageError("--frequencies needs a text to count in: pass --corpus")
-        refuse_to_replace(corpus.resolve(sources), frequencies)
+    if frequencies is not None and not sources:
+        raise click.UsageError("--frequencies needs a text to count in: pass --corpus")
     ids = None if text is None else tokenizer.encode(text, disallowed_special=())
     figures = None
     if sources or report:
-        refuse_to_replace(corpus.resolve(sources) if sources else [], report)
         with saying_warnings():
             figures = measure(tokenizer, sources or None, reading, num_threads)
         if report:

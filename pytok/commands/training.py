@@ -19,10 +19,9 @@ from pytok.commands.options import (
     engine_option,
     merging_options,
     reading_options,
-    refuse_to_replace,
     saying_warnings,
 )
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input, Output, Source
 from pytok.commands.reporting import measure, report_option, write_report
 from pytok.counted import counted
 from pytok.counting import split_by
@@ -43,7 +42,7 @@ from pytok.terminal import Bars, say
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", type=Source(), nargs=-1, required=True)
 @option(
     "--vocab",
     type=click.IntRange(256),
@@ -54,12 +53,13 @@ from pytok.terminal import Bars, say
 @option(
     "-o",
     "--out",
-    type=PathName(),
+    type=Output(),
     default="tokenizer.json",
     help="Output: *.json (Hugging Face's format), *.tiktoken, or a folder (for transformers).",
 )
 @option(
     "--base",
+    type=Input(),
     metavar="TOKENIZER",
     help="Extend this tokenizer; its tokens, ids, pattern and special tokens are kept, and counted "
     "in --vocab.",
@@ -96,8 +96,6 @@ def train(
             "`pytok show TOKENIZER --corpus TEXT --report PAGE`"
         )
     files = corpus.resolve(sources)
-    for output in (out, report):
-        refuse_to_replace(files, output)
     if report:
         corpus.refuse_pipes(files, "remove --report, or write its text to a file first")
     source: list[Path] | pytok.PieceCounts = files
@@ -152,8 +150,8 @@ def train(
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
-@click.argument("sources", nargs=-1, required=True)
-@option("-o", "--out", type=PathName(), required=True, help="Output file of counts: *.parquet.")
+@click.argument("sources", type=Source(), nargs=-1, required=True)
+@option("-o", "--out", type=Output(), required=True, help="Output file of counts: *.parquet.")
 @counting_options
 @reading_options
 def count_pieces(
@@ -171,7 +169,6 @@ def count_pieces(
     """
     countfile.check_target(Path(out))
     files = corpus.resolve(sources)
-    refuse_to_replace(files, out)
     pattern, special_tokens = counting["pattern"], counting["special_tokens"]
     num_threads, max_memory = counting["num_threads"], counting["max_memory"]
     with saying_warnings(), Bars() as bars:

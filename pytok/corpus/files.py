@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from pytok.blocks import STDIN, corpus_errors
+from pytok.blocks import MOST_SHOWN, STDIN, corpus_errors
 from pytok.errors import CorpusError
+from pytok.text import cut
 
 Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A file, a folder, a glob pattern such as ``data/**/*.jsonl``, a pipe, or several of them.
@@ -72,7 +73,8 @@ def size(paths: Iterable[Path]) -> int:
 
 def _files(named: str | os.PathLike[str]) -> list[Path]:
     source = os.fspath(named)
-    with corpus_errors(source, OSError, ValueError):
+    shown = cut(source, MOST_SHOWN)  # it can be a text instead of a name
+    with corpus_errors(shown, OSError, ValueError):
         if source and is_pipe(Path(source)):
             return [Path(source)]
         # An existing file is taken by its name, even if that looks like a pattern.
@@ -80,7 +82,7 @@ def _files(named: str | os.PathLike[str]) -> list[Path]:
         names = names or glob.glob(source, recursive=True)  # noqa: PTH207 (it may be absolute)
         found = {path for name in names for path in _walk(Path(name)) if path.is_file()}
     if not found:
-        raise CorpusError(f"{source}: no such file, or a folder or pattern without regular files")
+        raise CorpusError(f"{shown}: no such file, or a folder or pattern without regular files")
     return sorted(found, key=Path.as_posix)
 
 

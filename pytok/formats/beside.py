@@ -7,7 +7,7 @@ from pytok.definition import AddedToken
 from pytok.errors import FormatError
 from pytok.formats import detect
 from pytok.formats.classes import class_name
-from pytok.formats.fields import Fields, parse_json
+from pytok.formats.fields import Fields, parse_json_text, read_text
 
 FLAGS = ("lstrip", "rstrip", "single_word")
 
@@ -25,7 +25,9 @@ class Beside:
     def _json(self, name: str) -> dict[str, Any]:
         if not (self.path / name).is_file():
             return {}
-        document = parse_json(self.path / name)
+        # Editors of Windows put a byte order mark first.
+        text = read_text(self.path / name).removeprefix("\ufeff")
+        document = parse_json_text(self.path / name, text)
         if not isinstance(document, dict):
             raise FormatError(f"{self.path / name}: not an object of fields and values")
         return document

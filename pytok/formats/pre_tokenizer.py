@@ -79,6 +79,23 @@ _BEHAVIORS: dict[str, Behavior] = {
 """The names of behaviors in a file, and in a definition."""
 
 
+_DIGIT, _DIGITS = Split(r"\p{N}"), Split(r"\p{N}+")
+_SPACE = Split(r"\s", "removed")
+_WORDS = Split(r"\w+|[^\w\s]+", "removed", invert=True)
+
+_NAMED: dict[Split, Json] = {
+    _DIGIT: {"type": "Digits", "individual_digits": True},
+    _DIGITS: {"type": "Digits", "individual_digits": False},
+    _SPACE: {"type": "WhitespaceSplit"},
+    _WORDS: {"type": "Whitespace"},
+    **{
+        Split(_PUNCTUATION, behavior): {"type": "Punctuation", "behavior": name}
+        for name, behavior in _BEHAVIORS.items()
+    },
+}
+"""Splits that have a type of their own, which tokenizers 1.0 can apply: it has no regex engine."""
+
+
 class Splitting(NamedTuple):
     """How text is split: the parts of a `pytok.definition.Definition` with these names."""
 
@@ -198,6 +215,8 @@ def _write_sequence(regexes: Sequence[str], byte_level: Json) -> Json:
 
 
 def _write_split(split: Split) -> Json:
+    if named := _NAMED.get(split._replace(letters=False)):
+        return named
     text = as_literal(split.pattern)
     return {
         "type": "Split",
@@ -229,7 +248,7 @@ def _behavior(reader: Fields, step: Json, where: str) -> Behavior:
 
 def _digits(reader: Fields, step: Json, where: str) -> list[Split]:
     # tokenizers uses Rust's `char::is_numeric`, whose Unicode version can be newer.
-    return [Split(r"\p{N}" if reader.get(step, "individual_digits", bool, where) else r"\p{N}+")]
+    return [_DIGIT if reader.get(step, "individual_digits", bool, where) else _DIGITS]
 
 
 def _punctuation(reader: Fields, step: Json, where: str) -> list[Split]:
@@ -238,15 +257,15 @@ def _punctuation(reader: Fields, step: Json, where: str) -> list[Split]:
 
 
 def _bert(reader: Fields, step: Json, where: str) -> list[Split]:
-    return [Split(r"\s", "removed"), Split(_PUNCTUATION)]
+    return [_SPACE, Split(_PUNCTUATION)]
 
 
 def _whitespace(reader: Fields, step: Json, where: str) -> list[Split]:
-    return [Split(r"\w+|[^\w\s]+", "removed", invert=True)]
+    return [_WORDS]
 
 
 def _whitespace_split(reader: Fields, step: Json, where: str) -> list[Split]:
-    return [Split(r"\s", "removed")]
+    return [_SPACE]
 
 
 def _delimiter(reader: Fields, step: Json, where: str) -> list[Split]:

@@ -21,8 +21,8 @@ class Matcher:
 
     >>> from pytok.definition import AddedToken
     >>> token = AddedToken("<m>", 7, lstrip=True)
-    >>> list(Matcher([("<m>", token)]).find_all("a \n<m> b"))
-    [(7, 1, 6)]
+    >>> list(Matcher([("<m>", token)]).segments("a \n<m> b"))
+    [(None, 0, 1), (7, 1, 6), (None, 6, 8)]
     """
 
     def __init__(self, tokens: Iterable[tuple[str, AddedToken]]) -> None:
@@ -30,11 +30,23 @@ class Matcher:
         self.tokens = {text: token for text, token in tokens if text}
         self.search = search(self.tokens)
 
-    def find_all(self, text: str) -> Iterator[tuple[int, int, int]]:
-        """Yield the id, the start and the end of each occurrence: leftmost first, then longest.
+    def segments(self, text: str) -> Iterator[tuple[int | None, int, int]]:
+        """Yield the start and the end of each segment of *text*, none of them empty, after its id.
 
-        One that takes the white space after it can reach into the next.
+        That is the id of an added token, or ``None`` between them. An occurrence that starts
+        further to the left comes first, of equal starts the longest. One that takes the white space
+        after it can reach into the next.
         """
+        done = 0
+        for id, start, end in self._find_all(text):
+            if done < start:
+                yield None, done, start
+            yield id, start, end
+            done = end
+        if done < len(text):
+            yield None, done, len(text)
+
+    def _find_all(self, text: str) -> Iterator[tuple[int, int, int]]:
         last_end = 0
         for match in self.search.finditer(text) if self.search else ():
             token, (start, end) = self.tokens[match[0]], match.span()

@@ -130,30 +130,25 @@ class Core:
         specials = specials or self.always
         if specials.refused and (refused := specials.refused.search(text)):
             raise SpecialTokenError(refused[0])
-        done = 0
-        for id, start, end in specials.allowed.verbatim.find_all(text):
-            yield from self._between(text, done, start, specials.allowed)
-            yield id, start, end
-            done = end
-        yield from self._between(text, done, len(text), specials.allowed)
+        allowed = specials.allowed
+        for id, start, end in allowed.verbatim.segments(text):
+            if id is None:
+                offset = len(text[:start].encode())
+                for found, at, to in self._between(text[start:end], offset, allowed):
+                    yield found, start + at, start + to
+            else:
+                yield id, start, end
 
-    def _between(self, text: str, start: int, stop: int, allowed: Allowed) -> Iterator[Found]:
-        """Encode text between added tokens: normalize it, and find those in normalized text."""
-        normal, sources = self.normalizer.align(text[start:stop])
-        offset = len(text[:start].encode())
-
-        def shifted(id: int, first: int, last: int) -> Found:
-            return id, start + sources[first][0], start + sources[last - 1][1]
-
-        done = 0
-        for id, first, end in allowed.normalized.find_all(normal):
-            before = offset + len(normal[:done].encode())
-            for found, at, to in self._normal(normal[done:first], before):
-                yield shifted(found, done + at, done + to)
-            yield shifted(id, first, end)
-            done = end
-        for found, at, to in self._normal(normal[done:], offset + len(normal[:done].encode())):
-            yield shifted(found, done + at, done + to)
+    def _between(self, text: str, offset: int, allowed: Allowed) -> Iterator[Found]:
+        """Encode text between added tokens, before which are *offset* bytes."""
+        normal, sources = self.normalizer.align(text)
+        for id, start, end in allowed.normalized.segments(normal):
+            if id is None:
+                before = offset + len(normal[:start].encode())
+                for found, at, to in self._normal(normal[start:end], before):
+                    yield found, sources[start + at][0], sources[start + to - 1][1]
+            else:
+                yield id, sources[start][0], sources[end - 1][1]
 
     def _normal(self, text: str, offset: int) -> Iterator[Found]:
         """Encode normalized text, before which are *offset* bytes."""

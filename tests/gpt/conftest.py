@@ -43,6 +43,8 @@ class ByteTokenizer:
             special_tokens=self.special_tokens,
         )
         self.fingerprint = self._tokenizer.fingerprint
+        self.prefix_ids: list[int] = []
+        self.bos_token_id = self.eos_token_id = None
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Return the bytes of *text*."""

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 import pytok
-from pytok.atomic import atomic_file, atomic_folder, replace_file, replace_files
+from pytok.atomic import (
+    atomic_file,
+    atomic_folder,
+    replace_file,
+    replace_files,
+    temporary_folder,
+)
 from pytok.termination import SIGNALS, exiting_on_signals
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and modes")
@@ -84,8 +90,116 @@ def test_a_private_file_is_private_while_it_is_replaced(
     monkeypatch.setattr(os, "fsync", lambda file: modes.append(os.fstat(file).st_mode))
     write(target)
 
-    assert list(map(stat.S_IMODE, modes)) == [0o600]
+    assert set(map(stat.S_IMODE, modes)) == {0o600}
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+@posix
+def test_a_private_target_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
+    """Whatever the umask is."""
+    replace_file(tmp_path / "file", b"", private=True)
+    with atomic_folder(tmp_path / "folder", private=True) as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o700
+
+
+@posix
+def test_a_folder_keeps_its_mode(tmp_path: Path) -> None:
+    """A private one stays private."""
+    (tmp_path / "target").mkdir(0o700)
+    with atomic_folder(tmp_path / "target") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+    assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o700
+
+
+def test_a_name_can_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    """The temporary file has a shorter one."""
+    write_file(tmp_path / ("n" * 255))
+
+    assert names_in(tmp_path) == ["n" * 255]
+
+
+# ------------------------------------------------------------------------- links and streams
+
+
+@posix
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_link_of_ones_own_is_followed(write: Callable[[Path], None], tmp_path: Path) -> None:
+    """Through further links, and relative to the folder of each."""
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder/target")
+    (tmp_path / "folder/second").symlink_to("target")
+    (tmp_path / "first").symlink_to("folder/second")
+    before = (tmp_path / "folder/target").stat().st_ino
+    write(tmp_path / "first")
+
+    assert names_in(tmp_path) == ["first", "folder"]
+    assert names_in(tmp_path / "folder") == ["second", "target"]
+    assert (tmp_path / "first").is_symlink()
+    assert (tmp_path / "folder/target").stat().st_ino != before
+
+
+@posix
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("by", ["another user", "anybody"])
+def test_a_link_that_somebody_else_could_have_made_is_replaced(
+    write: Callable[[Path], None], by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could lead to a file of this user."""
+    shared, precious = tmp_path / "shared", tmp_path / "precious"
+    shared.mkdir()
+    precious.mkdir()
+    (precious / "file").write_bytes(b"precious")
+    (shared / "link").symlink_to(precious if write is write_folder else precious / "file")
+    if by == "anybody":
+        shared.chmod(0o1777)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: (shared / "link").lstat().st_uid + 1)
+        monkeypatch.setattr("pytok.atomic.ROOT", -1)
+    write(shared / "link")
+
+    assert not (shared / "link").is_symlink()
+    assert names_in(shared) == ["link"]
+    assert (precious / "file").read_bytes() == b"precious"
+
+
+@posix
+@pytest.mark.parametrize("write", [write_file, write_stream])
+def test_a_pipe_is_written_to(write: Callable[[Path], None], tmp_path: Path) -> None:
+    """It would be replaced by a file that nobody reads; so would a device."""
+    os.mkfifo(tmp_path / "pipe")
+    descriptor = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as pipe:
+        write(tmp_path / "pipe")
+
+        assert pipe.read() == b"new"
+    assert names_in(tmp_path) == ["pipe"]
+
+
+# ------------------------------------------------------------------------------- left behind
+
+
+@posix
+def test_a_temporary_folder_is_private_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what a killed process has left."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    with temporary_folder() as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "file").touch()
+        left = folder.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    assert names_in(tmp_path) == []
+
+    (tmp_path / left).mkdir()
+    (tmp_path / left / "copy.db").touch()
+    with temporary_folder() as folder:
+        assert names_in(tmp_path) == [folder.name]
 
 
 KILLED = """

@@ -5,6 +5,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from tokenizers import Tokenizer as TheirTokenizer
 import pytok
 from pytok.definition import AddedToken, Settings, Split, Unknown
 from pytok.engine import EngineName
-from pytok.errors import VocabError
+from pytok.errors import CorpusError, VocabError
 from tests.conftest import ENGINES
 from tests.pytok.strategies import texts
 
@@ -305,3 +306,30 @@ def test_copies_have_all_parts(
     assert twin.definition == definition
     assert (twin.engine, twin.fingerprint) == (engine, tokenizer.fingerprint)
     assert twin.encode("Ab x<THINK>") == tokenizer.encode("Ab x<THINK>")
+
+
+# ------------------------------------------------------------------- texts and names of files
+
+
+def test_a_list_of_names_of_files_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names themselves would be the corpus; Paths are read."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b.txt"):
+        Path(name).write_text("the theme of the thesis")
+
+    for call in (lambda texts: pytok.train(texts, 260), pytok.count_pieces):
+        with pytest.raises(CorpusError, match="the texts are names of files"):
+            call(["a.txt", "b.txt"])
+        call(["a.txt", "the theme of the thesis"])
+        call([Path("a.txt"), Path("b.txt")])
+
+
+@pytest.mark.parametrize("text", ["the theme of the thesis", "a\nb", "[" * 10_000, "a" * 10_000])
+def test_a_text_instead_of_a_list_of_texts_is_an_error(text: str) -> None:
+    """It says how to pass it, and does not repeat all of it."""
+    with pytest.raises(CorpusError, match=r"if it is the text itself, pass \[text\]") as error:
+        pytok.train(text, 260)
+
+    assert len(error.value.message) < 400

@@ -330,7 +330,7 @@ def test_an_encoding_can_be_used_as_a_tokenizer(rank_files: Path) -> None:
         ("show none.json", "none.json: no such file or encoding"),
         ("shard none.txt -t TOKENIZER -o data", "none.txt: "),
         ("shard bad.txt -t TOKENIZER -o data", "bad.txt: byte 2 is not UTF-8"),
-        ("shard corpus.txt -t TOKENIZER -o .", "'bad.txt' and is not a shard folder"),
+        ("shard corpus.txt -t TOKENIZER -o folder", "'a.txt' and is not a shard folder"),
         ("convert TOKENIZER t.txt", "t.txt: unknown format '.txt'"),
         ("convert ranks.tiktoken t.json", "pass it, for example 'cl100k'"),
         ("convert TOKENIZER t.json --pattern gpt2", "do not pass any"),
@@ -342,6 +342,8 @@ def test_a_failure_is_one_line(
 ) -> None:
     """It says what is wrong and where; the exit code is 1."""
     trained.save("ranks.tiktoken")
+    Path("folder").mkdir()
+    Path("folder/a.txt").touch()
     Path("bad.txt").write_bytes(b"ab\xffcd")
     Path("words.txt").write_bytes(b"1 2 x 3")
     Path("unknown.txt").write_bytes(b"1 99999")

@@ -91,24 +91,60 @@ def test_an_empty_path_is_an_error_in_python(trained: pytok.Tokenizer, folder: P
     assert files_in(folder) == before
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "train c.json --vocab 260 -o c.json",
-        "train c.html --vocab 260 --report c.html",
-        "train folder --vocab 260 -o link.json",
-        "count-pieces c.parquet -o c.parquet",
-        "show t.json --corpus c.html --report c.html",
-    ],
-)
-def test_an_output_that_is_a_corpus_is_a_wrong_argument(line: str, folder: Path) -> None:
-    """The corpus would be lost, also by a link."""
-    Path("folder").mkdir()
-    for name in ("c.json", "c.html", "folder/c.json"):
+OVER_INPUTS = {
+    "train f/c.json --vocab 260 -o f/c.json": "is an input file",
+    "train f/c.json --vocab 260 -o hard.json": "is an input file",
+    "train f/*.json --vocab 260 -o symbolic.json": "is an input file",
+    "train f/c.html --vocab 260 --report f/c.html": "is an input file",
+    "train c.txt --vocab 260 --base t.json -o t.json": "is an input file",
+    "train f --vocab 260 -o f/new.json": "is inside the input folder f",
+    "train f --vocab 260 -o symbolic.json": "is inside the input folder f",
+    "train links --vocab 260 -o outside.json": "is an input file",
+    "train c.txt --vocab 260 -o .": "the input c.txt is inside the output folder .",
+    "train f --vocab 260 -o f": "is an input folder",
+    "train c.txt --vocab 260 -o r.html --report r.html": "is named as two outputs",
+    "count-pieces c.parquet -o c.parquet": "is an input file",
+    "show t.json --corpus f/c.html --report f/c.html": "is an input file",
+    "show t.json --corpus c.txt --frequencies c.txt": "is an input file",
+    "convert t.json t.json": "is an input file",
+    "convert f f": "is an input folder",
+    "prune t.json c.txt -o t.json": "is an input file",
+    "prune t.json c.txt -o c.txt": "is an input file",
+    "prune t.json c.txt -o o.json --ids c.txt": "is an input file",
+    "prune t.json c.txt -o o.json --ids o.json": "is named as two outputs",
+    "shard f -t t.json -o f/data": "is inside the input folder f",
+    "shard f/c.html -t t.json -o f --overwrite": "is inside the output folder f",
+    "chat import chat.txt --date-order dmy -o chat.txt": "is an input file",
+    "chat import msg.db --names chat.txt -o chat.txt": "is an input file",
+    "chat import msg.db --key chat.txt -o chat.txt": "is an input file",
+    "chat build chat.txt --me Ada -o .": "is inside the output folder",
+    "chat build chat.txt --me Ada -t f/c.json -o f": "is inside the output folder f",
+    "chat export chat.txt --to openai --me Ada -o chat.txt": "is an input file",
+    "chat show chat.txt --plot chat.txt": "is an input file",
+}
+
+
+@pytest.mark.parametrize("line", OVER_INPUTS)
+def test_an_output_that_would_replace_an_input_is_a_wrong_argument(line: str, folder: Path) -> None:
+    """By whatever name or link: the input would be lost."""
+    Path("f").mkdir()
+    for name in ("f/c.json", "f/c.html", "outside.json", "msg.db"):
         Path(name).write_text("She sells sea shells. " * 20)
-    Path("link.json").symlink_to("folder/c.json")
+    Path("symbolic.json").symlink_to("f/c.json")
+    Path("hard.json").hardlink_to("f/c.json")
+    Path("links").mkdir()
+    Path("links/c.json").symlink_to("../outside.json")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     result = CliRunner().invoke(cli, line.split())
 
     assert result.exit_code == 2
-    assert "is an input file: choose another output file" in result.output
-    assert Path("folder/c.json").read_text().startswith("She sells")
+    assert OVER_INPUTS[line] in result.output
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_output_beside_the_input_is_written(folder: Path) -> None:
+    """Only what would be lost is refused."""
+    result = CliRunner().invoke(cli, ["convert", "t.json", "new.json"])
+
+    assert result.exit_code == 0
+    assert Path("new.json").read_bytes() == Path("t.json").read_bytes()

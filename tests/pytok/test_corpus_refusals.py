@@ -25,7 +25,7 @@ def test_a_source_without_files_is_rejected_by_name(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
 
-    with pytest.raises(CorpusError, match=re.escape(source) + ": "):
+    with pytest.raises(CorpusError, match=re.escape(source[:200]) + r"(\.\.\.)?: "):
         read_parts(source)
 
 

@@ -1,7 +1,10 @@
 """Parity with tiktoken on the published encodings: ids, errors, members."""
 
+import hashlib
+import os
 import pickle
 import pydoc_data.topics
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
-from pytok.encodings import ENCODINGS
+from pytok.encodings import ENCODINGS, RankFile, read_ranks
 from pytok.engine import EngineName
 from pytok.errors import FormatError
 from tests.conftest import ENGINES
@@ -131,8 +134,6 @@ def test_a_failed_download_reports_where_to_save_the_rank_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its name in the cache; a damaged copy in the cache is not used."""
-    from pytok.encodings import RankFile, read_ranks
-
     ranks = RankFile((tmp_path / "no-such-file").as_uri(), ENCODINGS["r50k_base"].ranks.sha256)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     (tmp_path / ranks.cache_name).write_bytes(b"damaged")
@@ -145,8 +146,6 @@ def test_a_download_with_another_hash_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is not written to the cache."""
-    from pytok.encodings import RankFile, read_ranks
-
     (tmp_path / "ranks").write_bytes(b"IQ== 0\n")
     cache = tmp_path / "cache"
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
@@ -158,10 +157,6 @@ def test_a_download_with_another_hash_is_rejected(
 
 def test_a_download_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under tiktoken's file name, and is read from there the next time."""
-    import hashlib
-
-    from pytok.encodings import RankFile, read_ranks
-
     source = tmp_path / "ranks"
     source.write_bytes(b"IQ== 0\n")
     ranks = RankFile(source.as_uri(), hashlib.sha256(b"IQ== 0\n").hexdigest())
@@ -171,3 +166,75 @@ def test_a_download_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     source.unlink()
 
     assert read_ranks(ranks) == first == b"IQ== 0\n"
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> RankFile:
+    """A small rank file at a URL of its own."""
+    (tmp_path / "published").write_bytes(b"IQ== 0\n")
+    return RankFile((tmp_path / "published").as_uri(), hashlib.sha256(b"IQ== 0\n").hexdigest())
+
+
+@pytest.fixture
+def without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home and a temporary folder, both empty, and no folder chosen for the cache."""
+    for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+
+
+@pytest.mark.usefixtures("without_settings")
+def test_a_download_is_saved_where_nobody_else_can_write(
+    published: RankFile, tmp_path: Path
+) -> None:
+    """Not in the temporary folder, from which it is read if another program has put it there."""
+    read_ranks(published)
+
+    own = tmp_path / "home/.cache/pytok"
+    assert [path.name for path in own.iterdir()] == [published.cache_name]
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert not list((tmp_path / "tmp").iterdir())
+
+    (tmp_path / "tmp/data-gym-cache").mkdir()
+    (own / published.cache_name).rename(tmp_path / "tmp/data-gym-cache" / published.cache_name)
+    (tmp_path / "published").unlink()
+    assert read_ranks(published) == b"IQ== 0\n"
+
+
+def test_a_link_in_the_cache_is_replaced(
+    published: RankFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody can have planted it in a shared folder, to have another file overwritten."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / published.cache_name).symlink_to("precious")
+    read_ranks(published)
+
+    assert not (tmp_path / published.cache_name).is_symlink()
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_a_pipe_in_the_cache_is_not_read(
+    published: RankFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be waited for."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    os.mkfifo(tmp_path / published.cache_name)
+
+    assert read_ranks(published) == b"IQ== 0\n"
+
+
+def test_a_download_is_bounded(
+    published: RankFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server could send bytes for ever."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("pytok.encodings.MAX_BYTES", 6)
+
+    with pytest.raises(FormatError, match="the download has more than 6 bytes"):
+        read_ranks(published)
+    assert not (tmp_path / "cache").exists()

@@ -408,6 +408,29 @@ def test_every_shape_is_saved_with_the_same_ids(shape: Path, tmp_path: Path) -> 
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "saved.json").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "Digits", "individual_digits": True},
+        {"type": "Digits", "individual_digits": False},
+        {"type": "Whitespace"},
+        {"type": "WhitespaceSplit"},
+        {"type": "Punctuation", "behavior": "Contiguous"},
+    ],
+    ids=str,
+)
+def test_steps_with_a_type_of_their_own_keep_it(step: Part, plain: str, tmp_path: Path) -> None:
+    """The engine of tokenizers 1.0 applies them, and no other regexes."""
+    document = json.loads(plain)
+    splits(step)(document)
+    (tmp_path / "named.json").write_text(json.dumps(document), encoding="utf-8")
+
+    pytok.load(tmp_path / "named.json").save(tmp_path / "saved.json")
+
+    saved = json.loads((tmp_path / "saved.json").read_text(encoding="utf-8"))
+    assert step in saved["pre_tokenizer"]["pretokenizers"]
+
+
 @pytest.mark.parametrize("pattern", [LLAMA3, QWEN2, O200K], ids=["llama3", "qwen2", "o200k"])
 def test_ranks_converted_by_transformers_have_the_same_ids(
     pattern: str, engine: EngineName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

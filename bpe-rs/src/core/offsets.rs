@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{part, Core};
-use crate::added::Allowed;
+use super::Core;
+use crate::added::{Allowed, Segment};
 use crate::Error;
 
 impl Core {
@@ -19,50 +19,33 @@ impl Core {
         mut sink: impl FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
-        let mut start = 0;
-        for (id, found) in allowed.verbatim.find_all(text) {
-            self.align_between(text, start..found.start, allowed, &mut sink)?;
-            start = found.end;
-            sink(id, found)?;
-        }
-        self.align_between(text, start..text.len(), allowed, &mut sink)
+        allowed.verbatim.segments(text).try_for_each(|Segment { id, start, text }| match id {
+            Some(id) => sink(id, start..start + text.len()),
+            None => self
+                .align_between(text, allowed, &mut |id, range: Range<usize>| {
+                    sink(id, start + range.start..start + range.end)
+                })
+                .map_err(|error| error.moved_by(start)),
+        })
     }
 
+    /// Calls *sink* with the ids of text between added tokens, and the range of each.
     fn align_between(
         &self,
         text: &str,
-        span: Range<usize>,
         allowed: &Allowed,
-        sink: &mut impl FnMut(u32, Range<usize>) -> Result<(), Error>,
+        sink: &mut dyn FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let first = span.start;
-        let moved = |error: Error| error.moved_by(first);
-        let aligned = self.parts.normalizer.align(part(text, span)).map_err(moved)?;
-        let normal = &aligned.text;
-        let source = |range: Range<usize>| {
-            let Range { start, end } = aligned.source(range);
-            first + start..first + end
-        };
-        let mut segments = Vec::new();
-        let mut start = 0;
-        for (id, found) in allowed.normalized.find_all(normal) {
-            segments.push((None, start..found.start));
-            start = found.end;
-            segments.push((Some(id), found));
-        }
-        segments.push((None, start..normal.len()));
-        for (id, segment) in segments {
-            if let Some(id) = id {
-                sink(id, source(segment))?;
-                continue;
-            }
-            let start = segment.start;
-            self.align_normal(part(normal, segment), &mut |id, range| {
-                sink(id, source(start + range.start..start + range.end))
-            })
-            .map_err(moved)?;
-        }
-        Ok(())
+        let aligned = self.parts.normalizer.align(text)?;
+        let mut segments = allowed.normalized.segments(&aligned.text);
+        segments.try_for_each(|Segment { id, start, text }| match id {
+            Some(id) => sink(id, aligned.source(start..start + text.len())),
+            None => self
+                .align_normal(text, &mut |id, range| {
+                    sink(id, aligned.source(start + range.start..start + range.end))
+                })
+                .map_err(|error| error.moved_by(start)),
+        })
     }
 
     /// Calls *sink* with the ids of normalized text, and the range of each.

@@ -24,25 +24,43 @@ impl Form {
     /// Before an inert character a text can be cut: the forms of its parts concatenate to its form.
     /// So only runs of other characters, and the inert one before each, are looked at.
     pub(super) fn edits(self, text: &str) -> Vec<Edit> {
+        const CHUNK: usize = 32;
+        let (active, bytes) = (self.active(), text.as_bytes());
         let mut edits = Vec::new();
-        let active = self.active();
         let mut at = 0;
-        while let Some(first) = self.next_active(active, text, at) {
-            let start = (at..first).rev().find(|&index| text.is_char_boundary(index));
-            let start = start.unwrap_or(first);
-            let run = text[first..].char_indices();
-            let end = run
-                .skip(1)
-                .find(|&(_, character)| !active.has(character))
-                .map_or(text.len(), |(length, _)| first + length);
-            let run = &text[start..end];
-            if !self.is_normal(run) {
-                let normal = self.normalize(run);
-                if normal != run {
-                    edits.push(Edit { source: start..end, text: normal });
+        while at < bytes.len() {
+            // PERF: most chunks of most texts can be skipped without looking at single characters.
+            while let Some(window) = bytes[at..].first_chunk::<{ CHUNK + 1 }>() {
+                let chunk = &window[..CHUNK];
+                let is_plain = chunk.is_ascii() || self.composes() && is_composed(chunk);
+                let pairs = chunk.iter().zip(&window[1..]);
+                let can_start = |any, (&first, &second)| any | active.can_start(first, second);
+                if !is_plain && pairs.fold(false, can_start) {
+                    break;
                 }
+                at += CHUNK;
             }
-            at = end;
+            let end = bytes.len().min(at + CHUNK);
+            while at < end {
+                let second = bytes.get(at + 1).copied().unwrap_or(0);
+                if !active.can_start(bytes[at], second) {
+                    at += 1;
+                    continue;
+                }
+                let run = active.run(&text[at..]);
+                if run.is_empty() {
+                    at += 1;
+                } else if !active.is_normal(run) {
+                    let start =
+                        text[..at].char_indices().next_back().map_or(at, |(start, _)| start);
+                    let source = start..at + run.len();
+                    let normal = self.normalize(&text[source.clone()]);
+                    if normal != text[source.clone()] {
+                        edits.push(Edit { source, text: normal });
+                    }
+                }
+                at += run.len();
+            }
         }
         edits
     }
@@ -56,58 +74,21 @@ impl Form {
         }
     }
 
-    /// Whether *text* is in this form, by the quick check of UAX #15: not known to be is false.
-    fn is_normal(self, text: &str) -> bool {
-        let characters = text.chars();
+    /// Whether *character* is allowed in this form, whatever is around it.
+    fn allows(self, character: char) -> bool {
+        let character = std::iter::once(character);
         let quick = match self {
-            Self::Nfc => is_nfc_quick(characters),
-            Self::Nfd => is_nfd_quick(characters),
-            Self::Nfkc => is_nfkc_quick(characters),
-            Self::Nfkd => is_nfkd_quick(characters),
+            Self::Nfc => is_nfc_quick(character),
+            Self::Nfd => is_nfd_quick(character),
+            Self::Nfkc => is_nfkc_quick(character),
+            Self::Nfkd => is_nfkd_quick(character),
         };
         matches!(quick, IsNormalized::Yes)
     }
 
-    /// The active characters, those that are not inert.
     fn active(self) -> &'static Active {
         static TABLES: [OnceLock<Active>; 4] = [const { OnceLock::new() }; 4];
-        TABLES[self as usize].get_or_init(|| {
-            let is_active = |character: char| {
-                let text = character.encode_utf8(&mut [0; 4]).to_owned();
-                canonical_combining_class(character) != 0 || !self.is_normal(&text)
-            };
-            Active::new(is_active)
-        })
-    }
-
-    /// The first active character of *text* from *at* on.
-    fn next_active(self, active: &Active, text: &str, mut at: usize) -> Option<usize> {
-        const CHUNK: usize = 32;
-        let bytes = text.as_bytes();
-        loop {
-            // PERF: most chunks of most texts can be skipped without decoding a character.
-            while let Some(chunk) = bytes[at..].first_chunk::<CHUNK>() {
-                if !(chunk.is_ascii() || self.composes() && is_composed(chunk)) {
-                    break;
-                }
-                at += CHUNK;
-            }
-            // Then bytes, and of those that can start active characters the blocks of 64.
-            let end = bytes.len().min(at + CHUNK);
-            let chunk = at..end;
-            at = end;
-            for index in chunk {
-                if active.firsts[usize::from(bytes[index])]
-                    && active.blocks[block_of(&bytes[index..])]
-                    && active.starts(&text[index..])
-                {
-                    return Some(index);
-                }
-            }
-            if at >= bytes.len() {
-                return None;
-            }
-        }
+        TABLES[self as usize].get_or_init(|| Active::new(self))
     }
 
     fn composes(self) -> bool {
@@ -117,7 +98,7 @@ impl Form {
 
 /// Whether no character that starts in *chunk* is active in NFC, as far as first bytes show: those of
 /// ASCII, most of Latin, Cyrillic, Han and Hangul. PERF: a table would not be vectorized.
-fn is_composed(chunk: &[u8; 32]) -> bool {
+fn is_composed(chunk: &[u8]) -> bool {
     let mut can_start_active = 0;
     for &byte in chunk {
         let is_cyrillic = byte & 0xfe == 0xd0;
@@ -127,54 +108,69 @@ fn is_composed(chunk: &[u8; 32]) -> bool {
     can_start_active == 0
 }
 
-/// The active characters of a normalization form.
+/// The active characters of a normalization form, those that are not inert: combining marks, and what
+/// is not allowed, or only in some surroundings.
 struct Active {
-    /// Whether an active character can start with each byte.
-    firsts: [bool; 256],
-    /// One bit for each character.
-    characters: Vec<u64>,
-    /// Whether each block of 64 characters has any.
-    blocks: Vec<bool>,
+    characters: Characters,
+    /// Those that are not allowed in all surroundings.
+    unsure: Characters,
+    /// For each first byte of a character one bit for each second: whether any is active.
+    starts: [u64; 256],
 }
 
 impl Active {
-    fn new(is_active: impl Fn(char) -> bool) -> Self {
-        let mut firsts = [false; 256];
-        let mut characters = vec![0; ACTIVE_END as usize / 64];
-        let mut blocks = vec![false; BLOCKS];
-        for character in (0..ACTIVE_END).filter_map(char::from_u32).filter(|&each| is_active(each))
-        {
-            let (block, bit) = (character as usize / 64, character as u32 % 64);
-            characters[block] |= 1 << bit;
-            blocks[block] = true;
-            firsts[usize::from(character.encode_utf8(&mut [0; 4]).as_bytes()[0])] = true;
+    fn new(form: Form) -> Self {
+        let all = || (0..ACTIVE_END).filter_map(char::from_u32);
+        let is_mark = |character: &char| canonical_combining_class(*character) != 0;
+        let unsure = Characters::new(all().filter(|&character| !form.allows(character)));
+        let active = || all().filter(|character| is_mark(character) || unsure.has(*character));
+        let mut starts = [0; 256];
+        for character in active() {
+            let mut buffer = [0; 4];
+            let bytes = character.encode_utf8(&mut buffer).as_bytes();
+            starts[usize::from(bytes[0])] |= 1 << (bytes[1] & 0x3f);
         }
-        Self { firsts, characters, blocks }
+        Self { characters: Characters::new(active()), unsure, starts }
+    }
+
+    /// Whether an active character can start with these two bytes.
+    #[inline(always)]
+    fn can_start(&self, first: u8, second: u8) -> bool {
+        self.starts[usize::from(first)] >> (second & 0x3f) & 1 == 1
+    }
+
+    /// The active characters at the start of *text*.
+    #[inline]
+    fn run<'t>(&self, text: &'t str) -> &'t str {
+        let inert = text.char_indices().find(|&(_, character)| !self.characters.has(character));
+        &text[..inert.map_or(text.len(), |(end, _)| end)]
+    }
+
+    /// Whether *run*, after an inert character, is known to be in the form: the quick check of UAX #15.
+    fn is_normal(&self, run: &str) -> bool {
+        let is_alone = || run.chars().nth(1).is_none();
+        let classes = || run.chars().map(canonical_combining_class);
+        !run.chars().any(|character| self.unsure.has(character))
+            && (is_alone() || classes().is_sorted())
+    }
+}
+
+/// A set of characters below [`ACTIVE_END`]: one bit for each.
+struct Characters(Vec<u64>);
+
+impl Characters {
+    fn new(characters: impl Iterator<Item = char>) -> Self {
+        let mut bits = vec![0; ACTIVE_END as usize / 64];
+        for character in characters {
+            bits[character as usize / 64] |= 1 << (character as u32 % 64);
+        }
+        Self(bits)
     }
 
     #[inline]
     fn has(&self, character: char) -> bool {
         let (block, bit) = (character as usize / 64, character as u32 % 64);
-        self.characters.get(block).is_some_and(|bits| bits >> bit & 1 == 1)
-    }
-
-    fn starts(&self, text: &str) -> bool {
-        text.chars().next().is_some_and(|character| self.has(character))
-    }
-}
-
-/// Blocks of 64 characters that four bytes of UTF-8 can name.
-const BLOCKS: usize = 1 << 15;
-
-/// The block of the character at the start of *bytes*.
-#[inline(always)]
-fn block_of(bytes: &[u8]) -> usize {
-    let low = |index: usize| usize::from(bytes.get(index).copied().unwrap_or(0) & 0x3f);
-    match bytes[0] {
-        ascii @ ..0x80 => usize::from(ascii) / 64,
-        first @ 0x80..0xe0 => usize::from(first & 0x1f),
-        first @ 0xe0..0xf0 => usize::from(first & 0xf) << 6 | low(1),
-        first @ 0xf0.. => usize::from(first & 7) << 12 | low(1) << 6 | low(2),
+        self.0.get(block).is_some_and(|bits| bits >> bit & 1 == 1)
     }
 }
 
@@ -215,7 +211,7 @@ mod tests {
             let mut chunk = [b' '; 32];
             character.encode_utf8(&mut chunk);
             if chunk.is_ascii() || is_composed(&chunk) {
-                assert!(!Form::Nfc.active().has(character), "{character:?}");
+                assert!(!Form::Nfc.active().characters.has(character), "{character:?}");
             }
         }
     }

@@ -10,12 +10,12 @@ import os
 import shutil
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from pytok.atomic import temporary_folder
 from pytok.errors import ChatError
 
 MAGIC = b"SQLite format 3\0"
@@ -148,8 +148,8 @@ def open_tables(path: Path, data: bytes | None = None) -> Iterator[Tables]:
                 )
     log = _with_suffix(path, "-wal")
     if log.is_file() and log.stat().st_size:
-        with tempfile.TemporaryDirectory() as folder:  # of mode 0700
-            copy = Path(folder) / "copy.db"
+        with temporary_folder() as folder:
+            copy = folder / "copy.db"
             shutil.copyfile(path, copy)
             shutil.copyfile(log, _with_suffix(copy, "-wal"))
             with closing(_connect(copy, "mode=rw", path)) as connection:
@@ -192,8 +192,8 @@ def _in_memory(data: bytes) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _private_file(data: bytes) -> Iterator[sqlite3.Connection]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "decrypted.db"
+    with temporary_folder() as folder:
+        path = folder / "decrypted.db"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -153,8 +153,22 @@ def test_a_long_context_is_cut_at_its_start(exported: tuple[Checkpoint, Path]) -
     assert len(cut) + len(ending) == 65
     assert choose_all(model, tokenizer, [far], runtime=CPU).questions == 1
     long = Question(context="a", choices=("owl " * 100,), answer=0)
-    with pytest.raises(DataError, match="allows 1 to 64; remove its question"):
+    with pytest.raises(DataError, match="allows 1 to 64; remove the question"):
         choose_all(model, tokenizer, [long], runtime=CPU)
+
+
+def test_a_choice_that_does_not_fit_is_named_before_any_is_scored(
+    exported: tuple[Checkpoint, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the line of its question."""
+    path = tmp_path / "questions.jsonl"
+    path.write_text(
+        '{"question": "a", "choices": ["b"], "answer": 0}\n'
+        f'{{"question": "a", "choices": ["{"owl " * 100}"], "answer": 0}}\n'
+    )
+
+    assert main(["eval", str(exported[0].folder), "--choices", str(path)]) == 1
+    assert f"gpt: {path}:2: the choice 'owl owl" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 7), (3, 7), (7, 7), (300, 1000)])
@@ -199,15 +213,30 @@ HELLASWAG: dict[str, Any] = {
             Question(context="2 + 2 =", choices=("4", "5"), answer=0),
         ),
         (
+            {"question": "2 + 2 =", "choices": ["4", "5"], "answer": "B"},
+            Question(context="2 + 2 =", choices=("4", "5"), answer=1),
+        ),
+        (
+            {
+                "question": "2 + 2 =",
+                "choices": {"text": ["4", "5"], "label": ["1", "2"]},
+                "answerKey": "2",
+            },
+            Question(context="2 + 2 =", choices=("4", "5"), answer=1),
+        ),
+        (
             {"question": "a\u2028b\x85c", "choices": ["d"], "answer": 0},
             Question(context="a\u2028b\x85c", choices=("d",), answer=0),
         ),
     ],
 )
 def test_questions_are_read(fields: dict[str, Any], question: Question, tmp_path: Path) -> None:
-    """HellaSwag with and without ctx_a and ctx_b, and plain questions; blank lines are skipped."""
+    """HellaSwag with and without ctx_a and ctx_b, ARC, and plain questions, between blank lines.
+
+    A byte order mark is no part of the first line.
+    """
     path = tmp_path / "questions.jsonl"
-    path.write_text(f"\n{json.dumps(fields, ensure_ascii=False)}\n\n", encoding="utf-8")
+    path.write_text(f"\ufeff\n{json.dumps(fields, ensure_ascii=False)}\n\n", encoding="utf-8")
 
     assert read_questions(path) == [question]
 
@@ -225,6 +254,10 @@ def test_questions_are_read(fields: dict[str, Any], question: Question, tmp_path
         ("[]", "jsonl:2: not a question"),
         ('{"ctx": "a", "endings": [5], "label": 0}', "jsonl:2: not a question"),
         ('{"question": "a", "choices": ["b"], "answer": Infinity}', "jsonl:2: not a question"),
+        ('{"question": "a", "choices": ["b"], "answer": true}', "the answer is True"),
+        ('{"question": "a", "choices": ["b"], "answer": "B"}', "the answer is 1, but there are 1"),
+        ("[" * 100_000, "nested too deeply"),
+        (f'{{"question": "{"a" * 9000}", "choices": [], "answer": 0}}', "there are 0 choices"),
     ],
 )
 def test_other_lines_are_rejected(line: str, message: str, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.generation.decoder import Decoder
-from gpt.interop.gguf import PRE_TOKENIZERS, export_file
+from gpt.interop.gguf import export_file
+from gpt.interop.gguf_tokenizer import PRE_TOKENIZERS
 from gpt.spec.mlp import MLP
 from pytok.definition import AddedToken, Split
 from pytok.patterns import PATTERNS

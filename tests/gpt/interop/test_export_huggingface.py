@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from transformers import (
     AutoTokenizer,
     GPT2Config,
     LlamaConfig,
+    MistralConfig,
     PreTrainedModel,
+    Qwen2Config,
     Qwen3Config,
 )
 
+import pytok
 from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.generation.sampling import Sampling
@@ -31,6 +35,7 @@ from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
 from gpt.spec.position import Rope
 from pytok.chat.template import Conversation, Template, Turn
+from pytok.definition import Settings
 from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
 
@@ -171,6 +176,22 @@ CONFIGS = {
         tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": 500.0},
     ),
+    "llama-attention-bias": LlamaConfig(
+        **SIZES, intermediate_size=100, max_position_embeddings=64, attention_bias=True
+    ),
+    "llama-mlp-bias": LlamaConfig(
+        **SIZES, intermediate_size=100, max_position_embeddings=64, mlp_bias=True
+    ),
+    "qwen2": Qwen2Config(
+        **SIZES, num_key_value_heads=2, intermediate_size=100, max_position_embeddings=64
+    ),
+    "mistral": MistralConfig(
+        **SIZES,
+        num_key_value_heads=2,
+        intermediate_size=100,
+        max_position_embeddings=64,
+        sliding_window=None,
+    ),
     "qwen3": Qwen3Config(
         **SIZES,
         num_key_value_heads=2,
@@ -188,6 +209,7 @@ def save_with_transformers(tmp_path: Path, tokenizer: Tokenizer) -> Any:
     def save(config: Any) -> tuple[PreTrainedModel, Path]:
         for name in ("bos_token_id", "eos_token_id"):
             setattr(config, name, 300)
+        torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config)
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
@@ -205,7 +227,7 @@ def test_a_model_of_transformers_computes_the_same_logits(
 ) -> None:
     """Rows past the tokenizer's ids are dropped."""
     theirs, folder = save_with_transformers(CONFIGS[name])
-    ours, tokenizer = import_folder(folder)
+    ours, tokenizer, _ = import_folder(folder)
 
     assert ours.config.vocab_size == tokenizer.n_vocab == 301
     expected = theirs(IDS).logits[..., :301]
@@ -219,7 +241,7 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     tensors["h.0.attn.bias"] = torch.ones(1, 1, 64, 64)
     save_file(tensors, folder / "model.safetensors")
-    ours, _ = import_folder(folder)
+    ours = import_folder(folder).model
 
     torch.testing.assert_close(ours(IDS), theirs(IDS).logits[..., :301])
 
@@ -227,16 +249,32 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "model_type must be one of gpt2, llama, qwen3"),
+        ({"model_type": "mamba"}, "model_type is 'mamba'; supported: gpt2, llama, qwen2, mistral"),
+        ({"model_type": ["llama"]}, r"model_type is \['llama'\], not a string"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
-        ({"mlp_bias": True}, "mlp_bias is True"),
+        ({"mlp_bias": True}, "missing tensor model.layers.0.mlp.gate_proj.bias"),
+        ({"mlp_bias": "no"}, "mlp_bias is 'no', not true or false"),
+        ({"rope_parameters": "x"}, "rope_parameters is 'x', not an object"),
+        ({"rope_parameters": None, "rope_theta": "x"}, "rope_theta is 'x', not a number"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'"),
         ({"vocab_size": 300}, "vocab_size is 300"),
-        ({"num_hidden_layers": 3}, "missing tensor model.layers.2.input_layernorm.weight"),
-        ({"num_hidden_layers": 1}, "unexpected tensor model.layers.1.input_layernorm.weight"),
+        ({"vocab_size": "x"}, "vocab_size is 'x', not an integer"),
+        ({"vocab_size": [9] * 9000}, r"vocab_size is \[9, 9[9, ]{50,70}\.\.\., not an integer"),
+        ({"num_hidden_layers": 3}, "asks for 3 layers, but there are tensors of 2"),
+        ({"num_hidden_layers": 10**7}, "asks for 10000000 layers"),
+        ({"hidden_size": 10**9}, "embed_tokens.weight has shape"),
+        ({"hidden_size": 10**30}, "a size is too large: width 1"),
+        ({"num_attention_heads": 10**10 + 1}, "heads cannot share"),
         ({"intermediate_size": 64}, r"gate_proj.weight has shape \(100, 64\)"),
-        ({"hidden_size": None}, "width: expected int"),
-        ({"num_attention_heads": None}, "missing or malformed"),
+        ({"hidden_size": None}, "hidden_size is missing"),
+        ({"num_attention_heads": None}, "num_attention_heads is missing"),
+        ({"model_type": "mistral"}, "sliding_window is 4096"),
+        ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window is True"),
+        (
+            {"model_type": "qwen2", "layer_types": ["sliding_attention"]},
+            "layer_types has 'sliding_attention'",
+        ),
     ],
 )
 def test_a_model_that_gpt_does_not_support_is_rejected(
@@ -317,3 +355,133 @@ def test_an_existing_run_is_not_overwritten(tmp_path: Path, tokenizer: Tokenizer
 
     with pytest.raises(FormatError, match="already contains a run"):
         make_run(tmp_path / "run", SHAPES["gpt2"], tokenizer)
+
+
+def test_frequencies_that_older_files_hold_are_ignored(save_with_transformers: Any) -> None:
+    """As transformers does: they follow from the config."""
+    theirs, folder = save_with_transformers(CONFIGS["llama"])
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(8)
+    save_file(tensors, folder / "model.safetensors")
+
+    torch.testing.assert_close(import_folder(folder).model(IDS), theirs(IDS).logits[..., :301])
+
+
+def test_a_byte_order_mark_is_ignored(save_with_transformers: Any) -> None:
+    """An editor on Windows has written it."""
+    _, folder = save_with_transformers(CONFIGS["llama"])
+    path = folder / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    assert import_folder(folder).model.config.width == 64
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[1]", b"\xff", b"{"])
+def test_a_damaged_config_is_named(content: bytes, save_with_transformers: Any) -> None:
+    """Also one that is nested so deeply that no parser reads it."""
+    _, folder = save_with_transformers(CONFIGS["llama"])
+    (folder / "config.json").write_bytes(content)
+
+    with pytest.raises(FormatError, match=f"^{folder}/config.json: not "):
+        import_folder(folder)
+
+
+def test_a_file_that_the_index_lists_must_be_there(save_with_transformers: Any) -> None:
+    """The error names it, and not the first tensor that is missing."""
+    _, folder = save_with_transformers(CONFIGS["llama"])
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    with pytest.raises(FormatError, match=r"model-00002-of-00002\.safetensors: not found"):
+        import_folder(folder)
+
+
+BOS, EOS = "<|begin_of_text|>", "<|end_of_text|>"
+
+
+@pytest.fixture
+def with_ends(save_with_transformers: Any) -> Any:
+    """A model of transformers and its folder, whose texts begin and end as Llama 3's."""
+    sizes = SIZES | {"vocab_size": 301}  # no row of padding, which transformers could choose
+    config = LlamaConfig(**sizes, intermediate_size=100, max_position_embeddings=64)
+    theirs, folder = save_with_transformers(config)
+    tokenizer = pytok.train(TEXTS, vocab_size=301, special_tokens=[EOS, BOS])
+    bos, eos = tokenizer.special_tokens[BOS], tokenizer.special_tokens[EOS]
+    first = {"SpecialToken": {"id": BOS, "type_id": 0}}
+    text, other = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    processor = {
+        "type": "TemplateProcessing",
+        "single": [first, text],
+        "pair": [first, text, other],
+        "special_tokens": {BOS: {"id": BOS, "ids": [bos], "tokens": [BOS]}},
+    }
+    settings = Settings(post_processor=processor, config={"bos_token": BOS, "eos_token": EOS})
+    tokenizer = Tokenizer.from_definition(replace(tokenizer.definition, settings=settings))
+    (folder / "tokenizer.json").unlink()
+    tokenizer.save(folder)
+    generation = {"bos_token_id": bos, "eos_token_id": [eos, 9], "temperature": 0.6}
+    (folder / "generation_config.json").write_text(json.dumps(generation))
+    return theirs, folder
+
+
+def sampled(run: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What `gpt sample` prints, greedily."""
+    given = ["--temperature", "0", "--device", "cpu", *options]
+    assert main(["sample", str(run), *given]) == 0
+    return capsys.readouterr().out.removesuffix("\n")
+
+
+def test_an_imported_model_begins_with_its_own_token(
+    with_ends: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The text is that of transformers, whose tokenizer puts BOS before the prompt."""
+    _, folder = with_ends
+    theirs, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
+    given = tokenizer("The cat", return_tensors="pt")
+    written = theirs.generate(**given, max_new_tokens=12, do_sample=False)[0]
+    assert main(["import", str(folder), "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+
+    expected = tokenizer.decode(written, skip_special_tokens=True)
+    given_options = ("--prompt", "The cat", "--tokens", "12", "--no-heal")
+    assert sampled(tmp_path / "run", capsys, *given_options) == expected
+    assert sampled(tmp_path / "run", capsys, "--tokens", "3")  # an empty prompt begins with BOS
+
+
+@pytest.mark.parametrize("id", [None, 9], ids=["EOS", "of-generation-config"])
+def test_an_imported_model_ends_at_its_own_tokens(
+    id: int | None, with_ends: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At EOS, and at the others of generation_config.json."""
+    theirs, folder = with_ends
+    id = AutoTokenizer.from_pretrained(folder).eos_token_id if id is None else id
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            if parameter.ndim > 1:
+                parameter.zero_()
+        theirs.model.norm.weight.fill_(1)
+        theirs.model.embed_tokens.weight[:, 0] = 1
+        theirs.lm_head.weight[id, 0] = 5
+    theirs.save_pretrained(tmp_path / "weights")
+    shutil.copy(tmp_path / "weights" / "model.safetensors", folder)
+    assert main(["import", str(folder), "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+
+    assert sampled(tmp_path / "run", capsys, "--prompt", "The", "--tokens", "5") == "The"
+
+
+def test_ends_and_settings_survive_import_and_export(with_ends: Any, tmp_path: Path) -> None:
+    """Ids, names, post-processor and generation_config.json."""
+    _, folder = with_ends
+    run, back = str(tmp_path / "run"), tmp_path / "back"
+    assert main(["import", str(folder), "--out", run]) == 0
+    assert main(["export", run, str(back), "--to", "hf"]) == 0
+    before, after = map(AutoTokenizer.from_pretrained, (folder, back))
+    config = json.loads((back / "config.json").read_text())
+
+    assert after("The cat")["input_ids"] == before("The cat")["input_ids"]
+    assert after.eos_token == EOS
+    assert config["eos_token_id"] == before.eos_token_id
+    assert json.loads((back / "generation_config.json").read_text()) == json.loads(
+        (folder / "generation_config.json").read_text()
+    )

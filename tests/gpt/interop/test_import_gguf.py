@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from gpt.__main__ import main
+from gpt.data.boundaries import Boundaries
 from gpt.errors import FormatError
-from gpt.interop.gguf import PRE_TOKENIZERS, export_file, import_file
+from gpt.interop.gguf import export_file, import_file
+from gpt.interop.gguf_tokenizer import PRE_TOKENIZERS
 from gpt.runs.reading import read_checkpoint
 from pytok.definition import AddedToken
 from pytok.patterns import PATTERNS
@@ -46,7 +48,7 @@ def test_patterns_are_restored(pattern: str, tmp_path: Path) -> None:
     tokenizer = make_tokenizer(pattern)
     export_file(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "m.gguf")
 
-    assert import_file(tmp_path / "m.gguf")[1].pattern == tokenizer.pattern
+    assert import_file(tmp_path / "m.gguf").tokenizer.pattern == tokenizer.pattern
 
 
 def test_added_tokens_that_are_not_special_are_restored(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_added_tokens_that_are_not_special_are_restored(tmp_path: Path) -> None:
     tokenizer = make_tokenizer().with_special_tokens([think, "<|end|>"])
     export_file(make_run(tmp_path / "run", SHAPES["llama"], tokenizer), tmp_path / "m.gguf")
 
-    again = import_file(tmp_path / "m.gguf")[1]
+    again = import_file(tmp_path / "m.gguf").tokenizer
 
     assert set(again.added_tokens) == set(tokenizer.added_tokens)
     assert again.encode("a<think>") == tokenizer.encode("a<think>")
@@ -116,7 +118,7 @@ def test_other_types_are_dequantized(
     """To weights as close to the exact ones as the precision of the type allows."""
     kind = gguf.GGMLQuantizationType[name]
     packed = rewritten(exported, tmp_path / "packed.gguf", quantization=kind)
-    exact, rounded = (import_file(path)[0].state_dict() for path in (exported, packed))
+    exact, rounded = (import_file(path).model.state_dict() for path in (exported, packed))
     for parameter, tensor in exact.items():
         largest = float(tensor.abs().max())
         torch.testing.assert_close(rounded[parameter], tensor, atol=within * largest, rtol=0)
@@ -154,7 +156,11 @@ def put(name: str, value: Any) -> Change:
         (put("llama.rope.scaling.type", "yarn"), "llama.rope.scaling.type is 'yarn'"),
         (put("llama.expert_count", 8), "llama.expert_count is 8"),
         (put("llama.rope.dimension_count", 8), "rope.dimension_count is 8"),
-        (put("llama.block_count", 3), "missing tensor blk.2.attn_norm.weight"),
+        (put("llama.block_count", 10**7), "asks for 10000000 layers"),
+        (put("llama.embedding_length", 1 << 30), "token_embd.weight has shape"),
+        (put("llama.feed_forward_length", 1 << 31), "ffn_gate.weight has shape"),
+        (put("llama.attention.sliding_window", 8), "sliding_window is 8"),
+        (put("llama.block_count", 3), "asks for 3 layers, but there are tensors of 2"),
         (put("llama.attention.head_count", 5), "heads cannot share"),
         (put("llama.attention.head_count", 0), "invalid value of a field: .* zero"),
         (
@@ -193,3 +199,57 @@ def test_damaged_files_are_rejected(fraction: float, exported: Path, tmp_path: P
     for name in ("cut.gguf", "other.gguf"):
         with pytest.raises(FormatError, match="not a GGUF file, or damaged"):
             import_file(tmp_path / name)
+
+
+def test_an_unknown_architecture_is_rejected_before_a_tensor_is_read(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dequantizing a model of some gigabytes takes minutes."""
+    path = rewritten(exported, tmp_path / "m2.gguf", put("general.architecture", "gemma3"))
+    monkeypatch.setattr(gguf.quants, "dequantize", None)
+
+    with pytest.raises(FormatError, match=r"general\.architecture is 'gemma3'"):
+        import_file(path)
+
+
+def test_a_context_of_any_length_takes_no_memory(exported: Path, tmp_path: Path) -> None:
+    """Tables of positions grow with the text."""
+    path = rewritten(exported, tmp_path / "m2.gguf", put("llama.context_length", 1 << 31))
+    model = import_file(path).model
+
+    assert model.context == 1 << 31
+    torch.testing.assert_close(model(IDS), import_file(exported).model(IDS))
+
+
+def test_biases_of_attention_alone_are_read(tmp_path: Path) -> None:
+    """The others, which the file has not, are zero; such is Qwen2, whose rows are in our order."""
+    shape = SHAPES["llama-tied-biases"]
+    export_file(make_run(tmp_path / "run", shape, make_tokenizer()), tmp_path / "m.gguf")
+
+    def without(fields: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+        for name in [name for name in tensors if name.endswith(("output.bias", "ffn_up.bias"))]:
+            del tensors[name]
+
+    model = import_file(rewritten(tmp_path / "m.gguf", tmp_path / "m2.gguf", without)).model
+    state = model.state_dict()
+
+    assert not state["blocks.0.mlp.input.bias"].any()
+    assert not state["blocks.1.attention.output.bias"].any()
+    assert state["blocks.0.attention.query.bias"].any()
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_the_ends_of_texts_are_restored(adds: bool, exported: Path, tmp_path: Path) -> None:
+    """BOS, whether it is before each text, EOS, and the ends of turns and messages."""
+
+    def change(fields: dict[str, Any], tensors: object) -> None:
+        fields |= {"tokenizer.ggml.add_bos_token": adds, "tokenizer.ggml.eot_token_id": 7}
+        fields["tokenizer.chat_template"] = "{{ messages }}"
+
+    imported = import_file(rewritten(exported, tmp_path / "m2.gguf", change))
+    end = imported.tokenizer.eot_token
+
+    assert Boundaries.of(imported.tokenizer).prefix == [end] * adds
+    assert imported.tokenizer.eos_token_id == end
+    assert imported.generation == {"bos_token_id": end, "eos_token_id": [end, 7]}
+    assert imported.tokenizer.definition.settings.config["chat_template"] == "{{ messages }}"

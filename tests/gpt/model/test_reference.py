@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
-from gpt.interop.tensor_names import HUGGING_FACE, import_weights
+from gpt.interop.tensor_names import HUGGING_FACE, Tensors, import_model
 from gpt.model import reference
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -129,6 +130,12 @@ def test_the_page_samples_past_its_context(models: tuple[GPT, reference.GPT]) ->
     assert torch.equal(ids[:, -1], expected)
 
 
+def opened(weights: Mapping[str, Tensor]) -> Tensors:
+    """*weights* as those of a file."""
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    return Tensors(shapes, weights.__getitem__)
+
+
 def test_the_page_gives_the_logits_of_gpt2_in_transformers() -> None:
     """In float64."""
     theirs = GPT2LMHeadModel(
@@ -153,8 +160,12 @@ def test_the_page_gives_the_logits_of_gpt2_in_transformers() -> None:
     architecture = replace(
         PRESETS["gpt2"](2, CONTEXT), width=48, attention=GroupedQuery(heads=4, kv_heads=4)
     )
-    assembled = GPT(GPTConfig.over(architecture, VOCAB))
-    import_weights(weights, assembled, HUGGING_FACE["gpt2"], unused=["lm_head.weight"])
+    assembled = import_model(
+        GPTConfig.over(architecture, VOCAB),
+        opened(weights),
+        HUGGING_FACE["gpt2"],
+        unused=["lm_head.weight"],
+    )
     page.load_state_dict(assembled.state_dict())
     ids = some_ids(2, CONTEXT)
 
@@ -196,8 +207,8 @@ def test_the_page_gives_the_logits_of_llama_in_transformers() -> None:
         attention=GroupedQuery(heads=6, kv_heads=2),
         mlp=MLP(activation="silu", gated=True, hidden=100),
     )
-    assembled = GPT(GPTConfig.over(architecture, VOCAB))
-    import_weights(theirs.state_dict(), assembled, HUGGING_FACE["llama"])
+    config = GPTConfig.over(architecture, VOCAB)
+    assembled = import_model(config, opened(theirs.state_dict()), HUGGING_FACE["llama"])
     page.load_state_dict(assembled.state_dict())
     ids = some_ids(2, CONTEXT)
 
