@@ -1,7 +1,8 @@
 """Conversations in the formats of other trainers: ShareGPT and OpenAI.
 
-Trainers of both formats train on the assistant's turns, which are those of one speaker. In a group,
-the name of each other speaker precedes the text, since neither format has a role for each (OpenAI's
+Trainers of both formats train on the assistant's turns, which are those of one speaker. Their chat
+templates require that a conversation begins with the user and that roles alternate. In a group, the
+name of each other speaker precedes the text, since neither format has a role for each (OpenAI's
 `name` allows letters, digits, - and _ only).
 """
 
@@ -17,29 +18,51 @@ class _Line(NamedTuple):
     text: str
 
 
-def export(
-    conversations: Sequence[Conversation], me: str, to: str
-) -> tuple[list[dict[str, Any]], int]:
-    """Convert *conversations* to the format *to*, one of `FORMATS`; also return an omitted count.
+class Exported(NamedTuple):
+    """Conversations in another format, and the number of turns that are not in them."""
 
-    The turns of *me* become the assistant's. Turns after the last one of *me* are omitted, since
-    they are not trained on, and so are conversations without a turn of *me*. The count is that of
-    omitted turns.
+    conversations: list[dict[str, Any]]
+    unasked: int
+    """Turns of the assistant before the first one of a user."""
+    unanswered: int
+    """Turns of users after the last one of the assistant."""
+    short: int
+    """Turns of conversations with too few turns."""
+
+
+def export(
+    conversations: Sequence[Conversation], me: str, to: str, *, min_turns: int = 2
+) -> Exported:
+    """Convert *conversations* to the format *to*, one of `FORMATS`.
+
+    The turns of *me* become the assistant's. A conversation begins with the first turn of somebody
+    else and ends with the last one of *me*; consecutive turns of one role are joined by newlines.
+    What then has fewer than *min_turns* turns is omitted.
     """
     others = {turn.speaker for each in conversations for turn in each.turns} - {me}
-    exported, omitted = [], 0
+    exported = []
+    unasked = unanswered = short = 0
     for conversation in conversations:
         lines = list(_lines(conversation, me, named=len(others) > 1))
-        while lines and lines[-1].role != "assistant":
-            omitted += lines.pop().role == "user"
-        if lines:
-            exported.append(FORMATS[to](lines))
-    return exported, omitted
+        begin = next((n for n, line in enumerate(lines) if line.role == "user"), len(lines))
+        answers = [n for n, line in enumerate(lines) if line.role == "assistant" and n > begin]
+        end = answers[-1] + 1 if answers else begin
+        unasked += begin
+        unanswered += len(lines) - end
+        kept = [
+            _Line(role, "\n".join(line.text for line in run))
+            for role, run in groupby(lines[begin:end], key=lambda line: line.role)
+        ]
+        if len(kept) < max(min_turns, 1):
+            short += end - begin
+            continue
+        if conversation.system is not None:
+            kept.insert(0, _Line("system", conversation.system))
+        exported.append(FORMATS[to](kept))
+    return Exported(exported, unasked, unanswered, short)
 
 
 def _lines(conversation: Conversation, me: str, *, named: bool) -> Iterator[_Line]:
-    if conversation.system is not None:
-        yield _Line("system", conversation.system)
     for turn in conversation.turns:
         if turn.speaker == me:
             yield _Line("assistant", turn.text)
@@ -48,14 +71,8 @@ def _lines(conversation: Conversation, me: str, *, named: bool) -> Iterator[_Lin
 
 
 def _sharegpt(lines: Iterable[_Line]) -> dict[str, Any]:
-    """Join consecutive lines of one role: FastChat and its successors expect alternating roles."""
     speakers = {"system": "system", "user": "human", "assistant": "gpt"}
-    return {
-        "conversations": [
-            {"from": speakers[role], "value": "\n".join(line.text for line in run)}
-            for role, run in groupby(lines, key=lambda line: line.role)
-        ]
-    }
+    return {"conversations": [{"from": speakers[line.role], "value": line.text} for line in lines]}
 
 
 def _openai(lines: Iterable[_Line]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pytok.chat.archives import MAX_FILES, MAX_SIZE, is_archive, open_archive
+from pytok.chat.decoding import Decoded, decode
 from pytok.errors import ChatError
 
 HEAD = 1 << 14
@@ -27,6 +28,7 @@ class ChatFile:
         head: Callable[[int], bytes],
         read: Callable[[], bytes],
         path: Path | None,
+        encoding: str | None = None,
     ) -> None:
         self.name = name
         """Name for messages and errors; a path from the folder or the zip on: "a.zip/b/c.txt"."""
@@ -34,6 +36,8 @@ class ChatFile:
         """Name of what the user gave: of this file, or of the folder or zip with it."""
         self.path = path
         """Path on the disk; None inside a zip."""
+        self.encoding = encoding
+        """Encoding of its text, if the user gave one."""
         self._head = head
         self.read = read
         """Returns all bytes. Raises ChatError for a file that is too large or damaged."""
@@ -43,6 +47,18 @@ class ChatFile:
         """First bytes, `HEAD` or fewer."""
         return self._head(HEAD)
 
+    @cached_property
+    def start(self) -> str:
+        """The text of the first bytes, "" if they are not text."""
+        try:
+            return decode(self.head, self.name, self.encoding).text
+        except ChatError:
+            return ""
+
+    def text(self) -> Decoded:
+        """Return the whole text. Raises ChatError for a file that is no text, or damaged."""
+        return decode(self.read(), self.name, self.encoding)
+
     @property
     def is_alone(self) -> bool:
         """Whether the user gave this file, not a folder or zip with it."""
@@ -50,30 +66,32 @@ class ChatFile:
 
 
 @contextmanager
-def open_export(path: Path) -> Iterator[list[ChatFile]]:
+def open_export(path: Path, encoding: str | None = None) -> Iterator[list[ChatFile]]:
     """Yield the files of *path*, a file, a folder or a zip, in natural order of their names.
 
-    Hidden files are omitted. Raises ChatError for an empty file, and for a folder or zip with more
-    files than an export has.
+    Texts are in *encoding*, if given. Hidden files are omitted. Raises ChatError for an empty file,
+    and for a folder or zip with more files than an export has.
     """
     if path.is_dir():
-        yield _folder_files(path)
+        yield _folder_files(path, encoding)
     elif is_archive(path):
         with open_archive(path) as members:
             visible = [each for each in members if not _is_hidden(each.name)]
             visible.sort(key=lambda each: _natural_key(each.name))
             yield [
-                ChatFile(f"{path.name}/{each.name}", path.name, each.head, each.read, None)
+                ChatFile(
+                    f"{path.name}/{each.name}", path.name, each.head, each.read, None, encoding
+                )
                 for each in visible
             ]
     else:
-        file = _disk_file(path, path.name, path.name)
+        file = _disk_file(path, path.name, path.name, encoding)
         if not file.head:
             raise ChatError(f"{path.name}: empty; export the chat again")
         yield [file]
 
 
-def _folder_files(folder: Path) -> list[ChatFile]:
+def _folder_files(folder: Path, encoding: str | None) -> list[ChatFile]:
     """List the files in *folder* and its folders; links to folders are not followed."""
     found: list[tuple[str, Path]] = []
     for root, folders, names in os.walk(folder):
@@ -89,7 +107,7 @@ def _folder_files(folder: Path) -> list[ChatFile]:
             )
     title = folder.resolve().name
     found.sort(key=lambda each: _natural_key(each[0]))
-    return [_disk_file(path, f"{title}/{name}", title) for name, path in found]
+    return [_disk_file(path, f"{title}/{name}", title, encoding) for name, path in found]
 
 
 def _is_hidden(name: str) -> bool:
@@ -98,12 +116,13 @@ def _is_hidden(name: str) -> bool:
 
 
 def _natural_key(name: str) -> list[tuple[str, int]]:
-    """Return a key that sorts numbers in names by value: messages2.html before messages10.html."""
-    parts = re.findall(r"([^0-9]*)([0-9]{0,18})", name)
-    return [(text, int(number or -1)) for text, number in parts]
+    """Return a key that sorts numbers by value: messages.html, messages2.html, messages10.html."""
+    suffix = PurePosixPath(name).suffix
+    parts = re.findall(r"([^0-9]*)([0-9]{0,18})", name.removesuffix(suffix))
+    return [*((text, int(number or -1)) for text, number in parts), (suffix, -1)]
 
 
-def _disk_file(path: Path, name: str, export: str) -> ChatFile:
+def _disk_file(path: Path, name: str, export: str, encoding: str | None) -> ChatFile:
     def head(size: int) -> bytes:
         with path.open("rb") as file:
             return file.read(size)
@@ -115,4 +134,4 @@ def _disk_file(path: Path, name: str, export: str) -> ChatFile:
             raise ChatError(f"{name}: more than {MAX_SIZE:,} bytes, too large for a chat export")
         return data
 
-    return ChatFile(name, export, head, read, path)
+    return ChatFile(name, export, head, read, path, encoding)

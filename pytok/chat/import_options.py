@@ -14,12 +14,16 @@ class ImportOptions:
     """Order of day, month and year in WhatsApp's texts. If None, decided by evidence."""
     timezone: str | None = None
     """Time zone of the export, such as "Europe/Vienna", for times without a zone."""
+    encoding: str | None = None
+    """Encoding of texts that an editor saved, such as "cp1252". If None, decided by the bytes."""
     key: str | None = None
     """Key of an encrypted backup: the path of its file, or its 64 digits."""
     names: Path | None = None
     """Contacts database with the names for the numbers in a message database."""
     chat: str | None = None
     """Name or id of the chat to read from an export that has several."""
+    respect_deletions: bool = False
+    """Omit the text of messages that are deleted in one of several files."""
     anonymize: bool = False
     """Replace names, numbers, addresses and links."""
     ask: AskDateOrder | None = None

@@ -13,6 +13,7 @@ from pytok.chat.reading import read_sources
 from pytok.chat.record import Message
 from pytok.chat.source import Source
 from pytok.chat.summary import Summary, summarize
+from pytok.counted import counted
 from pytok.errors import ChatError
 
 __all__ = ["ImportOptions", "ImportResult", "import_chats"]
@@ -36,7 +37,7 @@ class ImportResult:
 
 
 def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
-    """Read *paths* and merge them into one history, sorted by time.
+    """Read *paths* and merge them into one history, in the order of the files.
 
     Raises ChatError with the name of the file if it cannot be read without guessing, and for an
     option that applies to none of the files.
@@ -45,9 +46,17 @@ def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
     sources: list[Source] = []
     for source in read_sources(paths, options):
         sources.append(_shift_after(sources, source))
-    messages, duplicates = merge(_comparable_times(sources, zone))
+    messages, duplicates, contested = merge(
+        _comparable_times(sources, zone), respect_deletions=options.respect_deletions
+    )
     warnings = [warning for source in sources for warning in source.warnings]
     warnings += [*_limit_warnings(sources), *_different_chat_warnings(sources, duplicates)]
+    if contested and not options.respect_deletions:
+        warnings.append(
+            f"{counted(contested, 'message')} that somebody deleted for everyone "
+            f"{'is' if contested == 1 else 'are'} in the history, since another file still has "
+            f"the text; --respect-deletions omits {'it' if contested == 1 else 'them'}"
+        )
     anonymized = anonymize(messages) if options.anonymize else None
     if anonymized is not None:
         messages = anonymized.messages
@@ -77,7 +86,7 @@ def _comparable_times(sources: Sequence[Source], zone: ZoneInfo | None) -> list[
     zone are mixed and *zone* is None.
     """
     if zone is not None:
-        return [_in_zone(source.messages, zone) for source in sources]
+        return [_in_zone(source, zone) for source in sources]
     local, zoned = (
         [
             s
@@ -101,11 +110,23 @@ def _comparable_times(sources: Sequence[Source], zone: ZoneInfo | None) -> list[
     ]
 
 
-def _in_zone(messages: Sequence[Message], zone: ZoneInfo) -> list[Message]:
-    """Convert the times of *messages* to *zone*, each with its offset from UTC.
+def _in_zone(source: Source, zone: ZoneInfo) -> list[Message]:
+    """Convert the times of *source* to *zone*, each with its offset from UTC.
 
     The order of the messages distinguishes the two occurrences of the hour that repeats in autumn.
+    Raises ChatError for a time that is too close to the first or the last year.
     """
+    try:
+        return _convert_all(source.messages, zone)
+    except OverflowError:
+        years = sorted(source.messages, key=lambda message: message.time.replace(tzinfo=None))
+        worst = years[0] if years[0].time.year == 1 else years[-1]
+        raise ChatError(
+            f"{source.name}, line {worst.line}: the time {worst.time} does not exist in {zone}"
+        ) from None
+
+
+def _convert_all(messages: Sequence[Message], zone: ZoneInfo) -> list[Message]:
     converted: list[Message] = []
     for message in messages:
         time = message.time.replace(tzinfo=zone) if message.time.tzinfo is None else message.time

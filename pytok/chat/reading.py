@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pytok.chat.decoding import check_encoding
 from pytok.chat.files import ChatFile, open_export
 from pytok.chat.formats.format import Format
 from pytok.chat.formats.table import FORMATS
@@ -42,15 +43,20 @@ def list_chats(paths: Sequence[Path], options: ImportOptions) -> list[Chat]:
 
 
 def _read_all(paths: Sequence[Path], options: ImportOptions) -> list[Source]:
+    if options.encoding is not None:
+        check_encoding(options.encoding)
     read = [_read(path, options) for path in paths]
     _check_unused_options(options, paths[0].name, [known for known, _ in read])
+    for _, source in read:
+        if not source.messages:
+            raise ChatError(f"{source.name}: {source.format}, without any message that can be read")
     return [source for _, source in read]
 
 
 def _read(path: Path, options: ImportOptions) -> tuple[Format, Source]:
     """Read *path* in the first format that recognizes it."""
     unknown: UnknownFormat | None = None
-    with open_export(path) as files:
+    with open_export(path, options.encoding) as files:
         for known, own in _recognized(files):
             try:
                 return known, known.read(own, options)

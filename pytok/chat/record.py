@@ -75,6 +75,8 @@ def assume_utc(time: datetime) -> datetime:
 
 _OPTIONAL = frozenset({"sender", "name", "media", "id", "reply_to", "chat"})
 _FIELDS = {field.name: field for field in dataclasses.fields(Message)}
+FIELDS = frozenset(_FIELDS)
+"""Names of the fields of a message."""
 
 
 def to_dict(message: Message) -> dict[str, Any]:
@@ -102,8 +104,8 @@ def from_dict(fields: Any) -> Message:
         values["time"] = datetime.fromisoformat(fields["time"])
     except (KeyError, TypeError, ValueError):
         raise ChatError(f"time is {fields.get('time')!r}, not like 2022-12-31T23:59:59") from None
-    if values.get("kind", "text") not in _KINDS:
-        raise ChatError(f"kind is {values['kind']!r}, not one of {', '.join(sorted(_KINDS))}")
+    if not isinstance(kind := values.get("kind", "text"), str) or kind not in _KINDS:
+        raise ChatError(f"kind is {kind!r}, not one of {', '.join(sorted(_KINDS))}")
     for name, value in values.items():
         if name == "reactions":
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):

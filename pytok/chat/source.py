@@ -38,6 +38,10 @@ class Source:
     """Numbers, from 1, of the lines (or entries) that belong to no message."""
     doubtful: list[int] = field(default_factory=list)
     """Numbers of the lines that look like the start of a message but were read as text."""
+    separators: list[int] = field(default_factory=list)
+    """Numbers of the lines that only name the day of the messages after them."""
+    unsure: dict[str, list[int]] = field(default_factory=dict)
+    """Lines of the messages that were taken for the app's words by their wording alone, by body."""
     warnings: list[str] = field(default_factory=list)
     chats: list[Chat] = field(default_factory=list)
     """The chats in it, if the app says which. If there are several, `Message.chat` names one."""
@@ -82,7 +86,11 @@ def join(sources: Sequence[Source], export: str) -> Source:
         limited=any(source.limited for source in sources),
         timeless=any(source.timeless for source in sources),
     )
+    for source in sources:
+        for body, lines in source.unsure.items():
+            joined.unsure.setdefault(body, []).extend(lines)
     if len({source.name for source in sources}) == 1:
+        joined.separators = [number for source in sources for number in source.separators]
         joined.unread = [number for source in sources for number in source.unread]
         joined.doubtful = [number for source in sources for number in source.doubtful]
     else:  # a number says nothing without its file

@@ -25,6 +25,11 @@ class SourceSummary:
     """Numbers of the lines that belong to no message."""
     doubtful_lines: tuple[int, ...]
     """Numbers of the lines that look like the start of a message but were read as text."""
+    separators: tuple[int, ...]
+    """Numbers of the lines that only name the day of the messages after them."""
+    unsure: Mapping[str, tuple[int, ...]]
+    """Lines of the messages that were taken for the app's words by their wording alone, by body:
+    nothing else shows that their sender has not written them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,10 @@ class Summary:
                 facts.append(f"could not read {_lines(source.unread_lines)}")
             if source.doubtful_lines:
                 facts.append(f"read {_lines(source.doubtful_lines)} as text")
+            if source.separators:
+                facts.append(f"{counted(len(source.separators), 'line')} between days")
+            if source.unsure:
+                facts.append(_describe_unsure(source.unsure))
             suffix = f" ({number})" if source.name in rows else ""
             rows[source.name + suffix] = "; ".join(facts)
         return rows | {
@@ -90,14 +99,16 @@ def summarize(
                 duplicates=count,
                 unread_lines=tuple(source.unread),
                 doubtful_lines=tuple(source.doubtful),
+                separators=tuple(source.separators),
+                unsure={body: tuple(lines) for body, lines in source.unsure.items()},
             )
             for source, count in zip(sources, duplicates, strict=True)
         ),
         messages=len(messages),
         senders=dict(senders.most_common()),
         days=len({message.time.date() for message in messages}),
-        first=messages[0].time,
-        last=messages[-1].time,
+        first=min(message.time for message in messages),
+        last=max(message.time for message in messages),
         kinds={kind: kinds[kind] for kind in get_args(Kind)},
         edited=sum(message.edited for message in messages),
         warnings=tuple(warnings),
@@ -108,6 +119,13 @@ def _period(first: datetime, last: datetime) -> str:
     if first.date() == last.date():
         return f"on {first.day} {first:%B %Y}"
     return f"from {first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
+
+
+def _describe_unsure(unsure: Mapping[str, Sequence[int]]) -> str:
+    counts = Counter({body: len(lines) for body, lines in unsure.items()})
+    first = listed([f"{body[:40]!r} ({count:,})" for body, count in counts.most_common()])
+    total = counted(counts.total(), "message")
+    return f"unsure: {total} taken for the app's own by the wording alone: {first}"
 
 
 def _lines(numbers: Sequence[int]) -> str:

@@ -161,8 +161,9 @@ def export_conversations(
     """Export conversations for other trainers.
 
     HISTORY is the output of `pytok chat import`. The turns of --me become the assistant's. In a
-    group, the names of the other speakers precede their texts. A conversation ends with the last
-    turn of --me, since trainers do not train on the rest.
+    group, the names of the other speakers precede their texts. A conversation begins with somebody
+    else and ends with the last turn of --me, and consecutive turns of one role are joined, as the
+    chat templates of most models require.
 
     \b
     Formats:
@@ -174,18 +175,28 @@ def export_conversations(
     with saying_warnings():
         tokenizer = None if name is None else open_tokenizer(name)
     conversations = make_conversations(sessions, options, tokenizer, omitted)
-    exported, unanswered = export(conversations, speaker, to)
     if not sessions:
         raise ChatError(why_no_conversation(messages, options))
-    if not exported:
-        raise ChatError(why_no_turns(speaker, messages, options))
-    write_lines(out, exported)
+    exported = export(conversations, speaker, to, min_turns=options.min_turns)
+    if not exported.conversations:
+        if not any(turn.speaker == speaker for each in conversations for turn in each.turns):
+            raise ChatError(why_no_turns(speaker, messages, options))
+        raise ChatError(
+            f"{speaker!r} answers nobody in this chat, so there is nothing to learn from; choose "
+            "another person"
+        )
+    write_lines(out, exported.conversations)
     say(
-        f"{out}: {len(exported):,} of {counted(len(conversations), 'conversation')}; {speaker!r} "
-        "is the assistant"
+        f"{out}: {len(exported.conversations):,} of "
+        f"{counted(len(conversations), 'conversation')}; {speaker!r} is the assistant"
     )
-    if unanswered:
-        say(f"{out}: left out: {counted(unanswered, 'turn')} that {speaker!r} does not answer")
+    for turns, reason in (
+        (exported.unanswered, f"that {speaker!r} does not answer"),
+        (exported.unasked, f"of {speaker!r} before anybody else writes"),
+        (exported.short, f"of conversations with fewer than {options.min_turns} turns"),
+    ):
+        if turns:
+            say(f"{out}: left out: {counted(turns, 'turn')} {reason}")
     _say_omitted(out, omitted)
 
 

@@ -28,7 +28,9 @@ from pytok.terminal import print_facts, say
     examples="""
     pytok chat import 'WhatsApp Chat with Ada.txt' -o chat.jsonl
     pytok chat import old.zip new.zip -o chat.jsonl --anonymize
-    pytok chat import msgstore.db.crypt15 --key digits.txt --list-chats
+    pytok chat import ChatExport_2024-01-05/ -o chat.jsonl
+    pytok chat import result.json --list-chats
+    pytok chat import msgstore.db.crypt15 --key digits.txt --chat Ada -o chat.jsonl
     """,
 )
 @exports_argument("files", "FILE...")
@@ -49,6 +51,12 @@ from pytok.terminal import print_facts, say
     "--timezone",
     metavar="ZONE",
     help="Time zone of a text export, such as Europe/Vienna; needed to merge it with a database.",
+)
+@option(
+    "--encoding",
+    metavar="NAME",
+    show_default="UTF-8, UTF-16 or RTF, by the bytes",
+    help="Encoding of a text that an editor saved in an old one, such as cp1252 or gb18030.",
 )
 @option(
     "--key",
@@ -79,6 +87,11 @@ from pytok.terminal import print_facts, say
     help="List the chats, with their ids if they have any, and exit.",
 )
 @option(
+    "--respect-deletions",
+    is_flag=True,
+    help="Omit messages that somebody deleted for everyone, even if another file has their text.",
+)
+@option(
     "--anonymize",
     "--anonymise",
     is_flag=True,
@@ -90,25 +103,30 @@ def import_(
     output: Path | None,
     date_order: DateOrder | None,
     timezone: str | None,
+    encoding: str | None,
     key: str | None,
     names: Path | None,
     chat: str | None,
     list_: bool,
+    respect_deletions: bool,
     anonymize: bool,
     as_json: bool,
 ) -> None:
     """Import chat exports and merge them into one history.
 
-    FILE is a WhatsApp text or zip in any language, a WhatsApp database or encrypted backup,
-    Telegram's result.json, conversations in the JSON of ShareGPT or OpenAI, or a history of an
-    earlier import. Files of one chat can overlap: no message is lost or duplicated.
+    FILE is an export of WhatsApp, Telegram, Messenger, Instagram, Signal, Discord, iMessage or
+    another app (docs/chat-formats.md lists them), its folder or its zip; conversations in the JSON
+    of ShareGPT or OpenAI; rows of time, sender and text; or a history of an earlier import. Files
+    of one chat can overlap: no message is lost or duplicated.
     """
     options = ImportOptions(
         date_order=date_order,
         timezone=timezone,
+        encoding=encoding,
         key=key,
         names=names,
         chat=chat,
+        respect_deletions=respect_deletions,
         anonymize=anonymize,
         ask=date_order_asker(),
     )

@@ -1,9 +1,10 @@
-"""Messages from WhatsApp's databases, as found on a phone or in an encrypted backup.
+"""Messages from databases of WhatsApp and iMessage, as found on a phone or in a backup.
 
     read_database("msgstore.db.crypt15", key="backup.key", names="wa.db", chat="Family").messages
 
 Supported are Android's msgstore.db (both generations of its tables, or a mixture), the iPhone's
-ChatStorage.sqlite, and the backups `.crypt12`, `.crypt14` and `.crypt15` with the user's own key.
+ChatStorage.sqlite, the backups `.crypt12`, `.crypt14` and `.crypt15` with the user's own key, and
+iMessage's chat.db.
 Files are opened read-only (`opening`). The schema differs between versions of the app, so a file is
 read by the tables and columns that it has: missing information is listed in
 `DatabaseContents.missing`, invalid rows in `DatabaseContents.unreadable`.
@@ -13,6 +14,7 @@ read by the tables and columns that it has: missing information is listed in
     people        addresses, people and names of chats; `codes` and `values` decode columns
     android       msgstore.db: `android_rows` reads its messages, `details` the tables for details
     iphone        ChatStorage.sqlite
+    imessage      chat.db; `typedstream` reads its texts
 
 Times are in UTC. A sender is a number with a plus sign, or an address if the number is unknown. The
 owner of the phone is called by the profile name (Android), or "me".
@@ -27,6 +29,7 @@ from pathlib import Path
 
 from pytok.chat.databases.android import Android
 from pytok.chat.databases.backup import decrypt, is_backup, read_key
+from pytok.chat.databases.imessage import IMessage
 from pytok.chat.databases.iphone import IPhone
 from pytok.chat.databases.opening import MAGIC, Tables, open_tables
 from pytok.chat.databases.people import contacts
@@ -47,6 +50,8 @@ class DatabaseContents:
     """Information that a file of this version does not have: "reactions" ..."""
     unreadable: list[str]
     """Rows with invalid values: the table, the row, and the reason."""
+    format: str
+    """Name of the kind of database."""
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:
@@ -75,16 +80,17 @@ def read_database(
         with _open(Path(names), key) as tables:
             known = contacts(tables)
     with _open(Path(path), key) as tables:
-        for kind in (Android, IPhone):
+        for kind in (Android, IPhone, IMessage):
             if kind.matches(tables):
                 return _read(kind(tables, known), Path(path), chat)
     raise ChatError(
-        f"{path} is a database, but not one of WhatsApp's messages (no table message, messages or"
-        " ZWAMESSAGE); give msgstore.db (Android) or ChatStorage.sqlite (iPhone)"
+        f"{path} is a database, but not one of messages (no table message, messages or ZWAMESSAGE);"
+        " give WhatsApp's msgstore.db (Android) or ChatStorage.sqlite (iPhone), or iMessage's"
+        " chat.db"
     )
 
 
-def _read(source: Android | IPhone, path: Path, chat: str | None) -> DatabaseContents:
+def _read(source: Android | IPhone | IMessage, path: Path, chat: str | None) -> DatabaseContents:
     wanted = set(source.chats)
     if chat is not None:
         listed = [Chat(name, 0, identity) for identity, name in source.chats.items()]
@@ -102,6 +108,7 @@ def _read(source: Android | IPhone, path: Path, chat: str | None) -> DatabaseCon
         [Chat(source.chats[identity], count) for identity, count in counts.most_common()],
         source.missing,
         source.unreadable,
+        source.format,
     )
 
 

@@ -14,6 +14,8 @@ from pytok.chat.record import Kind, Message
 class Android:
     """A msgstore.db."""
 
+    format = "WhatsApp database"
+
     def __init__(self, tables: Tables, contacts: Mapping[str, str]) -> None:
         self._source = tables.path.name
         self._rows = Rows(tables, contacts)

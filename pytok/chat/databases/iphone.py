@@ -41,6 +41,8 @@ _INFORMATION = {
 class IPhone:
     """A ChatStorage.sqlite."""
 
+    format = "WhatsApp database"
+
     def __init__(self, tables: Tables, contacts: Mapping[str, str]) -> None:
         self._tables = tables
         self.unreadable: list[str] = []

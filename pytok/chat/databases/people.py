@@ -80,12 +80,18 @@ class People:
 
     def chat_names(self, chats: Iterable[str], subjects: Mapping[str, str]) -> dict[str, str]:
         """Map *chats* (identities) to unique names; a duplicate name is followed by the address."""
-        names = {
-            chat: subjects.get(chat) or self.name(chat) or account(chat)
-            for chat in dict.fromkeys(chats)
-        }
-        counts = Counter(names.values())
-        return {
-            chat: name if counts[name] == 1 else f"{name} ({account(chat)})"
-            for chat, name in names.items()
-        }
+        return unique_names(
+            {
+                chat: subjects.get(chat) or self.name(chat) or account(chat)
+                for chat in dict.fromkeys(chats)
+            }
+        )
+
+
+def unique_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Return *names* by identity; one that occurs several times is followed by the address."""
+    counts = Counter(names.values())
+    return {
+        identity: name if counts[name] == 1 else f"{name} ({account(identity)})"
+        for identity, name in names.items()
+    }

@@ -1,16 +1,26 @@
 """A history that an earlier import wrote, as one more source."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from pytok.chat.record import from_dict
+from pytok.chat.record import FIELDS, from_dict
 from pytok.chat.source import Source
 from pytok.errors import ChatError
 
 
 def is_history(entries: Sequence[tuple[int, Any]]) -> bool:
     """Return whether *entries*, pairs of line and JSON value, are messages of a history."""
-    return any(isinstance(entry, dict) and "time" in entry for _, entry in entries[:1])
+    first = entries[0][1] if entries else None
+    return isinstance(first, dict) and "time" in first and first.keys() <= FIELDS
+
+
+def is_history_time(value: Any) -> bool:
+    """Return whether *value* is a time as a history has it."""
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value) is not None
+    except ValueError:
+        return False
 
 
 def read_history(entries: Sequence[tuple[int, Any]], name: str) -> Source:

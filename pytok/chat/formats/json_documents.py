@@ -4,10 +4,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from pytok.chat.decoding import decode
 from pytok.chat.dialogues import is_dialogue_file, read_dialogues
 from pytok.chat.files import ChatFile
+from pytok.chat.formats.discord import from_discord, is_discord, read_discord
 from pytok.chat.formats.history import is_history, read_history
+from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
+from pytok.chat.formats.own_format import is_own_document, read_own_document
+from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
+from pytok.chat.formats.row_documents import is_row_document, read_row_document
+from pytok.chat.formats.sigexport import is_sigexport, read_sigexport
+from pytok.chat.formats.signal_cli import is_signal_cli, read_signal_cli
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.jsonl import parse
@@ -26,65 +32,83 @@ class JsonFormat(NamedTuple):
     read: Callable[[Entries, str], Source]
     """Reads the entries of the file of that name. Raises ChatError."""
     convert: Callable[[dict[str, Any]], Any] | None = None
-    """Replaces the object of one message by a `Message` while the file is parsed, which bounds the
-    memory, and returns any other object unchanged."""
+    """Replaces the object of one message, while the file is parsed, by a `Message` or by what is
+    needed of it, which bounds the memory; returns any other object unchanged."""
 
 
 JSON_FORMATS = (
     JsonFormat(is_telegram, read_telegram, from_telegram),
+    JsonFormat(is_discord, read_discord, from_discord),
+    JsonFormat(is_messenger, read_messenger, from_messenger),
+    JsonFormat(is_signal_cli, read_signal_cli),
+    JsonFormat(is_sigexport, read_sigexport),
+    JsonFormat(is_qq_json, read_qq_json, from_qq),
+    JsonFormat(is_row_document, read_row_document),
+    JsonFormat(is_own_document, read_own_document),
     JsonFormat(is_history, read_history),
     JsonFormat(is_dialogue_file, read_dialogues),
 )
-"""All formats in JSON; the first one that recognizes the entries reads them."""
+"""All formats in JSON; the first one that recognizes the entries reads them, of those that have
+converted a message if there are any."""
 
-_CONVERTERS = [each.convert for each in JSON_FORMATS if each.convert is not None]
+_CONVERTING = [each for each in JSON_FORMATS if each.convert is not None]
 
 
 def is_json(file: ChatFile) -> bool:
     """Return whether *file* starts like a JSON object, or an array of objects or arrays."""
-    start = file.head.lstrip(b"\xef\xbb\xbf")
-    return re.match(rb"\s*(\{|\[\s*[{\]])", start) is not None
+    return re.match(r"\s*(\{|\[\s*[{\]])", file.start) is not None
 
 
 def read_json(file: ChatFile, options: ImportOptions) -> Source:
     """Read a chat in any of `JSON_FORMATS`. Raises UnknownFormat for other JSON."""
-    text, warnings = decode(file.read(), file.name)
-    entries = _entries(text, file.name)
-    for known in JSON_FORMATS:
+    text, warnings = file.text()
+    converter = _Converter()
+    entries = _entries(text, file.name, converter)
+    for known in [*converter.used, *JSON_FORMATS]:
         if known.recognizes(entries):
             source = known.read(entries, file.name)
             source.warnings[:0] = warnings
             return source
     raise UnknownFormat(
-        f"{file.name}: JSON, but not from Telegram, ShareGPT or OpenAI, and not a history of "
-        "`pytok chat import`"
+        f"{file.name}: JSON, but not from Telegram, ShareGPT or OpenAI, and of no other format in "
+        "docs/chat-formats.md; write each message as a line with time, sender and text, as "
+        "docs/your-own-format.md shows"
     )
 
 
-def _entries(text: str, name: str) -> Entries:
+class _Converter:
+    """Converts objects with the first format that knows them."""
+
+    def __init__(self) -> None:
+        self.used: dict[JsonFormat, None] = {}
+        """Formats that have converted an object, in order of their first one."""
+
+    def __call__(self, fields: dict[str, Any]) -> Any:
+        for known in _CONVERTING:
+            assert known.convert is not None
+            value = known.convert(fields)
+            if value is not fields:
+                self.used[known] = None
+                return value
+        return fields
+
+
+def _entries(text: str, name: str, converter: _Converter) -> Entries:
     try:
-        value = parse(text, _convert)
+        value = parse(text, converter)
     except RecursionError:
         raise ChatError(f"{name}: JSON that is nested too deeply for a chat") from None
     except ValueError as error:
         if "Extra data" not in str(error):
             raise ChatError(f"{name}: damaged JSON ({error}); export the chat again") from None
-        return list(_json_lines(text, name))
+        return list(_json_lines(text, name, converter))
     return list(enumerate(value if isinstance(value, list) else [value], start=1))
 
 
-def _convert(fields: dict[str, Any]) -> Any:
-    for convert in _CONVERTERS:
-        value = convert(fields)
-        if value is not fields:
-            return value
-    return fields
-
-
-def _json_lines(text: str, name: str) -> Iterator[tuple[int, Any]]:
+def _json_lines(text: str, name: str, converter: _Converter) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         try:
             if line.strip():
-                yield number, parse(line, _convert)
+                yield number, parse(line, converter)
         except (ValueError, RecursionError):
             raise ChatError(f"{name}, line {number}: not JSON, unlike the lines before") from None

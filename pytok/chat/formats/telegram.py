@@ -1,19 +1,23 @@
 """Telegram Desktop's JSON export: ``result.json`` of one chat or of an account.
 
 The fields are those of Telegram Desktop 5 (export_output_json.cpp). A forwarded message has the
-kind "media", since the sender did not write its text.
+kind "media", since the sender did not write its text; a list of tasks has the kind "poll".
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import items, reactions
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source, join
 from pytok.errors import ChatError
 
 _MEDIA_FIELDS = ("photo", "file", "contact_information", "game_title", "invoice_information")
+_OTHER_FIELDS = ("giveaway_information", "giveaway_results", "paid_stars_amount")
+_FORWARDED = frozenset({"forwarded_from", "forwarded_from_id"})
 _IGNORED_FIELDS = frozenset(
     (
         *("id", "type", "date", "date_unixtime", "from", "from_id"),
@@ -85,25 +89,26 @@ def _chats(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield value
     for part in ("chats", "left_chats"):
         listed = value.get(part)
-        for chat in listed.get("list", ()) if isinstance(listed, dict) else ():
+        for chat in items(listed.get("list")) if isinstance(listed, dict) else ():
             if isinstance(chat, dict):
                 yield chat
 
 
 def _time(fields: Mapping[str, Any]) -> datetime:
     """Return the time of sending: UTC if the export has it, else the exporter's local time."""
-    if "date_unixtime" in fields:
-        return datetime.fromtimestamp(int(fields["date_unixtime"]), timezone.utc)
-    return datetime.fromisoformat(fields["date"])
+    return read_time(fields["date_unixtime" if "date_unixtime" in fields else "date"])
 
 
 def _message(fields: Mapping[str, Any], time: datetime) -> Message:
     sender, name = fields.get("from_id"), fields.get("from")
     kind, media = _kind(fields)
     text = _text(fields.get("text", ""))
-    if kind == "poll":
+    if "todo_list" in fields:
+        todo = fields["todo_list"]
+        text = "\n".join([_text(todo["title"]), *(_text(each["text"]) for each in todo["answers"])])
+    elif kind == "poll":
         poll = fields["poll"]
-        answers = [f"{each['text']} ({each['voters']})" for each in poll.get("answers", ())]
+        answers = [f"{_text(each['text'])} ({each['voters']})" for each in poll.get("answers", ())]
         text = "\n".join([_text(poll["question"]), *answers])
     elif kind == "location":
         location = fields.get("location_information", {})
@@ -130,7 +135,7 @@ def _message(fields: Mapping[str, Any], time: datetime) -> Message:
 
 def _kind(fields: Mapping[str, Any]) -> tuple[Kind, str | None]:
     """Return the kind of a message, and the file name or type of its media."""
-    if "poll" in fields:
+    if "poll" in fields or "todo_list" in fields:
         return "poll", None
     if "location_information" in fields:
         return "location", None
@@ -141,8 +146,12 @@ def _kind(fields: Mapping[str, Any]) -> tuple[Kind, str | None]:
             if media_type == "sticker" or name is None:
                 return "media", str(media_type or "file").partition("_")[0]
             return "media", str(name)
-    if forwarded := fields.get("forwarded_from") or fields.get("forwarded_from_id"):
-        return "media", f"forwarded from {forwarded}"
+    if not _FORWARDED.isdisjoint(fields):  # null names an account that was deleted
+        forwarded = fields.get("forwarded_from") or fields.get("forwarded_from_id")
+        return "media", f"forwarded from {forwarded or 'unknown'}"
+    for field in _OTHER_FIELDS:
+        if field in fields:
+            return "media", field.replace("_", " ")
     return "text", None
 
 
@@ -175,7 +184,6 @@ def _text(text: Any) -> str:
 
 
 def _reactions(fields: Mapping[str, Any]) -> Iterator[str]:
-    for reaction in fields.get("reactions", ()):
+    for reaction in items(fields.get("reactions")):
         shown = reaction.get("emoji") or reaction.get("document_id") or reaction.get("type")
-        # The count comes from the file, so a bound keeps it from filling the memory.
-        yield from [str(shown)] * min(int(reaction.get("count", 1)), 10_000)
+        yield from reactions(shown, reaction.get("count"))

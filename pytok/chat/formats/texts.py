@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from pytok.chat.decoding import decode
 from pytok.chat.files import ChatFile
 from pytok.chat.import_options import ImportOptions
+from pytok.chat.months import with_numbers
 from pytok.chat.source import Source
 from pytok.chat.whatsapp.export import read_export
 from pytok.chat.whatsapp.headers import DATE_FIRST, TIME_FIRST
@@ -26,18 +26,24 @@ def read_text(files: Sequence[ChatFile], options: ImportOptions) -> Source:
             f"{chats[0].export}: {len(chats)} texts ({listed}), and none is _chat.txt; give the "
             "file of one chat"
         )
-    data, name = chats[0].read(), chats[0].export
-    text, warnings = decode(data, name)
-    source = read_export(text, name, date_order=options.date_order, ask=options.ask)
+    name, order = chats[0].export, options.date_order
+    text, warnings = chats[0].text()
+    lines = text.split("\n")
+    if not _have_header(lines):
+        numbered = [with_numbers(line) for line in lines]
+        if numbered != lines:
+            text, order = "\n".join(numbered), "ymd"
+    source = read_export(text, name, date_order=order, ask=options.ask)
     source.warnings[:0] = warnings
     return source
 
 
 def _has_header(file: ChatFile) -> bool:
-    try:
-        lines = decode(file.head, file.name).text.split("\n")
-    except ChatError:
-        return False
+    lines = file.start.split("\n")
+    return _have_header(lines) or _have_header(list(map(with_numbers, lines)))
+
+
+def _have_header(lines: Sequence[str]) -> bool:
     return any(DATE_FIRST.match(line) or TIME_FIRST.match(line) for line in lines)
 
 

@@ -27,7 +27,7 @@ def read_whatsapp_database(file: ChatFile, options: ImportOptions) -> Source:
         )
     return Source(
         name=name,
-        format="WhatsApp database",
+        format=contents.format,
         messages=contents.messages,
         warnings=warnings,
         chats=contents.chats,

@@ -1,46 +1,38 @@
-"""Classification of message bodies: the sender's text, or a phrase of WhatsApp for something else.
+"""Classification of message bodies: the sender's text, or what WhatsApp writes instead of it.
 
-Structure decides first: angle brackets, file names, and the invisible U+200E that precedes text
-written by WhatsApp itself. The phrases of `phrases` decide the rest.
+Structure decides: angle brackets, file names, the invisible U+200E before the app's own words,
+repetition, and the sender. The lists of `phrases` and `sentences` then say which kind of message it
+is. Where no structure is left, because Android has no mark or an editor has removed it, a list
+decides alone, and the body is `Body.unsure`.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from pytok.chat.record import Kind
-from pytok.chat.whatsapp.headers import MARKS
+from pytok.chat.whatsapp.headers import APP_MARK, MARKS, without_marks
 from pytok.chat.whatsapp.phrases import (
     ATTACHED,
     CALL,
-    CALL_ALONE,
     DELETED,
     EDITED,
     MEDIA_TYPE_OF,
     OMITTED,
     SYSTEM,
 )
+from pytok.chat.whatsapp.sentences import LONGEST, find_sentence
+from pytok.chat.whatsapp.traits import FileTraits, RawMessage, split_ending, split_note
 
-APP_MARK = "\u200e"
-"""Mark before text that the app writes, almost always present on an iPhone."""
-
-_MARK = re.compile(f"[{MARKS}]")
-_IN_BRACKETS = re.compile(rf"[{MARKS}]*<[{MARKS}]*([^<>\n]{{3,60}})>[{MARKS}]*\Z")
-_LAST_BRACKETS = re.compile(rf"(?:\A|\s)([{MARKS}]*)<[{MARKS}]*([^<>\n]{{4,60}})>[{MARKS}]*\Z")
-_ATTACHED_FILE = re.compile(rf"[{MARKS}]*<([^<>:：\n]{{2,30}})[:：]\s?([^<>\n]+\.\w{{1,5}})>")
-_FILE_AND_NOTE = re.compile(rf"[{MARKS}]*([^\n]*?\.\w{{0,8}}) \(([^()\n]+)\)(?:\n|\Z)")
-_CAMERA_FILE = re.compile(r"(IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d+\.\w*\Z")
-_APP_ENDING = re.compile(f"{APP_MARK}([^{APP_MARK}\n]{{3,60}})\\Z")
-_POLL = re.compile(
-    rf"[{MARKS}]*\w[^\n:：]{{0,20}}[:：]\s*\n[^\n]+"
-    rf"(?:\n[{MARKS}]*\w[^\n:：]{{0,20}}[:：] [^\n]* \([{MARKS}]*\d+ [^()\n]+\)){{2,}}\s*\Z"
-)
-_OPTION = re.compile(rf"^[{MARKS}]*\w[^\n:：]{{0,20}}[:：] ", re.MULTILINE)
-_LOCATION = re.compile(
-    rf"[{MARKS}]*(?:[^\n:]{{1,30}}: ?)?[^\n]*https?://(?:maps\.google\.com|www\.google\.com/maps)\S*\Z"
-)
+_MARKS = rf"[{MARKS}]{{0,4}}"
+_IN_BRACKETS = re.compile(rf"\A{_MARKS}<{_MARKS}([^<>\n]{{3,60}})>{_MARKS}\Z")
+_ATTACHED_FILE = re.compile(rf"{_MARKS}<([^<>:：\n]{{2,30}})[:：]\s?([^<>\n]{{1,255}}\.\w{{1,5}})>")
+_CAMERA_FILE = re.compile(r"\A(?:IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d+\.\w*\Z")
+_LABEL = re.compile(rf"\A{_MARKS}\w[^\n:：]{{0,20}}[:：]\s*\Z")
+_OPTION = re.compile(rf"\A{_MARKS}\w[^\n:：]{{0,20}}[:：] ")
+_VOTES = re.compile(rf" \({_MARKS}\d{{1,6}} [^()\n]{{1,40}}\){_MARKS}\Z")
+_MAP = re.compile(r"\Ahttps?://(?:maps\.google\.com|www\.google\.com/maps|foursquare\.com/v/)\S*\Z")
+_LENGTH_OF_CALL = re.compile(r"\A[\w -]{3,40}[.,] ?\d{1,3} ?[^\W\d]{1,12}\.?\Z")
+"""A call with its length, "Voice call, 12 min", of which the first words must be listed."""
 
 
 class Body(NamedTuple):
@@ -50,127 +42,158 @@ class Body(NamedTuple):
     text: str
     media: str | None = None
     edited: bool = False
+    unsure: bool = False
+    """Whether the wording alone says that the app has written it."""
 
 
-@dataclass(frozen=True)
-class FileTraits:
-    """Properties of a file as a whole that help to classify single bodies."""
-
-    repeated: frozenset[str]
-    """Bodies in the form of the app's phrases that occur at least three times."""
-    writers: frozenset[str]
-    """Senders with at least one ordinary message."""
-    iphone: bool
-    """Whether headers are in brackets."""
-
-
-def find_traits(bodies: Iterable[tuple[str | None, str]], *, iphone: bool) -> FileTraits:
-    """Collect the traits of a file from its pairs of sender and body."""
-    phrases: Counter[str] = Counter()
-    writers = set()
-    for sender, body in bodies:
-        if body.startswith(APP_MARK) or (body.startswith("<") and body.endswith(">")):
-            if len(body) <= 80:
-                phrases[body] += 1
-        elif sender is not None:
-            writers.add(sender)
-    repeated = frozenset(phrase for phrase, count in phrases.items() if count >= 3)
-    return FileTraits(repeated, frozenset(writers), iphone)
-
-
-def read_body(body: str, sender: str | None, traits: FileTraits, *, first: bool) -> Body:
-    """Classify *body*; *sender* is None for a line without a name, *first* marks the first message.
+def read_body(message: RawMessage, traits: FileTraits, *, first: bool) -> Body:
+    """Classify the body of *message*; *first* marks the first message of the file.
 
     A mark of editing at the end is removed from the text.
     """
-    if sender is None:
+    body = message.body
+    if message.sender is None:
         text = without_marks(body)
-        call = CALL.match(text.casefold())
-        return Body("call" if call else "system", text)
+        return Body("call" if CALL.match(text.casefold()) else "system", text)
     edited = False
-    if body.endswith(">") and (ending := _LAST_BRACKETS.search(body)) is not None:
-        before = body[: ending.start()]
-        if EDITED.match(ending[2].casefold()) or (
-            APP_MARK in ending[1] and before and not _ATTACHED_FILE.search(body)
-        ):
-            body, edited = before, True
-    special = _special(body, sender, traits, first=first)
+    ending = split_ending(body)
+    if ending is not None and (ending.text or not _ATTACHED_FILE.search(body)):
+        listed = EDITED.match(ending.phrase.casefold()) is not None
+        marked = ending.marked and bool(ending.text) and not _ATTACHED_FILE.search(body)
+        if listed or marked or (ending.phrase in traits.endings and ending.text):
+            message, edited = message._replace(body=ending.text), True
+    special = _special(message, traits, first=first)
     if special is None:
-        return Body("text", body, edited=edited)
+        # The mark itself is never text, whoever wrote it.
+        return Body("text", message.body.lstrip(APP_MARK), edited=edited)
     return special._replace(edited=edited)
 
 
-def without_marks(text: str) -> str:
-    """Remove the invisible characters that control the direction of writing, and outer spaces."""
-    return _MARK.sub("", text).strip()
-
-
-def _special(body: str, sender: str, traits: FileTraits, *, first: bool) -> Body | None:
-    """Classify *body* if it is not ordinary text of its sender, else return None."""
+def _special(message: RawMessage, traits: FileTraits, *, first: bool) -> Body | None:
+    """Classify a body if it is not ordinary text of its sender, else return None."""
+    body = message.body
     # The cheap tests on characters come first: most bodies need no regex.
     if "<" in body or ")" in body or APP_MARK in body:
-        media = _media(body, traits)
+        media = _media(message, traits)
         if media is not None:
             return media
-    if len(body) < 100:
-        folded = without_marks(body).casefold()
-        if DELETED.match(folded):
-            return Body("deleted", "")
-        if CALL_ALONE.match(folded):
-            return Body("call", without_marks(body))
     if ":" in body or "：" in body:
-        if _POLL.match(body):
-            return Body("poll", _OPTION.sub("", without_marks(body.split("\n", 1)[1])))
-        if "://" in body and _LOCATION.match(body):
+        poll = _poll(body)
+        if poll is not None:
+            return poll
+        if "://" in body and "\n" not in body and _MAP.match(body.rsplit(maxsplit=1)[-1]):
             return Body("location", without_marks(body))
-    if not body or (body == "null" and not traits.iphone):
+    if not body:
         return Body("media", "", "unknown")  # view once, or a kind that is not exported
-    if traits.iphone and body.startswith(APP_MARK):
-        return _app_message(body, sender, traits, first=first)
-    return None
+    if traits.iphone and body.startswith(APP_MARK) and "\n" not in body and len(body) <= 300:
+        return _app_message(message, traits, first=first)
+    return _by_wording(body, traits)
 
 
-def _media(body: str, traits: FileTraits) -> Body | None:
-    """Return the media of *body*, attached or omitted, with its caption."""
+def _media(message: RawMessage, traits: FileTraits) -> Body | None:
+    """Return the media of a body, attached or omitted, with its caption."""
+    body = message.body
     attached = _ATTACHED_FILE.search(body)
     if attached is not None and (APP_MARK in attached[0] or attached.span() == (0, len(body))):
         caption = without_marks(body[: attached.start()] + body[attached.end() :])
         return Body("media", caption, attached[2])
-    named = _FILE_AND_NOTE.match(body)
-    if named is not None and (_CAMERA_FILE.match(named[1]) or ATTACHED.match(named[2].casefold())):
-        return Body("media", body[named.end() :], named[1])
-    bracketed = _IN_BRACKETS.match(body)
-    if bracketed is not None and (
-        OMITTED.match(bracketed[1].casefold()) or body in traits.repeated
+    named = split_note(body)
+    if named is not None and (
+        _CAMERA_FILE.match(named.name)
+        or named.note in traits.notes
+        or ATTACHED.match(named.note.casefold())
     ):
-        return Body("media", "", _media_type(bracketed[1]))
-    ending = _APP_ENDING.search(body)
-    if ending is not None and OMITTED.match(ending[1].casefold()):
-        before = without_marks(body[: ending.start()])
-        if "•" in before:  # a document: its name and its length in pages
-            return Body("media", "", before)
-        return Body("media", before, _media_type(ending[1]))
+        return Body("media", named.caption, named.name)
+    bracketed = _IN_BRACKETS.match(body)
+    if bracketed is not None:
+        listed = OMITTED.search(bracketed[1].casefold()) is not None
+        if listed or body in traits.repeated:
+            return Body("media", "", media_type(bracketed[1]))
+    before, mark, ending = body.rpartition(APP_MARK)
+    if mark and before.strip(MARKS) and 3 <= len(ending) <= 60 and "\n" not in ending:
+        return _media_after(without_marks(before), ending, message, traits)
     return None
 
 
-def _app_message(body: str, sender: str, traits: FileTraits, *, first: bool) -> Body | None:
-    """Classify text of the app that has a sender; return None if the sender can have written it."""
+def _media_after(before: str, ending: str, message: RawMessage, traits: FileTraits) -> Body | None:
+    """Return the media of "caption ‎image omitted", if the app has written the ending."""
+    marked = traits.iphone and traits.marked_heads and message.marked
+    if not (marked or OMITTED.search(ending.casefold()) or find_sentence(ending)):
+        return None
+    if "•" in before:  # a document: its name and its length in pages
+        return Body("media", "", before)
+    return Body("media", before, media_type(ending))
+
+
+def _poll(body: str) -> Body | None:
+    """Return a poll: a label, the question, and at least two options with their votes."""
+    label, *lines = body.rstrip().split("\n")
+    if len(lines) < 3 or not lines[0] or not _LABEL.match(label):
+        return None
+    # Of a long option only the end is searched, which has the votes.
+    if not all(_OPTION.match(line) and _VOTES.search(line[-60:]) for line in lines[1:]):
+        return None
+    options = [_OPTION.sub("", without_marks(line)) for line in lines[1:]]
+    return Body("poll", "\n".join([without_marks(lines[0]), *options]))
+
+
+def _app_message(message: RawMessage, traits: FileTraits, *, first: bool) -> Body:
+    """Classify what an iPhone has marked as the app's words."""
+    text = without_marks(message.body)
+    folded = text.casefold()
+    # Where the app marks the line, too, a mark in the body alone can have been pasted.
+    unsure = traits.marked_heads and not message.marked and message.sender in traits.writers
+    if (known := find_sentence(text)) is not None:
+        kind, media = known
+        return Body(kind, "" if kind in ("deleted", "media") else text, media)
+    if DELETED.match(folded):
+        return Body("deleted", "")
+    if CALL.match(folded) or _LENGTH_OF_CALL.match(text):
+        return Body("call", text)
+    if OMITTED.search(folded):
+        return Body("media", "", media_type(text))
+    # A "sender" that never writes ordinary text is the name of the group.
+    if SYSTEM.search(folded) or first or message.sender not in traits.writers:
+        return Body("system", text)
+    return Body("media", "", text, unsure=unsure and message.body not in traits.repeated)
+
+
+def _by_wording(body: str, traits: FileTraits) -> Body | None:
+    """Classify a body without any mark by its words alone."""
+    if len(body) > LONGEST:
+        return None
+    if body in traits.notices:
+        return Body("media", "", without_marks(body), unsure=True)
+    if body == "null" and not traits.iphone:
+        return Body("media", "", "unknown", unsure=True)
     text = without_marks(body)
     folded = text.casefold()
-    if CALL.match(folded):
-        return Body("call", text)
-    # A "sender" that never writes ordinary text is the name of the group.
-    if SYSTEM.search(folded) or first or sender not in traits.writers:
-        return Body("system", text)
-    return Body("media", "", text) if body in traits.repeated else None
+    known = find_sentence(text)
+    if known is None and DELETED.match(folded):
+        known = "deleted", None
+    if known is None and _is_timed_call(folded):
+        known = "call", None
+    if known is None:
+        return None
+    kind, media = known
+    return Body(kind, "" if kind in ("deleted", "media") else text, media, unsure=True)
 
 
-def _media_type(phrase: str) -> str:
+def _is_timed_call(folded: str) -> bool:
+    """Return whether *folded* is "voice call, 12 min": a listed call, and its length."""
+    call, _, _ = folded.replace(",", ".").partition(".")
+    return _LENGTH_OF_CALL.match(folded) is not None and CALL.match(call) is not None
+
+
+def media_type(phrase: str) -> str:
     """Return the type of omitted media: "image" for "Bild weggelassen", else "media"."""
+    known = find_sentence(phrase)
+    if known is not None and known[1] is not None:
+        return known[1]
     for word in re.findall(r"[\w-]+", phrase.casefold()):
         if word in MEDIA_TYPE_OF:
             return MEDIA_TYPE_OF[word]
-        for start, media_type in MEDIA_TYPE_OF.items():  # languages that write no spaces
+        for start, media in MEDIA_TYPE_OF.items():  # languages that write no spaces
             if not start.isascii() and word.startswith(start):
-                return media_type
+                return media
     return "media"

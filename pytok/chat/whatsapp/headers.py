@@ -8,7 +8,7 @@ message, are text.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -24,10 +24,15 @@ from pytok.chat.whatsapp.dates import (
 )
 from pytok.errors import ChatError
 
-MARKS = "\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff"
-"""Invisible characters that control the direction of writing, for a character class of a regex."""
+MARKS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+"""Invisible characters that control the direction of writing."""
 
-_GAP = rf"[\s{MARKS}]*"
+_MARK = re.compile(f"[{MARKS}]")
+
+APP_MARK = "\u200e"
+"""Mark before text that the app writes, almost always present on an iPhone."""
+
+_GAP = rf"[\s{MARKS}]{{0,8}}"
 _DATE = (
     rf"(?P<first>\d{{1,4}}){_GAP}(?P<separator>[-‐–/.．／年년]){_GAP}(?P<second>\d{{1,2}}){_GAP}"
     rf"[-‐–/.．／月월]{_GAP}(?P<third>\d{{1,4}})(?!\d)(?:{_GAP}[日일.])?"
@@ -39,8 +44,9 @@ _TIME = (
 # Words without digits or characters that end a header: "p. m.", ", klo", "、午後", " г., ".
 _BETWEEN = r"(?P<between>[^\d\n\[\]:]{0,24}?)"
 _AFTER = r"(?P<after>[^\d\n\[\]:：,–—-]{0,24}?)"
+# Bounded, so that a line of a million spaces is no header after a few steps.
 _CLOSE = rf"(?P<close>\]|{_GAP}[-–—]|[:：,](?=\s)){_GAP}"
-_START = rf"{_GAP}(?P<open>\[?){_GAP}"
+_START = rf"{_GAP}(?:(?P<open>\[){_GAP})?"
 
 DATE_FIRST = re.compile(f"{_START}{_DATE}{_BETWEEN}{_TIME}{_AFTER}{_CLOSE}")
 """Header with the date first, in almost all locales."""
@@ -48,11 +54,16 @@ TIME_FIRST = re.compile(f"{_START}{_TIME}{_AFTER}{_BETWEEN}{_DATE}{_CLOSE}")
 """Header with the time first, in Vietnamese and from the web client."""
 
 
+def without_marks(text: str) -> str:
+    """Remove the invisible characters that control the direction of writing, and outer spaces."""
+    return _MARK.sub("", text).strip()
+
+
 class Shape(NamedTuple):
     """Properties that all headers of a file have in common."""
 
     time_first: bool
-    open: str
+    open: str | None
     separator: str
     colon: str
     seconds: bool
@@ -68,6 +79,8 @@ class Header:
     time: datetime
     rest: str
     """Rest of the line: "Name: text"."""
+    marked: bool = False
+    """Whether the line begins with the mark of the app's own messages."""
 
 
 class FileHeaders(NamedTuple):
@@ -84,17 +97,18 @@ class FileHeaders(NamedTuple):
 
 def find_headers(
     lines: Sequence[str],
+    candidates: Mapping[int, re.Match[str]],
     *,
     name: str,
     date_order: DateOrder | None,
     expected: DateOrder | None,
     ask: AskDateOrder | None,
 ) -> FileHeaders:
-    """Find all headers in *lines*, which keep a CR at the end; *name* is the name of the file.
+    """Choose the headers among *candidates*, which are those of some of *lines*.
 
-    Raises ChatError if there are none, or if the order of day and month is ambiguous.
+    The lines keep a CR at the end; *name* is the name of the file. Raises ChatError if there are no
+    candidates, or if the order of day and month is ambiguous.
     """
-    candidates = dict(_candidates(lines))
     if not candidates:
         raise ChatError(
             f"{name}: no line starts with a date and a time, so this is not a chat export; export "
@@ -102,7 +116,7 @@ def find_headers(
         )
     # 1. Only candidates of the elected shape, and not inside a message, are headers.
     shape = _elect(candidates)
-    chosen = {number: match for number, match in candidates.items() if _shape(match) == shape}
+    chosen = {number: match for number, match in candidates.items() if shape_of(match) == shape}
     inside = _inside_messages(lines, chosen)
     matches = [match for number, match in chosen.items() if number not in inside]
     numbers = [number for number in chosen if number not in inside]
@@ -124,8 +138,16 @@ def find_headers(
         if time is None:
             doubtful.add(number)
         else:
-            headers.append(Header(number, time, match.string[match.end() :]))
+            rest = match.string[match.end() :]
+            headers.append(Header(number, time, rest, match.string.startswith(APP_MARK)))
+    if not headers:
+        raise ChatError(f"{name}, line {numbers[0] + 1}: no time of day, and none in other lines")
     return FileHeaders(headers, order, shape, matches[0].group().strip(), sorted(doubtful))
+
+
+def find_candidates(lines: Sequence[str]) -> dict[int, re.Match[str]]:
+    """Return the lines that look like headers, by number."""
+    return dict(_candidates(lines))
 
 
 def _candidates(lines: Sequence[str]) -> Iterator[tuple[int, re.Match[str]]]:
@@ -135,7 +157,8 @@ def _candidates(lines: Sequence[str]) -> Iterator[tuple[int, re.Match[str]]]:
             yield number, match
 
 
-def _shape(match: re.Match[str]) -> Shape:
+def shape_of(match: re.Match[str]) -> Shape:
+    """Return the properties of the header *match* that all headers of its file have."""
     return Shape(
         match.re is TIME_FIRST,
         match["open"],
@@ -146,15 +169,16 @@ def _shape(match: re.Match[str]) -> Shape:
     )
 
 
-def _elect(candidates: dict[int, re.Match[str]]) -> Shape:
+def _elect(candidates: Mapping[int, re.Match[str]]) -> Shape:
     """Return the shape of the first candidate, unless another shape is five times as frequent.
 
-    A pasted chat can have more lines than the chat around it, but it does not come first.
+    A pasted chat can have more lines than the chat around it, but it comes neither first nor last.
     """
-    votes = Counter(map(_shape, candidates.values()))
-    first = _shape(next(iter(candidates.values())))
+    shapes = [shape_of(match) for match in candidates.values()]
+    votes = Counter(shapes)
     most, count = votes.most_common(1)[0]
-    return first if 5 * votes[first] >= count else most
+    is_around = len(shapes) > 1 and shapes[0] == shapes[-1]
+    return shapes[0] if is_around or 5 * votes[shapes[0]] >= count else most
 
 
 def _inside_messages(lines: Sequence[str], chosen: dict[int, re.Match[str]]) -> set[int]:
@@ -163,12 +187,19 @@ def _inside_messages(lines: Sequence[str], chosen: dict[int, re.Match[str]]) -> 
     On an iPhone, a message ends in CR LF, and lines within it end in LF. If almost all headers
     follow CR LF, the few that follow LF are text.
     """
-    within = {number for number in chosen if number and not lines[number - 1].endswith("\r")}
+    _, *later = chosen
+    within = {number for number in later if not lines[number - 1].endswith("\r")}
     return within if len(within) * 20 < len(chosen) else set()
 
 
 def _written_date(match: re.Match[str]) -> WrittenDate:
-    return WrittenDate((match["first"], match["second"], match["third"]), match["separator"])
+    return _shared(match["first"], match["second"], match["third"], match["separator"])
+
+
+@lru_cache(maxsize=4096)
+def _shared(first: str, second: str, third: str, separator: str) -> WrittenDate:
+    """Return one object for all messages of a day."""
+    return WrittenDate((first, second, third), separator)
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,8 @@
 """Phrases that WhatsApp writes instead of a message, in the most common languages.
 
-Where possible, structure decides (`bodies`): brackets, marks, file names. These phrases decide the
-rest, and identify the language of a file. For a language that is not listed, nothing is lost: its
-phrases are recognized by structure, or kept as text.
+Where possible, structure decides (`bodies`): brackets, marks, file names, repetition. These phrases
+say which kind of message the app has written, identify the language of a file, and decide alone
+only together with the whole sentences of `sentences`.
 """
 
 import re
@@ -165,7 +165,7 @@ LANGUAGES = {
         attached="fil bifogad|bifogad fil",
         edited="(det här )?meddelandet (har redigerats|redigerades)",
         deleted="((det här )?meddelandet (har raderats|togs bort|raderades)"
-        "|du (raderade|tog bort).*)",
+        "|du (raderade|tog bort) (det här |detta )?meddelandet?)",
         call="missat (röst|video)samtal.*",
         system="totalsträckskrypter|säkerhetskod|skapade gruppen| lade till|lämnade|tog bort"
         "|ändrade",
@@ -200,7 +200,8 @@ LANGUAGES = {
         omitted="已?省略.*|已?忽略|未包含|已略過|略去.*",
         attached="(文件|檔案|附件)(已)?(附加|附件|附上|添加)?",
         edited="此(消息|訊息)已(被)?(编辑|編輯)|(消息|訊息)已(编辑|編輯)",
-        deleted="((此|这条|這則)?(消息|讯息|訊息)已(被)?(删除|刪除|撤回|收回)|(您|你)已?(删除|刪除|撤回|收回).*)",
+        deleted="((此|这条|這則)?(消息|讯息|訊息)已(被)?(删除|刪除|撤回|收回)|(您|你)已?(删除|刪除|撤回|收回)了?(此|这条|這則|一条|一則)?"
+        "(消息|讯息|訊息))",
         call="未接(语音|語音|视频|視訊|視像|群組)?(通话|通話|来电|來電).*",
         system="端到端加密|端對端加密|安全码|安全碼|安全代碼|创建了|建立了|添加了|新增了|加入了|退出了|离开|離開|移除|更改|变更",
     ),
@@ -218,7 +219,7 @@ LANGUAGES = {
         omitted="(을|를)? ?(제외.*|생략.*|포함되지 않.*)|.*생략됨",
         attached="파일 (첨부됨|첨부)|첨부 ?파일.*",
         edited="(이 )?메시지(가|는)? ?(수정|편집).*",
-        deleted="(삭제된 메시지입니다|(이 )?메시지(가|를|는) ?삭제.*)",
+        deleted="(삭제된 메시지입니다|(이 )?메시지(가|를|는) ?삭제(되었|했)습니다)",
         call="부재중 (음성|영상|그룹).*",
         system="종단간 암호화|종단 간 암호화|보안 코드|만들었습니다|추가했습니다|나갔습니다"
         "|내보냈습니다|변경했습니다",
@@ -229,20 +230,20 @@ LANGUAGES = {
 def _compile(field: str, template: str) -> re.Pattern[str]:
     """Compile *field* of all languages into one regex; the matching group names the language."""
     parts = (
-        f"(?P<{code}>{template.format(phrases)})"
+        # A bound instead of a star: a search from everywhere through any text stays linear.
+        f"(?P<{code}>{template.format(phrases).replace('.*', '.{0,80}')})"
         for code, language in LANGUAGES.items()
         if (phrases := getattr(language, field))
     )
     return re.compile("|".join(parts), re.DOTALL)
 
 
-OMITTED = _compile("omitted", r"(?:[^\n]{{0,60}}\s)?[^\n]{{0,40}}?(?:{})[.!]?\Z")
+OMITTED = _compile("omitted", r"(?:{})[.!]?\Z")
+"""End of a phrase, to search for."""
 ATTACHED = _compile("attached", r"(?:{})\Z")
 EDITED = _compile("edited", r"(?:{})[.。]?\Z")
 DELETED = _compile("deleted", r"(?:{})[.。]?\Z")
 CALL = _compile("call", r"(?:{})\Z")
-CALL_ALONE = re.compile(CALL.pattern.replace(".*", ""))
-"""Phrase of a call without further words."""
 SYSTEM = _compile("system", r"(?:{})")
 
 MEDIA_NOUNS = {

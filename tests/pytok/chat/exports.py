@@ -197,8 +197,6 @@ EXPORTS = (
     _android("android zh_TW", "{Y}/{m}/{d} {p}{h}:{M:02} - ", periods=("上午", "下午")),
     _android("android ja", "{Y}/{m:02}/{d:02} {p}{h}:{M:02} - ", periods=("午前", "午後")),
     _android("android ko", "{Y}. {m}. {d}. {p} {h}:{M:02} - ", periods=("오전", "오후")),
-    _android("kakaotalk", "{Y}년 {m}월 {d}일 {p} {h}:{M:02}, ",
-             periods=("오전", "오후"), colon=" : "),
     _android("android ko, long", "{Y}년 {m}월 {d}일 {p} {h}:{M:02} - ", periods=("오전", "오후")),
     _android("android th", "{d}/{m}/{Y} " + _TIME + " - ", era=543),
     _android("android hi", "{d}/{m}/{y:02}, {h}:{M:02} {p} - ",

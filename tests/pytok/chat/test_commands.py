@@ -133,7 +133,7 @@ def test_export_writes_one_conversation_per_line(chat: Path, tmp_path: Path) -> 
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert done.code == 0
     assert len(lines) == 20
-    assert [each["role"] for each in lines[0]["messages"]] == ["assistant", "user", "assistant"]
+    assert [each["role"] for each in lines[0]["messages"]] == ["user", "assistant"]
     assert "left out: 20 turns that 'Ada' does not answer" in done.err
 
 
@@ -255,4 +255,4 @@ def test_the_error_for_an_export_instead_of_a_history_names_the_import(tmp_path:
     export = tmp_path / "chat.txt"
     export.write_text("13.01.24, 10:00 - Ann: hi\n")
 
-    check_failure(command("chat", "show", export), "convert an export with `pytok chat import`")
+    check_failure(command("chat", "show", export), "`pytok chat import` makes of an export")

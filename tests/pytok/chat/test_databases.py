@@ -388,7 +388,7 @@ def test_missing_tables_and_columns_are_reported(tmp_path: Path) -> None:
 def test_a_database_of_another_app_is_rejected(tmp_path: Path) -> None:
     path = database(tmp_path / "other.db", ["CREATE TABLE notes (body TEXT)"], {})
 
-    with pytest.raises(ChatError, match=r"other\.db is a database, but not one of WhatsApp's"):
+    with pytest.raises(ChatError, match=r"other\.db is a database, but not one of messages"):
         read_database(path)
 
 

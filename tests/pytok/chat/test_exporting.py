@@ -15,16 +15,16 @@ def talk(*lines: str, system: str | None = None) -> Conversation:
 
 def exported(to: str, *talks: Conversation) -> list[Any]:
     """Export *talks* with Ada as the assistant."""
-    return export(talks, "Ada", to)[0]
+    return export(talks, "Ada", to).conversations
 
 
 def test_two_people_are_user_and_assistant_for_openai() -> None:
+    """Consecutive turns are joined: the templates of Mistral, Gemma and Llama 2 require it."""
     assert exported("openai", talk("Bo hi", "Bo there", "Ada yo", system="Be kind.")) == [
         {
             "messages": [
                 {"role": "system", "content": "Be kind."},
-                {"role": "user", "content": "hi"},
-                {"role": "user", "content": "there"},
+                {"role": "user", "content": "hi\nthere"},
                 {"role": "assistant", "content": "yo"},
             ]
         }
@@ -32,7 +32,7 @@ def test_two_people_are_user_and_assistant_for_openai() -> None:
 
 
 def test_two_people_alternate_in_sharegpt() -> None:
-    """Consecutive turns are joined, since readers of the format expect alternating roles."""
+    """Readers of the format expect it."""
     assert exported("sharegpt", talk("Bo hi", "Bo there", "Ada yo", "Ada you")) == [
         {
             "conversations": [
@@ -51,15 +51,34 @@ def test_in_a_group_names_precede_the_texts_of_others() -> None:
 
     assert first["conversations"][0] == {"from": "human", "value": "Bo: hi\nCy: hey"}
     assert second["conversations"][0] == {"from": "human", "value": "Bo: one"}
-    assert exported("openai", *group)[0]["messages"][1]["content"] == "Cy: hey"
+    assert exported("openai", *group)[0]["messages"][0]["content"] == "Bo: hi\nCy: hey"
 
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_unanswered_turns_are_omitted_and_counted(to: str) -> None:
     """Trainers do not train on them."""
-    kept, omitted = export(
-        [talk("Bo a", "Ada b", "Bo c", "Bo d"), talk("Bo e", "Bo f", system="x")], "Ada", to
-    )
+    talks = [talk("Bo a", "Ada b", "Bo c", "Bo d"), talk("Bo e", "Bo f", system="x")]
 
-    assert len(kept) == 1
-    assert omitted == 4
+    kept = export(talks, "Ada", to)
+
+    assert len(kept.conversations) == 1
+    assert (kept.unasked, kept.unanswered, kept.short) == (0, 4, 0)
+
+
+def test_a_conversation_begins_with_somebody_else() -> None:
+    """What nobody asked for is omitted and counted."""
+    kept = export([talk("Ada a", "Bo b", "Ada c"), talk("Ada d", "Bo e")], "Ada", "openai")
+
+    assert [line["content"] for line in kept.conversations[0]["messages"]] == ["b", "c"]
+    assert len(kept.conversations) == 1
+    assert (kept.unasked, kept.unanswered, kept.short) == (2, 1, 0)
+
+
+def test_the_least_number_of_turns_holds_for_what_is_written() -> None:
+    """After both ends are cut and turns are joined."""
+    talks = [talk("Bo a", "Bo b", "Ada c", "Bo d"), talk("Bo e", "Ada f", "Bo g", "Ada h")]
+
+    kept = export(talks, "Ada", "sharegpt", min_turns=3)
+
+    assert [len(each["conversations"]) for each in kept.conversations] == [4]
+    assert (kept.unanswered, kept.short) == (1, 3)

@@ -75,6 +75,13 @@ def test_a_message_of_telegram(tmp_path: Path) -> None:
             "media", "", "voice_message",
         ),
         ({"forwarded_from": "Bob"}, "media", "hi", "forwarded from Bob"),
+        ({"forwarded_from": None}, "media", "hi", "forwarded from unknown"),
+        ({"forwarded_from_id": None}, "media", "hi", "forwarded from unknown"),
+        ({"giveaway_information": {}, "text": ""}, "media", "", "giveaway information"),
+        (
+            {"todo_list": {"title": "Trip", "answers": [{"text": "Lake", "id": 1}]}, "text": ""},
+            "poll", "Trip\nLake", None,
+        ),
         (
             {"poll": {"question": "Where?", "answers": [{"text": "Lake", "voters": 2}]}},
             "poll", "Where?\nLake (2)", None,
@@ -120,6 +127,71 @@ def test_messages_of_an_account_name_their_chat(tmp_path: Path) -> None:
 
     assert [message.chat for message in imported.messages] == ["Us", "Us", "Work"]
     assert imported.summary.sources[0].unread_lines == (4,)
+
+
+@pytest.mark.parametrize("wanted", ["News", "news", "7"])
+def test_of_an_account_one_chat_is_read(wanted: str, tmp_path: Path) -> None:
+    """By its name, in any case, or by its id."""
+    news = chat(telegram(3), name="News", type="public_channel", id=7)
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({"chats": {"list": [chat(telegram(1)), news]}}))
+
+    imported = import_chats([path], ImportOptions(chat=wanted))
+
+    assert [message.id for message in imported.messages] == ["3"]
+
+
+def test_all_chats_of_an_account_are_read_with_a_warning(tmp_path: Path) -> None:
+    """Chats with one name get their ids, so that they stay apart and can be chosen."""
+    account = {"chats": {"list": [chat(telegram(1)), chat(telegram(2), id=6)]}}
+
+    imported = read(account, tmp_path)
+
+    assert [message.chat for message in imported.messages] == ["Us (5)", "Us (6)"]
+    assert imported.summary.warnings == (
+        "result.json has 2 chats, and all of them are imported: 'Us (5)' (1), 'Us (6)' (1); "
+        "--chat NAME imports one (--list-chats lists them)",
+    )
+
+
+def test_a_chat_that_an_account_does_not_have_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(
+        json.dumps({"chats": {"list": [chat(telegram(1)), chat(telegram(2), name="Work")]}})
+    )
+
+    with pytest.raises(ChatError, match="has no chat 'Wrk'; did you mean 'Work'"):
+        import_chats([path], ImportOptions(chat="Wrk"))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"date_unixtime": str(1 << 60)},
+        {"date_unixtime": {}},
+        {"date": "2024-13-01T00:00:00", "date_unixtime": None},
+        {"text": None},
+        {"reactions": [5]},
+        {"poll": 5},
+        {"location_information": 5},
+    ],
+)
+def test_a_message_with_damaged_values_is_reported(broken: Any, tmp_path: Path) -> None:
+    """By the number of its entry; the others are read."""
+    imported = read(chat(telegram(1), telegram(2, **broken)), tmp_path)
+
+    assert [message.id for message in imported.messages] == ["1"]
+    assert imported.summary.sources[0].unread_lines == (2,)
+
+
+def test_a_time_that_does_not_exist_in_the_zone_is_an_error(tmp_path: Path) -> None:
+    plain = telegram(1, date="0001-01-01T00:00:00+14:00")
+    del plain["date_unixtime"]
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(chat(plain)))
+
+    with pytest.raises(ChatError, match="line 1: the time 0001-01-01"):
+        import_chats([path], ImportOptions(timezone="Europe/Vienna"))
 
 
 SHAREGPT = {
@@ -189,6 +261,8 @@ def test_a_lone_surrogate_becomes_a_replacement_character(text: str, tmp_path: P
         (json.dumps(OPENAI) + "\nmore", "line 2: not JSON"),
         ('{"messages": [{"role": "user", "content": null}]}', "no conversation in it has a turn"),
         (json.dumps({"chats": {"list": []}}), "without any readable message"),
+        (json.dumps({"chats": {"list": 5}}), "without any readable message"),
+        ('{"time": "2024-01-01T00:00:00", "kind": {}}', "line 1: kind is {}, not one of"),
         ('{"time": "2024-01-01T00:00:00", "sender": 5}\n{"time": 3}', "line 1: sender is 5"),
     ],
 )
