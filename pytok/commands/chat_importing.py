@@ -63,8 +63,8 @@ from pytok.terminal import print_facts, say
     type=Input(),
     metavar="KEY",
     group="WhatsApp databases",
-    help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
-    "read the command line.",
+    help="Key of an encrypted backup: a file, or 64 digits; for an Android backup (.ab) a file "
+    "with its password. A file is safer: other programs can read the command line.",
 )
 @option(
     "--names",

@@ -15,6 +15,7 @@ read by the tables and columns that it has: missing information is listed in
     android       msgstore.db: `android_rows` reads its messages, `details` the tables for details
     iphone        ChatStorage.sqlite
     imessage      chat.db; `typedstream` reads its texts
+    phone         the files of a phone side by side; `android_backup` unpacks them
 
 Times are in UTC. A sender is a number with a plus sign, or an address if the number is unknown. The
 owner of the phone is called by the profile name (Android), or "me".
@@ -36,6 +37,9 @@ from pytok.chat.databases.people import contacts
 from pytok.chat.record import Message
 from pytok.chat.source import Chat, find_chat
 from pytok.errors import ChatError
+
+KINDS = (Android, IPhone, IMessage)
+"""All kinds of databases of messages."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def read_database(
         with _open(Path(names), key) as tables:
             known = contacts(tables)
     with _open(Path(path), key) as tables:
-        for kind in (Android, IPhone, IMessage):
+        for kind in KINDS:
             if kind.matches(tables):
                 return _read(kind(tables, known), Path(path), chat)
     raise ChatError(

@@ -23,6 +23,11 @@ _GROUP_SERVERS = ("g.us", "broadcast", "newsletter")
 """Servers of addresses that are not people."""
 
 
+def has_contacts(tables: Tables) -> bool:
+    """Return whether *tables* are those of contacts, of Android or the iPhone."""
+    return tables.has("wa_contacts", "jid") or tables.has("ZWAADDRESSBOOKCONTACT", "ZWHATSAPPID")
+
+
 def contacts(tables: Tables) -> dict[str, str]:
     """Read the names by address of Android's wa.db or the iPhone's ContactsV2.sqlite.
 

@@ -261,9 +261,9 @@ def _contents(entry: _Entry, forwarder: str) -> tuple[Kind, str, str | None]:
     if media == "call":
         return "call", entry.text("status"), None
     if media == "location":
-        place = [entry.text("title"), entry.text("description")]
+        lines = [entry.text("title"), entry.text("description")]
         point = _COORDINATES.search(entry.link)
-        shown = [each for each in place if each and each not in ("Location", "Live location")]
+        shown = [each for each in lines if each and each not in ("Location", "Live location")]
         return "location", "\n".join(shown + ([", ".join(point.groups())] if point else [])), None
     if media in _NAMED:
         media = title or media

@@ -24,6 +24,6 @@ def fields(value: Any) -> dict[str, Any]:
 
 
 def reactions(emoji: Any, count: Any) -> Iterator[str]:
-    """Yield *emoji* once for each of *count* people, and once if that is no number."""
+    """Yield *emoji* once for each of *count* people, and once if that is not a number."""
     number = count if isinstance(count, int) else 1
     yield from [str(emoji)] * min(max(number, 1), MAX_REACTIONS)

@@ -50,7 +50,7 @@ def read_times(
     return times
 
 
-def _read(value: Any, place: str) -> datetime | tuple[WrittenDate | date, time]:
+def _read(value: Any, line: str) -> datetime | tuple[WrittenDate | date, time]:
     """Return the time that *value* is, or its date and time of day. Raises ChatError."""
     try:
         return read_time(value)
@@ -67,11 +67,11 @@ def _read(value: Any, place: str) -> datetime | tuple[WrittenDate | date, time]:
         day, end = found
     clock = _CLOCK.fullmatch(text, end)
     if day is None or clock is None:
-        raise ChatError(f"{place}: time is {value!r:.60}, not like 2022-12-31T23:59:59")
+        raise ChatError(f"{line}: time is {value!r:.60}, not like 2022-12-31T23:59:59")
     try:
         return day, _time_of_day(clock)
     except ValueError:
-        raise ChatError(f"{place}: time is {value!r:.60}, which does not exist") from None
+        raise ChatError(f"{line}: time is {value!r:.60}, which does not exist") from None
 
 
 def _time_of_day(clock: re.Match[str]) -> time:

@@ -143,6 +143,26 @@ def test_a_damaged_attributed_body_is_listed(body: bytes, tmp_path: Path) -> Non
     assert [each.startswith("message, row 2: ") for each in contents.unreadable] == [True]
 
 
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"date": "soon"}, "date: it has no time"),
+        ({"date": (1 << 38) - 1}, "date: its time is beyond the year 9999"),
+        ({"text": b"\xff"}, "text: 'utf-8' codec can't decode"),
+        ({"is_from_me": "perhaps"}, "is_from_me: 'perhaps' is not an integer"),
+        ({"thread_originator_guid": b"\xff"}, "thread_originator_guid: 'utf-8' codec"),
+    ],
+)
+def test_a_row_with_an_invalid_value_is_listed_with_its_column(
+    columns: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    contents = read(tmp_path, message(1, "hi"), message(2, "no") | columns)
+
+    assert [each.text for each in contents.messages] == ["hi"]
+    (listed,) = contents.unreadable
+    assert listed.startswith(f"message, row 2: {complaint}")
+
+
 def test_reactions_are_in_the_message_that_they_refer_to(tmp_path: Path) -> None:
     """The last one of each person counts; a removed one does not."""
     contents = read(
