@@ -66,8 +66,8 @@ FEW_TURNS = {
 
 def import_history(options: CloneOptions, report: StageReporter) -> bool:
     """Import the exports into one history, and report what they contain."""
-    recorded = ("date_order", "timezone", "chat")
-    fields = {name: getattr(options.import_options, name) for name in recorded}
+    recorded = ("date_order", "timezone", "encoding", "chat", "respect_deletions")
+    fields = {name: getattr(options.import_options, name) or None for name in recorded}
     fields["exports"] = ", ".join(f"{path.name} ({_digest(path)})" for path in options.exports)
     if (options.out / HISTORY).exists():
         check_record(options.out, HISTORY, fields)

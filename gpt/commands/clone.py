@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,14 +17,15 @@ from gpt.commands.options import ABOUT_PRESETS, PATH, command_line
 from gpt.errors import ConfigError
 from gpt.spec.adapter import LoRA
 from gpt.spec.presets import PRESETS
-from pytok.chat.whatsapp.dates import DateOrder
-from pytok.commands.chat_options import date_order_asker, exports_argument, parse_duration
+from pytok.commands.chat_import_options import exports_argument, import_options
+from pytok.commands.chat_options import parse_duration
 from pytok.commands.help import Command, option
 from pytok.counted import duration
 from pytok.terminal import say
 
 if TYPE_CHECKING:
     from gpt.clone.options import CloneOptions
+    from pytok.chat.import_options import ImportOptions
 
 
 @click.command(
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     gpt clone chat.txt --me Ada --base runs/gpt2
     """,
 )
-@exports_argument("exports", "EXPORT...")
+@exports_argument("files", "EXPORT...")
 @option(
     "--me",
     metavar="NAME",
@@ -100,43 +101,17 @@ if TYPE_CHECKING:
     help="Pause that ends a conversation, such as 30m or 2d.",
 )
 @option("--seed", metavar="N", type=int, default=0, group="Training", help="Random seed.")
-@option(
-    "--date-order",
-    type=click.Choice(get_args(DateOrder)),
-    group="Export",
-    show_default="found in the file, or asked for",
-    help="Order of day, month and year in dates of WhatsApp such as 3/4/24.",
-)
-@option(
-    "--timezone",
-    metavar="ZONE",
-    group="Export",
-    help="Time zone of the export, such as Europe/Vienna; needed to merge a text with a database.",
-)
-@option(
-    "--key",
-    metavar="KEY",
-    group="Export",
-    help="Key of an encrypted WhatsApp backup: its file, or 64 hexadecimal digits.",
-)
-@option(
-    "--names",
-    metavar="FILE",
-    type=PATH,
-    group="Export",
-    help="Contacts database wa.db, which has names for the numbers in msgstore.db.",
-)
-@option("--chat", metavar="NAME", group="Export", help="Chat of a database that holds several.")
+@import_options
 @option("--verbose", is_flag=True, help="Print the figures of the training.")
 @click.pass_context
 def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> int:
     """Train a model that writes like one person in your chat.
 
-    EXPORT is a WhatsApp text, zip or database, Telegram's result.json, or a history from `pytok
-    chat import`. Several exports of one chat are merged. The model is first trained on everybody's
-    turns, then tuned on those of --me, and then you can talk with it. It takes minutes on two
-    cores, and no data leaves your machine. Ctrl-C stops it; the same command resumes.
-    docs/your-own-chat.md is a tutorial.
+    EXPORT is a file, folder or zip that an app has exported (docs/chat-formats.md lists them), or a
+    history from `pytok chat import`. Several exports of one chat are merged. The model first learns
+    from everybody, then imitates the person that --me names, and then you can talk with it. It
+    takes minutes on two cores, and no data leaves your machine. Ctrl-C stops it; the same command
+    resumes. docs/your-own-chat.md is a tutorial.
     """
     from gpt.clone.pipeline import clone
     from gpt.report.console import ConsoleReporter
@@ -170,7 +145,8 @@ def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> i
 
 def _clone_options(
     *,
-    exports: tuple[Path, ...],
+    files: tuple[Path, ...],
+    options: ImportOptions,
     me: str | None,
     out: Path,
     base: Path | None,
@@ -180,20 +156,18 @@ def _clone_options(
     preset: str,
     gap: timedelta,
     seed: int,
-    **about_exports: Any,
 ) -> CloneOptions:
-    """Return the options as the library takes them; *about_exports* are those of the import."""
+    """Return the options as the library takes them; *options* are those of the import."""
     from gpt.clone.options import CloneOptions
-    from pytok.chat.importing import ImportOptions
 
     if full and lora is not None:
         raise ConfigError("--lora and --full are two ways of tuning; choose one")
     all_weights = full or (base is None and lora is None)
     return CloneOptions(
-        exports=exports,
+        exports=files,
         me=me,
         out=out,
-        import_options=ImportOptions(**about_exports, ask=date_order_asker()),
+        import_options=options,
         base=base,
         adapter=None if all_weights else LoRA(rank=8 if lora is None else lora),
         seconds=seconds,

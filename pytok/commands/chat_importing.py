@@ -1,8 +1,8 @@
 """`pytok chat import` and `pytok chat example`: exports to a history, and an example export."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import click
 
@@ -11,13 +11,11 @@ from pytok.chat.anonymize import Anonymized
 from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.importing import import_chats
-from pytok.chat.reading import list_chats
 from pytok.chat.record import write_history
-from pytok.chat.whatsapp.dates import DateOrder
-from pytok.commands.chat_options import date_order_asker, exports_argument
+from pytok.commands.chat_import_options import exports_argument, import_options
 from pytok.commands.help import Command, option
 from pytok.commands.options import json_option
-from pytok.commands.paths import Input, Output
+from pytok.commands.paths import Output
 from pytok.counted import counted
 from pytok.terminal import print_facts, say
 
@@ -41,56 +39,7 @@ from pytok.terminal import print_facts, say
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
 )
-@option(
-    "--date-order",
-    type=click.Choice(get_args(DateOrder)),
-    show_default="detect",
-    help="Order of day, month and year in a WhatsApp text.",
-)
-@option(
-    "--timezone",
-    metavar="ZONE",
-    help="Time zone of a text export, such as Europe/Vienna; needed to merge it with a database.",
-)
-@option(
-    "--encoding",
-    metavar="NAME",
-    show_default="UTF-8, UTF-16 or RTF, by the bytes",
-    help="Encoding of a text that an editor saved in an old one, such as cp1252 or gb18030.",
-)
-@option(
-    "--key",
-    type=Input(),
-    metavar="KEY",
-    group="WhatsApp databases",
-    help="Key of an encrypted backup: a file, or 64 digits; for an Android backup (.ab) a file "
-    "with its password. A file is safer: other programs can read the command line.",
-)
-@option(
-    "--names",
-    type=Input(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    group="WhatsApp databases",
-    help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
-)
-@option(
-    "--chat",
-    metavar="NAME|ID",
-    group="Exports with several chats",
-    help="Chat to import from a database, or from the export of a whole account.",
-)
-@option(
-    "--list-chats",
-    "list_",
-    is_flag=True,
-    group="Exports with several chats",
-    help="List the chats, with their ids if they have any, and exit.",
-)
-@option(
-    "--respect-deletions",
-    is_flag=True,
-    help="Omit messages that somebody deleted for everyone, even if another file has their text.",
-)
+@import_options
 @option(
     "--anonymize",
     "--anonymise",
@@ -101,14 +50,7 @@ from pytok.terminal import print_facts, say
 def import_(
     files: tuple[Path, ...],
     output: Path | None,
-    date_order: DateOrder | None,
-    timezone: str | None,
-    encoding: str | None,
-    key: str | None,
-    names: Path | None,
-    chat: str | None,
-    list_: bool,
-    respect_deletions: bool,
+    options: ImportOptions,
     anonymize: bool,
     as_json: bool,
 ) -> None:
@@ -119,25 +61,9 @@ def import_(
     of ShareGPT or OpenAI; rows of time, sender and text; or a history of an earlier import. Files
     of one chat can overlap: no message is lost or duplicated.
     """
-    options = ImportOptions(
-        date_order=date_order,
-        timezone=timezone,
-        encoding=encoding,
-        key=key,
-        names=names,
-        chat=chat,
-        respect_deletions=respect_deletions,
-        anonymize=anonymize,
-        ask=date_order_asker(),
-    )
-    if list_:
-        for each in list_chats(files, options):
-            identity = "" if each.id is None or each.id == each.name else f"  {each.id}"
-            click.echo(f"{each.messages:>9,}  {each.name}{identity}")
-        return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    imported = import_chats(files, options)
+    imported = import_chats(files, replace(options, anonymize=anonymize))
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
         say(f"pytok: warning: {warning}")

@@ -2,11 +2,8 @@
 
 import functools
 import re
-import shlex
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, time, timedelta
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -14,7 +11,6 @@ import click
 
 from pytok.chat.conversations import MIN_TOKENS, ConversationOptions, Split
 from pytok.chat.record import Message, assume_utc, read_history
-from pytok.chat.whatsapp.dates import ORDER_NAMES, AskDateOrder, DateOrder
 from pytok.commands.help import option
 from pytok.commands.paths import Input
 
@@ -29,57 +25,6 @@ def parse_duration(text: str) -> timedelta:
         raise click.BadParameter(f"{text!r} is not a duration such as 30m, 1h, 1h30m or 2d")
     amounts = re.findall(r"(\d+)(\w)", text)
     return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in amounts))
-
-
-def exports_argument(name: str, metavar: str) -> Callable[[F], F]:
-    """Give a command the paths of one or more exports, which exist, as *name*."""
-    return click.argument(
-        name,
-        nargs=-1,
-        required=True,
-        type=Input(path_type=Path),
-        metavar=metavar,
-        callback=_check_exports,
-    )
-
-
-def _check_exports(
-    context: click.Context, parameter: click.Parameter, paths: tuple[Path, ...]
-) -> tuple[Path, ...]:
-    """Raise BadParameter for a path that does not exist, with the one that can be meant."""
-    missing = [path for path in paths if not path.exists()]
-    if not missing:
-        return paths
-    whole = Path(" ".join(map(str, paths)))
-    if len(paths) > 1 and whole.exists():
-        raise click.BadParameter(
-            f"put the name of the file in quotation marks: {shlex.quote(str(whole))}"
-        )
-    path = missing[0]
-    beside = [each.name for each in path.parent.glob("*")]
-    similar = get_close_matches(path.name, beside, n=1)
-    hint = f"did you mean {str(path.with_name(similar[0]))!r}?" if similar else "check its name"
-    raise click.BadParameter(f"there is no file {str(path)!r}; {hint}")
-
-
-def date_order_asker() -> AskDateOrder | None:
-    """Return what asks the user for the order of an ambiguous date; None without a terminal."""
-    return _ask if _is_interactive() else None
-
-
-def _is_interactive() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
-    orders = list(meanings)
-    click.echo(f"The dates of this chat can be read in {len(orders)} ways. {written} is:", err=True)
-    for number, order in enumerate(orders, start=1):
-        day = meanings[order]
-        click.echo(f"  {number}  {day.day} {day:%B %Y} ({ORDER_NAMES[order]})", err=True)
-    choices = click.Choice([str(number) for number in range(1, len(orders) + 1)])
-    answer = click.prompt("Which is right?", type=choices, err=True)
-    return orders[int(answer) - 1]
 
 
 def _parse_split(text: str) -> Split:
