@@ -171,7 +171,7 @@ def test_twins_define_the_same_functions_in_the_same_order() -> None:
             *("marked_vocab", "ended"),
         ],
         "normalize": ["normalize", "align"],
-        "added": ["find_all"],
+        "added": ["segments"],
         "split": ["apply"],
     }
     for name, functions in shared.items():
