@@ -1,9 +1,10 @@
 """Chats in JSON, as one document or as JSON lines: the list of formats, and the choice of one."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from pytok.chat.cut_json import complete
 from pytok.chat.dialogues import is_dialogue_file, read_dialogues
 from pytok.chat.files import ChatFile
 from pytok.chat.formats.discord import from_discord, is_discord, read_discord
@@ -63,7 +64,12 @@ def read_json(file: ChatFile, options: ImportOptions) -> Source:
     """Read a chat in any of `JSON_FORMATS`. Raises UnknownFormat for other JSON."""
     text, warnings = file.text()
     converter = _Converter()
-    entries = _entries(text, file.name, converter)
+    entries, was_cut = _entries(text, file.name, converter)
+    if was_cut:
+        warnings = [
+            f"{file.name} ends early: it was cut when it was copied, and its end is missing; copy "
+            "or export it again to have all of it"
+        ]
     for known in [*converter.used, *JSON_FORMATS]:
         if known.recognizes(entries):
             source = known.read(entries, file.name)
@@ -93,22 +99,36 @@ class _Converter:
         return fields
 
 
-def _entries(text: str, name: str, converter: _Converter) -> Entries:
+def _entries(text: str, name: str, converter: _Converter) -> tuple[Entries, bool]:
+    """Return the entries of *text*, and whether its end is missing. Raises ChatError."""
+    was_cut = False
     try:
-        value = parse(text, converter)
+        try:
+            value = parse(text, converter)
+        except ValueError as error:
+            if "Extra data" in str(error):
+                return _json_lines(text, name, converter)
+            completed = complete(text)
+            if completed is None:
+                raise
+            value = parse(completed, converter)
+            was_cut = True
     except RecursionError:
         raise ChatError(f"{name}: JSON that is nested too deeply for a chat") from None
     except ValueError as error:
-        if "Extra data" not in str(error):
-            raise ChatError(f"{name}: damaged JSON ({error}); export the chat again") from None
-        return list(_json_lines(text, name, converter))
-    return list(enumerate(value if isinstance(value, list) else [value], start=1))
+        raise ChatError(f"{name}: damaged JSON ({error}); export the chat again") from None
+    return list(enumerate(value if isinstance(value, list) else [value], start=1)), was_cut
 
 
-def _json_lines(text: str, name: str, converter: _Converter) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), start=1):
+def _json_lines(text: str, name: str, converter: _Converter) -> tuple[Entries, bool]:
+    entries: list[tuple[int, Any]] = []
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                yield number, parse(line, converter)
+                entries.append((number, parse(line, converter)))
         except (ValueError, RecursionError):
+            if number == len(lines) and line.startswith("{"):
+                return entries, True
             raise ChatError(f"{name}, line {number}: not JSON, unlike the lines before") from None
+    return entries, False

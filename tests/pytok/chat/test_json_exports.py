@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytok.chat.cut_json import complete
 from pytok.chat.importing import ImportOptions, ImportResult, import_chats
 from pytok.chat.record import Message
 from pytok.errors import ChatError
@@ -162,6 +163,33 @@ def test_a_chat_that_an_account_does_not_have_is_an_error(tmp_path: Path) -> Non
 
     with pytest.raises(ChatError, match="has no chat 'Wrk'; did you mean 'Work'"):
         import_chats([path], ImportOptions(chat="Wrk"))
+
+
+def test_an_export_that_was_cut_is_read_up_to_there(tmp_path: Path) -> None:
+    """At any character after the first message, with a warning."""
+    full = json.dumps(chat(telegram(1, text='a "b" ]}'), telegram(2)))
+    first = full.index(', {"id": 2')
+    for end in range(first, len(full)):
+        imported = read(full[:end], tmp_path)
+        messages = [message.id for message in imported.messages]
+
+        assert messages == (["1", "2"] if end >= full.index("]}", first) else ["1"])
+        assert "ends early" in imported.summary.warnings[0]
+
+
+def test_lines_that_were_cut_are_read_up_to_there(tmp_path: Path) -> None:
+    line = json.dumps({"time": "2024-01-05T13:00:00", "sender": "Ann", "text": "hi"})
+
+    imported = read(f"{line}\n{line[:-1]}", tmp_path)
+
+    assert len(imported.messages) == 1
+    assert "ends early" in imported.summary.warnings[0]
+
+
+@pytest.mark.parametrize("atom", ['"', "[", "{", "[{}", '"\\', '{"a":[{"b":[', "}"])
+def test_a_cut_text_is_completed_in_linear_time(atom: str) -> None:
+    """Quadratic time would take minutes."""
+    complete("[{}" + atom * (300_000 // len(atom)))
 
 
 @pytest.mark.parametrize(
