@@ -17,7 +17,7 @@ from gpt.commands.options import ABOUT_PRESETS, PATH, command_line
 from gpt.errors import ConfigError
 from gpt.spec.adapter import LoRA
 from gpt.spec.presets import PRESETS
-from pytok.commands.chat_import_options import exports_argument, import_options
+from pytok.commands.chat_exports import exports_argument, import_options
 from pytok.commands.chat_options import parse_duration
 from pytok.commands.help import Command, option
 from pytok.counted import duration

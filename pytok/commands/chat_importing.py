@@ -12,7 +12,7 @@ from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.importing import import_chats
 from pytok.chat.record import write_history
-from pytok.commands.chat_import_options import exports_argument, import_options
+from pytok.commands.chat_exports import exports_argument, import_options
 from pytok.commands.help import Command, option
 from pytok.commands.options import json_option
 from pytok.commands.paths import Output

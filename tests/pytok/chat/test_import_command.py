@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from pytok.__main__ import cli
 from pytok.chat.record import read_history
-from pytok.commands import chat_import_options
+from pytok.commands import chat_exports
 from tests.pytok.test_cli import check_failure, command
 
 
@@ -43,7 +43,7 @@ def test_the_summary_as_json_has_every_figure(tmp_path: Path) -> None:
 
 def test_an_ambiguous_date_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its meanings, on a terminal; an answer that is none of them is asked for again."""
-    monkeypatch.setattr(chat_import_options, "_is_interactive", lambda: True)
+    monkeypatch.setattr(chat_exports, "_is_interactive", lambda: True)
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     export.write_text("01/02/2023, 10:00 - Ann: hi\n")
 
