@@ -57,8 +57,7 @@ class Summary:
         """Return the labels and values to print."""
         senders = [f"{name} ({count:,})" for name, count in self.senders.items()]
         kinds = [counted(count, KIND_NAMES[kind]) for kind, count in self.kinds.items() if count]
-        if self.edited:
-            kinds.append(f"{self.edited:,} were edited")
+        edited = f"; {self.edited:,} edited" if self.edited else ""
         rows: dict[str, str] = {}
         for number, source in enumerate(self.sources, start=1):
             facts = [counted(source.messages, "message"), source.format]
@@ -75,7 +74,7 @@ class Summary:
             suffix = f" ({number})" if source.name in rows else ""
             rows[source.name + suffix] = "; ".join(facts)
         return rows | {
-            "messages": f"{self.messages:,}: {', '.join(kinds)}",
+            "messages": f"{self.messages:,}: {', '.join(kinds)}{edited}",
             "senders": f"{len(senders):,}: {listed(senders)}",
             "days": f"{self.days:,}, {_period(self.first, self.last)}",
         }

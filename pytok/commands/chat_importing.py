@@ -1,6 +1,7 @@
 """`pytok chat import` and `pytok chat example`: exports to a history, and an example export."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def import_(
         click.echo(json.dumps(imported.summary.to_dict(), ensure_ascii=False))
     else:
         print_facts(imported.summary.rows())
+    say(f"wrote {output}; to make a model of it: gpt clone {shlex.quote(str(output))}")
 
 
 def _say_replaced(anonymized: Anonymized) -> None:
@@ -124,3 +126,5 @@ def example(output: Path, messages: int, authors: int, seed: int) -> None:
     """
     chat = example_chat(messages, authors=authors, seed=seed)
     replace_file(output, example_export(chat).encode())
+    people = ", ".join(list(STYLES)[:authors])
+    say(f"{output}: {counted(messages, 'message')} of {people}, who do not exist")

@@ -13,13 +13,14 @@ from tests.pytok.test_cli import check_failure, command
 
 
 def test_an_example_is_imported(tmp_path: Path) -> None:
-    """The summary is printed; the history is complete."""
+    """The summary is printed, and the next command; the history is complete."""
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     command("chat", "example", "-o", export, "--messages", 500, "--authors", 3)
 
     result = command("chat", "import", export, "-o", history)
 
-    assert (result.code, result.err) == (0, "")
+    next_ = f"wrote {history}; to make a model of it: gpt clone {history}\n"
+    assert (result.code, result.err) == (0, next_)
     assert "WhatsApp text, day first" in result.out.decode()
     assert len(list(read_history(history))) == 500
 
