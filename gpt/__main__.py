@@ -6,6 +6,7 @@ and 129 for a run that Ctrl-C, SIGTERM or SIGHUP stopped.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -15,8 +16,8 @@ import click
 
 from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.parallel.launch import launched
-from pytok.commands.help import Group, LazyCommand
-from pytok.errors import PytokError
+from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.terminal import ClosedStdout, failure_of, say
 from pytok.termination import exiting_on_signals
 
 COMMANDS = [
@@ -90,6 +91,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, by default those of the process; return the exit code."""
+    sys.stdout = sys.stdout or ClosedStdout()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is written escaped
             stream.reconfigure(errors="backslashreplace")
@@ -98,23 +100,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["GOMP_SPINCOUNT"] = SPINS  # before torch is imported
     try:
         with exiting_on_signals():
-            return _run(given)
+            code = _run(given)
+        sys.stdout.flush()  # here, since a failure at Python's exit has no message
+        return code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
     except PeerError:  # the process that failed first describes the error
         return 1
-    except (GPTError, PytokError) as error:
-        return _fail(error.message if isinstance(error, PytokError) else str(error))
+    except GPTError as error:
+        return _fail(str(error))
     except ImportError as error:
         extra = EXTRAS.get(error.name or "", "gpt")
         return _fail(f"{error}: pip install 'pytok[{extra}]'")
-    except BrokenPipeError:
-        # The reader of stdout has closed it, as `head` does. Python would complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
-    except (click.Abort, KeyboardInterrupt):
-        return 130
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is None:
+            # It is an error of stdout: close it, or Python would write again and fail at its exit.
+            with contextlib.suppress(OSError):
+                sys.stdout.close()
+            if isinstance(error, BrokenPipeError):  # its reader has closed it, as `head` does
+                return 1
+        return _fail(failure_of(error, getattr(error, INPUTS, ())))
 
 
 def _run(given: list[str] | None) -> int:
@@ -134,7 +139,7 @@ def _run(given: list[str] | None) -> int:
 
 
 def _fail(message: str) -> int:
-    print(f"gpt: {message}", file=sys.stderr)
+    say(f"gpt: {message}")
     return 1
 
 

@@ -9,6 +9,7 @@ for an id space of up to 65,536, else as uint32.
 
 import os
 import struct
+import warnings
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
@@ -202,11 +204,7 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
         )
     documents = manifest_field(manifest, entry, "documents", int)
     path = folder / manifest_field(manifest, entry, "document_ends", str)
-    try:
-        # Through Any, since some numpy versions have no type stubs for it.
-        ends = cast(Any, np.lib.format).open_memmap(path, mode="r").view(np.ndarray)
-    except (OSError, ValueError) as error:
-        raise ShardError(f"{path}: cannot be read: {error}") from error
+    ends = map_array(path).view(np.ndarray)
     if ends.dtype != np.int64 or ends.shape != (documents,) or ends[-1:].tolist() != [tokens]:
         raise ShardError(
             f"{path}: not the ends of {documents:,} documents with {tokens:,} tokens in total; "
@@ -215,6 +213,24 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
     return Split(
         name, shards, tuple(starts), tokens, manifest_field(manifest, entry, "bytes", int), ends
     )
+
+
+def map_array(path: Path) -> "np.memmap[Any, Any]":
+    """Map the array in the ``.npy`` file *path*. Raises ShardError for anything else.
+
+    numpy parses the header as an expression of Python, which fails in all the ways of a parser.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a header that is no plain expression
+            # Through Any, since some numpy versions have no type stubs for it.
+            array: np.memmap[Any, Any] = cast(Any, np.lib.format).open_memmap(path, mode="r")
+            return array
+    except (
+        *(OSError, EOFError, ValueError, TypeError, OverflowError, RecursionError, MemoryError),
+        *(SyntaxError, TokenError, UserWarning),
+    ) as error:
+        raise ShardError(f"{path}: not an array that numpy can map: {error}") from error
 
 
 def read_shard(path: str | os.PathLike[str]) -> Ids:

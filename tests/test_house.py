@@ -35,8 +35,8 @@ ORDER = {
     ),
 }
 
-ABOVE_PYTOK = ["data", *ORDER["gpt"][ORDER["gpt"].index("runs") :]]
-"""The packages of gpt that may import pytok: for shards, a tokenizer, files that appear whole."""
+ABOVE_PYTOK = ["errors", "data", *ORDER["gpt"][ORDER["gpt"].index("runs") :]]
+"""The packages of gpt that may import pytok: for shards, tokenizers, whole files, errors."""
 
 
 def module_name(path: Path) -> str:

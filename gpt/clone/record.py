@@ -67,8 +67,8 @@ def _adapter(fields: Any) -> str:
 def write_record(out: Path, name: str, options: Mapping[str, Any]) -> None:
     """Record that *out*/*name* is about to be made with *options*, which JSON can represent."""
     record = _read(out) | {name: dict(options)}
-    out.mkdir(parents=True, exist_ok=True)
-    replace_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)  # a new one is its owner's alone
+    replace_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode(), private=True)
 
 
 def _read(out: Path) -> dict[str, Any]:

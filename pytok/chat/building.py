@@ -94,7 +94,7 @@ def build(
                 f"no conversation is left for the {name} split (left out: "
                 f"{describe_omitted(omitted)}); raise --max-tokens or lower --min-turns"
             )
-    with shards.writing(folder, tokenizer, splits, overwrite=overwrite) as writer:
+    with shards.writing(folder, tokenizer, splits, overwrite=overwrite, private=True) as writer:
         for name, conversations in splits.items():
             for conversation in conversations:
                 ids = template.render(conversation, tokenizer, train_on="all").ids

@@ -57,7 +57,7 @@ def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
             f"{'is' if contested == 1 else 'are'} in the history, since another file still has "
             f"the text; --respect-deletions omits {'it' if contested == 1 else 'them'}"
         )
-    anonymized = anonymize(messages) if options.anonymize else None
+    anonymized = anonymize(messages, also=options.replaced_names) if options.anonymize else None
     if anonymized is not None:
         messages = anonymized.messages
     return ImportResult(messages, summarize(messages, sources, duplicates, warnings), anonymized)

@@ -106,6 +106,8 @@ def _only(source: Source, wanted: str) -> Source:
     if len(source.chats) == 1:
         return source
     messages = [message for message in source.messages if message.chat == chat.name]
+    if not messages:
+        raise ChatError(f"{source.name}: the chat {chat.name!r} has no message that can be read")
     return replace(source, messages=messages, chats=[chat])
 
 

@@ -201,7 +201,7 @@ class Template:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write *path*, a chat.json, completely or not at all."""
-        replace_file(Path(path), self.to_json().encode())
+        replace_file(Path(path), self.to_json().encode(), private=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Template":

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pytok.atomic import replace_file
-from pytok.chat.anonymize import Anonymized
+from pytok.chat.anonymize import LIMITS, Anonymized
 from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.importing import import_chats
@@ -45,7 +45,14 @@ from pytok.terminal import print_facts, say
     "--anonymize",
     "--anonymise",
     is_flag=True,
-    help="Replace names, numbers, e-mail addresses, links and mentions.",
+    help="Replace people, numbers, addresses and links (docs/anonymizing.md).",
+)
+@option(
+    "--replace",
+    "replaced_names",
+    multiple=True,
+    metavar="NAME",
+    help="With --anonymize: replace this name, too; repeat it for several.",
 )
 @json_option
 def import_(
@@ -53,6 +60,7 @@ def import_(
     output: Path | None,
     options: ImportOptions,
     anonymize: bool,
+    replaced_names: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Import chat exports and merge them into one history.
@@ -62,9 +70,12 @@ def import_(
     of ShareGPT or OpenAI; rows of time, sender and text; or a history of an earlier import. Files
     of one chat can overlap: no message is lost or duplicated.
     """
+    if replaced_names and not anonymize:
+        raise click.UsageError("--replace needs --anonymize.")
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    imported = import_chats(files, replace(options, anonymize=anonymize))
+    options = replace(options, anonymize=anonymize, replaced_names=replaced_names)
+    imported = import_chats(files, options)
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
         say(f"pytok: warning: {warning}")
@@ -79,13 +90,10 @@ def import_(
 
 def _say_replaced(anonymized: Anonymized) -> None:
     counts = ", ".join(counted(count, kind) for kind, count in anonymized.counts.items())
-    say(f"pytok: replaced in texts: {counts or 'nothing'}")
-    say(f"pytok: removed the text of {counted(anonymized.emptied, 'system message')}")
+    say(f"pytok: replaced: {counts or 'nothing'}")
     for name, substitute in anonymized.substitutes.items():
         say(f"pytok: {name} is now {substitute}")
-    say(
-        "pytok: warning: nicknames, people who never write, locations and personal facts may remain"
-    )
+    say(f"pytok: warning: people can still be recognized; not replaced: {LIMITS}")
 
 
 @click.command(

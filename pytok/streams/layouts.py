@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytok.errors import ShardError
-from pytok.shardfile import TokenFile, is_shard, read_header
+from pytok.shardfile import TokenFile, is_shard, map_array, read_header
 
 SUFFIXES = (".bin", ".npy", ".ds")
 """Suffixes of token files; `open_stream` detects the format."""
@@ -72,10 +72,7 @@ def _llm_c(path: Path, vocab_size: int) -> Stream:
 
 def _npy(path: Path, vocab_size: int) -> Stream:
     """An array of integers saved by numpy, as in build-nanogpt."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ShardError(f"{path}: not an array that numpy can map: {error}") from error
+    array = map_array(path)
     if array.ndim != 1 or array.dtype.kind not in "iu" or array.dtype.byteorder == ">":
         raise ShardError(
             f"{path}: an array {array.shape} of {array.dtype.str}; ids are a 1-D array of "

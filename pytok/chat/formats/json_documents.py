@@ -13,8 +13,8 @@ from pytok.chat.formats.messenger import from_messenger, is_messenger, read_mess
 from pytok.chat.formats.own_format import is_own_document, read_own_document
 from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
 from pytok.chat.formats.row_documents import is_row_document, read_row_document
-from pytok.chat.formats.sigexport import is_sigexport, read_sigexport
-from pytok.chat.formats.signal_cli import is_signal_cli, read_signal_cli
+from pytok.chat.formats.sigexport import from_sigexport, is_sigexport, read_sigexport
+from pytok.chat.formats.signal_cli import from_signal_cli, is_signal_cli, read_signal_cli
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.jsonl import parse
@@ -41,8 +41,8 @@ JSON_FORMATS = (
     JsonFormat(is_telegram, read_telegram, from_telegram),
     JsonFormat(is_discord, read_discord, from_discord),
     JsonFormat(is_messenger, read_messenger, from_messenger),
-    JsonFormat(is_signal_cli, read_signal_cli),
-    JsonFormat(is_sigexport, read_sigexport),
+    JsonFormat(is_signal_cli, read_signal_cli, from_signal_cli),
+    JsonFormat(is_sigexport, read_sigexport, from_sigexport),
     JsonFormat(is_qq_json, read_qq_json, from_qq),
     JsonFormat(is_row_document, read_row_document),
     JsonFormat(is_own_document, read_own_document),

@@ -165,7 +165,7 @@ def _kind(plain: Mapping[str, Any], sender: str, text: str) -> tuple[Kind, str |
     link = words(fields(plain.get("share")).get("link"))
     if "share" in plain and not (link and link in text):
         return "media", "share"
-    if plain.get("type") in _EVENTS or _is_notice(text, sender):
+    if words(plain.get("type")) in _EVENTS or _is_notice(text, sender):
         return "system", None
     if not text:  # the type of the attachment is unknown, or it was taken down
         return "media", "attachment"

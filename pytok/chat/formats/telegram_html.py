@@ -115,19 +115,20 @@ class _Page:
         self._stack: list[tuple[str, list[str] | None]] = []
         """Open elements, each with the list that collects its text."""
         is_open: Counter[str] = Counter()
-        for part in parts(text):
+        for opens, closes, written in parts(text):
             sink = self._stack[-1][1] if self._stack else None
-            if part.opens in VOID or not (part.opens or part.closes):
+            if opens in VOID or not (opens or closes):
                 if sink is not None:
-                    sink.append("\n" if part.opens == "br" else part.text * (not part.opens))
-            elif part.opens:
-                self._stack.append((part.opens, self._start(attributes(part.text), sink)))
-                is_open[part.opens] += 1
+                    sink.append("\n" if opens == "br" else written * (not opens))
+            elif opens:
+                values = attributes(written) if written else {}
+                self._stack.append((opens, self._start(values, sink)))
+                is_open[opens] += 1
             else:
-                while is_open[part.closes]:  # also ends what was not closed inside
+                while is_open[closes]:  # also ends what was not closed inside
                     tag, _ = self._stack.pop()
                     is_open[tag] -= 1
-                    if tag == part.closes:
+                    if tag == closes:
                         break
 
     @property

@@ -55,6 +55,11 @@ def cloned(options: CloneOptions, notices: Notices) -> CloneResult:
     return clone(options, reporter=notices)
 
 
+def test_a_clone_can_be_read_by_its_owner_only(cloned: CloneResult, options: CloneOptions) -> None:
+    """Its models are the chat in another form."""
+    assert not options.out.stat().st_mode & 0o077
+
+
 def test_the_model_is_trained_on_the_turns_of_one_person(cloned: CloneResult) -> None:
     """The template in its checkpoint has the name."""
     checkpoint = read_checkpoint(cloned.run)

@@ -467,7 +467,7 @@ sys.exit(main())
     assert "pip install 'pytok[gpt]'" in result.stderr
 
 
-class Started(Exception):
+class Started(BaseException):
     """Raised instead of a training run."""
 
 

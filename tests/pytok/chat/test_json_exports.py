@@ -155,6 +155,14 @@ def test_all_chats_of_an_account_are_read_with_a_warning(tmp_path: Path) -> None
     )
 
 
+def test_a_chosen_chat_without_messages_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({"chats": {"list": [chat(telegram(1)), chat(name="Work")]}}))
+
+    with pytest.raises(ChatError, match="the chat 'Work' has no message"):
+        import_chats([path], ImportOptions(chat="Work"))
+
+
 def test_a_chat_that_an_account_does_not_have_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(

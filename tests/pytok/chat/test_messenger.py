@@ -180,7 +180,8 @@ def test_a_message_with_a_damaged_time_is_reported(broken: Any, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "odd", [{"photos": 5}, {"photos": [5]}, {"reactions": {}}, {"share": 5}, {"content": 5}]
+    "odd",
+    [{"photos": 5}, {"photos": [5]}, {"reactions": {}}, {"share": 5}, {"content": 5}, {"type": []}],
 )
 def test_odd_values_are_no_error(odd: Any, tmp_path: Path) -> None:
     assert len(read(tmp_path, thread(message(0) | odd)).messages) == 1
