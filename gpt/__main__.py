@@ -68,6 +68,10 @@ for one that another process has displaced displace others in turn: beside two o
 two cores a step took 2.5 seconds, now 0.2."""
 
 
+ALLOCATION = "allocate memory"
+"""Words in the RuntimeError of torch when the memory of the machine is not enough."""
+
+
 @click.group(
     cls=Group,
     commands=COMMANDS,
@@ -122,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.close()
             if isinstance(error, BrokenPipeError):  # its reader has closed it, as `head` does
                 return 1
+        if isinstance(error, RuntimeError) and ALLOCATION in str(error):
+            error = MemoryError()
         return _fail(failure_of(error, getattr(error, INPUTS, ())))
 
 

@@ -23,6 +23,10 @@ MAX_RATIO = 50
 HARMLESS_SIZE = 1 << 24
 """Size in bytes up to which any compression ratio is accepted."""
 
+MAX_TEXT_SIZE = 1 << 27
+"""Maximum size in bytes of a text that is neither JSON nor a page, some three million messages: in
+memory a message needs a multiple of its line."""
+
 MAX_FILES = 200_000
 
 

@@ -16,7 +16,7 @@ from tests.fuzz.fuzzing import faults
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of processes of Linux")
 
-FEW = 10
+FEW = 5
 """Inputs of each door in the short test."""
 
 MANY = int(os.environ.get("PYTOK_FUZZ", "100000"))

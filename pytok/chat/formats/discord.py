@@ -64,7 +64,7 @@ def _message(plain: Mapping[str, Any]) -> Message:
         media=media,
         id=identity,
         reply_to=None if answered is None else str(answered),
-        reactions=tuple(_reactions(plain)),
+        reactions=reactions(_reactions(plain)),
     )
 
 
@@ -87,9 +87,9 @@ def _contents(plain: Mapping[str, Any]) -> tuple[Kind, str, str | None]:
     return "text", text, None
 
 
-def _reactions(plain: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the emoji; one that the server made as its name between colons."""
+def _reactions(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield emoji and counts; an emoji that the server made is its name between colons."""
     for each in items(plain.get("reactions")):
         emoji = fields(fields(each).get("emoji"))
         name = words(emoji.get("name"))
-        yield from reactions(f":{name}:" if emoji.get("id") else name, fields(each).get("count"))
+        yield (f":{name}:" if emoji.get("id") else name), fields(each).get("count")

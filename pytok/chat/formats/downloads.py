@@ -187,13 +187,13 @@ def _from_slack(plain: Mapping[str, Any]) -> Message:
         media=(words(fields(files[0]).get("name")) or "file") if kind == "media" else None,
         id=words(plain["ts"]),
         reply_to=answered if answered and answered != plain["ts"] else None,
-        reactions=tuple(_slack_reactions(plain)),
+        reactions=reactions(_slack_reactions(plain)),
     )
 
 
-def _slack_reactions(plain: Mapping[str, Any]) -> Iterator[str]:
+def _slack_reactions(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for each in map(fields, items(plain.get("reactions"))):
-        yield from reactions(f":{words(each.get('name'))}:", each.get("count"))
+        yield f":{words(each.get('name'))}:", each.get("count")
 
 
 def _document(entries: Sequence[tuple[int, Any]]) -> dict[str, Any]:

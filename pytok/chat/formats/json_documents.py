@@ -20,8 +20,10 @@ from pytok.chat.formats.downloads import (
     read_snapchat,
 )
 from pytok.chat.formats.history import is_history, read_history
+from pytok.chat.formats.matrix import is_matrix, read_matrix
 from pytok.chat.formats.messenger import from_messenger, is_messenger, read_messenger
 from pytok.chat.formats.own_format import is_own_document, read_own_document
+from pytok.chat.formats.parsed import parsed_chat
 from pytok.chat.formats.qq_json import from_qq, is_qq_json, read_qq_json
 from pytok.chat.formats.row_documents import is_row_document, read_row_document
 from pytok.chat.formats.sigexport import from_sigexport, is_sigexport, read_sigexport
@@ -29,6 +31,7 @@ from pytok.chat.formats.signal_cli import from_signal_cli, is_signal_cli, read_s
 from pytok.chat.formats.telegram import from_telegram, is_telegram, read_telegram
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.jsonl import parse
+from pytok.chat.record import Message
 from pytok.chat.source import Source, UnknownFormat
 from pytok.errors import ChatError
 
@@ -58,6 +61,7 @@ JSON_FORMATS = (
     JsonFormat(is_sigexport, read_sigexport, from_sigexport),
     JsonFormat(is_qq_json, read_qq_json, from_qq),
     JsonFormat(is_row_document, read_row_document),
+    JsonFormat(is_matrix, read_matrix),
     JsonFormat(is_skype, read_skype, from_download),
     JsonFormat(is_google_chat, read_google_chat, from_download),
     JsonFormat(is_snapchat, read_snapchat, from_download),
@@ -97,6 +101,10 @@ def read_json(file: ChatFile, options: ImportOptions) -> Source:
             source = known.read(entries, file.name)
             source.warnings[:0] = warnings
             return source
+    if any(isinstance(entry, Message) for _, entry in entries):
+        source = parsed_chat(entries, file.name, "JSON messages without their chat", "")
+        source.warnings[:0] = warnings
+        return source
     raise UnknownFormat(
         f"{file.name}: JSON, but not from Telegram, ShareGPT or OpenAI, and of no other format in "
         "docs/chat-formats.md; write each message as a line with time, sender and text, as "

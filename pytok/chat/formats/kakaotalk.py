@@ -40,6 +40,7 @@ _DAYS = (
 _WEEKDAY = r"(?:[A-Z][a-z]{2,8},\s)?"
 
 _SAVED = re.compile(r"(?:저장한\s?날짜|Date Saved|Saved Date)\s?:")
+_TITLE = re.compile(r".{1,200}(?:카카오톡\s대화|KakaoTalk\sChats)\s{0,9}$|KakaoTalk\sChats\swith")
 _CSV_HEADER = "Date,User,Message"
 
 
@@ -192,7 +193,7 @@ def _line_reader(form: _Form) -> Callable[[str], Start | Literal["layout"] | Non
         if match := form.day.match(line):
             day = calendar_day(match["year"], match["month"], match["day"]) or day
             return "layout"
-        if last is None and (is_title or _SAVED.match(line)):
+        if last is None and (is_title or _SAVED.match(line) or _TITLE.match(line)):
             return "layout"
         if form.name == "Windows":
             return Start(last, None, line) if last and _NOTICE.match(line) else None

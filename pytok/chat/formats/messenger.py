@@ -131,7 +131,7 @@ def _message(plain: Mapping[str, Any], variant: _Variant) -> Message:
     kind, media = _kind(plain, sender, text)
     reactions = (fields(each).get("reaction") for each in items(plain.get("reactions")))
     return Message(
-        time=read_time(plain[variant.time]),
+        time=read_time(plain[variant.time], milliseconds=True),
         sender=None if kind == "system" else sender or "unknown",
         kind=kind,
         text="" if kind == "deleted" else text,

@@ -101,7 +101,7 @@ def _part(
     known = contact and contact not in ("null", "(Unknown)", address)
     try:
         message = Message(
-            time=read_time(values.get("date")),
+            time=read_time(values.get("date"), milliseconds=True),
             sender=OWNER if sent else address,
             name=contact if known and not sent else None,
             kind="text" if media is None else "media",

@@ -120,7 +120,7 @@ def _message(fields: Mapping[str, Any], time: datetime) -> Message:
         media=media,
         id=str(fields["id"]),
         reply_to=None if answered is None else str(answered),
-        reactions=tuple(_reactions(fields)),
+        reactions=reactions(_reactions(fields)),
     )
 
 
@@ -174,7 +174,7 @@ def _text(text: Any) -> str:
     return "".join(each if isinstance(each, str) else each["text"] for each in text)
 
 
-def _reactions(fields: Mapping[str, Any]) -> Iterator[str]:
+def _reactions(fields: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     for reaction in items(fields.get("reactions")):
         shown = reaction.get("emoji") or reaction.get("document_id") or reaction.get("type")
-        yield from reactions(shown, reaction.get("count"))
+        yield shown, reaction.get("count")

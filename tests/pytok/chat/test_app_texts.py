@@ -23,6 +23,7 @@ EXPORTED = (
     *(kakaotalk.KOREAN_MACOS, *kakaotalk.ENGLISH.values()),
     *(line.JAPANESE, line.ENGLISH, qq.MANAGER, qq.EXPORTER, imessage.TEXT),
     *(wechat.MEMOTRACE, wechat.MEMOTRACE_CHAT, wechat.PYWXDUMP, wechat.CHATLOG, wechat.EXPORTER),
+    wechat.MAIL,
 )
 DOCUMENTS = (
     {"chatInfo": {"name": "x"}, "messages": qq.MESSAGES},

@@ -87,6 +87,16 @@ def test_a_zip_bomb_is_rejected(tmp_path: Path) -> None:
     assert "would unpack to 20,800,000 bytes" in failure(path)
 
 
+def test_a_text_that_is_too_large_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytok.chat.formats.texts.MAX_TEXT_SIZE", 1000)
+    path = tmp_path / "chat.txt"
+    path.write_bytes(CHAT)
+
+    assert "more than 1,000 bytes, too large for a chat" in failure(path)
+
+
 def test_an_encrypted_zip_is_rejected(tmp_path: Path) -> None:
     path = packed(tmp_path / "secret.zip", {"_chat.txt": CHAT})
     data = bytearray(path.read_bytes())

@@ -78,6 +78,15 @@ def test_a_notice_of_windows_has_the_time_of_the_message_before(tmp_path: Path) 
     assert said(imported(tmp_path, KOREAN_WINDOWS)) == [*EXPECTED[:2], notice, EXPECTED[3]]
 
 
+def test_newer_phones_write_as_windows_does(tmp_path: Path) -> None:
+    """With the two first lines in the other order."""
+    title, saved, rest = KOREAN_WINDOWS.split("\n", 2)
+    result = imported(tmp_path, f"{saved}\n\n{title}\n{rest}")
+
+    assert len(result.messages) == 4
+    assert result.summary.sources[0].unread_lines == ()
+
+
 ENGLISH = {
     "Android": """KakaoTalk Chats with Ann
 Date Saved : January 13, 2024, 8:10 PM
