@@ -20,6 +20,7 @@ from pytok.chat.formats.transcript import (
     first_lines,
     read_entries,
     split_lines,
+    unsure_bodies,
 )
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Source
@@ -74,7 +75,7 @@ _FORMS = (
 
 _PLACEHOLDER = re.compile(
     r"""
-      (?P<image> 사진(?:\s?\d+장)? | (?:\d+\s)?[Pp]hotos? | <사진\s읽지\s않음> )
+      (?P<image> 사진(?:\s?\d+장)? | (?:\d{1,4}\s)?[Pp]hotos? | <사진\s읽지\s않음> )
     | (?P<video> 동영상 | [Vv]ideos? | <동영상\s읽지\s않음> )
     | (?P<sticker> 이모티콘 | [Ee]moticons? | [Ss]tickers? )
     | (?P<audio> 음성\s?메시지 | [Vv]oice\s(?:[Mm]essage|[Nn]ote) )
@@ -130,7 +131,11 @@ def read_kakaotalk(text: str, name: str) -> Source:
     entries, unread = read_entries(lines, _line_reader(form))
     messages = [_message(each.time, each.sender, each.text, name, each.number) for each in entries]
     return Source(
-        name=name, format=f"KakaoTalk text ({form.name})", messages=messages, unread=unread
+        name=name,
+        format=f"KakaoTalk text ({form.name})",
+        messages=messages,
+        unread=unread,
+        unsure=unsure_bodies(entries, messages),
     )
 
 

@@ -19,6 +19,7 @@ from pytok.chat.formats.transcript import (
     first_lines,
     read_entries,
     split_lines,
+    unsure_bodies,
 )
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Source
@@ -107,11 +108,13 @@ def read_line(
         entries = _split_names(entries, title["title"] if title else "")
     if not entries:
         raise ChatError(f"{name}: an export of LINE without a message; export the chat again")
+    messages = [_message(each, name, is_phone=tabbed >= spaced) for each in entries]
     return Source(
         name=name,
         format=f"LINE text ({'phone' if tabbed >= spaced else 'computer'})",
-        messages=[_message(each, name, is_phone=tabbed >= spaced) for each in entries],
+        messages=messages,
         unread=unread,
+        unsure=unsure_bodies(entries, messages),
     )
 
 

@@ -4,10 +4,11 @@ The readers of text exports other than WhatsApp's use this module: each says of 
 starts a message. All patterns are anchored and bounded, so reading is linear in the text.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
+from pytok.chat.record import Message
 from pytok.chat.whatsapp.clock import PERIOD_OF_WORD, hour_of_day, letters_of
 
 MAX_NAME = 150
@@ -79,6 +80,19 @@ def read_entries(lines: Iterable[str], read: ReadLine) -> tuple[list[Entry], lis
         for number, start, body in starts
     ]
     return entries, unread
+
+
+def unsure_bodies(entries: Sequence[Entry], messages: Sequence[Message]) -> dict[str, list[int]]:
+    """Return `Source.unsure` for *messages* made of *entries*.
+
+    A bare word such as "사진" can be its sender's own; people do not write brackets around it.
+    """
+    unsure: dict[str, list[int]] = {}
+    for entry, message in zip(entries, messages, strict=True):
+        by_sender = message.sender is not None and message.kind not in ("text", "location")
+        if by_sender and not entry.text.startswith(("[", "<")):
+            unsure.setdefault(entry.text, []).append(entry.number)
+    return unsure
 
 
 def clock_time(

@@ -63,6 +63,13 @@ EXPECTED = [
 ]
 
 
+def test_the_summary_counts_what_only_a_word_decides(tmp_path: Path) -> None:
+    """Somebody can have written "사진"."""
+    (source,) = imported(tmp_path, KOREAN_IPHONE).summary.sources
+
+    assert source.unsure == {"사진": (12,)}
+
+
 @pytest.mark.parametrize("text", [KOREAN_ANDROID, KOREAN_IPHONE, KOREAN_MACOS])
 def test_the_same_chat_of_each_platform_has_the_same_messages(text: str, tmp_path: Path) -> None:
     result = imported(tmp_path, text)
