@@ -73,7 +73,7 @@ _TITLES = {
 _NAMED = ("audio_file", "file")
 """Types of media whose title is the name of the file."""
 
-_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_HTML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}) (\d{1,2}):(\d\d):(\d\d)")
 _COORDINATES = re.compile(r"[?&]q=(-?[\d.]+),(-?[\d.]+)")
 
@@ -174,9 +174,7 @@ class _Page:
 
 def is_html(file: ChatFile) -> bool:
     """Return whether *file* starts like an HTML page."""
-    return (
-        re.match(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", file.head, re.I) is not None
-    )
+    return _HTML.match(file.head) is not None
 
 
 def read_telegram_page(file: ChatFile, options: ImportOptions) -> Source:
