@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpt.commands.interruption import Interruption
-from gpt.commands.options import ABOUT_PRESETS, PATH, NoneOr, command_line
+from gpt.commands.options import ABOUT_PRESETS, PATH, NoneOr, command_line, refuse_same
 from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError, DataError
 from gpt.parallel.launch import launched
@@ -180,6 +180,7 @@ def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
         raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
     out = options["out"] or overrides.values.get("out") or Path("runs") / _stem(Path(data))
     located = {"data": Path(data), "out": Path(out)}
+    refuse_same(*located.values())
     asked = Training(**options | located, overrides=overrides.without("data", "out"))
     asked.check()
     return asked.run()
@@ -372,14 +373,16 @@ class Training:
     def _ending(self, outcome: Outcome, world: World) -> str:
         """Return the last line: how the run ended, and what to do next."""
         from gpt.evaluation.score import score_of
+        from pytok.chat.template import TEMPLATE_FILE
 
         state = outcome.state
         if outcome.finished:
             score = score_of(state.recipe.score)
             measured = "" if state.score is None else f", {score.text(state.score)}"
+            following = "chat" if (state.recipe.data / TEMPLATE_FILE).exists() else "sample"
             return (
                 f"{counted(state.step, 'step')} in {state.seconds:.0f} s of training{measured}; "
-                f"next: gpt sample {shlex.quote(str(self.out))}"
+                f"next: gpt {following} {shlex.quote(str(self.out))}"
             )
         again = command_line() if world.size == 1 else "the same torchrun command"
         return f"{outcome.stopped}: {again}"

@@ -4,11 +4,10 @@ The readers of text exports other than WhatsApp's use this module: each says of 
 starts a message. All patterns are anchored and bounded, so reading is linear in the text.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
-from pytok.chat.record import Message
 from pytok.chat.whatsapp.clock import PERIOD_OF_WORD, hour_of_day, letters_of
 
 MAX_NAME = 150
@@ -82,17 +81,18 @@ def read_entries(lines: Iterable[str], read: ReadLine) -> tuple[list[Entry], lis
     return entries, unread
 
 
-def unsure_bodies(entries: Sequence[Entry], messages: Sequence[Message]) -> dict[str, list[int]]:
-    """Return `Source.unsure` for *messages* made of *entries*.
+def by_wording(
+    entries: Iterable[Entry], is_wording: Callable[[Entry], bool]
+) -> dict[str, list[int]]:
+    """Return the numbers of the *entries* for which *is_wording*, by what each says.
 
-    A bare word such as "사진" can be its sender's own; people do not write brackets around it.
+    These are the app's only by their words, which people can write as well (`Source.unsure`).
     """
-    unsure: dict[str, list[int]] = {}
-    for entry, message in zip(entries, messages, strict=True):
-        by_sender = message.sender is not None and message.kind not in ("text", "location")
-        if by_sender and not entry.text.startswith(("[", "<")):
-            unsure.setdefault(entry.text, []).append(entry.number)
-    return unsure
+    found: dict[str, list[int]] = {}
+    for entry in entries:
+        if is_wording(entry):
+            found.setdefault(entry.text.partition(":")[0], []).append(entry.number)
+    return found
 
 
 def clock_time(
