@@ -224,7 +224,13 @@ def _question(fields: Mapping[str, Any]) -> Question:
     return Question(context=repair(context), choices=tuple(map(repair, choices)), answer=answer)
 
 
+# A bracket that nothing closes matches up to the end of its line, so that no search begins in it.
+_BRACKETS = re.compile(r"\[[^\]\n]*(?:\]|(?=\n)|\Z)")
+
+
 def _clean(text: str) -> str:
     """Remove the WikiHow markup from a text of HellaSwag."""
     text = text.strip().replace(" [title]", ". ")
-    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
+    return _BRACKETS.sub(lambda found: "" if found[0].endswith("]") else found[0], text).replace(
+        "  ", " "
+    )

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import TypeAlias
 
 _PART = re.compile(
-    r"""<(/?)([a-zA-Z][a-zA-Z0-9]*)"""  # end or start, and the name of the tag
-    r"""((?:[^"'<>]|"[^"]*"|'[^']*')*)>"""  # attributes
+    r"""<(/?)([a-zA-Z][a-zA-Z0-9]*)(?![a-zA-Z0-9])"""  # end or start, and the name of the tag
+    r"""((?:[^"'<>]|"[^"<]*"|'[^'<]*')*)>"""  # attributes, in which "<" is escaped
     r"""|<[!?][^<>]*>|([^<]+|<)"""  # a comment or a text
 )
 _ATTRIBUTE = re.compile(r"""(?<![a-zA-Z0-9_:-])([a-zA-Z0-9_:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")

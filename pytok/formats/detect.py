@@ -173,11 +173,11 @@ def _is_json_lines(head: bytes) -> bool:
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|\(?[dl]p?[01]?\n|\}q\x00|c(?:copy_reg|copyreg|tiktoken)")
 _SECTION = re.compile(
-    rb'\s*\{\s*"(?:version"\s*:\s*"|(?:added_tokens|truncation|padding|normalizer|pre_tokenizer|'
+    rb'\A\s*\{\s*"(?:version"\s*:\s*"|(?:added_tokens|truncation|padding|normalizer|pre_tokenizer|'
     rb'post_processor|decoder|model)"\s*:\s*[\[{n])'
 )
 """The first field of a tokenizer.json."""
-_JSON = re.compile(rb"\s*(?:\{|\[(?![A-Z]+\]))")  # [PAD] is the first word of WordPiece
+_JSON = re.compile(rb"\A\s*(?:\{|\[(?![A-Z]+\]))")  # [PAD] is the first word of WordPiece
 _MERGES_VERSION = re.compile(rb"#version")
 
 

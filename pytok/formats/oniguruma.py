@@ -44,7 +44,7 @@ _ESCAPE = (
     r"[0-9a-fA-F]{4}|\\(?![<>])[!-/:-@\[-`{-~]"
 )
 # Without the letters that Oniguruma also folds to one character, such as "ss" to "ß".
-_IGNORING_CASE = r"\(\?i:(?!.*(?:ss|st|ff|fi|fl))[a-z'|\[\]]*\)"
+_IGNORING_CASE = r"\(\?i:(?![a-z'|\[\]]*(?:ss|st|ff|fi|fl))[a-z'|\[\]]*\)"
 _GROUP = r"\((?!\?)|\(\?(?::|=|!|>|<=|<!)|\)|\|"
 _REPEAT = r"[?*+][?+]?|\{\d+(?:,\d*)?\}(?![?+])"
 _SAME = re.compile(rf"{_IGNORING_CASE}|{_GROUP}|\\[Az]|[^\[\]\\(){{}}|?*+^$]|{_ESCAPE}|{_REPEAT}")

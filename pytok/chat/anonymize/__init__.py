@@ -51,7 +51,7 @@ _SUFFIX = re.compile(
 )
 """Endings of names of files; other ones can be names: "Anna.Huber"."""
 _FORWARDED = re.compile(r"forwarded from (.+)", re.DOTALL)
-_CONTACT = re.compile(r"(.+)\.vcf\Z", re.IGNORECASE)
+_CONTACT = re.compile(r"\A(.+)\.vcf\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _WIDE = re.compile(r" [-/|·] ")
 _CHINESE = re.compile("[〇零○一二三四五六七八九]{7,}")
 _PLUS = re.compile(rf"\(?\+[({IGNORED} ]{{0,3}}\Z|\([{IGNORED} ]?\Z")
 """Before a number: a plus sign, and a bracket."""
-_CARD = re.compile("(?:[0-9]{4,}[^0-9]{0,3}){1,4}[0-9]{1,7}|[0-9]{13,}")
+_CARD = re.compile("[0-9]{4,}(?:[^0-9]{1,3}[0-9]{4,}){0,3}(?:[^0-9]{1,3}[0-9]{1,7})?")
 _IBAN = re.compile("[A-Za-z]{2}[0-9]{2}")
 
 

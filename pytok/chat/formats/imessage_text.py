@@ -26,7 +26,7 @@ _TIME = re.compile(
     r"(?P<month>[A-Z][a-z]{2})\s(?P<day>\d{1,2}),\s(?P<year>\d{4})\s{1,2}"
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2}):(?P<second>\d{2})\s(?P<period>[AP]M)"
 )
-_READ = re.compile(r"(?:\s\(Read by .{1,300}\))?\s*$")
+_READ = re.compile(r"(?:\s\(Read by .{1,300}\))?\s{0,20}$")
 _INDENT = "    "
 
 _NOTES = re.compile(

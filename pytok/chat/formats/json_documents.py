@@ -82,7 +82,7 @@ for _known in JSON_FORMATS:
 
 def is_json(file: ChatFile) -> bool:
     """Return whether *file* starts like a JSON object, or an array of objects or arrays."""
-    return re.match(r"\s*(\{|\[\s*[{\]])", file.start) is not None
+    return re.match(r"\A\s*(\{|\[\s*[{\]])", file.start) is not None
 
 
 def read_json(file: ChatFile, options: ImportOptions) -> Source:

@@ -77,7 +77,7 @@ _FORMS = (
 
 _PLACEHOLDER = re.compile(
     r"""
-      (?P<image> 사진(?:\s?\d+장)? | (?:\d+\s)?[Pp]hotos? | <사진\s읽지\s않음> )
+      (?P<image> 사진(?:\s?\d+장)? | (?:\d{1,4}\s)?[Pp]hotos? | <사진\s읽지\s않음> )
     | (?P<video> 동영상 | [Vv]ideos? | <동영상\s읽지\s않음> )
     | (?P<sticker> 이모티콘 | [Ee]moticons? | [Ss]tickers? )
     | (?P<audio> 음성\s?메시지 | [Vv]oice\s(?:[Mm]essage|[Nn]ote) )

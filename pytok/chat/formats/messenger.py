@@ -36,7 +36,7 @@ _EVENTS = frozenset({"Subscribe", "Unsubscribe"})
 """Types of messages that say who joined or left."""
 
 _NOTICE = re.compile(
-    r"(?:You|\S+ [^\n]{0,80}?) (?:named the group|changed the (?:group photo|theme|chat theme)|"
+    r"(?:You|\S{1,80} [^\n]{0,80}?) (?:named the group|changed the (?:group photo|(?:chat )?theme)|"
     r"set (?:the|your|his|her|their) (?:nickname|emoji)|created (?:the group|a poll)|"
     r"left the group|"
     r"started a (?:call|video chat)|joined the (?:call|video chat)|missed (?:a|your) (?:video )?"

@@ -20,8 +20,8 @@ from pytok.chat.source import Chat, Source
 _FIELDS = frozenset({"date", "sender", "body", "quote", "reactions", "attachments"})
 _NOBODY = "No-Sender"
 _HEADER = re.compile(r"\[(\d{4}-\d\d-\d\d),? (\d\d:\d\d(?::\d\d)?)\] ([^\n]{1,200}?): ?")
-_REACTIONS = re.compile(r"\(- ([^\n]*) -\)\Z")
-_STICKER = re.compile(r"\(\( ([^\n]*) \)\)\Z")
+_REACTIONS = re.compile(r"\(- ((?:[^(\n]|\((?!- ))*) -\)\Z")
+_STICKER = re.compile(r"\(\( ((?:[^(\n]|\((?!\( ))*) \)\)\Z")
 _ATTACHMENT = re.compile(
     r"!?\[([^\[\]\n]{0,300})\]\(\.{1,2}/((?:media|exported_stickers)/[^)\n]{0,300})\) {0,2}"
 )

@@ -74,7 +74,7 @@ _TITLES = {
 _NAMED = ("audio_file", "file")
 """Types of media whose title is the name of the file."""
 
-_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_HTML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}) (\d{1,2}):(\d\d):(\d\d)")
 _COORDINATES = re.compile(r"[?&]q=(-?[\d.]+),(-?[\d.]+)")
 

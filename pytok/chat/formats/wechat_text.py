@@ -23,7 +23,7 @@ _HEAD = re.compile(
     r"\((?P<time>\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})\):"
 )
 _SYSTEM = re.compile(r"(?:System Message|系统消息)[:：]\s?")
-_QUOTE = re.compile(r"「.{0,2000}?」\n(?:- ){5,40}-\n", re.S)
+_QUOTE = re.compile(r"\A「.{0,2000}?」\n(?:- ){5,40}-\n", re.S)
 
 _MEDIA = {
     **dict.fromkeys(("[Photo]", "[图片]"), "image"),
