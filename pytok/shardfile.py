@@ -24,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytok.errors import ShardError
+from pytok.text import quoted
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Token ids, one-dimensional: uint16 or uint32 in pytok's files, 8 to 64 bits in other formats."""
 
+_CHECKED = 1 << 22
+"""Ids that are checked at a time."""
 DTYPES = ("uint8", "uint16", "uint32", "uint64")
 """Types that ids are read as. A negative id, in a damaged file, becomes too large an id."""
 
@@ -75,6 +78,8 @@ class Split:
     """UTF-8 bytes of the text, without end-of-text tokens: the base of bits per byte."""
     document_ends: NDArray[np.int64]
     """(documents,): position of the end of each document, in tokens; mapped."""
+    paths: tuple[Path, ...]
+    """The file of each shard."""
 
     @property
     def documents(self) -> int:
@@ -100,6 +105,24 @@ class Split:
             for index in range(first, last)
         ]
         return slices[0] if len(slices) == 1 else np.concatenate(slices)
+
+    def check_ids(self, vocab_size: int) -> None:
+        """Read all ids once; raise ShardError, with the file, for one of *vocab_size* or more.
+
+        Nothing else reveals damage to them.
+        """
+        for path, ids in zip(self.paths, self.shards, strict=True):
+            if vocab_size > np.iinfo(ids.dtype).max:
+                continue
+            for first in range(0, len(ids), _CHECKED):
+                part = ids[first : first + _CHECKED]
+                if part.max() >= vocab_size:
+                    index = int(np.argmax(part >= vocab_size))
+                    raise ShardError(
+                        f"{path}: token {first + index:,} (from 0) is id {part[index]}, and the "
+                        f"tokenizer of the shards has ids 0 to {vocab_size - 1:,}; the file is "
+                        "damaged: write the shards again"
+                    )
 
 
 class SplitWriter:
@@ -211,7 +234,13 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
             "shard the corpus again"
         )
     return Split(
-        name, shards, tuple(starts), tokens, manifest_field(manifest, entry, "bytes", int), ends
+        name,
+        shards,
+        tuple(starts),
+        tokens,
+        manifest_field(manifest, entry, "bytes", int),
+        ends,
+        tuple(folder / file for file in files),
     )
 
 
@@ -230,7 +259,9 @@ def map_array(path: Path) -> "np.memmap[Any, Any]":
         *(OSError, EOFError, ValueError, TypeError, OverflowError, RecursionError, MemoryError),
         *(SyntaxError, TokenError, UserWarning),
     ) as error:
-        raise ShardError(f"{path}: not an array that numpy can map: {error}") from error
+        raise ShardError(
+            f"{path}: cannot be read: not an array that numpy can map: {error}"
+        ) from error
 
 
 def read_shard(path: str | os.PathLike[str]) -> Ids:
@@ -294,7 +325,7 @@ def manifest_field(path: Path, record: object, name: str, *kinds: type) -> Any:
     """
     value = record.get(name, ...) if isinstance(record, dict) else ...
     if type(value) not in kinds:
-        found = "missing" if value is ... else repr(value)
+        found = "missing" if value is ... else quoted(value)
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ShardError(
             f"{path}: field {name!r} is {found}, not {wanted}; fix it or write the shards again"

@@ -1,6 +1,7 @@
 """Reading of one export, a file, a folder or a zip, in any of the formats of `formats.table`."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,17 +69,23 @@ def _read(path: Path, options: ImportOptions) -> tuple[Format, Source]:
                     raise
         if unknown is not None and len(files) == 1:
             raise unknown
+        reason = "" if unknown is None else f" ({unknown})"
         raise ChatError(
-            f"{path.name}: no chat in it; a zip of WhatsApp contains _chat.txt or a .txt named "
-            "after the chat, a zip of Telegram result.json"
+            f"{path.name}: no chat in it{reason}; a zip or folder of WhatsApp contains _chat.txt "
+            "or a .txt named after the chat, one of Telegram result.json or messages.html"
         )
 
 
-def _recognized(files: Sequence[ChatFile]) -> Iterable[tuple[Format, list[ChatFile]]]:
-    for known in FORMATS:
-        own = [file for file in files if known.recognizes(file)]
-        if own:
-            yield known, own
+def _recognized(files: Sequence[ChatFile]) -> Iterator[tuple[Format, list[ChatFile]]]:
+    """Yield each format that recognizes any of *files*, with those."""
+    own: dict[int, list[ChatFile]] = defaultdict(list)
+    for file in files:
+        for index, known in enumerate(FORMATS):
+            if known.recognizes(file):
+                own[index].append(file)
+        file.forget()  # a folder can have 100,000 pictures
+    for index in sorted(own):
+        yield FORMATS[index], own[index]
 
 
 def _check_choice(source: Source) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,22 @@ def test_a_folder_without_a_manifest_is_an_error(tmp_path: Path) -> None:
         open_shards(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no array", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
+def npy(header: str) -> bytes:
+    """A file of numpy with *header*, a Python literal, and no data."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"no array", b"PK\x03\x04", b"\x93NUMPY\x01\x00", npy("{"), npy("(" * 900)),
+        npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1" + "0" * 30 + ",), }"),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (3,), }"),
+        npy("{'descr': 5, 'fortran_order': False, 'shape': ('x',), }"),
+        npy('"' * 3),
+    ],
+)
 def test_damaged_document_ends_are_an_error(content: bytes, folder: Path) -> None:
     """The message names the file."""
     (folder / "train_documents.npy").write_bytes(content)

@@ -352,7 +352,7 @@ def test_damaged_index_is_an_error(offset: int, data: bytes, message: str, tmp_p
 def test_array_of_another_kind_is_an_error(array: np.ndarray, tmp_path: Path) -> None:
     """Objects are not unpickled."""
     np.save(tmp_path / "train.npy", array)
-    with pytest.raises(ShardError, match=r"train.npy: (an array|not an array)"):
+    with pytest.raises(ShardError, match=r"train.npy: (an array|cannot be read: not an array)"):
         streams.adopt(tmp_path / "train.npy", TOKENIZER, tmp_path / "data")
 
 
