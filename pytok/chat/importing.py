@@ -97,8 +97,8 @@ def _comparable_times(sources: Sequence[Source], zone: ZoneInfo | None) -> list[
     )
     if local and zoned:
         raise ChatError(
-            f"{local[0].name} has local times, and {zoned[0].name} has UTC times; give the time "
-            "zone of the export, as in --timezone Europe/Vienna"
+            f"{local[0].name} has the times of the phone, and {zoned[0].name} those of Greenwich "
+            "(UTC); to merge them, give the time zone of the phone, as in --timezone Europe/Vienna"
         )
     # A source without times fits either kind: its placeholder times get the zone of the others.
     utc = timezone.utc

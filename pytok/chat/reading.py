@@ -11,6 +11,7 @@ from pytok.chat.formats.format import Format
 from pytok.chat.formats.table import FORMATS
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat, find_chat
+from pytok.chat.speakers import listed
 from pytok.errors import ChatError
 
 
@@ -38,8 +39,8 @@ def list_chats(paths: Sequence[Path], options: ImportOptions) -> list[Chat]:
     """
     chats: list[Chat] = []
     for source in _read_all(paths, replace(options, chat=None)):
-        listed = source.chats or [Chat(source.name, len(source.messages))]
-        chats += sorted(listed, key=lambda chat: -chat.messages)
+        chosen = source.chats or [Chat(source.name, len(source.messages))]
+        chats += sorted(chosen, key=lambda chat: -chat.messages)
     return chats
 
 
@@ -69,10 +70,11 @@ def _read(path: Path, options: ImportOptions) -> tuple[Format, Source]:
                     raise
         if unknown is not None and len(files) == 1:
             raise unknown
+        names = listed(file.name.removeprefix(f"{path.name}/") for file in files)
         reason = "" if unknown is None else f" ({unknown})"
         raise ChatError(
-            f"{path.name}: no chat in it{reason}; a zip or folder of WhatsApp contains _chat.txt "
-            "or a .txt named after the chat, one of Telegram result.json or messages.html"
+            f"{path.name}: no chat in it, only {names or 'nothing'}{reason}; give the export as "
+            "the app wrote it (docs/chat-formats.md shows what each app writes)"
         )
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from pytok.atomic import replace_file
 from pytok.chat.jsonl import read_lines, write_lines
+from pytok.chat.speakers import listed
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
@@ -215,7 +216,7 @@ class Template:
             return self.speakers.index(speaker)
         except ValueError:
             raise ChatError(
-                f"{speaker!r} is not one of the speakers: {', '.join(map(repr, self.speakers))}"
+                f"{speaker!r} is not one of the speakers: {listed(map(repr, self.speakers))}"
             ) from None
 
     def _roles(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Shards are read as one array; damaged ones raise errors with the file and the field."""
 
 import json
+import os
 import re
 import struct
 from collections.abc import Callable
@@ -56,6 +57,37 @@ def test_a_window_out_of_range_is_an_error(start: int, stop: int, folder: Path) 
     """It is not clipped silently, as a slice would be."""
     with pytest.raises(ShardError, match="are not within"):
         open_shards(folder).splits["train"].read(start, stop)
+
+
+@pytest.mark.parametrize("name", ["train_000001.bin", "train_documents.npy"])
+def test_a_file_that_shrinks_while_it_is_in_use_is_an_error(name: str, folder: Path) -> None:
+    """It was mapped, and killed the process."""
+    train = open_shards(folder).splits["train"]
+    os.truncate(folder / name, (folder / name).stat().st_size - 1)
+
+    with pytest.raises(ShardError, match=f"{re.escape(name)}: the file was changed while it was"):
+        train.read(0, 12), train.document_ends
+
+
+def test_a_file_that_is_written_to_while_it_is_in_use_is_an_error(folder: Path) -> None:
+    """Its ids are no longer those that were checked."""
+    train = open_shards(folder).splits["train"]
+    path = folder / "train_000001.bin"
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(1, 1))  # the clock of files is coarse
+
+    assert train.read(0, 5).tolist() == IDS[:5]
+    with pytest.raises(ShardError, match="was changed while it was in use"):
+        train.read(0, 6)
+
+
+def test_a_file_that_is_replaced_is_read_on_as_it_was(folder: Path) -> None:
+    """Writing the shards again makes new files."""
+    train = open_shards(folder).splits["train"]
+    (folder / "new").write_bytes(b"")
+    (folder / "new").replace(folder / "train_000001.bin")
+
+    assert train.read(0, 12).tolist() == IDS
 
 
 def header(*numbers: int) -> bytes:

@@ -24,7 +24,9 @@ from gpt.spec.optimizer import AdamW
 from gpt.spec.presets import llama
 from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import flatten
+from pytok.chat.building import build
 from pytok.commands.help import LazyCommand
+from tests.pytok.chat.histories import long_history
 
 SMALL = """
 batch_size = 2
@@ -80,6 +82,17 @@ def test_training_writes_a_run(
     assert printed.out == ""
     assert f"next: gpt sample {run}" in printed.err
     assert "validation" in printed.err
+
+
+def test_training_on_a_chat_ends_with_the_command_to_talk(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which works as it is, also in a group."""
+    build(long_history(30), tmp_path / "chat", vocab=300)
+    code = main(arguments(config, tmp_path / "chat", "--steps", "1"))
+
+    assert code == 0
+    assert f"next: gpt chat {tmp_path / 'run'}" in capsys.readouterr().err
 
 
 def test_one_step_is_counted_in_the_singular(
