@@ -48,6 +48,7 @@ _DIGRAPH = regex.compile(r"(?<=\pL)([aou])e(?=[b-df-hj-np-tv-z]\pL)", regex.IGNO
 """ä, ö or ü as two letters, in Mueller."""
 _SURNAMES_OF_TWO = ("남궁", "황보", "제갈", "사공", "선우", "서문", "독고", "동방")
 _RUN = regex.compile(r"[\p{Han}々]+|[\p{Hiragana}ー]+|[\p{Katakana}ー]+|\p{Hangul}+")
+_HYPHENATED = regex.compile(r"[\p{L}\p{M}]++(?:[-\u2010\u2011][\p{L}\p{M}]++)+")
 _THAI_TITLE = regex.compile("คุณ|นางสาว|นาง|นาย|พี่|น้อง")
 _DECORATION = "~\u2068\u2069\u202a\u202c\u202f\xa0 "
 
@@ -80,6 +81,7 @@ def _parts(name: str) -> Iterator[tuple[Part, bool]]:
     yield whole, len(whole) == 1 and len(whole[0]) <= 2 and written[0] != written[0].lower()
     can_be_small = name == name.lower() or regex.search(r"\s", name) is None
     kept: list[str] = []
+    particles: list[str] = []
     for unit in filter(None, units[:MAX_WORDS]):
         folded = tuple(map(fold, unit))
         if len(unit) > 1:  # O'Brien
@@ -92,10 +94,24 @@ def _parts(name: str) -> Iterator[tuple[Part, bool]]:
         ):
             kept.append(folded[0])
             yield folded, len(folded[0]) <= 2 and unit[0] != unit[0].lower()
+            if particles:  # van der Meer
+                yield (*particles, folded[0]), False
             yield from (((piece,), False) for piece in _pieces(folded[0]))
+        particles = [*particles, folded[0]] if unit[0].casefold() in PARTICLES else []
+    yield from _hyphenated(name)
+    if len(kept) > 1 and len(kept[-1]) > 3:
+        yield (kept[0][0] + kept[-1],), False  # aschmidt
     for joined in dict.fromkeys(((*kept[:2],), (*kept[:1], *kept[-1:]), (*kept,))):
         if len(joined) > 1:  # annaschmidt
             yield ("".join(joined),), False
+
+
+def _hyphenated(name: str) -> Iterator[tuple[Part, bool]]:
+    """Yield the compounds in *name*, also with small letters: Ji-young, al-Rashid."""
+    for compound in _HYPHENATED.findall(name):
+        words = tuple(fold(match[0]) for match in WORD.finditer(compound))[:MAX_WORDS]
+        if len(words) > 1:
+            yield from ((words, False), (("".join(words),), False))
 
 
 def _is_name(word: str, *, first: bool, small: bool, alone: bool) -> bool:
