@@ -10,16 +10,17 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.parallel.launch import launched
-from pytok.commands.help import Group, LazyCommand
-from pytok.errors import PytokError
+from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.terminal import ClosedStdout, failure_of, say
 from pytok.termination import exiting_on_signals
-from pytok.text import cut
 
 COMMANDS = [
     LazyCommand("train", "gpt.commands.train:train", "Train a model on text, or resume a run."),
@@ -69,8 +70,6 @@ two cores a step took 2.5 seconds, now 0.2."""
 
 ALLOCATION = "allocate memory"
 """Words in the RuntimeError of torch when the memory of the machine is not enough."""
-MOST_SHOWN = 2000
-"""Characters of an error that are shown; what it quotes is cut before."""
 
 
 @click.group(
@@ -98,8 +97,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, by default those of the process; return the exit code."""
-    if sys.stdout is None:
-        return _fail("stdout is closed, and results go there")
+    sys.stdout = sys.stdout or ClosedStdout()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is written escaped
             stream.reconfigure(errors="backslashreplace")
@@ -107,33 +105,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not any(name in os.environ for name in WAITING):
         os.environ["GOMP_SPINCOUNT"] = SPINS  # before torch is imported
     try:
-        with exiting_on_signals():
+        with exiting_on_signals(), warnings.catch_warnings():
+            warnings.showwarning = _warn
             code = _run(given)
-        sys.stdout.flush()  # here, since Python exits with 120 if it fails at shutdown
+        sys.stdout.flush()  # here, since a failure at Python's exit has no message
         return code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
     except PeerError:  # the process that failed first describes the error
         return 1
-    except (GPTError, PytokError) as error:
-        return _fail(error.message if isinstance(error, PytokError) else str(error))
+    except GPTError as error:
+        return _fail(str(error))
     except ImportError as error:
         extra = EXTRAS.get(error.name or "", "gpt")
         return _fail(f"{error}: pip install 'pytok[{extra}]'")
-    except BrokenPipeError:
-        # The reader of stdout has closed it, as `head` does. Python would complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        if error.filename is None:
-            # It is an error of stdout: close it, or Python would write again and fail at shutdown.
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is None:
+            # It is an error of stdout: close it, or Python would write again and fail at its exit.
             with contextlib.suppress(OSError):
                 sys.stdout.close()
-        return _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and ALLOCATION not in str(error):
-            raise
-        return _fail("out of memory; use a smaller model, fewer rows or a shorter context")
+            if isinstance(error, BrokenPipeError):  # its reader has closed it, as `head` does
+                return 1
+        if isinstance(error, RuntimeError) and ALLOCATION in str(error):
+            error = MemoryError()
+        return _fail(failure_of(error, getattr(error, INPUTS, ())))
 
 
 def _run(given: list[str] | None) -> int:
@@ -152,8 +147,13 @@ def _run(given: list[str] | None) -> int:
         return _misused(shown.getvalue().rstrip())
 
 
+def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Print a warning without the line of the source that gives it, which means nothing here."""
+    say(f"gpt: warning: {message}")
+
+
 def _fail(message: str) -> int:
-    print(f"gpt: {cut(message, MOST_SHOWN)}", file=sys.stderr)
+    say(f"gpt: {message}")
     return 1
 
 

@@ -13,9 +13,14 @@
 Each message says what is wrong, where, and what to do.
 """
 
+from pytok.errors import abridged
+
 
 class GPTError(Exception):
     """Base class of all errors of gpt."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*map(abridged, arguments))
 
 
 class ConfigError(GPTError):

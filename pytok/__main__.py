@@ -11,9 +11,8 @@ from typing import NoReturn
 
 import click
 
-from pytok.commands.help import Group, LazyCommand
-from pytok.errors import PytokError
-from pytok.terminal import say
+from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.terminal import failure_of, say
 from pytok.termination import exiting_on_signals
 
 COMMANDS = [
@@ -83,20 +82,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except (PytokError, ImportError) as error:
-        _fail(error.message if isinstance(error, PytokError) else str(error))
-    except OSError as error:
-        if error.filename is None:
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is None:
             # It is an error of stdout: close it, or Python would write again and fail at shutdown.
             with contextlib.suppress(OSError):
                 sys.stdout.close()
-        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
-    except RuntimeError:
-        if sys.stdin is not None:
-            raise
-        _fail("stdin is closed; pass a file instead")
-    except MemoryError:
-        _fail("out of memory")
+        if isinstance(error, RuntimeError) and sys.stdin is None:
+            _fail("stdin is closed; pass a file instead")
+        _fail(failure_of(error, getattr(error, INPUTS, ())))
 
 
 if __name__ == "__main__":

@@ -8,3 +8,19 @@ def counted(count: int, thing: str) -> str:
     ('1 message', '1,000 messages')
     """
     return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """Return *seconds* in words, rounded, in the unit that suits them.
+
+    >>> duration(0.25), duration(1), duration(90.4), duration(450), duration(3600), duration(9000)
+    ('0.2 seconds', '1 second', '90 seconds', '8 minutes', '1 hour', '2.5 hours')
+    """
+    if seconds < 0.95:
+        return f"{seconds:.1f} seconds"
+    if seconds < 120:
+        return counted(round(seconds), "second")
+    if seconds < 3600:
+        return counted(round(seconds / 60), "minute")
+    hours = round(seconds / 3600, 1)
+    return f"{hours:g} hour{'s' * (hours != 1)}"

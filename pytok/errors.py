@@ -17,9 +17,15 @@ Each also derives from the built-in exception that ``tiktoken`` raises in the sa
 written for tiktoken keeps working. The native engine raises the same classes.
 """
 
+LONGEST = 700
+"""Characters of a message at most: it can quote a file, which can have millions on a line."""
+
 
 class PytokError(Exception):
     """The base class: ``except PytokError`` catches every exception of pytok."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*map(abridged, arguments))
 
     @property
     def message(self) -> str:
@@ -61,3 +67,16 @@ class ShardError(PytokError, ValueError):
 
 class ChatError(PytokError, ValueError):
     """A chat export, a history or a conversation that is malformed, or cannot be represented."""
+
+
+def abridged(message: object) -> object:
+    """Return *message*, if it is a text without its middle where it is longer than `LONGEST`.
+
+    Its beginning names the file, its end says what to do.
+
+    >>> abridged("t.json: type is " + "a" * 13_000 + ": use BPE")[-30:]
+    'aaaaaaaaaaaaaaaaaaaaa: use BPE'
+    """
+    if not isinstance(message, str) or len(message) <= LONGEST:
+        return message
+    return f"{message[: LONGEST * 2 // 3]} ... {message[-LONGEST // 3 + 5 :]}"

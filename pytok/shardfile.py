@@ -9,6 +9,7 @@ for an id space of up to 65,536, else as uint32.
 
 import os
 import struct
+import warnings
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from pytok.errors import ShardError
 from pytok.fileids import FileIds
-from pytok.text import cut, quoted
+from pytok.text import quoted
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Token ids, one-dimensional: uint16 or uint32 in pytok's files, 8 to 64 bits in other formats."""
@@ -243,16 +245,24 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
     )
 
 
-def map_array(path: Path) -> Any:
-    """Map the array in the file *path*, as `numpy.save` writes it. Raises ShardError."""
+def map_array(path: Path) -> "np.memmap[Any, Any]":
+    """Map the array in the ``.npy`` file *path*. Raises ShardError for anything else.
+
+    numpy parses the header as an expression of Python, which fails in all the ways of a parser.
+    """
     try:
-        # Through Any, since some numpy versions have no type stubs for it.
-        return cast(Any, np.lib.format).open_memmap(path, mode="r")
-    except OSError as error:
-        raise ShardError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # damage to the header, a Python literal, can raise any exception
-        reason = cut(str(error), 200)
-        raise ShardError(f"{path}: cannot be read as an array: {reason}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a header that is no plain expression
+            # Through Any, since some numpy versions have no type stubs for it.
+            array: np.memmap[Any, Any] = cast(Any, np.lib.format).open_memmap(path, mode="r")
+            return array
+    except (
+        *(OSError, EOFError, ValueError, TypeError, OverflowError, RecursionError, MemoryError),
+        *(SyntaxError, TokenError, UserWarning),
+    ) as error:
+        raise ShardError(
+            f"{path}: cannot be read: not an array that numpy can map: {error}"
+        ) from error
 
 
 def read_shard(path: str | os.PathLike[str]) -> Ids:

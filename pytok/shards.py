@@ -258,14 +258,16 @@ def writing(
     shard_tokens: int = SHARD_TOKENS,
     overwrite: bool = False,
     origin: str | None = None,
+    private: bool = False,
 ) -> Iterator[FolderWriter]:
     """Return a context with a writer of the new shard folder *folder*.
 
     The folder appears when the context ends without an error. *overwrite* replaces a shard folder,
-    and nothing else. Raises ShardError for a folder that cannot be written or must not be replaced,
-    and for a split that would be empty.
+    and nothing else. A *private* folder that is new can be read by its owner only. Raises
+    ShardError for a folder that cannot be written or must not be replaced, and for a split that
+    would be empty.
     """
-    with new_folder(folder, overwrite) as hidden:
+    with new_folder(folder, overwrite, private) as hidden:
         writer = FolderWriter(hidden, tokenizer, splits, shard_tokens, origin)
         yield writer
         writer.close()
@@ -325,13 +327,15 @@ def _raise_not_utf8(paths: list[Path], **reading: Any) -> NoReturn:
 
 
 @contextmanager
-def new_folder(folder: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+def new_folder(
+    folder: str | os.PathLike[str], overwrite: bool = False, private: bool = False
+) -> Iterator[Path]:
     """Return a context with a hidden folder: renamed to *folder* at the end, removed on errors."""
     if not os.fspath(folder):
         raise ShardError("the path is empty: name a folder")
     target = followed(Path(folder))
     try:
-        with atomic_folder(target) as hidden:
+        with atomic_folder(target, private=private) as hidden:
             _check_target(target, overwrite)
             yield hidden
             _check_target(target, overwrite)  # it can have changed in the meantime

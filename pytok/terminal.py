@@ -3,17 +3,28 @@
 Bars and colors come from rich and appear on terminals only.
 """
 
+import errno
+import io
+import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import click
 
+from pytok.errors import PytokError, abridged
+
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+TRACEBACK = "PYTOK_TRACEBACK"
+"""Variable of the environment; if it is set, unforeseen errors are shown as tracebacks."""
+
+MAX_INPUTS = 3
+"""Files that an error names at most."""
 
 BAR_DELAY = 0.5
 """Seconds before a progress bar appears; shorter work needs none."""
@@ -73,6 +84,42 @@ def _rich_progress() -> "Progress":
 def say(message: str) -> None:
     """Print *message* on stderr, in one line: newlines in it are escaped."""
     click.echo(message.replace("\n", "\\n"), err=True)
+
+
+class ClosedStdout(io.TextIOBase):
+    """What `sys.stdout`, which is None if it was closed, is replaced by: writing fails."""
+
+    def write(self, text: str) -> int:
+        """Raise OSError."""
+        raise OSError(errno.EBADF, "it is closed, and results go there")
+
+
+def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:
+    """Return the line that describes *error*, by which a command that reads *inputs* failed.
+
+    An error that nobody has foreseen is most often one of a damaged file, so the line names it.
+    With `TRACEBACK` in the environment such an error is raised again.
+    """
+    if isinstance(error, PytokError):
+        return error.message
+    if isinstance(error, ImportError):
+        return str(error)
+    if isinstance(error, OSError):
+        # Without a name it is an error of stdout: what reads and writes files names them.
+        where = error.filename or ("stdout" if error.errno else "")
+        return f"{where}: {error.strerror or error}".removeprefix(": ")
+    named = ", ".join(inputs[:MAX_INPUTS]) + (", ..." if len(inputs) > MAX_INPUTS else "")
+    where = f"{named}: " if named else ""
+    if isinstance(error, MemoryError):
+        return f"{where}out of memory"
+    if TRACEBACK in os.environ:
+        raise error
+    return str(
+        abridged(
+            f"{where}{type(error).__name__}: {error}: the file is damaged, or this is a fault of "
+            f"the program; {TRACEBACK}=1 shows where"
+        )
+    )
 
 
 def print_facts(rows: Mapping[str, str]) -> None:

@@ -36,8 +36,8 @@ ORDER = {
     ),
 }
 
-ABOVE_PYTOK = ["data", *ORDER["gpt"][ORDER["gpt"].index("runs") :]]
-"""The packages of gpt that may import pytok: for shards, a tokenizer, files that appear whole."""
+ABOVE_PYTOK = ["errors", "data", *ORDER["gpt"][ORDER["gpt"].index("runs") :]]
+"""The packages of gpt that may import pytok: for shards, tokenizers, whole files, errors."""
 FOR_ALL = {"pytok.text"}
 """What every package of gpt may import: how an error quotes a value."""
 

@@ -21,20 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpt.clone.options import CloneOptions
-from gpt.clone.stages import (
-    BASE,
-    DATA,
-    HISTORY,
-    RUN,
-    build_data,
-    import_history,
-    train_base,
-    tune_to_person,
-)
+from gpt.clone.record import BASE, DATA, HISTORY, RUN
+from gpt.clone.reporting import StageReporter
+from gpt.clone.stages import build_data, imitated, import_history, train_base, tune_to_person
 from gpt.report.events import NullReporter, Reporter
+from gpt.runs.reading import read_checkpoint
+from gpt.runs.retention import find_checkpoint
 from gpt.training.finetune import TUNING_FILE
 from pytok.chat.template import TEMPLATE_FILE, Template
-from pytok.training import Progress
+from pytok.counted import duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +40,8 @@ class CloneResult:
     """Whether all stages are complete; False if *stop* ended the call early."""
     run: Path
     """Folder of the run that imitates `CloneOptions.me`."""
+    warnings: tuple[str, ...] = ()
+    """Reasons why the model will not be good, as far as this call has found any."""
 
     @property
     def template(self) -> Template:
@@ -56,43 +53,50 @@ def clone(
     options: CloneOptions,
     *,
     reporter: Reporter | None = None,
-    progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
+    verbose: bool = False,
 ) -> CloneResult:
     """Make all stages of *options* that are not complete yet.
 
-    *progress* receives the tokenizer's training, *reporter* everything else. *stop* is called
+    *reporter* receives what happens; with *verbose* also the figures of the runs. *stop* is called
     between stages, and in runs. Raises ConfigError if ``options.out`` was made with other options,
-    ChatError for a chat that cannot be read or without the person, and the errors of `train` and
-    `tune`.
+    ChatError for a chat that cannot be read, that is too short or without the person, and the
+    errors of `train` and `tune`.
     """
+    if options.base is not None and find_checkpoint(options.base) is None:
+        read_checkpoint(options.base)  # raises, unless it is the best checkpoint of a run
     reporter = reporter or NullReporter()
+    report = StageReporter(reporter, verbose=verbose)
     out, run = options.out, options.out / RUN
-    stages: list[tuple[str, Callable[[], bool]]] = [
-        (f"history: {out / HISTORY}", lambda: import_history(options, reporter)),
+    stages: list[tuple[Callable[[], str], Callable[[], bool]]] = [
+        (lambda: f"reading the chat: {out / HISTORY}", lambda: import_history(options, report)),
         (
-            f"conversations and tokens: {out / DATA}",
-            lambda: build_data(options, reporter, progress),
+            lambda: f"dividing it into conversations: {out / DATA}",
+            lambda: build_data(options, report),
         ),
     ]
     if options.base is None:
         stages.append(
             (
-                f"base model, trained on all turns: {out / BASE}",
-                lambda: train_base(options, reporter, stop),
+                lambda: f"training a model on what everybody writes: {out / BASE}",
+                lambda: train_base(options, report, stop),
             )
         )
-    base = options.base or "base model"
+    base = options.base or "this model"
     stages.append(
-        (f"{base}, tuned to {options.me}: {run}", lambda: tune_to_person(options, reporter, stop))
+        (
+            lambda: f"tuning {base} to {imitated(out)}: {run}",
+            lambda: tune_to_person(options, report, stop),
+        )
     )
     for number, (title, make) in enumerate(stages, start=1):
         if stop():
             return CloneResult(finished=False, run=run)
-        reporter.notice(f"{number}/{len(stages)} {title}")
+        reporter.notice(f"{number}/{len(stages)} {title()}")
         start = time.monotonic()
         if make():
-            reporter.notice(f"    {time.monotonic() - start:.1f} s")
+            report.say(f"took {duration(time.monotonic() - start)}")
         else:
-            reporter.notice("    already complete")
-    return CloneResult(finished=not stop() or (run / TUNING_FILE).exists(), run=run)
+            report.say("already complete")
+    finished = not stop() or (run / TUNING_FILE).exists()
+    return CloneResult(finished=finished, run=run, warnings=tuple(report.warnings))

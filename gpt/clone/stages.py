@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from gpt.clone.options import CloneOptions
-from gpt.clone.record import check_record, write_record
+from gpt.clone.record import BASE, DATA, HISTORY, RUN, check_record, write_record
+from gpt.clone.reporting import StageReporter
 from gpt.data.shards import open_data, open_split
 from gpt.evaluation.score import score_of
-from gpt.report.events import Reporter
 from gpt.runs.reading import read_state
 from gpt.runs.retention import find_checkpoint
 from gpt.runs.sealed_folder import digest
@@ -20,26 +24,24 @@ from gpt.spec.machine import Machine
 from gpt.spec.planning import plan
 from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import to_dict
-from gpt.training.finetune import TUNING_FILE, plan_tuning, tune
+from gpt.training.finetune import TUNING_FILE, Change, plan_tuning, tune
 from gpt.training.finetune_tasks import TRAIN
 from gpt.training.loop import train
 from gpt.training.measuring import measured_plan
-from pytok.chat.building import build
+from pytok.chat.building import BuildResult, build
 from pytok.chat.conversations import (
+    DEFAULT_GAP,
     ConversationOptions,
     describe_omitted,
     split_into_sessions,
 )
 from pytok.chat.importing import import_chats
 from pytok.chat.record import Message, read_history, write_history
-from pytok.chat.speakers import find_speaker, speakers_of
+from pytok.chat.speakers import find_speaker, listed, matching_speakers, speakers_of
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
-from pytok.counted import counted
+from pytok.counted import counted, duration
 from pytok.errors import ChatError
-from pytok.training import Progress
 
-HISTORY, DATA, BASE, RUN = "chat.jsonl", "data", "base", "run"
-"""Names in the folder of a clone, one per stage."""
 TUNING_FRACTION = 0.25
 """Fraction of the training time for tuning, if the base is trained on the chat, too: then only the
 style remains to be learned."""
@@ -51,17 +53,22 @@ MIN_CONTEXT = 256
 PATIENCE = 3
 """`Recipe.patience` of a new model, which has about ten evaluations: a chat of many messages needs
 fewer epochs than `plan` allows for other text."""
+LEAST_TOKENS = 128
+"""Training tokens without which no model is trained: some twenty words."""
 VAL_FRACTION, MIN_CONVERSATIONS = 0.1, 10
 """Fraction of the conversations to hold out, and how many conversations that requires."""
-FEW_TURNS = 1000
-"""With fewer turns a model learns a style of writing, but hardly what to answer."""
+FEW_TURNS = {
+    300: "repeats some favorite words of {me}, and makes little sense",
+    1000: "picks up how {me} writes, but hardly what to answer",
+}
+"""What a model becomes with fewer turns than these."""
 
 
-def import_history(options: CloneOptions, reporter: Reporter) -> bool:
+def import_history(options: CloneOptions, report: StageReporter) -> bool:
     """Import the exports into one history, and report what they contain."""
-    recorded = ("date_order", "timezone", "chat")
-    fields = {name: getattr(options.import_options, name) for name in recorded}
-    fields["exports"] = ", ".join(f"{path.name} ({digest(path)[:16]})" for path in options.exports)
+    recorded = ("date_order", "timezone", "encoding", "chat", "respect_deletions")
+    fields = {name: getattr(options.import_options, name) or None for name in recorded}
+    fields["exports"] = ", ".join(f"{path.name} ({_digest(path)})" for path in options.exports)
     if (options.out / HISTORY).exists():
         check_record(options.out, HISTORY, fields)
         return False
@@ -69,57 +76,80 @@ def import_history(options: CloneOptions, reporter: Reporter) -> bool:
     imported = import_chats(options.exports, options.import_options)
     write_history(options.out / HISTORY, imported.messages)
     for warning in imported.summary.warnings:
-        reporter.notice(f"    warning: {warning}")
+        report.say(f"warning: {warning}")
     for name, value in imported.summary.rows().items():
-        reporter.notice(f"    {name}: {value}")
+        report.say(f"{name}: {value}")
     return True
 
 
-def build_data(options: CloneOptions, reporter: Reporter, progress: Progress | None) -> bool:
-    """Divide the history into conversations, train a tokenizer, and report sizes and omissions."""
+def _digest(export: Path) -> str:
+    """Return a digest of *export*: of a file by its content, of a folder by the files in it."""
+    if not export.is_dir():
+        return digest(export)[:16]
+    files = sorted(path for path in export.rglob("*") if path.is_file())
+    listed = [(path.relative_to(export).as_posix(), path.stat().st_size) for path in files]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+
+
+def build_data(options: CloneOptions, report: StageReporter) -> bool:
+    """Divide the history into conversations, train a tokenizer, and report what is learned from."""
     folder = options.out / DATA
+    gap = None if options.gap == DEFAULT_GAP else options.gap.total_seconds()
     if folder.exists():
         speakers = {speaker: speaker for speaker in Template.load(folder / TEMPLATE_FILE).speakers}
         me = None if options.me is None else find_speaker(options.me, speakers)
-        check_record(options.out, DATA, {"me": me})
+        check_record(options.out, DATA, {"me": me, "gap": gap})
         return False
     messages = list(read_history(options.out / HISTORY))
-    me = _resolve_me(options.me, messages, reporter)
+    me = _resolve_me(options.me, messages, report)
     # Recorded before the work, so that a stopped stage cannot resume with another person.
-    write_record(options.out, DATA, {"me": me})
-    sessions, _ = split_into_sessions(messages, ConversationOptions())
+    write_record(options.out, DATA, {"me": me, "gap": gap})
+    rules = ConversationOptions(split=options.gap)
+    sessions, _ = split_into_sessions(messages, rules)
     # Holding out some of very few conversations would leave too little to train on.
     val = VAL_FRACTION if len(sessions) >= MIN_CONVERSATIONS else 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        built = build(messages, folder, me=me, val=val, progress=progress)
+        built = build(messages, folder, me=me, options=rules, val=val)
     for warning in caught:
-        reporter.notice(f"    warning: {warning.message}")
+        report.say(f"warning: {warning.message}")
     for name, split in built.shards.splits.items():
-        title = {"train": "training split", "val": "validation split, the last ones"}[name]
-        reporter.notice(
-            f"    {title}: {counted(split.documents, 'conversation')}, "
+        report.notice(
+            f"{name}: {counted(split.documents, 'conversation')}, "
             f"{counted(built.turns[name], 'turn')}, {counted(split.tokens, 'token')} of "
             f"{counted(split.bytes, 'byte')}"
         )
-    reporter.notice(f"    omitted: {describe_omitted(built.omitted)}")
-    turns = [turn for each in read_conversations(folder / TRAIN) for turn in each.turns]
-    mine = sum(turn.speaker == me for turn in turns)
-    reporter.notice(f"    {counted(mine, 'training turn')} by {me}")
-    if mine < FEW_TURNS:
-        reporter.notice(
-            f"    warning: with fewer than {FEW_TURNS:,} turns a model learns the style, but "
-            "hardly what to answer; add more or older exports, or use --base"
-        )
-    if not val:
-        reporter.notice(
-            f"    fewer than {MIN_CONVERSATIONS} conversations: none is held out, so there is no "
-            "evaluation"
-        )
+    _report_turns(built, me, folder, report)
     return True
 
 
-def train_base(options: CloneOptions, reporter: Reporter, stop: Callable[[], bool]) -> bool:
+def _report_turns(built: BuildResult, me: str, folder: Path, report: StageReporter) -> None:
+    """Report how much there is to learn from, and whether that is enough."""
+    splits = built.shards.splits
+    held_out = splits["val"].documents if "val" in splits else 0
+    later = f"; the last {held_out:,} are kept to check what was learned" if held_out else ""
+    report.say(f"{counted(splits['train'].documents, 'conversation')} to learn from{later}")
+    turns = [turn for each in read_conversations(folder / TRAIN) for turn in each.turns]
+    mine = sum(turn.speaker == me for turn in turns)
+    report.say(
+        f"{counted(mine, 'turn')} by {me} in them; a turn is what one person writes until another "
+        "does"
+    )
+    report.say(f"left out: {describe_omitted(built.omitted)}")
+    few = next(((most, what) for most, what in FEW_TURNS.items() if mine < most), None)
+    if few is not None:
+        report.say(
+            f"warning: that is little: with fewer than {few[0]:,} turns a model "
+            f"{few[1].format(me=me)}; older exports of this chat help"
+        )
+    if not held_out:
+        report.say(
+            f"with fewer than {MIN_CONVERSATIONS} conversations all of them are learned from, and "
+            "none is left to check what was learned"
+        )
+
+
+def train_base(options: CloneOptions, report: StageReporter, stop: Callable[[], bool]) -> bool:
     """Train a model on the turns of all people."""
     out, fields = options.out / BASE, _training_fields(options)
     # Also checked for the next stage: if that cannot use the base, do not spend hours on it.
@@ -130,21 +160,25 @@ def train_base(options: CloneOptions, reporter: Reporter, stop: Callable[[], boo
     newest = find_checkpoint(out)
     if newest is None:
         seconds = (1 - TUNING_FRACTION) * options.seconds
+        report.say(f"measuring this machine, then training for at most {duration(seconds)}")
         recipe = _plan_base(options, seconds)
-        reporter.notice(
-            f"    {recipe.model.layers} layers of width {recipe.model.width}, chosen for the data "
-            f"and at most {seconds:.0f} seconds"
+        report.notice(
+            f"{recipe.model.layers} layers of width {recipe.model.width}, chosen for the data and "
+            "the time"
         )
     else:
         state = read_state(newest)
         if state.is_over or (options.out / RUN).exists():
             return False
+        report.say("resuming where it was stopped")
         recipe = dataclasses.replace(state.recipe, data=options.out / DATA, out=out)
-    train(recipe, reporter=reporter, stop=stop)
+    report.too_short = "the model will write noise"
+    report.seconds_per_limit = 1 / (1 - TUNING_FRACTION)
+    train(recipe, reporter=report, stop=stop)
     return True
 
 
-def tune_to_person(options: CloneOptions, reporter: Reporter, stop: Callable[[], bool]) -> bool:
+def tune_to_person(options: CloneOptions, report: StageReporter, stop: Callable[[], bool]) -> bool:
     """Tune that model, or `CloneOptions.base`, on the turns of one person."""
     out, fields = options.out / RUN, _training_fields(options)
     check_record(options.out, RUN, fields)
@@ -152,7 +186,7 @@ def tune_to_person(options: CloneOptions, reporter: Reporter, stop: Callable[[],
         write_record(options.out, RUN, fields)
     if (out / TUNING_FILE).exists():
         return False
-    own_base = options.base is None
+    own_base, me = options.base is None, imitated(options.out)
     plan = plan_tuning(
         options.base or options.out / BASE,
         data=options.out / DATA,
@@ -162,20 +196,30 @@ def tune_to_person(options: CloneOptions, reporter: Reporter, stop: Callable[[],
         seed=options.seed,
     )
     seconds = (TUNING_FRACTION if own_base else 1.0) * options.seconds
-    weights = "all weights" if options.adapter is None else "adapters"
-    reporter.notice(
-        f"    tuning {weights} for at most {seconds:.0f} seconds, or until the validation loss "
-        "stops improving"
-    )
-    tuned = tune(plan.replace(max_seconds=seconds), reporter=reporter, stop=stop)
-    if tuned.val is not None:
-        unit = score_of(tuned.outcome.state.recipe.score).unit
-        reporter.notice(
-            f"    held-out turns: {tuned.val.before:.3f} -> {tuned.val.after:.3f} {unit}"
-        )
+    report.say(f"training for at most {duration(seconds)}, as long as it improves")
+    # After a base of too few steps, which was warned of, a second warning says nothing new.
+    report.too_short = "" if own_base else f"the model will hardly write like {me}"
+    report.seconds_per_limit = 1.0
+    tuned = tune(plan.replace(max_seconds=seconds), reporter=report, stop=stop)
     if tuned.outcome.state.best_step == 0:
-        reporter.notice("    no step was better than the first model, so its weights are kept")
+        report.say("the model was at its best before, so it is kept as it was")
+    elif tuned.val is not None:
+        unit = score_of(tuned.outcome.state.recipe.score).unit
+        report.notice(f"held-out turns: {tuned.val.before:.3f} -> {tuned.val.after:.3f} {unit}")
+        report.say(_compared(tuned.val, me))
     return True
+
+
+def imitated(out: Path) -> str:
+    """Return the person whom the clone in the folder *out* imitates."""
+    return str(Template.load(out / DATA / TEMPLATE_FILE).me)
+
+
+def _compared(change: Change, me: str) -> str:
+    """Say what tuning changed, by bits per byte of the conversations that were kept to check."""
+    better = 1 - change.after / change.before
+    how = f"{better:.0%} better than" if better >= 0.005 else "as well as"
+    return f"checked on conversations that it has not read: it predicts {me} {how} before"
 
 
 def _plan_base(options: CloneOptions, seconds: float) -> Recipe:
@@ -183,6 +227,10 @@ def _plan_base(options: CloneOptions, seconds: float) -> Recipe:
     data = options.out / DATA
     shards = open_data(data)
     tokens = len(open_split(shards, "train"))
+    if tokens < LEAST_TOKENS:
+        raise ChatError(
+            "this chat is far too short to learn from; give one with some hundred messages at least"
+        )
     # A context of an eighth of the data or less leaves enough different rows.
     longest = 1 << max(0, (tokens // 8).bit_length() - 1)
     least = min(MIN_CONTEXT, longest)
@@ -205,24 +253,28 @@ def _plan_base(options: CloneOptions, seconds: float) -> Recipe:
     return measured_plan(draw, vocab_size=shards.vocab_size)[0]
 
 
-def _resolve_me(name: str | None, messages: Sequence[Message], reporter: Reporter) -> str:
+def _resolve_me(name: str | None, messages: Sequence[Message], report: StageReporter) -> str:
     """Return the sender that *name* identifies; otherwise list all senders and raise ChatError."""
     speakers = speakers_of(messages)
-    try:
-        if name is not None:
-            return find_speaker(name, speakers)
-        problem = "no person to imitate"
-    except ChatError as error:
-        problem = error.message.partition(":")[0]  # without the names, which are listed below
+    found = [] if name is None else matching_speakers(name, speakers)
+    if len(found) == 1:
+        return found[0]
     counts = Counter(
         speakers[message.sender]
         for message in messages
         if message.sender is not None and message.kind != "system"
     )
-    reporter.notice("    messages by sender:")
-    for speaker, count in counts.most_common():
-        reporter.notice(f"    {count:>9,}  {speaker}")
-    raise ChatError(f"{problem}; pass --me NAME with a sender listed above; the history is kept")
+    ranked = [(count, speaker) for speaker, count in counts.most_common()]
+    report.say("messages by sender:")
+    for count, speaker in ranked:
+        report.say(f"{count:>9,}  {speaker}")
+    problem = "whom is the model to imitate?"
+    if found:
+        problem = f"{name!r} can be {listed(map(repr, found))}."
+    elif name is not None:
+        problem = f"nobody in this chat is called {name!r}."
+    example = f", as in --me {shlex.quote(ranked[0][1])}" if ranked else ""
+    raise ChatError(f"{problem} Repeat the command with one of the names above{example}")
 
 
 def _training_fields(options: CloneOptions) -> dict[str, Any]:

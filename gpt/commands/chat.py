@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from gpt.commands.options import SamplingOptions, run_argument, sampling_options
+from gpt.errors import CheckpointError
 from pytok.commands.help import Command, option
+from pytok.terminal import say
 
 
 @click.command(
@@ -23,8 +26,8 @@ from pytok.commands.help import Command, option
     "--as",
     "you",
     metavar="NAME",
-    show_default="the only person that the model does not play",
-    help="Who you are.",
+    show_default="whoever writes most, of those whom the model does not play",
+    help="Who you are in the chat.",
 )
 @option(
     "--with",
@@ -55,15 +58,24 @@ def chat(
 ) -> int:
     """Chat with a model that was trained on a chat.
 
-    RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
-    checkpoint. Lines are read from the terminal or a pipe; /help lists the commands.
+    RUN is a folder that `gpt clone` or `gpt tune` made, such as clone/run; RUN/best, for its best
+    checkpoint; or the folder of a checkpoint. Lines are read from the terminal or a pipe; /help
+    lists the commands.
     """
+    from gpt.clone.record import is_unfinished_clone
     from gpt.commands.terminal_chat import converse
     from gpt.generation.conversation import Roles, open_session, template_of
     from gpt.runs.reading import read_checkpoint
 
+    if is_unfinished_clone(run):
+        raise CheckpointError(
+            f"{run}: its training has not finished; the same `gpt clone` command resumes it"
+        )
     checkpoint = read_checkpoint(run)
-    roles = Roles.of(template_of(checkpoint), you, played)
+    template = template_of(checkpoint)
+    roles = Roles.of(template, you, played)
+    if you is None and roles.unassigned(template) and not sys.stdin.isatty():
+        say(f"you are {roles.you}; to be someone else, pass --as NAME")
     session = open_session(
         checkpoint,
         roles,

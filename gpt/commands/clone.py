@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,12 +17,15 @@ from gpt.commands.options import ABOUT_PRESETS, PATH, command_line
 from gpt.errors import ConfigError
 from gpt.spec.adapter import LoRA
 from gpt.spec.presets import PRESETS
-from pytok.chat.whatsapp.dates import DateOrder
+from pytok.commands.chat_exports import exports_argument, import_options
+from pytok.commands.chat_options import parse_duration
 from pytok.commands.help import Command, option
-from pytok.terminal import Bars, say
+from pytok.counted import duration
+from pytok.terminal import say
 
 if TYPE_CHECKING:
     from gpt.clone.options import CloneOptions
+    from pytok.chat.import_options import ImportOptions
 
 
 @click.command(
@@ -32,12 +37,13 @@ if TYPE_CHECKING:
     gpt clone chat.txt --me Ada --base runs/gpt2
     """,
 )
-@click.argument("exports", type=PATH, nargs=-1, required=True, metavar="EXPORT...")
+@exports_argument("files", "EXPORT...")
 @option(
     "--me",
     metavar="NAME",
     show_default="list all senders",
-    help="Person to imitate: one of the chat's senders.",
+    help="Whom the model is to imitate, which need not be you: a name in the chat, or its "
+    "beginning.",
 )
 @option(
     "--out",
@@ -57,7 +63,7 @@ if TYPE_CHECKING:
     type=float,
     default=600.0,
     group="Training",
-    help="Training time at most, about. Small chats take less.",
+    help="Training time at most; reading, measuring and checking add to it. Small chats take less.",
 )
 @option(
     "--preset",
@@ -86,43 +92,26 @@ if TYPE_CHECKING:
 @option(
     "--full", is_flag=True, group="Training", help="Tune all weights, as is done without --base."
 )
+@option(
+    "--gap",
+    metavar="DURATION",
+    default="1h",
+    callback=lambda context, option, text: parse_duration(text),
+    group="Training",
+    help="Pause that ends a conversation, such as 30m or 2d.",
+)
 @option("--seed", metavar="N", type=int, default=0, group="Training", help="Random seed.")
-@option(
-    "--date-order",
-    type=click.Choice(get_args(DateOrder)),
-    group="Export",
-    show_default="found in the file",
-    help="Order of day, month and year in dates of WhatsApp such as 3/4/24.",
-)
-@option(
-    "--timezone",
-    metavar="ZONE",
-    group="Export",
-    help="Time zone of the export, such as Europe/Vienna; needed to merge a text with a database.",
-)
-@option(
-    "--key",
-    metavar="KEY",
-    group="Export",
-    help="Key of an encrypted WhatsApp backup: its file, or 64 hexadecimal digits.",
-)
-@option(
-    "--names",
-    metavar="FILE",
-    type=PATH,
-    group="Export",
-    help="Contacts database wa.db, which has names for the numbers in msgstore.db.",
-)
-@option("--chat", metavar="NAME", group="Export", help="Chat of a database that holds several.")
+@import_options
+@option("--verbose", is_flag=True, help="Print the figures of the training.")
 @click.pass_context
-def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
+def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> int:
     """Train a model that writes like one person in your chat.
 
-    EXPORT is a WhatsApp text, zip or database, Telegram's result.json, or a history from `pytok
-    chat import`. Several exports of one chat are merged. The model is first trained on everybody's
-    turns, then tuned on those of --me, and then you can talk with it. It takes minutes on two
-    cores, and no data leaves your machine. Ctrl-C stops it; the same command resumes.
-    docs/your-own-chat.md is a tutorial.
+    EXPORT is a file, folder or zip that an app has exported (docs/chat-formats.md lists them), or a
+    history from `pytok chat import`. Several exports of one chat are merged. The model first learns
+    from everybody, then imitates the person that --me names, and then you can talk with it. It
+    takes minutes on two cores, and no data leaves your machine. Ctrl-C stops it; the same command
+    resumes. docs/your-own-chat.md is a tutorial.
     """
     from gpt.clone.pipeline import clone
     from gpt.report.console import ConsoleReporter
@@ -131,27 +120,33 @@ def clone(ctx: click.Context, /, talk: bool, **options: Any) -> int:
     from gpt.report.sessions import Sessions
 
     asked = _clone_options(**options)
-    with ConsoleReporter() as console, Interruption() as interruption, Bars() as bars:
+    start = time.monotonic()
+    with ConsoleReporter(brief=not verbose) as console, Interruption() as interruption:
         cloned = clone(
             asked,
             reporter=Reporters([console, Sessions(), Report()]),
-            progress=bars.update,
             stop=lambda: interruption.signal is not None,
+            verbose=verbose,
         )
     if interruption.signal is not None and not cloned.finished:
         say(f"stopped; finished stages are kept; to resume: {command_line()}")
         return 128 + interruption.signal
-    say(f"to talk with it again: gpt chat {shlex.quote(str(cloned.run))}")
-    others = cloned.template.speakers[1:]
+    for warning in cloned.warnings:
+        say(f"warning: {warning}")
+    me, *others = cloned.template.speakers
+    say(f"the model of {me} is ready, after {duration(time.monotonic() - start)}: {cloned.run}")
+    # In a group you are the one who writes most, after the person that the model plays.
+    role = ["--as", others[0]] if len(others) > 1 else []
+    say(f"to talk with it again: {shlex.join(['gpt', 'chat', str(cloned.run), *role])}")
     if not talk or not others or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return 0
-    # In a group you are the one who writes most, after the person that the model plays.
     return int(ctx.invoke(chat, run=cloned.run, you=others[0]))
 
 
 def _clone_options(
     *,
-    exports: tuple[Path, ...],
+    files: tuple[Path, ...],
+    options: ImportOptions,
     me: str | None,
     out: Path,
     base: Path | None,
@@ -159,24 +154,24 @@ def _clone_options(
     full: bool,
     seconds: float,
     preset: str,
+    gap: timedelta,
     seed: int,
-    **about_exports: Any,
 ) -> CloneOptions:
-    """Return the options as the library takes them; *about_exports* are those of the import."""
+    """Return the options as the library takes them; *options* are those of the import."""
     from gpt.clone.options import CloneOptions
-    from pytok.chat.importing import ImportOptions
 
     if full and lora is not None:
         raise ConfigError("--lora and --full are two ways of tuning; choose one")
     all_weights = full or (base is None and lora is None)
     return CloneOptions(
-        exports=exports,
+        exports=files,
         me=me,
         out=out,
-        import_options=ImportOptions(**about_exports),
+        import_options=options,
         base=base,
         adapter=None if all_weights else LoRA(rank=8 if lora is None else lora),
         seconds=seconds,
         preset=preset,
+        gap=gap,
         seed=seed,
     )

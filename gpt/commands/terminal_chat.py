@@ -18,6 +18,7 @@ from rich.console import Console
 
 from gpt.commands.interruption import Interruption
 from gpt.generation.conversation import ChatSession, TextDelta
+from pytok.chat.speakers import listed
 from pytok.chat.template import read_conversations, write_conversations
 from pytok.counted import counted
 from pytok.errors import ChatError, PytokError
@@ -90,7 +91,7 @@ class _TerminalChat:
         for line in self._lines():
             if not line.strip():
                 continue
-            if line.strip() == "/quit":
+            if line.strip().lower() == "/quit":
                 break
             try:
                 deltas = self._answer(line)
@@ -124,7 +125,7 @@ class _TerminalChat:
         """Run *line*, a command or a turn; return the stream of the answers, if there are any."""
         command, _, rest = line.strip().partition(" ")
         if command.startswith("/"):
-            return self._run_command(command, rest.strip())
+            return self._run_command(command.lower(), rest.strip())
         name, colon, text = line.partition(":")
         wanted = name.strip().casefold()
         addressed = [each for each in self._session.roles.played if each.casefold() == wanted]
@@ -188,6 +189,8 @@ class _TerminalChat:
             print("the conversation is empty now")
 
     def _save(self, path: Path) -> None:
+        if not self._session.conversation.turns:
+            raise ChatError("nothing has been said yet that could be saved")
         if path.exists() and path.resolve() not in self._saved:
             raise ChatError(f"{path} exists; choose another file")
         write_conversations(path, [self._session.conversation])
@@ -197,8 +200,10 @@ class _TerminalChat:
     def _load(self, path: Path) -> None:
         conversations = list(read_conversations(path))
         if not conversations:
-            raise ChatError(f"{path}: no conversation in it")
+            raise ChatError(f"{path}: no conversation in it; give a file that /save has written")
         self._session.load(conversations[-1])
+        if not conversations[-1].turns:
+            print("that conversation is empty; write something to start it")
         for turn in conversations[-1].turns:
             print(f"{self._named(turn.speaker)}: {escaped(turn.text)}".replace("\n", "\n  "))
 
@@ -206,6 +211,8 @@ class _TerminalChat:
         roles = self._session.roles
         played = ", ".join(map(self._named, roles.played))
         print(f"you are {self._named(roles.you)}; the model is {played}")
+        if others := roles.unassigned(self._session.template):
+            print(f"to be someone else, start with --as NAME: {listed(map(escaped, others))}")
         if len(roles.played) > 1:
             first = escaped(roles.played[0])
             print(f"start a line with a name ({first}: ...) to address that person")

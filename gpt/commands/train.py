@@ -373,14 +373,16 @@ class Training:
     def _ending(self, outcome: Outcome, world: World) -> str:
         """Return the last line: how the run ended, and what to do next."""
         from gpt.evaluation.score import score_of
+        from pytok.chat.template import TEMPLATE_FILE
 
         state = outcome.state
         if outcome.finished:
             score = score_of(state.recipe.score)
             measured = "" if state.score is None else f", {score.text(state.score)}"
+            following = "chat" if (state.recipe.data / TEMPLATE_FILE).exists() else "sample"
             return (
                 f"{counted(state.step, 'step')} in {state.seconds:.0f} s of training{measured}; "
-                f"next: gpt sample {shlex.quote(str(self.out))}"
+                f"next: gpt {following} {shlex.quote(str(self.out))}"
             )
         again = command_line() if world.size == 1 else "the same torchrun command"
         return f"{outcome.stopped}: {again}"

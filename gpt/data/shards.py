@@ -41,6 +41,10 @@ __all__ = [
 ]
 
 
+MANY_IDS = 1 << 20
+"""Ids without a token that a vocabulary can have; the largest published ones have 300,000 ids."""
+
+
 class Tokens(Protocol):
     """The token ids of one split, as `pytok.shards` opens it."""
 
@@ -63,15 +67,31 @@ def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
     """Open the shards in *folder*.
 
     Raises DataError if they are missing or damaged, or were written with another tokenizer than the
-    one with *fingerprint*.
+    one with *fingerprint*, or with one whose ids a model cannot have (`check_dense`).
     """
     try:
         shards = open_shards(folder)
         if fingerprint is not None:
             shards.check(fingerprint)
+        if shards.vocab_size > MANY_IDS:
+            check_dense(Tokenizer.load(shards.folder / "tokenizer.json"))
     except (PytokError, OSError) as error:
         raise DataError(str(error)) from error
     return shards
+
+
+def check_dense(tokenizer: Tokenizer) -> None:
+    """Raise DataError if most ids of *tokenizer* stand for no token, as with a special id far away.
+
+    A model has a row for each id.
+    """
+    tokens = len(tokenizer.vocab) + len(tokenizer.added_tokens)
+    if tokenizer.n_vocab > 2 * tokens + MANY_IDS:
+        raise DataError(
+            f"{tokenizer.name}: the greatest id is {tokenizer.n_vocab - 1:,}, of only "
+            f"{counted(tokens, 'token')}, and a model has a row for each id; give its special "
+            "tokens the ids after the others, and write the shards again"
+        )
 
 
 def open_split(shards: Shards, name: str) -> Tokens:

@@ -61,33 +61,40 @@ class Roles(NamedTuple):
         """Assign the roles; *you* and *played* are names as `find_speaker` matches them.
 
         Without *played*, the model plays the speaker that it was trained on or, if there is none or
-        it is you, all others. Without *you*, you are the only speaker that the model does not play.
-        Raises ChatError if that is none or several, and if a speaker would be both.
+        it is you, all others. Without *you*, you are the first speaker of *template* that the model
+        does not play: the one with the most turns. Raises ChatError if there is none, and if a
+        speaker would be both.
         """
         known = {speaker: speaker for speaker in template.speakers}
         yours = None if you is None else find_speaker(you, known)
         theirs = list(dict.fromkeys(find_speaker(name, known) for name in played))
         if not theirs and template.me is not None and template.me != yours:
             theirs = [template.me]
-        # What is left over are you: one name, or a question to ask.
         others = [speaker for speaker in template.speakers if speaker not in theirs]
         if yours is None:
             if not others:
-                raise ChatError("the model plays every speaker; pass fewer names to --with")
-            if len(others) != 1 or not theirs:
-                listed = ", ".join(map(repr, others))
-                raise ChatError(f"which speaker are you? pass --as with one of {listed}")
+                raise ChatError(
+                    "the model plays everybody in this chat, so nobody is left for you; pass fewer "
+                    "names to --with"
+                )
             yours = others[0]
-        # Only if *you* was given: a chat without a ``me`` is then played by everyone else.
+        # A chat without a ``me`` is played by everyone else.
         theirs = theirs or [speaker for speaker in others if speaker != yours]
         if yours in theirs:
-            raise ChatError(f"{yours!r} is you, so the model cannot play it; choose another --with")
+            raise ChatError(
+                f"--as makes you {yours!r}, whom the model plays; choose another name for --as or "
+                "--with"
+            )
         if not theirs:
             raise ChatError(
-                f"{yours!r} is the only speaker of the chat, so the model has none to play; choose "
-                "a run on a chat with two speakers or more"
+                f"only {yours!r} writes in this chat, so the model has nobody to play; choose a "
+                "model of a chat in which two people write"
             )
         return cls(yours, tuple(theirs))
+
+    def unassigned(self, template: Template) -> list[str]:
+        """Return the speakers of *template* that are neither you nor the model."""
+        return [name for name in template.speakers if name not in (self.you, *self.played)]
 
 
 def template_of(checkpoint: Checkpoint) -> Template:
@@ -95,8 +102,9 @@ def template_of(checkpoint: Checkpoint) -> Template:
     document = checkpoint.data_files.get(TEMPLATE_FILE)
     if document is None:
         raise ConfigError(
-            f"{checkpoint.folder}: was not trained on a chat; fine-tune it on one: `pytok chat "
-            "build` writes the data, and `gpt tune RUN --data DATA --out OUT` trains on it"
+            f"{checkpoint.folder}: this model was not trained on a chat, so it plays nobody; "
+            "`gpt clone` trains one on your chat, and so does `gpt tune` on the output of `pytok "
+            "chat build`"
         )
     try:
         return Template.from_json(document)
@@ -156,9 +164,10 @@ class ChatSession:
         opening = Conversation((), repair(system) if system else None)
         size = len(self.template.prompt(opening, self._tokenizer, self.roles.you))
         if size > self._context // 2:
+            letters = _in_letters(self._context // 2, opening.system or "", size)
             raise ChatError(
-                f"the system text has {size:,} tokens, more than half of the {self._context:,} "
-                "that the model reads; use a shorter one"
+                f"these instructions are too long: the model has space for about {letters} letters "
+                "of them; use shorter ones"
             )
         self._system = opening.system
 
@@ -170,7 +179,7 @@ class ChatSession:
         *to* that the model does not play.
         """
         if to is not None and to not in self.roles.played:
-            raise ChatError(f"{to!r} is not played by the model; pass the name to --with")
+            raise ChatError(f"{to!r} is not played by the model; add the name with --with")
         turn = Turn(self.roles.you, repair(text))
         self._check_fits(turn)
         self._requests.append((len(self._turns), to))
@@ -276,10 +285,17 @@ class ChatSession:
         alone = Conversation((turn,), self._system)
         size = len(self.template.prompt(alone, self._tokenizer, self.roles.you))
         if size > self._prompt_limit:
+            letters = _in_letters(self._prompt_limit, turn.text, size)
             raise ChatError(
-                f"the message has {size:,} tokens, and the model reads at most "
-                f"{self._prompt_limit:,} before it answers; split the message"
+                f"this message is too long: the model reads about {letters} letters at a time; "
+                "split the message"
             )
+
+
+def _in_letters(tokens: int, text: str, size: int) -> str:
+    """Return about how many letters *tokens* tokens are, if *text* has *size* of them."""
+    letters = len(text) * tokens // size
+    return f"{letters // 10 * 10 or letters:,}"
 
 
 def open_session(

@@ -22,12 +22,16 @@ PLAIN_EVERY = 30.0
 """Seconds between lines without a terminal; evaluations and the last step print one, too."""
 SPEED_WINDOW = 10.0
 """Seconds of training over which the speed is averaged."""
+BAR = 24
+"""Columns of the bar of `ConsoleReporter.brief`."""
 
 
 class ConsoleReporter(NullReporter):
     """Prints the progress of a run. A context manager."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, brief: bool = False) -> None:
+        """Print to *console*, by default stderr; *brief* shows no more than how far a run is."""
+        self._brief = brief
         self._console = console or Console(stderr=True)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._last_printed = time.monotonic()
@@ -39,8 +43,6 @@ class ConsoleReporter(NullReporter):
         """The best FLOP/s seen: of the device's products, or of the run itself."""
 
     def __enter__(self) -> ConsoleReporter:
-        if self._console.is_terminal:
-            self._live.start()
         return self
 
     def __exit__(
@@ -66,12 +68,13 @@ class ConsoleReporter(NullReporter):
                 self._flops_per_token = training_flops(model)
 
     def row(self, row: Row, steps: int) -> None:
-        """Show *row*; its line stays if it has an evaluation or is the last."""
+        """Show *row*; its line stays if it has an evaluation or is the last, unless it is brief."""
         now = time.monotonic()
         self._speed.add(row, now)
-        parts = self._parts(row, steps)
-        stays = row.val is not None or row.step == steps
+        parts = self._brief_parts(row, steps) if self._brief else self._parts(row, steps)
+        stays = (row.val is not None or row.step == steps) and not self._brief
         if self._console.is_terminal:
+            self._live.start()  # here, since a live line hides questions that are asked before
             line = Text(_fit(parts, self._console.width), no_wrap=True, overflow="ellipsis")
             self._live.update(line, refresh=True)
             if stays:
@@ -79,6 +82,20 @@ class ConsoleReporter(NullReporter):
         elif stays or now - self._last_printed >= PLAIN_EVERY:
             self.notice(" · ".join(parts))
             self._last_printed = now
+
+    def ended(self) -> None:
+        """Remove the live line."""
+        if self._console.is_terminal:
+            self._live.update("", refresh=True)
+
+    def _brief_parts(self, row: Row, steps: int) -> list[str]:
+        """Return how far the run is, and how long it still takes."""
+        fraction = row.step / steps if row.fraction is None else row.fraction
+        done = round(BAR * fraction)
+        parts = [f"    {'━' * done}{'─' * (BAR - done)} {fraction:.0%}"]
+        if self._speed.tokens_per_second is not None:
+            parts.append(f"{_clock(self._speed.seconds_per_step * (steps - row.step))} left")
+        return parts
 
     def _parts(self, row: Row, steps: int) -> list[str]:
         """Return what to show of *row*, the most important first."""

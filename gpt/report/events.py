@@ -32,6 +32,8 @@ class Start:
     """Number of processes, each on such a device."""
     step: int
     """Number of steps made before."""
+    step_seconds: float | None = None
+    """Seconds that a step takes, about, if steps were timed before the first one."""
     borrow_model: Callable[[], AbstractContextManager[GPT]] | None
     """Context manager that lends the model as it is evaluated: in evaluation mode, with averaged
     weights if the recipe keeps such. None if no process has the whole model."""

@@ -22,13 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 import pytok
@@ -45,6 +45,7 @@ from gpt.runs.older_formats import RENAMED_TENSORS
 from gpt.runs.retention import CHECKPOINTS, checkpoint_folder, find_checkpoint, list_checkpoints
 from gpt.runs.sealed_folder import damage, sealed_names
 from gpt.runs.state import State
+from gpt.runs.tensor_files import load_tensors
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -187,7 +188,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if folder is None and path.name == BEST and find_checkpoint(path.parent) is not None:
         folder = _find_best(path.parent)
     if folder is None:
-        raise CheckpointError(f"{path}: no checkpoint found; `gpt train --out {path}` makes one")
+        raise CheckpointError(_missing(path))
     carried = [name for name in DATA_FILES if name in FILES or name in sealed_names(folder)]
     for name in carried:
         _check(folder, name)
@@ -221,6 +222,23 @@ def read_state(folder: Path) -> State:
     return paths.read(state, folder.parent.parent) if is_in_run else state
 
 
+def _missing(path: Path) -> str:
+    """Say that *path* is no run, and which run near it can be meant."""
+    inside = [folder for folder in _folders(path) if find_checkpoint(folder) is not None]
+    if inside:
+        newest = max(inside, key=lambda run: run.stat().st_mtime)
+        only = "" if len(inside) == 1 else f", the newest of {len(inside):,}"
+        return f"{path}: not a run, but a folder with runs; did you mean {newest}{only}?"
+    beside = {f.name: f for f in _folders(path.parent) if find_checkpoint(f) is not None}
+    if similar := get_close_matches(path.name, beside, n=1):
+        return f"{path}: no checkpoint found; did you mean {beside[similar[0]]}?"
+    return f"{path}: no checkpoint found; `gpt train --out {path}` makes one"
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(filter(Path.is_dir, parent.glob("*")))
+
+
 def _find_best(run: Path) -> Path:
     """Return the checkpoint that the newest one of *run* names as the best."""
     newest = find_checkpoint(run)
@@ -237,7 +255,7 @@ def _find_best(run: Path) -> Path:
 def _read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     _check(folder, name)
     try:
-        tensors = load_file(folder / name)
+        tensors = load_tensors(folder / name)
     except SafetensorError as error:
         raise _damaged(folder / name, f"not safetensors: {error}") from error
     return {_current_name(key): tensor for key, tensor in tensors.items()}

@@ -205,7 +205,7 @@ def _tagged(classes: tuple[Any, ...], value: Any, where: str) -> Any:
     if not isinstance(value, Mapping) or (KIND not in value and len(kinds) > 1):
         raise ConfigError(f"{where}: needs a table with the field kind, one of {expected}")
     kind = value.get(KIND, next(iter(kinds)))
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(f"{where}.kind: expected one of {expected}; got {quoted(kind)}")
     fields = {name: field for name, field in value.items() if name != KIND}
     return from_dict(kinds[kind], fields, where)

@@ -187,6 +187,7 @@ class _Run:
                 runtime=self.train_step.runtime,
                 processes=self.world.size,
                 step=self.state.step,
+                step_seconds=self.expected_seconds,
                 borrow_model=None if is_sharded(self.model.parameters()) else self._borrow_model,
             )
         )

@@ -20,6 +20,7 @@ from pytok.chat.conversations import (
     make_conversations,
     split_into_sessions,
 )
+from pytok.chat.explaining import why_no_conversation, why_no_turns
 from pytok.chat.record import Message
 from pytok.chat.speakers import find_speaker, speakers_of
 from pytok.chat.template import (
@@ -75,9 +76,12 @@ def build(
     me = None if me is None else find_speaker(me, speakers_of(messages))
     sessions, omitted = split_into_sessions(messages, options)
     if not sessions:
-        raise ChatError(f"no conversation is left; omitted: {describe_omitted(omitted)}")
+        raise ChatError(why_no_conversation(messages, options))
     split = hold_out(sessions, val)
-    template = Template(tuple(_speakers_by_turns(sessions, me)), me)
+    speakers = _speakers_by_turns(sessions, me)
+    if me is not None and me not in speakers:
+        raise ChatError(why_no_turns(me, messages, options))
+    template = Template(tuple(speakers), me)
     if tokenizer is None:
         tokenizer = _train_tokenizer(split.train, template, vocab, progress)
     tokenizer = template.extend(tokenizer)
@@ -87,9 +91,10 @@ def build(
     for name, conversations in splits.items():
         if not conversations:
             raise ChatError(
-                f"no conversation is left for {name}; omitted: {describe_omitted(omitted)}"
+                f"no conversation is left for the {name} split (left out: "
+                f"{describe_omitted(omitted)}); raise --max-tokens or lower --min-turns"
             )
-    with shards.writing(folder, tokenizer, splits, overwrite=overwrite) as writer:
+    with shards.writing(folder, tokenizer, splits, overwrite=overwrite, private=True) as writer:
         for name, conversations in splits.items():
             for conversation in conversations:
                 ids = template.render(conversation, tokenizer, train_on="all").ids
@@ -117,10 +122,6 @@ def default_vocab_size(text_bytes: int) -> int:
 def _speakers_by_turns(sessions: Iterable[Session], me: str | None) -> list[str]:
     """List the speakers of *sessions*: *me* first, then by number of turns, then by name."""
     counts = Counter(turn.speaker for session in sessions for turn in session.turns)
-    if me is not None and me not in counts:
-        raise ChatError(
-            f"{me!r} has no turns in the remaining conversations; choose another speaker"
-        )
     return sorted(counts, key=lambda speaker: (speaker != me, -counts[speaker], speaker))
 
 

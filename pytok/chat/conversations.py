@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate, chain
 from typing import Literal, NamedTuple, TypeAlias
 
-from pytok.chat.record import Message, assume_utc
+from pytok.chat.record import KIND_NAMES, Message, assume_utc
 from pytok.chat.speakers import speakers_of
 from pytok.chat.template import Conversation, Turn
 from pytok.counted import counted
@@ -21,6 +21,9 @@ from pytok.tokenizer import Tokenizer
 
 MIN_TOKENS = 16
 """Smallest allowed limit on the tokens of a conversation: its special tokens and some text."""
+
+DEFAULT_GAP = timedelta(hours=1)
+"""Pause that ends a conversation, if nothing else is said."""
 
 Split: TypeAlias = timedelta | int | Literal["tokens"]
 """End of a conversation: a pause longer than this, this number of turns, or only
@@ -31,7 +34,7 @@ Split: TypeAlias = timedelta | int | Literal["tokens"]
 class ConversationOptions:
     """Rules for dividing a history into conversations. Raises ChatError for invalid numbers."""
 
-    split: Split = timedelta(hours=1)
+    split: Split = DEFAULT_GAP
     merge: bool = True
     """Merge consecutive messages of one speaker into one turn, joined by newlines."""
     min_turns: int = 2
@@ -219,8 +222,9 @@ def hold_out(sessions: Sequence[Session], val: float) -> TrainValSplit:
         n_train -= 1
     if n_train < 1:
         raise ChatError(
-            f"no conversation ends before the held-out ones start (there are {len(sessions):,} in "
-            "total); pass val=0 (--val 0), or split the chat into more with a shorter gap"
+            f"the conversations ({len(sessions):,}) cannot be divided into earlier ones and later "
+            "ones for validation; train on all with --val 0 (val=0), or make more with a shorter "
+            "--gap"
         )
     return TrainValSplit(list(sessions[:n_train]), list(sessions[n_train:]))
 
@@ -332,12 +336,12 @@ def _conversation(
 
 def describe_omitted(omitted: Counter[str]) -> str:
     """Format the counts of `split_into_sessions` and `make_conversations` for display."""
-    parts = [
-        f"{count:,} {'text without words' if kind == 'empty' else kind}"
-        for kind, count in sorted(omitted.items())
-        if kind not in ("sessions", "turns", "cut turns")
-    ]
-    if sessions := omitted["sessions"]:
-        turns = counted(omitted["turns"], "turn")
-        parts.append(f"{counted(sessions, 'conversation')} with too few turns ({turns})")
-    return "; ".join(parts) or "nothing"
+    names: list[tuple[str, str]] = [*KIND_NAMES.items(), ("empty", "message without words")]
+    parts = [counted(omitted[kind], name) for kind, name in sorted(names) if omitted[kind]]
+    turns, sessions = omitted["turns"], omitted["sessions"]
+    if sessions and turns == sessions:
+        parts.append(f"{counted(turns, 'turn')} that nobody answered in time")
+    elif sessions:
+        conversations = counted(sessions, "conversation")
+        parts.append(f"{counted(turns, 'turn')} in {conversations} that are too short")
+    return ", ".join(parts) or "nothing"

@@ -25,6 +25,8 @@ class ImportOptions:
     respect_deletions: bool = False
     """Omit the text of messages that are deleted in one of several files."""
     anonymize: bool = False
-    """Replace names, numbers, addresses and links."""
+    """Replace people, numbers, addresses and links."""
+    replaced_names: tuple[str, ...] = ()
+    """Further names to replace when anonymizing: nicknames, and people who never write."""
     ask: AskDateOrder | None = None
     """Callback for an ambiguous date order. If None, ambiguity is an error."""

@@ -57,7 +57,7 @@ def import_chats(paths: Sequence[Path], options: ImportOptions) -> ImportResult:
             f"{'is' if contested == 1 else 'are'} in the history, since another file still has "
             f"the text; --respect-deletions omits {'it' if contested == 1 else 'them'}"
         )
-    anonymized = anonymize(messages) if options.anonymize else None
+    anonymized = anonymize(messages, also=options.replaced_names) if options.anonymize else None
     if anonymized is not None:
         messages = anonymized.messages
     return ImportResult(messages, summarize(messages, sources, duplicates, warnings), anonymized)
@@ -97,8 +97,8 @@ def _comparable_times(sources: Sequence[Source], zone: ZoneInfo | None) -> list[
     )
     if local and zoned:
         raise ChatError(
-            f"{local[0].name} has local times, and {zoned[0].name} has UTC times; give the time "
-            "zone of the export, as in --timezone Europe/Vienna"
+            f"{local[0].name} has the times of the phone, and {zoned[0].name} those of Greenwich "
+            "(UTC); to merge them, give the time zone of the phone, as in --timezone Europe/Vienna"
         )
     # A source without times fits either kind: its placeholder times get the zone of the others.
     utc = timezone.utc

@@ -20,8 +20,11 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def write_lines(path: str | os.PathLike[str], values: Iterable[Any]) -> None:
-    """Write each of *values*, which JSON can represent, as a line of *path*."""
-    replace_file(Path(path), "".join(map(json_line, values)).encode())
+    """Write each of *values*, which JSON can represent, as a line of *path*.
+
+    A new file can be read by its owner only: its lines are messages.
+    """
+    replace_file(Path(path), "".join(map(json_line, values)).encode(), private=True)
 
 
 def json_line(value: Any) -> str:

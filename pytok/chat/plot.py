@@ -49,7 +49,7 @@ def write_plot(statistics: Statistics, path: Path) -> None:
     _draw_pauses(pauses, statistics.pauses)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
-    replace_file(path, picture.getvalue())
+    replace_file(path, picture.getvalue(), private=True)
 
 
 def _draw_people(axes: Axes, statistics: Statistics) -> None:

@@ -1,6 +1,7 @@
 """Reading of one export, a file, a folder or a zip, in any of the formats of `formats.table`."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pytok.chat.formats.format import Format
 from pytok.chat.formats.table import FORMATS
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat, find_chat
+from pytok.chat.speakers import listed
 from pytok.errors import ChatError
 
 
@@ -37,8 +39,8 @@ def list_chats(paths: Sequence[Path], options: ImportOptions) -> list[Chat]:
     """
     chats: list[Chat] = []
     for source in _read_all(paths, replace(options, chat=None)):
-        listed = source.chats or [Chat(source.name, len(source.messages))]
-        chats += sorted(listed, key=lambda chat: -chat.messages)
+        chosen = source.chats or [Chat(source.name, len(source.messages))]
+        chats += sorted(chosen, key=lambda chat: -chat.messages)
     return chats
 
 
@@ -68,17 +70,24 @@ def _read(path: Path, options: ImportOptions) -> tuple[Format, Source]:
                     raise
         if unknown is not None and len(files) == 1:
             raise unknown
+        names = listed(file.name.removeprefix(f"{path.name}/") for file in files)
+        reason = "" if unknown is None else f" ({unknown})"
         raise ChatError(
-            f"{path.name}: no chat in it; a zip of WhatsApp contains _chat.txt or a .txt named "
-            "after the chat, a zip of Telegram result.json"
+            f"{path.name}: no chat in it, only {names or 'nothing'}{reason}; give the export as "
+            "the app wrote it (docs/chat-formats.md shows what each app writes)"
         )
 
 
-def _recognized(files: Sequence[ChatFile]) -> Iterable[tuple[Format, list[ChatFile]]]:
-    for known in FORMATS:
-        own = [file for file in files if known.recognizes(file)]
-        if own:
-            yield known, own
+def _recognized(files: Sequence[ChatFile]) -> Iterator[tuple[Format, list[ChatFile]]]:
+    """Yield each format that recognizes any of *files*, with those."""
+    own: dict[int, list[ChatFile]] = defaultdict(list)
+    for file in files:
+        for index, known in enumerate(FORMATS):
+            if known.recognizes(file):
+                own[index].append(file)
+        file.forget()  # a folder can have 100,000 pictures
+    for index in sorted(own):
+        yield FORMATS[index], own[index]
 
 
 def _check_choice(source: Source) -> None:
@@ -104,6 +113,8 @@ def _only(source: Source, wanted: str) -> Source:
     if len(source.chats) == 1:
         return source
     messages = [message for message in source.messages if message.chat == chat.name]
+    if not messages:
+        raise ChatError(f"{source.name}: the chat {chat.name!r} has no message that can be read")
     return replace(source, messages=messages, chats=[chat])
 
 

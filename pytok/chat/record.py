@@ -6,7 +6,7 @@ plots) work on these alone.
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeAlias, get_args
@@ -18,6 +18,17 @@ Kind: TypeAlias = Literal["text", "media", "system", "deleted", "call", "poll", 
 """Kind of a message; only "text" guarantees words of the sender."""
 
 _KINDS = frozenset(get_args(Kind))
+
+KIND_NAMES: Mapping[Kind, str] = {
+    "text": "text",
+    "media": "media file",
+    "system": "app notice",
+    "deleted": "deleted message",
+    "call": "call",
+    "poll": "poll",
+    "location": "location",
+}
+"""What one message of each kind is called where messages are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,5 +132,5 @@ def write_history(path: str | os.PathLike[str], messages: Iterable[Message]) -> 
 
 def read_history(path: str | os.PathLike[str]) -> Iterator[Message]:
     """Read a file of `write_history`. Raises ChatError with the file, line and field."""
-    expected = "expected one message per line; convert an export with `pytok chat import`"
+    expected = "this needs a history, which `pytok chat import` makes of an export"
     return read_lines(path, from_dict, expected)

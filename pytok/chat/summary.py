@@ -6,12 +6,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from pytok.chat.record import Kind, Message
+from pytok.chat.record import KIND_NAMES, Kind, Message
 from pytok.chat.source import Source
+from pytok.chat.speakers import listed
 from pytok.counted import counted
-
-MAX_LISTED = 10
-"""Maximum number of lines or names listed in the text form; JSON has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,8 @@ class Summary:
     def rows(self) -> dict[str, str]:
         """Return the labels and values to print."""
         senders = [f"{name} ({count:,})" for name, count in self.senders.items()]
-        kinds = [f"{count:,} {kind}" for kind, count in self.kinds.items() if count]
+        kinds = [counted(count, KIND_NAMES[kind]) for kind, count in self.kinds.items() if count]
+        edited = f"; {self.edited:,} edited" if self.edited else ""
         rows: dict[str, str] = {}
         for number, source in enumerate(self.sources, start=1):
             facts = [counted(source.messages, "message"), source.format]
@@ -75,9 +74,9 @@ class Summary:
             suffix = f" ({number})" if source.name in rows else ""
             rows[source.name + suffix] = "; ".join(facts)
         return rows | {
-            "messages": f"{self.messages:,}: {', '.join(kinds)}; {self.edited:,} edited",
-            "senders": f"{len(senders):,}: {_first_few(senders)}",
-            "days": f"{self.days:,}, from {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}",
+            "messages": f"{self.messages:,}: {', '.join(kinds)}{edited}",
+            "senders": f"{len(senders):,}: {listed(senders)}",
+            "days": f"{self.days:,}, {_period(self.first, self.last)}",
         }
 
 
@@ -115,19 +114,20 @@ def summarize(
     )
 
 
+def _period(first: datetime, last: datetime) -> str:
+    if first.date() == last.date():
+        return f"on {first.day} {first:%B %Y}"
+    return f"from {first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
+
+
 def _describe_unsure(unsure: Mapping[str, Sequence[int]]) -> str:
     counts = Counter({body: len(lines) for body, lines in unsure.items()})
-    listed = _first_few([f"{body[:40]!r} ({count:,})" for body, count in counts.most_common()])
+    first = listed([f"{body[:40]!r} ({count:,})" for body, count in counts.most_common()])
     total = counted(counts.total(), "message")
-    return f"unsure: {total} taken for the app's own by the wording alone: {listed}"
+    return f"unsure: {total} taken for the app's own by the wording alone: {first}"
 
 
 def _lines(numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return f"line {numbers[0]}"
-    return f"{len(numbers):,} lines ({_first_few([str(number) for number in numbers])})"
-
-
-def _first_few(items: Sequence[str]) -> str:
-    more = f" and {len(items) - MAX_LISTED:,} more" if len(items) > MAX_LISTED else ""
-    return ", ".join(items[:MAX_LISTED]) + more
+    return f"{len(numbers):,} lines ({listed(map(str, numbers))})"

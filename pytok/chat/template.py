@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from pytok.atomic import replace_file
 from pytok.chat.jsonl import read_lines, write_lines
+from pytok.chat.speakers import listed
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
@@ -200,7 +201,7 @@ class Template:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write *path*, a chat.json, completely or not at all."""
-        replace_file(Path(path), self.to_json().encode())
+        replace_file(Path(path), self.to_json().encode(), private=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Template":
@@ -215,7 +216,7 @@ class Template:
             return self.speakers.index(speaker)
         except ValueError:
             raise ChatError(
-                f"{speaker!r} is not one of the speakers: {', '.join(map(repr, self.speakers))}"
+                f"{speaker!r} is not one of the speakers: {listed(map(repr, self.speakers))}"
             ) from None
 
     def _roles(self) -> dict[str, str]:

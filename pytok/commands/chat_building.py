@@ -11,6 +11,7 @@ from pytok.chat.conversations import (
     make_conversations,
     split_into_sessions,
 )
+from pytok.chat.explaining import why_no_conversation, why_no_turns
 from pytok.chat.exporting import FORMATS, export
 from pytok.chat.jsonl import write_lines
 from pytok.chat.record import Message
@@ -41,7 +42,7 @@ _TOKENIZER = "A tokenizer.json, a .tiktoken file, a folder, or the name of an en
     "--me",
     metavar="NAME",
     show_default="all speakers",
-    help="Speaker to train on: a name, or a unique prefix.",
+    help="Whom a model is to imitate: a name in the chat, or its beginning.",
 )
 @option(
     "--vocab",
@@ -138,7 +139,7 @@ def build(
     "--me",
     metavar="NAME",
     required=True,
-    help="Speaker who becomes the assistant: a name, or a unique prefix.",
+    help="Whom a model is to imitate, as the assistant: a name in the chat, or its beginning.",
 )
 @option(
     "-t",
@@ -174,10 +175,15 @@ def export_conversations(
     with saying_warnings():
         tokenizer = None if name is None else open_tokenizer(name)
     conversations = make_conversations(sessions, options, tokenizer, omitted)
+    if not sessions:
+        raise ChatError(why_no_conversation(messages, options))
     exported = export(conversations, speaker, to, min_turns=options.min_turns)
     if not exported.conversations:
+        if not any(turn.speaker == speaker for each in conversations for turn in each.turns):
+            raise ChatError(why_no_turns(speaker, messages, options))
         raise ChatError(
-            f"{speaker!r} answers nobody in the remaining conversations; choose another speaker"
+            f"{speaker!r} answers nobody in this chat, so there is nothing to learn from; choose "
+            "another person"
         )
     write_lines(out, exported.conversations)
     say(
@@ -190,12 +196,12 @@ def export_conversations(
         (exported.short, f"of conversations with fewer than {options.min_turns} turns"),
     ):
         if turns:
-            say(f"{out}: omitted: {counted(turns, 'turn')} {reason}")
+            say(f"{out}: left out: {counted(turns, 'turn')} {reason}")
     _say_omitted(out, omitted)
 
 
 def _say_omitted(out: str, omitted: Counter[str]) -> None:
     if omitted.keys() - {"cut turns"}:
-        say(f"{out}: omitted: {describe_omitted(omitted)}")
+        say(f"{out}: left out: {describe_omitted(omitted)}")
     if cut := omitted["cut turns"]:
         say(f"{out}: split {counted(cut, 'turn')} longer than --max-tokens")

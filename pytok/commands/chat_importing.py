@@ -1,25 +1,22 @@
 """`pytok chat import` and `pytok chat example`: exports to a history, and an example export."""
 
 import json
-import sys
-from collections.abc import Mapping
-from datetime import date
+import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import click
 
 from pytok.atomic import replace_file
-from pytok.chat.anonymize import Anonymized
+from pytok.chat.anonymize import LIMITS, Anonymized
 from pytok.chat.example import STYLES, example_chat, example_export
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.importing import import_chats
-from pytok.chat.reading import list_chats
 from pytok.chat.record import write_history
-from pytok.chat.whatsapp.dates import ORDER_NAMES, DateOrder
+from pytok.commands.chat_exports import exports_argument, import_options
 from pytok.commands.help import Command, option
 from pytok.commands.options import json_option
-from pytok.commands.paths import Input, Output
+from pytok.commands.paths import Output
 from pytok.counted import counted
 from pytok.terminal import print_facts, say
 
@@ -35,13 +32,7 @@ from pytok.terminal import print_facts, say
     pytok chat import msgstore.db.crypt15 --key digits.txt --chat Ada -o chat.jsonl
     """,
 )
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    type=Input(path_type=Path, exists=True),
-    metavar="FILE...",
-)
+@exports_argument("files", "FILE...")
 @option(
     "-o",
     "--output",
@@ -49,75 +40,27 @@ from pytok.terminal import print_facts, say
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
 )
-@option(
-    "--date-order",
-    type=click.Choice(get_args(DateOrder)),
-    show_default="detect",
-    help="Order of day, month and year in a WhatsApp text.",
-)
-@option(
-    "--timezone",
-    metavar="ZONE",
-    help="Time zone of a text export, such as Europe/Vienna; needed to merge it with a database.",
-)
-@option(
-    "--encoding",
-    metavar="NAME",
-    show_default="UTF-8, UTF-16 or RTF, by the bytes",
-    help="Encoding of a text that an editor saved in an old one, such as cp1252 or gb18030.",
-)
-@option(
-    "--key",
-    type=Input(),
-    metavar="KEY",
-    group="WhatsApp databases",
-    help="Key of an encrypted backup: a file, or 64 digits. A file is safer: other programs can "
-    "read the command line.",
-)
-@option(
-    "--names",
-    type=Input(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    group="WhatsApp databases",
-    help="Contacts database (wa.db) with the names for the numbers in msgstore.db.",
-)
-@option(
-    "--chat",
-    metavar="NAME|ID",
-    group="Exports with several chats",
-    help="Chat to import from a database, or from the export of a whole account.",
-)
-@option(
-    "--list-chats",
-    "list_",
-    is_flag=True,
-    group="Exports with several chats",
-    help="List the chats, with their ids if they have any, and exit.",
-)
-@option(
-    "--respect-deletions",
-    is_flag=True,
-    help="Omit messages that somebody deleted for everyone, even if another file has their text.",
-)
+@import_options
 @option(
     "--anonymize",
     "--anonymise",
     is_flag=True,
-    help="Replace names, numbers, e-mail addresses, links and mentions.",
+    help="Replace people, numbers, addresses and links (docs/anonymizing.md).",
+)
+@option(
+    "--replace",
+    "replaced_names",
+    multiple=True,
+    metavar="NAME",
+    help="With --anonymize: replace this name, too; repeat it for several.",
 )
 @json_option
 def import_(
     files: tuple[Path, ...],
     output: Path | None,
-    date_order: DateOrder | None,
-    timezone: str | None,
-    encoding: str | None,
-    key: str | None,
-    names: Path | None,
-    chat: str | None,
-    list_: bool,
-    respect_deletions: bool,
+    options: ImportOptions,
     anonymize: bool,
+    replaced_names: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Import chat exports and merge them into one history.
@@ -127,25 +70,11 @@ def import_(
     of ShareGPT or OpenAI; rows of time, sender and text; or a history of an earlier import. Files
     of one chat can overlap: no message is lost or duplicated.
     """
-    ask = _ask if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() else None
-    options = ImportOptions(
-        date_order=date_order,
-        timezone=timezone,
-        encoding=encoding,
-        key=key,
-        names=names,
-        chat=chat,
-        respect_deletions=respect_deletions,
-        anonymize=anonymize,
-        ask=ask,
-    )
-    if list_:
-        for each in list_chats(files, options):
-            identity = "" if each.id is None or each.id == each.name else f"  {each.id}"
-            click.echo(f"{each.messages:>9,}  {each.name}{identity}")
-        return
+    if replaced_names and not anonymize:
+        raise click.UsageError("--replace needs --anonymize.")
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
+    options = replace(options, anonymize=anonymize, replaced_names=replaced_names)
     imported = import_chats(files, options)
     write_history(output, imported.messages)
     for warning in imported.summary.warnings:
@@ -156,28 +85,15 @@ def import_(
         click.echo(json.dumps(imported.summary.to_dict(), ensure_ascii=False))
     else:
         print_facts(imported.summary.rows())
+    say(f"wrote {output}; to make a model of it: gpt clone {shlex.quote(str(output))}")
 
 
 def _say_replaced(anonymized: Anonymized) -> None:
     counts = ", ".join(counted(count, kind) for kind, count in anonymized.counts.items())
-    say(f"pytok: replaced in texts: {counts or 'nothing'}")
-    say(f"pytok: removed the text of {counted(anonymized.emptied, 'system message')}")
+    say(f"pytok: replaced: {counts or 'nothing'}")
     for name, substitute in anonymized.substitutes.items():
         say(f"pytok: {name} is now {substitute}")
-    say(
-        "pytok: warning: nicknames, people who never write, locations and personal facts may remain"
-    )
-
-
-def _ask(written: str, meanings: Mapping[DateOrder, date]) -> DateOrder:
-    for order, day in meanings.items():
-        click.echo(f"  {order}  {ORDER_NAMES[order]}: {day.day} {day:%B %Y}", err=True)
-    answer: DateOrder = click.prompt(
-        f"The date {written} is ambiguous; which order is correct?",
-        type=click.Choice(list(meanings)),
-        err=True,
-    )
-    return answer
+    say(f"pytok: warning: people can still be recognized; not replaced: {LIMITS}")
 
 
 @click.command(
@@ -218,3 +134,5 @@ def example(output: Path, messages: int, authors: int, seed: int) -> None:
     """
     chat = example_chat(messages, authors=authors, seed=seed)
     replace_file(output, example_export(chat).encode())
+    people = ", ".join(list(STYLES)[:authors])
+    say(f"{output}: {counted(messages, 'message')} of {people}, who do not exist")

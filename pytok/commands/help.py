@@ -36,6 +36,10 @@ NAME_WIDTH = 30
 """Columns for the names of options at most; a longer one gets its own line."""
 
 
+INPUTS = "inputs"
+"""Attribute of an error of a command: the names of what the command reads."""
+
+
 class Option(click.Option):
     """An option that is listed under *group* in the help of its command."""
 
@@ -67,12 +71,20 @@ class Command(click.Command):
         self.examples = cleandoc(examples)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, unless an output of it would replace an input."""
-        if ctx.params:  # a group has none
-            from pytok.commands.paths import check_outputs  # here, since help needs no paths
+        """Run the command, unless an output of it would replace an input.
 
-            check_outputs(ctx)
-        return super().invoke(ctx)
+        An error that it raises has the names of its inputs, as the attribute `INPUTS`.
+        """
+        if not ctx.params:  # a group
+            return super().invoke(ctx)
+        from pytok.commands.paths import check_outputs, inputs_of  # here: help needs no paths
+
+        check_outputs(ctx)
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            setattr(error, INPUTS, inputs_of(ctx))
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group, in the order in which they first occur."""

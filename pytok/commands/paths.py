@@ -66,6 +66,17 @@ def check_outputs(context: click.Context) -> None:
     refuse_to_replace(inputs, *outputs)
 
 
+def inputs_of(context: click.Context) -> list[str]:
+    """Return the paths that a command reads, as they were given, without names of encodings."""
+    given = [
+        os.fspath(value)
+        for parameter in context.command.params
+        if isinstance(parameter.type, PathName) and not isinstance(parameter.type, Output)
+        for value in _flat(context.params.get(parameter.name or ""))
+    ]
+    return [path for path in given if os.path.lexists(path)]
+
+
 def refuse_to_replace(inputs: Iterable[PathLike | None], *outputs: PathLike | None) -> None:
     """Raise UsageError if one of *outputs* is an input, is inside one, or has one inside it.
 

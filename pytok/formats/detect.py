@@ -15,11 +15,12 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
+from pytok.blocks import BLOCK_BYTES
 from pytok.errors import FormatError
 
 Decided = TypeVar("Decided")
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 28
 """Most bytes of a tokenizer file, decompressed; the largest published ones have 40 million."""
 HEAD_BYTES = 1 << 16
 """Bytes at the beginning of a file that decide what it is."""
@@ -93,10 +94,14 @@ def _rest(path: Path, file: BinaryIO, decide: Callable[[bytes], Decided]) -> tup
         if what := described(path, head):
             raise FormatError(f"{path}: this is {what}")
     decided = decide(head)
-    data = head + file.read(MAX_BYTES + 1 - len(head))
-    if len(data) > MAX_BYTES:
+    # In blocks: a file object reserves all that it is asked for.
+    blocks, size = [head], len(head)
+    while size <= MAX_BYTES and (block := file.read(BLOCK_BYTES)):
+        blocks.append(block)
+        size += len(block)
+    if size > MAX_BYTES:
         raise FormatError(f"{path}: the file is larger than any tokenizer ({MAX_BYTES:,} bytes)")
-    return decided, data
+    return decided, b"".join(blocks)
 
 
 def _kind(path: Path, head: bytes) -> Kind:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytok.errors import FormatError
 from pytok.formats import detect
+from pytok.text import quoted
 
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 """JSON escapes of the two halves of a surrogate pair."""
@@ -39,7 +40,7 @@ def parse_json_text(path: Path, text: str) -> Any:
         if len(value) < len(pairs):
             counts = Counter(key for key, _ in pairs)
             repeated = next(key for key, count in counts.items() if count > 1)
-            raise FormatError(f"{path}: {repeated!r} is listed twice in one object")
+            raise FormatError(f"{path}: {quoted(repeated)} is listed twice in one object")
         return value
 
     try:
@@ -97,7 +98,7 @@ class Fields:
         """Raise FormatError with the reason *why* unless *field* of *parent* is one of *values*."""
         value = parent.get(field)
         if not any(value == allowed and type(value) is type(allowed) for allowed in values):
-            raise FormatError(f"{self.path}: {where}{field} is {value!r}: {why}")
+            raise FormatError(f"{self.path}: {where}{field} is {quoted(value)}: {why}")
 
     def steps(self, parent: dict[str, Any], field: str, inner: str) -> list[tuple[str, Any]]:
         """Return the processing steps of *field*: objects with a type, and the path of each.
@@ -124,4 +125,4 @@ class Fields:
         match parts:
             case [str(left), str(right)]:
                 return left, right
-        raise FormatError(f"{self.path}: {where} is {merge!r}, not two tokens")
+        raise FormatError(f"{self.path}: {where} is {quoted(merge)}, not two tokens")

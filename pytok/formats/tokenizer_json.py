@@ -32,6 +32,10 @@ from pytok.formats.oniguruma import from_rust
 from pytok.formats.parsed import Entries, parse
 from pytok.formats.post_processor import read_settings, write_settings
 from pytok.formats.pre_tokenizer import read_splitting, write_splitting
+from pytok.text import cut
+
+MOST_NAMED = 400
+"""Characters of a list of bytes that a warning shows."""
 
 
 def read(path: Path, data: bytes, engine: EngineName) -> tuple[Definition, ListedMerges | None]:
@@ -226,7 +230,7 @@ def _read_unknown(
                 f"0x{byte:02x}, which the vocabulary lacks, as {' and '.join(fallback)}, the bytes "
                 "of its letter: set it to false"
             )
-    names = " ".join(f"0x{byte:02x}" for byte in missing or ends)
+    names = cut(" ".join(f"0x{byte:02x}" for byte in missing or ends), MOST_NAMED)
     where = "texts can have" if missing else f"words can end with, as {LETTERS[ends[0]] + suffix!r}"
     return unknown, (
         f"{reader.path}: the vocabulary lacks {len(missing or ends)} of the bytes that {where}; "

@@ -21,6 +21,7 @@ import pytok
 from pytok.__main__ import COMMANDS, main
 from pytok.commands.help import LazyCommand
 from pytok.engine import EngineName
+from pytok.errors import LONGEST, PytokError
 from pytok.shards import open_shards
 from tests.conftest import CORPUS
 from tests.pytok.strategies import texts, with_specials
@@ -415,3 +416,37 @@ def test_an_interruption_is_no_error() -> None:
         result = command("train", "corpus.txt", "--vocab", 300)
 
     assert (result.code, result.out, result.err.strip()) == (130, b"", "")
+
+
+def test_an_unforeseen_error_is_one_line_with_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tokenizer_path: Path
+) -> None:
+    """A damaged file can raise what nobody has thought of; a variable shows the traceback."""
+
+    def fail(*arguments: object, **options: object) -> NoReturn:
+        raise KeyError("a" * 13_000)
+
+    monkeypatch.setattr("pytok.corpus.read_parts", fail)
+    monkeypatch.setattr("pytok.corpus.is_one_text", lambda *arguments, **options: False)
+    monkeypatch.setattr(sys, "argv", ["pytok", "count", "-t", str(tokenizer_path), "corpus.txt"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+
+    assert ended.value.code == 1
+    assert said.startswith(f"pytok: corpus.txt, {tokenizer_path}: KeyError: 'aaa")
+    assert said.count("\n") == 1
+    assert len(said) < 1000
+
+    monkeypatch.setenv("PYTOK_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        main()
+
+
+def test_a_message_does_not_repeat_a_file() -> None:
+    """What it quotes has its beginning and its end."""
+    message = PytokError("t.json: type is " + "a" * 13_000 + ": use BPE").message
+
+    assert message.startswith("t.json: type is aaa")
+    assert message.endswith("aaa: use BPE")
+    assert len(message) <= LONGEST

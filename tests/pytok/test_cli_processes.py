@@ -304,3 +304,16 @@ def test_an_interruption_while_waiting_for_input_prints_nothing(
 
     assert (process.returncode, out, err.strip()) == (130, b"", b"")
     assert names_in(tmp_path) == ["pipe"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+@pytest.mark.parametrize("program", ["pytok", "gpt"])
+@pytest.mark.parametrize("stdout", ["> /dev/full", ">&-"])
+def test_a_full_or_closed_stdout_is_an_error(program: str, stdout: str) -> None:
+    """Of both programs: what was asked for is lost."""
+    command = f'"{sys.executable}" -m {program} --help {stdout}'
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{program}: stdout")
+    assert result.stderr.count("\n") == 1

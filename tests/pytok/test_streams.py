@@ -352,14 +352,14 @@ def test_damaged_index_is_an_error(offset: int, data: bytes, message: str, tmp_p
 def test_array_of_another_kind_is_an_error(array: np.ndarray, tmp_path: Path) -> None:
     """Objects are not unpickled."""
     np.save(tmp_path / "train.npy", array)
-    with pytest.raises(ShardError, match=r"train.npy: (an array|cannot be read as an array)"):
+    with pytest.raises(ShardError, match=r"train.npy: (an array|cannot be read: not an array)"):
         streams.adopt(tmp_path / "train.npy", TOKENIZER, tmp_path / "data")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("train.npy", b"\1\2\3\4", "cannot be read as an array"),
+        ("train.npy", b"\1\2\3\4", "not an array that numpy can map"),
         ("train.bin", b"", "would be empty"),
         ("train.bin", b"\1\2\3", "3 bytes are not a multiple of 2"),
         ("train.bin", struct.pack("<3i", 20240326, 3, 0), "a model of llm.c"),

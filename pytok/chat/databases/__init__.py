@@ -12,9 +12,11 @@ read by the tables and columns that it has: missing information is listed in
     opening       safe, read-only access to a SQLite file
     backup        decryption of backups; `protobuf` parses their headers
     people        addresses, people and names of chats; `codes` and `values` decode columns
+    address_book  names in Apple's contacts
     android       msgstore.db: `android_rows` reads its messages, `details` the tables for details
     iphone        ChatStorage.sqlite
     imessage      chat.db; `typedstream` reads its texts
+    phone         the files of a phone side by side; `android_backup` unpacks them
 
 Times are in UTC. A sender is a number with a plus sign, or an address if the number is unknown. The
 owner of the phone is called by the profile name (Android), or "me".
@@ -36,6 +38,9 @@ from pytok.chat.databases.people import contacts
 from pytok.chat.record import Message
 from pytok.chat.source import Chat, find_chat
 from pytok.errors import ChatError
+
+KINDS = (Android, IPhone, IMessage)
+"""All kinds of databases of messages."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,17 @@ def read_database(
 ) -> DatabaseContents:
     """Read all messages of the database *path*, or those of the chat named *chat*.
 
-    *names* is a contacts database (Android's wa.db, the iPhone's ContactsV2.sqlite), and *key* the
-    path of a key file, or its 64 digits. Both databases can be backups encrypted with that key.
-    Raises ChatError with the name of the file if it is damaged or not a database of WhatsApp, if
-    the key is missing or wrong, or if the chat does not exist.
+    *names* is a contacts database (Android's wa.db, the iPhone's ContactsV2.sqlite, Apple's address
+    book), and *key* the path of a key file, or its 64 digits. Both databases can be backups
+    encrypted with that key. Raises ChatError with the name of the file if it is damaged or not a
+    database of messages, if the key is missing or wrong, or if the chat does not exist.
     """
     known: dict[str, str] = {}
     if names is not None:
         with _open(Path(names), key) as tables:
             known = contacts(tables)
     with _open(Path(path), key) as tables:
-        for kind in (Android, IPhone, IMessage):
+        for kind in KINDS:
             if kind.matches(tables):
                 return _read(kind(tables, known), Path(path), chat)
     raise ChatError(

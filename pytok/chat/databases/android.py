@@ -7,7 +7,7 @@ from pytok.chat.databases.android_rows import Row, Rows
 from pytok.chat.databases.details import Details
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import UNKNOWN, account
-from pytok.chat.databases.values import android_time
+from pytok.chat.databases.values import android_time, column
 from pytok.chat.record import Kind, Message
 
 
@@ -98,7 +98,7 @@ class Android:
         reply = details.quoted.get(detail_row) or row.reply
         sender, name = (None, None) if kind == "system" else self._author(row.mine, row)
         return Message(
-            time=android_time(row.time),
+            time=column("timestamp", android_time, row.time),
             sender=sender,
             name=name,
             kind=kind,

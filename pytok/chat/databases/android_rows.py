@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pytok.chat.databases import codes
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import People, without_device
-from pytok.chat.databases.values import integer, label, text
+from pytok.chat.databases.values import column, integer, label, text
 
 _PLACEHOLDER = "-1"
 """`key_id` of the first row of both tables, which is not a message."""
@@ -190,14 +190,14 @@ class Rows:
             table="message",
             row=row,
             chat=self._chat(chat),
-            mine=bool(integer(mine)),
-            key=text(key),
+            mine=bool(column("from_me", integer, mine)),
+            key=column("key_id", text, key),
             sender=self.jids.get(sender, ""),
-            status=integer(status),
-            code=integer(code),
-            text=text(data),
+            status=column("status", integer, status),
+            code=column("message_type", integer, code),
+            text=column("text_data", text, data),
             time=time or received,
-            order=integer(order) or row,
+            order=column("sort_id", integer, order) or row,
         )
 
     def _legacy(
@@ -221,22 +221,26 @@ class Rows:
         longitude: Any,
         action: Any,
     ) -> Row:
-        number = integer(code)
+        number = column("media_wa_type", integer, code)
         is_location = codes.ANDROID_KINDS.get(number) == "location"
         return Row(
             table="messages",
             row=row,
-            chat=self.people.identity(text(chat)),
-            mine=bool(integer(mine)),
-            key=text(key),
-            sender=self.people.identity(text(sender)) if sender else "",
-            status=integer(status),
+            chat=self.people.identity(column("key_remote_jid", text, chat)),
+            mine=bool(column("key_from_me", integer, mine)),
+            key=column("key_id", text, key),
+            sender=self.people.identity(column("remote_resource", text, sender)) if sender else "",
+            status=column("status", integer, status),
             code=number,
             # For media and locations, `data` is a thumbnail or other binary content.
-            text=text(caption) if number in codes.ANDROID_MEDIA or is_location else text(data),
+            text=(
+                column("media_caption", text, caption)
+                if number in codes.ANDROID_MEDIA or is_location
+                else column("data", text, data)
+            ),
             time=time or received,
             order=row,
-            version=integer(version),
+            version=column("edit_version", integer, version),
             reply=text(quotes.get(quoted)),
             media=text(media),
             location=(

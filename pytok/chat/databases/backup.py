@@ -111,9 +111,13 @@ class _Layout:
 def is_backup(head: bytes, name: str) -> bool:
     """Return whether a file with the first kilobyte *head* is an encrypted backup."""
     return not head.startswith(MAGIC) and (
-        name.lower().endswith((".crypt12", ".crypt14", ".crypt15"))
-        or next(_layouts(head), None) is not None
+        is_backup_name(name) or next(_layouts(head), None) is not None
     )
+
+
+def is_backup_name(name: str) -> bool:
+    """Return whether a file of that *name* is an encrypted backup."""
+    return name.lower().endswith((".crypt12", ".crypt14", ".crypt15"))
 
 
 def decrypt(path: Path, key: Key) -> bytes:

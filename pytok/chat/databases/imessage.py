@@ -12,10 +12,11 @@ from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pytok.chat.databases.address_book import AddressNames
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import UNKNOWN, UNNAMED_OWNER, unique_names
 from pytok.chat.databases.typedstream import read_string
-from pytok.chat.databases.values import apple_time, integer, label, text
+from pytok.chat.databases.values import apple_time, column, integer, label, text
 from pytok.chat.record import Kind, Message
 
 _COLUMNS = (
@@ -96,7 +97,7 @@ class IMessage:
 
     def __init__(self, tables: Tables, contacts: Mapping[str, str]) -> None:
         self._tables = tables
-        self._contacts = contacts
+        self._contacts = AddressNames(contacts)
         self.unreadable: list[str] = []
         """Invalid rows found so far: table, row and reason."""
         self.missing = [what for table, what in _INFORMATION.items() if not tables.has(table)]
@@ -176,7 +177,8 @@ class IMessage:
             if not _is_reaction(row):
                 continue
             try:
-                code, time = integer(row.association), integer(row.time)
+                code = integer(row.association)
+                time = column("date", integer, row.time)
                 emoji = _TAPBACKS.get(code) or text(row.emoji) or "?"
                 person = 0 if integer(row.mine) else row.handle
                 key = _target(row.target), person
@@ -211,18 +213,18 @@ class IMessage:
         self.unreadable.append(f"message, row {row.row!r:.40}: {error}")
 
     def _message(self, row: _Row, number: int, chat: str) -> Message:
-        content = text(row.text)
+        content = column("text", text, row.text)
         if not content and isinstance(row.body, bytes):
-            content = read_string(row.body)
+            content = column("attributedBody", read_string, row.body)
         content = content.translate(_PLACEHOLDERS).strip()
         kind, media = self._kind(row, content)
-        mine = bool(integer(row.mine))
+        mine = bool(column("is_from_me", integer, row.mine))
         if kind == "system":
             content = self._event(row, content)
-        guid = text(row.guid)
+        guid = column("guid", text, row.guid)
         sender = UNNAMED_OWNER if mine else self._handles.get(row.handle) or UNKNOWN
         return Message(
-            time=_time(row.time),
+            time=column("date", _time, row.time),
             sender=None if kind == "system" else sender,
             name=None if kind == "system" or mine else self._name(sender),
             kind=kind,
@@ -230,7 +232,7 @@ class IMessage:
             edited=bool(row.edited) and kind != "deleted",
             media=media,
             id=guid or None,
-            reply_to=text(row.answered) or None,
+            reply_to=column("thread_originator_guid", text, row.answered) or None,
             reactions=tuple(self._reactions.get(guid, ())),
             chat=self.chats[chat],
             source=self._tables.path.name,
@@ -238,14 +240,14 @@ class IMessage:
         )
 
     def _kind(self, row: _Row, content: str) -> tuple[Kind, str | None]:
-        if integer(row.item) or row.title or integer(row.action):
+        if _is_event(row):
             return "system", None
         attachment = self._attachments.get(row.row)
-        if integer(row.association) in _STICKERS:
+        if row.association in _STICKERS:
             return "media", attachment or "sticker"
-        if integer(row.audio):
+        if row.audio:
             return "media", attachment or "audio"
-        balloon = text(row.balloon)
+        balloon = column("balloon_bundle_id", text, row.balloon)
         if balloon and balloon != _LINK:
             return "media", balloon.rpartition(":")[2].rpartition(".")[2] or "app"
         if attachment is not None and not (balloon and content):
@@ -256,13 +258,18 @@ class IMessage:
 
     def _event(self, row: _Row, content: str) -> str:
         """Describe a message that nobody wrote."""
-        if not (integer(row.item) or row.title or integer(row.action)):
+        if not _is_event(row):
             return content or "message without text"
-        who = UNNAMED_OWNER if integer(row.mine) else self._handles.get(row.handle) or UNKNOWN
-        what = _EVENTS.get(integer(row.item), "changed the group")
-        about = text(row.title) or self._handles.get(row.other, "")
+        who = UNNAMED_OWNER if row.mine else self._handles.get(row.handle) or UNKNOWN
+        what = _EVENTS.get(row.item, "changed the group")
+        about = column("group_title", text, row.title) or self._handles.get(row.other, "")
         event = f"{self._name(who) or who} {what}"
         return f"{event}: {about}" if about else event
+
+
+def _is_event(row: _Row) -> bool:
+    """Return whether *row* is a message that nobody wrote."""
+    return bool(row.item or row.title or row.action)
 
 
 def _is_reaction(row: _Row) -> bool:

@@ -12,7 +12,7 @@ from pytok.chat.databases import codes
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import UNKNOWN, People, account
 from pytok.chat.databases.protobuf import parse_fields
-from pytok.chat.databases.values import apple_time, integer, label, text
+from pytok.chat.databases.values import apple_time, column, integer, label, text
 from pytok.chat.record import Kind, Message
 
 _STANZA = 5
@@ -144,10 +144,10 @@ class IPhone:
         _order: Any,
     ) -> Message:
         file, caption, location, answered = self._media.get(row, ("", "", "", ""))
-        number = integer(code)
+        number = column("ZMESSAGETYPE", integer, code)
         fallback: Kind = "media" if file else "text" if data else "system"
         kind = codes.IPHONE_KINDS.get(number, fallback)
-        content = text(data)
+        content = column("ZTEXT", text, data)
         media = None
         if kind == "media":
             media = file or codes.IPHONE_MEDIA.get(number, "media")
@@ -168,13 +168,13 @@ class IPhone:
             ):
                 name = push_name or None
         return Message(
-            time=apple_time(time),
+            time=column("ZMESSAGEDATE", apple_time, time),
             sender=sender,
             name=name,
             kind=kind,
             text=content,
             media=media,
-            id=text(key) or None,
+            id=column("ZSTANZAID", text, key) or None,
             reply_to=answered or None,
             chat=self.chats[chat],
             source=self._tables.path.name,

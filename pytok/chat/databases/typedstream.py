@@ -17,17 +17,17 @@ def read_string(data: bytes) -> str:
     Raises ValueError if it is not such an archive, or ends early.
     """
     if not data.startswith(_HEADER):
-        raise ValueError("attributedBody is not a typedstream")
+        raise ValueError("it is not a typedstream")
     start = data.find(_STRING)
     if start < 0:
-        raise ValueError("attributedBody has no text")
+        raise ValueError("it has no text")
     start += len(_STRING)
     first = data[start : start + 1]
     if not first:
-        raise ValueError("attributedBody ends early")
+        raise ValueError("it ends early")
     size = _SIZES.get(first[0], 0)
     length = int.from_bytes(data[start + 1 : start + 1 + size], "little") if size else first[0]
     start += 1 + size
     if start + length > len(data):
-        raise ValueError(f"attributedBody ends at byte {len(data)}, and its text at later bytes")
+        raise ValueError(f"it ends at byte {len(data)}, and its text later")
     return data[start : start + length].decode()  # UnicodeDecodeError is a ValueError

@@ -4,8 +4,11 @@ All functions except `label` raise ValueError for an invalid value; callers then
 unreadable.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _APPLE_EPOCH = datetime(2001, 1, 1, tzinfo=timezone.utc)
@@ -34,9 +37,17 @@ def integer(value: Any) -> int:
     if isinstance(value, (int, float, str)):
         try:
             return int(value)
-        except OverflowError:  # infinity
+        except (OverflowError, ValueError):  # infinity, NaN, or words
             pass
     raise ValueError(f"{value!r:.40} is not an integer")
+
+
+def column(name: str, convert: Callable[[Any], T], value: Any) -> T:
+    """Return ``convert(value)``; an error names the column *name*."""
+    try:
+        return convert(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def android_time(milliseconds: Any) -> datetime:

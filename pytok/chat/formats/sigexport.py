@@ -5,7 +5,8 @@ reply quotes a text, and is taken for an answer to the latest message with it. T
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,8 +30,21 @@ _DELETED = "(This message was deleted)"
 
 
 def is_sigexport(entries: Sequence[tuple[int, Any]]) -> bool:
-    """Return whether *entries* are the lines of a data.json."""
-    return any(fields(entry).keys() >= _FIELDS for _, entry in entries[:1])
+    """Return whether *entries* are the lines of a data.json, parsed with `from_sigexport`."""
+    return any(isinstance(entry, Message) for _, entry in entries[:20])
+
+
+def from_sigexport(plain: dict[str, Any]) -> Any:
+    """Convert *plain* to a Message if it is a line of a data.json, else return it.
+
+    Its `reply_to` is the quoted text, since the earlier messages are not known here.
+    """
+    if not plain.keys() >= _FIELDS:
+        return plain
+    try:
+        return _message(plain)
+    except ValueError:
+        return plain
 
 
 def read_sigexport(entries: Sequence[tuple[int, Any]], name: str) -> Source:
@@ -53,48 +67,44 @@ def read_sigexport_markdown(file: ChatFile, options: ImportOptions) -> Source:
     """Return the messages of a chat.md, in the folder of its chat."""
     text, warnings = file.text()
     lines = text.splitlines() if "\r" in text else text.split("\n")
-    source = _read(list(_blocks(lines)), file.name, "sigexport Markdown (Signal)")
+    entries = ((number, from_sigexport(plain)) for number, plain in _blocks(lines))
+    source = _read(entries, file.name, "sigexport Markdown (Signal)")
     source.warnings[:0] = warnings
     return source
 
 
-def _read(entries: Sequence[tuple[int, Any]], name: str, label: str) -> Source:
+def _read(entries: Iterable[tuple[int, Any]], name: str, label: str) -> Source:
+    """Return the converted *entries* with their lines as ids, and the ids of what they quote."""
     source = Source(name=name, format=label, messages=[])
     latest: dict[str, str] = {}
     for number, entry in entries:
-        try:
-            message = _message(fields(entry), name, number, latest)
-        except ValueError:
+        if not isinstance(entry, Message):
             source.unread.append(number)
             continue
-        source.messages.append(message)
-        if message.text and message.id is not None:
-            latest[_comparable(message.text)] = message.id
+        quoted = None if entry.reply_to is None else latest.get(entry.reply_to)
+        source.messages.append(
+            replace(entry, id=str(number), reply_to=quoted, source=name, line=number)
+        )
+        if entry.text:
+            latest[_comparable(entry.text)] = str(number)
     folder = PurePosixPath(name).parent.name
     if folder:
         source.chats = [Chat(folder, len(source.messages), folder)]
     return source
 
 
-def _message(
-    plain: Mapping[str, Any], name: str, number: int, latest: Mapping[str, str]
-) -> Message:
-    """Convert *plain*; *latest* has the id of the latest message with a text."""
+def _message(plain: Mapping[str, Any]) -> Message:
     sender = words(plain.get("sender"))
     text = words(plain.get("body")).strip("\n").removesuffix("  ").rstrip("\n")
     kind, media = _kind(plain, sender)
-    quote = _comparable(words(plain.get("quote")))
     return Message(
         time=read_time(plain.get("date")),
         sender=None if kind == "system" else sender or "unknown",
         kind=kind,
         text="" if kind == "deleted" else text,
         media=media,
-        id=str(number),
-        reply_to=latest.get(quote) if quote else None,
+        reply_to=_comparable(words(plain.get("quote"))) or None,
         reactions=tuple(_emoji(plain)),
-        source=name,
-        line=number,
     )
 
 

@@ -6,9 +6,9 @@ author and time. Receipts and signs of typing are not messages.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.values import fields, items, words
@@ -16,29 +16,91 @@ from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source, join
 
 
+class _Event(NamedTuple):
+    """What a line says."""
+
+    chat: str = ""
+    title: str = ""
+    """Name of the chat, if the line has it."""
+    author: str = ""
+    message: Message | None = None
+    """A new message, or the text of an edited one."""
+    change: str = ""
+    """What is done to an earlier message: "edit", "reaction" or "delete"."""
+    target: str = ""
+    """Time of the earlier message, as written."""
+    authors: tuple[Any, ...] = ()
+    """Identifiers of its author, if the line has them."""
+    emoji: str | None = None
+    """The reaction; None if it was removed."""
+
+
 def is_signal_cli(entries: Sequence[tuple[int, Any]]) -> bool:
-    """Return whether *entries* are events of signal-cli."""
-    return any(_envelope(entry) for _, entry in entries[:20])
+    """Return whether *entries* are events, parsed with `from_signal_cli`."""
+    return any(isinstance(_event_in(entry), _Event) for _, entry in entries[:20])
+
+
+def from_signal_cli(plain: dict[str, Any]) -> Any:
+    """Convert *plain* to an event if it has an envelope, else return it."""
+    if not isinstance(plain.get("envelope"), dict):
+        return plain
+    try:
+        return _event(plain["envelope"])
+    except ValueError:
+        return plain
 
 
 def read_signal_cli(entries: Sequence[tuple[int, Any]], name: str) -> Source:
     """Return the messages of the events in the file *name*, with what later events changed."""
-    events = _Events(name)
+    chats = _Chats(name)
     for number, entry in entries:
-        try:
-            events.add(_envelope(entry), number)
-        except (ValueError, TypeError):
-            events.unread.append(number)
-    return events.source()
+        event = _event_in(entry)
+        if isinstance(event, _Event):
+            chats.add(event, number)
+        else:
+            chats.unread.append(number)
+    return chats.source()
 
 
-def _envelope(entry: Any) -> Mapping[str, Any]:
-    """Return the envelope of a line; {} if it has none."""
-    plain = fields(entry)
-    return fields(plain.get("envelope") or fields(plain.get("params")).get("envelope"))
+def _event_in(entry: Any) -> Any:
+    """Return what the object of a line became; a notification has it in its parameters."""
+    return entry.get("params") if isinstance(entry, dict) else entry
 
 
-class _Events:
+def _event(envelope: Mapping[str, Any]) -> _Event:
+    """Return what *envelope* says. Raises ValueError for a message without a time."""
+    sent = fields(fields(envelope.get("syncMessage")).get("sentMessage"))
+    edit = fields(envelope.get("editMessage") or sent.get("editMessage"))
+    data = fields(edit.get("dataMessage")) or fields(envelope.get("dataMessage")) or sent
+    if not (data or fields(fields(envelope.get("callMessage")).get("offerMessage"))):
+        return _Event()  # a receipt, a sign of typing, or news for the other devices
+    author = _address(envelope, "source")
+    group = fields(data.get("groupInfo"))
+    chat = words(group.get("groupId")) or (_address(sent, "destination") if sent else author)
+    name = words(envelope.get("sourceName"))
+    title = words(group.get("groupName")) or ("" if sent else name)
+    event = _Event(chat, title, author)
+    if edit:
+        message = _message(envelope, data, author)
+        return event._replace(
+            change="edit", target=str(edit.get("targetSentTimestamp")), message=message
+        )
+    if reaction := fields(data.get("reaction")):
+        emoji = None if reaction.get("isRemove") is True else words(reaction.get("emoji"))
+        return event._replace(change="reaction", emoji=emoji, **_target(reaction))
+    if deleted := fields(data.get("remoteDelete") or data.get("adminDelete")):
+        return event._replace(change="delete", **_target(deleted))
+    return event._replace(message=_message(envelope, data, author))
+
+
+def _target(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the time and the identifiers of the author of the message that *plain* names."""
+    authors = (words(plain.get(f"targetAuthor{each}")) for each in ("", "Number", "Uuid"))
+    time = plain.get("targetSentTimestamp") or plain.get("timestamp")
+    return {"target": str(time), "authors": tuple(filter(None, authors))}
+
+
+class _Chats:
     """Messages by chat and time, with later events applied to them."""
 
     def __init__(self, name: str) -> None:
@@ -53,37 +115,37 @@ class _Events:
         self._reactions: dict[int, dict[str, str]] = defaultdict(dict)
         """Emoji of each message by the person who reacted."""
 
-    def add(self, envelope: Mapping[str, Any], number: int) -> None:
-        """Add one event. Raises ValueError for an envelope without a readable message."""
-        sent = fields(fields(envelope.get("syncMessage")).get("sentMessage"))
-        edit = fields(envelope.get("editMessage") or sent.get("editMessage"))
-        data = fields(edit.get("dataMessage")) or fields(envelope.get("dataMessage")) or sent
-        call = fields(fields(envelope.get("callMessage")).get("offerMessage"))
-        if not (data or call):
-            if not envelope:
-                raise ValueError("no envelope")
-            return  # a receipt, a sign of typing, or news for the other devices
-        sender = _address(envelope, "source")
-        group = fields(data.get("groupInfo"))
-        chat = words(group.get("groupId")) or (_address(sent, "destination") if sent else sender)
-        title = words(group.get("groupName")) or words(envelope.get("sourceName"))
-        if title and (group or not sent):
-            self._titles[chat] = title
-        if edit:
-            self._edit(chat, str(edit.get("targetSentTimestamp")), data)
-        elif reaction := fields(data.get("reaction")):
-            for index in self._find(chat, reaction.get("targetSentTimestamp"), reaction):
-                self._reactions[index].pop(sender, None)
-                if reaction.get("isRemove") is not True:
-                    self._reactions[index][sender] = words(reaction.get("emoji"))
-        elif deleted := fields(data.get("remoteDelete") or data.get("adminDelete")):
-            time = deleted.get("timestamp") or deleted.get("targetSentTimestamp")
-            for index in self._find(chat, time, deleted):
-                self._messages[index] = replace(
-                    self._messages[index], kind="deleted", text="", media=None
-                )
-        else:
-            self._append(_message(envelope, data, sender, self.name, number), chat)
+    def add(self, event: _Event, number: int) -> None:
+        """Add the event of line *number*."""
+        if event.title:
+            self._titles[event.chat] = event.title
+        if not event.change:
+            if event.message is not None:
+                self._by_time[event.chat, str(event.message.id)].append(len(self._messages))
+                self._chats.append(event.chat)
+                self._messages.append(replace(event.message, source=self.name, line=number))
+            return
+        index = self._find(event)
+        if index is None:
+            return  # the message is not in the file
+        if event.change == "reaction":
+            self._reactions[index].pop(event.author, None)
+            if event.emoji is not None:
+                self._reactions[index][event.author] = event.emoji
+            return
+        message = self._messages[index]
+        if event.change == "delete":
+            self._messages[index] = replace(message, kind="deleted", text="", media=None)
+        elif event.message is not None:
+            self._messages[index] = replace(message, text=event.message.text, edited=True)
+            # A later event can name the message by the time of the edit.
+            self._by_time[event.chat, str(event.message.id)].append(index)
+
+    def _find(self, event: _Event) -> int | None:
+        """Return the index of the message that *event* changes, if the file has it."""
+        found = self._by_time.get((event.chat, event.target), [])
+        own = [index for index in found if self._messages[index].sender in event.authors]
+        return next(iter(own or found), None)
 
     def source(self) -> Source:
         """Return the messages of all chats."""
@@ -105,25 +167,6 @@ class _Events:
         joined.unread = self.unread
         return joined
 
-    def _append(self, message: Message, chat: str) -> None:
-        self._by_time[chat, str(message.id)].append(len(self._messages))
-        self._chats.append(chat)
-        self._messages.append(message)
-
-    def _edit(self, chat: str, time: str, data: Mapping[str, Any]) -> None:
-        for index in self._find(chat, time, {}):
-            text = words(data.get("message"))
-            self._messages[index] = replace(self._messages[index], text=text, edited=True)
-            # A later event can name the message by the time of the edit.
-            self._by_time[chat, str(data.get("timestamp"))].append(index)
-
-    def _find(self, chat: str, time: Any, target: Mapping[str, Any]) -> Iterator[int]:
-        """Yield the index of the message of *time* by the author in *target*, if there is one."""
-        found = self._by_time.get((chat, str(time)), [])
-        authors = {target.get(f"targetAuthor{each}") for each in ("", "Number", "Uuid")}
-        own = [index for index in found if self._messages[index].sender in authors]
-        yield from (own or found)[:1]
-
 
 def _address(plain: Mapping[str, Any], field: str) -> str:
     """Return a number, or, if the person hides it, the id of the account."""
@@ -131,15 +174,13 @@ def _address(plain: Mapping[str, Any], field: str) -> str:
     return next((value for value in map(words, values) if value), "unknown")
 
 
-def _message(
-    envelope: Mapping[str, Any], data: Mapping[str, Any], sender: str, source: str, number: int
-) -> Message:
+def _message(envelope: Mapping[str, Any], data: Mapping[str, Any], sender: str) -> Message:
     time = data.get("timestamp") or envelope.get("timestamp")
     kind, text, media = _contents(data)
     quoted = fields(data.get("quote")).get("id")
     name = words(envelope.get("sourceName"))
     return Message(
-        time=read_time(time),
+        time=read_time(time, milliseconds=True),
         sender=None if kind == "system" else sender,
         name=name if name and kind != "system" and name != sender else None,
         kind=kind,
@@ -147,8 +188,6 @@ def _message(
         media=media,
         id=str(time),
         reply_to=None if quoted is None else str(quoted),
-        source=source,
-        line=number,
     )
 
 

@@ -77,9 +77,10 @@ def decide_order(
     meanings = {o: day for o in possible if (day := read_date(example, o)) is not None}
     if ask is not None:
         return ask(str(example), meanings)
-    days = " or ".join(f"{day.day} {day:%B %Y}" for day in meanings.values())
-    orders = " or ".join(meanings)
-    raise ChatError(f"{name}: {example} is ambiguous: {days}; give --date-order {orders}")
+    choices = " or ".join(
+        f"--date-order {order} ({day.day} {day:%B %Y})" for order, day in meanings.items()
+    )
+    raise ChatError(f"{name}: the date {example} is ambiguous; say what it means with {choices}")
 
 
 def _prior_cost(order: DateOrder, example: WrittenDate, expected: DateOrder | None) -> float:

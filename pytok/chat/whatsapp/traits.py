@@ -3,6 +3,7 @@
 The app writes the same few phrases again and again, and a person hardly ever the same bytes.
 """
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ REPEATED = 3
 
 LEAST_MESSAGES = 100
 """Messages from which the words of a chat are known well enough to say that a phrase has none."""
+
+
+MOST_NOTICES = 0.25
+"""Fraction of the messages that sentences of the app can be; more are the sayings of people."""
 
 
 class RawMessage(NamedTuple):
@@ -127,11 +132,18 @@ def split_note(body: str) -> Note | None:
     return Note(name, note, caption)
 
 
+def _is_unlike_notices(character: str) -> bool:
+    """Return whether no notice has *character*: a digit, an emoji, or a mark of a question."""
+    return character in "?!？！؟¿¡" or unicodedata.category(character) in ("Nd", "So", "Sk")
+
+
 def _notices(plain: Counter[str], bodies: Iterable[str], messages: int) -> frozenset[str]:
     """Return the bodies that only an app can write, in a language that no list has.
 
-    A notice has at least three words, begins like a sentence, occurs at least three times, and its
-    words occur in no other body. A person who says something often says it in other words, too.
+    A notice has at least three words, begins like a sentence, neither asks nor exclaims, has no
+    emoji, occurs at least three times, and its words occur in no other body. A person who says
+    something often says it in other words, too. If much of the chat repeats itself, nothing follows
+    from repetition.
     """
     if messages < LEAST_MESSAGES:
         return frozenset()
@@ -139,8 +151,10 @@ def _notices(plain: Counter[str], bodies: Iterable[str], messages: int) -> froze
     for body, count in plain.items():
         if count >= REPEATED and not body[:1].islower() and body.replace(" ", "").isprintable():
             own = set(words_of(body))
-            if len(own) >= 3 and not any(character.isdigit() for character in body):
+            if len(own) >= 3 and not any(map(_is_unlike_notices, body)):
                 words[body] = own
+    if sum(plain[body] for body in words) > MOST_NOTICES * messages:
+        return frozenset()
     shared: Counter[str] = Counter(word for own in words.values() for word in own)
     known = set(shared)
     for body in bodies:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 import shlex
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ from click.testing import CliRunner
 from gpt.__main__ import main
 from gpt.clone.options import CloneOptions
 from gpt.clone.pipeline import CloneResult, clone
-from gpt.clone.stages import BASE, DATA, HISTORY, RUN
-from gpt.errors import ConfigError
+from gpt.clone.record import BASE, DATA, HISTORY, RUN
+from gpt.errors import CheckpointError, ConfigError
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
 from gpt.training.clock import Limits
@@ -53,6 +55,11 @@ def cloned(options: CloneOptions, notices: Notices) -> CloneResult:
     return clone(options, reporter=notices)
 
 
+def test_a_clone_can_be_read_by_its_owner_only(cloned: CloneResult, options: CloneOptions) -> None:
+    """Its models are the chat in another form."""
+    assert not options.out.stat().st_mode & 0o077
+
+
 def test_the_model_is_trained_on_the_turns_of_one_person(cloned: CloneResult) -> None:
     """The template in its checkpoint has the name."""
     checkpoint = read_checkpoint(cloned.run)
@@ -74,8 +81,8 @@ def test_each_stage_reports_what_it_found(cloned: CloneResult, notices: Notices)
     """With omissions, and a warning that there are few turns."""
     assert [line[:3] for line in notices.lines if line[1:3] == "/4"] == ["1/4", "2/4", "3/4", "4/4"]
     assert "senders: 2: Mara" in notices
-    assert "omitted: " in notices
-    assert "with fewer than 1,000 turns" in notices
+    assert "left out: " in notices
+    assert "with fewer than 300 turns" in notices
 
 
 def test_the_training_time_is_divided_among_the_runs(
@@ -94,21 +101,85 @@ def test_a_second_call_repeats_nothing(cloned: CloneResult, options: CloneOption
 
     again = clone(options, reporter=notices)
 
-    assert again == cloned
+    assert again == dataclasses.replace(cloned, warnings=())
     assert notices.lines.count("    already complete") == 4
     after = {path: path.stat().st_mtime_ns for path in options.out.rglob("*") if path.is_file()}
     assert after == before
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("me", "Jonas"), ("seconds", 9.0), ("adapter", LoRA()), ("seed", 1)]
+    ("field", "value", "why"),
+    [
+        ("me", "Jonas", "of Mara, not of Jonas"),
+        ("gap", timedelta(days=1), "without --gap, not with --gap 86400s"),
+        ("seconds", 9.0, "with --seconds 0.5, not with --seconds 9"),
+        ("adapter", LoRA(), "with all weights tuned, not with LoRA of rank 8"),
+        ("seed", 1, "with --seed 0, not with --seed 1"),
+    ],
 )
 def test_other_options_in_the_same_folder_are_rejected(
-    cloned: CloneResult, options: CloneOptions, field: str, value: object
+    cloned: CloneResult, options: CloneOptions, field: str, value: object, why: str
 ) -> None:
-    """The results in it may have taken hours."""
-    with pytest.raises(ConfigError, match=rf"made with {field} = .*another --out"):
+    """The results in it may have taken hours; the error has what differs, and the remedies."""
+    with pytest.raises(ConfigError, match=rf"already holds a model {why}; .*another --out"):
         clone(dataclasses.replace(options, **{field: value}))  # type: ignore[arg-type]
+
+
+def test_a_chat_of_a_few_words_is_rejected(tmp_path: Path) -> None:
+    """No context fits it."""
+    export = tmp_path / "chat.txt"
+    export.write_text("31.01.24, 10:00 - Ada: hi\n31.01.24, 10:01 - Ben: ho\n")
+
+    with pytest.raises(ChatError, match="far too short to learn from"):
+        clone(CloneOptions(exports=(export,), me="Ada", out=tmp_path / "clone"))
+
+
+def test_few_steps_are_warned_of(
+    cloned: CloneResult, notices: Notices, options: CloneOptions
+) -> None:
+    """Before the training, and in the result; with a time that is enough."""
+    (warning,) = cloned.warnings
+
+    assert re.match(r"only \d+ training steps? fits? into 0\.4 seconds: .*--seconds 600", warning)
+    assert f"    warning: {warning}" in notices.lines
+
+
+def test_figures_are_for_a_verbose_call_only(cloned: CloneResult, notices: Notices) -> None:
+    """Others are for everyone."""
+    for figure in ("nats", "bits", "weight decay", "MFU", "token", "split", "validation"):
+        assert figure not in notices
+
+
+@pytest.mark.parametrize(("verbose", "shown"), [(False, False), (True, True)])
+def test_the_command_shows_figures_if_asked(
+    export: Path, tmp_path: Path, verbose: bool, shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as the weight decay, and losses in nats."""
+    arguments = ["clone", str(export), "--me", "Mara", "--out", str(tmp_path), "--seconds", "0.5"]
+    code = main([*arguments, *["--verbose"] * verbose])
+
+    err = capsys.readouterr().err
+    assert code == 0
+    assert {word in err for word in ("weight decay", "nats/token", "bits/byte")} == {shown}
+    assert f"to talk with it again: gpt chat {tmp_path / 'run'}\n" in err
+
+
+def test_the_last_line_is_a_command_that_works_in_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names you, since there are several whom you can be."""
+    export = tmp_path / "chat.txt"
+    export.write_text(example_export(example_chat(200, authors=3)), encoding="utf-8", newline="")
+    out = tmp_path / "out"
+    arguments = ["clone", str(export), "--me", "Priya", "--out", str(out), "--seconds", "0.5"]
+    assert main(arguments) == 0
+    *_, last = capsys.readouterr().err.splitlines()
+    command = last.removeprefix("to talk with it again: ")
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hello!\n"))
+
+    assert shlex.split(command)[:4] == ["gpt", "chat", str(out / "run"), "--as"]
+    assert main(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().out.startswith("Priya: ")
 
 
 def test_other_exports_in_the_same_folder_are_rejected(
@@ -118,8 +189,31 @@ def test_other_exports_in_the_same_folder_are_rejected(
     other = tmp_path / "chat.txt"
     other.write_bytes(options.exports[0].read_bytes() + b"\n")
 
-    with pytest.raises(ConfigError, match="made with exports"):
+    with pytest.raises(ConfigError, match=r"a model of chat\.txt, not of the changed file"):
         clone(dataclasses.replace(options, exports=(other,)))
+
+
+def test_an_export_can_be_a_folder(export: Path, tmp_path: Path) -> None:
+    """A file that is added to it makes it another export; results in it are rejected."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    shutil.copy(export, folder / "_chat.txt")
+    options = CloneOptions(exports=(folder,), me="Nobody", out=tmp_path / "clone")
+    with pytest.raises(ChatError, match="nobody in this chat"):
+        clone(options)
+    (folder / "photo.jpg").write_bytes(b"")
+
+    with pytest.raises(ConfigError, match="a model of export, not of the changed"):
+        clone(options)
+    with pytest.raises(ConfigError, match="give an --out elsewhere"):
+        dataclasses.replace(options, out=folder / "clone")
+
+
+def test_a_base_that_is_no_run_is_rejected(export: Path, tmp_path: Path) -> None:
+    """Before the first stage."""
+    with pytest.raises(CheckpointError, match="nowhere: no checkpoint found"):
+        clone(CloneOptions(exports=(export,), me="Mara", out=tmp_path / "x", base=Path("nowhere")))
+    assert not (tmp_path / "x").exists()
 
 
 def test_an_unknown_preset_is_rejected(export: Path, tmp_path: Path) -> None:
@@ -143,14 +237,21 @@ def test_a_stopped_call_resumes(export: Path, tmp_path: Path, after: int) -> Non
     assert (options.out / HISTORY).stat().st_mtime_ns == written
 
 
-@pytest.mark.parametrize("name", [None, "Nobody", ""])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (None, "whom is the model to imitate?"),
+        ("Nobody", "nobody in this chat is called 'Nobody'."),
+        ("", "nobody in this chat is called ''."),
+    ],
+)
 def test_without_a_known_sender_all_are_listed(
-    export: Path, tmp_path: Path, name: str | None
+    export: Path, tmp_path: Path, name: str | None, why: str
 ) -> None:
     """With their numbers of messages; the history is kept for the next call."""
     notices = Notices()
 
-    with pytest.raises(ChatError, match="--me NAME"):
+    with pytest.raises(ChatError, match=rf"{re.escape(why)} .* as in --me Mara"):
         clone(CloneOptions(exports=(export,), me=name, out=tmp_path), reporter=notices)
 
     listed = [line.split() for line in notices.lines[-2:]]
@@ -172,7 +273,7 @@ def test_a_base_is_tuned_with_adapters(
     assert code == 0
     assert getattr(recipe.task, "adapter", None) == LoRA(rank=8)
     assert not (out / BASE).exists()
-    with pytest.raises(ConfigError, match=r"run was made with base = .*, not None"):
+    with pytest.raises(ConfigError, match=r"a model with --base .*, not without --base"):
         clone(dataclasses.replace(options, me="Jonas", out=out))
     assert not (out / BASE).exists()
 
@@ -195,7 +296,7 @@ def test_a_chat_of_one_conversation_has_no_validation_split(tmp_path: Path) -> N
     )
 
     assert result.finished
-    assert "none is held out" in notices
+    assert "none is left to check what was learned" in notices
 
 
 @pytest.mark.parametrize(
@@ -251,5 +352,5 @@ def test_a_damaged_record_is_rejected(
     shutil.copytree(options.out, out)
     (out / "clone.json").write_text("{")
 
-    with pytest.raises(ConfigError, match=r"clone\.json: damaged"):
+    with pytest.raises(ConfigError, match=r"clone\.json is damaged"):
         clone(dataclasses.replace(options, out=out))

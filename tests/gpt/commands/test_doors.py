@@ -180,17 +180,17 @@ def test_a_full_disk_behind_stdout_is_an_error(
         monkeypatch.setattr(sys, "stdout", full)
         error = failure(["sample", str(run), "--prompt", "a", "--tokens", "4"], capsys)
 
-        assert error == "gpt: No space left on device\n"
+        assert error == "gpt: stdout: No space left on device\n"
         assert full.closed
 
 
 def test_a_closed_stdout_is_an_error(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before any work is done."""
+    """Python has no stream for it."""
     monkeypatch.setattr(sys, "stdout", None)
 
-    assert "stdout is closed" in failure(["sample", str(run)], capsys)
+    assert "stdout: it is closed" in failure(["sample", str(run), "--prompt", "a"], capsys)
 
 
 @pytest.mark.parametrize(
@@ -209,4 +209,4 @@ def test_a_machine_without_enough_memory_is_one_line(
 
     monkeypatch.setattr("gpt.runs.reading.read_state", fail)
 
-    assert failure(["sample", str(run)], capsys).startswith("gpt: out of memory")
+    assert failure(["sample", str(run)], capsys).endswith("out of memory\n")

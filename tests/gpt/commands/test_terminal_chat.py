@@ -19,10 +19,13 @@ import torch
 
 import pytok
 from gpt.__main__ import main
+from gpt.clone.record import write_record
 from gpt.commands.terminal_chat import completions, converse
+from gpt.generation.conversation import ChatSession, Roles
 from gpt.generation.sampling import Sampling
 from pytok.chat.building import build
-from tests.gpt.talks import chat_tokenizer, group_of, leaning, lively, talk_of, two_steps
+from pytok.chat.template import Conversation, write_conversations
+from tests.gpt.talks import GROUP, chat_tokenizer, group_of, leaning, lively, talk_of, two_steps
 from tests.pytok.chat.histories import long_history
 
 PATIENCE = 60.0
@@ -60,11 +63,46 @@ def test_each_line_of_a_pipe_is_answered(
     assert out.count("Ada: ") == 2
 
 
+def test_in_a_group_you_are_the_one_who_writes_most(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the person that the model plays; one line says so, and how to be another."""
+    typed(monkeypatch, "Hello!")
+    code = main(["chat", str(run), "--device", "cpu", "--tokens", "4"])
+
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "you are Bo; to be someone else, pass --as NAME\n")
+    assert out.startswith("Ada: ")
+
+
 def test_unknown_roles_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It lists the possible names."""
-    assert main(["chat", str(run), "--with", "Cy"]) == 1
-    assert (
-        capsys.readouterr().err == "gpt: which speaker are you? pass --as with one of 'Ada', 'Bo'\n"
+    assert main(["chat", str(run), "--as", "Eve"]) == 1
+    assert capsys.readouterr().err == "gpt: 'Eve' is not one of the senders: 'Ada', 'Bo', 'Cy'\n"
+
+
+def test_the_names_that_nobody_plays_are_listed(
+    bpe: pytok.Tokenizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the option that makes you one of them."""
+    typed(monkeypatch, "/who")
+    converse(ChatSession(leaning(bpe), bpe, GROUP, Roles.of(GROUP, "Di", ["Bo"])))
+
+    out = capsys.readouterr().out
+    assert "you are Di; the model is Bo\nto be someone else, start with --as NAME: Ada, Cy\n" in out
+
+
+@pytest.mark.parametrize("path", ["clone", "clone/run"])
+def test_an_unfinished_clone_is_named_as_such(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error has the command that resumes it."""
+    monkeypatch.chdir(tmp_path)
+    write_record(Path("clone"), "chat.jsonl", {})
+
+    assert main(["chat", path]) == 1
+    assert capsys.readouterr().err == (
+        f"gpt: {path}: its training has not finished; the same `gpt clone` command resumes it\n"
     )
 
 
@@ -106,11 +144,11 @@ def test_commands_change_the_conversation(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A saved conversation can be loaded; nothing after /quit is answered."""
+    """In any case of letters; a saved conversation can be loaded; /quit ends it."""
     path = tmp_path / "talk.jsonl"
     talk = talk_of(lively(bpe.n_vocab), bpe)
-    commands = ["/system Be brief.", "the cat", f"/save {path}", "/retry", f"/save {path}"]
-    typed(monkeypatch, *commands, "/undo", "/who", "/help", f"/load {path}", "/quit", "the owl")
+    commands = ["/SYSTEM Be brief.", "the cat", f"/save {path}", "/retry", f"/Save {path}"]
+    typed(monkeypatch, *commands, "/undo", "/who", "/help", f"/load {path}", "/Quit", "the owl")
     code = converse(talk)
 
     out, err = capsys.readouterr()
@@ -132,11 +170,11 @@ def test_commands_change_the_conversation(
         ("/fly", "unknown command /fly; /help lists the commands"),
         ("/undo", "nothing has been said yet"),
         ("/save", "/save needs the name of a file"),
-        ("/save taken", "taken exists; choose another file"),
-        ("/save no/where", "no"),
+        ("/save nothing", "nothing has been said yet that could be saved"),
         ("/load nothing", "nothing: No such file"),
         ("/load taken", "taken, line 1: not JSON"),
-        ("x" * 100, "split the message"),
+        ("x" * 100, "this message is too long: the model reads about 50 letters at a time"),
+        ("/system " + "x" * 100, "these instructions are too long"),
     ],
 )
 def test_a_failed_command_is_one_line_and_the_conversation_continues(
@@ -147,7 +185,7 @@ def test_a_failed_command_is_one_line_and_the_conversation_continues(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """An existing file is unchanged."""
+    """With an error."""
     monkeypatch.chdir(tmp_path)
     Path("taken").write_text("mine")
     typed(monkeypatch, line, "the cat")
@@ -158,7 +196,44 @@ def test_a_failed_command_is_one_line_and_the_conversation_continues(
     assert why in err
     assert len(err.splitlines()) == 1
     assert out.startswith("Ada: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [("/save taken", "taken exists; choose another file"), ("/save no/where", "no")],
+)
+def test_a_conversation_is_saved_to_a_new_file_only(
+    line: str,
+    why: str,
+    bpe: pytok.Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An existing one is unchanged."""
+    monkeypatch.chdir(tmp_path)
+    Path("taken").write_text("mine")
+    typed(monkeypatch, "the cat", line)
+    code = converse(talk_of(lively(bpe.n_vocab), bpe))
+
+    assert code == 0
+    assert why in capsys.readouterr().err
     assert Path("taken").read_text() == "mine"
+
+
+def test_an_empty_conversation_is_loaded_with_a_word(
+    bpe: pytok.Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else nothing would be printed."""
+    path = tmp_path / "talk.jsonl"
+    write_conversations(path, [Conversation(())])
+    typed(monkeypatch, f"/load {path}")
+    converse(talk_of(leaning(bpe), bpe))
+
+    assert "that conversation is empty" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])

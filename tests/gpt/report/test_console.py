@@ -25,11 +25,13 @@ ROWS = [
 ] + [Row(step=5, tokens=500, bytes=1500, seconds=10, loss=1.2, lr=0.1, val={"bits_per_byte": 2.5})]
 
 
-def output(rows: list[Row], steps: int, *, terminal: bool, width: int = 120) -> str:
+def output(
+    rows: list[Row], steps: int, *, terminal: bool, width: int = 120, brief: bool = False
+) -> str:
     """Return everything that is printed for *rows*."""
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=width, no_color=True)
-    with ConsoleReporter(console) as reporter:
+    with ConsoleReporter(console, brief=brief) as reporter:
         for row in rows:
             reporter.row(row, steps)
     return screen.getvalue()
@@ -88,6 +90,20 @@ def test_the_live_line_fits_the_terminal(width: int) -> None:
     assert ("loss 1.500 nats/token" in last) is (width >= 50)
     assert ("2:00 left" in last) is (width >= 70)
     assert ("tokens/s" in last) is (width >= 100)
+
+
+def test_a_brief_line_has_what_is_done_and_the_time_left() -> None:
+    """It does not stay, and has no figure that needs an explanation."""
+    text = output(ROWS[:4], 16, terminal=True, brief=True)
+
+    assert "━━━━━━────────────────── 25% · 0:24 left" in text
+    assert not re.search("step|nats|bits|tokens|MFU", text)
+    assert output(ROWS, 5, terminal=False, brief=True) == ""
+
+
+def test_nothing_is_printed_before_the_first_step() -> None:
+    """Questions can be asked until then."""
+    assert output([], 5, terminal=True) == ""
 
 
 MODEL = GPTConfig(vocab_size=64, context=8, layers=1, width=32)

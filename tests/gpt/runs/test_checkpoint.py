@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import re
 import resource
 import shutil
 import stat
@@ -161,6 +163,27 @@ def test_missing_checkpoint_says_how_to_make_one(tmp_path: Path) -> None:
     """For instance after a typing error in the name of a run."""
     with pytest.raises(CheckpointError, match="no checkpoint found; `gpt train --out"):
         read_checkpoint(tmp_path / "runs")
+
+
+@pytest.mark.parametrize("typed", ["", "fist"])
+def test_missing_checkpoint_names_a_run_that_can_be_meant(finished: Recipe, typed: str) -> None:
+    """One in the folder, or one beside it with a similar name."""
+    folder = finished.out.parent
+    run = finished.out.rename(folder / "first")
+
+    with pytest.raises(CheckpointError, match=rf"did you mean {re.escape(str(run))}\?"):
+        read_checkpoint(folder / typed)
+
+
+def test_missing_checkpoint_names_the_newest_run_of_several(finished: Recipe) -> None:
+    """As the tuned one of a clone, which is made after its base."""
+    base = finished.out
+    tuned = base.with_name("tuned")
+    shutil.copytree(base, tuned)
+    os.utime(base, (1e9, 1e9))
+
+    with pytest.raises(CheckpointError, match=rf"did you mean {re.escape(str(tuned))}, the newest"):
+        read_checkpoint(base.parent)
 
 
 def test_checkpoint_can_be_copied_elsewhere(finished: Recipe, tmp_path: Path) -> None:

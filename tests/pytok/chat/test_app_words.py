@@ -150,6 +150,30 @@ def test_a_notice_in_an_unknown_language_is_known_by_repetition(tmp_path: Path) 
     assert list(summary.unsure) == [notice]
 
 
+@pytest.mark.parametrize(
+    "saying", ["Kommt jemand mit schwimmen?", "Schönes Wochenende euch allen!", "Wieder zu spät 🙄"]
+)
+def test_what_asks_exclaims_or_has_an_emoji_is_no_notice(saying: str, tmp_path: Path) -> None:
+    """However often the same bytes occur."""
+    said = [f"Bob: {word} {number}" for number in range(100) for word in ("ja", "Nein")]
+
+    messages, summary = read(android(*said, *[f"Ann: {saying}"] * 5), tmp_path / "chat.txt")
+
+    assert [message.text for message in messages[-5:]] == [saying] * 5
+    assert summary.unsure == {}
+
+
+def test_repetition_says_nothing_in_a_chat_that_repeats_itself(tmp_path: Path) -> None:
+    """Such as one that a program has written."""
+    sayings = ["Um acht wie immer", "Brot und Milch", "Der Zug hat Verspätung"]
+    said = [f"{name}: {text}" for text in sayings * 30 for name in ("Ann", "Bob")]
+
+    messages, summary = read(android(*said), tmp_path / "chat.txt")
+
+    assert {message.kind for message in messages} == {"text"}
+    assert summary.unsure == {}
+
+
 def test_what_a_person_says_often_stays_text(tmp_path: Path) -> None:
     """Its words occur in other sentences, too."""
     greeting = "Good morning everybody here"

@@ -61,7 +61,7 @@ def test_build_reports_counts_and_omissions(chat: Path, tmp_path: Path) -> None:
     assert "data: 100 messages, 3 speakers, a vocabulary of " in done.err
     assert "data: train: 18 conversations, 72 turns, " in done.err
     assert "data: val: 2 conversations, 8 turns, " in done.err
-    assert "omitted" not in done.err
+    assert "left out" not in done.err
     assert Template.load(tmp_path / "data/chat.json").me == "Ada"
 
 
@@ -77,7 +77,7 @@ def test_build_applies_its_options(chat: Path, tmp_path: Path, trained: object) 
     talks = list(read_conversations(tmp_path / "data/train.jsonl"))
     assert [len(talk.turns) for talk in talks[:3]] == [3, 3, 3]
     assert talks[0].system == "Be kind."
-    assert "1 conversation with too few turns (1 turn)" in done.err
+    assert "1 turn that nobody answered in time" in done.err
     assert pytok.load(tmp_path / "data/tokenizer.json").vocab == trained.vocab
 
 
@@ -101,8 +101,8 @@ def test_build_can_be_limited_to_a_range_of_time(chat: Path, tmp_path: Path) -> 
         (["--split", "tokens"], 1, "--max-tokens"),
         (["--from", "yesterday"], 2, "'yesterday' is not a date"),
         (["--vocab", "300", "-t", "gpt2"], 2, "remove --vocab or -t"),
-        (["--from", "9999-12-31", "--until", "9999-12-31"], 1, "is left; omitted: nothing"),
-        (["--until", "2020-01-01"], 1, "no conversation is left; omitted: nothing"),
+        (["--from", "9999-12-31", "--until", "9999-12-31"], 1, "there are no messages here"),
+        (["--until", "2020-01-01"], 1, "there are no messages here"),
     ],
 )
 def test_build_rejects_invalid_options(
@@ -134,7 +134,7 @@ def test_export_writes_one_conversation_per_line(chat: Path, tmp_path: Path) -> 
     assert done.code == 0
     assert len(lines) == 20
     assert [each["role"] for each in lines[0]["messages"]] == ["user", "assistant"]
-    assert "omitted: 20 turns that 'Ada' does not answer" in done.err
+    assert "left out: 20 turns that 'Ada' does not answer" in done.err
 
 
 def test_export_needs_turns_of_the_assistant(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_export_needs_turns_of_the_assistant(tmp_path: Path) -> None:
 
     done = command("chat", "export", path, "--to", "sharegpt", "--me", "C", "-o", out)
 
-    check_failure(done, "'C' answers nobody in the remaining conversations")
+    check_failure(done, "'C' has sent 1 message, but none with words (1 media file)")
     assert not out.exists()
 
 
@@ -255,4 +255,4 @@ def test_the_error_for_an_export_instead_of_a_history_names_the_import(tmp_path:
     export = tmp_path / "chat.txt"
     export.write_text("13.01.24, 10:00 - Ann: hi\n")
 
-    check_failure(command("chat", "show", export), "convert an export with `pytok chat import`")
+    check_failure(command("chat", "show", export), "`pytok chat import` makes of an export")

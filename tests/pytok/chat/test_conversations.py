@@ -118,8 +118,8 @@ def test_omitted_messages_are_counted() -> None:
     assert len(found) == 1
     assert omitted == Counter(system=1, media=2, deleted=1, empty=1, sessions=1, turns=1)
     assert describe_omitted(omitted) == (
-        "1 deleted; 1 text without words; 2 media; 1 system; "
-        "1 conversation with too few turns (1 turn)"
+        "1 deleted message, 1 message without words, 2 media files, 1 app notice, "
+        "1 turn that nobody answered in time"
     )
 
 
@@ -296,7 +296,7 @@ def test_conversations_of_equal_time_are_held_out_by_position() -> None:
 
 def test_an_impossible_split_is_rejected() -> None:
     one = [Session(None, (), (START,), START)]
-    with pytest.raises(ChatError, match=r"no conversation ends before .* pass val=0 \(--val 0\)"):
+    with pytest.raises(ChatError, match=r"cannot be divided .* --val 0 \(val=0\)"):
         hold_out(one, 0.1)
     with pytest.raises(ChatError, match=r"val=1\.0 is not a fraction"):
         hold_out(one, 1.0)

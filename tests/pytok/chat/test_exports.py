@@ -225,7 +225,7 @@ def test_an_ambiguous_order_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "chat.txt"
     path.write_text(AMBIGUOUS)
     with pytest.raises(
-        ChatError, match=r"1 February 2023 or 2 January 2023.*--date-order dmy or mdy"
+        ChatError, match=r"dmy \(1 February 2023\) or --date-order mdy \(2 January 2023\)"
     ):
         import_chats([path], ImportOptions())
     asked = []

@@ -4,19 +4,23 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pytok.__main__ import cli
 from pytok.chat.record import read_history
+from pytok.commands import chat_exports
 from tests.pytok.test_cli import check_failure, command
 
 
 def test_an_example_is_imported(tmp_path: Path) -> None:
-    """The summary is printed; the history is complete."""
+    """The summary is printed, and the next command; the history is complete."""
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     command("chat", "example", "-o", export, "--messages", 500, "--authors", 3)
 
     result = command("chat", "import", export, "-o", history)
 
-    assert (result.code, result.err) == (0, "")
+    next_ = f"wrote {history}; to make a model of it: gpt clone {history}\n"
+    assert (result.code, result.err) == (0, next_)
     assert "WhatsApp text, day first" in result.out.decode()
     assert len(list(read_history(history))) == 500
 
@@ -38,12 +42,28 @@ def test_the_summary_as_json_has_every_figure(tmp_path: Path) -> None:
     assert [source["unread_lines"] for source in summary["sources"]] == [[1], [1]]
 
 
+def test_an_ambiguous_date_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its meanings, on a terminal; an answer that is none of them is asked for again."""
+    monkeypatch.setattr(chat_exports, "_is_interactive", lambda: True)
+    export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
+    export.write_text("01/02/2023, 10:00 - Ann: hi\n")
+
+    result = CliRunner().invoke(
+        cli, ["chat", "import", str(export), "-o", str(history)], input="3\n2\n"
+    )
+
+    assert "  1  1 February 2023 (day first)\n  2  2 January 2023 (month first)" in result.stderr
+    assert [message.time.month for message in read_history(history)] == [1]
+
+
 def test_a_failed_import_writes_no_history(tmp_path: Path) -> None:
     """The error is one line with the remedy."""
     export, history = tmp_path / "chat.txt", tmp_path / "chat.jsonl"
     export.write_text("01/02/2023, 10:00 - Ann: hi\n")
 
-    check_failure(command("chat", "import", export, "-o", history), "give --date-order dmy or mdy")
+    check_failure(
+        command("chat", "import", export, "-o", history), "--date-order mdy (2 January 2023)"
+    )
     assert not history.exists()
     assert command("chat", "import", export, "-o", history, "--date-order", "mdy").code == 0
 
@@ -98,3 +118,24 @@ def test_the_count_of_one_message_is_singular(tmp_path: Path) -> None:
 
     assert "1 message;" in printed
     assert "1 messages" not in printed
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        (["Chat", "with", "Ann.txt"], "in quotation marks: 'Chat with Ann.txt'"),
+        (["Chat with Anne.txt"], "no file 'Chat with Anne.txt'; did you mean 'Chat with Ann.txt'?"),
+        (["chat.zip"], "there is no file 'chat.zip'; check its name"),
+    ],
+)
+def test_a_name_that_is_no_file_gets_a_hint(
+    typed: list[str], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with spaces is easily typed without quotation marks."""
+    monkeypatch.chdir(tmp_path)
+    Path("Chat with Ann.txt").touch()
+
+    result = command("chat", "import", *typed, "-o", "chat.jsonl")
+
+    assert result.code == 2
+    assert complaint in result.err

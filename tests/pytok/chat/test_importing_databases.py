@@ -42,4 +42,4 @@ def test_a_chat_is_imported_and_anonymized(option: str, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert json.loads(line)["text"] == "hi +999 000001"
     assert "Friends" not in line
-    assert "replaced in texts: 1 number" in result.stderr
+    assert "replaced: 1 number" in result.stderr

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytok.chat.cut_json import complete
 from pytok.chat.importing import ImportOptions, ImportResult, import_chats
 from pytok.chat.record import Message
 from pytok.errors import ChatError
@@ -154,6 +155,14 @@ def test_all_chats_of_an_account_are_read_with_a_warning(tmp_path: Path) -> None
     )
 
 
+def test_a_chosen_chat_without_messages_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({"chats": {"list": [chat(telegram(1)), chat(name="Work")]}}))
+
+    with pytest.raises(ChatError, match="the chat 'Work' has no message"):
+        import_chats([path], ImportOptions(chat="Work"))
+
+
 def test_a_chat_that_an_account_does_not_have_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(
@@ -162,6 +171,43 @@ def test_a_chat_that_an_account_does_not_have_is_an_error(tmp_path: Path) -> Non
 
     with pytest.raises(ChatError, match="has no chat 'Wrk'; did you mean 'Work'"):
         import_chats([path], ImportOptions(chat="Wrk"))
+
+
+@pytest.mark.parametrize("separator", ["\n", ", "])
+def test_messages_without_their_chat_are_read(separator: str, tmp_path: Path) -> None:
+    """As lines, or as a list."""
+    written = separator.join(json.dumps(telegram(number)) for number in (1, 2))
+
+    imported = read(written if separator == "\n" else f"[{written}]", tmp_path)
+
+    assert [message.id for message in imported.messages] == ["1", "2"]
+
+
+def test_an_export_that_was_cut_is_read_up_to_there(tmp_path: Path) -> None:
+    """At any character after the first message, with a warning."""
+    full = json.dumps(chat(telegram(1, text='a "b" ]}'), telegram(2)))
+    first = full.index(', {"id": 2')
+    for end in range(first, len(full)):
+        imported = read(full[:end], tmp_path)
+        messages = [message.id for message in imported.messages]
+
+        assert messages == (["1", "2"] if end >= full.index("]}", first) else ["1"])
+        assert "ends early" in imported.summary.warnings[0]
+
+
+def test_lines_that_were_cut_are_read_up_to_there(tmp_path: Path) -> None:
+    line = json.dumps({"time": "2024-01-05T13:00:00", "sender": "Ann", "text": "hi"})
+
+    imported = read(f"{line}\n{line[:-1]}", tmp_path)
+
+    assert len(imported.messages) == 1
+    assert "ends early" in imported.summary.warnings[0]
+
+
+@pytest.mark.parametrize("atom", ['"', "[", "{", "[{}", '"\\', '{"a":[{"b":[', "}"])
+def test_a_cut_text_is_completed_in_linear_time(atom: str) -> None:
+    """Quadratic time would take minutes."""
+    complete("[{}" + atom * (300_000 // len(atom)))
 
 
 @pytest.mark.parametrize(
@@ -182,6 +228,15 @@ def test_a_message_with_damaged_values_is_reported(broken: Any, tmp_path: Path) 
 
     assert [message.id for message in imported.messages] == ["1"]
     assert imported.summary.sources[0].unread_lines == (2,)
+
+
+def test_the_reactions_of_a_message_are_bounded(tmp_path: Path) -> None:
+    """Their numbers come from the file."""
+    counts = [{"type": "emoji", "count": 1 << 60, "emoji": emoji} for emoji in "ab"]
+
+    (message,) = read(chat(telegram(reactions=counts)), tmp_path).messages
+
+    assert len(message.reactions) == 1000
 
 
 def test_a_time_that_does_not_exist_in_the_zone_is_an_error(tmp_path: Path) -> None:

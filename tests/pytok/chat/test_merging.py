@@ -164,7 +164,7 @@ def test_local_and_utc_times_need_a_time_zone(tmp_path: Path) -> None:
         "".join(f"27.10.2024, {clock} - Ann: message {n}\n" for n, clock in enumerate(clocks))
     )
     write_history(history, zoned)
-    with pytest.raises(ChatError, match=r"chat.txt has local times, and utc.jsonl has UTC times"):
+    with pytest.raises(ChatError, match=r"times of the phone, and utc\.jsonl those of"):
         import_chats([local, history], ImportOptions())
 
     merged = import_chats([local, history], ImportOptions(timezone="Europe/Vienna")).messages

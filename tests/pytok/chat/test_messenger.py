@@ -165,6 +165,8 @@ def test_the_files_of_a_chat_are_one_chat(tmp_path: Path) -> None:
         imported = import_chats([tmp_path / "download"], ImportOptions(chat=chat))
         return [each.text for each in imported.messages]
 
+    (source,) = import_chats([tmp_path / "download"], ImportOptions()).summary.sources
+    assert source.format.endswith("JSON of 2 chats in 3 files; 1 other file without a chat")
     assert texts("Jürgen") == texts("jurgen_123") == ["a", "b", "c"]
     assert texts(None) == ["a", "b", "c", "d"]
 
@@ -180,7 +182,8 @@ def test_a_message_with_a_damaged_time_is_reported(broken: Any, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "odd", [{"photos": 5}, {"photos": [5]}, {"reactions": {}}, {"share": 5}, {"content": 5}]
+    "odd",
+    [{"photos": 5}, {"photos": [5]}, {"reactions": {}}, {"share": 5}, {"content": 5}, {"type": []}],
 )
 def test_odd_values_are_no_error(odd: Any, tmp_path: Path) -> None:
     assert len(read(tmp_path, thread(message(0) | odd)).messages) == 1
