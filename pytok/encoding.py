@@ -262,8 +262,8 @@ class Encoder:
     ) -> list[int]:
         """Return the number of ids of the text in each file, in memory independent of its size.
 
-        *progress* is called from time to time with the number of bytes done. The files are
-        memory-mapped: they must not change meanwhile. See `encode_files`.
+        With a custom pattern, or a normalizer, a file is in memory completely. *progress* is called
+        from time to time with the number of bytes done. See `encode_files`.
         """
         engines.check_threads(num_threads)
         return self._core.count_files(list(paths), num_threads, progress)

@@ -206,6 +206,23 @@ def test_no_rust_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
 
 
+def test_every_unsafe_block_has_its_proof_in_the_plan() -> None:
+    """A table in docs/architecture.md has the files, and the number of blocks in each."""
+    source = ROOT / "bpe-rs"
+    blocks = {
+        path.relative_to(source / "src").as_posix(): len(
+            re.findall(r"^[^/\n]*\bunsafe (?:\{|fn|impl|trait|extern)", path.read_text(), re.M)
+        )
+        for path in sorted((source / "src").rglob("*.rs"))
+    }
+    rows = re.findall(r"^\| `([\w/]+\.rs)` \| (\d+) \|", DOCUMENT.read_text(), re.M)
+
+    assert {path: number for path, number in blocks.items() if number} == {
+        path: int(number) for path, number in rows
+    }
+    assert not [path for path in source.glob("[!s]*/**/*.rs") if "unsafe" in path.read_text()]
+
+
 def modules_after(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(*sys.modules)"
     return set(

@@ -1,7 +1,7 @@
 //! How long a custom pattern may take on a text.
 //!
 //! A regex can take exponential time on one search, and quadratic time on all searches of a text.
-//! Known patterns do neither, and cost nothing here.
+//! Known patterns do neither, and cost nothing here. Twin of `pytok/reference/budget.py`.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -74,17 +74,7 @@ impl<'c> Budget<'c> {
         self.left.set(self.left.get().min(BASE) + PER_BYTE.saturating_mul(bytes as u64));
     }
 
-    /// Calls *search*, during which *step* stops it with an error.
-    pub(crate) fn limit<T>(&self, search: impl FnOnce() -> T) -> Result<T, Error> {
-        catch_unwind(AssertUnwindSafe(search)).map_err(|stopped: Box<dyn Any + Send>| match stopped
-            .downcast::<Stopped>(
-        ) {
-            Ok(stopped) => stopped.0,
-            Err(panic) => resume_unwind(panic),
-        })
-    }
-
-    /// Counts a step of a search, and unwinds to `limit` if the work must stop.
+    /// Counts a step of a search, and unwinds to `stoppable` if the work must stop.
     #[inline]
     pub(crate) fn step(&self) {
         self.steps.set(self.steps.get() - 1);
@@ -115,6 +105,16 @@ impl<'c> Budget<'c> {
     }
 }
 
+/// Calls *search*, which `Budget::step` stops with an error.
+pub(crate) fn stoppable<T>(search: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(search)).map_err(|stopped: Box<dyn Any + Send>| {
+        match stopped.downcast::<Stopped>() {
+            Ok(stopped) => stopped.0,
+            Err(panic) => resume_unwind(panic),
+        }
+    })
+}
+
 /// Steps until the clock is read again, after *interval* of them have *taken* so long. A step can be
 /// a search through a whole text, so a second can be a few.
 fn next_interval(interval: u32, taken: u64) -> u32 {
@@ -134,7 +134,7 @@ fn processor_time() -> u64 {
     let time = {
         use rustix::time::{clock_gettime, ClockId};
         let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+        Duration::try_from(time).unwrap_or_default()
     };
     #[cfg(not(unix))]
     let time = {
@@ -154,7 +154,7 @@ mod tests {
         let forever = || loop {
             budget.step();
         };
-        budget.limit(forever).map(|never: std::convert::Infallible| match never {}).unwrap_err()
+        stoppable(forever).map(|never: std::convert::Infallible| match never {}).unwrap_err()
     }
 
     #[test]
@@ -192,9 +192,7 @@ mod tests {
 
     #[test]
     fn another_panic_stays_one() {
-        let budget = Budget::default();
-
-        let panic = catch_unwind(AssertUnwindSafe(|| budget.limit(|| panic!("another"))));
+        let panic = catch_unwind(|| stoppable(|| panic!("another")));
 
         assert!(panic.is_err());
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::budget::stoppable;
 use crate::scan::Ends;
 use crate::{Budget, Error};
 
@@ -134,8 +135,7 @@ pub(crate) fn find(
     budget: &Budget<'_>,
 ) -> Result<Option<Range<usize>>, Error> {
     let watched = Watched { text, budget };
-    let found = budget
-        .limit(|| regex.find_from_pos(&watched, start))
+    let found = stoppable(|| regex.find_from_pos(&watched, start))
         .map_err(|error| error.moved_by(start))?
         .map_err(|error| Error::PatternFailed { offset: start, reason: error.to_string() })?;
     match found {
@@ -182,7 +182,7 @@ impl fancy_regex::Input for Watched<'_> {
         self.text.prev_codepoint_ix(at)
     }
 
-    fn make_match<'m>(&'m self, start: usize, end: usize) -> Range<usize> {
+    fn make_match(&self, start: usize, end: usize) -> Range<usize> {
         start..end
     }
 

@@ -68,7 +68,7 @@ pub(super) fn texts_of_files<'a>(
     paths.iter().zip(contents).map(text).collect()
 }
 
-/// The exception for *error* in a file to encode: an OSError if it cannot be read, as of `open`.
+/// The exception for *error* in a file to encode: an `OSError` if it cannot be read, as of `open`.
 pub(super) fn file_error(error: Error) -> PyErr {
     match error {
         Error::Unreadable { path, reason, code } => match code {
