@@ -10,7 +10,9 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -66,6 +68,10 @@ for one that another process has displaced displace others in turn: beside two o
 two cores a step took 2.5 seconds, now 0.2."""
 
 
+ALLOCATION = "allocate memory"
+"""Words in the RuntimeError of torch when the memory of the machine is not enough."""
+
+
 @click.group(
     cls=Group,
     commands=COMMANDS,
@@ -99,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not any(name in os.environ for name in WAITING):
         os.environ["GOMP_SPINCOUNT"] = SPINS  # before torch is imported
     try:
-        with exiting_on_signals():
+        with exiting_on_signals(), warnings.catch_warnings():
+            warnings.showwarning = _warn
             code = _run(given)
         sys.stdout.flush()  # here, since a failure at Python's exit has no message
         return code
@@ -119,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.close()
             if isinstance(error, BrokenPipeError):  # its reader has closed it, as `head` does
                 return 1
+        if isinstance(error, RuntimeError) and ALLOCATION in str(error):
+            error = MemoryError()
         return _fail(failure_of(error, getattr(error, INPUTS, ())))
 
 
@@ -136,6 +145,11 @@ def _run(given: list[str] | None) -> int:
         shown = io.StringIO()
         error.show(shown)
         return _misused(shown.getvalue().rstrip())
+
+
+def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Print a warning without the line of the source that gives it, which means nothing here."""
+    say(f"gpt: warning: {message}")
 
 
 def _fail(message: str) -> int:

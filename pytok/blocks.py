@@ -7,6 +7,7 @@ encoding takes.
 
 import importlib
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,13 +25,23 @@ STDIN = Path("/dev/stdin")
 """Standard input, on every platform."""
 
 _PACKED_BYTES = 1 << 13
-"""Bytes passed to a decompressor at a time. For zstd, whose output is not bounded otherwise, 4
-bytes can decompress to 128 KiB, so a hostile file reaches 256 MiB."""
+"""Bytes passed to a decompressor at a time. The output of zstd is not bounded otherwise: 4 bytes
+can decompress to 128 KiB. Fewer are passed where much came out, so only a file that is harmless at
+first can reach 256 MiB, once."""
+
+_FIRST_BYTES = 1 << 6
+"""Bytes passed to zstd at first."""
 
 _MAX_WINDOW = 1 << 31
 """Bytes of memory that a compressed file may ask for; `zstd --long=31` and `xz` with a large
 dictionary, with which public dumps are compressed, do."""
 
+
+MAX_HELD = 1 << 26
+"""Bytes of text without a position to cut that are accepted however well they compress."""
+
+MAX_RATIO = 100
+"""Compression ratio at most of longer text without a position to cut."""
 
 MOST_SHOWN = 200
 """Characters at most that an error shows of what a library says, or of a name."""
@@ -39,12 +50,16 @@ MOST_SHOWN = 200
 class Stream:
     """Bytes that are read once, from the iterator *blocks*, with the name that errors use.
 
-    `position` returns the number of bytes read so far from the file on disk, or from the pipe.
+    `position` returns the number of bytes read so far from the file on disk, or from the pipe;
+    *on_disk* is the size of that file, 0 if it is unknown.
     """
 
-    def __init__(self, name: str, blocks: Iterator[bytes], position: Callable[[], int]) -> None:
+    def __init__(
+        self, name: str, blocks: Iterator[bytes], position: Callable[[], int], on_disk: int = 0
+    ) -> None:
         self.name = name
         self.position = position
+        self.on_disk = on_disk
         self._blocks = blocks
         self._block, self._start = b"", 0
 
@@ -95,7 +110,29 @@ def open_stream(path: Path) -> Iterator[Stream]:
             yield block
 
     with _open(path) as file:
-        yield Stream(str(path), blocks(file), lambda: done)
+        yield Stream(str(path), blocks(file), lambda: done, size_on_disk(path))
+
+
+def size_on_disk(path: Path) -> int:
+    """Return the bytes of a regular file, and 0 for a pipe and the like."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def check_expansion(name: str | Path, held: int, on_disk: int) -> None:
+    """Raise CorpusError if *held*, bytes of text that cannot be cut, are those of a bomb.
+
+    Text that cannot be cut is held in memory, some ten times its size while it is encoded. A file
+    of a few kilobytes could decompress to any amount of it.
+    """
+    if on_disk and held > max(MAX_HELD, MAX_RATIO * on_disk):
+        raise CorpusError(
+            f"{name}: {held:,} bytes on one line, or without a space, decompress from a file of "
+            f"{on_disk:,} bytes; no text compresses so well, so the file is rejected"
+        )
 
 
 def _open(path: Path) -> AbstractContextManager[IO[bytes]]:
@@ -122,7 +159,7 @@ def unpack(stream: Stream, compression: str) -> Stream:
     Several compressed files in a row are one file. Reading it raises OSError for data that is
     damaged or followed by something else, EOFError for data that is truncated.
     """
-    return Stream(stream.name, COMPRESSIONS[compression](stream), stream.position)
+    return Stream(stream.name, COMPRESSIONS[compression](stream), stream.position, stream.on_disk)
 
 
 class _Decompressor(Protocol):
@@ -195,15 +232,18 @@ def _unzstd(stream: Stream) -> Iterator[bytes]:
     """Decompress frame by frame: zstandard's own reader does not report a truncated file."""
     zstandard = library("zstandard")
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-    frame = None
+    frame, size = None, _FIRST_BYTES
     try:
-        while block := stream.read(_PACKED_BYTES):
+        while block := stream.read(size):
+            produced = 0
             while block:
                 frame = frame or decompressor.decompressobj()
                 if decompressed := frame.decompress(block):
+                    produced += len(decompressed)
                     yield decompressed
                 block = frame.unused_data
                 frame = None if frame.eof else frame
+            size = min(2 * size, _PACKED_BYTES) if produced < BLOCK_BYTES else _FIRST_BYTES
     except zstandard.ZstdError as error:
         raise OSError(str(error)) from error
     if frame:

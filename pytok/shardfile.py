@@ -24,10 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytok.errors import ShardError
+from pytok.fileids import FileIds
+from pytok.text import quoted
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Token ids, one-dimensional: uint16 or uint32 in pytok's files, 8 to 64 bits in other formats."""
 
+_CHECKED = 1 << 22
+"""Ids that are checked at a time."""
 DTYPES = ("uint8", "uint16", "uint32", "uint64")
 """Types that ids are read as. A negative id, in a damaged file, becomes too large an id."""
 
@@ -46,48 +50,49 @@ class TokenFile:
     """Byte offset of the first id."""
     tokens: int
 
-    def map(self) -> Ids:
-        """Map the ids: (tokens,). Raises ShardError if the size of the file is another."""
+    def open(self) -> FileIds:
+        """Open the ids. Raises ShardError if the size of the file is another."""
         expected = self.offset + self.tokens * np.dtype(self.dtype).itemsize
-        with _readable(self.path):
-            size = self.path.stat().st_size
-        if self.tokens < 0 or size != expected:
+        ids = FileIds(self.path, self.dtype, self.offset, self.tokens)
+        if self.tokens < 0 or ids.file_size != expected:
             raise ShardError(
                 f"{self.path}: {self.tokens:,} tokens of {self.dtype} take {expected:,} bytes, but "
-                f"the file has {size:,}; it is damaged or was changed: write it again"
+                f"the file has {ids.file_size:,}; it is damaged or was changed: write it again"
             )
-        if not self.tokens:  # an empty range cannot be mapped
-            return np.empty(0, self.dtype)
-        mapped = np.memmap(self.path, _little_endian(self.dtype), "r", offset=self.offset)
-        return mapped.view(np.ndarray)
+        return ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """The tokens of one split, mapped from its files and indexed as one array."""
+    """The tokens of one split, in its files, indexed as one array."""
 
     name: str
-    shards: tuple[Ids, ...]
+    shards: tuple[FileIds, ...]
     starts: tuple[int, ...]
     """Position of the first token of each shard."""
     tokens: int
     bytes: int
     """UTF-8 bytes of the text, without end-of-text tokens: the base of bits per byte."""
-    document_ends: NDArray[np.int64]
-    """(documents,): position of the end of each document, in tokens; mapped."""
+    ends: FileIds
+    """What `document_ends` is read from."""
 
     @property
     def documents(self) -> int:
         """Number of documents in the split."""
-        return len(self.document_ends)
+        return len(self.ends)
+
+    @property
+    def document_ends(self) -> NDArray[np.int64]:
+        """(documents,): position of the end of each document, in tokens."""
+        return self.ends.all
 
     def __len__(self) -> int:
         return self.tokens
 
     def read(self, start: int, stop: int) -> Ids:
-        """Return tokens *start* to *stop*: mapped within one file, copied across files.
+        """Read tokens *start* to *stop*.
 
-        Raises ShardError unless 0 <= start <= stop <= tokens.
+        Raises ShardError unless 0 <= start <= stop <= tokens, and for a file that has changed.
         """
         if not 0 <= start <= stop <= self.tokens:
             raise ShardError(
@@ -100,6 +105,24 @@ class Split:
             for index in range(first, last)
         ]
         return slices[0] if len(slices) == 1 else np.concatenate(slices)
+
+    def check_ids(self, vocab_size: int) -> None:
+        """Read all ids once; raise ShardError, with the file, for one of *vocab_size* or more.
+
+        Nothing else reveals damage to them.
+        """
+        for ids in self.shards:
+            if vocab_size > np.iinfo(ids.dtype).max:
+                continue
+            for first in range(0, len(ids), _CHECKED):
+                part = ids[first : first + _CHECKED]
+                if part.max() >= vocab_size:
+                    index = int(np.argmax(part >= vocab_size))
+                    raise ShardError(
+                        f"{ids.path}: token {first + index:,} (from 0) is id {part[index]}, and "
+                        f"the tokenizer of the shards has ids 0 to {vocab_size - 1:,}; the file is "
+                        "damaged: write the shards again"
+                    )
 
 
 class SplitWriter:
@@ -188,13 +211,13 @@ def write_document_ends(folder: Path, name: str, ends: Sequence[int] | NDArray[n
 
 
 def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
-    """Check the files of the split *name* against its *entry* in the *manifest*, and map them.
+    """Check the files of the split *name* against its *entry* in the *manifest*, and open them.
 
     Raises ShardError with the file and the field that is wrong.
     """
     folder = manifest.parent
     files = manifest_field(manifest, entry, "files", dict)
-    shards = tuple(_map(manifest, file, stated, dtype) for file, stated in files.items())
+    shards = tuple(_open(manifest, file, stated, dtype) for file, stated in files.items())
     *starts, tokens = accumulate((len(ids) for ids in shards), initial=0)
     stated = manifest_field(manifest, entry, "tokens", int)
     if not tokens or stated != tokens:
@@ -204,14 +227,21 @@ def open_split(manifest: Path, name: str, entry: object, dtype: str) -> Split:
         )
     documents = manifest_field(manifest, entry, "documents", int)
     path = folder / manifest_field(manifest, entry, "document_ends", str)
-    ends = map_array(path).view(np.ndarray)
-    if ends.dtype != np.int64 or ends.shape != (documents,) or ends[-1:].tolist() != [tokens]:
+    array = map_array(path)
+    ends = FileIds(path, array.dtype.str, array.offset, array.size)
+    is_valid = array.dtype == np.int64 and array.shape == (documents,)
+    if not is_valid or ends[documents - 1 :].tolist() != [tokens]:
         raise ShardError(
             f"{path}: not the ends of {documents:,} documents with {tokens:,} tokens in total; "
             "shard the corpus again"
         )
     return Split(
-        name, shards, tuple(starts), tokens, manifest_field(manifest, entry, "bytes", int), ends
+        name,
+        shards,
+        tuple(starts),
+        tokens,
+        manifest_field(manifest, entry, "bytes", int),
+        ends,
     )
 
 
@@ -230,15 +260,17 @@ def map_array(path: Path) -> "np.memmap[Any, Any]":
         *(OSError, EOFError, ValueError, TypeError, OverflowError, RecursionError, MemoryError),
         *(SyntaxError, TokenError, UserWarning),
     ) as error:
-        raise ShardError(f"{path}: not an array that numpy can map: {error}") from error
+        raise ShardError(
+            f"{path}: cannot be read: not an array that numpy can map: {error}"
+        ) from error
 
 
 def read_shard(path: str | os.PathLike[str]) -> Ids:
-    """Map the ids of one ``.bin`` of llm.c, modded-nanogpt or pytok: (count,), uint16 or uint32.
+    """Read the ids of one ``.bin`` of llm.c, modded-nanogpt or pytok: (count,), uint16 or uint32.
 
     Raises ShardError for another magic or version, and for a size that contradicts the header.
     """
-    return read_header(Path(path)).map()
+    return read_header(Path(path)).open().all
 
 
 def read_header(path: Path) -> TokenFile:
@@ -264,8 +296,8 @@ def is_shard(head: bytes) -> bool:
     return any(head.startswith(struct.pack("<2i", *pair)) for pair in _MAGIC.values())
 
 
-def _map(manifest: Path, name: str, stated: object, dtype: str) -> Ids:
-    """Map the file *name* of a split, after checking it against the *stated* value in the manifest.
+def _open(manifest: Path, name: str, stated: object, dtype: str) -> FileIds:
+    """Open the file *name* of a split, and check it against the *stated* value in the manifest.
 
     The value is the number of tokens for pytok's own files, the fields of a `TokenFile` for others.
     """
@@ -277,8 +309,8 @@ def _map(manifest: Path, name: str, stated: object, dtype: str) -> Ids:
             raise ShardError(
                 f"{manifest}: field 'dtype' is {stated_dtype!r}; use one of {', '.join(DTYPES)}"
             )
-        return TokenFile(path, stated_dtype, offset, tokens).map()
-    ids = read_shard(path)
+        return TokenFile(path, stated_dtype, offset, tokens).open()
+    ids = read_header(path).open()
     if len(ids) != stated or ids.dtype.name != dtype:
         raise ShardError(
             f"{path}: {len(ids):,} tokens of {ids.dtype}, but {manifest.name} says {stated!r} of "
@@ -294,7 +326,7 @@ def manifest_field(path: Path, record: object, name: str, *kinds: type) -> Any:
     """
     value = record.get(name, ...) if isinstance(record, dict) else ...
     if type(value) not in kinds:
-        found = "missing" if value is ... else repr(value)
+        found = "missing" if value is ... else quoted(value)
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ShardError(
             f"{path}: field {name!r} is {found}, not {wanted}; fix it or write the shards again"

@@ -4,7 +4,7 @@ A shard folder holds, for each split, the ids as ``.bin`` files and the ends of 
 (``train_000000.bin``, ``train_documents.npy``); the tokenizer; and the manifest ``shards.json``,
 which records the tokenizer's fingerprint and the number of bytes of text.
 
-Opening maps the files and loads no tokenizer. Batches are up to the trainer.
+Opening reads no ids and loads no tokenizer. Batches are up to the trainer.
 """
 
 import json
@@ -84,7 +84,7 @@ class Shards:
 
 
 def open_shards(folder: str | os.PathLike[str]) -> Shards:
-    """Open the shard folder *folder*: check its files against the manifest and map them.
+    """Open the shard folder *folder*: check its files against the manifest.
 
     Raises ShardError with the file and the field that is wrong.
     """

@@ -2,11 +2,10 @@
 //! `pytok/reference/added.py`.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use fancy_regex::Regex;
 
-use crate::{Error, Normalizer, Search};
+use crate::{Budget, Error, Normalizer, Search};
 
 /// A text with an id of its own, with the fields of Hugging Face's tokenizers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +43,9 @@ impl Allowed {
         normalizer: &Normalizer,
     ) -> Result<Self, Error> {
         let (late, early): (Vec<&AddedToken>, _) = tokens.partition(|token| token.normalized);
-        let normal = |token: &&AddedToken| normalizer.normalize(&token.text).map(String::from);
+        let budget = Budget::default();
+        let normal =
+            |token: &&AddedToken| normalizer.normalize(&token.text, &budget).map(String::from);
         let texts = late.iter().map(normal).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             verbatim: Matcher::new(&early, early.iter().map(|t| t.text.clone()).collect()),
@@ -60,6 +61,8 @@ pub(crate) struct Matcher {
     tokens: Vec<AddedToken>,
     /// Whether no token looks at the text around it.
     is_plain: bool,
+    /// The class of words, if a token needs it.
+    word: Option<Regex>,
 }
 
 /// A part of a text: an added token, or what is between two.
@@ -80,7 +83,14 @@ impl Matcher {
         let kept = tokens.iter().zip(kept).filter(|(_, kept)| *kept);
         let tokens: Vec<AddedToken> = kept.map(|(&token, _)| token.clone()).collect();
         let is_plain = !tokens.iter().any(|t| t.lstrip || t.rstrip || t.single_word);
-        Self { search: Search::new(&texts), tokens, is_plain }
+        let has_words = tokens.iter().any(|token| token.single_word);
+        let word = has_words.then(|| Regex::new(r"\w").expect("a class"));
+        Self { search: Search::new(&texts), tokens, is_plain, word }
+    }
+
+    /// The texts that are found, if no token looks at the text around it.
+    pub(crate) fn plain_texts(&self) -> Option<Vec<&str>> {
+        self.is_plain.then(|| self.tokens.iter().map(|token| token.text.as_str()).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -109,9 +119,11 @@ impl Matcher {
             let token = &self.tokens[which];
             if !self.is_plain {
                 let (before, after) = (&text[..start], &text[stop..]);
-                let is_part_of_word = before.chars().next_back().is_some_and(is_word)
-                    || after.chars().next().is_some_and(is_word);
-                if token.single_word && is_part_of_word {
+                let is_word = |character: char| self.is_word(character);
+                if token.single_word
+                    && (before.chars().next_back().is_some_and(is_word)
+                        || after.chars().next().is_some_and(is_word))
+                {
                     return None;
                 }
                 if token.lstrip {
@@ -126,13 +138,13 @@ impl Matcher {
             (start < stop).then_some((token.id, start..stop))
         })
     }
-}
 
-/// Whether *character* is matched by `\w`.
-fn is_word(character: char) -> bool {
-    static WORD: OnceLock<Regex> = OnceLock::new();
-    let word = WORD.get_or_init(|| Regex::new(r"\w").expect("a class"));
-    word.is_match(character.encode_utf8(&mut [0; 4])).unwrap_or(false)
+    /// Whether *character* is matched by `\w`.
+    fn is_word(&self, character: char) -> bool {
+        let mut bytes = [0; 4];
+        let text: &str = character.encode_utf8(&mut bytes);
+        self.word.as_ref().is_some_and(|word| word.is_match(text).unwrap_or(false))
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::added::Segment;
 use crate::cache::PieceCache;
-use crate::{Allowed, Core, Error};
+use crate::{Allowed, Budget, Core, Error};
 
 impl Core {
     /// Returns the concatenated ids of *texts*, and the offset at which the ids of each text start,
@@ -35,10 +35,13 @@ impl Core {
         let encode = |spans: &[Span<'_>]| {
             let bytes: usize = spans.iter().map(|span| span.segment.text.len()).sum();
             let (mut ids, mut counts) = (Vec::with_capacity(bytes / 3 + 1), Vec::new());
-            self.with_cache(|cache| {
+            let check = || progress(0);
+            let budget = Budget::new(&check);
+            self.caches.with(|cache| {
                 for Span { segment, .. } in spans {
+                    budget.start(segment.text.len());
                     let before = ids.len();
-                    self.encode_segment(segment, allowed, cache, &mut |chunk| {
+                    self.encode_segment(segment, allowed, &budget, cache, &mut |chunk| {
                         ids.extend_from_slice(chunk);
                         progress(0)
                     })?;
@@ -81,15 +84,16 @@ impl Core {
     /// divide.
     ///
     /// # Errors
-    /// When the pattern fails on a text.
+    /// When the pattern fails on a text, and any error of the check of *budget*.
     pub fn encode_flat_serial<T: AsRef<str>>(
         &self,
         texts: &[T],
         allowed: Option<&Allowed>,
+        budget: &Budget<'_>,
     ) -> Result<(Vec<u32>, Vec<usize>), Error> {
         let (mut ids, mut offsets) = (Vec::new(), vec![0]);
         for text in texts {
-            self.encode_each(text.as_ref(), allowed, |chunk| {
+            self.encode_each(text.as_ref(), allowed, budget, |chunk| {
                 ids.extend_from_slice(chunk);
                 Ok(())
             })?;
@@ -111,17 +115,21 @@ impl Core {
     ) -> Result<Vec<usize>, Error> {
         let allowed = self.or_always(allowed);
         let spans = self.spans(texts, allowed);
-        let count = |Span { index, segment }: &Span<'_>, cache: &mut PieceCache| {
-            let mut count = 0;
-            self.encode_segment(segment, allowed, cache, &mut |ids| {
-                count += ids.len();
-                progress(0)
-            })?;
-            progress(segment.text.len())?;
-            Ok((*index, count))
-        };
+        let check = || progress(0);
+        let count =
+            |Span { index, segment }: &Span<'_>, budget: &Budget<'_>, cache: &mut PieceCache| {
+                let mut count = 0;
+                budget.start(segment.text.len());
+                self.encode_segment(segment, allowed, budget, cache, &mut |ids| {
+                    count += ids.len();
+                    progress(0)
+                })?;
+                progress(segment.text.len())?;
+                Ok((*index, count))
+            };
         let count_all = |spans: &&[Span<'_>]| {
-            self.with_cache(|cache| spans.iter().map(|span| count(span, cache)).collect())
+            let budget = Budget::new(&check);
+            self.caches.with(|cache| spans.iter().map(|span| count(span, &budget, cache)).collect())
         };
         let counted: Vec<Vec<_>> =
             chunks_of(&spans).par_iter().map(count_all).collect::<Result<_, Error>>()?;
@@ -135,15 +143,16 @@ impl Core {
     /// Like [`count_each`](Self::count_each), on the calling thread: for texts too short to divide.
     ///
     /// # Errors
-    /// When the pattern fails on a text.
+    /// When the pattern fails on a text, and any error of the check of *budget*.
     pub fn count_each_serial<T: AsRef<str>>(
         &self,
         texts: &[T],
         allowed: Option<&Allowed>,
+        budget: &Budget<'_>,
     ) -> Result<Vec<usize>, Error> {
         let count = |text: &T| {
             let mut count = 0;
-            self.encode_each(text.as_ref(), allowed, |ids| {
+            self.encode_each(text.as_ref(), allowed, budget, |ids| {
                 count += ids.len();
                 Ok(())
             })?;
@@ -276,8 +285,12 @@ mod tests {
             }
             let counts: Vec<_> = offsets.windows(2).map(|ends| ends[1] - ends[0]).collect();
             assert_eq!(core.count_each(&texts, Some(&allowed), |_| Ok(())).unwrap(), counts);
-            assert_eq!(core.count_each_serial(&texts, Some(&allowed)).unwrap(), counts);
-            let serial = core.encode_flat_serial(&texts, Some(&allowed)).unwrap();
+            assert_eq!(
+                core.count_each_serial(&texts, Some(&allowed), &Budget::default()).unwrap(),
+                counts
+            );
+            let serial =
+                core.encode_flat_serial(&texts, Some(&allowed), &Budget::default()).unwrap();
             assert_eq!(serial, (ids, offsets));
         }
     }

@@ -4,19 +4,20 @@
 //! `pytok/reference/core.py`.
 
 mod offsets;
+mod reading;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::added::{AddedToken, Allowed, Segment};
-use crate::cache::PieceCache;
+use crate::cache::{Caches, PieceCache};
 use crate::piece::{PieceEncoder, Unknown};
 use crate::scan::Ends;
 use crate::vocab::Vocab;
-use crate::{Error, Normalizer, Pattern, Split};
+use crate::{Budget, Error, Normalizer, Pattern, Split};
 
 /// The parts of a tokenizer besides its tokens, their ids and its pattern. The default has none.
 #[derive(Debug, Default)]
@@ -49,8 +50,7 @@ pub struct Core {
     always: Allowed,
     /// The bytes of the ids that are not of ordinary tokens.
     further: FxHashMap<u32, Vec<u8>>,
-    /// Caches that no thread is using.
-    caches: Mutex<Vec<PieceCache>>,
+    pub(crate) caches: Caches,
 }
 
 impl Core {
@@ -91,7 +91,7 @@ impl Core {
             parts,
             always,
             further: FxHashMap::default(),
-            caches: Mutex::default(),
+            caches: Caches::default(),
         };
         for token in &core.parts.added_tokens {
             if token.text.is_empty() {
@@ -102,7 +102,7 @@ impl Core {
             }
             // As in tokenizers, a token that is found in normalized text decodes to such a text.
             let text = if token.normalized {
-                core.parts.normalizer.normalize(&token.text)?
+                core.parts.normalizer.normalize(&token.text, &Budget::default())?
             } else {
                 Cow::Borrowed(token.text.as_str())
             };
@@ -176,13 +176,16 @@ impl Core {
         &self,
         text: &str,
         allowed: Option<&Allowed>,
+        budget: &Budget<'_>,
         mut sink: impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
-        self.with_cache(|cache| {
+        budget.start(text.len());
+        self.caches.with(|cache| {
             let mut segments = allowed.verbatim.segments(text);
-            segments
-                .try_for_each(|segment| self.encode_segment(&segment, allowed, cache, &mut sink))
+            segments.try_for_each(|segment| {
+                self.encode_segment(&segment, allowed, budget, cache, &mut sink)
+            })
         })
     }
 
@@ -195,29 +198,23 @@ impl Core {
         self.parts.normalizer.can_cut() && !self.parts.prefix_space && allowed.normalized.is_empty()
     }
 
-    /// Returns the result of *work* on a cache that no other thread is using.
-    pub(crate) fn with_cache<R>(&self, work: impl FnOnce(&mut PieceCache) -> R) -> R {
-        let lock = || self.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut cache = lock().pop().unwrap_or_else(PieceCache::new);
-        let result = work(&mut cache);
-        lock().push(cache);
-        result
-    }
-
     /// Encodes one of the segments of `allowed.verbatim`.
     pub(crate) fn encode_segment(
         &self,
         segment: &Segment<'_>,
         allowed: &Allowed,
+        budget: &Budget<'_>,
         cache: &mut PieceCache,
         sink: &mut impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut encode_between = || {
-            let text = self.parts.normalizer.normalize(segment.text)?;
+            let text = self.parts.normalizer.normalize(segment.text, budget)?;
             let mut segments = allowed.normalized.segments(&text);
             segments.try_for_each(|Segment { id, start, text }| match id {
                 Some(id) => sink(&[id]),
-                None => self.encode_normal(text, cache, sink).map_err(|e| e.moved_by(start)),
+                None => {
+                    self.encode_normal(text, budget, cache, sink).map_err(|e| e.moved_by(start))
+                }
             })
         };
         match segment.id {
@@ -230,6 +227,7 @@ impl Core {
     fn encode_normal(
         &self,
         text: &str,
+        budget: &Budget<'_>,
         cache: &mut PieceCache,
         sink: &mut impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -237,13 +235,13 @@ impl Core {
         self.encoder.check_text(&text)?;
         let mut start = 0;
         while start < text.len() {
-            self.pattern.fill(&text, start, &mut cache.ends)?;
+            self.pattern.fill(&text, start, &mut cache.ends, budget)?;
             let next = cache.ends.as_slice().last().copied().unwrap_or(text.len());
             let encode = |piece: &[u8], ids: &mut Vec<u32>| self.encoder.encode_known(piece, ids);
             if self.parts.splits.is_empty() {
                 cache.encode(&text, start, encode, &mut *sink)?;
             } else {
-                let pieces = self.split_further(&text, start, cache.ends.as_slice())?;
+                let pieces = self.split_further(&text, start, cache.ends.as_slice(), budget)?;
                 for run in pieces.chunk_by(|piece, next| piece.end == next.start) {
                     for pieces in run.chunks(Ends::ENOUGH) {
                         cache.ends.clear();
@@ -273,6 +271,7 @@ impl Core {
         text: &str,
         mut start: usize,
         ends: &[usize],
+        budget: &Budget<'_>,
     ) -> Result<Vec<Range<usize>>, Error> {
         let mut pieces = Vec::with_capacity(ends.len());
         for &end in ends {
@@ -282,7 +281,7 @@ impl Core {
         for split in &self.parts.splits {
             let mut smaller = Vec::with_capacity(pieces.len());
             for piece in pieces {
-                split.apply(text, piece, &mut smaller)?;
+                split.apply(text, piece, budget, &mut smaller)?;
             }
             pieces = smaller;
         }
@@ -305,7 +304,7 @@ impl Core {
     /// ```
     pub fn encode(&self, text: &str, allowed: Option<&Allowed>) -> Result<Vec<u32>, Error> {
         let mut all = Vec::with_capacity(text.len() / 3);
-        self.encode_each(text, allowed, |ids| {
+        self.encode_each(text, allowed, &Budget::default(), |ids| {
             all.extend_from_slice(ids);
             Ok(())
         })?;
@@ -328,25 +327,30 @@ impl Core {
     pub fn pieces(
         &self,
         text: &str,
+        budget: &Budget<'_>,
         mut sink: impl FnMut(&str) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let text = self.parts.normalizer.normalize(text)?;
+        budget.start(text.len());
+        let text = self.parts.normalizer.normalize(text, budget)?;
         let text = self.prefixed(&text);
         let text = text.as_ref();
-        self.each_piece(text, |piece| sink(&String::from_utf8_lossy(&text.as_bytes()[piece])))
+        self.each_piece(text, budget, |piece| {
+            sink(&String::from_utf8_lossy(&text.as_bytes()[piece]))
+        })
     }
 
     fn each_piece(
         &self,
         text: &str,
+        budget: &Budget<'_>,
         mut sink: impl FnMut(Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut ends = Ends::new();
         let mut start = 0;
         while start < text.len() {
-            self.pattern.fill(text, start, &mut ends)?;
+            self.pattern.fill(text, start, &mut ends, budget)?;
             let next = ends.as_slice().last().copied().unwrap_or(text.len());
-            self.split_further(text, start, ends.as_slice())?
+            self.split_further(text, start, ends.as_slice(), budget)?
                 .into_iter()
                 .try_for_each(&mut sink)?;
             start = next;
@@ -358,8 +362,9 @@ impl Core {
     ///
     /// # Errors
     /// When a replacement fails on the text.
-    pub fn normalize<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Error> {
-        self.parts.normalizer.normalize(text)
+    pub fn normalize<'t>(&self, text: &'t str, budget: &Budget<'_>) -> Result<Cow<'t, str>, Error> {
+        budget.start(text.len());
+        self.parts.normalizer.normalize(text, budget)
     }
 }
 

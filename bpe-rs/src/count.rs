@@ -9,15 +9,16 @@
 mod first_seen;
 mod local;
 mod shard;
-mod spans;
+pub(crate) mod spans;
 mod spill;
+pub(crate) mod threads;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::scan::Ends;
-use crate::{Error, Pattern};
+use crate::{Budget, Error, Pattern};
 use first_seen::FirstSeen;
 use local::LocalCounts;
 use shard::Shard;
@@ -125,35 +126,23 @@ impl PieceCounts {
         if let Some(order) = order {
             return order.add_spans(cutter, spans, shards, progress);
         }
-        let spans = Mutex::new(spans);
         let shared = Shared::new(shards, spill.as_mut());
-        // When a span fails, the spans already taken are finished, and no further span is taken. So
-        // the first error in the corpus is always among the results, whatever the threads did.
-        let failed = AtomicBool::new(false);
-        let count = || {
-            let mut counter =
-                Counter { local: LocalCounts::new(), ends: Ends::new(), cutter, progress };
-            let mut buffer = Vec::new();
-            while !failed.load(Ordering::Relaxed) {
-                let next = lock(&spans).next(cutter, &mut buffer, progress);
-                let result = match next {
-                    Ok(None) => break,
-                    Ok(Some(span)) => {
-                        counter.count(&span, &shared).map_err(|error| (span.position(), error))
-                    }
-                    Err(error) => Err(((usize::MAX, u64::MAX), error)),
-                };
-                if result.is_err() {
-                    failed.store(true, Ordering::Relaxed);
-                    return result;
-                }
-            }
-            counter.local.flush(&shared).map_err(|error| ((usize::MAX, u64::MAX), error))
+        let check = || progress(0);
+        let start = || Counter {
+            local: LocalCounts::new(),
+            ends: Ends::new(),
+            budget: Budget::new(&check),
+            cutter,
+            progress,
         };
-        let results = rayon::broadcast(|_| count());
-        let first =
-            results.into_iter().filter_map(Result::err).min_by_key(|(position, _)| *position);
-        first.map_or(Ok(()), |(_, error)| Err(error))
+        threads::on_all_threads(
+            spans,
+            cutter,
+            progress,
+            start,
+            |counter, span| counter.count(span, &shared),
+            |mut counter| counter.local.flush(&shared),
+        )
     }
 
     /// Adds *count* to the count of *piece*.
@@ -333,14 +322,15 @@ impl<'a> Shared<'a> {
 struct Counter<'a, W> {
     local: LocalCounts,
     ends: Ends,
+    budget: Budget<'a>,
     cutter: &'a Cutter,
     progress: &'a W,
 }
 
 impl<W: Fn(usize) -> Result<(), Error>> Counter<'_, W> {
     fn count(&mut self, span: &Span<'_>, shared: &Shared<'_>) -> Result<(), Error> {
-        let Self { local, ends, cutter, progress } = self;
-        cutter.windows(span, ends, progress, |text, start, ends| {
+        let Self { local, ends, budget, cutter, progress } = self;
+        cutter.windows(span, ends, budget, progress, |text, start, ends| {
             local.count(text, start, ends, shared)
         })
     }

@@ -4,8 +4,8 @@
 //! only the explanations of a regex engine are its own. The exceptions are those of
 //! `pytok/errors.py`.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// An invalid request or input, or an interruption by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,11 @@ pub enum Error {
         /// The explanation of the regex engine.
         reason: String,
     },
+    /// A pattern takes too long on a text; see `Budget`.
+    PatternTooSlow {
+        /// Offset in the text, in bytes.
+        offset: usize,
+    },
     /// A pattern matched the empty string, which splits nothing.
     EmptyMatch {
         /// Offset in the text, in bytes.
@@ -97,6 +102,8 @@ pub enum Error {
         path: PathBuf,
         /// The explanation of the operating system.
         reason: String,
+        /// The number that the operating system gives the reason.
+        code: Option<i32>,
     },
     /// A text file is not UTF-8.
     NotUtf8 {
@@ -138,10 +145,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the error for a file at *path* that cannot be opened or read.
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        // The number is a field of its own.
+        let reason = error.to_string();
+        let reason = reason.split(" (os error").next().unwrap_or_default().to_owned();
+        Self::Unreadable { path: path.to_owned(), reason, code: error.raw_os_error() }
+    }
+
     /// Returns the error with its offset increased by *bytes*: for an error in a part of a text.
     #[must_use]
     pub(crate) fn moved_by(mut self, bytes: usize) -> Self {
         if let Self::PatternFailed { offset, .. }
+        | Self::PatternTooSlow { offset }
         | Self::EmptyMatch { offset }
         | Self::MissingByte { offset, .. } = &mut self
         {
@@ -184,6 +200,11 @@ impl fmt::Display for Error {
             Self::PatternFailed { offset, reason } => {
                 write!(f, "the pattern fails on the text at byte {offset}: {reason}")
             }
+            Self::PatternTooSlow { offset } => write!(
+                f,
+                "the pattern takes too long on the text at byte {offset}: it matches the same text \
+                 in too many ways; simplify its repeats"
+            ),
             Self::EmptyMatch { offset } => write!(
                 f,
                 "the pattern matches the empty string at byte {offset}: each match must take at least \
@@ -203,7 +224,7 @@ impl fmt::Display for Error {
             Self::CountsTooLarge => {
                 write!(f, "the counts of the pieces exceed 64 bits in total")
             }
-            Self::Unreadable { path, reason } => {
+            Self::Unreadable { path, reason, .. } => {
                 write!(f, "{}: cannot be read: {reason}", path.display())
             }
             Self::NotUtf8 { path, offset: 0, byte: byte @ (0xFE | 0xFF) } => write!(

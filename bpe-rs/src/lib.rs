@@ -27,6 +27,7 @@
 
 mod added;
 mod batch;
+mod budget;
 mod cache;
 mod core;
 mod count;
@@ -48,6 +49,7 @@ mod vocab;
 
 pub use crate::core::{Core, Parts};
 pub use added::{AddedToken, Allowed};
+pub use budget::Budget;
 pub use count::PieceCounts;
 pub use decode::decode;
 pub use encode::{encode_piece, merges};

@@ -11,7 +11,7 @@ use std::ops::Range;
 use forms::Form;
 
 use crate::pretokenize::{compile, find};
-use crate::Error;
+use crate::{Budget, Error};
 
 /// The steps of a normalization, in order.
 #[derive(Debug, Default)]
@@ -77,10 +77,10 @@ impl Normalizer {
     ///
     /// # Errors
     /// When the regex of a replacement fails on the text or matches the empty string.
-    pub fn normalize<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Error> {
+    pub fn normalize<'t>(&self, text: &'t str, budget: &Budget<'_>) -> Result<Cow<'t, str>, Error> {
         let mut text = Cow::Borrowed(text);
         for step in &self.steps {
-            let edits = step.edits(&text)?;
+            let edits = step.edits(&text, budget)?;
             if !edits.is_empty() {
                 text = Cow::Owned(apply(&text, &edits));
             }
@@ -89,10 +89,10 @@ impl Normalizer {
     }
 
     /// Returns *text* after all steps, aligned with the source.
-    pub(crate) fn align(&self, text: &str) -> Result<Aligned, Error> {
+    pub(crate) fn align(&self, text: &str, budget: &Budget<'_>) -> Result<Aligned, Error> {
         let mut aligned = Aligned::new(text);
         for step in &self.steps {
-            let edits = step.edits(&aligned.text)?;
+            let edits = step.edits(&aligned.text, budget)?;
             aligned.edit(&edits);
         }
         Ok(aligned)
@@ -168,7 +168,7 @@ fn apply(text: &str, edits: &[Edit]) -> String {
 }
 
 impl Step {
-    fn edits(&self, text: &str) -> Result<Vec<Edit>, Error> {
+    fn edits(&self, text: &str, budget: &Budget<'_>) -> Result<Vec<Edit>, Error> {
         Ok(match self {
             Self::Form(form) => form.edits(text),
             Self::Lowercase => lowercase(text),
@@ -177,7 +177,7 @@ impl Step {
             Self::Replace(regex, content) => {
                 let mut edits = Vec::new();
                 let mut start = 0;
-                while let Some(source) = find(regex, text, start)? {
+                while let Some(source) = find(regex, text, start, budget)? {
                     start = source.end;
                     edits.push(Edit { source, text: content.clone() });
                 }
@@ -205,7 +205,7 @@ mod tests {
 
     pub(super) fn normalized(steps: &[&[&str]], text: &str) -> String {
         let steps: Vec<Vec<&str>> = steps.iter().map(|step| step.to_vec()).collect();
-        Normalizer::new(&steps).unwrap().normalize(text).unwrap().into_owned()
+        Normalizer::new(&steps).unwrap().normalize(text, &Budget::default()).unwrap().into_owned()
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
     fn a_composed_character_stands_for_all_that_it_was_composed_of() {
         let normalizer = Normalizer::new(&[vec!["NFC"]]).unwrap();
 
-        let aligned = normalizer.align("ae\u{301}b").unwrap();
+        let aligned = normalizer.align("ae\u{301}b", &Budget::default()).unwrap();
 
         assert_eq!(aligned.text, "aéb");
         assert_eq!(aligned.source(1..3), 1..4);

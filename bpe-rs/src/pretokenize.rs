@@ -3,10 +3,16 @@
 //! The known patterns have their own splitters (`scan`). Any other pattern runs on `fancy_regex`,
 //! the engine of tiktoken. Twin of `pytok/reference/pretokenize.py`.
 
+mod custom;
+
 use std::ops::Range;
 
+pub(crate) use custom::{compile, find};
+
+use custom::fill;
+
 use crate::scan::{self, Ends, Scanner};
-use crate::Error;
+use crate::{Budget, Error};
 
 /// GPT-2's pattern, as spelled in tiktoken.
 pub const GPT2: &str =
@@ -37,18 +43,6 @@ pub const PATTERNS: [(&str, &str); 5] =
 #[must_use]
 pub fn resolve(pattern: &str) -> &str {
     PATTERNS.iter().find(|(name, _)| *name == pattern).map_or(pattern, |(_, regex)| regex)
-}
-
-/// Maximum number of backtracking steps of a custom pattern in one search: less than a second. A
-/// pattern whose cost doubles with each character then fails instead of appearing to hang.
-const BACKTRACK_LIMIT: usize = 10_000_000;
-
-/// Compiles a custom pattern.
-pub(crate) fn compile(regex: &str) -> Result<fancy_regex::Regex, Error> {
-    fancy_regex::RegexBuilder::new(regex)
-        .backtrack_limit(BACKTRACK_LIMIT)
-        .build()
-        .map_err(|error| Error::Pattern { reason: error.to_string() })
 }
 
 /// A compiled pattern.
@@ -113,10 +107,11 @@ impl Pattern {
         text: &'t str,
         mut sink: impl FnMut(&'t str) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut ends = Ends::new();
+        let (mut ends, budget) = (Ends::new(), Budget::default());
+        budget.start(text.len());
         let mut start = 0;
         while start < text.len() {
-            self.fill(text, start, &mut ends)?;
+            self.fill(text, start, &mut ends, &budget)?;
             for &end in ends.as_slice() {
                 sink(&text[start..end])?;
                 start = end;
@@ -129,6 +124,7 @@ impl Pattern {
     pub(crate) fn split_marked(
         &self,
         text: &str,
+        budget: &Budget<'_>,
         mut sink: impl FnMut(Range<usize>, bool),
     ) -> Result<(), Error> {
         let mut start = 0;
@@ -140,7 +136,7 @@ impl Pattern {
                 Ok(())
             }),
             Matcher::Custom(regex) => {
-                while let Some(found) = find(regex, text, start)? {
+                while let Some(found) = find(regex, text, start, budget)? {
                     if start < found.start {
                         sink(start..found.start, false);
                     }
@@ -169,46 +165,18 @@ impl Pattern {
     ///
     /// # Errors
     /// When a custom pattern fails on the text or matches the empty string.
-    pub(crate) fn fill(&self, text: &str, at: usize, ends: &mut Ends) -> Result<(), Error> {
+    pub(crate) fn fill(
+        &self,
+        text: &str,
+        at: usize,
+        ends: &mut Ends,
+        budget: &Budget<'_>,
+    ) -> Result<(), Error> {
         match &self.matcher {
             Matcher::Known(scanner) => scanner.fill(text, at, ends),
-            Matcher::Custom(regex) => {
-                ends.clear();
-                let mut start = at;
-                while start < text.len() && ends.as_slice().len() < Ends::ENOUGH {
-                    let Some(found) = find(regex, text, start)? else {
-                        ends.push(text.len());
-                        break;
-                    };
-                    if start < found.start {
-                        ends.push(found.start);
-                    }
-                    ends.push(found.end);
-                    start = found.end;
-                }
-            }
+            Matcher::Custom(regex) => fill(regex, text, at, ends, budget)?,
         }
         Ok(())
-    }
-}
-
-/// The next match of a custom pattern in *text*, at or after *start*; never at the end of the text.
-pub(crate) fn find(
-    regex: &fancy_regex::Regex,
-    text: &str,
-    start: usize,
-) -> Result<Option<Range<usize>>, Error> {
-    let found = regex
-        .find_from_pos(text, start)
-        .map_err(|error| Error::PatternFailed { offset: start, reason: error.to_string() })?;
-    match found {
-        Some(found) if found.start() < text.len() => {
-            if found.start() == found.end() {
-                return Err(Error::EmptyMatch { offset: found.start() });
-            }
-            Ok(Some(found.range()))
-        }
-        _ => Ok(None),
     }
 }
 
@@ -272,7 +240,7 @@ mod tests {
 
         let error = pattern.split(&"x".repeat(60), |_| Ok(())).unwrap_err();
 
-        assert!(matches!(error, Error::PatternFailed { offset: 0, .. }));
+        assert_eq!(error, Error::PatternTooSlow { offset: 0 });
     }
 
     #[test]

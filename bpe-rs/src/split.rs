@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::vocab::letter_of;
-use crate::{Error, Pattern};
+use crate::{Budget, Error, Pattern};
 
 /// What becomes of the matches of a split; the names are those of Hugging Face's tokenizers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ impl Split {
         &self,
         text: &str,
         piece: Range<usize>,
+        budget: &Budget<'_>,
         pieces: &mut Vec<Range<usize>>,
     ) -> Result<(), Error> {
         let mut parts = Vec::new();
@@ -57,13 +58,13 @@ impl Split {
         let matched = if self.letters {
             let letters: String = text.as_bytes()[piece].iter().map(|&b| letter_of(b)).collect();
             let mut end = first;
-            self.pattern.split_marked(&letters, |range, is_match| {
+            self.pattern.split_marked(&letters, budget, |range, is_match| {
                 let start = end;
                 end += letters[range].chars().count();
                 parts.push((start..end, is_match != self.invert));
             })
         } else {
-            self.pattern.split_marked(&text[piece], |range, is_match| {
+            self.pattern.split_marked(&text[piece], budget, |range, is_match| {
                 parts.push((first + range.start..first + range.end, is_match != self.invert));
             })
         };
@@ -102,7 +103,7 @@ mod tests {
     fn pieces(behavior: &str, invert: bool, text: &str) -> Vec<String> {
         let mut found = Vec::new();
         let split = Split::new("-", behavior, invert, false).unwrap();
-        split.apply(text, 0..text.len(), &mut found).unwrap();
+        split.apply(text, 0..text.len(), &Budget::default(), &mut found).unwrap();
         found.into_iter().map(|range| text[range].to_owned()).collect()
     }
 
@@ -132,7 +133,7 @@ mod tests {
         let mut found = Vec::new();
         let split = Split::new(r"\p{N}", "isolated", false, true).unwrap();
 
-        split.apply("-a²", 1..4, &mut found).unwrap();
+        split.apply("-a²", 1..4, &Budget::default(), &mut found).unwrap();
 
         assert_eq!(found, [1..3, 3..4]); // the letter of the byte 0xb2 is "²"
     }

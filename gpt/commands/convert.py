@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gpt.commands.options import PATH, run_argument
+from gpt.commands.options import OUTPUT, PATH, refuse_same, run_argument
 from pytok.commands.help import Command, option
 from pytok.terminal import say
 
@@ -21,7 +21,7 @@ from pytok.terminal import say
     """,
 )
 @run_argument
-@click.argument("out", type=PATH)
+@click.argument("out", type=OUTPUT)
 @option(
     "--to",
     type=click.Choice(["hf", "gguf"]),
@@ -68,6 +68,7 @@ def import_(source: Path, out: Path) -> int:
     """
     from gpt.interop.imported import write_imported
 
+    refuse_same(out, source)
     if source.is_file():
         from gpt.interop.gguf import import_file
 

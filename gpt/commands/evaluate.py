@@ -49,6 +49,13 @@ if TYPE_CHECKING:
     help="Tokens between the starts of windows. With fewer than the context, windows overlap: "
     "tokens are predicted from more text, in more time.",
 )
+@option(
+    "--context",
+    metavar="N",
+    type=int,
+    show_default="the model's",
+    help="Tokens of a window: most that a prediction can attend to.",
+)
 @ensemble_option
 @option("--json", "as_json", is_flag=True, help="Print a JSON object instead of text.")
 @option(
@@ -102,6 +109,7 @@ class Evaluating:
     data: Path | None
     split: str | None
     stride: int | None
+    context: int | None
     ensemble: tuple[Path, ...]
     choices: Path | None
     style: bool
@@ -157,6 +165,7 @@ class Evaluating:
                 runtime=runtime,
                 document_mask=state.recipe.document_mask,
                 stride=self.stride,
+                context=self.context,
                 progress=lambda done, total: bars.update("evaluate", done, total),
             )
         # Its own data is the same wherever the run is, and whoever asks.

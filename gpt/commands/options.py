@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from gpt.runs.retention import CHECKPOINTS
+from gpt.runs.sealed_folder import SUMS
 from gpt.spec.presets import EXPORTABLE
 from pytok.commands.help import option
-from pytok.commands.paths import PathName
+from pytok.commands.paths import Input, Output, PathName
 
 if TYPE_CHECKING:
     from gpt.generation.sampling import Sampling
@@ -23,12 +26,35 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FILES_OF_RUN = (
+    CHECKPOINTS,
+    "data",
+    "metrics.jsonl",
+    "lost.jsonl",
+    "samples.jsonl",
+    "sessions.jsonl",
+)
+"""What a run folder holds that cannot be made again from the rest."""
 *_FIRST, _LAST = EXPORTABLE
 ABOUT_PRESETS = f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can."
 PATH = PathName(path_type=Path)
 """A path, which is checked when it is opened."""
+OUTPUT = Output(path_type=Path)
+"""A file or folder to write, which must not be one that is read."""
 
-run_argument = click.argument("run", type=PATH)
+
+class RunFolder(Input):
+    """A run, or a checkpoint of one, whose files no output can replace."""
+
+    def reads(self, value: str | os.PathLike[str]) -> Iterable[str | os.PathLike[str]]:
+        """Return what a run has written and reads again; other files in the folder are yours."""
+        if (Path(value) / SUMS).is_file():
+            return [value]
+        return [Path(value) / name for name in FILES_OF_RUN]
+
+
+RUN = RunFolder(path_type=Path)
+run_argument = click.argument("run", type=RUN)
 device_option = option(
     "--device", metavar="DEVICE", default="auto", group="Machine", help="auto, cpu or cuda."
 )
@@ -50,7 +76,7 @@ def dtype_option(*more: str, group: str = "Machine") -> Callable[[F], F]:
 ensemble_option = option(
     "--ensemble",
     metavar="RUN",
-    type=PATH,
+    type=RUN,
     multiple=True,
     help="Another run with the same tokenizer: average the models' probabilities. Repeatable.",
 )
@@ -180,6 +206,15 @@ def sampling_options(command: F) -> F:
         return command(sampling=sampling, **rest)
 
     return cast(F, run)
+
+
+def refuse_same(out: Path, *inputs: Path | None) -> None:
+    """Raise UsageError if the run folder *out* is one of *inputs*; one may be in the other."""
+    for each in inputs:
+        if each is not None and out.exists() and each.exists() and out.samefile(each):
+            raise click.UsageError(
+                f"{out} is read, so no run can be written there: choose another --out"
+            )
 
 
 def command_line() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gpt.commands.options import PATH
+from gpt.commands.options import OUTPUT, RUN
 from pytok.commands.help import Command, option
 from pytok.terminal import say
 
@@ -18,8 +18,8 @@ from pytok.terminal import say
     gpt plot runs/first runs/second -o both.png
     """,
 )
-@click.argument("runs", type=PATH, nargs=-1, required=True)
-@option("-o", "--out", metavar="FILE", type=PATH, default="plot.png", help="PNG file to write.")
+@click.argument("runs", type=RUN, nargs=-1, required=True)
+@option("-o", "--out", metavar="FILE", type=OUTPUT, default="plot.png", help="PNG file to write.")
 def plot(runs: tuple[Path, ...], out: Path) -> int:
     """Plot the loss curves of runs.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpt.commands.interruption import Interruption
-from gpt.commands.options import ABOUT_PRESETS, PATH, NoneOr, command_line
+from gpt.commands.options import ABOUT_PRESETS, PATH, NoneOr, command_line, refuse_same
 from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError, DataError
 from gpt.parallel.launch import launched
@@ -180,6 +180,7 @@ def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
         raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
     out = options["out"] or overrides.values.get("out") or Path("runs") / _stem(Path(data))
     located = {"data": Path(data), "out": Path(out)}
+    refuse_same(*located.values())
     asked = Training(**options | located, overrides=overrides.without("data", "out"))
     asked.check()
     return asked.run()

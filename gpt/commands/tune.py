@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpt.commands.interruption import Interruption
-from gpt.commands.options import PATH, command_line, run_argument
+from gpt.commands.options import PATH, command_line, refuse_same, run_argument
 from gpt.commands.settings import Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
@@ -20,9 +20,10 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
 from gpt.spec.task import Tuning
+from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
 from pytok.counted import counted
-from pytok.terminal import say
+from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
     from gpt.training.finetune import Tuned
@@ -62,11 +63,11 @@ SETTINGS = Settings(
 @run_argument
 @option(
     "--data",
-    metavar="FOLDER",
+    metavar="PATH",
     type=PATH,
     required=True,
     group="Data",
-    help="Chat from `pytok chat build`, or token shards of the model's tokenizer.",
+    help="Chat from `pytok chat build`, text, or token shards of the model's tokenizer.",
 )
 @option(
     "--out",
@@ -83,6 +84,14 @@ SETTINGS = Settings(
     group="Data",
     show_default="the data of the base",
     help="Token shards to measure forgetting on.",
+)
+@option(
+    "--val",
+    metavar="FRACTION",
+    type=click.FloatRange(0, 1, max_open=True),
+    group="Data",
+    show_default="0.1",
+    help="Fraction of a text, from its end, to hold out.",
 )
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @option(
@@ -112,6 +121,7 @@ SETTINGS = Settings(
     group="Training",
     help="Epochs at most.  [planned]",
 )
+@SETTINGS.option("--row-length", "task.row_length", group="Training")
 @SETTINGS.option("--batch-size", "batch_size", group="Training")
 @SETTINGS.option("--lr", "optimizer.lr", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
@@ -128,6 +138,7 @@ def tune(
     data: Path,
     out: Path,
     base_data: Path | None,
+    val: float | None,
     lora: int | None,
     dora: int | None,
     full: bool,
@@ -140,6 +151,7 @@ def tune(
     the data, printed, and saved with the run. Ctrl-C writes a checkpoint; the same command resumes
     from it.
     """
+    refuse_same(out, run, data, base_data)
     overrides = given_overrides(ctx, None)
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
@@ -160,7 +172,7 @@ def tune(
     from gpt.report.sessions import Sessions
     from gpt.training.finetune import plan_tuning, tune
 
-    given = overrides.values
+    given, data = overrides.values, _prepared(data, out, run, val)
     plan = plan_tuning(
         run,
         data=data,
@@ -170,6 +182,7 @@ def tune(
         epochs=epochs,
         batch_size=given.get("batch_size"),
         lr=given.get("optimizer.lr"),
+        row_length=given.get("task.row_length"),
     )
     with ConsoleReporter() as console, Interruption() as interruption:
         tuned = tune(
@@ -183,6 +196,20 @@ def tune(
         return 128 + interruption.signal
     _print_result(tuned, out, "sample" if plan.chat is None else "chat")
     return 0
+
+
+def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
+    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
+    from gpt.data.sources import prepare
+    from gpt.runs.reading import read_checkpoint
+    from gpt.training.finetune_tasks import TRAIN
+
+    made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
+    if val is None and (made or not data.exists()):
+        return data
+    tokenizer = str(read_checkpoint(base).folder / "tokenizer.json")
+    with Bars() as bars:
+        return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
 
 
 def _print_result(tuned: Tuned, out: Path, following: str) -> None:

@@ -23,7 +23,7 @@ from gpt.data.bpe_dropout import BPEDropout
 from gpt.errors import DataError
 from pytok import corpus
 from pytok.counted import counted
-from pytok.errors import CorpusError, PytokError
+from pytok.errors import CorpusError, PytokError, ShardError
 from pytok.shards import Shards, open_shards, write
 from pytok.tokenizer import Tokenizer
 
@@ -31,6 +31,7 @@ __all__ = [
     "Shards",
     "Tokens",
     "TrainingRows",
+    "check_ids",
     "evaluation_batches",
     "offering_shards",
     "open_bpe_dropout",
@@ -38,6 +39,10 @@ __all__ = [
     "open_split",
     "open_split_or_text",
 ]
+
+
+MANY_IDS = 1 << 20
+"""Ids without a token that a vocabulary can have; the largest published ones have 300,000 ids."""
 
 
 class Tokens(Protocol):
@@ -62,15 +67,31 @@ def open_data(folder: Path, *, fingerprint: str | None = None) -> Shards:
     """Open the shards in *folder*.
 
     Raises DataError if they are missing or damaged, or were written with another tokenizer than the
-    one with *fingerprint*.
+    one with *fingerprint*, or with one whose ids a model cannot have (`check_dense`).
     """
     try:
         shards = open_shards(folder)
         if fingerprint is not None:
             shards.check(fingerprint)
+        if shards.vocab_size > MANY_IDS:
+            check_dense(Tokenizer.load(shards.folder / "tokenizer.json"))
     except (PytokError, OSError) as error:
         raise DataError(str(error)) from error
     return shards
+
+
+def check_dense(tokenizer: Tokenizer) -> None:
+    """Raise DataError if most ids of *tokenizer* stand for no token, as with a special id far away.
+
+    A model has a row for each id.
+    """
+    tokens = len(tokenizer.vocab) + len(tokenizer.added_tokens)
+    if tokenizer.n_vocab > 2 * tokens + MANY_IDS:
+        raise DataError(
+            f"{tokenizer.name}: the greatest id is {tokenizer.n_vocab - 1:,}, of only "
+            f"{counted(tokens, 'token')}, and a model has a row for each id; give its special "
+            "tokens the ids after the others, and write the shards again"
+        )
 
 
 def open_split(shards: Shards, name: str) -> Tokens:
@@ -91,6 +112,18 @@ def open_split(shards: Shards, name: str) -> Tokens:
             "data with text"
         )
     return split
+
+
+def check_ids(shards: Shards) -> None:
+    """Raise DataError, with the file, if an id in *shards* is not one of their tokenizer's.
+
+    All ids are read once: a damaged one would else be found when its row is drawn, hours later.
+    """
+    try:
+        for split in shards.splits.values():
+            split.check_ids(shards.vocab_size)
+    except ShardError as error:
+        raise DataError(error.message) from error
 
 
 def open_bpe_dropout(shards: Shards, probability: float) -> BPEDropout:
@@ -114,7 +147,9 @@ def open_split_or_text(
             "the model was imported and has no data of its own; pass --data: a text or shards"
         )
     if not data.is_file():
-        yield open_split(open_data(data, fingerprint=fingerprint), name)
+        shards = open_data(data, fingerprint=fingerprint)
+        check_ids(shards)
+        yield open_split(shards, name)
         return
     with tempfile.TemporaryDirectory() as folder:
         with offering_shards():
@@ -162,7 +197,8 @@ class TrainingRows:
         if len(tokens) < context + 1:
             raise DataError(
                 f"the training split has {counted(len(tokens), 'token')}, and a window of context "
-                f"{context} needs {context + 1:,}; use more text or a smaller context"
+                f"{context} needs {context + 1:,}; use more text, or shorter windows: --context of "
+                "`gpt train`, --row-length of `gpt tune`"
             )
         self.tokens = tokens
         self.context = context

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytok
-from gpt.data.shards import offering_shards
+from gpt.data.shards import check_dense, offering_shards
 from gpt.errors import DataError
 from pytok import corpus, shards, streams
 from pytok.encodings import open_tokenizer
@@ -71,6 +71,8 @@ def prepare(
         corpus.refuse_pipes(sources, "write its text to a file, or shards with `pytok shard`")
         chosen = None if tokenizer is None else open_tokenizer(tokenizer)
 
+    if chosen is not None:
+        check_dense(chosen)
     # What the folder is made from decides whether an existing one can be reused.
     fraction = HELD_OUT if val is None else val
     origin = _origin(sources, None if chosen is None else chosen.fingerprint, fraction)

@@ -11,11 +11,15 @@ import torch
 
 from gpt.data.batch import IGNORED, Batch
 from gpt.data.shards import Tokens, evaluation_batches
+from gpt.errors import DataError
 from gpt.model.language_model import LanguageModel
 from gpt.model.objectives.next_token import measure
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
+
+MOST_TOKENS = 1 << 16
+"""Tokens that are read at a time, unless a single window has more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,22 +57,28 @@ def evaluate(
     rows: int = 16,
     document_mask: bool = False,
     stride: int | None = None,
+    context: int | None = None,
     world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Predict every token of *split* except the first, once, *rows* windows at a time.
 
-    With *document_mask*, tokens attend to their own document only, as with `Recipe.document_mask`.
-    Windows start *stride* tokens apart (`evaluation_batches`); the smaller it is, the more context
-    each token has. The processes of *world* split the windows, and each returns the result of all
-    of them. *progress* is called after each batch with (tokens done, total) of this process. The
-    model's training mode is restored. Raises DataError if the split does not fit the model.
+    Windows have *context* tokens, by default those of the model's context; of long ones fewer are
+    read at a time (`MOST_TOKENS`). They start *stride* tokens apart (`evaluation_batches`); the
+    smaller it is, the more context each token has. With *document_mask*, tokens attend to their own
+    document only, as with `Recipe.document_mask`. The processes of *world* split the windows, and
+    each returns the result of all of them. *progress* is called after each batch with (tokens done,
+    total) of this process. The model's training mode is restored. Raises DataError if the split
+    does not fit the model.
     """
+    context = model.context if context is None else context
+    if not 1 <= context <= model.context:
+        raise DataError(f"context must be from 1 to the model's, {model.context}; got {context}")
     batches = evaluation_batches(
         split,
-        context=model.context,
+        context=context,
         vocab_size=model.vocab_size,
-        rows=rows,
+        rows=max(1, min(rows, MOST_TOKENS // context)),
         document_mask=document_mask,
         stride=stride,
     )

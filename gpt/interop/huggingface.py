@@ -27,6 +27,7 @@ from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
 from gpt.interop.tensor_names import HUGGING_FACE, Tensors, export_weights, import_model
 from gpt.runs.reading import GENERATION, Checkpoint
+from gpt.runs.tensor_files import utf8_name
 from pytok.atomic import atomic_folder
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
@@ -182,7 +183,8 @@ def _open_tensors(folder: Path) -> Tensors:
     shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
         try:
-            tensors: Any = safe_open(file, framework="pt")
+            with utf8_name(file) as name:
+                tensors: Any = safe_open(name, framework="pt")
             for name in tensors.keys():  # noqa: SIM118 (it is no mapping)
                 opened[name], shapes[name] = tensors, tuple(tensors.get_slice(name).get_shape())
         except SafetensorError as error:

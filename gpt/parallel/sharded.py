@@ -2,23 +2,26 @@
 
 Each process writes its own slices with torch's distributed checkpoint (DCP), which then joins the
 files, so no process needs memory for a complete tensor.
+
+PERF: importing DTensor and DCP takes a second, so only processes that shard a model do it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 
 from torch import Tensor
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
-from torch.distributed.checkpoint.state_dict_saver import save
-from torch.distributed.tensor import DTensor, distribute_tensor
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 
 def is_sharded(tensors: Iterable[Tensor]) -> bool:
     """Return whether any of *tensors* is divided among processes."""
-    return any(isinstance(tensor, DTensor) for tensor in tensors)
+    return any(map(_is_dtensor, tensors))
 
 
 def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
@@ -26,6 +29,10 @@ def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
 
     All processes call this. Scalars become vectors of length 1. Raises OSError.
     """
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
+
     writer = HuggingFaceStorageWriter(str(folder), save_distributed=True, enable_consolidation=True)
     # DCP joins the slices of a tensor along its axes, and a scalar has none.
     vectors = {name: tensor if tensor.ndim else tensor[None] for name, tensor in tensors.items()}
@@ -39,11 +46,19 @@ def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
 
 def sliced(tensor: Tensor, like: Tensor) -> Tensor:
     """Return this process's slice of the complete *tensor*, sharded as *like*."""
-    if not isinstance(like, DTensor):
+    if not _is_dtensor(like):
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def gathered(tensor: Tensor) -> Tensor:
     """Return the complete *tensor*; all processes call this."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if _is_dtensor(tensor) else tensor
+
+
+def _is_dtensor(tensor: Tensor) -> TypeGuard[DTensor]:
+    """Return whether *tensor* is a DTensor: none is where nothing has imported the class."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)

@@ -68,7 +68,8 @@ def write_report(run: Path) -> Path:
         *_recipe(checkpoint),
     ]
     path = run / NAME
-    replace_file(path, ("\n\n".join(sections) + "\n").encode())
+    # Names of files need not be UTF-8.
+    replace_file(path, ("\n\n".join(sections) + "\n").encode(errors="backslashreplace"))
     return path
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,10 @@ def write_plot(run: Path) -> Path:
 def plot_runs(runs: Sequence[Path], path: Path) -> None:
     """Plot the folders *runs* into the PNG *path*, complete or not at all; see `draw_runs`."""
     picture = io.BytesIO()
-    draw_runs(runs).savefig(picture, format="png", dpi=110)
+    with warnings.catch_warnings():
+        # A name can be of a script that the font lacks; its letters are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        draw_runs(runs).savefig(picture, format="png", dpi=110)
     replace_file(path, picture.getvalue())
 
 
@@ -204,9 +208,11 @@ def _handles(
         evaluations = _evaluations(rows, score.name)
         if evaluations:
             labels[number] += f" ({evaluations[-1][1]:.4f} {score.short})"
+    # Names of folders need not be UTF-8, and drawing takes nothing else.
+    shown = [label.encode(errors="backslashreplace").decode() for label in labels]
     return [
         Line2D([], [], linewidth=2, label=label, **_style(number))
-        for number, label in enumerate(labels)
+        for number, label in enumerate(shown)
     ]
 
 

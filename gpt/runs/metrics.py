@@ -216,7 +216,7 @@ def read_records(
     for number, line in enumerate(lines[:-1], start=1):
         try:
             records.append(from_dict(kind, upgrade(json.loads(line))))
-        except (ValueError, ConfigError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError, ConfigError) as error:
             raise DataError(
                 f"{path}:{number}: not a {kind.__name__.lower()} of a run: {error}; remove the line"
             ) from error

@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 import pytok
@@ -46,6 +45,7 @@ from gpt.runs.older_formats import RENAMED_TENSORS
 from gpt.runs.retention import CHECKPOINTS, checkpoint_folder, find_checkpoint, list_checkpoints
 from gpt.runs.sealed_folder import damage, sealed_names
 from gpt.runs.state import State
+from gpt.runs.tensor_files import load_tensors
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -255,7 +255,7 @@ def _find_best(run: Path) -> Path:
 def _read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     _check(folder, name)
     try:
-        tensors = load_file(folder / name)
+        tensors = load_tensors(folder / name)
     except SafetensorError as error:
         raise _damaged(folder / name, f"not safetensors: {error}") from error
     return {_current_name(key): tensor for key, tensor in tensors.items()}

@@ -22,6 +22,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from gpt.errors import ConfigError
 from gpt.spec.docs import docs_of
 from gpt.spec.serialize import NEAR, is_union, join, parse_plain
+from pytok.text import quoted
 
 KIND = ".kind"
 """Suffix of the name of an axis for its kind: `model.mlp.kind`."""
@@ -190,12 +191,12 @@ def parse(hint: Any, text: str) -> Any:
         items = [item.strip() for item in text.strip("[]()").split(",")]
         types = get_args(hint)
         if types[1:] != (...,) and len(items) != len(types):
-            raise ValueError(f"{text!r} is not {len(types)} values separated by commas")
+            raise ValueError(f"{quoted(text)} is not {len(types)} values separated by commas")
         return [parse(types[0], item) for item in items]
     if choices := _choices(hint):
         word = text.casefold() if hint is bool else text
         if word not in choices:
-            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+            raise ValueError(f"{quoted(text)} is not one of {', '.join(choices)}")
         return word == "true" if hint is bool else word
     if hint in (int, float):
         try:
@@ -203,7 +204,7 @@ def parse(hint: Any, text: str) -> Any:
             return int(text) if hint is int or text.lstrip("+-").isdecimal() else float(text)
         except ValueError:
             wanted = "an integer" if hint is int else "a number"
-            raise ValueError(f"{text!r} is not {wanted}") from None
+            raise ValueError(f"{quoted(text)} is not {wanted}") from None
     return text
 
 
@@ -214,7 +215,7 @@ def _parse_kind(axis: Field, text: str) -> tuple[str, str | None]:
     for kind in axis.kinds:
         if kind.casefold() == text.casefold():
             return axis.name + KIND, kind
-    raise ValueError(f"{text!r} is not one of {', '.join(axis.kinds)}")
+    raise ValueError(f"{quoted(text)} is not one of {', '.join(axis.kinds)}")
 
 
 def _check_value(field: Field, value: Any, path: str) -> None:
@@ -223,7 +224,7 @@ def _check_value(field: Field, value: Any, path: str) -> None:
         parse_plain(field.hint, value, path)
     elif value not in field.kinds:
         expected = ", ".join(field.kinds)
-        raise ConfigError(f"{path}: expected one of {expected}; got {value!r}")
+        raise ConfigError(f"{path}: expected one of {expected}; got {quoted(value)}")
 
 
 def _walk(spec: type, where: str = "", of_kind: bool = False) -> Iterator[Field]:

@@ -154,9 +154,12 @@ def check_resumable(saved: Recipe, asked: Recipe) -> None:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read the fields that the TOML file *path* sets; raises ConfigError if it is malformed."""
+    """Read the fields that the TOML file *path* sets; raises ConfigError if it is malformed.
+
+    A byte order mark, as editors of Windows write it, is ignored.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except RecursionError:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gpt.errors import ConfigError
+from pytok.text import cut, quoted
 
 Spec = TypeVar("Spec")
 
@@ -45,12 +46,15 @@ def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
     Omitted fields have their defaults. *where* is the dotted path that errors start with.
     """
     if not isinstance(plain, Mapping):
-        raise ConfigError(f"{where or cls.__name__}: expected a table of fields, got {plain!r}")
+        raise ConfigError(
+            f"{where or cls.__name__}: expected a table of fields, got {quoted(plain)}"
+        )
     hints = get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for name in plain:
         if name not in fields:
-            raise ConfigError(f"{join(where, str(name))}: no such field; {suggest(name, fields)}")
+            known = suggest(name, fields)
+            raise ConfigError(f"{join(where, cut(str(name)))}: no such field; {known}")
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in plain:
@@ -129,7 +133,7 @@ def parse_plain(hint: Any, value: Any, where: str) -> Any:
         if value in get_args(hint):
             return value
         expected = ", ".join(repr(choice) for choice in get_args(hint))
-        raise ConfigError(f"{where}: expected one of {expected}; got {value!r}")
+        raise ConfigError(f"{where}: expected one of {expected}; got {quoted(value)}")
     if get_origin(hint) is tuple:
         return _tuple(get_args(hint), value, where)
     if get_origin(hint) is dict:
@@ -164,13 +168,13 @@ def _tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
                 parse_plain(item, element, f"{where}[{index}]")
                 for index, (item, element) in enumerate(zip(items, value, strict=True))
             )
-    raise ConfigError(f"{where}: expected a list of {len(items)}; got {value!r}")
+    raise ConfigError(f"{where}: expected a list of {len(items)}; got {quoted(value)}")
 
 
 def _table(hint: Any, value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return {name: parse_plain(hint, each, join(where, name)) for name, each in value.items()}
-    raise ConfigError(f"{where}: expected a table of values, got {value!r}")
+    raise ConfigError(f"{where}: expected a table of values, got {quoted(value)}")
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
@@ -181,7 +185,7 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
     # A bool is an int to isinstance, but `layers = true` is a mistake.
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
-    raise ConfigError(f"{where}: expected {hint.__name__}; got {value!r}")
+    raise ConfigError(f"{where}: expected {hint.__name__}; got {quoted(value)}")
 
 
 def _union(members: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -201,7 +205,7 @@ def _tagged(classes: tuple[Any, ...], value: Any, where: str) -> Any:
     if not isinstance(value, Mapping) or (KIND not in value and len(kinds) > 1):
         raise ConfigError(f"{where}: needs a table with the field kind, one of {expected}")
     kind = value.get(KIND, next(iter(kinds)))
-    if kind not in kinds:
-        raise ConfigError(f"{where}.kind: expected one of {expected}; got {kind!r}")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"{where}.kind: expected one of {expected}; got {quoted(kind)}")
     fields = {name: field for name, field in value.items() if name != KIND}
     return from_dict(kinds[kind], fields, where)

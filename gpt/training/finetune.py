@@ -118,12 +118,14 @@ def plan_tuning(
     epochs: float | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
+    row_length: int | None = None,
     seed: int = 0,
 ) -> TuningPlan:
     """Choose a complete recipe by the base, the kind of tuning and the size of the data.
 
     Default of *train_on*: "mine" if the chat says who is me, otherwise "all". Rows are as long as
-    95% of the conversations; a step has up to `STEP_TOKENS` tokens, fewer if an epoch would have
+    95% of the conversations; those of a text have the context, but at most `STEP_TOKENS`, and half
+    the text. A step has up to `STEP_TOKENS` tokens, fewer if an epoch would have
     less than `STEPS_PER_EPOCH` steps; small data gets more epochs, until evaluations improve no
     more (`patience`). Learning rates fall with the width from 256 on, and are eight times as high
     for adapters (Schulman 2025, LoRA without regret: ten times). Raises what `tune` raises for
@@ -131,6 +133,8 @@ def plan_tuning(
     """
     if epochs is not None and not 0 < epochs < math.inf:
         raise ConfigError(f"epochs must be above 0; got {epochs}")
+    if row_length is not None and row_length < 2:
+        raise ConfigError(f"row_length must be at least 2; got {row_length}")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1; got {batch_size}")
     checkpoint = read_checkpoint(base)
@@ -145,7 +149,7 @@ def plan_tuning(
         sizes = sorted(chat.train.sizes)
         # Rows that hold 95% of the conversations uncut: longer ones would be mostly padding.
         usual = sizes[len(sizes) * 19 // 20]
-        length = min(model.context, max(64, 1 << (usual - 2).bit_length()))
+        length = row_length or min(model.context, max(64, 1 << (usual - 2).bit_length()))
         rows = len(Conversations(chat.train, length).rows)
         task = dataclasses.replace(task, train_on=chat.train_on, row_length=length)
     else:
@@ -155,7 +159,10 @@ def plan_tuning(
                 "turns of a chat, and all of a text is trained on"
             )
         shards = open_data(data, fingerprint=checkpoint.state.fingerprint)
-        length, rows = model.context, training_rows(recipe, shards, model).per_epoch
+        size = len(open_split(shards, "train"))
+        length = row_length or min(model.context, STEP_TOKENS, max(2, (size - 1) // 2))
+        rows = training_rows(recipe, shards, length).per_epoch
+        task = dataclasses.replace(task, row_length=None if length == model.context else length)
     tokens = rows * length
     epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
     if batch_size is None:

@@ -153,6 +153,7 @@ def _text_tuning(recipe: Recipe, base: Checkpoint) -> Task:
         model=lambda: _starting_model(base, recipe, state.config.vocab_size),
         data_files={**base.data_files, **read_data_files(recipe.data)},
         starts_from_checkpoint=True,
+        length=spec_of(recipe).row_length,
     )
 
 

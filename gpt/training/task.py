@@ -12,7 +12,14 @@ from functools import partial
 from typing import TypeAlias
 
 from gpt.data.batch import Rows
-from gpt.data.shards import Tokens, TrainingRows, open_bpe_dropout, open_data, open_split
+from gpt.data.shards import (
+    Tokens,
+    TrainingRows,
+    check_ids,
+    open_bpe_dropout,
+    open_data,
+    open_split,
+)
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate
 from gpt.evaluation.score import Figures
 from gpt.model.gpt import GPT
@@ -91,11 +98,15 @@ def text_task(
     model: Callable[[], GPT],
     data_files: Mapping[str, bytes],
     starts_from_checkpoint: bool,
+    length: int | None = None,
 ) -> Task:
     """Return the task of training *model*, of *config*, on the tokens of *shards*.
 
-    It is evaluated on the complete validation split.
+    Rows have *length* tokens, by default the context. It is evaluated on the complete validation
+    split.
     """
+    length = length or config.context
+    check_ids(shards)
     train = open_split(shards, "train")
     held_out = open_split(shards, "val") if "val" in shards.splits else None
     return Task(
@@ -103,8 +114,8 @@ def text_task(
         fingerprint=shards.fingerprint,
         train_tokens=len(train),
         data_files=data_files,
-        rows=training_rows(recipe, shards, config),
-        seen=lambda rows: _seen(rows * config.context, train),
+        rows=training_rows(recipe, shards, length),
+        seen=lambda rows: _seen(rows * length, train),
         evaluate=None
         if held_out is None
         else partial(
@@ -112,6 +123,7 @@ def text_task(
             split=held_out,
             rows=recipe.batch_size,
             document_mask=recipe.document_mask,
+            context=length,
         ),
         model=model,
         starts_from_checkpoint=starts_from_checkpoint,
@@ -119,12 +131,12 @@ def text_task(
     )
 
 
-def training_rows(recipe: Recipe, shards: Shards, config: GPTConfig) -> TrainingRows:
-    """Return the training rows of *shards* for a model of *config*."""
+def training_rows(recipe: Recipe, shards: Shards, length: int) -> TrainingRows:
+    """Return the training rows of *shards*, of *length* tokens each."""
     return TrainingRows(
         open_split(shards, "train"),
-        context=config.context,
-        vocab_size=config.vocab_size,
+        context=length,
+        vocab_size=shards.vocab_size,
         seed=recipe.seed,
         document_mask=recipe.document_mask,
         bpe_dropout=open_bpe_dropout(shards, recipe.bpe_dropout) if recipe.bpe_dropout else None,

@@ -14,14 +14,18 @@ from pathlib import Path, PurePosixPath
 
 from pytok.errors import ChatError
 
-MAX_SIZE = 1 << 29
-"""Maximum size of a text in bytes: half a GiB, about ten million messages."""
+MAX_SIZE = 1 << 28
+"""Maximum size of a text in bytes: a quarter of a GiB, about five million messages."""
 
 MAX_RATIO = 50
 """Maximum compression ratio of a text; chats have 3 to 10, a zip bomb up to 1,000."""
 
 HARMLESS_SIZE = 1 << 24
 """Size in bytes up to which any compression ratio is accepted."""
+
+MAX_TEXT_SIZE = 1 << 27
+"""Maximum size in bytes of a text that is neither JSON nor a page, some three million messages: in
+memory a message needs a multiple of its line."""
 
 MAX_FILES = 200_000
 

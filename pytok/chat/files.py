@@ -55,9 +55,20 @@ class ChatFile:
         except ChatError:
             return ""
 
-    def text(self) -> Decoded:
-        """Return the whole text. Raises ChatError for a file that is no text, or damaged."""
-        return decode(self.read(), self.name, self.encoding)
+    def text(self, max_size: int = MAX_SIZE) -> Decoded:
+        """Return the whole text, at most *max_size* bytes.
+
+        Raises ChatError for a file that is too large, damaged, or no text.
+        """
+        data = self.read()
+        if len(data) > max_size:
+            raise ChatError(f"{self.name}: more than {max_size:,} bytes, too large for a chat")
+        return decode(data, self.name, self.encoding)
+
+    def forget(self) -> None:
+        """Free the first bytes; they are read again if needed."""
+        for name in ("head", "start"):
+            self.__dict__.pop(name, None)
 
     @property
     def is_alone(self) -> bool:

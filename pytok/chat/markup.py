@@ -1,4 +1,4 @@
-"""Tags and texts of an HTML page, in linear time.
+"""Tags and texts of an HTML page or an XML file, in linear time.
 
 The parser of the standard library takes quadratic time on unclosed tags (40 kB took 18 seconds with
 Python 3.11), and a page comes from somebody else. This one is enough for pages that a program
@@ -16,7 +16,7 @@ _PART = re.compile(
     r"""((?:[^"'<>]|"[^"]*"|'[^']*')*)>"""  # attributes
     r"""|<[!?][^<>]*>|([^<]+|<)"""  # a comment or a text
 )
-_ATTRIBUTE = re.compile(r"""(?<![a-zA-Z-])([a-zA-Z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<![a-zA-Z0-9_:-])([a-zA-Z0-9_:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 VOID = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source"})
 """Tags without content, which are never closed."""

@@ -1,6 +1,7 @@
 """Reading of one export, a file, a folder or a zip, in any of the formats of `formats.table`."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,17 +71,23 @@ def _read(path: Path, options: ImportOptions) -> tuple[Format, Source]:
         if unknown is not None and len(files) == 1:
             raise unknown
         names = listed(file.name.removeprefix(f"{path.name}/") for file in files)
+        reason = "" if unknown is None else f" ({unknown})"
         raise ChatError(
-            f"{path.name}: no chat in it, only {names or 'nothing'}; give the export as the app "
-            "wrote it (docs/chat-formats.md shows what each app writes)"
+            f"{path.name}: no chat in it, only {names or 'nothing'}{reason}; give the export as "
+            "the app wrote it (docs/chat-formats.md shows what each app writes)"
         )
 
 
-def _recognized(files: Sequence[ChatFile]) -> Iterable[tuple[Format, list[ChatFile]]]:
-    for known in FORMATS:
-        own = [file for file in files if known.recognizes(file)]
-        if own:
-            yield known, own
+def _recognized(files: Sequence[ChatFile]) -> Iterator[tuple[Format, list[ChatFile]]]:
+    """Yield each format that recognizes any of *files*, with those."""
+    own: dict[int, list[ChatFile]] = defaultdict(list)
+    for file in files:
+        for index, known in enumerate(FORMATS):
+            if known.recognizes(file):
+                own[index].append(file)
+        file.forget()  # a folder can have 100,000 pictures
+    for index in sorted(own):
+        yield FORMATS[index], own[index]
 
 
 def _check_choice(source: Source) -> None:

@@ -47,7 +47,8 @@ def tar_members(stream: Stream, skipped: Skipped) -> Iterator[Stream]:
                 file = archive.extractfile(member)
                 assert file is not None
                 blocks = _blocks(file, tarfile.TarError, *_MALFORMED)
-                yield Stream(f"{stream.name}/{member.name}", blocks, stream.position)
+                name = f"{stream.name}/{member.name}"
+                yield Stream(name, blocks, stream.position, stream.on_disk)
     except CorpusError:  # it is a ValueError, too
         raise
     except (tarfile.TarError, RecursionError, *_MALFORMED) as error:
@@ -123,7 +124,8 @@ def zip_members(path: Path, skipped: Skipped) -> Iterator[Stream]:
                     if member.flag_bits & 1:
                         raise CorpusError(f"{where}: is encrypted; unpack it with its password")
                     with archive.open(member) as file:
-                        yield Stream(where, _blocks(file, *damage), functools.partial(int, done))
+                        blocks = _blocks(file, *damage)
+                        yield Stream(where, blocks, functools.partial(int, done), size)
                 done = min(size, done + member.compress_size)
     except CorpusError:
         raise

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from pytok.blocks import check_expansion, size_on_disk
 from pytok.corpus.text import Span, Text
 
 Item = TypeVar("Item")
@@ -44,7 +45,7 @@ def parts_of(
     unclaimed = 0
     for path in paths:
         position = 0
-        for text, ends_document, reached in _regroup(read_spans(path), last_cut):
+        for text, ends_document, reached in _regroup(path, read_spans(path), last_cut):
             unclaimed, position = unclaimed + reached - position, reached
             if not text:  # an empty document
                 continue
@@ -56,15 +57,17 @@ def parts_of(
 
 
 def _regroup(
-    spans: Iterable[Span[Text]], last_cut: Callable[[Text], int] | None
+    path: Path, spans: Iterable[Span[Text]], last_cut: Callable[[Text], int] | None
 ) -> Iterator[Span[Text]]:
-    """Join short *spans* of a document, and cut long ones."""
+    """Join short *spans* of a document of *path*, and cut long ones."""
+    on_disk = size_on_disk(path)
     pending: list[Text] = []
     length, next_try = 0, PART_CHARACTERS
     for text, ends_document, position in spans:
         for start in range(0, len(text), PART_CHARACTERS):
             pending.append(text[start : start + PART_CHARACTERS])
             length += len(pending[-1])
+            check_expansion(path, length, on_disk)
             if not last_cut or length < next_try:
                 continue
             joined = text[:0].join(pending)

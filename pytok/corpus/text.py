@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import NoReturn, TypeAlias, TypeVar
 
-from pytok.blocks import Stream
+from pytok.blocks import Stream, check_expansion
 from pytok.corpus.fields import text_in
 from pytok.corpus.options import REPLACE, Options
 from pytok.errors import CorpusError
@@ -98,11 +98,13 @@ def _characters(stream: Stream, errors: str) -> Iterator[tuple[str, int]]:
 def _lines(stream: Stream) -> Iterator[tuple[bytes, int]]:
     """Split at newlines: the last line is empty if the file ends with one."""
     pending: list[bytes] = []
-    position = 0
+    length = position = 0
     for block, position in stream.blocks():
         first, *others = block.split(b"\n")
         pending.append(first)
+        length += len(first)
+        check_expansion(stream.name, length, stream.on_disk)
         for line in others:
             yield b"".join(pending), position
-            pending = [line]
+            pending, length = [line], len(line)
     yield b"".join(pending), position

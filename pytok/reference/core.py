@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytok.definition import Definition
 from pytok.errors import CorpusError, SpecialTokenError, VocabError
 from pytok.reference.added import Allowed
+from pytok.reference.budget import Budget
 from pytok.reference.decode import decode
 from pytok.reference.encode import merges
 from pytok.reference.normalize import Normalizer
@@ -130,34 +131,35 @@ class Core:
         specials = specials or self.always
         if specials.refused and (refused := specials.refused.search(text)):
             raise SpecialTokenError(refused[0])
-        allowed = specials.allowed
+        allowed, budget = specials.allowed, Budget()
+        budget.start(len(text.encode()))
         for id, start, end in allowed.verbatim.segments(text):
             if id is None:
                 offset = len(text[:start].encode())
-                for found, at, to in self._between(text[start:end], offset, allowed):
+                for found, at, to in self._between(text[start:end], offset, allowed, budget):
                     yield found, start + at, start + to
             else:
                 yield id, start, end
 
-    def _between(self, text: str, offset: int, allowed: Allowed) -> Iterator[Found]:
+    def _between(self, text: str, offset: int, allowed: Allowed, budget: Budget) -> Iterator[Found]:
         """Encode text between added tokens, before which are *offset* bytes."""
-        normal, sources = self.normalizer.align(text)
+        normal, sources = self.normalizer.align(text, budget)
         for id, start, end in allowed.normalized.segments(normal):
             if id is None:
                 before = offset + len(normal[:start].encode())
-                for found, at, to in self._normal(normal[start:end], before):
+                for found, at, to in self._normal(normal[start:end], before, budget):
                     yield found, sources[start + at][0], sources[start + to - 1][1]
             else:
                 yield id, sources[start][0], sources[end - 1][1]
 
-    def _normal(self, text: str, offset: int) -> Iterator[Found]:
+    def _normal(self, text: str, offset: int, budget: Budget) -> Iterator[Found]:
         """Encode normalized text, before which are *offset* bytes."""
         prefixed = self._prefixed(text)
         shift = len(prefixed) - len(text)
         self.encoder.check_text(prefixed, offset)
         # The character that each byte is of: a piece is encoded as bytes.
         of_byte = [i for i, character in enumerate(prefixed) for _ in character.encode()]
-        for piece, start in self._split(prefixed, offset):
+        for piece, start in self._split(prefixed, offset, budget):
             for id, first, end in self.encoder.encode_ranges(piece):
                 # A space that was put in front stands for the first character.
                 at = max(0, of_byte[start + first] - shift)
@@ -166,14 +168,16 @@ class Core:
     def _prefixed(self, text: str) -> str:
         return " " + text if self.prefix_space and text and not text.startswith(" ") else text
 
-    def _split(self, text: str, offset: int = 0) -> Iterator[tuple[bytes, int]]:
+    def _split(self, text: str, offset: int, budget: Budget) -> Iterator[tuple[bytes, int]]:
         """Yield the pieces of normalized text, and the byte at which each starts."""
         start = 0
-        for first in self.pattern.split(text, offset):
+        for first in self.pattern.split(text, offset, budget):
             pieces = [(first.encode(), start)]
             for split in self.splits:
                 pieces = [
-                    part for piece, at in pieces for part in split.apply(piece, at, offset + at)
+                    part
+                    for piece, at in pieces
+                    for part in split.apply(piece, at, offset + at, budget)
                 ]
             yield from pieces
             start += len(first.encode())
@@ -249,14 +253,16 @@ class Core:
 
         A part of a character, where a split sees letters of bytes, is shown as U+FFFD.
         """
-        text.encode()
-        normal = self._prefixed(self.normalizer.normalize(text))
-        return [piece.decode(errors="replace") for piece, _ in self._split(normal)]
+        budget = Budget()
+        budget.start(len(text.encode()))
+        normal = self._prefixed(self.normalizer.normalize(text, budget))
+        return [piece.decode(errors="replace") for piece, _ in self._split(normal, 0, budget)]
 
     def normalize(self, text: str) -> str:
         """Return *text* as it is before it is split, as far as no added token is in it."""
-        text.encode()
-        return self.normalizer.normalize(text)
+        budget = Budget()
+        budget.start(len(text.encode()))
+        return self.normalizer.normalize(text, budget)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the bytes of *ids*; UnknownTokenError for an unknown id."""

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from pytok.errors import CorpusError, PatternError, TrainingError, VocabError
+from pytok.reference.budget import Budget
 from pytok.reference.pretokenize import Pattern
 from pytok.reference.search import search
 
@@ -52,13 +53,17 @@ class PieceCounts:
         >>> len(counts)
         2
         """
+        budget = Budget()
         for text in texts:
+            budget.start(len(text.encode()))
             start = offset = 0
             for special in self.specials.finditer(text) if self.specials else ():
-                self.counts.update(self.pattern.split(text[start : special.start()], offset))
+                self.counts.update(
+                    self.pattern.split(text[start : special.start()], offset, budget)
+                )
                 offset += len(text[start : special.end()].encode())
                 start = special.end()
-            self.counts.update(self.pattern.split(text[start:], offset))
+            self.counts.update(self.pattern.split(text[start:], offset, budget))
 
     def add_files(
         self,

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pytok.errors import VocabError
 from pytok.reference import newer
+from pytok.reference.budget import Budget
 from pytok.reference.pretokenize import Pattern
 
 Form: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -37,13 +38,13 @@ class Normalizer:
     def __init__(self, steps: Iterable[Sequence[str]]) -> None:
         self.steps = [_step(*step) for step in steps]
 
-    def normalize(self, text: str) -> str:
+    def normalize(self, text: str, budget: Budget | None = None) -> str:
         """Return *text* after all steps."""
         for step in self.steps:
-            text = _apply(text, step(text))
+            text = _apply(text, step(text, budget))
         return text
 
-    def align(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+    def align(self, text: str, budget: Budget | None = None) -> tuple[str, list[tuple[int, int]]]:
         r"""Return *text* after all steps, and for each character the range of its source.
 
         >>> Normalizer([("NFC",)]).align("ae\u0301")
@@ -51,7 +52,7 @@ class Normalizer:
         """
         sources = [(index, index + 1) for index in range(len(text))]
         for step in self.steps:
-            edits = list(step(text))
+            edits = list(step(text, budget))
             changed: list[tuple[int, int]] = []
             done = 0
             for start, end, new in edits:
@@ -72,15 +73,15 @@ def _apply(text: str, edits: Iterable[Edit]) -> str:
     return "".join([*parts, text[done:]])
 
 
-def _step(name: str, *arguments: str) -> Callable[[str], Iterator[Edit]]:
+def _step(name: str, *arguments: str) -> Callable[[str, Budget | None], Iterator[Edit]]:
     """Return the function that yields the changes of a text, in order."""
     match (name, *arguments):
         case (("NFC" | "NFD" | "NFKC" | "NFKD") as form,):
-            return functools.partial(_to_form, form)
+            return lambda text, _: _to_form(form, text)
         case ("Lowercase",):
-            return _to_lowercase
+            return lambda text, _: _to_lowercase(text)
         case ("Prepend", prefix):
-            return lambda text: iter([Edit(0, 0, prefix)] if text else [])
+            return lambda text, _: iter([Edit(0, 0, prefix)] if text else [])
         case ("Replace", pattern, content):
             return functools.partial(_replace, Pattern(pattern), content)
     raise VocabError(f'"{" ".join([name, *arguments])}" is not a step of normalization')
@@ -93,9 +94,9 @@ def _to_lowercase(text: str) -> Iterator[Edit]:
             yield Edit(index, index + 1, lower)
 
 
-def _replace(pattern: Pattern, content: str, text: str) -> Iterator[Edit]:
+def _replace(pattern: Pattern, content: str, text: str, budget: Budget | None) -> Iterator[Edit]:
     start = 0
-    for part, is_match in pattern.split_marked(text):
+    for part, is_match in pattern.split_marked(text, budget=budget):
         if is_match:
             yield Edit(start, start + len(part), content)
         start += len(part)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import regex
 
 from pytok.errors import PatternError
-from pytok.patterns import ASCII_CLASSES, resolve
+from pytok.patterns import ASCII_CLASSES, PATTERNS, resolve
+from pytok.reference.budget import Budget
 from pytok.reference.unicode import CLASSES
 
 
@@ -29,20 +30,28 @@ class Pattern:
 
     def __init__(self, pattern: str) -> None:
         self.regex = resolve(pattern)
+        self._is_known = self.regex in PATTERNS.values()
+        if count_parts(self.regex) > MAX_PARTS:
+            raise PatternError(
+                f"the pattern does not compile: with its repeats written out it has more than "
+                f"{MAX_PARTS} parts; use smaller counts"
+            )
         self._installed = _compile(translate(self.regex, tables=False))
 
-    def split(self, text: str, offset: int = 0) -> list[str]:
+    def split(self, text: str, offset: int = 0, budget: Budget | None = None) -> list[str]:
         r"""Return the pieces of *text*, in order; they concatenate to it.
 
-        Raises PatternError if the pattern matches the empty string. The message has the position in
-        bytes, plus *offset*, the bytes that come before *text*.
+        Raises PatternError if the pattern matches the empty string, or takes longer than *budget*.
+        The message has the position in bytes, plus *offset*, the bytes that come before *text*.
 
         >>> Pattern("cl100k").split("a  b\n\n 1234")
         ['a', ' ', ' b', '\n\n', ' ', '123', '4']
         """
-        return [piece for piece, _ in self.split_marked(text, offset)]
+        return [piece for piece, _ in self.split_marked(text, offset, budget)]
 
-    def split_marked(self, text: str, offset: int = 0) -> list[tuple[str, bool]]:
+    def split_marked(
+        self, text: str, offset: int = 0, budget: Budget | None = None
+    ) -> list[tuple[str, bool]]:
         r"""Return the pieces of *text* like `split`, and for each whether the pattern matches it.
 
         >>> Pattern(r"\d+").split_marked("a12")
@@ -50,7 +59,7 @@ class Pattern:
         """
         pieces = []
         end = 0
-        for match in self._matcher(text).finditer(text):
+        for match in self._find_all(text, offset, budget):
             start = match.start()
             if start == len(text):  # an empty match at the end splits nothing
                 break
@@ -68,6 +77,14 @@ class Pattern:
             pieces.append((text[end:], False))
         return pieces
 
+    def _find_all(
+        self, text: str, offset: int, budget: Budget | None
+    ) -> "Iterator[regex.Match[str]]":
+        if self._is_known:
+            yield from self._matcher(text).finditer(text)
+        else:
+            yield from (budget or Budget()).find_all(self._matcher(text), text, offset)
+
     def _matcher(self, text: str) -> "regex.Pattern[str]":
         """Return a regex that classifies the characters of *text* as the native engine does.
 
@@ -83,12 +100,65 @@ class Pattern:
 def _compile(pattern: str) -> "regex.Pattern[str]":
     try:
         return regex.compile(pattern)
-    except (regex.error, ValueError, RecursionError) as error:
-        raise PatternError(f"the pattern does not compile: {error}") from None
+    except (regex.error, ValueError, RecursionError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
+        raise PatternError(f"the pattern does not compile: {reason}") from None
+
+
+MAX_PARTS = 100_000
+"""Maximum number of parts that a pattern has when its repeats are written out: what an engine runs
+through, or builds an automaton of, before it takes a character. Hugging Face's engine has the same
+limit for a single repeat."""
+_COUNTS = regex.compile(r"\{\s*(?:(\d+)\s*(?:,\s*(\d*)\s*)?|,\s*(\d+)\s*)\}")
+_ITEM = regex.compile(rf"\\[pPxuU]\{{[^}}]*\}}|\\[\s\S]|{_COUNTS.pattern}|[\s\S]")
+
+
+def count_parts(pattern: str) -> int:
+    r"""Return the approximate number of parts of *pattern* with its repeats written out.
+
+    >>> count_parts(r"\p{L}{3}[a\]{9}]{2,5}"), count_parts("((a{9}){9}){9}")
+    (8, 729)
+    """
+    parts = last = 0  # of the group so far, and of its last item, to which a repeat applies
+    outside, at = list[int](), 0
+    while at < len(pattern):
+        if pattern[at] == "[":
+            at, item = _end_of_set(pattern, at), "["
+        else:
+            match = _ITEM.match(pattern, at)
+            assert match is not None
+            at, item = match.end(), match[0]
+        if item == "(":
+            outside.append(parts)
+            parts = last = 0
+        elif item == ")":
+            last = parts
+            parts += outside.pop() if outside else 0
+        elif counts := _COUNTS.fullmatch(item):
+            # Python converts no longer numbers.
+            repeats = [int(count.lstrip("0")[:20] or 0) for count in counts.groups("")]
+            repeated = last * max(1, *repeats)
+            parts, last = parts - last + repeated, repeated
+        elif item not in "*+?|":
+            parts, last = parts + 1, 1
+    return parts + sum(outside)
+
+
+def _end_of_set(pattern: str, start: int) -> int:
+    """Return the end of the set at *start*, in which there can be sets."""
+    opening = regex.compile(r"\[\^?\]?").match(pattern, start)
+    assert opening is not None
+    depth, at = 1, int(opening.end())
+    while depth and at < len(pattern):
+        depth += {"[": 1, "]": -1}.get(pattern[at], 0)
+        at += 2 if pattern[at] == "\\" else 1
+    return min(at, len(pattern))
 
 
 _SAME = r"[^\\\[\]]|\\[rntafsSwWdDbBA0-9]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
 """Syntax with one meaning in both dialects, except for what `translate` handles."""
+_GROUP = regex.compile(r"\(\?(?:[imsx]*(?:-[imsx]+)?[:)]|<?[=!]|>|P?<\w+>)")
+"""What starts a group, or sets flags. What Python reads as a recursion is a flag in Rust."""
 _SET_OPERATORS = ("--", "~~", "||")
 """What Rust or Python reads as an operator inside a set, or warns of; for ``&&`` see `_set`."""
 _TOKEN = regex.compile(
@@ -123,6 +193,10 @@ def translate(pattern: str, *, tables: bool) -> str:
     while end < len(pattern):
         if pattern[end] == "[":
             part, end = _set(pattern, end, tables=tables)
+        elif pattern.startswith("(?", end):
+            if (group := _GROUP.match(pattern, end)) is None:
+                raise _unreadable(pattern, end)
+            part, end = group[0], group.end()
         else:
             part, end = _token(pattern, end, tables=tables)
             if part == "$" and not multiline:

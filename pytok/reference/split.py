@@ -2,6 +2,7 @@
 
 from pytok.byte_order import to_letters
 from pytok.errors import VocabError
+from pytok.reference.budget import Budget
 from pytok.reference.pretokenize import Pattern
 
 BEHAVIORS = ("isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous")
@@ -33,15 +34,17 @@ class Split:
         self.invert = invert
         self.letters = letters
 
-    def apply(self, piece: bytes, start: int = 0, offset: int = 0) -> list[tuple[bytes, int]]:
+    def apply(
+        self, piece: bytes, start: int = 0, offset: int = 0, budget: Budget | None = None
+    ) -> list[tuple[bytes, int]]:
         """Return the pieces that *piece* becomes, and where each starts if it starts at *start*.
 
-        *offset* is the number of bytes before it, for messages.
+        *offset* is the number of bytes before it, for messages; *budget* is that of the text.
         """
         parts: list[tuple[bytes, int, bool]] = []
         text = to_letters(piece) if self.letters else piece.decode()
         done = 0
-        for matched, is_match in self.pattern.split_marked(text, offset):
+        for matched, is_match in self.pattern.split_marked(text, offset, budget):
             end = done + len(matched if self.letters else matched.encode())
             parts.append((piece[done:end], start + done, is_match != self.invert))
             done = end

@@ -95,7 +95,7 @@ class _Scan:
     ) -> None:
         self._lengths = _token_lengths(tokenizer)
         self._eot = tokenizer.special_tokens.get(END_OF_TEXT)
-        self._done, self._total = 0, sum(stream.file.map().nbytes for stream in streams)
+        self._done, self._total = 0, sum(stream.file.open().nbytes for stream in streams)
         self._progress = progress
 
     def split(self, folder: Path, name: str, streams: Sequence[Stream]) -> dict[str, object]:
@@ -134,9 +134,9 @@ class _Scan:
 
     def _chunks(self, stream: Stream) -> Iterator[tuple[int, Ids, NDArray[np.int64]]]:
         """Yield chunks of ids: the position of the first, the ids, and the length of each."""
-        mapped = stream.file.map()
-        for first in range(0, len(mapped), _CHUNK):
-            ids = mapped[first : first + _CHUNK]
+        stored = stream.file.open()
+        for first in range(0, len(stored), _CHUNK):
+            ids = stored[first : first + _CHUNK]
             known = ids < len(self._lengths)
             if known.all():
                 lengths = self._lengths[ids]

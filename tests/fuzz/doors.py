@@ -38,7 +38,18 @@ from tests.fuzz.running import Call
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
 from tests.gpt.talks import two_steps
 from tests.pytok.archives import tar_of, zip_of
-from tests.pytok.chat import phones
+from tests.pytok.chat import (
+    phones,
+    test_discord,
+    test_imessage,
+    test_kakaotalk,
+    test_line,
+    test_messenger,
+    test_qq,
+    test_signal,
+    test_telegram_html,
+    test_wechat,
+)
 
 TEXT = "She sells sea shells by the sea shore. Der Fluß, 你好!\n" * 4
 ROWS = "".join(json.dumps({"text": line, "meta": {"n": 1}}) + "\n" for line in TEXT.splitlines())
@@ -301,7 +312,11 @@ evaluated = "gpt eval run --device cpu --dtype float32"
 def _tokenizers() -> Iterable[Door]:
     yield Door("tokenizer.json", show.format("t.json"), "t.json", save("t.json"))
     yield Door(
-        "ranks", show.format("r.tiktoken --pattern gpt2"), "*", written_late("r.tiktoken", ranks)
+        "ranks",
+        show.format("r.tiktoken --pattern gpt2"),
+        "*",
+        written_late("r.tiktoken", ranks),
+        names=("r.tiktoken", "which is not in the vocabulary"),
     )
     yield Door("vocab.json", show.format("t"), "t/*", save("t"), names=("t:", "t/"))
     yield Door(
@@ -351,7 +366,8 @@ def _corpora() -> Iterable[Door]:
             packed("rows", f"c.{suffix}", COMPRESSIONS[suffix]),
             names=(f"c.{suffix}",),
         )
-    yield Door("counts", "pytok train --counts counts.parquet --vocab 300 -o out.json", "*", count)
+    trained = "pytok train --counts counts.parquet --vocab 300 -o out.json"
+    yield Door("counts", trained, "*", count, names=("counts.parquet", "out.json"))
 
 
 def _chats() -> Iterable[Door]:
@@ -400,6 +416,43 @@ def _chats() -> Iterable[Door]:
     yield Door(
         "chat.json", lambda: Template.load("chat.json"), "chat.json", copied(chat_folder, "data")
     )
+
+
+def other_apps() -> dict[str, str | bytes]:
+    """The exports of other apps, as their tests have them, by the names of their files."""
+    pages = [test_telegram_html.message(number, test_telegram_html.text("hi")) for number in (1, 2)]
+    discord = [test_discord.message(1), test_discord.message(2)]
+    messenger = [test_messenger.message(1), test_messenger.message(2, "Bo Lang")]
+    signal = [test_signal.exported(1), test_signal.exported(2)]
+    received = [test_signal.received(1), test_signal.received(2)]
+    return {
+        "messages.html": test_telegram_html.page(*pages),
+        "discord.json": json.dumps(test_discord.channel(*discord)),
+        "message_1.json": json.dumps(test_messenger.thread(*messenger)),
+        "data.json": "\n".join(map(json.dumps, signal)),
+        "signal.jsonl": "\n".join(map(json.dumps, received)),
+        "chat.md": test_signal.MARKDOWN,
+        "KakaoTalk.txt": test_kakaotalk.KOREAN_ANDROID,
+        "Kakao.csv": test_kakaotalk.KOREAN_MACOS,
+        "line.txt": test_line.JAPANESE,
+        "qq.txt": test_qq.MANAGER,
+        "qq-exporter.txt": test_qq.EXPORTER,
+        "wechat.csv": test_wechat.MEMOTRACE_CHAT,
+        "weflow.json": json.dumps(test_wechat.WEFLOW),
+        "chatlog.csv": test_wechat.CHATLOG,
+        "imessage.txt": test_imessage.TEXT,
+        "own.csv": "time,sender,text\n2024-01-05 13:00,Ann,hi\n2024-01-05 13:01,Bo,hello\n",
+    }
+
+
+def _other_apps() -> Iterable[Door]:
+    for name, content in other_apps().items():
+        command = f"pytok chat import {name} -o out.jsonl --timezone Europe/Vienna"
+        yield Door(f"app {name}", command, name, written(name, content))
+    for name, encoding in ("utf-16.txt", "utf-16"), ("ansi.txt", "cp1252"):
+        content = whatsapp().decode().encode(encoding, "replace")
+        command = imported.format(f"{name} --encoding {encoding}")
+        yield Door(f"chat {name}", command, name, written(name, content))
 
 
 def _runs() -> Iterable[Door]:
@@ -470,5 +523,7 @@ def read_run() -> Checkpoint:
 
 
 DOORS = {
-    door.name: door for group in (_tokenizers, _corpora, _chats, _runs, _models) for door in group()
+    door.name: door
+    for group in (_tokenizers, _corpora, _chats, _other_apps, _runs, _models)
+    for door in group()
 }

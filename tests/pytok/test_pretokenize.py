@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pytok
+import pytok.reference.budget
 from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.errors import PatternError
@@ -15,9 +16,15 @@ from tests.pytok.strategies import texts
 BYTES = {bytes([byte]): rank for rank, byte in enumerate(BYTE_ORDER)}
 
 
-def splitter(pattern: str, engine: EngineName) -> pytok.Tokenizer:
+def splitter(
+    pattern: str, engine: EngineName, special_tokens: dict[str, int] | None = None
+) -> pytok.Tokenizer:
     return pytok.Tokenizer(
-        "bytes", pat_str=pattern, mergeable_ranks=BYTES, special_tokens={}, engine=engine
+        "bytes",
+        pat_str=pattern,
+        mergeable_ranks=BYTES,
+        special_tokens=special_tokens or {},
+        engine=engine,
     )
 
 
@@ -145,6 +152,74 @@ def test_a_pattern_that_does_not_compile_is_rejected(engine: EngineName) -> None
     """The message has the regex engine's explanation."""
     with pytest.raises(PatternError, match=r"the pattern does not compile: .+"):
         splitter("(", engine)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?:a?+){9999999999}b",
+        "(?:a?+){5,99999999999999999999999}",
+        "(?:a{1000}){101}",
+        r"((\p{L}{99}b){99}[a{1}\]]?+){99}",
+        "|".join(["a{10000}b?"] * 11),
+    ],
+)
+def test_a_pattern_with_enormous_repeats_is_rejected(pattern: str, engine: EngineName) -> None:
+    """Written out they would take a text's time, or the memory of an automaton."""
+    message = "^the pattern does not compile: with its repeats written out it has more than 100000 "
+    with pytest.raises(PatternError, match=message):
+        splitter(pattern, engine)
+
+
+@pytest.mark.parametrize("pattern", [r"\x{100001}|\p{L}{3}", "[a{100001}]b", r"\{100001}|[^]{9}]"])
+def test_what_only_looks_like_a_repeat_is_none(pattern: str, engine: EngineName) -> None:
+    """Escapes and sets have braces, too."""
+    assert splitter(pattern, engine).pieces("{") == ["{"]
+
+
+@pytest.mark.parametrize("pattern", [r"(?R)a", r"(?1)a", r"(?&x)a", r"(?|a|b)", r"(?R){1000}"])
+def test_the_reference_rejects_groups_that_python_reads_differently(pattern: str) -> None:
+    """What is a flag to Rust can be a recursion to Python, which takes all memory."""
+    with pytest.raises(PatternError, match="use the native engine"):
+        splitter(pattern, "reference")
+
+
+SLOW = r"a*b|a|(?<=x)y"
+"""Each of its searches is short, but it reads a text of a's once for each of them."""
+
+
+def test_a_pattern_that_takes_too_long_is_an_error(
+    engine: EngineName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text has a budget, by its length."""
+    monkeypatch.setattr(pytok.reference.budget, "BASE", 0.01)
+    monkeypatch.setattr(pytok.reference.budget, "PER_BYTE", 0.0)
+    pattern = {"native": r"(?:(?=x)x+x+)+y|[\s\S]", "reference": SLOW}[engine]
+    text = {"native": ("x" * 20 + " ") * 500, "reference": "a" * 10_000}[engine]
+    tokenizer = splitter(pattern, engine)
+
+    message = r"^the pattern takes too long on the text at byte \d+: it matches the same text in "
+    with pytest.raises(PatternError, match=message):
+        tokenizer.encode(text)
+    with pytest.raises(PatternError, match=message):
+        tokenizer.encode_batch([text])
+    with pytest.raises(PatternError, match=message):
+        pytok.train([text], 260, pattern=pattern, engine=engine)
+    assert tokenizer.encode("ab") == tokenizer.encode_batch(["ab"])[0]
+
+
+def test_added_tokens_in_a_text_add_no_time(
+    engine: EngineName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The budget is that of the text, not of each part between two of them."""
+    monkeypatch.setattr(pytok.reference.budget, "BASE", 0.01)
+    monkeypatch.setattr(pytok.reference.budget, "PER_BYTE", 0.0)
+    pattern = {"native": r"(?:(?=x)x+x+)+y|[\s\S]", "reference": SLOW}[engine]
+    part = {"native": "x" * 20, "reference": "a" * 500}[engine]
+    tokenizer = splitter(pattern, engine, {"|": 256})
+
+    with pytest.raises(PatternError, match="takes too long"):
+        tokenizer.encode((part + "|") * 1_000, allowed_special="all")
 
 
 def test_a_pattern_that_matches_the_empty_string_is_an_error(engine: EngineName) -> None:

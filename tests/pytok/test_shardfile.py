@@ -1,7 +1,9 @@
 """Shards are read as one array; damaged ones raise errors with the file and the field."""
 
 import json
+import os
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,37 @@ def test_a_window_out_of_range_is_an_error(start: int, stop: int, folder: Path) 
     """It is not clipped silently, as a slice would be."""
     with pytest.raises(ShardError, match="are not within"):
         open_shards(folder).splits["train"].read(start, stop)
+
+
+@pytest.mark.parametrize("name", ["train_000001.bin", "train_documents.npy"])
+def test_a_file_that_shrinks_while_it_is_in_use_is_an_error(name: str, folder: Path) -> None:
+    """It was mapped, and killed the process."""
+    train = open_shards(folder).splits["train"]
+    os.truncate(folder / name, (folder / name).stat().st_size - 1)
+
+    with pytest.raises(ShardError, match=f"{re.escape(name)}: the file was changed while it was"):
+        train.read(0, 12), train.document_ends
+
+
+def test_a_file_that_is_written_to_while_it_is_in_use_is_an_error(folder: Path) -> None:
+    """Its ids are no longer those that were checked."""
+    train = open_shards(folder).splits["train"]
+    path = folder / "train_000001.bin"
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(1, 1))  # the clock of files is coarse
+
+    assert train.read(0, 5).tolist() == IDS[:5]
+    with pytest.raises(ShardError, match="was changed while it was in use"):
+        train.read(0, 6)
+
+
+def test_a_file_that_is_replaced_is_read_on_as_it_was(folder: Path) -> None:
+    """Writing the shards again makes new files."""
+    train = open_shards(folder).splits["train"]
+    (folder / "new").write_bytes(b"")
+    (folder / "new").replace(folder / "train_000001.bin")
+
+    assert train.read(0, 12).tolist() == IDS
 
 
 def header(*numbers: int) -> bytes:
@@ -142,7 +175,22 @@ def test_a_folder_without_a_manifest_is_an_error(tmp_path: Path) -> None:
         open_shards(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no array", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
+def npy(header: str) -> bytes:
+    """A file of numpy with *header*, a Python literal, and no data."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"no array", b"PK\x03\x04", b"\x93NUMPY\x01\x00", npy("{"), npy("(" * 900)),
+        npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1" + "0" * 30 + ",), }"),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (3,), }"),
+        npy("{'descr': 5, 'fortran_order': False, 'shape': ('x',), }"),
+        npy('"' * 3),
+    ],
+)
 def test_damaged_document_ends_are_an_error(content: bytes, folder: Path) -> None:
     """The message names the file."""
     (folder / "train_documents.npy").write_bytes(content)

@@ -306,8 +306,8 @@ def test_ids_without_a_header_are_as_wide_as_the_vocabulary_needs(tmp_path: Path
 
     np.array([70_000, 3], dtype=np.uint32).tofile(tmp_path / "train.bin")
 
-    assert open_stream(tmp_path / "train.bin", 100_000).file.map().tolist() == [70_000, 3]
-    assert len(open_stream(tmp_path / "train.bin", 50_257).file.map()) == 4
+    assert open_stream(tmp_path / "train.bin", 100_000).file.open().all.tolist() == [70_000, 3]
+    assert len(open_stream(tmp_path / "train.bin", 50_257).file.open()) == 4
 
 
 def damage_index(path: Path, offset: int, data: bytes) -> None:
@@ -352,7 +352,7 @@ def test_damaged_index_is_an_error(offset: int, data: bytes, message: str, tmp_p
 def test_array_of_another_kind_is_an_error(array: np.ndarray, tmp_path: Path) -> None:
     """Objects are not unpickled."""
     np.save(tmp_path / "train.npy", array)
-    with pytest.raises(ShardError, match=r"train.npy: (an array|not an array)"):
+    with pytest.raises(ShardError, match=r"train.npy: (an array|cannot be read: not an array)"):
         streams.adopt(tmp_path / "train.npy", TOKENIZER, tmp_path / "data")
 
 

@@ -8,12 +8,49 @@
 mod long;
 mod short;
 
+use std::sync::{Mutex, TryLockError};
+
 use long::LongPieces;
 use short::{ShortPieces, Table};
 
 use crate::key;
 use crate::scan::Ends;
 use crate::Error;
+
+/// Caches that no thread is using.
+///
+/// The lock is never waited for: in a process that was forked while another thread had it, nobody
+/// would release it.
+#[derive(Debug, Default)]
+#[allow(clippy::vec_box)] // a cache is too large to be moved for a short text
+pub(crate) struct Caches {
+    free: Mutex<Vec<Box<PieceCache>>>,
+}
+
+impl Caches {
+    /// How often the lock is tried: another thread has it for some nanoseconds.
+    const ATTEMPTS: usize = 16;
+
+    /// Calls *work* with a cache that is free, or a new one.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut PieceCache) -> R) -> R {
+        let mut cache =
+            self.locked(Vec::pop).flatten().unwrap_or_else(|| Box::new(PieceCache::new()));
+        let result = work(&mut cache);
+        self.locked(|free| free.push(cache));
+        result
+    }
+
+    fn locked<R>(&self, change: impl FnOnce(&mut Vec<Box<PieceCache>>) -> R) -> Option<R> {
+        for _ in 0..Self::ATTEMPTS {
+            match self.free.try_lock() {
+                Ok(mut free) => return Some(change(&mut free)),
+                Err(TryLockError::Poisoned(free)) => return Some(change(&mut free.into_inner())),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        None
+    }
+}
 
 /// The cached pieces of one encoding thread, and buffers for the pieces being encoded.
 pub(crate) struct PieceCache {
@@ -140,5 +177,28 @@ pub(crate) fn prefetch<T>(target: &T) {
 impl std::fmt::Debug for PieceCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PieceCache").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_nobody_releases_is_not_waited_for() {
+        let caches = Caches::default();
+        caches.with(|_| ());
+
+        let _lock = caches.free.lock().unwrap();
+
+        assert_eq!(caches.with(|cache| cache.ends.as_slice().len()), 0);
+    }
+
+    #[test]
+    fn a_cache_is_used_again() {
+        let caches = Caches::default();
+        caches.with(|cache| cache.ends.push(7));
+
+        assert_eq!(caches.with(|cache| cache.ends.as_slice().to_vec()), [7]);
     }
 }

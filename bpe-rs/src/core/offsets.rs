@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Core;
 use crate::added::{Allowed, Segment};
-use crate::Error;
+use crate::{Budget, Error};
 
 impl Core {
     /// Calls *sink* with each id of *text* and the range of bytes in it that the id stands for: for
@@ -16,13 +16,15 @@ impl Core {
         &self,
         text: &str,
         allowed: Option<&Allowed>,
+        budget: &Budget<'_>,
         mut sink: impl FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let allowed = self.or_always(allowed);
+        budget.start(text.len());
         allowed.verbatim.segments(text).try_for_each(|Segment { id, start, text }| match id {
             Some(id) => sink(id, start..start + text.len()),
             None => self
-                .align_between(text, allowed, &mut |id, range: Range<usize>| {
+                .align_between(text, allowed, budget, &mut |id, range: Range<usize>| {
                     sink(id, start + range.start..start + range.end)
                 })
                 .map_err(|error| error.moved_by(start)),
@@ -34,14 +36,15 @@ impl Core {
         &self,
         text: &str,
         allowed: &Allowed,
+        budget: &Budget<'_>,
         sink: &mut dyn FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let aligned = self.parts.normalizer.align(text)?;
+        let aligned = self.parts.normalizer.align(text, budget)?;
         let mut segments = allowed.normalized.segments(&aligned.text);
         segments.try_for_each(|Segment { id, start, text }| match id {
             Some(id) => sink(id, aligned.source(start..start + text.len())),
             None => self
-                .align_normal(text, &mut |id, range| {
+                .align_normal(text, budget, &mut |id, range| {
                     sink(id, aligned.source(start + range.start..start + range.end))
                 })
                 .map_err(|error| error.moved_by(start)),
@@ -52,13 +55,14 @@ impl Core {
     fn align_normal(
         &self,
         text: &str,
+        budget: &Budget<'_>,
         sink: &mut dyn FnMut(u32, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let prefixed = self.prefixed(text);
         let shift = prefixed.len() - text.len();
         self.encoder.check_text(&prefixed)?;
         let mut ids = Vec::new();
-        self.each_piece(&prefixed, |piece| {
+        self.each_piece(&prefixed, budget, |piece| {
             ids.clear();
             self.encoder.encode_ranges(&prefixed.as_bytes()[piece.clone()], &mut ids);
             ids.iter().try_for_each(|(id, range)| {

@@ -3,7 +3,7 @@
 use super::shard::{self, Shard};
 use super::spans::{Cutter, Spans};
 use crate::scan::Ends;
-use crate::Error;
+use crate::{Budget, Error};
 
 /// Concatenated pieces, and the end of each.
 #[derive(Debug, Default)]
@@ -38,8 +38,10 @@ impl FirstSeen {
         progress: &impl Fn(usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (mut ends, mut buffer) = (Ends::new(), Vec::new());
+        let check = || progress(0);
+        let budget = Budget::new(&check);
         while let Some(span) = spans.next(cutter, &mut buffer, progress)? {
-            cutter.windows(&span, &mut ends, progress, |text, mut start, ends| {
+            cutter.windows(&span, &mut ends, &budget, progress, |text, mut start, ends| {
                 for &end in ends {
                     let piece = &text[start..end];
                     if shards[shard::of(piece)].add(piece, 1) {

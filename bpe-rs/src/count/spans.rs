@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::scan::Ends;
-use crate::{Error, Pattern, Search};
+use crate::{Budget, Error, Pattern, Search};
 
 /// Approximate length of a span in bytes: long enough to amortize a lock, short enough that it
 /// stays in a near cache and that all threads are busy to the end.
@@ -19,7 +19,7 @@ const SPAN: usize = 1 << 18;
 const MARGIN: usize = 1 << 12;
 
 /// A part of a document.
-pub(super) struct Span<'a> {
+pub(crate) struct Span<'a> {
     bytes: &'a [u8],
     /// Index of its document, and start of the span in that document.
     document: usize,
@@ -30,12 +30,12 @@ pub(super) struct Span<'a> {
 
 impl Span<'_> {
     /// Its position in the corpus: index of the document, and offset in it.
-    pub(super) fn position(&self) -> (usize, u64) {
+    pub(crate) fn position(&self) -> (usize, u64) {
         (self.document, self.start)
     }
 
     /// Converts an *error* in the text of the span to one in its document.
-    fn error(&self, error: Error) -> Error {
+    pub(crate) fn error(&self, error: Error) -> Error {
         let error = error.moved_by(self.start as usize);
         match self.path {
             Some(path) => Error::InFile { path: path.to_owned(), error: Box::new(error) },
@@ -43,7 +43,7 @@ impl Span<'_> {
         }
     }
 
-    fn text(&self) -> Result<&str, Error> {
+    pub(crate) fn text(&self) -> Result<&str, Error> {
         simdutf8::compat::from_utf8(self.bytes).map_err(|error| Error::NotUtf8 {
             path: self.path.unwrap_or(Path::new("")).to_owned(),
             offset: self.start + error.valid_up_to() as u64,
@@ -53,7 +53,7 @@ impl Span<'_> {
 }
 
 /// The rest of a corpus.
-pub(super) trait Spans<'s>: Send {
+pub(crate) trait Spans<'s>: Send {
     /// Returns the next span, in order. Its bytes may be in *buffer*, which the caller provides for
     /// reuse.
     fn next<'a>(
@@ -67,14 +67,14 @@ pub(super) trait Spans<'s>: Send {
 }
 
 /// Texts in memory.
-pub(super) struct Texts<'s> {
+pub(crate) struct Texts<'s> {
     all: &'s [&'s str],
     document: usize,
     start: usize,
 }
 
 impl<'s> Texts<'s> {
-    pub(super) fn new(texts: &'s [&'s str]) -> Self {
+    pub(crate) fn new(texts: &'s [&'s str]) -> Self {
         Self { all: texts, document: 0, start: 0 }
     }
 }
@@ -108,7 +108,7 @@ impl<'s> Spans<'s> for Texts<'s> {
 }
 
 /// Files, of which little more than a span is read at a time.
-pub(super) struct Files<'s> {
+pub(crate) struct Files<'s> {
     paths: &'s [&'s Path],
     document: usize,
     /// The file of the document, once it is open.
@@ -119,17 +119,14 @@ pub(super) struct Files<'s> {
 }
 
 impl<'s> Files<'s> {
-    pub(super) fn new(paths: &'s [&'s Path]) -> Self {
+    pub(crate) fn new(paths: &'s [&'s Path]) -> Self {
         Self { paths, document: 0, file: None, rest: Vec::new(), start: 0 }
     }
 
     /// Reads up to *bytes* more bytes of the file into *buffer*, and returns whether the file may
     /// have more; *path* is for errors.
     fn read(&mut self, path: &Path, bytes: usize, buffer: &mut Vec<u8>) -> Result<bool, Error> {
-        let unreadable = |error: std::io::Error| Error::Unreadable {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        };
+        let unreadable = |error: std::io::Error| Error::unreadable(path, &error);
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(File::open(path).map_err(unreadable)?),
@@ -177,7 +174,7 @@ impl<'s> Spans<'s> for Files<'s> {
 
 /// How documents are split into pieces: at special tokens, and between them by a pattern.
 #[derive(Debug)]
-pub(super) struct Cutter {
+pub(crate) struct Cutter {
     pattern: Pattern,
     specials: Vec<String>,
     search: Search,
@@ -186,7 +183,7 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
-    pub(super) fn new<S: AsRef<str>>(pattern: Pattern, specials: &[S]) -> Self {
+    pub(crate) fn new<S: AsRef<str>>(pattern: Pattern, specials: &[S]) -> Self {
         let specials: Vec<String> = specials.iter().map(|text| text.as_ref().to_owned()).collect();
         let longest = specials.iter().map(String::len).max().unwrap_or(0);
         Self { pattern, search: Search::new(&specials), specials, longest }
@@ -238,18 +235,22 @@ impl Cutter {
     ///
     /// Offsets in errors are those in the document.
     #[inline(always)]
-    pub(super) fn windows(
+    pub(crate) fn windows(
         &self,
         span: &Span<'_>,
         ends: &mut Ends,
+        budget: &Budget<'_>,
         progress: &impl Fn(usize) -> Result<(), Error>,
         mut sink: impl FnMut(&[u8], usize, &[usize]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let text = span.text()?;
+        budget.start(text.len());
         let mut split = |from: usize, to: usize| {
             let mut start = from;
             while start < to {
-                self.pattern.fill(&text[..to], start, ends).map_err(|error| span.error(error))?;
+                self.pattern
+                    .fill(&text[..to], start, ends, budget)
+                    .map_err(|error| span.error(error))?;
                 sink(text.as_bytes(), start, ends.as_slice())?;
                 start = ends.as_slice().last().copied().unwrap_or(to);
                 progress(0)?;
@@ -278,13 +279,19 @@ mod tests {
     fn pieces<'s>(cutter: &Cutter, mut spans: impl Spans<'s>) -> Result<Vec<String>, Error> {
         let (mut pieces, mut buffer, mut ends) = (Vec::new(), Vec::new(), Ends::new());
         while let Some(span) = spans.next(cutter, &mut buffer, &|_| Ok(()))? {
-            cutter.windows(&span, &mut ends, &|_| Ok(()), |text, mut start, ends| {
-                for &end in ends {
-                    pieces.push(String::from_utf8_lossy(&text[start..end]).into_owned());
-                    start = end;
-                }
-                Ok(())
-            })?;
+            cutter.windows(
+                &span,
+                &mut ends,
+                &Budget::default(),
+                &|_| Ok(()),
+                |text, mut start, ends| {
+                    for &end in ends {
+                        pieces.push(String::from_utf8_lossy(&text[start..end]).into_owned());
+                        start = end;
+                    }
+                    Ok(())
+                },
+            )?;
         }
         Ok(pieces)
     }

@@ -10,10 +10,12 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 use rayon::prelude::*;
 
-use super::convert::{arrays, list_of, open_all, read_all, texts_of, Characters, Flat, Ids};
+use super::convert::{
+    arrays, file_error, list_of, read_all, texts_of, texts_of_files, Characters, Flat, Ids,
+};
 use super::definition::Definition;
-use super::signals::{on_threads, Signals};
-use crate::{decode, merges, Allowed, Core, Rank, Search};
+use super::signals::{interruptible, on_threads, Signals};
+use crate::{decode, merges, Allowed, Budget, Core, Error, Rank, Search};
 
 pyo3::import_exception!(pytok.errors, SpecialTokenError);
 
@@ -78,27 +80,29 @@ impl PyCore {
         specials: Option<&PySpecials>,
         mut sink: impl FnMut(&[u32]) + Send,
     ) -> PyResult<()> {
+        let allowed = PySpecials::allowed(specials);
         if text.len() < SHORT_TEXT {
             PySpecials::refuse(specials, text)?;
-            let sink = |ids: &[u32]| {
-                sink(ids);
-                Ok(())
-            };
-            return Ok(self.core.encode_each(text, PySpecials::allowed(specials), sink)?);
+            return interruptible(|check| {
+                self.core.encode_each(text, allowed, &Budget::new(check), |ids| {
+                    sink(ids);
+                    Ok(())
+                })
+            });
         }
         py.detach(|| {
             PySpecials::refuse(specials, text)?;
-            let mut signals = Signals::new();
-            let mut calls = 0_usize;
-            let result = self.core.encode_each(text, PySpecials::allowed(specials), |ids| {
-                sink(ids);
-                calls += 1;
-                if calls.is_multiple_of(Signals::CALLS) {
-                    signals.check(|_| Ok(()))?;
-                }
-                Ok(())
-            });
-            signals.or_raise(result)
+            interruptible(|check| {
+                let mut calls = 0_usize;
+                self.core.encode_each(text, allowed, &Budget::new(check), |ids| {
+                    sink(ids);
+                    calls += 1;
+                    if calls.is_multiple_of(Signals::CALLS) {
+                        check()?;
+                    }
+                    Ok(())
+                })
+            })
         })
     }
 
@@ -119,7 +123,9 @@ impl PyCore {
             PySpecials::refuse_all(specials, texts)?;
             let allowed = PySpecials::allowed(specials);
             if is_short(texts) {
-                return Ok(self.core.encode_flat_serial(texts, allowed)?);
+                return interruptible(|check| {
+                    self.core.encode_flat_serial(texts, allowed, &Budget::new(check))
+                });
             }
             on_threads(num_threads, None, |work| {
                 self.core.encode_flat(texts, allowed, |bytes| work.advance(bytes))
@@ -212,8 +218,9 @@ impl PyCore {
         paths: Vec<PathBuf>,
         num_threads: Option<usize>,
     ) -> PyResult<Flat<'py>> {
-        let files = py.detach(|| read_all(&paths))?;
-        Ok(arrays(py, self.flat(py, &files, None, num_threads)?))
+        let contents = py.detach(|| read_all(&paths))?;
+        let texts = py.detach(|| texts_of_files(&paths, &contents))?;
+        Ok(arrays(py, self.flat(py, &texts, None, num_threads)?))
     }
 
     fn encode_utf8<'py>(
@@ -242,18 +249,20 @@ impl PyCore {
     ) -> PyResult<WithOffsets> {
         py.detach(|| {
             PySpecials::refuse(specials, text)?;
-            let mut signals = Signals::new();
+            let signals = Signals::default();
+            let check = || signals.check(|_| Ok(()));
             let (mut ids, mut offsets) = (Vec::new(), Vec::new());
             let mut characters = Characters::new(text);
             let allowed = PySpecials::allowed(specials);
-            let result = self.core.encode_with_offsets(text, allowed, |id, range| {
+            let budget = Budget::new(&check);
+            let result = self.core.encode_with_offsets(text, allowed, &budget, |id, range| {
                 offsets.push((characters.before(range.start), characters.before(range.end)));
                 ids.push(id);
                 if Some(ids.len()) == limit {
-                    return Err(crate::Error::Interrupted);
+                    return Err(Error::Interrupted);
                 }
                 if ids.len().is_multiple_of(1 << 10) {
-                    signals.check(|_| Ok(()))?;
+                    check()?;
                 }
                 Ok(())
             });
@@ -265,7 +274,9 @@ impl PyCore {
     }
 
     fn normalize(&self, py: Python<'_>, text: &str) -> PyResult<String> {
-        Ok(py.detach(|| self.core.normalize(text).map(String::from))?)
+        py.detach(|| {
+            interruptible(|check| self.core.normalize(text, &Budget::new(check)).map(String::from))
+        })
     }
 
     fn count(&self, py: Python<'_>, text: &str, specials: Option<&PySpecials>) -> PyResult<usize> {
@@ -285,7 +296,9 @@ impl PyCore {
             PySpecials::refuse_all(specials, &texts)?;
             let allowed = PySpecials::allowed(specials);
             if is_short(&texts) {
-                return Ok(self.core.count_each_serial(&texts, allowed)?);
+                return interruptible(|check| {
+                    self.core.count_each_serial(&texts, allowed, &Budget::new(check))
+                });
             }
             on_threads(num_threads, None, |work| {
                 self.core.count_each(&texts, allowed, |bytes| work.advance(bytes))
@@ -301,22 +314,27 @@ impl PyCore {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Vec<usize>> {
         py.detach(|| {
-            let files = open_all(&paths)?;
-            on_threads(num_threads, progress.as_ref(), |work| {
-                self.core.count_each(&files, None, |bytes| work.advance(bytes))
-            })
+            let counted = on_threads(num_threads, progress.as_ref(), |work| {
+                match self.core.count_files(&paths, |bytes| work.advance(bytes)) {
+                    Err(Error::Interrupted) => Err(Error::Interrupted),
+                    counted => Ok(counted),
+                }
+            })?;
+            counted.map_err(file_error)
         })
     }
 
     fn pieces(&self, py: Python<'_>, text: &str) -> PyResult<Vec<String>> {
-        let mut pieces = Vec::new();
         py.detach(|| {
-            self.core.pieces(text, |piece| {
-                pieces.push(piece.to_owned());
-                Ok(())
+            interruptible(|check| {
+                let mut pieces = Vec::new();
+                self.core.pieces(text, &Budget::new(check), |piece| {
+                    pieces.push(piece.to_owned());
+                    Ok(())
+                })?;
+                Ok(pieces)
             })
-        })?;
-        Ok(pieces)
+        })
     }
 
     fn decode_bytes<'py>(&self, py: Python<'py>, ids: Ids<'_>) -> PyResult<Bound<'py, PyBytes>> {

@@ -31,9 +31,10 @@ impl From<Error> for PyErr {
         // The exception of an error in a file is that of the error itself.
         let error = if let Error::InFile { error, .. } = error { *error } else { error };
         match error {
-            Error::Pattern { .. } | Error::PatternFailed { .. } | Error::EmptyMatch { .. } => {
-                PatternError::new_err(message)
-            }
+            Error::Pattern { .. }
+            | Error::PatternFailed { .. }
+            | Error::PatternTooSlow { .. }
+            | Error::EmptyMatch { .. } => PatternError::new_err(message),
             Error::Unreadable { .. } | Error::NotUtf8 { .. } => CorpusError::new_err(message),
             Error::SizeTooSmall { .. }
             | Error::TooManyPieces

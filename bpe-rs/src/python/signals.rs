@@ -1,5 +1,6 @@
 //! Long work that Ctrl-C can interrupt, and its threads.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,10 +14,12 @@ use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
 use crate::Error;
 
-/// Runs the signal handlers of Python while the crate works.
+/// Runs the signal handlers of Python while the crate works on this thread.
+#[derive(Default)]
 pub(super) struct Signals {
-    checked: Instant,
-    raised: Option<PyErr>,
+    /// When this was checked first, or last.
+    checked: Cell<Option<Instant>>,
+    raised: Cell<Option<PyErr>>,
 }
 
 impl Signals {
@@ -25,22 +28,19 @@ impl Signals {
     /// Calls between two readings of the clock, each of which costs more than encoding some pieces.
     pub(super) const CALLS: usize = 64;
 
-    pub(super) fn new() -> Self {
-        Self { checked: Instant::now(), raised: None }
-    }
-
     /// Runs the signal handlers of Python and *then*, at most once per `INTERVAL`.
-    pub(super) fn check(
-        &mut self,
-        then: impl FnOnce(Python<'_>) -> PyResult<()>,
-    ) -> Result<(), Error> {
-        if self.checked.elapsed() < Self::INTERVAL {
+    pub(super) fn check(&self, then: impl FnOnce(Python<'_>) -> PyResult<()>) -> Result<(), Error> {
+        let Some(checked) = self.checked.get() else {
+            self.checked.set(Some(Instant::now()));
+            return Ok(());
+        };
+        if checked.elapsed() < Self::INTERVAL {
             return Ok(());
         }
         let handled = Python::attach(|py| py.check_signals().and_then(|()| then(py)));
-        self.checked = Instant::now();
+        self.checked.set(Some(Instant::now()));
         handled.map_err(|raised| {
-            self.raised = Some(raised);
+            self.raised.set(Some(raised));
             Error::Interrupted
         })
     }
@@ -48,11 +48,21 @@ impl Signals {
     /// Returns *result*, unless a signal handler raised: its exception is never lost, even if the
     /// work was done before it could be stopped.
     pub(super) fn or_raise<T>(self, result: Result<T, Error>) -> PyResult<T> {
-        match self.raised {
+        match self.raised.into_inner() {
             Some(raised) => Err(raised),
             None => Ok(result?),
         }
     }
+}
+
+/// Does *work*, which calls its argument from time to time to run the signal handlers of Python,
+/// and stops when that returns an error.
+pub(super) fn interruptible<T>(
+    work: impl FnOnce(&dyn Fn() -> Result<(), Error>) -> Result<T, Error>,
+) -> PyResult<T> {
+    let signals = Signals::default();
+    let result = work(&|| signals.check(|_| Ok(())));
+    signals.or_raise(result)
 }
 
 /// The state of work on several threads: whether it must stop, and how much is done.
@@ -96,7 +106,7 @@ pub(super) fn on_threads<T: Send>(
     work: impl FnOnce(&Work) -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     let state = Work::default();
-    let mut signals = Signals::new();
+    let signals = Signals { checked: Cell::new(Some(Instant::now())), ..Signals::default() };
     let result = thread::scope(|scope| {
         // The worker owns the sender: it is dropped when the work ends, which wakes the receiver.
         let (working, finished) = mpsc::channel::<()>();

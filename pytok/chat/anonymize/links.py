@@ -27,7 +27,7 @@ _PORT = r":[0-9]{2,5}(?![0-9])"
 _PATH = rf"[/?#]{_REST}?"
 _ENDS = (
     "com|org|net|info|biz|edu|gov|io|ai|app|dev|gg|tv|xyz|online|site|shop|store|blog|club|live|link"
-    "|page|pro|me|co|cc|ly|fm|sh|be|eu|de|at|ch|li|uk|fr|es|it|nl|pl|pt|br|mx|in|ru|su|ua|by|kz|tr"
+    "|page|pro|me|co|cc|ly|fm|be|eu|de|at|ch|li|uk|fr|es|it|nl|pl|pt|br|mx|in|ru|su|ua|by|kz|tr"
     "|se|no|dk|fi|is|cz|sk|gr|hu|ro|bg|rs|hr|si|ie|ca|au|nz|jp|kr|cn|tw|hk|sg|my|id|ph|th|vn|pk|bd"
     "|lk|za|ng|ke|eg|ma|ar|cl|pe|ve|il|ir|sa|ae|us|zoom|group|news|berlin|wien|рф|укр|бел|中国|公司"
     "|网络|コム|닷컴|한국|онлайн"
@@ -64,7 +64,7 @@ _E_MAIL = re.compile(
 _IS = "(?:is|ist|lautet|es|est|é|è)"
 _PASSWORD = (
     r"(?:\b(?:pass(?:word|wort|code|phrase)?|pwd?|passwd|kennwort|contraseña|senha|mot de passe"
-    r"|hasło|heslo|jelszó|parola|şifre|пароль|пин|pin|puk|tan|cvv|cvc|otp|token|secret"
+    r"|hasło|heslo|jelszó|parola|şifre|пароль|пин|pin|puk|tan|cvv|cvc|otp"
     r"|api[_ -]?key)|密码|密碼|パスワード|비밀번호|暗証番号|كلمة السر|סיסמה|סיסמא|รหัสผ่าน|पासवर्ड)"
 )
 _SECRET = re.compile(
@@ -72,6 +72,7 @@ _SECRET = re.compile(
         (
             rf"{_PASSWORD}(?: ?{_IS}?[:=] ?| {_IS} (?=\S{{0,40}}[0-9]))"
             r"(?P<word>[^\s,;\"]{3,200})",
+            r"\b(?:token|secret|key): ?(?=\S{0,60}[0-9])(?P<token>[^\s,;\"]{6,200})",
             rf"\b(?:pin|puk|tan|cvv|cvc|otp|\w{{0,20}}code)\b:?(?: {_IS})? "
             r"(?P<code>[0-9]{4,8})(?![0-9.,:/-])",
             r"(?<![\w-])[\w-]{0,40}(?:token|secret|key|pwd|passw(?:or)?d|auth|sig)="

@@ -7,26 +7,21 @@ of names. In scripts without spaces, where it is unknown which letters are a wor
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import NamedTuple
 
 import regex
 
 from pytok.chat.anonymize.parts import MAX_WORDS, Part
-from pytok.chat.anonymize.scripts import MAX_SUFFIX, WORD, affixes, fold
+from pytok.chat.anonymize.scripts import MAX_SUFFIX, MAX_WORD, WORD, affixes, fold
+from pytok.chat.anonymize.unspaced import Unspaced
 
 _GAP = re.compile(r"[\s'’ʼ`.\-\u2010\u2011\u2013·・_]{0,3}")
 """Between two words of a name."""
 _HANDLE = regex.compile(r"[\p{L}\p{M}\p{N}_]++(?:\.[\p{L}\p{M}\p{N}_]++)*+")
 """A name of an account, if it has a digit or an underscore."""
 _DIGIT_BY_LETTER = re.compile(r"[^\W\d_]\d|\d[^\W\d_]")
-_TITLE_AFTER = (
-    "先生|女士|小姐|太太|老师|老師|同学|总|總|经理|經理|医生|醫生|哥|姐|叔|伯|姨|爷爷|奶奶"
-    "|さん|くん|君|ちゃん|様|さま|氏|先輩|部長|課長|社長"
-)
 _HANGUL_TITLE = re.compile(
     "씨|님|과장|부장|대리|선생|사장|팀장|교수|대표|이사|차장|실장|원장|박사|선배|여사|군|양"
 )
@@ -34,6 +29,9 @@ _NO_NAMES = frozenset({"على", "وعلى", "فعلى"})
 """Arabic for "on". It differs from the name Ali in a letter that is the same after folding."""
 _NEGATION = re.compile(r"['’]t\b", re.IGNORECASE)
 """After a word that is no name: don't, can't, won't."""
+
+
+_MAX_ORDINARY = 1 << 16
 
 
 class Hit(NamedTuple):
@@ -72,11 +70,13 @@ class Names:
             match = WORD.fullmatch(whole)
             if match is not None and match["unspaced"] is not None:
                 unspaced[whole] = substitute
-        self._unspaced = _Unspaced(unspaced) if unspaced else None
+        self._unspaced = Unspaced(unspaced) if unspaced else None
         self._stems: dict[str, str] = {}
         for word in self._root.children:
             for stem in _stems(word):
                 self._stems.setdefault(stem, word)
+        self._ordinary: set[str] = set()
+        """Words that no name starts with, which texts repeat."""
 
     def find(self, text: str) -> list[Hit]:
         """Return the names in *text*, in order."""
@@ -87,6 +87,9 @@ class Names:
         index = 0
         while index < len(words):
             word = words[index]
+            if word[0] in self._ordinary:
+                index += 1
+                continue
             while handle.end <= word.start():
                 handle = next(handles)
             if handle.start < word.end():  # the word is in a handle
@@ -96,7 +99,10 @@ class Names:
                 if hit is not None:
                     hits.append(hit)
                 elif word["unspaced"] is not None and self._unspaced is not None:
-                    hits += self._unspaced.find(word[0], word.start())
+                    hits += [
+                        Hit(word.start() + first, word.start() + last, *rest)
+                        for first, last, *rest in self._unspaced.find(word[0])
+                    ]
                 index += count
         return _joined(text, sorted(hits))
 
@@ -147,9 +153,16 @@ class Names:
                 name, before, after = added
                 best, count = Hit(start, word.end(), name, before, after), length
             if child is None:
+                if best is None and length == 1 and word["unspaced"] is None:
+                    self._remember(word[0])
                 break
             node = child
         return best, count
+
+    def _remember(self, word: str) -> None:
+        if len(self._ordinary) >= _MAX_ORDINARY:
+            self._ordinary.clear()
+        self._ordinary.add(word[:MAX_WORD])
 
     def _inflected(
         self, node: _Node, folded: str, word: regex.Match[str]
@@ -185,10 +198,10 @@ def _is_written(name: _Node, text: str, start: int, last: regex.Match[str]) -> b
 
 def _stems(word: str) -> Iterator[str]:
     """Yield *word* without the letters at its end that other endings replace."""
-    dropped = affixes(word).dropped
-    if len(word) > 3 and word[-1] in dropped:
+    affix = affixes(word)
+    if len(word) >= affix.dropped_from and word[-1] in affix.dropped:
         yield word[:-1]
-        if len(word) > 5 and word[-2] in dropped:
+        if len(word) >= affix.dropped_from + 2 and word[-2] in affix.dropped:
             yield word[:-2]
 
 
@@ -208,51 +221,3 @@ def _joined(text: str, hits: list[Hit]) -> list[Hit]:
         else:
             joined.append(hit)
     return joined
-
-
-class _Unspaced:
-    """Names in scripts without spaces."""
-
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self._substitutes = names
-        by_first = groupby(sorted(names), key=lambda name: name[0])
-        branches = [
-            f"{first}(?:{'|'.join(map(_bounded, sorted(group, key=len, reverse=True)))})"
-            for first, group in by_first
-        ]
-        self._pattern = regex.compile("|".join(branches))
-
-    def find(self, run: str, start: int) -> list[Hit]:
-        """Return the names in *run*, letters of one such script, at *start* of a text."""
-        normal = unicodedata.normalize("NFKC", run)
-        hits = []
-        end = 0
-        for match in self._pattern.finditer(normal):
-            substitute = self._substitutes[match[0]]
-            hits.append((match.start(), match.end(), substitute))
-        if not hits:
-            return []
-        if normal == run:
-            return [Hit(start + first, start + last, name) for first, last, name in hits]
-        # Positions differ: replace the run as a whole, in its normal form.
-        text = ""
-        for first, last, name in hits[:-1]:
-            text += normal[end:first] + name
-            end = last
-        first, last, name = hits[-1]
-        return [Hit(start, start + len(run), name, text + normal[end:first], normal[last:])]
-
-
-def _bounded(name: str) -> str:
-    """Return a pattern for *name* after its first letter, with what must be around it."""
-    rest: str = regex.escape(name[1:])
-    if regex.fullmatch(r"\p{Script=Han}", name):
-        return f"(?:(?<=[小阿老].){rest}|(?={_TITLE_AFTER}))"
-    if regex.fullmatch(r"[\p{Script=Katakana}ー]+", name):
-        kana = r"[\p{Script=Katakana}ー]"
-        return f"(?<!{kana}.){rest}(?!{kana})"
-    if len(name) <= 2 and not regex.match(r"\p{Script=Han}", name):
-        script = r"[\p{Script=Hiragana}]" if regex.match(r"\p{Hiragana}", name) else r"[\p{L}\p{M}]"
-        after = f"(?!{script})|(?={_TITLE_AFTER}|[はがをにともの])"
-        return f"(?<!{script}.){rest}(?:{after})"
-    return rest

@@ -18,8 +18,8 @@ MIN_DIGITS, MIN_DIGITS_TO_CALL = 7, 5
 """Digits of a number of a person, and after a word such as "Tel."."""
 
 _DIGITS = re.compile(rf"[0-9](?:{IGNORED}?[0-9])*")
-_SIGN = rf"(?:[^\w\n,:;=<>%°+@!?\"#&×÷^…、。{{}}${IGNORED}]|[_ー])"
-_BETWEEN = re.compile(rf"{IGNORED}*(?:{_SIGN}{IGNORED}*){{1,4}}|{IGNORED}+")
+_SIGN = rf"(?:[^\w\n,:;=<>%°+@!?\"#&×÷^…、。{{}}$|{IGNORED}]|[_ー])"
+_BETWEEN = re.compile(rf"{IGNORED}*(?:{_SIGN}{IGNORED}*){{1,4}}|{IGNORED}+|\|")
 _WIDE = re.compile(r" [-/|·] ")
 _CHINESE = re.compile("[〇零○一二三四五六七八九]{7,}")
 _PLUS = re.compile(rf"\(?\+[({IGNORED} ]{{0,3}}\Z|\([{IGNORED} ]?\Z")

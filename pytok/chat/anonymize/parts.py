@@ -93,7 +93,7 @@ def _parts(name: str) -> Iterator[tuple[Part, bool]]:
             kept.append(folded[0])
             yield folded, len(folded[0]) <= 2 and unit[0] != unit[0].lower()
             yield from (((piece,), False) for piece in _pieces(folded[0]))
-    for joined in {(*kept[:2],), (*kept[:1], *kept[-1:]), (*kept,)}:
+    for joined in dict.fromkeys(((*kept[:2],), (*kept[:1], *kept[-1:]), (*kept,))):
         if len(joined) > 1:  # annaschmidt
             yield ("".join(joined),), False
 

@@ -12,11 +12,11 @@ UNSPACED = (
     r"\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}ー々"
 )
 """Scripts without spaces between words, for a class of characters."""
-_OTHER = rf"[[\p{{L}}\p{{M}}]--[[{UNSPACED}]--\p{{M}}]--\p{{Hangul}}--[\u02b9-\u02bf]]"
+_OTHER = rf"--[[{UNSPACED}]--\p{{M}}]--\p{{Hangul}}--[\u02b9-\u02bf]]"
 WORD = regex.compile(
     rf"(?V1)(?P<unspaced>(?:[[{UNSPACED}]--\p{{M}}]\p{{M}}{{0,8}}+)++)"
     r"|(?P<hangul>\p{Hangul}[\p{Hangul}\p{M}]*+)"
-    rf"|{_OTHER}(?:{_OTHER}|[\u00ad\u200b\u200d\u2060])*+"
+    rf"|[\p{{L}}{_OTHER}(?:[[\p{{L}}\p{{M}}]{_OTHER}|[\u00ad\u200b\u200d\u2060])*+"
 )
 """A word of letters of one kind of script: unspaced, Hangul, or any other."""
 MAX_WORD = 60
@@ -52,6 +52,11 @@ class Affixes(NamedTuple):
     """Suffixes that are also the end of other names, so that they need five letters before them."""
     dropped: str = ""
     """Last letters of a name that its endings replace."""
+    dropped_from: int = 4
+    """Letters of a name, at least, of which the last is dropped."""
+    keeps_suffix: bool = True
+    """Whether a suffix stays after the substitute; it does not where it is no word without a name's
+    last letters."""
     shortest: int = 3
     """Letters of a name, at least, to which something is added."""
 
@@ -60,11 +65,6 @@ class Affixes(NamedTuple):
         if self.suffixes is None or suffix in self.suffixes:
             return True
         return suffix in self.weak and len(stem) >= 5
-
-    @property
-    def keeps_suffix(self) -> bool:
-        """Whether a suffix stays after the substitute, since it replaces no letter of a name."""
-        return not self.dropped or self.suffixes is None
 
 
 MAX_SUFFIX = 8
@@ -77,7 +77,9 @@ def _folded(words: str) -> frozenset[str]:
 _NONE = Affixes()
 _LATIN = Affixes(
     suffixes=_folded("s owi ovi iego emu nak nek val vel hoz hez nal nel tol rol lle lta sta ssa"),
-    weak=_folded("a u e em om ie im ym y nin ye ya yi in un den dan ek"),
+    weak=_folded("a u e i o y t em om ou ie im ym on et at ot nin ye ya yi in un den dan ek"),
+    dropped="a",
+    dropped_from=7,
 )
 _CYRILLIC = Affixes(
     suffixes=_folded(
@@ -85,8 +87,11 @@ _CYRILLIC = Affixes(
         " ев ова еве ови еви ого ому ых их ына ин ина"
     ),
     dropped="аяиоеьы",
+    keeps_suffix=False,
 )
-_GREEK = Affixes(suffixes=_folded("ος ο ου ε α ας η ης ες ων ς"), dropped="οαηεσυ")
+_GREEK = Affixes(
+    suffixes=_folded("ος ο ου ε α ας η ης ες ων ς"), dropped="οαηεσυ", keeps_suffix=False
+)
 _ARABIC = Affixes(prefixes=_folded("و ف ب ل ك ول وب فل فب ال وال بال لل يا"))
 _HEBREW = Affixes(prefixes=_folded("ו ש ה כ ל ב מ ול וב וש וה ומ של שה כש לכ מה"), shortest=2)
 _ETHIOPIC = Affixes(

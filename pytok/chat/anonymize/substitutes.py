@@ -33,6 +33,8 @@ _PATTERNS = {
     "e-mail": "person{}@example.org",
     "password": "password {}",
 }
+_WORDS = re.compile("[A-Za-z]+")
+_NUMBERED = re.compile("person +([0-9]+)", re.IGNORECASE)
 _COMPARED_DIGITS = 8
 """Numbers with this many last digits in common are the same, with a country code or without."""
 
@@ -103,15 +105,16 @@ class Substitutes:
 
 def _unused(texts: Iterable[str], names: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield names that occur neither in *texts* nor in *names*."""
-    pattern = re.compile(
-        rf"(?<![^\W\d_])(?:{NAMES.replace(' ', '|')})(?![^\W\d_])|person +[0-9]+", re.IGNORECASE
-    )
-    taken: set[str] = set()
+    words: set[str] = set()
+    numbered: set[str] = set()
     for text in (*texts, *(name for aliases in names for name in aliases)):
-        taken.update(found.casefold() for found in pattern.findall(text))
-    yield from (name for name in NAMES.split() if name.casefold() not in taken)
+        words.update(_WORDS.findall(text))
+        if "erson" in text or "ERSON" in text:
+            numbered.update(_NUMBERED.findall(text))
+    taken = {word.lower() for word in words}
+    yield from (name for name in NAMES.split() if name.lower() not in taken)
     number = len(NAMES.split())
     while True:
         number += 1
-        if f"person {number}" not in taken:
+        if str(number) not in numbered:
             yield f"Person {number}"

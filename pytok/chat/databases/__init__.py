@@ -12,6 +12,7 @@ read by the tables and columns that it has: missing information is listed in
     opening       safe, read-only access to a SQLite file
     backup        decryption of backups; `protobuf` parses their headers
     people        addresses, people and names of chats; `codes` and `values` decode columns
+    address_book  names in Apple's contacts
     android       msgstore.db: `android_rows` reads its messages, `details` the tables for details
     iphone        ChatStorage.sqlite
     imessage      chat.db; `typedstream` reads its texts
@@ -74,10 +75,10 @@ def read_database(
 ) -> DatabaseContents:
     """Read all messages of the database *path*, or those of the chat named *chat*.
 
-    *names* is a contacts database (Android's wa.db, the iPhone's ContactsV2.sqlite), and *key* the
-    path of a key file, or its 64 digits. Both databases can be backups encrypted with that key.
-    Raises ChatError with the name of the file if it is damaged or not a database of WhatsApp, if
-    the key is missing or wrong, or if the chat does not exist.
+    *names* is a contacts database (Android's wa.db, the iPhone's ContactsV2.sqlite, Apple's address
+    book), and *key* the path of a key file, or its 64 digits. Both databases can be backups
+    encrypted with that key. Raises ChatError with the name of the file if it is damaged or not a
+    database of messages, if the key is missing or wrong, or if the chat does not exist.
     """
     known: dict[str, str] = {}
     if names is not None:

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pytok.chat.databases.address_book import AddressNames
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.people import UNKNOWN, UNNAMED_OWNER, unique_names
 from pytok.chat.databases.typedstream import read_string
@@ -96,7 +97,7 @@ class IMessage:
 
     def __init__(self, tables: Tables, contacts: Mapping[str, str]) -> None:
         self._tables = tables
-        self._contacts = contacts
+        self._contacts = AddressNames(contacts)
         self.unreadable: list[str] = []
         """Invalid rows found so far: table, row and reason."""
         self.missing = [what for table, what in _INFORMATION.items() if not tables.has(table)]

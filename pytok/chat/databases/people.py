@@ -8,6 +8,7 @@ them. Without this mapping, half of the conversation would be lost.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from pytok.chat.databases.address_book import is_address_book, read_address_book
 from pytok.chat.databases.opening import Tables
 from pytok.chat.databases.values import label
 from pytok.errors import ChatError
@@ -24,12 +25,16 @@ _GROUP_SERVERS = ("g.us", "broadcast", "newsletter")
 
 
 def has_contacts(tables: Tables) -> bool:
-    """Return whether *tables* are those of contacts, of Android or the iPhone."""
-    return tables.has("wa_contacts", "jid") or tables.has("ZWAADDRESSBOOKCONTACT", "ZWHATSAPPID")
+    """Return whether *tables* are those of contacts, of WhatsApp or of Apple."""
+    return (
+        tables.has("wa_contacts", "jid")
+        or tables.has("ZWAADDRESSBOOKCONTACT", "ZWHATSAPPID")
+        or is_address_book(tables)
+    )
 
 
 def contacts(tables: Tables) -> dict[str, str]:
-    """Read the names by address of Android's wa.db or the iPhone's ContactsV2.sqlite.
+    """Read the names by address of wa.db (Android), ContactsV2.sqlite (iPhone) or Apple's book.
 
     A name in the phone's address book takes precedence over the one that the person chose.
     """
@@ -37,6 +42,8 @@ def contacts(tables: Tables) -> dict[str, str]:
         rows = tables.rows("wa_contacts", ("jid", "display_name", "wa_name"))
     elif tables.has("ZWAADDRESSBOOKCONTACT", "ZWHATSAPPID"):
         rows = tables.rows("ZWAADDRESSBOOKCONTACT", ("ZWHATSAPPID", "ZFULLNAME", "ZGIVENNAME"))
+    elif is_address_book(tables):
+        return read_address_book(tables)
     else:
         raise ChatError(
             f"{tables.path} has no contacts table (wa_contacts); give WhatsApp's wa.db for --names"

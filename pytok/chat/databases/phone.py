@@ -42,12 +42,12 @@ class Phone:
 
 def is_phone_file(path: Path, head: bytes) -> bool:
     """Return whether *path*, with the first bytes *head*, can be one of the files of a phone."""
-    return (
-        head.startswith(MAGIC)
-        or is_android_backup(head)
-        or is_backup_name(path.name)
-        or (len(head) <= _MAX_KEY_SIZE and is_key(path))
-    )
+    return is_packed_phone_file(path.name, head) or (len(head) <= _MAX_KEY_SIZE and is_key(path))
+
+
+def is_packed_phone_file(name: str, head: bytes) -> bool:
+    """Return whether a file with that *name* and first bytes is a database or a backup."""
+    return head.startswith(MAGIC) or is_android_backup(head) or is_backup_name(name)
 
 
 def is_key(path: Path) -> bool:

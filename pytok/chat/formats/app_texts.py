@@ -5,13 +5,18 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from pytok.chat.archives import MAX_TEXT_SIZE
 from pytok.chat.files import ChatFile
+from pytok.chat.formats.discord_text import is_discord_text, read_discord_text
 from pytok.chat.formats.imessage_text import is_imessage_text, read_imessage_text
 from pytok.chat.formats.kakaotalk import is_kakaotalk, read_kakaotalk
 from pytok.chat.formats.line import is_line, read_line
 from pytok.chat.formats.own_format import is_own_table, read_own_table
 from pytok.chat.formats.qq import is_qq, read_qq
 from pytok.chat.formats.row_documents import is_row_table, read_row_table
+from pytok.chat.formats.sms_backup import is_sms_backup, read_sms_backup
+from pytok.chat.formats.telegram_copied import is_telegram_copied, read_telegram_copied
+from pytok.chat.formats.wechat_mail import is_wechat_mail, read_wechat_mail
 from pytok.chat.formats.wechat_text import is_wechat_text, read_wechat_text
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat
@@ -35,9 +40,13 @@ def _read_line(text: str, name: str, options: ImportOptions) -> Source:
 
 
 TEXT_FORMATS = (
+    TextFormat(is_discord_text, read_discord_text),
+    TextFormat(is_telegram_copied, read_telegram_copied),
+    TextFormat(is_sms_backup, _without_options(read_sms_backup)),
     TextFormat(is_kakaotalk, _without_options(read_kakaotalk)),
     TextFormat(is_line, _read_line),
     TextFormat(is_qq, _without_options(read_qq)),
+    TextFormat(is_wechat_mail, _without_options(read_wechat_mail)),
     TextFormat(is_wechat_text, _without_options(read_wechat_text)),
     TextFormat(is_imessage_text, _without_options(read_imessage_text)),
     TextFormat(is_row_table, _without_options(read_row_table)),
@@ -53,7 +62,7 @@ def is_app_text(file: ChatFile) -> bool:
 
 def read_app_text(file: ChatFile, options: ImportOptions) -> Source:
     """Read *file* in the format that recognizes it; one of several is a chat of that name."""
-    text, warnings = file.text()
+    text, warnings = file.text(MAX_TEXT_SIZE)
     known = _find(text)
     if known is None:
         raise UnknownFormat(f"{file.name}: not the text of an app that is known")

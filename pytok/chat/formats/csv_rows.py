@@ -17,9 +17,15 @@ class Table:
 
 
 def header(text: str, delimiter: str = ",") -> list[str]:
-    """Return the names of the columns in the first line of *text*, without spaces around them."""
-    line = text.lstrip("\ufeff").partition("\n")[0]
-    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    """Return the names of the columns in the first line of *text*, without spaces around them.
+
+    They are empty if *text* is no table.
+    """
+    line = text.lstrip("\ufeff").partition("\n")[0].partition("\r")[0]
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:  # a name of more than 131,072 characters
+        return []
 
 
 def read_csv(text: str, name: str, delimiter: str = ",") -> Table:

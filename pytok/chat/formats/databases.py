@@ -4,12 +4,18 @@
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pytok.atomic import temporary_folder
 from pytok.chat.databases import is_database, read_database
 from pytok.chat.databases.android_backup import is_android_backup, unpack
-from pytok.chat.databases.phone import Phone, fitting_key, is_phone_file, sort_files
+from pytok.chat.databases.phone import (
+    Phone,
+    fitting_key,
+    is_packed_phone_file,
+    is_phone_file,
+    sort_files,
+)
 from pytok.chat.files import ChatFile
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Source, UnknownFormat
@@ -20,12 +26,9 @@ _MAX_PASSWORD = 1024  # bytes
 
 
 def is_messages_database(file: ChatFile) -> bool:
-    """Return whether *file* is a database or a backup of one; in a folder, also whether a key.
-
-    Files in a zip are not: SQLite reads files on the disk.
-    """
+    """Return whether *file* is a database or a backup of one; in a folder, also whether a key."""
     if file.path is None:
-        return False
+        return is_packed_phone_file(PurePosixPath(file.name).name, file.head)
     if file.is_alone:
         return is_database(file.path) or is_android_backup(file.head)
     return is_phone_file(file.path, file.head)
@@ -37,6 +40,10 @@ def read_databases(files: Sequence[ChatFile], options: ImportOptions) -> Source:
     Raises UnknownFormat if none of *files* has messages, and ChatError for damage.
     """
     paths = [file.path for file in files if file.path is not None]
+    if not paths:  # SQLite reads files on the disk
+        raise UnknownFormat(
+            f"{files[0].name} is a database or a backup in a zip: unpack it, and give its folder"
+        )
     if files[0].is_alone and not is_android_backup(files[0].head):
         return _read(paths[0], files[0].name, options.names, options.key, options.chat)
     return _read_phone(sort_files(paths), files[0].export, options)

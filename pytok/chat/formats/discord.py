@@ -5,13 +5,13 @@ The fields are those of JsonMessageWriter.cs in version 2.46. A forwarded messag
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from pytok.chat.formats.parsed import parsed_chat
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.values import fields, items, reactions, words
 from pytok.chat.record import Kind, Message
-from pytok.chat.source import Chat, Source
+from pytok.chat.source import Source
 
 _WRITTEN = frozenset({"Default", "Reply", "0", "19", "20", "23"})
 """Types of messages that somebody wrote; numbers, of Discord's API, are those without a name: 20
@@ -38,16 +38,9 @@ def read_discord(entries: Sequence[tuple[int, Any]], name: str) -> Source:
     """Return the messages of the document in *entries*, from the file *name*."""
     value = entries[0][1]
     channel, guild = value["channel"], fields(value.get("guild"))
-    source = Source(name=name, format="DiscordChatExporter JSON", messages=[])
-    for number, message in enumerate(value["messages"], start=1):
-        if isinstance(message, Message):
-            source.messages.append(replace(message, source=name, line=number))
-        else:
-            source.unread.append(number)
     title = words(channel.get("name")) or words(guild.get("name")) or name
-    identity = channel.get("id")
-    source.chats = [Chat(title, len(source.messages), None if identity is None else str(identity))]
-    return source
+    listed = enumerate(value["messages"], start=1)
+    return parsed_chat(listed, name, "DiscordChatExporter JSON", title, channel.get("id"))
 
 
 def _message(plain: Mapping[str, Any]) -> Message:
@@ -71,7 +64,7 @@ def _message(plain: Mapping[str, Any]) -> Message:
         media=media,
         id=identity,
         reply_to=None if answered is None else str(answered),
-        reactions=tuple(_reactions(plain)),
+        reactions=reactions(_reactions(plain)),
     )
 
 
@@ -94,9 +87,9 @@ def _contents(plain: Mapping[str, Any]) -> tuple[Kind, str, str | None]:
     return "text", text, None
 
 
-def _reactions(plain: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the emoji; one that the server made as its name between colons."""
+def _reactions(plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield emoji and counts; an emoji that the server made is its name between colons."""
     for each in items(plain.get("reactions")):
         emoji = fields(fields(each).get("emoji"))
         name = words(emoji.get("name"))
-        yield from reactions(f":{name}:" if emoji.get("id") else name, fields(each).get("count"))
+        yield (f":{name}:" if emoji.get("id") else name), fields(each).get("count")

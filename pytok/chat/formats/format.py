@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 from pytok.chat.files import ChatFile
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Source, UnknownFormat, join
+from pytok.counted import counted
 
 ReadFiles: TypeAlias = Callable[[Sequence[ChatFile], ImportOptions], Source]
 
@@ -25,19 +26,22 @@ class Format(NamedTuple):
 def each(read: Callable[[ChatFile, ImportOptions], Source]) -> ReadFiles:
     """Return a function that reads every file with *read* and joins the results.
 
-    Files that turn out to be of another format are omitted, unless all of them are.
+    Files that turn out to be of another format are counted, unless all of them are.
     """
 
     def read_all(files: Sequence[ChatFile], options: ImportOptions) -> Source:
         sources: list[Source] = []
-        unknown: UnknownFormat | None = None
+        unknown: list[UnknownFormat] = []
         for file in files:
             try:
                 sources.append(read(file, options))
             except UnknownFormat as error:
-                unknown = unknown or error
+                unknown.append(error)
         if not sources:
-            raise unknown or UnknownFormat("no file")
-        return join(sources, files[0].export)
+            raise unknown[0]
+        joined = join(sources, files[0].export)
+        if unknown:
+            joined.format += f"; {counted(len(unknown), 'other file')} without a chat"
+        return joined
 
     return read_all

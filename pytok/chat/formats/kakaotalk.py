@@ -14,7 +14,9 @@ from pytok.chat.formats.csv_rows import read_csv
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.transcript import (
     MAX_NAME,
+    Entry,
     Start,
+    by_wording,
     calendar_day,
     clock_time,
     first_lines,
@@ -38,6 +40,7 @@ _DAYS = (
 _WEEKDAY = r"(?:[A-Z][a-z]{2,8},\s)?"
 
 _SAVED = re.compile(r"(?:저장한\s?날짜|Date Saved|Saved Date)\s?:")
+_TITLE = re.compile(r".{1,200}(?:카카오톡\s대화|KakaoTalk\sChats)\s{0,9}$|KakaoTalk\sChats\swith")
 _CSV_HEADER = "Date,User,Message"
 
 
@@ -128,9 +131,12 @@ def read_kakaotalk(text: str, name: str) -> Source:
             "chat again, in Korean or English"
         )
     entries, unread = read_entries(lines, _line_reader(form))
-    messages = [_message(each.time, each.sender, each.text, name, each.number) for each in entries]
     return Source(
-        name=name, format=f"KakaoTalk text ({form.name})", messages=messages, unread=unread
+        name=name,
+        format=f"KakaoTalk text ({form.name})",
+        messages=[_message(entry, name) for entry in entries],
+        unread=unread,
+        unsure=by_wording(entries, _is_wording),
     )
 
 
@@ -187,7 +193,7 @@ def _line_reader(form: _Form) -> Callable[[str], Start | Literal["layout"] | Non
         if match := form.day.match(line):
             day = calendar_day(match["year"], match["month"], match["day"]) or day
             return "layout"
-        if last is None and (is_title or _SAVED.match(line)):
+        if last is None and (is_title or _SAVED.match(line) or _TITLE.match(line)):
             return "layout"
         if form.name == "Windows":
             return Start(last, None, line) if last and _NOTICE.match(line) else None
@@ -204,7 +210,7 @@ def _line_reader(form: _Form) -> Callable[[str], Start | Literal["layout"] | Non
 
 def _read_csv(text: str, name: str) -> Source:
     table = read_csv(text, name)
-    messages: list[Message] = []
+    entries: list[Entry] = []
     unread: list[int] = []
     for number, row in table.rows:
         try:
@@ -214,29 +220,36 @@ def _read_csv(text: str, name: str) -> Source:
             continue
         notice = _NOTICE.match(row["Message"])
         sender = None if notice or not row["User"] else row["User"]
-        messages.append(_message(time, sender, row["Message"], name, number))
-    if not messages:
+        entries.append(Entry(number, time, sender, row["Message"]))
+    if not entries:
         raise ChatError(f"{name}: a table of KakaoTalk without a message; export the chat again")
     return Source(
         name=name,
         format="KakaoTalk CSV (macOS)",
-        messages=messages,
+        messages=[_message(entry, name) for entry in entries],
         unread=unread,
+        unsure=by_wording(entries, _is_wording),
         warnings=table.warnings,
     )
 
 
-def _message(time: datetime, sender: str | None, text: str, source: str, line: int) -> Message:
-    kind, media = _kind(text) if sender is not None else ("system", None)
+def _message(entry: Entry, source: str) -> Message:
+    kind, media = _kind(entry.text) if entry.sender is not None else ("system", None)
     return Message(
-        time=time,
-        sender=sender,
+        time=entry.time,
+        sender=entry.sender,
         kind=kind,
-        text="" if kind in ("media", "deleted") else text,
+        text="" if kind in ("media", "deleted") else entry.text,
         media=media,
         source=source,
-        line=line,
+        line=entry.number,
     )
+
+
+def _is_wording(entry: Entry) -> bool:
+    """Return whether *entry* is the app's by its words alone: no placeholder has a mark."""
+    match = _PLACEHOLDER.fullmatch(entry.text) if entry.sender is not None else None
+    return match is not None and match.lastgroup != "named"
 
 
 def _kind(text: str) -> tuple[Kind, str | None]:

@@ -15,6 +15,7 @@ from pytok.chat.formats.transcript import (
     MAX_NAME,
     Entry,
     Start,
+    by_wording,
     clock_time,
     first_lines,
     read_entries,
@@ -107,11 +108,13 @@ def read_line(
         entries = _split_names(entries, title["title"] if title else "")
     if not entries:
         raise ChatError(f"{name}: an export of LINE without a message; export the chat again")
+    is_phone = tabbed >= spaced
     return Source(
         name=name,
-        format=f"LINE text ({'phone' if tabbed >= spaced else 'computer'})",
-        messages=[_message(each, name, is_phone=tabbed >= spaced) for each in entries],
+        format=f"LINE text ({'phone' if is_phone else 'computer'})",
+        messages=[_message(entry, name, is_phone=is_phone) for entry in entries],
         unread=unread,
+        unsure={} if is_phone else by_wording(entries, _is_wording),
     )
 
 
@@ -234,6 +237,12 @@ def _message(entry: Entry, source: str, *, is_phone: bool) -> Message:
     )
 
 
+def _is_wording(entry: Entry) -> bool:
+    """Return whether *entry* of a computer is the app's by its words alone."""
+    kind, _, _ = _kind(entry.text, entry.sender, is_phone=False)
+    return kind == "media"
+
+
 def _kind(text: str, sender: str | None, *, is_phone: bool) -> tuple[Kind, str | None, str]:
     """Return the kind of a message, the name or type of its media, and its text."""
     if sender is None:
@@ -243,7 +252,7 @@ def _kind(text: str, sender: str | None, *, is_phone: bool) -> tuple[Kind, str |
     if text.startswith("[null]") and _LOCATION.match(text):
         return "location", None, text.removeprefix("[null]").strip()
     match = _PLACEHOLDER.fullmatch(text)
-    if match is None or text.startswith("[") != is_phone:
+    if match is None or text.startswith("[") != is_phone or (match["rest"] and not is_phone):
         return "text", None, text
     group, rest = next(name for name, value in match.groupdict().items() if value), match["rest"]
     rest = (rest or "").strip()

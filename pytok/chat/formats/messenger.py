@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from pytok.chat.formats.parsed import parsed_chat
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.values import fields, items, words
 from pytok.chat.record import Kind, Message
-from pytok.chat.source import Chat, Source
+from pytok.chat.source import Source
 
 _MEDIA = (
     ("photos", "photo"),
@@ -115,21 +116,13 @@ def from_messenger(plain: dict[str, Any]) -> Any:
 def read_messenger(entries: Sequence[tuple[int, Any]], name: str) -> Source:
     """Return the messages of the document in *entries*, from the file *name*, oldest first."""
     value = entries[0][1]
-    listed = value["messages"]
-    source = Source(name=name, format="Messenger or Instagram JSON", messages=[])
-    for number in range(len(listed), 0, -1):
-        message = listed[number - 1]
-        if isinstance(message, Message):
-            source.messages.append(replace(message, source=name, line=number))
-        else:
-            source.unread.append(number)
-    source.messages = _without_app_captions(source.messages)
     people = (fields(each).get("name", each) for each in items(value.get("participants")))
     title = _repaired(value.get("title") or value.get("threadName"))
     title = title or ", ".join(map(_repaired, people))
     path = words(value.get("thread_path")).rpartition("/")[2]
-    if title or path:
-        source.chats = [Chat(title or path, len(source.messages), path or None)]
+    listed = reversed(list(enumerate(value["messages"], start=1)))
+    source = parsed_chat(listed, name, "Messenger or Instagram JSON", title, path or None)
+    source.messages = _without_app_captions(source.messages)
     return source
 
 
@@ -138,7 +131,7 @@ def _message(plain: Mapping[str, Any], variant: _Variant) -> Message:
     kind, media = _kind(plain, sender, text)
     reactions = (fields(each).get("reaction") for each in items(plain.get("reactions")))
     return Message(
-        time=read_time(plain[variant.time]),
+        time=read_time(plain[variant.time], milliseconds=True),
         sender=None if kind == "system" else sender or "unknown",
         kind=kind,
         text="" if kind == "deleted" else text,

@@ -15,6 +15,7 @@ from pytok.chat.import_options import ImportOptions
 from pytok.chat.record import Message, from_dict
 from pytok.chat.source import Chat, Source
 from pytok.errors import ChatError
+from pytok.text import cut
 
 _NAMES = {
     "time": ("time", "timestamp", "datetime", "date"),
@@ -119,7 +120,7 @@ def _read(
         name=name,
         format=label,
         messages=messages,
-        warnings=[f"{name}: columns that are not read: {', '.join(sorted(unused))}"]
+        warnings=[f"{name}: columns that are not read: {cut(', '.join(sorted(unused)), 200)}"]
         if unused
         else [],
         chats=[Chat(chat, count) for chat, count in chats.most_common()],

@@ -1,146 +1,126 @@
-"""QQChatExporter's JSON: a document, or a part of one as JSON lines beside `manifest.json`."""
+"""QQChatExporter's JSON: a document, or a part of one as JSON lines beside `manifest.json`.
+
+The fields are those of its versions 4 and 5. Most of such a file are raw messages and elements,
+which are not needed.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytok.chat.formats.times import read_time
+from pytok.chat.formats.values import fields, items, words
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source
 from pytok.errors import ChatError
-
-_KEPT = (
-    *("id", "messageId", "timestamp", "sender", "type", "content"),
-    *("recalled", "isRecalled", "system", "isSystemMessage"),
-)
-_KEPT_CONTENT = ("text", "resources", "reply")
 
 _MEDIA = {"image": "image", "video": "video", "audio": "audio", "voice": "audio", "file": "file"}
 _NO_WORDS = frozenset(("[无文本内容]", "[表情消息]"))
 
 
-def from_qq(fields: dict[str, Any]) -> dict[str, Any]:
-    """Reduce *fields*, if they are a message, to what `read_qq_json` uses.
-
-    As an object hook of `json.loads` it bounds the memory: most of such a file are raw messages.
-    Other objects are returned unchanged.
-    """
-    sender, content = fields.get("sender"), fields.get("content")
-    if "timestamp" not in fields or not isinstance(sender, dict) or not isinstance(content, dict):
-        return fields
-    reduced = {key: fields[key] for key in _KEPT if key in fields}
-    reduced["content"] = {key: content[key] for key in _KEPT_CONTENT if key in content}
-    answered = _answered(content.get("elements"))
-    if answered:
-        reduced["content"]["reply"] = answered
-    return reduced
-
-
-def _answered(elements: Any) -> dict[str, Any] | None:
-    """Return the data of the answer among the *elements* of a message."""
-    for element in elements if isinstance(elements, list) else ():
-        if isinstance(element, dict) and element.get("type") == "reply":
-            data = element.get("data")
-            return data if isinstance(data, dict) else None
-    return None
-
-
 def is_qq_json(entries: Sequence[tuple[int, Any]]) -> bool:
-    """Return whether *entries*, pairs of line and JSON value, are those of QQChatExporter."""
-    document = entries[0][1] if entries else None
-    if isinstance(document, dict) and isinstance(document.get("chatInfo"), dict):
-        return isinstance(document.get("messages"), list)
-    return _is_message(document)
+    """Return whether *entries* are a document of one chat, or messages that were converted."""
+    value = entries[0][1] if entries else None
+    if isinstance(value, dict):
+        return isinstance(value.get("chatInfo"), dict) and isinstance(value.get("messages"), list)
+    return any(isinstance(each, Message) for _, each in entries)
+
+
+def from_qq(plain: dict[str, Any]) -> Any:
+    """Convert *plain* to a Message if it is a message of QQ, else return it."""
+    if "timestamp" not in plain or not isinstance(plain.get("content"), dict):
+        return plain
+    if not isinstance(plain.get("sender"), dict):
+        return plain
+    try:
+        return _message(plain)
+    except ValueError:
+        return plain
 
 
 def read_qq_json(entries: Sequence[tuple[int, Any]], name: str) -> Source:
-    """Read the messages in *entries*, the JSON of the file *name*. Raises ChatError."""
-    document = entries[0][1]
-    title = ""
+    """Return the messages in *entries*, from the file *name*. Raises ChatError."""
+    document = fields(entries[0][1])
+    title = words(fields(document.get("chatInfo")).get("name"))
     if "messages" in document:
-        title = _string(document["chatInfo"].get("name"))
         entries = list(enumerate(document["messages"], start=1))
-    messages: list[Message] = []
-    unread: list[int] = []
-    reason = "it has none"
-    for number, entry in entries:
-        try:
-            messages.append(_message(entry, name, number))
-        except ValueError as error:
-            reason = reason if unread else f"message {number}: {error}"
-            unread.append(number)
-    if not messages:
-        raise ChatError(f"{name}: an export of QQChatExporter without a message ({reason})")
-    return Source(
-        name=name,
-        format="QQ JSON (QQChatExporter)",
-        messages=messages,
-        unread=unread,
-        chats=[Chat(title, len(messages))] if title else [],
-    )
+    source = Source(name=name, format="QQ JSON (QQChatExporter)", messages=[])
+    for number, message in entries:
+        if isinstance(message, Message):
+            source.messages.append(replace(message, source=name, line=number))
+        else:
+            source.unread.append(number)
+    if not source.messages:
+        raise ChatError(f"{name}: an export of QQChatExporter without a message that can be read")
+    source.chats = [Chat(title, len(source.messages))] if title else []
+    return source
 
 
-def _is_message(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and "timestamp" in value
-        and isinstance(value.get("sender"), dict)
-        and isinstance(value.get("content"), dict)
-    )
-
-
-def _message(fields: Any, source: str, number: int) -> Message:
-    """Return the message of *fields*. Raises ValueError for an invalid field."""
-    if not _is_message(fields):
-        raise ValueError("no timestamp, sender or content")
-    sender, content = fields["sender"], fields["content"]
+def _message(plain: Mapping[str, Any]) -> Message:
+    """Return the message of *plain*. Raises ValueError for an invalid time."""
+    sender, content = plain["sender"], plain["content"]
     identity = _string(sender.get("uin")) or _string(sender.get("uid"))
-    shown = _string(sender.get("name")) or _string(sender.get("nickname"))
-    media = next(_resources(content.get("resources")), None)
-    text = _string(content.get("text"))
-    if media is not None or text in _NO_WORDS:
-        text = _without_placeholder(text)
-    kind: Kind = "media" if media is not None else "text"
-    if fields.get("system") or fields.get("isSystemMessage") or fields.get("type") == "system":
-        kind = "system"
-    elif fields.get("recalled") or fields.get("isRecalled"):
-        kind, text, media = "deleted", "", None
-    elif kind == "text" and not text:
-        kind, media = "media", "sticker"
-    reply = content.get("reply")
-    reply = reply if isinstance(reply, dict) else {}
+    shown = words(sender.get("name")) or words(sender.get("nickname"))
+    kind, text, media = _contents(plain, content)
     has_sender = kind != "system"
     return Message(
-        time=read_time(fields["timestamp"]),
+        time=read_time(plain["timestamp"]),
         sender=(identity or shown or "unknown") if has_sender else None,
         name=shown if has_sender and identity and shown != identity else None,
         kind=kind,
         text=text,
-        media=media if kind == "media" else None,
-        id=_string(fields.get("id")) or _string(fields.get("messageId")) or None,
-        reply_to=_string(reply.get("referencedMessageId")) or None,
-        source=source,
-        line=number,
+        media=media,
+        id=_string(plain.get("id")) or _string(plain.get("messageId")) or None,
+        reply_to=_answered(content) or None,
     )
 
 
-def _resources(resources: Any) -> Iterator[str]:
+def _contents(plain: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[Kind, str, str | None]:
+    """Return the kind of a message, its text, and the name or type of its file."""
+    text = words(content.get("text"))
+    if plain.get("system") or plain.get("isSystemMessage") or plain.get("type") == "system":
+        return "system", text, None
+    if plain.get("recalled") or plain.get("isRecalled"):
+        return "deleted", "", None
+    media = next(_files(content.get("resources")), None)
+    if media is not None or text in _NO_WORDS:
+        text = _without_placeholders(text)
+    if media is None and not text:
+        return "media", "", "sticker"
+    return "text" if media is None else "media", text, media
+
+
+def _answered(content: Mapping[str, Any]) -> str:
+    """Return the id of the message that a message answers, or ""."""
+    answers = [content.get("reply")]  # in version 4; later ones have an element
+    answers += [
+        fields(each).get("data")
+        for each in items(content.get("elements"))
+        if fields(each).get("type") == "reply"
+    ]
+    found = (_string(fields(answer).get("referencedMessageId")) for answer in answers)
+    return next(filter(None, found), "")
+
+
+def _files(resources: Any) -> Iterator[str]:
     """Yield the file name, or the type, of each of the *resources* of a message."""
-    for resource in resources if isinstance(resources, list) else ():
-        if isinstance(resource, Mapping):
-            kind = _string(resource.get("type"))
-            yield _string(resource.get("filename")) or _MEDIA.get(kind, kind or "file")
+    for each in items(resources):
+        kind = words(fields(each).get("type"))
+        yield words(fields(each).get("filename")) or _MEDIA.get(kind, kind or "file")
 
 
-def _without_placeholder(text: str) -> str:
-    """Return *text* without the placeholders in brackets that stand for media."""
-    words = text.strip()
-    while words.startswith("[") and "]" in words:
-        words = words.partition("]")[2].strip()
-    return words
+def _without_placeholders(text: str) -> str:
+    """Return *text* without the placeholders in brackets that stand for media before it."""
+    start = 0
+    while text.startswith("[", start) and (end := text.find("]", start)) >= 0:
+        start = end + 1
+        while text.startswith((" ", "\n"), start):
+            start += 1
+    return text[start:].strip()
 
 
 def _string(value: Any) -> str:
-    """Return *value* if it is a string or a number, else ""."""
+    """Return an id, which can be a string or a number; "" for other values."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    return value if isinstance(value, str) else ""
+    return words(value)

@@ -180,7 +180,7 @@ def _message(envelope: Mapping[str, Any], data: Mapping[str, Any], sender: str) 
     quoted = fields(data.get("quote")).get("id")
     name = words(envelope.get("sourceName"))
     return Message(
-        time=read_time(time),
+        time=read_time(time, milliseconds=True),
         sender=None if kind == "system" else sender,
         name=name if name and kind != "system" and name != sender else None,
         kind=kind,

@@ -5,14 +5,14 @@ kind "media", since the sender did not write its text; a list of tasks has the k
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from pytok.chat.formats.parsed import parsed_chat
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.values import items, reactions
 from pytok.chat.record import Kind, Message
-from pytok.chat.source import Chat, Source, join
+from pytok.chat.source import Source, join
 from pytok.errors import ChatError
 
 _MEDIA_FIELDS = ("photo", "file", "contact_information", "game_title", "invoice_information")
@@ -66,19 +66,10 @@ def read_telegram(entries: Sequence[tuple[int, Any]], name: str) -> Source:
     sources: list[Source] = []
     entry = 0
     for chat in _chats(entries[0][1]):
-        source = Source(name=name, format="Telegram JSON", messages=[])
-        listed = chat.get("messages")
-        for message in listed if isinstance(listed, list) else ():
-            entry += 1
-            if isinstance(message, Message):
-                source.messages.append(replace(message, source=name, line=entry))
-            else:
-                source.unread.append(entry)
+        listed = list(enumerate(items(chat.get("messages")), start=entry + 1))
+        entry += len(listed)
         title, identity = chat.get("name"), chat.get("id")
-        if title or identity:
-            identity = None if identity is None else str(identity)
-            source.chats = [Chat(str(title or identity), len(source.messages), identity)]
-        sources.append(source)
+        sources.append(parsed_chat(listed, name, "Telegram JSON", str(title or ""), identity))
     if not any(source.messages for source in sources):
         raise ChatError(f"{name}: an export of Telegram without any readable message")
     return join(sources, name)
@@ -129,7 +120,7 @@ def _message(fields: Mapping[str, Any], time: datetime) -> Message:
         media=media,
         id=str(fields["id"]),
         reply_to=None if answered is None else str(answered),
-        reactions=tuple(_reactions(fields)),
+        reactions=reactions(_reactions(fields)),
     )
 
 
@@ -183,7 +174,7 @@ def _text(text: Any) -> str:
     return "".join(each if isinstance(each, str) else each["text"] for each in text)
 
 
-def _reactions(fields: Mapping[str, Any]) -> Iterator[str]:
+def _reactions(fields: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     for reaction in items(fields.get("reactions")):
         shown = reaction.get("emoji") or reaction.get("document_id") or reaction.get("type")
-        yield from reactions(shown, reaction.get("count"))
+        yield shown, reaction.get("count")

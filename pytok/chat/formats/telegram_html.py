@@ -18,6 +18,7 @@ from pytok.chat.files import ChatFile
 from pytok.chat.formats.values import reactions
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.markup import VOID, attributes, parts
+from pytok.chat.months import find_date
 from pytok.chat.record import Kind, Message
 from pytok.chat.source import Chat, Source, UnknownFormat
 
@@ -173,9 +174,9 @@ class _Page:
 
 
 def is_html(file: ChatFile) -> bool:
-    """Return whether *file* starts like an HTML page."""
-    return (
-        re.match(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", file.head, re.I) is not None
+    """Return whether *file* starts like an HTML page, or a part of one with messages."""
+    return _HTML.match(file.head) is not None or (
+        file.head.lstrip().startswith(b"<") and b'class="message ' in file.head
     )
 
 
@@ -209,8 +210,8 @@ def _messages(entries: list[_Entry], name: str) -> Iterator[tuple[Message | None
     sender = forwarder = ""
     time = next((entry.time for entry in entries if entry.time is not None), None)
     for number, entry in enumerate(entries, start=1):
-        if entry.id.startswith("-"):  # a line with the day
-            continue
+        if entry.id.startswith("-") or (entry.is_event and _is_day(entry.text("details"))):
+            continue  # a line with the day
         if not entry.joined and not entry.is_event:
             sender = entry.text("name").partition(" via @")[0]
         if entry.forwarded:
@@ -227,6 +228,11 @@ def _messages(entries: list[_Entry], name: str) -> Iterator[tuple[Message | None
                 _message(entry, name, number, time, sender or "unknown", kind, text, media),
                 number,
             )
+
+
+def _is_day(text: str) -> bool:
+    found = find_date(text)
+    return found is not None and found.end == len(text)
 
 
 def _message(
@@ -247,7 +253,7 @@ def _message(
         media=media,
         id=entry.id or None,
         reply_to=None if entry.is_event else entry.reply_to,
-        reactions=tuple(_reactions(entry)),
+        reactions=reactions(_reactions(entry)),
         source=source,
         line=number,
     )
@@ -284,13 +290,13 @@ def _answers(entry: _Entry) -> Iterator[str]:
             yield f"{_joined(pieces).removeprefix('- ')} ({votes[0] if votes else 0})"
 
 
-def _reactions(entry: _Entry) -> Iterator[str]:
-    """Yield an emoji for each person who reacted: a number, else one picture per person."""
+def _reactions(entry: _Entry) -> Iterator[tuple[str, int]]:
+    """Yield emoji and how many people reacted: a number, else one picture per person."""
     emoji, people, count = "", 0, ""
     for role, pieces in [*entry.texts, ("emoji", [])]:
         if role == "emoji":
             if emoji:
-                yield from reactions(emoji, int(count) if count.isdecimal() else people)
+                yield emoji, int(count) if count.isdecimal() else people
             emoji, people, count = _joined(pieces), 0, ""
         elif role == "person":
             people += 1

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from pytok.chat.archives import MAX_TEXT_SIZE
 from pytok.chat.files import ChatFile
 from pytok.chat.import_options import ImportOptions
 from pytok.chat.months import with_numbers
@@ -27,7 +28,7 @@ def read_text(files: Sequence[ChatFile], options: ImportOptions) -> Source:
             "file of one chat"
         )
     name, order = chats[0].export, options.date_order
-    text, warnings = chats[0].text()
+    text, warnings = chats[0].text(MAX_TEXT_SIZE)
     lines = text.split("\n")
     if not _have_header(lines):
         numbered = [with_numbers(line) for line in lines]

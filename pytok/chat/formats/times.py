@@ -11,11 +11,11 @@ _WRITTEN = re.compile(
 )
 
 
-def read_time(value: Any) -> datetime:
+def read_time(value: Any, *, milliseconds: bool = False) -> datetime:
     """Return the time that *value* is: in UTC for a number, else as written, with its zone if any.
 
-    A number is in seconds since 1970, or in milliseconds if it would be after the year 5138. Raises
-    ValueError that says what is wrong.
+    A number is in seconds since 1970, or in *milliseconds*, as is one that would be after the year
+    5138. Raises ValueError that says what is wrong.
     """
     if isinstance(value, str):
         stripped = value.strip()
@@ -26,7 +26,7 @@ def read_time(value: Any) -> datetime:
             value = int(stripped)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
-            seconds = value if abs(value) < 1e11 else value / 1000
+            seconds = value / 1000 if milliseconds or abs(value) >= 1e11 else value
             return _EPOCH + timedelta(seconds=seconds)
         except (OverflowError, ValueError):  # ValueError: NaN
             pass

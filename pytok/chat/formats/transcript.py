@@ -81,6 +81,20 @@ def read_entries(lines: Iterable[str], read: ReadLine) -> tuple[list[Entry], lis
     return entries, unread
 
 
+def by_wording(
+    entries: Iterable[Entry], is_wording: Callable[[Entry], bool]
+) -> dict[str, list[int]]:
+    """Return the numbers of the *entries* for which *is_wording*, by what each says.
+
+    These are the app's only by their words, which people can write as well (`Source.unsure`).
+    """
+    found: dict[str, list[int]] = {}
+    for entry in entries:
+        if is_wording(entry):
+            found.setdefault(entry.text.partition(":")[0], []).append(entry.number)
+    return found
+
+
 def clock_time(
     day: date | None, hour: str, minute: str, period: str | None = None, second: str | None = None
 ) -> datetime | None:

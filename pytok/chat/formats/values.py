@@ -1,11 +1,10 @@
 """Values of JSON that are not trusted: of the expected type, or empty."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
-MAX_REACTIONS = 10_000
-"""Reactions of one kind to a message that are kept; a count comes from the file, and would
-otherwise fill the memory."""
+MAX_REACTIONS = 1_000
+"""Reactions to a message that are kept; a count comes from the file, and would fill the memory."""
 
 
 def words(value: Any) -> str:
@@ -23,7 +22,13 @@ def fields(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def reactions(emoji: Any, count: Any) -> Iterator[str]:
-    """Yield *emoji* once for each of *count* people, and once if that is not a number."""
-    number = count if isinstance(count, int) else 1
-    yield from [str(emoji)] * min(max(number, 1), MAX_REACTIONS)
+def reactions(counts: Iterable[tuple[Any, Any]]) -> tuple[str, ...]:
+    """Return each emoji of *counts*, pairs of an emoji and a number of people, once per person.
+
+    It is there once if the number is none. At most `MAX_REACTIONS` are returned.
+    """
+    found: list[str] = []
+    for emoji, count in counts:
+        number = count if isinstance(count, int) else 1
+        found += [str(emoji)] * min(max(number, 1), MAX_REACTIONS - len(found))
+    return tuple(found)

@@ -78,7 +78,8 @@ def read_wechat_text(text: str, name: str) -> Source:
 
 
 def _message(entry: Entry, source: str) -> Message:
-    text = _QUOTE.sub("", entry.text, count=1) if entry.text.startswith("「") else entry.text
+    quoted = _QUOTE.match(entry.text)
+    text = entry.text[quoted.end() :] if quoted else entry.text
     media = _MEDIA.get(text.strip())
     kind: Kind = "media" if media else "call" if text.strip() in _CALLS else "text"
     if entry.sender is None:

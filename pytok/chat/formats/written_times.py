@@ -16,7 +16,8 @@ from pytok.errors import ChatError
 
 _DATE = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})(?!\d)")
 _CLOCK = re.compile(
-    r"[\s,T]{1,3}(\d{1,2})(?:[:.](\d\d))?(?:[:.](\d\d))?(?:\s?([ap])\.?\s?m\.?)?", re.IGNORECASE
+    r"(?:[\s,T]{1,3}|,? at )(\d{1,2})(?:[:.](\d\d))?(?:[:.](\d\d))?(?:\s?([ap])\.?\s?m\.?)?",
+    re.IGNORECASE,
 )
 
 

@@ -13,7 +13,7 @@ from gpt.errors import ConfigError
 from gpt.evaluation.score import SCORES
 from gpt.spec.adapter import DoRA
 from gpt.spec.objective import CrossEntropy
-from gpt.spec.recipe import Recipe, check_resumable
+from gpt.spec.recipe import Recipe, check_resumable, read_toml
 from gpt.spec.score import BitsPerByte, TokenAccuracy
 from gpt.spec.serialize import from_dict, to_dict
 from gpt.spec.task import Tuning
@@ -109,3 +109,21 @@ def test_a_table_of_values_is_checked(values: Any) -> None:
 
 def test_the_default_score_is_bits_per_byte() -> None:
     assert RECIPE.score == BitsPerByte()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """An editor of Windows has written it."""
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xef\xbb\xbfsteps = 3\n")
+
+    assert read_toml(path) == {"steps": 3}
+
+
+@pytest.mark.parametrize("content", [b"a = " + b"[" * 100_000, b"a = 1" + b"1" * 5000, b"\xff"])
+def test_a_file_that_cannot_be_parsed_is_named(content: bytes, tmp_path: Path) -> None:
+    """Also one that is nested too deeply, and an integer of too many digits."""
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=rf"{path}: not TOML: "):
+        read_toml(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,8 @@ import pytest
 import torch
 
 from gpt.__main__ import main
+from gpt.interop.imported import write_imported
+from gpt.model.gpt import GPT
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
 from pytok.tokenizer import Tokenizer
@@ -146,3 +149,29 @@ def test_the_command_rejects_fields_of_adapters_with_full(
         "gpt: --alpha 3 sets up an adapter, and --full trains without one; remove one of them\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_base_of_a_long_context_is_tuned_on_a_short_text(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rows are shorter than the context; the tokenizer is that of the base."""
+    checkpoint = read_checkpoint(base)
+    config = dataclasses.replace(checkpoint.state.config, context=1 << 20)
+    long = tmp_path / "long"
+    write_imported(long, GPT(config), checkpoint.tokenizer())
+    (tmp_path / "text.txt").write_text("the cat and the dog saw the owl\n" * 100)
+    command = ["tune", str(long), "--data", str(tmp_path / "text.txt"), "--epochs", "0.5"]
+    command += ["--out", str(tmp_path / "run"), "--device", "cpu", "--dtype", "float32"]
+
+    assert main(command) == 0, capsys.readouterr().err
+    assert read_checkpoint(tmp_path / "run").state.recipe.task.row_length <= 1024
+
+
+def test_rows_of_a_text_can_be_given(base: Path, tmp_path: Path) -> None:
+    """As those of a chat."""
+    (tmp_path / "text.txt").write_text("the cat and the dog saw the owl\n" * 30)
+    command = ["tune", str(base), "--data", str(tmp_path / "text.txt"), "--epochs", "0.1"]
+    command += ["--out", str(tmp_path / "run"), "--device", "cpu", "--row-length", "8"]
+
+    assert main([*command, "--val", "0.2"]) == 0
+    assert read_checkpoint(tmp_path / "run").state.recipe.task.row_length == 8

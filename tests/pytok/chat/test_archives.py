@@ -1,6 +1,7 @@
 """Zips and damaged files: anything that is not a chat, or is malicious, is a clear error."""
 
 import contextlib
+import random
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,11 +67,34 @@ def test_paths_out_of_the_zip_are_rejected(name: str, tmp_path: Path) -> None:
     assert "points out of the zip" in failure(path)
 
 
+def test_a_text_that_compresses_as_no_chat_does_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also far below the ratio of a bomb: its messages would take many times its size."""
+    monkeypatch.setattr("pytok.chat.archives.HARMLESS_SIZE", 1 << 16)
+    noise = random.Random(1).randbytes(1000).hex().encode()
+    chat = (b"13.01.24, 10:00 - Ann: hi\n" * 8000 + noise + b"\n") * 2
+    path = packed(tmp_path / "c.zip", {"_chat.txt": chat})
+
+    assert 60 < len(chat) / path.stat().st_size < 200
+    assert "no chat does" in failure(path)
+
+
 def test_a_zip_bomb_is_rejected(tmp_path: Path) -> None:
     """By the declared sizes, before anything is unpacked."""
     path = packed(tmp_path / "bomb.zip", {"_chat.txt": b"13.01.24, 10:00 - Ann: hi\n" * 800_000})
 
     assert "would unpack to 20,800,000 bytes" in failure(path)
+
+
+def test_a_text_that_is_too_large_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytok.chat.formats.texts.MAX_TEXT_SIZE", 1000)
+    path = tmp_path / "chat.txt"
+    path.write_bytes(CHAT)
+
+    assert "more than 1,000 bytes, too large for a chat" in failure(path)
 
 
 def test_an_encrypted_zip_is_rejected(tmp_path: Path) -> None:

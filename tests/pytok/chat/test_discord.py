@@ -148,3 +148,44 @@ def test_a_message_with_damaged_values_is_reported(broken: Any, tmp_path: Path) 
 
     assert [each.id for each in imported.messages] == ["1"]
     assert imported.summary.sources[0].unread_lines == (2,)
+
+
+RULE = "=" * 62
+TEXT = f"""{RULE}
+Guild: Us
+Channel: Text Channels / general
+{RULE}
+
+[1/25/2024 8:10 PM] ann
+hi [1/1/2024] x
+
+two
+
+
+[1/25/2024 8:11 PM] bob (pinned)
+look
+
+{{Attachments}}
+https://cdn.example.org/1/lake.jpg?ex=1
+
+{{Reactions}}
+❤ (2)
+
+{RULE}
+Exported 2 message(s)
+{RULE}
+"""
+
+
+def test_the_text_of_discord(tmp_path: Path) -> None:
+    """The order of its dates is found by the dates."""
+    path = tmp_path / "general.txt"
+    path.write_text(TEXT)
+
+    found = import_chats([path], ImportOptions(chat="general")).messages
+
+    assert [(each.sender, each.kind, each.text, each.media) for each in found] == [
+        ("ann", "text", "hi [1/1/2024] x\n\ntwo", None),
+        ("bob", "media", "look", "lake.jpg"),
+    ]
+    assert found[0].time == datetime(2024, 1, 25, 20, 10)

@@ -257,6 +257,65 @@ def test_one_chat_is_imported_by_name(tmp_path: Path) -> None:
     assert result.summary.sources[0].format == "iMessage database"
 
 
+MACOS = (
+    "CREATE TABLE ZABCDRECORD (Z_PK INTEGER PRIMARY KEY, ZFIRSTNAME VARCHAR, ZLASTNAME VARCHAR,"
+    " ZORGANIZATION VARCHAR)",
+    "CREATE TABLE ZABCDPHONENUMBER (Z_PK INTEGER PRIMARY KEY, ZOWNER INTEGER, ZFULLNUMBER VARCHAR)",
+    "CREATE TABLE ZABCDEMAILADDRESS (Z_PK INTEGER PRIMARY KEY, ZOWNER INTEGER, ZADDRESS VARCHAR)",
+)
+MACOS_ROWS: dict[str, list[Record]] = {
+    "ZABCDRECORD": [
+        {"Z_PK": 1, "ZFIRSTNAME": "Ann", "ZLASTNAME": "Lee"},
+        {"Z_PK": 2, "ZORGANIZATION": "Bakery"},
+        {"Z_PK": 3, "ZFIRSTNAME": "Bob"},
+    ],
+    "ZABCDPHONENUMBER": [
+        {"Z_PK": 1, "ZOWNER": 1, "ZFULLNUMBER": "0664 / 123 45 67"},
+        {"Z_PK": 2, "ZOWNER": 2, "ZFULLNUMBER": "+43 (1) 111 11 11"},
+        {"Z_PK": 3, "ZOWNER": 3, "ZFULLNUMBER": "011111111"},
+    ],
+    "ZABCDEMAILADDRESS": [{"Z_PK": 1, "ZOWNER": 1, "ZADDRESS": "Ann.B@Example.com"}],
+}
+IPHONE = (
+    "CREATE TABLE ABPerson (ROWID INTEGER PRIMARY KEY, First TEXT, Last TEXT, Organization TEXT)",
+    "CREATE TABLE ABMultiValue (UID INTEGER PRIMARY KEY, record_id INTEGER, value TEXT)",
+)
+IPHONE_ROWS: dict[str, list[Record]] = {
+    "ABPerson": [
+        {"ROWID": 1, "First": "Ann", "Last": "Lee"},
+        {"ROWID": 2, "Organization": "Bakery"},
+        {"ROWID": 3, "First": "Bob"},
+    ],
+    "ABMultiValue": [
+        {"UID": 1, "record_id": 1, "value": "0664 / 123 45 67"},
+        {"UID": 2, "record_id": 2, "value": "+43 (1) 111 11 11"},
+        {"UID": 3, "record_id": 1, "value": "Ann.B@Example.com"},
+        {"UID": 4, "record_id": 3, "value": "011111111"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "rows"), [(MACOS, MACOS_ROWS), (IPHONE, IPHONE_ROWS)], ids=["macOS", "iPhone"]
+)
+def test_names_come_from_apples_contacts(
+    schema: tuple[str, ...], rows: dict[str, list[Record]], tmp_path: Path
+) -> None:
+    """However a number is written; one of two people names neither."""
+    names = database(tmp_path / "names.db", schema, rows)
+    handles: list[Record] = [
+        {"ROWID": number, "id": address, "service": "iMessage"}
+        for number, address in enumerate(
+            ("+436641234567", "ann.b@example.com", "+4311111111", "262966"), start=1
+        )
+    ]
+    read(tmp_path, *(message(row, "hi", handle_id=row) for row in range(1, 5)), handle=handles)
+
+    found = read_database(tmp_path / "chat.db", names=names).messages
+
+    assert [each.name for each in found] == ["Ann Lee", "Ann Lee", None, None]
+
+
 TEXT = """May 17, 2022  8:29:42 PM (Read by you after 1 hour, 49 seconds)
 Ann Lee
 hi

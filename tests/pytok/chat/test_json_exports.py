@@ -173,6 +173,16 @@ def test_a_chat_that_an_account_does_not_have_is_an_error(tmp_path: Path) -> Non
         import_chats([path], ImportOptions(chat="Wrk"))
 
 
+@pytest.mark.parametrize("separator", ["\n", ", "])
+def test_messages_without_their_chat_are_read(separator: str, tmp_path: Path) -> None:
+    """As lines, or as a list."""
+    written = separator.join(json.dumps(telegram(number)) for number in (1, 2))
+
+    imported = read(written if separator == "\n" else f"[{written}]", tmp_path)
+
+    assert [message.id for message in imported.messages] == ["1", "2"]
+
+
 def test_an_export_that_was_cut_is_read_up_to_there(tmp_path: Path) -> None:
     """At any character after the first message, with a warning."""
     full = json.dumps(chat(telegram(1, text='a "b" ]}'), telegram(2)))
@@ -218,6 +228,15 @@ def test_a_message_with_damaged_values_is_reported(broken: Any, tmp_path: Path) 
 
     assert [message.id for message in imported.messages] == ["1"]
     assert imported.summary.sources[0].unread_lines == (2,)
+
+
+def test_the_reactions_of_a_message_are_bounded(tmp_path: Path) -> None:
+    """Their numbers come from the file."""
+    counts = [{"type": "emoji", "count": 1 << 60, "emoji": emoji} for emoji in "ab"]
+
+    (message,) = read(chat(telegram(reactions=counts)), tmp_path).messages
+
+    assert len(message.reactions) == 1000
 
 
 def test_a_time_that_does_not_exist_in_the_zone_is_an_error(tmp_path: Path) -> None:

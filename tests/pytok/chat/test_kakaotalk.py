@@ -78,6 +78,15 @@ def test_a_notice_of_windows_has_the_time_of_the_message_before(tmp_path: Path) 
     assert said(imported(tmp_path, KOREAN_WINDOWS)) == [*EXPECTED[:2], notice, EXPECTED[3]]
 
 
+def test_newer_phones_write_as_windows_does(tmp_path: Path) -> None:
+    """With the two first lines in the other order."""
+    title, saved, rest = KOREAN_WINDOWS.split("\n", 2)
+    result = imported(tmp_path, f"{saved}\n\n{title}\n{rest}")
+
+    assert len(result.messages) == 4
+    assert result.summary.sources[0].unread_lines == ()
+
+
 ENGLISH = {
     "Android": """KakaoTalk Chats with Ann
 Date Saved : January 13, 2024, 8:10 PM
@@ -145,6 +154,12 @@ def test_what_the_app_writes_instead_of_words_has_its_kind(
     line = f"2024년 1월 5일 오후 8:10, 민수 : {text}\n"
 
     assert said(imported(tmp_path, line)) == [("2024-01-05 20:10", "민수", sent)]
+
+
+def test_what_only_the_wording_decides_is_counted_as_unsure(tmp_path: Path) -> None:
+    """Somebody can write just "사진", too."""
+    for text in (KOREAN_ANDROID, KOREAN_MACOS):
+        assert list(imported(tmp_path, text).summary.sources[0].unsure) == ["사진"]
 
 
 def test_a_name_can_have_brackets(tmp_path: Path) -> None:

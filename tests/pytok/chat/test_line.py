@@ -91,6 +91,15 @@ def test_the_weekday_shows_the_order_of_day_and_month(tmp_path: Path) -> None:
         assert f"{result.messages[0].time:%Y-%m-%d}" == expected
 
 
+def test_words_that_only_start_like_a_placeholder_are_words(tmp_path: Path) -> None:
+    """What a computer writes for a picture is counted as unsure: people can write it, too."""
+    text = "[LINE] x\n\n2024.01.15 Monday\n21:30 Ann Photos of it\n21:31 Ann Photos\n"
+    result = imported(tmp_path, text)
+
+    assert [each[2] for each in said(result)] == ["Photos of it", "<media> image"]
+    assert result.summary.sources[0].unsure == {"Photos": (5,)}
+
+
 def test_computers_separate_by_spaces(tmp_path: Path) -> None:
     """A name has as many words as its messages have in common, or as the title has."""
     text = (

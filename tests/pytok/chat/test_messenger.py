@@ -165,6 +165,8 @@ def test_the_files_of_a_chat_are_one_chat(tmp_path: Path) -> None:
         imported = import_chats([tmp_path / "download"], ImportOptions(chat=chat))
         return [each.text for each in imported.messages]
 
+    (source,) = import_chats([tmp_path / "download"], ImportOptions()).summary.sources
+    assert source.format.endswith("JSON of 2 chats in 3 files; 1 other file without a chat")
     assert texts("Jürgen") == texts("jurgen_123") == ["a", "b", "c"]
     assert texts(None) == ["a", "b", "c", "d"]
 

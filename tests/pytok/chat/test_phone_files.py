@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -113,6 +114,15 @@ def test_a_folder_without_messages_is_an_error(tmp_path: Path) -> None:
     (folder / "msgstore.db").unlink()
 
     assert "no chat in it" in failure(folder)
+
+
+def test_a_database_in_a_zip_is_named(tmp_path: Path) -> None:
+    folder = phone(tmp_path / "phone")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.write(folder / "msgstore.db", "msgstore.db")
+        packed.write(folder / "key", "key")
+
+    assert "a.zip/msgstore.db is a database or a backup in a zip" in failure(tmp_path / "a.zip")
 
 
 def test_a_damaged_database_in_a_folder_is_an_error(tmp_path: Path) -> None:

@@ -206,6 +206,14 @@ def test_of_an_account_one_chat_is_read(tmp_path: Path) -> None:
     assert chosen("Bob (chat_001)") == ["chat_001"]
 
 
+def test_a_part_of_a_page_is_read(tmp_path: Path) -> None:
+    """Without the start of the page, and with a line with the day that has an id of a message."""
+    path = tmp_path / "saved.html"
+    path.write_text(event(1, "5 January 2024") + message(2, text("hi")))
+
+    assert [each.text for each in import_chats([path], ImportOptions()).messages] == ["hi"]
+
+
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
@@ -248,3 +256,27 @@ def test_elements_that_are_never_closed_are_read_in_linear_time(tmp_path: Path) 
     written = page(message(1, text("hi") + "<b>" * 100_000 + "</i>" * 100_000))
 
     assert len(read(tmp_path, written).messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Ann, [05.01.2024 20:10]", "Bob, [25.01.2024 20:11]"),
+        ("Ann, [1/5/2024 8:10 PM]", "Bob, [1/25/2024 8:11 PM]"),
+        ("Ann, [Jan 5, 2024 at 8:10:00 PM]:", "Bob, [Jan 25, 2024 at 8:11:00 PM]:"),
+    ],
+)
+def test_messages_copied_from_telegram(first: str, second: str, tmp_path: Path) -> None:
+    path = tmp_path / "copied.txt"
+    path.write_text(
+        f"{first}\nhi\ntwo\n\n{second}\n[In reply to Ann]\n[x] ok\n\n{second}\n[ Photo ]\nlook\n"
+    )
+
+    found = import_chats([path], ImportOptions()).messages
+
+    assert [(each.sender, each.kind, each.text, each.media) for each in found] == [
+        ("Ann", "text", "hi\ntwo", None),
+        ("Bob", "text", "[x] ok", None),
+        ("Bob", "media", "look", "photo"),
+    ]
+    assert found[0].time == datetime(2024, 1, 5, 20, 10)

@@ -208,6 +208,42 @@ Cem (2024-01-05 20:12:00):「Ann L.：在吗」
 """
 
 
+MAIL = """Dear:
+
+Ann L. 和 Cem 在微信上的聊天记录如下，请查收。
+
+—————  2024-01-05  —————
+
+
+Ann L.  20:10
+
+在吗
+
+第二行
+
+Cem  20:11
+
+[图片: 9f52ff67d7d0.jpg(请在附件中查看)]
+
+—————  2024-01-6  —————
+
+Cem  08:00
+
+[旺柴]
+"""
+
+
+def test_the_mail_that_wechat_writes_is_read(tmp_path: Path) -> None:
+    result = imported(tmp_path, MAIL)
+
+    assert said(result) == [
+        ("2024-01-05 20:10", "Ann L.", "在吗\n\n第二行"),
+        ("2024-01-05 20:11", "Cem", "<media> 9f52ff67d7d0.jpg"),
+        ("2024-01-06 08:00", "Cem", "[旺柴]"),
+    ]
+    assert result.summary.sources[0].unread_lines == ()
+
+
 def test_the_text_of_wechat_exporter_is_read(tmp_path: Path) -> None:
     """A quoted message is not the words of the one who quotes."""
     assert said(imported(tmp_path, EXPORTER)) == [
