@@ -30,6 +30,7 @@ from gpt.runs.retention import find_checkpoint
 from gpt.training.finetune import TUNING_FILE
 from pytok.chat.template import TEMPLATE_FILE, Template
 from pytok.counted import duration
+from pytok.terminal import escaped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ def clone(
     for number, (title, make) in enumerate(stages, start=1):
         if stop():
             return CloneResult(finished=False, run=run)
-        reporter.notice(f"{number}/{len(stages)} {title()}")
+        reporter.notice(f"{number}/{len(stages)} {escaped(title())}")
         start = time.monotonic()
         if make():
             report.say(f"took {duration(time.monotonic() - start)}")

@@ -8,6 +8,7 @@ from gpt.report.events import NullReporter, Reporter, Start
 from gpt.runs.metrics import Row
 from gpt.training.clock import Limits
 from pytok.counted import counted, duration
+from pytok.terminal import escaped
 
 ENOUGH_STEPS = 100
 """Optimizer steps below which a new model writes noise. Of the example of 5,000 messages it had
@@ -31,8 +32,8 @@ class StageReporter(NullReporter):
         """Seconds of ``--seconds`` for each second of the run."""
 
     def say(self, text: str) -> None:
-        """Print *text*, one line, under the title of the stage."""
-        self._reporter.notice(INDENT + text)
+        """Print *text*, one line, under the title of the stage; names in it are not trusted."""
+        self._reporter.notice(INDENT + escaped(text))
 
     def warn(self, text: str) -> None:
         """Print the warning *text*, and keep it."""

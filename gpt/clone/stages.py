@@ -41,6 +41,7 @@ from pytok.chat.speakers import find_speaker, listed, matching_speakers, speaker
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
 from pytok.counted import counted, duration
 from pytok.errors import ChatError
+from pytok.terminal import escaped
 
 TUNING_FRACTION = 0.25
 """Fraction of the training time for tuning, if the base is trained on the chat, too: then only the
@@ -273,7 +274,7 @@ def _resolve_me(name: str | None, messages: Sequence[Message], report: StageRepo
         problem = f"{name!r} can be {listed(map(repr, found))}."
     elif name is not None:
         problem = f"nobody in this chat is called {name!r}."
-    example = f", as in --me {shlex.quote(ranked[0][1])}" if ranked else ""
+    example = f", as in --me {escaped(shlex.quote(ranked[0][1]))}" if ranked else ""
     raise ChatError(f"{problem} Repeat the command with one of the names above{example}")
 
 

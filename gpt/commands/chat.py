@@ -10,7 +10,7 @@ import click
 from gpt.commands.options import SamplingOptions, run_argument, sampling_options
 from gpt.errors import CheckpointError
 from pytok.commands.help import Command, option
-from pytok.terminal import say
+from pytok.terminal import escaped, say
 
 
 @click.command(
@@ -75,7 +75,7 @@ def chat(
     template = template_of(checkpoint)
     roles = Roles.of(template, you, played)
     if you is None and roles.unassigned(template) and not sys.stdin.isatty():
-        say(f"you are {roles.you}; to be someone else, pass --as NAME")
+        say(f"you are {escaped(roles.you)}; to be someone else, pass --as NAME")
     session = open_session(
         checkpoint,
         roles,

@@ -21,7 +21,7 @@ from pytok.commands.chat_exports import exports_argument, import_options
 from pytok.commands.chat_options import parse_duration
 from pytok.commands.help import Command, option
 from pytok.counted import duration
-from pytok.terminal import say
+from pytok.terminal import escaped, say
 
 if TYPE_CHECKING:
     from gpt.clone.options import CloneOptions
@@ -132,9 +132,10 @@ def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> i
         say(f"stopped; finished stages are kept; to resume: {command_line()}")
         return 128 + interruption.signal
     for warning in cloned.warnings:
-        say(f"warning: {warning}")
+        console.notice(f"warning: {warning}")
     me, *others = cloned.template.speakers
-    say(f"the model of {me} is ready, after {duration(time.monotonic() - start)}: {cloned.run}")
+    passed = duration(time.monotonic() - start)
+    console.notice(escaped(f"the model of {me} is ready, after {passed}: {cloned.run}"))
     # In a group you are the one who writes most, after the person that the model plays.
     role = ["--as", others[0]] if len(others) > 1 else []
     say(f"to talk with it again: {shlex.join(['gpt', 'chat', str(cloned.run), *role])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections import deque
 from types import TracebackType
@@ -54,7 +55,19 @@ class ConsoleReporter(NullReporter):
         self._live.stop()
 
     def notice(self, text: str) -> None:
-        """Print *text*, one or more lines, above the live line."""
+        """Print *text*, one or more lines, above the live line.
+
+        A brief reporter wraps a line at words on a terminal, and indents what follows.
+        """
+        if self._brief and self._console.is_terminal:
+            indent = " " * (len(text) - len(text.lstrip()) + 2)
+            text = textwrap.fill(
+                text,
+                self._console.width,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 
     def began(self, start: Start) -> None:

@@ -124,7 +124,7 @@ def _describe_unsure(unsure: Mapping[str, Sequence[int]]) -> str:
     counts = Counter({body: len(lines) for body, lines in unsure.items()})
     first = listed([f"{body[:40]!r} ({count:,})" for body, count in counts.most_common()])
     total = counted(counts.total(), "message")
-    return f"unsure: {total} taken for the app's own by the wording alone: {first}"
+    return f"unsure about {total}, taken for words of the app: {first}"
 
 
 def _lines(numbers: Sequence[int]) -> str:

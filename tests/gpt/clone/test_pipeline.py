@@ -134,6 +134,18 @@ def test_a_chat_of_a_few_words_is_rejected(tmp_path: Path) -> None:
         clone(CloneOptions(exports=(export,), me="Ada", out=tmp_path / "clone"))
 
 
+def test_a_name_cannot_control_the_terminal(tmp_path: Path) -> None:
+    """Names are from the chat, and not to be trusted."""
+    export = tmp_path / "chat.txt"
+    export.write_text("31.01.24, 10:00 - \x1b[31mAda: hi\n31.01.24, 10:01 - Ben: ho\n")
+    notices = Notices()
+
+    with pytest.raises(ChatError):
+        clone(CloneOptions(exports=(export,), me=None, out=tmp_path / "x"), reporter=notices)
+    assert r"\x1b[31mAda" in notices
+    assert "\x1b" not in notices
+
+
 def test_few_steps_are_warned_of(
     cloned: CloneResult, notices: Notices, options: CloneOptions
 ) -> None:

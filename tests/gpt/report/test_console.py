@@ -101,6 +101,20 @@ def test_a_brief_line_has_what_is_done_and_the_time_left() -> None:
     assert output(ROWS, 5, terminal=False, brief=True) == ""
 
 
+@pytest.mark.parametrize(("brief", "lines"), [(True, 3), (False, 1)])
+def test_a_brief_notice_is_wrapped_at_words(brief: bool, lines: int) -> None:
+    """On a terminal; the lines that follow are indented."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=30)
+    text = "    warning: give it more time, such as --seconds 600, in another --out"
+    ConsoleReporter(console, brief=brief).notice(text)
+
+    first, *others = screen.getvalue().splitlines()
+    assert " ".join([first, *map(str.strip, others)]) == text
+    assert len(others) == lines - 1
+    assert all(line.startswith(" " * 6) for line in others)
+
+
 def test_nothing_is_printed_before_the_first_step() -> None:
     """Questions can be asked until then."""
     assert output([], 5, terminal=True) == ""
