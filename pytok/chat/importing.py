@@ -21,7 +21,7 @@ from pytok.errors import ChatError
 __all__ = ["Choices", "ImportOptions", "ImportResult", "import_chats"]
 
 
-def Choices(*, anonymise: bool = False, **options: Any) -> ImportOptions:  # noqa: N802
+def Choices(*, anonymise: bool = False, **options: Any) -> ImportOptions:
     """Return `ImportOptions`, of which this is the former name. Deprecated."""
     warnings.warn(
         "pytok.chat.importing.Choices is ImportOptions now, and its anonymise is anonymize",
