@@ -400,7 +400,7 @@ def _chats() -> Iterable[Door]:
         "pytok chat build chat.jsonl -o out --me Mara --vocab 270",
         "*",
         history,
-        names=("chat.jsonl", "conversation", "senders"),
+        names=("chat.jsonl", "conversation", "senders", "this chat"),
         weight=3,
     )
     yield Door("chat show", "pytok chat show chat.jsonl --statistics", "*", history)
