@@ -1,9 +1,11 @@
 """Import of exports of any supported format, merged into one history."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pytok.chat.anonymize import Anonymized, anonymize
@@ -16,7 +18,17 @@ from pytok.chat.summary import Summary, summarize
 from pytok.counted import counted
 from pytok.errors import ChatError
 
-__all__ = ["ImportOptions", "ImportResult", "import_chats"]
+__all__ = ["Choices", "ImportOptions", "ImportResult", "import_chats"]
+
+
+def Choices(*, anonymise: bool = False, **options: Any) -> ImportOptions:
+    """Return `ImportOptions`, of which this is the former name. Deprecated."""
+    warnings.warn(
+        "pytok.chat.importing.Choices is ImportOptions now, and its anonymise is anonymize",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return ImportOptions(anonymize=anonymise, **options)
 
 LIMIT, LIMIT_WITH_MEDIA = 40_000, 10_000
 """Maximum number of messages in an export; WhatsApp keeps the newest without a notice."""

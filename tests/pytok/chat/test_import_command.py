@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytok.__main__ import cli
+from pytok.chat.importing import Choices, ImportOptions
 from pytok.chat.record import read_history
 from pytok.commands import chat_exports
 from tests.pytok.test_cli import check_failure, command
@@ -153,3 +154,11 @@ def test_a_name_that_is_no_file_gets_a_hint(
 
     assert result.code == 2
     assert complaint in result.err
+
+
+def test_the_former_name_of_the_options_is_deprecated() -> None:
+    """It takes the former spelling."""
+    with pytest.warns(DeprecationWarning, match="ImportOptions"):
+        options = Choices(anonymise=True, timezone="UTC")
+
+    assert options == ImportOptions(anonymize=True, timezone="UTC")
