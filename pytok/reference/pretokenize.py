@@ -110,7 +110,7 @@ MAX_PARTS = 100_000
 through, or builds an automaton of, before it takes a character. Hugging Face's engine has the same
 limit for a single repeat."""
 _COUNTS = regex.compile(r"\{\s*+(?:(\d++)\s*+(?:,\s*+(\d*+)\s*+)?|,\s*+(\d++)\s*+)\}")
-_ITEM = regex.compile(rf"\\[pPxuU]\{{[^}}]*\}}|\\[\s\S]|{_COUNTS.pattern}|[\s\S]")
+_ITEM = regex.compile(rf"\\[pPxuU]\{{[^{{}}]*\}}|\\[\s\S]|{_COUNTS.pattern}|[\s\S]")
 
 
 def count_parts(pattern: str) -> int:
