@@ -109,8 +109,8 @@ MAX_PARTS = 100_000
 """Maximum number of parts that a pattern has when its repeats are written out: what an engine runs
 through, or builds an automaton of, before it takes a character. Hugging Face's engine has the same
 limit for a single repeat."""
-_COUNTS = regex.compile(r"\{\s*(?:(\d+)\s*(?:,\s*(\d*)\s*)?|,\s*(\d+)\s*)\}")
-_ITEM = regex.compile(rf"\\[pPxuU]\{{[^}}]*\}}|\\[\s\S]|{_COUNTS.pattern}|[\s\S]")
+_COUNTS = regex.compile(r"\{\s*+(?:(\d++)\s*+(?:,\s*+(\d*+)\s*+)?|,\s*+(\d++)\s*+)\}")
+_ITEM = regex.compile(rf"\\[pPxuU]\{{[^{{}}]*\}}|\\[\s\S]|{_COUNTS.pattern}|[\s\S]")
 
 
 def count_parts(pattern: str) -> int:
