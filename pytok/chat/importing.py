@@ -30,6 +30,7 @@ def Choices(*, anonymise: bool = False, **options: Any) -> ImportOptions:
     )
     return ImportOptions(anonymize=anonymise, **options)
 
+
 LIMIT, LIMIT_WITH_MEDIA = 40_000, 10_000
 """Maximum number of messages in an export; WhatsApp keeps the newest without a notice."""
 
