@@ -41,7 +41,7 @@ def replace_files(contents: Mapping[Path, bytes], *, private: bool = False) -> N
     with ExitStack() as files:
         for path, data in reversed(list(contents.items())):  # the last is closed first
             with _naming(path):
-                file = files.enter_context(atomic_file(path, private=private))
+                file = files.enter_context(_replacing(path, private=private))
                 file.write(data)
                 _sync(file)
 
@@ -52,20 +52,9 @@ def atomic_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
     Use it for contents that are too large for memory. Raises OSError with the name of *path*.
     """
-    if _is_stream(path):
-        with path.open("wb") as stream:
-            yield stream
-        return
-    target = followed(path)
-    temporary = _hidden_beside(target)
-    try:
-        with _naming(path, temporary):
-            with _create(temporary, _mode_of(target), private) as file:
-                yield file
-                _sync(file)
-            temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _replacing(path, private=private) as file:
+        yield file
+        _sync(file)
 
 
 @contextmanager
@@ -148,6 +137,24 @@ def _is_stream(path: Path) -> bool:
 
 def _mode_of(target: Path) -> int | None:
     return target.stat().st_mode & 0o7777 if target.exists() else None
+
+
+@contextmanager
+def _replacing(path: Path, *, private: bool) -> Iterator[BinaryIO]:
+    """Return a context with a file that replaces *path*. Whoever writes to it syncs it."""
+    if _is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    target = followed(path)
+    temporary = _hidden_beside(target)
+    try:
+        with _naming(path, temporary):
+            with _create(temporary, _mode_of(target), private) as file:
+                yield file
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

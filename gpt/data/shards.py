@@ -114,14 +114,15 @@ def open_split(shards: Shards, name: str) -> Tokens:
     return split
 
 
-def check_ids(shards: Shards) -> None:
+def check_ids(shards: Shards, vocab_size: int | None = None) -> None:
     """Raise DataError, with the file, if an id in *shards* is not one of their tokenizer's.
 
-    All ids are read once: a damaged one would else be found when its row is drawn, hours later.
+    It has *vocab_size* ids, by default as many as the shards say. All ids are read once: a damaged
+    one would else be found when its row is drawn, hours later.
     """
     try:
         for split in shards.splits.values():
-            split.check_ids(shards.vocab_size)
+            split.check_ids(vocab_size or shards.vocab_size)
     except ShardError as error:
         raise DataError(error.message) from error
 
@@ -148,7 +149,7 @@ def open_split_or_text(
         )
     if not data.is_file():
         shards = open_data(data, fingerprint=fingerprint)
-        check_ids(shards)
+        check_ids(shards, tokenizer().n_vocab)
         yield open_split(shards, name)
         return
     with tempfile.TemporaryDirectory() as folder:
