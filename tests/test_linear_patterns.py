@@ -13,6 +13,7 @@ import operator
 import pkgutil
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -147,7 +148,9 @@ def all_patterns() -> dict[tuple[Any, int], tuple[str, Pattern]]:
 def beginnings(pattern: str) -> Iterator[str]:
     """Texts that lead to each repetition in *pattern*; none if only `regex` can parse it."""
     try:
-        tree = sre_parse.parse(re.sub(r"\\p\{[^{}]*\}|\\p\w", r"\\w", pattern))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of sets in sets, which `regex` has
+            tree = sre_parse.parse(re.sub(r"\\p\{[^{}]*\}|\\p\w", r"\\w", pattern))
     except re.error:
         return
     yield from _walk(tree, "")

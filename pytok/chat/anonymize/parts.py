@@ -48,7 +48,7 @@ _DIGRAPH = regex.compile(r"(?<=\pL)([aou])e(?=[b-df-hj-np-tv-z]\pL)", regex.IGNO
 """ä, ö or ü as two letters, in Mueller."""
 _SURNAMES_OF_TWO = ("남궁", "황보", "제갈", "사공", "선우", "서문", "독고", "동방")
 _RUN = regex.compile(r"[\p{Han}々]+|[\p{Hiragana}ー]+|[\p{Katakana}ー]+|\p{Hangul}+")
-_HYPHENATED = regex.compile(r"[\p{L}\p{M}]++(?:[-\u2010\u2011][\p{L}\p{M}]++)+")
+_HYPHENATED = regex.compile(r"(?<![\p{L}\p{M}])[\p{L}\p{M}]++(?:[-\u2010\u2011][\p{L}\p{M}]++)+")
 _THAI_TITLE = regex.compile("คุณ|นางสาว|นาง|นาย|พี่|น้อง")
 _DECORATION = "~\u2068\u2069\u202a\u202c\u202f\xa0 "
 

@@ -138,7 +138,7 @@ def fake_cuda(capability: tuple[int, int] = (9, 0)) -> Iterator[Observed]:
         "torch.Generator": lambda device="cpu": generator("cpu"),
         "torch.nn.Module.to": _move,
         "gpt.runs.writing.save_file": _save_zeros,
-        "gpt.runs.reading.load_file": _load,
+        "gpt.runs.reading.load_tensors": _load,
     }
     with contextlib.ExitStack() as stack:
         observed = Observed()

@@ -259,7 +259,7 @@ def test_a_text_that_does_not_fit_changes_nothing(model: GPT, bpe: pytok.Tokeniz
 
     with pytest.raises(ChatError, match="split the message"):
         session.reply("x" * 100)
-    with pytest.raises(ChatError, match="more than half of the 64"):
+    with pytest.raises(ChatError, match="these instructions are too long"):
         session.instruct("x" * 60)
     with pytest.raises(ChatError, match="split the message"):
         session.load(Conversation((Turn("Bo", "x" * 100),)))
