@@ -19,6 +19,7 @@ import click
 from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.parallel.launch import launched
 from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.errors import abridged
 from pytok.terminal import ClosedStdout, failure_of, say
 from pytok.termination import exiting_on_signals
 
@@ -149,7 +150,7 @@ def _run(given: list[str] | None) -> int:
 
 def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
     """Print a warning without the line of the source that gives it, which means nothing here."""
-    say(f"gpt: warning: {message}")
+    say(f"gpt: warning: {abridged(str(message))}")
 
 
 def _fail(message: str) -> int:

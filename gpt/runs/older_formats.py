@@ -27,10 +27,13 @@ def upgrade(fields: Any) -> Any:
     """Return the *fields* of a state of format 2, or a table in it, in the current form."""
     if not isinstance(fields, Mapping):
         return fields
-    if fields.get("kind") in ABSENT:
+    kind = fields.get("kind")
+    if not isinstance(kind, str):
+        kind = ""  # whoever reads the fields says what is wrong
+    if kind in ABSENT:
         return None
     fields = {RENAMED_FIELDS.get(name, name): upgrade(value) for name, value in fields.items()}
-    change = CHANGED_KINDS.get(fields.get("kind", ""))
+    change = CHANGED_KINDS.get(kind)
     if change is not None:
         return change(fields)
     if "kv_heads" in fields and "pattern" not in fields:

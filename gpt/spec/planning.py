@@ -85,6 +85,13 @@ class _Candidate:
         return expected_loss(weights, self.seen, self.tokens, self.steps)
 
 
+_POSITIVE = (
+    *("steps", "seconds", "max_seconds", "batch_size"),
+    *("model.layers", "model.width", "model.context"),
+)
+"""Fields that a plan is made around, and that it divides by."""
+
+
 def plan(
     *,
     data: Path,
@@ -114,6 +121,9 @@ def plan(
     if depth is not None and depth < 1:
         raise ConfigError(f"depth must be at least 1; got {depth}")
     given = given or {}
+    for name in _POSITIVE:
+        if isinstance(value := given.get(name), int | float) and not value > 0:
+            raise ConfigError(f"{name} must be greater than 0; got {value}")
     usual = min(machine.seconds, given.get("max_seconds") or math.inf)
     seconds, steps = given.get("seconds") or usual, given.get("steps")
 

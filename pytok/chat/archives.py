@@ -73,7 +73,9 @@ def open_archive(path: Path) -> Iterator[list[Member]]:
     with _complete(path.name):
         archive = zipfile.ZipFile(path)
     with archive:
-        files = [each for each in archive.infolist() if not each.is_dir()]
+        # A damaged zip can have a file without a name, for which `is_dir` fails.
+        named = [each for each in archive.infolist() if each.filename]
+        files = [each for each in named if not each.is_dir()]
         _check_names(files, path.name)
         if files and all(each.flag_bits & 1 for each in files):
             _check_encryption(files[0], path.name)

@@ -13,6 +13,7 @@ from pytok.chat.import_options import ImportOptions
 from pytok.chat.source import Chat, Source, UnknownFormat, find_chat
 from pytok.chat.speakers import listed
 from pytok.errors import ChatError
+from pytok.text import quoted
 
 
 def read_sources(paths: Sequence[Path], options: ImportOptions) -> list[Source]:
@@ -95,7 +96,7 @@ def _check_choice(source: Source) -> None:
     if len(source.chats) < 2:
         return
     most = sorted(source.chats, key=lambda chat: -chat.messages)[:5]
-    first = ", ".join(f"{chat.name!r} ({chat.messages:,})" for chat in most)
+    first = ", ".join(f"{quoted(chat.name)} ({chat.messages:,})" for chat in most)
     found = f"{source.name} has {len(source.chats):,} chats"
     if source.one_chat:
         raise ChatError(f"{found}; choose one with --chat NAME (--list-chats lists them): {first}")

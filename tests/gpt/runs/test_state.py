@@ -83,3 +83,8 @@ def test_a_state_whose_recipe_is_no_table_is_rejected(recipe: Any) -> None:
     """By the name of the field."""
     with pytest.raises(ConfigError, match="recipe"):
         State.from_dict({**document("format 2"), "recipe": recipe})
+
+
+def test_an_upgrade_keeps_a_kind_that_is_no_name() -> None:
+    """Who reads the fields says what is wrong with it."""
+    assert upgrade({"kind": {"a": 1}}) == {"kind": {"a": 1}}

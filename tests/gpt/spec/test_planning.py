@@ -39,6 +39,14 @@ def planned(tokens: int = 300_000, **changes: Any) -> Recipe:
     return plan(data=Path("data"), out=Path("run"), tokens=tokens, **chosen)
 
 
+@pytest.mark.parametrize("name", ["steps", "seconds", "batch_size", "model.layers", "model.width"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_plan_around_nothing_is_refused(name: str, value: int) -> None:
+    """The error names the field."""
+    with pytest.raises(ConfigError, match=f"{name} must be greater than 0"):
+        planned(given={name: value})
+
+
 @pytest.mark.parametrize("name", sorted(PRESETS))
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_preset_is_a_model_of_its_depth(name: str, depth: int) -> None:

@@ -169,3 +169,11 @@ def test_a_last_character_that_was_cut_is_a_warning(encoding: str, tmp_path: Pat
 
     assert [message.text for message in imported.messages] == ["hi "]
     assert "ends in the middle of a character" in imported.summary.warnings[0]
+
+
+def test_a_file_without_a_name_is_omitted(tmp_path: Path) -> None:
+    """Only damage makes one."""
+    path = packed(tmp_path / "chat.zip", {"_chat.txt": CHAT, "xyzzy.png": b""})
+    path.write_bytes(path.read_bytes().replace(b"xyzzy", b"\0yzzy"))
+
+    assert len(import_chats([path], ImportOptions()).messages) == 200
