@@ -85,11 +85,15 @@ class _Candidate:
         return expected_loss(weights, self.seen, self.tokens, self.steps)
 
 
-_POSITIVE = (
+_SIZES = {
     *("steps", "seconds", "max_seconds", "batch_size"),
     *("model.layers", "model.width", "model.context"),
-)
+}
 """Fields that a plan is made around, and that it divides by."""
+
+
+def _is_possible(name: str, value: Any) -> bool:
+    return name not in _SIZES or not isinstance(value, int | float) or value > 0
 
 
 def plan(
@@ -120,10 +124,8 @@ def plan(
         raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
     if depth is not None and depth < 1:
         raise ConfigError(f"depth must be at least 1; got {depth}")
-    given = given or {}
-    for name in _POSITIVE:
-        if isinstance(value := given.get(name), int | float) and not value > 0:
-            raise ConfigError(f"{name} must be greater than 0; got {value}")
+    # The recipe refuses values out of range, with the name of the option.
+    given = {name: value for name, value in (given or {}).items() if _is_possible(name, value)}
     usual = min(machine.seconds, given.get("max_seconds") or math.inf)
     seconds, steps = given.get("seconds") or usual, given.get("steps")
 
