@@ -134,10 +134,6 @@ def _active_runs(form: Form) -> re.Pattern[str]:
     return re.compile(rf"[^{members}]?[{members}]+", re.DOTALL)
 
 
-def _changes(form: Form, character: str) -> bool:
-    return normal_form(form, character) != character
-
-
 def normal_form(form: Form, text: str) -> str:
     r"""Return *text* in a normalization form, also if it has characters that Python does not know.
 

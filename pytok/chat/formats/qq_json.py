@@ -5,13 +5,13 @@ which are not needed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from pytok.chat.formats.parsed import parsed_chat
 from pytok.chat.formats.times import read_time
 from pytok.chat.formats.values import fields, items, words
 from pytok.chat.record import Kind, Message
-from pytok.chat.source import Chat, Source
+from pytok.chat.source import Source
 from pytok.errors import ChatError
 
 _MEDIA = {"image": "image", "video": "video", "audio": "audio", "voice": "audio", "file": "file"}
@@ -44,15 +44,9 @@ def read_qq_json(entries: Sequence[tuple[int, Any]], name: str) -> Source:
     title = words(fields(document.get("chatInfo")).get("name"))
     if "messages" in document:
         entries = list(enumerate(document["messages"], start=1))
-    source = Source(name=name, format="QQ JSON (QQChatExporter)", messages=[])
-    for number, message in entries:
-        if isinstance(message, Message):
-            source.messages.append(replace(message, source=name, line=number))
-        else:
-            source.unread.append(number)
+    source = parsed_chat(entries, name, "QQ JSON (QQChatExporter)", title)
     if not source.messages:
         raise ChatError(f"{name}: an export of QQChatExporter without a message that can be read")
-    source.chats = [Chat(title, len(source.messages))] if title else []
     return source
 
 
