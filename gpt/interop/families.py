@@ -61,7 +61,9 @@ GPT2 = Family(
         **_COMMON,
         "position.kind": "Learned",
         "norm.kind": "LayerNorm",
-        "mlp.activation": "gelu" if config.mlp.activation == "gelu" else "gelu_tanh",
+        "mlp.activation": "gelu"
+        if getattr(config.mlp, "activation", None) == "gelu"
+        else "gelu_tanh",
         "mlp.gated": False,
         "attention.kv_heads": config.attention.heads,
         "attention.head_width": config.width / config.attention.heads,
@@ -114,6 +116,6 @@ def _resolved(config: GPTConfig) -> GPTConfig:
     """Return *config* with the sizes filled in that it derives from others."""
     return dataclasses.replace(
         config,
-        mlp=dataclasses.replace(config.mlp, hidden=config.mlp.hidden_width(config.width)),
+        mlp=config.mlp.resolved(config.width),
         attention=config.attention.resolved(config.width),
     )

@@ -53,6 +53,7 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     """
     config = checkpoint.state.config
     family = family_of(config)
+    assert isinstance(config.mlp, MLP)
     if config.mlp.activation == "gelu":
         raise FormatError(
             "mlp.activation is gelu, but llama.cpp has only its approximation gelu_tanh; "
@@ -216,6 +217,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
     writer.add_context_length(config.context)
     writer.add_embedding_length(config.width)
     writer.add_block_count(config.layers)
+    assert isinstance(config.mlp, MLP)
     writer.add_feed_forward_length(config.mlp.hidden_width(config.width))
     assert isinstance(config.attention, GroupedQuery)
     writer.add_head_count(config.attention.heads)

@@ -194,6 +194,7 @@ def _zero_biases(*having: str) -> Callable[[str], bool]:
 
 def fields_of(config: GPTConfig, family: Family) -> dict[str, Any]:
     """Return the fields of a config.json for *config*, of *family*."""
+    assert isinstance(config.mlp, MLP)
     if family is GPT2:
         return {
             "n_positions": config.context,

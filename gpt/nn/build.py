@@ -11,6 +11,8 @@ from typing import Any
 from gpt.nn.attention.multihead import GroupedQueryAttention
 from gpt.nn.attention.patterns import CausalPattern, FullPattern, WindowPattern
 from gpt.nn.attention.scores import ScaledDotScore, SoftmaxNormalizer
+from gpt.nn.balance import BalanceBias, BalanceLoss
+from gpt.nn.experts import GroupLimit, build_experts
 from gpt.nn.head import SoftCap
 from gpt.nn.mlp import build_mlp
 from gpt.nn.norm import BatchNorm, LayerNorm, RMSNorm
@@ -20,7 +22,18 @@ from gpt.nn.site import Site
 from gpt.nn.token_shift import TokenShift
 from gpt.nn.value_embedding import ValueEmbedding
 from gpt.nn.wiring import PostNorm, PreNorm
-from gpt.spec import attention, embedding, head, mlp, norm, pattern, position, scoring, wiring
+from gpt.spec import (
+    attention,
+    embedding,
+    experts,
+    head,
+    mlp,
+    norm,
+    pattern,
+    position,
+    scoring,
+    wiring,
+)
 from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
@@ -36,6 +49,10 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     position.Rope: RotaryPosition,
     position.ALiBi: ALiBiPosition,
     mlp.MLP: build_mlp,
+    experts.Experts: build_experts,
+    experts.Groups: GroupLimit,
+    experts.BalanceLoss: BalanceLoss,
+    experts.BalanceBias: BalanceBias,
     norm.LayerNorm: LayerNorm,
     norm.RMSNorm: RMSNorm,
     norm.BatchNorm: BatchNorm,
