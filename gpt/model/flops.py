@@ -64,6 +64,14 @@ def training_flops(model: GPT) -> int:
     return TRAINING_FACTOR * sum(part.flops for part in parts_of(model).values())
 
 
+def described_size(model: GPT) -> str:
+    """Return the number of parameters of *model*, and of those that a token uses, as text."""
+    parts = parts_of(model).values()
+    total, active = (sum(counts) for counts in zip(*((p.parameters, p.active) for p in parts)))
+    used = "" if active == total else f", {active:,} of them active"
+    return f"{total:,} parameters{used}"
+
+
 def _named_parts(model: GPT) -> Iterator[tuple[str, nn.Module]]:
     """Yield the modules of *model*, and of each of its blocks, by name; all norms as one part."""
     for name, child in model.named_children():

@@ -46,6 +46,8 @@ def grouped_linear(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
+    if x.is_meta:
+        return x.new_empty(len(x), weight.shape[1])
     aligned = all(size * x.itemsize % ALIGNMENT == 0 for size in weight.shape[1:])
     if aligned and x.dtype in (torch.float32, torch.bfloat16, torch.float16):
         return F.grouped_mm(x, weight.mT, offs=ends)
@@ -83,7 +85,7 @@ class ExpertLinear(Mechanism):
     def idle_parameters(self) -> int:
         """Return the number of those of the other experts."""
         experts = len(self.weight)
-        return (experts - self.active) * sum(each[0].numel() for each in self.parameters())
+        return (experts - self.active) * sum(each.numel() // experts for each in self.parameters())
 
 
 class ExpertOutput(ExpertLinear):
