@@ -111,7 +111,7 @@ def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:
     named = ", ".join(inputs[:MAX_INPUTS]) + (", ..." if len(inputs) > MAX_INPUTS else "")
     where = f"{named}: " if named else ""
     if isinstance(error, MemoryError):
-        return f"{where}out of memory"
+        return str(abridged(f"{where}out of memory: {error}".removesuffix(": ")))
     if TRACEBACK in os.environ:
         raise error
     return str(
