@@ -82,8 +82,8 @@ def _rich_progress() -> "Progress":
 
 
 def say(message: str) -> None:
-    """Print *message* on stderr, in one line: newlines in it are escaped."""
-    click.echo(message.replace("\n", "\\n"), err=True)
+    """Print *message*, which can quote foreign text, on stderr, in one line of `escaped` text."""
+    click.echo(escaped(message).replace("\n", "\\n"), err=True)
 
 
 class ClosedStdout(io.TextIOBase):
