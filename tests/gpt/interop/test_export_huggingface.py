@@ -27,10 +27,11 @@ from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
-from gpt.interop.families import family_of
+from gpt.interop.families.table import family_of
 from gpt.interop.huggingface import export_folder, import_folder
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
 from gpt.spec.position import Rope
@@ -249,9 +250,9 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "model_type is 'mamba'; supported: gpt2, llama, qwen2, mistral"),
+        ({"model_type": "mamba"}, "model_type is 'mamba'; supported: gpt2, qwen3, llama, qwen2"),
         ({"model_type": ["llama"]}, r"model_type is \['llama'\], not a string"),
-        ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
+        ({"hidden_act": "xielu"}, "hidden_act is 'xielu'"),
         ({"mlp_bias": True}, "missing tensor model.layers.0.mlp.gate_proj.bias"),
         ({"mlp_bias": "no"}, "mlp_bias is 'no', not true or false"),
         ({"rope_parameters": "x"}, "rope_parameters is 'x', not an object"),
@@ -269,8 +270,8 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
         ({"intermediate_size": 64}, r"gate_proj.weight has shape \(100, 64\)"),
         ({"hidden_size": None}, "hidden_size is missing"),
         ({"num_attention_heads": None}, "num_attention_heads is missing"),
-        ({"model_type": "mistral"}, "sliding_window is 4096"),
-        ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window is True"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config is set"),
+        ({"model_type": "mistral", "sliding_window": "x"}, "sliding_window is 'x'"),
         (
             {"model_type": "qwen2", "layer_types": ["sliding_attention"]},
             "layer_types has 'sliding_attention'",
@@ -308,17 +309,17 @@ def test_a_missing_file_is_a_one_line_error(
     [
         (
             "llama",
-            {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=8))},
+            {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=8, long_every=2))},
             "attention.pattern.kind is Window",
         ),
         (
             "llama",
-            {"mlp": MLP(activation="relu2")},
-            r"mlp.activation is relu2",
+            {"mlp": MLP(activation="relu2", gated=True), "shift": TokenShift()},
+            r"shift.kind is TokenShift",
         ),
-        ("llama", {"position": Rope(fraction=0.5)}, "position.fraction is 0.5"),
+        ("qwen3", {"position": Rope(fraction=0.5)}, "position.fraction is 0.5"),
         ("qwen3", {"norm": RMSNorm(eps=1e-5)}, r"norm.eps is 1e-05 \(qwen3: 1e-06\)"),
-        ("qwen3", {"bias": True}, r"bias is True \(qwen3: not supported\)"),
+        ("qwen3", {"bias": True}, r"bias is True \(qwen3: False\)"),
         ("gpt2", {"position": None}, "position.kind is None"),
         ("gpt2", {"attention": GroupedQuery(heads=4, kv_heads=2)}, "attention.kv_heads is 2"),
     ],
