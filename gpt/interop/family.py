@@ -7,28 +7,22 @@ written and read. So a new mechanism is rejected, by the name of its field, unti
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from gpt.errors import ConfigError, FormatError
-from gpt.interop.fields import Codec, Fields
+from gpt.interop.fields import ATTENTION_BIASES, Codec, Fields
 from gpt.interop.tensor_names import Names
+from gpt.interop.windows import PATTERN, windows_of, with_windows
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.serialize import flatten, nest, to_dict
 
 NO_EFFECT = {"dropout"}
 """Our fields that have no effect after training."""
-_BIASES = {"bias", "norm.bias", "attention.bias"}
-
-
-class Described(NamedTuple):
-    """A model as the fields of a family describe it."""
-
-    config: GPTConfig
-    zero: Callable[[str], bool]
-    """Returns whether the module of a path has no bias there, where others have one."""
+BIAS = "attention.bias"
+_BIASES = {"bias", "norm.bias", BIAS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +46,8 @@ class Family:
     notes: str = ""
     """What of it is not supported, for the documentation."""
 
-    def read(self, fields: Mapping[str, Any]) -> Described:
-        """Return the model that *fields* describe.
+    def read(self, fields: Mapping[str, Any]) -> GPTConfig:
+        """Return the config that *fields* describe.
 
         Raises FormatError, or ConfigError for sizes that do not fit together.
         """
@@ -61,7 +55,7 @@ class Family:
         found = Fields(fields)
         for codec in self.fields:
             codec.read(found, ours)
-        return _described(ours)
+        return _config(ours)
 
     def write(self, config: GPTConfig) -> dict[str, Any]:
         """Return the fields of a model of *config*, which `mismatches` has found no fault with."""
@@ -76,7 +70,7 @@ class Family:
             with suppress(FormatError):
                 codec.read(fields, again)
         with suppress(ConfigError):
-            again = _flat(_described(again).config)
+            again = _flat(_config(again))
         ignored = NO_EFFECT | (_BIASES if self.adds_biases else set())
         return [
             f"{name} is {ours.get(name)} ({self.name}: {again.get(name, 'not supported')})"
@@ -101,32 +95,38 @@ def nearest(config: GPTConfig, families: Mapping[str, Family]) -> Family:
     return families[name]
 
 
-def _described(ours: dict[str, Any]) -> Described:
-    """Return the model with the fields *ours*, by dotted path."""
-    which = ours.pop("attention.bias", None)
-    if which is None:
-        return Described(GPTConfig.from_dict(nest(ours)), lambda path: False)
-    having = {
-        "attention.query": which in ("qkv", "all"),
-        "attention.key": which in ("qkv", "all"),
-        "attention.value": which in ("qkv", "all"),
-        "attention.output": which in ("output", "all"),
-        "mlp": ours["bias"],
-    }
-    without = tuple(f".{path}" for path, has in having.items() if not has)
-    config = GPTConfig.from_dict(nest({**ours, "bias": any(having.values())}))
-    return Described(
-        config, lambda path: any(part in path for part in without) and "norm" not in path
-    )
+def _config(ours: Mapping[str, Any]) -> GPTConfig:
+    """Return the config with the fields *ours*, by dotted path; the inverse of `_flat`."""
+    plain = nest({name: value for name, value in ours.items() if name != PATTERN})
+    if PATTERN in ours:
+        plain["attention"] = with_windows(plain["attention"], ours[PATTERN])
+    return GPTConfig.from_dict(plain)
 
 
 def _flat(config: GPTConfig) -> dict[str, Any]:
-    """Return the fields of *config* by dotted path, with the sizes that it derives from others."""
-    attention = config.attention
-    mlp = config.mlp
-    resolved = dataclasses.replace(
-        config,
-        mlp=dataclasses.replace(mlp, hidden=mlp.hidden_width(config.width)),
-        attention=dataclasses.replace(attention, head_width=config.head_width),
-    )
-    return flatten(to_dict(resolved))
+    """Return the fields of *config* by dotted path, with the sizes that it derives from others.
+
+    Attention that differs between layers has the fields of one layer. One that differs is a list
+    of its values in all layers, and so are always windows (`windows.PATTERN`).
+    """
+    layers: list[Any] = [
+        config.attention_in(layer).resolved(config.width) for layer in range(config.layers)
+    ]
+    mlp = dataclasses.replace(config.mlp, hidden=config.mlp.hidden_width(config.width))
+    flats = [
+        flatten(to_dict(dataclasses.replace(config, mlp=mlp, attention=attention)))
+        for attention in layers
+    ]
+    for each in flats:
+        if each.get(BIAS, "") is None:
+            each[BIAS] = ATTENTION_BIASES[config.bias, config.bias]
+    names = dict.fromkeys(name for flat in flats for name in flat)
+    values = {name: [flat.get(name) for flat in flats] for name in names}
+    flat = {
+        name: each[0] if each == each[:1] * len(each) else each for name, each in values.items()
+    }
+    windows = windows_of([getattr(each, "pattern", None) for each in layers], config.context)
+    if windows is not None:
+        flat = {name: value for name, value in flat.items() if not name.startswith(f"{PATTERN}.")}
+        flat[PATTERN] = windows
+    return flat

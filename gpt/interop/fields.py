@@ -189,17 +189,13 @@ class Biases:
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read the fields."""
         qkv, output, mlp = (self._value(fields, each) for each in (self.qkv, self.output, self.mlp))
-        ours["bias"] = mlp
-        attention = _ATTENTION_BIASES[qkv, output]
-        if attention != _ATTENTION_BIASES[mlp, mlp]:
-            ours["attention.bias"] = attention
+        ours |= {"bias": mlp, "attention.bias": ATTENTION_BIASES[qkv, output]}
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
         """Write the fields."""
-        mlp = bool(ours.get("bias"))
-        attention = ours.get("attention.bias") or _ATTENTION_BIASES[mlp, mlp]
-        qkv, output = next(each for each, name in _ATTENTION_BIASES.items() if name == attention)
-        pairs = zip((self.qkv, self.output, self.mlp), (qkv, output, mlp), strict=True)
+        attention = ours.get("attention.bias", "off")
+        having = {name: each for each, name in ATTENTION_BIASES.items()}[attention]
+        pairs = zip((self.qkv, self.output, self.mlp), (*having, ours["bias"]), strict=True)
         return {name: value != self.inverted for name, value in pairs if isinstance(name, str)}
 
     def _value(self, fields: Fields, name: str | bool) -> bool:
@@ -209,8 +205,8 @@ class Biases:
         return given != self.inverted
 
 
-_ATTENTION_BIASES = {
-    (False, False): "none",
+ATTENTION_BIASES = {
+    (False, False): "off",
     (True, False): "qkv",
     (False, True): "output",
     (True, True): "all",

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gpt.errors import ConfigError, FormatError
-from gpt.interop.family import Described, Family, nearest
+from gpt.interop.family import Family, nearest
 from gpt.interop.fields import names_of
 from gpt.interop.gguf_families import ARCHITECTURES, DERIVED
 from gpt.interop.gguf_tokenizer import add_tokenizer, read_generation, read_tokenizer
@@ -85,10 +85,10 @@ def import_file(path: Path) -> Imported:
             _dequantized(tensor.data[:1], tensor)
         tokenizer = read_tokenizer(fields)
         own = {key.removeprefix(prefix): fields[key] for key in fields if key.startswith(prefix)}
-        config, zero = _read_config(own, set(found), tokenizer.n_vocab, family)
+        config = _read_config(own, set(found), tokenizer.n_vocab, family)
         shapes = {key: tuple(map(int, tensor.shape[::-1])) for key, tensor in found.items()}
         tensors = Tensors(shapes, lambda key: _read(found[key]))
-        model = import_model(config, tensors, family.names, zero=zero)
+        model = import_model(config, tensors, family.names)
     except KeyError as error:
         raise FormatError(f"{path}: missing field {error.args[0]}") from error
     except (ConfigError, FormatError) as error:
@@ -135,7 +135,7 @@ def _read(tensor: gguf.ReaderTensor) -> Tensor:
 
 def _read_config(
     fields: dict[str, Any], tensors: Collection[str], vocab_size: int, family: Family
-) -> Described:
+) -> GPTConfig:
     """Return the model of *family* with *fields*, without its name, and with *tensors*."""
     known = set(names_of(family.fields))
     for key, value in fields.items():

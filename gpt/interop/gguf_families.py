@@ -17,7 +17,7 @@ import gguf
 from gpt.errors import FormatError
 from gpt.interop.families import gpt2, layer_norm, llama
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Codec, Field, Fields, Only, SameAs
+from gpt.interop.fields import Biases, Codec, Equal, Field, Fields, Only, SameAs
 from gpt.interop.layouts import Entry
 from gpt.interop.tensor_names import Names
 from pytok.text import quoted
@@ -134,7 +134,14 @@ ARCHITECTURES: dict[str, Family] = {
     family.name: family
     for family in (
         _architecture("gpt2", gpt2.GPT2, *_LAYER, activation="gelu_tanh"),
-        _architecture("qwen3", llama.QWEN3, *_ROTARY, *_RMS, activation="silu"),
+        _architecture(
+            "qwen3",
+            llama.QWEN3,
+            *_ROTARY,
+            *_RMS,
+            Equal("attention.qk_norm_eps", "norm.eps"),
+            activation="silu",
+        ),
         _architecture("llama", llama.LLAMA, *_ROTARY, *_RMS, activation="silu", interleaved=True),
         _architecture("qwen2", llama.QWEN2, *_ROTARY, *_RMS, activation="silu"),
         _architecture("phi3", llama.PHI3, *_ROTARY, *_RMS, activation="silu"),

@@ -124,7 +124,7 @@ def import_folder(folder: Path) -> Imported:
     fields = _read_object(path, "pass a folder with config.json, or a GGUF file")
     try:
         family = _family(fields)
-        config, zero = family.read(fields)
+        config = family.read(fields)
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from error
     tokenizer = pytok.load(folder)
@@ -137,9 +137,8 @@ def import_folder(folder: Path) -> Imported:
     tensors = _with_prefix(_open_tensors(folder), family)
     heads = [f"{name}.weight" for name, entry in family.names.items() if entry == "head"]
     try:
-        model = import_model(
-            config, tensors, family.names, unused=heads if config.tie else (), zero=zero
-        )
+        unused = heads if config.tie else ()
+        model = import_model(config, tensors, family.names, unused=unused)
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{folder}: {error}") from error
     generation = {name: fields[name] for name in ID_FIELDS if fields.get(name) is not None}

@@ -45,7 +45,7 @@ class Entry:
         if self.interleaved:
             parts = [_interleave(part, config) for part in parts]
         if self.grouped:
-            groups = config.attention.kv_heads
+            groups = _groups(config)
             tensor = torch.cat([_rows(part, groups, -1) for part in parts], dim=1).flatten(0, 1)
         else:
             tensor = torch.cat(list(parts))
@@ -63,7 +63,7 @@ class Entry:
             tensor = tensor + self.offset
         tensor = tensor[self.skipped :]
         if self.grouped:
-            groups = config.attention.kv_heads
+            groups = _groups(config)
             each = [size // groups for size in sizes]
             inside = torch.split(_rows(tensor, groups, -1), each, dim=1)
             parts = [part.flatten(0, 1) for part in inside]
@@ -89,6 +89,11 @@ def _reordered(rows: Tensor, config: GPTConfig, shape: Callable[[int], tuple[int
     rotated = heads[:, :width]
     turned = rotated.reshape(len(heads), *shape(width), *rows.shape[1:]).transpose(1, 2)
     return torch.cat((turned.reshape(rotated.shape), heads[:, width:]), dim=1).flatten(0, 1)
+
+
+def _groups(config: GPTConfig) -> int:
+    """Return the number of key and value heads of *config*."""
+    return int(getattr(config.attention_in(0), "kv_heads", 1))
 
 
 def _rows(tensor: Tensor, groups: int, rows: int) -> Tensor:

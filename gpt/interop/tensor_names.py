@@ -91,12 +91,10 @@ def import_model(
     names: Names,
     *,
     unused: Collection[str] = (),
-    zero: Callable[[str], bool] = lambda path: False,
 ) -> GPT:
     """Return the model of *config* with *tensors*, called *names*, in evaluation mode.
 
-    Rows past the vocabulary become zero, and so do biases of the modules for whose path *zero*
-    returns true: these are not in the file. Nothing is read before all names and shapes have been
+    Rows past the vocabulary become zero. Nothing is read before all names and shapes have been
     compared with those that *config* asks for. Raises FormatError for a tensor that is missing or
     has another shape, and for one that is neither in the model nor in *unused*.
     """
@@ -105,14 +103,10 @@ def import_model(
         raise FormatError(
             f"the config asks for {config.layers} layers, but there are tensors of {layers}"
         )
-    _check(tensors, without_memory(config), names, unused, zero)
+    _check(tensors, without_memory(config), names, unused)
     model = GPT(config)
     with torch.no_grad():
         for target in _targets(model, names):
-            if _is_zero(target, zero):
-                for part in target.parts:
-                    part.zero_()
-                continue
             tensor, parts = tensors.read(target.name), target.parts
             if target.has_token_rows:
                 tensor = tensor[: model.vocab_size]
@@ -138,13 +132,10 @@ def _check(
     model: GPT,
     names: Names,
     unused: Collection[str],
-    zero: Callable[[str], bool],
 ) -> None:
     """Raise FormatError if *tensors* are not those of *model*; see `import_model`."""
     unexpected = set(tensors.shapes) - set(unused)
     for target in _targets(model, names):
-        if _is_zero(target, zero):
-            continue
         name = target.name
         if name not in tensors.shapes:
             raise FormatError(f"missing tensor {name}")
@@ -161,10 +152,6 @@ def _check(
             )
     if unexpected:
         raise FormatError(f"unexpected tensor {min(unexpected)}")
-
-
-def _is_zero(target: Target, zero: Callable[[str], bool]) -> bool:
-    return target.name.endswith(".bias") and any(map(zero, target.entry.modules))
 
 
 def _targets(model: GPT, names: Names) -> Iterator[Target]:

@@ -8,9 +8,11 @@ from typing import Any
 
 from gpt.errors import FormatError
 from gpt.interop.fields import Fields
-from gpt.spec.attention import Window
+from gpt.spec.pattern import Causal, Window
 from pytok.text import quoted
 
+PATTERN = "attention.pattern"
+"""Our field of the patterns, here a list: the window of each layer, None for the full context."""
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -53,11 +55,11 @@ class Windows:
             raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
         else:
             windows = [self._window(kind, size) for kind in kinds]
-        ours |= pattern_of(windows, context, f"{self.types or self.size}")
+        ours[PATTERN] = clipped(windows, context)
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
         """Write the windows of all layers."""
-        windows = windows_of(ours)
+        windows = ours.get(PATTERN)
         sizes = set(windows or ()) - {None}
         if windows is None or len(sizes) > 1:
             return {}
@@ -80,30 +82,39 @@ class Windows:
         return size
 
 
-def pattern_of(windows: Sequence[int | None], context: int, name: str) -> dict[str, Any]:
-    """Return our fields for the *windows* of the layers; raises FormatError naming the field."""
-    windows = [None if window is None or window >= context else window for window in windows]
-    sizes = set(windows) - {None}
-    if not sizes:
-        return {"attention.pattern.kind": "Causal"}
-    size, layers = max(size for size in sizes if size), len(windows)
-    for every in (None, *range(1, layers + 1)):
-        window = Window(size=size, long_every=every)
-        if [window.in_layer(layer, layers) for layer in range(layers)] == windows:
-            found = {"kind": "Window", "size": size, "long_every": every}
-            return {f"attention.pattern.{field}": value for field, value in found.items()}
-    raise FormatError(f"{name}: gpt has no such pattern of windows: {quoted(windows)}")
+def clipped(windows: Sequence[int | None], context: int) -> list[int | None]:
+    """Return *windows* with None for those that are not shorter than the context."""
+    return [None if window is None or window >= context else window for window in windows]
 
 
-def windows_of(ours: Mapping[str, Any]) -> list[int | None] | None:
-    """Return the window of each layer, None for the full context; None for another pattern."""
-    prefix, layers = "attention.pattern.", range(ours["layers"])
-    if ours.get(f"{prefix}kind") == "Causal":
-        return [None for _ in layers]
-    if ours.get(f"{prefix}kind") != "Window":
+def windows_of(patterns: Sequence[Any], context: int) -> list[int | None] | None:
+    """Return the windows of the *patterns* of all layers; None if one of them is no window."""
+    layers = len(patterns)
+    if not all(isinstance(each, Causal | Window) for each in patterns):
         return None
-    window = Window(size=ours[f"{prefix}size"], long_every=ours[f"{prefix}long_every"])
-    return [window.in_layer(layer, len(layers)) for layer in layers]
+    windows = [
+        each.in_layer(layer, layers) if isinstance(each, Window) else None
+        for layer, each in enumerate(patterns)
+    ]
+    return clipped(windows, context)
+
+
+def with_windows(attention: Mapping[str, Any], windows: Sequence[int | None]) -> dict[str, Any]:
+    """Return the plain spec *attention* with the *windows* of the layers."""
+    layers = len(windows)
+    for every in (None, *_from_1(layers)):
+        size = next(filter(None, windows), None)
+        if size is None:
+            return {**attention, "pattern": {"kind": "Causal"}}
+        window = Window(size=size, long_every=every)
+        if [window.in_layer(layer, layers) for layer in range(layers)] == list(windows):
+            pattern = {"kind": "Window", "size": size, "long_every": every}
+            return {**attention, "pattern": pattern}
+    period = next(
+        n for n in _from_1(layers) if all(windows[i] == windows[i % n] for i in range(layers))
+    )
+    each = [with_windows(attention, [window]) for window in windows[:period]]
+    return {"kind": "Interleaved", "layers": each}
 
 
 def _from_1(layers: int) -> range:

@@ -22,9 +22,8 @@ class CrossEntropy:
 
     def check(self, model: Architecture) -> None:
         """Raise ConfigError if *model* sees the tokens that it is to predict."""
-        pattern = model.attention.pattern
-        if not pattern.causal:
+        if not model.attention.causal:
             raise ConfigError(
-                f"model.attention.pattern {type(pattern).__name__} sees the next token, which "
-                "CrossEntropy predicts; choose a causal pattern, or another objective"
+                "model.attention sees the next token, which CrossEntropy predicts; choose a causal "
+                "pattern, or another objective"
             )

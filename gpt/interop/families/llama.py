@@ -12,7 +12,7 @@ from gpt.interop.families.common import (
     tie,
 )
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Codec, Field, Rotary
+from gpt.interop.fields import Biases, Codec, Equal, Field, Rotary
 from gpt.interop.layouts import Entry
 from gpt.interop.windows import Windows
 
@@ -83,8 +83,8 @@ QWEN3 = Family(
     fields=(
         *LAYERS,
         Field("head_dim", "attention.head_width", default=128),
-        # The eps of our query and key norms; theirs have that of all norms.
-        Field("rms_norm_eps", "norm.eps", float, 1e-6, values={1e-6: 1e-6}),
+        EPS,
+        Equal("attention.qk_norm_eps", "norm.eps"),
         tie(default=False),
         Biases(qkv="attention_bias", output="attention_bias"),
         QWEN_WINDOWS,

@@ -30,10 +30,11 @@ from gpt.generation.text import generate
 from gpt.interop.families.table import family_of
 from gpt.interop.huggingface import export_folder, import_folder
 from gpt.runs.reading import Checkpoint, read_checkpoint
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
+from gpt.spec.pattern import Window
 from gpt.spec.position import Rope
 from pytok.chat.template import Conversation, Template, Turn
 from pytok.definition import Settings
@@ -310,7 +311,7 @@ def test_a_missing_file_is_a_one_line_error(
         (
             "llama",
             {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=8, long_every=2))},
-            "attention.pattern.kind is Window",
+            r"attention.pattern is \[8, None\]",
         ),
         (
             "llama",
@@ -318,7 +319,7 @@ def test_a_missing_file_is_a_one_line_error(
             r"shift.kind is TokenShift",
         ),
         ("qwen3", {"position": Rope(fraction=0.5)}, "position.fraction is 0.5"),
-        ("qwen3", {"norm": RMSNorm(eps=1e-5)}, r"norm.eps is 1e-05 \(qwen3: 1e-06\)"),
+        ("qwen3", {"norm": RMSNorm(eps=1e-5)}, r"attention.qk_norm_eps is 1e-06 \(qwen3: 1e-05\)"),
         ("qwen3", {"bias": True}, r"bias is True \(qwen3: False\)"),
         ("gpt2", {"position": None}, "position.kind is None"),
         ("gpt2", {"attention": GroupedQuery(heads=4, kv_heads=2)}, "attention.kv_heads is 2"),
