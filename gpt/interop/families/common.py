@@ -27,13 +27,16 @@ LEARNED_LAYER: dict[str, Any] = {
 }
 """Fixed in GPT-2's shape."""
 
-GELUS = {
+ACTIVATIONS = {
+    "silu": "silu",
+    "swish": "silu",
+    "relu": "relu",
+    "relu2": "relu2",
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "gelu": "gelu",
 }
-ACTIVATIONS = {"silu": "silu", "swish": "silu", "relu": "relu", "relu2": "relu2", **GELUS}
 """Our names of activations, by those of transformers."""
 
 VOCABULARY: tuple[Codec, ...] = (Field("vocab_size", "vocab_size"),)

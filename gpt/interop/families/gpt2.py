@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from gpt.interop.families.common import (
-    ACTIVATIONS,
-    GELUS,
     GPT2_SIZES,
     LEARNED_LAYER,
     MULTI_HEAD,
@@ -27,7 +25,7 @@ GPT2 = Family(
     fields=(
         *GPT2_SIZES,
         MULTI_HEAD,
-        activation("activation_function", "gelu_new", GELUS),
+        activation("activation_function", "gelu_new"),
         tie(default=True),
         Biases(qkv=True, output=True, mlp=True),
         Only("scale_attn_weights", True),
@@ -64,6 +62,7 @@ GPT_BIGCODE = Family(
         tie(default=True),
         Biases(qkv=True, output=True, mlp=True),
         Only("multi_query", True),
+        Only("num_key_value_heads", 1),
         Only("scale_attn_weights", True),
         off("add_cross_attention"),
     ),
@@ -95,7 +94,7 @@ OPT = Family(
         *SIZES[:-1],
         Field("ffn_dim", "mlp.hidden"),
         MULTI_HEAD,
-        activation("activation_function", "relu", ACTIVATIONS),
+        activation("activation_function", "relu"),
         tie(default=True),
         Biases(qkv="enable_bias", output="enable_bias", mlp="enable_bias", default=True),
         Only("do_layer_norm_before", True),
