@@ -51,11 +51,11 @@ SPECS: dict[str, list[Any]] = {
     "attention": [
         heads(pattern=Causal()),
         heads(kv_heads=2, qk_norm=True),
-        heads(kv_heads=1, head_width=6),
+        heads(kv_heads=1, head_width=12),
         heads(pattern=Window(size=5)),
         heads(kv_heads=2, pattern=Window(size=5, long_every=2)),
         heads(score=ScaledDot(cap=2.0)),
-        Interleaved(layers=(heads(kv_heads=2, pattern=Window(size=5)), heads(head_width=6))),
+        Interleaved(layers=(heads(kv_heads=2, pattern=Window(size=5)), heads(head_width=12))),
     ],
     "position": [
         Learned(),
