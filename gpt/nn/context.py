@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gpt.data.batch import PADDING
-from gpt.nn.position import PositionEncoding, Positions
+from gpt.nn.positions.encoding import PositionEncoding, Positions
 
 if TYPE_CHECKING:
     from gpt.nn.attention.patterns import Pattern

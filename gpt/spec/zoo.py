@@ -60,7 +60,7 @@ def find(name: str) -> tuple[Axis, type | None]:
     for axis in axes():
         entries[axis.name] = entries[f"model.{axis.name}"] = (axis, None)
         entries.setdefault(axis.name.rpartition(".")[2], (axis, None))
-        entries |= {word: (axis, None) for word in axis.words}
+        entries |= dict.fromkeys(axis.words, (axis, None))
         entries |= {kind.__name__: (axis, kind) for kind in axis.kinds}
     by_case = {key.casefold(): key for key in reversed(entries)}
     key = by_case.get(name.casefold())
