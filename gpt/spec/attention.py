@@ -15,7 +15,15 @@ from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Part, Sizes
 from gpt.spec.pattern import Causal, Full, Window
-from gpt.spec.scoring import ScaledDot, Softmax
+from gpt.spec.scoring import (
+    Additive,
+    Dot,
+    General,
+    LocalP,
+    Location,
+    ScaledDot,
+    Softmax,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,15 @@ class Attention(Part):
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
         raise NotImplementedError
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+        return True
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
+        return None
 
     def in_layer(self, layer: int) -> Attention:
         """Return the attention of *layer*, from 0."""
@@ -64,15 +81,24 @@ class Pairwise(Attention):
 
     pattern: Causal | Window | Full = field(default_factory=Causal)
     """Which tokens a token attends to."""
-    score: ScaledDot = field(default_factory=ScaledDot)
+    score: ScaledDot | Dot | General | Additive | Location = field(default_factory=ScaledDot)
     """Score of a query and a key."""
-    normalizer: Softmax = field(default_factory=Softmax)
+    normalizer: Softmax | LocalP = field(default_factory=Softmax)
     """From scores to weights of the values."""
 
     @property
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
         return self.pattern.causal
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+        return self.score.factor(1) is not None and not self.normalizer.reads_queries
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
+        return self.score.factor(self.query_width(width))
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if a part does not fit a model of *sizes*."""
