@@ -7,6 +7,7 @@ from gpt.interop.families.common import (
     LEARNED_LAYER,
     MULTI_HEAD,
     SIZES,
+    VOCABULARY,
     activation,
     blocks,
     off,
@@ -15,6 +16,7 @@ from gpt.interop.families.common import (
 from gpt.interop.family import Family
 from gpt.interop.fields import Biases, Field, Only, SameAs
 from gpt.interop.layouts import Entry
+from gpt.interop.windows import Windows
 
 QKV = ("attention.query", "attention.key", "attention.value")
 
@@ -122,4 +124,50 @@ OPT = Family(
         "lm_head": "head",
     },
     adds_biases=True,
+)
+
+GPT_NEO = Family(
+    name="gpt_neo",
+    model="GPTNeoForCausalLM",
+    fixed={**LEARNED_LAYER, "attention.score.scale": 1.0},
+    fields=(
+        *VOCABULARY,
+        Field("max_position_embeddings", "context"),
+        Field("hidden_size", "width"),
+        Field("num_layers", "layers"),
+        Field("num_heads", "attention.heads"),
+        Field("intermediate_size", "mlp.hidden", default=None),
+        Field("layer_norm_epsilon", "norm.eps", float, 1e-5),
+        MULTI_HEAD,
+        activation("activation_function", "gelu_new"),
+        tie(default=True),
+        Biases(output=True, mlp=True),
+        Windows(
+            "window_size",
+            256,
+            types="attention_layers",
+            repeated="attention_types",
+            full="global",
+            sliding="local",
+        ),
+    ),
+    names={
+        "transformer.wte": "embedding",
+        "transformer.wpe": "position.embedding",
+        **blocks(
+            "transformer.h.",
+            {
+                "ln_1": "attention_norm",
+                "attn.attention.q_proj": "attention.query",
+                "attn.attention.k_proj": "attention.key",
+                "attn.attention.v_proj": "attention.value",
+                "attn.attention.out_proj": "attention.output",
+                "ln_2": "mlp_norm",
+                "mlp.c_fc": "mlp.input",
+                "mlp.c_proj": "mlp.output",
+            },
+        ),
+        "transformer.ln_f": "norm",
+        "lm_head": "head",
+    },
 )

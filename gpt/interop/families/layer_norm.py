@@ -8,6 +8,7 @@ from gpt.interop.families.common import (
     MULTI_HEAD,
     ROTARY_LAYER,
     SIZES,
+    VOCABULARY,
     activation,
     blocks,
     off,
@@ -16,8 +17,9 @@ from gpt.interop.families.common import (
 from gpt.interop.families.gpt2 import QKV
 from gpt.interop.families.llama import ATTENTION_BLOCK, NAMES, TOP
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Field, Only, Rotary
+from gpt.interop.fields import Biases, Expansion, Field, Inside, Only
 from gpt.interop.layouts import Entry
+from gpt.interop.rotary import Rotary
 from gpt.interop.windows import Windows
 
 STABLELM = Family(
@@ -96,7 +98,7 @@ GPT_NEOX = Family(
         *SIZES,
         MULTI_HEAD,
         activation("hidden_act", "gelu"),
-        Rotary(fraction=0.25, older="rotary_pct", older_theta="rotary_emb_base"),
+        Rotary(fraction=0.25, older_fraction="rotary_pct", older_theta="rotary_emb_base"),
         Field("layer_norm_eps", "norm.eps", float, 1e-5),
         tie(default=False),
         Biases(qkv="attention_bias", output="attention_bias", mlp=True, default=True),
@@ -119,4 +121,55 @@ GPT_NEOX = Family(
         "embed_out": "head",
     },
     adds_biases=True,
+)
+
+MPT = Family(
+    name="mpt",
+    model="MptForCausalLM",
+    fixed={
+        **ROTARY_LAYER,
+        "position.kind": "ALiBi",
+        "norm.bias": False,
+        "mlp.gated": False,
+        "mlp.activation": "gelu",
+        "bias": False,
+    },
+    fields=(
+        *VOCABULARY,
+        Field("max_seq_len", "context"),
+        Field("d_model", "width"),
+        Field("n_layers", "layers"),
+        Field("n_heads", "attention.heads"),
+        Field("layer_norm_epsilon", "norm.eps", float, 1e-5),
+        MULTI_HEAD,
+        Expansion("expansion_ratio", 4),
+        tie(default=True),
+        Only("no_bias", True),
+        Inside(
+            "attn_config",
+            Only("alibi", True),
+            Only("alibi_bias_max", 8),
+            off("clip_qkv", None),
+            off("softmax_scale", None),
+            off("qk_ln"),
+            off("prefix_lm"),
+        ),
+        off("logit_scale", None),
+    ),
+    names={
+        "transformer.wte": "embedding",
+        **blocks(
+            "transformer.blocks.",
+            {
+                "norm_1": "attention_norm",
+                "attn.Wqkv": Entry(QKV),
+                "attn.out_proj": "attention.output",
+                "norm_2": "mlp_norm",
+                "ffn.up_proj": "mlp.input",
+                "ffn.down_proj": "mlp.output",
+            },
+        ),
+        "transformer.norm_f": "norm",
+        "lm_head": "head",
+    },
 )

@@ -28,7 +28,6 @@ AS = {
     "mistral": "llama",
     "phi3": "mistral",
     "seed_oss": "qwen2",
-    "helium": "llama",
     "gpt_neox": "nemotron",
 }
 """Models that are written as another family, to which they belong, too."""
