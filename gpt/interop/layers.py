@@ -31,7 +31,7 @@ def flat_table(config: GPTConfig) -> dict[str, Any]:
     """Return the fields of *config*, with the sizes that it derives from others."""
     layers = range(config.layers)
     attentions = [config.attention_in(layer).resolved(config.width) for layer in layers]
-    mlp = dataclasses.replace(config.mlp, hidden=config.mlp.hidden_width(config.width))
+    mlp = config.mlp.resolved(config.width)
     tables = []
     for layer, attention in zip(layers, attentions, strict=True):
         position = config.position and config.position.in_layer(layer)
