@@ -17,9 +17,9 @@ from gpt.interop.layers import BIAS, config_of, flat_table
 from gpt.interop.tensor_names import Names
 from gpt.spec.architecture import GPTConfig
 
-NO_EFFECT = {"dropout"}
-"""Our fields that have no effect after training."""
-_BIASES = {"bias", "norm.bias", BIAS}
+NO_EFFECT = ("dropout", "mlp.balance.weight", "mlp.balance.over", "mlp.z_loss", "mlp.multiple_of")
+"""Our fields that have no effect after training, or none besides those that follow from them."""
+_BIASES = ("bias", "norm.bias", BIAS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +68,12 @@ class Family:
                 codec.read(fields, again)
         with suppress(ConfigError):
             again = flat_table(config_of(again))
-        ignored = NO_EFFECT | (_BIASES if self.adds_biases else set())
+        ignored = (*NO_EFFECT, *(_BIASES if self.adds_biases else ()))
         return [
             f"{name} is {ours.get(name)} ({self.name}: {again.get(name, 'not supported')})"
             for name in dict.fromkeys((*ours, *again))
-            if name not in ignored and (ours.get(name) or None) != (again.get(name) or None)
+            if not name.startswith(ignored)
+            and (ours.get(name) or None) != (again.get(name) or None)
         ]
 
 

@@ -69,14 +69,14 @@ class Field:
 
     @property
     def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
+        """Return its name, and that of the other field."""
+        return (self.name, *filter(None, (self.otherwise,)))
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it."""
         default = self.default
         if self.otherwise:
-            default = fields.get(self.otherwise, self.kind)
+            default = fields.get(self.otherwise, self.kind, default)
         value = fields.get(self.name, self.kind, default)
         if self.values and value not in self.values:
             raise FormatError(f"{self.name} is {quoted(value)}; supported: {_listed(self.values)}")

@@ -6,7 +6,7 @@ from gpt.interop.families.shared import (
     GPT2_SIZES,
     LEARNED_LAYER,
     MULTI_HEAD,
-    SIZES,
+    SIZES_BUT_MLP,
     VOCABULARY,
     activation,
     blocks,
@@ -93,7 +93,7 @@ OPT = Family(
     model="OPTForCausalLM",
     fixed={**LEARNED_LAYER, "norm.eps": 1e-5},
     fields=(
-        *SIZES[:-1],
+        *SIZES_BUT_MLP,
         Field("ffn_dim", "mlp.hidden"),
         MULTI_HEAD,
         activation("activation_function", "relu"),
@@ -129,7 +129,11 @@ OPT = Family(
 GPT_NEO = Family(
     name="gpt_neo",
     model="GPTNeoForCausalLM",
-    fixed={**LEARNED_LAYER, "attention.score.scale": 1.0},
+    fixed={
+        **LEARNED_LAYER,
+        "attention.score.kind": "ScaledDot",
+        "attention.score.scale": 1.0,
+    },
     fields=(
         *VOCABULARY,
         Field("max_position_embeddings", "context"),

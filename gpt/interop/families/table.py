@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt.interop.families import gpt2, layer_norm, llama
+from gpt.interop.families import gpt2, layer_norm, llama, mixture
 from gpt.interop.family import Family, nearest
 from gpt.spec.architecture import GPTConfig
 
@@ -29,6 +29,8 @@ FAMILIES: dict[str, Family] = {
         layer_norm.STARCODER2,
         layer_norm.NEMOTRON,
         layer_norm.GPT_NEOX,
+        mixture.MIXTRAL,
+        mixture.QWEN3_MOE,
     )
 }
 """By model_type. A model that several support is written as the first of them."""

@@ -105,6 +105,18 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         "Mpt",
         {"vocab_size": 320, "d_model": 64, "n_heads": 4, "n_layers": 2, "max_seq_len": 64},
     ),
+    "mixtral": ("Mixtral", {**GROUPED, "num_local_experts": 4}),
+    "qwen3_moe": (
+        "Qwen3Moe",
+        {
+            **GROUPED,
+            "head_dim": 16,
+            "num_experts": 5,
+            "num_experts_per_tok": 3,
+            "moe_intermediate_size": 32,
+            "norm_topk_prob": True,
+        },
+    ),
     "stablelm": ("StableLm", {**GROUPED, "use_qkv_bias": True}),
     "starcoder2": ("Starcoder2", {**GROUPED, "sliding_window": 9}),
     "nemotron": ("Nemotron", {**GROUPED, "head_dim": 16}),
