@@ -14,6 +14,7 @@ from typing import Any
 
 from gpt.errors import FormatError
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.dropout import Dropout
 from gpt.spec.serialize import flatten, to_dict
 
 
@@ -53,7 +54,13 @@ _COMMON = {
 """Required by every family."""
 
 _SIZES = frozenset({"vocab_size", "context", "layers", "width", "mlp.hidden", "attention.heads"})
-_ANY = _SIZES | {"tie", "dropout"}  # dropout has no effect after training
+_DROPOUT = {
+    f"dropout.{name}" for name in ("kind", *(each.name for each in dataclasses.fields(Dropout)))
+}
+"""They have no effect after training."""
+_SAME = {"mlp.multiple_of", "norm.cast"}
+"""They have no effect once sizes are known, or on the last bit in bfloat16 only."""
+_ANY = _SIZES | _DROPOUT | _SAME | {"tie"}
 
 GPT2 = Family(
     name="gpt2",
@@ -76,6 +83,7 @@ LLAMA = Family(
         "position.fraction": 1.0,
         "norm.kind": "RMSNorm",
         "norm.weight": True,
+        "norm.fraction": 1.0,
         "mlp.activation": "silu",
         "mlp.gated": True,
     },

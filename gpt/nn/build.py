@@ -16,11 +16,23 @@ from gpt.nn.mlp import build_mlp
 from gpt.nn.norm import BatchNorm, LayerNorm, RMSNorm
 from gpt.nn.position import ALiBiPosition, LearnedPosition, RotaryPosition, SinusoidalPosition
 from gpt.nn.residual import Lambdas
+from gpt.nn.scale import LayerScale, Multiplier, RootWidth
 from gpt.nn.site import Site
 from gpt.nn.token_shift import TokenShift
 from gpt.nn.value_embedding import ValueEmbedding
-from gpt.nn.wiring import PostNorm, PreNorm
-from gpt.spec import attention, embedding, head, mlp, norm, pattern, position, scoring, wiring
+from gpt.nn.wiring import DeepNorm, OutputNorm, Parallel, PostNorm, PreNorm, SandwichNorm
+from gpt.spec import (
+    attention,
+    embedding,
+    head,
+    mlp,
+    norm,
+    pattern,
+    position,
+    scale,
+    scoring,
+    wiring,
+)
 from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
@@ -41,7 +53,14 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     norm.BatchNorm: BatchNorm,
     wiring.PreNorm: PreNorm,
     wiring.PostNorm: PostNorm,
+    wiring.SandwichNorm: SandwichNorm,
+    wiring.OutputNorm: OutputNorm,
+    wiring.Parallel: Parallel,
+    wiring.DeepNorm: DeepNorm,
     wiring.Lambdas: Lambdas,
+    scale.Multiplier: Multiplier,
+    scale.RootWidth: RootWidth,
+    scale.LayerScale: LayerScale,
     embedding.TokenShift: TokenShift,
     embedding.ValueEmbedding: ValueEmbedding,
     head.SoftCap: SoftCap,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gpt.nn.activation import build_activation
 from gpt.nn.context import Context
+from gpt.nn.dropout import Dropout
 from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
 from gpt.nn.site import Site
@@ -27,11 +28,12 @@ class PlainMLP(Mechanism):
         hidden, bias = spec.hidden_width(site.width), site.architecture.bias
         self.activation = build_activation(spec.activation)
         self.input = nn.Linear(site.width, hidden, bias=bias)
+        self.dropout = Dropout(site.architecture.dropout.hidden)
         self.output = BranchOutput(hidden, site.width, bias=bias)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Mixed:
         """Apply the MLP to x (B, T, width)."""
-        return self.output(self.activation(self.input(x))), None
+        return self.output(self.dropout(self.activation(self.input(x)))), None
 
 
 class GatedMLP(Mechanism):
@@ -54,12 +56,13 @@ class GatedMLP(Mechanism):
         self.gate = nn.Linear(site.width, hidden, bias=bias)
         self.input = nn.Linear(site.width, hidden, bias=bias)
         self.fused: FusedLinear | None = None
+        self.dropout = Dropout(site.architecture.dropout.hidden)
         self.output = BranchOutput(hidden, site.width, bias=bias)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Mixed:
         """Apply the MLP to x (B, T, width)."""
         gate, value = apply_linears(self, x)
-        return self.output(self.activation(gate) * value), None
+        return self.output(self.dropout(self.activation(gate) * value)), None
 
 
 def build_mlp(spec: mlp.MLP, site: Site) -> PlainMLP | GatedMLP:

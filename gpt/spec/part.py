@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 class Sizes(Protocol):
@@ -34,6 +34,9 @@ class Sizes(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A mechanism's fields. Sizes that follow from them are methods of the spec."""
+
+    ALONE: ClassVar[str] = ""
+    """Field that a single value sets: ``dropout = 0.1`` is ``dropout.rate = 0.1``; "" if none."""
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if this mechanism cannot be part of a model of *sizes*."""
