@@ -22,7 +22,7 @@ from gpt.nn.dropout import Dropout
 from gpt.nn.head import Head
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
 from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, TokenEmbedding, initialize
-from gpt.nn.position import PositionEncoding, Positions
+from gpt.nn.positions.encoding import PositionEncoding, Positions
 from gpt.nn.state import Cache, State
 from gpt.nn.wiring import Block, total
 from gpt.spec.architecture import GPTConfig
@@ -132,7 +132,7 @@ class GPT(Mechanism):
         if self.embedding_scale is not None:
             x = self.embedding_scale(x)
         if self.shift is not None:
-            x = self.shift(x, starts, states[-1], document_ids)
+            x = self.shift(x, states[-1], document_ids)
         embedded = positions if document_positions is None else document_positions
         x = self.dropout(self.position.embed(x, embedded))
         if torch.is_autocast_enabled(x.device.type):
@@ -191,14 +191,15 @@ class GPT(Mechanism):
         """Create an empty cache for *batch* rows of up to a full context of tokens each.
 
         The CPU's kernels are the fastest in float32. Raises ConfigError if tokens attend to later
-        ones.
+        ones, or if their keys change as the text grows.
         """
         if not self.config.attention.causal:
             raise ConfigError(
                 "this model attends to later tokens, so it cannot generate text token by token; "
                 "train one whose attention is causal"
             )
-        states: list[State] = [block.attention.new_state(batch, dtype) for block in self._blocks]
+        self.position.check_decoding()
+        states: list[State] = [block.new_state(batch, dtype) for block in self._blocks]
         if self.shift is not None:
             states.append(self.shift.new_state(batch, dtype))
         return Cache(states, batch)

@@ -1,7 +1,7 @@
 """Wirings: how the branches of a block, attention and an MLP, join the residual stream.
 
-A wiring is the block itself. A branch is norm, mixer, output norm, dropout, stochastic depth and
-scale; the norm before is the subclass's to apply. Shapes: (B, T, width) in and out.
+A wiring is the block itself. A branch is norm, convolution, mixer, output norm, dropout, stochastic
+depth and scale; the norm before is the subclass's to apply. Shapes: (B, T, width) in and out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from gpt.nn.context import Context
+from gpt.nn.convolution import convolution_at
 from gpt.nn.dropout import Dropout, DropPath
 from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, kind_of
 from gpt.nn.norm import Norm
 from gpt.nn.site import Site
-from gpt.nn.state import State
+from gpt.nn.state_group import StateGroup
 from gpt.spec import wiring
 
 
@@ -41,8 +42,10 @@ class Block(Mechanism):
         super().__init__()
         architecture, dropout = site.architecture, site.architecture.dropout
         self.attention_norm = _norm(site)
+        self.attention_convolution = convolution_at("A", site)
         self.attention = site.build(architecture.attention)
         self.mlp_norm = _norm(site)
+        self.mlp_convolution = convolution_at("C", site)
         self.mlp = site.build(architecture.mlp)
         self.attention_output_norm, self.mlp_output_norm = (
             _norm(site) if self.normalizes_outputs else nn.Identity() for _ in range(2)
@@ -52,19 +55,31 @@ class Block(Mechanism):
         self.attention_scale = site.build(architecture.branch_scale)
         self.mlp_scale = site.build(architecture.branch_scale)
 
-    def forward(self, x: Tensor, context: Context, state: State | None = None) -> Mixed:
+    def forward(self, x: Tensor, context: Context, state: StateGroup | None = None) -> Mixed:
         """Apply the block to x; return that, and the sum of its auxiliary losses or None."""
         raise NotImplementedError
 
-    def attend(self, x: Tensor, context: Context, state: State | None) -> Mixed:
+    def attend(self, x: Tensor, context: Context, state: StateGroup | None) -> Mixed:
         """Return the branch of attention for x, which is normalized if the wiring does so."""
-        y, loss = self.attention(x, context, state)
+        parts = {} if state is None else state.parts
+        if self.attention_convolution is not None:
+            kept = parts.get("attention_convolution")
+            x = self.attention_convolution(x, kept, context.document_ids)
+        y, loss = self.attention(x, context, parts.get("attention"))
         return self._end(self.attention_output_norm(y), self.attention_scale), loss
 
-    def transform(self, x: Tensor, context: Context) -> Mixed:
+    def transform(self, x: Tensor, context: Context, state: StateGroup | None) -> Mixed:
         """Return the branch of the MLP for x, which is normalized if the wiring does so."""
-        y, loss = self.mlp(x, context)
+        parts = {} if state is None else state.parts
+        if self.mlp_convolution is not None:
+            x = self.mlp_convolution(x, parts.get("mlp_convolution"), context.document_ids)
+        kept = parts.get("mlp")
+        y, loss = self.mlp(x, context) if kept is None else self.mlp(x, context, kept)
         return self._end(self.mlp_output_norm(y), self.mlp_scale), loss
+
+    def new_state(self, batch: int, dtype: torch.dtype) -> StateGroup:
+        """Create what *batch* rows keep while decoding."""
+        return StateGroup.of(self, batch, dtype)
 
     def initialize(self, generator: torch.Generator) -> None:
         """With output norms, begin as the identity by their scales instead of the last weights.
@@ -89,11 +104,11 @@ class Block(Mechanism):
 class PreNorm(Block):
     """x → x + attention(norm(x)) → x + mlp(norm(x)). Radford 2019 (GPT-2)."""
 
-    def forward(self, x: Tensor, context: Context, state: State | None = None) -> Mixed:
+    def forward(self, x: Tensor, context: Context, state: StateGroup | None = None) -> Mixed:
         """Apply the block to x."""
         y, first = self.attend(self.attention_norm(x), context, state)
         x = x + y
-        y, second = self.transform(self.mlp_norm(x), context)
+        y, second = self.transform(self.mlp_norm(x), context, state)
         return x + y, total(first, second)
 
 
@@ -118,11 +133,11 @@ class PostNorm(Block):
 
     last_norm = False
 
-    def forward(self, x: Tensor, context: Context, state: State | None = None) -> Mixed:
+    def forward(self, x: Tensor, context: Context, state: StateGroup | None = None) -> Mixed:
         """Apply the block to x."""
         y, first = self.attend(x, context, state)
         x = self.attention_norm(self.join(x, y))
-        y, second = self.transform(x, context)
+        y, second = self.transform(x, context, state)
         return self.mlp_norm(self.join(x, y)), total(first, second)
 
     def join(self, x: Tensor, y: Tensor) -> Tensor:
@@ -170,11 +185,13 @@ class Parallel(Block):
         if spec.shared_norm:
             self.mlp_norm = nn.Identity()
 
-    def forward(self, x: Tensor, context: Context, state: State | None = None) -> Mixed:
+    def forward(self, x: Tensor, context: Context, state: StateGroup | None = None) -> Mixed:
         """Apply the block to x."""
         normalized = self.attention_norm(x)
         y, first = self.attend(normalized, context, state)
-        z, second = self.transform(normalized if self.shared_norm else self.mlp_norm(x), context)
+        if not self.shared_norm:
+            normalized = self.mlp_norm(x)
+        z, second = self.transform(normalized, context, state)
         return x + y + z, total(first, second)
 
 

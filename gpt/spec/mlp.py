@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Part
@@ -39,6 +40,8 @@ class MLP(Part):
     bilinear (Shazeer 2020, arXiv:2002.05202).
     """
 
+    convolves: ClassVar[bool] = True
+
     activation: Activation = "relu2"
     """Activation: relu2 is squared ReLU (So 2021, Primer, arXiv:2109.08668), gelu_tanh the
     approximation of GELU in GPT-2 (Hendrycks and Gimpel 2016, arXiv:1606.08415), gelu_quick that of
@@ -53,6 +56,10 @@ class MLP(Part):
 
     def __post_init__(self) -> None:
         above_zero(hidden=self.hidden, multiple_of=self.multiple_of)
+
+    def resolved(self, width: int) -> MLP:
+        """Return this spec for a model of *width*, with its sizes filled in."""
+        return dataclasses.replace(self, hidden=self.hidden_width(width), multiple_of=64)
 
     def hidden_width(self, width: int) -> int:
         """Return the width of the hidden layer in a model of *width*."""

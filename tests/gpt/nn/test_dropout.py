@@ -13,7 +13,9 @@ from torch import Tensor
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.nn.dropout import Dropout, DropPath, set_dropout
+from gpt.optim.build import DROPOUT_SCHEDULES
 from gpt.spec import dropout
+from gpt.spec.schedule import EarlyDropout, LateDropout
 from tests.gpt.models import mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, random_ids
 
@@ -166,3 +168,26 @@ def test_compiled_code_is_the_same_for_every_factor(monkeypatch: pytest.MonkeyPa
         zeros = (graphs[-1] == 0).float().mean().item()
 
         assert abs(zeros - 0.4 * factor) < 5 * 0.5 / 300
+
+
+def of_the_authors(rate: float, steps: int, cutoff: int, mode: str) -> list[float]:
+    """The probabilities of the paper's repository: `drop_scheduler` of facebookresearch/dropout."""
+    if mode == "early":
+        return [*torch.linspace(rate, 0, cutoff).tolist(), *[0.0] * (steps - cutoff)]
+    return [*[0.0] * cutoff, *[rate] * (steps - cutoff)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "mode"), [(EarlyDropout(cutoff=0.25), "early"), (LateDropout(start=0.25), "late")]
+)
+def test_schedules_of_dropout_are_those_of_the_authors(spec: Any, mode: str) -> None:
+    """Up to one step, since ours count the end of a step."""
+    schedule = DROPOUT_SCHEDULES[type(spec)]
+    ours = [0.3 * schedule(spec, (step + 1) / 400) for step in range(400)]
+
+    assert ours == pytest.approx(of_the_authors(0.3, 400, 100, mode), abs=0.3 / 99)
+
+
+def test_every_schedule_of_dropout_is_tested() -> None:
+    """A row of the table cannot be added without a case."""
+    assert set(DROPOUT_SCHEDULES) == {EarlyDropout, LateDropout}

@@ -9,24 +9,12 @@ import torch
 from torch import nn
 
 from gpt.model.gpt import GPT
-from gpt.spec.architecture import Architecture
-from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.scale import Multiplier, RootWidth
 from gpt.spec.wiring import Lambdas
 from tests.gpt.models import mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, random_ids
-
-NARROW = Architecture(width=16)
-
-
-def test_token_shift_adds_a_fraction_of_the_previous_token() -> None:
-    """Each feature has its own fraction; the oracle is RWKV's shift by padding."""
-    shift = mechanism(TokenShift(), NARROW)
-    nn.init.uniform_(shift.fraction)
-    x = torch.randn(2, 3, 16)
-
-    torch.testing.assert_close(shift(x), x + shift.fraction * nn.ZeroPad2d((0, 0, 1, -1))(x))
 
 
 def test_lambdas_mix_the_residual_stream_and_the_embeddings() -> None:
