@@ -18,6 +18,7 @@ from gpt.spec.checks import above_zero
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.experts import Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
@@ -59,8 +60,8 @@ class Architecture:
     """Token shift: a fraction of the previous token's embedding, added to each. [default: none]"""
     convolution: Canon | None = None
     """Short convolutions over the tokens, in each block. [default: none]"""
-    mlp: MLP = field(default_factory=MLP)
-    """MLP."""
+    mlp: MLP | Experts = field(default_factory=MLP)
+    """What follows attention in each block: an MLP, or experts."""
     norm: LayerNorm | RMSNorm | BatchNorm | None = field(default_factory=RMSNorm)
     """Normalization of the residual stream, where the wiring has it."""
     wiring: PreNorm | PostNorm | SandwichNorm | OutputNorm | Parallel | DeepNorm = field(

@@ -73,9 +73,9 @@ def test_recipe_survives_json(recipe: Recipe) -> None:
         ({"layers": True}, "model.layers: expected int"),
         ({"layers": 0}, "layers must be above 0"),
         ({"norm": {"eps": 2}}, "model.norm: needs a table with the field kind, one of LayerNorm"),
-        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP; got 'GLU'"),
+        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP, Experts; got 'GLU'"),
         (
-            {"mlp": {"activation": "x"}},
+            {"mlp": {"kind": "MLP", "activation": "x"}},
             "model.mlp.activation: expected one of 'identity', 'sigmoid'",
         ),
         ({"mlp": "none"}, "model.mlp: needs a table"),
