@@ -17,8 +17,12 @@ from gpt.interop.layers import BIAS, config_of, flat_table
 from gpt.interop.tensor_names import Names
 from gpt.spec.architecture import GPTConfig
 
-NO_EFFECT = ("dropout", "mlp.balance.weight", "mlp.balance.over", "mlp.z_loss", "mlp.multiple_of")
-"""Our fields that have no effect after training, or none besides those that follow from them."""
+NO_EFFECT = (
+    *("dropout", "mlp.balance.weight", "mlp.balance.over", "mlp.z_loss"),
+    *("mlp.multiple_of", "mlp.expert.multiple_of", "norm.cast"),
+)
+"""Our fields that have no effect after training, none besides those that follow from them, or only
+on the last bit of bfloat16."""
 _BIASES = ("bias", "norm.bias", BIAS)
 
 
