@@ -77,6 +77,9 @@ class Architecture:
     [default: none]"""
     embedding_scale: RootWidth | Multiplier | None = None
     """Factor of the token embeddings. [default: none]"""
+    embedding_norm: LayerNorm | RMSNorm | None = None
+    """Normalization of the token embeddings (BLOOM, Le Scao 2022, arXiv:2211.05100).
+    [default: none]"""
     logit_scale: Multiplier | None = None
     """Factor of the logits, before the cap. [default: none]"""
     cap: SoftCap | None = None

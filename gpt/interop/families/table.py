@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt.interop.families import gpt2, layer_norm, llama, mixture
+from gpt.interop.families import gpt2, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family, nearest
 from gpt.spec.architecture import GPTConfig
 
@@ -29,6 +29,14 @@ FAMILIES: dict[str, Family] = {
         layer_norm.STARCODER2,
         layer_norm.NEMOTRON,
         layer_norm.GPT_NEOX,
+        layer_norm.OLMO,
+        layer_norm.COHERE,
+        layer_norm.FALCON,
+        layer_norm.BLOOM,
+        normed.GRANITE,
+        normed.OLMO2,
+        normed.GEMMA,
+        normed.GEMMA2,
         mixture.MIXTRAL,
         mixture.QWEN3_MOE,
     )

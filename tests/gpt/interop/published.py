@@ -120,7 +120,40 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "stablelm": ("StableLm", {**GROUPED, "use_qkv_bias": True}),
     "starcoder2": ("Starcoder2", {**GROUPED, "sliding_window": 9}),
     "nemotron": ("Nemotron", {**GROUPED, "head_dim": 16}),
-    "gpt_neox": ("GPTNeoX", {**SIZES, "use_parallel_residual": False}),
+    "stablelm-parallel": ("StableLm", {**GROUPED, "use_parallel_residual": True}),
+    "gpt_neox": ("GPTNeoX", SIZES),
+    "gpt_neox-sequential": ("GPTNeoX", {**SIZES, "use_parallel_residual": False}),
+    "olmo": ("Olmo", GROUPED),
+    "olmo2": ("Olmo2", GROUPED),
+    "cohere": ("Cohere", {**GROUPED, "pad_token_id": 0, "logit_scale": 0.7}),
+    "falcon": (
+        "Falcon",
+        {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
+    ),
+    "bloom": ("Bloom", {"vocab_size": 320, "hidden_size": 64, "n_layer": 2, "n_head": 4}),
+    "granite": (
+        "Granite",
+        {
+            **GROUPED,
+            "embedding_multiplier": 3.0,
+            "residual_multiplier": 0.5,
+            "logits_scaling": 0.5,
+            "attention_multiplier": 0.3,
+        },
+    ),
+    "gemma": ("Gemma", {**GROUPED, "head_dim": 16}),
+    "gemma2": (
+        "Gemma2",
+        {
+            **GROUPED,
+            "head_dim": 32,
+            "sliding_window": 8,
+            "query_pre_attn_scalar": 24,
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 5.0,
+            "attn_implementation": "eager",
+        },
+    ),
 }
 """The class of transformers and the arguments of its config, by the family and what is special."""
 

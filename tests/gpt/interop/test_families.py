@@ -28,7 +28,7 @@ AS = {
     "mistral": "llama",
     "phi3": "mistral",
     "seed_oss": "qwen2",
-    "gpt_neox": "nemotron",
+    "gpt_neox-sequential": "nemotron",
 }
 """Models that are written as another family, to which they belong, too."""
 NEUTRAL = {
