@@ -58,15 +58,19 @@ class GPT(Mechanism):
         self.config = config
         site = site_of(config, config.vocab_size)
         self.embedding = TokenEmbedding(site.vocab_rows, config.width)
+        self.embedding_scale = site.build(config.embedding_scale)
+        self.embedding_norm = site.build(config.embedding_norm)
         self.shift = site.build(config.shift)
         self.position: PositionEncoding = site.build(config.position) or PositionEncoding()
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout.of_embedding)
         self.residual = site.build(config.residual)
         self.values = site.build(config.value_embedding)
         self.blocks = nn.ModuleList(
             site.at(layer).build(config.wiring) for layer in range(config.layers)
         )
-        self.norm = site.build(config.norm) if self._blocks[0].last_norm else nn.Identity()
+        last_norm = site.build(config.norm) if self._blocks[0].last_norm else None
+        self.norm = last_norm or nn.Identity()
+        self.logit_scale = site.build(config.logit_scale)
         self.head = Head(site)
         if config.tie:
             self.head.weight = self.embedding.weight
@@ -126,8 +130,12 @@ class GPT(Mechanism):
             states = [*cache.states, None][: len(self.blocks) + 1]
         document_positions = None if document_ids is None else positions_within(document_ids)
         x = self.embedding(ids)
+        if self.embedding_scale is not None:
+            x = self.embedding_scale(x)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         if self.shift is not None:
-            x = self.shift(x, starts, states[-1], document_ids)
+            x = self.shift(x, states[-1], document_ids)
         embedded = positions if document_positions is None else document_positions
         x = self.dropout(self.position.embed(x, embedded))
         if torch.is_autocast_enabled(x.device.type):
@@ -158,7 +166,10 @@ class GPT(Mechanism):
             losses.append(loss)
         if cache is not None:
             cache.advance(ids.shape[1])
-        return self.norm(x), total(*losses)
+        x = self.norm(x)
+        if self.logit_scale is not None:  # the head is linear, so its input can be scaled
+            x = self.logit_scale(x)
+        return x, total(*losses)
 
     def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
         """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.
@@ -191,7 +202,7 @@ class GPT(Mechanism):
                 "train one whose attention is causal"
             )
         self.position.check_decoding()
-        states: list[State] = [block.attention.new_state(batch, dtype) for block in self._blocks]
+        states: list[State] = [block.new_state(batch, dtype) for block in self._blocks]
         if self.shift is not None:
             states.append(self.shift.new_state(batch, dtype))
         return Cache(states, batch)

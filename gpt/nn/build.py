@@ -19,6 +19,7 @@ from gpt.nn.attention.scores import (
     ScaledDotScore,
 )
 from gpt.nn.balance import BalanceBias, BalanceLoss
+from gpt.nn.convolution import Canon, TokenShift
 from gpt.nn.experts import GroupLimit, build_experts
 from gpt.nn.head import SoftCap
 from gpt.nn.mlp import build_mlp
@@ -37,12 +38,13 @@ from gpt.nn.positions.scaling import (
 )
 from gpt.nn.positions.t5 import T5Position
 from gpt.nn.residual import Lambdas
+from gpt.nn.scale import LayerScale, Multiplier, RootWidth
 from gpt.nn.site import Site
-from gpt.nn.token_shift import TokenShift
 from gpt.nn.value_embedding import ValueEmbedding
-from gpt.nn.wiring import PostNorm, PreNorm
+from gpt.nn.wiring import DeepNorm, OutputNorm, Parallel, PostNorm, PreNorm, SandwichNorm
 from gpt.spec import (
     attention,
+    convolution,
     embedding,
     experts,
     head,
@@ -50,6 +52,7 @@ from gpt.spec import (
     norm,
     pattern,
     position,
+    scale,
     scaling,
     scoring,
     wiring,
@@ -92,8 +95,16 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     norm.BatchNorm: BatchNorm,
     wiring.PreNorm: PreNorm,
     wiring.PostNorm: PostNorm,
+    wiring.SandwichNorm: SandwichNorm,
+    wiring.OutputNorm: OutputNorm,
+    wiring.Parallel: Parallel,
+    wiring.DeepNorm: DeepNorm,
     wiring.Lambdas: Lambdas,
+    scale.Multiplier: Multiplier,
+    scale.RootWidth: RootWidth,
+    scale.LayerScale: LayerScale,
     embedding.TokenShift: TokenShift,
+    convolution.Canon: Canon,
     embedding.ValueEmbedding: ValueEmbedding,
     head.SoftCap: SoftCap,
 }

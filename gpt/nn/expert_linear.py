@@ -96,3 +96,7 @@ class ExpertOutput(ExpertLinear):
     def initialize(self, generator: torch.Generator) -> None:
         """Set all matrices to zero."""
         nn.init.zeros_(self.weight)
+
+    def randomize_output(self, generator: torch.Generator) -> None:
+        """Initialize each matrix as that of a linear layer."""
+        super().initialize(generator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class Attends(Protocol):
@@ -42,6 +42,10 @@ class Sizes(Protocol):
         """Number of blocks."""
 
     @property
+    def mlp(self) -> Part:
+        """The MLP of each block."""
+
+    @property
     def width(self) -> int:
         """Width of the residual stream."""
 
@@ -60,6 +64,9 @@ class Sizes(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A mechanism's fields. Sizes that follow from them are methods of the spec."""
+
+    ALONE: ClassVar[str] = ""
+    """Field that a single value sets: ``dropout = 0.1`` is ``dropout.rate = 0.1``; "" if none."""
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if this mechanism cannot be part of a model of *sizes*."""

@@ -1,12 +1,13 @@
 """Specs of the residual stream: how attention and MLP join it, and what each block takes from it.
 
-A branch is attention or an MLP, with its norm and dropout.
+A branch is attention or an MLP, with its norms, dropout and scale.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpt.spec.checks import above_zero
 from gpt.spec.part import Part
 
 
@@ -18,6 +19,53 @@ class PreNorm(Part):
 @dataclass(frozen=True, kw_only=True)
 class PostNorm(Part):
     """Normalize the stream after each branch has been added (Vaswani 2017, arXiv:1706.03762)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandwichNorm(Part):
+    """Normalize the input and the output of each branch (Ding 2021, CogView, arXiv:2105.13290).
+
+    Gemma 2 does (arXiv:2408.00118).
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputNorm(Part):
+    """Normalize the output of each branch, and the stream before the head (OLMo 2 2024).
+
+    arXiv:2501.00656; first in Swin v2 (Liu 2021, arXiv:2111.09883).
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallel(Part):
+    """Attention and MLP read the same stream, and both are added to it (Wang 2021, GPT-J)."""
+
+    shared_norm: bool = True
+    """One norm for both, as in GPT-J, Phi and Falcon 7B; otherwise each has its own, as in
+    GPT-NeoX (Black 2022, arXiv:2204.06745)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepNorm(Part):
+    """Post-norm for deep models, whose stream is scaled up before a branch is added (Wang 2022).
+
+    DeepNet, arXiv:2203.00555. Branches are random at first, not zero.
+    """
+
+    alpha: float | None = None
+    """Factor of the stream. [default: (2 layers)^(1/4)]"""
+    beta: float | None = None
+    """Factor of the initial weights of values, outputs and MLP. [default: (8 layers)^(-1/4)]"""
+
+    def __post_init__(self) -> None:
+        above_zero(alpha=self.alpha, beta=self.beta)
+
+    def factors(self, layers: int) -> tuple[float, float]:
+        """Return alpha and beta in a decoder, or an encoder alone, of *layers* layers."""
+        alpha = (2 * layers) ** 0.25 if self.alpha is None else self.alpha
+        beta = (8 * layers) ** -0.25 if self.beta is None else self.beta
+        return alpha, beta
 
 
 @dataclass(frozen=True, kw_only=True)

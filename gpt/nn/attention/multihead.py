@@ -28,6 +28,7 @@ class GroupedQueryAttention(Mechanism):
     """
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("query", "key", "value")
+    SCORING: ClassVar[tuple[str, ...]] = ("query", "key")
     EXPORT_NAMES: ClassVar[ExportNames] = {
         "gpt2": {"attn.c_attn": ("query", "key", "value"), "attn.c_proj": ("output",)},
         "llama": {
