@@ -37,7 +37,7 @@ from gpt.nn.positions.scaling import (
     YaRNScaling,
 )
 from gpt.nn.positions.t5 import T5Position
-from gpt.nn.residual import Lambdas
+from gpt.nn.residual import Lambdas, UNet
 from gpt.nn.scale import LayerScale, Multiplier, RootWidth
 from gpt.nn.site import Site
 from gpt.nn.value_embedding import ValueEmbedding
@@ -100,6 +100,7 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     wiring.Parallel: Parallel,
     wiring.DeepNorm: DeepNorm,
     wiring.Lambdas: Lambdas,
+    wiring.UNet: UNet,
     scale.Multiplier: Multiplier,
     scale.RootWidth: RootWidth,
     scale.LayerScale: LayerScale,

@@ -34,6 +34,7 @@ from gpt.spec.wiring import (
     PostNorm,
     PreNorm,
     SandwichNorm,
+    UNet,
 )
 
 AnyArchitecture = TypeVar("AnyArchitecture", bound="Architecture")
@@ -70,7 +71,7 @@ class Architecture:
     """Wiring: how attention and MLP join the residual stream."""
     branch_scale: LayerScale | Multiplier | None = None
     """Factor of the outputs of attention and MLP. [default: none]"""
-    residual: Lambdas | None = None
+    residual: Lambdas | UNet | None = None
     """What each block takes as its input instead of the residual stream. [default: the stream]"""
     value_embedding: ValueEmbedding | None = None
     """Value embeddings: learned vectors of tokens, added to the values of attention.

@@ -47,6 +47,7 @@ from gpt.spec.wiring import (
     PostNorm,
     PreNorm,
     SandwichNorm,
+    UNet,
 )
 from tests.gpt.models import mean_loss, perturbed
 
@@ -122,7 +123,7 @@ SPECS: dict[str, list[Any]] = {
     "embedding_scale": [RootWidth(), Multiplier(factor=3.0)],
     "logit_scale": [Multiplier(factor=0.5)],
     "dropout": [Dropout(rate=0.5, hidden=0.5, path=0.5, attention=0.5)],
-    "residual": [None, Lambdas(), Lambdas(embedded=0.1)],
+    "residual": [None, Lambdas(), Lambdas(embedded=0.1), UNet(weight=0.5)],
     "shift": [None, TokenShift()],
     "convolution": [None, Canon(), Canon(kernel=2, points=("C",)), Canon(kernel=1)],
     "value_embedding": [None, ValueEmbedding()],
@@ -130,6 +131,7 @@ SPECS: dict[str, list[Any]] = {
 }
 CHANGES: list[dict[str, Any]] = [
     *({axis: spec} for axis, specs in SPECS.items() for spec in specs),
+    {"residual": UNet(), "layers": 5},
     {"tie": False},
     {"convolution": Canon(kernel=20), "mlp": MLP(activation="silu", gated=True, hidden=40)},
     {"convolution": Canon(), "wiring": Parallel(), "shift": TokenShift()},
