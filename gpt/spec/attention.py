@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
@@ -120,9 +120,18 @@ class GroupedQuery(Pairwise):
     qk_norm: bool = False
     """RMS-normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
+    qk_norm_over: Literal["head", "heads"] = "head"
+    """What QK-norm normalizes: each head, all with the same scale, or all heads of a token together
+    (OLMo 2, arXiv:2501.00656)."""
+    qk_norm_eps: float = 1e-6
+    """Added to the mean square by QK-norm."""
+    bias: Literal["off", "qkv", "output", "all"] | None = None
+    """Which linear layers have biases: qkv is queries, keys and values (Qwen2).
+    [default: all if the model has biases, else off]"""
 
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
+        above_zero(qk_norm_eps=self.qk_norm_eps)
         if self.heads % self.kv_heads:
             divisors = [n for n in range(1, min(self.heads, 1024) + 1) if self.heads % n == 0]
             raise ConfigError(
