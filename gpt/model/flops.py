@@ -67,7 +67,9 @@ def training_flops(model: GPT) -> int:
 def described_size(model: GPT) -> str:
     """Return the number of parameters of *model*, and of those that a token uses, as text."""
     parts = parts_of(model).values()
-    total, active = (sum(counts) for counts in zip(*((p.parameters, p.active) for p in parts)))
+    total, active = (
+        sum(counts) for counts in zip(*((p.parameters, p.active) for p in parts), strict=True)
+    )
     used = "" if active == total else f", {active:,} of them active"
     return f"{total:,} parameters{used}"
 

@@ -79,7 +79,7 @@ def described(kind: type) -> str:
 
 def _walk(spec: type, where: str = "") -> Iterator[Axis]:
     hints, docs = get_type_hints(spec), docs_of(spec)
-    for field in dataclasses.fields(spec):  # type: ignore[arg-type]
+    for field in dataclasses.fields(spec):
         hint = hints[field.name]
         types = get_args(hint) if is_union(hint) else (hint,)
         kinds: Any = tuple(each for each in types if dataclasses.is_dataclass(each))
