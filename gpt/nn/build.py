@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpt.nn.attention.latent import LatentAttention
+from gpt.nn.attention.linear_attention import LinearAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
 from gpt.nn.attention.patterns import CausalPattern, FullPattern, WindowPattern
 from gpt.nn.attention.scores import ScaledDotScore, SoftmaxNormalizer
@@ -25,6 +27,8 @@ from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
+    attention.Latent: LatentAttention,
+    attention.Linear: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
     pattern.Causal: CausalPattern,
     pattern.Window: WindowPattern,

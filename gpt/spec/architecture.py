@@ -76,6 +76,10 @@ class Architecture:
         """Return the attention of *layer*, from 0."""
         return self.attention.in_layer(layer)
 
+    def keeps_values(self, layer: int) -> bool:
+        """Return whether the attention of *layer*, from 0, keeps values, which can be changed."""
+        return self.attention_in(layer).keeps_values
+
     @property
     def head_width(self) -> int:
         """Width of a query of one head, in the first layer."""

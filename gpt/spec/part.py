@@ -22,6 +22,9 @@ class Sizes(Protocol):
     def width(self) -> int:
         """Width of the residual stream."""
 
+    def keeps_values(self, layer: int) -> bool:
+        """Return whether the attention of *layer*, from 0, keeps values, which can be changed."""
+
     @property
     def rotated_widths(self) -> Sequence[int]:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Part
@@ -24,3 +25,7 @@ class ScaledDot(Part):
 @dataclass(frozen=True, kw_only=True)
 class Softmax(Part):
     """Normalize by the softmax of all scores of a query."""
+
+    sink: Literal["learned", "zero"] | None = None
+    """Score of a key without a value, with which weights can sum to less than 1: learned for each
+    head (gpt-oss, arXiv:2508.10925), or 0 (softmax off by one, Miller 2023). [default: none]"""

@@ -51,7 +51,8 @@ class GroupedQueryAttention(Mechanism):
 
     def __init__(self, spec: attention.GroupedQuery, site: Site) -> None:
         super().__init__()
-        width, bias = site.width, site.architecture.bias
+        width = site.width
+        bias, output_bias = spec.biases(site.architecture.bias)
         self.heads, self.kv_heads = spec.heads, spec.kv_heads
         self.head_width = spec.query_width(width)
         self.pairwise = PairwiseAttention(spec, site)
@@ -59,23 +60,36 @@ class GroupedQueryAttention(Mechanism):
         self.key = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
         self.value = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
         self.fused: FusedLinear | None = None
-        self.output = BranchOutput(spec.heads * self.head_width, width, bias=bias)
+        self.output = BranchOutput(spec.heads * self.head_width, width, bias=output_bias)
+        self.clip, self.normalized_across = spec.clip, spec.qk_norm_across
+        eps = spec.qk_norm_eps or norm.RMSNorm.eps
         self.query_norm, self.key_norm = (
-            RMSNorm(norm.RMSNorm(), site.of_width(self.head_width))
+            RMSNorm(
+                norm.RMSNorm(eps=eps),
+                site.of_width(self.head_width * (heads if spec.qk_norm_across else 1)),
+            )
             if spec.qk_norm
             else nn.Identity()
-            for _ in range(2)
+            for heads in (spec.heads, spec.kv_heads)
         )
 
     def forward(self, x: Tensor, context: Context, state: Ring | None = None) -> Mixed:
         """Attend from x (B, T, width) to x and the tokens in *state*, which gets those of x."""
         queries, keys, values = apply_linears(self, x)
+        if self.clip is not None:
+            queries, keys, values = (
+                each.clamp(-self.clip, self.clip) for each in (queries, keys, values)
+            )
+        if self.normalized_across:
+            queries, keys = self.query_norm(queries), self.key_norm(keys)
         if context.value_embedding is not None:
             values = values + context.value_embedding.to(values.dtype)
         queries, keys, values = map(self._split_heads, (queries, keys, values))  # (B, H or K, T, D)
+        if not self.normalized_across:
+            queries, keys = self.query_norm(queries), self.key_norm(keys)
         # Keys are kept after rotation, so that each is rotated once.
-        queries = context.position.rotate(self.query_norm(queries), context.positions)
-        keys = context.position.rotate(self.key_norm(keys), context.positions)
+        queries = context.position.rotate(queries, context.positions)
+        keys = context.position.rotate(keys, context.positions)
         if state is not None:
             keys, values = state.append(keys, values, length=context.starts[0])  # (B, K, S, D)
         mixed = self.pairwise(queries, keys, values, context, state)

@@ -6,11 +6,13 @@ queries and (B or 1, 1, S) of keys.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from gpt.nn.mechanism import Mechanism
+from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
 from gpt.spec import scoring
 
@@ -51,7 +53,7 @@ class ScaledDotScore(Score):
 class Normalizer(Mechanism):
     """From the scores of each query to weights of the values."""
 
-    fused: ClassVar[bool] = False
+    fused: bool = False
     """Whether it is the softmax, which fused kernels compute."""
 
     def forward(
@@ -65,15 +67,30 @@ class Normalizer(Mechanism):
 
 
 class SoftmaxNormalizer(Normalizer):
-    """s → exp(s) / Σ exp(s) over the keys."""
+    """s → exp(s) / Σ exp(s) over the keys.
 
-    fused = True
+    With a sink of score b: exp(s) / (exp(b) + Σ exp(s)), so that a head can attend to nothing; b is
+    learned for each head (OpenAI 2025, gpt-oss, arXiv:2508.10925), or 0 (Miller 2023, Attention Is
+    Off By One).
+    """
+
+    KINDS: ClassVar[Mapping[str, Kind]] = {"sink": "scale"}
+    sink: Tensor | None
 
     def __init__(self, spec: scoring.Softmax, site: Site) -> None:
         super().__init__()
+        self.fused = spec.sink is None
+        zeros = torch.zeros(site.architecture.attention_in(site.layer).heads)
+        if spec.sink == "learned":
+            self.sink = nn.Parameter(zeros)
+        else:
+            self.register_buffer("sink", zeros if spec.sink else None, persistent=False)
 
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor
     ) -> Tensor:
         """Normalize *scores* (B, H, T, S), -inf for pairs that are not allowed."""
-        return scores.softmax(-1)
+        if self.sink is None:
+            return scores.softmax(-1)
+        sink = self.sink.to(scores.dtype)[:, None, None].expand(*scores.shape[:-1], 1)
+        return torch.cat((scores, sink), dim=-1).softmax(-1)[..., :-1]
