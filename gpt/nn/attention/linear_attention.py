@@ -86,7 +86,7 @@ class LinearAttention(Mechanism):
 
     def mixing_flops(self, context: int) -> int:
         """Count products of pairs in a chunk, and products with the sums of earlier chunks."""
-        pairs = (2 * self.heads + self.kv_heads * (self.eps is not None)) * min(self.chunk, context)
+        pairs = 2 * self.heads * min(self.chunk, context)
         earlier = (self.heads + self.kv_heads) * self.head_width if context > self.chunk else 0
         return 2 * self.head_width * (pairs + earlier)
 
@@ -196,8 +196,11 @@ class Chunks:
         keys = self._split(keys)
         added = _masked(keys, self.ending).sum(-2, keepdim=True)
         before, after = self._carry(added, first)
-        summed = self.allowed.to(keys.dtype) @ keys
-        return self._join(summed + _masked(before, self.continued)), after
+        if self.continued is None:
+            summed = keys.cumsum(-2) + before
+        else:
+            summed = self.allowed.to(keys.dtype) @ keys + before * self.continued
+        return self._join(summed), after
 
     def _carry(self, added: Tensor, first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the sums before each chunk (..., N, D, E), and after the last, (..., D, E).
