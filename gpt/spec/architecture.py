@@ -8,20 +8,24 @@ number of tokens that a prediction can attend to.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
 from gpt.spec.checks import above_zero, below_one
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.experts import Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
-from gpt.spec.part import Part
-from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
+from gpt.spec.part import Part, extended_parts
+from gpt.spec.position import AnyPosition, InterleavedPositions, Position, Rope
 from gpt.spec.serialize import from_dict, to_dict
 from gpt.spec.wiring import Lambdas, PostNorm, PreNorm
+
+AnyArchitecture = TypeVar("AnyArchitecture", bound="Architecture")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +42,13 @@ class Architecture:
         default_factory=lambda: GroupedQuery(heads=4, kv_heads=4, qk_norm=True)
     )
     """Attention."""
-    position: Learned | Sinusoidal | Rope | ALiBi | None = field(default_factory=Rope)
+    position: AnyPosition | InterleavedPositions | None = field(default_factory=Rope)
     """Position encoding. With none, only the causal mask gives order (Kazemnejad 2023,
     arXiv:2305.19466)."""
     shift: TokenShift | None = None
     """Token shift: a fraction of the previous token's embedding, added to each. [default: none]"""
-    mlp: MLP = field(default_factory=MLP)
-    """MLP."""
+    mlp: MLP | Experts = field(default_factory=MLP)
+    """What follows attention in each block: an MLP, or experts."""
     norm: LayerNorm | RMSNorm | BatchNorm = field(default_factory=RMSNorm)
     """Normalization of the residual stream, where the wiring has it."""
     wiring: PreNorm | PostNorm = field(default_factory=PreNorm)
@@ -76,9 +80,19 @@ class Architecture:
         """Return the attention of *layer*, from 0."""
         return self.attention.in_layer(layer)
 
-    def keeps_values(self, layer: int) -> bool:
-        """Return whether the attention of *layer*, from 0, keeps values, which can be changed."""
-        return self.attention_in(layer).keeps_values
+    def position_in(self, layer: int) -> Position | None:
+        """Return the position encoding of *layer*, from 0."""
+        return None if self.position is None else self.position.in_layer(layer)
+
+    def extended(self: AnyArchitecture, context: int) -> AnyArchitecture:
+        """Return the same model, once trained, with at least *context* tokens of context.
+
+        Its weights are the same. Raises ConfigError if a mechanism cannot read more than it was
+        trained on.
+        """
+        if context <= self.context:
+            return self
+        return dataclasses.replace(self, context=context, **extended_parts(self, self.context))
 
     @property
     def head_width(self) -> int:
@@ -90,11 +104,6 @@ class Architecture:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
         layers = map(self.attention_in, range(self.layers))
         return sorted({attention.rotated_width(self.width) for attention in layers})
-
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
-        return self.position is not None and self.position.biases_scores
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,15 @@ from gpt.spec.checks import above_zero, at_least_zero
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.part import Part, Sizes
 from gpt.spec.pattern import Causal, Full, Window
-from gpt.spec.scoring import ScaledDot, Softmax
+from gpt.spec.scoring import (
+    Additive,
+    Dot,
+    General,
+    LocalP,
+    Location,
+    ScaledDot,
+    Softmax,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +43,15 @@ class Attention(Part):
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
         raise NotImplementedError
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+        return True
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
+        return None
 
     def in_layer(self, layer: int) -> Attention:
         """Return the attention of *layer*, from 0."""
@@ -67,15 +84,24 @@ class Pairwise(Attention):
 
     pattern: Causal | Window | Full = field(default_factory=Causal)
     """Which tokens a token attends to."""
-    score: ScaledDot = field(default_factory=ScaledDot)
+    score: ScaledDot | Dot | General | Additive | Location = field(default_factory=ScaledDot)
     """Score of a query and a key."""
-    normalizer: Softmax = field(default_factory=Softmax)
+    normalizer: Softmax | LocalP = field(default_factory=Softmax)
     """From scores to weights of the values."""
 
     @property
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
         return self.pattern.causal
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+        return self.score.factor(1) is not None and not self.normalizer.reads_queries
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
+        return self.score.factor(self.query_width(width))
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if a part does not fit a model of *sizes*."""
@@ -94,40 +120,29 @@ class GroupedQuery(Pairwise):
     """Number of key and value heads; must divide heads."""
     head_width: int | None = None
     """Width of one head. [default: width / heads]"""
-    bias: Literal["all", "qkv", "off"] | None = None
-    """Biases of the projections to queries, keys and values (qkv: only these, as in Qwen2,
-    arXiv:2407.10671) and of the outputs. [default: as the model's bias]"""
     clip: float | None = None
     """Limit queries, keys and values to -clip and clip (as in DBRX). [default: no limit]"""
     qk_norm: bool = False
     """RMS-normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
-    qk_norm_across: bool = False
-    """Normalize all heads of a token together, not each head (as in OLMo 2, arXiv:2501.00656)."""
-    qk_norm_eps: float | None = None
-    """Added to their mean square. [default: 1e-6]"""
+    qk_norm_over: Literal["head", "heads"] = "head"
+    """What QK-norm normalizes: each head, all with the same scale, or all heads of a token together
+    (OLMo 2, arXiv:2501.00656)."""
+    qk_norm_eps: float = 1e-6
+    """Added to the mean square by QK-norm."""
+    bias: Literal["off", "qkv", "output", "all"] | None = None
+    """Which linear layers have biases: qkv is queries, keys and values (Qwen2).
+    [default: all if the model has biases, else off]"""
 
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
         above_zero(clip=self.clip, qk_norm_eps=self.qk_norm_eps)
         _check_shared(self.heads, self.kv_heads)
-        if (self.qk_norm_across or self.qk_norm_eps) and not self.qk_norm:
-            raise ConfigError(
-                "qk_norm_across and qk_norm_eps need qk_norm; set qk_norm to true, or remove them"
-            )
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the width does not divide into heads."""
         super().check(sizes)
         _check_divides(self.heads, self.head_width, sizes)
-
-    def biases(self, model: bool) -> tuple[bool, bool]:
-        """Return whether the projections of inputs, and that of outputs, have biases.
-
-        *model* is the model's bias.
-        """
-        bias = self.bias or ("all" if model else "off")
-        return bias != "off", bias == "all"
 
     def resolved(self, width: int) -> GroupedQuery:
         """Return the spec with the width of a head."""
@@ -264,13 +279,8 @@ class Linear(Attention):
         return True
 
     def check(self, sizes: Sizes) -> None:
-        """Raise ConfigError if the width does not divide into heads, or positions bias scores."""
+        """Raise ConfigError if the width does not divide into heads."""
         _check_divides(self.heads, self.head_width, sizes)
-        if sizes.biases_scores:
-            raise ConfigError(
-                "Linear attention has no scores of pairs, which this position changes; set "
-                "position to Rope, Learned, Sinusoidal or none"
-            )
 
     def resolved(self, width: int) -> Linear:
         """Return the spec with all sizes."""

@@ -37,7 +37,7 @@ class ValueEmbedding(Part):
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the attention of a layer with value embeddings keeps no values."""
         for layer in self.layers(sizes.layers):
-            if not sizes.keeps_values(layer):
+            if not sizes.attention_in(layer).keeps_values:
                 raise ConfigError(
                     f"the attention of layer {layer} keeps no values to which a value embedding "
                     "could be added; set value_embedding to none, or choose another attention"

@@ -52,7 +52,8 @@ class GroupedQueryAttention(Mechanism):
     def __init__(self, spec: attention.GroupedQuery, site: Site) -> None:
         super().__init__()
         width = site.width
-        bias, output_bias = spec.biases(site.architecture.bias)
+        biases = spec.bias or ("all" if site.architecture.bias else "off")
+        bias, output_bias = biases in ("qkv", "all"), biases in ("output", "all")
         self.heads, self.kv_heads = spec.heads, spec.kv_heads
         self.head_width = spec.query_width(width)
         self.pairwise = PairwiseAttention(spec, site)
@@ -61,15 +62,10 @@ class GroupedQueryAttention(Mechanism):
         self.value = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
         self.fused: FusedLinear | None = None
         self.output = BranchOutput(spec.heads * self.head_width, width, bias=output_bias)
-        self.clip, self.normalized_across = spec.clip, spec.qk_norm_across
-        eps = spec.qk_norm_eps or norm.RMSNorm.eps
+        self.clip = spec.clip
+        self.norm_heads = spec.qk_norm_over == "heads"
         self.query_norm, self.key_norm = (
-            RMSNorm(
-                norm.RMSNorm(eps=eps),
-                site.of_width(self.head_width * (heads if spec.qk_norm_across else 1)),
-            )
-            if spec.qk_norm
-            else nn.Identity()
+            self._norm(spec, site, heads) if spec.qk_norm else nn.Identity()
             for heads in (spec.heads, spec.kv_heads)
         )
 
@@ -80,12 +76,12 @@ class GroupedQueryAttention(Mechanism):
             queries, keys, values = (
                 each.clamp(-self.clip, self.clip) for each in (queries, keys, values)
             )
-        if self.normalized_across:
-            queries, keys = self.query_norm(queries), self.key_norm(keys)
         if context.value_embedding is not None:
             values = values + context.value_embedding.to(values.dtype)
+        if self.norm_heads:
+            queries, keys = self.query_norm(queries), self.key_norm(keys)
         queries, keys, values = map(self._split_heads, (queries, keys, values))  # (B, H or K, T, D)
-        if not self.normalized_across:
+        if not self.norm_heads:
             queries, keys = self.query_norm(queries), self.key_norm(keys)
         # Keys are kept after rotation, so that each is rotated once.
         queries = context.position.rotate(queries, context.positions)
@@ -100,6 +96,11 @@ class GroupedQueryAttention(Mechanism):
         """Create what *batch* rows keep: as many keys and values as the pattern attends to."""
         like = self.key.weight.new_empty((batch, self.kv_heads, 0, self.head_width), dtype=dtype)
         return Ring(like, like, capacity=self.pairwise.pattern.reach)
+
+    def _norm(self, spec: attention.GroupedQuery, site: Site, heads: int) -> RMSNorm:
+        """Return the norm of queries or keys of *heads* heads."""
+        width = self.head_width * (heads if self.norm_heads else 1)
+        return RMSNorm(norm.RMSNorm(eps=spec.qk_norm_eps), site.of_width(width))
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads · D) → (B, heads, T, D)."""

@@ -18,7 +18,7 @@ from transformers.models.deepseek_v2.modeling_deepseek_v2 import (
 from gpt.errors import ConfigError
 from gpt.generation.decoder import inference_copy
 from gpt.model.gpt import GPT
-from gpt.nn.position import PositionEncoding
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.state import Cache
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import Attention, GroupedQuery, Interleaved, Latent

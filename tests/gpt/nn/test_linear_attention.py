@@ -16,7 +16,7 @@ from gpt.errors import ConfigError
 from gpt.model.flops import training_flops
 from gpt.model.gpt import GPT
 from gpt.nn.attention.linear_attention import FEATURES
-from gpt.nn.position import PositionEncoding
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.state import Sums
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import Linear
@@ -277,5 +277,5 @@ def test_impossible_fields_are_refused(fields: dict[str, Any], words: str) -> No
 
 def test_positions_that_bias_scores_are_refused() -> None:
     """There are no scores."""
-    with pytest.raises(ConfigError, match=r"no scores of pairs.* set position to Rope, Learned"):
+    with pytest.raises(ConfigError, match=r"ALiBi changes .* choose position Rope, Learned"):
         Architecture(attention=Linear(heads=4), position=ALiBi())

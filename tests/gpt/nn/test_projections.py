@@ -16,7 +16,6 @@ from transformers.models.olmo import modeling_olmo
 from transformers.models.olmo2 import modeling_olmo2
 from transformers.models.qwen2 import modeling_qwen2
 
-from gpt.errors import ConfigError
 from gpt.nn.attention.pairwise import PairwiseAttention
 from gpt.nn.build import site_of
 from gpt.spec.attention import GroupedQuery, Latent, Linear
@@ -47,7 +46,7 @@ CASES = {
     "OLMo 2": (
         modeling_olmo2.Olmo2Attention(Olmo2Config(**SIZES, rms_norm_eps=1e-2), 0),
         modeling_olmo2.Olmo2RotaryEmbedding(Olmo2Config(**SIZES)),
-        {"qk_norm": True, "qk_norm_across": True, "qk_norm_eps": 1e-2},
+        {"qk_norm": True, "qk_norm_over": "heads", "qk_norm_eps": 1e-2},
     ),
 }
 """Attention of transformers, its positions, and the fields of ours."""
@@ -97,7 +96,13 @@ def test_options_equal_those_of_transformers(name: str) -> None:
 @pytest.mark.parametrize("model_bias", [False, True])
 @pytest.mark.parametrize(
     ("bias", "expected"),
-    [(None, None), ("all", (True, True)), ("qkv", (True, False)), ("off", (False, False))],
+    [
+        (None, None),
+        ("all", (True, True)),
+        ("qkv", (True, False)),
+        ("output", (False, True)),
+        ("off", (False, False)),
+    ],
 )
 def test_biases_of_attention_can_differ_from_the_models(
     bias: Any, expected: tuple[bool, bool] | None, model_bias: bool
@@ -110,12 +115,6 @@ def test_biases_of_attention_can_differ_from_the_models(
     assert (inputs, attention.output.bias is not None) == (
         ({expected[0]}, expected[1]) if expected else ({model_bias}, model_bias)
     )
-
-
-def test_options_of_qk_norm_need_it() -> None:
-    """They would have no effect."""
-    with pytest.raises(ConfigError, match="need qk_norm; set qk_norm to true"):
-        GroupedQuery(heads=4, kv_heads=4, qk_norm_across=True)
 
 
 def with_sink(**fields: Any) -> PairwiseAttention:
