@@ -15,7 +15,7 @@ import click
 
 from gpt.runs.retention import CHECKPOINTS
 from gpt.runs.sealed_folder import SUMS
-from gpt.spec.presets import EXPORTABLE
+from gpt.spec.presets import EXPORTABLE, LATENT
 from pytok.commands.help import option
 from pytok.commands.paths import Input, Output, PathName
 
@@ -36,7 +36,10 @@ FILES_OF_RUN = (
 )
 """What a run folder holds that cannot be made again from the rest."""
 *_FIRST, _LAST = EXPORTABLE
-ABOUT_PRESETS = f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can."
+ABOUT_PRESETS = (
+    f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can; "
+    f"{' and '.join(LATENT)} have latent attention."
+)
 PATH = PathName(path_type=Path)
 """A path, which is checked when it is opened."""
 OUTPUT = Output(path_type=Path)

@@ -129,12 +129,6 @@ class Architecture:
         layers = map(self.attention_in, range(self.layers))
         return sorted({attention.rotated_width(self.width) for attention in layers})
 
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
-        positions = map(self.position_in, range(self.layers))
-        return any(each is not None and each.biases_scores for each in positions)
-
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig(Architecture):
