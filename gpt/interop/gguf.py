@@ -87,7 +87,7 @@ def import_file(path: Path) -> Imported:
         own = {key.removeprefix(prefix): fields[key] for key in fields if key.startswith(prefix)}
         config = _read_config(own, set(found), tokenizer.n_vocab, family)
         shapes = {key: tuple(map(int, tensor.shape[::-1])) for key, tensor in found.items()}
-        tensors = Tensors(shapes, lambda key: _read(found[key]))
+        tensors = Tensors(shapes, lambda key: read_tensor(found[key]))
         model = import_model(config, tensors, family.names)
     except KeyError as error:
         raise FormatError(f"{path}: missing field {error.args[0]}") from error
@@ -119,7 +119,7 @@ def _dequantized(data: Any, tensor: gguf.ReaderTensor) -> Any:
         raise FormatError(f"{error}; convert it to another type, such as F16") from error
 
 
-def _read(tensor: gguf.ReaderTensor) -> Tensor:
+def read_tensor(tensor: gguf.ReaderTensor) -> Tensor:
     """Return *tensor* as float32.
 
     Some rows are dequantized at a time, because that takes several times their memory.

@@ -99,7 +99,8 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "smollm3": ("SmolLM3", {**GROUPED, "num_hidden_layers": 5, "pad_token_id": 0}),
-    "ernie4_5": ("Ernie4_5", {**GROUPED, "head_dim": 16, "use_bias": True}),
+    "ernie4_5": ("Ernie4_5", {**GROUPED, "head_dim": 16}),
+    "ernie4_5-bias": ("Ernie4_5", {**GROUPED, "head_dim": 16, "use_bias": True}),
     "glm": ("Glm", {**GROUPED, "head_dim": 16, "pad_token_id": 0}),
     "mpt": (
         "Mpt",
@@ -162,7 +163,7 @@ def make_config(name: str, **changes: Any) -> Any:
     """Return a config of transformers from `CONFIGS`."""
     kind, arguments = CONFIGS[name]
     ends = {"bos_token_id": 300, "eos_token_id": 300}
-    return getattr(transformers, f"{kind}Config")(**ends, **arguments, **changes)
+    return getattr(transformers, f"{kind}Config")(**(ends | arguments | changes))
 
 
 def save(config: Any, folder: Path, tokenizer: Tokenizer, **options: Any) -> PreTrainedModel:
