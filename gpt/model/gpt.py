@@ -146,14 +146,13 @@ class GPT(Mechanism):
             starts=starts,
             positions=positions,
             position=self.position,
-            embedded=x,
             document_ids=document_ids,
             document_positions=document_positions,
         )
-        losses = []
+        losses, streams = [], [x]
         for layer, (block, state) in enumerate(zip(self._blocks, states, strict=False)):
             if self.residual is not None:
-                x = self.residual(x, context.embedded, layer)
+                x = self.residual(streams)
             context = dataclasses.replace(
                 context,
                 position=self.position.in_layer(layer),
@@ -164,6 +163,8 @@ class GPT(Mechanism):
             else:
                 x, loss = block(x, context, state)
             losses.append(loss)
+            if self.residual is not None:
+                streams.append(x)
         if cache is not None:
             cache.advance(ids.shape[1])
         x = self.norm(x)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpt.nn.attention.latent import LatentAttention
+from gpt.nn.attention.linear_attention import LinearAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
 from gpt.nn.attention.normalizers import LocalPNormalizer, SoftmaxNormalizer
 from gpt.nn.attention.patterns import CausalPattern, FullPattern, WindowPattern
@@ -37,7 +39,7 @@ from gpt.nn.positions.scaling import (
     YaRNScaling,
 )
 from gpt.nn.positions.t5 import T5Position
-from gpt.nn.residual import Lambdas
+from gpt.nn.residual import Lambdas, UNet
 from gpt.nn.scale import LayerScale, Multiplier, RootWidth
 from gpt.nn.site import Site
 from gpt.nn.value_embedding import ValueEmbedding
@@ -61,6 +63,8 @@ from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
+    attention.Latent: LatentAttention,
+    attention.Linear: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
     pattern.Causal: CausalPattern,
     pattern.Window: WindowPattern,
@@ -100,6 +104,7 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     wiring.Parallel: Parallel,
     wiring.DeepNorm: DeepNorm,
     wiring.Lambdas: Lambdas,
+    wiring.UNet: UNet,
     scale.Multiplier: Multiplier,
     scale.RootWidth: RootWidth,
     scale.LayerScale: LayerScale,

@@ -34,6 +34,7 @@ from gpt.spec.wiring import (
     PostNorm,
     PreNorm,
     SandwichNorm,
+    UNet,
 )
 
 AnyArchitecture = TypeVar("AnyArchitecture", bound="Architecture")
@@ -70,7 +71,7 @@ class Architecture:
     """Wiring: how attention and MLP join the residual stream."""
     branch_scale: LayerScale | Multiplier | None = None
     """Factor of the outputs of attention and MLP. [default: none]"""
-    residual: Lambdas | None = None
+    residual: Lambdas | UNet | None = None
     """What each block takes as its input instead of the residual stream. [default: the stream]"""
     value_embedding: ValueEmbedding | None = None
     """Value embeddings: learned vectors of tokens, added to the values of attention.
@@ -127,12 +128,6 @@ class Architecture:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
         layers = map(self.attention_in, range(self.layers))
         return sorted({attention.rotated_width(self.width) for attention in layers})
-
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
-        positions = map(self.position_in, range(self.layers))
-        return any(each is not None and each.biases_scores for each in positions)
 
 
 @dataclass(frozen=True, kw_only=True)

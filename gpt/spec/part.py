@@ -16,6 +16,14 @@ class Attends(Protocol):
         """Number of query heads."""
 
     @property
+    def compares(self) -> bool:
+        """Whether it has a score for each pair of a query and a key, which positions can change."""
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether decoding keeps values, or sums of them, so that others can be added to them."""
+
+    @property
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
 
@@ -52,10 +60,6 @@ class Sizes(Protocol):
     @property
     def rotated_widths(self) -> Sequence[int]:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
-
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
 
     def attention_in(self, layer: int) -> Attends:
         """Return the attention of *layer*, from 0."""

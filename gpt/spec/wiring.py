@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
-from gpt.spec.part import Part
+from gpt.spec.part import Part, Sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +78,20 @@ class Lambdas(Part):
 
     embedded: float = 0.0
     """Initial weight of the token embeddings; that of the residual stream is 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNet(Part):
+    """Add the output of each block of the first half to the input of its mirror image.
+
+    The last block gets that of the first; each feature map of a U-Net does so (Ronneberger 2015,
+    arXiv:1505.04597; Jordan 2024, modded-nanogpt).
+    """
+
+    weight: float = 1.0
+    """Initial weight of the outputs that are added; each block learns its own."""
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if there are no two halves."""
+        if sizes.layers < 2:
+            raise ConfigError("residual UNet needs two layers or more; set layers, or remove it")

@@ -17,7 +17,8 @@ from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
 from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Interleaved
+from gpt.spec.attention import GroupedQuery, Interleaved, Latent
+from gpt.spec.attention import Linear as Summed
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding
@@ -47,6 +48,7 @@ from gpt.spec.wiring import (
     PostNorm,
     PreNorm,
     SandwichNorm,
+    UNet,
 )
 from tests.gpt.models import mean_loss, perturbed
 
@@ -67,6 +69,18 @@ SPECS: dict[str, list[Any]] = {
         heads(pattern=Window(size=5)),
         heads(kv_heads=2, pattern=Window(size=5, long_every=2)),
         heads(score=ScaledDot(cap=2.0)),
+        heads(kv_heads=2, normalizer=Softmax(sink="learned")),
+        heads(normalizer=Softmax(sink="zero"), pattern=Window(size=5)),
+        heads(bias="qkv", clip=0.5),
+        heads(bias="all", kv_heads=2, qk_norm=True, qk_norm_over="heads"),
+        Latent(heads=4),
+        Latent(heads=4, query_rank=10, rope_width=4, head_width=6, decode="absorbed"),
+        Latent(heads=4, kv_rank=7, latent_norm=None, pattern=Window(size=5), decode="absorbed"),
+        Latent(heads=4, query_rank=7, latent_norm=LayerNorm(), normalizer=Softmax(sink="zero")),
+        Summed(heads=4, chunk=5),
+        Summed(heads=4, kv_heads=2, feature="softmax", chunk=16),
+        Summed(heads=4, kv_heads=1, head_width=4, feature="identity", normalize=False, chunk=3),
+        Interleaved(layers=(Summed(heads=4, chunk=4), Latent(heads=4, kv_rank=6))),
         Interleaved(layers=(heads(kv_heads=2, pattern=Window(size=5)), heads(head_width=12))),
     ],
     "position": [
@@ -122,7 +136,7 @@ SPECS: dict[str, list[Any]] = {
     "embedding_scale": [RootWidth(), Multiplier(factor=3.0)],
     "logit_scale": [Multiplier(factor=0.5)],
     "dropout": [Dropout(rate=0.5, hidden=0.5, path=0.5, attention=0.5)],
-    "residual": [None, Lambdas(), Lambdas(embedded=0.1)],
+    "residual": [None, Lambdas(), Lambdas(embedded=0.1), UNet(weight=0.5)],
     "shift": [None, TokenShift()],
     "convolution": [None, Canon(), Canon(kernel=2, points=("C",)), Canon(kernel=1)],
     "value_embedding": [None, ValueEmbedding()],
@@ -130,6 +144,7 @@ SPECS: dict[str, list[Any]] = {
 }
 CHANGES: list[dict[str, Any]] = [
     *({axis: spec} for axis, specs in SPECS.items() for spec in specs),
+    {"residual": UNet(), "layers": 5},
     {"tie": False},
     {"convolution": Canon(kernel=20), "mlp": MLP(activation="silu", gated=True, hidden=40)},
     {"convolution": Canon(), "wiring": Parallel(), "shift": TokenShift()},

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
+from gpt.spec.architecture import Architecture
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.scale import Multiplier, RootWidth
-from gpt.spec.wiring import Lambdas
+from gpt.spec.wiring import Lambdas, UNet
 from tests.gpt.models import mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, random_ids
 
@@ -23,7 +27,41 @@ def test_lambdas_mix_the_residual_stream_and_the_embeddings() -> None:
     nn.init.constant_(mix.stream, 0.5)
     x, x0 = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
 
-    torch.testing.assert_close(mix(x, x0, 1), 0.5 * x + 0.25 * x0)
+    torch.testing.assert_close(mix([x0, x]), 0.5 * x + 0.25 * x0)
+
+
+def of_modded_nanogpt(x: Tensor, blocks: Sequence[Any], weights: Tensor) -> Tensor:
+    """Its forward pass through *blocks*, of which the second half pops what the first pushed."""
+    half, skipped = len(blocks) // 2, []
+    for block in blocks[:half]:
+        x = block(x)
+        skipped.append(x)
+    for block in blocks[half : len(blocks) - half]:
+        x = block(x)
+    for block in blocks[len(blocks) - half :]:
+        x = x + weights[len(skipped) - 1] * skipped.pop()
+        x = block(x)
+    return x
+
+
+@pytest.mark.parametrize("layers", [2, 5, 6])
+def test_a_u_net_adds_outputs_as_modded_nanogpt_does(layers: int) -> None:
+    """The last block gets the output of the first, with a weight of its own."""
+    unet = mechanism(UNet(), Architecture(layers=layers))
+    nn.init.normal_(unet.weight)
+    blocks = [nn.Linear(4, 4) for _ in range(layers)]
+    x = torch.randn(2, 3, 4)
+    streams = [x]
+    for block in blocks:
+        streams.append(block(unet(streams)))
+
+    torch.testing.assert_close(streams[-1], of_modded_nanogpt(x, blocks, unet.weight))
+
+
+def test_a_u_net_needs_two_halves() -> None:
+    """One layer has no mirror image."""
+    with pytest.raises(ConfigError, match="UNet needs two layers"):
+        Architecture(layers=1, residual=UNet())
 
 
 @pytest.mark.parametrize(("layers", "expected"), [(1, {0}), (2, {0, 1}), (5, {0, 4})])
