@@ -19,7 +19,7 @@ from gpt.spec.architecture import GPTConfig
 
 NO_EFFECT = (
     *("dropout", "mlp.balance.weight", "mlp.balance.over", "mlp.z_loss"),
-    *("mlp.multiple_of", "mlp.expert.multiple_of", "norm.cast"),
+    *("mlp.multiple_of", "mlp.expert.multiple_of", "norm.cast", "attention.decode"),
 )
 """Our fields that have no effect after training, none besides those that follow from them, or only
 on the last bit of bfloat16."""
