@@ -25,7 +25,8 @@ from gpt.interop.gguf_families import ARCHITECTURES, DERIVED
 from gpt.interop.gguf_tokenizer import add_tokenizer, read_generation, read_tokenizer
 from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
-from gpt.interop.tensor_names import Tensors, export_weights, import_model
+from gpt.interop.tensor_names import Tensors, block_prefix, export_weights, import_model
+from gpt.model.shapes import count_layers
 from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from pytok.atomic import atomic_file
@@ -149,7 +150,8 @@ def _read_config(
         for name, parts in _BIASED.items()
     }
     derived = {"tie_word_embeddings": "output.weight" not in tensors, "vocab_size": vocab_size}
-    return family.read({**decimals, **having, **derived})
+    layers = count_layers(tensors, block_prefix(family.names))
+    return family.read({**decimals, **having, **derived}, layers)
 
 
 _BIASED = {

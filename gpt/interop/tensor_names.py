@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gpt.errors import FormatError
 from gpt.interop.layouts import Entry
 from gpt.model.gpt import GPT
-from gpt.model.shapes import count_layers, without_memory
+from gpt.model.shapes import without_memory
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.norm import Norm
 from gpt.spec.architecture import GPTConfig
@@ -101,11 +101,6 @@ def import_model(
     compared with those that *config* asks for. Raises FormatError for a tensor that is missing or
     has another shape, and for one that is neither in the model nor in *unused*.
     """
-    layers = count_layers(tensors.shapes, block_prefix(names))
-    if layers != config.layers:
-        raise FormatError(
-            f"the config asks for {config.layers} layers, but there are tensors of {layers}"
-        )
     _check(tensors, without_memory(config), names, unused)
     model = GPT(config)
     with torch.no_grad():
