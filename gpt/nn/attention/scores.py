@@ -75,7 +75,7 @@ class HeadLinear(Mechanism):
         super().__init__()
         self.heads = heads
         # One matrix for all heads, the rows of a head one after the other, as in a linear layer.
-        self.weight = nn.Parameter(torch.empty(heads * outputs, inputs))
+        self.weight = nn.Parameter(torch.zeros(heads * outputs, inputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map each head of x by its own matrix."""
