@@ -141,6 +141,10 @@ class LatestTokens:
         """Size of the tokens in bytes."""
         return self.tokens.nbytes
 
+    def bytes_at(self, tokens: int) -> int:
+        """Return the size of the tokens, which is constant."""
+        return self.nbytes
+
 
 def _same_document(document_ids: Tensor, distance: int) -> Tensor:
     """Return whether each token is of the same document as that *distance* before: (B, T)."""
