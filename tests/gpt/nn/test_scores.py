@@ -167,6 +167,7 @@ def test_local_m_is_a_window() -> None:
     attention = mechanism(config.attention, config)
     x = torch.randn(B, T, 32)
     nn.init.eye_(attention.output.weight)
+    nn.init.normal_(attention.pairwise.score.query.weight)
     q, k, v = (
         f(x).view(B, T, H, D).transpose(1, 2)
         for f in (attention.query, attention.key, attention.value)
