@@ -16,12 +16,19 @@ class Attends(Protocol):
         """Number of query heads."""
 
     @property
+    def convolves(self) -> bool:
+        """Whether its queries, keys and values can be mixed with others."""
+
+    @property
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
 
     @property
     def rotatable(self) -> bool:
         """Whether rotating queries and keys changes weights by the distances of tokens only."""
+
+    def value_width(self, width: int) -> int:
+        """Return the width of the values of a token, all heads of values together."""
 
     def rotated_width(self, width: int) -> int:
         """Return the width of that part of queries and keys which positions rotate."""
