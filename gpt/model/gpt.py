@@ -60,6 +60,7 @@ class GPT(Mechanism):
         site = site_of(config, config.vocab_size)
         self.embedding = TokenEmbedding(site.vocab_rows, config.width)
         self.embedding_scale = site.build(config.embedding_scale)
+        self.embedding_norm = site.build(config.embedding_norm)
         self.shift = site.build(config.shift)
         self.position: PositionEncoding = site.build(config.position) or PositionEncoding()
         self.dropout = Dropout(config.dropout.of_embedding)
@@ -133,6 +134,8 @@ class GPT(Mechanism):
         x = self.embedding(ids)
         if self.embedding_scale is not None:
             x = self.embedding_scale(x)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         if self.shift is not None:
             x = self.shift(x, states[-1], document_ids)
         embedded = positions if document_positions is None else document_positions

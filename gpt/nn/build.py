@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gpt.nn.attention.gate import HeadGate
+from gpt.nn.attention.latent import LatentAttention
+from gpt.nn.attention.linear_attention import LinearAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
 from gpt.nn.attention.normalizers import LocalPNormalizer, SoftmaxNormalizer
 from gpt.nn.attention.patterns import CausalPattern, FullPattern, WindowPattern
@@ -64,6 +66,8 @@ from gpt.spec.architecture import Architecture
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
     attention.HeadGate: HeadGate,
+    attention.Latent: LatentAttention,
+    attention.Linear: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
     pattern.Causal: CausalPattern,
     pattern.Window: WindowPattern,

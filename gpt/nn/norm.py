@@ -22,13 +22,13 @@ class LayerNorm(Norm):
 
     def __init__(self, spec: norm.LayerNorm, site: Site) -> None:
         super().__init__()
-        self.eps = spec.eps
-        self.weight = nn.Parameter(torch.ones(site.width))
+        self.eps, self.shape = spec.eps, (site.width,)
+        self.weight = nn.Parameter(torch.ones(site.width)) if spec.weight else None
         self.bias = nn.Parameter(torch.zeros(site.width)) if spec.bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize the last axis."""
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
 
 
 class RMSNorm(Norm):

@@ -80,6 +80,9 @@ class Architecture:
     """Mix of the values of attention with those of the first layer. [default: none]"""
     embedding_scale: RootWidth | Multiplier | None = None
     """Factor of the token embeddings. [default: none]"""
+    embedding_norm: LayerNorm | RMSNorm | None = None
+    """Normalization of the token embeddings (BLOOM, Le Scao 2022, arXiv:2211.05100).
+    [default: none]"""
     logit_scale: Multiplier | None = None
     """Factor of the logits, before the cap. [default: none]"""
     cap: SoftCap | None = None
@@ -127,12 +130,6 @@ class Architecture:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
         layers = map(self.attention_in, range(self.layers))
         return sorted({attention.rotated_width(self.width) for attention in layers})
-
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
-        positions = map(self.position_in, range(self.layers))
-        return any(each is not None and each.biases_scores for each in positions)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,15 @@ class ValueEmbedding(Part):
     def __post_init__(self) -> None:
         above_zero(ends=self.ends)
 
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if the attention of a layer with value embeddings keeps no values."""
+        for layer in self.layers(sizes.layers):
+            if not sizes.attention_in(layer).keeps_values:
+                raise ConfigError(
+                    f"the attention of layer {layer} keeps no values to which a value embedding "
+                    "could be added; set value_embedding to none, or choose another attention"
+                )
+
     def layers(self, count: int) -> list[int]:
         """Return the layers of *count* that have value embeddings, from 0."""
         return sorted({*range(count)[: self.ends], *range(count)[-self.ends :]})
@@ -58,10 +67,10 @@ class ValueResidual(Part):
         layers = [sizes.attention_in(layer) for layer in range(sizes.layers)]
         if len(layers) < 2:
             raise ConfigError("value_residual needs two layers or more; set layers, or remove it")
-        if not all(attention.convolves for attention in layers):
+        if not all(attention.keeps_values for attention in layers):
             raise ConfigError(
-                "value_residual needs values in all layers; remove it, or set attention to "
-                "GroupedQuery"
+                "the attention of some layer keeps no values that could be mixed; set "
+                "value_residual to none, or choose another attention"
             )
         widths = sorted({attention.value_width(sizes.width) for attention in layers})
         if len(widths) > 1:

@@ -16,6 +16,8 @@ class LayerNorm(Part):
 
     eps: float = 1e-5
     """Added to the variance."""
+    weight: bool = True
+    """Multiply by a learned scale."""
     bias: bool = True
     """Add a learned bias after the scale."""
 

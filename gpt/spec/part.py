@@ -17,7 +17,15 @@ class Attends(Protocol):
 
     @property
     def convolves(self) -> bool:
-        """Whether its queries, keys and values can be mixed with others."""
+        """Whether it has queries, keys and values that a convolution can mix."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether it has a score for each pair of a query and a key, which positions can change."""
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether decoding keeps values, or sums of them, so that others can be added to them."""
 
     @property
     def causal(self) -> bool:
@@ -59,10 +67,6 @@ class Sizes(Protocol):
     @property
     def rotated_widths(self) -> Sequence[int]:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
-
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
 
     def attention_in(self, layer: int) -> Attends:
         """Return the attention of *layer*, from 0."""

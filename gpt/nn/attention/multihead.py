@@ -70,6 +70,7 @@ class GroupedQueryAttention(Mechanism):
             "B", site.of_width((spec.heads + 2 * spec.kv_heads) * self.head_width)
         )
         self.gate: HeadGate | None = site.build(spec.gate)
+        self.clip = spec.clip
         self.norm_heads = spec.qk_norm_over == "heads"
         self.query_norm, self.key_norm = (
             self._norm(spec, site, heads) if spec.qk_norm else nn.Identity()
@@ -85,6 +86,10 @@ class GroupedQueryAttention(Mechanism):
             both = self.convolution(both, taps, context.document_ids)
             queries, keys, values = both.split(
                 [each.shape[-1] for each in (queries, keys, values)], -1
+            )
+        if self.clip is not None:
+            queries, keys, values = (
+                each.clamp(-self.clip, self.clip) for each in (queries, keys, values)
             )
         values = context.mixed_values(values)
         if self.norm_heads:

@@ -152,7 +152,7 @@ def test_help_all_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["train"], "--wi", ["--width"]),
         (["train", "--dtype"], "b", ["bfloat16"]),
         (["train", "--preset"], "q", ["qwen3"]),
-        (["train", "--set"], "model.attention.k", ["model.attention.kv_heads="]),
+        (["train", "--set"], "model.attention.kv_h", ["model.attention.kv_heads="]),
     ],
 )
 def test_shells_complete(words: list[str], incomplete: str, expected: list[str]) -> None:

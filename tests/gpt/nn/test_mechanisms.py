@@ -17,7 +17,8 @@ from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
 from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, HeadGate, Interleaved
+from gpt.spec.attention import GroupedQuery, HeadGate, Interleaved, Latent
+from gpt.spec.attention import Linear as Summed
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
@@ -70,6 +71,18 @@ SPECS: dict[str, list[Any]] = {
         heads(pattern=Window(size=5)),
         heads(kv_heads=2, pattern=Window(size=5, long_every=2)),
         heads(score=ScaledDot(cap=2.0)),
+        heads(kv_heads=2, normalizer=Softmax(sink="learned")),
+        heads(normalizer=Softmax(sink="zero"), pattern=Window(size=5)),
+        heads(bias="qkv", clip=0.5),
+        heads(bias="all", kv_heads=2, qk_norm=True, qk_norm_over="heads"),
+        Latent(heads=4),
+        Latent(heads=4, query_rank=10, rope_width=4, head_width=6, decode="absorbed"),
+        Latent(heads=4, kv_rank=7, latent_norm=None, pattern=Window(size=5), decode="absorbed"),
+        Latent(heads=4, query_rank=7, latent_norm=LayerNorm(), normalizer=Softmax(sink="zero")),
+        Summed(heads=4, chunk=5),
+        Summed(heads=4, kv_heads=2, feature="softmax", chunk=16),
+        Summed(heads=4, kv_heads=1, head_width=4, feature="identity", normalize=False, chunk=3),
+        Interleaved(layers=(Summed(heads=4, chunk=4), Latent(heads=4, kv_rank=6))),
         Interleaved(layers=(heads(kv_heads=2, pattern=Window(size=5)), heads(head_width=12))),
     ],
     "position": [
