@@ -57,6 +57,11 @@ COMMANDS = [
         "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
     ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
+    LazyCommand(
+        "convert",
+        "gpt.commands.convert:convert",
+        "Let query heads share key and value heads.",
+    ),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
 """The extra of the package that installs a module; all others come with `gpt`."""
