@@ -52,5 +52,5 @@ class StateGroup:
         return sum(state.nbytes for state in self.parts.values())
 
     def bytes_at(self, tokens: int) -> int:
-        """Return how many bytes the states need for *tokens* tokens of each row."""
+        """Return the bytes of the states for *tokens* tokens of each row, without free slots."""
         return sum(state.bytes_at(tokens) for state in self.parts.values())

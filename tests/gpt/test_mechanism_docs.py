@@ -99,4 +99,5 @@ def _is_plain(spec: Any) -> bool:
     if not isinstance(spec, Pairwise):
         return True
     plain = dataclasses.replace(spec, pattern=Causal(), score=ScaledDot(), normalizer=Softmax())
-    return spec == plain and not getattr(spec, "qk_norm", False) and not getattr(spec, "gate", None)
+    extras = [getattr(spec, name, None) for name in ("qk_norm", "gate", "bias")]
+    return spec == plain and not any(extras)

@@ -169,6 +169,7 @@ def test_local_m_is_a_window() -> None:
     initialize(attention, torch.Generator())
     x = torch.randn(B, T, 32)
     nn.init.eye_(attention.output.weight)
+    nn.init.normal_(attention.pairwise.score.query.weight)
     q, k, v = (
         f(x).view(B, T, H, D).transpose(1, 2)
         for f in (attention.query, attention.key, attention.value)
