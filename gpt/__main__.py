@@ -56,6 +56,8 @@ COMMANDS = [
         "gpt.commands.convert:import_",
         "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
     ),
+    LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
+    LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
     LazyCommand(
         "convert",

@@ -131,8 +131,16 @@ class SamplingOptions:
             seed=self.seed,
         )
 
-    def model(self, checkpoint: Checkpoint, ensemble: Sequence[Path] = ()) -> LanguageModel:
-        """Return the model of *checkpoint*, or its ensemble with other runs, to sample from."""
+    def model(
+        self,
+        checkpoint: Checkpoint,
+        ensemble: Sequence[Path] = (),
+        context: int | None = None,
+    ) -> LanguageModel:
+        """Return the model of *checkpoint*, or its ensemble with other runs, to sample from.
+
+        *context* is that of `Checkpoint.model`.
+        """
         import torch
 
         from gpt.generation.decoder import inference_copy
@@ -144,7 +152,7 @@ class SamplingOptions:
             wanted = "float32"  # or the likeliest of two close tokens would depend on the processor
         runtime = Runtime.choose(self.device, wanted)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
-        return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device), dtype)
+        return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device, context), dtype)
 
 
 def sampling_options(command: F) -> F:

@@ -89,18 +89,6 @@ class Ring:
             tensor[:, :, slots] = vectors[:, :, -count:]
         return kept
 
-    def last(self, starts: Sequence[int]) -> list[Tensor]:
-        """Return the last vectors of each row, (B, H, 1, D); zeros for rows without tokens.
-
-        *starts* are the lengths of the rows, or one length for all.
-        """
-        slot = (self._written - 1) % self._slots
-        found = [tensor[:, :, slot : slot + 1] for tensor in self.tensors]
-        if min(starts):
-            return found
-        empty = torch.tensor([not length for length in starts], device=found[0].device)
-        return [vectors.masked_fill(empty[:, None, None, None], 0) for vectors in found]
-
     def holds_all(self, starts: Sequence[int]) -> bool:
         """Return whether every filled slot holds a token of every row, of *starts* tokens."""
         return min(starts) >= self._filled

@@ -39,6 +39,8 @@ AnyKind = TypeVar("AnyKind", bound="Attention")
 class Attention(Part):
     """What a model needs to know of any attention."""
 
+    convolves: ClassVar[bool] = False
+    """Whether it has queries, keys and values that a convolution can mix."""
     compares: ClassVar[bool] = True
     """Whether it has a score for each pair of a query and a key, which positions can change."""
     keeps_values: ClassVar[bool] = True
@@ -125,11 +127,24 @@ class Pairwise(Attention):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeadGate(Part):
+    """Multiply the output of each head by a sigmoid of the input (Qiu 2025, arXiv:2505.06708).
+
+    A head can then attend without an effect, which attention sinks are for otherwise.
+    """
+
+    per_feature: bool = False
+    """A gate for each feature of a head instead of one for the head, as in Qwen3-Next."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupedQuery(Pairwise):
     """Attention in which query heads share key and value heads (Ainslie 2023, arXiv:2305.13245).
 
     ``kv_heads == heads`` is multi-head attention, ``kv_heads == 1`` multi-query attention.
     """
+
+    convolves = True
 
     kv_heads: int
     """Number of key and value heads; must divide heads."""
@@ -148,6 +163,8 @@ class GroupedQuery(Pairwise):
     bias: Literal["off", "qkv", "output", "all"] | None = None
     """Which linear layers have biases: qkv is queries, keys and values (Qwen2).
     [default: all if the model has biases, else off]"""
+    gate: HeadGate | None = None
+    """Gates of the outputs of heads. [default: none]"""
 
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)

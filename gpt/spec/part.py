@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class Attends(Protocol):
@@ -14,6 +14,10 @@ class Attends(Protocol):
     @property
     def heads(self) -> int:
         """Number of query heads."""
+
+    @property
+    def convolves(self) -> bool:
+        """Whether it has queries, keys and values that a convolution can mix."""
 
     @property
     def compares(self) -> bool:
@@ -30,6 +34,9 @@ class Attends(Protocol):
     @property
     def rotatable(self) -> bool:
         """Whether rotating queries and keys changes weights by the distances of tokens only."""
+
+    def value_width(self, width: int) -> int:
+        """Return the width of the values of a token, all heads of values together."""
 
     def rotated_width(self, width: int) -> int:
         """Return the width of that part of queries and keys which positions rotate."""
@@ -50,6 +57,10 @@ class Sizes(Protocol):
         """Number of blocks."""
 
     @property
+    def mlp(self) -> Part:
+        """The MLP of each block."""
+
+    @property
     def width(self) -> int:
         """Width of the residual stream."""
 
@@ -64,6 +75,9 @@ class Sizes(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A mechanism's fields. Sizes that follow from them are methods of the spec."""
+
+    ALONE: ClassVar[str] = ""
+    """Field that a single value sets: ``dropout = 0.1`` is ``dropout.rate = 0.1``; "" if none."""
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if this mechanism cannot be part of a model of *sizes*."""

@@ -167,7 +167,7 @@ def test_tuning_sets_what_the_base_leaves_open() -> None:
     """The model is the base's."""
     names = set(tune.SETTINGS.fields.by_name)
 
-    assert {"task.adapter.rank", "task.train_on", "model.dropout", "schedule.warmup"} <= names
+    assert {"task.adapter.rank", "task.train_on", "model.dropout.rate", "schedule.warmup"} <= names
     assert not {"task.base", "model.width", "model.mlp.kind"} & names
     with pytest.raises(click.NoSuchOption, match=r"--model\.width"):
         tune.tune.make_context("tune", ["base", "--data", "d", "--out", "o", "--model.width", "8"])
