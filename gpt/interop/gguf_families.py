@@ -122,6 +122,7 @@ def _architecture(
         fields=(*_SIZES, *_unless_given(fields), *fields),
         names=_translated(name, family.names, interleaved=interleaved),
         adds_biases=family.adds_biases,
+        source=family,
     )
 
 

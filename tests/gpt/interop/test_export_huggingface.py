@@ -30,7 +30,7 @@ from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
-from gpt.spec.pattern import Window
+from gpt.spec.pattern import Full
 from gpt.spec.position import Rope
 from pytok.chat.template import Conversation, Template, Turn
 from pytok.definition import Settings
@@ -233,8 +233,8 @@ def test_a_missing_file_is_a_one_line_error(
     [
         (
             "llama",
-            {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=8, long_every=2))},
-            r"attention.pattern is \[8, None\]",
+            {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Full())},
+            "attention.pattern.kind is Full",
         ),
         (
             "llama",

@@ -13,13 +13,14 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from gpt.errors import ConfigError, FormatError
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
-from gpt.interop.families.table import FAMILIES, family_of
+from gpt.interop.families.table import FAMILIES, UNSUPPORTED, family_named, family_of
 from gpt.interop.fields import Only, names_of
 from gpt.interop.huggingface import export_folder, import_folder
 from gpt.interop.imported import write_imported
 from gpt.runs.reading import read_checkpoint
 from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import make_tokenizer
+from tests.gpt.interop.families_page import PAGE, written
 from tests.gpt.interop.published import CONFIGS, make_config, save
 
 IDS = torch.randint(300, (2, 64), generator=torch.Generator().manual_seed(1))
@@ -171,3 +172,18 @@ def test_sharded_files_of_16_bits_are_read(
     torch.testing.assert_close(
         import_folder(tmp_path).model(IDS), theirs(IDS).logits[..., :301], rtol=0, atol=1e-4
     )
+
+
+def test_the_page_has_all_families() -> None:
+    """`python -m tests.gpt.interop.families_page` writes its table."""
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert written(page) == page
+
+
+@pytest.mark.parametrize("kind", UNSUPPORTED)
+def test_an_unsupported_family_is_refused_with_its_reason(kind: str) -> None:
+    """None of them has become supported."""
+    assert kind not in FAMILIES
+    with pytest.raises(FormatError, match=UNSUPPORTED[kind]):
+        family_named(kind)
