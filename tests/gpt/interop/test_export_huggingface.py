@@ -173,7 +173,7 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "model_type is 'mamba'; supported: gpt2, qwen3, llama, qwen2"),
+        ({"model_type": "xlnet"}, "model_type is 'xlnet'; supported: gpt2, qwen3, llama, qwen2"),
         ({"model_type": ["llama"]}, r"model_type is \['llama'\], not a string"),
         ({"hidden_act": "xielu"}, "hidden_act is 'xielu'"),
         ({"mlp_bias": True}, "missing tensor model.layers.0.mlp.gate_proj.bias"),

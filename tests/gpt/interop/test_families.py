@@ -29,6 +29,7 @@ AS = {
     "mistral": "llama",
     "phi3": "mistral",
     "seed_oss": "qwen2",
+    "helium": "ernie4_5",
     "gpt_neox-sequential": "nemotron",
 }
 """Models that are written as another family, to which they belong, too."""
@@ -48,10 +49,11 @@ NEUTRAL = {
     *("summary_first_dropout", "reorder_and_upcast_attn", "attention_softmax_in_fp32"),
     *("scale_attention_softmax_in_fp32", "pretraining_tp"),
     # What others follow from.
-    *("max_window_layers", "original_max_position_embeddings"),
+    *("max_window_layers", "original_max_position_embeddings", "qk_head_dim"),
+    *("sliding_window_pattern", "_sliding_window_pattern"),
     # What transformers does not read, or not with the values that are supported.
     *("learned_pos_emb", "embedding_fraction", "norm_type", "num_kv_heads"),
-    *("num_ln_in_parallel_attn",),
+    *("num_ln_in_parallel_attn", "num_nextn_predict_layers"),
 }
 """Fields of configs that do not change what a model computes."""
 
