@@ -158,7 +158,7 @@ MPT = Family(
             "attn_config",
             Only("alibi", True),
             Only("alibi_bias_max", 8),
-            off("clip_qkv", None),
+            Field("clip_qkv", "attention.clip", float, None),
             off("softmax_scale", None),
             off("qk_ln"),
             off("prefix_lm"),
@@ -200,7 +200,7 @@ OLMO = Family(
         Rotary(),
         tie(default=False),
         Biases(qkv="attention_bias", output="attention_bias"),
-        off("clip_qkv", None),
+        Field("clip_qkv", "attention.clip", float, None),
     ),
     names=NAMES,
 )

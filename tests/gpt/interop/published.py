@@ -156,6 +156,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt_neox": ("GPTNeoX", SIZES),
     "gpt_neox-sequential": ("GPTNeoX", {**SIZES, "use_parallel_residual": False}),
     "olmo": ("Olmo", GROUPED),
+    "olmo-clipped": ("Olmo", {**GROUPED, "clip_qkv": 0.5}),
     "olmo2": ("Olmo2", GROUPED),
     "cohere": ("Cohere", {**GROUPED, "pad_token_id": 0, "logit_scale": 0.7}),
     "gemma3_text": (
