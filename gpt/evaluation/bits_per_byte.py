@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 import torch
 
@@ -13,11 +14,14 @@ from gpt.data.batch import IGNORED, Batch
 from gpt.data.shards import Tokens, evaluation_batches
 from gpt.errors import DataError
 from gpt.model.language_model import LanguageModel
+from gpt.model.model import Model
 from gpt.model.objectives.next_token import measure
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 
+Evaluated: TypeAlias = LanguageModel | Model
+"""What losses are measured of."""
 MOST_TOKENS = 1 << 16
 """Tokens that are read at a time, unless a single window has more."""
 
@@ -94,7 +98,7 @@ def evaluate(
 
 
 def evaluate_batches(
-    model: LanguageModel,
+    model: Evaluated,
     batches: Iterable[Batch],
     *,
     targets: int,
@@ -104,6 +108,40 @@ def evaluate_batches(
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Predict the *targets* of *batches*, *bytes* bytes of text; otherwise like `evaluate`."""
+    sums = sum_losses(
+        model, batches, targets=targets, runtime=runtime, world=world, progress=progress
+    )
+    return Evaluation(
+        nats_per_token=sums.nats / sums.tokens,
+        perplexity=perplexity(sums.nats / sums.tokens),
+        bits_per_byte=sums.nats / math.log(2) / bytes,
+        token_accuracy=sums.hits / sums.tokens,
+        tokens=sums.tokens,
+        bytes=bytes,
+    )
+
+
+class Sums(NamedTuple):
+    """Losses over all batches and processes."""
+
+    nats: float
+    """Cross-entropy of all targets."""
+    hits: float
+    """Number of targets to which the model prefers no other token."""
+    tokens: int
+    """Number of targets."""
+
+
+def sum_losses(
+    model: Evaluated,
+    batches: Iterable[Batch],
+    *,
+    targets: int,
+    runtime: Runtime,
+    world: World = ALONE,
+    progress: Callable[[int, int], object] | None = None,
+) -> Sums:
+    """Predict the *targets* of *batches*; the arguments are those of `evaluate`."""
     training = model.training
     model.eval()
     # Summed on the device, so that the host does not wait for each batch.
@@ -124,15 +162,7 @@ def evaluate_batches(
                     progress(tokens, targets)
     finally:
         model.train(training)
-    total, tokens = world.sum(nats.item()), round(world.sum(tokens))
-    return Evaluation(
-        nats_per_token=total / tokens,
-        perplexity=perplexity(total / tokens),
-        bits_per_byte=total / math.log(2) / bytes,
-        token_accuracy=world.sum(hits.item()) / tokens,
-        tokens=tokens,
-        bytes=bytes,
-    )
+    return Sums(world.sum(nats.item()), world.sum(hits.item()), round(world.sum(tokens)))
 
 
 def perplexity(nats_per_token: float) -> float:

@@ -51,7 +51,7 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     Raises FormatError for a model or a tokenizer that GGUF or llama.cpp does not support, and if
     *path* cannot be written.
     """
-    config = checkpoint.state.config
+    config = checkpoint.config
     family = family_of(config)
     if config.mlp.activation == "gelu":
         raise FormatError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -125,7 +125,7 @@ def import_model(
         raise FormatError(
             f"the config asks for {config.layers} layers, but there are tensors of {layers}"
         )
-    _check(tensors, without_memory(config), format, unused, zero)
+    _check(tensors, cast(GPT, without_memory(config)), format, unused, zero)
     model = GPT(config)
     for name, parts, has_token_rows in _targets(model, format):
         if zero(name):

@@ -21,6 +21,8 @@ class Site:
     """Width of the inputs."""
     layer: int = 0
     """Index of the block, from 0."""
+    cross: bool = False
+    """Whether blocks also attend to a memory: the outputs of an encoder."""
     table: Mapping[type, Callable[[Any, Site], Any]]
     """`gpt.nn.build.MECHANISMS`, for mechanisms that consist of others."""
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from gpt.nn.context import Context
+from gpt.nn.attention.cross import CrossAttention, CrossState
+from gpt.nn.context import Context, Memory
 from gpt.nn.dropout import Dropout
 from gpt.nn.mechanism import ExportNames, Mechanism, Mixed
 from gpt.nn.site import Site
@@ -35,6 +37,11 @@ class Block(Mechanism):
         architecture = site.architecture
         self.attention_norm = site.build(architecture.norm)
         self.attention = site.build(architecture.attention)
+        self.cross_norm: nn.Module | None = None
+        self.cross_attention: CrossAttention | None = None
+        if site.cross:
+            self.cross_norm = site.build(architecture.norm)
+            self.cross_attention = CrossAttention(architecture.attention, site)
         self.mlp_norm = site.build(architecture.norm)
         self.mlp = site.build(architecture.mlp)
         self.dropout = Dropout(architecture.dropout)
@@ -45,13 +52,28 @@ class Block(Mechanism):
 
     def attend(self, x: Tensor, context: Context, state: State | None) -> Mixed:
         """Apply attention and dropout to x."""
-        y, loss = self.attention(x, context, state)
+        own = state.own if isinstance(state, CrossState) else state
+        y, loss = self.attention(x, context, own)
         return self.dropout(y), loss
+
+    def consult(self, x: Tensor, context: Context, state: State | None) -> Tensor:
+        """Apply cross attention and dropout to x."""
+        assert self.cross_attention is not None
+        kept = state.memory if isinstance(state, CrossState) else None
+        y: Tensor = self.dropout(self.cross_attention(x, context, kept))
+        return y
 
     def transform(self, x: Tensor, context: Context) -> Mixed:
         """Apply the MLP and dropout to x."""
         y, loss = self.mlp(x, context)
         return self.dropout(y), loss
+
+    def new_state(self, batch: int, dtype: torch.dtype, memory: Memory | None = None) -> State:
+        """Create what *batch* rows keep while decoding; *memory* is what they attend to."""
+        own: State = self.attention.new_state(batch, dtype)
+        if self.cross_attention is None or memory is None:
+            return own
+        return CrossState(own, self.cross_attention.new_state(memory))
 
 
 class PreNorm(Block):
@@ -61,6 +83,8 @@ class PreNorm(Block):
         """Apply the block to x."""
         y, first = self.attend(self.attention_norm(x), context, state)
         x = x + y
+        if self.cross_norm is not None:
+            x = x + self.consult(self.cross_norm(x), context, state)
         y, second = self.transform(self.mlp_norm(x), context)
         return x + y, total(first, second)
 
@@ -74,6 +98,8 @@ class PostNorm(Block):
         """Apply the block to x."""
         y, first = self.attend(x, context, state)
         x = self.attention_norm(x + y)
+        if self.cross_norm is not None:
+            x = self.cross_norm(x + self.consult(x, context, state))
         y, second = self.transform(x, context)
         return self.mlp_norm(x + y), total(first, second)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.checks import above_zero, below_one
@@ -27,6 +27,9 @@ from gpt.spec.wiring import Lambdas, PostNorm, PreNorm
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
     """Everything of a model but its vocabulary size, which the data determines."""
+
+    reads_pairs: ClassVar[bool] = False
+    """Whether it reads pairs of a source and a target, instead of texts."""
 
     context: int = 128
     """Context length: number of tokens that a prediction can attend to."""
@@ -76,6 +79,24 @@ class Architecture:
     def head_width(self) -> int:
         """Width of one attention head."""
         return self.attention.width_of_head(self.width)
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token sees a later one, which it can then predict."""
+        return self.attention.pattern.causal
+
+    def sizes(self) -> dict[str, int]:
+        """Return the main sizes by name."""
+        return {
+            "layers": self.layers,
+            "width": self.width,
+            "heads": self.attention.heads,
+            "context": self.context,
+        }
+
+    def with_vocabulary(self, vocab_size: int) -> GPTConfig:
+        """Return the config of this model with *vocab_size* token ids."""
+        return GPTConfig.over(self, vocab_size)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,7 +82,9 @@ def _width_and_heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]
     """
     names = ("model.width", "model.attention.heads", "model.attention.kv_heads")
     width, heads, kv_heads = (given.get(name) for name in names)
-    model, attention = recipe.model, recipe.model.attention
+    model, attention = recipe.model, getattr(recipe.model, "attention", None)
+    if attention is None or "model" + KIND in given:
+        return {}
     fixed = given.get("model.attention.head_width", attention.head_width) is not None
     sizes = [size for size in (width, heads, kv_heads) if size is not None]
     # Heads of a fixed width fit any model; a size below 1 is an error that the spec raises.

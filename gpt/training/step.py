@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gpt.data.batch import Batch, Rows
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.objectives.build import build_objective
 from gpt.optim.average import update_average
 from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
@@ -70,7 +70,7 @@ class TrainStep:
     runtime: Runtime
 
     def __init__(
-        self, model: GPT, recipe: Recipe, rows: Rows, runtime: Runtime, world: World
+        self, model: Model, recipe: Recipe, rows: Rows, runtime: Runtime, world: World
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world

@@ -1,0 +1,91 @@
+"""Specs of recurrent encoder-decoders, and the same with the size of a vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+from gpt.spec.checks import above_zero, below_one
+from gpt.spec.part import Part
+from gpt.spec.serialize import from_dict, to_dict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment(Part):
+    """Attention of a decoder's state to those of the encoder (Luong 2015, arXiv:1508.04025)."""
+
+    score: Literal["dot", "general", "concat", "location"] = "general"
+    """Score of a target state t and a source state s: t · s; tᵀ W s; vᵀ tanh(W [t; s]); or that of
+    the position of s, from t alone."""
+    reach: Literal["global", "monotonic", "predictive"] = "global"
+    """Source states that are attended to: all; those around the target's own position (the paper's
+    local-m); or those around a predicted one, weighted by a Gaussian (local-p)."""
+    window: int = 10
+    """Source states on either side of the center, for the two local reaches."""
+
+    def __post_init__(self) -> None:
+        above_zero(window=self.window)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent:
+    """LSTMs that read a source and write a target (Sutskever 2014, arXiv:1409.3215; Luong 2015)."""
+
+    reads_pairs: ClassVar[bool] = True
+    causal: ClassVar[bool] = True
+
+    context: int = 128
+    """Most tokens of a source, and of a target."""
+    layers: int = 2
+    """Number of LSTM layers of the encoder, and of the decoder."""
+    width: int = 256
+    """Width of embeddings and states."""
+    alignment: Alignment | None = field(default_factory=Alignment)
+    """Attention to the source. With none, the last states of the encoder are all that the decoder
+    knows of it."""
+    input_feeding: bool = True
+    """Whether the decoder also reads the state that its last token was predicted from."""
+    reverse: bool = False
+    """Read the source from its end, so that first words are near to each other (Sutskever 2014)."""
+    share_embedding: bool = False
+    """Share the token embedding of encoder and decoder."""
+    tie: bool = False
+    """Share the weights of the decoder's token embedding and the head."""
+    dropout: float = 0.2
+    """Probability of zeroing each input of an LSTM layer and of the head while training (Zaremba
+    2014, arXiv:1409.2329)."""
+
+    def __post_init__(self) -> None:
+        above_zero(context=self.context, layers=self.layers, width=self.width)
+        below_one(dropout=self.dropout)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the main sizes by name."""
+        return {"layers": self.layers, "width": self.width, "context": self.context}
+
+    def with_vocabulary(self, vocab_size: int) -> RecurrentConfig:
+        """Return the config of this model with *vocab_size* token ids."""
+        values = {each.name: getattr(self, each.name) for each in fields(Recurrent)}
+        return RecurrentConfig(vocab_size=vocab_size, **values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentConfig(Recurrent):
+    """A complete recurrent encoder-decoder; sources and targets have one vocabulary."""
+
+    vocab_size: int
+    """Vocabulary size: token ids are from 0 to vocab_size - 1."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        above_zero(vocab_size=self.vocab_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], where: str = "") -> RecurrentConfig:
+        """Invert `to_dict`; raises ConfigError naming the field, prefixed with *where*."""
+        return from_dict(cls, plain, where)
