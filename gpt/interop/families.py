@@ -115,5 +115,5 @@ def _resolved(config: GPTConfig) -> GPTConfig:
     return dataclasses.replace(
         config,
         mlp=dataclasses.replace(config.mlp, hidden=config.mlp.hidden_width(config.width)),
-        attention=dataclasses.replace(config.attention, head_width=config.head_width),
+        attention=config.attention.resolved(config.width),
     )

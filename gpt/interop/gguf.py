@@ -217,6 +217,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
     writer.add_embedding_length(config.width)
     writer.add_block_count(config.layers)
     writer.add_feed_forward_length(config.mlp.hidden_width(config.width))
+    assert isinstance(config.attention, GroupedQuery)
     writer.add_head_count(config.attention.heads)
     writer.add_head_count_kv(config.attention.kv_heads)
     if isinstance(config.position, Rope):

@@ -205,6 +205,7 @@ def fields_of(config: GPTConfig, family: Family) -> dict[str, Any]:
             "layer_norm_epsilon": config.norm.eps,
         }
     assert isinstance(config.position, Rope)
+    assert isinstance(config.attention, GroupedQuery)
     # Newer versions of transformers read rope_parameters; older ones and others, rope_theta.
     theta = config.position.theta
     return {

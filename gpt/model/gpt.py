@@ -82,10 +82,7 @@ class Stack(Model):
         states: Sequence[State | None] = [None] * (len(self.blocks) + 1)
         if cache is not None:
             states = [*cache.states, None][: len(self.blocks) + 1]
-        same_document = document_positions = None
-        if document_ids is not None:
-            same_document = document_ids[:, :, None] == document_ids[:, None, :]
-            document_positions = positions_within(document_ids)
+        document_positions = None if document_ids is None else positions_within(document_ids)
         x = self.embedding(ids)
         if self.shift is not None:
             x = self.shift(x, starts, states[-1], document_ids)
@@ -100,7 +97,7 @@ class Stack(Model):
             positions=positions,
             position=self.position,
             embedded=x,
-            same_document=same_document,
+            document_ids=document_ids,
             document_positions=document_positions,
             memory=memory,
         )
@@ -108,8 +105,11 @@ class Stack(Model):
         for layer, (block, state) in enumerate(zip(self._blocks, states, strict=False)):
             if self.residual is not None:
                 x = self.residual(x, context.embedded, layer)
-            if self.values is not None:
-                context = dataclasses.replace(context, value_embedding=self.values(ids, layer))
+            context = dataclasses.replace(
+                context,
+                position=self.position.in_layer(layer),
+                value_embedding=None if self.values is None else self.values(ids, layer),
+            )
             if self.recompute and torch.is_grad_enabled():
                 x, loss = checkpoint(block, x, context, state, use_reentrant=False)
             else:
@@ -127,10 +127,10 @@ class Stack(Model):
         The CPU's kernels are the fastest in float32. The rows of a decoder attend to *memory*,
         which is projected here, once. Raises ConfigError if tokens attend to later ones.
         """
-        if not self.config.attention.pattern.causal:
+        if not self.config.attention.causal:
             raise ConfigError(
                 "this model attends to later tokens, so it cannot generate text token by token; "
-                "train one with a causal attention.pattern"
+                "train one whose attention is causal"
             )
         states: list[State] = [block.new_state(batch, dtype, memory) for block in self._blocks]
         if self.shift is not None:

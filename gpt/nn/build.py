@@ -20,16 +20,17 @@ from gpt.nn.site import Site
 from gpt.nn.token_shift import TokenShift
 from gpt.nn.value_embedding import ValueEmbedding
 from gpt.nn.wiring import PostNorm, PreNorm
-from gpt.spec import attention, embedding, head, mlp, norm, position, wiring
+from gpt.spec import attention, embedding, head, mlp, norm, pattern, position, scoring, wiring
 from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
-    attention.Causal: CausalPattern,
-    attention.Window: WindowPattern,
-    attention.Full: FullPattern,
-    attention.ScaledDot: ScaledDotScore,
-    attention.Softmax: SoftmaxNormalizer,
+    attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
+    pattern.Causal: CausalPattern,
+    pattern.Window: WindowPattern,
+    pattern.Full: FullPattern,
+    scoring.ScaledDot: ScaledDotScore,
+    scoring.Softmax: SoftmaxNormalizer,
     position.Learned: LearnedPosition,
     position.Sinusoidal: SinusoidalPosition,
     position.Rope: RotaryPosition,

@@ -40,8 +40,8 @@ class Context:
     """The residual stream before the first block, (B, T, width)."""
     value_embedding: Tensor | None = None
     """What this layer adds to the values of attention, (B, T, kv_heads · head_width)."""
-    same_document: Tensor | None = None
-    """Pairs of tokens of one document, bool (B, T, T). None if each row is a single text."""
+    document_ids: Tensor | None = None
+    """Which tokens are of one document, (B, T). None if each row is a single text."""
     document_positions: Tensor | None = None
     """Positions of the tokens in their documents, (B, T). None if each row is a single text."""
     memory: Memory | None = None
@@ -51,19 +51,18 @@ class Context:
     def allowed(self, pattern: Pattern, keys: int) -> Tensor:
         """Return which of *keys* tokens, the last of them these, each of these attends to.
 
-        bool (B or 1, T, keys). Made once for all layers of the same pattern.
+        bool, broadcasting to (B, H, T, keys). Made once for all layers of the same pattern.
         """
         found = self._allowed.get((pattern.key, keys))
         if found is None:
-            if self.document_positions is None or self.same_document is None:
+            if self.document_positions is None or self.document_ids is None:
                 end = self.starts[0] + self.ids.shape[1]
-                positions = torch.arange(end - keys, end, device=self.ids.device)[None]
-                found = pattern.allowed(
-                    positions[:, -self.ids.shape[1] :, None], positions[:, None]
-                )
+                positions = torch.arange(end - keys, end, device=self.ids.device)[None, None]
+                queries = positions[..., -self.ids.shape[1] :, None]
+                found = pattern.allowed(queries, positions[..., None, :])
             else:
-                positions = self.document_positions
-                found = pattern.allowed(positions[:, :, None], positions[:, None])
-                found = found & self.same_document
+                positions, ids = self.document_positions[:, None], self.document_ids[:, None]
+                found = pattern.allowed(positions[..., None], positions[..., None, :])
+                found = found & (ids[..., None] == ids[..., None, :])
             self._allowed[pattern.key, keys] = found
         return found

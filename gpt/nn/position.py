@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,10 @@ class PositionEncoding(Mechanism):
 
     def reserve(self, positions: int) -> None:
         """Prepare for tokens at the first *positions* positions, before a forward pass."""
+
+    def in_layer(self, layer: int) -> PositionEncoding:
+        """Return the encoding of *layer*, from 0, with the hooks of attention."""
+        return self
 
     def embed(self, x: Tensor, positions: Positions) -> Tensor:
         """Return the token embeddings x (B, T, width) with their *positions*."""
@@ -120,17 +124,50 @@ class RotaryPosition(PositionEncoding):
     transformers. Features from R on are unchanged.
     """
 
+    def __init__(self, spec: position.Rope, site: Site) -> None:
+        super().__init__()
+        first = min(site.architecture.context, FIRST_POSITIONS)
+        self.tables = nn.ModuleDict(
+            {
+                str(width): RotaryTables(spec.rotary_width(width), spec.theta, first)
+                for width in site.architecture.rotated_widths
+            }
+        )
+
+    def reserve(self, positions: int) -> None:
+        """Make longer tables if need be."""
+        for tables in self.tables.values():
+            cast(RotaryTables, tables).reserve(positions)
+
+    def rotate(self, x: Tensor, positions: Positions) -> Tensor:
+        """Rotate queries or keys (B, H, T, head_width); the dtype is preserved."""
+        y: Tensor = self.tables[str(x.shape[-1])](x, positions)
+        return y
+
+
+class RotaryTables(nn.Module):
+    """The cosines and sines of *width* features: (positions, width) each."""
+
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, spec: position.Rope, site: Site) -> None:
+    def __init__(self, width: int, theta: float, positions: int) -> None:
         super().__init__()
-        self.rotary_width = spec.rotary_width(site.architecture.head_width)
-        self.theta = spec.theta
-        cos, sin = self._tables(min(site.architecture.context, FIRST_POSITIONS))
+        self.width, self.theta = width, theta
+        cos, sin = self._tables(positions)
         # Not persistent: the tables follow from the config.
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
+
+    def forward(self, x: Tensor, positions: Positions) -> Tensor:
+        """Rotate the first *width* features of x (B, H, T, head_width)."""
+        cos, sin = (
+            _lookup(table, positions, x.shape[-2]).unsqueeze(-3) for table in (self.cos, self.sin)
+        )
+        features, rest = x[..., : self.width], x[..., self.width :]
+        swapped = features.roll(self.width // 2, dims=-1)
+        rotated = features * cos.to(x.dtype) + swapped * sin.to(x.dtype)
+        return torch.cat((rotated, rest), dim=-1) if rest.shape[-1] else rotated
 
     def reserve(self, positions: int) -> None:
         """Make longer tables if need be."""
@@ -140,22 +177,12 @@ class RotaryPosition(PositionEncoding):
                 self.cos, self.sin = cos.to(self.cos.device), sin.to(self.sin.device)
 
     def _tables(self, positions: int) -> tuple[Tensor, Tensor]:
-        """Return the cosines and the sines of all angles: (positions, rotary_width) each."""
-        angles = _angles(positions, self.rotary_width, self.theta).repeat(1, 2)
+        """Return the cosines and the sines of all angles."""
+        angles = _angles(positions, self.width, self.theta).repeat(1, 2)
         # The first half of the sines is negated: the rotation is x · cos + swap_halves(x) · sin.
         sin = angles.sin()
-        sin[:, : self.rotary_width // 2].neg_()
+        sin[:, : self.width // 2].neg_()
         return angles.cos().float(), sin.float()
-
-    def rotate(self, x: Tensor, positions: Positions) -> Tensor:
-        """Rotate queries or keys (B, H, T, head_width); the dtype is preserved."""
-        cos, sin = (
-            _lookup(table, positions, x.shape[-2]).unsqueeze(-3) for table in (self.cos, self.sin)
-        )
-        features, rest = x[..., : self.rotary_width], x[..., self.rotary_width :]
-        swapped = features.roll(self.rotary_width // 2, dims=-1)
-        rotated = features * cos.to(x.dtype) + swapped * sin.to(x.dtype)
-        return torch.cat((rotated, rest), dim=-1) if rest.shape[-1] else rotated
 
 
 class ALiBiPosition(PositionEncoding):
@@ -166,16 +193,18 @@ class ALiBiPosition(PositionEncoding):
     """
 
     biases_scores = True
-    slopes: Tensor
 
     def __init__(self, spec: position.ALiBi, site: Site) -> None:
         super().__init__()
-        slopes = torch.tensor(alibi_slopes(site.architecture.attention.heads))
-        self.register_buffer("slopes", slopes[:, None, None], persistent=False)
+        for layer in range(site.architecture.layers):
+            heads = site.architecture.attention_in(layer).heads
+            slopes = torch.tensor(alibi_slopes(heads))[:, None, None]
+            self.register_buffer(f"slopes{heads}", slopes, persistent=False)
 
     def score_bias(self, queries: Tensor, positions: Tensor, keys: Tensor) -> Tensor:
         """Return the negative distances times the slopes: (B or 1, H, T, S)."""
-        return -self.slopes * (positions - keys).abs()[:, None]
+        slopes: Tensor = getattr(self, f"slopes{queries.shape[1]}")
+        return -slopes * (positions - keys).abs()[:, None]
 
 
 def alibi_slopes(heads: int) -> list[float]:

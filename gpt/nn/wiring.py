@@ -41,7 +41,7 @@ class Block(Mechanism):
         self.cross_attention: CrossAttention | None = None
         if site.cross:
             self.cross_norm = site.build(architecture.norm)
-            self.cross_attention = CrossAttention(architecture.attention, site)
+            self.cross_attention = CrossAttention(architecture.attention_in(site.layer), site)
         self.mlp_norm = site.build(architecture.norm)
         self.mlp = site.build(architecture.mlp)
         self.dropout = Dropout(architecture.dropout)

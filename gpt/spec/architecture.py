@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from gpt.spec.attention import GroupedQuery
+from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
 from gpt.spec.checks import above_zero, below_one
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.head import SoftCap
@@ -37,7 +37,7 @@ class Architecture:
     """Number of blocks, each of attention and an MLP."""
     width: int = 256
     """Width of the residual stream."""
-    attention: GroupedQuery = field(
+    attention: AnyAttention | Interleaved = field(
         default_factory=lambda: GroupedQuery(heads=4, kv_heads=4, qk_norm=True)
     )
     """Attention."""
@@ -75,15 +75,30 @@ class Architecture:
             if isinstance(value, Part):
                 value.check(self)
 
+    def attention_in(self, layer: int) -> Attention:
+        """Return the attention of *layer*, from 0."""
+        return self.attention.in_layer(layer)
+
     @property
     def head_width(self) -> int:
-        """Width of one attention head."""
-        return self.attention.width_of_head(self.width)
+        """Width of a query of one head, in the first layer."""
+        return self.attention_in(0).query_width(self.width)
+
+    @property
+    def rotated_widths(self) -> list[int]:
+        """Widths of the queries and keys that positions rotate, each once, in any layer."""
+        layers = map(self.attention_in, range(self.layers))
+        return sorted({attention.rotated_width(self.width) for attention in layers})
+
+    @property
+    def biases_scores(self) -> bool:
+        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
+        return self.position is not None and self.position.biases_scores
 
     @property
     def causal(self) -> bool:
         """Whether no token sees a later one, which it can then predict."""
-        return self.attention.pattern.causal
+        return self.attention.causal
 
     def sizes(self) -> dict[str, int]:
         """Return the main sizes by name."""

@@ -1,70 +1,74 @@
-"""Specs of attention: projections, and the parts that all kinds of projections share.
+"""Specs of attention: how tokens exchange information.
 
-Attention projects tokens to queries, keys and values, gives each pair of a query and a key a score,
-limits the pairs by a pattern, normalizes the scores of each query, and averages the values by them.
+Most kinds project tokens to queries, keys and values, give each pair of a query and a key a score,
+limit the pairs by a pattern, normalize the scores of each query, and average the values by them.
+They differ in the projections, and share all else: `Pairwise`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, TypeAlias, cast
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Part, Sizes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Causal(Part):
-    """Each token attends to itself and to all tokens before it."""
-
-    causal: ClassVar[bool] = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window(Part):
-    """Each token attends to the latest tokens only (Beltagy 2020, Longformer, arXiv:2004.05150)."""
-
-    causal: ClassVar[bool] = True
-    size: int
-    """Number of tokens, the token itself included."""
-    long_every: int | None = None
-    """Every n-th layer, and the last, attends to the full context (as in Gemma 2,
-    arXiv:2408.00118). [default: no layer]"""
-
-    def __post_init__(self) -> None:
-        above_zero(size=self.size, long_every=self.long_every)
-
-    def in_layer(self, layer: int, layers: int) -> int | None:
-        """Return the window of *layer* (from 0) of *layers*; None for the full context."""
-        every = self.long_every
-        if every is not None and ((layer + 1) % every == 0 or layer + 1 == layers):
-            return None
-        return self.size
-
-
-@dataclass(frozen=True, kw_only=True)
-class Full(Part):
-    """Each token attends to all tokens, later ones included (Devlin 2018, BERT, arXiv:1810.04805).
-
-    Such a model cannot predict the next token, which it sees.
-    """
-
-    causal: ClassVar[bool] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaledDot(Part):
-    """Score q · k / √head_width (Vaswani 2017, arXiv:1706.03762)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Softmax(Part):
-    """Normalize by the softmax of all scores of a query."""
+from gpt.spec.pattern import Causal, Full, Window
+from gpt.spec.scoring import ScaledDot, Softmax
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attention(Part):
+    """What a model needs to know of any attention."""
+
+    compares: ClassVar[bool] = True
+    """Whether it has a score for each pair of a query and a key, which positions can change."""
+
+    heads: int
+    """Number of query heads."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token attends to a later one."""
+        raise NotImplementedError
+
+    def in_layer(self, layer: int) -> Attention:
+        """Return the attention of *layer*, from 0."""
+        return self
+
+    def bidirectional(self) -> Attention:
+        """Return the same attention to all tokens, later ones included, for an encoder.
+
+        Raises ConfigError if there is none.
+        """
+        raise ConfigError(
+            f"attention {type(self).__name__} cannot attend to later tokens, as an encoder does"
+        )
+
+    def resolved(self, width: int) -> Attention:
+        """Return the spec with the sizes filled in that follow from *width*."""
+        return self
+
+    def query_width(self, width: int) -> int:
+        """Return the width of the queries and keys of a head in a model of *width*."""
+        raise NotImplementedError
+
+    def rotated_width(self, width: int) -> int:
+        """Return the width of that part of them which positions rotate."""
+        return self.query_width(width)
+
+    def output_width(self, width: int) -> int:
+        """Return the width of the outputs of a head, which is that of its values."""
+        raise NotImplementedError
+
+    def value_width(self, width: int) -> int:
+        """Return the width of the values of a token, all heads of values together."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairwise(Attention):
     """The parts of attention besides its projections."""
 
     pattern: Causal | Window | Full = field(default_factory=Causal)
@@ -74,16 +78,28 @@ class Attention(Part):
     normalizer: Softmax = field(default_factory=Softmax)
     """From scores to weights of the values."""
 
+    @property
+    def causal(self) -> bool:
+        """Whether no token attends to a later one."""
+        return self.pattern.causal
+
+    def bidirectional(self) -> Pairwise:
+        """Return the same attention to all tokens."""
+        return dataclasses.replace(self, pattern=Full())
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if a part does not fit a model of *sizes*."""
+        for part in (self.pattern, self.score, self.normalizer):
+            part.check(sizes)
+
 
 @dataclass(frozen=True, kw_only=True)
-class GroupedQuery(Attention):
+class GroupedQuery(Pairwise):
     """Attention in which query heads share key and value heads (Ainslie 2023, arXiv:2305.13245).
 
     ``kv_heads == heads`` is multi-head attention, ``kv_heads == 1`` multi-query attention.
     """
 
-    heads: int
-    """Number of query heads."""
     kv_heads: int
     """Number of key and value heads; must divide heads."""
     head_width: int | None = None
@@ -103,16 +119,70 @@ class GroupedQuery(Attention):
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the width does not divide into heads."""
+        super().check(sizes)
         if self.head_width is None and sizes.width % self.heads:
             raise ConfigError(
                 f"width {sizes.width} does not divide into {self.heads} heads; "
                 f"set attention.head_width, or width to a multiple of {self.heads}"
             )
 
-    def width_of_head(self, width: int) -> int:
+    def resolved(self, width: int) -> GroupedQuery:
+        """Return the spec with the width of a head."""
+        return dataclasses.replace(self, head_width=self.query_width(width))
+
+    def query_width(self, width: int) -> int:
         """Return the width of one head in a model of *width*."""
         return self.head_width or width // self.heads
 
+    def output_width(self, width: int) -> int:
+        """Return the width of one head in a model of *width*."""
+        return self.query_width(width)
+
     def value_width(self, width: int) -> int:
-        """Return the width of the values of a token in a model of *width*, all heads together."""
-        return self.kv_heads * self.width_of_head(width)
+        """Return the width of the values of a token, all heads together."""
+        return self.kv_heads * self.query_width(width)
+
+
+AnyAttention: TypeAlias = GroupedQuery
+"""All kinds of attention that a layer can have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interleaved(Part):
+    """Attention that differs from layer to layer."""
+
+    layers: tuple[AnyAttention, ...]
+    """The kinds of the first layers, which the others repeat in this order."""
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ConfigError("layers must have at least one kind of attention")
+
+    @property
+    def heads(self) -> int:
+        """Number of query heads of the first layer."""
+        return self.layers[0].heads
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token attends to a later one in any layer."""
+        return all(each.causal for each in self.layers)
+
+    def in_layer(self, layer: int) -> AnyAttention:
+        """Return the attention of *layer*, from 0."""
+        return self.layers[layer % len(self.layers)]
+
+    def bidirectional(self) -> Interleaved:
+        """Return the same kinds of attention to all tokens."""
+        layers = tuple(cast(AnyAttention, each.bidirectional()) for each in self.layers)
+        return dataclasses.replace(self, layers=layers)
+
+    def resolved(self, width: int) -> Interleaved:
+        """Return the spec with the sizes filled in that follow from *width*."""
+        layers = (each.resolved(width) for each in self.layers)
+        return dataclasses.replace(self, layers=tuple(layers))
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if one of them does not fit a model of *sizes*."""
+        for each in self.layers:
+            each.check(sizes)

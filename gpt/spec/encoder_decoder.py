@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.attention import Full
 from gpt.spec.checks import above_zero
 from gpt.spec.serialize import from_dict, to_dict
 
@@ -32,17 +30,18 @@ class EncoderDecoder(Architecture):
     def __post_init__(self) -> None:
         super().__post_init__()
         above_zero(encoder_layers=self.encoder_layers)
-        if not self.attention.pattern.causal:
+        if not self.attention.causal:
             raise ConfigError(
-                f"attention.pattern {type(self.attention.pattern).__name__} is the decoder's, and "
-                "it writes from left to right; choose a causal one: the encoder's is always Full"
+                "attention is the decoder's, which writes from left to right; choose a causal "
+                "pattern: the encoder's is always Full"
             )
+        self.encoder()  # fits as well
 
     def encoder(self) -> Architecture:
         """Return the architecture of the encoder."""
         values = {each.name: getattr(self, each.name) for each in fields(Architecture)}
         values["layers"] = self.encoder_layers or self.layers
-        values["attention"] = dataclasses.replace(self.attention, pattern=Full())
+        values["attention"] = self.attention.bidirectional()
         return Architecture(**values)
 
     def with_vocabulary(self, vocab_size: int) -> EncoderDecoderConfig:  # type: ignore[override]

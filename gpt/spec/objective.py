@@ -29,8 +29,8 @@ class CrossEntropy:
         """Raise ConfigError if *model* sees the tokens that it is to predict."""
         if not model.causal:
             raise ConfigError(
-                "model.attention.pattern sees the next token, which CrossEntropy predicts; choose "
-                "a causal pattern, or the objective MaskedLM"
+                "model.attention sees the next token, which CrossEntropy predicts; choose a causal "
+                "pattern, or the objective MaskedLM"
             )
 
 

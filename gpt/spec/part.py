@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,8 +23,12 @@ class Sizes(Protocol):
         """Width of the residual stream."""
 
     @property
-    def head_width(self) -> int:
-        """Width of one attention head."""
+    def rotated_widths(self) -> Sequence[int]:
+        """Widths of the queries and keys that positions rotate, each once, in any layer."""
+
+    @property
+    def biases_scores(self) -> bool:
+        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
@@ -10,12 +11,20 @@ from gpt.spec.part import Part, Sizes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned(Part):
+class Position(Part):
+    """A position encoding."""
+
+    biases_scores: ClassVar[bool] = False
+    """Whether it changes the scores of pairs of tokens, or their outputs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned(Position):
     """A learned vector for each position, added to the token embedding (Radford 2018, GPT)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sinusoidal(Part):
+class Sinusoidal(Position):
     """Sines and cosines of each position, added to the token embedding (arXiv:1706.03762)."""
 
     theta: float = 10_000.0
@@ -36,7 +45,7 @@ class Sinusoidal(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rope(Part):
+class Rope(Position):
     """Rotary position embedding of queries and keys (Su 2021, RoFormer, arXiv:2104.09864)."""
 
     theta: float = 10_000.0
@@ -51,13 +60,13 @@ class Rope(Part):
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the features to rotate are not pairs."""
-        rotary_width = self.rotary_width(sizes.head_width)
-        if rotary_width < 2 or rotary_width % 2:
-            raise ConfigError(
-                f"position.fraction {self.fraction} of head_width {sizes.head_width} is "
-                f"{rotary_width}, and rotation needs pairs of features; choose another "
-                "fraction or head width"
-            )
+        for width in sizes.rotated_widths:
+            rotary_width = self.rotary_width(width)
+            if rotary_width < 2 or rotary_width % 2:
+                raise ConfigError(
+                    f"position.fraction {self.fraction} of head_width {width} is {rotary_width}, "
+                    "and rotation needs pairs of features; choose another fraction or head width"
+                )
 
     def rotary_width(self, head_width: int) -> int:
         """Return the number of leading features of a head that are rotated."""
@@ -65,8 +74,10 @@ class Rope(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ALiBi(Part):
+class ALiBi(Position):
     """Subtract from each score the distance times a slope of the head (Press 2021).
 
     Attention with Linear Biases, arXiv:2108.12409.
     """
+
+    biases_scores = True

@@ -161,7 +161,7 @@ def _plain_value(value: Any) -> Any:
         return {KIND: type(value).__name__, **to_dict(value)}
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain_value(each) for each in value] if isinstance(value, tuple) else value
 
 
 def _tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

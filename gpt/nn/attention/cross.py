@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from gpt.nn.attention.kernels import general, prefers_written_out, sdpa, written_out
-from gpt.nn.attention.scores import Score, SoftmaxNormalizer
+from gpt.nn.attention.scores import Normalizer, Score
 from gpt.nn.context import Context, Memory
 from gpt.nn.mechanism import BranchOutput, Mechanism
 from gpt.nn.norm import RMSNorm
 from gpt.nn.site import Site
 from gpt.nn.state import State
-from gpt.spec import attention, norm
+from gpt.spec import attention, norm, scoring
 
 
 class CrossAttention(Mechanism):
@@ -28,20 +29,24 @@ class CrossAttention(Mechanism):
     decoder's own attention. There are no positions: those of source and target do not correspond.
     """
 
-    def __init__(self, spec: attention.GroupedQuery, site: Site) -> None:
+    def __init__(self, spec: attention.Attention, site: Site) -> None:
         super().__init__()
         width, bias = site.width, site.architecture.bias
         self.heads = spec.heads
-        self.head_width = spec.width_of_head(width)
+        self.head_width = spec.query_width(width)
+        kv_heads = getattr(spec, "kv_heads", spec.heads)
         head_site = site.of_width(self.head_width)
-        self.score: Score = head_site.build(spec.score)
-        self.normalizer: SoftmaxNormalizer = head_site.build(spec.normalizer)
+        self.score: Score = head_site.build(getattr(spec, "score", scoring.ScaledDot()))
+        self.normalizer: Normalizer = head_site.build(
+            getattr(spec, "normalizer", scoring.Softmax())
+        )
         self.query = nn.Linear(width, spec.heads * self.head_width, bias=bias)
-        self.key = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
-        self.value = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
+        self.key = nn.Linear(width, kv_heads * self.head_width, bias=bias)
+        self.value = nn.Linear(width, kv_heads * self.head_width, bias=bias)
         self.output = BranchOutput(spec.heads * self.head_width, width, bias=bias)
         self.query_norm, self.key_norm = (
-            RMSNorm(norm.RMSNorm(), head_site) if spec.qk_norm else nn.Identity() for _ in range(2)
+            RMSNorm(norm.RMSNorm(), head_site) if getattr(spec, "qk_norm", False) else nn.Identity()
+            for _ in range(2)
         )
 
     def forward(self, x: Tensor, context: Context, state: MemoryState | None = None) -> Tensor:
@@ -50,18 +55,31 @@ class CrossAttention(Mechanism):
             assert context.memory is not None
             state = self.new_state(context.memory)
         queries = self.query_norm(self._split_heads(self.query(x)))  # (B, H, T, D)
-        keys, values, mask = state.keys, state.values, state.mask[:, None]  # (B, 1, S)
-        scale = self.score.scale
-        if scale is None or not self.normalizer.fused:
-            score, normalize = self.score, self.normalizer
-            mixed, _ = general(queries, keys, values, score, normalize, mask[:, None], None)
-        elif prefers_written_out(queries):
-            allowed = mask.expand(-1, x.shape[1], -1)
-            mixed = written_out(queries, keys, values, scale, allowed)
-        else:
-            mixed = sdpa(queries, keys, values, scale, mask[:, None])
+        mixed = self._attend(queries, state, context.starts[0])
         y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return y
+
+    def _attend(self, queries: Tensor, memory: MemoryState, start: int) -> Tensor:
+        """Choose the kernel; return the outputs of the heads, (B, H, T, D)."""
+        keys, values, mask = memory.keys, memory.values, memory.mask[:, None, None]  # (B, 1, 1, S)
+        tokens, scale = queries.shape[2], self.score.scale
+        if scale is not None and self.normalizer.fused:
+            if prefers_written_out(queries):
+                allowed = mask.expand(-1, -1, tokens, -1)
+                return written_out(queries, keys, values, scale, allowed)
+            return sdpa(queries, keys, values, scale, mask)
+        positions = torch.arange(start, start + tokens, device=keys.device)[None, :, None]
+        key_positions = torch.arange(keys.shape[2], device=keys.device)[None, None]
+        mixed, _ = general(
+            queries,
+            keys,
+            values,
+            lambda q, k: self.score(q, k, positions, key_positions),
+            lambda scores: self.normalizer(scores, queries, positions, key_positions),
+            mask,
+            None,
+        )
+        return mixed
 
     def new_state(self, memory: Memory) -> MemoryState:
         """Project *memory* to keys and values, once for all tokens of the decoder."""
@@ -104,6 +122,10 @@ class MemoryState:
     def truncate(self, removed: int) -> bool:
         """Return True: nothing here is of the target's tokens."""
         return True
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of rows of *tokens* tokens: those of the memory, however many."""
+        return self.nbytes
 
     @property
     def nbytes(self) -> int:

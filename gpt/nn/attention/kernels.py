@@ -35,26 +35,28 @@ def written_out(
 ) -> Tensor:
     """Compute softmax(scale q kᵀ + bias) v over (B, H, T, D) and (B, K, S, D), step by step.
 
-    *allowed*, bool (B or 1, T, S), is true for the keys that each query attends to. *bias*
+    *allowed*, bool (B or 1, 1 or H, T, S), is true for the keys that each query attends to. *bias*
     broadcasts to (B, H, T, S).
     """
     batch, heads, tokens, head_width = queries.shape
     kv_heads = keys.shape[1]
     group = heads // kv_heads
     # The queries of all heads that share a kv head form one matrix, so no key is copied.
-    if bias is None:
+    if bias is None and allowed.shape[1] == 1:
         mask = torch.zeros(allowed.shape, dtype=queries.dtype, device=queries.device)
-        mask = mask.masked_fill_(~allowed, -math.inf).repeat(1, group, 1)
+        mask = mask.masked_fill_(~allowed, -math.inf)[:, 0].repeat(1, group, 1)
         if len(mask) > 1:
             mask = mask.repeat_interleave(kv_heads, 0)  # (B · K, H / K · T, S)
     else:
-        mask = masked_bias(bias, allowed[:, None], queries.dtype).expand(batch, heads, -1, -1)
+        if bias is None:
+            bias = queries.new_zeros(())
+        mask = masked_bias(bias, allowed, queries.dtype).expand(batch, heads, -1, -1)
         mask = mask.reshape(batch * kv_heads, group * tokens, -1)
     with torch.autocast(queries.device.type, enabled=False):  # it would run softmax in float32
         q = (queries * scale).reshape(-1, group * tokens, head_width)
         k, v = keys.flatten(0, 1), values.flatten(0, 1)
         probabilities = torch.baddbmm(mask, q, k.mT).softmax(-1)  # (B · K, H / K · T, S)
-        return (probabilities @ v).view(batch, heads, tokens, head_width)
+        return (probabilities @ v).view(batch, heads, tokens, -1)
 
 
 def sdpa(
@@ -111,5 +113,5 @@ def masked_bias(bias: Tensor, allowed: Tensor | None, dtype: torch.dtype) -> Ten
     That broadcasts to it; None allows all pairs.
     """
     if allowed is not None:
-        bias = bias.masked_fill(~allowed, -math.inf)
+        bias = torch.where(allowed, bias, -math.inf)
     return bias.to(dtype)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from gpt.nn.site import Site
-from gpt.spec import attention
+from gpt.spec import pattern
 
 
 class Pattern:
@@ -34,7 +34,10 @@ class Pattern:
         return type(self), *sorted(vars(self).items())
 
     def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Return which pairs of *queries* (B or 1, T, 1) and *keys* (B or 1, 1, S) attend: bool."""
+        """Return which pairs attend: bool, broadcasting to (B, H, T, S).
+
+        *queries* are (B or 1, 1, T, 1) and *keys* (B or 1, 1, 1, S); heads can differ.
+        """
         raise NotImplementedError
 
     def attended(self, context: int) -> int:
@@ -53,7 +56,7 @@ class CausalPattern(Pattern):
 class WindowPattern(Pattern):
     """The latest *size* tokens. Beltagy 2020 (Longformer), arXiv:2004.05150."""
 
-    def __init__(self, spec: attention.Window, site: Site) -> None:
+    def __init__(self, spec: pattern.Window, site: Site) -> None:
         context, layers = site.architecture.context, site.architecture.layers
         self.reach = min(context, spec.in_layer(site.layer, layers) or context)
 

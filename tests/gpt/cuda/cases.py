@@ -26,11 +26,12 @@ from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.norm import BatchNorm
 from gpt.spec.optimizer import AdamW, Muon
+from gpt.spec.pattern import Window
 from gpt.spec.position import ALiBi
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe

@@ -33,9 +33,10 @@ from gpt.generation.text import generate, generate_batch
 from gpt.model.gpt import GPT
 from gpt.nn.linear import FusedLinear
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import MLP
+from gpt.spec.pattern import Window
 from gpt.spec.position import Learned
 from tests.gpt.models import perturbed
 

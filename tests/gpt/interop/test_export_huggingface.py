@@ -30,9 +30,10 @@ from gpt.generation.text import generate
 from gpt.interop.families import family_of
 from gpt.interop.huggingface import export_folder, import_folder
 from gpt.runs.reading import Checkpoint, read_checkpoint
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
+from gpt.spec.pattern import Window
 from gpt.spec.position import Rope
 from pytok.chat.template import Conversation, Template, Turn
 from pytok.definition import Settings

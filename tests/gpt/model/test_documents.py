@@ -21,9 +21,10 @@ from gpt.model.objectives.build import build_objective
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.objective import CrossEntropy
+from gpt.spec.pattern import Window
 from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train

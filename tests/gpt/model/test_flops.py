@@ -14,8 +14,9 @@ from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.report.peak_flops import CARDS, card_flops, peak_flops
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import Causal, GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import ValueEmbedding
+from gpt.spec.pattern import Causal, Window
 from gpt.spec.presets import PRESETS
 from tests.gpt.interop.exportable import SHAPES
 from tests.gpt.models import mean_loss

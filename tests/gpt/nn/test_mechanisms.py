@@ -17,12 +17,14 @@ from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
 from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import Causal, Full, GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery, Interleaved
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
+from gpt.spec.pattern import Causal, Full, Window
 from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
+from gpt.spec.scoring import ScaledDot
 from gpt.spec.wiring import Lambdas, PostNorm, PreNorm
 from tests.gpt.models import mean_loss, perturbed
 
@@ -39,9 +41,11 @@ SPECS: dict[str, list[Any]] = {
     "attention": [
         heads(pattern=Causal()),
         heads(kv_heads=2, qk_norm=True),
-        heads(kv_heads=1, head_width=6),
+        heads(kv_heads=1, head_width=12),
         heads(pattern=Window(size=5)),
         heads(kv_heads=2, pattern=Window(size=5, long_every=2)),
+        heads(score=ScaledDot(cap=2.0)),
+        Interleaved(layers=(heads(kv_heads=2, pattern=Window(size=5)), heads(head_width=12))),
     ],
     "position": [
         Learned(),
@@ -99,6 +103,9 @@ def specs_of(value: Any) -> Iterator[type]:
         yield type(value)  # type: ignore[misc]
         for field in dataclasses.fields(value):
             yield from specs_of(getattr(value, field.name))
+    if isinstance(value, tuple):
+        for each in value:
+            yield from specs_of(each)
 
 
 def test_every_row_of_the_table_has_a_model() -> None:

@@ -58,7 +58,8 @@ def test_alibi_equals_that_of_bloom(heads: int) -> None:
     """Up to a constant per query, which softmax ignores: BLOOM's bias is that of key positions."""
     spec = Architecture(width=48, attention=GroupedQuery(heads=heads, kv_heads=heads))
     index = torch.arange(9)
-    ours = mechanism(ALiBi(), spec).score_bias(torch.empty(0), index[None, :, None], index)[0]
+    queries = torch.empty(1, heads, 9, 1)
+    ours = mechanism(ALiBi(), spec).score_bias(queries, index[None, :, None], index)[0]
     theirs = build_alibi_tensor(torch.ones(1, 9), heads, torch.float32).view(heads, 1, 9)
     slopes = theirs[:, :, 1:2]
     causal = torch.ones(9, 9).tril().bool()

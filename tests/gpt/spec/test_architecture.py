@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from gpt.errors import ConfigError, GPTError
 from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.attention import Causal, Full, GroupedQuery, Window
-from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.optimizer import AdamW
+from gpt.spec.pattern import Causal, Full, Window
 from gpt.spec.position import Learned, Rope
 from gpt.spec.recipe import MAY_CHANGE, Recipe, check_resumable, read_toml
 from gpt.spec.wiring import Lambdas
@@ -75,8 +76,11 @@ def test_recipe_survives_json(recipe: Recipe) -> None:
         ({"mlp": {"activation": "x"}}, "model.mlp.activation: expected one of 'relu', 'relu2'"),
         ({"norm": "none"}, "model.norm: needs a table"),
         ({"norm": {"kind": "RMSNorm", "eps": "x"}}, "model.norm.eps: expected float"),
-        ({"attention": {"heads": 4}}, "model.attention.kv_heads: missing"),
-        ({"attention": {"heads": 4, "kv_heads": 3}}, "model.attention: 4 heads cannot share 3"),
+        ({"attention": {"kind": "GroupedQuery", "heads": 4}}, "model.attention.kv_heads: missing"),
+        (
+            {"attention": {"kind": "GroupedQuery", "heads": 4, "kv_heads": 3}},
+            "model.attention: 4 heads cannot share 3",
+        ),
         ("small", "model: needs a table"),
     ],
 )
@@ -209,11 +213,6 @@ def test_an_axis_can_be_off(absent: str | None) -> None:
 
 def test_the_kind_can_be_omitted_where_one_is_possible() -> None:
     """As in TOML files of before."""
-    read = Recipe.from_dict(
-        {"data": "d", "out": "o", "model": {"attention": {"heads": 2, "kv_heads": 1}, "shift": {}}}
-    )
+    read = Recipe.from_dict({"data": "d", "out": "o", "model": {"cap": {"limit": 2.0}}})
 
-    assert (read.model.attention, read.model.shift) == (
-        GroupedQuery(heads=2, kv_heads=1),
-        TokenShift(),
-    )
+    assert read.model.cap == SoftCap(limit=2.0)
