@@ -7,13 +7,17 @@ ones is a pure function of (seed, row), so a run resumes without a state file.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gpt.data.batch import IGNORED, Batch, Rows
+from gpt.data.shards import open_data
+from gpt.errors import DataError
 from gpt.spec.objective import MaskedLM
+from pytok.shards import Shards
 from pytok.tokenizer import Tokenizer
 
 MASK = "<|mask|>"
@@ -34,6 +38,20 @@ def with_mask(tokenizer: Tokenizer) -> Tokenizer:
 def mask_text(tokenizer: Tokenizer) -> str:
     """Return the text of the mask token of *tokenizer*, which `with_mask` has returned."""
     return next(text for text in MASKS if text in tokenizer.special_tokens)
+
+
+def open_run_data(folder: Path, objective: object, fingerprint: str) -> Shards:
+    """Open the shards *folder* of a run with *objective*, whose tokenizer has *fingerprint*.
+
+    That of a masked language model has a mask token besides. Raises DataError as `open_data` does.
+    """
+    if not isinstance(objective, MaskedLM):
+        return open_data(folder, fingerprint=fingerprint)
+    shards = open_data(folder)
+    tokenizer = with_mask(Tokenizer.load(shards.folder / "tokenizer.json"))
+    if tokenizer.fingerprint != fingerprint:
+        raise DataError(f"{folder}: written with another tokenizer than that of the run")
+    return shards
 
 
 class Masking:

@@ -58,6 +58,12 @@ def read_pairs(path: Path) -> Iterator[Pair]:
         raise DataError(f"{path}: empty; it needs a line for each pair of a source and a target")
 
 
+def count_pairs(path: Path) -> int:
+    """Return the number of pairs in *path*, without reading them."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
 def _pair(where: str, line: bytes) -> Pair:
     expected = 'expected {"source": "...", "target": "..."}'
     try:

@@ -19,7 +19,7 @@ from gpt.spec.architecture import Architecture
 from gpt.spec.machine import Machine, Shape, block_weights
 from gpt.spec.optimizer import Muon
 from gpt.spec.overrides import Overrides
-from gpt.spec.presets import HEAD_WIDTH, PRESETS
+from gpt.spec.presets import HEAD_WIDTH, OBJECTIVES, PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Linear
 
@@ -186,6 +186,7 @@ def plan(
         checkpoint_every=max(1, best.steps // 10),
         dtype=machine.dtype(shape) if machine.steps else "auto",
         model=dataclasses.replace(model, dropout=dropout),
+        **OBJECTIVES.get(preset, {}),
     )
     return recipe if "model.width" in given else _widened(recipe, shape.width)
 
