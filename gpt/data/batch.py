@@ -9,7 +9,9 @@ from torch import Tensor
 
 IGNORED = -100
 """Target of a position that does not count in the loss; the default of torch's F.cross_entropy."""
-PADDING = -1
+PADDING = torch.iinfo(torch.int32).max
+"""Document of the padding at the end of a row."""
+NO_TOKEN = -1
 """Id after the end of a source that is shorter than others of its batch."""
 
 
@@ -25,7 +27,7 @@ class Batch(NamedTuple):
     their own document only. If None, each row is a single text."""
     sources: Tensor | None = None
     """What the rows are the targets of, in a task of pairs: ids (B, S) int64, after the end of a
-    source `PADDING`."""
+    source `NO_TOKEN`."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on *device*; a copy to CUDA does not wait for the device."""

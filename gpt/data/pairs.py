@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gpt.data.batch import IGNORED, PADDING, Batch
+from gpt.data.batch import IGNORED, NO_TOKEN, Batch
 from gpt.data.boundaries import Boundaries
 from gpt.data.json_files import parse_json
 from gpt.errors import DataError
@@ -164,7 +164,7 @@ class EncodedPairs:
         return Batch(
             inputs=padded(inputs, 0),
             targets=padded(targets, IGNORED),
-            sources=padded([self.sources[index] for index in indices], PADDING),
+            sources=padded([self.sources[index] for index in indices], NO_TOKEN),
         )
 
 

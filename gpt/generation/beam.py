@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gpt.data.batch import PADDING
+from gpt.data.batch import NO_TOKEN
 from gpt.data.pairs import Ends, encode_source, padded
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.seq2seq import Seq2Seq
@@ -108,7 +108,7 @@ def beam_search(
     the first K candidates that ends the target is finished; a search ends with K finished ones, or
     at the most tokens, where live hypotheses count as they are.
     """
-    tensors = padded([torch.tensor(ids).numpy() for ids in sources], PADDING)
+    tensors = padded([torch.tensor(ids).numpy() for ids in sources], NO_TOKEN)
     cache = model.start(tensors.to(model.device))
     limits = [min(model.context, search.max_tokens or len(ids) + EXTRA) for ids in sources]
     finished: list[list[Hypothesis]] = [[] for _ in sources]

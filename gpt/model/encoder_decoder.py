@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gpt.data.batch import Batch
+from gpt.data.batch import PADDING, Batch
 from gpt.model.gpt import GPT, Stack
 from gpt.model.model import Model
 from gpt.model.seq2seq import sources_of
@@ -71,7 +71,7 @@ class EncoderDecoder(Model):
         return self.decoder(inputs.inputs, memory=memory)
 
     def start(self, sources: Tensor) -> Cache:
-        """Read *sources*, ids (B, S) padded with `PADDING`; return rows without a token.
+        """Read *sources*, ids (B, S) padded with `NO_TOKEN`; return rows without a token.
 
         The keys and values of the encoder's outputs are computed here, once.
         """
@@ -123,5 +123,6 @@ class EncoderDecoder(Model):
     def _encode(self, sources: Tensor) -> tuple[Memory, Tensor | None]:
         mask = sources >= 0
         # Padding is a document of its own: no token of the source attends to it.
-        hidden, auxiliary = self.encoder.hidden(sources.clamp_min(0), document_ids=(~mask).long())
+        documents = torch.where(mask, 0, PADDING)
+        hidden, auxiliary = self.encoder.hidden(sources.clamp_min(0), document_ids=documents)
         return Memory(hidden, mask), auxiliary

@@ -127,7 +127,7 @@ class Recurrent(Model):
         return self._logits(self._hidden(inputs))
 
     def start(self, sources: Tensor) -> Cache:
-        """Read *sources*, ids (B, S) padded with `PADDING`; return rows without a token."""
+        """Read *sources*, ids (B, S) padded with `NO_TOKEN`; return rows without a token."""
         return Cache([self._encode(sources)], len(sources))
 
     def step(self, ids: Tensor, cache: Cache) -> Tensor:

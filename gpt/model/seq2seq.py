@@ -27,7 +27,7 @@ class Seq2Seq(Protocol):
         """Device of the weights, where ids are expected."""
 
     def start(self, sources: Tensor) -> Cache:
-        """Read *sources*, ids (B, S) padded with `PADDING`; return rows of targets without tokens.
+        """Read *sources*, ids (B, S) padded with `NO_TOKEN`; return rows of targets without tokens.
 
         Raises ValueError for sources that are longer than the context.
         """

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gpt.nn.position import PositionEncoding, Positions
+from gpt.data.batch import PADDING
+from gpt.nn.positions.encoding import PositionEncoding, Positions
 
 if TYPE_CHECKING:
     from gpt.nn.attention.patterns import Pattern
@@ -47,6 +48,11 @@ class Context:
     memory: Memory | None = None
     """What cross attention attends to."""
     _allowed: dict[Any, Tensor] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> Tensor | None:
+        """Which ids are tokens, not padding, bool (B, T). None if all are."""
+        return None if self.document_ids is None else self.document_ids != PADDING
 
     def allowed(self, pattern: Pattern, keys: int) -> Tensor:
         """Return which of *keys* tokens, the last of them these, each of these attends to.

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gpt.data.batch import IGNORED, PADDING, Batch
+from gpt.data.batch import IGNORED, NO_TOKEN, Batch
 from gpt.errors import TrainingError
 from gpt.model.model import Model
 from gpt.optim.parameters import saved_tensors
@@ -94,7 +94,7 @@ def divergence_error(
 
 def _joined(batches: Sequence[Batch]) -> dict[str, Tensor]:
     """Return the fields of *batches* by name, shorter rows padded."""
-    joined, paddings = {}, {"targets": IGNORED, "sources": PADDING}
+    joined, paddings = {}, {"targets": IGNORED, "sources": NO_TOKEN}
     for name in Batch._fields:
         padding = paddings.get(name, 0)
         tensors = [getattr(batch, name) for batch in batches if getattr(batch, name) is not None]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from gpt.nn.attention.kernels import general, prefers_written_out, sdpa, written_out
-from gpt.nn.attention.scores import Normalizer, Score
+from gpt.nn.attention.normalizers import Normalizer
+from gpt.nn.attention.scores import Score
 from gpt.nn.context import Context, Memory
 from gpt.nn.mechanism import BranchOutput, Mechanism
 from gpt.nn.norm import RMSNorm

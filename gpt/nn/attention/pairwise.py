@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from gpt.nn.attention.kernels import general, masked_bias, prefers_written_out, sdpa, written_out
+from gpt.nn.attention.normalizers import Normalizer
 from gpt.nn.attention.patterns import Pattern
-from gpt.nn.attention.scores import Normalizer, Score
+from gpt.nn.attention.scores import Score
 from gpt.nn.context import Context
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.site import Site
@@ -31,10 +32,10 @@ class PairwiseAttention(Mechanism):
     def __init__(self, spec: attention.Pairwise, site: Site) -> None:
         super().__init__()
         self.heads = spec.heads
-        self.features = spec.query_width(site.width) + spec.output_width(site.width)
         head_site = site.of_width(spec.query_width(site.width))
         self.pattern: Pattern = site.build(spec.pattern)
         self.score: Score = head_site.build(spec.score)
+        self.features: int = self.score.features + spec.output_width(site.width)
         self.normalizer: Normalizer = head_site.build(spec.normalizer)
 
     def forward(
@@ -56,7 +57,10 @@ class PairwiseAttention(Mechanism):
         bias = None
         if context.position.biases_scores or not fusible:
             positions, key_positions = _positions(context, tokens, keys.shape[2], state)
-            bias = context.position.score_bias(queries, positions, key_positions)
+            if state is None and tokens == keys.shape[2]:
+                bias = context.position.row_bias(queries)
+            else:
+                bias = context.position.score_bias(queries, positions, key_positions)
         if fusible and state is None and prefers_written_out(queries):
             allowed = context.allowed(pattern, keys.shape[2])
             return written_out(queries, keys, values, cast(float, scale), allowed, bias)
@@ -69,12 +73,13 @@ class PairwiseAttention(Mechanism):
             return sdpa(queries, keys, values, cast(float, scale), mask, causal=causal)
         if causal:
             mask = context.allowed(pattern, keys.shape[2])
+        documents = _in_documents(context, positions, key_positions)
         mixed, weights = general(
             queries,
             keys,
             values,
-            lambda q, k: self.score(q, k, positions, key_positions),
-            lambda scores: self.normalizer(scores, queries, positions, key_positions),
+            lambda q, k: self.score(q, k, *documents),
+            lambda scores: self.normalizer(scores, queries, *documents),
             mask,
             bias,
         )
@@ -129,3 +134,10 @@ def _positions(
         else torch.arange(keys - 1, -1, -1, device=device)
     )
     return positions, positions[:, -1:] - ages
+
+
+def _in_documents(context: Context, positions: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Return *positions* of queries and *keys* in their documents instead of in the row."""
+    if context.document_positions is None:
+        return positions, keys
+    return context.document_positions[:, :, None], context.document_positions[:, None]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import pytok
-from gpt.data.batch import IGNORED, PADDING
+from gpt.data.batch import IGNORED, NO_TOKEN
 from gpt.data.pair_files import prepare_pairs
 from gpt.data.pairs import EncodedPairs, Ends, PairRows, evaluation_batches, read_pairs
 from gpt.errors import DataError
@@ -70,7 +70,7 @@ def test_a_batch_has_the_decoders_inputs_and_targets(encoded: EncodedPairs) -> N
     batch = encoded.batch([0, 1])
 
     assert batch.sources is not None
-    assert batch.sources.tolist() == [[97, 98, 256, PADDING, PADDING], [97, 98, 97, 98, 256]]
+    assert batch.sources.tolist() == [[97, 98, 256, NO_TOKEN, NO_TOKEN], [97, 98, 97, 98, 256]]
     assert batch.inputs.tolist() == [[256, 120, 48, 0], [256, 120, 120, 49]]
     assert batch.targets.tolist() == [[120, 48, 256, IGNORED], [120, 120, 49, 256]]
 

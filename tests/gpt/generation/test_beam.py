@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt.data.batch import PADDING, Batch
+from gpt.data.batch import NO_TOKEN, Batch
 from gpt.data.pairs import Ends
 from gpt.errors import CheckpointError, ConfigError
 from gpt.generation.beam import BeamSearch, beam_search, search_all, translate
@@ -175,4 +175,4 @@ def test_nan_is_an_error(model: Any) -> None:
 
 def test_sources_are_padded_with_no_token() -> None:
     """So that no vocabulary needs one for it."""
-    assert PADDING < 0
+    assert NO_TOKEN < 0

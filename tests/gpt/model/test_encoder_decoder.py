@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.data.batch import IGNORED, PADDING, Batch
+from gpt.data.batch import IGNORED, NO_TOKEN, Batch
 from gpt.errors import ConfigError
 from gpt.model.encoder_decoder import EncoderDecoder
 from gpt.model.flops import parts_of
@@ -59,7 +59,7 @@ def batch(config: EncoderDecoderConfig, sizes: Any = ((7, 5), (4, 6), (2, 3))) -
     inputs = torch.randint(config.vocab_size, (len(sizes), longest[1]), generator=random)
     targets = torch.randint(config.vocab_size, inputs.shape, generator=random)
     for row, (source, target) in enumerate(sizes):
-        sources[row, source:] = PADDING
+        sources[row, source:] = NO_TOKEN
         targets[row, target:] = IGNORED
     return Batch(inputs, targets, None, sources)
 
