@@ -17,8 +17,9 @@ from gpt.data.batch import Batch
 from gpt.errors import ConfigError
 from gpt.model.model import Model
 from gpt.model.seq2seq import check_sources, sources_of
-from gpt.nn.attention.alignment import Sources, build_alignment
+from gpt.nn.attention.alignment import LuongAttention
 from gpt.nn.build import site_of
+from gpt.nn.context import Memory
 from gpt.nn.dropout import Dropout
 from gpt.nn.head import Head
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
@@ -51,9 +52,9 @@ class LSTM(Mechanism, nn.LSTM):
 class RecurrentState:
     """What decoding keeps of each row: its source, the LSTM's states, and its last vector."""
 
-    def __init__(self, sources: Sources | None, hidden: Tensor, cell: Tensor) -> None:
+    def __init__(self, memory: Memory, hidden: Tensor, cell: Tensor) -> None:
         """Start from *hidden* and *cell*, (L, B, W), without a token."""
-        self.sources, self.hidden, self.cell = sources, hidden, cell
+        self.memory, self.hidden, self.cell = memory, hidden, cell
         self.fed = torch.zeros_like(hidden[0])[:, None]
         """The vector (B, 1, W) from which the last token was predicted."""
 
@@ -68,7 +69,7 @@ class RecurrentState:
     def select(self, rows: Sequence[int]) -> None:
         """Keep *rows*, in this order; a row can be repeated."""
         index = list(rows)
-        self.sources = None if self.sources is None else self.sources.select(index)
+        self.memory = Memory(*(each[index] for each in self.memory))
         self.hidden, self.cell = self.hidden[:, index], self.cell[:, index]
         self.fed = self.fed[index]
 
@@ -76,11 +77,14 @@ class RecurrentState:
         """Return whether nothing is to be removed: earlier states are not kept."""
         return not removed
 
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of rows of *tokens* tokens, however many."""
+        return self.nbytes
+
     @property
     def nbytes(self) -> int:
         """Size of its tensors in bytes."""
-        tensors = [self.hidden, self.cell, self.fed, *(self.sources or ())]
-        return sum(tensor.nbytes for tensor in tensors)
+        return sum(each.nbytes for each in (self.hidden, self.cell, self.fed, *self.memory))
 
 
 class Recurrent(Model):
@@ -104,7 +108,9 @@ class Recurrent(Model):
             self.source_embedding = self.embedding
         self.encoder = LSTM(width, width, layers, config.dropout)
         self.decoder = LSTM((1 + config.input_feeding) * width, width, layers, config.dropout)
-        self.attention = build_alignment(config.alignment, width, config.context)
+        self.attention: LuongAttention | None = None
+        if config.alignment is not None:
+            self.attention = LuongAttention(config.alignment, site)
         self.dropout = Dropout(config.dropout)
         self.head = Head(site)
         if config.tie:
@@ -192,8 +198,7 @@ class Recurrent(Model):
         states, _ = pad_packed_sequence(states, batch_first=True, total_length=ids.shape[1])
         if self.config.reverse:
             states = states.gather(1, reversed_positions[..., None].expand_as(states))
-        kept = None if self.attention is None else self.attention.sources(states, mask)
-        return RecurrentState(kept, hidden, cell)
+        return RecurrentState(Memory(states, mask), hidden, cell)
 
     def _decode(self, ids: Tensor, state: RecurrentState, first: int) -> Tensor:
         """Return the vectors (B, T, W) after *ids* (B, T), from position *first* on."""
@@ -211,7 +216,7 @@ class Recurrent(Model):
         """Run the decoder over x (B, T, inputs) from *state*, which it changes."""
         hidden, (state.hidden, state.cell) = self.decoder(x, (state.hidden, state.cell))
         vectors: Tensor = self.dropout(hidden)
-        if self.attention is not None and state.sources is not None:
-            vectors = self.attention(vectors, state.sources, first)
+        if self.attention is not None:
+            vectors = self.attention(vectors, state.memory, first)
         state.fed = vectors[:, -1:]
         return vectors

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from gpt.spec.checks import above_zero, below_one
 from gpt.spec.part import Part
+from gpt.spec.scoring import Additive, Dot, General, LocalP, Location, Softmax
 from gpt.spec.serialize import from_dict, to_dict
 
 
@@ -15,17 +16,16 @@ from gpt.spec.serialize import from_dict, to_dict
 class Alignment(Part):
     """Attention of a decoder's state to those of the encoder (Luong 2015, arXiv:1508.04025)."""
 
-    score: Literal["dot", "general", "concat", "location"] = "general"
-    """Score of a target state t and a source state s: t · s; tᵀ W s; vᵀ tanh(W [t; s]); or that of
-    the position of s, from t alone."""
-    reach: Literal["global", "monotonic", "predictive"] = "global"
-    """Source states that are attended to: all; those around the target's own position (the paper's
-    local-m); or those around a predicted one, weighted by a Gaussian (local-p)."""
-    window: int = 10
-    """Source states on either side of the center, for the two local reaches."""
+    score: Dot | General | Additive | Location = field(default_factory=General)
+    """Score of a state of the decoder and one of the encoder."""
+    normalizer: Softmax | LocalP = field(default_factory=Softmax)
+    """From scores to weights; LocalP is the paper's local-p."""
+    monotonic: int | None = None
+    """Attend to so many states on either side of the target's own position: the paper's local-m,
+    which has 10. [default: to all]"""
 
     def __post_init__(self) -> None:
-        above_zero(window=self.window)
+        above_zero(monotonic=self.monotonic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class Recurrent:
 
     reads_pairs: ClassVar[bool] = True
     causal: ClassVar[bool] = True
+    heads: ClassVar[int] = 1
+    """Heads of its attention."""
 
     context: int = 128
     """Most tokens of a source, and of a target."""
@@ -59,6 +61,10 @@ class Recurrent:
     def __post_init__(self) -> None:
         above_zero(context=self.context, layers=self.layers, width=self.width)
         below_one(dropout=self.dropout)
+
+    def attention_in(self, layer: int) -> Recurrent:
+        """Return what says how many heads attention has."""
+        return self
 
     def sizes(self) -> dict[str, int]:
         """Return the main sizes by name."""
