@@ -27,10 +27,6 @@ from gpt.nn.mechanism import Mechanism, TokenEmbedding, initialize
 from gpt.nn.state import Cache, State
 from gpt.spec.recurrent import RecurrentConfig
 
-RANGE = 0.1
-"""The weights of LSTMs are uniform from -RANGE to RANGE at first, as Luong's."""
-
-
 class LSTM(Mechanism, nn.LSTM):
     """Hochreiter 1997, with dropout between layers (Zaremba 2014, arXiv:1409.2329)."""
 
@@ -40,9 +36,17 @@ class LSTM(Mechanism, nn.LSTM):
         )
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Initialize uniformly, biases too."""
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -RANGE, RANGE, generator=generator)
+        """Initialize weights as linear layers; forget gates are open (Jozefowicz 2015).
+
+        Luong's uniform ±0.1 suits a width of 1,000: for narrow ones states would be tiny.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5, generator=generator)
+            else:
+                nn.init.zeros_(parameter)
+                if name.startswith("bias_ih"):
+                    nn.init.ones_(parameter[self.hidden_size : 2 * self.hidden_size])
 
     def weight_flops(self) -> int:
         """Return two operations per weight."""
@@ -115,9 +119,17 @@ class Recurrent(Model):
         self.head = Head(site)
         if config.tie:
             self.head.weight = self.embedding.weight
-        generator = torch.Generator().manual_seed(seed)
-        for child in self.children():
-            initialize(child, generator)
+        initialize(self, torch.Generator().manual_seed(seed))
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Initialize embeddings with variance 1, and the head as a linear layer.
+
+        With a head of 0.02 the first steps, in which a large vocabulary is learned to be rare,
+        saturate the tanh of the vectors, and nothing of the source was learned at any rate.
+        """
+        for table in (self.source_embedding, self.embedding):
+            nn.init.normal_(table.weight, generator=generator)
+        nn.init.normal_(self.head.weight, std=self.config.width**-0.5, generator=generator)
 
     @staticmethod
     def layers_of(config: RecurrentConfig) -> Mapping[str, int]:
