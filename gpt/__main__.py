@@ -61,6 +61,8 @@ COMMANDS = [
         "gpt.commands.convert:average",
         "Average the weights of the last checkpoints of a run.",
     ),
+    LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
+    LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}

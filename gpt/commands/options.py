@@ -15,7 +15,7 @@ import click
 
 from gpt.runs.retention import CHECKPOINTS
 from gpt.runs.sealed_folder import SUMS
-from gpt.spec.presets import EXPORTABLE
+from gpt.spec.presets import EXPORTABLE, LATENT
 from pytok.commands.help import option
 from pytok.commands.paths import Input, Output, PathName
 
@@ -41,8 +41,9 @@ FILES_OF_RUN = (
 """What a run folder holds that cannot be made again from the rest."""
 *_FIRST, _LAST = EXPORTABLE
 ABOUT_PRESETS = (
-    f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can. bert reads "
-    "in both directions; transformer and luong translate."
+    f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can; "
+    f"{' and '.join(LATENT)} have latent attention; bert reads in both directions; transformer and "
+    "luong translate."
 )
 PATH = PathName(path_type=Path)
 """A path, which is checked when it is opened."""
@@ -135,11 +136,19 @@ class SamplingOptions:
             seed=self.seed,
         )
 
-    def model(self, checkpoint: Checkpoint, ensemble: Sequence[Path] = ()) -> LanguageModel:
-        """Return the model of *checkpoint*, or its ensemble with other runs, to sample from."""
+    def model(
+        self,
+        checkpoint: Checkpoint,
+        ensemble: Sequence[Path] = (),
+        context: int | None = None,
+    ) -> LanguageModel:
+        """Return the model of *checkpoint*, or its ensemble with other runs, to sample from.
+
+        *context* is that of `Checkpoint.model`.
+        """
         from gpt.generation.ensemble import open_ensemble
 
-        return self._copied(lambda device: open_ensemble(checkpoint, ensemble, device))
+        return self._copied(lambda device: open_ensemble(checkpoint, ensemble, device, context))
 
     def translator(self, checkpoint: Checkpoint) -> Seq2Seq:
         """Return the model of *checkpoint*, which reads pairs, to translate with."""

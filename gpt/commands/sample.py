@@ -47,6 +47,13 @@ if TYPE_CHECKING:
     default=True,
     help="Let the prompt end inside a token: its end is sampled again, with the same text.",
 )
+@option(
+    "--context",
+    metavar="N",
+    type=click.IntRange(min=1),
+    show_default="the model's",
+    help="Tokens that a prediction can attend to, more than in training if its positions allow it.",
+)
 @option("--stop", metavar="TEXT", multiple=True, help="Stop before this text. Repeatable.")
 @option(
     "--beams",
@@ -75,6 +82,7 @@ def sample(
     tokens: int,
     samples: int,
     heal: bool,
+    context: int | None,
     stop: tuple[str, ...],
     beams: int,
     length_penalty: float,
@@ -101,7 +109,7 @@ def sample(
         return 0
     refuse(ctx, TRANSLATION, "a model of texts")
     deltas = generate_batch(
-        sampling.model(checkpoint, ensemble),
+        sampling.model(checkpoint, ensemble, context),
         checkpoint.tokenizer(),
         [prompt] * samples,
         max_tokens=tokens,
@@ -130,7 +138,7 @@ def sample(
 TRANSLATION = ("beams", "length_penalty")
 """Options of a model that translates only."""
 WITHOUT_TRANSLATION = (
-    *("samples", "heal", "stop", "ensemble", "temperature", "top_k", "top_p", "min_p"),
+    *("samples", "context", "heal", "stop", "ensemble", "temperature", "top_k", "top_p", "min_p"),
     *("repetition_penalty", "seed"),
 )
 """Options of a model of texts only."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from gpt.data.masking import Masking, masked_batches
 from gpt.data.shards import Tokens, evaluation_batches
-from gpt.evaluation.bits_per_byte import MOST_TOKENS, Evaluated, sum_losses
+from gpt.evaluation.bits_per_byte import MOST_TOKENS, evaluate_batches
+from gpt.model.language_model import LanguageModel
+from gpt.model.model import Model
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 
@@ -30,7 +32,7 @@ class MaskedEvaluation:
 
 
 def evaluate_masked(
-    model: Evaluated,
+    model: LanguageModel | Model,
     split: Tokens,
     masking: Masking,
     *,
@@ -52,15 +54,17 @@ def evaluate_masked(
         rows=max(1, min(rows, MOST_TOKENS // model.context)),
         document_mask=document_mask,
     )
-    sums = sum_losses(
+    losses = evaluate_batches(
         model,
         masked_batches(batches, masking),
         targets=max(1, round(masking.spec.rate * len(split))),
+        bytes=split.bytes,
         runtime=runtime,
         world=world,
         progress=progress,
     )
-    tokens = max(1, sums.tokens)
     return MaskedEvaluation(
-        nats_per_token=sums.nats / tokens, token_accuracy=sums.hits / tokens, tokens=sums.tokens
+        nats_per_token=losses.nats_per_token,
+        token_accuracy=losses.token_accuracy,
+        tokens=losses.tokens,
     )

@@ -23,9 +23,10 @@ from gpt.spec.architecture import GPTConfig
 
 Names = Mapping[str, str | Entry]
 """Their names, without ``.weight`` and ``.bias``, and the path of our module or an entry. Names of
-parameters are complete. ``{layer}`` is the number of a block. What a model has not is skipped, so
-a table can have the names of parts that only some models have."""
-_LAYER = "{layer}"
+parameters are complete. ``{layer}`` is the number of a block; ``{expert}``, on their side alone,
+that of an expert, whose matrices are one tensor here. What a model has not is skipped, so a table
+can have the names of parts that only some models have."""
+_LAYER, EXPERT = "{layer}", "{expert}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Target(NamedTuple):
     """Our tensors that it has."""
     modules: list[nn.Module]
     """The modules that they are of."""
+    parameters: list[Tensor]
+    """The parameters that they are, or are slices of."""
 
     @property
     def has_token_rows(self) -> bool:
@@ -69,7 +72,7 @@ def export_weights(model: GPT, names: Names, *, adds_biases: bool = False) -> di
     exported: dict[str, Tensor] = {}
     named: set[int] = set()
     for target in _targets(model, names):
-        named.update(map(id, target.parts))
+        named.update(map(id, target.parameters))
         parts = [part.detach() for part in target.parts]
         if target.has_token_rows:
             parts = [part[: model.vocab_size] for part in parts]
@@ -162,7 +165,17 @@ def _targets(model: GPT, names: Names) -> Iterator[Target]:
             if new := {id(part) for part in parts} - seen:
                 seen |= new
                 layout = replace(entry, offset=0.0) if kind == ".bias" else entry
-                yield Target(f"{name}{kind}", layout, parts, modules)
+                for one, slices in _by_expert(f"{name}{kind}", parts):
+                    yield Target(one, layout, slices, modules, parts)
+
+
+def _by_expert(name: str, parts: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
+    """Yield *name* and *parts*, or those of each expert if there is one tensor for each."""
+    if EXPERT not in name:
+        yield name, parts
+        return
+    for expert in range(len(parts[0])):
+        yield name.replace(EXPERT, str(expert)), [part[expert] for part in parts]
 
 
 def _entries(names: Names, layers: int) -> Iterator[tuple[str, Entry]]:

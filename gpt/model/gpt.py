@@ -44,15 +44,18 @@ class Stack(Model):
         self.site = site_of(config, config.vocab_size, cross=cross)
         site = self.site
         self.embedding = TokenEmbedding(site.vocab_rows, config.width)
+        self.embedding_scale = site.build(config.embedding_scale)
+        self.embedding_norm = site.build(config.embedding_norm)
         self.shift = site.build(config.shift)
         self.position: PositionEncoding = site.build(config.position) or PositionEncoding()
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout.of_embedding)
         self.residual = site.build(config.residual)
         self.values = site.build(config.value_embedding)
         self.blocks = nn.ModuleList(
             site.at(layer).build(config.wiring) for layer in range(config.layers)
         )
-        self.norm = site.build(config.norm) if self._blocks[0].last_norm else nn.Identity()
+        last_norm = site.build(config.norm) if self._blocks[0].last_norm else None
+        self.norm = last_norm or nn.Identity()
 
     def hidden(
         self,
@@ -84,8 +87,12 @@ class Stack(Model):
             states = [*cache.states, None][: len(self.blocks) + 1]
         document_positions = None if document_ids is None else positions_within(document_ids)
         x = self.embedding(ids)
+        if self.embedding_scale is not None:
+            x = self.embedding_scale(x)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         if self.shift is not None:
-            x = self.shift(x, starts, states[-1], document_ids)
+            x = self.shift(x, states[-1], document_ids)
         embedded = positions if document_positions is None else document_positions
         x = self.dropout(self.position.embed(x, embedded))
         if torch.is_autocast_enabled(x.device.type):
@@ -96,15 +103,14 @@ class Stack(Model):
             starts=starts,
             positions=positions,
             position=self.position,
-            embedded=x,
             document_ids=document_ids,
             document_positions=document_positions,
             memory=memory,
         )
-        losses = []
+        losses, streams = [], [x]
         for layer, (block, state) in enumerate(zip(self._blocks, states, strict=False)):
             if self.residual is not None:
-                x = self.residual(x, context.embedded, layer)
+                x = self.residual(streams)
             context = dataclasses.replace(
                 context,
                 position=self.position.in_layer(layer),
@@ -115,6 +121,8 @@ class Stack(Model):
             else:
                 x, loss = block(x, context, state)
             losses.append(loss)
+            if self.residual is not None:
+                streams.append(x)
         if cache is not None:
             cache.advance(ids.shape[1])
         return self.norm(x), total(*losses)
@@ -182,6 +190,7 @@ class GPT(Stack):
 
     def __init__(self, config: GPTConfig, seed: int = 0, *, cross: bool = False) -> None:
         super().__init__(config, cross=cross)
+        self.logit_scale = self.site.build(config.logit_scale)
         self.head = Head(self.site)
         if config.tie:
             self.head.weight = self.embedding.weight
@@ -222,6 +231,19 @@ class GPT(Stack):
         )
         logits = self.head(hidden)[..., : self.vocab_size]
         return logits if self.cap is None else self.cap(logits)
+
+    def hidden(
+        self,
+        ids: Tensor,
+        *,
+        cache: Cache | None = None,
+        document_ids: Tensor | None = None,
+        memory: Memory | None = None,
+    ) -> Mixed:
+        """Return what the head reads, (B, T, width), and auxiliary losses."""
+        x, loss = super().hidden(ids, cache=cache, document_ids=document_ids, memory=memory)
+        # The head is linear, so its input can be scaled.
+        return x if self.logit_scale is None else self.logit_scale(x), loss
 
     def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
         """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.

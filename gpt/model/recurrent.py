@@ -27,6 +27,7 @@ from gpt.nn.mechanism import Mechanism, TokenEmbedding, initialize
 from gpt.nn.state import Cache, State
 from gpt.spec.recurrent import RecurrentConfig
 
+
 class LSTM(Mechanism, nn.LSTM):
     """Hochreiter 1997, with dropout between layers (Zaremba 2014, arXiv:1409.2329)."""
 
@@ -110,12 +111,13 @@ class Recurrent(Model):
         self.embedding = TokenEmbedding(site.vocab_rows, width)
         if config.share_embedding:
             self.source_embedding = self.embedding
-        self.encoder = LSTM(width, width, layers, config.dropout)
-        self.decoder = LSTM((1 + config.input_feeding) * width, width, layers, config.dropout)
+        rate = config.dropout.rate
+        self.encoder = LSTM(width, width, layers, rate)
+        self.decoder = LSTM((1 + config.input_feeding) * width, width, layers, rate)
         self.attention: LuongAttention | None = None
         if config.alignment is not None:
             self.attention = LuongAttention(config.alignment, site)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(rate)
         self.head = Head(site)
         if config.tie:
             self.head.weight = self.embedding.weight

@@ -19,13 +19,13 @@ from gpt.model.model import Model
 from gpt.spec.models import AnyConfig
 
 
-def without_memory(config: AnyConfig) -> Model:
-    """Return the model of *config* on the device ``meta``.
+def without_memory(config: AnyConfig, device: str = "meta") -> Model:
+    """Return the model of *config* on *device*, with weights that are not initialized.
 
     Raises ConfigError for sizes that no tensor can have.
     """
     try:
-        with torch.device("meta"), _Uninitialized():
+        with torch.device(device), _Uninitialized():
             return build_model(config)
     except (OverflowError, RuntimeError, TypeError) as error:  # torch raises any of these
         sizes = {"vocab_size": config.vocab_size, **config.sizes()}

@@ -37,8 +37,6 @@ class Context:
     """Positions of the tokens in their row: of the first one, or (B, T) if rows differ."""
     position: PositionEncoding
     """The position encoding of the model."""
-    embedded: Tensor | None = None
-    """The residual stream before the first block, (B, T, width)."""
     value_embedding: Tensor | None = None
     """What this layer adds to the values of attention, (B, T, kv_heads · head_width)."""
     document_ids: Tensor | None = None

@@ -107,13 +107,16 @@ class Checkpoint:
             )
         return config
 
-    def model(self, device: torch.device | str = "cpu") -> GPT:
+    def model(self, device: torch.device | str = "cpu", context: int | None = None) -> GPT:
         """Build the GPT of the run, in evaluation mode, on *device*.
 
-        Raises CheckpointError if the model is of another kind, which reads pairs, or if the tensors
-        are not those of the config, before memory is used for the model.
+        With a *context* longer than in training it reads as many tokens. Raises ConfigError if it
+        cannot, because a mechanism has weights for each position; CheckpointError if the model is
+        one of pairs, or if the tensors are not those of the config, before memory is used for the
+        model.
         """
-        return cast(GPT, self._build(self.config, device))
+        config = self.config if context is None else self.config.extended(context)
+        return cast(GPT, self._build(config, device))
 
     def any_model(self, device: torch.device | str = "cpu") -> Model:
         """Build the model of the run, of any kind; otherwise like `model`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
-from gpt.spec.part import Part
+from gpt.spec.part import Part, Sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,15 @@ class ValueEmbedding(Part):
 
     def __post_init__(self) -> None:
         above_zero(ends=self.ends)
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if the attention of a layer with value embeddings keeps no values."""
+        for layer in self.layers(sizes.layers):
+            if not sizes.attention_in(layer).keeps_values:
+                raise ConfigError(
+                    f"the attention of layer {layer} keeps no values to which a value embedding "
+                    "could be added; set value_embedding to none, or choose another attention"
+                )
 
     def layers(self, count: int) -> list[int]:
         """Return the layers of *count* that have value embeddings, from 0."""

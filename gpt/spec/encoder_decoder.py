@@ -35,6 +35,11 @@ class EncoderDecoder(Architecture):
                 "attention is the decoder's, which writes from left to right; choose a causal "
                 "pattern: the encoder's is always Full"
             )
+        if not getattr(self.wiring, "sequential", True):
+            raise ConfigError(
+                f"wiring {type(self.wiring).__name__} has no branch for cross attention; choose "
+                "another, such as PostNorm"
+            )
         self.encoder()  # fits as well
 
     def encoder(self) -> Architecture:

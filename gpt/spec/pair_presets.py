@@ -9,6 +9,7 @@ from typing import Any
 
 from gpt.errors import ConfigError
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.encoder_decoder import EncoderDecoder
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm
@@ -55,7 +56,7 @@ def transformer(depth: int, context: int) -> EncoderDecoder:
         norm=LayerNorm(),
         wiring=PostNorm(),
         bias=True,
-        dropout=0.1,
+        dropout=Dropout(rate=0.1),
     )
 
 

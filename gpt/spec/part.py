@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class Attends(Protocol):
@@ -14,6 +14,14 @@ class Attends(Protocol):
     @property
     def heads(self) -> int:
         """Number of query heads."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether it has a score for each pair of a query and a key, which positions can change."""
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether decoding keeps values, or sums of them, so that others can be added to them."""
 
     @property
     def causal(self) -> bool:
@@ -42,16 +50,16 @@ class Sizes(Protocol):
         """Number of blocks."""
 
     @property
+    def mlp(self) -> Part:
+        """The MLP of each block."""
+
+    @property
     def width(self) -> int:
         """Width of the residual stream."""
 
     @property
     def rotated_widths(self) -> Sequence[int]:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
-
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
 
     def attention_in(self, layer: int) -> Attends:
         """Return the attention of *layer*, from 0."""
@@ -60,6 +68,9 @@ class Sizes(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A mechanism's fields. Sizes that follow from them are methods of the spec."""
+
+    ALONE: ClassVar[str] = ""
+    """Field that a single value sets: ``dropout = 0.1`` is ``dropout.rate = 0.1``; "" if none."""
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if this mechanism cannot be part of a model of *sizes*."""

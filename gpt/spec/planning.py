@@ -16,6 +16,7 @@ from typing import Any
 
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture
+from gpt.spec.dropout import Dropout
 from gpt.spec.machine import Machine, Shape, block_weights
 from gpt.spec.optimizer import Muon
 from gpt.spec.overrides import Overrides
@@ -185,7 +186,7 @@ def plan(
         eval_every=max(1, best.steps // 10),
         checkpoint_every=max(1, best.steps // 10),
         dtype=machine.dtype(shape) if machine.steps else "auto",
-        model=dataclasses.replace(model, dropout=dropout),
+        model=dataclasses.replace(model, dropout=Dropout(rate=dropout)),
         **OBJECTIVES.get(preset, {}),
     )
     return recipe if "model.width" in given else _widened(recipe, shape.width)
@@ -287,7 +288,7 @@ def described(recipe: Recipe) -> str:
         **{name: getattr(recipe, name) for name in LIMITS if getattr(recipe, name) is not None},
         "lr": f"{optimizer.lr:.3g}",
         "weight decay": f"{optimizer.weight_decay:.3g}",
-        "dropout": model.dropout,
+        "dropout": model.dropout.rate,
         "BPE dropout": recipe.bpe_dropout,
         "dtype": recipe.dtype,
     }

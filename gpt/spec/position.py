@@ -31,6 +31,11 @@ class Position(Part):
 
     def check_layers(self, attentions: Sequence[Attends], width: int) -> None:
         """Raise ConfigError if it does not fit layers with *attentions*, of a model of *width*."""
+        if self.biases_scores and not all(each.compares for each in attentions):
+            raise ConfigError(
+                f"position {type(self).__name__} changes the scores of pairs of tokens, and "
+                "linear attention has none; choose position Rope, Learned, Sinusoidal or none"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +150,7 @@ class T5(Position):
 
     def check_layers(self, attentions: Sequence[Attends], width: int) -> None:
         """Raise ConfigError if layers have different heads, or there are too few buckets."""
+        super().check_layers(attentions, width)
         if len(counts := {each.heads for each in attentions}) > 1:
             raise ConfigError(
                 f"position T5 has a number for each head, shared by all layers, and they have "
@@ -166,6 +172,7 @@ class _OfQueries(Position):
 
     def check_layers(self, attentions: Sequence[Attends], width: int) -> None:
         """Raise ConfigError if scores are not dot products."""
+        super().check_layers(attentions, width)
         if any(each.dot_factor(width) is None for each in attentions):
             raise ConfigError(
                 f"position {type(self).__name__} adds vectors to keys in a dot product; choose "

@@ -20,7 +20,14 @@ from gpt.spec.encoder_decoder import EncoderDecoder
 from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recurrent import Recurrent
-from gpt.spec.schedule import Cosine, Linear, Noam, WarmupStableDecay
+from gpt.spec.schedule import (
+    Cosine,
+    EarlyDropout,
+    LateDropout,
+    Linear,
+    Noam,
+    WarmupStableDecay,
+)
 from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
 from gpt.spec.serialize import USUAL, flatten, from_dict, to_dict
 from gpt.spec.task import Pairs, Pretraining, Tuning
@@ -68,6 +75,8 @@ class Recipe:
     """Optimizer."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)
     """Schedule of the learning rate."""
+    dropout_schedule: EarlyDropout | LateDropout | None = None
+    """Schedule of the model's dropout. [default: constant]"""
     clip: float | None = None
     """Clip gradients to this norm. [default: off]"""
     average: float | None = None

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from gpt.spec.checks import above_zero, below_one
+from gpt.errors import ConfigError
+from gpt.spec.checks import above_zero
+from gpt.spec.dropout import Dropout
 from gpt.spec.part import Part
 from gpt.spec.scoring import Additive, Dot, General, LocalP, Location, Softmax
 from gpt.spec.serialize import from_dict, to_dict
@@ -54,13 +56,14 @@ class Recurrent:
     """Share the token embedding of encoder and decoder."""
     tie: bool = False
     """Share the weights of the decoder's token embedding and the head."""
-    dropout: float = 0.2
-    """Probability of zeroing each input of an LSTM layer and of the head while training (Zaremba
-    2014, arXiv:1409.2329)."""
+    dropout: Dropout = field(default_factory=lambda: Dropout(rate=0.2))
+    """Dropout of the inputs of each LSTM layer and of the head (Zaremba 2014, arXiv:1409.2329); it
+    has a rate only."""
 
     def __post_init__(self) -> None:
         above_zero(context=self.context, layers=self.layers, width=self.width)
-        below_one(dropout=self.dropout)
+        if self.dropout != Dropout(rate=self.dropout.rate):
+            raise ConfigError("dropout of an LSTM has a rate only; remove its other fields")
 
     def attention_in(self, layer: int) -> Recurrent:
         """Return what says how many heads attention has."""

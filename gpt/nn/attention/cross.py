@@ -7,7 +7,6 @@ heads, D: head_width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +53,7 @@ class CrossAttention(Mechanism):
         """Attend from x (B, T, width) to *state*, or else to the memory of *context*."""
         if state is None:
             assert context.memory is not None
-            state = self.new_state(context.memory)
+            state = self.project(context.memory)
         queries = self.query_norm(self._split_heads(self.query(x)))  # (B, H, T, D)
         mixed = self._attend(queries, state, context.starts[0])
         y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
@@ -82,7 +81,7 @@ class CrossAttention(Mechanism):
         )
         return mixed
 
-    def new_state(self, memory: Memory) -> MemoryState:
+    def project(self, memory: Memory) -> MemoryState:
         """Project *memory* to keys and values, once for all tokens of the decoder."""
         keys = self.key_norm(self._split_heads(self.key(memory.hidden)))
         return MemoryState(keys, self._split_heads(self.value(memory.hidden)), memory.mask)
@@ -132,32 +131,3 @@ class MemoryState:
     def nbytes(self) -> int:
         """Size of keys, values and mask in bytes."""
         return self.keys.nbytes + self.values.nbytes + self.mask.nbytes
-
-
-class CrossState(NamedTuple):
-    """What a block with cross attention keeps: the state of its own attention, and the memory's."""
-
-    own: State
-    memory: MemoryState
-
-    def empty(self, rows: int) -> CrossState:
-        """Raise, as the memory does."""
-        return CrossState(self.own.empty(rows), self.memory.empty(rows))
-
-    def restart(self, row: int, other: State, length: int) -> None:
-        """Raise, as the memory does."""
-        self.memory.restart(row, other, length)
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep *rows*, in this order."""
-        self.own.select(rows)
-        self.memory.select(rows)
-
-    def truncate(self, removed: int) -> bool:
-        """Remove the last *removed* tokens of every row."""
-        return self.own.truncate(removed)
-
-    @property
-    def nbytes(self) -> int:
-        """Size of both in bytes."""
-        return self.own.nbytes + self.memory.nbytes

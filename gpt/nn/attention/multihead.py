@@ -28,6 +28,7 @@ class GroupedQueryAttention(Mechanism):
     """
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("query", "key", "value")
+    SCORING: ClassVar[tuple[str, ...]] = ("query", "key")
     EXPORT_NAMES: ClassVar[ExportNames] = {
         "gpt2": {"attn.c_attn": ("query", "key", "value"), "attn.c_proj": ("output",)},
         "llama": {
@@ -62,6 +63,7 @@ class GroupedQueryAttention(Mechanism):
         self.value = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
         self.fused: FusedLinear | None = None
         self.output = BranchOutput(spec.heads * self.head_width, width, bias=output_bias)
+        self.clip = spec.clip
         self.norm_heads = spec.qk_norm_over == "heads"
         self.query_norm, self.key_norm = (
             self._norm(spec, site, heads) if spec.qk_norm else nn.Identity()
@@ -71,6 +73,10 @@ class GroupedQueryAttention(Mechanism):
     def forward(self, x: Tensor, context: Context, state: Ring | None = None) -> Mixed:
         """Attend from x (B, T, width) to x and the tokens in *state*, which gets those of x."""
         queries, keys, values = apply_linears(self, x)
+        if self.clip is not None:
+            queries, keys, values = (
+                each.clamp(-self.clip, self.clip) for each in (queries, keys, values)
+            )
         if context.value_embedding is not None:
             values = values + context.value_embedding.to(values.dtype)
         if self.norm_heads:

@@ -45,12 +45,15 @@ class PairwiseAttention(Mechanism):
         values: Tensor,
         context: Context,
         state: Ring | None = None,
+        asked: Tensor | None = None,
     ) -> Tensor:
         """Attend from *queries* (B, H, T, D) to *keys* (B, K, S, D): (B, H, T, E).
 
         *values* are (B, K, S, E). Keys and values are those of the tokens of *context*, or all that
-        are in *state*, these included.
+        are in *state*, these included. *asked* are the queries that positions and normalizer see,
+        if *queries* are a linear function of them.
         """
+        asked = queries if asked is None else asked
         tokens, pattern, scale = queries.shape[2], self.pattern, self.score.scale
         fusible = scale is not None and self.normalizer.fused
         fusible = fusible and not context.position.biases_values
@@ -58,9 +61,9 @@ class PairwiseAttention(Mechanism):
         if context.position.biases_scores or not fusible:
             positions, key_positions = _positions(context, tokens, keys.shape[2], state)
             if state is None and tokens == keys.shape[2]:
-                bias = context.position.row_bias(queries)
+                bias = context.position.row_bias(asked)
             else:
-                bias = context.position.score_bias(queries, positions, key_positions)
+                bias = context.position.score_bias(asked, positions, key_positions)
         if fusible and state is None and prefers_written_out(queries):
             allowed = context.allowed(pattern, keys.shape[2])
             return written_out(queries, keys, values, cast(float, scale), allowed, bias)
@@ -79,7 +82,7 @@ class PairwiseAttention(Mechanism):
             keys,
             values,
             lambda q, k: self.score(q, k, *documents),
-            lambda scores: self.normalizer(scores, queries, *documents),
+            lambda scores: self.normalizer(scores, asked, *documents),
             mask,
             bias,
         )

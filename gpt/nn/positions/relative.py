@@ -47,7 +47,7 @@ class ShawLayer(PositionEncoding):
     def __init__(self, spec: position.Shaw, site: Site) -> None:
         super().__init__()
         attention = site.architecture.attention_in(site.layer)
-        self.factor = _dot_factor(site)
+        self.factor, self.heads = _dot_factor(site), attention.heads
         self.earlier, self.later = spec.distance, 0 if attention.causal else spec.distance
         rows = self.earlier + 1 + self.later
         self.key = nn.Embedding(rows, attention.query_width(site.width))
@@ -65,6 +65,10 @@ class ShawLayer(PositionEncoding):
         rows = self._rows(positions, keys)[:, None].expand(*weights.shape)
         by_row = weights.new_zeros((*weights.shape[:3], self.value.num_embeddings))
         return by_row.scatter_add(-1, rows, weights) @ self.value.weight.to(weights.dtype)
+
+    def mixing_flops(self, context: int) -> int:
+        """Count the products with all vectors."""
+        return 2 * self.heads * sum(each.numel() for each in self.parameters())
 
     def _rows(self, positions: Tensor, keys: Tensor) -> Tensor:
         """Return the row of the table for each pair, (B or 1, T, S)."""
@@ -89,7 +93,7 @@ class MusicLayer(PositionEncoding):
     def __init__(self, spec: position.Music, site: Site) -> None:
         super().__init__()
         attention = site.architecture.attention_in(site.layer)
-        self.factor = _dot_factor(site)
+        self.factor, self.query_heads = _dot_factor(site), attention.heads
         self.rows = site.architecture.context if spec.distance is None else spec.distance + 1
         self.heads = attention.heads if spec.per_head else 1
         self.vectors = nn.Embedding(self.heads * self.rows, attention.query_width(site.width))
@@ -104,6 +108,10 @@ class MusicLayer(PositionEncoding):
         distances = torch.arange(queries.shape[2] - 1, -1, -1, device=queries.device)
         vectors = self._vectors(queries)[:, distances.clamp(max=self.rows - 1)]
         return skew(self._products(queries, vectors))
+
+    def mixing_flops(self, context: int) -> int:
+        """Count the products with the vectors of all distances."""
+        return 2 * self.query_heads * context * self.vectors.embedding_dim
 
     def _vectors(self, queries: Tensor) -> Tensor:
         """Return the vectors by distance, (H or 1, N, D)."""

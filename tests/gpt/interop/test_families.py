@@ -28,8 +28,7 @@ AS = {
     "mistral": "llama",
     "phi3": "mistral",
     "seed_oss": "qwen2",
-    "helium": "llama",
-    "gpt_neox": "nemotron",
+    "gpt_neox-sequential": "nemotron",
 }
 """Models that are written as another family, to which they belong, too."""
 NEUTRAL = {

@@ -22,7 +22,7 @@ from gpt.spec.norm import LayerNorm
 from gpt.spec.objective import CrossEntropy
 from gpt.spec.pattern import Full, Window
 from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
-from gpt.spec.wiring import PostNorm, PreNorm
+from gpt.spec.wiring import DeepNorm, OutputNorm, Parallel, PostNorm, PreNorm, SandwichNorm
 
 VASWANI = EncoderDecoderConfig(
     vocab_size=50,
@@ -77,7 +77,7 @@ def attention_weights(ours: Any) -> dict[str, Tensor]:
 
 def layer_weights(block: Any) -> dict[str, Tensor]:
     """The tensors of a layer of `torch.nn.Transformer`."""
-    norms = [block.attention_norm, block.cross_norm, block.mlp_norm]
+    norms = [block.attention_norm, getattr(block, "cross_norm", None), block.mlp_norm]
     found = {f"self_attn.{n}": t for n, t in attention_weights(block.attention).items()}
     if block.cross_attention is not None:
         cross = attention_weights(block.cross_attention)
@@ -174,7 +174,9 @@ CONFIGS = [
     VASWANI,
     dataclasses.replace(VASWANI, wiring=PreNorm(), position=Rope(), tie=False),
     dataclasses.replace(VASWANI, position=Learned(), share_embedding=False),
-    dataclasses.replace(VASWANI, position=ALiBi()),
+    dataclasses.replace(VASWANI, position=ALiBi(), wiring=SandwichNorm()),
+    dataclasses.replace(VASWANI, wiring=DeepNorm()),
+    dataclasses.replace(VASWANI, wiring=OutputNorm()),
     dataclasses.replace(VASWANI, attention=GroupedQuery(heads=4, kv_heads=2, qk_norm=True)),
     dataclasses.replace(
         VASWANI,
@@ -272,6 +274,7 @@ def test_flops_count_cross_attention() -> None:
     ("changes", "words"),
     [
         ({"attention": GroupedQuery(heads=4, kv_heads=4, pattern=Full())}, "choose a causal"),
+        ({"wiring": Parallel()}, "wiring Parallel has no branch for cross attention"),
         ({"encoder_layers": 0}, "encoder_layers must be above 0"),
     ],
 )

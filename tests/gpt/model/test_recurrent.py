@@ -15,11 +15,12 @@ from gpt.data.batch import Batch
 from gpt.errors import ConfigError
 from gpt.model.flops import parts_of
 from gpt.model.recurrent import Recurrent
+from gpt.spec.dropout import Dropout
 from gpt.spec.recurrent import Alignment, RecurrentConfig
 from gpt.spec.scoring import Additive, Dot, General, LocalP, Location
 from tests.gpt.model.test_encoder_decoder import batch
 
-LUONG = RecurrentConfig(vocab_size=50, context=16, layers=2, width=12, dropout=0.0)
+LUONG = RecurrentConfig(vocab_size=50, context=16, layers=2, width=12, dropout=Dropout())
 SCORES: dict[str, Any] = {
     "dot": Dot(),
     "general": General(),

@@ -17,6 +17,7 @@ from gpt.runs.reading import read_checkpoint
 from gpt.runs.retention import CHECKPOINTS, list_checkpoints
 from gpt.runs.store import Memory
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.encoder_decoder import EncoderDecoder
 from gpt.spec.mlp import MLP
 from gpt.spec.objective import CrossEntropy, MaskedLM
@@ -38,9 +39,9 @@ TRANSFORMER = EncoderDecoder(
     width=32,
     attention=GroupedQuery(heads=2, kv_heads=1),
     mlp=MLP(activation="relu"),
-    dropout=0.1,
+    dropout=Dropout(rate=0.1),
 )
-RECURRENT = Recurrent(context=16, layers=1, width=32, dropout=0.1)
+RECURRENT = Recurrent(context=16, layers=1, width=32, dropout=Dropout(rate=0.1))
 LETTERS = "abcdef"
 
 
@@ -100,7 +101,7 @@ def test_a_model_learns_to_translate(pairs: Recipe, model: Any) -> None:
     """Letters that it has not seen together."""
     recipe = dataclasses.replace(
         pairs,
-        model=dataclasses.replace(model, dropout=0.0),
+        model=dataclasses.replace(model, dropout=Dropout()),
         task=Pairs(batch_tokens=256, translations=100),
         optimizer=AdamW(lr=1e-2, weight_decay=0.0),
         schedule=Noam(warmup=30),
@@ -128,7 +129,7 @@ def test_the_loss_does_not_depend_on_how_a_step_is_divided(pairs: Recipe) -> Non
             batch_size=size,
             accumulate=accumulate,
             steps=2,
-            model=dataclasses.replace(TRANSFORMER, dropout=0.0),
+            model=dataclasses.replace(TRANSFORMER, dropout=Dropout()),
         )
         memory = Memory()
         train(recipe, store=memory)
