@@ -93,7 +93,7 @@ def sample(
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
     checkpoint. The text goes to stdout. A model that was trained on pairs translates the prompt,
-    greedily or with a beam search.
+    greedily or with a beam search; one of masked tokens fills in the masks of the prompt.
     """
     from gpt.generation.text import generate_batch
     from gpt.runs.reading import read_checkpoint
@@ -108,6 +108,12 @@ def sample(
         print(translated(checkpoint, prompt, most, beams, length_penalty, sampling))
         return 0
     refuse(ctx, TRANSLATION, "a model of texts")
+    if not checkpoint.state.recipe.model.causal:
+        from gpt.generation.filling import fill
+
+        refuse(ctx, WITHOUT_TRANSLATION, "a model of masked tokens")
+        print(fill(sampling.model(checkpoint), checkpoint.tokenizer(), prompt))
+        return 0
     deltas = generate_batch(
         sampling.model(checkpoint, ensemble, context),
         checkpoint.tokenizer(),

@@ -137,19 +137,13 @@ def masked_pretraining(recipe: Recipe) -> Task:
             rows=recipe.batch_size,
             document_mask=recipe.document_mask,
         )
-    rate = recipe.objective.rate
-
-    def seen(rows: int) -> tuple[int, int]:
-        tokens, size = task.seen(rows)
-        return round(rate * tokens), round(rate * size)
-
     return dataclasses.replace(
         task,
         fingerprint=tokenizer.fingerprint,
         rows=MaskedRows(task.rows, masking, recipe.seed),
-        seen=seen,
         evaluate=measure,
-        summary=f"{counted(task.train_tokens, 'token')} of text, {rate:.0%} of them masked",
+        summary=f"{counted(task.train_tokens, 'token')} of text, "
+        f"{recipe.objective.rate:.0%} of them predicted",
     )
 
 

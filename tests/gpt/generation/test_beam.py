@@ -107,7 +107,8 @@ def test_a_source_has_the_same_targets_alone_and_beside_others(model: Any, beams
 
     for ours, theirs in zip(together, alone, strict=True):
         assert [each.ids for each in ours] == [each.ids for each in theirs]
-        assert [each.score for each in ours] == pytest.approx([each.score for each in theirs])
+        expected = pytest.approx([each.score for each in theirs], abs=1e-5)
+        assert [each.score for each in ours] == expected
     many = list(search_all(model, SOURCES * 30, ENDS, search))
     assert [each[0].ids for each in many] == [each[0].ids for each in together] * 30
 
