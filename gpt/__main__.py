@@ -64,6 +64,11 @@ COMMANDS = [
     LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
     LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
+    LazyCommand(
+        "convert",
+        "gpt.commands.convert:convert",
+        "Let query heads share key and value heads.",
+    ),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
 """The extra of the package that installs a module; all others come with `gpt`."""

@@ -46,11 +46,11 @@ class StateGroup:
         """Remove the last *removed* tokens of every row, if all states allow it."""
         return all(state.truncate(removed) for state in self.parts.values())
 
-    def bytes_at(self, tokens: int) -> int:
-        """Return the bytes that rows of *tokens* tokens need."""
-        return sum(state.bytes_at(tokens) for state in self.parts.values())
-
     @property
     def nbytes(self) -> int:
         """Size of the states in bytes."""
         return sum(state.nbytes for state in self.parts.values())
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of the states for *tokens* tokens of each row, without free slots."""
+        return sum(state.bytes_at(tokens) for state in self.parts.values())
