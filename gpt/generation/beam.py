@@ -82,7 +82,7 @@ def translate(
             raise ConfigError("the source is empty; give a text to translate")
         if len(ids) > model.context:
             raise ConfigError(
-                f"the source has {len(ids)} tokens, and the model reads {model.context}; shorten it"
+                f"the source has {len(ids)} tokens, and the model reads {model.context}; cut it"
             )
     for found in search_all(model, sources, ends, search):
         yield tokenizer.decode(found[0].ids)

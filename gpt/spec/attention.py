@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, at_least_zero
@@ -67,15 +67,6 @@ class Attention(Part):
         """Return the attention of *layer*, from 0."""
         return self
 
-    def bidirectional(self) -> Attention:
-        """Return the same attention to all tokens, later ones included, for an encoder.
-
-        Raises ConfigError if there is none.
-        """
-        raise ConfigError(
-            f"attention {type(self).__name__} cannot attend to later tokens, as an encoder does"
-        )
-
     def with_kv_heads(self: AnyKind, kv_heads: int) -> AnyKind:
         """Return the spec with *kv_heads* key and value heads, each instead of several.
 
@@ -119,10 +110,6 @@ class Pairwise(Attention):
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
         return self.pattern.causal
-
-    def bidirectional(self) -> Pairwise:
-        """Return the same attention to all tokens."""
-        return dataclasses.replace(self, pattern=Full())
 
     @property
     def rotatable(self) -> bool:
@@ -410,11 +397,6 @@ class Interleaved(Part):
     def in_layer(self, layer: int) -> AnyAttention:
         """Return the attention of *layer*, from 0."""
         return self.layers[layer % len(self.layers)]
-
-    def bidirectional(self) -> Interleaved:
-        """Return the same kinds of attention to all tokens."""
-        layers = tuple(cast(AnyAttention, each.bidirectional()) for each in self.layers)
-        return dataclasses.replace(self, layers=layers)
 
     def resolved(self, width: int) -> Interleaved:
         """Return the spec with the sizes filled in that follow from *width*."""

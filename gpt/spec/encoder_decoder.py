@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.attention import Interleaved, Pairwise
 from gpt.spec.checks import above_zero
+from gpt.spec.pattern import Full
 from gpt.spec.serialize import from_dict, to_dict
+
+Kind = TypeVar("Kind")
+
+
+def bidirectional(attention: Kind) -> Kind:
+    """Return *attention*, a spec, to all tokens, later ones included.
+
+    Raises ConfigError if it has no pattern that says to which.
+    """
+    spec: Any = attention
+    if isinstance(spec, Interleaved):
+        return replace(spec, layers=tuple(map(bidirectional, spec.layers)))  # type: ignore[return-value]
+    if not isinstance(spec, Pairwise):
+        raise ConfigError(
+            f"attention {type(spec).__name__} cannot attend to later tokens, as an encoder does"
+        )
+    return replace(spec, pattern=Full())  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +65,7 @@ class EncoderDecoder(Architecture):
         """Return the architecture of the encoder."""
         values = {each.name: getattr(self, each.name) for each in fields(Architecture)}
         values["layers"] = self.encoder_layers or self.layers
-        values["attention"] = self.attention.bidirectional()
+        values["attention"] = bidirectional(self.attention)
         return Architecture(**values)
 
     def with_vocabulary(self, vocab_size: int) -> EncoderDecoderConfig:  # type: ignore[override]
