@@ -125,11 +125,15 @@ def build(spec: Any, site: Site) -> Any:
     return site.build(spec)
 
 
-def site_of(architecture: Architecture, vocab_size: int) -> Site:
-    """Return the site of a model of *architecture* with *vocab_size* token ids."""
+def site_of(architecture: Architecture, vocab_size: int, *, cross: bool = False) -> Site:
+    """Return the site of a model of *architecture* with *vocab_size* token ids.
+
+    With *cross*, its blocks also attend to the outputs of an encoder.
+    """
     return Site(
         architecture=architecture,
         vocab_size=vocab_size,
         width=architecture.width,
+        cross=cross,
         table=MECHANISMS,
     )

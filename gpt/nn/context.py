@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,15 @@ from gpt.nn.positions.encoding import PositionEncoding, Positions
 
 if TYPE_CHECKING:
     from gpt.nn.attention.patterns import Pattern
+
+
+class Memory(NamedTuple):
+    """What an encoder has read. B: batch size, S: tokens of the longest source."""
+
+    hidden: Tensor
+    """The outputs of the encoder, (B, S, width)."""
+    mask: Tensor
+    """Which of them are tokens, bool (B, S); the others pad shorter sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +45,8 @@ class Context:
     """Which tokens are of one document, (B, T). None if each row is a single text."""
     document_positions: Tensor | None = None
     """Positions of the tokens in their documents, (B, T). None if each row is a single text."""
-    memory: Tensor | None = None
-    """What cross attention attends to: the outputs of an encoder, (B, S, width)."""
-    memory_mask: Tensor | None = None
-    """Which of them are tokens, bool (B, S). None if all are."""
+    memory: Memory | None = None
+    """What cross attention attends to."""
     _allowed: dict[Any, Tensor] = field(default_factory=dict)
 
     @property
