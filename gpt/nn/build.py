@@ -51,6 +51,7 @@ from gpt.spec import (
     convolution,
     embedding,
     experts,
+    gate,
     head,
     linear_attention,
     mlp,
@@ -66,7 +67,7 @@ from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
-    attention.HeadGate: HeadGate,
+    gate.HeadGate: HeadGate,
     attention.Latent: LatentAttention,
     linear_attention.LinearAttention: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
