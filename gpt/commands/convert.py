@@ -9,7 +9,7 @@ import click
 
 from gpt.commands.options import OUTPUT, PATH, refuse_same, run_argument
 from gpt.errors import ConfigError
-from gpt.spec.attention import POOLS, Pool
+from gpt.spec.attention_base import POOLS, Pool
 from pytok.commands.help import Command, option
 from pytok.terminal import say
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
+from gpt.spec.attention import AnyAttention, GroupedQuery, Interleaved
+from gpt.spec.attention_base import Attention
 from gpt.spec.checks import above_zero
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout

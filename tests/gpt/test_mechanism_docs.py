@@ -57,7 +57,8 @@ def examples(name: str) -> list[tuple[Any, GPTConfig]]:
 def measured(what: str, spec: Any, config: GPTConfig) -> float:
     """What *spec* costs in the last layer of *config*."""
     if what == "state":
-        return anatomy_of(config).states[-1] / BYTES
+        layers = [n for n in range(config.layers) if config.attention_in(n) == spec]
+        return anatomy_of(config).states[max(layers, default=-1)] / BYTES
     layer = config.layers - 1  # the first ones can have no experts
     module: nn.Module = mechanism(spec, config, layer)
     if what == "parameters":
