@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from gpt.nn.context import Context, Memory
 from gpt.nn.dropout import Dropout
 from gpt.nn.head import Head
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
-from gpt.nn.mechanism import ExportNames, Mixed, TokenEmbedding, initialize
+from gpt.nn.mechanism import Mixed, TokenEmbedding, initialize
 from gpt.nn.positions.encoding import PositionEncoding, Positions
 from gpt.nn.state import Cache, State
 from gpt.nn.wiring import Block, total
@@ -174,24 +174,6 @@ class GPT(Stack):
     The weights are a function of *config* and *seed*. With *cross*, it is the decoder of an
     encoder-decoder.
     """
-
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {
-            "transformer.wte": ("embedding",),
-            "transformer.ln_f": ("norm",),
-            "lm_head": ("head",),
-        },
-        "llama": {
-            "model.embed_tokens": ("embedding",),
-            "model.norm": ("norm",),
-            "lm_head": ("head",),
-        },
-        "gguf": {
-            "token_embd": ("embedding",),
-            "output_norm": ("norm",),
-            "output": ("head",),
-        },
-    }
 
     def __init__(self, config: GPTConfig, seed: int = 0, *, cross: bool = False) -> None:
         super().__init__(config, cross=cross)

@@ -16,7 +16,7 @@ from gpt.nn.attention.pairwise import PairwiseAttention
 from gpt.nn.context import Context
 from gpt.nn.convolution import LatestTokens, convolution_at
 from gpt.nn.linear import FusedLinear, apply_linears
-from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
+from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
 from gpt.nn.norm import RMSNorm
 from gpt.nn.site import Site
 from gpt.nn.state import Ring
@@ -32,26 +32,6 @@ class GroupedQueryAttention(Mechanism):
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("query", "key", "value")
     SCORING: ClassVar[tuple[str, ...]] = ("query", "key", "gate")
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {"attn.c_attn": ("query", "key", "value"), "attn.c_proj": ("output",)},
-        "llama": {
-            "self_attn.q_proj": ("query",),
-            "self_attn.k_proj": ("key",),
-            "self_attn.v_proj": ("value",),
-            "self_attn.o_proj": ("output",),
-            "self_attn.q_norm": ("query_norm",),
-            "self_attn.k_norm": ("key_norm",),
-        },
-        "gguf": {
-            "attn_q": ("query",),
-            "attn_k": ("key",),
-            "attn_v": ("value",),
-            "attn_output": ("output",),
-            "attn_q_norm": ("query_norm",),
-            "attn_k_norm": ("key_norm",),
-        },
-        "gguf-gpt2": {"attn_qkv": ("query", "key", "value"), "attn_output": ("output",)},
-    }
 
     def __init__(self, spec: attention.GroupedQuery, site: Site) -> None:
         super().__init__()
