@@ -139,11 +139,11 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
 @option("--seed", metavar="N", type=int, default=0, help="Seed of new weights.")
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
-    """Let query heads share key and value heads (GQA, arXiv:2305.13245).
+    """Let query heads share key and value heads.
 
-    RUN is a run folder, trained or imported. The new model keeps fewer keys and values per token,
-    and decodes long texts faster; it is a little worse until it is trained again, for some 5% of
-    its steps. It can be sampled, evaluated, tuned and exported.
+    RUN is a run folder, trained or imported. The new model (GQA, Ainslie 2023, arXiv:2305.13245)
+    keeps fewer keys and values per token, and decodes long texts faster; it is a little worse until
+    it is trained again, for some 5% of its steps. It can be sampled, evaluated, tuned and exported.
     """
     from gpt.interop.shared import write_shared
     from gpt.runs.reading import read_checkpoint

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.gate import HeadGate
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.part import Part, Sizes
 from gpt.spec.pattern import Causal, Full, Window
@@ -124,17 +125,6 @@ class Pairwise(Attention):
         """Raise ConfigError if a part does not fit a model of *sizes*."""
         for part in (self.pattern, self.score, self.normalizer):
             part.check(sizes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadGate(Part):
-    """Multiply the output of each head by a sigmoid of the input (Qiu 2025, arXiv:2505.06708).
-
-    A head can then attend without an effect, which attention sinks are for otherwise.
-    """
-
-    per_feature: bool = False
-    """A gate for each feature of a head instead of one for the head, as in Qwen3-Next."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from gpt.nn.attention.normalizers import Normalizer
 from gpt.nn.attention.patterns import Pattern
 from gpt.nn.attention.scores import Score
 from gpt.nn.context import Context
+from gpt.nn.dropout import Dropout
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.site import Site
 from gpt.nn.state import Ring
@@ -37,6 +38,7 @@ class PairwiseAttention(Mechanism):
         self.score: Score = head_site.build(spec.score)
         self.features: int = self.score.features + spec.output_width(site.width)
         self.normalizer: Normalizer = head_site.build(spec.normalizer)
+        self.dropout = Dropout(site.architecture.dropout.attention)
 
     def forward(
         self,
@@ -64,9 +66,13 @@ class PairwiseAttention(Mechanism):
                 bias = context.position.row_bias(asked)
             else:
                 bias = context.position.score_bias(asked, positions, key_positions)
-        if fusible and state is None and prefers_written_out(queries):
+        # The dropout of fused kernels follows no schedule, so weights are written out for it.
+        drops = self.training and self.dropout.p > 0
+        if fusible and state is None and (drops or prefers_written_out(queries)):
             allowed = context.allowed(pattern, keys.shape[2])
-            return written_out(queries, keys, values, cast(float, scale), allowed, bias)
+            return written_out(
+                queries, keys, values, cast(float, scale), allowed, bias, self.dropout
+            )
         mask, causal = self._mask(tokens, keys.shape[2], context, state)
         if fusible:
             if bias is not None:
@@ -82,7 +88,7 @@ class PairwiseAttention(Mechanism):
             keys,
             values,
             lambda q, k: self.score(q, k, *documents),
-            lambda scores: self.normalizer(scores, asked, *documents),
+            lambda scores: self.dropout(self.normalizer(scores, asked, *documents)),
             mask,
             bias,
         )
