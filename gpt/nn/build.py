@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpt.nn.attention.longformer import LongformerAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
-from gpt.nn.attention.patterns import CausalPattern, FullPattern, WindowPattern
+from gpt.nn.attention.patterns import BigBirdPattern, CausalPattern, FullPattern, WindowPattern
 from gpt.nn.attention.scores import ScaledDotScore, SoftmaxNormalizer
 from gpt.nn.head import SoftCap
 from gpt.nn.mlp import build_mlp
@@ -25,9 +26,11 @@ from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
+    attention.Longformer: LongformerAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
     pattern.Causal: CausalPattern,
     pattern.Window: WindowPattern,
+    pattern.BigBird: BigBirdPattern,
     pattern.Full: FullPattern,
     scoring.ScaledDot: ScaledDotScore,
     scoring.Softmax: SoftmaxNormalizer,

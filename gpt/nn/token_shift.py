@@ -43,7 +43,7 @@ class TokenShift(Mechanism):
         first = torch.zeros_like(x[:, :1])
         if state is not None:
             first = state.last(starts)[0][:, 0].to(x.dtype)
-            state.append(x[:, None], length=starts[0])
+            state.append(x[:, None], starts=starts)
         previous = torch.cat((first, x[:, :-1]), dim=1)
         if document_ids is not None:
             same_document = document_ids.diff(dim=1, prepend=document_ids[:, :1]) == 0

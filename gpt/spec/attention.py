@@ -14,7 +14,7 @@ from typing import ClassVar, TypeAlias
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Part, Sizes
-from gpt.spec.pattern import Causal, Full, Window
+from gpt.spec.pattern import BigBird, Causal, Full, Window
 from gpt.spec.scoring import ScaledDot, Softmax
 
 
@@ -62,7 +62,7 @@ class Attention(Part):
 class Pairwise(Attention):
     """The parts of attention besides its projections."""
 
-    pattern: Causal | Window | Full = field(default_factory=Causal)
+    pattern: Causal | Window | BigBird | Full = field(default_factory=Causal)
     """Which tokens a token attends to."""
     score: ScaledDot = field(default_factory=ScaledDot)
     """Score of a query and a key."""
@@ -130,7 +130,27 @@ class GroupedQuery(Pairwise):
         return self.kv_heads * self.query_width(width)
 
 
-AnyAttention: TypeAlias = GroupedQuery
+@dataclass(frozen=True, kw_only=True)
+class Longformer(GroupedQuery):
+    """Attention in windows and to global tokens, which have projections of their own.
+
+    Beltagy 2020, arXiv:2004.05150. Without those, it is the pattern Window of other attention.
+    """
+
+    pattern: Window = field(default_factory=lambda: Window(size=256, first=1))
+    """The window, and its global tokens."""
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if there is no global token within the context."""
+        super().check(sizes)
+        if not any(token < sizes.context for token in self.pattern.global_tokens):
+            raise ConfigError(
+                f"Longformer needs a global token within the context of {sizes.context}; set "
+                "attention.pattern.first, or another kind of attention"
+            )
+
+
+AnyAttention: TypeAlias = GroupedQuery | Longformer
 """All kinds of attention that a layer can have."""
 
 

@@ -77,15 +77,32 @@ class GroupedQueryAttention(Mechanism):
         queries = context.position.rotate(self.query_norm(queries), context.positions)
         keys = context.position.rotate(self.key_norm(keys), context.positions)
         if state is not None:
-            keys, values = state.append(keys, values, length=context.starts[0])  # (B, K, S, D)
-        mixed = self.pairwise(queries, keys, values, context, state)
+            keys, values = state.append(keys, values, starts=context.starts)  # (B, K, S, D)
+        mixed = self.mix(x, queries, keys, values, context, state)
         y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return y, None
 
+    def mix(
+        self,
+        x: Tensor,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        context: Context,
+        state: Ring | None,
+    ) -> Tensor:
+        """Attend from *queries* (B, H, T, D), which are of x, to *keys* and *values*: the same."""
+        mixed: Tensor = self.pairwise(queries, keys, values, context, state)
+        return mixed
+
     def new_state(self, batch: int, dtype: torch.dtype) -> Ring:
         """Create what *batch* rows keep: as many keys and values as the pattern attends to."""
-        like = self.key.weight.new_empty((batch, self.kv_heads, 0, self.head_width), dtype=dtype)
-        return Ring(like, like, capacity=self.pairwise.pattern.reach)
+        like = self._no_keys(batch, dtype)
+        return self.pairwise.new_state(like, like)
+
+    def _no_keys(self, batch: int, dtype: torch.dtype) -> Tensor:
+        """Return keys or values of no tokens: (batch, K, 0, D)."""
+        return self.key.weight.new_empty((batch, self.kv_heads, 0, self.head_width), dtype=dtype)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads · D) → (B, heads, T, D)."""

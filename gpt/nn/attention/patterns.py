@@ -1,15 +1,23 @@
 """Patterns of attention: which tokens a token attends to.
 
-A pattern is a function of positions, which restart at each document of a row.
+A pattern is a function of positions, which restart at each document of a row. A sparse one also has
+layouts, by which its cost follows the pairs that it allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, ClassVar
+import dataclasses
+import random
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from gpt.errors import ConfigError
+from gpt.nn.attention.layouts import Layout, banded, of_graph, pays
 from gpt.nn.site import Site
 from gpt.spec import pattern
 
@@ -17,15 +25,16 @@ from gpt.spec import pattern
 class Pattern:
     """Which tokens each token attends to, by their positions."""
 
-    causal: ClassVar[bool] = True
-    """Whether no token attends to a later one. Only then can a model decode token by token."""
-    every: ClassVar[bool] = True
-    """Whether a token attends to every token within `reach`."""
+    every: bool = True
+    """Whether a token attends to every token within `reach`, and to no other."""
+    pinned: Sequence[int] = ()
+    """Positions, ascending, whose tokens decoding keeps besides those within `reach`."""
     reach: int
     """How many of the latest tokens, the token itself included, contain all that a token attends
-    to: what decoding keeps. At most the context, which is the default."""
+    to but the pinned ones: what decoding keeps. At most the context, which is the default."""
 
     def __init__(self, spec: Any, site: Site) -> None:
+        self.causal: bool = spec.causal
         self.reach = site.architecture.context
 
     @property
@@ -40,9 +49,28 @@ class Pattern:
         """
         raise NotImplementedError
 
+    def layouts(self, tokens: int, *, documents: bool) -> list[Layout]:
+        """Return layouts, for all heads together, that contain the pairs of a row of *tokens*.
+
+        *documents* is whether positions restart within the row. Empty if a mask of all pairs is
+        faster, or if there is no layout.
+        """
+        return []
+
+    def global_rows(self, tokens: int) -> Sequence[int]:
+        """Return the tokens of such a row that attend to more than the layouts contain."""
+        return ()
+
     def attended(self, context: int) -> int:
-        """Return the number of keys that the last token of a row of *context* tokens attends to."""
-        return min(self.reach, context)
+        """Return the number of keys that the last token of a row of *context* tokens attends to.
+
+        If later tokens attend, the one in the middle; if heads differ, the mean.
+        """
+        if self.every:
+            return min(self.reach, context)
+        query = torch.full((1, 1, 1, 1), context - 1 if self.causal else context // 2)
+        allowed = self.allowed(query, torch.arange(context)[None, None, None])
+        return int(allowed.sum()) // allowed.shape[1]
 
 
 class CausalPattern(Pattern):
@@ -53,23 +81,163 @@ class CausalPattern(Pattern):
         return keys <= queries
 
 
-class WindowPattern(Pattern):
-    """The latest *size* tokens. Beltagy 2020 (Longformer), arXiv:2004.05150."""
-
-    def __init__(self, spec: pattern.Window, site: Site) -> None:
-        context, layers = site.architecture.context, site.architecture.layers
-        self.reach = min(context, spec.in_layer(site.layer, layers) or context)
-
-    def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Return the pairs of a query and one of the latest keys."""
-        return (keys <= queries) & (keys > queries - self.reach)
-
-
 class FullPattern(Pattern):
     """All tokens, later ones included. Devlin 2018 (BERT), arXiv:1810.04805."""
-
-    causal = False
 
     def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return all pairs."""
         return (queries >= 0) & (keys >= 0)
+
+
+class WindowPattern(Pattern):
+    """s with 0 <= (t - s) / d < size, if whole; or |t - s| / d <= size // 2; and global tokens.
+
+    d is the dilation of the head. Beltagy 2020 (Longformer), arXiv:2004.05150.
+    """
+
+    def __init__(self, spec: pattern.Window, site: Site) -> None:
+        super().__init__(spec, site)
+        architecture = site.architecture
+        context = architecture.context
+        size = spec.in_layer(site.layer, architecture.layers)
+        self.long = size is None
+        most = context if spec.causal else 2 * context + 1
+        size = min(size or most, most)
+        self.before, self.after = (size - 1, 0) if spec.causal else (size // 2, size // 2)
+        self.dilations = (1,) if self.long else self._of_heads(spec, site)
+        self.globals = tuple(token for token in spec.global_tokens if token < context)
+        self.every = self.causal and not self.globals and set(self.dilations) == {1}
+        if self.causal:
+            self.pinned = () if self.long else self.globals
+            self.reach = min(context, max(self._spans()))
+
+    def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return the pairs within the window of the head, and those with a global token."""
+        distances = queries - keys
+        dilations: int | Tensor = self.dilations[0]
+        if len(set(self.dilations)) > 1:
+            dilations = torch.tensor(self.dilations, device=keys.device)[:, None, None]
+        found = (distances <= self.before * dilations) & (distances >= -self.after * dilations)
+        if set(self.dilations) != {1}:
+            found = found & (distances % dilations == 0)
+        if self.globals:
+            tokens = torch.tensor(self.globals, device=keys.device)
+            pairs = torch.isin(keys, tokens) | torch.isin(queries, tokens)
+            found = found | (pairs & (distances >= 0) if self.causal else pairs)
+        return found
+
+    def layouts(self, tokens: int, *, documents: bool) -> list[Layout]:
+        """Return one for each dilation. Global tokens of documents have none."""
+        if self.long or (documents and self.globals):
+            return []
+        found, start = [], 0
+        for dilation, equal in groupby(self.dilations):
+            heads = range(start, start + len(list(equal)))
+            sides = self.before, self.after
+            found.append(banded(tokens, *sides, stride=dilation, shared=self.globals, heads=heads))
+            start = heads.stop
+        if len(found) == 1:
+            found = [dataclasses.replace(found[0], heads=None)]
+        return found if all(map(pays, found)) else []
+
+    def global_rows(self, tokens: int) -> Sequence[int]:
+        """Return the global tokens, unless they are the first, which attend only to each other."""
+        if self.causal and self.globals == tuple(range(len(self.globals))):
+            return ()
+        return tuple(token for token in self.globals if token < tokens)
+
+    def _of_heads(self, spec: pattern.Window, site: Site) -> tuple[int, ...]:
+        """Return the dilation of each head."""
+        heads, count = site.architecture.attention_in(site.layer).heads, len(spec.dilations)
+        if count > heads:
+            raise ConfigError(f"{count} dilations are too many for {heads} heads")
+        return tuple(spec.dilations[head * count // heads] for head in range(heads))
+
+    def _spans(self) -> list[int]:
+        """Return of how many latest tokens any token needs some, besides the pinned ones."""
+        pinned = set(self.globals)
+        unpinned = next(token for token in range(len(pinned) + 1) if token not in pinned)
+        spans = [1 + self.before * max(self.dilations)]
+        return spans + [token + 1 - unpinned for token in self.globals if token > unpinned]
+
+
+class BigBirdPattern(Pattern):
+    """(t, s) with an edge from block t // size to block s // size of a graph: `block_graph`.
+
+    Zaheer 2020 (BigBird), arXiv:2007.14062.
+    """
+
+    every = False
+
+    def __init__(self, spec: pattern.BigBird, site: Site) -> None:
+        super().__init__(spec, site)
+        self.spec, self.layer = spec, site.layer
+        self.blocks = -(-self.reach // spec.block)
+
+    @property
+    def graph(self) -> Tensor:
+        """Which blocks each block attends to, bool (blocks, blocks)."""
+        return block_graph(self.spec, self.layer, self.blocks)
+
+    def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return the pairs whose blocks have an edge."""
+        rows, columns = (each.clamp(min=0) // self.spec.block for each in (queries, keys))
+        found = self.graph.to(keys.device)[rows, columns]
+        return found & (keys <= queries) if self.causal else found
+
+    def layouts(self, tokens: int, *, documents: bool) -> list[Layout]:
+        """Return that of the graph. Documents, whose blocks begin anywhere, have none."""
+        if documents:
+            return []
+        size, count = self.spec.block, -(-tokens // self.spec.block)
+        graph = self.graph[:count, :count].clone()
+        for token in self.global_rows(tokens)[::size]:
+            graph[token // size] = False
+            graph[token // size, token // size] = True
+        found = of_graph(tokens, size, graph)
+        return [found] if pays(found) else []
+
+    def global_rows(self, tokens: int) -> Sequence[int]:
+        """Return the tokens of global blocks; those of a causal row attend only to the first."""
+        if self.causal:
+            return ()
+        size = self.spec.block
+        blocks = global_blocks(self.spec, self.blocks)
+        return [
+            token
+            for block in blocks
+            for token in range(block * size, min((block + 1) * size, tokens))
+        ]
+
+
+def global_blocks(spec: pattern.BigBird, blocks: int) -> list[int]:
+    """Return the global blocks of a context of *blocks* blocks, ascending."""
+    first = spec.global_blocks // 2 if spec.both_ends else spec.global_blocks
+    last = blocks - (spec.global_blocks - first)
+    return [block for block in range(blocks) if block < first or block >= last]
+
+
+@lru_cache(maxsize=64)
+def block_graph(spec: pattern.BigBird, layer: int, blocks: int) -> Tensor:
+    """Return which of *blocks* blocks each attends to in *layer*: bool (blocks, blocks).
+
+    The random blocks of a block are drawn uniformly from those that it does not attend to yet, the
+    same in every process. If causal, they do not depend on the number of blocks.
+    """
+    index = torch.arange(blocks)
+    distances = index[:, None] - index
+    after = 0 if spec.causal else spec.window // 2
+    graph = (distances < spec.window - after) & (distances >= -after)
+    ends = global_blocks(spec, blocks)
+    graph[:, ends] = True
+    graph[ends] = True
+    if spec.causal:
+        graph &= distances >= 0
+    for block in range(blocks):
+        source = random.Random(f"{spec.seed} {layer} {block}")
+        others = (~graph[block]).nonzero().flatten().tolist()
+        if spec.causal:
+            others = [other for other in others if other < block]
+        for _ in range(min(spec.random_blocks, len(others))):
+            graph[block, others.pop(int(source.random() * len(others)))] = True
+    return graph
