@@ -82,8 +82,8 @@ def _rich_progress() -> "Progress":
 
 
 def say(message: str) -> None:
-    """Print *message* on stderr, in one line: newlines in it are escaped."""
-    click.echo(message.replace("\n", "\\n"), err=True)
+    """Print *message*, which can quote foreign text, on stderr, in one line of `escaped` text."""
+    click.echo(escaped(message).replace("\n", "\\n"), err=True)
 
 
 class ClosedStdout(io.TextIOBase):
@@ -111,7 +111,7 @@ def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:
     named = ", ".join(inputs[:MAX_INPUTS]) + (", ..." if len(inputs) > MAX_INPUTS else "")
     where = f"{named}: " if named else ""
     if isinstance(error, MemoryError):
-        return f"{where}out of memory"
+        return str(abridged(f"{where}out of memory: {error}".removesuffix(": ")))
     if TRACEBACK in os.environ:
         raise error
     return str(

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::added::Segment;
 use crate::cache::PieceCache;
-use crate::{Allowed, Budget, Core, Error};
+use crate::{memory, Allowed, Budget, Core, Error};
 
 impl Core {
     /// Returns the concatenated ids of *texts*, and the offset at which the ids of each text start,
@@ -34,7 +34,7 @@ impl Core {
         let spans = self.spans(texts, allowed);
         let encode = |spans: &[Span<'_>]| {
             let bytes: usize = spans.iter().map(|span| span.segment.text.len()).sum();
-            let (mut ids, mut counts) = (Vec::with_capacity(bytes / 3 + 1), Vec::new());
+            let (mut ids, mut counts) = (memory::with_capacity(bytes / 3 + 1)?, Vec::new());
             let check = || progress(0);
             let budget = Budget::new(&check);
             self.caches.with(|cache| {

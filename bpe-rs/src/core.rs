@@ -17,7 +17,7 @@ use crate::cache::{Caches, PieceCache};
 use crate::piece::{PieceEncoder, Unknown};
 use crate::scan::Ends;
 use crate::vocab::Vocab;
-use crate::{Budget, Error, Normalizer, Pattern, Split};
+use crate::{memory, Budget, Error, Normalizer, Pattern, Split};
 
 /// The parts of a tokenizer besides its tokens, their ids and its pattern. The default has none.
 #[derive(Debug, Default)]
@@ -208,6 +208,9 @@ impl Core {
         sink: &mut impl FnMut(&[u32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut encode_between = || {
+            if !self.can_cut(allowed) {
+                memory::check(segment.text.len(), memory::NORMALIZING)?;
+            }
             let text = self.parts.normalizer.normalize(segment.text, budget)?;
             let mut segments = allowed.normalized.segments(&text);
             segments.try_for_each(|Segment { id, start, text }| match id {
@@ -237,6 +240,7 @@ impl Core {
         while start < text.len() {
             self.pattern.fill(&text, start, &mut cache.ends, budget)?;
             let next = cache.ends.as_slice().last().copied().unwrap_or(text.len());
+            memory::check(next - start, memory::MERGING)?;
             let encode = |piece: &[u8], ids: &mut Vec<u32>| self.encoder.encode_known(piece, ids);
             if self.parts.splits.is_empty() {
                 cache.encode(&text, start, encode, &mut *sink)?;
@@ -303,7 +307,7 @@ impl Core {
     /// # Ok::<(), pytok_bpe::Error>(())
     /// ```
     pub fn encode(&self, text: &str, allowed: Option<&Allowed>) -> Result<Vec<u32>, Error> {
-        let mut all = Vec::with_capacity(text.len() / 3);
+        let mut all = memory::with_capacity(text.len() / 3)?;
         self.encode_each(text, allowed, &Budget::default(), |ids| {
             all.extend_from_slice(ids);
             Ok(())

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::scan::Ends;
-use crate::{Budget, Error, Pattern};
+use crate::{memory, Budget, Error, Pattern};
 use first_seen::FirstSeen;
 use local::LocalCounts;
 use shard::Shard;
@@ -157,9 +157,9 @@ impl PieceCounts {
         let shard = &mut self.shards[shard::of(piece)];
         let before = shard.memory();
         shard.check(piece, count)?;
-        if shard.add(piece, count) {
+        if shard.add(piece, count)? {
             if let Some(order) = &mut self.order {
-                order.push(piece);
+                order.push(piece)?;
             }
         }
         if shard.memory() > before && self.order.is_none() {
@@ -172,7 +172,7 @@ impl PieceCounts {
     /// times. Returns how many pieces were dropped, and how often they occurred in total.
     ///
     /// # Errors
-    /// When the remaining pieces exceed the memory limit, a temporary file cannot be read, or
+    /// When the remaining pieces exceed the memory limit or the memory, a temporary file cannot be read, or
     /// *progress* returns an error.
     pub fn gather(
         &mut self,
@@ -190,7 +190,7 @@ impl PieceCounts {
             if let Some(spill) = &mut spilled {
                 self.shards[number] = spill.restore(number, &progress)?;
             }
-            let (dropped, times) = self.shards[number].prune(min_count);
+            let (dropped, times) = self.shards[number].prune(min_count)?;
             pieces += dropped;
             occurrences += times;
             if let Some(spill) = &spilled {
@@ -202,7 +202,7 @@ impl PieceCounts {
             }
         }
         if let Some(order) = self.order.take() {
-            self.order = Some(order.pruned(|piece| self.get(piece) > 0));
+            self.order = Some(order.pruned(|piece| self.get(piece) > 0)?);
         }
         Ok((pieces, occurrences))
     }
@@ -211,16 +211,21 @@ impl PieceCounts {
     /// below [`PARTS`](Self::PARTS). Of what went to disk, only this part is read.
     ///
     /// # Errors
-    /// When a temporary file cannot be read.
+    /// When a temporary file cannot be read, or there is no memory for the part.
     pub fn part(&mut self, number: usize) -> Result<Vec<(Vec<u8>, u64)>, Error> {
         let mut whole = Shard::new();
         let mut shard = &self.shards[number];
         if let Some(spill) = self.spill.as_mut().filter(|spill| spill.is_used()) {
-            shard.iter().for_each(|(piece, count)| _ = whole.add(piece, count));
+            shard.iter().try_for_each(|(piece, count)| whole.add(piece, count).map(drop))?;
             spill.read(number, &mut whole, &|_| Ok(()))?;
             shard = &whole;
         }
-        let mut part: Vec<_> = shard.iter().map(|(piece, count)| (piece.to_vec(), count)).collect();
+        let mut part = memory::with_capacity(shard.len())?;
+        for (piece, count) in shard.iter() {
+            let mut copy = memory::with_capacity(piece.len())?;
+            copy.extend_from_slice(piece);
+            part.push((copy, count));
+        }
         part.sort_unstable();
         Ok(part)
     }
@@ -281,10 +286,14 @@ impl<'a> Shared<'a> {
     }
 
     /// Applies *change* to a shard, and spills if the shards then exceed the limit.
-    fn with(&self, number: usize, change: impl FnOnce(&mut Shard)) -> Result<(), Error> {
+    fn with(
+        &self,
+        number: usize,
+        change: impl FnOnce(&mut Shard) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut shard = lock(&self.shards[number]);
         let before = shard.memory();
-        change(&mut shard);
+        change(&mut shard)?;
         let more = shard.memory() - before;
         if more == 0 {
             return Ok(());

@@ -140,6 +140,8 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// There is no memory for a long piece, or for all that was counted.
+    OutOfMemory,
     /// The callback for progress stopped the work.
     Interrupted,
 }
@@ -147,6 +149,9 @@ pub enum Error {
 impl Error {
     /// Returns the error for a file at *path* that cannot be opened or read.
     pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::OutOfMemory {
+            return Self::OutOfMemory;
+        }
         // The number is a field of its own.
         let reason = error.to_string();
         let reason = reason.split(" (os error").next().unwrap_or_default().to_owned();
@@ -259,6 +264,7 @@ impl fmt::Display for Error {
                 bytes.div_ceil(1 << 20),
                 limit.div_ceil(1 << 20),
             ),
+            Self::OutOfMemory => write!(f, "out of memory"),
             Self::Interrupted => write!(f, "interrupted"),
         }
     }

@@ -36,6 +36,7 @@ mod encode;
 mod error;
 mod files;
 mod key;
+mod memory;
 mod normalize;
 mod piece;
 mod pretokenize;

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::encode::{encode_piece, merge_all};
 use crate::vocab::{Rank, Vocab};
-use crate::Error;
+use crate::{memory, Error};
 
 /// What becomes of bytes that are not tokens.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +116,7 @@ impl PieceEncoder {
     /// When it has a byte that is not in the vocabulary, and nothing is said about those.
     pub fn encode_piece(&self, piece: &[u8], ids: &mut Vec<u32>) -> Result<(), Error> {
         self.check_bytes(piece)?;
+        memory::check(piece.len(), memory::MERGING)?;
         self.encode_known(piece, ids);
         Ok(())
     }

@@ -22,7 +22,7 @@ from gpt.nn.dropout import Dropout
 from gpt.nn.head import Head
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
 from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, TokenEmbedding, initialize
-from gpt.nn.position import PositionEncoding, Positions
+from gpt.nn.positions.encoding import PositionEncoding, Positions
 from gpt.nn.state import Cache, State
 from gpt.nn.wiring import Block, total
 from gpt.spec.architecture import GPTConfig
@@ -183,13 +183,14 @@ class GPT(Mechanism):
         """Create an empty cache for *batch* rows of up to a full context of tokens each.
 
         The CPU's kernels are the fastest in float32. Raises ConfigError if tokens attend to later
-        ones.
+        ones, or if their keys change as the text grows.
         """
         if not self.config.attention.causal:
             raise ConfigError(
                 "this model attends to later tokens, so it cannot generate text token by token; "
                 "train one whose attention is causal"
             )
+        self.position.check_decoding()
         states: list[State] = [block.attention.new_state(batch, dtype) for block in self._blocks]
         if self.shift is not None:
             states.append(self.shift.new_state(batch, dtype))

@@ -10,18 +10,48 @@ from typing import Any
 
 from gpt.nn.attention.longformer import LongformerAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
+from gpt.nn.attention.normalizers import LocalPNormalizer, SoftmaxNormalizer
 from gpt.nn.attention.patterns import BigBirdPattern, CausalPattern, FullPattern, WindowPattern
-from gpt.nn.attention.scores import ScaledDotScore, SoftmaxNormalizer
+from gpt.nn.attention.scores import (
+    AdditiveScore,
+    DotScore,
+    GeneralScore,
+    LocationScore,
+    ScaledDotScore,
+)
 from gpt.nn.head import SoftCap
 from gpt.nn.mlp import build_mlp
 from gpt.nn.norm import BatchNorm, LayerNorm, RMSNorm
-from gpt.nn.position import ALiBiPosition, LearnedPosition, RotaryPosition, SinusoidalPosition
+from gpt.nn.positions.absolute import LearnedPosition, SinusoidalPosition
+from gpt.nn.positions.alibi import ALiBiPosition
+from gpt.nn.positions.interleaved import InterleavedPositions
+from gpt.nn.positions.relative import MusicPosition, ShawPosition
+from gpt.nn.positions.rotary import RotaryPosition
+from gpt.nn.positions.scaling import (
+    DynamicNTKScaling,
+    LinearScaling,
+    Llama3Scaling,
+    NTKScaling,
+    YaRNScaling,
+)
+from gpt.nn.positions.t5 import T5Position
 from gpt.nn.residual import Lambdas
 from gpt.nn.site import Site
 from gpt.nn.token_shift import TokenShift
 from gpt.nn.value_embedding import ValueEmbedding
 from gpt.nn.wiring import PostNorm, PreNorm
-from gpt.spec import attention, embedding, head, mlp, norm, pattern, position, scoring, wiring
+from gpt.spec import (
+    attention,
+    embedding,
+    head,
+    mlp,
+    norm,
+    pattern,
+    position,
+    scaling,
+    scoring,
+    wiring,
+)
 from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
@@ -33,11 +63,25 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     pattern.BigBird: BigBirdPattern,
     pattern.Full: FullPattern,
     scoring.ScaledDot: ScaledDotScore,
+    scoring.Dot: DotScore,
+    scoring.General: GeneralScore,
+    scoring.Additive: AdditiveScore,
+    scoring.Location: LocationScore,
     scoring.Softmax: SoftmaxNormalizer,
+    scoring.LocalP: LocalPNormalizer,
     position.Learned: LearnedPosition,
     position.Sinusoidal: SinusoidalPosition,
     position.Rope: RotaryPosition,
     position.ALiBi: ALiBiPosition,
+    position.T5: T5Position,
+    position.Shaw: ShawPosition,
+    position.Music: MusicPosition,
+    position.InterleavedPositions: InterleavedPositions,
+    scaling.Linear: LinearScaling,
+    scaling.NTK: NTKScaling,
+    scaling.DynamicNTK: DynamicNTKScaling,
+    scaling.YaRN: YaRNScaling,
+    scaling.Llama3: Llama3Scaling,
     mlp.MLP: build_mlp,
     norm.LayerNorm: LayerNorm,
     norm.RMSNorm: RMSNorm,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from gpt.nn.position import PositionEncoding, Positions
+from gpt.nn.positions.encoding import PositionEncoding, Positions
 
 if TYPE_CHECKING:
     from gpt.nn.attention.patterns import Pattern

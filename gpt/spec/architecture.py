@@ -8,9 +8,10 @@ number of tokens that a prediction can attend to.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
 from gpt.spec.checks import above_zero, below_one
@@ -18,10 +19,12 @@ from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
-from gpt.spec.part import Part
-from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
+from gpt.spec.part import Part, extended_parts
+from gpt.spec.position import AnyPosition, InterleavedPositions, Position, Rope
 from gpt.spec.serialize import from_dict, to_dict
 from gpt.spec.wiring import Lambdas, PostNorm, PreNorm
+
+AnyArchitecture = TypeVar("AnyArchitecture", bound="Architecture")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Architecture:
         default_factory=lambda: GroupedQuery(heads=4, kv_heads=4, qk_norm=True)
     )
     """Attention."""
-    position: Learned | Sinusoidal | Rope | ALiBi | None = field(default_factory=Rope)
+    position: AnyPosition | InterleavedPositions | None = field(default_factory=Rope)
     """Position encoding. With none, only the causal mask gives order (Kazemnejad 2023,
     arXiv:2305.19466)."""
     shift: TokenShift | None = None
@@ -76,6 +79,20 @@ class Architecture:
         """Return the attention of *layer*, from 0."""
         return self.attention.in_layer(layer)
 
+    def position_in(self, layer: int) -> Position | None:
+        """Return the position encoding of *layer*, from 0."""
+        return None if self.position is None else self.position.in_layer(layer)
+
+    def extended(self: AnyArchitecture, context: int) -> AnyArchitecture:
+        """Return the same model, once trained, with at least *context* tokens of context.
+
+        Its weights are the same. Raises ConfigError if a mechanism cannot read more than it was
+        trained on.
+        """
+        if context <= self.context:
+            return self
+        return dataclasses.replace(self, context=context, **extended_parts(self, self.context))
+
     @property
     def head_width(self) -> int:
         """Width of a query of one head, in the first layer."""
@@ -90,7 +107,8 @@ class Architecture:
     @property
     def biases_scores(self) -> bool:
         """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
-        return self.position is not None and self.position.biases_scores
+        positions = map(self.position_in, range(self.layers))
+        return any(each is not None and each.biases_scores for each in positions)
 
 
 @dataclass(frozen=True, kw_only=True)

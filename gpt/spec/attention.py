@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Part, Sizes
 from gpt.spec.pattern import BigBird, Causal, Full, Window
-from gpt.spec.scoring import ScaledDot, Softmax
+from gpt.spec.scoring import (
+    Additive,
+    Dot,
+    General,
+    LocalP,
+    Location,
+    ScaledDot,
+    Softmax,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,15 @@ class Attention(Part):
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
         raise NotImplementedError
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+        return True
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
+        return None
 
     def in_layer(self, layer: int) -> Attention:
         """Return the attention of *layer*, from 0."""
@@ -64,15 +81,24 @@ class Pairwise(Attention):
 
     pattern: Causal | Window | BigBird | Full = field(default_factory=Causal)
     """Which tokens a token attends to."""
-    score: ScaledDot = field(default_factory=ScaledDot)
+    score: ScaledDot | Dot | General | Additive | Location = field(default_factory=ScaledDot)
     """Score of a query and a key."""
-    normalizer: Softmax = field(default_factory=Softmax)
+    normalizer: Softmax | LocalP = field(default_factory=Softmax)
     """From scores to weights of the values."""
 
     @property
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
         return self.pattern.causal
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+        return self.score.factor(1) is not None and not self.normalizer.reads_queries
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
+        return self.score.factor(self.query_width(width))
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if a part does not fit a model of *sizes*."""
@@ -94,9 +120,18 @@ class GroupedQuery(Pairwise):
     qk_norm: bool = False
     """RMS-normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
+    qk_norm_over: Literal["head", "heads"] = "head"
+    """What QK-norm normalizes: each head, all with the same scale, or all heads of a token together
+    (OLMo 2, arXiv:2501.00656)."""
+    qk_norm_eps: float = 1e-6
+    """Added to the mean square by QK-norm."""
+    bias: Literal["off", "qkv", "output", "all"] | None = None
+    """Which linear layers have biases: qkv is queries, keys and values (Qwen2).
+    [default: all if the model has biases, else off]"""
 
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
+        above_zero(qk_norm_eps=self.qk_norm_eps)
         if self.heads % self.kv_heads:
             divisors = [n for n in range(1, min(self.heads, 1024) + 1) if self.heads % n == 0]
             raise ConfigError(

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+
+class Attends(Protocol):
+    """The attention of a layer; `gpt.spec.attention.Attention` is one."""
+
+    @property
+    def heads(self) -> int:
+        """Number of query heads."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token attends to a later one."""
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+
+    def rotated_width(self, width: int) -> int:
+        """Return the width of that part of queries and keys which positions rotate."""
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
 
 
 class Sizes(Protocol):
@@ -30,6 +53,9 @@ class Sizes(Protocol):
     def biases_scores(self) -> bool:
         """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
 
+    def attention_in(self, layer: int) -> Attends:
+        """Return the attention of *layer*, from 0."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
@@ -37,3 +63,22 @@ class Part:
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if this mechanism cannot be part of a model of *sizes*."""
+
+    def extended(self, trained: int) -> Part:
+        """Return the spec for rows longer than *trained* tokens, the context in training.
+
+        Raises ConfigError if the mechanism cannot read such rows.
+        """
+        return dataclasses.replace(self, **extended_parts(self, trained))
+
+
+def extended_parts(spec: Any, trained: int) -> dict[str, Any]:
+    """Return the fields of *spec* that are specs, extended: `Part.extended`."""
+    parts: dict[str, Any] = {}
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if isinstance(value, Part):
+            parts[field.name] = value.extended(trained)
+        elif isinstance(value, tuple) and any(isinstance(each, Part) for each in value):
+            parts[field.name] = tuple(each and each.extended(trained) for each in value)
+    return parts

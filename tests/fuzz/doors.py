@@ -403,7 +403,8 @@ def _chats() -> Iterable[Door]:
         names=("chat.jsonl", "conversation", "senders", "this chat"),
         weight=3,
     )
-    yield Door("chat show", "pytok chat show chat.jsonl --statistics", "*", history)
+    shown = "pytok chat show chat.jsonl --statistics"
+    yield Door("chat show", shown, "*", history, names=("chat.jsonl", "no message of a person"))
     yield Door("android", imported.format("msgstore.db"), "*", android)
     yield Door("iphone", imported.format("ChatStorage.sqlite"), "*", iphone)
     yield Door(

@@ -13,7 +13,7 @@ from gpt.model.language_model import LanguageModel
 from gpt.model.objectives.next_token import measure
 from gpt.nn.build import build, site_of
 from gpt.nn.context import Context
-from gpt.nn.position import PositionEncoding
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.spec.architecture import Architecture, GPTConfig
 
 

@@ -401,7 +401,9 @@ def _raise(error: BaseException) -> Callable[..., NoReturn]:
         (MemoryError(), "out of memory"),
         (OSError(28, "No space left on device", "t.json"), "t.json: No space left on device"),
         (ImportError("the compiled engine is missing: install it"), "compiled engine is missing"),
+        (MemoryError("cannot start threads"), "out of memory: cannot start threads"),
         (pytok.errors.PytokError("one\ntwo"), "one"),
+        (pytok.errors.PytokError("a\r\x0b\x85\u2028\x1b[2Jb"), "a\\x0d\\x0b\\x85\\u2028\\x1b[2Jb"),
     ],
 )
 def test_an_expected_error_is_one_line(error: Exception, message: str) -> None:

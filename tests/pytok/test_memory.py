@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of proce
 LIMITED = """
 import resource, sys
 from pathlib import Path
-import pytok.__main__, pytok.blocks
+import pyarrow.parquet, pytok.__main__, pytok.blocks
 pytok.blocks.MAX_HELD = 1 << 20
 limit = int(sys.argv.pop(1))
 import pytok.shards, pytok.streams.characters  # what is imported has its own address space
@@ -74,3 +74,27 @@ def test_a_text_on_one_line_is_sharded_in_parts(trained: pytok.Tokenizer, tmp_pa
     ended = run(tmp_path, 220, "shard", "text8", "-t", "t.json", "-o", "out", "--threads", "1")
 
     assert ended.returncode == 0, ended.stderr
+
+
+COMMANDS = (
+    "count-pieces a.txt -o out.parquet",
+    "train a.txt --vocab 300 -o out.json",
+    "shard a.txt -t t.json -o out",
+    "count a.txt -t t.json",
+    "encode a.txt -t t.json",
+)
+
+
+@pytest.mark.parametrize("megabytes", [24, 60, 120, 240])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_text_without_a_cut_that_exceeds_memory_is_an_error(
+    command: str, megabytes: int, trained: pytok.Tokenizer, tmp_path: Path
+) -> None:
+    """Wherever memory ends: in the text, in its pieces, or while it is merged."""
+    trained.save(tmp_path / "t.json")
+    (tmp_path / "a.txt").write_bytes(b"sheshells" * 4_000_000)
+    ended = run(tmp_path, megabytes, *command.split())
+
+    assert (ended.returncode, ended.stdout) in ((0, ""), (1, ""))
+    assert (ended.stderr.count("\n"), "out of memory" in ended.stderr) == (1, ended.returncode == 1)
+    assert not (ended.returncode and list(tmp_path.glob("out*")))

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Core;
 use crate::added::{Allowed, Segment};
-use crate::{Budget, Error};
+use crate::{memory, Budget, Error};
 
 impl Core {
     /// Calls *sink* with each id of *text* and the range of bytes in it that the id stands for: for
@@ -64,6 +64,7 @@ impl Core {
         let mut ids = Vec::new();
         self.each_piece(&prefixed, budget, |piece| {
             ids.clear();
+            memory::check(piece.len(), memory::ALIGNING)?;
             self.encoder.encode_ranges(&prefixed.as_bytes()[piece.clone()], &mut ids);
             ids.iter().try_for_each(|(id, range)| {
                 // A space that was put in front stands for the first character.

@@ -3,7 +3,7 @@
 use super::shard::{self, Shard};
 use super::spans::{Cutter, Spans};
 use crate::scan::Ends;
-use crate::{Budget, Error};
+use crate::{memory, Budget, Error};
 
 /// Concatenated pieces, and the end of each.
 #[derive(Debug, Default)]
@@ -13,9 +13,10 @@ pub(super) struct FirstSeen {
 }
 
 impl FirstSeen {
-    pub(super) fn push(&mut self, piece: &[u8]) {
-        self.bytes.extend_from_slice(piece);
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
+        memory::extend(&mut self.bytes, piece)?;
         self.ends.push(self.bytes.len());
+        Ok(())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
@@ -23,10 +24,10 @@ impl FirstSeen {
         starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
     }
 
-    pub(super) fn pruned(&self, keep: impl Fn(&[u8]) -> bool) -> Self {
+    pub(super) fn pruned(&self, keep: impl Fn(&[u8]) -> bool) -> Result<Self, Error> {
         let mut kept = Self::default();
-        self.iter().filter(|piece| keep(piece)).for_each(|piece| kept.push(piece));
-        kept
+        self.iter().filter(|piece| keep(piece)).try_for_each(|piece| kept.push(piece))?;
+        Ok(kept)
     }
 
     /// Counts the pieces of *spans* on the calling thread.
@@ -44,8 +45,8 @@ impl FirstSeen {
             cutter.windows(&span, &mut ends, &budget, progress, |text, mut start, ends| {
                 for &end in ends {
                     let piece = &text[start..end];
-                    if shards[shard::of(piece)].add(piece, 1) {
-                        self.push(piece);
+                    if shards[shard::of(piece)].add(piece, 1)? {
+                        self.push(piece)?;
                     }
                     start = end;
                 }

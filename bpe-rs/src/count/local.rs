@@ -145,7 +145,8 @@ impl LocalCounts {
     fn count_long(&mut self, piece: &[u8], shared: &Shared<'_>) -> Result<(), Error> {
         let hash = shard::hash(piece);
         if piece.len() > Self::MAX_LENGTH {
-            return shared.with(shard::of_long(hash), |shard| _ = shard.add_long(hash, piece, 1));
+            let add = |shard: &mut shard::Shard| shard.add_long(hash, piece, 1).map(drop);
+            return shared.with(shard::of_long(hash), add);
         }
         let bytes = &mut self.bytes;
         let range = |start: u32, length: u16| start as usize..start as usize + length as usize;
@@ -169,7 +170,8 @@ impl LocalCounts {
         for (start, length, count) in self.long.drain() {
             let piece = &self.bytes[start as usize..start as usize + length as usize];
             let hash = shard::hash(piece);
-            let add = |shard: &mut shard::Shard| _ = shard.add_long(hash, piece, count.into());
+            let add =
+                |shard: &mut shard::Shard| shard.add_long(hash, piece, count.into()).map(drop);
             shared.with(shard::of_long(hash), add)?;
         }
         self.bytes.clear();

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use crate::cache::prefetch;
-use crate::{key, Error};
+use crate::{key, memory, Error};
 
 /// Number of shards: enough that threads seldom wait for the same one, and that one shard takes
 /// little memory.
@@ -84,17 +84,17 @@ impl Shard {
     }
 
     /// Adds *count* to the count of *piece*, and returns whether the piece is new.
-    pub(super) fn add(&mut self, piece: &[u8], count: u64) -> bool {
+    pub(super) fn add(&mut self, piece: &[u8], count: u64) -> Result<bool, Error> {
         if piece.len() > key::MAX_LENGTH {
             return self.add_long(hash(piece), piece, count);
         }
-        self.reserve(1);
-        self.add_short(key::key(piece, 0, piece.len()), count)
+        self.reserve(1)?;
+        Ok(self.add_short(key::key(piece, 0, piece.len()), count))
     }
 
     /// Adds *counts* to the counts of the pieces with *keys*.
-    pub(super) fn add_all(&mut self, keys: &[u128], counts: &[u32]) {
-        self.reserve(keys.len());
+    pub(super) fn add_all(&mut self, keys: &[u128], counts: &[u32]) -> Result<(), Error> {
+        self.reserve(keys.len())?;
         // The table is larger than the near caches: prefetch all slots before using the first.
         for &key in keys {
             prefetch(&self.slots[self.home(key)]);
@@ -102,21 +102,23 @@ impl Shard {
         for (&key, &count) in keys.iter().zip(counts) {
             self.add_short(key, count.into());
         }
+        Ok(())
     }
 
-    pub(super) fn add_long(&mut self, hash: u64, piece: &[u8], count: u64) -> bool {
+    pub(super) fn add_long(&mut self, hash: u64, piece: &[u8], count: u64) -> Result<bool, Error> {
         let Self { long, bytes, .. } = self;
         let same = |other: &Long| other.length == piece.len() && other.piece(bytes) == piece;
         let hash_of = |other: &Long| self::hash(other.piece(bytes));
         match long.entry(hash, same, hash_of) {
             Entry::Occupied(mut entry) => {
                 entry.get_mut().count += count;
-                false
+                Ok(false)
             }
             Entry::Vacant(entry) => {
-                entry.insert(Long { start: bytes.len(), length: piece.len(), count });
-                bytes.extend_from_slice(piece);
-                true
+                let start = bytes.len();
+                memory::extend(bytes, piece)?;
+                entry.insert(Long { start, length: piece.len(), count });
+                Ok(true)
             }
         }
     }
@@ -144,9 +146,9 @@ impl Shard {
 
     /// Drops the pieces that occurred fewer than *`min_count`* times, and returns how many they are
     /// and how often they occurred in total.
-    pub(super) fn prune(&mut self, min_count: u64) -> (u64, u128) {
+    pub(super) fn prune(&mut self, min_count: u64) -> Result<(u64, u128), Error> {
         if min_count <= 1 {
-            return (0, 0); // every piece has occurred at least once
+            return Ok((0, 0)); // every piece has occurred at least once
         }
         let rare = self.iter().filter(|&(_, count)| count < min_count);
         let dropped = rare
@@ -154,11 +156,11 @@ impl Shard {
         if dropped.0 > 0 {
             let mut kept = Self::new();
             for (piece, count) in self.iter().filter(|&(_, count)| count >= min_count) {
-                kept.add(piece, count);
+                kept.add(piece, count)?;
             }
             *self = kept;
         }
-        dropped
+        Ok(dropped)
     }
 
     /// Its memory in bytes.
@@ -203,17 +205,20 @@ impl Shard {
     }
 
     /// Makes room for *more* short pieces, and keeps a fifth of the slots free.
-    fn reserve(&mut self, more: usize) {
+    fn reserve(&mut self, more: usize) -> Result<(), Error> {
         let needed = (self.taken + more) * 5 / 4 + 1;
         if needed <= self.slots.len() {
-            return;
+            return Ok(());
         }
         // PERF: grow by half instead of doubling, since all shards grow at about the same time.
         let size = needed.max(self.slots.len() + self.slots.len() / 2);
-        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
+        let mut slots = memory::with_capacity(size)?;
+        slots.resize(size, Slot::default());
+        let slots = std::mem::replace(&mut self.slots, slots);
         for slot in slots.into_iter().filter(|slot| slot.count > 0) {
             let index = self.find(u128::from_le_bytes(slot.key));
             self.slots[index] = slot;
         }
+        Ok(())
     }
 }

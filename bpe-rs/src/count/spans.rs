@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::scan::Ends;
-use crate::{Budget, Error, Pattern, Search};
+use crate::{memory, Budget, Error, Pattern, Search};
 
 /// Approximate length of a span in bytes: long enough to amortize a lock, short enough that it
 /// stays in a near cache and that all threads are busy to the end.
@@ -131,7 +131,7 @@ impl<'s> Files<'s> {
             Some(file) => file,
             none => none.insert(File::open(path).map_err(unreadable)?),
         };
-        buffer.reserve(bytes);
+        buffer.try_reserve(bytes).map_err(|_| Error::OutOfMemory)?;
         let read = file.take(bytes as u64).read_to_end(buffer).map_err(unreadable)?;
         Ok(read == bytes)
     }
@@ -162,7 +162,7 @@ impl<'s> Spans<'s> for Files<'s> {
             searched = buffer.len() - MARGIN.min(buffer.len());
         }
         if let Some(cut) = cut {
-            self.rest.extend_from_slice(&buffer[cut..]);
+            memory::extend(&mut self.rest, &buffer[cut..])?;
             buffer.truncate(cut);
             self.start += cut as u64;
         } else {

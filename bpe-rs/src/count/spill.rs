@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::shard::{Shard, SHARDS};
-use crate::Error;
+use crate::{memory, Error};
 
 /// One temporary file per shard. The files have no name, so nothing remains of them however the
 /// process ends.
@@ -77,10 +77,13 @@ impl Spill {
                 number().map_err(|error| failed(&error))?,
                 number().map_err(|error| failed(&error))?,
             );
+            if piece.capacity() < size as usize {
+                piece = memory::with_capacity(size as usize)?;
+            }
             piece.resize(size as usize, 0);
             from.read_exact(&mut piece).map_err(|error| failed(&error))?;
             shard.check(&piece, count)?;
-            shard.add(&piece, count);
+            shard.add(&piece, count)?;
             offset += 16 + size;
             pieces += 1;
             if pieces.is_multiple_of(PROGRESS_INTERVAL) {

@@ -11,7 +11,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyList, PyRange, PyRangeMethods, PyString};
 
-use crate::Error;
+use crate::{memory, Error};
 
 pyo3::import_exception!(pytok.errors, CorpusError);
 
@@ -25,6 +25,7 @@ pub(super) fn list_of<'py>(
     ids: &[u32],
     integers: &[Py<PyAny>],
 ) -> PyResult<Bound<'py, PyList>> {
+    memory::check(ids.len(), memory::LISTING)?;
     let integer = |&id: &u32| match integers.get(id as usize) {
         Some(integer) => integer.bind(py).clone(),
         None => id.into_pyobject(py).unwrap_or_else(|never| match never {}).into_any(),

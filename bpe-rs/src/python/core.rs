@@ -15,7 +15,7 @@ use super::convert::{
 };
 use super::definition::Definition;
 use super::signals::{interruptible, on_threads, Signals};
-use crate::{decode, merges, Allowed, Budget, Core, Error, Rank, Search};
+use crate::{decode, memory, merges, Allowed, Budget, Core, Error, Rank, Search};
 
 pyo3::import_exception!(pytok.errors, SpecialTokenError);
 
@@ -107,7 +107,7 @@ impl PyCore {
     }
 
     fn ids(&self, py: Python<'_>, text: &str, specials: Option<&PySpecials>) -> PyResult<Vec<u32>> {
-        let mut ids = Vec::with_capacity(text.len() / 3 + 4);
+        let mut ids = memory::with_capacity(text.len() / 3 + 4)?;
         self.each(py, text, specials, |chunk| ids.extend_from_slice(chunk))?;
         Ok(ids)
     }

@@ -114,7 +114,14 @@ impl PyPieceCounts {
         number: usize,
     ) -> PyResult<(Vec<Bound<'py, PyBytes>>, Vec<u64>)> {
         let part = py.detach(|| -> PyResult<_> { Ok(self.lock()?.part(number)?) })?;
-        Ok(part.into_iter().map(|(piece, count)| (PyBytes::new(py, &piece), count)).unzip())
+        let bytes_of = |piece: Vec<u8>| {
+            PyBytes::new_with(py, piece.len(), |bytes| {
+                bytes.copy_from_slice(&piece);
+                Ok(())
+            })
+        };
+        let pieces = part.into_iter().map(|(piece, count)| Ok((bytes_of(piece)?, count)));
+        pieces.collect::<PyResult<Vec<_>>>().map(|pieces| pieces.into_iter().unzip())
     }
 
     fn __len__(&self) -> PyResult<usize> {

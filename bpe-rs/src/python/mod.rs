@@ -14,7 +14,7 @@ mod files;
 mod signals;
 mod train;
 
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError};
 use pyo3::prelude::*;
 
 use crate::Error;
@@ -43,6 +43,7 @@ impl From<Error> for PyErr {
             | Error::Spill { .. }
             | Error::TooLargeForMemory { .. } => TrainingError::new_err(message),
             Error::UnknownId { .. } => UnknownTokenError::new_err(message),
+            Error::OutOfMemory => PyMemoryError::new_err(()),
             // `Signals` keeps the exception that interrupted; see `Signals::or_raise`.
             Error::Interrupted => PyKeyboardInterrupt::new_err(()),
             _ => VocabError::new_err(message),

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
@@ -107,16 +107,19 @@ pub(super) fn on_threads<T: Send>(
 ) -> PyResult<T> {
     let state = Work::default();
     let signals = Signals { checked: Cell::new(Some(Instant::now())), ..Signals::default() };
+    let cannot_start =
+        |reason: String| PyMemoryError::new_err(format!("cannot start threads: {reason}"));
     let result = thread::scope(|scope| {
         // The worker owns the sender: it is dropped when the work ends, which wakes the receiver.
         let (working, finished) = mpsc::channel::<()>();
-        let worker = scope.spawn(|| {
+        let worker = thread::Builder::new().spawn_scoped(scope, || {
             let _working = working;
             // A scoped pool joins its threads before it returns.
             ThreadPoolBuilder::new()
                 .num_threads(threads.unwrap_or(0))
                 .build_scoped(ThreadBuilder::run, |pool| pool.install(|| work(&state)))
         });
+        let worker = worker.map_err(|error| cannot_start(error.to_string()))?;
         while finished.recv_timeout(Signals::INTERVAL) == Err(RecvTimeoutError::Timeout) {
             let report = |py: Python<'_>| match progress {
                 Some(progress) => {
@@ -129,9 +132,8 @@ pub(super) fn on_threads<T: Send>(
                 break;
             }
         }
-        worker.join().unwrap_or_else(|panic| resume_unwind(panic))
+        let result = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+        result.map_err(|error| cannot_start(error.to_string()))
     });
-    let result = result
-        .map_err(|error| PyRuntimeError::new_err(format!("cannot start threads: {error}")))?;
-    signals.or_raise(result)
+    signals.or_raise(result?)
 }

@@ -9,7 +9,7 @@ use super::alphabet::Alphabet;
 use super::{MergeRules, Pair, Progress, Ties};
 use crate::encode::encode_piece;
 use crate::vocab::{Rank, Vocab, BYTE_ORDER};
-use crate::{Error, PieceCounts};
+use crate::{memory, Error, PieceCounts};
 
 /// A rank as it is stored in a slot.
 pub(super) trait Symbol: Copy + PartialEq + Send + Sync {
@@ -93,10 +93,12 @@ impl<S: Symbol> Words<S> {
             Some(base) => base.tokens().map(|token| token.len() as u32).collect(),
         };
         let bytes: usize = pieces.iter().map(|(piece, _)| piece.len() + 1).sum();
+        let long = pieces.iter().map(|(piece, _)| piece.len()).filter(|&n| n >= memory::LONG).sum();
+        memory::check(long, memory::TRAINING)?;
         let mut words = Self {
-            slots: Vec::with_capacity(bytes + 1),
+            slots: memory::with_capacity(bytes + 1)?,
             split_points: vec![0],
-            counts: Vec::with_capacity(bytes / BLOCK + 1),
+            counts: memory::with_capacity(bytes / BLOCK + 1)?,
             numbers: vec![0; lengths.len()],
             losses: FxHashMap::default(),
             lengths,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt.nn.attention.multihead import GroupedQueryAttention
+from gpt.nn.attention.pairwise import Pairs
 from gpt.nn.attention.patterns import WindowPattern
 from gpt.nn.context import Context
 from gpt.nn.site import Site
@@ -70,13 +71,15 @@ class LongformerAttention(GroupedQueryAttention):
             positions = torch.arange(positions, positions + tokens, device=device)[None]
         positions = positions[:, rows]
         queries = self._heads_of(self.query_norm, self.query_global(x[:, rows]), positions, context)
+        index = documents = positions[:, :, None], key_positions[:, None]
+        if context.document_positions is not None:
+            documents = context.document_positions[:, :, None], context.document_positions[:, None]
         new = self.pairwise.over(
             queries,
             keys,
             values,
             context.position,
-            positions[:, :, None],
-            key_positions[:, None],
+            Pairs(rows=index, documents=documents),
             self._allowed(positions, key_positions, context),
         ).to(mixed.dtype)
         if same:

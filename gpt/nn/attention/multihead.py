@@ -51,7 +51,9 @@ class GroupedQueryAttention(Mechanism):
 
     def __init__(self, spec: attention.GroupedQuery, site: Site) -> None:
         super().__init__()
-        width, bias = site.width, site.architecture.bias
+        width = site.width
+        biases = spec.bias or ("all" if site.architecture.bias else "off")
+        bias, output_bias = biases in ("qkv", "all"), biases in ("output", "all")
         self.heads, self.kv_heads = spec.heads, spec.kv_heads
         self.head_width = spec.query_width(width)
         self.pairwise = PairwiseAttention(spec, site)
@@ -59,12 +61,11 @@ class GroupedQueryAttention(Mechanism):
         self.key = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
         self.value = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
         self.fused: FusedLinear | None = None
-        self.output = BranchOutput(spec.heads * self.head_width, width, bias=bias)
+        self.output = BranchOutput(spec.heads * self.head_width, width, bias=output_bias)
+        self.norm_heads = spec.qk_norm_over == "heads"
         self.query_norm, self.key_norm = (
-            RMSNorm(norm.RMSNorm(), site.of_width(self.head_width))
-            if spec.qk_norm
-            else nn.Identity()
-            for _ in range(2)
+            self._norm(spec, site, heads) if spec.qk_norm else nn.Identity()
+            for heads in (spec.heads, spec.kv_heads)
         )
 
     def forward(self, x: Tensor, context: Context, state: Ring | None = None) -> Mixed:
@@ -72,10 +73,14 @@ class GroupedQueryAttention(Mechanism):
         queries, keys, values = apply_linears(self, x)
         if context.value_embedding is not None:
             values = values + context.value_embedding.to(values.dtype)
+        if self.norm_heads:
+            queries, keys = self.query_norm(queries), self.key_norm(keys)
         queries, keys, values = map(self._split_heads, (queries, keys, values))  # (B, H or K, T, D)
+        if not self.norm_heads:
+            queries, keys = self.query_norm(queries), self.key_norm(keys)
         # Keys are kept after rotation, so that each is rotated once.
-        queries = context.position.rotate(self.query_norm(queries), context.positions)
-        keys = context.position.rotate(self.key_norm(keys), context.positions)
+        queries = context.position.rotate(queries, context.positions)
+        keys = context.position.rotate(keys, context.positions)
         if state is not None:
             keys, values = state.append(keys, values, starts=context.starts)  # (B, K, S, D)
         mixed = self.mix(x, queries, keys, values, context, state)
@@ -103,6 +108,11 @@ class GroupedQueryAttention(Mechanism):
     def _no_keys(self, batch: int, dtype: torch.dtype) -> Tensor:
         """Return keys or values of no tokens: (batch, K, 0, D)."""
         return self.key.weight.new_empty((batch, self.kv_heads, 0, self.head_width), dtype=dtype)
+
+    def _norm(self, spec: attention.GroupedQuery, site: Site, heads: int) -> RMSNorm:
+        """Return the norm of queries or keys of *heads* heads."""
+        width = self.head_width * (heads if self.norm_heads else 1)
+        return RMSNorm(norm.RMSNorm(eps=spec.qk_norm_eps), site.of_width(width))
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads · D) → (B, heads, T, D)."""

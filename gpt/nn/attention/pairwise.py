@@ -6,6 +6,7 @@ a key, E: width of a value.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -20,14 +21,33 @@ from gpt.nn.attention.kernels import (
     written_out,
 )
 from gpt.nn.attention.layouts import Layout
+from gpt.nn.attention.normalizers import Normalizer
 from gpt.nn.attention.patterns import Pattern
-from gpt.nn.attention.scores import Normalizer, Score
+from gpt.nn.attention.scores import Score
 from gpt.nn.context import Context
 from gpt.nn.mechanism import Mechanism
-from gpt.nn.position import PositionEncoding
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.site import Site
 from gpt.nn.state import PinnedRing, Ring
 from gpt.spec import attention
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Positions of queries, int64 (B or 1, T, 1), and of keys, (B or 1, 1, S)."""
+
+    rows: tuple[Tensor, Tensor]
+    """Positions in the row; negative for a key that is no token."""
+    documents: tuple[Tensor, Tensor]
+    """Positions in the documents of the row."""
+
+    def repeated(self, times: int) -> Pairs:
+        """Return the same for *times* as many rows, one after the other."""
+        (queries, keys), (in_documents, keys_in_documents) = self.rows, self.documents
+        return Pairs(
+            rows=(queries.repeat(times, 1, 1), keys.repeat(times, 1, 1)),
+            documents=(in_documents.repeat(times, 1, 1), keys_in_documents.repeat(times, 1, 1)),
+        )
 
 
 class PairwiseAttention(Mechanism):
@@ -40,10 +60,10 @@ class PairwiseAttention(Mechanism):
     def __init__(self, spec: attention.Pairwise, site: Site) -> None:
         super().__init__()
         self.heads = spec.heads
-        self.features = spec.query_width(site.width) + spec.output_width(site.width)
         head_site = site.of_width(spec.query_width(site.width))
         self.pattern: Pattern = site.build(spec.pattern)
         self.score: Score = head_site.build(spec.score)
+        self.features: int = self.score.features + spec.output_width(site.width)
         self.normalizer: Normalizer = head_site.build(spec.normalizer)
 
     def forward(
@@ -66,26 +86,23 @@ class PairwiseAttention(Mechanism):
                 parts = [self._in_blocks(queries, keys, values, context, each) for each in layouts]
                 mixed = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
                 return self._with_global_rows(mixed, queries, keys, values, context)
-        pattern, scale, fusible = self.pattern, self.score.scale, self._fusible(context.position)
-        bias = None
-        if context.position.biases_scores or not fusible:
-            positions, key_positions = _positions(context, tokens, total, state)
-            bias = context.position.score_bias(queries, positions, key_positions)
+        pattern, position = self.pattern, context.position
+        fusible, bias = self._fusible(position), None
+        if position.biases_scores or not fusible:
+            pairs = _pairs(context, tokens, total, state)
+            if state is None and tokens == total:
+                bias = position.row_bias(queries)
+            else:
+                bias = position.score_bias(queries, *pairs.rows)
         if fusible and state is None and prefers_written_out(queries):
             allowed = context.allowed(pattern, total)
-            return written_out(queries, keys, values, cast(float, scale), allowed, bias)
+            return self._written_out(queries, keys, values, allowed, bias)
         mask, causal = self._mask(tokens, total, context, state)
+        if causal and (bias is not None or not fusible):
+            mask, causal = context.allowed(pattern, total), False
         if fusible:
-            if bias is not None:
-                if causal:
-                    mask, causal = context.allowed(pattern, total), False
-                mask = masked_bias(bias, mask, keys.dtype)
-            return sdpa(queries, keys, values, cast(float, scale), mask, causal=causal)
-        if causal:
-            mask = context.allowed(pattern, total)
-        return self._general(
-            queries, keys, values, context.position, positions, key_positions, mask, bias
-        )
+            return self._sdpa(queries, keys, values, mask, bias, causal=causal)
+        return self._general(queries, keys, values, position, pairs, mask, bias)
 
     def over(
         self,
@@ -93,25 +110,20 @@ class PairwiseAttention(Mechanism):
         keys: Tensor,
         values: Tensor,
         position: PositionEncoding,
-        positions: Tensor,
-        key_positions: Tensor,
+        pairs: Pairs,
         allowed: Tensor,
     ) -> Tensor:
-        """Attend from *queries* to *keys* at given positions, where *allowed*.
+        """Attend from *queries* to *keys* at any positions, where *allowed*.
 
-        Shapes are those of `forward`; *positions* are (B or 1, T, 1), *key_positions*
-        (B or 1, 1, S), *allowed* broadcasts to (B, H, T, S).
+        Shapes are those of `forward`; *allowed* broadcasts to (B, H, T, S).
         """
-        bias = position.score_bias(queries, positions, key_positions)
+        bias = position.score_bias(queries, *pairs.rows)
         if not self._fusible(position):
-            return self._general(
-                queries, keys, values, position, positions, key_positions, allowed, bias
-            )
-        scale = cast(float, self.score.scale)
+            return self._general(queries, keys, values, position, pairs, allowed, bias)
+        # PERF: in float32, SDPA's kernels are 1.2 to 1.8 times as fast for such short rows.
         if keys.dtype == torch.bfloat16 and prefers_written_out(queries):
-            return written_out(queries, keys, values, scale, allowed, bias)
-        mask = allowed if bias is None else masked_bias(bias, allowed, keys.dtype)
-        return sdpa(queries, keys, values, scale, mask)
+            return self._written_out(queries, keys, values, allowed, bias)
+        return self._sdpa(queries, keys, values, allowed, bias)
 
     def new_state(self, *like: Tensor) -> Ring:
         """Create what rows keep of vectors like those of *like*, (B, K, 0, D): those attended to.
@@ -123,10 +135,32 @@ class PairwiseAttention(Mechanism):
             return PinnedRing(*like, capacity=pattern.reach, at=pattern.pinned)
         return Ring(*like, capacity=pattern.reach)
 
+    def mixing_flops(self, context: int) -> int:
+        """Count the products of queries with keys, and of weights with values."""
+        return 2 * self.heads * self.features * self.pattern.attended(context)
+
     def _fusible(self, position: PositionEncoding) -> bool:
         """Return whether fused kernels compute the same."""
         fused = self.score.scale is not None and self.normalizer.fused
         return fused and not position.biases_values
+
+    def _written_out(
+        self, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        return written_out(queries, keys, values, cast(float, self.score.scale), allowed, bias)
+
+    def _sdpa(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        allowed: Tensor | None,
+        bias: Tensor | None,
+        *,
+        causal: bool = False,
+    ) -> Tensor:
+        mask = allowed if bias is None else masked_bias(bias, allowed, keys.dtype)
+        return sdpa(queries, keys, values, cast(float, self.score.scale), mask, causal=causal)
 
     def _general(
         self,
@@ -134,8 +168,7 @@ class PairwiseAttention(Mechanism):
         keys: Tensor,
         values: Tensor,
         position: PositionEncoding,
-        positions: Tensor,
-        key_positions: Tensor,
+        pairs: Pairs,
         allowed: Tensor | None,
         bias: Tensor | None,
     ) -> Tensor:
@@ -143,13 +176,13 @@ class PairwiseAttention(Mechanism):
             queries,
             keys,
             values,
-            lambda q, k: self.score(q, k, positions, key_positions),
-            lambda scores: self.normalizer(scores, queries, positions, key_positions),
+            lambda q, k: self.score(q, k, *pairs.documents),
+            lambda scores: self.normalizer(scores, queries, *pairs.documents),
             allowed,
             bias,
         )
         if position.biases_values:
-            mixed = mixed + position.value_bias(weights, positions, key_positions)
+            mixed = mixed + position.value_bias(weights, *pairs.rows)
         return mixed
 
     def _layouts(self, tokens: int, context: Context) -> list[Layout]:
@@ -164,26 +197,26 @@ class PairwiseAttention(Mechanism):
         self, queries: Tensor, keys: Tensor, values: Tensor, context: Context, layout: Layout
     ) -> Tensor:
         """Attend as *layout* says, from the heads that it is for: (B, heads, T, E)."""
-        rows, heads = len(queries), layout.heads
-        alone = self._fusible(context.position) and not context.position.biases_scores
-        allowed = context.once(
-            (Layout, self.pattern.key, layout), lambda: _pairs(self.pattern, layout, context)
+        pairs, allowed = context.once(
+            (Layout, self.pattern.key, layout), lambda: _in_layout(self.pattern, layout, context)
         )
+        # Biases, scores and normalizers know heads by their index, so they need all of them.
+        heads, position = layout.heads, context.position
+        alone = heads is not None and self._fusible(position) and not position.biases_scores
         if heads is not None and alone:
             queries, keys, values = select_heads(heads, queries, keys, values)
             allowed = allowed[:, heads.start : heads.stop]
-        repeats = rows * len(layout.blocks) // len(allowed)
+        blocks = len(queries) * len(layout.blocks)
         mixed = self.over(
             layout.gather_queries(queries),
             layout.gather_keys(keys),
             layout.gather_keys(values),
-            context.position,
-            layout.query_index.clamp(min=0)[:, :, None].repeat(rows, 1, 1).to(queries.device),
-            layout.key_index.clamp(min=0)[:, None].repeat(rows, 1, 1).to(queries.device),
-            allowed.repeat(repeats, 1, 1, 1),
+            position,
+            pairs.repeated(blocks // len(pairs.rows[0])),
+            allowed.repeat(blocks // len(allowed), 1, 1, 1),
         )
         mixed = layout.join(mixed)
-        return mixed if alone or heads is None else mixed[:, heads.start : heads.stop]
+        return mixed if heads is None or alone else mixed[:, heads.start : heads.stop]
 
     def _with_global_rows(
         self, mixed: Tensor, queries: Tensor, keys: Tensor, values: Tensor, context: Context
@@ -194,11 +227,14 @@ class PairwiseAttention(Mechanism):
         if not found:
             return mixed
         rows = torch.tensor(found, device=queries.device)
-        all_tokens = torch.arange(tokens, device=queries.device)
-        positions, key_positions = rows[None, :, None], all_tokens[None, None]
-        allowed = self.pattern.allowed(positions[:, None], key_positions[:, None])
+        index = rows[None, :, None], torch.arange(tokens, device=queries.device)[None, None]
         new = self.over(
-            queries[:, :, rows], keys, values, context.position, positions, key_positions, allowed
+            queries[:, :, rows],
+            keys,
+            values,
+            context.position,
+            Pairs(rows=index, documents=index),
+            self.pattern.allowed(index[0][:, None], index[1][:, None]),
         )
         return mixed.index_copy(2, rows, new.to(mixed.dtype))
 
@@ -214,7 +250,7 @@ class PairwiseAttention(Mechanism):
             # Kept tokens all precede the new one, so only empty slots are masked.
             if pattern.every and state.holds_all([start + 1 for start in context.starts]):
                 return None, False
-            positions, key_positions = _positions(context, tokens, keys, state)
+            positions, key_positions = _pairs(context, tokens, keys, state).rows
             allowed = key_positions[:, None] >= 0
             if not pattern.every:
                 allowed = allowed & pattern.allowed(positions[:, None], key_positions[:, None])
@@ -226,23 +262,18 @@ class PairwiseAttention(Mechanism):
                 return None, True
         if state is None:
             return context.allowed(pattern, keys), False
-        positions, key_positions = _positions(context, tokens, keys, state)
-        return context.once(
+        positions, key_positions = _pairs(context, tokens, keys, state).rows
+        allowed = context.once(
             (pattern.key, keys),
             lambda: pattern.allowed(positions[:, None], key_positions[:, None]),
-        ), False
-
-    def mixing_flops(self, context: int) -> int:
-        """Count the products of queries with keys, and of weights with values."""
-        return 2 * self.heads * self.features * self.pattern.attended(context)
+        )
+        return allowed, False
 
 
-def _positions(
-    context: Context, tokens: int, keys: int, state: Ring | None
-) -> tuple[Tensor, Tensor]:
-    """Return positions in the row of queries, (B or 1, T, 1), and of keys, (B or 1, 1, S).
+def _pairs(context: Context, tokens: int, keys: int, state: Ring | None) -> Pairs:
+    """Return the positions of *tokens* queries, the new tokens, and of *keys* keys in *state*.
 
-    Negative for slots of *state* that hold no token of a row.
+    Without a state, the keys are the latest tokens.
     """
     device = context.ids.device
     if isinstance(context.positions, int):
@@ -251,26 +282,38 @@ def _positions(
         positions = context.positions[:, :, None]
     latest = positions[:, -1]
     if state is None:
-        return positions, (latest - torch.arange(keys - 1, -1, -1, device=device))[:, None]
-    return positions, state.positions(latest, tokens, keys)[:, None]
+        key_positions = latest - torch.arange(keys - 1, -1, -1, device=device)
+    else:
+        key_positions = state.positions(latest, tokens, keys)
+    rows = documents = positions, key_positions[:, None]
+    if context.document_positions is not None:
+        documents = context.document_positions[:, :, None], context.document_positions[:, None]
+    return Pairs(rows=rows, documents=documents)
 
 
-def _pairs(pattern: Pattern, layout: Layout, context: Context) -> Tensor:
-    """Return which pairs of a block attend, bool (N or B · N, 1 or H, t, M)."""
+def _in_layout(pattern: Pattern, layout: Layout, context: Context) -> tuple[Pairs, Tensor]:
+    """Return the positions in the blocks of *layout*, and which of their pairs attend.
+
+    That is bool (N or B · N, 1 or H, t, M).
+    """
     device = context.ids.device
     queries, keys = layout.query_index.to(device), layout.key_index.to(device)
     # A query that is padding attends to all keys: with none, its gradient would be NaN.
     present, padding = (keys >= 0)[:, None, None], (queries < 0)[:, None, :, None]
+    rows = documents = queries.clamp(min=0)[:, :, None], keys.clamp(min=0)[:, None]
     if context.document_positions is None or context.document_ids is None:
-        found = pattern.allowed(queries[:, None, :, None], keys[:, None, None])
-        return found & present | padding
-    positions, ids = (
-        (layout.gather_queries(each), layout.gather_keys(each).mT)
+        found = pattern.allowed(rows[0][:, None], rows[1][:, None])
+        return Pairs(rows=rows, documents=documents), found & present | padding
+    documents, ids = (
+        (layout.gather_queries(each)[:, 0], layout.gather_keys(each)[:, 0].mT)
         for each in (
             context.document_positions[:, None, :, None],
             context.document_ids[:, None, :, None],
         )
     )
-    rows = len(context.ids)
-    found = pattern.allowed(*positions) & (ids[0] == ids[1])
-    return found & present.repeat(rows, 1, 1, 1) | padding.repeat(rows, 1, 1, 1)
+    found = pattern.allowed(documents[0][:, None], documents[1][:, None])
+    found = found & (ids[0] == ids[1])[:, None]
+    batch = len(context.ids)
+    pairs = Pairs(rows=rows, documents=rows).repeated(batch)
+    pairs = Pairs(rows=pairs.rows, documents=documents)
+    return pairs, found & present.repeat(batch, 1, 1, 1) | padding.repeat(batch, 1, 1, 1)

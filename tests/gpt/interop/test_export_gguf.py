@@ -108,7 +108,7 @@ def test_llama_cpp_encodes_to_the_same_ids(pattern: str, tmp_path: Path) -> None
         (
             "gpt2",
             {"mlp": MLP(activation="gelu")},
-            "mlp.activation is gelu, but llama.cpp has only",
+            r"mlp.activation is gelu \(gpt2: gelu_tanh\)",
         ),
         ("gpt2", {"mlp": MLP(activation="relu2")}, "mlp.activation is relu2"),
     ],

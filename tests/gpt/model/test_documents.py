@@ -25,8 +25,19 @@ from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.objective import CrossEntropy
 from gpt.spec.pattern import Window
-from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
+from gpt.spec.position import (
+    T5,
+    ALiBi,
+    InterleavedPositions,
+    Learned,
+    Music,
+    Rope,
+    Shaw,
+    Sinusoidal,
+)
 from gpt.spec.recipe import Recipe
+from gpt.spec.scaling import YaRN
+from gpt.spec.scoring import Additive, General, LocalP, Location
 from gpt.training.loop import train
 from pytok import shards
 from tests.gpt.models import mean_loss, perturbed
@@ -47,12 +58,23 @@ POSITIONS = [
     ALiBi(),
     Sinusoidal(),
     None,
+    Rope(interleaved=True, scaling=YaRN(factor=2.0, original_context=6)),
+    T5(buckets=8, distance=12),
+    Shaw(distance=4),
+    Music(),
+    InterleavedPositions(layers=(Music(distance=4), None)),
 ]
 ATTENTIONS = [
     GroupedQuery(heads=4, kv_heads=4),
     GroupedQuery(heads=4, kv_heads=1, qk_norm=True),
     GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=3)),
     GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, long_every=2)),
+]
+SCORES: list[dict[str, Any]] = [
+    {"score": General()},
+    {"score": Additive()},
+    {"score": Location()},
+    {"normalizer": LocalP(window=3)},
 ]
 MODELS = [
     pytest.param(
@@ -61,7 +83,18 @@ MODELS = [
     )
     for position in POSITIONS
     for attention in ATTENTIONS
-] + [pytest.param(dataclasses.replace(SMALL, shift=TokenShift()), id="shift")]
+] + [
+    pytest.param(dataclasses.replace(SMALL, shift=TokenShift()), id="shift"),
+    *(
+        pytest.param(
+            dataclasses.replace(
+                SMALL, position=None, attention=GroupedQuery(heads=4, kv_heads=2, **parts)
+            ),
+            id=str(parts),
+        )
+        for parts in SCORES
+    ),
+]
 
 
 def packed(lengths: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:

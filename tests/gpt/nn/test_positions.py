@@ -13,7 +13,7 @@ from transformers.models.marian.modeling_marian import MarianSinusoidalPositiona
 
 from gpt.model.gpt import GPT
 from gpt.nn.build import MECHANISMS
-from gpt.nn.position import PositionEncoding
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.site import Site
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
@@ -92,16 +92,16 @@ def test_alibi_equals_a_biased_softmax() -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Shaw(Part):
+class VectorsOfDistances(Part):
     """Relative position representations (Shaw 2018, arXiv:1803.02155), to test all four hooks."""
 
 
-class ShawPosition(PositionEncoding):
+class VectorsOfDistancesPosition(PositionEncoding):
     """e_ij = q_i (k_j + a_ij) / √D, z_i = Σ α_ij (v_j + b_ij)."""
 
     biases_scores = biases_values = True
 
-    def __init__(self, spec: Shaw, site: Site) -> None:
+    def __init__(self, spec: VectorsOfDistances, site: Site) -> None:
         super().__init__()
         context, width = site.architecture.context, site.architecture.head_width
         self.key, self.value = nn.Embedding(context, width), nn.Embedding(context, width)
@@ -121,10 +121,10 @@ class ShawPosition(PositionEncoding):
 
 def test_all_hooks_of_a_position_encoding_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoding whose biases depend on queries and weights equals its formula, also cached."""
-    monkeypatch.setitem(MECHANISMS, Shaw, ShawPosition)
-    model: GPT = perturbed(dataclasses.replace(SMALL, position=Shaw()))  # type: ignore[arg-type]
+    monkeypatch.setitem(MECHANISMS, VectorsOfDistances, VectorsOfDistancesPosition)
+    model: GPT = perturbed(dataclasses.replace(SMALL, position=VectorsOfDistances()))  # type: ignore[arg-type]
     shaw = model.position
-    assert isinstance(shaw, ShawPosition)
+    assert isinstance(shaw, VectorsOfDistancesPosition)
     attention, x = mechanism(SMALL.attention, SMALL), torch.randn(1, 6, 32)
     nn.init.eye_(attention.output.weight)
     q, k, v = (

@@ -1,0 +1,276 @@
+"""Fields of other software's configs, each the same fact as some fields of ours, both ways.
+
+A family lists them. Reading gives our fields by dotted path, as in recipes; a value that gpt would
+not compute is rejected by the name of their field. Writing is the inverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gpt.errors import FormatError
+from pytok.text import quoted
+
+REQUIRED: Any = object()
+"""Default of a field that must be there."""
+_KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of a config, read by name and type."""
+
+    values: Mapping[str, Any]
+
+    def get(self, name: str, kind: type, default: Any = REQUIRED) -> Any:
+        """Return the field *name*, which is of *kind*, or *default* if it is missing or null."""
+        value = self.values.get(name)
+        if value is None:
+            if default is REQUIRED:
+                raise FormatError(f"{name} is missing")
+            return default
+        wanted = (int, float) if kind is float else kind
+        if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+            expected = _KINDS.get(kind, "an object" if kind is dict else "a list")
+            raise FormatError(f"{name} is {quoted(value)}, not {expected}")
+        return float(value) if kind is float else value  # type: ignore[arg-type]
+
+
+class Codec(Protocol):
+    """Some of their fields, and the fields of ours that they mean."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Names of their fields."""
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Add to *ours*, which has what earlier codecs have read; raises FormatError."""
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Return their fields for *ours*; those that cannot express it are missing."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One of their fields that is one of ours."""
+
+    name: str
+    ours: str
+    kind: type = int
+    default: Any = REQUIRED
+    """Their value where the field is missing or null; with None, our default holds."""
+    otherwise: str = ""
+    """Another of their fields, whose value it has where it is missing."""
+    values: Mapping[Any, Any] = field(default_factory=dict)
+    """Our value for each of theirs; empty if they are the same. The first is the one written."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        default = self.default
+        if self.otherwise:
+            default = fields.get(self.otherwise, self.kind)
+        value = fields.get(self.name, self.kind, default)
+        if self.values and value not in self.values:
+            raise FormatError(f"{self.name} is {quoted(value)}; supported: {_listed(self.values)}")
+        if value is not None:
+            ours[self.ours] = self.values[value] if self.values else value
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it, unless it has no such value."""
+        value = ours.get(self.ours)
+        if self.values:
+            value = next((theirs for theirs, own in self.values.items() if own == value), None)
+        return {} if value is None else {self.name: value}
+
+
+@dataclass(frozen=True)
+class Equal:
+    """A field of ours that equals another one in every model of the family."""
+
+    ours: str
+    other: str
+    theirs: tuple[str, ...] = ()
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Set it."""
+        ours[self.ours] = ours[self.other]
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write nothing."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Only:
+    """A field of theirs with which gpt computes the same for some values only."""
+
+    name: str
+    supported: Any
+    default: Any = REQUIRED
+    """Value of a missing field; by default the supported one."""
+    reason: str = ""
+    """Why no other value is supported."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Check it."""
+        default = self.supported if self.default is REQUIRED else self.default
+        value = fields.values.get(self.name)
+        value = default if value is None else value
+        if value != self.supported or isinstance(value, bool) != isinstance(self.supported, bool):
+            reason = f" ({self.reason})" if self.reason else ""
+            raise FormatError(
+                f"{self.name} is {quoted(value)}; supported: {self.supported!r}{reason}"
+            )
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it where its default is another."""
+        return {} if self.default is REQUIRED else {self.name: self.supported}
+
+
+@dataclass(frozen=True)
+class SameAs:
+    """A field of theirs with which gpt computes the same only if it equals another one."""
+
+    name: str
+    other: str
+    ours: str = ""
+    """Field of ours that has the value of both, if they must be written."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Check it."""
+        value, other = fields.values.get(self.name), fields.values.get(self.other)
+        if value is not None and value != other:
+            raise FormatError(
+                f"{self.name} is {quoted(value)}; supported: that of {self.other}, {quoted(other)}"
+            )
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it where it must be."""
+        return {self.name: ours[self.ours]} if self.ours else {}
+
+
+@dataclass(frozen=True)
+class Biases:
+    """Which linear layers have biases: names of fields, or a value that is fixed."""
+
+    qkv: str | bool = False
+    """That of queries, keys and values."""
+    output: str | bool = False
+    """That of the output of attention."""
+    mlp: str | bool = False
+    """That of the MLP."""
+    default: bool = False
+    inverted: bool = False
+    """Whether a true field means that there are none."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return the names of the fields."""
+        given = (self.qkv, self.output, self.mlp)
+        return tuple(dict.fromkeys(name for name in given if isinstance(name, str)))
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read the fields."""
+        qkv, output, mlp = (self._value(fields, each) for each in (self.qkv, self.output, self.mlp))
+        ours |= {"bias": mlp, "attention.bias": ATTENTION_BIASES[qkv, output]}
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the fields."""
+        attention = ours.get("attention.bias", "off")
+        having = {name: each for each, name in ATTENTION_BIASES.items()}[attention]
+        pairs = zip((self.qkv, self.output, self.mlp), (*having, ours["bias"]), strict=True)
+        return {name: value != self.inverted for name, value in pairs if isinstance(name, str)}
+
+    def _value(self, fields: Fields, name: str | bool) -> bool:
+        if isinstance(name, bool):
+            return name
+        given: bool = fields.get(name, bool, self.default != self.inverted)
+        return given != self.inverted
+
+
+ATTENTION_BIASES = {
+    (False, False): "off",
+    (True, False): "qkv",
+    (False, True): "output",
+    (True, True): "all",
+}
+"""Our names of which linear layers of attention have biases, by (queries, keys, values; output)."""
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """Rotary positions: base, fraction and scaling, in the object rope_parameters or beside it."""
+
+    theta: float = 10_000.0
+    """Default of the base."""
+    fraction: float | None = None
+    """Default of the fraction of a head that is rotated; None if the family rotates all of it."""
+    older: str = "partial_rotary_factor"
+    """Name of the fraction beside the object."""
+    older_theta: str = "rope_theta"
+    """Name of the base beside the object."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return the names of the object and of the fields beside it."""
+        return "rope_parameters", "rope_scaling", self.older_theta, self.older
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read all of them; newer versions of transformers have an object, older ones fields."""
+        beside = fields
+        found = fields.get("rope_parameters", dict, None) or fields.get("rope_scaling", dict, {})
+        inside = Fields(found)
+        kind = inside.get("rope_type", str, inside.get("type", str, "default"))
+        if kind != "default":
+            raise FormatError(f"rope_type is {quoted(kind)}; supported: 'default'")
+        theta = inside.get("rope_theta", float, beside.get(self.older_theta, float, self.theta))
+        default = 1.0 if self.fraction is None else self.fraction
+        fraction = inside.get(
+            "partial_rotary_factor", float, beside.get(self.older, float, default)
+        )
+        if self.fraction is None and fraction != 1:
+            raise FormatError(f"partial_rotary_factor is {fraction}; supported: 1.0")
+        ours |= {
+            "position.kind": "Rope",
+            "position.theta": theta,
+            "position.fraction": fraction,
+        }
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the object for newer versions of transformers, and the base for older ones."""
+        if ours.get("position.kind") != "Rope":
+            return {}
+        theta, fraction = ours["position.theta"], ours["position.fraction"]
+        partial = {} if self.fraction is None else {"partial_rotary_factor": fraction}
+        return {
+            "rope_parameters": {"rope_type": "default", "rope_theta": theta, **partial},
+            self.older_theta: theta,
+            **({self.older: fraction} if partial else {}),
+        }
+
+
+def _listed(values: Mapping[Any, Any]) -> str:
+    return ", ".join(map(repr, values))
+
+
+def names_of(codecs: tuple[Codec, ...]) -> Iterator[str]:
+    """Yield the names of the fields that *codecs* read."""
+    for codec in codecs:
+        yield from codec.theirs
