@@ -9,6 +9,8 @@ from torch import Tensor
 
 IGNORED = -100
 """Target of a position that does not count in the loss; the default of torch's F.cross_entropy."""
+PADDING = torch.iinfo(torch.int32).max
+"""Document of the padding at the end of a row."""
 
 
 class Batch(NamedTuple):

@@ -112,7 +112,7 @@ def _flat(config: GPTConfig) -> dict[str, Any]:
     layers: list[Any] = [
         config.attention_in(layer).resolved(config.width) for layer in range(config.layers)
     ]
-    mlp = dataclasses.replace(config.mlp, hidden=config.mlp.hidden_width(config.width))
+    mlp = config.mlp.resolved(config.width)
     flats = [
         flatten(to_dict(dataclasses.replace(config, mlp=mlp, attention=attention)))
         for attention in layers

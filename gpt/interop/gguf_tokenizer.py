@@ -21,13 +21,23 @@ from gpt.errors import FormatError
 from pytok.definition import END_OF_TEXT, Definition
 from pytok.errors import PytokError
 from pytok.formats import oniguruma
+from pytok.formats.pre_tokenizer import GPT2_DIGITS
 from pytok.patterns import GPT2, LLAMA3, PATTERNS, QWEN2, pattern_name
 from pytok.text import quoted
 from pytok.tokenizer import Tokenizer
 
-PRE_TOKENIZERS = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2"}
+PRE_TOKENIZERS = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2", GPT2_DIGITS: "smollm"}
 """llama.cpp's names of the patterns that it supports."""
-
+_ALIASES = {
+    **dict.fromkeys(
+        ("gpt2", "phi-2", "olmo", "mpt", "jais", "roberta-bpe", "jina-es", "jina-de", "exaone4"),
+        GPT2,
+    ),
+    **dict.fromkeys(("llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "lfm2"), LLAMA3),
+    **dict.fromkeys(("stablelm2", "deepseek-r1-qwen", "hunyuan", "megrez"), QWEN2),
+    **dict.fromkeys(("starcoder", "refact", "codeshell", "command-r", "exaone"), GPT2_DIGITS),
+}
+"""Its further names of them."""
 
 _ENDS = ("eos", "eot", "eom")
 """Tokens at which llama.cpp ends a text: of a text, a turn, and a message."""
@@ -47,7 +57,7 @@ def read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
     Raises FormatError; KeyError, TypeError or ValueError for fields that are missing or malformed.
     """
     kind, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
-    patterns = {name: pattern for pattern, name in PRE_TOKENIZERS.items()}
+    patterns = {name: pattern for pattern, name in PRE_TOKENIZERS.items()} | _ALIASES
     if kind != "gpt2":
         raise FormatError(
             f"tokenizer.ggml.model is {quoted(kind)}; supported: 'gpt2', byte-level BPE"
@@ -90,7 +100,7 @@ def read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
         "decoder": {"type": "ByteLevel"},
         "model": {
             "type": "BPE",
-            "ignore_merges": pre == PRE_TOKENIZERS[LLAMA3],  # llama.cpp derives it in this way
+            "ignore_merges": patterns[pre] == LLAMA3,  # llama.cpp derives it in this way
             "vocab": vocab,
             "merges": fields["tokenizer.ggml.merges"],
         },

@@ -26,6 +26,8 @@ class Part:
 
     parameters: int
     """Number of parameters, with the rows that pad the vocabulary to a multiple of 64."""
+    active: int
+    """Number of those that a token uses: all but the experts that are not chosen for it."""
     flops: int
     """FLOPs to predict one token at the end of a full context."""
 
@@ -39,27 +41,37 @@ def parts_of(model: GPT) -> dict[str, Part]:
     although a kernel can omit the half that the causal mask hides.
     """
     parameters: Counter[str] = Counter()
+    active: Counter[str] = Counter()
     flops: Counter[str] = Counter()
     seen: set[int] = set()
     for name, module in _named_parts(model):
         new = [each for each in module.parameters() if id(each) not in seen]
         seen.update(map(id, new))
         parameters[name] += sum(each.numel() for each in new)
+        mechanisms = [each for each in module.modules() if isinstance(each, Mechanism)]
+        active[name] += sum(each.numel() for each in new)
+        active[name] -= sum(each.idle_parameters() for each in mechanisms)
         flops[name] += weight_flops(module)
-        mixing = sum(
-            each.mixing_flops(model.context)
-            for each in module.modules()
-            if isinstance(each, Mechanism)
-        )
+        mixing = sum(each.mixing_flops(model.context) for each in mechanisms)
         if mixing:
             flops[f"{name} matmuls"] += mixing
-    parts = {name: Part(parameters[name], flops[name]) for name in flops}
+    parts = {name: Part(parameters[name], active[name], flops[name]) for name in flops}
     return {name: part for name, part in parts.items() if part.parameters or part.flops}
 
 
 def training_flops(model: GPT) -> int:
     """Return the FLOPs per token of a training step on full rows: forward and backward."""
     return TRAINING_FACTOR * sum(part.flops for part in parts_of(model).values())
+
+
+def described_size(model: GPT) -> str:
+    """Return the number of parameters of *model*, and of those that a token uses, as text."""
+    parts = parts_of(model).values()
+    total, active = (
+        sum(counts) for counts in zip(*((p.parameters, p.active) for p in parts), strict=True)
+    )
+    used = "" if active == total else f", {active:,} of them active"
+    return f"{total:,} parameters{used}"
 
 
 def _named_parts(model: GPT) -> Iterator[tuple[str, nn.Module]]:

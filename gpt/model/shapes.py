@@ -29,7 +29,7 @@ def without_memory(config: GPTConfig) -> GPT:
     except (OverflowError, RuntimeError, TypeError) as error:  # torch raises any of these
         raise ConfigError(
             f"a size is too large: width {config.width}, vocab_size {config.vocab_size}, context "
-            f"{config.context}, heads {config.attention.heads}, mlp.hidden {config.mlp.hidden}"
+            f"{config.context}, or in {config.attention} or {config.mlp}"
         ) from error
 
 

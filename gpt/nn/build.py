@@ -19,6 +19,8 @@ from gpt.nn.attention.scores import (
     LocationScore,
     ScaledDotScore,
 )
+from gpt.nn.balance import BalanceBias, BalanceLoss
+from gpt.nn.experts import GroupLimit, build_experts
 from gpt.nn.head import SoftCap
 from gpt.nn.mlp import build_mlp
 from gpt.nn.norm import BatchNorm, LayerNorm, RMSNorm
@@ -43,6 +45,7 @@ from gpt.nn.wiring import PostNorm, PreNorm
 from gpt.spec import (
     attention,
     embedding,
+    experts,
     head,
     mlp,
     norm,
@@ -83,6 +86,10 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     scaling.YaRN: YaRNScaling,
     scaling.Llama3: Llama3Scaling,
     mlp.MLP: build_mlp,
+    experts.Experts: build_experts,
+    experts.Groups: GroupLimit,
+    experts.BalanceLoss: BalanceLoss,
+    experts.BalanceBias: BalanceBias,
     norm.LayerNorm: LayerNorm,
     norm.RMSNorm: RMSNorm,
     norm.BatchNorm: BatchNorm,

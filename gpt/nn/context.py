@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
+from gpt.data.batch import PADDING
 from gpt.nn.positions.encoding import PositionEncoding, Positions
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Context:
             self._made[key] = make()
         made: Made = self._made[key]
         return made
+
+    @property
+    def counted(self) -> Tensor | None:
+        """Which ids are tokens, not padding, bool (B, T). None if all are."""
+        return None if self.document_ids is None else self.document_ids != PADDING
 
     def allowed(self, pattern: Pattern, keys: int) -> Tensor:
         """Return which of *keys* tokens, the last of them these, each of these attends to.

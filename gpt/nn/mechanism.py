@@ -48,6 +48,16 @@ class Mechanism(nn.Module):
         """
         return 0
 
+    def idle_parameters(self) -> int:
+        """Return how many of its own parameters a token does not use.
+
+        Child modules are not included.
+        """
+        return 0
+
+    def after_step(self) -> None:
+        """Change its own buffers after a step of the optimizer; by default none."""
+
 
 def initialize(module: nn.Module, generator: torch.Generator) -> None:
     """Initialize the parameters of *module*, children first, so that activations keep their scale.

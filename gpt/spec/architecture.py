@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
 from gpt.spec.checks import above_zero, below_one
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.experts import Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
@@ -46,8 +47,8 @@ class Architecture:
     arXiv:2305.19466)."""
     shift: TokenShift | None = None
     """Token shift: a fraction of the previous token's embedding, added to each. [default: none]"""
-    mlp: MLP = field(default_factory=MLP)
-    """MLP."""
+    mlp: MLP | Experts = field(default_factory=MLP)
+    """What follows attention in each block: an MLP, or experts."""
     norm: LayerNorm | RMSNorm | BatchNorm = field(default_factory=RMSNorm)
     """Normalization of the residual stream, where the wiring has it."""
     wiring: PreNorm | PostNorm = field(default_factory=PreNorm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -34,3 +35,7 @@ class MLP(Part):
         if self.hidden is not None:
             return self.hidden
         return 64 * math.ceil(width * 8 / 3 / 64) if self.gated else 4 * width
+
+    def resolved(self, width: int) -> MLP:
+        """Return the spec with the width of the hidden layer in a model of *width*."""
+        return dataclasses.replace(self, hidden=self.hidden_width(width))

@@ -24,6 +24,7 @@ import torch
 from gpt.adapt.wrapping import merged
 from gpt.errors import ConfigError
 from gpt.evaluation.score import Figures, score_of
+from gpt.model.flops import described_size
 from gpt.model.gpt import GPT
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
@@ -177,7 +178,8 @@ class _Run:
         recipe = self.recipe
         if recipe.compile:
             self.train_step.compile()
-        self.reporter.notice(f"{self.store}: {described(recipe)}")
+        size = described_size(self.model)
+        self.reporter.notice(f"{self.store}: {described(recipe)}; {size}")
         if remark := self.train_step.runtime.remark:
             self.reporter.notice(remark)
         self.reporter.began(

@@ -18,6 +18,7 @@ from torch import Tensor
 from gpt.data.batch import Batch, Rows
 from gpt.model.gpt import GPT
 from gpt.model.objectives.build import build_objective
+from gpt.nn.mechanism import Mechanism
 from gpt.optim.average import update_average
 from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
 from gpt.optim.parameters import saved_buffers
@@ -219,9 +220,12 @@ class TrainStep:
         )
 
     def _apply(self) -> None:
-        """Update the weights by their gradients, which are deleted."""
+        """Update the weights by their gradients, which are deleted, and then the buffers."""
         with fitting_in_memory(*WEIGHTS):
             self.optimizer.step()
+        for module in self.model.modules():
+            if isinstance(module, Mechanism):
+                module.after_step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def _clip_gradient(self) -> Tensor:

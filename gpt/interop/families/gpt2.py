@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt.interop.families.common import (
+from gpt.interop.families.shared import (
     GPT2_SIZES,
     LEARNED_LAYER,
     MULTI_HEAD,

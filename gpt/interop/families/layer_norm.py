@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gpt.interop.families.common import (
+from gpt.interop.families.gpt2 import QKV
+from gpt.interop.families.llama import ATTENTION_BLOCK, NAMES, TOP
+from gpt.interop.families.shared import (
     HEAD_DIM,
     KV_HEADS,
     MULTI_HEAD,
@@ -13,8 +15,6 @@ from gpt.interop.families.common import (
     off,
     tie,
 )
-from gpt.interop.families.gpt2 import QKV
-from gpt.interop.families.llama import ATTENTION_BLOCK, NAMES, TOP
 from gpt.interop.family import Family
 from gpt.interop.fields import Biases, Field, Only, Rotary
 from gpt.interop.layouts import Entry

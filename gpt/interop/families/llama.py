@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt.interop.families.common import (
+from gpt.interop.families.shared import (
     HEAD_DIM,
     KV_HEADS,
     ROTARY_RMS,

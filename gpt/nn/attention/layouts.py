@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -73,12 +72,12 @@ class Layout:
         y = y.transpose(1, 2).reshape(batch, self.stride, length, heads, width)
         return y.transpose(1, 2).flatten(1, 2)[:, : self.tokens].transpose(1, 2)
 
-    @cached_property
+    @property
     def query_index(self) -> Tensor:
         """Which token each query is, int64 (N, t); negative for padding."""
         return self.gather_queries(self._numbers)[:, 0, :, 0] - 1
 
-    @cached_property
+    @property
     def key_index(self) -> Tensor:
         """Which token each key is, int64 (N, M); negative for what a block must not look at.
 
@@ -132,14 +131,6 @@ def banded(
         stride=stride,
         heads=heads,
     )
-
-
-def of_graph(tokens: int, block: int, graph: Tensor) -> Layout:
-    """Return the layout of blocks of *block* tokens, of which *graph* (N, N) says who looks."""
-    most = int(graph.sum(1).max())
-    found, order = graph.long().sort(dim=1, descending=True, stable=True)
-    blocks = order.masked_fill(found == 0, -1)[:, :most]
-    return Layout(tokens=tokens, block=block, blocks=blocks)
 
 
 def pays(layout: Layout) -> bool:

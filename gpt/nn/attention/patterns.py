@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Hashable, Sequence
-from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gpt.errors import ConfigError
-from gpt.nn.attention.layouts import Layout, banded, of_graph, pays
+from gpt.nn.attention.layouts import Layout, banded, pays
 from gpt.nn.site import Site
 from gpt.spec import pattern
 
@@ -162,9 +161,10 @@ class WindowPattern(Pattern):
 
 
 class BigBirdPattern(Pattern):
-    """(t, s) with an edge from block t // size to block s // size of a graph: `block_graph`.
+    """Pairs of blocks that are neighbors, or of which one is global, and random ones.
 
-    Zaheer 2020 (BigBird), arXiv:2007.14062.
+    Zaheer 2020 (BigBird), arXiv:2007.14062. The random blocks of a block are drawn uniformly from
+    those that it does not attend to otherwise. If causal, they do not depend on the context.
     """
 
     every = False
@@ -173,28 +173,42 @@ class BigBirdPattern(Pattern):
         super().__init__(spec, site)
         self.spec, self.layer = spec, site.layer
         self.blocks = -(-self.reach // spec.block)
+        self.after = 0 if spec.causal else spec.window // 2
+        self.before = spec.window - 1 - self.after
+        first = spec.global_blocks // 2 if spec.both_ends else spec.global_blocks
+        last = self.blocks - (spec.global_blocks - first)
+        self.globals = [each for each in range(self.blocks) if each < first or each >= last]
+        # The same in every process, and not drawn by torch, whose state belongs to the run.
+        drawn = [self._draw(block) for block in range(self.blocks)]
+        self.random = torch.tensor(drawn, dtype=torch.int64)
+        """Random blocks of each block, int64 (blocks, random_blocks); negative for none."""
 
     @property
-    def graph(self) -> Tensor:
-        """Which blocks each block attends to, bool (blocks, blocks)."""
-        return block_graph(self.spec, self.layer, self.blocks)
+    def key(self) -> Hashable:
+        """Equal for patterns that allow the same pairs."""
+        return type(self), self.spec, self.layer, self.blocks
 
     def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Return the pairs whose blocks have an edge."""
+        """Return the pairs whose blocks are neighbors, global, or drawn."""
         rows, columns = (each.clamp(min=0) // self.spec.block for each in (queries, keys))
-        found = self.graph.to(keys.device)[rows, columns]
+        distances = rows - columns
+        found = (distances <= self.before) & (distances >= -self.after)
+        ends = torch.tensor(self.globals, dtype=torch.int64, device=keys.device)
+        found = found | torch.isin(rows, ends) | torch.isin(columns, ends)
+        for drawn in self.random.to(keys.device).unbind(1):
+            found = found | (drawn[rows] == columns)
         return found & (keys <= queries) if self.causal else found
 
     def layouts(self, tokens: int, *, documents: bool) -> list[Layout]:
-        """Return that of the graph. Documents, whose blocks begin anywhere, have none."""
+        """Return that of the blocks. Documents, whose blocks begin anywhere, have none."""
         if documents:
             return []
         size, count = self.spec.block, -(-tokens // self.spec.block)
-        graph = self.graph[:count, :count].clone()
-        for token in self.global_rows(tokens)[::size]:
-            graph[token // size] = False
-            graph[token // size, token // size] = True
-        found = of_graph(tokens, size, graph)
+        near = torch.arange(count)[:, None] + torch.arange(-self.before, self.after + 1)
+        ends = torch.tensor(self.globals, dtype=torch.int64).expand(count, -1)
+        blocks = torch.cat((near, ends, self.random[:count]), dim=1)
+        blocks = blocks.masked_fill(blocks >= count, -1)
+        found = Layout(tokens=tokens, block=size, blocks=blocks)
         return [found] if pays(found) else []
 
     def global_rows(self, tokens: int) -> Sequence[int]:
@@ -202,42 +216,19 @@ class BigBirdPattern(Pattern):
         if self.causal:
             return ()
         size = self.spec.block
-        blocks = global_blocks(self.spec, self.blocks)
-        return [
-            token
-            for block in blocks
-            for token in range(block * size, min((block + 1) * size, tokens))
-        ]
+        found = (range(block * size, (block + 1) * size) for block in self.globals)
+        return [token for block in found for token in block if token < tokens]
 
-
-def global_blocks(spec: pattern.BigBird, blocks: int) -> list[int]:
-    """Return the global blocks of a context of *blocks* blocks, ascending."""
-    first = spec.global_blocks // 2 if spec.both_ends else spec.global_blocks
-    last = blocks - (spec.global_blocks - first)
-    return [block for block in range(blocks) if block < first or block >= last]
-
-
-@lru_cache(maxsize=64)
-def block_graph(spec: pattern.BigBird, layer: int, blocks: int) -> Tensor:
-    """Return which of *blocks* blocks each attends to in *layer*: bool (blocks, blocks).
-
-    The random blocks of a block are drawn uniformly from those that it does not attend to yet, the
-    same in every process. If causal, they do not depend on the number of blocks.
-    """
-    index = torch.arange(blocks)
-    distances = index[:, None] - index
-    after = 0 if spec.causal else spec.window // 2
-    graph = (distances < spec.window - after) & (distances >= -after)
-    ends = global_blocks(spec, blocks)
-    graph[:, ends] = True
-    graph[ends] = True
-    if spec.causal:
-        graph &= distances >= 0
-    for block in range(blocks):
-        source = random.Random(f"{spec.seed} {layer} {block}")
-        others = (~graph[block]).nonzero().flatten().tolist()
-        if spec.causal:
-            others = [other for other in others if other < block]
-        for _ in range(min(spec.random_blocks, len(others))):
-            graph[block, others.pop(int(source.random() * len(others)))] = True
-    return graph
+    def _draw(self, block: int) -> list[int]:
+        """Return the random blocks of *block*, filled up with -1."""
+        limit, count = block if self.causal else self.blocks, self.spec.random_blocks
+        others = {*range(block - self.before, block + self.after + 1), *self.globals}
+        available = limit - sum(0 <= other < limit for other in others)
+        available = 0 if block in self.globals else available
+        source, drawn = random.Random(f"{self.spec.seed} {self.layer} {block}"), list[int]()
+        while len(drawn) < min(count, available):
+            other = int(source.random() * limit)
+            if other not in others:
+                others.add(other)
+                drawn.append(other)
+        return drawn + [-1] * (count - len(drawn))

@@ -28,6 +28,7 @@ from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.experts import BalanceBias, Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.norm import BatchNorm
 from gpt.spec.optimizer import AdamW, Muon
@@ -76,6 +77,8 @@ class Cases:
             "step all mechanisms": self.step(**ALL_MECHANISMS),
             "step ALiBi": self.step(position=ALiBi()),
             "step post-norm": self.step(wiring=PostNorm()),
+            "step experts": self.step(mlp=Experts(balance=BalanceBias(), shared=1)),
+            "step experts float32": self.step(dtype="float32", mlp=Experts(count=4)),
             "step batch norm": self.step(norm=BatchNorm(leaks=True)),
             "evaluation float32": self.evaluation(dtype="float32"),
             "evaluation document mask": self.evaluation(document_mask=True),

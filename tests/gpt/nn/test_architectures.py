@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from typing import Any
@@ -15,12 +16,15 @@ from torch import Tensor
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import Interleaved
+from gpt.spec.attention import GroupedQuery, Interleaved
+from gpt.spec.scoring import Additive, Dot, General, LocalP, Location, ScaledDot, Softmax
 from tests.gpt.models import mean_loss, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, SPECS, random_ids
 
 SOME = settings(max_examples=200 if settings.default.max_examples > 1000 else 20)
 """A model takes longer than most examples."""
+SCORES = [ScaledDot(), Dot(), General(), Additive(hidden=5), Location()]
+NORMALIZERS = [Softmax(), Softmax(temperature=2.0), LocalP(window=3)]
 ATTENTIONS = [each for each in SPECS["attention"] if not isinstance(each, Interleaved)]
 REFUSED: dict[tuple[str, str], str] = {}
 """Kinds of attention and of positions that do not fit together, with the reason."""
@@ -42,6 +46,13 @@ def architectures(draw: st.DrawFn) -> GPTConfig:
     attention: Any = st.sampled_from(SPECS["attention"])
     mixed = st.lists(st.sampled_from(ATTENTIONS), min_size=2, max_size=3)
     attention |= mixed.map(lambda layers: Interleaved(layers=tuple(layers)))
+    plain = [each for each in ATTENTIONS if isinstance(each, GroupedQuery)]
+    attention |= st.builds(
+        dataclasses.replace,
+        st.sampled_from(plain),
+        score=st.sampled_from(SCORES),
+        normalizer=st.sampled_from(NORMALIZERS),
+    )
     axes = {axis: st.sampled_from(specs) for axis, specs in SPECS.items() if axis != "attention"}
     whole = st.fixed_dictionaries(
         {

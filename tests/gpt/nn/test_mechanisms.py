@@ -19,6 +19,7 @@ from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery, Interleaved, Longformer
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.experts import BalanceBias, Experts, Groups
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
@@ -91,6 +92,10 @@ SPECS: dict[str, list[Any]] = {
     "mlp": [
         *(MLP(activation=name) for name in ACTIVATIONS),  # type: ignore[arg-type]
         *(MLP(activation=name, gated=True, hidden=40) for name in ACTIVATIONS),  # type: ignore[arg-type]
+        Experts(expert=MLP(hidden=24)),
+        Experts(expert=MLP(gated=True, hidden=24), shared=1, first_dense=1, z_loss=0.01),
+        Experts(expert=MLP(hidden=20), score="sigmoid", groups=Groups(count=4, top=2)),
+        Experts(expert=MLP(hidden=24), balance=BalanceBias()),
     ],
     "norm": [
         LayerNorm(),

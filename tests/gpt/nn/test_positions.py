@@ -18,29 +18,40 @@ from gpt.nn.site import Site
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.part import Part
-from gpt.spec.position import ALiBi, Rope, Sinusoidal
+from gpt.spec.position import ALiBi, Sinusoidal
 from tests.gpt.models import context_of, mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, random_ids
 
 
-@pytest.mark.parametrize("shift", [1, 5])
-def test_rope_depends_only_on_distances(shift: int) -> None:
-    """Shifting both positions leaves the product of a rotated query and key unchanged."""
-    rope = mechanism(Rope(), Architecture(width=256))
-    q, k = torch.randn(1, 1, 1, 64), torch.randn(1, 1, 1, 64)
-
-    near = (rope.rotate(q, 7) * rope.rotate(k, 3)).sum()
-    far = (rope.rotate(q, 7 + shift) * rope.rotate(k, 3 + shift)).sum()
-    torch.testing.assert_close(near, far, rtol=1e-4, atol=1e-4)
+def sinusoids(count: int, **fields: bool) -> Tensor:
+    """The vectors of *count* positions, (count, 32)."""
+    spec = Sinusoidal(scale_embedding=False, **fields)
+    table: Tensor = mechanism(spec, SMALL).embed(torch.zeros(1, count, 32), 0)[0]
+    return table
 
 
 def test_sinusoidal_equals_that_of_transformers() -> None:
-    """Marian has the sines first, then the cosines; the paper, and we, alternate them."""
-    ours = mechanism(Sinusoidal(scale_embedding=False), SMALL).embed(torch.zeros(1, 16, 32), 0)[0]
+    """Marian has the sines first, then the cosines; in the paper they alternate."""
     theirs = MarianSinusoidalPositionalEmbedding(16, 32)
     theirs.weight.data = theirs.create_weight()  # type: ignore[no-untyped-call]
+    concatenated, alternating = (sinusoids(16, concatenated=each) for each in (True, False))
 
-    torch.testing.assert_close(torch.cat((ours[:, ::2], ours[:, 1::2]), 1), theirs.weight.data)
+    torch.testing.assert_close(concatenated, theirs.weight.data)
+    order = torch.arange(32).view(2, -1).T.flatten()
+    assert torch.equal(alternating, concatenated[:, order])
+
+
+@pytest.mark.parametrize("shift", [1, 7])
+def test_a_shift_of_sinusoids_is_a_matrix(shift: int) -> None:
+    """PE(p + k) = M_k PE(p), where M_k rotates each pair by k times its frequency."""
+    frequencies = 10_000.0 ** (-torch.arange(0, 32, 2) / 32)
+    sin, cos = (shift * frequencies).sin(), (shift * frequencies).cos()
+    blocks = [torch.tensor([[c, s], [-s, c]]) for s, c in zip(sin, cos, strict=True)]
+    table = sinusoids(16)
+
+    torch.testing.assert_close(
+        table[:-shift] @ torch.block_diag(*blocks).T, table[shift:], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_sinusoidal_scales_the_embedding_by_the_root_of_the_width() -> None:

@@ -72,8 +72,11 @@ def test_recipe_survives_json(recipe: Recipe) -> None:
         ({"layers": True}, "model.layers: expected int"),
         ({"layers": 0}, "layers must be above 0"),
         ({"norm": {"eps": 2}}, "model.norm: needs a table with the field kind, one of LayerNorm"),
-        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP; got 'GLU'"),
-        ({"mlp": {"activation": "x"}}, "model.mlp.activation: expected one of 'relu', 'relu2'"),
+        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP, Experts; got 'GLU'"),
+        (
+            {"mlp": {"kind": "MLP", "activation": "x"}},
+            "model.mlp.activation: expected one of 'relu', 'relu2'",
+        ),
         ({"norm": "none"}, "model.norm: needs a table"),
         ({"norm": {"kind": "RMSNorm", "eps": "x"}}, "model.norm.eps: expected float"),
         ({"attention": {"kind": "GroupedQuery", "heads": 4}}, "model.attention.kv_heads: missing"),
