@@ -56,7 +56,14 @@ COMMANDS = [
         "gpt.commands.convert:import_",
         "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
     ),
+    LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
+    LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
+    LazyCommand(
+        "convert",
+        "gpt.commands.convert:convert",
+        "Let query heads share key and value heads.",
+    ),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
 """The extra of the package that installs a module; all others come with `gpt`."""

@@ -17,6 +17,7 @@ from pytok.counted import counted
 from pytok.terminal import Bars
 
 if TYPE_CHECKING:
+    from gpt.evaluation.bits_per_byte import Evaluation
     from gpt.evaluation.interval import Accuracy
     from gpt.parallel.runtime import Runtime
     from gpt.runs.reading import Checkpoint
@@ -54,7 +55,8 @@ if TYPE_CHECKING:
     metavar="N",
     type=int,
     show_default="the model's",
-    help="Tokens of a window: most that a prediction can attend to.",
+    help="Tokens of a window: most that a prediction can attend to. More than in training if the "
+    "model's positions allow it.",
 )
 @ensemble_option
 @option("--json", "as_json", is_flag=True, help="Print a JSON object instead of text.")
@@ -137,6 +139,8 @@ class Evaluating:
         """Raise ConfigError for options that exclude each other."""
         if self.style and self.choices is not None:
             raise ConfigError("--style and --choices are two measures; choose one")
+        if self.context is not None and self.style:
+            raise ConfigError("--context is for bits per byte and --choices; remove it")
         if self.ensemble and self.style:
             raise ConfigError("--style works on a single run; remove --ensemble")
         if self.against is not None and not self.style:
@@ -160,7 +164,7 @@ class Evaluating:
             data, self.split or "val", checkpoint.tokenizer, state.fingerprint
         ) as split:
             result = evaluate(
-                open_ensemble(checkpoint, self.ensemble, runtime.device),
+                open_ensemble(checkpoint, self.ensemble, runtime.device, self.context),
                 split,
                 runtime=runtime,
                 document_mask=state.recipe.document_mask,
@@ -175,6 +179,7 @@ class Evaluating:
             f"  {result.bits_per_byte:.4f} bits per byte ({counted(result.bytes, 'byte')})",
             f"  {result.nats_per_token:.4f} nats per token, perplexity {result.perplexity:.2f}",
             f"  {result.token_accuracy:.4f} token accuracy",
+            *_by_position(result),
         ]
 
     def _answers(
@@ -185,8 +190,14 @@ class Evaluating:
         from gpt.generation.ensemble import open_ensemble
 
         assert self.choices is not None
+        trained = checkpoint.state.config.context
+        if self.context is not None and self.context < trained:
+            raise ConfigError(
+                f"--context: with --choices at least that of the model, {trained}; got "
+                f"{self.context}"
+            )
         result = choose_all(
-            open_ensemble(checkpoint, self.ensemble, runtime.device),
+            open_ensemble(checkpoint, self.ensemble, runtime.device, self.context),
             checkpoint.tokenizer(),
             read_questions(self.choices),
             runtime=runtime,
@@ -217,6 +228,12 @@ class Evaluating:
         lines = [f"step {checkpoint.state.step}, {data}: {counted(result.turns, 'turn')}"]
         lines += _rates({"real": result.real, "written": result.written, "against": result.against})
         return dataclasses.asdict(result), lines
+
+
+def _by_position(result: Evaluation) -> list[str]:
+    """Return a line with the loss by the number of tokens before a target."""
+    parts = [f"{each.first}-{each.last} {each.nats_per_token:.3f}" for each in result.by_position]
+    return [f"  nats by tokens before: {', '.join(parts)}"] if len(parts) > 1 else []
 
 
 def _rates(rates: dict[str, Accuracy | None]) -> list[str]:

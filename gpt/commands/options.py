@@ -15,7 +15,7 @@ import click
 
 from gpt.runs.retention import CHECKPOINTS
 from gpt.runs.sealed_folder import SUMS
-from gpt.spec.presets import EXPORTABLE
+from gpt.spec.presets import EXPORTABLE, LATENT
 from pytok.commands.help import option
 from pytok.commands.paths import Input, Output, PathName
 
@@ -36,7 +36,10 @@ FILES_OF_RUN = (
 )
 """What a run folder holds that cannot be made again from the rest."""
 *_FIRST, _LAST = EXPORTABLE
-ABOUT_PRESETS = f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can."
+ABOUT_PRESETS = (
+    f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can; "
+    f"{' and '.join(LATENT)} have latent attention."
+)
 PATH = PathName(path_type=Path)
 """A path, which is checked when it is opened."""
 OUTPUT = Output(path_type=Path)
@@ -128,8 +131,16 @@ class SamplingOptions:
             seed=self.seed,
         )
 
-    def model(self, checkpoint: Checkpoint, ensemble: Sequence[Path] = ()) -> LanguageModel:
-        """Return the model of *checkpoint*, or its ensemble with other runs, to sample from."""
+    def model(
+        self,
+        checkpoint: Checkpoint,
+        ensemble: Sequence[Path] = (),
+        context: int | None = None,
+    ) -> LanguageModel:
+        """Return the model of *checkpoint*, or its ensemble with other runs, to sample from.
+
+        *context* is that of `Checkpoint.model`.
+        """
         import torch
 
         from gpt.generation.decoder import inference_copy
@@ -141,7 +152,7 @@ class SamplingOptions:
             wanted = "float32"  # or the likeliest of two close tokens would depend on the processor
         runtime = Runtime.choose(self.device, wanted)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
-        return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device), dtype)
+        return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device, context), dtype)
 
 
 def sampling_options(command: F) -> F:

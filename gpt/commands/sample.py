@@ -41,6 +41,13 @@ from pytok.commands.help import Command, option
     default=True,
     help="Let the prompt end inside a token: its end is sampled again, with the same text.",
 )
+@option(
+    "--context",
+    metavar="N",
+    type=click.IntRange(min=1),
+    show_default="the model's",
+    help="Tokens that a prediction can attend to, more than in training if its positions allow it.",
+)
 @option("--stop", metavar="TEXT", multiple=True, help="Stop before this text. Repeatable.")
 @ensemble_option
 @sampling_options
@@ -50,6 +57,7 @@ def sample(
     tokens: int,
     samples: int,
     heal: bool,
+    context: int | None,
     stop: tuple[str, ...],
     ensemble: tuple[Path, ...],
     sampling: SamplingOptions,
@@ -66,7 +74,7 @@ def sample(
         raise ConfigError(f"samples must be at least 1; got {samples}")
     checkpoint = read_checkpoint(run)
     deltas = generate_batch(
-        sampling.model(checkpoint, ensemble),
+        sampling.model(checkpoint, ensemble, context),
         checkpoint.tokenizer(),
         [prompt] * samples,
         max_tokens=tokens,

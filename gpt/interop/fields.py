@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gpt.errors import FormatError
+from gpt.interop.layers import ATTENTION_BIASES, BIAS
 from pytok.text import quoted
 
 REQUIRED: Any = object()
@@ -68,14 +69,14 @@ class Field:
 
     @property
     def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
+        """Return its name, and that of the other field."""
+        return (self.name, *filter(None, (self.otherwise,)))
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it."""
         default = self.default
-        if self.otherwise:
-            default = fields.get(self.otherwise, self.kind)
+        if self.otherwise and fields.values.get(self.name) is None:
+            default = fields.get(self.otherwise, self.kind, default)
         value = fields.get(self.name, self.kind, default)
         if self.values and value not in self.values:
             raise FormatError(f"{self.name} is {quoted(value)}; supported: {_listed(self.values)}")
@@ -105,6 +106,124 @@ class Equal:
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
         """Write nothing."""
         return {}
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A number by which something is multiplied, which is an axis of ours: None, or Multiplier."""
+
+    name: str
+    ours: str
+    default: float = 1.0
+    divides: bool = False
+    """Whether it divides instead."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        value = fields.get(self.name, float, self.default)
+        if value <= 0:
+            raise FormatError(f"{self.name} is {value}; supported: numbers above 0")
+        if value != 1:
+            ours[f"{self.ours}.kind"] = "Multiplier"
+            ours[f"{self.ours}.factor"] = 1 / value if self.divides else value
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it; 1 for none."""
+        factor = ours.get(f"{self.ours}.factor", 1.0)
+        return {self.name: 1 / factor if self.divides else factor}
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """The factor of the scores of attention, c, as the field that is c to some power."""
+
+    name: str
+    default: float
+    power: float = 1.0
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it; the size of a head is known by now, if it is not the usual one."""
+        value = fields.get(self.name, float, self.default)
+        if value <= 0:
+            raise FormatError(f"{self.name} is {value}; supported: numbers above 0")
+        head_width = ours.get("attention.head_width") or ours["width"] / ours["attention.heads"]
+        scale = value ** (1 / self.power)
+        ours["attention.score.kind"] = "ScaledDot"
+        if abs(scale * head_width**0.5 - 1) > 1e-9:
+            ours["attention.score.scale"] = scale
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        if ours.get("attention.score.kind") != "ScaledDot":
+            return {}
+        scale = ours.get("attention.score.scale") or ours["attention.head_width"] ** -0.5
+        value = round(scale**self.power, 9)
+        return {self.name: int(value) if self.power < 0 and value.is_integer() else value}
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A bound of scores or logits; null is none."""
+
+    name: str
+    ours: str
+    default: float | None
+    """Its value if it is missing."""
+    kind: str = ""
+    """Kind of our spec, whose field it is; empty if that has other fields, too."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        given = self.name in fields.values
+        value = fields.get(self.name, float, None) if given else self.default
+        if value is not None:
+            ours[self.ours] = value
+            if self.kind:
+                ours[f"{self.ours.rpartition('.')[0]}.kind"] = self.kind
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        return {self.name: ours.get(self.ours)}
+
+
+@dataclass(frozen=True)
+class ParallelBranches:
+    """Whether attention and MLP read the same stream."""
+
+    name: str
+    default: bool
+    shared_norm: bool = False
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        parallel = fields.get(self.name, bool, self.default)
+        ours["wiring.kind"] = "Parallel" if parallel else "PreNorm"
+        if parallel:
+            ours["wiring.shared_norm"] = self.shared_norm
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        return {self.name: ours["wiring.kind"] == "Parallel"}
 
 
 @dataclass(frozen=True)
@@ -189,11 +308,11 @@ class Biases:
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read the fields."""
         qkv, output, mlp = (self._value(fields, each) for each in (self.qkv, self.output, self.mlp))
-        ours |= {"bias": mlp, "attention.bias": ATTENTION_BIASES[qkv, output]}
+        ours |= {"bias": mlp, BIAS: ATTENTION_BIASES[qkv, output]}
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
         """Write the fields."""
-        attention = ours.get("attention.bias", "off")
+        attention = ours.get(BIAS, "off")
         having = {name: each for each, name in ATTENTION_BIASES.items()}[attention]
         pairs = zip((self.qkv, self.output, self.mlp), (*having, ours["bias"]), strict=True)
         return {name: value != self.inverted for name, value in pairs if isinstance(name, str)}
@@ -205,65 +324,52 @@ class Biases:
         return given != self.inverted
 
 
-ATTENTION_BIASES = {
-    (False, False): "off",
-    (True, False): "qkv",
-    (False, True): "output",
-    (True, True): "all",
-}
-"""Our names of which linear layers of attention have biases, by (queries, keys, values; output)."""
-
-
 @dataclass(frozen=True)
-class Rotary:
-    """Rotary positions: base, fraction and scaling, in the object rope_parameters or beside it."""
+class Expansion:
+    """The width of the hidden layer as a multiple of that of the model."""
 
-    theta: float = 10_000.0
-    """Default of the base."""
-    fraction: float | None = None
-    """Default of the fraction of a head that is rotated; None if the family rotates all of it."""
-    older: str = "partial_rotary_factor"
-    """Name of the fraction beside the object."""
-    older_theta: str = "rope_theta"
-    """Name of the base beside the object."""
+    name: str
+    default: int
 
     @property
     def theirs(self) -> tuple[str, ...]:
-        """Return the names of the object and of the fields beside it."""
-        return "rope_parameters", "rope_scaling", self.older_theta, self.older
+        """Return its name."""
+        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
-        """Read all of them; newer versions of transformers have an object, older ones fields."""
-        beside = fields
-        found = fields.get("rope_parameters", dict, None) or fields.get("rope_scaling", dict, {})
-        inside = Fields(found)
-        kind = inside.get("rope_type", str, inside.get("type", str, "default"))
-        if kind != "default":
-            raise FormatError(f"rope_type is {quoted(kind)}; supported: 'default'")
-        theta = inside.get("rope_theta", float, beside.get(self.older_theta, float, self.theta))
-        default = 1.0 if self.fraction is None else self.fraction
-        fraction = inside.get(
-            "partial_rotary_factor", float, beside.get(self.older, float, default)
-        )
-        if self.fraction is None and fraction != 1:
-            raise FormatError(f"partial_rotary_factor is {fraction}; supported: 1.0")
-        ours |= {
-            "position.kind": "Rope",
-            "position.theta": theta,
-            "position.fraction": fraction,
-        }
+        """Read it."""
+        ours["mlp.hidden"] = fields.get(self.name, int, self.default) * ours["width"]
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the object for newer versions of transformers, and the base for older ones."""
-        if ours.get("position.kind") != "Rope":
-            return {}
-        theta, fraction = ours["position.theta"], ours["position.fraction"]
-        partial = {} if self.fraction is None else {"partial_rotary_factor": fraction}
-        return {
-            "rope_parameters": {"rope_type": "default", "rope_theta": theta, **partial},
-            self.older_theta: theta,
-            **({self.older: fraction} if partial else {}),
-        }
+        """Write it, unless the hidden layer is no multiple."""
+        ratio, rest = divmod(ours.get("mlp.hidden") or 0, ours["width"])
+        return {} if rest else {self.name: ratio}
+
+
+class Inside:
+    """The fields of an object in a field of theirs."""
+
+    def __init__(self, name: str, *codecs: Codec) -> None:
+        self.name, self.codecs = name, codecs
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return the name of the object."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read the fields of the object."""
+        inside = Fields(fields.get(self.name, dict, {}))
+        for codec in self.codecs:
+            try:
+                codec.read(inside, ours)
+            except FormatError as error:
+                raise FormatError(f"{self.name}.{error}") from error
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the object."""
+        written = [codec.write(ours) for codec in self.codecs]
+        return {self.name: {name: value for each in written for name, value in each.items()}}
 
 
 def _listed(values: Mapping[Any, Any]) -> str:

@@ -16,16 +16,17 @@ from torch import Tensor, nn
 from gpt.errors import FormatError
 from gpt.interop.layouts import Entry
 from gpt.model.gpt import GPT
-from gpt.model.shapes import count_layers, without_memory
+from gpt.model.shapes import without_memory
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.norm import Norm
 from gpt.spec.architecture import GPTConfig
 
 Names = Mapping[str, str | Entry]
 """Their names, without ``.weight`` and ``.bias``, and the path of our module or an entry. Names of
-parameters are complete. ``{layer}`` is the number of a block. What a model has not is skipped, so
-a table can have the names of parts that only some models have."""
-_LAYER = "{layer}"
+parameters are complete. ``{layer}`` is the number of a block; ``{expert}``, on their side alone,
+that of an expert, whose matrices are one tensor here. What a model has not is skipped, so a table
+can have the names of parts that only some models have."""
+_LAYER, EXPERT = "{layer}", "{expert}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Target(NamedTuple):
     """Our tensors that it has."""
     modules: list[nn.Module]
     """The modules that they are of."""
+    parameters: list[Tensor]
+    """The parameters that they are, or are slices of."""
 
     @property
     def has_token_rows(self) -> bool:
@@ -69,7 +72,7 @@ def export_weights(model: GPT, names: Names, *, adds_biases: bool = False) -> di
     exported: dict[str, Tensor] = {}
     named: set[int] = set()
     for target in _targets(model, names):
-        named.update(map(id, target.parts))
+        named.update(map(id, target.parameters))
         parts = [part.detach() for part in target.parts]
         if target.has_token_rows:
             parts = [part[: model.vocab_size] for part in parts]
@@ -98,11 +101,6 @@ def import_model(
     compared with those that *config* asks for. Raises FormatError for a tensor that is missing or
     has another shape, and for one that is neither in the model nor in *unused*.
     """
-    layers = count_layers(tensors.shapes, block_prefix(names))
-    if layers != config.layers:
-        raise FormatError(
-            f"the config asks for {config.layers} layers, but there are tensors of {layers}"
-        )
     _check(tensors, without_memory(config), names, unused)
     model = GPT(config)
     with torch.no_grad():
@@ -158,11 +156,23 @@ def _targets(model: GPT, names: Names) -> Iterator[Target]:
     """Yield the tensors called *names* that *model* has, without those whose weights are shared."""
     seen: set[int] = set()
     for name, entry in _entries(names, len(model.blocks)):
+        if not _applies(model, entry):
+            continue
         for kind, modules, parts in _tensors(model, entry):
             if new := {id(part) for part in parts} - seen:
                 seen |= new
                 layout = replace(entry, offset=0.0) if kind == ".bias" else entry
-                yield Target(f"{name}{kind}", layout, parts, modules)
+                for one, slices in _by_expert(f"{name}{kind}", parts):
+                    yield Target(one, layout, slices, modules, parts)
+
+
+def _by_expert(name: str, parts: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
+    """Yield *name* and *parts*, or those of each expert if there is one tensor for each."""
+    if EXPERT not in name:
+        yield name, parts
+        return
+    for expert in range(len(parts[0])):
+        yield name.replace(EXPERT, str(expert)), [part[expert] for part in parts]
 
 
 def _entries(names: Names, layers: int) -> Iterator[tuple[str, Entry]]:
@@ -170,12 +180,35 @@ def _entries(names: Names, layers: int) -> Iterator[tuple[str, Entry]]:
     for name, value in names.items():
         entry = value if isinstance(value, Entry) else Entry((value,))
         for layer in range(layers if _LAYER in name else 1):
-            paths = tuple(path.replace(_LAYER, str(layer)) for path in entry.modules)
-            yield name.replace(_LAYER, str(layer)), replace(entry, modules=paths)
+            yield name.replace(_LAYER, str(layer)), _in_layer(entry, layer)
+
+
+def _in_layer(entry: Entry, layer: int) -> Entry:
+    """Return *entry* with the number of *layer* in its paths."""
+    modules, beside, without = (
+        tuple(path.replace(_LAYER, str(layer)) for path in paths)
+        for paths in (entry.modules, (entry.beside,), (entry.without,))
+    )
+    return replace(entry, modules=modules, beside=beside[0], without=without[0])
+
+
+def _applies(model: GPT, entry: Entry) -> bool:
+    """Return whether *model* has what must be beside *entry*, and not what must not."""
+    return (not entry.beside or _has(model, entry.beside)) and not (
+        entry.without and _has(model, entry.without)
+    )
+
+
+def _has(model: GPT, path: str) -> bool:
+    """Return whether *model* has parameters at *path*."""
+    try:
+        return any(True for _ in model.get_submodule(path).parameters())
+    except AttributeError:
+        return False
 
 
 def _tensors(model: GPT, entry: Entry) -> Iterator[tuple[str, list[nn.Module], list[Tensor]]]:
-    """Yield the suffix, modules and tensors of *entry*: weights and biases, or parameters."""
+    """Yield suffix, modules and tensors of *entry*: weights and biases, or what it names itself."""
     owners: list[nn.Module] = []
     parameters: list[Tensor] = []
     for path in entry.modules:
@@ -185,7 +218,7 @@ def _tensors(model: GPT, entry: Entry) -> Iterator[tuple[str, list[nn.Module], l
         except AttributeError:
             return
         found = getattr(owner, last, None)
-        if isinstance(found, nn.Parameter):
+        if isinstance(found, Tensor):
             owners, parameters = [*owners, owner], [*parameters, found]
         elif isinstance(found, nn.Module):
             owners.append(found)

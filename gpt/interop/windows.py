@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gpt.errors import FormatError
 from gpt.interop.fields import Fields
-from gpt.spec.pattern import Causal, Window
+from gpt.interop.layers import PATTERN, clipped
 from pytok.text import quoted
 
-PATTERN = "attention.pattern"
-"""Our field of the patterns, here a list: the window of each layer, None for the full context."""
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -28,6 +26,9 @@ class Windows:
     """Name of a field that must be true for windows; empty if there is none."""
     types: str = ""
     """Name of a list with the kind of each layer; empty if all layers have the window."""
+    repeated: str = ""
+    """Name of a list of such lists and how often each is repeated (GPT-Neo); empty if there is
+    none."""
     every: int | None = None
     """Without that list, which layers attend to the full context: every n-th."""
     full: str = FULL
@@ -38,7 +39,7 @@ class Windows:
     @property
     def theirs(self) -> tuple[str, ...]:
         """Return the names of the fields."""
-        return tuple(filter(None, (self.size, self.flag, self.types)))
+        return tuple(filter(None, (self.size, self.flag, self.types, self.repeated)))
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read the windows of all layers."""
@@ -49,9 +50,13 @@ class Windows:
         if self.flag and not fields.get(self.flag, bool, False):
             size = None
         kinds = fields.get(self.types, list, None) if self.types else None
+        if kinds is None and self.repeated:
+            kinds = self._expanded(fields.get(self.repeated, list), layers)
         if kinds is None:
-            windows = [None if self.every and not n % self.every else size for n in _from_1(layers)]
-        elif len(kinds) != layers and size is not None:
+            windows = [
+                None if self.every and not n % self.every else size for n in range(1, layers + 1)
+            ]
+        elif len(kinds) != layers and (size is not None or self.repeated):
             raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
         else:
             windows = [self._window(kind, size) for kind in kinds]
@@ -68,7 +73,19 @@ class Windows:
             written[self.flag] = bool(sizes)
         if self.types:
             written[self.types] = [self.full if each is None else self.sliding for each in windows]
+        if self.repeated:
+            written[self.repeated] = [[written[self.types], 1]]
         return written
+
+    def _expanded(self, repeated: list[Any], layers: int) -> list[Any]:
+        """Return the kinds of all layers, up to one more than there are."""
+        kinds: list[Any] = []
+        for each in repeated:
+            if not (isinstance(each, list) and len(each) == 2 and isinstance(each[0], list)):
+                raise FormatError(f"{self.repeated} is {quoted(repeated)}, not lists and numbers")
+            count = each[1] if isinstance(each[1], int) else 0
+            kinds += each[0] * min(count, layers)
+        return kinds
 
     def _window(self, kind: object, size: int | None) -> int | None:
         if kind == self.full:
@@ -80,42 +97,3 @@ class Windows:
         if size is None:
             raise FormatError(f"{self.types} has {quoted(kind)}, and {self.size} is not set")
         return size
-
-
-def clipped(windows: Sequence[int | None], context: int) -> list[int | None]:
-    """Return *windows* with None for those that are not shorter than the context."""
-    return [None if window is None or window >= context else window for window in windows]
-
-
-def windows_of(patterns: Sequence[Any], context: int) -> list[int | None] | None:
-    """Return the windows of the *patterns* of all layers; None if one of them is no window."""
-    layers = len(patterns)
-    if not all(isinstance(each, Causal | Window) for each in patterns):
-        return None
-    windows = [
-        each.in_layer(layer, layers) if isinstance(each, Window) else None
-        for layer, each in enumerate(patterns)
-    ]
-    return clipped(windows, context)
-
-
-def with_windows(attention: Mapping[str, Any], windows: Sequence[int | None]) -> dict[str, Any]:
-    """Return the plain spec *attention* with the *windows* of the layers."""
-    layers = len(windows)
-    for every in (None, *_from_1(layers)):
-        size = next(filter(None, windows), None)
-        if size is None:
-            return {**attention, "pattern": {"kind": "Causal"}}
-        window = Window(size=size, long_every=every)
-        if [window.in_layer(layer, layers) for layer in range(layers)] == list(windows):
-            pattern = {"kind": "Window", "size": size, "long_every": every}
-            return {**attention, "pattern": pattern}
-    period = next(
-        n for n in _from_1(layers) if all(windows[i] == windows[i % n] for i in range(layers))
-    )
-    each = [with_windows(attention, [window]) for window in windows[:period]]
-    return {"kind": "Interleaved", "layers": each}
-
-
-def _from_1(layers: int) -> range:
-    return range(1, layers + 1)

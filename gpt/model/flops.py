@@ -67,9 +67,7 @@ def training_flops(model: GPT) -> int:
 def described_size(model: GPT) -> str:
     """Return the number of parameters of *model*, and of those that a token uses, as text."""
     parts = parts_of(model).values()
-    total, active = (
-        sum(counts) for counts in zip(*((p.parameters, p.active) for p in parts), strict=True)
-    )
+    total, active = sum(part.parameters for part in parts), sum(part.active for part in parts)
     used = "" if active == total else f", {active:,} of them active"
     return f"{total:,} parameters{used}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
@@ -58,15 +59,20 @@ class GPT(Mechanism):
         self.config = config
         site = site_of(config, config.vocab_size)
         self.embedding = TokenEmbedding(site.vocab_rows, config.width)
+        self.embedding_scale = site.build(config.embedding_scale)
+        self.embedding_norm = site.build(config.embedding_norm)
         self.shift = site.build(config.shift)
         self.position: PositionEncoding = site.build(config.position) or PositionEncoding()
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout.of_embedding)
         self.residual = site.build(config.residual)
         self.values = site.build(config.value_embedding)
+        self.value_residual = site.build(config.value_residual)
         self.blocks = nn.ModuleList(
             site.at(layer).build(config.wiring) for layer in range(config.layers)
         )
-        self.norm = site.build(config.norm) if self._blocks[0].last_norm else nn.Identity()
+        last_norm = site.build(config.norm) if self._blocks[0].last_norm else None
+        self.norm = last_norm or nn.Identity()
+        self.logit_scale = site.build(config.logit_scale)
         self.head = Head(site)
         if config.tie:
             self.head.weight = self.embedding.weight
@@ -126,8 +132,12 @@ class GPT(Mechanism):
             states = [*cache.states, None][: len(self.blocks) + 1]
         document_positions = None if document_ids is None else positions_within(document_ids)
         x = self.embedding(ids)
+        if self.embedding_scale is not None:
+            x = self.embedding_scale(x)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         if self.shift is not None:
-            x = self.shift(x, starts, states[-1], document_ids)
+            x = self.shift(x, states[-1], document_ids)
         embedded = positions if document_positions is None else document_positions
         x = self.dropout(self.position.embed(x, embedded))
         if torch.is_autocast_enabled(x.device.type):
@@ -138,27 +148,34 @@ class GPT(Mechanism):
             starts=starts,
             positions=positions,
             position=self.position,
-            embedded=x,
             document_ids=document_ids,
             document_positions=document_positions,
         )
-        losses = []
+        losses, streams = [], [x]
+        first_values: list[Tensor] = []
         for layer, (block, state) in enumerate(zip(self._blocks, states, strict=False)):
             if self.residual is not None:
-                x = self.residual(x, context.embedded, layer)
+                x = self.residual(streams)
             context = dataclasses.replace(
                 context,
                 position=self.position.in_layer(layer),
                 value_embedding=None if self.values is None else self.values(ids, layer),
+                value_residual=self.value_residual
+                and partial(self.value_residual, layer=layer, kept=first_values),
             )
             if self.recompute and torch.is_grad_enabled():
                 x, loss = checkpoint(block, x, context, state, use_reentrant=False)
             else:
                 x, loss = block(x, context, state)
             losses.append(loss)
+            if self.residual is not None:
+                streams.append(x)
         if cache is not None:
             cache.advance(ids.shape[1])
-        return self.norm(x), total(*losses)
+        x = self.norm(x)
+        if self.logit_scale is not None:  # the head is linear, so its input can be scaled
+            x = self.logit_scale(x)
+        return x, total(*losses)
 
     def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
         """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.
@@ -191,7 +208,7 @@ class GPT(Mechanism):
                 "train one whose attention is causal"
             )
         self.position.check_decoding()
-        states: list[State] = [block.attention.new_state(batch, dtype) for block in self._blocks]
+        states: list[State] = [block.new_state(batch, dtype) for block in self._blocks]
         if self.shift is not None:
             states.append(self.shift.new_state(batch, dtype))
         return Cache(states, batch)

@@ -18,13 +18,13 @@ from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
 
 
-def without_memory(config: GPTConfig) -> GPT:
-    """Return the model of *config* on the device ``meta``.
+def without_memory(config: GPTConfig, device: str = "meta") -> GPT:
+    """Return the model of *config* on *device*, with weights that are not initialized.
 
     Raises ConfigError for sizes that no tensor can have.
     """
     try:
-        with torch.device("meta"), _Uninitialized():
+        with torch.device(device), _Uninitialized():
             return GPT(config)
     except (OverflowError, RuntimeError, TypeError) as error:  # torch raises any of these
         raise ConfigError(

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpt.nn.attention.gate import HeadGate
+from gpt.nn.attention.latent import LatentAttention
+from gpt.nn.attention.linear_attention import LinearAttention
 from gpt.nn.attention.longformer import LongformerAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
 from gpt.nn.attention.normalizers import LocalPNormalizer, SoftmaxNormalizer
@@ -20,6 +23,7 @@ from gpt.nn.attention.scores import (
     ScaledDotScore,
 )
 from gpt.nn.balance import BalanceBias, BalanceLoss
+from gpt.nn.convolution import Canon, TokenShift
 from gpt.nn.experts import GroupLimit, build_experts
 from gpt.nn.head import SoftCap
 from gpt.nn.mlp import build_mlp
@@ -37,13 +41,15 @@ from gpt.nn.positions.scaling import (
     YaRNScaling,
 )
 from gpt.nn.positions.t5 import T5Position
-from gpt.nn.residual import Lambdas
+from gpt.nn.residual import Lambdas, UNet
+from gpt.nn.scale import LayerScale, Multiplier, RootWidth
 from gpt.nn.site import Site
-from gpt.nn.token_shift import TokenShift
 from gpt.nn.value_embedding import ValueEmbedding
-from gpt.nn.wiring import PostNorm, PreNorm
+from gpt.nn.value_residual import ValueResidual
+from gpt.nn.wiring import DeepNorm, OutputNorm, Parallel, PostNorm, PreNorm, SandwichNorm
 from gpt.spec import (
     attention,
+    convolution,
     embedding,
     experts,
     head,
@@ -51,6 +57,7 @@ from gpt.spec import (
     norm,
     pattern,
     position,
+    scale,
     scaling,
     scoring,
     wiring,
@@ -60,6 +67,9 @@ from gpt.spec.architecture import Architecture
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
     attention.Longformer: LongformerAttention,
+    attention.HeadGate: HeadGate,
+    attention.Latent: LatentAttention,
+    attention.Linear: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
     pattern.Causal: CausalPattern,
     pattern.Window: WindowPattern,
@@ -95,9 +105,19 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     norm.BatchNorm: BatchNorm,
     wiring.PreNorm: PreNorm,
     wiring.PostNorm: PostNorm,
+    wiring.SandwichNorm: SandwichNorm,
+    wiring.OutputNorm: OutputNorm,
+    wiring.Parallel: Parallel,
+    wiring.DeepNorm: DeepNorm,
     wiring.Lambdas: Lambdas,
+    wiring.UNet: UNet,
+    scale.Multiplier: Multiplier,
+    scale.RootWidth: RootWidth,
+    scale.LayerScale: LayerScale,
     embedding.TokenShift: TokenShift,
+    convolution.Canon: Canon,
     embedding.ValueEmbedding: ValueEmbedding,
+    embedding.ValueResidual: ValueResidual,
     head.SoftCap: SoftCap,
 }
 

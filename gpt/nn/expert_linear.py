@@ -17,7 +17,8 @@ from gpt.nn.site import Site
 from gpt.spec.experts import Experts
 
 ALIGNMENT = 16
-"""Bytes of which a row of either factor of torch's grouped product must be a multiple."""
+"""Bytes of which the rows of both factors of torch's grouped product must be a multiple; others are
+padded with zeros. Its types are float32, bfloat16 and float16."""
 
 
 class Dispatch(NamedTuple):
@@ -46,15 +47,16 @@ def grouped_linear(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
-    if x.is_meta:
-        return x.new_empty(len(x), weight.shape[1])
-    aligned = all(size * x.itemsize % ALIGNMENT == 0 for size in weight.shape[1:])
-    if aligned and x.dtype in (torch.float32, torch.bfloat16, torch.float16):
-        return F.grouped_mm(x, weight.mT, offs=ends)
-    starts = [0, *ends.tolist()]
-    return torch.cat(
-        [F.linear(x[starts[i] : starts[i + 1]], matrix) for i, matrix in enumerate(weight.unbind())]
-    )
+    if x.dtype == torch.float64:
+        sizes = ends.diff(prepend=ends.new_zeros(1)).tolist()
+        pairs = zip(torch.split(x, sizes), weight.unbind(), strict=True)
+        return torch.cat([F.linear(rows, matrix) for rows, matrix in pairs])
+    outputs, inputs = weight.shape[1:]
+    padding = [-size * x.itemsize % ALIGNMENT // x.itemsize for size in (inputs, outputs)]
+    if any(padding):
+        x = F.pad(x, (0, padding[0]))
+        weight = F.pad(weight, (0, padding[0], 0, padding[1]))
+    return F.grouped_mm(x, weight.mT, offs=ends)[:, :outputs]
 
 
 class ExpertLinear(Mechanism):
@@ -94,3 +96,7 @@ class ExpertOutput(ExpertLinear):
     def initialize(self, generator: torch.Generator) -> None:
         """Set all matrices to zero."""
         nn.init.zeros_(self.weight)
+
+    def randomize_output(self, generator: torch.Generator) -> None:
+        """Initialize each matrix as that of a linear layer."""
+        super().initialize(generator)

@@ -5,6 +5,8 @@ B: batch size, T: tokens, N = B · T, E: experts, k: experts chosen for a token.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from gpt.nn.activation import build_activation
 from gpt.nn.balance import Balance, Routing
 from gpt.nn.context import Context
+from gpt.nn.dropout import Dropout
 from gpt.nn.expert_linear import Dispatch, ExpertLinear, ExpertOutput
 from gpt.nn.mechanism import Mechanism, Mixed
 from gpt.nn.mlp import GatedMLP, PlainMLP, build_mlp
@@ -25,6 +28,8 @@ class Experts(Mechanism):
     Shazeer 2017, arXiv:1701.06538; the shared experts are DeepSeekMoE's, arXiv:2401.06066. What a
     token gets depends on no other token: none is dropped, and a cache changes nothing.
     """
+
+    SCORING: ClassVar[tuple[str, ...]] = ("router",)
 
     def __init__(self, spec: experts.Experts, site: Site) -> None:
         super().__init__()
@@ -127,6 +132,7 @@ class RoutedMLPs(Mechanism):
         self.activation = build_activation(spec.expert.activation)
         self.gate = ExpertLinear(spec, width, hidden, site) if spec.expert.gated else None
         self.input = ExpertLinear(spec, width, hidden, site)
+        self.dropout = Dropout(site.architecture.dropout.hidden)
         self.output = ExpertOutput(spec, hidden, width, site)
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
@@ -143,6 +149,7 @@ class RoutedMLPs(Mechanism):
             hidden = self.activation(hidden)
         else:
             hidden = self.activation(self.gate(rows, dispatch)) * hidden
+        hidden = self.dropout(hidden)
         y = self.output(hidden, dispatch).index_select(0, order.argsort()).view(*chosen.shape, -1)
         mixed: Tensor = (y * weights.to(y.dtype)[..., None]).sum(1)
         return mixed.view(x.shape)

@@ -30,11 +30,20 @@ class Mechanism(nn.Module):
     without the block's prefix."""
     TOKEN_ROWS: ClassVar[bool] = False
     """Whether its weight has a row for each token of the vocabulary."""
+    SCORING: ClassVar[tuple[str, ...]] = ()
+    """Names of its modules that only decide weights of others, such as queries, keys and routers:
+    nothing of them is added to the residual stream."""
 
     def initialize(self, generator: torch.Generator) -> None:
         """Initialize its own parameters; by default they stay as `__init__` made them.
 
         Child modules are initialized already, and can be changed.
+        """
+
+    def randomize_output(self, generator: torch.Generator) -> None:
+        """Initialize at random what `initialize` sets to zero, so that a branch begins as zero.
+
+        For blocks whose branches begin as zero in another way, or not as zero.
         """
 
     def weight_flops(self) -> int:
@@ -121,6 +130,10 @@ class BranchOutput(Mechanism, nn.Linear):
         nn.init.zeros_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def randomize_output(self, generator: torch.Generator) -> None:
+        """Initialize the weight as that of any linear layer."""
+        nn.init.normal_(self.weight, std=self.in_features**-0.5, generator=generator)
 
     def weight_flops(self) -> int:
         """Return two operations per weight."""

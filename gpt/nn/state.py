@@ -45,6 +45,9 @@ class State(Protocol):
     def nbytes(self) -> int:
         """Size of its tensors in bytes."""
 
+    def bytes_at(self, tokens: int) -> int:
+        """Return how many bytes it needs for *tokens* tokens of each row, without free slots."""
+
 
 class Ring:
     """The last *capacity* tokens of each row, in ring buffers: keys and values, or other vectors.
@@ -86,18 +89,6 @@ class Ring:
         for tensor, vectors in zip(self.tensors, kept, strict=True):
             tensor[:, :, slots] = vectors[:, :, -count:]
         return kept
-
-    def last(self, starts: Sequence[int]) -> list[Tensor]:
-        """Return the last vectors of each row, (B, H, 1, D); zeros for rows without tokens.
-
-        *starts* are the lengths of the rows, or one length for all.
-        """
-        slot = (self._written - 1) % self._slots
-        found = [tensor[:, :, slot : slot + 1] for tensor in self.tensors]
-        if min(starts):
-            return found
-        empty = torch.tensor([not length for length in starts], device=found[0].device)
-        return [vectors.masked_fill(empty[:, None, None, None], 0) for vectors in found]
 
     def holds_all(self, starts: Sequence[int]) -> bool:
         """Return whether every filled slot holds a token of every row, of *starts* tokens."""
@@ -146,6 +137,10 @@ class Ring:
         """Size of the buffers in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors)
 
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of *tokens* tokens of each row, at most the capacity."""
+        return self.nbytes // self._slots * min(tokens, self.capacity)
+
     @property
     def _slots(self) -> int:
         return self.tensors[0].shape[2]
@@ -175,6 +170,41 @@ class Ring:
         """Return the vectors of rows of *length* tokens, (B, H, S, D), oldest first."""
         slots = self._last_slots(min(length, self._slots))
         return [tensor[:, :, slots] for tensor in self.tensors]
+
+
+class Sums:
+    """Sums over all tokens of each row, of constant size. No token can be removed from them."""
+
+    def __init__(self, *zeros: Tensor) -> None:
+        """Create the sums of no tokens: *zeros*, each (B, ...)."""
+        self.tensors = list(zeros)
+
+    def empty(self, rows: int) -> Sums:
+        """Return the sums of *rows* rows without tokens."""
+        return Sums(*(each.new_zeros((rows, *each.shape[1:])) for each in self.tensors))
+
+    def restart(self, row: int, other: State, length: int) -> None:
+        """Replace *row* by the single row of *other*; see `State`."""
+        assert isinstance(other, Sums)
+        for tensor, new in zip(self.tensors, other.tensors, strict=True):
+            tensor[row] = new[0]
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep *rows*, in this order."""
+        self.tensors = [tensor[list(rows)] for tensor in self.tensors]
+
+    def truncate(self, removed: int) -> bool:
+        """Return whether no token is to be removed."""
+        return not removed
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the sums in bytes."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the same, however many tokens there are."""
+        return self.nbytes
 
 
 class Pinned:
@@ -226,6 +256,10 @@ class Pinned:
     def nbytes(self) -> int:
         """Size of the buffers in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors)
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of those of the first *tokens* tokens that are at the positions."""
+        return self.nbytes * bisect_left(self.at, tokens) // len(self.at)
 
 
 class PinnedRing(Ring):
@@ -288,6 +322,10 @@ class PinnedRing(Ring):
         """Size of the buffers in bytes."""
         return super().nbytes + self.pinned.nbytes
 
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of both for *tokens* tokens of each row."""
+        return super().bytes_at(tokens) + self.pinned.bytes_at(tokens)
+
 
 class Cache:
     """What a model keeps of the rows that it has read.
@@ -345,3 +383,7 @@ class Cache:
     def nbytes(self) -> int:
         """Size of the states in bytes."""
         return sum(state.nbytes for state in self.states)
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of the states for *tokens* tokens of each row, without free slots."""
+        return sum(state.bytes_at(tokens) for state in self.states)

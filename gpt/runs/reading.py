@@ -94,14 +94,16 @@ class Checkpoint:
         """Ids at which texts end, besides those of the tokenizer."""
         return listed_ids(self.generation.get("eos_token_id"))
 
-    def model(self, device: torch.device | str = "cpu") -> GPT:
+    def model(self, device: torch.device | str = "cpu", context: int | None = None) -> GPT:
         """Build the model, in evaluation mode, on *device*.
 
-        Raises CheckpointError if the tensors are not those of the config, before memory is used for
-        the model.
+        With a *context* longer than in training it reads as many tokens. Raises ConfigError if it
+        cannot, because a mechanism has weights for each position; CheckpointError if the tensors
+        are not those of the config, before memory is used for the model.
         """
         self._check_sizes()
-        model = GPT(self.state.config)
+        config = self.state.config
+        model = GPT(config if context is None else config.extended(context))
         self._fill(model, self.weights)
         return model.to(device).eval()
 

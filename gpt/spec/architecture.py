@@ -14,16 +14,28 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
-from gpt.spec.checks import above_zero, below_one
-from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.checks import above_zero
+from gpt.spec.convolution import Canon
+from gpt.spec.dropout import Dropout
+from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
 from gpt.spec.experts import Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 from gpt.spec.part import Part, extended_parts
 from gpt.spec.position import AnyPosition, InterleavedPositions, Position, Rope
+from gpt.spec.scale import LayerScale, Multiplier, RootWidth
 from gpt.spec.serialize import from_dict, to_dict
-from gpt.spec.wiring import Lambdas, PostNorm, PreNorm
+from gpt.spec.wiring import (
+    DeepNorm,
+    Lambdas,
+    OutputNorm,
+    Parallel,
+    PostNorm,
+    PreNorm,
+    SandwichNorm,
+    UNet,
+)
 
 AnyArchitecture = TypeVar("AnyArchitecture", bound="Architecture")
 
@@ -47,17 +59,32 @@ class Architecture:
     arXiv:2305.19466)."""
     shift: TokenShift | None = None
     """Token shift: a fraction of the previous token's embedding, added to each. [default: none]"""
+    convolution: Canon | None = None
+    """Short convolutions over the tokens, in each block. [default: none]"""
     mlp: MLP | Experts = field(default_factory=MLP)
     """What follows attention in each block: an MLP, or experts."""
-    norm: LayerNorm | RMSNorm | BatchNorm = field(default_factory=RMSNorm)
+    norm: LayerNorm | RMSNorm | BatchNorm | None = field(default_factory=RMSNorm)
     """Normalization of the residual stream, where the wiring has it."""
-    wiring: PreNorm | PostNorm = field(default_factory=PreNorm)
+    wiring: PreNorm | PostNorm | SandwichNorm | OutputNorm | Parallel | DeepNorm = field(
+        default_factory=PreNorm
+    )
     """Wiring: how attention and MLP join the residual stream."""
-    residual: Lambdas | None = None
+    branch_scale: LayerScale | Multiplier | None = None
+    """Factor of the outputs of attention and MLP. [default: none]"""
+    residual: Lambdas | UNet | None = None
     """What each block takes as its input instead of the residual stream. [default: the stream]"""
     value_embedding: ValueEmbedding | None = None
     """Value embeddings: learned vectors of tokens, added to the values of attention.
     [default: none]"""
+    value_residual: ValueResidual | None = None
+    """Mix of the values of attention with those of the first layer. [default: none]"""
+    embedding_scale: RootWidth | Multiplier | None = None
+    """Factor of the token embeddings. [default: none]"""
+    embedding_norm: LayerNorm | RMSNorm | None = None
+    """Normalization of the token embeddings (BLOOM, Le Scao 2022, arXiv:2211.05100).
+    [default: none]"""
+    logit_scale: Multiplier | None = None
+    """Factor of the logits, before the cap. [default: none]"""
     cap: SoftCap | None = None
     """Logit cap. [default: none]"""
     tie: bool = True
@@ -65,12 +92,11 @@ class Architecture:
     arXiv:1608.05859)."""
     bias: bool = False
     """Add biases to the linear layers of attention and MLP."""
-    dropout: float = 0.0
-    """Probability of zeroing each output of the embedding, attention and MLP while training."""
+    dropout: Dropout = field(default_factory=Dropout)
+    """Dropout."""
 
     def __post_init__(self) -> None:
         above_zero(context=self.context, layers=self.layers, width=self.width)
-        below_one(dropout=self.dropout)
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, Part):
@@ -105,12 +131,6 @@ class Architecture:
         layers = map(self.attention_in, range(self.layers))
         return sorted({attention.rotated_width(self.width) for attention in layers})
 
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
-        positions = map(self.position_in, range(self.layers))
-        return any(each is not None and each.biases_scores for each in positions)
-
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig(Architecture):
@@ -133,7 +153,7 @@ class GPTConfig(Architecture):
         """Return all fields as JSON values; nested specs are tagged with ``kind``.
 
         >>> GPTConfig(vocab_size=512).to_dict()["norm"]
-        {'kind': 'RMSNorm', 'eps': 1e-06, 'weight': True}
+        {'kind': 'RMSNorm', 'eps': 1e-06, 'weight': True, 'fraction': 1.0, 'cast': 'torch'}
         """
         return to_dict(self)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from gpt.errors import ConfigError
-from gpt.spec.checks import above_zero
+from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.part import Part, Sizes
 from gpt.spec.pattern import BigBird, Causal, Full, Window
 from gpt.spec.scoring import (
@@ -25,13 +26,25 @@ from gpt.spec.scoring import (
     Softmax,
 )
 
+Pool: TypeAlias = Literal["mean", "first", "random"]
+"""What a key and value head is made of that replaces several: their mean, the first of them, or new
+weights (Ainslie 2023, arXiv:2305.13245)."""
+POOLS: tuple[Pool, ...] = get_args(Pool)
+
+
+AnyKind = TypeVar("AnyKind", bound="Attention")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attention(Part):
     """What a model needs to know of any attention."""
 
+    convolves: ClassVar[bool] = False
+    """Whether it has queries, keys and values that a convolution can mix."""
     compares: ClassVar[bool] = True
     """Whether it has a score for each pair of a query and a key, which positions can change."""
+    keeps_values: ClassVar[bool] = True
+    """Whether decoding keeps values, or sums of them, so that others can be added to them."""
 
     heads: int
     """Number of query heads."""
@@ -53,6 +66,13 @@ class Attention(Part):
     def in_layer(self, layer: int) -> Attention:
         """Return the attention of *layer*, from 0."""
         return self
+
+    def with_kv_heads(self: AnyKind, kv_heads: int) -> AnyKind:
+        """Return the spec with *kv_heads* key and value heads, each instead of several.
+
+        Raises ConfigError if there are none, or their number is no multiple.
+        """
+        raise ConfigError(f"{type(self).__name__} attention has no kv_heads to share")
 
     def resolved(self, width: int) -> Attention:
         """Return the spec with the sizes filled in that follow from *width*."""
@@ -107,16 +127,31 @@ class Pairwise(Attention):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeadGate(Part):
+    """Multiply the output of each head by a sigmoid of the input (Qiu 2025, arXiv:2505.06708).
+
+    A head can then attend without an effect, which attention sinks are for otherwise.
+    """
+
+    per_feature: bool = False
+    """A gate for each feature of a head instead of one for the head, as in Qwen3-Next."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupedQuery(Pairwise):
     """Attention in which query heads share key and value heads (Ainslie 2023, arXiv:2305.13245).
 
     ``kv_heads == heads`` is multi-head attention, ``kv_heads == 1`` multi-query attention.
     """
 
+    convolves = True
+
     kv_heads: int
     """Number of key and value heads; must divide heads."""
     head_width: int | None = None
     """Width of one head. [default: width / heads]"""
+    clip: float | None = None
+    """Limit queries, keys and values to -clip and clip (as in DBRX). [default: no limit]"""
     qk_norm: bool = False
     """RMS-normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
@@ -128,25 +163,18 @@ class GroupedQuery(Pairwise):
     bias: Literal["off", "qkv", "output", "all"] | None = None
     """Which linear layers have biases: qkv is queries, keys and values (Qwen2).
     [default: all if the model has biases, else off]"""
+    gate: HeadGate | None = None
+    """Gates of the outputs of heads. [default: none]"""
 
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
-        above_zero(qk_norm_eps=self.qk_norm_eps)
-        if self.heads % self.kv_heads:
-            divisors = [n for n in range(1, min(self.heads, 1024) + 1) if self.heads % n == 0]
-            raise ConfigError(
-                f"{self.heads} heads cannot share {self.kv_heads} kv_heads; "
-                f"set kv_heads to one of {divisors}"
-            )
+        above_zero(clip=self.clip, qk_norm_eps=self.qk_norm_eps)
+        _check_shared(self.heads, self.kv_heads)
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the width does not divide into heads."""
         super().check(sizes)
-        if self.head_width is None and sizes.width % self.heads:
-            raise ConfigError(
-                f"width {sizes.width} does not divide into {self.heads} heads; "
-                f"set attention.head_width, or width to a multiple of {self.heads}"
-            )
+        _check_divides(self.heads, self.head_width, sizes)
 
     def resolved(self, width: int) -> GroupedQuery:
         """Return the spec with the width of a head."""
@@ -163,6 +191,11 @@ class GroupedQuery(Pairwise):
     def value_width(self, width: int) -> int:
         """Return the width of the values of a token, all heads together."""
         return self.kv_heads * self.query_width(width)
+
+    def with_kv_heads(self, kv_heads: int) -> GroupedQuery:
+        """Return the spec with *kv_heads* key and value heads, each instead of several."""
+        _check_shared(self.kv_heads, kv_heads)
+        return dataclasses.replace(self, kv_heads=kv_heads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +217,178 @@ class Longformer(GroupedQuery):
                 "attention.pattern.first, or another kind of attention"
             )
 
+    def with_kv_heads(self, kv_heads: int) -> Longformer:
+        """Raise ConfigError: the projections of global tokens have heads, too."""
+        raise ConfigError("Longformer attention cannot share its kv_heads after training")
 
-AnyAttention: TypeAlias = GroupedQuery | Longformer
+
+@dataclass(frozen=True, kw_only=True)
+class Latent(Pairwise):
+    """Attention whose keys and values are linear in a small latent, all that decoding keeps.
+
+    Multi-head latent attention, MLA (DeepSeek-V2, arXiv:2405.04434).
+    """
+
+    keeps_values = False
+
+    head_width: int | None = None
+    """Width of the values of a head. [default: width / heads]"""
+    kv_rank: int | None = None
+    """Width of the latent of keys and values. [default: 4 head_width]"""
+    query_rank: int | None = None
+    """Width of a latent of queries. [default: none; queries are linear in the input]"""
+    nope_width: int | None = None
+    """Width of the part of queries and keys that comes from latents, and has no rotary position.
+    [default: head_width]"""
+    rope_width: int | None = None
+    """Width of their other part, which positions rotate. Its key comes from the input, and all
+    heads share it. [default: head_width / 2]"""
+    latent_norm: RMSNorm | LayerNorm | None = field(default_factory=RMSNorm)
+    """Normalization of the latents."""
+    decode: Literal["naive", "absorbed"] = "naive"
+    """How single tokens are decoded: from keys and values that are made of all latents again, or
+    from the latents themselves, which is the same function, and faster for long texts. The latter
+    needs scores that are dot products, and positions that do not change values."""
+
+    def __post_init__(self) -> None:
+        above_zero(
+            heads=self.heads,
+            head_width=self.head_width,
+            kv_rank=self.kv_rank,
+            query_rank=self.query_rank,
+            nope_width=self.nope_width,
+        )
+        at_least_zero(rope_width=self.rope_width or 0)
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if the width does not divide into heads."""
+        super().check(sizes)
+        _check_divides(self.heads, self.head_width, sizes)
+
+    def resolved(self, width: int) -> Latent:
+        """Return the spec with all widths."""
+        head_width = self.output_width(width)
+        return dataclasses.replace(
+            self,
+            head_width=head_width,
+            kv_rank=self.kv_rank or 4 * head_width,
+            nope_width=self.nope_width or head_width,
+            rope_width=self.rotated_width(width),
+        )
+
+    def query_width(self, width: int) -> int:
+        """Return the width of both parts of a query."""
+        return (self.nope_width or self.output_width(width)) + self.rotated_width(width)
+
+    def rotated_width(self, width: int) -> int:
+        """Return the width of the part that positions rotate."""
+        return self.output_width(width) // 2 if self.rope_width is None else self.rope_width
+
+    def output_width(self, width: int) -> int:
+        """Return the width of the values of one head."""
+        return self.head_width or width // self.heads
+
+    def value_width(self, width: int) -> int:
+        """Return the width of the values of a token, all heads together."""
+        return self.heads * self.output_width(width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Attention):
+    """Attention without a softmax, whose state while decoding has a constant size.
+
+    Its time is linear in the tokens (Katharopoulos 2020, arXiv:2006.16236).
+    """
+
+    compares: ClassVar[bool] = False
+
+    kv_heads: int | None = None
+    """Number of key and value heads; must divide heads. [default: heads]"""
+    head_width: int | None = None
+    """Width of one head. [default: width / heads]"""
+    feature: Literal["elu1", "relu", "relu2", "exp", "softmax", "identity"] = "elu1"
+    """Function of queries and keys: elu(x) + 1, relu(x), relu(x)², exp(x), softmax(x) over the
+    features of a head, or x."""
+    normalize: bool = True
+    """Divide by the sum of the weights, as the softmax does."""
+    eps: float = 1e-6
+    """Added to that sum."""
+    scale: float | None = None
+    """Factor of the dot products. [default: 1, or 1 / √head_width without normalize]"""
+    chunk: int = 64
+    """Number of tokens that are compared pair by pair; earlier ones are summed up."""
+
+    def __post_init__(self) -> None:
+        above_zero(
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            head_width=self.head_width,
+            scale=self.scale,
+            chunk=self.chunk,
+        )
+        at_least_zero(eps=self.eps)
+        _check_shared(self.heads, self.kv_heads or self.heads)
+        if self.feature == "identity" and self.normalize:
+            raise ConfigError(
+                "weights of the feature identity can be negative, so their sum cannot normalize; "
+                "set normalize to false, or choose another feature"
+            )
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token attends to a later one."""
+        return True
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if the width does not divide into heads."""
+        _check_divides(self.heads, self.head_width, sizes)
+
+    def resolved(self, width: int) -> Linear:
+        """Return the spec with all sizes."""
+        head_width, scale = self.query_width(width), self.scale
+        if scale is None:
+            scale = 1.0 if self.normalize else head_width**-0.5
+        kv_heads = self.kv_heads or self.heads
+        return dataclasses.replace(self, kv_heads=kv_heads, head_width=head_width, scale=scale)
+
+    def query_width(self, width: int) -> int:
+        """Return the width of one head in a model of *width*."""
+        return self.head_width or width // self.heads
+
+    def output_width(self, width: int) -> int:
+        """Return the width of one head in a model of *width*."""
+        return self.query_width(width)
+
+    def value_width(self, width: int) -> int:
+        """Return the width of the values of a token, all heads together."""
+        return (self.kv_heads or self.heads) * self.query_width(width)
+
+    def with_kv_heads(self, kv_heads: int) -> Linear:
+        """Return the spec with *kv_heads* key and value heads, each instead of several."""
+        _check_shared(self.kv_heads or self.heads, kv_heads)
+        return dataclasses.replace(self, kv_heads=kv_heads)
+
+
+def _check_shared(heads: int, kv_heads: int) -> None:
+    """Raise ConfigError if *heads* cannot share *kv_heads*."""
+    above_zero(kv_heads=kv_heads)
+    if heads % kv_heads:
+        divisors = [n for n in range(1, min(heads, 1024) + 1) if heads % n == 0]
+        raise ConfigError(
+            f"{heads} heads cannot share {kv_heads} kv_heads; set kv_heads to one of {divisors}"
+        )
+
+
+def _check_divides(heads: int, head_width: int | None, sizes: Sizes) -> None:
+    """Raise ConfigError if *head_width* is to follow from a width that *heads* do not divide."""
+    if head_width is None and sizes.width % heads:
+        raise ConfigError(
+            f"width {sizes.width} does not divide into {heads} heads; "
+            f"set attention.head_width, or width to a multiple of {heads}"
+        )
+
+
+AnyAttention: TypeAlias = GroupedQuery | Longformer | Latent | Linear
 """All kinds of attention that a layer can have."""
 
 
@@ -209,6 +412,11 @@ class Interleaved(Part):
     def causal(self) -> bool:
         """Whether no token attends to a later one in any layer."""
         return all(each.causal for each in self.layers)
+
+    def with_kv_heads(self, kv_heads: int) -> Interleaved:
+        """Return the spec with *kv_heads* key and value heads in every layer."""
+        layers = (each.with_kv_heads(kv_heads) for each in self.layers)
+        return dataclasses.replace(self, layers=tuple(layers))
 
     def in_layer(self, layer: int) -> AnyAttention:
         """Return the attention of *layer*, from 0."""

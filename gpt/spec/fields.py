@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gpt.errors import ConfigError
 from gpt.spec.docs import docs_of
-from gpt.spec.serialize import NEAR, is_union, join, parse_plain
+from gpt.spec.serialize import NEAR, alone_of, flatten, is_union, join, nest, parse_plain
 from pytok.text import quoted
 
 KIND = ".kind"
@@ -93,8 +93,22 @@ class Fields:
         fields = [field for entries in kept for field in entries]
         return Fields([*fields, *self._tables.values()])
 
+    def full_name(self, name: str) -> str:
+        """Return the name of the field that *name* set to a single value sets.
+
+        That is *name* itself, but for tables with a field of which the value can stand alone.
+        """
+        table = self._tables.get(name)
+        alone = "" if table is None else alone_of(table.hint)
+        return f"{name}.{alone}" if alone else name
+
+    def in_full(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the nested tables *plain* with the full names of all fields."""
+        return nest({self.full_name(name): value for name, value in flatten(plain).items()})
+
     def find(self, name: str) -> list[Field]:
         """Return the entries of the field *name*; raises ConfigError that suggests others."""
+        name = self.full_name(name)
         axis = name.removesuffix(KIND)
         fields = self.by_name.get(name) or [
             field for field in self.by_name.get(axis, []) if field.kinds
@@ -108,8 +122,10 @@ class Fields:
     def parse(self, name: str, text: str) -> tuple[str, Any]:
         """Return the name and the plain value for the field *name* set to *text*.
 
-        The name of an axis gets the suffix `KIND`. Raises ConfigError.
+        The name of an axis gets the suffix `KIND`, that of a table its field that stands alone.
+        Raises ConfigError.
         """
+        name = self.full_name(name)
         fields = self.find(name)
         problems = []
         for field in fields:

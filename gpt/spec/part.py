@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class Attends(Protocol):
@@ -16,12 +16,27 @@ class Attends(Protocol):
         """Number of query heads."""
 
     @property
+    def convolves(self) -> bool:
+        """Whether it has queries, keys and values that a convolution can mix."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether it has a score for each pair of a query and a key, which positions can change."""
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether decoding keeps values, or sums of them, so that others can be added to them."""
+
+    @property
     def causal(self) -> bool:
         """Whether no token attends to a later one."""
 
     @property
     def rotatable(self) -> bool:
         """Whether rotating queries and keys changes weights by the distances of tokens only."""
+
+    def value_width(self, width: int) -> int:
+        """Return the width of the values of a token, all heads of values together."""
 
     def rotated_width(self, width: int) -> int:
         """Return the width of that part of queries and keys which positions rotate."""
@@ -42,16 +57,16 @@ class Sizes(Protocol):
         """Number of blocks."""
 
     @property
+    def mlp(self) -> Part:
+        """The MLP of each block."""
+
+    @property
     def width(self) -> int:
         """Width of the residual stream."""
 
     @property
     def rotated_widths(self) -> Sequence[int]:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
-
-    @property
-    def biases_scores(self) -> bool:
-        """Whether the position encoding changes the scores of pairs of tokens, or their outputs."""
 
     def attention_in(self, layer: int) -> Attends:
         """Return the attention of *layer*, from 0."""
@@ -60,6 +75,9 @@ class Sizes(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A mechanism's fields. Sizes that follow from them are methods of the spec."""
+
+    ALONE: ClassVar[str] = ""
+    """Field that a single value sets: ``dropout = 0.1`` is ``dropout.rate = 0.1``; "" if none."""
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if this mechanism cannot be part of a model of *sizes*."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt.errors import ConfigError
+from gpt.spec.dropout import Dropout
 from gpt.spec.machine import Machine, Shape, block_weights
 from gpt.spec.optimizer import Muon
 from gpt.spec.overrides import Overrides
@@ -183,7 +184,7 @@ def plan(
         eval_every=max(1, best.steps // 10),
         checkpoint_every=max(1, best.steps // 10),
         dtype=machine.dtype(shape) if machine.steps else "auto",
-        model=dataclasses.replace(model, dropout=dropout),
+        model=dataclasses.replace(model, dropout=Dropout(rate=dropout)),
     )
     return recipe if "model.width" in given else _widened(recipe, shape.width)
 
@@ -287,7 +288,7 @@ def described(recipe: Recipe) -> str:
         **{name: getattr(recipe, name) for name in LIMITS if getattr(recipe, name) is not None},
         "lr": f"{optimizer.lr:.3g}",
         "weight decay": f"{optimizer.weight_decay:.3g}",
-        "dropout": model.dropout,
+        "dropout": model.dropout.rate,
         "BPE dropout": recipe.bpe_dropout,
         "dtype": recipe.dtype,
     }

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Attends, Part, Sizes
-from gpt.spec.scaling import NTK, DynamicNTK, Scaling
+from gpt.spec.scaling import Scaling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,11 @@ class Position(Part):
 
     def check_layers(self, attentions: Sequence[Attends], width: int) -> None:
         """Raise ConfigError if it does not fit layers with *attentions*, of a model of *width*."""
+        if self.biases_scores and not all(each.compares for each in attentions):
+            raise ConfigError(
+                f"position {type(self).__name__} changes the scores of pairs of tokens, and "
+                "linear attention has none; choose position Rope, Learned, Sinusoidal or none"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +105,8 @@ class Rope(Position):
                     f"{rotary_width}, and rotation needs pairs of features; choose another "
                     "fraction or head width"
                 )
-            if rotary_width == 2 and isinstance(self.scaling, NTK | DynamicNTK):
-                raise ConfigError(
-                    "position.scaling by NTK needs at least 4 rotated features, and there are 2"
-                )
+            if self.scaling is not None:
+                self.scaling.check_rotation(self.theta, rotary_width)
         if not all(each.rotatable for each in attentions):
             raise ConfigError(
                 "position Rope rotates queries and keys, whose dot products then depend on "
@@ -145,6 +148,7 @@ class T5(Position):
 
     def check_layers(self, attentions: Sequence[Attends], width: int) -> None:
         """Raise ConfigError if layers have different heads, or there are too few buckets."""
+        super().check_layers(attentions, width)
         if len(counts := {each.heads for each in attentions}) > 1:
             raise ConfigError(
                 f"position T5 has a number for each head, shared by all layers, and they have "
@@ -166,6 +170,7 @@ class _OfQueries(Position):
 
     def check_layers(self, attentions: Sequence[Attends], width: int) -> None:
         """Raise ConfigError if scores are not dot products."""
+        super().check_layers(attentions, width)
         if any(each.dot_factor(width) is None for each in attentions):
             raise ConfigError(
                 f"position {type(self).__name__} adds vectors to keys in a dot product; choose "

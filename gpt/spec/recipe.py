@@ -18,7 +18,14 @@ from gpt.spec.architecture import Architecture
 from gpt.spec.checks import above_zero, below_one
 from gpt.spec.objective import CrossEntropy
 from gpt.spec.optimizer import AdamW, Muon
-from gpt.spec.schedule import Cosine, Linear, Noam, WarmupStableDecay
+from gpt.spec.schedule import (
+    Cosine,
+    EarlyDropout,
+    LateDropout,
+    Linear,
+    Noam,
+    WarmupStableDecay,
+)
 from gpt.spec.score import BitsPerByte, TokenAccuracy
 from gpt.spec.serialize import flatten, from_dict, to_dict
 from gpt.spec.task import Pretraining, Tuning
@@ -64,6 +71,8 @@ class Recipe:
     """Optimizer."""
     schedule: Cosine | WarmupStableDecay | Linear | Noam = field(default_factory=Linear)
     """Schedule of the learning rate."""
+    dropout_schedule: EarlyDropout | LateDropout | None = None
+    """Schedule of the model's dropout. [default: constant]"""
     clip: float | None = None
     """Clip gradients to this norm. [default: off]"""
     average: float | None = None

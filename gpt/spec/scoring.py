@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
@@ -94,6 +94,10 @@ class Softmax(Normalizer):
 
     temperature: float | None = None
     """Divide the scores, position biases included, by this first. [default: 1]"""
+
+    sink: Literal["learned", "zero"] | None = None
+    """Score of a key without a value, with which weights can sum to less than 1: learned for each
+    head (gpt-oss, arXiv:2508.10925), or 0 (softmax off by one, Miller 2023). [default: none]"""
 
     def __post_init__(self) -> None:
         above_zero(temperature=self.temperature)

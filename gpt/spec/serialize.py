@@ -141,6 +141,12 @@ def parse_plain(hint: Any, value: Any, where: str) -> Any:
     return _scalar(hint, value, where)
 
 
+def alone_of(cls: type) -> str:
+    """Return the field of the dataclass *cls* that a single value sets; "" if there is none."""
+    alone: str = getattr(cls, "ALONE", "")
+    return alone
+
+
 def is_union(hint: Any) -> bool:
     """Return whether the type *hint* is a union, of two or more types or with None."""
     return get_origin(hint) in (Union, types.UnionType)
@@ -202,6 +208,8 @@ def _tagged(classes: tuple[Any, ...], value: Any, where: str) -> Any:
     """Return *value*, a table, as an instance of that one of *classes* which its kind names."""
     kinds = {cls.__name__: cls for cls in classes}
     expected = ", ".join(kinds)
+    if len(classes) == 1 and (alone := alone_of(*classes)) and isinstance(value, float | int):
+        value = {alone: value}
     if not isinstance(value, Mapping) or (KIND not in value and len(kinds) > 1):
         raise ConfigError(f"{where}: needs a table with the field kind, one of {expected}")
     kind = value.get(KIND, next(iter(kinds)))

@@ -86,6 +86,6 @@ def _walk(spec: type, where: str = "") -> Iterator[Axis]:
         words = get_args(hint) if get_origin(hint) is Literal else ()
         name = join(where, field.name)
         if kinds or len(words) >= MANY:
-            yield Axis(name, docs.get(field.name, ""), kinds, words)
+            yield Axis(name, docs.get(field.name, "").partition(" [default")[0], kinds, words)
         for kind in kinds:
             yield from _walk(kind, name)

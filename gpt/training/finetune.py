@@ -34,6 +34,7 @@ from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.runs.store import Store
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
+from gpt.spec.dropout import Dropout
 from gpt.spec.optimizer import AdamW
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
@@ -176,7 +177,9 @@ def plan_tuning(
     recipe = dataclasses.replace(
         recipe,
         task=task,
-        model=dataclasses.replace(architecture, dropout=0.1 if adapter is None else 0.0),
+        model=dataclasses.replace(
+            architecture, dropout=Dropout(rate=0.1 if adapter is None else 0.0)
+        ),
         steps=steps,
         batch_size=batch_size,
         optimizer=AdamW(

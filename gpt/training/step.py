@@ -18,9 +18,10 @@ from torch import Tensor
 from gpt.data.batch import Batch, Rows
 from gpt.model.gpt import GPT
 from gpt.model.objectives.build import build_objective
+from gpt.nn.dropout import set_dropout
 from gpt.nn.mechanism import Mechanism
 from gpt.optim.average import update_average
-from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
+from gpt.optim.build import DROPOUT_SCHEDULES, SCHEDULES, build_optimizer, set_rate
 from gpt.optim.parameters import saved_buffers
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
@@ -96,11 +97,14 @@ class TrainStep:
     def update(self, step: int, fraction: float) -> StepResult:
         """Make optimizer step *step* (from 0); raises NotFinite without an update.
 
-        *fraction* is the part of the run that is over at its end; the schedule follows it.
+        *fraction* is the part of the run that is over at its end; the schedules follow it.
         """
         recipe = self._recipe
         schedule = SCHEDULES[type(recipe.schedule)]
         lr = set_rate(self.optimizer, schedule(recipe.schedule, step, fraction))
+        if recipe.dropout_schedule is not None:
+            dropout = DROPOUT_SCHEDULES[type(recipe.dropout_schedule)]
+            set_dropout(self.model, dropout(recipe.dropout_schedule, fraction))
         loss, norm = self._compute(step, following=step + 1)
         # Checked before the update, so that the weights stay finite and can be saved.
         if not math.isfinite(loss) or not math.isfinite(norm):

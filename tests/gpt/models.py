@@ -26,7 +26,9 @@ def perturbed(config: GPTConfig, scale: float = 0.2, seed: int = 1) -> GPT:
             parameter += scale * torch.randn(parameter.shape, generator=noise)
         # Sets the statistics of norms that have some; otherwise activations would grow.
         ids = torch.randint(config.vocab_size, (4, config.context), generator=noise)
-        model(ids)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # of dropout
+            model(ids)
     return model.eval()
 
 

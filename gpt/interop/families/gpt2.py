@@ -6,7 +6,8 @@ from gpt.interop.families.shared import (
     GPT2_SIZES,
     LEARNED_LAYER,
     MULTI_HEAD,
-    SIZES,
+    SIZES_BUT_MLP,
+    VOCABULARY,
     activation,
     blocks,
     off,
@@ -15,6 +16,7 @@ from gpt.interop.families.shared import (
 from gpt.interop.family import Family
 from gpt.interop.fields import Biases, Field, Only, SameAs
 from gpt.interop.layouts import Entry
+from gpt.interop.windows import Windows
 
 QKV = ("attention.query", "attention.key", "attention.value")
 
@@ -91,7 +93,7 @@ OPT = Family(
     model="OPTForCausalLM",
     fixed={**LEARNED_LAYER, "norm.eps": 1e-5},
     fields=(
-        *SIZES[:-1],
+        *SIZES_BUT_MLP,
         Field("ffn_dim", "mlp.hidden"),
         MULTI_HEAD,
         activation("activation_function", "relu"),
@@ -122,4 +124,54 @@ OPT = Family(
         "lm_head": "head",
     },
     adds_biases=True,
+)
+
+GPT_NEO = Family(
+    name="gpt_neo",
+    model="GPTNeoForCausalLM",
+    fixed={
+        **LEARNED_LAYER,
+        "attention.score.kind": "ScaledDot",
+        "attention.score.scale": 1.0,
+    },
+    fields=(
+        *VOCABULARY,
+        Field("max_position_embeddings", "context"),
+        Field("hidden_size", "width"),
+        Field("num_layers", "layers"),
+        Field("num_heads", "attention.heads"),
+        Field("intermediate_size", "mlp.hidden", default=None),
+        Field("layer_norm_epsilon", "norm.eps", float, 1e-5),
+        MULTI_HEAD,
+        activation("activation_function", "gelu_new"),
+        tie(default=True),
+        Biases(output=True, mlp=True),
+        Windows(
+            "window_size",
+            256,
+            types="attention_layers",
+            repeated="attention_types",
+            full="global",
+            sliding="local",
+        ),
+    ),
+    names={
+        "transformer.wte": "embedding",
+        "transformer.wpe": "position.embedding",
+        **blocks(
+            "transformer.h.",
+            {
+                "ln_1": "attention_norm",
+                "attn.attention.q_proj": "attention.query",
+                "attn.attention.k_proj": "attention.key",
+                "attn.attention.v_proj": "attention.value",
+                "attn.attention.out_proj": "attention.output",
+                "ln_2": "mlp_norm",
+                "mlp.c_fc": "mlp.input",
+                "mlp.c_proj": "mlp.output",
+            },
+        ),
+        "transformer.ln_f": "norm",
+        "lm_head": "head",
+    },
 )

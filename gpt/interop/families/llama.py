@@ -12,8 +12,9 @@ from gpt.interop.families.shared import (
     tie,
 )
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Codec, Equal, Field, Rotary
+from gpt.interop.fields import Biases, Codec, Equal, Field
 from gpt.interop.layouts import Entry
+from gpt.interop.rotary import Rotary, WithoutPositions
 from gpt.interop.windows import Windows
 
 ATTENTION_BLOCK = {
@@ -34,6 +35,8 @@ BLOCK = {
 }
 TOP = {"model.embed_tokens": "embedding", "model.norm": "norm", "lm_head": "head"}
 NAMES = {**TOP, **blocks("model.layers.", BLOCK)}
+INTERLEAVED = {**ROTARY_RMS, "position.interleaved": True}
+"""Fixed where the rotated features 2i and 2i + 1 are a pair, not i and i + half of them."""
 LAYERS: tuple[Codec, ...] = (*SIZES, KV_HEADS, activation("hidden_act", "silu"), Rotary())
 EPS = Field("rms_norm_eps", "norm.eps", float, 1e-6)
 
@@ -158,7 +161,7 @@ ARCEE = Family(
 HELIUM = Family(
     name="helium",
     model="HeliumForCausalLM",
-    fixed=ROTARY_RMS,
+    fixed=INTERLEAVED,
     fields=(
         *SIZES,
         KV_HEADS,
@@ -169,13 +172,66 @@ HELIUM = Family(
         tie(default=False),
         Biases(qkv="attention_bias", mlp="mlp_bias"),
     ),
+    names=NAMES,
+)
+
+SMOLLM3 = Family(
+    name="smollm3",
+    model="SmolLM3ForCausalLM",
+    fixed=ROTARY_RMS,
+    fields=(
+        *SIZES,
+        KV_HEADS,
+        activation("hidden_act", "silu"),
+        Rotary(theta=2_000_000.0),
+        WithoutPositions("no_rope_layers", "no_rope_layer_interval", 4),
+        EPS,
+        tie(default=True),
+        Biases(qkv="attention_bias", output="attention_bias", mlp="mlp_bias"),
+        QWEN_WINDOWS,
+    ),
+    names=NAMES,
+)
+
+ERNIE = Family(
+    name="ernie4_5",
+    model="Ernie4_5ForCausalLM",
+    fixed=INTERLEAVED,
+    fields=(
+        *SIZES,
+        KV_HEADS,
+        Field("head_dim", "attention.head_width", default=128),
+        activation("hidden_act", "silu"),
+        Rotary(theta=500_000.0),
+        Field("rms_norm_eps", "norm.eps", float, 1e-5),
+        tie(default=True),
+        Biases(qkv="use_bias", output="use_bias", mlp="use_bias"),
+    ),
+    names=NAMES,
+)
+
+GLM = Family(
+    name="glm",
+    model="GlmForCausalLM",
+    fixed=INTERLEAVED,
+    fields=(
+        *SIZES,
+        KV_HEADS,
+        Field("head_dim", "attention.head_width", default=128),
+        activation("hidden_act", "silu"),
+        Rotary(fraction=0.5),
+        Field("rms_norm_eps", "norm.eps", float, 1.5625e-07),
+        tie(default=False),
+        Biases(qkv="attention_bias"),
+    ),
     names={
-        **NAMES,
+        **TOP,
         **blocks(
             "model.layers.",
             {
-                "self_attn.q_proj": Entry(("attention.query",), interleaved=True),
-                "self_attn.k_proj": Entry(("attention.key",), interleaved=True),
+                **ATTENTION_BLOCK,
+                "mlp.gate_up_proj": Entry(("mlp.gate", "mlp.input")),
+                "mlp.down_proj": "mlp.output",
             },
         ),
     },

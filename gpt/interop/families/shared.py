@@ -40,14 +40,15 @@ ACTIVATIONS = {
 """Our names of activations, by those of transformers."""
 
 VOCABULARY: tuple[Codec, ...] = (Field("vocab_size", "vocab_size"),)
-SIZES: tuple[Codec, ...] = (
+SIZES_BUT_MLP: tuple[Codec, ...] = (
     *VOCABULARY,
     Field("max_position_embeddings", "context"),
     Field("hidden_size", "width"),
     Field("num_hidden_layers", "layers"),
     Field("num_attention_heads", "attention.heads"),
-    Field("intermediate_size", "mlp.hidden"),
 )
+"""Sizes as most families call them, besides that of the MLP."""
+SIZES: tuple[Codec, ...] = (*SIZES_BUT_MLP, Field("intermediate_size", "mlp.hidden"))
 """Sizes as most families call them."""
 GPT2_SIZES: tuple[Codec, ...] = (
     *VOCABULARY,
@@ -94,4 +95,13 @@ def blocks(prefix: str, names: Names) -> Names:
 
 def in_block(entry: Entry) -> Entry:
     """Return *entry* with paths from the model instead of from a block."""
-    return replace(entry, modules=tuple(f"blocks.{{layer}}.{path}" for path in entry.modules))
+
+    def full(path: str) -> str:
+        return path and f"blocks.{{layer}}.{path}"
+
+    return replace(
+        entry,
+        modules=tuple(map(full, entry.modules)),
+        beside=full(entry.beside),
+        without=full(entry.without),
+    )

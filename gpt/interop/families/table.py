@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt.interop.families import gpt2, layer_norm, llama
+from gpt.interop.families import deepseek, gpt2, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family, nearest
 from gpt.spec.architecture import GPTConfig
 
@@ -20,10 +20,27 @@ FAMILIES: dict[str, Family] = {
         llama.HELIUM,
         gpt2.GPT_BIGCODE,
         gpt2.OPT,
+        gpt2.GPT_NEO,
+        llama.SMOLLM3,
+        llama.ERNIE,
+        llama.GLM,
+        layer_norm.MPT,
         layer_norm.STABLELM,
         layer_norm.STARCODER2,
         layer_norm.NEMOTRON,
         layer_norm.GPT_NEOX,
+        layer_norm.OLMO,
+        layer_norm.COHERE,
+        layer_norm.FALCON,
+        layer_norm.BLOOM,
+        normed.GRANITE,
+        normed.OLMO2,
+        normed.GEMMA,
+        normed.GEMMA2,
+        mixture.MIXTRAL,
+        mixture.QWEN3_MOE,
+        deepseek.DEEPSEEK_V2,
+        deepseek.DEEPSEEK_V3,
     )
 }
 """By model_type. A model that several support is written as the first of them."""

@@ -34,7 +34,9 @@ class CrossEntropy:
 def measure(model: LanguageModel, batch: Batch) -> Loss:
     """Return the cross-entropy of *model* on *batch*, without gradients.
 
-    Its figure ``hits`` is the number of targets to which no token is preferred.
+    Its figures are ``hits``, the number of targets to which no token is preferred, and ``nats_at``,
+    the sum for each position of the rows, (T,).
     """
     losses = model.token_losses(batch)
-    return Loss(losses.nats.sum(), {"hits": losses.hits.sum()})
+    nats_at = losses.nats.view(batch.targets.shape).sum(0)
+    return Loss(losses.nats.sum(), {"hits": losses.hits.sum(), "nats_at": nats_at})

@@ -42,21 +42,18 @@ class LongformerAttention(GroupedQueryAttention):
         keys: Tensor,
         values: Tensor,
         context: Context,
-        state: Ring | None,
+        ring: Ring | None,
     ) -> Tensor:
         """Attend from *queries* (B, H, T, D), which are of x; global tokens by their own."""
-        mixed: Tensor = self.pairwise(queries, keys, values, context, state)
+        mixed: Tensor = self.pairwise(queries, keys, values, context, ring)
         starts, tokens, device = context.starts, x.shape[1], x.device
         if min(starts) > self.globals[-1]:
             return mixed
-        keys = self._heads_of(self.key_norm, self.key_global(x), context.positions, context)
-        values = self.value_global(x)
-        if context.value_embedding is not None:
-            values = values + context.value_embedding.to(values.dtype)
-        values = self._split_heads(values)
+        keys = self._rotated(self.key_norm, self.key_global(x), context.positions, context)
+        values = self._split_heads(self.value_global(x))
         key_positions = torch.arange(tokens, device=device)[None]
-        if state is not None:
-            keys, values = cast(GlobalRing, state).globals.append(keys, values, starts=starts)
+        if ring is not None:
+            keys, values = cast(GlobalRing, ring).globals.append(keys, values, starts=starts)
             key_positions = torch.arange(keys.shape[2], device=device)[None]
         # Rows of one length have their global tokens in the same positions; then only those.
         same = context.document_ids is None and len(starts) == 1
@@ -70,7 +67,7 @@ class LongformerAttention(GroupedQueryAttention):
         if isinstance(positions, int):
             positions = torch.arange(positions, positions + tokens, device=device)[None]
         positions = positions[:, rows]
-        queries = self._heads_of(self.query_norm, self.query_global(x[:, rows]), positions, context)
+        queries = self._rotated(self.query_norm, self.query_global(x[:, rows]), positions, context)
         index = documents = positions[:, :, None], key_positions[:, None]
         if context.document_positions is not None:
             documents = context.document_positions[:, :, None], context.document_positions[:, None]
@@ -89,19 +86,11 @@ class LongformerAttention(GroupedQueryAttention):
         chosen = torch.isin(positions, torch.tensor(self.globals, device=device))
         return torch.where(chosen[:, None, :, None], new, mixed)
 
-    def new_state(self, batch: int, dtype: torch.dtype) -> GlobalRing:
-        """Create what *batch* rows keep: the window, global tokens, and what these attend to."""
-        like, pattern = self._no_keys(batch, dtype), self.pairwise.pattern
-        last = self.globals[-1]
-        return GlobalRing(
-            like, like, capacity=pattern.reach, at=pattern.pinned, before=range(last + 1)
-        )
-
-    def _heads_of(
-        self, norm: nn.Module, x: Tensor, positions: int | Tensor, context: Context
-    ) -> Tensor:
-        """Return queries or keys, normalized and rotated: (B, T, heads · D) → (B, heads, T, D)."""
-        return context.position.rotate(norm(self._split_heads(x)), positions)
+    def new_ring(self, like: Tensor) -> GlobalRing:
+        """Create what rows keep: the window, global tokens, and all tokens up to the last one."""
+        pattern = self.pairwise.pattern
+        before = range(self.globals[-1] + 1)
+        return GlobalRing(like, like, capacity=pattern.reach, at=pattern.pinned, before=before)
 
     def _allowed(self, positions: Tensor, keys: Tensor, context: Context) -> Tensor:
         """Return the pairs of *positions* (B or 1, T) and *keys* (1, S): (B or 1, 1, T, S)."""
@@ -144,3 +133,7 @@ class GlobalRing(PinnedRing):
     def nbytes(self) -> int:
         """Size of the buffers in bytes."""
         return super().nbytes + self.globals.nbytes
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of all for *tokens* tokens of each row."""
+        return super().bytes_at(tokens) + self.globals.bytes_at(tokens)

@@ -7,12 +7,14 @@ B: batch size, H: heads, T: queries, S: keys, D: head_width. Positions are those
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gpt.nn.attention.scores import HeadLinear
-from gpt.nn.mechanism import Mechanism
+from gpt.nn.attention.scores import HeadLinear, HeadVector
+from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
 from gpt.spec import scoring
 
@@ -34,18 +36,36 @@ class Normalizer(Mechanism):
 
 
 class SoftmaxNormalizer(Normalizer):
-    """s → exp(s / τ) / Σ exp(s / τ) over the keys, with the temperature τ."""
+    """s → exp(s / τ) / Σ exp(s / τ) over the keys, with the temperature τ.
+
+    With a sink of score b: exp(s / τ) / (exp(b) + Σ exp(s / τ)), so that a head can attend to
+    nothing; b is learned for each head (OpenAI 2025, gpt-oss, arXiv:2508.10925), or 0 (Miller 2023,
+    Attention Is Off By One).
+    """
+
+    KINDS: ClassVar[Mapping[str, Kind]] = {"sink": "scale"}
+    sink: Tensor | None
 
     def __init__(self, spec: scoring.Softmax, site: Site) -> None:
         super().__init__()
         self.temperature = spec.temperature
-        self.fused = spec.temperature is None
+        self.fused = spec.temperature is None and spec.sink is None
+        zeros = torch.zeros(site.heads)
+        if spec.sink == "learned":
+            self.sink = nn.Parameter(zeros)
+        else:
+            self.register_buffer("sink", zeros if spec.sink else None, persistent=False)
 
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor
     ) -> Tensor:
         """Normalize *scores* (B, H, T, S), -inf for pairs that are not allowed."""
-        return (scores if self.temperature is None else scores / self.temperature).softmax(-1)
+        if self.temperature is not None:
+            scores = scores / self.temperature
+        if self.sink is None:
+            return scores.softmax(-1)
+        sink = self.sink.to(scores.dtype)[:, None, None].expand(*scores.shape[:-1], 1)
+        return torch.cat((scores, sink), dim=-1).softmax(-1)[..., :-1]
 
 
 class LocalPNormalizer(Normalizer):
@@ -61,7 +81,7 @@ class LocalPNormalizer(Normalizer):
         super().__init__()
         self.window = spec.window
         self.hidden = HeadLinear(site.heads, site.width, site.width)
-        self.center = HeadLinear(site.heads, site.width, 1)
+        self.center = HeadVector(site.heads, site.width)
 
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor

@@ -73,27 +73,30 @@ class PairwiseAttention(Mechanism):
         values: Tensor,
         context: Context,
         state: Ring | None = None,
+        asked: Tensor | None = None,
     ) -> Tensor:
         """Attend from *queries* (B, H, T, D) to *keys* (B, K, S, D): (B, H, T, E).
 
         *values* are (B, K, S, E). Keys and values are those of the tokens of *context*, or all that
-        are in *state*, these included.
+        are in *state*, these included. *asked* are the queries that positions and normalizer see,
+        if *queries* are a linear function of them.
         """
         tokens, total = queries.shape[2], keys.shape[2]
-        if tokens == total > 1:
+        if tokens == total > 1 and asked is None:
             layouts = self._layouts(tokens, context)
             if layouts:
                 parts = [self._in_blocks(queries, keys, values, context, each) for each in layouts]
                 mixed = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
                 return self._with_global_rows(mixed, queries, keys, values, context)
+        asked = queries if asked is None else asked
         pattern, position = self.pattern, context.position
         fusible, bias = self._fusible(position), None
         if position.biases_scores or not fusible:
             pairs = _pairs(context, tokens, total, state)
             if state is None and tokens == total:
-                bias = position.row_bias(queries)
+                bias = position.row_bias(asked)
             else:
-                bias = position.score_bias(queries, *pairs.rows)
+                bias = position.score_bias(asked, *pairs.rows)
         if fusible and state is None and prefers_written_out(queries):
             allowed = context.allowed(pattern, total)
             return self._written_out(queries, keys, values, allowed, bias)
@@ -102,7 +105,7 @@ class PairwiseAttention(Mechanism):
             mask, causal = context.allowed(pattern, total), False
         if fusible:
             return self._sdpa(queries, keys, values, mask, bias, causal=causal)
-        return self._general(queries, keys, values, position, pairs, mask, bias)
+        return self._general(queries, keys, values, position, pairs, mask, bias, asked)
 
     def over(
         self,
@@ -119,7 +122,7 @@ class PairwiseAttention(Mechanism):
         """
         bias = position.score_bias(queries, *pairs.rows)
         if not self._fusible(position):
-            return self._general(queries, keys, values, position, pairs, allowed, bias)
+            return self._general(queries, keys, values, position, pairs, allowed, bias, queries)
         # PERF: in float32, SDPA's kernels are 1.2 to 1.8 times as fast for such short rows.
         if keys.dtype == torch.bfloat16 and prefers_written_out(queries):
             return self._written_out(queries, keys, values, allowed, bias)
@@ -171,13 +174,14 @@ class PairwiseAttention(Mechanism):
         pairs: Pairs,
         allowed: Tensor | None,
         bias: Tensor | None,
+        asked: Tensor,
     ) -> Tensor:
         mixed, weights = general(
             queries,
             keys,
             values,
             lambda q, k: self.score(q, k, *pairs.documents),
-            lambda scores: self.normalizer(scores, queries, *pairs.documents),
+            lambda scores: self.normalizer(scores, asked, *pairs.documents),
             allowed,
             bias,
         )

@@ -36,18 +36,14 @@ class OfEachLayer(PositionEncoding):
 
 
 class ShawLayer(PositionEncoding):
-    """e_ij = q_i (k_j + a_c) / √D, z_i = Σ_j α_ij (v_j + b_c), c = j - i clipped to -k to k.
-
-    Shaw 2018, arXiv:1803.02155. With a causal pattern there are no vectors of later tokens. The
-    factor is that of the layer's score, if not 1 / √D.
-    """
+    """The vectors of one layer: `ShawPosition`."""
 
     biases_scores = True
 
     def __init__(self, spec: position.Shaw, site: Site) -> None:
         super().__init__()
         attention = site.architecture.attention_in(site.layer)
-        self.factor = _dot_factor(site)
+        self.factor, self.heads = _dot_factor(site), attention.heads
         self.earlier, self.later = spec.distance, 0 if attention.causal else spec.distance
         rows = self.earlier + 1 + self.later
         self.key = nn.Embedding(rows, attention.query_width(site.width))
@@ -66,30 +62,35 @@ class ShawLayer(PositionEncoding):
         by_row = weights.new_zeros((*weights.shape[:3], self.value.num_embeddings))
         return by_row.scatter_add(-1, rows, weights) @ self.value.weight.to(weights.dtype)
 
+    def mixing_flops(self, context: int) -> int:
+        """Count the products with all vectors."""
+        return 2 * self.heads * sum(each.numel() for each in self.parameters())
+
     def _rows(self, positions: Tensor, keys: Tensor) -> Tensor:
         """Return the row of the table for each pair, (B or 1, T, S)."""
         return (keys - positions).clamp(-self.earlier, self.later) + self.earlier
 
 
 class ShawPosition(OfEachLayer):
-    """Shaw 2018, arXiv:1803.02155, in each layer: `ShawLayer`."""
+    """e_ij = q_i (k_j + a_c) / √D, z_i = Σ_j α_ij (v_j + b_c), c = j - i clipped to -k to k.
+
+    Shaw 2018, arXiv:1803.02155. Each layer has its own a and b, for all heads; with a causal
+    pattern there are no vectors of later tokens. Instead of 1 / √D the factor can be another one:
+    that of the layer's score.
+    """
 
     of_layer = ShawLayer
 
 
 class MusicLayer(PositionEncoding):
-    """e_ij = q_i (k_j + E_(i - j)) / √D. Huang 2018 (Music Transformer), arXiv:1809.04281.
-
-    Distances have a vector each, up to the longest, which all longer ones share. Heads share E, or
-    have one each.
-    """
+    """The vectors of one layer: `MusicPosition`."""
 
     biases_scores = True
 
     def __init__(self, spec: position.Music, site: Site) -> None:
         super().__init__()
         attention = site.architecture.attention_in(site.layer)
-        self.factor = _dot_factor(site)
+        self.factor, self.query_heads = _dot_factor(site), attention.heads
         self.rows = site.architecture.context if spec.distance is None else spec.distance + 1
         self.heads = attention.heads if spec.per_head else 1
         self.vectors = nn.Embedding(self.heads * self.rows, attention.query_width(site.width))
@@ -105,6 +106,10 @@ class MusicLayer(PositionEncoding):
         vectors = self._vectors(queries)[:, distances.clamp(max=self.rows - 1)]
         return skew(self._products(queries, vectors))
 
+    def mixing_flops(self, context: int) -> int:
+        """Count the products with the vectors of all distances."""
+        return 2 * self.query_heads * context * self.vectors.embedding_dim
+
     def _vectors(self, queries: Tensor) -> Tensor:
         """Return the vectors by distance, (H or 1, N, D)."""
         return self.vectors.weight.to(queries.dtype).view(self.heads, self.rows, -1)
@@ -114,7 +119,12 @@ class MusicLayer(PositionEncoding):
 
 
 class MusicPosition(OfEachLayer):
-    """Huang 2018, arXiv:1809.04281, in each layer: `MusicLayer`."""
+    """e_ij = q_i (k_j + E_(i - j)) / √D. Huang 2018 (Music Transformer), arXiv:1809.04281.
+
+    Each layer has its own E, of a vector for each distance, up to the longest, which all longer
+    ones share. Heads share E, or have one each. In complete rows the products q_i E_d are skewed;
+    while decoding they are picked by distance.
+    """
 
     of_layer = MusicLayer
 

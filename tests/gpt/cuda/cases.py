@@ -27,6 +27,7 @@ from gpt.parallel.world import ALONE
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding
 from gpt.spec.experts import BalanceBias, Experts
 from gpt.spec.head import SoftCap
@@ -53,6 +54,7 @@ ALL_MECHANISMS: dict[str, Any] = {
     "layers": 2,
     "width": 128,
 }
+DROPOUT = Dropout(rate=0.1, hidden=0.1, path=0.1, path_grows=False)
 TOKENS = 4
 
 
@@ -73,7 +75,7 @@ class Cases:
             "step average": self.step(average=0.9),
             "step accumulate": self.step("gpt2", accumulate=8),
             "step clip": self.step(clip=1.0),
-            "step dropout": self.step(dropout=0.1),
+            "step dropout": self.step(dropout=DROPOUT),
             "step all mechanisms": self.step(**ALL_MECHANISMS),
             "step ALiBi": self.step(position=ALiBi()),
             "step post-norm": self.step(wiring=PostNorm()),

@@ -19,7 +19,9 @@ from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.experts import Experts
 from gpt.spec.mlp import MLP
 from gpt.spec.pattern import Causal, Window
+from gpt.spec.position import T5, Music, Shaw
 from gpt.spec.presets import PRESETS
+from gpt.spec.scoring import Additive, Dot, General, LocalP, Location
 from tests.gpt.interop.exportable import SHAPES
 from tests.gpt.models import mean_loss
 
@@ -34,6 +36,19 @@ CONFIGS = {
     ),
     "gated experts": GPTConfig(
         **SIZES, attention=HEADS, mlp=Experts(expert=MLP(gated=True, hidden=16), top_k=3)
+    ),
+    **{
+        str(spec): GPTConfig(**SIZES, attention=HEADS, position=spec)
+        for spec in (T5(), Shaw(distance=5), Shaw(values=False), Music(), Music(distance=3))
+    },
+    **{
+        str(score): GPTConfig(
+            **SIZES, position=None, attention=dataclasses.replace(HEADS, score=score)
+        )
+        for score in (Dot(), General(), Additive(hidden=5), Location())
+    },
+    "local-p": GPTConfig(
+        **SIZES, position=None, attention=dataclasses.replace(HEADS, normalizer=LocalP())
     ),
     "multi-query": GPTConfig(**SIZES, attention=GroupedQuery(heads=4, kv_heads=1, head_width=8)),
 }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gpt.errors import ConfigError, GPTError
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
@@ -49,7 +50,7 @@ configs = st.builds(
     value_embedding=st.sampled_from([None, ValueEmbedding(ends=2)]),
     cap=st.sampled_from([None, SoftCap(limit=30.0)]),
     tie=st.booleans(),
-    dropout=st.sampled_from([0.0, 0.25]),
+    dropout=st.sampled_from([Dropout(), Dropout(rate=0.25, embedding=0.0, path=0.1)]),
 )
 
 
@@ -75,9 +76,11 @@ def test_recipe_survives_json(recipe: Recipe) -> None:
         ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP, Experts; got 'GLU'"),
         (
             {"mlp": {"kind": "MLP", "activation": "x"}},
-            "model.mlp.activation: expected one of 'relu', 'relu2'",
+            "model.mlp.activation: expected one of 'identity', 'sigmoid'",
         ),
-        ({"norm": "none"}, "model.norm: needs a table"),
+        ({"mlp": "none"}, "model.mlp: needs a table"),
+        ({"dropout": 1.0}, "model.dropout: rate must be at least 0 and below 1"),
+        ({"dropout": True}, "model.dropout.rate: expected float"),
         ({"norm": {"kind": "RMSNorm", "eps": "x"}}, "model.norm.eps: expected float"),
         ({"attention": {"kind": "GroupedQuery", "heads": 4}}, "model.attention.kv_heads: missing"),
         (
@@ -99,7 +102,7 @@ def test_plain_dict_error_names_the_field(fields: object, words: str) -> None:
     ("changes", "words"),
     [
         ({"width": 30}, "set attention.head_width"),
-        ({"dropout": 1.0}, "dropout must be"),
+        ({"branch_scale": None, "layers": -1}, "layers must be above 0"),
         ({"context": 0}, "context must be above 0"),
         ({"position": Rope(fraction=0.1), "width": 40}, "rotation needs pairs"),
     ],
