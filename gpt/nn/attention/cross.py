@@ -19,7 +19,8 @@ from gpt.nn.mechanism import BranchOutput, Mechanism
 from gpt.nn.norm import RMSNorm
 from gpt.nn.site import Site
 from gpt.nn.state import State
-from gpt.spec import attention, norm, scoring
+from gpt.spec import norm, scoring
+from gpt.spec.attention_base import Attention
 
 
 class CrossAttention(Mechanism):
@@ -29,12 +30,12 @@ class CrossAttention(Mechanism):
     decoder's own attention. There are no positions: those of source and target do not correspond.
     """
 
-    def __init__(self, spec: attention.Attention, site: Site) -> None:
+    def __init__(self, spec: Attention, site: Site) -> None:
         super().__init__()
         width, bias = site.width, site.architecture.bias
-        self.heads = spec.heads
+        self.heads: int = spec.heads
         self.head_width = spec.query_width(width)
-        kv_heads = getattr(spec, "kv_heads", spec.heads)
+        kv_heads: int = getattr(spec, "kv_heads", spec.heads)
         head_site = site.of_width(self.head_width)
         self.score: Score = head_site.build(getattr(spec, "score", scoring.ScaledDot()))
         self.normalizer: Normalizer = head_site.build(
