@@ -56,8 +56,14 @@ COMMANDS = [
         "gpt.commands.convert:import_",
         "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
     ),
-    LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
-    LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
+    LazyCommand(
+        "show", "gpt.commands.show:show", "Show the parts of a model and draw one of its blocks."
+    ),
+    LazyCommand(
+        "mechanisms",
+        "gpt.commands.mechanisms:mechanisms",
+        "List the mechanisms that a model can have, with their sources.",
+    ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
