@@ -65,6 +65,11 @@ COMMANDS = [
         "List the mechanisms that a model can have, with their sources.",
     ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
+    LazyCommand(
+        "convert",
+        "gpt.commands.convert:convert",
+        "Let query heads share key and value heads.",
+    ),
 ]
 EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
 """The extra of the package that installs a module; all others come with `gpt`."""

@@ -20,10 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpt.clone.history import import_history
 from gpt.clone.options import CloneOptions
 from gpt.clone.record import BASE, DATA, HISTORY, RUN
 from gpt.clone.reporting import StageReporter
-from gpt.clone.stages import build_data, imitated, import_history, train_base, tune_to_person
+from gpt.clone.stages import build_data, imitated, train_base, tune_to_person
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import read_checkpoint
 from gpt.runs.retention import find_checkpoint
@@ -70,7 +71,7 @@ def clone(
     report = StageReporter(reporter, verbose=verbose)
     out, run = options.out, options.out / RUN
     stages: list[tuple[Callable[[], str], Callable[[], bool]]] = [
-        (lambda: f"reading the chat: {out / HISTORY}", lambda: import_history(options, report)),
+        (lambda: f"reading the chat: {out / HISTORY}", lambda: import_history(options, report.say)),
         (
             lambda: f"dividing it into conversations: {out / DATA}",
             lambda: build_data(options, report),

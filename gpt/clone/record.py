@@ -56,7 +56,9 @@ def _described(option: str, value: Any) -> str:
     if isinstance(value, float):
         value = f"{value:g}"
     flag = f"--{option.replace('_', '-')}"
-    return f"without {flag}" if value is None else f"with {flag} {value}"
+    if value is None:
+        return f"without {flag}"
+    return f"with {flag}" if value is True else f"with {flag} {value}"
 
 
 def _adapter(fields: Any) -> str:

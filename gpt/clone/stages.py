@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import shlex
 import warnings
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gpt.clone.history import resolve_me
 from gpt.clone.options import CloneOptions
 from gpt.clone.record import BASE, DATA, HISTORY, RUN, check_record, write_record
 from gpt.clone.reporting import StageReporter
@@ -19,7 +16,6 @@ from gpt.data.shards import open_data, open_split
 from gpt.evaluation.score import score_of
 from gpt.runs.reading import read_state
 from gpt.runs.retention import find_checkpoint
-from gpt.runs.sealed_folder import digest
 from gpt.spec.machine import Machine
 from gpt.spec.planning import plan
 from gpt.spec.recipe import Recipe
@@ -35,13 +31,11 @@ from pytok.chat.conversations import (
     describe_omitted,
     split_into_sessions,
 )
-from pytok.chat.importing import import_chats
-from pytok.chat.record import Message, read_history, write_history
-from pytok.chat.speakers import find_speaker, listed, matching_speakers, speakers_of
+from pytok.chat.record import read_history
+from pytok.chat.speakers import find_speaker
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
 from pytok.counted import counted, duration
 from pytok.errors import ChatError
-from pytok.terminal import escaped
 
 TUNING_FRACTION = 0.25
 """Fraction of the training time for tuning, if the base is trained on the chat, too: then only the
@@ -65,33 +59,6 @@ FEW_TURNS = {
 """What a model becomes with fewer turns than these."""
 
 
-def import_history(options: CloneOptions, report: StageReporter) -> bool:
-    """Import the exports into one history, and report what they contain."""
-    recorded = ("date_order", "timezone", "encoding", "chat", "respect_deletions")
-    fields = {name: getattr(options.import_options, name) or None for name in recorded}
-    fields["exports"] = ", ".join(f"{path.name} ({_digest(path)})" for path in options.exports)
-    if (options.out / HISTORY).exists():
-        check_record(options.out, HISTORY, fields)
-        return False
-    write_record(options.out, HISTORY, fields)
-    imported = import_chats(options.exports, options.import_options)
-    write_history(options.out / HISTORY, imported.messages)
-    for warning in imported.summary.warnings:
-        report.say(f"warning: {warning}")
-    for name, value in imported.summary.rows().items():
-        report.say(f"{name}: {value}")
-    return True
-
-
-def _digest(export: Path) -> str:
-    """Return a digest of *export*: of a file by its content, of a folder by the files in it."""
-    if not export.is_dir():
-        return digest(export)[:16]
-    files = sorted(path for path in export.rglob("*") if path.is_file())
-    listed = [(path.relative_to(export).as_posix(), path.stat().st_size) for path in files]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
-
-
 def build_data(options: CloneOptions, report: StageReporter) -> bool:
     """Divide the history into conversations, train a tokenizer, and report what is learned from."""
     folder = options.out / DATA
@@ -102,7 +69,7 @@ def build_data(options: CloneOptions, report: StageReporter) -> bool:
         check_record(options.out, DATA, {"me": me, "gap": gap})
         return False
     messages = list(read_history(options.out / HISTORY))
-    me = _resolve_me(options.me, messages, report)
+    me = resolve_me(options.me, messages, report.say)
     # Recorded before the work, so that a stopped stage cannot resume with another person.
     write_record(options.out, DATA, {"me": me, "gap": gap})
     rules = ConversationOptions(split=options.gap)
@@ -152,7 +119,7 @@ def _report_turns(built: BuildResult, me: str, folder: Path, report: StageReport
 
 def train_base(options: CloneOptions, report: StageReporter, stop: Callable[[], bool]) -> bool:
     """Train a model on the turns of all people."""
-    out, fields = options.out / BASE, _training_fields(options)
+    out, fields = options.out / BASE, training_fields(options)
     # Also checked for the next stage: if that cannot use the base, do not spend hours on it.
     for name in (BASE, RUN):
         check_record(options.out, name, fields)
@@ -181,7 +148,7 @@ def train_base(options: CloneOptions, report: StageReporter, stop: Callable[[], 
 
 def tune_to_person(options: CloneOptions, report: StageReporter, stop: Callable[[], bool]) -> bool:
     """Tune that model, or `CloneOptions.base`, on the turns of one person."""
-    out, fields = options.out / RUN, _training_fields(options)
+    out, fields = options.out / RUN, training_fields(options)
     check_record(options.out, RUN, fields)
     if not out.exists():
         write_record(options.out, RUN, fields)
@@ -254,31 +221,7 @@ def _plan_base(options: CloneOptions, seconds: float) -> Recipe:
     return measured_plan(draw, vocab_size=shards.vocab_size)[0]
 
 
-def _resolve_me(name: str | None, messages: Sequence[Message], report: StageReporter) -> str:
-    """Return the sender that *name* identifies; otherwise list all senders and raise ChatError."""
-    speakers = speakers_of(messages)
-    found = [] if name is None else matching_speakers(name, speakers)
-    if len(found) == 1:
-        return found[0]
-    counts = Counter(
-        speakers[message.sender]
-        for message in messages
-        if message.sender is not None and message.kind != "system"
-    )
-    ranked = [(count, speaker) for speaker, count in counts.most_common()]
-    report.say("messages by sender:")
-    for count, speaker in ranked:
-        report.say(f"{count:>9,}  {speaker}")
-    problem = "whom is the model to imitate?"
-    if found:
-        problem = f"{name!r} can be {listed(map(repr, found))}."
-    elif name is not None:
-        problem = f"nobody in this chat is called {name!r}."
-    example = f", as in --me {escaped(shlex.quote(ranked[0][1]))}" if ranked else ""
-    raise ChatError(f"{problem} Repeat the command with one of the names above{example}")
-
-
-def _training_fields(options: CloneOptions) -> dict[str, Any]:
+def training_fields(options: CloneOptions) -> dict[str, Any]:
     """Return the options that both runs are made with, as the record holds them."""
     return {
         "base": None if options.base is None else str(options.base.resolve()),

@@ -113,13 +113,19 @@ def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> i
     takes minutes on two cores, and no data leaves your machine. Ctrl-C stops it; the same command
     resumes. docs/your-own-chat.md is a tutorial.
     """
+    from gpt.clone.history import list_people
+    from gpt.clone.record import DATA
+
+    asked = _clone_options(**options)
+    if asked.me is None and not (asked.out / DATA).exists():
+        list_people(asked, say)  # before torch is imported, which takes seconds
+
     from gpt.clone.pipeline import clone
     from gpt.report.console import ConsoleReporter
     from gpt.report.events import Reporters
     from gpt.report.page import Report
     from gpt.report.sessions import Sessions
 
-    asked = _clone_options(**options)
     start = time.monotonic()
     with ConsoleReporter(brief=not verbose) as console, Interruption() as interruption:
         cloned = clone(

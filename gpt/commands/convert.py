@@ -1,4 +1,4 @@
-"""`gpt export`, `gpt import` and `gpt prune`: other formats, and another vocabulary."""
+"""`gpt export`, `gpt import`, `gpt prune` and `gpt convert`: other formats, and other shapes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from gpt.commands.options import OUTPUT, PATH, refuse_same, run_argument
+from gpt.errors import ConfigError
+from gpt.spec.attention import POOLS, Pool
 from pytok.commands.help import Command, option
 from pytok.terminal import say
 
@@ -115,4 +117,41 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
     write_pruned(out, checkpoint, smaller)
     before = checkpoint.state.config.vocab_size
     say(f"wrote {out}, with {smaller.n_vocab:,} of {before:,} ids")
+    return 0
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    gpt convert runs/big --kv-heads 2 --out runs/grouped
+    gpt tune runs/grouped --data corpus.txt --out runs/uptrained --full
+    """,
+)
+@run_argument
+@option("--kv-heads", metavar="N", type=int, required=True, help="Key and value heads to keep.")
+@option(
+    "--pool",
+    type=click.Choice(POOLS),
+    default="mean",
+    help="What a head becomes: the mean of those it replaces, the first of them, or new weights.",
+)
+@option("--seed", metavar="N", type=int, default=0, help="Seed of new weights.")
+@option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
+def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
+    """Let query heads share key and value heads (GQA, arXiv:2305.13245).
+
+    RUN is a run folder, trained or imported. The new model keeps fewer keys and values per token,
+    and decodes long texts faster; it is a little worse until it is trained again, for some 5% of
+    its steps. It can be sampled, evaluated, tuned and exported.
+    """
+    from gpt.interop.shared import write_shared
+    from gpt.runs.reading import read_checkpoint
+
+    refuse_same(out, run)
+    checkpoint = read_checkpoint(run)
+    try:
+        write_shared(out, checkpoint, kv_heads, pool, seed)
+    except ConfigError as error:
+        raise ConfigError(f"--kv-heads {kv_heads}: {error}") from None
+    say(f"wrote {out}, with {kv_heads} key and value heads; next: gpt tune {shlex.quote(str(out))}")
     return 0

@@ -19,7 +19,7 @@ from gpt.spec.architecture import GPTConfig
 
 NO_EFFECT = (
     *("dropout", "mlp.balance.weight", "mlp.balance.over", "mlp.z_loss"),
-    *("mlp.multiple_of", "mlp.expert.multiple_of", "norm.cast"),
+    *("mlp.multiple_of", "mlp.expert.multiple_of", "norm.cast", "attention.decode"),
 )
 """Our fields that have no effect after training, none besides those that follow from them, or only
 on the last bit of bfloat16."""
@@ -47,8 +47,8 @@ class Family:
     notes: str = ""
     """What of it is not supported, for the documentation."""
 
-    def read(self, fields: Mapping[str, Any]) -> GPTConfig:
-        """Return the config that *fields* describe.
+    def read(self, fields: Mapping[str, Any], layers: int | None = None) -> GPTConfig:
+        """Return the config that *fields* describe, of a model with tensors of *layers* layers.
 
         Raises FormatError, or ConfigError for sizes that do not fit together.
         """
@@ -56,6 +56,12 @@ class Family:
         found = Fields(fields)
         for codec in self.fields:
             codec.read(found, ours)
+            # Before there is something for each layer: a config can ask for any number.
+            asked = ours.get("layers", layers)
+            if layers is not None and asked != layers:
+                raise FormatError(
+                    f"the config asks for {asked} layers, but there are tensors of {layers}"
+                )
         return config_of(ours)
 
     def write(self, config: GPTConfig) -> dict[str, Any]:

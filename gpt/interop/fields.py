@@ -167,7 +167,8 @@ class ScoreScale:
         if ours.get("attention.score.kind") != "ScaledDot":
             return {}
         scale = ours.get("attention.score.scale") or ours["attention.head_width"] ** -0.5
-        return {self.name: round(scale**self.power, 9)}
+        value = round(scale**self.power, 9)
+        return {self.name: int(value) if self.power < 0 and value.is_integer() else value}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from gpt.interop.gguf_families import ARCHITECTURES, DERIVED
 from gpt.interop.gguf_tokenizer import add_tokenizer, read_generation, read_tokenizer
 from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
-from gpt.interop.tensor_names import Tensors, export_weights, import_model
+from gpt.interop.tensor_names import Tensors, block_prefix, export_weights, import_model
+from gpt.model.shapes import count_layers
 from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
 from pytok.atomic import atomic_file
@@ -87,7 +88,7 @@ def import_file(path: Path) -> Imported:
         own = {key.removeprefix(prefix): fields[key] for key in fields if key.startswith(prefix)}
         config = _read_config(own, set(found), tokenizer.n_vocab, family)
         shapes = {key: tuple(map(int, tensor.shape[::-1])) for key, tensor in found.items()}
-        tensors = Tensors(shapes, lambda key: _read(found[key]))
+        tensors = Tensors(shapes, lambda key: read_tensor(found[key]))
         model = import_model(config, tensors, family.names)
     except KeyError as error:
         raise FormatError(f"{path}: missing field {error.args[0]}") from error
@@ -119,7 +120,7 @@ def _dequantized(data: Any, tensor: gguf.ReaderTensor) -> Any:
         raise FormatError(f"{error}; convert it to another type, such as F16") from error
 
 
-def _read(tensor: gguf.ReaderTensor) -> Tensor:
+def read_tensor(tensor: gguf.ReaderTensor) -> Tensor:
     """Return *tensor* as float32.
 
     Some rows are dequantized at a time, because that takes several times their memory.
@@ -149,7 +150,8 @@ def _read_config(
         for name, parts in _BIASED.items()
     }
     derived = {"tie_word_embeddings": "output.weight" not in tensors, "vocab_size": vocab_size}
-    return family.read({**decimals, **having, **derived})
+    layers = count_layers(tensors, block_prefix(family.names))
+    return family.read({**decimals, **having, **derived}, layers)
 
 
 _BIASED = {

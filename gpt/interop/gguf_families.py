@@ -15,11 +15,23 @@ from typing import Any
 import gguf
 
 from gpt.errors import FormatError
-from gpt.interop.families import gpt2, layer_norm, llama
+from gpt.interop.families import gpt2, layer_norm, llama, normed
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Codec, Equal, Field, Fields, Only, SameAs
+from gpt.interop.fields import (
+    Biases,
+    Cap,
+    Codec,
+    Equal,
+    Factor,
+    Field,
+    Fields,
+    ParallelBranches,
+    SameAs,
+    ScoreScale,
+)
 from gpt.interop.layouts import Entry
 from gpt.interop.tensor_names import Names
+from gpt.interop.windows import Windows
 from pytok.text import quoted
 
 DERIVED = ("tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp")
@@ -81,9 +93,8 @@ _SIZES: tuple[Codec, ...] = (
     Field("attention.head_count", "attention.heads"),
     Field("attention.head_count_kv", "attention.kv_heads", otherwise="attention.head_count"),
     Field("tie_word_embeddings", "tie", bool),
-    Biases(qkv="bias.qkv", output="bias.output", mlp="bias.mlp"),
-    _NoWindow(),
 )
+_BIASES = Biases(qkv="bias.qkv", output="bias.output", mlp="bias.mlp")
 _ROTARY: tuple[Codec, ...] = (
     Field("attention.key_length", "attention.head_width", default=None),
     SameAs("attention.value_length", "attention.key_length", "attention.head_width"),
@@ -97,17 +108,28 @@ def _architecture(
     name: str,
     family: Family,
     *fields: Codec,
-    activation: str,
+    fixed: Mapping[str, Any],
     interleaved: bool = False,
 ) -> Family:
-    """Return the architecture *name* of llama.cpp, in which models of *family* are stored."""
+    """Return the architecture *name* of llama.cpp, in which models of *family* are stored.
+
+    *fields* are those besides sizes, and *fixed* ours that no field of the file says. In an
+    *interleaved* one the rotated features 2i and 2i + 1 are a pair, unlike in *family*.
+    """
     return Family(
         name=name,
-        fixed={**family.fixed, "mlp.activation": activation},
-        fields=(*_SIZES, *fields),
+        fixed={**family.fixed, **fixed},
+        fields=(*_SIZES, *_unless_given(fields), *fields),
         names=_translated(name, family.names, interleaved=interleaved),
         adds_biases=family.adds_biases,
     )
+
+
+def _unless_given(fields: tuple[Codec, ...]) -> list[Codec]:
+    """Return the codecs of windows and biases that *fields* have not."""
+    kinds = set(map(type, fields))
+    defaults: list[tuple[type, Codec]] = [(Windows, _NoWindow()), (Biases, _BIASES)]
+    return [codec for kind, codec in defaults if kind not in kinds]
 
 
 def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[str, Entry]:
@@ -117,7 +139,9 @@ def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[s
     translated = {}
     for theirs, value in names.items():
         entry = value if isinstance(value, Entry) else Entry((value,))
-        name = table.get_name(theirs.replace("{layer}", "0"))
+        # The table has some names with the prefix of a model, and some without.
+        full = theirs.replace("{layer}", "0")
+        name = table.get_name(full) or table.get_name(full.partition(".")[2])
         if name is not None:
             rotated = entry.modules[0].endswith((".query", ".key"))
             translated[name.replace("blk.0.", "blk.{layer}.")] = dataclasses.replace(
@@ -130,35 +154,102 @@ def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[s
     return translated
 
 
+_SILU = {"mlp.activation": "silu"}
+_GELU = {"mlp.activation": "gelu_tanh"}
+"""llama.cpp computes the approximation for all architectures with GELU."""
+
 ARCHITECTURES: dict[str, Family] = {
     family.name: family
     for family in (
-        _architecture("gpt2", gpt2.GPT2, *_LAYER, activation="gelu_tanh"),
+        _architecture("gpt2", gpt2.GPT2, *_LAYER, fixed=_GELU),
         _architecture(
             "qwen3",
             llama.QWEN3,
             *_ROTARY,
             *_RMS,
             Equal("attention.qk_norm_eps", "norm.eps"),
-            activation="silu",
+            Biases(),
+            fixed=_SILU,
         ),
-        _architecture("llama", llama.LLAMA, *_ROTARY, *_RMS, activation="silu", interleaved=True),
-        _architecture("qwen2", llama.QWEN2, *_ROTARY, *_RMS, activation="silu"),
-        _architecture("phi3", llama.PHI3, *_ROTARY, *_RMS, activation="silu"),
-        _architecture("arcee", llama.ARCEE, *_ROTARY, *_RMS, activation="relu2", interleaved=True),
-        _architecture("starcoder", gpt2.GPT_BIGCODE, *_LAYER, activation="gelu_tanh"),
-        _architecture("stablelm", layer_norm.STABLELM, *_ROTARY, *_LAYER, activation="silu"),
+        _architecture("llama", llama.LLAMA, *_ROTARY, *_RMS, fixed=_SILU, interleaved=True),
+        _architecture("qwen2", llama.QWEN2, *_ROTARY, *_RMS, fixed=_SILU),
+        _architecture("phi3", llama.PHI3, *_ROTARY, *_RMS, fixed=_SILU),
         _architecture(
-            "starcoder2", layer_norm.STARCODER2, *_ROTARY, *_LAYER, activation="gelu_tanh"
+            "arcee",
+            llama.ARCEE,
+            *_ROTARY,
+            *_RMS,
+            fixed={"mlp.activation": "relu2"},
+            interleaved=True,
         ),
-        _architecture("nemotron", layer_norm.NEMOTRON, *_ROTARY, *_LAYER, activation="relu2"),
+        _architecture("ernie4_5", llama.ERNIE, *_ROTARY, *_RMS, Biases(), fixed=_SILU),
+        _architecture("starcoder", gpt2.GPT_BIGCODE, *_LAYER, fixed=_GELU),
+        _architecture(
+            "stablelm",
+            layer_norm.STABLELM,
+            *_ROTARY,
+            *_LAYER,
+            ParallelBranches("use_parallel_residual", default=False, shared_norm=True),
+            fixed=_SILU,
+        ),
+        _architecture("starcoder2", layer_norm.STARCODER2, *_ROTARY, *_LAYER, fixed=_GELU),
+        _architecture(
+            "nemotron",
+            layer_norm.NEMOTRON,
+            *_ROTARY,
+            *_LAYER,
+            fixed={"mlp.activation": "relu2"},
+        ),
         _architecture(
             "gptneox",
             layer_norm.GPT_NEOX,
             *_ROTARY,
             *_LAYER,
-            Only("use_parallel_residual", False),
-            activation="gelu_tanh",
+            ParallelBranches("use_parallel_residual", default=True),
+            fixed=_GELU,
+        ),
+        _architecture(
+            "command-r",
+            layer_norm.COHERE,
+            *_ROTARY,
+            *_LAYER,
+            Factor("logit_scale", "logit_scale"),
+            fixed=_SILU,
+        ),
+        _architecture(
+            "bloom", layer_norm.BLOOM, *_LAYER, Equal("embedding_norm.eps", "norm.eps"), fixed=_GELU
+        ),
+        _architecture("falcon", layer_norm.FALCON, *_ROTARY, *_LAYER, fixed=_GELU),
+        _architecture(
+            "granite",
+            normed.GRANITE,
+            *_ROTARY,
+            *_RMS,
+            Factor("embedding_scale", "embedding_scale"),
+            Factor("residual_scale", "branch_scale"),
+            Factor("logit_scale", "logit_scale", divides=True),
+            ScoreScale("attention.scale", 1.0),
+            fixed=_SILU,
+            interleaved=True,
+        ),
+        _architecture(
+            "olmo2",
+            normed.OLMO2,
+            *_ROTARY,
+            *_RMS,
+            Equal("attention.qk_norm_eps", "norm.eps"),
+            fixed=_SILU,
+        ),
+        _architecture("gemma", normed.GEMMA, *_ROTARY, *_RMS, fixed=_GELU),
+        _architecture(
+            "gemma2",
+            normed.GEMMA2,
+            *_ROTARY,
+            *_RMS,
+            Cap("attn_logit_softcapping", "attention.score.cap", 50.0),
+            Cap("final_logit_softcapping", "cap.limit", 30.0, kind="SoftCap"),
+            Windows("attention.sliding_window", 4096, every=2),
+            fixed={**_GELU, "attention.score.kind": "ScaledDot"},
         ),
     )
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -109,10 +110,13 @@ def read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
         path = Path(folder) / "tokenizer.json"
         path.write_text(json.dumps(document), encoding="utf-8")
         try:
-            tokenizer = pytok.load(path)
+            with warnings.catch_warnings(record=True) as caught:
+                tokenizer = pytok.load(path)
         except PytokError as error:
             reason = error.message.removeprefix(f"{path}: ")
             raise FormatError(f"the tokenizer: {reason}") from error
+    for warning in caught:
+        warnings.warn(str(warning.message).removeprefix(f"{path}: "), stacklevel=3)
     if isinstance(chat := fields.get("tokenizer.chat_template"), str):
         settings = tokenizer.definition.settings._replace(config={"chat_template": chat})
         definition = replace(tokenizer.definition, settings=settings)
@@ -202,7 +206,8 @@ def _check_parts(definition: Definition) -> None:
         "splits text several times": definition.splits,
         definition.beyond_bytes: definition.beyond_bytes,
         "puts a space in front of a text": definition.prefix_space,
-        "has an id for unknown bytes": definition.unknown,
+        # llama.cpp omits bytes that the vocabulary lacks.
+        "has an id for unknown bytes": definition.unknown and definition.unknown.id is not None,
         "has an added token with lstrip, rstrip or single_word": any(
             token.lstrip or token.rstrip or token.single_word for token in definition.added_tokens
         ),

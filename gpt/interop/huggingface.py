@@ -25,7 +25,8 @@ from gpt.interop.family import Family
 from gpt.interop.fields import Fields
 from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
-from gpt.interop.tensor_names import Tensors, export_weights, import_model
+from gpt.interop.tensor_names import Tensors, block_prefix, export_weights, import_model
+from gpt.model.shapes import count_layers
 from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.tensor_files import utf8_name
 from pytok.atomic import atomic_folder
@@ -124,7 +125,11 @@ def import_folder(folder: Path) -> Imported:
     fields = _read_object(path, "pass a folder with config.json, or a GGUF file")
     try:
         family = _family(fields)
-        config = family.read(fields)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+    tensors = _with_prefix(_open_tensors(folder), family)
+    try:
+        config = family.read(fields, count_layers(tensors.shapes, block_prefix(family.names)))
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from error
     tokenizer = pytok.load(folder)
@@ -134,7 +139,6 @@ def import_folder(folder: Path) -> Imported:
             f"{tokenizer.n_vocab} ids"
         )
     config = dataclasses.replace(config, vocab_size=tokenizer.n_vocab)
-    tensors = _with_prefix(_open_tensors(folder), family)
     heads = [f"{name}.weight" for name, entry in family.names.items() if entry == "head"]
     try:
         unused = heads if config.tie else ()

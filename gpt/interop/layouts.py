@@ -34,6 +34,11 @@ class Entry:
     skipped: int = 0
     """Rows in front that are not ours (OPT has two positions before the first)."""
 
+    beside: str = ""
+    """Path of a module that the model must have as well, for a name that depends on it."""
+    without: str = ""
+    """Path of a module that the model must not have."""
+
     def shape(self, parts: Sequence[torch.Size]) -> tuple[int, ...]:
         """Return the shape of the tensor that has tensors of the shapes *parts*."""
         rows = sum(part[0] for part in parts) + self.skipped

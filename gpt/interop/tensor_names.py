@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gpt.errors import FormatError
 from gpt.interop.layouts import Entry
 from gpt.model.gpt import GPT
-from gpt.model.shapes import count_layers, without_memory
+from gpt.model.shapes import without_memory
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.norm import Norm
 from gpt.spec.architecture import GPTConfig
@@ -101,11 +101,6 @@ def import_model(
     compared with those that *config* asks for. Raises FormatError for a tensor that is missing or
     has another shape, and for one that is neither in the model nor in *unused*.
     """
-    layers = count_layers(tensors.shapes, block_prefix(names))
-    if layers != config.layers:
-        raise FormatError(
-            f"the config asks for {config.layers} layers, but there are tensors of {layers}"
-        )
     _check(tensors, without_memory(config), names, unused)
     model = GPT(config)
     with torch.no_grad():
@@ -161,6 +156,8 @@ def _targets(model: GPT, names: Names) -> Iterator[Target]:
     """Yield the tensors called *names* that *model* has, without those whose weights are shared."""
     seen: set[int] = set()
     for name, entry in _entries(names, len(model.blocks)):
+        if not _applies(model, entry):
+            continue
         for kind, modules, parts in _tensors(model, entry):
             if new := {id(part) for part in parts} - seen:
                 seen |= new
@@ -183,12 +180,35 @@ def _entries(names: Names, layers: int) -> Iterator[tuple[str, Entry]]:
     for name, value in names.items():
         entry = value if isinstance(value, Entry) else Entry((value,))
         for layer in range(layers if _LAYER in name else 1):
-            paths = tuple(path.replace(_LAYER, str(layer)) for path in entry.modules)
-            yield name.replace(_LAYER, str(layer)), replace(entry, modules=paths)
+            yield name.replace(_LAYER, str(layer)), _in_layer(entry, layer)
+
+
+def _in_layer(entry: Entry, layer: int) -> Entry:
+    """Return *entry* with the number of *layer* in its paths."""
+    modules, beside, without = (
+        tuple(path.replace(_LAYER, str(layer)) for path in paths)
+        for paths in (entry.modules, (entry.beside,), (entry.without,))
+    )
+    return replace(entry, modules=modules, beside=beside[0], without=without[0])
+
+
+def _applies(model: GPT, entry: Entry) -> bool:
+    """Return whether *model* has what must be beside *entry*, and not what must not."""
+    return (not entry.beside or _has(model, entry.beside)) and not (
+        entry.without and _has(model, entry.without)
+    )
+
+
+def _has(model: GPT, path: str) -> bool:
+    """Return whether *model* has parameters at *path*."""
+    try:
+        return any(True for _ in model.get_submodule(path).parameters())
+    except AttributeError:
+        return False
 
 
 def _tensors(model: GPT, entry: Entry) -> Iterator[tuple[str, list[nn.Module], list[Tensor]]]:
-    """Yield the suffix, modules and tensors of *entry*: weights and biases, or parameters."""
+    """Yield suffix, modules and tensors of *entry*: weights and biases, or what it names itself."""
     owners: list[nn.Module] = []
     parameters: list[Tensor] = []
     for path in entry.modules:
@@ -198,7 +218,7 @@ def _tensors(model: GPT, entry: Entry) -> Iterator[tuple[str, list[nn.Module], l
         except AttributeError:
             return
         found = getattr(owner, last, None)
-        if isinstance(found, nn.Parameter):
+        if isinstance(found, Tensor):
             owners, parameters = [*owners, owner], [*parameters, found]
         elif isinstance(found, nn.Module):
             owners.append(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
@@ -65,6 +66,7 @@ class GPT(Mechanism):
         self.dropout = Dropout(config.dropout.of_embedding)
         self.residual = site.build(config.residual)
         self.values = site.build(config.value_embedding)
+        self.value_residual = site.build(config.value_residual)
         self.blocks = nn.ModuleList(
             site.at(layer).build(config.wiring) for layer in range(config.layers)
         )
@@ -150,6 +152,7 @@ class GPT(Mechanism):
             document_positions=document_positions,
         )
         losses, streams = [], [x]
+        first_values: list[Tensor] = []
         for layer, (block, state) in enumerate(zip(self._blocks, states, strict=False)):
             if self.residual is not None:
                 x = self.residual(streams)
@@ -157,6 +160,8 @@ class GPT(Mechanism):
                 context,
                 position=self.position.in_layer(layer),
                 value_embedding=None if self.values is None else self.values(ids, layer),
+                value_residual=self.value_residual
+                and partial(self.value_residual, layer=layer, kept=first_values),
             )
             if self.recompute and torch.is_grad_enabled():
                 x, loss = checkpoint(block, x, context, state, use_reentrant=False)

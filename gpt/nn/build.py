@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpt.nn.attention.gate import HeadGate
 from gpt.nn.attention.latent import LatentAttention
 from gpt.nn.attention.linear_attention import LinearAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
@@ -43,6 +44,7 @@ from gpt.nn.residual import Lambdas, UNet
 from gpt.nn.scale import LayerScale, Multiplier, RootWidth
 from gpt.nn.site import Site
 from gpt.nn.value_embedding import ValueEmbedding
+from gpt.nn.value_residual import ValueResidual
 from gpt.nn.wiring import DeepNorm, OutputNorm, Parallel, PostNorm, PreNorm, SandwichNorm
 from gpt.spec import (
     attention,
@@ -63,6 +65,7 @@ from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
+    attention.HeadGate: HeadGate,
     attention.Latent: LatentAttention,
     attention.Linear: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
@@ -111,6 +114,7 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     embedding.TokenShift: TokenShift,
     convolution.Canon: Canon,
     embedding.ValueEmbedding: ValueEmbedding,
+    embedding.ValueResidual: ValueResidual,
     head.SoftCap: SoftCap,
 }
 

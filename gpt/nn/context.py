@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ class Context:
     """The position encoding of the model."""
     value_embedding: Tensor | None = None
     """What this layer adds to the values of attention, (B, T, kv_heads · head_width)."""
+    value_residual: Callable[[Tensor], Tensor] | None = None
+    """What mixes these values with those of the first layer."""
     document_ids: Tensor | None = None
     """Which tokens are of one document, (B, T). None if each row is a single text."""
     document_positions: Tensor | None = None
@@ -44,6 +46,15 @@ class Context:
     def counted(self) -> Tensor | None:
         """Which ids are tokens, not padding, bool (B, T). None if all are."""
         return None if self.document_ids is None else self.document_ids != PADDING
+
+    def mixed_values(self, values: Tensor) -> Tensor:
+        """Return the *values* of attention, (B, T, kv_heads · head_width), as the model has them.
+
+        That is with their embedding added, and mixed with those of the first layer.
+        """
+        if self.value_embedding is not None:
+            values = values + self.value_embedding.to(values.dtype)
+        return values if self.value_residual is None else self.value_residual(values)
 
     def allowed(self, pattern: Pattern, keys: int) -> Tensor:
         """Return which of *keys* tokens, the last of them these, each of these attends to.

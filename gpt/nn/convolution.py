@@ -5,7 +5,7 @@ Shapes: (B, T, width) in and out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
-from gpt.nn.state import State
+from gpt.nn.state import Sums
 from gpt.spec import convolution, embedding
 from gpt.spec.convolution import Point
 
@@ -105,41 +105,27 @@ def convolution_at(point: Point, site: Site) -> Canon | None:
     return built
 
 
-class LatestTokens:
-    """The last few tokens of each row, oldest first; zeros before the first. Never truncated."""
+class LatestTokens(Sums):
+    """The last few tokens of each row, oldest first; zeros before the first.
 
-    def __init__(self, tokens: Tensor) -> None:
-        """Keep as many tokens as *tokens* has, (B, count, width): zeros."""
-        self.tokens = tokens
+    They are kept as sums are: their size is constant, and no token can be removed.
+    """
 
     def append(self, new: Tensor) -> Tensor:
         """Store *new* (B, T, width); return those before them, (B, count, width)."""
-        before = self.tokens.to(new.dtype)
+        (kept,) = self.tensors
+        before = kept.to(new.dtype)
         both = torch.cat((before, new), dim=1)
-        self.tokens = both[:, both.shape[1] - before.shape[1] :].to(self.tokens.dtype)
+        self.tensors[0] = both[:, both.shape[1] - before.shape[1] :].to(kept.dtype)
         return before
 
     def empty(self, rows: int) -> LatestTokens:
         """Return a new state for *rows* rows without tokens."""
-        return LatestTokens(self.tokens.new_zeros((rows, *self.tokens.shape[1:])))
+        return LatestTokens(*super().empty(rows).tensors)
 
-    def restart(self, row: int, other: State, length: int) -> None:
-        """Replace *row* by the single row of *other*; see `State`."""
-        assert isinstance(other, LatestTokens)
-        self.tokens[row] = other.tokens[0]
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep *rows*, in this order."""
-        self.tokens = self.tokens[list(rows)]
-
-    def truncate(self, removed: int) -> bool:
-        """Return whether nothing is to be removed: earlier tokens were not kept."""
-        return not removed
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the tokens in bytes."""
-        return self.tokens.nbytes
+    def bytes_at(self, tokens: int) -> int:
+        """Return the size of the tokens, which is constant."""
+        return self.nbytes
 
 
 def _same_document(document_ids: Tensor, distance: int) -> Tensor:

@@ -50,3 +50,7 @@ class StateGroup:
     def nbytes(self) -> int:
         """Size of the states in bytes."""
         return sum(state.nbytes for state in self.parts.values())
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of the states for *tokens* tokens of each row, without free slots."""
+        return sum(state.bytes_at(tokens) for state in self.parts.values())

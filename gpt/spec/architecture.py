@@ -17,7 +17,7 @@ from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleave
 from gpt.spec.checks import above_zero
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
-from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
 from gpt.spec.experts import Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
@@ -76,6 +76,8 @@ class Architecture:
     value_embedding: ValueEmbedding | None = None
     """Value embeddings: learned vectors of tokens, added to the values of attention.
     [default: none]"""
+    value_residual: ValueResidual | None = None
+    """Mix of the values of attention with those of the first layer. [default: none]"""
     embedding_scale: RootWidth | Multiplier | None = None
     """Factor of the token embeddings. [default: none]"""
     embedding_norm: LayerNorm | RMSNorm | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, at_least_zero
@@ -26,11 +26,21 @@ from gpt.spec.scoring import (
     Softmax,
 )
 
+Pool: TypeAlias = Literal["mean", "first", "random"]
+"""What a key and value head is made of that replaces several: their mean, the first of them, or new
+weights (Ainslie 2023, arXiv:2305.13245)."""
+POOLS: tuple[Pool, ...] = get_args(Pool)
+
+
+AnyKind = TypeVar("AnyKind", bound="Attention")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attention(Part):
     """What a model needs to know of any attention."""
 
+    convolves: ClassVar[bool] = False
+    """Whether it has queries, keys and values that a convolution can mix."""
     compares: ClassVar[bool] = True
     """Whether it has a score for each pair of a query and a key, which positions can change."""
     keeps_values: ClassVar[bool] = True
@@ -56,6 +66,13 @@ class Attention(Part):
     def in_layer(self, layer: int) -> Attention:
         """Return the attention of *layer*, from 0."""
         return self
+
+    def with_kv_heads(self: AnyKind, kv_heads: int) -> AnyKind:
+        """Return the spec with *kv_heads* key and value heads, each instead of several.
+
+        Raises ConfigError if there are none, or their number is no multiple.
+        """
+        raise ConfigError(f"{type(self).__name__} attention has no kv_heads to share")
 
     def resolved(self, width: int) -> Attention:
         """Return the spec with the sizes filled in that follow from *width*."""
@@ -110,11 +127,24 @@ class Pairwise(Attention):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeadGate(Part):
+    """Multiply the output of each head by a sigmoid of the input (Qiu 2025, arXiv:2505.06708).
+
+    A head can then attend without an effect, which attention sinks are for otherwise.
+    """
+
+    per_feature: bool = False
+    """A gate for each feature of a head instead of one for the head, as in Qwen3-Next."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupedQuery(Pairwise):
     """Attention in which query heads share key and value heads (Ainslie 2023, arXiv:2305.13245).
 
     ``kv_heads == heads`` is multi-head attention, ``kv_heads == 1`` multi-query attention.
     """
+
+    convolves = True
 
     kv_heads: int
     """Number of key and value heads; must divide heads."""
@@ -133,6 +163,8 @@ class GroupedQuery(Pairwise):
     bias: Literal["off", "qkv", "output", "all"] | None = None
     """Which linear layers have biases: qkv is queries, keys and values (Qwen2).
     [default: all if the model has biases, else off]"""
+    gate: HeadGate | None = None
+    """Gates of the outputs of heads. [default: none]"""
 
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
@@ -159,6 +191,11 @@ class GroupedQuery(Pairwise):
     def value_width(self, width: int) -> int:
         """Return the width of the values of a token, all heads together."""
         return self.kv_heads * self.query_width(width)
+
+    def with_kv_heads(self, kv_heads: int) -> GroupedQuery:
+        """Return the spec with *kv_heads* key and value heads, each instead of several."""
+        _check_shared(self.kv_heads, kv_heads)
+        return dataclasses.replace(self, kv_heads=kv_heads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,9 +339,15 @@ class Linear(Attention):
         """Return the width of the values of a token, all heads together."""
         return (self.kv_heads or self.heads) * self.query_width(width)
 
+    def with_kv_heads(self, kv_heads: int) -> Linear:
+        """Return the spec with *kv_heads* key and value heads, each instead of several."""
+        _check_shared(self.kv_heads or self.heads, kv_heads)
+        return dataclasses.replace(self, kv_heads=kv_heads)
+
 
 def _check_shared(heads: int, kv_heads: int) -> None:
     """Raise ConfigError if *heads* cannot share *kv_heads*."""
+    above_zero(kv_heads=kv_heads)
     if heads % kv_heads:
         divisors = [n for n in range(1, min(heads, 1024) + 1) if heads % n == 0]
         raise ConfigError(
@@ -345,6 +388,11 @@ class Interleaved(Part):
     def causal(self) -> bool:
         """Whether no token attends to a later one in any layer."""
         return all(each.causal for each in self.layers)
+
+    def with_kv_heads(self, kv_heads: int) -> Interleaved:
+        """Return the spec with *kv_heads* key and value heads in every layer."""
+        layers = (each.with_kv_heads(kv_heads) for each in self.layers)
+        return dataclasses.replace(self, layers=tuple(layers))
 
     def in_layer(self, layer: int) -> AnyAttention:
         """Return the attention of *layer*, from 0."""

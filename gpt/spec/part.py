@@ -16,6 +16,10 @@ class Attends(Protocol):
         """Number of query heads."""
 
     @property
+    def convolves(self) -> bool:
+        """Whether it has queries, keys and values that a convolution can mix."""
+
+    @property
     def compares(self) -> bool:
         """Whether it has a score for each pair of a query and a key, which positions can change."""
 
@@ -30,6 +34,9 @@ class Attends(Protocol):
     @property
     def rotatable(self) -> bool:
         """Whether rotating queries and keys changes weights by the distances of tokens only."""
+
+    def value_width(self, width: int) -> int:
+        """Return the width of the values of a token, all heads of values together."""
 
     def rotated_width(self, width: int) -> int:
         """Return the width of that part of queries and keys which positions rotate."""

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Attends, Part, Sizes
-from gpt.spec.scaling import NTK, DynamicNTK, Scaling
+from gpt.spec.scaling import Scaling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +105,8 @@ class Rope(Position):
                     f"{rotary_width}, and rotation needs pairs of features; choose another "
                     "fraction or head width"
                 )
-            if rotary_width == 2 and isinstance(self.scaling, NTK | DynamicNTK):
-                raise ConfigError(
-                    "position.scaling by NTK needs at least 4 rotated features, and there are 2"
-                )
+            if self.scaling is not None:
+                self.scaling.check_rotation(self.theta, rotary_width)
         if not all(each.rotatable for each in attentions):
             raise ConfigError(
                 "position Rope rotates queries and keys, whose dot products then depend on "

@@ -16,7 +16,15 @@ from gpt.spec.part import Part
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear(Part):
+class FrequencyScaling(Part):
+    """A scaling of rotary frequencies."""
+
+    def check_rotation(self, theta: float, features: int) -> None:
+        """Raise ConfigError if the frequencies of *features* features cannot be scaled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(FrequencyScaling):
     """Divide all frequencies: positions are interpolated (Chen 2023, arXiv:2306.15595)."""
 
     factor: float
@@ -27,7 +35,7 @@ class Linear(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NTK(Part):
+class NTK(FrequencyScaling):
     """Multiply theta by factor^(R / (R - 2)): the lowest frequency is divided by the factor.
 
     NTK-aware scaling, bloc97 2023; in Peng 2023, arXiv:2309.00071, section 3.1.
@@ -39,9 +47,13 @@ class NTK(Part):
     def __post_init__(self) -> None:
         above_zero(factor=self.factor)
 
+    def check_rotation(self, theta: float, features: int) -> None:
+        """Raise ConfigError if there is one frequency only: the highest is not scaled."""
+        _at_least_two_frequencies(features)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Stretched(Part):
+class Stretched(FrequencyScaling):
     """Scaling that depends on the context of training."""
 
     original_context: int | None = None
@@ -69,6 +81,10 @@ class DynamicNTK(Stretched):
     def __post_init__(self) -> None:
         super().__post_init__()
         above_zero(factor=self.factor)
+
+    def check_rotation(self, theta: float, features: int) -> None:
+        """Raise ConfigError if there is one frequency only: the highest is not scaled."""
+        _at_least_two_frequencies(features)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +115,11 @@ class YaRN(Stretched):
         above_zero(factor=self.factor, fast=self.fast, slow=self.slow, magnitude=self.magnitude)
         if self.fast <= self.slow:
             raise ConfigError(f"fast must be above slow, {self.slow}; got {self.fast}")
+
+    def check_rotation(self, theta: float, features: int) -> None:
+        """Raise ConfigError if frequencies do not fall: high and low ones mean nothing then."""
+        if theta <= 1:
+            raise ConfigError(f"position.scaling YaRN needs a position.theta above 1; got {theta}")
 
     @property
     def rotation_factor(self) -> float:
@@ -134,6 +155,13 @@ class Llama3(Stretched):
         above_zero(factor=self.factor, low=self.low, high=self.high)
         if self.high <= self.low:
             raise ConfigError(f"high must be above low, {self.low}; got {self.high}")
+
+
+def _at_least_two_frequencies(features: int) -> None:
+    if features < 4:
+        raise ConfigError(
+            f"position.scaling by NTK needs at least 4 rotated features, and there are {features}"
+        )
 
 
 Scaling: TypeAlias = Linear | NTK | DynamicNTK | YaRN | Llama3

@@ -29,6 +29,7 @@ LONGEST_LINE = 1000
 """Characters of a line of an error at most."""
 
 Call = Callable[[], object]
+"""A function that reads files; if it returns a list, these are the words of a command to run."""
 
 
 class Outcome(NamedTuple):
@@ -74,12 +75,14 @@ def run(command: str | Call, stdin: bytes = b"", *, limited: bool = True) -> Out
 def _call(command: Sequence[str] | Call) -> int:
     if callable(command):
         try:
-            command()
+            words = command()
         except (PytokError, GPTError) as error:
             said = error.message if isinstance(error, PytokError) else str(error)
             print(f"pytok: {said}", file=sys.stderr)
             return 1
-        return 0
+        if not isinstance(words, list):
+            return 0
+        command = words
     program, *arguments = command
     if program == "gpt":
         return gpt.__main__.main(arguments)

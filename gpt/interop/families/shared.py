@@ -95,4 +95,13 @@ def blocks(prefix: str, names: Names) -> Names:
 
 def in_block(entry: Entry) -> Entry:
     """Return *entry* with paths from the model instead of from a block."""
-    return replace(entry, modules=tuple(f"blocks.{{layer}}.{path}" for path in entry.modules))
+
+    def full(path: str) -> str:
+        return path and f"blocks.{{layer}}.{path}"
+
+    return replace(
+        entry,
+        modules=tuple(map(full, entry.modules)),
+        beside=full(entry.beside),
+        without=full(entry.without),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt.interop.families import gpt2, layer_norm, llama, mixture, normed
+from gpt.interop.families import deepseek, gpt2, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family, nearest
 from gpt.spec.architecture import GPTConfig
 
@@ -39,6 +39,8 @@ FAMILIES: dict[str, Family] = {
         normed.GEMMA2,
         mixture.MIXTRAL,
         mixture.QWEN3_MOE,
+        deepseek.DEEPSEEK_V2,
+        deepseek.DEEPSEEK_V3,
     )
 }
 """By model_type. A model that several support is written as the first of them."""

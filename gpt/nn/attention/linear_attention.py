@@ -66,8 +66,7 @@ class LinearAttention(Mechanism):
     def forward(self, x: Tensor, context: Context, state: Sums | None = None) -> Mixed:
         """Attend from x (B, T, width) to x and the tokens in *state*, which gets those of x."""
         queries, keys, values = apply_linears(self, x)
-        if context.value_embedding is not None:
-            values = values + context.value_embedding.to(values.dtype)
+        values = context.mixed_values(values)
         precise = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
             queries, keys, values = (

@@ -11,13 +11,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gpt.nn.attention.gate import HeadGate
 from gpt.nn.attention.pairwise import PairwiseAttention
 from gpt.nn.context import Context
+from gpt.nn.convolution import LatestTokens, convolution_at
 from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
 from gpt.nn.norm import RMSNorm
 from gpt.nn.site import Site
 from gpt.nn.state import Ring
+from gpt.nn.state_group import StateGroup
 from gpt.spec import attention, norm
 
 
@@ -28,7 +31,7 @@ class GroupedQueryAttention(Mechanism):
     """
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("query", "key", "value")
-    SCORING: ClassVar[tuple[str, ...]] = ("query", "key")
+    SCORING: ClassVar[tuple[str, ...]] = ("query", "key", "gate")
     EXPORT_NAMES: ClassVar[ExportNames] = {
         "gpt2": {"attn.c_attn": ("query", "key", "value"), "attn.c_proj": ("output",)},
         "llama": {
@@ -63,6 +66,10 @@ class GroupedQueryAttention(Mechanism):
         self.value = nn.Linear(width, spec.kv_heads * self.head_width, bias=bias)
         self.fused: FusedLinear | None = None
         self.output = BranchOutput(spec.heads * self.head_width, width, bias=output_bias)
+        self.convolution = convolution_at(
+            "B", site.of_width((spec.heads + 2 * spec.kv_heads) * self.head_width)
+        )
+        self.gate: HeadGate | None = site.build(spec.gate)
         self.clip = spec.clip
         self.norm_heads = spec.qk_norm_over == "heads"
         self.query_norm, self.key_norm = (
@@ -70,15 +77,21 @@ class GroupedQueryAttention(Mechanism):
             for heads in (spec.heads, spec.kv_heads)
         )
 
-    def forward(self, x: Tensor, context: Context, state: Ring | None = None) -> Mixed:
+    def forward(self, x: Tensor, context: Context, state: Ring | StateGroup | None = None) -> Mixed:
         """Attend from x (B, T, width) to x and the tokens in *state*, which gets those of x."""
         queries, keys, values = apply_linears(self, x)
+        ring, taps = _parts(state)
+        if self.convolution is not None:
+            both = torch.cat((queries, keys, values), dim=-1)
+            both = self.convolution(both, taps, context.document_ids)
+            queries, keys, values = both.split(
+                [each.shape[-1] for each in (queries, keys, values)], -1
+            )
         if self.clip is not None:
             queries, keys, values = (
                 each.clamp(-self.clip, self.clip) for each in (queries, keys, values)
             )
-        if context.value_embedding is not None:
-            values = values + context.value_embedding.to(values.dtype)
+        values = context.mixed_values(values)
         if self.norm_heads:
             queries, keys = self.query_norm(queries), self.key_norm(keys)
         queries, keys, values = map(self._split_heads, (queries, keys, values))  # (B, H or K, T, D)
@@ -87,16 +100,24 @@ class GroupedQueryAttention(Mechanism):
         # Keys are kept after rotation, so that each is rotated once.
         queries = context.position.rotate(queries, context.positions)
         keys = context.position.rotate(keys, context.positions)
-        if state is not None:
-            keys, values = state.append(keys, values, length=context.starts[0])  # (B, K, S, D)
-        mixed = self.pairwise(queries, keys, values, context, state)
-        y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        if ring is not None:
+            keys, values = ring.append(keys, values, length=context.starts[0])  # (B, K, S, D)
+        mixed = self.pairwise(queries, keys, values, context, ring).transpose(1, 2)  # (B, T, H, D)
+        if self.gate is not None:
+            mixed = self.gate(mixed, x)
+        y: Tensor = self.output(mixed.flatten(2))
         return y, None
 
-    def new_state(self, batch: int, dtype: torch.dtype) -> Ring:
-        """Create what *batch* rows keep: as many keys and values as the pattern attends to."""
+    def new_state(self, batch: int, dtype: torch.dtype) -> Ring | StateGroup:
+        """Create what *batch* rows keep: as many keys and values as the pattern attends to.
+
+        With a convolution, also what it keeps.
+        """
         like = self.key.weight.new_empty((batch, self.kv_heads, 0, self.head_width), dtype=dtype)
-        return Ring(like, like, capacity=self.pairwise.pattern.reach)
+        ring = Ring(like, like, capacity=self.pairwise.pattern.reach)
+        if self.convolution is None:
+            return ring
+        return StateGroup({"ring": ring, "taps": self.convolution.new_state(batch, dtype)})
 
     def _norm(self, spec: attention.GroupedQuery, site: Site, heads: int) -> RMSNorm:
         """Return the norm of queries or keys of *heads* heads."""
@@ -107,3 +128,10 @@ class GroupedQueryAttention(Mechanism):
         """(B, T, heads · D) → (B, heads, T, D)."""
         batch, tokens, _ = x.shape
         return x.view(batch, tokens, -1, self.head_width).transpose(1, 2)
+
+
+def _parts(state: Ring | StateGroup | None) -> tuple[Ring | None, LatestTokens | None]:
+    """Return the keys and values in *state*, and what a convolution keeps, if there is one."""
+    if isinstance(state, StateGroup):
+        return state.parts["ring"], state.parts["taps"]
+    return state, None

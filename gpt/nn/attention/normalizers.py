@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gpt.nn.attention.scores import HeadLinear
+from gpt.nn.attention.scores import HeadLinear, HeadVector
 from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
 from gpt.spec import scoring
@@ -81,7 +81,7 @@ class LocalPNormalizer(Normalizer):
         super().__init__()
         self.window = spec.window
         self.hidden = HeadLinear(site.heads, site.width, site.width)
-        self.center = HeadLinear(site.heads, site.width, 1)
+        self.center = HeadVector(site.heads, site.width)
 
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor

@@ -6,10 +6,13 @@ B: batch size, H: heads, T: queries, S: keys, D: head_width. Positions are those
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from gpt.nn.mechanism import Mechanism
+from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
 from gpt.spec import scoring
 
@@ -75,7 +78,7 @@ class HeadLinear(Mechanism):
         super().__init__()
         self.heads = heads
         # One matrix for all heads, the rows of a head one after the other, as in a linear layer.
-        self.weight = nn.Parameter(torch.empty(heads * outputs, inputs))
+        self.weight = nn.Parameter(torch.zeros(heads * outputs, inputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map each head of x by its own matrix."""
@@ -88,6 +91,15 @@ class HeadLinear(Mechanism):
     def weight_flops(self) -> int:
         """Return two operations per weight."""
         return 2 * self.weight.numel()
+
+
+class HeadVector(HeadLinear):
+    """x_h → v_h · x_h: a vector for each head, (B, H, T, inputs) to (B, H, T, 1)."""
+
+    KINDS: ClassVar[Mapping[str, Kind]] = {"weight": "scale"}  # the vectors are no matrix
+
+    def __init__(self, heads: int, inputs: int) -> None:
+        super().__init__(heads, inputs, 1)
 
 
 class GeneralScore(Score):
@@ -125,7 +137,7 @@ class AdditiveScore(Score):
         super().__init__(hidden)
         self.query = HeadLinear(site.heads, site.width, hidden)
         self.key = HeadLinear(site.heads, site.width, hidden)
-        self.vector = HeadLinear(site.heads, hidden, 1)
+        self.vector = HeadVector(site.heads, hidden)
 
     def forward(
         self, queries: Tensor, keys: Tensor, positions: Tensor, key_positions: Tensor

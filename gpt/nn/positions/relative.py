@@ -36,11 +36,7 @@ class OfEachLayer(PositionEncoding):
 
 
 class ShawLayer(PositionEncoding):
-    """e_ij = q_i (k_j + a_c) / √D, z_i = Σ_j α_ij (v_j + b_c), c = j - i clipped to -k to k.
-
-    Shaw 2018, arXiv:1803.02155. With a causal pattern there are no vectors of later tokens. The
-    factor is that of the layer's score, if not 1 / √D.
-    """
+    """The vectors of one layer: `ShawPosition`."""
 
     biases_scores = True
 
@@ -76,17 +72,18 @@ class ShawLayer(PositionEncoding):
 
 
 class ShawPosition(OfEachLayer):
-    """Shaw 2018, arXiv:1803.02155, in each layer: `ShawLayer`."""
+    """e_ij = q_i (k_j + a_c) / √D, z_i = Σ_j α_ij (v_j + b_c), c = j - i clipped to -k to k.
+
+    Shaw 2018, arXiv:1803.02155. Each layer has its own a and b, for all heads; with a causal
+    pattern there are no vectors of later tokens. Instead of 1 / √D the factor can be another one:
+    that of the layer's score.
+    """
 
     of_layer = ShawLayer
 
 
 class MusicLayer(PositionEncoding):
-    """e_ij = q_i (k_j + E_(i - j)) / √D. Huang 2018 (Music Transformer), arXiv:1809.04281.
-
-    Distances have a vector each, up to the longest, which all longer ones share. Heads share E, or
-    have one each.
-    """
+    """The vectors of one layer: `MusicPosition`."""
 
     biases_scores = True
 
@@ -122,7 +119,12 @@ class MusicLayer(PositionEncoding):
 
 
 class MusicPosition(OfEachLayer):
-    """Huang 2018, arXiv:1809.04281, in each layer: `MusicLayer`."""
+    """e_ij = q_i (k_j + E_(i - j)) / √D. Huang 2018 (Music Transformer), arXiv:1809.04281.
+
+    Each layer has its own E, of a vector for each distance, up to the longest, which all longer
+    ones share. Heads share E, or have one each. In complete rows the products q_i E_d are skewed;
+    while decoding they are picked by distance.
+    """
 
     of_layer = MusicLayer
 

@@ -23,6 +23,7 @@ from gpt.spec.adapter import LoRA
 from gpt.training.clock import Limits
 from pytok.__main__ import cli
 from pytok.chat.example import example_chat, example_export
+from pytok.chat.import_options import ImportOptions
 from pytok.chat.record import read_history
 from pytok.chat.template import TEMPLATE_FILE, Template, read_conversations
 from pytok.errors import ChatError
@@ -115,6 +116,11 @@ def test_a_second_call_repeats_nothing(cloned: CloneResult, options: CloneOption
         ("seconds", 9.0, "with --seconds 0.5, not with --seconds 9"),
         ("adapter", LoRA(), "with all weights tuned, not with LoRA of rank 8"),
         ("seed", 1, "with --seed 0, not with --seed 1"),
+        (
+            "import_options",
+            ImportOptions(respect_deletions=True),
+            "without --respect-deletions, not with --respect-deletions",
+        ),
     ],
 )
 def test_other_options_in_the_same_folder_are_rejected(

@@ -332,6 +332,27 @@ def test_wrong_options_are_refused_before_the_data_is_read(
     assert {path.name for path in tmp_path.iterdir()} == {"corpus.txt", "c.toml"}
 
 
+def test_clone_lists_the_people_before_torch_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without ``--me``; the history is kept for the next call."""
+    lines = ("31.01.24, 10:00 - Ada: hi", "31.01.24, 10:01 - Ben: ho", "31.01.24, 10:02 - Ada: !")
+    (tmp_path / "chat.txt").write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    script = "import sys; from gpt.__main__ import main; print(main(), 'torch' in sys.modules)"
+    given = [sys.executable, "-c", script, "clone", "chat.txt"]
+    done = subprocess.run(given, capture_output=True, text=True, cwd=tmp_path)
+
+    assert done.stdout == "1 False\n"
+    assert done.stderr.splitlines()[-3:] == [
+        "        2  Ada",
+        "        1  Ben",
+        "gpt: whom is the model to imitate? Repeat the command with one of the names above, as in "
+        "--me Ada",
+    ]
+    assert {path.name for path in (tmp_path / "clone").iterdir()} == {"chat.jsonl", "clone.json"}
+
+
 def test_run_that_cannot_be_written_is_one_line(
     config: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

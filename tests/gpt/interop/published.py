@@ -51,6 +51,20 @@ SCALINGS: dict[str, dict[str, Any]] = {
 }
 """Scalings of rotary positions."""
 
+_DEEPSEEK: dict[str, Any] = {
+    **SIZES,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 24,
+    "kv_lora_rank": 24,
+    "q_lora_rank": 20,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 12,
+    "v_head_dim": 16,
+    "first_k_dense_replace": 1,
+}
+
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("GPT2", GPT2),
     "gpt2-hidden": ("GPT2", {**GPT2, "n_inner": 100, "activation_function": "relu"}),
@@ -99,7 +113,8 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "smollm3": ("SmolLM3", {**GROUPED, "num_hidden_layers": 5, "pad_token_id": 0}),
-    "ernie4_5": ("Ernie4_5", {**GROUPED, "head_dim": 16, "use_bias": True}),
+    "ernie4_5": ("Ernie4_5", {**GROUPED, "head_dim": 16}),
+    "ernie4_5-bias": ("Ernie4_5", {**GROUPED, "head_dim": 16, "use_bias": True}),
     "glm": ("Glm", {**GROUPED, "head_dim": 16, "pad_token_id": 0}),
     "mpt": (
         "Mpt",
@@ -116,6 +131,23 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "moe_intermediate_size": 32,
             "norm_topk_prob": True,
         },
+    ),
+    "deepseek_v2": ("DeepseekV2", {**_DEEPSEEK, "n_shared_experts": 2}),
+    "deepseek_v2-groups": (
+        "DeepseekV2",
+        {
+            **_DEEPSEEK,
+            "q_lora_rank": None,
+            "topk_method": "group_limited_greedy",
+            "n_group": 2,
+            "topk_group": 1,
+            "routed_scaling_factor": 1.5,
+            "rope_parameters": SCALINGS["yarn-deepseek"],
+        },
+    ),
+    "deepseek_v3": (
+        "DeepseekV3",
+        {**_DEEPSEEK, "n_group": 2, "topk_group": 1, "num_nextn_predict_layers": 0},
     ),
     "stablelm": ("StableLm", {**GROUPED, "use_qkv_bias": True}),
     "starcoder2": ("Starcoder2", {**GROUPED, "sliding_window": 9}),
@@ -162,7 +194,7 @@ def make_config(name: str, **changes: Any) -> Any:
     """Return a config of transformers from `CONFIGS`."""
     kind, arguments = CONFIGS[name]
     ends = {"bos_token_id": 300, "eos_token_id": 300}
-    return getattr(transformers, f"{kind}Config")(**ends, **arguments, **changes)
+    return getattr(transformers, f"{kind}Config")(**(ends | arguments | changes))
 
 
 def save(config: Any, folder: Path, tokenizer: Tokenizer, **options: Any) -> PreTrainedModel:

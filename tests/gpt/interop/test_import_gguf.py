@@ -15,7 +15,7 @@ import torch
 from gpt.__main__ import main
 from gpt.data.boundaries import Boundaries
 from gpt.errors import FormatError
-from gpt.interop.gguf import export_file, import_file
+from gpt.interop.gguf import export_file, import_file, read_tensor
 from gpt.interop.gguf_tokenizer import PRE_TOKENIZERS
 from gpt.runs.reading import read_checkpoint
 from pytok.definition import AddedToken
@@ -112,7 +112,19 @@ def exported(tmp_path: Path) -> Path:
     return tmp_path / "m.gguf"
 
 
-@pytest.mark.parametrize(("name", "within"), [("F16", 1e-3), ("BF16", 1e-2), ("Q8_0", 1e-2)])
+@pytest.mark.parametrize(
+    ("name", "within"),
+    [
+        ("F16", 1e-3),
+        ("BF16", 1e-2),
+        ("Q8_0", 1e-2),
+        ("Q5_0", 0.1),
+        ("Q5_1", 0.1),
+        ("Q4_0", 0.2),
+        ("Q4_1", 0.2),
+        ("MXFP4", 0.3),
+    ],
+)
 def test_other_types_are_dequantized(
     name: str, within: float, exported: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +135,35 @@ def test_other_types_are_dequantized(
     for parameter, tensor in exact.items():
         largest = float(tensor.abs().max())
         torch.testing.assert_close(rounded[parameter], tensor, atol=within * largest, rtol=0)
+
+
+QUANTIZED = sorted(gguf.quants._type_traits, key=lambda kind: kind.name)
+"""All types that the package can dequantize."""
+
+
+@pytest.mark.parametrize("kind", QUANTIZED, ids=lambda kind: kind.name)
+def test_every_quantized_type_is_read_in_parts(
+    kind: gguf.GGMLQuantizationType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it were dequantized at once: blocks of random bytes, some rows at a time."""
+    monkeypatch.setattr("gpt.interop.gguf._DEQUANTIZED", 1200)
+    shape = (7, 512)
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    generator = np.random.default_rng(0)
+    raw = generator.integers(0, 256, (7, 512 // block * size), dtype=np.uint8)
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    writer.add_tensor("t", raw, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    (tensor,) = gguf.GGUFReader(tmp_path / "m.gguf").tensors
+
+    with np.errstate(all="ignore"):  # random bytes are also scales that are not finite
+        found = read_tensor(tensor).numpy()
+        expected = gguf.quants.dequantize(raw, kind)
+    assert found.shape == shape
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_type_that_cannot_be_dequantized_is_rejected(exported: Path, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def of_block(block: Any, x: Tensor) -> Tensor:
     """A pre-norm block with convolutions, step by step."""
     context = context_of(x)
     normed = block.attention_norm(x)
-    x = x + block.attention(block.attention_convolution(normed), context)[0]
+    x = x + block.attention(block.attention_convolution(normed), context)[0]  # B is in attention
     normed = block.mlp_convolution(block.mlp_norm(x))
     hidden = block.mlp.convolution(block.mlp.input(normed))
     y: Tensor = x + block.mlp.output(block.mlp.activation(hidden))
@@ -145,5 +145,5 @@ def test_a_cache_with_convolutions_is_not_truncated() -> None:
 @pytest.mark.parametrize("points", [(), ("A", "A")])
 def test_points_are_some_each_once(points: Any) -> None:
     """Otherwise the error says which there are."""
-    with pytest.raises(ConfigError, match="points must be some of A, C, D"):
+    with pytest.raises(ConfigError, match="points must be some of A, B, C, D"):
         Canon(points=points)

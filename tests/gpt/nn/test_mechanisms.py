@@ -17,11 +17,11 @@ from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
 from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Interleaved, Latent
+from gpt.spec.attention import GroupedQuery, HeadGate, Interleaved, Latent
 from gpt.spec.attention import Linear as Summed
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
-from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
 from gpt.spec.experts import BalanceBias, Experts, Groups
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP, Activation
@@ -65,6 +65,8 @@ SPECS: dict[str, list[Any]] = {
     "attention": [
         heads(pattern=Causal()),
         heads(kv_heads=2, qk_norm=True),
+        heads(kv_heads=2, gate=HeadGate()),
+        heads(head_width=12, gate=HeadGate(per_feature=True)),
         heads(kv_heads=1, head_width=12),
         heads(pattern=Window(size=5)),
         heads(kv_heads=2, pattern=Window(size=5, long_every=2)),
@@ -140,6 +142,7 @@ SPECS: dict[str, list[Any]] = {
     "shift": [None, TokenShift()],
     "convolution": [None, Canon(), Canon(kernel=2, points=("C",)), Canon(kernel=1)],
     "value_embedding": [None, ValueEmbedding()],
+    "value_residual": [None, ValueResidual(), ValueResidual(first=1.0, own=0.3, learned=False)],
     "cap": [None, SoftCap(limit=2.0)],
 }
 CHANGES: list[dict[str, Any]] = [

@@ -279,6 +279,12 @@ def test_dynamic_scaling_follows_the_length_of_each_row() -> None:
             ),
             "at least 4 rotated features",
         ),
+        (
+            lambda: dataclasses.replace(
+                model_of(), position=Rope(theta=1.0, scaling=YaRN(factor=2.0))
+            ),
+            "needs a position.theta above 1",
+        ),
     ],
 )
 def test_impossible_scalings_are_refused(make: Any, message: str) -> None:

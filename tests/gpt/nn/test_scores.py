@@ -165,8 +165,10 @@ def test_local_m_is_a_window() -> None:
     """The tokens from D before to the token itself: later ones are hidden in a causal model."""
     config = model_of(pattern=Window(size=3), score=General())
     attention = mechanism(config.attention, config)
+    initialize(attention, torch.Generator())
     x = torch.randn(B, T, 32)
     nn.init.eye_(attention.output.weight)
+    nn.init.normal_(attention.pairwise.score.query.weight)
     q, k, v = (
         f(x).view(B, T, H, D).transpose(1, 2)
         for f in (attention.query, attention.key, attention.value)

@@ -83,11 +83,16 @@ def typedstream(text: str) -> bytes:
     )
 
 
-def read(folder: Path, *messages: Record, chat: int = 1, **rows: list[Record]) -> DatabaseContents:
-    """Read a chat.db with *messages*, all in *chat*, and *rows* of other tables."""
+def write(folder: Path, *messages: Record, chat: int = 1, **rows: list[Record]) -> Path:
+    """Write a chat.db with *messages*, all in *chat*, and *rows* of other tables."""
     joins = [{"chat_id": chat, "message_id": each["ROWID"]} for each in messages]
     tables = {**PEOPLE, "message": list(messages), "chat_message_join": joins, **rows}
-    return read_database(database(folder / "chat.db", SCHEMA, tables))
+    return database(folder / "chat.db", SCHEMA, tables)
+
+
+def read(folder: Path, *messages: Record, chat: int = 1, **rows: list[Record]) -> DatabaseContents:
+    """Write such a chat.db, and read it."""
+    return read_database(write(folder, *messages, chat=chat, **rows))
 
 
 def only(folder: Path, *messages: Record, **rows: list[Record]) -> Message:
