@@ -86,6 +86,7 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
             "width": config.width,
             "layers": config.layers,
             "heads": config.attention.heads,
+            "head_width": config.head_width,
         }
         assert eval(formula, {**sizes, **fields}) == measured(what, spec, config), spec
         compared += 1
