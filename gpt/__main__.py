@@ -54,9 +54,8 @@ COMMANDS = [
     LazyCommand(
         "import",
         "gpt.commands.convert:import_",
-        "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
+        "Import a model of a Hugging Face folder or GGUF file as a run.",
     ),
-    LazyCommand(
     LazyCommand(
         "average",
         "gpt.commands.convert:average",
