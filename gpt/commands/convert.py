@@ -124,6 +124,31 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
 @click.command(
     cls=Command,
     examples="""
+    gpt train --data pairs.jsonl --preset transformer --out runs/translator
+    gpt average runs/translator --out runs/averaged
+    """,
+)
+@run_argument
+@option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
+@option("--last", metavar="N", type=int, default=5, help="Checkpoints to average at most.")
+def average(run: Path, out: Path, last: int) -> int:
+    """Average the weights of the last checkpoints of a run.
+
+    RUN is a run folder, which has kept two checkpoints or more: `gpt train --keep 5` keeps five.
+    The average often predicts better than each of them (Vaswani 2017). It can be sampled and
+    measured; its training cannot be resumed.
+    """
+    from gpt.runs.averaging import write_average
+
+    refuse_same(out, run)
+    steps = write_average(run, out, last)
+    say(f"wrote {out}, the average of steps {', '.join(map(str, steps))}")
+    return 0
+
+
+@click.command(
+    cls=Command,
+    examples="""
     gpt convert runs/big --kv-heads 2 --out runs/grouped
     gpt tune runs/grouped --data corpus.txt --out runs/uptrained --full
     """,

@@ -18,7 +18,7 @@ from gpt.spec.gate import HeadGate
 from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.part import Part, Sizes
-from gpt.spec.pattern import Causal, Full, Window
+from gpt.spec.pattern import BigBird, Causal, Full, Window
 from gpt.spec.scoring import (
     Additive,
     Dot,
@@ -34,7 +34,7 @@ from gpt.spec.scoring import (
 class Pairwise(Attention):
     """The parts of attention besides its projections."""
 
-    pattern: Causal | Window | Full = field(default_factory=Causal)
+    pattern: Causal | Window | BigBird | Full = field(default_factory=Causal)
     """Which tokens a token attends to."""
     score: ScaledDot | Dot | General | Additive | Location = field(default_factory=ScaledDot)
     """Score of a query and a key."""
@@ -123,6 +123,30 @@ class GroupedQuery(Pairwise):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Longformer(GroupedQuery):
+    """Attention in windows and to global tokens, which have projections of their own.
+
+    Beltagy 2020, arXiv:2004.05150. Without those, it is the pattern Window of other attention.
+    """
+
+    pattern: Window = field(default_factory=lambda: Window(size=256, first=1))
+    """The window, and its global tokens."""
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if there is no global token within the context."""
+        super().check(sizes)
+        if not any(token < sizes.context for token in self.pattern.global_tokens):
+            raise ConfigError(
+                f"Longformer needs a global token within the context of {sizes.context}; set "
+                "attention.pattern.first, or another kind of attention"
+            )
+
+    def with_kv_heads(self, kv_heads: int) -> Longformer:
+        """Raise ConfigError: the projections of global tokens have heads, too."""
+        raise ConfigError("Longformer attention cannot share its kv_heads after training")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Latent(Pairwise):
     """Attention whose keys and values are linear in a small latent, all that decoding keeps.
 
@@ -193,7 +217,7 @@ class Latent(Pairwise):
         return self.heads * self.output_width(width)
 
 
-AnyAttention: TypeAlias = GroupedQuery | Latent | LinearAttention
+AnyAttention: TypeAlias = GroupedQuery | Longformer | Latent | LinearAttention
 """All kinds of attention that a layer can have."""
 
 

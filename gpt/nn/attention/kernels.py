@@ -125,3 +125,17 @@ def masked_bias(bias: Tensor, allowed: Tensor | None, dtype: torch.dtype) -> Ten
     if allowed is not None:
         bias = torch.where(allowed, bias, -math.inf)
     return bias.to(dtype)
+
+
+def select_heads(
+    heads: range, queries: Tensor, keys: Tensor, values: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the *queries* (B, H, T, D) of *heads*, and the keys and values that they read."""
+    group = queries.shape[1] // keys.shape[1]
+    first, last = heads.start, heads.stop
+    queries = queries[:, first:last]
+    if first % group == 0 == last % group:
+        shared = slice(first // group, last // group)
+        return queries, keys[:, shared], values[:, shared]
+    each = torch.arange(first, last, device=keys.device) // group
+    return queries, keys[:, each], values[:, each]
