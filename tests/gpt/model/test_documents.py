@@ -21,8 +21,9 @@ from gpt.model.objectives.build import build_objective
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Longformer
+from gpt.spec.attention import GroupedQuery, Latent, Longformer
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.objective import CrossEntropy
 from gpt.spec.pattern import BigBird, Window
 from gpt.spec.position import (
@@ -103,6 +104,13 @@ MODELS = [
             id=str(parts),
         )
         for parts in SCORES
+    ),
+    pytest.param(
+        dataclasses.replace(SMALL, attention=LinearAttention(heads=4, kv_heads=2, chunk=5)),
+        id="linear",
+    ),
+    pytest.param(
+        dataclasses.replace(SMALL, attention=Latent(heads=4), value_embedding=None), id="latent"
     ),
 ]
 
