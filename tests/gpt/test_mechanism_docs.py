@@ -78,7 +78,8 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
     """For specs with the defaults of the tests' models, without biases and norms of heads."""
     compared = 0
     for spec, config in examples(name):
-        if config.bias or config.convolution or not _is_plain(spec):
+        convolved = config.convolution not in (None, spec)
+        if config.bias or convolved or not _is_plain(spec):
             continue
         resolved = spec.resolved(config.width) if hasattr(spec, "resolved") else spec
         fields = {each.name: getattr(resolved, each.name) for each in dataclasses.fields(spec)}
