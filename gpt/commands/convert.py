@@ -34,8 +34,8 @@ def export(run: Path, out: Path, to: str) -> int:
     """Write a trained model for transformers or llama.cpp.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
-    checkpoint. OUT is the folder or file to write. Models of the presets gpt2, llama and qwen3 can
-    be exported.
+    checkpoint. OUT is the folder or file to write. A model is written as a family that has all of
+    its mechanisms, such as GPT-2, Llama or Gemma; docs/families.md lists them.
     """
     from gpt.runs.reading import read_checkpoint
 
@@ -63,10 +63,11 @@ def export(run: Path, out: Path, to: str) -> int:
 @click.argument("source", type=PATH)
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def import_(source: Path, out: Path) -> int:
-    """Import a GPT-2, Llama, Mistral or Qwen model as a run.
+    """Import a model of other software as a run.
 
     SOURCE is a Hugging Face folder with config.json, safetensors and the tokenizer, or a GGUF file
-    of llama.cpp. The run can be sampled, tuned and exported; `gpt eval` needs --data for it.
+    of llama.cpp, of a family in docs/families.md. The run can be sampled, tuned and exported;
+    `gpt eval` needs --data for it.
     """
     from gpt.interop.imported import write_imported
 
@@ -138,11 +139,11 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
 @option("--seed", metavar="N", type=int, default=0, help="Seed of new weights.")
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
-    """Let query heads share key and value heads (GQA, arXiv:2305.13245).
+    """Let query heads share key and value heads.
 
-    RUN is a run folder, trained or imported. The new model keeps fewer keys and values per token,
-    and decodes long texts faster; it is a little worse until it is trained again, for some 5% of
-    its steps. It can be sampled, evaluated, tuned and exported.
+    RUN is a run folder, trained or imported. The new model (GQA, Ainslie 2023, arXiv:2305.13245)
+    keeps fewer keys and values per token, and decodes long texts faster; it is a little worse until
+    it is trained again, for some 5% of its steps. It can be sampled, evaluated, tuned and exported.
     """
     from gpt.interop.shared import write_shared
     from gpt.runs.reading import read_checkpoint

@@ -66,6 +66,8 @@ class Field:
     """Another of their fields, whose value it has where it is missing."""
     values: Mapping[Any, Any] = field(default_factory=dict)
     """Our value for each of theirs; empty if they are the same. The first is the one written."""
+    null: bool = False
+    """Whether none is written as null, because a missing field means something else."""
 
     @property
     def theirs(self) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ class Field:
         value = ours.get(self.ours)
         if self.values:
             value = next((theirs for theirs, own in self.values.items() if own == value), None)
-        return {} if value is None else {self.name: value}
+        return {} if value is None and not self.null else {self.name: value}
 
 
 @dataclass(frozen=True)

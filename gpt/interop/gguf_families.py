@@ -29,39 +29,13 @@ from gpt.interop.fields import (
     SameAs,
     ScoreScale,
 )
+from gpt.interop.gguf_rotary import DIVISORS, Rotary
 from gpt.interop.layouts import Entry
 from gpt.interop.tensor_names import Names
 from gpt.interop.windows import Windows
-from pytok.text import quoted
 
-DERIVED = ("tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp")
+DERIVED = ("tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp", DIVISORS)
 """Fields that are in no file: they follow from which tensors it has."""
-
-
-@dataclass(frozen=True)
-class _Rotary:
-    """Rotary positions: base and number of rotated features."""
-
-    theirs: tuple[str, ...] = ("rope.freq_base", "rope.dimension_count", "rope.scaling.type")
-
-    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
-        """Read them."""
-        if (kind := fields.values.get("rope.scaling.type", "none")) != "none":
-            raise FormatError(f"rope.scaling.type is {quoted(kind)}; supported: 'none'")
-        head_width = ours.get("attention.head_width") or ours["width"] // ours["attention.heads"]
-        rotated = fields.get("rope.dimension_count", int, head_width)
-        ours |= {
-            "position.kind": "Rope",
-            "position.theta": fields.get("rope.freq_base", float, 10_000.0),
-            "position.fraction": rotated / head_width,
-        }
-
-    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
-        """Write them."""
-        if ours.get("position.kind") != "Rope":
-            return {}
-        rotated = round(ours["attention.head_width"] * ours["position.fraction"])
-        return {"rope.freq_base": ours["position.theta"], "rope.dimension_count": rotated}
 
 
 @dataclass(frozen=True)
@@ -98,8 +72,9 @@ _BIASES = Biases(qkv="bias.qkv", output="bias.output", mlp="bias.mlp")
 _ROTARY: tuple[Codec, ...] = (
     Field("attention.key_length", "attention.head_width", default=None),
     SameAs("attention.value_length", "attention.key_length", "attention.head_width"),
-    _Rotary(),
+    Rotary(),
 )
+_LLAMA3: tuple[Codec, ...] = (*_ROTARY[:-1], Rotary(divided=True))
 _RMS: tuple[Codec, ...] = (Field("attention.layer_norm_rms_epsilon", "norm.eps", float),)
 _LAYER: tuple[Codec, ...] = (Field("attention.layer_norm_epsilon", "norm.eps", float),)
 
@@ -122,6 +97,7 @@ def _architecture(
         fields=(*_SIZES, *_unless_given(fields), *fields),
         names=_translated(name, family.names, interleaved=interleaved),
         adds_biases=family.adds_biases,
+        source=family,
     )
 
 
@@ -171,7 +147,7 @@ ARCHITECTURES: dict[str, Family] = {
             Biases(),
             fixed=_SILU,
         ),
-        _architecture("llama", llama.LLAMA, *_ROTARY, *_RMS, fixed=_SILU, interleaved=True),
+        _architecture("llama", llama.LLAMA, *_LLAMA3, *_RMS, fixed=_SILU, interleaved=True),
         _architecture("qwen2", llama.QWEN2, *_ROTARY, *_RMS, fixed=_SILU),
         _architecture("phi3", llama.PHI3, *_ROTARY, *_RMS, fixed=_SILU),
         _architecture(

@@ -20,7 +20,7 @@ import pytok
 from gpt.data.boundaries import ID_FIELDS, with_named_ends
 from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError, FormatError
-from gpt.interop.families.table import FAMILIES, family_of
+from gpt.interop.families.table import family_named, family_of
 from gpt.interop.family import Family
 from gpt.interop.fields import Fields
 from gpt.interop.imported import Imported
@@ -33,7 +33,7 @@ from pytok.atomic import atomic_folder
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
-from pytok.text import cut, quoted
+from pytok.text import cut
 
 _BUFFERS = (
     *(".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"),
@@ -153,12 +153,10 @@ def import_folder(folder: Path) -> Imported:
 
 def _family(fields: Mapping[str, Any]) -> Family:
     """Return the family that the config *fields* names; raises FormatError."""
-    kind = Fields(fields).get("model_type", str)
-    if kind not in FAMILIES:
-        raise FormatError(f"model_type is {quoted(kind)}; supported: {', '.join(FAMILIES)}")
+    family = family_named(Fields(fields).get("model_type", str))
     if fields.get("quantization_config"):
         raise FormatError("quantization_config is set; supported: weights that are not quantized")
-    return FAMILIES[kind]
+    return family
 
 
 def _with_prefix(tensors: Tensors, family: Family) -> Tensors:

@@ -77,6 +77,15 @@ class Windows:
             written[self.repeated] = [[written[self.types], 1]]
         return written
 
+    def is_full(self, fields: Fields, layers: int) -> list[bool]:
+        """Return for each layer whether it is of the kind without a window."""
+        kinds = fields.get(self.types, list, None) if self.types else None
+        if kinds is None:
+            return [bool(self.every and not n % self.every) for n in range(1, layers + 1)]
+        if len(kinds) != layers:
+            raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
+        return [kind == self.full for kind in kinds]
+
     def _expanded(self, repeated: list[Any], layers: int) -> list[Any]:
         """Return the kinds of all layers, up to one more than there are."""
         kinds: list[Any] = []

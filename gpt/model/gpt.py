@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from gpt.nn.context import Context
 from gpt.nn.dropout import Dropout
 from gpt.nn.head import Head
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
-from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, TokenEmbedding, initialize
+from gpt.nn.mechanism import Mechanism, Mixed, TokenEmbedding, initialize
 from gpt.nn.positions.encoding import PositionEncoding, Positions
 from gpt.nn.state import Cache, State
 from gpt.nn.wiring import Block, total
@@ -35,24 +35,6 @@ class GPT(Mechanism):
     The weights are a function of *config* and *seed*. Tables of tokens have the rows of
     `gpt.nn.site.Site.vocab_rows`.
     """
-
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {
-            "transformer.wte": ("embedding",),
-            "transformer.ln_f": ("norm",),
-            "lm_head": ("head",),
-        },
-        "llama": {
-            "model.embed_tokens": ("embedding",),
-            "model.norm": ("norm",),
-            "lm_head": ("head",),
-        },
-        "gguf": {
-            "token_embd": ("embedding",),
-            "output_norm": ("norm",),
-            "output": ("head",),
-        },
-    }
 
     def __init__(self, config: GPTConfig, seed: int = 0) -> None:
         super().__init__()

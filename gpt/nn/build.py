@@ -52,6 +52,7 @@ from gpt.spec import (
     convolution,
     embedding,
     experts,
+    gate,
     head,
     mlp,
     norm,
@@ -67,7 +68,7 @@ from gpt.spec.architecture import Architecture
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
     attention.Longformer: LongformerAttention,
-    attention.HeadGate: HeadGate,
+    gate.HeadGate: HeadGate,
     attention.Latent: LatentAttention,
     attention.Linear: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gpt.nn.context import Context
 from gpt.nn.convolution import convolution_at
 from gpt.nn.dropout import Dropout, DropPath
-from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, kind_of
+from gpt.nn.mechanism import Mechanism, Mixed, kind_of
 from gpt.nn.norm import Norm
 from gpt.nn.site import Site
 from gpt.nn.state_group import StateGroup
@@ -25,14 +25,6 @@ from gpt.spec import wiring
 class Block(Mechanism):
     """The branches of one layer, each with its norms. What joins them is the subclass."""
 
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {"ln_1": ("attention_norm",), "ln_2": ("mlp_norm",)},
-        "llama": {
-            "input_layernorm": ("attention_norm",),
-            "post_attention_layernorm": ("mlp_norm",),
-        },
-        "gguf": {"attn_norm": ("attention_norm",), "ffn_norm": ("mlp_norm",)},
-    }
     normalizes_outputs: ClassVar[bool] = False
     """Whether each branch ends in a norm."""
     last_norm: ClassVar[bool] = True

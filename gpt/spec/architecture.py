@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
+from gpt.spec.attention import AnyAttention, GroupedQuery, Interleaved
 from gpt.spec.checks import above_zero
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
@@ -22,6 +22,7 @@ from gpt.spec.experts import Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
+from gpt.spec.pairwise import Attention
 from gpt.spec.part import Part, extended_parts
 from gpt.spec.position import AnyPosition, InterleavedPositions, Position, Rope
 from gpt.spec.scale import LayerScale, Multiplier, RootWidth

@@ -15,7 +15,7 @@ from gpt.model.anatomy import anatomy_of
 from gpt.nn.build import MECHANISMS
 from gpt.nn.mechanism import Mechanism, weight_flops
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import Pairwise
+from gpt.spec.pairwise import Pairwise
 from gpt.spec.pattern import Causal
 from gpt.spec.scoring import ScaledDot, Softmax
 from tests.gpt.models import mechanism
@@ -86,6 +86,7 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
             "width": config.width,
             "layers": config.layers,
             "heads": config.attention.heads,
+            "head_width": config.attention_in(config.layers - 1).output_width(config.width),
         }
         assert eval(formula, {**sizes, **fields}) == measured(what, spec, config), spec
         compared += 1
@@ -98,4 +99,5 @@ def _is_plain(spec: Any) -> bool:
     if not isinstance(spec, Pairwise):
         return True
     plain = dataclasses.replace(spec, pattern=Causal(), score=ScaledDot(), normalizer=Softmax())
-    return spec == plain and not getattr(spec, "qk_norm", False)
+    extras = [getattr(spec, name, None) for name in ("qk_norm", "gate", "bias")]
+    return spec == plain and not any(extras)

@@ -25,11 +25,12 @@ from gpt.nn.attention.normalizers import Normalizer
 from gpt.nn.attention.patterns import Pattern
 from gpt.nn.attention.scores import Score
 from gpt.nn.context import Context
+from gpt.nn.dropout import Dropout
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.site import Site
 from gpt.nn.state import PinnedRing, Ring
-from gpt.spec import attention
+from gpt.spec.pairwise import Pairwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class PairwiseAttention(Mechanism):
     the spec; the position encoding biases scores and outputs.
     """
 
-    def __init__(self, spec: attention.Pairwise, site: Site) -> None:
+    def __init__(self, spec: Pairwise, site: Site) -> None:
         super().__init__()
         self.heads = spec.heads
         head_site = site.of_width(spec.query_width(site.width))
@@ -65,6 +66,7 @@ class PairwiseAttention(Mechanism):
         self.score: Score = head_site.build(spec.score)
         self.features: int = self.score.features + spec.output_width(site.width)
         self.normalizer: Normalizer = head_site.build(spec.normalizer)
+        self.dropout = Dropout(site.architecture.dropout.attention)
 
     def forward(
         self,
@@ -97,7 +99,7 @@ class PairwiseAttention(Mechanism):
                 bias = position.row_bias(asked)
             else:
                 bias = position.score_bias(asked, *pairs.rows)
-        if fusible and state is None and prefers_written_out(queries):
+        if fusible and state is None and (self._drops or prefers_written_out(queries)):
             allowed = context.allowed(pattern, total)
             return self._written_out(queries, keys, values, allowed, bias)
         mask, causal = self._mask(tokens, total, context, state)
@@ -124,7 +126,7 @@ class PairwiseAttention(Mechanism):
         if not self._fusible(position):
             return self._general(queries, keys, values, position, pairs, allowed, bias, queries)
         # PERF: in float32, SDPA's kernels are 1.2 to 1.8 times as fast for such short rows.
-        if keys.dtype == torch.bfloat16 and prefers_written_out(queries):
+        if self._drops or (keys.dtype == torch.bfloat16 and prefers_written_out(queries)):
             return self._written_out(queries, keys, values, allowed, bias)
         return self._sdpa(queries, keys, values, allowed, bias)
 
@@ -142,6 +144,11 @@ class PairwiseAttention(Mechanism):
         """Count the products of queries with keys, and of weights with values."""
         return 2 * self.heads * self.features * self.pattern.attended(context)
 
+    @property
+    def _drops(self) -> bool:
+        """Whether weights are dropped, by a schedule that the fused kernels do not follow."""
+        return self.training and self.dropout.p > 0
+
     def _fusible(self, position: PositionEncoding) -> bool:
         """Return whether fused kernels compute the same."""
         fused = self.score.scale is not None and self.normalizer.fused
@@ -150,7 +157,8 @@ class PairwiseAttention(Mechanism):
     def _written_out(
         self, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, bias: Tensor | None
     ) -> Tensor:
-        return written_out(queries, keys, values, cast(float, self.score.scale), allowed, bias)
+        scale = cast(float, self.score.scale)
+        return written_out(queries, keys, values, scale, allowed, bias, self.dropout)
 
     def _sdpa(
         self,
@@ -181,7 +189,7 @@ class PairwiseAttention(Mechanism):
             keys,
             values,
             lambda q, k: self.score(q, k, *pairs.documents),
-            lambda scores: self.normalizer(scores, asked, *pairs.documents),
+            lambda scores: self.dropout(self.normalizer(scores, asked, *pairs.documents)),
             allowed,
             bias,
         )

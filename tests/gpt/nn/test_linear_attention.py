@@ -257,9 +257,8 @@ def test_autocast_computes_sums_in_float32() -> None:
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         model(ids, cache=cache)
 
-    assert {each.dtype for state in cache.states for each in state.parts["attention"].tensors} == {
-        torch.float32
-    }  # type: ignore[attr-defined]
+    sums = [state.parts["attention"].tensors for state in cache.states]  # type: ignore[attr-defined]
+    assert {each.dtype for tensors in sums for each in tensors} == {torch.float32}
 
 
 @pytest.mark.parametrize(

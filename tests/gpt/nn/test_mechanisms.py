@@ -17,12 +17,13 @@ from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
 from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, HeadGate, Interleaved, Latent, Longformer
+from gpt.spec.attention import GroupedQuery, Interleaved, Latent, Longformer
 from gpt.spec.attention import Linear as Summed
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
 from gpt.spec.experts import BalanceBias, Experts, Groups
+from gpt.spec.gate import HeadGate
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP, Activation
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
