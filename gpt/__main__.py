@@ -40,7 +40,7 @@ COMMANDS = [
     LazyCommand(
         "eval",
         "gpt.commands.evaluate:evaluate",
-        "Measure a model: bits per byte, multiple choice, or style.",
+        "Measure a model: bits per byte, multiple choice, style, translations.",
     ),
     LazyCommand("plot", "gpt.commands.plot:plot", "Plot the loss curves of runs."),
     LazyCommand(
@@ -55,6 +55,12 @@ COMMANDS = [
         "import",
         "gpt.commands.convert:import_",
         "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
+    ),
+    LazyCommand(
+    LazyCommand(
+        "average",
+        "gpt.commands.convert:average",
+        "Average the weights of the last checkpoints of a run.",
     ),
     LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
     LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),

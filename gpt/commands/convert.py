@@ -9,7 +9,7 @@ import click
 
 from gpt.commands.options import OUTPUT, PATH, refuse_same, run_argument
 from gpt.errors import ConfigError
-from gpt.spec.attention import POOLS, Pool
+from gpt.spec.attention_base import POOLS, Pool
 from pytok.commands.help import Command, option
 from pytok.terminal import say
 
@@ -118,6 +118,31 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
     write_pruned(out, checkpoint, smaller)
     before = checkpoint.state.config.vocab_size
     say(f"wrote {out}, with {smaller.n_vocab:,} of {before:,} ids")
+    return 0
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    gpt train --data pairs.jsonl --preset transformer --out runs/translator
+    gpt average runs/translator --out runs/averaged
+    """,
+)
+@run_argument
+@option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
+@option("--last", metavar="N", type=int, default=5, help="Checkpoints to average at most.")
+def average(run: Path, out: Path, last: int) -> int:
+    """Average the weights of the last checkpoints of a run.
+
+    RUN is a run folder, which has kept two checkpoints or more: `gpt train --keep 5` keeps five.
+    The average often predicts better than each of them (Vaswani 2017). It can be sampled and
+    measured; its training cannot be resumed.
+    """
+    from gpt.runs.averaging import write_average
+
+    refuse_same(out, run)
+    steps = write_average(run, out, last)
+    say(f"wrote {out}, the average of steps {', '.join(map(str, steps))}")
     return 0
 
 

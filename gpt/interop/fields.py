@@ -158,10 +158,12 @@ class ScoreScale:
         value = fields.get(self.name, float, self.default)
         if value <= 0:
             raise FormatError(f"{self.name} is {value}; supported: numbers above 0")
-        head_width = ours.get("attention.head_width") or ours["width"] / ours["attention.heads"]
+        head_width = ours.get("attention.head_width") or ours["width"] / max(
+            ours["attention.heads"], 1
+        )
         scale = value ** (1 / self.power)
         ours["attention.score.kind"] = "ScaledDot"
-        if abs(scale * head_width**0.5 - 1) > 1e-9:
+        if abs(scale * abs(head_width) ** 0.5 - 1) > 1e-9:
             ours["attention.score.scale"] = scale
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     Raises FormatError for a model or a tokenizer that GGUF or llama.cpp does not support, and if
     *path* cannot be written.
     """
-    config = checkpoint.state.config
+    config = checkpoint.config
     family = nearest(config, ARCHITECTURES)
     if path.is_dir() or not path.parent.is_dir():
         raise FormatError(f"{path}: not a file path in an existing directory")

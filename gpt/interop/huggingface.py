@@ -48,7 +48,7 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
     Raises FormatError if no family supports the model, naming the fields, and if *folder* exists
     and is not empty; OSError with a name in *folder*.
     """
-    config = checkpoint.state.config
+    config = checkpoint.config
     family = family_of(config)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise FormatError(f"{folder}: exists, and is not empty; choose another folder")
@@ -65,7 +65,7 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
 
 def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
-    config, tokenizer = checkpoint.state.config, checkpoint.tokenizer()
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer()
     family, chat = family_of(config), _chat_template(checkpoint)
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id

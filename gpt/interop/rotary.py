@@ -140,6 +140,8 @@ class WithoutPositions:
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read the list."""
         layers, every = ours["layers"], fields.get(self.interval, int, self.default)
+        if every < 1:
+            raise FormatError(f"{self.interval} is {every}; supported: numbers above 0")
         given = fields.get(self.name, list, [int((n + 1) % every != 0) for n in range(layers)])
         if len(given) != layers or not all(each in (0, 1) for each in given):
             raise FormatError(f"{self.name} is {quoted(given)}, not {layers} times 0 or 1")

@@ -56,10 +56,10 @@ class Windows:
             windows = [
                 None if self.every and not n % self.every else size for n in range(1, layers + 1)
             ]
-        elif len(kinds) != layers and (size is not None or self.repeated):
-            raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
         else:
             windows = [self._window(kind, size) for kind in kinds]
+            if len(kinds) != layers:
+                raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
         ours[PATTERN] = clipped(windows, context)
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ from gpt.spec import (
     experts,
     gate,
     head,
+    linear_attention,
     mlp,
     norm,
     pattern,
@@ -70,7 +71,7 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.Longformer: LongformerAttention,
     gate.HeadGate: HeadGate,
     attention.Latent: LatentAttention,
-    attention.Linear: LinearAttention,
+    linear_attention.LinearAttention: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
     pattern.Causal: CausalPattern,
     pattern.Window: WindowPattern,
@@ -128,11 +129,15 @@ def build(spec: Any, site: Site) -> Any:
     return site.build(spec)
 
 
-def site_of(architecture: Architecture, vocab_size: int) -> Site:
-    """Return the site of a model of *architecture* with *vocab_size* token ids."""
+def site_of(architecture: Architecture, vocab_size: int, *, cross: bool = False) -> Site:
+    """Return the site of a model of *architecture* with *vocab_size* token ids.
+
+    With *cross*, its blocks also attend to the outputs of an encoder.
+    """
     return Site(
         architecture=architecture,
         vocab_size=vocab_size,
         width=architecture.width,
+        cross=cross,
         table=MECHANISMS,
     )

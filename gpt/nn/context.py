@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from gpt.nn.attention.patterns import Pattern
 
 Made = TypeVar("Made")
+
+
+class Memory(NamedTuple):
+    """What an encoder has read. B: batch size, S: tokens of the longest source."""
+
+    hidden: Tensor
+    """The outputs of the encoder, (B, S, width)."""
+    mask: Tensor
+    """Which of them are tokens, bool (B, S); the others pad shorter sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +47,8 @@ class Context:
     """Which tokens are of one document, (B, T). None if each row is a single text."""
     document_positions: Tensor | None = None
     """Positions of the tokens in their documents, (B, T). None if each row is a single text."""
-    memory: Tensor | None = None
-    """What cross attention attends to: the outputs of an encoder, (B, S, width)."""
-    memory_mask: Tensor | None = None
-    """Which of them are tokens, bool (B, S). None if all are."""
+    memory: Memory | None = None
+    """What cross attention attends to."""
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:

@@ -9,20 +9,56 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from gpt.errors import ConfigError
+from gpt.spec.attention_base import Attention, check_divides, check_shared
 from gpt.spec.checks import above_zero, at_least_zero
 from gpt.spec.gate import HeadGate
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.norm import LayerNorm, RMSNorm
-from gpt.spec.pairwise import Attention, Pairwise
 from gpt.spec.part import Part, Sizes
-from gpt.spec.pattern import Window
+from gpt.spec.pattern import BigBird, Causal, Full, Window
+from gpt.spec.scoring import (
+    Additive,
+    Dot,
+    General,
+    LocalP,
+    Location,
+    ScaledDot,
+    Softmax,
+)
 
-Pool: TypeAlias = Literal["mean", "first", "random"]
-"""What a key and value head is made of that replaces several: their mean, the first of them, or new
-weights (Ainslie 2023, arXiv:2305.13245)."""
-POOLS: tuple[Pool, ...] = get_args(Pool)
+
+@dataclass(frozen=True, kw_only=True)
+class Pairwise(Attention):
+    """The parts of attention besides its projections."""
+
+    pattern: Causal | Window | BigBird | Full = field(default_factory=Causal)
+    """Which tokens a token attends to."""
+    score: ScaledDot | Dot | General | Additive | Location = field(default_factory=ScaledDot)
+    """Score of a query and a key."""
+    normalizer: Softmax | LocalP = field(default_factory=Softmax)
+    """From scores to weights of the values."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token attends to a later one."""
+        return self.pattern.causal
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether rotating queries and keys changes weights by the distances of tokens only."""
+        return self.score.factor(1) is not None and not self.normalizer.reads_queries
+
+    def dot_factor(self, width: int) -> float | None:
+        """Return the factor of q · k in its scores; None if they are not dot products."""
+        return self.score.factor(self.query_width(width))
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if a part does not fit a model of *sizes*."""
+        for part in (self.pattern, self.score, self.normalizer):
+            part.check(sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +93,12 @@ class GroupedQuery(Pairwise):
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
         above_zero(clip=self.clip, qk_norm_eps=self.qk_norm_eps)
-        _check_shared(self.heads, self.kv_heads)
+        check_shared(self.heads, self.kv_heads)
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the width does not divide into heads."""
         super().check(sizes)
-        _check_divides(self.heads, self.head_width, sizes)
+        check_divides(self.heads, self.head_width, sizes)
 
     def resolved(self, width: int) -> GroupedQuery:
         """Return the spec with the width of a head."""
@@ -82,7 +118,7 @@ class GroupedQuery(Pairwise):
 
     def with_kv_heads(self, kv_heads: int) -> GroupedQuery:
         """Return the spec with *kv_heads* key and value heads, each instead of several."""
-        _check_shared(self.kv_heads, kv_heads)
+        check_shared(self.kv_heads, kv_heads)
         return dataclasses.replace(self, kv_heads=kv_heads)
 
 
@@ -151,7 +187,7 @@ class Latent(Pairwise):
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the width does not divide into heads."""
         super().check(sizes)
-        _check_divides(self.heads, self.head_width, sizes)
+        check_divides(self.heads, self.head_width, sizes)
 
     def resolved(self, width: int) -> Latent:
         """Return the spec with all widths."""
@@ -181,102 +217,7 @@ class Latent(Pairwise):
         return self.heads * self.output_width(width)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Linear(Attention):
-    """Attention without a softmax, whose state while decoding has a constant size.
-
-    Its time is linear in the tokens (Katharopoulos 2020, arXiv:2006.16236).
-    """
-
-    compares: ClassVar[bool] = False
-
-    kv_heads: int | None = None
-    """Number of key and value heads; must divide heads. [default: heads]"""
-    head_width: int | None = None
-    """Width of one head. [default: width / heads]"""
-    feature: Literal["elu1", "relu", "relu2", "exp", "softmax", "identity"] = "elu1"
-    """Function of queries and keys: elu(x) + 1, relu(x), relu(x)², exp(x), softmax(x) over the
-    features of a head, or x."""
-    normalize: bool = True
-    """Divide by the sum of the weights, as the softmax does."""
-    eps: float = 1e-6
-    """Added to that sum."""
-    scale: float | None = None
-    """Factor of the dot products. [default: 1, or 1 / √head_width without normalize]"""
-    chunk: int = 64
-    """Number of tokens that are compared pair by pair; earlier ones are summed up."""
-
-    def __post_init__(self) -> None:
-        above_zero(
-            heads=self.heads,
-            kv_heads=self.kv_heads,
-            head_width=self.head_width,
-            scale=self.scale,
-            chunk=self.chunk,
-        )
-        at_least_zero(eps=self.eps)
-        _check_shared(self.heads, self.kv_heads or self.heads)
-        if self.feature == "identity" and self.normalize:
-            raise ConfigError(
-                "weights of the feature identity can be negative, so their sum cannot normalize; "
-                "set normalize to false, or choose another feature"
-            )
-
-    @property
-    def causal(self) -> bool:
-        """Whether no token attends to a later one."""
-        return True
-
-    def check(self, sizes: Sizes) -> None:
-        """Raise ConfigError if the width does not divide into heads."""
-        _check_divides(self.heads, self.head_width, sizes)
-
-    def resolved(self, width: int) -> Linear:
-        """Return the spec with all sizes."""
-        head_width, scale = self.query_width(width), self.scale
-        if scale is None:
-            scale = 1.0 if self.normalize else head_width**-0.5
-        kv_heads = self.kv_heads or self.heads
-        return dataclasses.replace(self, kv_heads=kv_heads, head_width=head_width, scale=scale)
-
-    def query_width(self, width: int) -> int:
-        """Return the width of one head in a model of *width*."""
-        return self.head_width or width // self.heads
-
-    def output_width(self, width: int) -> int:
-        """Return the width of one head in a model of *width*."""
-        return self.query_width(width)
-
-    def value_width(self, width: int) -> int:
-        """Return the width of the values of a token, all heads together."""
-        return (self.kv_heads or self.heads) * self.query_width(width)
-
-    def with_kv_heads(self, kv_heads: int) -> Linear:
-        """Return the spec with *kv_heads* key and value heads, each instead of several."""
-        _check_shared(self.kv_heads or self.heads, kv_heads)
-        return dataclasses.replace(self, kv_heads=kv_heads)
-
-
-def _check_shared(heads: int, kv_heads: int) -> None:
-    """Raise ConfigError if *heads* cannot share *kv_heads*."""
-    above_zero(kv_heads=kv_heads)
-    if heads % kv_heads:
-        divisors = [n for n in range(1, min(heads, 1024) + 1) if heads % n == 0]
-        raise ConfigError(
-            f"{heads} heads cannot share {kv_heads} kv_heads; set kv_heads to one of {divisors}"
-        )
-
-
-def _check_divides(heads: int, head_width: int | None, sizes: Sizes) -> None:
-    """Raise ConfigError if *head_width* is to follow from a width that *heads* do not divide."""
-    if head_width is None and sizes.width % heads:
-        raise ConfigError(
-            f"width {sizes.width} does not divide into {heads} heads; "
-            f"set attention.head_width, or width to a multiple of {heads}"
-        )
-
-
-AnyAttention: TypeAlias = GroupedQuery | Longformer | Latent | Linear
+AnyAttention: TypeAlias = GroupedQuery | Longformer | Latent | LinearAttention
 """All kinds of attention that a layer can have."""
 
 

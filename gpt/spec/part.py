@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 
 class Attends(Protocol):
-    """The attention of a layer; `gpt.spec.pairwise.Attention` is one."""
+    """The attention of a layer; `gpt.spec.attention.Attention` is one."""
 
     @property
     def heads(self) -> int:

@@ -15,7 +15,7 @@ from gpt.model.anatomy import anatomy_of
 from gpt.nn.build import MECHANISMS
 from gpt.nn.mechanism import Mechanism, weight_flops
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.pairwise import Pairwise
+from gpt.spec.attention import Pairwise
 from gpt.spec.pattern import Causal
 from gpt.spec.scoring import ScaledDot, Softmax
 from tests.gpt.models import mechanism
@@ -57,7 +57,8 @@ def examples(name: str) -> list[tuple[Any, GPTConfig]]:
 def measured(what: str, spec: Any, config: GPTConfig) -> float:
     """What *spec* costs in the last layer of *config*."""
     if what == "state":
-        return anatomy_of(config).states[-1] / BYTES
+        layers = [n for n in range(config.layers) if config.attention_in(n) == spec]
+        return anatomy_of(config).states[max(layers, default=-1)] / BYTES
     layer = config.layers - 1  # the first ones can have no experts
     module: nn.Module = mechanism(spec, config, layer)
     if what == "parameters":
@@ -77,7 +78,7 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
     """For specs with the defaults of the tests' models, without biases and norms of heads."""
     compared = 0
     for spec, config in examples(name):
-        if config.bias or not _is_plain(spec):
+        if config.bias or config.convolution or not _is_plain(spec):
             continue
         resolved = spec.resolved(config.width) if hasattr(spec, "resolved") else spec
         fields = {each.name: getattr(resolved, each.name) for each in dataclasses.fields(spec)}
@@ -95,9 +96,9 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
 
 
 def _is_plain(spec: Any) -> bool:
-    """Whether *spec*, if it is attention, has the parts that the formulas are for."""
+    """Whether *spec* has the parts that the formulas are for: no biases and no norms of heads."""
     if not isinstance(spec, Pairwise):
-        return True
+        return getattr(spec, "activation", None) != "prelu"
     plain = dataclasses.replace(spec, pattern=Causal(), score=ScaledDot(), normalizer=Softmax())
-    extras = [getattr(spec, name, None) for name in ("qk_norm", "gate", "bias")]
-    return spec == plain and not any(extras)
+    extras = ("qk_norm", "bias", "gate", "value_residual")
+    return spec == plain and not any(getattr(spec, name, None) for name in extras)

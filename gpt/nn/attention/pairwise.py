@@ -30,7 +30,7 @@ from gpt.nn.mechanism import Mechanism
 from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.site import Site
 from gpt.nn.state import PinnedRing, Ring
-from gpt.spec.pairwise import Pairwise
+from gpt.spec import attention
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class PairwiseAttention(Mechanism):
     the spec; the position encoding biases scores and outputs.
     """
 
-    def __init__(self, spec: Pairwise, site: Site) -> None:
+    def __init__(self, spec: attention.Pairwise, site: Site) -> None:
         super().__init__()
         self.heads = spec.heads
         head_site = site.of_width(spec.query_width(site.width))
@@ -126,7 +126,8 @@ class PairwiseAttention(Mechanism):
         if not self._fusible(position):
             return self._general(queries, keys, values, position, pairs, allowed, bias, queries)
         # PERF: in float32, SDPA's kernels are 1.2 to 1.8 times as fast for such short rows.
-        if self._drops or (keys.dtype == torch.bfloat16 and prefers_written_out(queries)):
+        small = keys.dtype == torch.bfloat16 and prefers_written_out(queries)
+        if self._drops or small:
             return self._written_out(queries, keys, values, allowed, bias)
         return self._sdpa(queries, keys, values, allowed, bias)
 
@@ -146,7 +147,7 @@ class PairwiseAttention(Mechanism):
 
     @property
     def _drops(self) -> bool:
-        """Whether weights are dropped, by a schedule that the fused kernels do not follow."""
+        """Whether weights are dropped: by a schedule, which fused kernels do not follow."""
         return self.training and self.dropout.p > 0
 
     def _fusible(self, position: PositionEncoding) -> bool:

@@ -189,7 +189,7 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
         ({"num_hidden_layers": 3}, "asks for 3 layers, but there are tensors of 2"),
         ({"num_hidden_layers": 10**7}, "asks for 10000000 layers"),
         ({"hidden_size": 10**9}, "embed_tokens.weight has shape"),
-        ({"hidden_size": 10**30}, "a size is too large: width 1"),
+        ({"hidden_size": 10**30}, "a size is too large: .*width 1"),
         ({"num_attention_heads": 10**10 + 1}, "heads cannot share"),
         ({"intermediate_size": 64}, r"gate_proj.weight has shape \(100, 64\)"),
         ({"hidden_size": None}, "hidden_size is missing"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,15 @@ def test_an_unsupported_family_is_refused_with_its_reason(kind: str) -> None:
     assert kind not in FAMILIES
     with pytest.raises(FormatError, match=UNSUPPORTED[kind]):
         family_named(kind)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_malformed_value_of_any_field_is_an_error_with_a_reason(name: str) -> None:
+    """Or it is read: nothing else is raised."""
+    family, fields = FAMILIES[name], make_config(name).to_dict()
+    layers = family.read(fields).layers
+    values = (None, True, 0, -1, 1e300, 10**30, "x", [], [None], {}, {"rope_type": []})
+    for field in names_of(family.fields):
+        for value in values:
+            with suppress(FormatError, ConfigError):
+                family.read(fields | {field: value}, layers)

@@ -19,15 +19,18 @@ from transformers.models.mixtral.modeling_mixtral import (
 
 from gpt.data.batch import PADDING
 from gpt.errors import ConfigError
+from gpt.model.gpt import GPT
 from gpt.nn.balance import BalanceBias as BiasedBalance
 from gpt.nn.context import Context
 from gpt.nn.expert_linear import Dispatch, ExpertLinear, grouped_linear
 from gpt.nn.experts import Experts as ExpertsModule
 from gpt.nn.mlp import GatedMLP
-from gpt.spec.architecture import Architecture
+from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.experts import BalanceBias, BalanceLoss, Experts, Groups
 from gpt.spec.mlp import MLP
+from gpt.spec.wiring import SandwichNorm
 from tests.gpt.models import context_of, mechanism
 
 WIDTH, HIDDEN, COUNT = 16, 8, 8
@@ -282,6 +285,27 @@ def test_a_token_gets_the_same_experts_in_any_batch() -> None:
     module, x = experts(spec(balance=BalanceLoss())), normal(4, 9, WIDTH)
 
     torch.testing.assert_close(module(x)[0][2, 5], module(x[2:3, 5:6])[0][0, 0])
+
+
+def test_hidden_units_of_experts_are_dropped() -> None:
+    """While training, as in an MLP."""
+    attention = GroupedQuery(heads=2, kv_heads=2)
+    dropout = Dropout(hidden=0.5)
+    module = experts(
+        spec(), Architecture(attention=attention, width=WIDTH, mlp=spec(), dropout=dropout)
+    )
+    x = normal(1, 4, WIDTH)
+
+    assert not torch.equal(module(x)[0], module(x)[0])
+    module.eval()
+    assert torch.equal(module(x)[0], module(x)[0])
+
+
+def test_experts_are_random_where_branches_begin_in_another_way() -> None:
+    """Their last matrices are not zero in a block whose output norm begins as zero."""
+    config = GPTConfig(vocab_size=50, mlp=spec(), wiring=SandwichNorm())
+
+    assert all(block.mlp.routed.output.weight.any() for block in GPT(config).blocks)  # type: ignore[union-attr, operator]
 
 
 def test_the_first_layers_have_an_mlp() -> None:

@@ -1,22 +1,19 @@
-"""Bases of the specs of attention: what a model needs to know, and what most kinds share."""
+"""What all kinds of attention have in common, for a model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from gpt.errors import ConfigError
+from gpt.spec.checks import above_zero
 from gpt.spec.part import Part, Sizes
-from gpt.spec.pattern import BigBird, Causal, Full, Window
-from gpt.spec.scoring import (
-    Additive,
-    Dot,
-    General,
-    LocalP,
-    Location,
-    ScaledDot,
-    Softmax,
-)
+
+Pool: TypeAlias = Literal["mean", "first", "random"]
+"""What a key and value head is made of that replaces several: their mean, the first of them, or new
+weights (Ainslie 2023, arXiv:2305.13245)."""
+POOLS: tuple[Pool, ...] = get_args(Pool)
+
 
 AnyKind = TypeVar("AnyKind", bound="Attention")
 
@@ -81,32 +78,20 @@ class Attention(Part):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pairwise(Attention):
-    """The parts of attention besides its projections."""
+def check_shared(heads: int, kv_heads: int) -> None:
+    """Raise ConfigError if *heads* cannot share *kv_heads*."""
+    above_zero(kv_heads=kv_heads)
+    if heads % kv_heads:
+        divisors = [n for n in range(1, min(heads, 1024) + 1) if heads % n == 0]
+        raise ConfigError(
+            f"{heads} heads cannot share {kv_heads} kv_heads; set kv_heads to one of {divisors}"
+        )
 
-    pattern: Causal | Window | BigBird | Full = field(default_factory=Causal)
-    """Which tokens a token attends to."""
-    score: ScaledDot | Dot | General | Additive | Location = field(default_factory=ScaledDot)
-    """Score of a query and a key."""
-    normalizer: Softmax | LocalP = field(default_factory=Softmax)
-    """From scores to weights of the values."""
 
-    @property
-    def causal(self) -> bool:
-        """Whether no token attends to a later one."""
-        return self.pattern.causal
-
-    @property
-    def rotatable(self) -> bool:
-        """Whether rotating queries and keys changes weights by the distances of tokens only."""
-        return self.score.factor(1) is not None and not self.normalizer.reads_queries
-
-    def dot_factor(self, width: int) -> float | None:
-        """Return the factor of q · k in its scores; None if they are not dot products."""
-        return self.score.factor(self.query_width(width))
-
-    def check(self, sizes: Sizes) -> None:
-        """Raise ConfigError if a part does not fit a model of *sizes*."""
-        for part in (self.pattern, self.score, self.normalizer):
-            part.check(sizes)
+def check_divides(heads: int, head_width: int | None, sizes: Sizes) -> None:
+    """Raise ConfigError if *head_width* is to follow from a width that *heads* do not divide."""
+    if head_width is None and sizes.width % heads:
+        raise ConfigError(
+            f"width {sizes.width} does not divide into {heads} heads; "
+            f"set attention.head_width, or width to a multiple of {heads}"
+        )
