@@ -57,7 +57,6 @@ COMMANDS = [
         "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
     ),
     LazyCommand(
-    LazyCommand(
         "average",
         "gpt.commands.convert:average",
         "Average the weights of the last checkpoints of a run.",
