@@ -42,6 +42,8 @@ class Family:
     """Its names of tensors."""
     adds_biases: bool = False
     """Whether linear layers and norms without a bias are written with one of zeros."""
+    other_tasks: tuple[str, ...] = ()
+    """Beginnings of the names of tensors of other tasks' heads, which are not read."""
     source: Family | None = None
     """The family of Hugging Face, for an architecture of GGUF."""
 

@@ -15,19 +15,17 @@ from typing import Any
 import gguf
 
 from gpt.errors import FormatError
+from gpt.interop.factors import Cap, Factor, ScoreScale
 from gpt.interop.families import gpt2, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family
 from gpt.interop.fields import (
     Biases,
-    Cap,
     Codec,
     Equal,
-    Factor,
     Field,
     Fields,
     ParallelBranches,
     SameAs,
-    ScoreScale,
 )
 from gpt.interop.gguf_rotary import DIVISORS, Rotary
 from gpt.interop.layouts import Entry

@@ -78,11 +78,11 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
         {
             "architectures": [family.model],
             "model_type": family.name,
+            # The default of some families is an id that a small vocabulary has not.
+            "pad_token_id": checkpoint.generation.get("pad_token_id"),
             **family.write(config),
             "dtype": "float32",
             **ids,
-            # The default of some families is an id that a small vocabulary has not.
-            "pad_token_id": checkpoint.generation.get("pad_token_id"),
         },
     )
     generation = {**ids, **checkpoint.generation}
@@ -141,7 +141,8 @@ def import_folder(folder: Path) -> Imported:
     config = dataclasses.replace(config, vocab_size=tokenizer.n_vocab)
     heads = [f"{name}.weight" for name, entry in family.names.items() if entry == "head"]
     try:
-        unused = heads if config.tie else ()
+        unused = [name for name in tensors.shapes if name.startswith(family.other_tasks)]
+        unused += heads if config.tie else []
         model = import_model(config, tensors, family.names, unused=unused)
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{folder}: {error}") from error

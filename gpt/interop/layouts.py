@@ -36,6 +36,10 @@ class Entry:
     skipped: int = 0
     """Rows in front that are not ours (OPT has two positions before the first)."""
 
+    first_row_of: str = ""
+    """Another tensor of theirs, whose first row each row of ours includes: written as one row of
+    zeros (BERT's types of tokens)."""
+
     beside: str = ""
     """Path of a module that the model must have as well, for a name that depends on it."""
     without: str = ""

@@ -78,6 +78,8 @@ def export_weights(model: GPT, names: Names, *, adds_biases: bool = False) -> di
             parts = [part[: model.vocab_size] for part in parts]
         tensor = target.entry.join(parts, model.config)
         exported[target.name] = tensor.contiguous().clone()
+        if target.entry.first_row_of:
+            exported[target.entry.first_row_of] = tensor.new_zeros(1, *tensor.shape[1:])
         name = target.name.removesuffix(".weight") + ".bias"
         plain = isinstance(target.modules[0], (nn.Linear, Norm)) and not target.has_token_rows
         if adds_biases and plain and not _parts(target.modules, "bias"):
@@ -106,6 +108,8 @@ def import_model(
     with torch.no_grad():
         for target in _targets(model, names):
             tensor, parts = tensors.read(target.name), target.parts
+            if target.entry.first_row_of:
+                tensor = tensor + tensors.read(target.entry.first_row_of)[:1]
             if target.has_token_rows:
                 tensor = tensor[: model.vocab_size]
                 parts = [parts[0].zero_()[: model.vocab_size]]
@@ -138,6 +142,11 @@ def _check(
         if name not in tensors.shapes:
             raise FormatError(f"missing tensor {name}")
         unexpected.discard(name)
+        if other := target.entry.first_row_of:
+            width = target.parts[0].shape[1]
+            if tensors.shapes.get(other, ())[1:] != (width,) or not tensors.shapes[other][0]:
+                raise FormatError(f"tensor {other} is missing, or has no rows of {width} numbers")
+            unexpected.discard(other)
         found = tensors.shapes[name]
         expected = target.entry.shape([part.shape for part in target.parts])
         # The vocabulary is padded here, and can be padded there to another size.

@@ -91,12 +91,13 @@ class Stack(Model):
         x = self.embedding(ids)
         if self.embedding_scale is not None:
             x = self.embedding_scale(x)
-        if self.embedding_norm is not None:
-            x = self.embedding_norm(x)
         if self.shift is not None:
             x = self.shift(x, states[-1], document_ids)
         embedded = positions if document_positions is None else document_positions
-        x = self.dropout(self.position.embed(x, embedded))
+        x = self.position.embed(x, embedded)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        x = self.dropout(x)
         if torch.is_autocast_enabled(x.device.type):
             # PERF: in the dtype of the products, the residual stream is never copied to another.
             x = x.to(torch.get_autocast_dtype(x.device.type))
@@ -177,6 +178,7 @@ class GPT(Stack):
 
     def __init__(self, config: GPTConfig, seed: int = 0, *, cross: bool = False) -> None:
         super().__init__(config, cross=cross)
+        self.head_transform = self.site.build(config.head_transform)
         self.logit_scale = self.site.build(config.logit_scale)
         self.head = Head(self.site, bias=config.head_bias)
         if config.tie:
@@ -229,6 +231,8 @@ class GPT(Stack):
     ) -> Mixed:
         """Return what the head reads, (B, T, width), and auxiliary losses."""
         x, loss = super().hidden(ids, cache=cache, document_ids=document_ids, memory=memory)
+        if self.head_transform is not None:
+            x = self.head_transform(x)
         # The head is linear, so its input can be scaled.
         return x if self.logit_scale is None else self.logit_scale(x), loss
 

@@ -25,7 +25,7 @@ from gpt.nn.attention.scores import (
 from gpt.nn.balance import BalanceBias, BalanceLoss
 from gpt.nn.convolution import Canon, TokenShift
 from gpt.nn.experts import GroupLimit, build_experts
-from gpt.nn.head import SoftCap
+from gpt.nn.head import HeadTransform, SoftCap
 from gpt.nn.mlp import build_mlp
 from gpt.nn.norm import BatchNorm, LayerNorm, RMSNorm
 from gpt.nn.positions.absolute import LearnedPosition, SinusoidalPosition
@@ -120,6 +120,7 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     convolution.Canon: Canon,
     embedding.ValueEmbedding: ValueEmbedding,
     embedding.ValueResidual: ValueResidual,
+    head.HeadTransform: HeadTransform,
     head.SoftCap: SoftCap,
 }
 

@@ -1,4 +1,4 @@
-"""The head, a linear layer from the residual stream to logits, and the logit cap.
+"""The head, a linear layer from the residual stream to logits, a layer before it, and the cap.
 
 A cap has its function and its derivative, because the loss computes its own gradients
 (`gpt.nn.loss`).
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt.nn.activation import build_activation
 from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
 from gpt.spec import head
@@ -48,6 +49,21 @@ class Head(Mechanism, nn.Linear):
     def weight_flops(self) -> int:
         """Count the rows of the vocabulary: rows past it are not computed in training."""
         return 2 * self.in_features * self.vocab_size
+
+
+class HeadTransform(Mechanism):
+    """x → norm(f(W x + b)), f being the activation. Devlin 2018, BERT, arXiv:1810.04805."""
+
+    def __init__(self, spec: head.HeadTransform, site: Site) -> None:
+        super().__init__()
+        self.linear = nn.Linear(site.width, site.width)
+        self.activation = build_activation(spec.activation)
+        self.norm = site.build(site.architecture.norm) or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to x (..., width)."""
+        y: Tensor = self.norm(self.activation(self.linear(x)))
+        return y
 
 
 class SoftCap:

@@ -20,7 +20,7 @@ from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
 from gpt.spec.experts import Experts
-from gpt.spec.head import SoftCap
+from gpt.spec.head import HeadTransform, SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 from gpt.spec.part import Part, extended_parts
@@ -85,8 +85,10 @@ class Architecture:
     embedding_scale: RootWidth | Multiplier | None = None
     """Factor of the token embeddings. [default: none]"""
     embedding_norm: LayerNorm | RMSNorm | None = None
-    """Normalization of the token embeddings (BLOOM, Le Scao 2022, arXiv:2211.05100).
-    [default: none]"""
+    """Normalization of the embeddings of tokens, with those of positions (Devlin 2018, BERT,
+    arXiv:1810.04805; BLOOM, Le Scao 2022, arXiv:2211.05100). [default: none]"""
+    head_transform: HeadTransform | None = None
+    """Layer between the last block and the head. [default: none]"""
     logit_scale: Multiplier | None = None
     """Factor of the logits, before their bias and the cap. [default: none]"""
     head_bias: bool = False

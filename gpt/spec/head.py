@@ -1,10 +1,11 @@
-"""Specs of the logit cap."""
+"""Specs of the logit cap, and of a layer before the head."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from gpt.spec.checks import above_zero
+from gpt.spec.mlp import Activation
 from gpt.spec.part import Part
 
 
@@ -17,3 +18,14 @@ class SoftCap(Part):
 
     def __post_init__(self) -> None:
         above_zero(limit=self.limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadTransform(Part):
+    """Apply a linear layer, an activation and a norm before the head (Devlin 2018, BERT).
+
+    The norm is of the kind that the model has, arXiv:1810.04805.
+    """
+
+    activation: Activation = "gelu"
+    """Activation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpt.interop.factors import Factor
 from gpt.interop.families.gpt2 import QKV
 from gpt.interop.families.llama import ATTENTION_BLOCK, NAMES, TOP
 from gpt.interop.families.shared import (
@@ -21,7 +22,6 @@ from gpt.interop.fields import (
     Biases,
     Equal,
     Expansion,
-    Factor,
     Field,
     Inside,
     Only,

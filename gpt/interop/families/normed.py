@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpt.interop.factors import Cap, Factor, ScoreScale
 from gpt.interop.families.llama import BLOCK, EPS, LAYERS, NAMES, TOP
 from gpt.interop.families.shared import (
     HEAD_DIM,
@@ -16,7 +17,7 @@ from gpt.interop.families.shared import (
     tie,
 )
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Cap, Equal, Factor, Field, ScoreScale
+from gpt.interop.fields import Biases, Equal, Field
 from gpt.interop.layouts import Entry
 from gpt.interop.rotary import PositionsInWindows, Rotary, RotaryByWindow
 from gpt.interop.tensor_names import Names

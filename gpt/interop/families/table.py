@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpt.errors import FormatError
-from gpt.interop.families import deepseek, gpt2, gptj, layer_norm, llama, mixture, normed
+from gpt.interop.families import bert, deepseek, gpt2, gptj, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family, nearest
 from gpt.spec.architecture import GPTConfig
 from pytok.text import quoted
@@ -47,6 +47,8 @@ FAMILIES: dict[str, Family] = {
         normed.EXAONE4,
         mixture.MIXTRAL,
         mixture.QWEN3_MOE,
+        bert.BERT,
+        bert.ROBERTA,
         deepseek.DEEPSEEK_V2,
         deepseek.DEEPSEEK_V3,
     )

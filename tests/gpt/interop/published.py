@@ -221,11 +221,19 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """The class of transformers and the arguments of its config, by the family and what is special."""
+_ROBERTA = {**SIZES, "max_position_embeddings": 66}
+MASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("Bert", SIZES),
+    "bert-relu": ("Bert", {**SIZES, "hidden_act": "relu"}),
+    "roberta": ("Roberta", {**_ROBERTA, "type_vocab_size": 1}),
+    "roberta-silu": ("Roberta", {**_ROBERTA, "hidden_act": "silu"}),
+}
+"""The same of encoders that predict masked tokens."""
 
 
 def make_config(name: str, **changes: Any) -> Any:
-    """Return a config of transformers from `CONFIGS`."""
-    kind, arguments = CONFIGS[name]
+    """Return a config of transformers from `CONFIGS` or `MASKED`."""
+    kind, arguments = (CONFIGS | MASKED)[name]
     ends = {"bos_token_id": 300, "eos_token_id": 300}
     return getattr(transformers, f"{kind}Config")(**(ends | arguments | changes))
 
@@ -236,7 +244,7 @@ def save(config: Any, folder: Path, tokenizer: Tokenizer, **options: Any) -> Pre
     Its logits are about as large as those of a trained model.
     """
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config)
+    model = options.pop("auto", AutoModelForCausalLM).from_config(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             torch.nn.init.normal_(parameter, std=0.2)

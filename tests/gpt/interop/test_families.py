@@ -22,7 +22,7 @@ from gpt.runs.reading import read_checkpoint
 from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import make_tokenizer
 from tests.gpt.interop.families_page import PAGE, written
-from tests.gpt.interop.published import CONFIGS, make_config, save
+from tests.gpt.interop.published import CONFIGS, MASKED, make_config, save
 
 IDS = torch.randint(300, (2, 64), generator=torch.Generator().manual_seed(1))
 AS = {
@@ -42,6 +42,7 @@ NEUTRAL = {
     *("label2id", "problem_type", "is_encoder_decoder", "is_decoder", "use_cache"),
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"),
     # Initialization and training.
+    *("attention_probs_dropout_prob", "hidden_dropout_prob"),
     *("initializer_range", "init_std", "initializer_factor", "attention_dropout", "dropout"),
     *("hidden_dropout", "residual_dropout", "embedding_dropout", "classifier_dropout", "layerdrop"),
     *("resid_pdrop", "embd_pdrop", "emb_pdrop", "attn_pdrop", "embed_dropout", "resid_dropout"),
@@ -59,6 +60,7 @@ NEUTRAL = {
 }
 """Fields of configs that do not change what a model computes."""
 
+ALL = CONFIGS | MASKED
 Saved = tuple[PreTrainedModel, Path]
 
 
@@ -120,7 +122,7 @@ def test_an_exported_model_is_the_imported_one(
     assert tokenizer.decode(given) + "".join(ours) == tokenizer.decode(end)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_config_is_the_same_after_writing_and_reading(name: str) -> None:
     """So all of it is written, for its own family and for the one that is chosen."""
     family = FAMILIES[name.partition("-")[0]]
@@ -131,11 +133,11 @@ def test_a_config_is_the_same_after_writing_and_reading(name: str) -> None:
 
 
 def test_every_family_is_tested() -> None:
-    """Each has a model in `CONFIGS`."""
-    assert {name.partition("-")[0] for name in CONFIGS} == set(FAMILIES)
+    """Each has a model in `CONFIGS` or `MASKED`."""
+    assert {name.partition("-")[0] for name in ALL} == set(FAMILIES)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_field_of_a_config_is_known(name: str) -> None:
     """It is read, refused, or without effect."""
     known = {*names_of(FAMILIES[name.partition("-")[0]].fields), *NEUTRAL}
@@ -156,7 +158,7 @@ REFUSED = [
 @pytest.mark.parametrize(("family", "codec"), REFUSED, ids=lambda each: getattr(each, "name", each))
 def test_a_value_that_gpt_does_not_compute_is_refused_by_name(family: str, codec: Only) -> None:
     """Booleans of the other value, and other numbers."""
-    name = next(name for name in CONFIGS if name.partition("-")[0] == family)
+    name = next(name for name in ALL if name.partition("-")[0] == family)
     other = not codec.supported if isinstance(codec.supported, bool) else 0.123
     fields: dict[str, Any] = make_config(name).to_dict() | {codec.name: other}
 

@@ -23,7 +23,7 @@ from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
 from gpt.spec.experts import BalanceBias, Experts, Groups
 from gpt.spec.gate import HeadGate
-from gpt.spec.head import SoftCap
+from gpt.spec.head import HeadTransform, SoftCap
 from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.mlp import MLP, Activation
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
@@ -147,6 +147,8 @@ SPECS: dict[str, list[Any]] = {
     ],
     "branch_scale": [LayerScale(), Multiplier(factor=0.5)],
     "embedding_scale": [RootWidth(), Multiplier(factor=3.0)],
+    "embedding_norm": [LayerNorm()],
+    "head_transform": [HeadTransform()],
     "logit_scale": [Multiplier(factor=0.5)],
     "dropout": [Dropout(rate=0.5, hidden=0.5, path=0.5, attention=0.5)],
     "residual": [None, Lambdas(), Lambdas(embedded=0.1), UNet(weight=0.5)],
