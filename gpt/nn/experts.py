@@ -25,6 +25,8 @@ from gpt.spec import experts
 class Experts(Mechanism):
     """x → s Σ_(i ∈ top-k) g_i expert_i(x) + shared(x), g being the weights of the `Router`.
 
+    Gated, it is + σ(w · x) shared(x).
+
     Shazeer 2017, arXiv:1701.06538; the shared experts are DeepSeekMoE's, arXiv:2401.06066. What a
     token gets depends on no other token: none is dropped, and a cache changes nothing.
     """
@@ -37,12 +39,18 @@ class Experts(Mechanism):
         self.routed = RoutedMLPs(spec, site)
         shared = spec.shared_expert(site.width)
         self.shared = None if shared is None else build_mlp(shared, site)
+        self.shared_gate = nn.Linear(site.width, 1, bias=False) if spec.gate_shared else None
 
     def forward(self, x: Tensor, context: Context | None = None) -> Mixed:
         """Apply the experts of each token to x (B, T, width)."""
         routing, loss = self.router(x, None if context is None else context.counted)
         y = self.routed(x, routing)
-        return (y if self.shared is None else y + self.shared(x)[0]), loss
+        if self.shared is None:
+            return y, loss
+        common = self.shared(x)[0]
+        if self.shared_gate is not None:
+            common = self.shared_gate(x).sigmoid() * common
+        return y + common, loss
 
 
 class Router(Mechanism):

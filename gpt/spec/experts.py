@@ -78,6 +78,9 @@ class Experts(Part):
     """Number of experts that it chooses for a token."""
     shared: int = 0
     """Number of further experts, which all tokens use."""
+    gate_shared: bool = False
+    """Multiply the output of the shared experts by a sigmoid of the input, as Qwen2-MoE does
+    (Yang 2024, arXiv:2407.10671)."""
     score: Literal["softmax", "sigmoid"] = "softmax"
     """Scores of the experts: a softmax of the router's logits, or a sigmoid of each, as in
     DeepSeek-V3 (arXiv:2412.19437)."""
@@ -104,6 +107,8 @@ class Experts(Part):
         at_least_zero(shared=self.shared, z_loss=self.z_loss, first_dense=self.first_dense)
         if self.top_k > self.count:
             raise ConfigError(f"top_k is {self.top_k}, but there are {self.count} experts")
+        if self.gate_shared and not self.shared:
+            raise ConfigError("gate_shared is true, but there are no shared experts; set shared")
         if self.groups is None:
             return
         size, rest = divmod(self.count, self.groups.count)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from gpt.errors import FormatError
 from gpt.interop.families.llama import ATTENTION_BLOCK, BLOCK, EPS, QWEN_WINDOWS, TOP
 from gpt.interop.families.shared import (
     ACTIVATIONS,
@@ -15,7 +18,7 @@ from gpt.interop.families.shared import (
     tie,
 )
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Codec, Equal, Field, Only
+from gpt.interop.fields import Biases, Codec, Equal, Field, Fields, Only
 from gpt.interop.rotary import Rotary
 from gpt.interop.windows import Windows
 
@@ -31,6 +34,31 @@ LAYERS: tuple[Codec, ...] = (
     KV_HEADS,
     Field("hidden_act", "mlp.expert.activation", str, "silu", values=ACTIVATIONS),
 )
+
+
+@dataclass(frozen=True)
+class _SharedWidth:
+    """The width of all shared experts together, a multiple of that of one expert."""
+
+    name: str
+    default: int
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it as a number of experts."""
+        width, one = fields.get(self.name, int, self.default), ours["mlp.expert.hidden"]
+        if one < 1 or width < one or width % one:
+            raise FormatError(f"{self.name} is {width}; supported: multiples of {one}, an expert's")
+        ours["mlp.shared"] = width // one
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        return {self.name: ours.get("mlp.shared", 0) * (ours.get("mlp.expert.hidden") or 0)}
+
 
 MIXTRAL = Family(
     name="mixtral",
@@ -63,6 +91,49 @@ MIXTRAL = Family(
     },
 )
 
+_QWEN_EXPERTS = {
+    **{name: path for name, path in BLOCK.items() if not name.startswith("mlp.")},
+    "mlp.gate": "mlp.router",
+    "mlp.experts.{expert}.gate_proj": "mlp.routed.gate",
+    "mlp.experts.{expert}.up_proj": "mlp.routed.input",
+    "mlp.experts.{expert}.down_proj": "mlp.routed.output",
+}
+_ALL_SPARSE: tuple[Codec, ...] = (Only("decoder_sparse_step", 1), Only("mlp_only_layers", []))
+"""No layer has an MLP instead of experts."""
+
+QWEN2_MOE = Family(
+    name="qwen2_moe",
+    model="Qwen2MoeForCausalLM",
+    fixed={**EXPERTS, "mlp.gate_shared": True},
+    fields=(
+        *LAYERS,
+        Rotary(),
+        EPS,
+        Field("moe_intermediate_size", "mlp.expert.hidden", int, 1408),
+        _SharedWidth("shared_expert_intermediate_size", 5632),
+        Field("num_experts", "mlp.count", int, 60, otherwise="num_local_experts"),
+        Field("num_experts_per_tok", "mlp.top_k", int, 4),
+        Field("norm_topk_prob", "mlp.renormalize", bool, False),
+        tie(default=False),
+        Biases(qkv="qkv_bias", default=True),
+        QWEN_WINDOWS,
+        *_ALL_SPARSE,
+    ),
+    names={
+        **TOP,
+        **blocks(
+            "model.layers.",
+            {
+                **_QWEN_EXPERTS,
+                "mlp.shared_expert.gate_proj": "mlp.shared.gate",
+                "mlp.shared_expert.up_proj": "mlp.shared.input",
+                "mlp.shared_expert.down_proj": "mlp.shared.output",
+                "mlp.shared_expert_gate": "mlp.shared_gate",
+            },
+        ),
+    },
+)
+
 QWEN3_MOE = Family(
     name="qwen3_moe",
     model="Qwen3MoeForCausalLM",
@@ -80,20 +151,10 @@ QWEN3_MOE = Family(
         tie(default=False),
         Biases(qkv="attention_bias", output="attention_bias"),
         QWEN_WINDOWS,
-        Only("decoder_sparse_step", 1),
-        Only("mlp_only_layers", []),
+        *_ALL_SPARSE,
     ),
     names={
         **TOP,
-        **blocks(
-            "model.layers.",
-            {
-                **{name: path for name, path in BLOCK.items() if not name.startswith("mlp.")},
-                "mlp.gate": "mlp.router",
-                "mlp.experts.{expert}.gate_proj": "mlp.routed.gate",
-                "mlp.experts.{expert}.up_proj": "mlp.routed.input",
-                "mlp.experts.{expert}.down_proj": "mlp.routed.output",
-            },
-        ),
+        **blocks("model.layers.", _QWEN_EXPERTS),
     },
 )

@@ -121,6 +121,16 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"vocab_size": 320, "d_model": 64, "n_heads": 4, "n_layers": 2, "max_seq_len": 64},
     ),
     "mixtral": ("Mixtral", {**GROUPED, "num_local_experts": 4}),
+    "qwen2_moe": (
+        "Qwen2Moe",
+        {
+            **GROUPED,
+            "num_experts": 5,
+            "num_experts_per_tok": 3,
+            "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 64,
+        },
+    ),
     "qwen3_moe": (
         "Qwen3Moe",
         {

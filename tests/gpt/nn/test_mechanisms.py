@@ -126,6 +126,7 @@ SPECS: dict[str, list[Any]] = {
         Experts(expert=MLP(gated=True, hidden=24), shared=1, first_dense=1, z_loss=0.01),
         Experts(expert=MLP(hidden=20), score="sigmoid", groups=Groups(count=4, top=2)),
         Experts(expert=MLP(hidden=24), balance=BalanceBias()),
+        Experts(expert=MLP(hidden=24), shared=2, gate_shared=True),
     ],
     "norm": [
         LayerNorm(),
