@@ -19,6 +19,7 @@ from pytok.terminal import say
     cls=Command,
     examples="""
     gpt export runs/llama model/ --to hf
+    gpt export runs/llama model/ --to hf --dtype bfloat16 --max-shard-size 5GB
     gpt export runs/llama model.gguf --to gguf
     """,
 )
@@ -30,7 +31,14 @@ from pytok.terminal import say
     required=True,
     help="hf: a folder for transformers; gguf: a file for llama.cpp.",
 )
-def export(run: Path, out: Path, to: str) -> int:
+@option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    help="Type of the weights, for hf.",
+)
+@option("--max-shard-size", metavar="SIZE", help="Largest file of weights, for hf, such as 5GB.")
+def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None) -> int:
     """Write a trained model for transformers or llama.cpp.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
@@ -39,11 +47,15 @@ def export(run: Path, out: Path, to: str) -> int:
     """
     from gpt.runs.reading import read_checkpoint
 
+    if to == "gguf" and (dtype != "float32" or max_shard_size is not None):
+        raise ConfigError("--dtype and --max-shard-size are for --to hf: a GGUF file is float32")
     checkpoint = read_checkpoint(run)
     if to == "hf":
         from gpt.interop.huggingface import export_folder
+        from gpt.interop.weight_files import bytes_of
 
-        family = export_folder(checkpoint, out)
+        limit = None if max_shard_size is None else bytes_of(max_shard_size)
+        family = export_folder(checkpoint, out, dtype=dtype, limit=limit)
     else:
         from gpt.interop.gguf import export_file
 

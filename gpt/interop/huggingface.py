@@ -1,6 +1,6 @@
 """Hugging Face folders: config.json, model.safetensors, and a tokenizer that transformers loads.
 
-Weights are float32, and load in transformers without custom code. A model that its family does not
+They load in transformers without custom code. A model that its family does not
 support is rejected by the name of the field, both when it is written and when it is read.
 """
 
@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 import pytok
 from gpt.data.boundaries import ID_FIELDS, with_named_ends
@@ -26,6 +25,7 @@ from gpt.interop.fields import Fields
 from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
 from gpt.interop.tensor_names import Tensors, block_prefix, export_weights, import_model
+from gpt.interop.weight_files import in_dtype, save_weights
 from gpt.model.shapes import count_layers
 from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.tensor_files import utf8_name
@@ -42,8 +42,13 @@ _BUFFERS = (
 """Ends of names of tensors that follow from the config, in older files: masks and frequencies."""
 
 
-def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
+def export_folder(
+    checkpoint: Checkpoint, folder: Path, *, dtype: str = "float32", limit: int | None = None
+) -> Family:
     """Write *folder*, complete or not at all; return the family of the model.
+
+    *dtype* is one of `gpt.interop.weight_files.DTYPES`, and *limit* the size in bytes up to which
+    weights are written to one file.
 
     Raises FormatError if no family supports the model, naming the fields, and if *folder* exists
     and is not empty; OSError with a name in *folder*.
@@ -54,12 +59,15 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
         raise FormatError(f"{folder}: exists, and is not empty; choose another folder")
     model = checkpoint.model()
     weights = export_weights(model, family.names, adds_biases=family.adds_biases)
-    contents = {name: json.dumps(fields, indent=2) for name, fields in _documents(checkpoint)}
+    weights = in_dtype(weights, dtype)
+    documents = dict(_documents(checkpoint))
+    documents["config.json"]["dtype"] = dtype
+    contents = {name: json.dumps(fields, indent=2) for name, fields in documents.items()}
     with naming_target(folder), atomic_folder(folder.resolve()) as new:
         for name, text in contents.items():
             (new / name).write_text(text, encoding="utf-8")
         (new / "tokenizer.json").write_bytes(checkpoint.data_files["tokenizer.json"])
-        save_file(weights, new / "model.safetensors", metadata={"format": "pt"})
+        save_weights(weights, new, limit)
     return family
 
 
@@ -81,7 +89,6 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
             # The default of some families is an id that a small vocabulary has not.
             "pad_token_id": checkpoint.generation.get("pad_token_id"),
             **family.write(config),
-            "dtype": "float32",
             **ids,
         },
     )
