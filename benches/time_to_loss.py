@@ -25,6 +25,7 @@ from gpt.parallel.runtime import Runtime
 from gpt.runs.metrics import Row, read_metrics, write_records
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
+from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift
 from gpt.spec.optimizer import Muon
 from gpt.spec.presets import fast
@@ -95,7 +96,7 @@ RUNGS = (
         vocab=2048,
         steps=930,
         rows=8,
-        model=dataclasses.replace(fast(6, 256), dropout=0.2, shift=TokenShift()),
+        model=dataclasses.replace(fast(6, 256), dropout=Dropout(rate=0.2), shift=TokenShift()),
         optimizer=Muon(iterations=3, weight_decay=0.3, embedding_lr=0.02, head_lr=0.006),
         schedule=Linear(decay=0.9),
         average=0.99,

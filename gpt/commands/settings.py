@@ -274,6 +274,7 @@ def given_overrides(ctx: click.Context, config: Path | None) -> Overrides:
         ctx.command.settings.all.check(plain)
     except ConfigError as error:
         raise OptionsError(f"{config}: {error}") from error
+    plain = ctx.command.settings.all.in_full(plain)
     merged = flatten(merge(plain, nest(values)))
     return Overrides(merged, dict.fromkeys(merged, str(config)) | sources)
 

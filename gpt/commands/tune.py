@@ -39,7 +39,7 @@ ADAPTER = "task.adapter"
 
 def _is_fixed(name: str) -> bool:
     """Return whether the base or another option sets the field *name*."""
-    of_base = name.startswith("model.") and name != "model.dropout"
+    of_base = name.startswith("model.") and not name.startswith("model.dropout")
     return of_base or name in ("task", "task.base", "data", "out")
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpt.data.batch import IGNORED, Batch
+from gpt.data.batch import IGNORED, PADDING, Batch
 from pytok.chat.template import Template, TrainOn, read_conversations
 from pytok.definition import END_OF_TEXT
 
@@ -115,7 +115,7 @@ class Conversations:
                 following = self._ids[window.start + 1 : window.stop + 1]
                 targets[index, begin:end] = np.where(self._targets(window), following, IGNORED)
                 document_ids[index, begin:end] = number
-            document_ids[index, end:] = len(self.rows[row])  # the padding is a document, too
+            document_ids[index, end:] = PADDING
         return Batch(*map(torch.from_numpy, (inputs, targets, document_ids)))
 
     def batches(self, rows: int) -> Iterator[Batch]:

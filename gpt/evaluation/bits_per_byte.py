@@ -13,6 +13,7 @@ from gpt.data.batch import IGNORED, Batch
 from gpt.data.shards import Tokens, evaluation_batches
 from gpt.errors import DataError
 from gpt.model.language_model import LanguageModel
+from gpt.model.model import Model
 from gpt.model.objectives.next_token import measure
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
@@ -20,6 +21,22 @@ from gpt.parallel.world import ALONE, World
 
 MOST_TOKENS = 1 << 16
 """Tokens that are read at a time, unless a single window has more."""
+
+
+SLICES = 8
+"""Slices of a window, as equal as possible, of which each has its loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """Loss at some positions of the windows."""
+
+    first: int
+    """Fewest tokens that a target is predicted from."""
+    last: int
+    """Most tokens that one is predicted from."""
+    nats_per_token: float
+    """Mean cross-entropy of the targets there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +55,8 @@ class Evaluation:
     """Number of predicted tokens: of shards, all but the first of the split."""
     bytes: int
     """Length of the text in UTF-8 bytes; end-of-text tokens have none."""
+    by_position: tuple[Slice, ...] = ()
+    """Losses by the number of tokens before a target, in its window."""
 
     @property
     def figures(self) -> dict[str, float]:
@@ -63,13 +82,13 @@ def evaluate(
 ) -> Evaluation:
     """Predict every token of *split* except the first, once, *rows* windows at a time.
 
-    Windows have *context* tokens, by default those of the model's context; of long ones fewer are
-    read at a time (`MOST_TOKENS`). They start *stride* tokens apart (`evaluation_batches`); the
-    smaller it is, the more context each token has. With *document_mask*, tokens attend to their own
-    document only, as with `Recipe.document_mask`. The processes of *world* split the windows, and
-    each returns the result of all of them. *progress* is called after each batch with (tokens done,
-    total) of this process. The model's training mode is restored. Raises DataError if the split
-    does not fit the model.
+    Windows have *context* tokens, by default those of the model's context (for more than it was
+    trained on: `Checkpoint.model`); of long ones fewer are read at a time (`MOST_TOKENS`). They
+    start *stride* tokens apart (`evaluation_batches`); the smaller it is, the more context each
+    token has. With *document_mask*, tokens attend to their own document only, as with
+    `Recipe.document_mask`. The processes of *world* split the windows, and each returns the result
+    of all of them. *progress* is called after each batch with (tokens done, total) of this process.
+    The model's training mode is restored. Raises DataError if the split does not fit the model.
     """
     context = model.context if context is None else context
     if not 1 <= context <= model.context:
@@ -87,6 +106,7 @@ def evaluate(
         batches,
         targets=len(split) - 1,
         bytes=split.bytes,
+        context=context,
         runtime=runtime,
         world=world,
         progress=progress,
@@ -94,21 +114,27 @@ def evaluate(
 
 
 def evaluate_batches(
-    model: LanguageModel,
+    model: LanguageModel | Model,
     batches: Iterable[Batch],
     *,
     targets: int,
     bytes: int,
+    context: int | None = None,
     runtime: Runtime,
     world: World = ALONE,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
-    """Predict the *targets* of *batches*, *bytes* bytes of text; otherwise like `evaluate`."""
+    """Predict the *targets* of *batches*, *bytes* bytes of text; otherwise like `evaluate`.
+
+    *context* is the length of their longest rows, by default the model's context.
+    """
     training = model.training
     model.eval()
     # Summed on the device, so that the host does not wait for each batch.
     nats = torch.zeros((), dtype=torch.float64, device=runtime.device)
     hits = torch.zeros_like(nats)
+    nats_at = torch.zeros(context or model.context, dtype=torch.float64, device=runtime.device)
+    targets_at = torch.zeros(len(nats_at), dtype=torch.int64)
     tokens = 0
     fitting = fitting_in_memory(
         "the rows of an evaluation", "use fewer: `gpt train` evaluates batch_size at once"
@@ -119,6 +145,9 @@ def evaluate_batches(
                 loss = model(batch.to(runtime.device), measure)
                 nats += loss.sum
                 hits += loss.figures["hits"]
+                length = batch.targets.shape[1]
+                nats_at[:length] += loss.figures["nats_at"]
+                targets_at[:length] += (batch.targets != IGNORED).sum(0)
                 tokens += batch.num_targets
                 if progress is not None:
                     progress(tokens, targets)
@@ -132,6 +161,22 @@ def evaluate_batches(
         token_accuracy=world.sum(hits.item()) / tokens,
         tokens=tokens,
         bytes=bytes,
+        by_position=_slices(nats_at.cpu(), targets_at, world),
+    )
+
+
+def _slices(nats: torch.Tensor, targets: torch.Tensor, world: World) -> tuple[Slice, ...]:
+    """Return the losses of `SLICES` slices, from the sums at each position; all that have targets.
+
+    The sums are those of this process, and added over all.
+    """
+    parts = torch.arange(len(nats)).tensor_split(min(SLICES, len(nats)))
+    sums = [value for part in parts for value in (nats[part].sum(), targets[part].sum())]
+    totals = world.sums([value.item() for value in sums])
+    return tuple(
+        Slice(first=int(part[0]) + 1, last=int(part[-1]) + 1, nats_per_token=total / count)
+        for part, total, count in zip(parts, totals[::2], totals[1::2], strict=True)
+        if count
     )
 
 

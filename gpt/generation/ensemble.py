@@ -103,9 +103,12 @@ class Ensemble(nn.Module):
         return [cast(GPT, member) for member in self.members]
 
 
-def open_ensemble(first: Checkpoint, others: Sequence[Path], device: torch.device) -> LanguageModel:
+def open_ensemble(
+    first: Checkpoint, others: Sequence[Path], device: torch.device, context: int | None = None
+) -> LanguageModel:
     """Build the ensemble of *first* and *others*, runs or checkpoints; without *others*, a model.
 
+    *context* is that of `Checkpoint.model`.
     Raises CheckpointError as `read_checkpoint` does, and ConfigError if they do not fit together.
     """
     checkpoints = [first, *map(read_checkpoint, others)]
@@ -115,5 +118,5 @@ def open_ensemble(first: Checkpoint, others: Sequence[Path], device: torch.devic
                 f"{other.folder}: its tokenizer differs from that of {first.folder}; the models of "
                 "an ensemble need the same tokenizer"
             )
-    models = [checkpoint.model(device) for checkpoint in checkpoints]
+    models = [checkpoint.model(device, context) for checkpoint in checkpoints]
     return Ensemble(models) if others else models[0]

@@ -7,7 +7,8 @@ that a family does not support are rejected.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,31 +19,19 @@ import torch
 from torch import Tensor
 
 from gpt.errors import ConfigError, FormatError
-from gpt.interop.families import GPT2, LLAMA, QWEN3, Family, family_of
+from gpt.interop.family import Family, nearest
+from gpt.interop.fields import names_of
+from gpt.interop.gguf_families import ARCHITECTURES, DERIVED
+from gpt.interop.gguf_rotary import DIVISORS, TENSOR
 from gpt.interop.gguf_tokenizer import add_tokenizer, read_generation, read_tokenizer
 from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
-from gpt.interop.tensor_names import GGUF, Tensors, export_weights, import_model
+from gpt.interop.tensor_names import Tensors, block_prefix, export_weights, import_model
+from gpt.model.shapes import count_layers
 from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery
-from gpt.spec.mlp import MLP
-from gpt.spec.norm import LayerNorm, RMSNorm
-from gpt.spec.position import Learned, Rope
 from pytok.atomic import atomic_file
 from pytok.text import cut, quoted
-
-ARCHITECTURES = {"gpt2": GPT2, "llama": LLAMA, "qwen2": LLAMA, "qwen3": QWEN3}
-"""The family of each architecture that is read: Qwen2 has Llama's shape, with some biases."""
-_INTERLEAVED = "llama"
-"""The architecture whose queries and keys have the order of Meta's Llama."""
-_SUPPORTED_FIELDS = {
-    *("vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length"),
-    *("attention.head_count", "attention.head_count_kv", "attention.sliding_window"),
-    *("attention.key_length", "attention.value_length", "rope.dimension_count", "rope.freq_base"),
-    *("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"),
-}
-"""Fields of a model that are read, without the family's name; all others must be off."""
 
 
 def export_file(checkpoint: Checkpoint, path: Path) -> Family:
@@ -51,25 +40,19 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     Raises FormatError for a model or a tokenizer that GGUF or llama.cpp does not support, and if
     *path* cannot be written.
     """
-    config = checkpoint.state.config
-    family = family_of(config)
-    if config.mlp.activation == "gelu":
-        raise FormatError(
-            "mlp.activation is gelu, but llama.cpp has only its approximation gelu_tanh; "
-            "use --to hf instead"
-        )
+    config = checkpoint.config
+    family = nearest(config, ARCHITECTURES)
     if path.is_dir() or not path.parent.is_dir():
         raise FormatError(f"{path}: not a file path in an existing directory")
     tokenizer = checkpoint.tokenizer()
     document = json.loads(checkpoint.data_files["tokenizer.json"])
     with naming_target(path), atomic_file(path) as file, _writer(file.name, family) as writer:
-        _add_hyperparameters(writer, config)
+        _add_fields(writer, family, config)
         add_tokenizer(writer, tokenizer, document, config.vocab_size)
-        tensors = export_weights(checkpoint.model(), GGUF[family.name])
+        model = checkpoint.model()
+        tensors = export_weights(model, family.names, adds_biases=family.adds_biases)
         for name, tensor in tensors.items():
-            if family is LLAMA and _is_rotated(name):
-                tensor = _interleave(tensor, config.head_width)
-            writer.add_tensor(name, tensor.float().contiguous().numpy())
+            writer.add_tensor(name, tensor.float().numpy())
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -99,31 +82,17 @@ def import_file(path: Path) -> Imported:
             f"{path}: general.architecture is {quoted(name)}; supported: {', '.join(ARCHITECTURES)}"
         )
     family, prefix = ARCHITECTURES[name], f"{name}."
-    hyperparameters = {
-        key.removeprefix(prefix): value for key, value in fields.items() if key.startswith(prefix)
-    }
     try:
         for tensor in found.values():
             _dequantized(tensor.data[:1], tensor)
         tokenizer = read_tokenizer(fields)
-        config = _read_config(hyperparameters, set(found), tokenizer.n_vocab, family)
-        config = GPTConfig.from_dict(config.to_dict())  # checks the types of all fields
-        if mismatches := family.mismatches(config):
-            raise FormatError(", ".join(mismatches))
-
-        def read(key: str) -> Tensor:
-            tensor = torch.from_numpy(_dequantized(found[key].data, found[key]).copy())
-            turned = name == _INTERLEAVED and _is_rotated(key)
-            return _deinterleave(tensor, config.head_width) if turned else tensor
-
+        own = {key.removeprefix(prefix): fields[key] for key in fields if key.startswith(prefix)}
+        if TENSOR in found:
+            own[DIVISORS] = read_tensor(found[TENSOR]).flatten().tolist()
+        config = _read_config(own, set(found), tokenizer.n_vocab, family)
         shapes = {key: tuple(map(int, tensor.shape[::-1])) for key, tensor in found.items()}
-        absent = tuple(part for part in _BIASED if f"blk.0.{part}.bias" not in found)
-        model = import_model(
-            config,
-            Tensors(shapes, read),
-            GGUF[family.name],
-            zero=lambda key: key.endswith(".bias") and key.split(".")[-2] in absent,
-        )
+        tensors = Tensors(shapes, lambda key: read_tensor(found[key]))
+        model = import_model(config, tensors, family.names, unused=[TENSOR])
     except KeyError as error:
         raise FormatError(f"{path}: missing field {error.args[0]}") from error
     except (ConfigError, FormatError) as error:
@@ -131,10 +100,6 @@ def import_file(path: Path) -> Imported:
     except (AttributeError, TypeError, ValueError, ZeroDivisionError) as error:
         raise FormatError(f"{path}: invalid value of a field: {cut(str(error), 200)}") from error
     return Imported(model, tokenizer, read_generation(fields))
-
-
-_BIASED = ("attn_output", "ffn_gate", "ffn_up", "ffn_down")
-"""Modules that can lack a bias, which is then zero, where queries, keys and values have one."""
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, gguf.ReaderTensor]]:
@@ -158,95 +123,66 @@ def _dequantized(data: Any, tensor: gguf.ReaderTensor) -> Any:
         raise FormatError(f"{error}; convert it to another type, such as F16") from error
 
 
+def read_tensor(tensor: gguf.ReaderTensor) -> Tensor:
+    """Return *tensor* as float32.
+
+    Some rows are dequantized at a time, because that takes several times their memory.
+    """
+    shape = tuple(map(int, tensor.shape[::-1]))
+    result = np.empty(shape, dtype=np.float32)
+    rows = max(1, _DEQUANTIZED // max(1, math.prod(shape[1:])))
+    for start in range(0, shape[0], rows):
+        part = slice(start, start + rows)
+        result[part] = _dequantized(tensor.data[part], tensor)
+    return torch.from_numpy(result)
+
+
 def _read_config(
-    fields: Mapping[str, Any], tensors: Collection[str], vocab_size: int, family: Family
+    fields: dict[str, Any], tensors: Collection[str], vocab_size: int, family: Family
 ) -> GPTConfig:
-    """Return the config of a model of *family*.
-
-    *fields* are those of the file without the name of its architecture, *tensors* the names in it.
-    """
+    """Return the model of *family* with *fields*, without its name, and with *tensors*."""
+    known = set(names_of(family.fields))
     for key, value in fields.items():
-        if key not in _SUPPORTED_FIELDS and value not in (0, False, "none"):
+        if key not in known and value not in (0, False, "none"):
             raise FormatError(f"{family.name}.{key} is {quoted(value)}, which is not supported")
-    heads, width = fields["attention.head_count"], fields["embedding_length"]
-    kv_heads = fields.get("attention.head_count_kv", heads)
-    if 0 < fields.get("attention.sliding_window", 0) < fields["context_length"]:
-        raise FormatError(
-            f"attention.sliding_window is {fields['attention.sliding_window']}, and gpt computes "
-            f"full attention over the {fields['context_length']} positions"
-        )
-    shape: dict[str, Any] = {
-        "vocab_size": vocab_size,
-        "context": fields["context_length"],
-        "layers": fields["block_count"],
-        "width": width,
-        "tie": "output.weight" not in tensors,
+    decimals = {
+        key: _decimal(value) if isinstance(value, float) else value for key, value in fields.items()
     }
-    hidden = fields["feed_forward_length"]
-    if family.name == "gpt2":
-        return GPTConfig(
-            **shape,
-            attention=GroupedQuery(heads=heads, kv_heads=kv_heads),
-            position=Learned(),
-            mlp=MLP(activation="gelu_tanh", hidden=hidden),
-            norm=LayerNorm(eps=_decimal(fields["attention.layer_norm_epsilon"])),
-            bias=True,
-        )
-    head_width = fields.get("attention.key_length", width // heads)
-    for key in ("attention.value_length", "rope.dimension_count"):
-        if fields.get(key, head_width) != head_width:
-            raise FormatError(
-                f"{key} is {fields[key]}; only the size of a head, {head_width}, is supported"
-            )
-    return GPTConfig(
-        **shape,
-        attention=GroupedQuery(
-            heads=heads, kv_heads=kv_heads, head_width=head_width, qk_norm=family.name == "qwen3"
-        ),
-        position=Rope(theta=_decimal(fields.get("rope.freq_base", 10_000.0))),
-        mlp=MLP(activation="silu", gated=True, hidden=hidden),
-        norm=RMSNorm(eps=_decimal(fields["attention.layer_norm_rms_epsilon"])),
-        bias="blk.0.attn_q.bias" in tensors,
-    )
+    having = {
+        name: any(f"blk.0.{part}.bias" in tensors for part in parts)
+        for name, parts in _BIASED.items()
+    }
+    derived = {"tie_word_embeddings": "output.weight" not in tensors, "vocab_size": vocab_size}
+    layers = count_layers(tensors, block_prefix(family.names))
+    return family.read({**decimals, **having, **derived}, layers)
 
 
-def _add_hyperparameters(writer: gguf.GGUFWriter, config: GPTConfig) -> None:
+_BIASED = {
+    "bias.qkv": ("attn_q", "attn_qkv"),
+    "bias.output": ("attn_output",),
+    "bias.mlp": ("ffn_up", "ffn_down"),
+}
+"""Tensors of the first block whose biases say which linear layers have one."""
+
+
+def _add_fields(writer: gguf.GGUFWriter, family: Family, config: GPTConfig) -> None:
+    """Write the fields of a model of *family*."""
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_context_length(config.context)
-    writer.add_embedding_length(config.width)
-    writer.add_block_count(config.layers)
-    writer.add_feed_forward_length(config.mlp.hidden_width(config.width))
-    writer.add_head_count(config.attention.heads)
-    writer.add_head_count_kv(config.attention.kv_heads)
-    if isinstance(config.position, Rope):
-        writer.add_key_length(config.head_width)
-        writer.add_value_length(config.head_width)
-        writer.add_rope_dimension_count(config.position.rotary_width(config.head_width))
-        writer.add_rope_freq_base(config.position.theta)
-        writer.add_layer_norm_rms_eps(config.norm.eps)
-    else:
-        writer.add_layer_norm_eps(config.norm.eps)
+    for name, value in family.write(config).items():
+        if name == DIVISORS:
+            writer.add_tensor(TENSOR, np.array(value, dtype=np.float32))
+        elif name not in DERIVED:
+            writer.add_key_value(f"{family.name}.{name}", value, _TYPES[type(value)])
 
 
-def _is_rotated(name: str) -> bool:
-    """Return whether the tensor *name* makes queries or keys, which positions rotate."""
-    return ".attn_q." in name or ".attn_k." in name
-
-
-def _interleave(rows: Tensor, head_width: int) -> Tensor:
-    """Reorder the rows of queries or keys for Meta's Llama, which rotates features 2i and 2i + 1.
-
-    The order here, as in Hugging Face, has features i and i + head_width / 2 rotate together.
-    """
-    halves = rows.view(-1, 2, head_width // 2, *rows.shape[1:])
-    return halves.transpose(1, 2).reshape(rows.shape)
-
-
-def _deinterleave(rows: Tensor, head_width: int) -> Tensor:
-    """Invert `_interleave`."""
-    pairs = rows.view(-1, head_width // 2, 2, *rows.shape[1:])
-    return pairs.transpose(1, 2).reshape(rows.shape)
+_TYPES = {
+    bool: gguf.GGUFValueType.BOOL,
+    int: gguf.GGUFValueType.UINT32,
+    float: gguf.GGUFValueType.FLOAT32,
+    str: gguf.GGUFValueType.STRING,
+}
+_DEQUANTIZED = 1 << 22
+"""Weights that are dequantized at a time."""
 
 
 def _decimal(value: float) -> float:

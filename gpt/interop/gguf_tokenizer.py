@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,23 @@ from gpt.errors import FormatError
 from pytok.definition import END_OF_TEXT, Definition
 from pytok.errors import PytokError
 from pytok.formats import oniguruma
+from pytok.formats.pre_tokenizer import GPT2_DIGITS
 from pytok.patterns import GPT2, LLAMA3, PATTERNS, QWEN2, pattern_name
 from pytok.text import quoted
 from pytok.tokenizer import Tokenizer
 
-PRE_TOKENIZERS = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2"}
+PRE_TOKENIZERS = {GPT2: "gpt-2", LLAMA3: "llama-bpe", QWEN2: "qwen2", GPT2_DIGITS: "smollm"}
 """llama.cpp's names of the patterns that it supports."""
-
+_ALIASES = {
+    **dict.fromkeys(
+        ("gpt2", "phi-2", "olmo", "mpt", "jais", "roberta-bpe", "jina-es", "jina-de", "exaone4"),
+        GPT2,
+    ),
+    **dict.fromkeys(("llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "lfm2"), LLAMA3),
+    **dict.fromkeys(("stablelm2", "deepseek-r1-qwen", "hunyuan", "megrez"), QWEN2),
+    **dict.fromkeys(("starcoder", "refact", "codeshell", "command-r", "exaone"), GPT2_DIGITS),
+}
+"""Its further names of them."""
 
 _ENDS = ("eos", "eot", "eom")
 """Tokens at which llama.cpp ends a text: of a text, a turn, and a message."""
@@ -47,7 +58,7 @@ def read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
     Raises FormatError; KeyError, TypeError or ValueError for fields that are missing or malformed.
     """
     kind, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
-    patterns = {name: pattern for pattern, name in PRE_TOKENIZERS.items()}
+    patterns = {name: pattern for pattern, name in PRE_TOKENIZERS.items()} | _ALIASES
     if kind != "gpt2":
         raise FormatError(
             f"tokenizer.ggml.model is {quoted(kind)}; supported: 'gpt2', byte-level BPE"
@@ -90,7 +101,7 @@ def read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
         "decoder": {"type": "ByteLevel"},
         "model": {
             "type": "BPE",
-            "ignore_merges": pre == PRE_TOKENIZERS[LLAMA3],  # llama.cpp derives it in this way
+            "ignore_merges": patterns[pre] == LLAMA3,  # llama.cpp derives it in this way
             "vocab": vocab,
             "merges": fields["tokenizer.ggml.merges"],
         },
@@ -99,10 +110,13 @@ def read_tokenizer(fields: Mapping[str, Any]) -> Tokenizer:
         path = Path(folder) / "tokenizer.json"
         path.write_text(json.dumps(document), encoding="utf-8")
         try:
-            tokenizer = pytok.load(path)
+            with warnings.catch_warnings(record=True) as caught:
+                tokenizer = pytok.load(path)
         except PytokError as error:
             reason = error.message.removeprefix(f"{path}: ")
             raise FormatError(f"the tokenizer: {reason}") from error
+    for warning in caught:
+        warnings.warn(str(warning.message).removeprefix(f"{path}: "), stacklevel=3)
     if isinstance(chat := fields.get("tokenizer.chat_template"), str):
         settings = tokenizer.definition.settings._replace(config={"chat_template": chat})
         definition = replace(tokenizer.definition, settings=settings)
@@ -192,7 +206,8 @@ def _check_parts(definition: Definition) -> None:
         "splits text several times": definition.splits,
         definition.beyond_bytes: definition.beyond_bytes,
         "puts a space in front of a text": definition.prefix_space,
-        "has an id for unknown bytes": definition.unknown,
+        # llama.cpp omits bytes that the vocabulary lacks.
+        "has an id for unknown bytes": definition.unknown and definition.unknown.id is not None,
         "has an added token with lstrip, rstrip or single_word": any(
             token.lstrip or token.rstrip or token.single_word for token in definition.added_tokens
         ),

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 import pytok
 from gpt.data.boundaries import ID_FIELDS, with_named_ends
 from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError, FormatError
-from gpt.interop.families import GPT2, Family, family_of
-from gpt.interop.huggingface_config import describe, fields_of
+from gpt.interop.families.table import family_named, family_of
+from gpt.interop.family import Family
+from gpt.interop.fields import Fields
 from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
-from gpt.interop.tensor_names import HUGGING_FACE, Tensors, export_weights, import_model
+from gpt.interop.tensor_names import Tensors, block_prefix, export_weights, import_model
+from gpt.model.shapes import count_layers
 from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.tensor_files import utf8_name
 from pytok.atomic import atomic_folder
@@ -34,12 +35,11 @@ from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
 from pytok.text import cut
 
-_TRANSPOSED = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight")
-"""Weights of GPT-2 that are stored as (inputs, outputs), as in its TensorFlow code."""
-_BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+_BUFFERS = (
+    *(".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"),
+    *(".rotary_emb.inv_freq",),
+)
 """Ends of names of tensors that follow from the config, in older files: masks and frequencies."""
-_CLASSES = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
-"""The class of transformers for each family."""
 
 
 def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
@@ -48,24 +48,24 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
     Raises FormatError if no family supports the model, naming the fields, and if *folder* exists
     and is not empty; OSError with a name in *folder*.
     """
-    config = checkpoint.state.config
+    config = checkpoint.config
     family = family_of(config)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise FormatError(f"{folder}: exists, and is not empty; choose another folder")
-    weights = export_weights(checkpoint.model(), HUGGING_FACE[family.name])
-    transposed = {name: _transpose(name, tensor) for name, tensor in weights.items()}
+    model = checkpoint.model()
+    weights = export_weights(model, family.names, adds_biases=family.adds_biases)
     contents = {name: json.dumps(fields, indent=2) for name, fields in _documents(checkpoint)}
     with naming_target(folder), atomic_folder(folder.resolve()) as new:
         for name, text in contents.items():
             (new / name).write_text(text, encoding="utf-8")
         (new / "tokenizer.json").write_bytes(checkpoint.data_files["tokenizer.json"])
-        save_file(transposed, new / "model.safetensors", metadata={"format": "pt"})
+        save_file(weights, new / "model.safetensors", metadata={"format": "pt"})
     return family
 
 
 def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
-    config, tokenizer = checkpoint.state.config, checkpoint.tokenizer()
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer()
     family, chat = family_of(config), _chat_template(checkpoint)
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
@@ -76,13 +76,13 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     yield (
         "config.json",
         {
-            "architectures": [_CLASSES[family.name]],
+            "architectures": [family.model],
             "model_type": family.name,
-            **fields_of(config, family),
-            "vocab_size": config.vocab_size,
-            "tie_word_embeddings": config.tie,
+            **family.write(config),
             "dtype": "float32",
             **ids,
+            # The default of some families is an id that a small vocabulary has not.
+            "pad_token_id": checkpoint.generation.get("pad_token_id"),
         },
     )
     generation = {**ids, **checkpoint.generation}
@@ -124,12 +124,14 @@ def import_folder(folder: Path) -> Imported:
     path = folder / "config.json"
     fields = _read_object(path, "pass a folder with config.json, or a GGUF file")
     try:
-        config, family, zero = describe(fields)
-        mismatches = family.mismatches(config)
+        family = _family(fields)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+    tensors = _with_prefix(_open_tensors(folder), family)
+    try:
+        config = family.read(fields, count_layers(tensors.shapes, block_prefix(family.names)))
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from error
-    if mismatches:
-        raise FormatError(f"{path}: {', '.join(mismatches)}")
     tokenizer = pytok.load(folder)
     if config.vocab_size < tokenizer.n_vocab:
         raise FormatError(
@@ -137,27 +139,35 @@ def import_folder(folder: Path) -> Imported:
             f"{tokenizer.n_vocab} ids"
         )
     config = dataclasses.replace(config, vocab_size=tokenizer.n_vocab)
-    tensors = _open_tensors(folder)
-    names = {name: name for name in tensors.shapes if not name.endswith(_BUFFERS)}
-    if family is GPT2 and not any(name.startswith("transformer.") for name in names):
-        # The first files have no prefix.
-        prefixes = {name: "" if name.startswith("lm_head.") else "transformer." for name in names}
-        names = {prefixes[name] + name: name for name in names}
-    tensors = tensors.renamed(names)
-    if family is GPT2:
-        tensors = Tensors(
-            {name: _transposed_shape(name, shape) for name, shape in tensors.shapes.items()},
-            lambda name, read=tensors.read: _transpose(name, read(name)),  # type: ignore[misc]
-        )
-    unused = ["lm_head.weight"] if config.tie else []
+    heads = [f"{name}.weight" for name, entry in family.names.items() if entry == "head"]
     try:
-        model = import_model(config, tensors, HUGGING_FACE[family.name], unused=unused, zero=zero)
+        unused = heads if config.tie else ()
+        model = import_model(config, tensors, family.names, unused=unused)
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{folder}: {error}") from error
     generation = {name: fields[name] for name in ID_FIELDS if fields.get(name) is not None}
     if (folder / GENERATION).exists():
         generation |= _read_object(folder / GENERATION, "remove it, or download it again")
     return Imported(model, with_named_ends(tokenizer, generation), generation)
+
+
+def _family(fields: Mapping[str, Any]) -> Family:
+    """Return the family that the config *fields* names; raises FormatError."""
+    family = family_named(Fields(fields).get("model_type", str))
+    if fields.get("quantization_config"):
+        raise FormatError("quantization_config is set; supported: weights that are not quantized")
+    return family
+
+
+def _with_prefix(tensors: Tensors, family: Family) -> Tensors:
+    """Return *tensors* without buffers, and with the prefix that files without a head lack."""
+    names = {name: name for name in tensors.shapes if not name.endswith(_BUFFERS)}
+    prefixes = {name.partition(".")[0] for name, entry in family.names.items() if entry != "head"}
+    prefix = f"{min(prefixes)}."
+    if not any(name.startswith(prefix) for name in names):
+        heads = tuple(f"{name}." for name, entry in family.names.items() if entry == "head")
+        names = {name if name.startswith(heads) else prefix + name: name for name in names}
+    return tensors.renamed(names)
 
 
 def _read_object(path: Path, remedy: str) -> dict[str, Any]:
@@ -201,12 +211,3 @@ def _check_complete(folder: Path) -> None:
     for name in sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else ():
         if Path(name).name == name and not (folder / name).exists():
             raise FormatError(f"{folder / name}: not found, and {path.name} lists it")
-
-
-def _transpose(name: str, tensor: Tensor) -> Tensor:
-    """Transpose *tensor* if it is one of GPT-2's linears; its own inverse."""
-    return tensor.T.contiguous() if name.endswith(_TRANSPOSED) else tensor
-
-
-def _transposed_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape[::-1] if name.endswith(_TRANSPOSED) else shape

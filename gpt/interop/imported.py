@@ -34,17 +34,19 @@ def write_imported(
     tokenizer: Tokenizer,
     data_files: Mapping[str, bytes] | None = None,
     generation: Mapping[str, Any] | None = None,
+    data: Path = Path(),
 ) -> Path:
     """Write *model* and *tokenizer* as a new run *run*; return the folder of its checkpoint.
 
     *data_files* are those of `gpt.runs.reading.Checkpoint`, without the tokenizer; *generation* is
-    `Imported.generation`. Raises FormatError if there is a run already.
+    `Imported.generation`, *data* what the model was trained on, if that is known. Raises
+    FormatError if there is a run already.
     """
     if find_checkpoint(run) is not None:
         raise FormatError(f"{run}: already contains a run; choose another --out")
     state = State(
         config=model.config,
-        recipe=Recipe(data=Path(), out=run),
+        recipe=Recipe(data=data, out=run),
         step=0,
         seconds=0.0,
         fingerprint=tokenizer.fingerprint,

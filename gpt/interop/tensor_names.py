@@ -1,50 +1,32 @@
-"""Names of weights in other formats, and their conversion to and from ours.
+"""Weights by their names in another format: written from a model, and read into one.
 
-Each mechanism says what a format calls its tensors (`gpt.nn.mechanism.Mechanism.EXPORT_NAMES`).
-Here these names become those of a whole model.
+A format has a table from its names to modules of ours (`Names`); how the modules lie in a tensor is
+that of the entry (`gpt.interop.layouts`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from gpt.errors import FormatError
+from gpt.interop.layouts import Entry
 from gpt.model.gpt import GPT
-from gpt.model.shapes import count_layers, without_memory
+from gpt.model.shapes import without_memory
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.norm import Norm
 from gpt.spec.architecture import GPTConfig
 
-
-@dataclass(frozen=True)
-class Format:
-    """How a format names tensors."""
-
-    names: tuple[str, ...]
-    """Keys of `EXPORT_NAMES`, the first that a mechanism has is used."""
-    block: str
-    """Prefix of the names in block number ``{layer}``."""
-    biases: bool = False
-    """Whether linear layers and norms without a bias get one of zeros."""
-
-
-HUGGING_FACE = {
-    "gpt2": Format(("gpt2",), "transformer.h.{layer}.", biases=True),
-    "llama": Format(("llama",), "model.layers.{layer}."),
-    "qwen3": Format(("llama",), "model.layers.{layer}."),
-}
-"""Formats of Hugging Face folders by model family."""
-GGUF = {
-    "gpt2": Format(("gguf-gpt2", "gguf"), "blk.{layer}.", biases=True),
-    "llama": Format(("gguf",), "blk.{layer}."),
-    "qwen3": Format(("gguf",), "blk.{layer}."),
-}
-"""Formats of GGUF files by model family."""
+Names = Mapping[str, str | Entry]
+"""Their names, without ``.weight`` and ``.bias``, and the path of our module or an entry. Names of
+parameters are complete. ``{layer}`` is the number of a block; ``{expert}``, on their side alone,
+that of an expert, whose matrices are one tensor here. What a model has not is skipped, so a table
+can have the names of parts that only some models have."""
+_LAYER, EXPERT = "{layer}", "{expert}"
 
 
 @dataclass(frozen=True)
@@ -62,43 +44,44 @@ class Tensors:
         return Tensors(shapes, lambda name: self.read(names[name]))
 
 
-class Entry(NamedTuple):
-    """A module of another format."""
-
-    name: str
-    modules: list[nn.Module]
-    """Our modules whose tensors it has, concatenated along the first dimension."""
-
-
 class Target(NamedTuple):
     """A tensor of another format."""
 
     name: str
+    entry: Entry
     parts: list[Tensor]
-    """Our tensors that it has, concatenated along the first dimension."""
-    has_token_rows: bool
-    """Whether each row is of a token; rows past the vocabulary are padding, here and there."""
+    """Our tensors that it has."""
+    modules: list[nn.Module]
+    """The modules that they are of."""
+    parameters: list[Tensor]
+    """The parameters that they are, or are slices of."""
+
+    @property
+    def has_token_rows(self) -> bool:
+        """Whether each row is of a token; rows past the vocabulary are padding, here and there."""
+        module = self.modules[0]
+        return isinstance(module, Mechanism) and module.TOKEN_ROWS
 
 
-def export_weights(model: GPT, format: Format) -> dict[str, Tensor]:
-    """Return the weights of *model* by their names in *format*, without rows past the vocabulary.
+def export_weights(model: GPT, names: Names, *, adds_biases: bool = False) -> dict[str, Tensor]:
+    """Return the weights of *model* by their *names*, without rows past the vocabulary.
 
-    Raises FormatError for a weight that has no name there.
+    With *adds_biases*, linear layers and norms without a bias get one of zeros. Raises FormatError
+    for a weight that has no name.
     """
     exported: dict[str, Tensor] = {}
     named: set[int] = set()
-    for name, modules in _entries(model, format):
-        for kind in ("weight", "bias"):
-            parts = [getattr(part, kind, None) for part in modules]
-            found = [part.detach() for part in parts if part is not None]
-            named.update(id(part) for part in parts if part is not None)
-            if found:
-                tensor = torch.cat(found)
-                exported[f"{name}.{kind}"] = tensor[: _rows(model, modules[0], len(tensor))].clone()
-            elif kind == "bias" and format.biases and isinstance(modules[0], (nn.Linear, Norm)):
-                weight = exported[f"{name}.weight"]
-                if not _has_token_rows(modules[0]):
-                    exported[f"{name}.bias"] = weight.new_zeros(len(weight))
+    for target in _targets(model, names):
+        named.update(map(id, target.parameters))
+        parts = [part.detach() for part in target.parts]
+        if target.has_token_rows:
+            parts = [part[: model.vocab_size] for part in parts]
+        tensor = target.entry.join(parts, model.config)
+        exported[target.name] = tensor.contiguous().clone()
+        name = target.name.removesuffix(".weight") + ".bias"
+        plain = isinstance(target.modules[0], (nn.Linear, Norm)) and not target.has_token_rows
+        if adds_biases and plain and not _parts(target.modules, "bias"):
+            exported[name] = tensor.new_zeros(sum(map(len, parts)))
     for ours, parameter in model.named_parameters():
         if id(parameter) not in named:
             raise FormatError(f"tensor {ours} has no name in this format")
@@ -108,61 +91,59 @@ def export_weights(model: GPT, format: Format) -> dict[str, Tensor]:
 def import_model(
     config: GPTConfig,
     tensors: Tensors,
-    format: Format,
+    names: Names,
     *,
     unused: Collection[str] = (),
-    zero: Callable[[str], bool] = lambda name: False,
 ) -> GPT:
-    """Return the model of *config* with *tensors*, named as in *format*, in evaluation mode.
+    """Return the model of *config* with *tensors*, called *names*, in evaluation mode.
 
-    Rows past the vocabulary become zero, and so do tensors for whose name *zero* returns true:
-    these are not in the file. Nothing is read before all names and shapes have been compared with
-    those that *config* asks for. Raises FormatError for a tensor that is missing or has another
-    shape, and for one that is neither in the model nor in *unused*.
+    Rows past the vocabulary become zero. Nothing is read before all names and shapes have been
+    compared with those that *config* asks for. Raises FormatError for a tensor that is missing or
+    has another shape, and for one that is neither in the model nor in *unused*.
     """
-    layers = count_layers(tensors.shapes, format.block)
-    if layers != config.layers:
-        raise FormatError(
-            f"the config asks for {config.layers} layers, but there are tensors of {layers}"
-        )
-    _check(tensors, without_memory(config), format, unused, zero)
+    _check(tensors, cast(GPT, without_memory(config)), names, unused)
     model = GPT(config)
-    for name, parts, has_token_rows in _targets(model, format):
-        if zero(name):
-            for part in parts:
-                part.zero_()
-            continue
-        tensor, targets = tensors.read(name), parts
-        if has_token_rows:
-            tensor = tensor[: model.vocab_size]
-            targets = [parts[0].zero_()[: model.vocab_size]]
-        sizes = [len(target) for target in targets]
-        for target, source in zip(targets, torch.split(tensor, sizes), strict=True):
-            target.copy_(source)
+    with torch.no_grad():
+        for target in _targets(model, names):
+            tensor, parts = tensors.read(target.name), target.parts
+            if target.has_token_rows:
+                tensor = tensor[: model.vocab_size]
+                parts = [parts[0].zero_()[: model.vocab_size]]
+            sources = target.entry.split(tensor, [len(part) for part in parts], config)
+            for part, source in zip(parts, sources, strict=True):
+                part.copy_(source)
     return model.eval()
+
+
+def block_prefix(names: Names) -> str:
+    """Return with what the names of tensors in a block begin.
+
+    >>> block_prefix({"wte": "embedding", "h.{layer}.ln_1": "blocks.{layer}.attention_norm"})
+    'h.{layer}.'
+    """
+    name = next(name for name in names if _LAYER in name)
+    return name[: name.index(_LAYER)] + _LAYER + "."
 
 
 def _check(
     tensors: Tensors,
     model: GPT,
-    format: Format,
+    names: Names,
     unused: Collection[str],
-    zero: Callable[[str], bool],
 ) -> None:
     """Raise FormatError if *tensors* are not those of *model*; see `import_model`."""
     unexpected = set(tensors.shapes) - set(unused)
-    for name, parts, has_token_rows in _targets(model, format):
-        if zero(name):
-            continue
+    for target in _targets(model, names):
+        name = target.name
         if name not in tensors.shapes:
             raise FormatError(f"missing tensor {name}")
         unexpected.discard(name)
         found = tensors.shapes[name]
-        rows = sum(map(len, parts))
+        expected = target.entry.shape([part.shape for part in target.parts])
         # The vocabulary is padded here, and can be padded there to another size.
-        if has_token_rows:
-            rows, found = model.vocab_size, (min(model.vocab_size, *found[:1]), *found[1:])
-        expected = (rows, *parts[0].shape[1:])
+        if target.has_token_rows:
+            expected = (model.vocab_size, *expected[1:])
+            found = (min(model.vocab_size, *found[:1]), *found[1:])
         if found != expected:
             raise FormatError(
                 f"tensor {name} has shape {found}, but the config requires {expected}"
@@ -171,46 +152,87 @@ def _check(
         raise FormatError(f"unexpected tensor {min(unexpected)}")
 
 
-def _targets(model: GPT, format: Format) -> Iterator[Target]:
-    """Yield the tensors of *format* that *model* has."""
-    for name, modules in _entries(model, format):
-        for kind in ("weight", "bias"):
-            parts = [getattr(part, kind, None) for part in modules]
-            if found := [part.detach() for part in parts if part is not None]:
-                yield Target(f"{name}.{kind}", found, _has_token_rows(modules[0]))
-
-
-def _entries(model: GPT, format: Format) -> Iterator[Entry]:
-    """Yield the modules of *format* that *model* has, without those whose weights are shared."""
+def _targets(model: GPT, names: Names) -> Iterator[Target]:
+    """Yield the tensors called *names* that *model* has, without those whose weights are shared."""
     seen: set[int] = set()
-    for module, prefix in _mechanisms(model, format):
-        names = next((module.EXPORT_NAMES[n] for n in format.names if n in module.EXPORT_NAMES), {})
-        for name, parts in names.items():
-            modules = [module.get_submodule(part) for part in parts]
-            new = {id(each) for part in modules for each in part.parameters()} - seen
-            if new:
+    for name, entry in _entries(names, len(model.blocks)):
+        if not _applies(model, entry):
+            continue
+        for kind, modules, parts in _tensors(model, entry):
+            if new := {id(part) for part in parts} - seen:
                 seen |= new
-                yield Entry(prefix + name, modules)
+                layout = replace(entry, offset=0.0) if kind == ".bias" else entry
+                for one, slices in _by_expert(f"{name}{kind}", parts):
+                    yield Target(one, layout, slices, modules, parts)
 
 
-def _mechanisms(model: GPT, format: Format) -> Iterator[tuple[Mechanism, str]]:
-    """Yield the mechanisms of *model* with the prefix of their names in *format*."""
-    blocks = {block: format.block.format(layer=layer) for layer, block in enumerate(model.blocks)}
-
-    def walk(module: nn.Module, prefix: str) -> Iterator[tuple[Mechanism, str]]:
-        prefix = blocks.get(module, prefix)
-        if isinstance(module, Mechanism):
-            yield module, prefix
-        for child in module.children():
-            yield from walk(child, prefix)
-
-    return walk(model, "")
+def _by_expert(name: str, parts: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
+    """Yield *name* and *parts*, or those of each expert if there is one tensor for each."""
+    if EXPERT not in name:
+        yield name, parts
+        return
+    for expert in range(len(parts[0])):
+        yield name.replace(EXPERT, str(expert)), [part[expert] for part in parts]
 
 
-def _has_token_rows(module: nn.Module) -> bool:
-    return isinstance(module, Mechanism) and module.TOKEN_ROWS
+def _entries(names: Names, layers: int) -> Iterator[tuple[str, Entry]]:
+    """Yield *names* with their entries, those of a block once for each of the *layers*."""
+    for name, value in names.items():
+        entry = value if isinstance(value, Entry) else Entry((value,))
+        for layer in range(layers if _LAYER in name else 1):
+            yield name.replace(_LAYER, str(layer)), _in_layer(entry, layer)
 
 
-def _rows(model: GPT, module: nn.Module, count: int) -> int:
-    """Return how many of the *count* rows of *module* are exported."""
-    return model.vocab_size if _has_token_rows(module) else count
+def _in_layer(entry: Entry, layer: int) -> Entry:
+    """Return *entry* with the number of *layer* in its paths."""
+    modules, beside, without = (
+        tuple(path.replace(_LAYER, str(layer)) for path in paths)
+        for paths in (entry.modules, (entry.beside,), (entry.without,))
+    )
+    return replace(entry, modules=modules, beside=beside[0], without=without[0])
+
+
+def _applies(model: GPT, entry: Entry) -> bool:
+    """Return whether *model* has what must be beside *entry*, and not what must not."""
+    return (not entry.beside or _has(model, entry.beside)) and not (
+        entry.without and _has(model, entry.without)
+    )
+
+
+def _has(model: GPT, path: str) -> bool:
+    """Return whether *model* has parameters at *path*."""
+    try:
+        return any(True for _ in model.get_submodule(path).parameters())
+    except AttributeError:
+        return False
+
+
+def _tensors(model: GPT, entry: Entry) -> Iterator[tuple[str, list[nn.Module], list[Tensor]]]:
+    """Yield suffix, modules and tensors of *entry*: weights and biases, or what it names itself."""
+    owners: list[nn.Module] = []
+    parameters: list[Tensor] = []
+    for path in entry.modules:
+        above, _, last = path.rpartition(".")
+        try:
+            owner = model.get_submodule(above)
+        except AttributeError:
+            return
+        found = getattr(owner, last, None)
+        if isinstance(found, Tensor):
+            owners, parameters = [*owners, owner], [*parameters, found]
+        elif isinstance(found, nn.Module):
+            owners.append(found)
+        else:
+            return
+    if parameters:
+        yield "", owners, parameters
+        return
+    for kind in ("weight", "bias"):
+        if parts := _parts(owners, kind):
+            yield f".{kind}", owners, parts
+
+
+def _parts(modules: list[nn.Module], kind: str) -> list[Tensor]:
+    """Return the tensors *kind* of those *modules* that have one."""
+    found = (getattr(module, kind, None) for module in modules)
+    return [part for part in found if part is not None]

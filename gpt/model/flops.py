@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.nn.mechanism import Mechanism, weight_flops
 from gpt.nn.norm import Norm
 
@@ -26,11 +26,13 @@ class Part:
 
     parameters: int
     """Number of parameters, with the rows that pad the vocabulary to a multiple of 64."""
+    active: int
+    """Number of those that a token uses: all but the experts that are not chosen for it."""
     flops: int
     """FLOPs to predict one token at the end of a full context."""
 
 
-def parts_of(model: GPT) -> dict[str, Part]:
+def parts_of(model: Model) -> dict[str, Part]:
     """Return the parts of *model* by name, in the order of its layers.
 
     Products without weights, as of queries with keys, are parts of their own. A weight shared by
@@ -39,32 +41,46 @@ def parts_of(model: GPT) -> dict[str, Part]:
     although a kernel can omit the half that the causal mask hides.
     """
     parameters: Counter[str] = Counter()
+    active: Counter[str] = Counter()
     flops: Counter[str] = Counter()
     seen: set[int] = set()
     for name, module in _named_parts(model):
         new = [each for each in module.parameters() if id(each) not in seen]
         seen.update(map(id, new))
         parameters[name] += sum(each.numel() for each in new)
+        mechanisms = [each for each in module.modules() if isinstance(each, Mechanism)]
+        active[name] += sum(each.numel() for each in new)
+        active[name] -= sum(each.idle_parameters() for each in mechanisms)
         flops[name] += weight_flops(module)
-        mixing = sum(
-            each.mixing_flops(model.context)
-            for each in module.modules()
-            if isinstance(each, Mechanism)
-        )
+        mixing = sum(each.mixing_flops(model.context) for each in mechanisms)
         if mixing:
             flops[f"{name} matmuls"] += mixing
-    parts = {name: Part(parameters[name], flops[name]) for name in flops}
+    parts = {name: Part(parameters[name], active[name], flops[name]) for name in flops}
     return {name: part for name, part in parts.items() if part.parameters or part.flops}
 
 
-def training_flops(model: GPT) -> int:
+def training_flops(model: Model) -> int:
     """Return the FLOPs per token of a training step on full rows: forward and backward."""
     return TRAINING_FACTOR * sum(part.flops for part in parts_of(model).values())
 
 
-def _named_parts(model: GPT) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules of *model*, and of each of its blocks, by name; all norms as one part."""
+def described_size(model: Model) -> str:
+    """Return the number of parameters of *model*, and of those that a token uses, as text."""
+    parts = parts_of(model).values()
+    total, active = sum(part.parameters for part in parts), sum(part.active for part in parts)
+    used = "" if active == total else f", {active:,} of them active"
+    return f"{total:,} parameters{used}"
+
+
+def _named_parts(model: Model) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules of *model*, and of each of its blocks, by name; all norms as one part.
+
+    Those of a model that is a part of it, such as an encoder, have its name before theirs.
+    """
     for name, child in model.named_children():
+        if isinstance(child, Model):
+            yield from ((f"{name} {part}", module) for part, module in _named_parts(child))
+            continue
         blocks = child.children() if isinstance(child, nn.ModuleList) else ()
         for part, module in [(name, child), *(each for b in blocks for each in b.named_children())]:
             if not isinstance(module, nn.ModuleList):

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 Kind: TypeAlias = Literal["matrix", "head", "embedding", "scale"]
 """Kinds of parameters, which optimizers treat differently."""
-ExportNames: TypeAlias = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""By format, the names of tensors there, and which modules of the mechanism they consist of."""
 Mixed: TypeAlias = tuple[Tensor, Tensor | None]
 """Output of a mixer (attention, an MLP), and its auxiliary loss or None."""
 
@@ -25,16 +23,22 @@ class Mechanism(nn.Module):
 
     KINDS: ClassVar[Mapping[str, Kind]] = {}
     """Kinds of its own parameters by name, where they differ from what `kind_of` assumes."""
-    EXPORT_NAMES: ClassVar[ExportNames] = {}
-    """What the formats of `gpt.interop.tensor_names` call its tensors. In a block, names are
-    without the block's prefix."""
     TOKEN_ROWS: ClassVar[bool] = False
     """Whether its weight has a row for each token of the vocabulary."""
+    SCORING: ClassVar[tuple[str, ...]] = ()
+    """Names of its modules that only decide weights of others, such as queries, keys and routers:
+    nothing of them is added to the residual stream."""
 
     def initialize(self, generator: torch.Generator) -> None:
         """Initialize its own parameters; by default they stay as `__init__` made them.
 
         Child modules are initialized already, and can be changed.
+        """
+
+    def randomize_output(self, generator: torch.Generator) -> None:
+        """Initialize at random what `initialize` sets to zero, so that a branch begins as zero.
+
+        For blocks whose branches begin as zero in another way, or not as zero.
         """
 
     def weight_flops(self) -> int:
@@ -47,6 +51,16 @@ class Mechanism(nn.Module):
         Child modules are not included.
         """
         return 0
+
+    def idle_parameters(self) -> int:
+        """Return how many of its own parameters a token does not use.
+
+        Child modules are not included.
+        """
+        return 0
+
+    def after_step(self) -> None:
+        """Change its own buffers after a step of the optimizer; by default none."""
 
 
 def initialize(module: nn.Module, generator: torch.Generator) -> None:
@@ -111,6 +125,10 @@ class BranchOutput(Mechanism, nn.Linear):
         nn.init.zeros_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def randomize_output(self, generator: torch.Generator) -> None:
+        """Initialize the weight as that of any linear layer."""
+        nn.init.normal_(self.weight, std=self.in_features**-0.5, generator=generator)
 
     def weight_flops(self) -> int:
         """Return two operations per weight."""

@@ -4,48 +4,55 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from gpt.nn.activation import build_activation
 from gpt.nn.context import Context
+from gpt.nn.convolution import Canon, LatestTokens, convolution_at
+from gpt.nn.dropout import Dropout
 from gpt.nn.linear import FusedLinear, apply_linears
-from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
+from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
 from gpt.nn.site import Site
 from gpt.spec import mlp
 
 
-class PlainMLP(Mechanism):
-    """x → W₂ f(W₁ x), f being the activation."""
+class ConvolvedMLP(Mechanism):
+    """An MLP whose hidden layer may have a convolution, before the activation."""
 
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {"mlp.c_fc": ("input",), "mlp.c_proj": ("output",)},
-        "gguf": {"ffn_up": ("input",), "ffn_down": ("output",)},
-    }
+    convolution: Canon | None
+
+    def new_state(self, batch: int, dtype: torch.dtype) -> LatestTokens | None:
+        """Create what *batch* rows keep while decoding; None without a convolution."""
+        return None if self.convolution is None else self.convolution.new_state(batch, dtype)
+
+
+class PlainMLP(ConvolvedMLP):
+    """x → W₂ f(W₁ x), f being the activation."""
 
     def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
         hidden, bias = spec.hidden_width(site.width), site.architecture.bias
         self.activation = build_activation(spec.activation)
         self.input = nn.Linear(site.width, hidden, bias=bias)
+        self.convolution = convolution_at("D", site.of_width(hidden))
+        self.dropout = Dropout(site.architecture.dropout.hidden)
         self.output = BranchOutput(hidden, site.width, bias=bias)
 
-    def forward(self, x: Tensor, context: Context | None = None) -> Mixed:
+    def forward(
+        self, x: Tensor, context: Context | None = None, state: LatestTokens | None = None
+    ) -> Mixed:
         """Apply the MLP to x (B, T, width)."""
-        return self.output(self.activation(self.input(x))), None
+        hidden = self.input(x)
+        if self.convolution is not None:
+            hidden = self.convolution(hidden, state, context and context.document_ids)
+        return self.output(self.dropout(self.activation(hidden))), None
 
 
-class GatedMLP(Mechanism):
+class GatedMLP(ConvolvedMLP):
     """x → W₂ (f(W₁ x) ⊙ W₃ x), f being the activation. Shazeer 2020, arXiv:2002.05202."""
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("gate", "input")
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "llama": {
-            "mlp.gate_proj": ("gate",),
-            "mlp.up_proj": ("input",),
-            "mlp.down_proj": ("output",),
-        },
-        "gguf": {"ffn_gate": ("gate",), "ffn_up": ("input",), "ffn_down": ("output",)},
-    }
 
     def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
@@ -54,12 +61,20 @@ class GatedMLP(Mechanism):
         self.gate = nn.Linear(site.width, hidden, bias=bias)
         self.input = nn.Linear(site.width, hidden, bias=bias)
         self.fused: FusedLinear | None = None
+        self.convolution = convolution_at("D", site.of_width(2 * hidden))
+        self.dropout = Dropout(site.architecture.dropout.hidden)
         self.output = BranchOutput(hidden, site.width, bias=bias)
 
-    def forward(self, x: Tensor, context: Context | None = None) -> Mixed:
+    def forward(
+        self, x: Tensor, context: Context | None = None, state: LatestTokens | None = None
+    ) -> Mixed:
         """Apply the MLP to x (B, T, width)."""
         gate, value = apply_linears(self, x)
-        return self.output(self.activation(gate) * value), None
+        if self.convolution is not None:
+            both = torch.cat((gate, value), dim=-1)
+            both = self.convolution(both, state, context and context.document_ids)
+            gate, value = both.chunk(2, dim=-1)
+        return self.output(self.dropout(self.activation(gate) * value)), None
 
 
 def build_mlp(spec: mlp.MLP, site: Site) -> PlainMLP | GatedMLP:

@@ -15,13 +15,10 @@ class ValueEmbedding(Mechanism):
     def __init__(self, spec: embedding.ValueEmbedding, site: Site) -> None:
         super().__init__()
         architecture = site.architecture
-        size = architecture.attention.value_width(site.width)
-        self.tables = nn.ModuleDict(
-            {
-                str(layer): TokenEmbedding(site.vocab_rows, size)
-                for layer in spec.layers(architecture.layers)
-            }
-        )
+        self.tables = nn.ModuleDict()
+        for layer in spec.layers(architecture.layers):
+            size = architecture.attention_in(layer).value_width(site.width)
+            self.tables[str(layer)] = TokenEmbedding(site.vocab_rows, size)
 
     def forward(self, ids: Tensor, layer: int) -> Tensor | None:
         """Return vectors of *ids* (B, T) for *layer*: (B, T, kv_heads · head_width), or None."""

@@ -15,7 +15,14 @@ from torch import nn
 from gpt.optim.adamw import adamw
 from gpt.optim.muon import Muon
 from gpt.optim.parameters import ParameterKinds
-from gpt.optim.schedules import cosine, linear, noam, warmup_stable_decay
+from gpt.optim.schedules import (
+    cosine,
+    early_dropout,
+    late_dropout,
+    linear,
+    noam,
+    warmup_stable_decay,
+)
 from gpt.spec import optimizer, schedule
 
 # spec, parameters, dtype of matrix products
@@ -30,6 +37,12 @@ SCHEDULES: dict[type, Callable[[Any, int, float], float]] = {
     schedule.WarmupStableDecay: warmup_stable_decay,
     schedule.Linear: linear,
     schedule.Noam: noam,
+}
+
+# spec, fraction of the run that is over at the end of the step
+DROPOUT_SCHEDULES: dict[type, Callable[[Any, float], float]] = {
+    schedule.EarlyDropout: early_dropout,
+    schedule.LateDropout: late_dropout,
 }
 
 

@@ -2,7 +2,7 @@
 
 torch.optim.Muon makes the same steps, but one matrix at a time and always in bfloat16. Here all
 matrices of a shape are multiplied in one batch, in the dtype of the run, and several processes
-divide them.
+divide them. A tensor of more than two dimensions, as of experts, is a batch of matrices.
 """
 
 from __future__ import annotations
@@ -69,19 +69,38 @@ class Muon(torch.optim.Optimizer):
             orthogonal = self._orthogonalize(torch.stack(updates))
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             # A tall orthogonal matrix shrinks the RMS of its outputs by √(columns / rows).
-            lr = group["lr"] * math.sqrt(max(1, shape[0] / shape[1]))
+            lr = group["lr"] * math.sqrt(max(1, shape[-2] / shape[-1]))
             torch._foreach_add_(parameters, orthogonal.unbind(), alpha=-lr)
         return loss
 
     def _orthogonalize(self, matrices: Tensor) -> Tensor:
-        """Orthogonalize each of *matrices* (N, rows, columns), float32, in the run's dtype."""
+        """Orthogonalize each of *matrices* (N, ..., rows, columns), float32, in the run's dtype."""
         if not isinstance(matrices, DTensor):
-            return self._orthogonalize_in_parts(matrices.to(self.dtype)).float()
+            flat = matrices.to(self.dtype).flatten(0, -3)
+            return self._orthogonalize_in_parts(flat).float().view(matrices.shape)
+        if matrices.ndim > 3:
+            return self._orthogonalize_experts(matrices)
         # Sharded, each process has a slice of every matrix, but the products need complete ones:
         # each process gets some of the N matrices, and the results are sharded as before.
         complete = matrices.redistribute(placements=[Shard(0)]).to(self.dtype)
         orthogonal = orthogonalize(complete, self.spec.iterations).float()
         return cast(DTensor, orthogonal).redistribute(placements=matrices.placements)
+
+    def _orthogonalize_experts(self, matrices: DTensor) -> Tensor:
+        """Orthogonalize *matrices* (N, E, rows, columns), of which each process has some experts.
+
+        Their matrices are complete, so no process needs anything of others.
+        """
+        local = matrices.to_local()
+        flat = local.to(self.dtype).flatten(0, -3)
+        orthogonal = orthogonalize(flat, self.spec.iterations).float().view(local.shape)
+        return DTensor.from_local(
+            orthogonal,
+            matrices.device_mesh,
+            matrices.placements,
+            shape=matrices.shape,
+            stride=matrices.stride(),
+        )
 
     def _orthogonalize_in_parts(self, matrices: Tensor) -> Tensor:
         """Orthogonalize *matrices*, which all processes have, each process some of them.

@@ -34,7 +34,7 @@ class ParameterKinds:
     """All trained parameters of a model, each exactly once, by kind."""
 
     matrices: list[nn.Parameter]
-    """Weights of linear layers other than the head."""
+    """Weights of linear layers other than the head; those of experts are (E, rows, columns)."""
     head: list[nn.Parameter]
     """Weight of the head, unless it is tied to an embedding."""
     embeddings: list[nn.Parameter]

@@ -1,4 +1,4 @@
-"""Learning rate schedules: the learning rate of a step, as a fraction of the peak.
+"""Schedules: learning rates as fractions of their peak, and dropout as one of the recipe's.
 
 *fraction* is the part of the run that is over at the end of the step, by its steps or by its time
 (`gpt.training.clock`); it is 1 at the last step. *step* counts from 0; f is the floor. All
@@ -9,7 +9,16 @@ from __future__ import annotations
 
 import math
 
-from gpt.spec.schedule import Cosine, Linear, Noam, Trapezoid, Warmup, WarmupStableDecay
+from gpt.spec.schedule import (
+    Cosine,
+    EarlyDropout,
+    LateDropout,
+    Linear,
+    Noam,
+    Trapezoid,
+    Warmup,
+    WarmupStableDecay,
+)
 
 
 def cosine(spec: Cosine, step: int, fraction: float) -> float:
@@ -49,6 +58,25 @@ def noam(spec: Noam, step: int, fraction: float) -> float:
     [0.25, 1.0, 0.5]
     """
     return min((step + 1) / spec.warmup, math.sqrt(spec.warmup / (step + 1)))
+
+
+def early_dropout(spec: EarlyDropout, fraction: float) -> float:
+    """1 - fraction / cutoff, at least 0. arXiv:2303.01500.
+
+    >>> spec = EarlyDropout(cutoff=0.5)
+    >>> [early_dropout(spec, (step + 1) / 8) for step in range(8)]
+    [0.75, 0.5, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    return max(0.0, 1 - fraction / spec.cutoff)
+
+
+def late_dropout(spec: LateDropout, fraction: float) -> float:
+    """0 up to the start, then 1. arXiv:2303.01500.
+
+    >>> [late_dropout(LateDropout(start=0.5), (step + 1) / 4) for step in range(4)]
+    [0.0, 0.0, 1.0, 1.0]
+    """
+    return float(fraction > spec.start)
 
 
 def _warmup(spec: Warmup, fraction: float) -> float:

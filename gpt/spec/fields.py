@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gpt.errors import ConfigError
 from gpt.spec.docs import docs_of
-from gpt.spec.serialize import NEAR, is_union, join, parse_plain
+from gpt.spec.serialize import NEAR, alone_of, flatten, is_union, join, nest, parse_plain
 from pytok.text import quoted
 
 KIND = ".kind"
@@ -43,7 +44,7 @@ class Field:
     kinds: tuple[str, ...]
     """Names of the kinds of an axis; empty for other fields."""
     spec: type
-    """The dataclass that has the field."""
+    """The dataclass that defines the field."""
     of_kind: bool
     """Whether that is one of the kinds of an axis."""
 
@@ -85,7 +86,9 @@ class Fields:
             if len(field.kinds) == 1 and not is_union(field.hint):
                 self._tables[field.name] = field
             else:
-                self.by_name.setdefault(field.name, []).append(field)
+                entries = self.by_name.setdefault(field.name, [])
+                if field not in entries:  # as kinds have that inherit it from one class
+                    entries.append(field)
 
     def without(self, hide: Callable[[str], bool]) -> Fields:
         """Return the fields whose names *hide* returns false for."""
@@ -93,8 +96,22 @@ class Fields:
         fields = [field for entries in kept for field in entries]
         return Fields([*fields, *self._tables.values()])
 
+    def full_name(self, name: str) -> str:
+        """Return the name of the field that *name* set to a single value sets.
+
+        That is *name* itself, but for tables with a field of which the value can stand alone.
+        """
+        table = self._tables.get(name)
+        alone = "" if table is None else alone_of(table.hint)
+        return f"{name}.{alone}" if alone else name
+
+    def in_full(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the nested tables *plain* with the full names of all fields."""
+        return nest({self.full_name(name): value for name, value in flatten(plain).items()})
+
     def find(self, name: str) -> list[Field]:
         """Return the entries of the field *name*; raises ConfigError that suggests others."""
+        name = self.full_name(name)
         axis = name.removesuffix(KIND)
         fields = self.by_name.get(name) or [
             field for field in self.by_name.get(axis, []) if field.kinds
@@ -108,8 +125,10 @@ class Fields:
     def parse(self, name: str, text: str) -> tuple[str, Any]:
         """Return the name and the plain value for the field *name* set to *text*.
 
-        The name of an axis gets the suffix `KIND`. Raises ConfigError.
+        The name of an axis gets the suffix `KIND`, that of a table its field that stands alone.
+        Raises ConfigError.
         """
+        name = self.full_name(name)
         fields = self.find(name)
         problems = []
         for field in fields:
@@ -243,11 +262,16 @@ def _walk(spec: type, where: str = "", of_kind: bool = False) -> Iterator[Field]
             doc=doc,
             default=default,
             kinds=tuple(member.__name__ for member in specs),
-            spec=spec,
+            spec=next(base for base in spec.__mro__ if each.name in _own(base)),
             of_kind=of_kind,
         )
         for member in specs:
             yield from _walk(member, name, is_union(hint))
+
+
+def _own(spec: type) -> Collection[str]:
+    """Return the names of the fields that the class *spec* defines itself."""
+    return inspect.get_annotations(spec).keys()
 
 
 def _split_default(doc: str, field: dataclasses.Field[Any]) -> tuple[str, str | None]:

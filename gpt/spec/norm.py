@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, fraction
@@ -15,6 +16,8 @@ class LayerNorm(Part):
 
     eps: float = 1e-5
     """Added to the variance."""
+    weight: bool = True
+    """Multiply by a learned scale."""
     bias: bool = True
     """Add a learned bias after the scale."""
 
@@ -30,9 +33,21 @@ class RMSNorm(Part):
     """Added to the mean square."""
     weight: bool = True
     """Multiply by a learned scale."""
+    fraction: float = 1.0
+    """Fraction of the features, from the first, whose root mean square divides all of them: partial
+    RMSNorm (pRMSNorm) if below 1; the paper has 0.0625."""
+    cast: Literal["torch", "llama"] = "torch"
+    """Where bfloat16 is rounded: torch.nn.RMSNorm multiplies by the scale in float32 and rounds the
+    product, llama rounds first and multiplies in bfloat16 (Touvron 2023, arXiv:2302.13971)."""
 
     def __post_init__(self) -> None:
         above_zero(eps=self.eps)
+        if not 0 < self.fraction <= 1:
+            raise ConfigError(f"fraction must be above 0 and at most 1; got {self.fraction}")
+
+    def partial_width(self, width: int) -> int:
+        """Return the number of features of *width* whose mean square is taken."""
+        return max(1, int(width * self.fraction))
 
 
 @dataclass(frozen=True, kw_only=True)

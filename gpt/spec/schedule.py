@@ -1,4 +1,4 @@
-"""Specs of learning rate schedules."""
+"""Specs of schedules: of the learning rate, and of dropout."""
 
 from __future__ import annotations
 
@@ -71,3 +71,29 @@ class Noam:
 
     def __post_init__(self) -> None:
         above_zero(warmup=self.warmup)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyDropout:
+    """Dropout that decays linearly to 0 at a cutoff (Liu 2023, arXiv:2303.01500).
+
+    It lets a model that underfits train better.
+    """
+
+    cutoff: float = 0.2
+    """Fraction of the run after which there is no dropout."""
+
+    def __post_init__(self) -> None:
+        above_zero(cutoff=self.cutoff)
+        fraction(cutoff=self.cutoff)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateDropout:
+    """No dropout until a start (Liu 2023, arXiv:2303.01500), for a model that overfits later on."""
+
+    start: float = 0.2
+    """Fraction of the run after which there is dropout."""
+
+    def __post_init__(self) -> None:
+        fraction(start=self.start)

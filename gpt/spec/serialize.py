@@ -1,9 +1,9 @@
 """Frozen dataclasses to and from plain dicts, for JSON and TOML.
 
 The dict of a nested dataclass is tagged: it has ``kind``, the class's name, which can be omitted
-where only one class is possible. An axis that is off is None, or the text ``none``, since TOML has
-no null. No value is coerced silently: an unknown field, a missing field or a value of the wrong
-type is a ConfigError with the field's dotted path.
+where only one class is possible, or where the field names a usual one. An axis that is off is None,
+or the text ``none``, since TOML has no null. No value is coerced silently: an unknown field, a
+missing field or a value of the wrong type is a ConfigError with the field's dotted path.
 
 Only the types that recipes and configs use are supported.
 """
@@ -24,6 +24,8 @@ Spec = TypeVar("Spec")
 
 KIND = "kind"
 """Field of a table that names its class."""
+USUAL = "usual kind"
+"""Key in the metadata of a field for the kind of a table that names none."""
 NONE = "none"
 """Text that stands for None."""
 
@@ -58,7 +60,10 @@ def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in plain:
-            values[name] = parse_plain(hints[name], plain[name], join(where, name))
+            value = plain[name]
+            if USUAL in field.metadata and isinstance(value, Mapping):
+                value = {KIND: field.metadata[USUAL], **value}
+            values[name] = parse_plain(hints[name], value, join(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{join(where, name)}: missing, and it has no default")
     try:
@@ -141,6 +146,12 @@ def parse_plain(hint: Any, value: Any, where: str) -> Any:
     return _scalar(hint, value, where)
 
 
+def alone_of(cls: type) -> str:
+    """Return the field of the dataclass *cls* that a single value sets; "" if there is none."""
+    alone: str = getattr(cls, "ALONE", "")
+    return alone
+
+
 def is_union(hint: Any) -> bool:
     """Return whether the type *hint* is a union, of two or more types or with None."""
     return get_origin(hint) in (Union, types.UnionType)
@@ -156,7 +167,7 @@ def _plain_value(value: Any) -> Any:
         return {KIND: type(value).__name__, **to_dict(value)}
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain_value(each) for each in value] if isinstance(value, tuple) else value
 
 
 def _tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
@@ -202,6 +213,8 @@ def _tagged(classes: tuple[Any, ...], value: Any, where: str) -> Any:
     """Return *value*, a table, as an instance of that one of *classes* which its kind names."""
     kinds = {cls.__name__: cls for cls in classes}
     expected = ", ".join(kinds)
+    if len(classes) == 1 and (alone := alone_of(*classes)) and isinstance(value, float | int):
+        value = {alone: value}
     if not isinstance(value, Mapping) or (KIND not in value and len(kinds) > 1):
         raise ConfigError(f"{where}: needs a table with the field kind, one of {expected}")
     kind = value.get(KIND, next(iter(kinds)))

@@ -34,6 +34,7 @@ from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.runs.store import Store
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
+from gpt.spec.dropout import Dropout
 from gpt.spec.optimizer import AdamW
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
@@ -138,7 +139,7 @@ def plan_tuning(
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1; got {batch_size}")
     checkpoint = read_checkpoint(base)
-    model = checkpoint.state.config
+    model = checkpoint.config
     architecture = Architecture(
         **{each.name: getattr(model, each.name) for each in dataclasses.fields(Architecture)}
     )
@@ -176,7 +177,9 @@ def plan_tuning(
     recipe = dataclasses.replace(
         recipe,
         task=task,
-        model=dataclasses.replace(architecture, dropout=0.1 if adapter is None else 0.0),
+        model=dataclasses.replace(
+            architecture, dropout=Dropout(rate=0.1 if adapter is None else 0.0)
+        ),
         steps=steps,
         batch_size=batch_size,
         optimizer=AdamW(

@@ -24,7 +24,8 @@ import torch
 from gpt.adapt.wrapping import merged
 from gpt.errors import ConfigError
 from gpt.evaluation.score import Figures, score_of
-from gpt.model.gpt import GPT
+from gpt.model.flops import described_size
+from gpt.model.model import Model
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
 from gpt.parallel.memory import fitting_in_memory
@@ -177,7 +178,8 @@ class _Run:
         recipe = self.recipe
         if recipe.compile:
             self.train_step.compile()
-        self.reporter.notice(f"{self.store}: {described(recipe)}")
+        size = described_size(self.model)
+        self.reporter.notice(f"{self.store}: {described(recipe)}; {size}")
         if remark := self.train_step.runtime.remark:
             self.reporter.notice(remark)
         self.reporter.began(
@@ -334,7 +336,7 @@ class _Run:
                 keep_best(self.model, self.train_step.optimizer)
 
     @contextmanager
-    def _borrow_model(self) -> Iterator[GPT]:
+    def _borrow_model(self) -> Iterator[Model]:
         """Yield the model as it is evaluated; afterwards it is ready for the next step."""
         with averaged(self.model, self.train_step.optimizer), merged(self.model):
             self.model.eval()

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from gpt.data.batch import Batch, Rows
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.objectives.build import build_objective
+from gpt.nn.dropout import set_dropout
+from gpt.nn.mechanism import Mechanism
 from gpt.optim.average import update_average
-from gpt.optim.build import SCHEDULES, build_optimizer, set_rate
+from gpt.optim.build import DROPOUT_SCHEDULES, SCHEDULES, build_optimizer, set_rate
 from gpt.optim.parameters import saved_buffers
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
@@ -70,7 +72,7 @@ class TrainStep:
     runtime: Runtime
 
     def __init__(
-        self, model: GPT, recipe: Recipe, rows: Rows, runtime: Runtime, world: World
+        self, model: Model, recipe: Recipe, rows: Rows, runtime: Runtime, world: World
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world
@@ -95,11 +97,14 @@ class TrainStep:
     def update(self, step: int, fraction: float) -> StepResult:
         """Make optimizer step *step* (from 0); raises NotFinite without an update.
 
-        *fraction* is the part of the run that is over at its end; the schedule follows it.
+        *fraction* is the part of the run that is over at its end; the schedules follow it.
         """
         recipe = self._recipe
         schedule = SCHEDULES[type(recipe.schedule)]
         lr = set_rate(self.optimizer, schedule(recipe.schedule, step, fraction))
+        if recipe.dropout_schedule is not None:
+            dropout = DROPOUT_SCHEDULES[type(recipe.dropout_schedule)]
+            set_dropout(self.model, dropout(recipe.dropout_schedule, fraction))
         loss, norm = self._compute(step, following=step + 1)
         # Checked before the update, so that the weights stay finite and can be saved.
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -219,9 +224,12 @@ class TrainStep:
         )
 
     def _apply(self) -> None:
-        """Update the weights by their gradients, which are deleted."""
+        """Update the weights by their gradients, which are deleted, and then the buffers."""
         with fitting_in_memory(*WEIGHTS):
             self.optimizer.step()
+        for module in self.model.modules():
+            if isinstance(module, Mechanism):
+                module.after_step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def _clip_gradient(self) -> Tensor:

@@ -32,6 +32,8 @@ WHOLE_TEXT = r"[\s\S]+"
 
 _BETWEEN_NUMBERS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
 """GPT-2's pattern without numbers; a piece of white space ends before a number."""
+GPT2_DIGITS = rf"\p{{N}}|{_BETWEEN_NUMBERS}"
+"""GPT-2's pattern with each digit as a piece: StarCoder, SmolLM."""
 # The characters of DeepSeek's second split, by the classes of its third.
 _KANJI = "\u4e00-\u9fa5\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
 _KANJI_MARKS = "\u309b\u309c\u30a0\u30fb"
@@ -39,8 +41,7 @@ _KANJI_UNASSIGNED = "\u3040\u3097\u3098"
 _ANY_KANJI = "\u4e00-\u9fa5\u3040-\u30ff"
 
 _SEQUENCES = {
-    # Digits and ByteLevel: StarCoder, SmolLM.
-    (r"\p{N}", BYTE_LEVEL): rf"\p{{N}}|{_BETWEEN_NUMBERS}",
+    (r"\p{N}", BYTE_LEVEL): GPT2_DIGITS,  # Digits and ByteLevel
     (r"\p{N}+", BYTE_LEVEL): rf"\p{{N}}+|{_BETWEEN_NUMBERS}",
     # DeepSeek-V3 and -R1. Matches of the first two splits end the neighboring pieces, so the
     # classes of the third must exclude their characters, and white space before them is a piece.

@@ -16,6 +16,7 @@ import pytok
 from gpt.evaluation.bits_per_byte import Evaluation
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.recipe import Recipe
 from pytok import shards
 from pytok.patterns import GPT2
@@ -110,6 +111,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Random tensors of a test do not depend on the tests before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> ByteTokenizer:
     """The tokenizer of `data`."""
@@ -141,6 +148,10 @@ def recipe(data: Path, tmp_path: Path) -> Recipe:
         threads=1,
         compile=False,
         model=Architecture(
-            context=16, layers=2, width=32, attention=GroupedQuery(heads=2, kv_heads=1), dropout=0.1
+            context=16,
+            layers=2,
+            width=32,
+            attention=GroupedQuery(heads=2, kv_heads=1),
+            dropout=Dropout(rate=0.1),
         ),
     )

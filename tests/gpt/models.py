@@ -13,7 +13,7 @@ from gpt.model.language_model import LanguageModel
 from gpt.model.objectives.next_token import measure
 from gpt.nn.build import build, site_of
 from gpt.nn.context import Context
-from gpt.nn.position import PositionEncoding
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.spec.architecture import Architecture, GPTConfig
 
 
@@ -26,7 +26,9 @@ def perturbed(config: GPTConfig, scale: float = 0.2, seed: int = 1) -> GPT:
             parameter += scale * torch.randn(parameter.shape, generator=noise)
         # Sets the statistics of norms that have some; otherwise activations would grow.
         ids = torch.randint(config.vocab_size, (4, config.context), generator=noise)
-        model(ids)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # of dropout
+            model(ids)
     return model.eval()
 
 

@@ -32,29 +32,34 @@ def written_out(
     scale: float,
     allowed: Tensor,
     bias: Tensor | None = None,
+    dropout: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Compute softmax(scale q kᵀ + bias) v over (B, H, T, D) and (B, K, S, D), step by step.
 
-    *allowed*, bool (B or 1, T, S), is true for the keys that each query attends to. *bias*
-    broadcasts to (B, H, T, S).
+    *allowed*, bool (B or 1, 1 or H, T, S), is true for the keys that each query attends to. *bias*
+    broadcasts to (B, H, T, S). *dropout* is applied to the weights.
     """
     batch, heads, tokens, head_width = queries.shape
     kv_heads = keys.shape[1]
     group = heads // kv_heads
     # The queries of all heads that share a kv head form one matrix, so no key is copied.
-    if bias is None:
+    if bias is None and allowed.shape[1] == 1:
         mask = torch.zeros(allowed.shape, dtype=queries.dtype, device=queries.device)
-        mask = mask.masked_fill_(~allowed, -math.inf).repeat(1, group, 1)
+        mask = mask.masked_fill_(~allowed, -math.inf)[:, 0].repeat(1, group, 1)
         if len(mask) > 1:
             mask = mask.repeat_interleave(kv_heads, 0)  # (B · K, H / K · T, S)
     else:
-        mask = masked_bias(bias, allowed[:, None], queries.dtype).expand(batch, heads, -1, -1)
+        if bias is None:
+            bias = queries.new_zeros(())
+        mask = masked_bias(bias, allowed, queries.dtype).expand(batch, heads, -1, -1)
         mask = mask.reshape(batch * kv_heads, group * tokens, -1)
     with torch.autocast(queries.device.type, enabled=False):  # it would run softmax in float32
         q = (queries * scale).reshape(-1, group * tokens, head_width)
         k, v = keys.flatten(0, 1), values.flatten(0, 1)
         probabilities = torch.baddbmm(mask, q, k.mT).softmax(-1)  # (B · K, H / K · T, S)
-        return (probabilities @ v).view(batch, heads, tokens, head_width)
+        if dropout is not None:
+            probabilities = dropout(probabilities)
+        return (probabilities @ v).view(batch, heads, tokens, -1)
 
 
 def sdpa(
@@ -70,6 +75,13 @@ def sdpa(
 
     The flash kernel needs that there is no mask; *causal* needs none.
     """
+    group = queries.shape[1] // keys.shape[1]
+    if group > 1 and queries.shape[2] == 1:
+        # PERF: the query heads of a kv head as rows of one matrix, so that no key is copied.
+        folded = queries.reshape(-1, keys.shape[1], group, queries.shape[3])  # (B, K, H / K, D)
+        if mask is not None and mask.ndim == 4 and mask.shape[1] > 1:
+            mask = mask.reshape(len(mask), -1, group, mask.shape[3])
+        return sdpa(folded, keys, values, scale, mask).flatten(1, 2)[:, :, None]
     return F.scaled_dot_product_attention(
         queries.to(keys.dtype),
         keys,
@@ -111,5 +123,19 @@ def masked_bias(bias: Tensor, allowed: Tensor | None, dtype: torch.dtype) -> Ten
     That broadcasts to it; None allows all pairs.
     """
     if allowed is not None:
-        bias = bias.masked_fill(~allowed, -math.inf)
+        bias = torch.where(allowed, bias, -math.inf)
     return bias.to(dtype)
+
+
+def select_heads(
+    heads: range, queries: Tensor, keys: Tensor, values: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the *queries* (B, H, T, D) of *heads*, and the keys and values that they read."""
+    group = queries.shape[1] // keys.shape[1]
+    first, last = heads.start, heads.stop
+    queries = queries[:, first:last]
+    if first % group == 0 == last % group:
+        shared = slice(first // group, last // group)
+        return queries, keys[:, shared], values[:, shared]
+    each = torch.arange(first, last, device=keys.device) // group
+    return queries, keys[:, each], values[:, each]

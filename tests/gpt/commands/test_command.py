@@ -501,7 +501,7 @@ class Started(BaseException):
         (["--width", "64"], {"model.width": 64, "model.attention.heads": 1}),
         (["--preset", "gpt2", "--width", "192"], {"model.attention.kv_heads": 3}),
         (["--heads", "2"], {"model.attention.heads": 2, "model.attention.kv_heads": 2}),
-        (["--seconds", "0.01"], {"steps": None, "seconds": 0.01, "model.dropout": 0.0}),
+        (["--seconds", "0.01"], {"steps": None, "seconds": 0.01, "model.dropout.rate": 0.0}),
         (["--steps", "40"], {"steps": 40, "eval_every": 4}),
     ],
     ids=str,

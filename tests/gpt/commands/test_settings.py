@@ -152,7 +152,7 @@ def test_help_all_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["train"], "--wi", ["--width"]),
         (["train", "--dtype"], "b", ["bfloat16"]),
         (["train", "--preset"], "q", ["qwen3"]),
-        (["train", "--set"], "model.attention.k", ["model.attention.kv_heads="]),
+        (["train", "--set"], "model.attention.kv_h", ["model.attention.kv_heads="]),
     ],
 )
 def test_shells_complete(words: list[str], incomplete: str, expected: list[str]) -> None:
@@ -167,7 +167,7 @@ def test_tuning_sets_what_the_base_leaves_open() -> None:
     """The model is the base's."""
     names = set(tune.SETTINGS.fields.by_name)
 
-    assert {"task.adapter.rank", "task.train_on", "model.dropout", "schedule.warmup"} <= names
+    assert {"task.adapter.rank", "task.train_on", "model.dropout.rate", "schedule.warmup"} <= names
     assert not {"task.base", "model.width", "model.mlp.kind"} & names
     with pytest.raises(click.NoSuchOption, match=r"--model\.width"):
         tune.tune.make_context("tune", ["base", "--data", "d", "--out", "o", "--model.width", "8"])

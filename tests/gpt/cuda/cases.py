@@ -26,11 +26,14 @@ from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.experts import BalanceBias, Experts
 from gpt.spec.head import SoftCap
 from gpt.spec.norm import BatchNorm
 from gpt.spec.optimizer import AdamW, Muon
+from gpt.spec.pattern import Window
 from gpt.spec.position import ALiBi
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe
@@ -51,6 +54,7 @@ ALL_MECHANISMS: dict[str, Any] = {
     "layers": 2,
     "width": 128,
 }
+DROPOUT = Dropout(rate=0.1, hidden=0.1, path=0.1, path_grows=False)
 TOKENS = 4
 
 
@@ -71,10 +75,12 @@ class Cases:
             "step average": self.step(average=0.9),
             "step accumulate": self.step("gpt2", accumulate=8),
             "step clip": self.step(clip=1.0),
-            "step dropout": self.step(dropout=0.1),
+            "step dropout": self.step(dropout=DROPOUT),
             "step all mechanisms": self.step(**ALL_MECHANISMS),
             "step ALiBi": self.step(position=ALiBi()),
             "step post-norm": self.step(wiring=PostNorm()),
+            "step experts": self.step(mlp=Experts(balance=BalanceBias(), shared=1)),
+            "step experts float32": self.step(dtype="float32", mlp=Experts(count=4)),
             "step batch norm": self.step(norm=BatchNorm(leaks=True)),
             "evaluation float32": self.evaluation(dtype="float32"),
             "evaluation document mask": self.evaluation(document_mask=True),

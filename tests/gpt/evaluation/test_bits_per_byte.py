@@ -20,6 +20,7 @@ from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from pytok.streams import adopt
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
 
@@ -36,7 +37,7 @@ def model() -> GPT:
             layers=1,
             width=32,
             attention=GroupedQuery(heads=2, kv_heads=2),
-            dropout=0.5,
+            dropout=Dropout(rate=0.5),
         )
     )
 

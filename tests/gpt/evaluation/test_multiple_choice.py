@@ -27,7 +27,8 @@ from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import Checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import Causal, GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.pattern import Causal, Window
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
 
 CPU = Runtime.choose("cpu", "float32")

@@ -19,9 +19,10 @@ from gpt.generation.decoder import Reader
 from gpt.generation.sampling import Sampling
 from gpt.model.gpt import GPT
 from gpt.runs.reading import read_checkpoint
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import MLP
+from gpt.spec.pattern import Window
 from gpt.spec.position import Learned
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train

@@ -33,9 +33,10 @@ from gpt.generation.text import generate, generate_batch
 from gpt.model.gpt import GPT
 from gpt.nn.linear import FusedLinear
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import MLP
+from gpt.spec.pattern import Window
 from gpt.spec.position import Learned
 from tests.gpt.models import perturbed
 
@@ -213,11 +214,12 @@ def test_inference_copy_has_the_same_logits(model: GPT) -> None:
         assert (light - expected).abs().max() < tolerance * expected.abs().max()
 
 
+@pytest.mark.parametrize("inputs", [64, 40])
 @pytest.mark.parametrize("rows", [1, 16, 17])
-def test_int8_rounds_each_output_to_127_steps(rows: int) -> None:
-    """With few rows, for which torch has a kernel, and with many."""
-    linears = [nn.Linear(64, 3), nn.Linear(64, 5)]
-    x = torch.randn(rows, 64)
+def test_int8_rounds_each_output_to_127_steps(rows: int, inputs: int) -> None:
+    """With few rows, for which torch has a kernel, and with many; from a part of a tensor."""
+    linears = [nn.Linear(inputs, 3), nn.Linear(inputs, 5)]
+    x = torch.randn(rows, inputs + 3)[:, :inputs]
     weight = torch.cat([linear.weight for linear in linears])
     step = weight.abs().amax(1, keepdim=True) / 127
     bias = torch.cat([linear.bias for linear in linears])

@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gpt.__main__ import main
 from gpt.errors import FormatError
 from gpt.generation.decoder import Decoder
-from gpt.interop.gguf import export_file
+from gpt.interop.gguf import export_file, import_file
 from gpt.interop.gguf_tokenizer import PRE_TOKENIZERS
+from gpt.interop.huggingface import import_folder
+from gpt.interop.imported import write_imported
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.mlp import MLP
 from pytok.definition import AddedToken, Split
 from pytok.patterns import PATTERNS
 from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import SHAPES, TEXTS, make_run, make_tokenizer
+from tests.gpt.interop.published import make_config, save
 
 xllamacpp = pytest.importorskip("xllamacpp", reason="no wheel of llama.cpp")
 
@@ -85,6 +90,53 @@ def test_llama_cpp_generates_the_same_text(shape: str, tmp_path: Path) -> None:
     assert response["tokens"] == expected
 
 
+UNCHANGED: dict[str, Any] = {}
+FAMILIES = {
+    **dict.fromkeys(("gpt_bigcode", "qwen2", "arcee", "ernie4_5", "stablelm"), UNCHANGED),
+    **dict.fromkeys(("nemotron", "stablelm-parallel", "olmo2", "cohere", "bloom"), UNCHANGED),
+    **dict.fromkeys(("granite", "gemma", "llama-attention-bias", "qwen3_moe"), UNCHANGED),
+    **dict.fromkeys(("llama-linear", "llama-yarn", "llama-llama3"), UNCHANGED),
+    "starcoder2": {"sliding_window": None},
+    "phi3": {"sliding_window": None},
+    "gpt_neox": {"hidden_act": "gelu_new"},
+    "falcon": {"activation": "gelu_new"},
+    "gemma2": {"query_pre_attn_scalar": 32},
+}
+"""Models of `CONFIGS`, and what they need to be stored in GGUF."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_llama_cpp_computes_what_transformers_models_compute(name: str, tmp_path: Path) -> None:
+    """A model of each architecture, from transformers: the same greedy text, and read back."""
+    tokenizer = make_tokenizer()
+    save(make_config(name, **FAMILIES[name]), tmp_path / "hf", tokenizer)
+    model, _, generation = import_folder(tmp_path / "hf")
+    write_imported(tmp_path / "run", model, tokenizer, generation=generation)
+    export_file(read_checkpoint(tmp_path / "run"), tmp_path / "m.gguf")
+    prompt = tokenizer.encode_ordinary("The cat sat")
+    decoder, expected = Decoder(model, [prompt]), list[int]()
+    for _ in range(12):
+        logits = decoder.logits.clone()
+        logits[:, tokenizer.eot_token] = -torch.inf  # as llama.cpp with ignore_eos
+        expected += logits.argmax(-1).tolist()
+        decoder.append(expected[-1:])
+    again = import_file(tmp_path / "m.gguf").model
+    with torch.inference_mode():
+        ids = torch.arange(64).reshape(1, 64)
+        torch.testing.assert_close(again(ids), model(ids))
+
+    with llama_cpp(tmp_path / "m.gguf") as post:
+        response = post(
+            "completion",
+            prompt=prompt,
+            n_predict=12,
+            temperature=0,
+            ignore_eos=True,
+            return_tokens=True,
+        )
+    assert response["tokens"] == expected
+
+
 @pytest.mark.parametrize(
     "pattern", [name for name, regex in PATTERNS.items() if regex in PRE_TOKENIZERS]
 )
@@ -108,7 +160,7 @@ def test_llama_cpp_encodes_to_the_same_ids(pattern: str, tmp_path: Path) -> None
         (
             "gpt2",
             {"mlp": MLP(activation="gelu")},
-            "mlp.activation is gelu, but llama.cpp has only",
+            r"mlp.activation is gelu \(gpt2: gelu_tanh\)",
         ),
         ("gpt2", {"mlp": MLP(activation="relu2")}, "mlp.activation is relu2"),
     ],

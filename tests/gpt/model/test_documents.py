@@ -21,11 +21,24 @@ from gpt.model.objectives.build import build_objective
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, Window
+from gpt.spec.attention import GroupedQuery, Latent, Longformer
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.objective import CrossEntropy
-from gpt.spec.position import ALiBi, Learned, Rope, Sinusoidal
+from gpt.spec.pattern import BigBird, Window
+from gpt.spec.position import (
+    T5,
+    ALiBi,
+    InterleavedPositions,
+    Learned,
+    Music,
+    Rope,
+    Shaw,
+    Sinusoidal,
+)
 from gpt.spec.recipe import Recipe
+from gpt.spec.scaling import YaRN
+from gpt.spec.scoring import Additive, General, LocalP, Location
 from gpt.training.loop import train
 from pytok import shards
 from tests.gpt.models import mean_loss, perturbed
@@ -46,12 +59,29 @@ POSITIONS = [
     ALiBi(),
     Sinusoidal(),
     None,
+    Rope(interleaved=True, scaling=YaRN(factor=2.0, original_context=6)),
+    T5(buckets=8, distance=12),
+    Shaw(distance=4),
+    Music(),
+    InterleavedPositions(layers=(Music(distance=4), None)),
 ]
 ATTENTIONS = [
     GroupedQuery(heads=4, kv_heads=4),
     GroupedQuery(heads=4, kv_heads=1, qk_norm=True),
     GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=3)),
     GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, long_every=2)),
+]
+SPARSE = [
+    GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, dilations=(1, 3))),
+    GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, first=1, global_positions=(4,))),
+    GroupedQuery(heads=4, kv_heads=4, pattern=BigBird(block=2, window=1, random_blocks=1)),
+    Longformer(heads=4, kv_heads=4, pattern=Window(size=3, first=2)),
+]
+SCORES: list[dict[str, Any]] = [
+    {"score": General()},
+    {"score": Additive()},
+    {"score": Location()},
+    {"normalizer": LocalP(window=3)},
 ]
 MODELS = [
     pytest.param(
@@ -60,7 +90,29 @@ MODELS = [
     )
     for position in POSITIONS
     for attention in ATTENTIONS
-] + [pytest.param(dataclasses.replace(SMALL, shift=TokenShift()), id="shift")]
+] + [
+    pytest.param(dataclasses.replace(SMALL, shift=TokenShift()), id="shift"),
+    *(
+        pytest.param(dataclasses.replace(SMALL, attention=attention), id=str(attention))
+        for attention in SPARSE
+    ),
+    *(
+        pytest.param(
+            dataclasses.replace(
+                SMALL, position=None, attention=GroupedQuery(heads=4, kv_heads=2, **parts)
+            ),
+            id=str(parts),
+        )
+        for parts in SCORES
+    ),
+    pytest.param(
+        dataclasses.replace(SMALL, attention=LinearAttention(heads=4, kv_heads=2, chunk=5)),
+        id="linear",
+    ),
+    pytest.param(
+        dataclasses.replace(SMALL, attention=Latent(heads=4), value_embedding=None), id="latent"
+    ),
+]
 
 
 def packed(lengths: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,7 +12,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
-from gpt.interop.tensor_names import HUGGING_FACE, Tensors, import_model
+from gpt.interop.families.table import FAMILIES
+from gpt.interop.tensor_names import Tensors, import_model
 from gpt.model import reference
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -153,17 +154,14 @@ def test_the_page_gives_the_logits_of_gpt2_in_transformers() -> None:
             hidden=192,
         )
     )
-    weights = {
-        name: weight.T if ".c_" in name and name.endswith(".weight") else weight
-        for name, weight in theirs.state_dict().items()
-    }
+    weights = theirs.state_dict()
     architecture = replace(
         PRESETS["gpt2"](2, CONTEXT), width=48, attention=GroupedQuery(heads=4, kv_heads=4)
     )
     assembled = import_model(
         GPTConfig.over(architecture, VOCAB),
         opened(weights),
-        HUGGING_FACE["gpt2"],
+        FAMILIES["gpt2"].names,
         unused=["lm_head.weight"],
     )
     page.load_state_dict(assembled.state_dict())
@@ -208,7 +206,7 @@ def test_the_page_gives_the_logits_of_llama_in_transformers() -> None:
         mlp=MLP(activation="silu", gated=True, hidden=100),
     )
     config = GPTConfig.over(architecture, VOCAB)
-    assembled = import_model(config, opened(theirs.state_dict()), HUGGING_FACE["llama"])
+    assembled = import_model(config, opened(theirs.state_dict()), FAMILIES["llama"].names)
     page.load_state_dict(assembled.state_dict())
     ids = some_ids(2, CONTEXT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -17,12 +18,13 @@ from gpt.model.gpt import GPT
 from gpt.model.objectives.build import build_objective
 from gpt.nn.attention.kernels import general, sdpa, written_out
 from gpt.nn.attention.patterns import CausalPattern, Pattern
-from gpt.nn.attention.scores import SoftmaxNormalizer
 from gpt.nn.build import MECHANISMS
 from gpt.nn.site import Site
-from gpt.spec.attention import Causal, Full, GroupedQuery, ScaledDot, Softmax, Window
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.objective import CrossEntropy
 from gpt.spec.part import Part
+from gpt.spec.pattern import Causal, Full, Window
+from gpt.spec.scoring import ScaledDot
 from tests.gpt.models import context_of, mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import BIDIRECTIONAL, SMALL, random_ids
 
@@ -101,7 +103,7 @@ def test_full_attention_equals_that_of_bert() -> None:
 
 def test_a_bidirectional_model_cannot_predict_the_next_token() -> None:
     """Neither as an objective nor token by token."""
-    with pytest.raises(ConfigError, match=r"attention\.pattern Full sees the next token"):
+    with pytest.raises(ConfigError, match=r"attention sees the next token"):
         build_objective(CrossEntropy(), BIDIRECTIONAL)
     with pytest.raises(ConfigError, match=r"cannot generate text token by token"):
         GPT(BIDIRECTIONAL).new_cache(1)
@@ -139,11 +141,14 @@ def test_kernels_equal_torchs(pattern: Any, biased: bool) -> None:
     mask = mask if bias is None else mask + bias
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
     score = mechanism(ScaledDot(), dataclasses.replace(SMALL, width=8, attention=SMALL.attention))
-    softmax = SoftmaxNormalizer(Softmax(), None)  # type: ignore[arg-type]
 
-    torch.testing.assert_close(written_out(q, k, v, 8**-0.5, pairs[None], bias), expected)
+    torch.testing.assert_close(written_out(q, k, v, 8**-0.5, pairs[None, None], bias), expected)
     torch.testing.assert_close(sdpa(q, k, v, 8**-0.5, mask), expected)
-    torch.testing.assert_close(general(q, k, v, score, softmax, pairs, bias)[0], expected)
+    positions = torch.arange(T)[None, :, None], torch.arange(S)[None, None]
+    weights = partial(torch.softmax, dim=-1)
+    found, _ = general(q, k, v, lambda q, k: score(q, k, *positions), weights, pairs, bias)
+
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_bias_has_torchs_gradient() -> None:
@@ -152,7 +157,7 @@ def test_a_bias_has_torchs_gradient() -> None:
     bias = torch.randn(1, 4, T, S, requires_grad=True)
     mask = bias.masked_fill(~pairs, -math.inf)
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
-    ours = written_out(q, k, v, 8**-0.5, pairs[None], bias)
+    ours = written_out(q, k, v, 8**-0.5, pairs[None, None], bias)
     grad = torch.randn_like(ours)
 
     torch.testing.assert_close(

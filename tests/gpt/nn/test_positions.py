@@ -13,34 +13,45 @@ from transformers.models.marian.modeling_marian import MarianSinusoidalPositiona
 
 from gpt.model.gpt import GPT
 from gpt.nn.build import MECHANISMS
-from gpt.nn.position import PositionEncoding
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.site import Site
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.part import Part
-from gpt.spec.position import ALiBi, Rope, Sinusoidal
+from gpt.spec.position import ALiBi, Sinusoidal
 from tests.gpt.models import context_of, mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, random_ids
 
 
-@pytest.mark.parametrize("shift", [1, 5])
-def test_rope_depends_only_on_distances(shift: int) -> None:
-    """Shifting both positions leaves the product of a rotated query and key unchanged."""
-    rope = mechanism(Rope(), Architecture(width=256))
-    q, k = torch.randn(1, 1, 1, 64), torch.randn(1, 1, 1, 64)
-
-    near = (rope.rotate(q, 7) * rope.rotate(k, 3)).sum()
-    far = (rope.rotate(q, 7 + shift) * rope.rotate(k, 3 + shift)).sum()
-    torch.testing.assert_close(near, far, rtol=1e-4, atol=1e-4)
+def sinusoids(count: int, **fields: bool) -> Tensor:
+    """The vectors of *count* positions, (count, 32)."""
+    spec = Sinusoidal(scale_embedding=False, **fields)
+    table: Tensor = mechanism(spec, SMALL).embed(torch.zeros(1, count, 32), 0)[0]
+    return table
 
 
 def test_sinusoidal_equals_that_of_transformers() -> None:
-    """Marian has the sines first, then the cosines; the paper, and we, alternate them."""
-    ours = mechanism(Sinusoidal(scale_embedding=False), SMALL).embed(torch.zeros(1, 16, 32), 0)[0]
+    """Marian has the sines first, then the cosines; in the paper they alternate."""
     theirs = MarianSinusoidalPositionalEmbedding(16, 32)
     theirs.weight.data = theirs.create_weight()  # type: ignore[no-untyped-call]
+    concatenated, alternating = (sinusoids(16, concatenated=each) for each in (True, False))
 
-    torch.testing.assert_close(torch.cat((ours[:, ::2], ours[:, 1::2]), 1), theirs.weight.data)
+    torch.testing.assert_close(concatenated, theirs.weight.data)
+    order = torch.arange(32).view(2, -1).T.flatten()
+    assert torch.equal(alternating, concatenated[:, order])
+
+
+@pytest.mark.parametrize("shift", [1, 7])
+def test_a_shift_of_sinusoids_is_a_matrix(shift: int) -> None:
+    """PE(p + k) = M_k PE(p), where M_k rotates each pair by k times its frequency."""
+    frequencies = 10_000.0 ** (-torch.arange(0, 32, 2) / 32)
+    sin, cos = (shift * frequencies).sin(), (shift * frequencies).cos()
+    blocks = [torch.tensor([[c, s], [-s, c]]) for s, c in zip(sin, cos, strict=True)]
+    table = sinusoids(16)
+
+    torch.testing.assert_close(
+        table[:-shift] @ torch.block_diag(*blocks).T, table[shift:], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_sinusoidal_scales_the_embedding_by_the_root_of_the_width() -> None:
@@ -58,7 +69,8 @@ def test_alibi_equals_that_of_bloom(heads: int) -> None:
     """Up to a constant per query, which softmax ignores: BLOOM's bias is that of key positions."""
     spec = Architecture(width=48, attention=GroupedQuery(heads=heads, kv_heads=heads))
     index = torch.arange(9)
-    ours = mechanism(ALiBi(), spec).score_bias(torch.empty(0), index[None, :, None], index)[0]
+    queries = torch.empty(1, heads, 9, 1)
+    ours = mechanism(ALiBi(), spec).score_bias(queries, index[None, :, None], index)[0]
     theirs = build_alibi_tensor(torch.ones(1, 9), heads, torch.float32).view(heads, 1, 9)
     slopes = theirs[:, :, 1:2]
     causal = torch.ones(9, 9).tril().bool()
@@ -91,16 +103,16 @@ def test_alibi_equals_a_biased_softmax() -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Shaw(Part):
+class VectorsOfDistances(Part):
     """Relative position representations (Shaw 2018, arXiv:1803.02155), to test all four hooks."""
 
 
-class ShawPosition(PositionEncoding):
+class VectorsOfDistancesPosition(PositionEncoding):
     """e_ij = q_i (k_j + a_ij) / √D, z_i = Σ α_ij (v_j + b_ij)."""
 
     biases_scores = biases_values = True
 
-    def __init__(self, spec: Shaw, site: Site) -> None:
+    def __init__(self, spec: VectorsOfDistances, site: Site) -> None:
         super().__init__()
         context, width = site.architecture.context, site.architecture.head_width
         self.key, self.value = nn.Embedding(context, width), nn.Embedding(context, width)
@@ -120,10 +132,10 @@ class ShawPosition(PositionEncoding):
 
 def test_all_hooks_of_a_position_encoding_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoding whose biases depend on queries and weights equals its formula, also cached."""
-    monkeypatch.setitem(MECHANISMS, Shaw, ShawPosition)
-    model: GPT = perturbed(dataclasses.replace(SMALL, position=Shaw()))  # type: ignore[arg-type]
+    monkeypatch.setitem(MECHANISMS, VectorsOfDistances, VectorsOfDistancesPosition)
+    model: GPT = perturbed(dataclasses.replace(SMALL, position=VectorsOfDistances()))  # type: ignore[arg-type]
     shaw = model.position
-    assert isinstance(shaw, ShawPosition)
+    assert isinstance(shaw, VectorsOfDistancesPosition)
     attention, x = mechanism(SMALL.attention, SMALL), torch.randn(1, 6, 32)
     nn.init.eye_(attention.output.weight)
     q, k, v = (

@@ -25,6 +25,7 @@ from gpt.report.sessions import Sessions, read_sessions
 from gpt.runs.metrics import read_metrics
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.recipe import Recipe, read_toml
 from gpt.spec.serialize import from_dict
 from gpt.training.loop import train
@@ -59,7 +60,11 @@ def recipe(data: Path, tmp_path: Path) -> Recipe:
         compile=False,
         average=0.5,
         model=Architecture(
-            context=16, layers=1, width=32, attention=GroupedQuery(heads=2, kv_heads=1), dropout=0.1
+            context=16,
+            layers=1,
+            width=32,
+            attention=GroupedQuery(heads=2, kv_heads=1),
+            dropout=Dropout(rate=0.1),
         ),
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from gpt.model.vocabulary import grow_vocabulary
 from gpt.optim.parameters import saved_buffers
 from gpt.runs.reading import read_checkpoint
+from gpt.spec.experts import BalanceBias, Experts
 from gpt.spec.norm import BatchNorm
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
@@ -24,6 +25,24 @@ def run(recipe: Recipe, request: pytest.FixtureRequest) -> Recipe:
     model = dataclasses.replace(recipe.model, norm=BatchNorm(leaks=True))
     changes: dict[str, Any] = request.param
     return dataclasses.replace(recipe, model=model, **changes)
+
+
+@pytest.mark.parametrize("average", [None, 0.5])
+def test_a_resumed_run_has_the_same_biases_of_experts(
+    recipe: Recipe, average: float | None
+) -> None:
+    """They follow the load of each step, in which activations may be recomputed."""
+    model = dataclasses.replace(recipe.model, mlp=Experts(count=4, balance=BalanceBias()))
+    run = dataclasses.replace(recipe, model=model, average=average, recompute=True)
+    other = dataclasses.replace(run, out=run.out.with_name("other"))
+    train(run)
+    train_until(other, other.steps // 2)
+    train(other)
+    expected, resumed = final(run), final(other)
+
+    assert expected["blocks.0.mlp.router.balance.bias"].any()
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
 def final(run: Recipe) -> dict[str, Tensor]:

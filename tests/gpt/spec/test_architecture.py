@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from gpt.errors import ConfigError, GPTError
 from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.attention import Causal, Full, GroupedQuery, Window
-from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
+from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.head import SoftCap
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.optimizer import AdamW
+from gpt.spec.pattern import Causal, Full, Window
 from gpt.spec.position import Learned, Rope
 from gpt.spec.recipe import MAY_CHANGE, Recipe, check_resumable, read_toml
 from gpt.spec.wiring import Lambdas
@@ -48,7 +50,7 @@ configs = st.builds(
     value_embedding=st.sampled_from([None, ValueEmbedding(ends=2)]),
     cap=st.sampled_from([None, SoftCap(limit=30.0)]),
     tie=st.booleans(),
-    dropout=st.sampled_from([0.0, 0.25]),
+    dropout=st.sampled_from([Dropout(), Dropout(rate=0.25, embedding=0.0, path=0.1)]),
 )
 
 
@@ -71,12 +73,20 @@ def test_recipe_survives_json(recipe: Recipe) -> None:
         ({"layers": True}, "model.layers: expected int"),
         ({"layers": 0}, "layers must be above 0"),
         ({"norm": {"eps": 2}}, "model.norm: needs a table with the field kind, one of LayerNorm"),
-        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP; got 'GLU'"),
-        ({"mlp": {"activation": "x"}}, "model.mlp.activation: expected one of 'relu', 'relu2'"),
-        ({"norm": "none"}, "model.norm: needs a table"),
+        ({"mlp": {"kind": "GLU"}}, "model.mlp.kind: expected one of MLP, Experts; got 'GLU'"),
+        (
+            {"mlp": {"kind": "MLP", "activation": "x"}},
+            "model.mlp.activation: expected one of 'identity', 'sigmoid'",
+        ),
+        ({"mlp": "none"}, "model.mlp: needs a table"),
+        ({"dropout": 1.0}, "model.dropout: rate must be at least 0 and below 1"),
+        ({"dropout": True}, "model.dropout.rate: expected float"),
         ({"norm": {"kind": "RMSNorm", "eps": "x"}}, "model.norm.eps: expected float"),
-        ({"attention": {"heads": 4}}, "model.attention.kv_heads: missing"),
-        ({"attention": {"heads": 4, "kv_heads": 3}}, "model.attention: 4 heads cannot share 3"),
+        ({"attention": {"kind": "GroupedQuery", "heads": 4}}, "model.attention.kv_heads: missing"),
+        (
+            {"attention": {"kind": "GroupedQuery", "heads": 4, "kv_heads": 3}},
+            "model.attention: 4 heads cannot share 3",
+        ),
         ("small", "model: needs a table"),
     ],
 )
@@ -92,7 +102,7 @@ def test_plain_dict_error_names_the_field(fields: object, words: str) -> None:
     ("changes", "words"),
     [
         ({"width": 30}, "set attention.head_width"),
-        ({"dropout": 1.0}, "dropout must be"),
+        ({"branch_scale": None, "layers": -1}, "layers must be above 0"),
         ({"context": 0}, "context must be above 0"),
         ({"position": Rope(fraction=0.1), "width": 40}, "rotation needs pairs"),
     ],
@@ -209,11 +219,6 @@ def test_an_axis_can_be_off(absent: str | None) -> None:
 
 def test_the_kind_can_be_omitted_where_one_is_possible() -> None:
     """As in TOML files of before."""
-    read = Recipe.from_dict(
-        {"data": "d", "out": "o", "model": {"attention": {"heads": 2, "kv_heads": 1}, "shift": {}}}
-    )
+    read = Recipe.from_dict({"data": "d", "out": "o", "model": {"cap": {"limit": 2.0}}})
 
-    assert (read.model.attention, read.model.shift) == (
-        GroupedQuery(heads=2, kv_heads=1),
-        TokenShift(),
-    )
+    assert read.model.cap == SoftCap(limit=2.0)

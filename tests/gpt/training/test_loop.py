@@ -15,6 +15,7 @@ from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
+from gpt.spec.dropout import Dropout
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 from pytok import shards
@@ -41,7 +42,7 @@ def test_averaged_weights_are_evaluated_and_saved(recipe: Recipe) -> None:
 def test_a_small_text_is_memorized(recipe: Recipe) -> None:
     """150 steps on a few sentences: the loss falls from ln 257 to nearly 0."""
     small = dataclasses.replace(
-        recipe.model, context=32, width=64, dropout=0.0, attention=recipe.model.attention
+        recipe.model, context=32, width=64, dropout=Dropout(), attention=recipe.model.attention
     )
     outcome = train(renamed(recipe, "small", steps=150, batch_size=8, accumulate=1, model=small))
     losses = [row.loss for row in read_metrics(outcome.checkpoint.parent.parent / "metrics.jsonl")]
@@ -54,7 +55,7 @@ def test_a_small_text_is_memorized(recipe: Recipe) -> None:
 
 def test_accumulated_gradients_equal_those_of_one_batch(recipe: Recipe) -> None:
     """Two half batches give the same weights as one batch, up to rounding."""
-    no_dropout = dataclasses.replace(recipe.model, dropout=0.0)
+    no_dropout = dataclasses.replace(recipe.model, dropout=Dropout())
     halves = renamed(recipe, "halves", steps=3, model=no_dropout)
     at_once = renamed(recipe, "at-once", steps=3, model=no_dropout, batch_size=4, accumulate=1)
     train(halves)
@@ -118,7 +119,7 @@ def test_a_bfloat16_run_learns(recipe: Recipe) -> None:
 @pytest.mark.slow
 def test_a_compiled_run_equals_an_eager_one(recipe: Recipe) -> None:
     """Up to rounding; its checkpoints have the same names."""
-    no_dropout = dataclasses.replace(recipe.model, dropout=0.0)
+    no_dropout = dataclasses.replace(recipe.model, dropout=Dropout())
     eager, compiled = (
         renamed(recipe, "eager", model=no_dropout),
         renamed(recipe, "compiled", model=no_dropout),

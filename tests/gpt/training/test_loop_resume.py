@@ -11,9 +11,10 @@ import torch
 
 from gpt.errors import ConfigError, DataError
 from gpt.runs.reading import read_checkpoint
+from gpt.spec.dropout import Dropout
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
-from gpt.spec.schedule import Cosine
+from gpt.spec.schedule import Cosine, EarlyDropout, LateDropout
 from gpt.training.loop import train
 from pytok import shards
 from tests.gpt.training.interrupted import (
@@ -45,6 +46,23 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert (stopped.finished, stopped.state.step, resumed.finished) == (False, stop_at, True)
     assert history(recipe.out) == history(uninterrupted.out)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("schedule", [EarlyDropout(cutoff=0.7), LateDropout(start=0.4)], ids=str)
+def test_a_run_with_scheduled_dropout_resumes_bit_for_bit(recipe: Recipe, schedule: Any) -> None:
+    """Its schedule follows the run, not the process; it differs from constant dropout."""
+    dropout = Dropout(rate=0.2, hidden=0.2, path=0.2)
+    model = dataclasses.replace(recipe.model, dropout=dropout)
+    recipe = dataclasses.replace(recipe, model=model, dropout_schedule=schedule)
+    uninterrupted = renamed(recipe, "uninterrupted")
+    constant = dataclasses.replace(renamed(recipe, "constant"), dropout_schedule=None)
+    train(uninterrupted)
+    train(constant)
+    train_until(recipe, 6)
+    train(recipe)
+
+    assert history(recipe.out) == history(uninterrupted.out)
+    assert history(recipe.out) != history(constant.out)
 
 
 def test_a_killed_run_resumes_from_its_last_checkpoint(

@@ -17,6 +17,8 @@ from gpt.parallel.world import World
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.embedding import ValueEmbedding
+from gpt.spec.experts import BalanceBias, Experts
+from gpt.spec.mlp import MLP
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.wiring import Lambdas
@@ -35,7 +37,11 @@ from tests.gpt.training.interrupted import renamed, tensors
 def recipe(recipe: Recipe) -> Recipe:
     """Four rows per step, with everything that several processes could compute differently."""
     model = dataclasses.replace(
-        recipe.model, value_embedding=ValueEmbedding(), residual=Lambdas(), layers=3
+        recipe.model,
+        value_embedding=ValueEmbedding(),
+        residual=Lambdas(),
+        layers=3,
+        mlp=Experts(expert=MLP(hidden=32), count=3, first_dense=1, balance=BalanceBias()),
     )
     return dataclasses.replace(
         recipe,

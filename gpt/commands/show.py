@@ -1,0 +1,145 @@
+"""`gpt show`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gpt.commands.options import OUTPUT
+from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
+from gpt.runs.retention import find_checkpoint
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.overrides import Overrides
+from gpt.spec.presets import PRESETS
+from gpt.spec.recipe import Recipe
+from pytok.commands.help import option
+
+if TYPE_CHECKING:
+    from gpt.model.anatomy import Anatomy
+
+SETTINGS = Settings(
+    Recipe,
+    planned=(),
+    hide=lambda name: not name.startswith("model."),
+    example="model.attention.kv_heads=1 or model.mlp=Experts",
+)
+
+
+@click.command(
+    cls=SettingsCommand,
+    settings=SETTINGS,
+    examples="""
+    gpt show runs/first
+    gpt show llama --depth 12 --svg block.svg
+    gpt show fast --set model.mlp=Experts
+    """,
+)
+@click.argument("spec")
+@option(
+    "--depth", metavar="N", type=click.IntRange(1), default=4, help="Number of layers of a preset."
+)
+@SETTINGS.option("--context", "model.context")
+@option(
+    "--vocab-size",
+    metavar="N",
+    type=click.IntRange(1),
+    default=32768,
+    help="Vocabulary size of a preset or a TOML file.",
+)
+@option("--layer", metavar="N", type=click.IntRange(0), default=0, help="Block to draw, from 0.")
+@option(
+    "--dtype",
+    metavar="TYPE",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    help="Type of the state: float32 or bfloat16.",
+)
+@option("--svg", metavar="FILE", type=OUTPUT, help="Also draw the block to an SVG image.")
+@option("--json", "as_json", is_flag=True, help="Print the figures of the table as JSON.")
+@click.pass_context
+def show(
+    ctx: click.Context,
+    /,
+    spec: str,
+    depth: int,
+    vocab_size: int,
+    layer: int,
+    dtype: str,
+    svg: Path | None,
+    as_json: bool,
+) -> int:
+    """Show the parts of a model and draw one of its blocks.
+
+    SPEC is a preset, a TOML file as for `gpt train --config`, or a run. Each part has its
+    parameters, those that a token uses, and per token the FLOPs to predict it and the bytes that
+    are kept of it while decoding. No memory is used for the model, so it can have any size.
+    """
+    import torch
+
+    from gpt.model.anatomy import anatomy_of
+    from gpt.report.block_svg import block_svg
+    from pytok.atomic import replace_file
+
+    config = _config(ctx, spec, depth, vocab_size)
+    if layer >= config.layers:
+        raise OptionsError(f"--layer {layer}: the model has layers 0 to {config.layers - 1}")
+    anatomy = anatomy_of(config, layer, getattr(torch, dtype))
+    if svg is not None:
+        replace_file(svg, block_svg(anatomy, layer).encode())
+    click.echo(json.dumps(_figures(anatomy)) if as_json else _page(anatomy, layer, dtype))
+    return 0
+
+
+def _config(ctx: click.Context, spec: str, depth: int, vocab_size: int) -> GPTConfig:
+    """Return the model of *spec* with the fields that the options set."""
+    path = Path(spec)
+    toml = path if path.suffix == ".toml" and path.is_file() else None
+    overrides = given_overrides(ctx, toml)
+    if spec in PRESETS or toml:
+        context = overrides.values.get("model.context", 1024)
+        model = PRESETS["fast" if toml else spec](depth, max(1, context))
+        return GPTConfig.over(_changed(model, overrides), vocab_size)
+    if find_checkpoint(path) is None:
+        raise OptionsError(
+            f"{spec}: neither a preset ({', '.join(PRESETS)}), nor a TOML file, nor a run"
+        )
+    from gpt.runs.reading import read_checkpoint
+
+    config = read_checkpoint(path).state.config
+    return GPTConfig.over(_changed(config, overrides), config.vocab_size)
+
+
+def _changed(model: Any, overrides: Overrides) -> Any:
+    """Return *model* with the fields of *overrides* that concern it."""
+    recipe = Recipe(data=Path(), out=Path(), model=model)
+    names = [name for name in overrides.values if not name.startswith("model.")]
+    return overrides.without(*names).over(recipe).model
+
+
+def _figures(anatomy: Anatomy) -> Mapping[str, Any]:
+    from gpt.model.flops import parts_of
+
+    parts = {name: dataclasses.asdict(part) for name, part in parts_of(anatomy.model).items()}
+    return {"parts": parts, "state": anatomy.state, "context": anatomy.model.context}
+
+
+def _page(anatomy: Anatomy, layer: int, dtype: str) -> str:
+    """Return the table of parts, and the drawing of block *layer*."""
+    from gpt.report.block_text import block_text
+    from gpt.report.parts import layers_like, parts_table
+
+    return "\n".join(
+        [
+            parts_table(anatomy, dtype),
+            "",
+            f"block {layer}{layers_like(anatomy.model, layer)} "
+            f"(B: rows, T: tokens, at most {anatomy.model.context:,})",
+            "",
+            block_text(anatomy, layer),
+        ]
+    )

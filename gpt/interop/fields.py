@@ -1,0 +1,386 @@
+"""Fields of other software's configs, each the same fact as some fields of ours, both ways.
+
+A family lists them. Reading gives our fields by dotted path, as in recipes; a value that gpt would
+not compute is rejected by the name of their field. Writing is the inverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gpt.errors import FormatError
+from gpt.interop.layers import ATTENTION_BIASES, BIAS
+from pytok.text import quoted
+
+REQUIRED: Any = object()
+"""Default of a field that must be there."""
+_KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of a config, read by name and type."""
+
+    values: Mapping[str, Any]
+
+    def get(self, name: str, kind: type, default: Any = REQUIRED) -> Any:
+        """Return the field *name*, which is of *kind*, or *default* if it is missing or null."""
+        value = self.values.get(name)
+        if value is None:
+            if default is REQUIRED:
+                raise FormatError(f"{name} is missing")
+            return default
+        wanted = (int, float) if kind is float else kind
+        if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+            expected = _KINDS.get(kind, "an object" if kind is dict else "a list")
+            raise FormatError(f"{name} is {quoted(value)}, not {expected}")
+        return float(value) if kind is float else value  # type: ignore[arg-type]
+
+
+class Codec(Protocol):
+    """Some of their fields, and the fields of ours that they mean."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Names of their fields."""
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Add to *ours*, which has what earlier codecs have read; raises FormatError."""
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Return their fields for *ours*; those that cannot express it are missing."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One of their fields that is one of ours."""
+
+    name: str
+    ours: str
+    kind: type = int
+    default: Any = REQUIRED
+    """Their value where the field is missing or null; with None, our default holds."""
+    otherwise: str = ""
+    """Another of their fields, whose value it has where it is missing."""
+    values: Mapping[Any, Any] = field(default_factory=dict)
+    """Our value for each of theirs; empty if they are the same. The first is the one written."""
+    null: bool = False
+    """Whether none is written as null, because a missing field means something else."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name, and that of the other field."""
+        return (self.name, *filter(None, (self.otherwise,)))
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        default = self.default
+        if self.otherwise and fields.values.get(self.name) is None:
+            default = fields.get(self.otherwise, self.kind, default)
+        value = fields.get(self.name, self.kind, default)
+        if self.values and value not in self.values:
+            raise FormatError(f"{self.name} is {quoted(value)}; supported: {_listed(self.values)}")
+        if value is not None:
+            ours[self.ours] = self.values[value] if self.values else value
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it, unless it has no such value."""
+        value = ours.get(self.ours)
+        if self.values:
+            value = next((theirs for theirs, own in self.values.items() if own == value), None)
+        return {} if value is None and not self.null else {self.name: value}
+
+
+@dataclass(frozen=True)
+class Equal:
+    """A field of ours that equals another one in every model of the family."""
+
+    ours: str
+    other: str
+    theirs: tuple[str, ...] = ()
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Set it."""
+        ours[self.ours] = ours[self.other]
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write nothing."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A number by which something is multiplied, which is an axis of ours: None, or Multiplier."""
+
+    name: str
+    ours: str
+    default: float = 1.0
+    divides: bool = False
+    """Whether it divides instead."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        value = fields.get(self.name, float, self.default)
+        if value <= 0:
+            raise FormatError(f"{self.name} is {value}; supported: numbers above 0")
+        if value != 1:
+            ours[f"{self.ours}.kind"] = "Multiplier"
+            ours[f"{self.ours}.factor"] = 1 / value if self.divides else value
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it; 1 for none."""
+        factor = ours.get(f"{self.ours}.factor", 1.0)
+        return {self.name: 1 / factor if self.divides else factor}
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """The factor of the scores of attention, c, as the field that is c to some power."""
+
+    name: str
+    default: float
+    power: float = 1.0
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it; the size of a head is known by now, if it is not the usual one."""
+        value = fields.get(self.name, float, self.default)
+        if value <= 0:
+            raise FormatError(f"{self.name} is {value}; supported: numbers above 0")
+        head_width = ours.get("attention.head_width") or ours["width"] / max(
+            ours["attention.heads"], 1
+        )
+        scale = value ** (1 / self.power)
+        ours["attention.score.kind"] = "ScaledDot"
+        if abs(scale * abs(head_width) ** 0.5 - 1) > 1e-9:
+            ours["attention.score.scale"] = scale
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        if ours.get("attention.score.kind") != "ScaledDot":
+            return {}
+        scale = ours.get("attention.score.scale") or ours["attention.head_width"] ** -0.5
+        value = round(scale**self.power, 9)
+        return {self.name: int(value) if self.power < 0 and value.is_integer() else value}
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A bound of scores or logits; null is none."""
+
+    name: str
+    ours: str
+    default: float | None
+    """Its value if it is missing."""
+    kind: str = ""
+    """Kind of our spec, whose field it is; empty if that has other fields, too."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        given = self.name in fields.values
+        value = fields.get(self.name, float, None) if given else self.default
+        if value is not None:
+            ours[self.ours] = value
+            if self.kind:
+                ours[f"{self.ours.rpartition('.')[0]}.kind"] = self.kind
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        return {self.name: ours.get(self.ours)}
+
+
+@dataclass(frozen=True)
+class ParallelBranches:
+    """Whether attention and MLP read the same stream."""
+
+    name: str
+    default: bool
+    shared_norm: bool = False
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        parallel = fields.get(self.name, bool, self.default)
+        ours["wiring.kind"] = "Parallel" if parallel else "PreNorm"
+        if parallel:
+            ours["wiring.shared_norm"] = self.shared_norm
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        return {self.name: ours["wiring.kind"] == "Parallel"}
+
+
+@dataclass(frozen=True)
+class Only:
+    """A field of theirs with which gpt computes the same for some values only."""
+
+    name: str
+    supported: Any
+    default: Any = REQUIRED
+    """Value of a missing field; by default the supported one."""
+    reason: str = ""
+    """Why no other value is supported."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Check it."""
+        default = self.supported if self.default is REQUIRED else self.default
+        value = fields.values.get(self.name)
+        value = default if value is None else value
+        if value != self.supported or isinstance(value, bool) != isinstance(self.supported, bool):
+            reason = f" ({self.reason})" if self.reason else ""
+            raise FormatError(
+                f"{self.name} is {quoted(value)}; supported: {self.supported!r}{reason}"
+            )
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it where its default is another."""
+        return {} if self.default is REQUIRED else {self.name: self.supported}
+
+
+@dataclass(frozen=True)
+class SameAs:
+    """A field of theirs with which gpt computes the same only if it equals another one."""
+
+    name: str
+    other: str
+    ours: str = ""
+    """Field of ours that has the value of both, if they must be written."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Check it."""
+        value, other = fields.values.get(self.name), fields.values.get(self.other)
+        if value is not None and value != other:
+            raise FormatError(
+                f"{self.name} is {quoted(value)}; supported: that of {self.other}, {quoted(other)}"
+            )
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it where it must be."""
+        return {self.name: ours[self.ours]} if self.ours else {}
+
+
+@dataclass(frozen=True)
+class Biases:
+    """Which linear layers have biases: names of fields, or a value that is fixed."""
+
+    qkv: str | bool = False
+    """That of queries, keys and values."""
+    output: str | bool = False
+    """That of the output of attention."""
+    mlp: str | bool = False
+    """That of the MLP."""
+    default: bool = False
+    inverted: bool = False
+    """Whether a true field means that there are none."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return the names of the fields."""
+        given = (self.qkv, self.output, self.mlp)
+        return tuple(dict.fromkeys(name for name in given if isinstance(name, str)))
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read the fields."""
+        qkv, output, mlp = (self._value(fields, each) for each in (self.qkv, self.output, self.mlp))
+        ours |= {"bias": mlp, BIAS: ATTENTION_BIASES[qkv, output]}
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the fields."""
+        attention = ours.get(BIAS, "off")
+        having = {name: each for each, name in ATTENTION_BIASES.items()}[attention]
+        pairs = zip((self.qkv, self.output, self.mlp), (*having, ours["bias"]), strict=True)
+        return {name: value != self.inverted for name, value in pairs if isinstance(name, str)}
+
+    def _value(self, fields: Fields, name: str | bool) -> bool:
+        if isinstance(name, bool):
+            return name
+        given: bool = fields.get(name, bool, self.default != self.inverted)
+        return given != self.inverted
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The width of the hidden layer as a multiple of that of the model."""
+
+    name: str
+    default: int
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it."""
+        ours["mlp.hidden"] = fields.get(self.name, int, self.default) * ours["width"]
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it, unless the hidden layer is no multiple."""
+        ratio, rest = divmod(ours.get("mlp.hidden") or 0, ours["width"])
+        return {} if rest else {self.name: ratio}
+
+
+class Inside:
+    """The fields of an object in a field of theirs."""
+
+    def __init__(self, name: str, *codecs: Codec) -> None:
+        self.name, self.codecs = name, codecs
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return the name of the object."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read the fields of the object."""
+        inside = Fields(fields.get(self.name, dict, {}))
+        for codec in self.codecs:
+            try:
+                codec.read(inside, ours)
+            except FormatError as error:
+                raise FormatError(f"{self.name}.{error}") from error
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the object."""
+        written = [codec.write(ours) for codec in self.codecs]
+        return {self.name: {name: value for each in written for name, value in each.items()}}
+
+
+def _listed(values: Mapping[Any, Any]) -> str:
+    return ", ".join(map(repr, values))
+
+
+def names_of(codecs: tuple[Codec, ...]) -> Iterator[str]:
+    """Yield the names of the fields that *codecs* read."""
+    for codec in codecs:
+        yield from codec.theirs

@@ -1,0 +1,251 @@
+"""The model families of GGUF files: the architectures of llama.cpp.
+
+Names of tensors are those of Hugging Face, translated by the table of the `gguf` package. In a GGUF
+file matrices are (outputs, inputs), the weights of norms are whole, and fused queries, keys and
+values follow each other; the order of rotated features is that of the architecture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gguf
+
+from gpt.errors import FormatError
+from gpt.interop.families import gpt2, layer_norm, llama, mixture, normed
+from gpt.interop.family import Family
+from gpt.interop.fields import (
+    Biases,
+    Cap,
+    Codec,
+    Equal,
+    Factor,
+    Field,
+    Fields,
+    ParallelBranches,
+    SameAs,
+    ScoreScale,
+)
+from gpt.interop.gguf_rotary import DIVISORS, Rotary
+from gpt.interop.layouts import Entry
+from gpt.interop.tensor_names import EXPERT, Names
+from gpt.interop.windows import Windows
+
+DERIVED = ("tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp", DIVISORS)
+"""Fields that are in no file: they follow from which tensors it has."""
+
+
+@dataclass(frozen=True)
+class _NoWindow:
+    """A window, which must not be shorter than the context: llama.cpp would ignore it."""
+
+    theirs: tuple[str, ...] = ("attention.sliding_window",)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Check it."""
+        window = fields.get("attention.sliding_window", int, 0)
+        if 0 < window < ours["context"]:
+            raise FormatError(
+                f"attention.sliding_window is {window}, and gpt computes full attention over the "
+                f"{ours['context']} positions"
+            )
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write nothing."""
+        return {}
+
+
+_SIZES: tuple[Codec, ...] = (
+    Field("vocab_size", "vocab_size"),
+    Field("context_length", "context"),
+    Field("embedding_length", "width"),
+    Field("block_count", "layers"),
+    Field("attention.head_count", "attention.heads"),
+    Field("attention.head_count_kv", "attention.kv_heads", otherwise="attention.head_count"),
+    Field("tie_word_embeddings", "tie", bool),
+)
+_HIDDEN = Field("feed_forward_length", "mlp.hidden")
+_BIASES = Biases(qkv="bias.qkv", output="bias.output", mlp="bias.mlp")
+_ROTARY: tuple[Codec, ...] = (
+    Field("attention.key_length", "attention.head_width", default=None),
+    SameAs("attention.value_length", "attention.key_length", "attention.head_width"),
+    Rotary(),
+)
+_LLAMA3: tuple[Codec, ...] = (*_ROTARY[:-1], Rotary(divided=True))
+_RMS: tuple[Codec, ...] = (Field("attention.layer_norm_rms_epsilon", "norm.eps", float),)
+_LAYER: tuple[Codec, ...] = (Field("attention.layer_norm_epsilon", "norm.eps", float),)
+
+
+def _architecture(
+    name: str,
+    family: Family,
+    *fields: Codec,
+    fixed: Mapping[str, Any],
+    interleaved: bool = False,
+) -> Family:
+    """Return the architecture *name* of llama.cpp, in which models of *family* are stored.
+
+    *fields* are those besides sizes, and *fixed* ours that no field of the file says. In an
+    *interleaved* one the rotated features 2i and 2i + 1 are a pair, unlike in *family*.
+    """
+    return Family(
+        name=name,
+        fixed={**family.fixed, **fixed},
+        fields=(
+            *_SIZES,
+            *(() if family.fixed["mlp.kind"] == "Experts" else (_HIDDEN,)),
+            *_unless_given(fields),
+            *fields,
+        ),
+        names=_translated(name, family.names, interleaved=interleaved),
+        adds_biases=family.adds_biases,
+        source=family,
+    )
+
+
+def _unless_given(fields: tuple[Codec, ...]) -> list[Codec]:
+    """Return the codecs of windows and biases that *fields* have not."""
+    kinds = set(map(type, fields))
+    defaults: list[tuple[type, Codec]] = [(Windows, _NoWindow()), (Biases, _BIASES)]
+    return [codec for kind, codec in defaults if kind not in kinds]
+
+
+def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[str, Entry]:
+    """Return *names*, those of Hugging Face, as GGUF files of *architecture* have them."""
+    kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
+    table = gguf.get_tensor_name_map(kinds[architecture], 1)
+    translated = {}
+    for theirs, value in names.items():
+        entry = value if isinstance(value, Entry) else Entry((value,))
+        # The table has some names with the prefix of a model, and some without.
+        full = theirs.replace("{layer}", "0").replace(f".{EXPERT}", "")
+        name = table.get_name(full) or table.get_name(full.partition(".")[2])
+        if name is not None:
+            rotated = entry.modules[0].endswith((".query", ".key"))
+            translated[name.replace("blk.0.", "blk.{layer}.")] = dataclasses.replace(
+                entry,
+                transposed=False,
+                grouped=False,
+                offset=0.0,
+                interleaved=interleaved and rotated,
+            )
+    return translated
+
+
+_SILU = {"mlp.activation": "silu"}
+_GELU = {"mlp.activation": "gelu_tanh"}
+"""llama.cpp computes the approximation for all architectures with GELU."""
+
+ARCHITECTURES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        _architecture("gpt2", gpt2.GPT2, *_LAYER, fixed=_GELU),
+        _architecture(
+            "qwen3",
+            llama.QWEN3,
+            *_ROTARY,
+            *_RMS,
+            Equal("attention.qk_norm_eps", "norm.eps"),
+            Biases(),
+            fixed=_SILU,
+        ),
+        _architecture("llama", llama.LLAMA, *_LLAMA3, *_RMS, fixed=_SILU, interleaved=True),
+        _architecture("qwen2", llama.QWEN2, *_ROTARY, *_RMS, fixed=_SILU),
+        _architecture("phi3", llama.PHI3, *_ROTARY, *_RMS, fixed=_SILU),
+        _architecture(
+            "arcee",
+            llama.ARCEE,
+            *_ROTARY,
+            *_RMS,
+            fixed={"mlp.activation": "relu2"},
+            interleaved=True,
+        ),
+        _architecture("ernie4_5", llama.ERNIE, *_ROTARY, *_RMS, Biases(), fixed=_SILU),
+        _architecture("starcoder", gpt2.GPT_BIGCODE, *_LAYER, fixed=_GELU),
+        _architecture(
+            "stablelm",
+            layer_norm.STABLELM,
+            *_ROTARY,
+            *_LAYER,
+            ParallelBranches("use_parallel_residual", default=False, shared_norm=True),
+            fixed=_SILU,
+        ),
+        _architecture("starcoder2", layer_norm.STARCODER2, *_ROTARY, *_LAYER, fixed=_GELU),
+        _architecture(
+            "nemotron",
+            layer_norm.NEMOTRON,
+            *_ROTARY,
+            *_LAYER,
+            fixed={"mlp.activation": "relu2"},
+        ),
+        _architecture(
+            "gptneox",
+            layer_norm.GPT_NEOX,
+            *_ROTARY,
+            *_LAYER,
+            ParallelBranches("use_parallel_residual", default=True),
+            fixed=_GELU,
+        ),
+        _architecture(
+            "command-r",
+            layer_norm.COHERE,
+            *_ROTARY,
+            *_LAYER,
+            Factor("logit_scale", "logit_scale"),
+            fixed=_SILU,
+        ),
+        _architecture(
+            "bloom", layer_norm.BLOOM, *_LAYER, Equal("embedding_norm.eps", "norm.eps"), fixed=_GELU
+        ),
+        _architecture("falcon", layer_norm.FALCON, *_ROTARY, *_LAYER, fixed=_GELU),
+        _architecture(
+            "granite",
+            normed.GRANITE,
+            *_ROTARY,
+            *_RMS,
+            Factor("embedding_scale", "embedding_scale"),
+            Factor("residual_scale", "branch_scale"),
+            Factor("logit_scale", "logit_scale", divides=True),
+            ScoreScale("attention.scale", 1.0),
+            fixed=_SILU,
+            interleaved=True,
+        ),
+        _architecture(
+            "olmo2",
+            normed.OLMO2,
+            *_ROTARY,
+            *_RMS,
+            Equal("attention.qk_norm_eps", "norm.eps"),
+            fixed=_SILU,
+        ),
+        _architecture(
+            "qwen3moe",
+            mixture.QWEN3_MOE,
+            *_ROTARY,
+            *_RMS,
+            Equal("attention.qk_norm_eps", "norm.eps"),
+            Field("expert_count", "mlp.count"),
+            Field("expert_used_count", "mlp.top_k"),
+            # That of layers without experts, which llama.cpp wants and no layer has.
+            Field("feed_forward_length", "mlp.expert.hidden", default=None),
+            Field("expert_feed_forward_length", "mlp.expert.hidden"),
+            Biases(),
+            fixed={"mlp.expert.activation": "silu", "mlp.renormalize": True},
+        ),
+        _architecture("gemma", normed.GEMMA, *_ROTARY, *_RMS, fixed=_GELU),
+        _architecture(
+            "gemma2",
+            normed.GEMMA2,
+            *_ROTARY,
+            *_RMS,
+            Cap("attn_logit_softcapping", "attention.score.cap", 50.0),
+            Cap("final_logit_softcapping", "cap.limit", 30.0, kind="SoftCap"),
+            Windows("attention.sliding_window", 4096, every=2),
+            fixed={**_GELU, "attention.score.kind": "ScaledDot"},
+        ),
+    )
+}
+"""By general.architecture. A model that several support is written as the first of them."""
