@@ -40,7 +40,7 @@ COMMANDS = [
     LazyCommand(
         "eval",
         "gpt.commands.evaluate:evaluate",
-        "Measure a model: bits per byte, multiple choice, or style.",
+        "Measure a model: bits per byte, multiple choice, style, translations.",
     ),
     LazyCommand("plot", "gpt.commands.plot:plot", "Plot the loss curves of runs."),
     LazyCommand(
@@ -54,16 +54,15 @@ COMMANDS = [
     LazyCommand(
         "import",
         "gpt.commands.convert:import_",
-        "Import a GPT-2, Llama, Mistral or Qwen model as a run.",
+        "Import a model of a Hugging Face folder or GGUF file as a run.",
     ),
     LazyCommand(
-        "show", "gpt.commands.show:show", "Show the parts of a model and draw one of its blocks."
+        "average",
+        "gpt.commands.convert:average",
+        "Average the weights of the last checkpoints of a run.",
     ),
-    LazyCommand(
-        "mechanisms",
-        "gpt.commands.mechanisms:mechanisms",
-        "List the mechanisms that a model can have, with their sources.",
-    ),
+    LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
+    LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
     LazyCommand(
         "convert",

@@ -9,7 +9,7 @@ import click
 
 from gpt.commands.options import OUTPUT, PATH, refuse_same, run_argument
 from gpt.errors import ConfigError
-from gpt.spec.attention import POOLS, Pool
+from gpt.spec.attention_base import POOLS, Pool
 from pytok.commands.help import Command, option
 from pytok.terminal import say
 
@@ -34,8 +34,8 @@ def export(run: Path, out: Path, to: str) -> int:
     """Write a trained model for transformers or llama.cpp.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
-    checkpoint. OUT is the folder or file to write. Models of the presets gpt2, llama and qwen3 can
-    be exported.
+    checkpoint. OUT is the folder or file to write. A model is written as a family that has all of
+    its mechanisms, such as GPT-2, Llama or Gemma; docs/families.md lists them.
     """
     from gpt.runs.reading import read_checkpoint
 
@@ -63,10 +63,11 @@ def export(run: Path, out: Path, to: str) -> int:
 @click.argument("source", type=PATH)
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def import_(source: Path, out: Path) -> int:
-    """Import a GPT-2, Llama, Mistral or Qwen model as a run.
+    """Import a model of other software as a run.
 
     SOURCE is a Hugging Face folder with config.json, safetensors and the tokenizer, or a GGUF file
-    of llama.cpp. The run can be sampled, tuned and exported; `gpt eval` needs --data for it.
+    of llama.cpp, of a family in docs/families.md. The run can be sampled, tuned and exported;
+    `gpt eval` needs --data for it.
     """
     from gpt.interop.imported import write_imported
 
@@ -123,6 +124,31 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
 @click.command(
     cls=Command,
     examples="""
+    gpt train --data pairs.jsonl --preset transformer --out runs/translator
+    gpt average runs/translator --out runs/averaged
+    """,
+)
+@run_argument
+@option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
+@option("--last", metavar="N", type=int, default=5, help="Checkpoints to average at most.")
+def average(run: Path, out: Path, last: int) -> int:
+    """Average the weights of the last checkpoints of a run.
+
+    RUN is a run folder, which has kept two checkpoints or more: `gpt train --keep 5` keeps five.
+    The average often predicts better than each of them (Vaswani 2017). It can be sampled and
+    measured; its training cannot be resumed.
+    """
+    from gpt.runs.averaging import write_average
+
+    refuse_same(out, run)
+    steps = write_average(run, out, last)
+    say(f"wrote {out}, the average of steps {', '.join(map(str, steps))}")
+    return 0
+
+
+@click.command(
+    cls=Command,
+    examples="""
     gpt convert runs/big --kv-heads 2 --out runs/grouped
     gpt tune runs/grouped --data corpus.txt --out runs/uptrained --full
     """,
@@ -138,11 +164,11 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
 @option("--seed", metavar="N", type=int, default=0, help="Seed of new weights.")
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
-    """Let query heads share key and value heads (GQA, arXiv:2305.13245).
+    """Let query heads share key and value heads.
 
-    RUN is a run folder, trained or imported. The new model keeps fewer keys and values per token,
-    and decodes long texts faster; it is a little worse until it is trained again, for some 5% of
-    its steps. It can be sampled, evaluated, tuned and exported.
+    RUN is a run folder, trained or imported. The new model (GQA, Ainslie 2023, arXiv:2305.13245)
+    keeps fewer keys and values per token, and decodes long texts faster; it is a little worse until
+    it is trained again, for some 5% of its steps. It can be sampled, evaluated, tuned and exported.
     """
     from gpt.interop.shared import write_shared
     from gpt.runs.reading import read_checkpoint

@@ -12,6 +12,8 @@ import click
 
 from gpt.commands.options import PATH, device_option, dtype_option, ensemble_option, run_argument
 from gpt.errors import ConfigError, DataError
+from gpt.spec.objective import MaskedLM
+from gpt.spec.task import Pairs
 from pytok.commands.help import Command, option
 from pytok.counted import counted
 from pytok.terminal import Bars
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     gpt eval runs/first --data other.txt --stride 32
     gpt eval runs/first --choices hellaswag.jsonl
     gpt eval clone/run --style --against clone/base
+    gpt eval runs/translator --beams 4
     """,
 )
 @run_argument
@@ -88,14 +91,23 @@ if TYPE_CHECKING:
     group="Other measures",
     help="With --style, turns that each model generates.",
 )
+@option(
+    "--beams",
+    metavar="N",
+    type=int,
+    default=1,
+    group="Other measures",
+    help="Of a model that translates, the beams of the search; 1 is greedy.",
+)
 @device_option
 @dtype_option()
 def evaluate(as_json: bool, **options: Any) -> int:
-    """Measure a model: bits per byte, multiple choice, or style.
+    """Measure a model: bits per byte, multiple choice, style, translations.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
     checkpoint. Bits per byte (lower is better) and token accuracy (higher is better) are measured
-    over a complete split or text.
+    over a complete split or text. Of a model that translates, the exact matches are measured as
+    well; of one of masked tokens, their loss and how many are predicted.
     """
     asked = Evaluating(**options)
     step, figures, lines = asked.measure()
@@ -117,6 +129,7 @@ class Evaluating:
     style: bool
     against: Path | None
     turns: int
+    beams: int
     device: str
     dtype: str
 
@@ -128,9 +141,14 @@ class Evaluating:
         self._check()
         checkpoint = read_checkpoint(self.run)
         runtime = Runtime.choose(self.device, self.dtype)
+        recipe = checkpoint.state.recipe
         measure = self._losses if self.choices is None else self._answers
         if self.style:
             measure = self._styles
+        elif self.choices is None and recipe.model.reads_pairs:
+            measure = self._pairs
+        elif self.choices is None and isinstance(recipe.objective, MaskedLM):
+            measure = self._masked
         with Bars() as bars:
             figures, lines = measure(checkpoint, runtime, bars)
         return checkpoint.state.step, figures, lines
@@ -181,6 +199,84 @@ class Evaluating:
             f"  {result.token_accuracy:.4f} token accuracy",
             *_by_position(result),
         ]
+
+    def _pairs(
+        self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Measure losses of targets, and translate their sources."""
+        from gpt.data.pairs import EncodedPairs
+        from gpt.evaluation.pairs import evaluate_pairs
+        from gpt.generation.beam import BeamSearch
+
+        self._refuse("pairs", "--stride", "--context", "--ensemble")
+        recipe, split = checkpoint.state.recipe, self.split or "val"
+        data = self.data or recipe.data
+        file = data / f"{split}.jsonl" if data.is_dir() else data
+        if not file.is_file():
+            raise DataError(f"{file}: not found; pass --data: JSON lines of source and target")
+        model, tokenizer = checkpoint.any_model(runtime.device), checkpoint.tokenizer()
+        pairs = EncodedPairs.open(file, tokenizer, model.context)
+        if not pairs.pairs:
+            raise DataError(f"{file}: all pairs are longer than the context of {model.context}")
+        assert isinstance(recipe.task, Pairs)
+        result = evaluate_pairs(
+            model,
+            pairs,
+            tokenizer,
+            batch_tokens=recipe.task.batch_tokens,
+            translations=None,
+            search=BeamSearch(beams=self.beams),
+            runtime=runtime,
+            progress=lambda done, total: bars.update("evaluate", done, total),
+        )
+        losses, match = result.losses, result.exact_match
+        figures = {**dataclasses.asdict(losses), "exact_match": match, "omitted": pairs.omitted}
+        omitted = f", {pairs.omitted:,} longer than the context omitted" if pairs.omitted else ""
+        return figures, [
+            f"step {checkpoint.state.step}, {self.data or split + ' split'}: "
+            f"{counted(len(pairs.pairs), 'pair')}{omitted}",
+            f"  {match:.4f} exact match, of {counted(result.translations, 'translation')}",
+            f"  {losses.nats_per_token:.4f} nats per token, perplexity {losses.perplexity:.2f}",
+            f"  {losses.bits_per_byte:.4f} bits per byte of the targets",
+            f"  {losses.token_accuracy:.4f} token accuracy",
+        ]
+
+    def _masked(
+        self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Measure the loss of masked tokens."""
+        from gpt.data.masking import Masking, open_run_data
+        from gpt.data.shards import open_split
+        from gpt.evaluation.masked import evaluate_masked
+
+        self._refuse("masked tokens", "--stride", "--context", "--ensemble")
+        state = checkpoint.state
+        recipe, split = state.recipe, self.split or "val"
+        assert isinstance(recipe.objective, MaskedLM)
+        data = self.data or recipe.data
+        if data.is_file():
+            raise ConfigError(f"{data}: masked tokens are measured on shards; `pytok shard` writes")
+        shards = open_run_data(data, recipe.objective, state.fingerprint)
+        result = evaluate_masked(
+            checkpoint.model(runtime.device),
+            open_split(shards, split),
+            Masking(recipe.objective, checkpoint.tokenizer()),
+            document_mask=recipe.document_mask,
+            runtime=runtime,
+            progress=lambda done, total: bars.update("evaluate", done, total),
+        )
+        return dataclasses.asdict(result), [
+            f"step {state.step}, {self.data or split + ' split'}: "
+            f"{counted(result.tokens, 'masked token')}",
+            f"  {result.nats_per_token:.4f} nats per masked token",
+            f"  {result.token_accuracy:.4f} of them predicted",
+        ]
+
+    def _refuse(self, what: str, *options: str) -> None:
+        """Raise ConfigError if one of *options*, which do not apply to *what*, is given."""
+        for name in options:
+            if getattr(self, name[2:]):
+                raise ConfigError(f"remove {name}: it does not apply to {what}")
 
     def _answers(
         self, checkpoint: Checkpoint, runtime: Runtime, bars: Bars

@@ -20,11 +20,15 @@ from pytok.commands.help import option
 from pytok.commands.paths import Input, Output, PathName
 
 if TYPE_CHECKING:
+    import torch
+
     from gpt.generation.sampling import Sampling
     from gpt.model.language_model import LanguageModel
+    from gpt.model.seq2seq import Seq2Seq
     from gpt.runs.reading import Checkpoint
 
 F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M")
 
 FILES_OF_RUN = (
     CHECKPOINTS,
@@ -38,7 +42,8 @@ FILES_OF_RUN = (
 *_FIRST, _LAST = EXPORTABLE
 ABOUT_PRESETS = (
     f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can; "
-    f"{' and '.join(LATENT)} have latent attention."
+    f"{' and '.join(LATENT)} have latent attention; bert reads in both directions; transformer and "
+    "luong translate."
 )
 PATH = PathName(path_type=Path)
 """A path, which is checked when it is opened."""
@@ -141,10 +146,19 @@ class SamplingOptions:
 
         *context* is that of `Checkpoint.model`.
         """
+        from gpt.generation.ensemble import open_ensemble
+
+        return self._copied(lambda device: open_ensemble(checkpoint, ensemble, device, context))
+
+    def translator(self, checkpoint: Checkpoint) -> Seq2Seq:
+        """Return the model of *checkpoint*, which reads pairs, to translate with."""
+        return self._copied(lambda device: cast("Seq2Seq", checkpoint.any_model(device)))
+
+    def _copied(self, build: Callable[[torch.device], M]) -> M:
+        """Return a copy of what *build* builds on the device, for inference in the dtype."""
         import torch
 
         from gpt.generation.decoder import inference_copy
-        from gpt.generation.ensemble import open_ensemble
         from gpt.parallel.runtime import Runtime
 
         wanted = {"int8": "auto"}.get(self.dtype, self.dtype)
@@ -152,7 +166,7 @@ class SamplingOptions:
             wanted = "float32"  # or the likeliest of two close tokens would depend on the processor
         runtime = Runtime.choose(self.device, wanted)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
-        return inference_copy(open_ensemble(checkpoint, ensemble, runtime.device, context), dtype)
+        return inference_copy(build(runtime.device), dtype)
 
 
 def sampling_options(command: F) -> F:

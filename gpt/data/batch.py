@@ -11,6 +11,8 @@ IGNORED = -100
 """Target of a position that does not count in the loss; the default of torch's F.cross_entropy."""
 PADDING = torch.iinfo(torch.int32).max
 """Document of the padding at the end of a row."""
+NO_TOKEN = -1
+"""Id after the end of a source that is shorter than others of its batch."""
 
 
 class Batch(NamedTuple):
@@ -23,15 +25,14 @@ class Batch(NamedTuple):
     document_ids: Tensor | None = None
     """The document of each input, (B, T) int64, never decreasing along a row. Tokens attend to
     their own document only. If None, each row is a single text."""
+    sources: Tensor | None = None
+    """What the rows are the targets of, in a task of pairs: ids (B, S) int64, after the end of a
+    source `NO_TOKEN`."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on *device*; a copy to CUDA does not wait for the device."""
-        inputs, targets, ids = self.inputs, self.targets, self.document_ids
-        return Batch(
-            _copied(inputs, device),
-            _copied(targets, device),
-            None if ids is None else _copied(ids, device),
-        )
+        fields = (None if each is None else _copied(each, device) for each in self)
+        return Batch(*fields)  # type: ignore[arg-type]
 
     @property
     def num_targets(self) -> int:

@@ -13,6 +13,7 @@ from gpt.data.batch import IGNORED, Batch
 from gpt.data.shards import Tokens, evaluation_batches
 from gpt.errors import DataError
 from gpt.model.language_model import LanguageModel
+from gpt.model.model import Model
 from gpt.model.objectives.next_token import measure
 from gpt.parallel.memory import fitting_in_memory
 from gpt.parallel.runtime import Runtime
@@ -113,7 +114,7 @@ def evaluate(
 
 
 def evaluate_batches(
-    model: LanguageModel,
+    model: LanguageModel | Model,
     batches: Iterable[Batch],
     *,
     targets: int,

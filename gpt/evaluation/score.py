@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gpt.errors import ConfigError
-from gpt.spec.score import BitsPerByte, TokenAccuracy
+from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
 
 Figures: TypeAlias = dict[str, float]
 """What an evaluation has measured, by name; `gpt.runs.metrics.Row.val` records all of it."""
@@ -55,6 +55,15 @@ SCORES: Mapping[type, Score] = {
     ),
     TokenAccuracy: Score(
         name="token_accuracy", higher_is_better=True, unit="token accuracy", short="token accuracy"
+    ),
+    MaskedLoss: Score(
+        name="loss",
+        higher_is_better=False,
+        unit="nats per masked token",
+        short="nats/masked token",
+    ),
+    ExactMatch: Score(
+        name="exact_match", higher_is_better=True, unit="exact match", short="exact match"
     ),
 }
 """For each spec of a score, what it is."""

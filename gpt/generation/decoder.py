@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from gpt.model.language_model import LanguageModel
 from gpt.nn.linear import FusedLinear, Fusible, fuse
 from gpt.nn.state import Cache
+
+AnyModel = TypeVar("AnyModel")
 
 
 class Decoder:
@@ -112,7 +114,7 @@ class Reader:
         return next(position for position, (old, new) in enumerate(pairs) if old != new)
 
 
-def inference_copy(model: LanguageModel, dtype: torch.dtype) -> LanguageModel:
+def inference_copy(model: AnyModel, dtype: torch.dtype) -> AnyModel:
     """Copy *model* for inference, with its linear layers fused and in *dtype*.
 
     All other tensors are shared with *model*. The time per token of a single row is that of reading
@@ -129,4 +131,4 @@ def inference_copy(model: LanguageModel, dtype: torch.dtype) -> LanguageModel:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear) and name not in fusible:
                 setattr(parent, name, FusedLinear([child], dtype))
-    return cast(LanguageModel, light)
+    return cast(AnyModel, light)

@@ -42,10 +42,8 @@ class Family:
     """Its names of tensors."""
     adds_biases: bool = False
     """Whether linear layers and norms without a bias are written with one of zeros."""
-    unused: tuple[str, ...] = ()
-    """Tensors in its files that nothing reads."""
-    notes: str = ""
-    """What of it is not supported, for the documentation."""
+    source: Family | None = None
+    """The family of Hugging Face, for an architecture of GGUF."""
 
     def read(self, fields: Mapping[str, Any], layers: int | None = None) -> GPTConfig:
         """Return the config that *fields* describe, of a model with tensors of *layers* layers.

@@ -66,6 +66,8 @@ class Field:
     """Another of their fields, whose value it has where it is missing."""
     values: Mapping[Any, Any] = field(default_factory=dict)
     """Our value for each of theirs; empty if they are the same. The first is the one written."""
+    null: bool = False
+    """Whether none is written as null, because a missing field means something else."""
 
     @property
     def theirs(self) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ class Field:
         value = ours.get(self.ours)
         if self.values:
             value = next((theirs for theirs, own in self.values.items() if own == value), None)
-        return {} if value is None else {self.name: value}
+        return {} if value is None and not self.null else {self.name: value}
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,12 @@ class ScoreScale:
         value = fields.get(self.name, float, self.default)
         if value <= 0:
             raise FormatError(f"{self.name} is {value}; supported: numbers above 0")
-        head_width = ours.get("attention.head_width") or ours["width"] / ours["attention.heads"]
+        head_width = ours.get("attention.head_width") or ours["width"] / max(
+            ours["attention.heads"], 1
+        )
         scale = value ** (1 / self.power)
         ours["attention.score.kind"] = "ScaledDot"
-        if abs(scale * head_width**0.5 - 1) > 1e-9:
+        if abs(scale * abs(head_width) ** 0.5 - 1) > 1e-9:
             ours["attention.score.scale"] = scale
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:

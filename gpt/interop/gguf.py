@@ -22,6 +22,7 @@ from gpt.errors import ConfigError, FormatError
 from gpt.interop.family import Family, nearest
 from gpt.interop.fields import names_of
 from gpt.interop.gguf_families import ARCHITECTURES, DERIVED
+from gpt.interop.gguf_rotary import DIVISORS, TENSOR
 from gpt.interop.gguf_tokenizer import add_tokenizer, read_generation, read_tokenizer
 from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
@@ -39,7 +40,7 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     Raises FormatError for a model or a tokenizer that GGUF or llama.cpp does not support, and if
     *path* cannot be written.
     """
-    config = checkpoint.state.config
+    config = checkpoint.config
     family = nearest(config, ARCHITECTURES)
     if path.is_dir() or not path.parent.is_dir():
         raise FormatError(f"{path}: not a file path in an existing directory")
@@ -86,10 +87,12 @@ def import_file(path: Path) -> Imported:
             _dequantized(tensor.data[:1], tensor)
         tokenizer = read_tokenizer(fields)
         own = {key.removeprefix(prefix): fields[key] for key in fields if key.startswith(prefix)}
+        if TENSOR in found:
+            own[DIVISORS] = read_tensor(found[TENSOR]).flatten().tolist()
         config = _read_config(own, set(found), tokenizer.n_vocab, family)
         shapes = {key: tuple(map(int, tensor.shape[::-1])) for key, tensor in found.items()}
         tensors = Tensors(shapes, lambda key: read_tensor(found[key]))
-        model = import_model(config, tensors, family.names)
+        model = import_model(config, tensors, family.names, unused=[TENSOR])
     except KeyError as error:
         raise FormatError(f"{path}: missing field {error.args[0]}") from error
     except (ConfigError, FormatError) as error:
@@ -166,7 +169,9 @@ def _add_fields(writer: gguf.GGUFWriter, family: Family, config: GPTConfig) -> N
     """Write the fields of a model of *family*."""
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     for name, value in family.write(config).items():
-        if name not in DERIVED:
+        if name == DIVISORS:
+            writer.add_tensor(TENSOR, np.array(value, dtype=np.float32))
+        elif name not in DERIVED:
             writer.add_key_value(f"{family.name}.{name}", value, _TYPES[type(value)])
 
 

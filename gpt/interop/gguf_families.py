@@ -15,7 +15,7 @@ from typing import Any
 import gguf
 
 from gpt.errors import FormatError
-from gpt.interop.families import gpt2, layer_norm, llama, normed
+from gpt.interop.families import gpt2, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family
 from gpt.interop.fields import (
     Biases,
@@ -29,39 +29,13 @@ from gpt.interop.fields import (
     SameAs,
     ScoreScale,
 )
+from gpt.interop.gguf_rotary import DIVISORS, Rotary
 from gpt.interop.layouts import Entry
-from gpt.interop.tensor_names import Names
+from gpt.interop.tensor_names import EXPERT, Names
 from gpt.interop.windows import Windows
-from pytok.text import quoted
 
-DERIVED = ("tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp")
+DERIVED = ("tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp", DIVISORS)
 """Fields that are in no file: they follow from which tensors it has."""
-
-
-@dataclass(frozen=True)
-class _Rotary:
-    """Rotary positions: base and number of rotated features."""
-
-    theirs: tuple[str, ...] = ("rope.freq_base", "rope.dimension_count", "rope.scaling.type")
-
-    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
-        """Read them."""
-        if (kind := fields.values.get("rope.scaling.type", "none")) != "none":
-            raise FormatError(f"rope.scaling.type is {quoted(kind)}; supported: 'none'")
-        head_width = ours.get("attention.head_width") or ours["width"] // ours["attention.heads"]
-        rotated = fields.get("rope.dimension_count", int, head_width)
-        ours |= {
-            "position.kind": "Rope",
-            "position.theta": fields.get("rope.freq_base", float, 10_000.0),
-            "position.fraction": rotated / head_width,
-        }
-
-    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
-        """Write them."""
-        if ours.get("position.kind") != "Rope":
-            return {}
-        rotated = round(ours["attention.head_width"] * ours["position.fraction"])
-        return {"rope.freq_base": ours["position.theta"], "rope.dimension_count": rotated}
 
 
 @dataclass(frozen=True)
@@ -89,17 +63,18 @@ _SIZES: tuple[Codec, ...] = (
     Field("context_length", "context"),
     Field("embedding_length", "width"),
     Field("block_count", "layers"),
-    Field("feed_forward_length", "mlp.hidden"),
     Field("attention.head_count", "attention.heads"),
     Field("attention.head_count_kv", "attention.kv_heads", otherwise="attention.head_count"),
     Field("tie_word_embeddings", "tie", bool),
 )
+_HIDDEN = Field("feed_forward_length", "mlp.hidden")
 _BIASES = Biases(qkv="bias.qkv", output="bias.output", mlp="bias.mlp")
 _ROTARY: tuple[Codec, ...] = (
     Field("attention.key_length", "attention.head_width", default=None),
     SameAs("attention.value_length", "attention.key_length", "attention.head_width"),
-    _Rotary(),
+    Rotary(),
 )
+_LLAMA3: tuple[Codec, ...] = (*_ROTARY[:-1], Rotary(divided=True))
 _RMS: tuple[Codec, ...] = (Field("attention.layer_norm_rms_epsilon", "norm.eps", float),)
 _LAYER: tuple[Codec, ...] = (Field("attention.layer_norm_epsilon", "norm.eps", float),)
 
@@ -119,9 +94,15 @@ def _architecture(
     return Family(
         name=name,
         fixed={**family.fixed, **fixed},
-        fields=(*_SIZES, *_unless_given(fields), *fields),
+        fields=(
+            *_SIZES,
+            *(() if family.fixed["mlp.kind"] == "Experts" else (_HIDDEN,)),
+            *_unless_given(fields),
+            *fields,
+        ),
         names=_translated(name, family.names, interleaved=interleaved),
         adds_biases=family.adds_biases,
+        source=family,
     )
 
 
@@ -140,7 +121,7 @@ def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[s
     for theirs, value in names.items():
         entry = value if isinstance(value, Entry) else Entry((value,))
         # The table has some names with the prefix of a model, and some without.
-        full = theirs.replace("{layer}", "0")
+        full = theirs.replace("{layer}", "0").replace(f".{EXPERT}", "")
         name = table.get_name(full) or table.get_name(full.partition(".")[2])
         if name is not None:
             rotated = entry.modules[0].endswith((".query", ".key"))
@@ -171,7 +152,7 @@ ARCHITECTURES: dict[str, Family] = {
             Biases(),
             fixed=_SILU,
         ),
-        _architecture("llama", llama.LLAMA, *_ROTARY, *_RMS, fixed=_SILU, interleaved=True),
+        _architecture("llama", llama.LLAMA, *_LLAMA3, *_RMS, fixed=_SILU, interleaved=True),
         _architecture("qwen2", llama.QWEN2, *_ROTARY, *_RMS, fixed=_SILU),
         _architecture("phi3", llama.PHI3, *_ROTARY, *_RMS, fixed=_SILU),
         _architecture(
@@ -239,6 +220,20 @@ ARCHITECTURES: dict[str, Family] = {
             *_RMS,
             Equal("attention.qk_norm_eps", "norm.eps"),
             fixed=_SILU,
+        ),
+        _architecture(
+            "qwen3moe",
+            mixture.QWEN3_MOE,
+            *_ROTARY,
+            *_RMS,
+            Equal("attention.qk_norm_eps", "norm.eps"),
+            Field("expert_count", "mlp.count"),
+            Field("expert_used_count", "mlp.top_k"),
+            # That of layers without experts, which llama.cpp wants and no layer has.
+            Field("feed_forward_length", "mlp.expert.hidden", default=None),
+            Field("expert_feed_forward_length", "mlp.expert.hidden"),
+            Biases(),
+            fixed={"mlp.expert.activation": "silu", "mlp.renormalize": True},
         ),
         _architecture("gemma", normed.GEMMA, *_ROTARY, *_RMS, fixed=_GELU),
         _architecture(

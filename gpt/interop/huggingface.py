@@ -20,7 +20,7 @@ import pytok
 from gpt.data.boundaries import ID_FIELDS, with_named_ends
 from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError, FormatError
-from gpt.interop.families.table import FAMILIES, family_of
+from gpt.interop.families.table import family_named, family_of
 from gpt.interop.family import Family
 from gpt.interop.fields import Fields
 from gpt.interop.imported import Imported
@@ -33,7 +33,7 @@ from pytok.atomic import atomic_folder
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
-from pytok.text import cut, quoted
+from pytok.text import cut
 
 _BUFFERS = (
     *(".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"),
@@ -48,7 +48,7 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
     Raises FormatError if no family supports the model, naming the fields, and if *folder* exists
     and is not empty; OSError with a name in *folder*.
     """
-    config = checkpoint.state.config
+    config = checkpoint.config
     family = family_of(config)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise FormatError(f"{folder}: exists, and is not empty; choose another folder")
@@ -65,7 +65,7 @@ def export_folder(checkpoint: Checkpoint, folder: Path) -> Family:
 
 def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
-    config, tokenizer = checkpoint.state.config, checkpoint.tokenizer()
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer()
     family, chat = family_of(config), _chat_template(checkpoint)
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
@@ -153,12 +153,10 @@ def import_folder(folder: Path) -> Imported:
 
 def _family(fields: Mapping[str, Any]) -> Family:
     """Return the family that the config *fields* names; raises FormatError."""
-    kind = Fields(fields).get("model_type", str)
-    if kind not in FAMILIES:
-        raise FormatError(f"model_type is {quoted(kind)}; supported: {', '.join(FAMILIES)}")
+    family = family_named(Fields(fields).get("model_type", str))
     if fields.get("quantization_config"):
         raise FormatError("quantization_config is set; supported: weights that are not quantized")
-    return FAMILIES[kind]
+    return family
 
 
 def _with_prefix(tensors: Tensors, family: Family) -> Tensors:

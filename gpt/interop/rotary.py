@@ -12,9 +12,12 @@ from typing import Any
 
 from gpt.errors import FormatError
 from gpt.interop.fields import Codec, Field, Fields
+from gpt.interop.layers import PATTERN
+from gpt.interop.windows import FULL, SLIDING, Windows
 from pytok.text import quoted
 
 _SCALING = "position.scaling"
+_LOCAL = "rope_local_base_freq"
 _FACTOR = Field("factor", f"{_SCALING}.factor", float)
 _ORIGINAL = Field("original_max_position_embeddings", f"{_SCALING}.original_context", default=None)
 
@@ -137,6 +140,8 @@ class WithoutPositions:
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read the list."""
         layers, every = ours["layers"], fields.get(self.interval, int, self.default)
+        if every < 1:
+            raise FormatError(f"{self.interval} is {every}; supported: numbers above 0")
         given = fields.get(self.name, list, [int((n + 1) % every != 0) for n in range(layers)])
         if len(given) != layers or not all(each in (0, 1) for each in given):
             raise FormatError(f"{self.name} is {quoted(given)}, not {layers} times 0 or 1")
@@ -148,3 +153,72 @@ class WithoutPositions:
         kinds = ours.get("position.kind")
         each = kinds if isinstance(kinds, list) else [kinds] * ours["layers"]
         return {self.name: [int(kind == "Rope") for kind in each]}
+
+
+@dataclass(frozen=True)
+class RotaryByWindow:
+    """Rotary positions that differ between layers with a window and without, as in Gemma 3."""
+
+    windows: Windows
+    theta: float = 1_000_000.0
+    """Default of the base of layers without a window."""
+    local: float = 10_000.0
+    """Default of that of the others."""
+
+    theirs: tuple[str, ...] = ("rope_parameters", "rope_scaling", "rope_theta", _LOCAL)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read those of both kinds of layers."""
+        found = fields.get("rope_parameters", dict, None)
+        if found is None:  # as older versions of transformers have it
+            found = {
+                FULL: {**fields.get("rope_scaling", dict, {}), "rope_theta": self._theta(fields)},
+                SLIDING: {"rope_theta": fields.get(_LOCAL, float, self.local)},
+            }
+        tables: dict[bool, dict[str, Any]] = {}
+        for kind, theta in ((FULL, self.theta), (SLIDING, self.local)):
+            tables[kind == FULL] = {}
+            inside = {"rope_parameters": Fields(found).get(kind, dict, {})}
+            Rotary(theta=theta).read(Fields(inside), tables[kind == FULL])
+        kinds = self.windows.is_full(fields, ours["layers"])
+        for name in {**tables[True], **tables[False]}:
+            ours[name] = [tables[full].get(name) for full in kinds]
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write those of both kinds of layers."""
+        windows = ours.get(PATTERN) or []
+        written = {}
+        for kind, theta in ((FULL, self.theta), (SLIDING, self.local)):
+            layers = [i for i, window in enumerate(windows) if (window is None) == (kind == FULL)]
+            one = {
+                name: value[layers[0]] if isinstance(value, list) and layers else value
+                for name, value in ours.items()
+                if name.startswith("position.")
+            }
+            given = Rotary().write(one) if layers else {}
+            written[kind] = given.get(
+                "rope_parameters", {"rope_type": "default", "rope_theta": theta}
+            )
+        return {"rope_parameters": written}
+
+    def _theta(self, fields: Fields) -> float:
+        theta: float = fields.get("rope_theta", float, self.theta)
+        return theta
+
+
+@dataclass(frozen=True)
+class PositionsInWindows:
+    """Rotary positions in layers with a window only (Cohere 2)."""
+
+    windows: Windows
+    theirs: tuple[str, ...] = ()
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Leave the layers without a window without positions."""
+        full = self.windows.is_full(fields, ours["layers"])
+        if any(full):
+            ours["position.kind"] = [None if each else "Rope" for each in full]
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write nothing: it follows from the windows."""
+        return {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from gpt.interop.imported import write_imported
 from gpt.model.sharing import share_heads
 from gpt.runs.reading import Checkpoint
-from gpt.spec.attention import Pool
+from gpt.spec.attention_base import Pool
 
 
 def write_shared(run: Path, checkpoint: Checkpoint, kv_heads: int, pool: Pool, seed: int) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,7 @@ def import_model(
     compared with those that *config* asks for. Raises FormatError for a tensor that is missing or
     has another shape, and for one that is neither in the model nor in *unused*.
     """
-    _check(tensors, without_memory(config), names, unused)
+    _check(tensors, cast(GPT, without_memory(config)), names, unused)
     model = GPT(config)
     with torch.no_grad():
         for target in _targets(model, names):

@@ -56,10 +56,10 @@ class Windows:
             windows = [
                 None if self.every and not n % self.every else size for n in range(1, layers + 1)
             ]
-        elif len(kinds) != layers and (size is not None or self.repeated):
-            raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
         else:
             windows = [self._window(kind, size) for kind in kinds]
+            if len(kinds) != layers:
+                raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
         ours[PATTERN] = clipped(windows, context)
 
     def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +76,15 @@ class Windows:
         if self.repeated:
             written[self.repeated] = [[written[self.types], 1]]
         return written
+
+    def is_full(self, fields: Fields, layers: int) -> list[bool]:
+        """Return for each layer whether it is of the kind without a window."""
+        kinds = fields.get(self.types, list, None) if self.types else None
+        if kinds is None:
+            return [bool(self.every and not n % self.every) for n in range(1, layers + 1)]
+        if len(kinds) != layers:
+            raise FormatError(f"{self.types} has {len(kinds)} layers, not {layers}")
+        return [kind == self.full for kind in kinds]
 
     def _expanded(self, repeated: list[Any], layers: int) -> list[Any]:
         """Return the kinds of all layers, up to one more than there are."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +58,7 @@ class Anatomy:
 def anatomy_of(config: GPTConfig, layer: int = 0, dtype: torch.dtype = torch.float32) -> Anatomy:
     """Observe the model of *config* and its block *layer*, with states of *dtype*."""
     with FakeTensorMode(), torch.no_grad():
-        model = without_memory(config, "cpu").eval()
+        model = cast(GPT, without_memory(config, "cpu")).eval()
         anatomy = Anatomy(model, [Node("input", ())])
         cache = model.new_cache(1, dtype) if config.attention.causal else None
         ids = torch.zeros((1, config.context), dtype=torch.int64)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.nn.mechanism import Mechanism, weight_flops
 from gpt.nn.norm import Norm
 
@@ -32,7 +32,7 @@ class Part:
     """FLOPs to predict one token at the end of a full context."""
 
 
-def parts_of(model: GPT) -> dict[str, Part]:
+def parts_of(model: Model) -> dict[str, Part]:
     """Return the parts of *model* by name, in the order of its layers.
 
     Products without weights, as of queries with keys, are parts of their own. A weight shared by
@@ -59,12 +59,12 @@ def parts_of(model: GPT) -> dict[str, Part]:
     return {name: part for name, part in parts.items() if part.parameters or part.flops}
 
 
-def training_flops(model: GPT) -> int:
+def training_flops(model: Model) -> int:
     """Return the FLOPs per token of a training step on full rows: forward and backward."""
     return TRAINING_FACTOR * sum(part.flops for part in parts_of(model).values())
 
 
-def described_size(model: GPT) -> str:
+def described_size(model: Model) -> str:
     """Return the number of parameters of *model*, and of those that a token uses, as text."""
     parts = parts_of(model).values()
     total, active = sum(part.parameters for part in parts), sum(part.active for part in parts)
@@ -72,9 +72,15 @@ def described_size(model: GPT) -> str:
     return f"{total:,} parameters{used}"
 
 
-def _named_parts(model: GPT) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules of *model*, and of each of its blocks, by name; all norms as one part."""
+def _named_parts(model: Model) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules of *model*, and of each of its blocks, by name; all norms as one part.
+
+    Those of a model that is a part of it, such as an encoder, have its name before theirs.
+    """
     for name, child in model.named_children():
+        if isinstance(child, Model):
+            yield from ((f"{name} {part}", module) for part, module in _named_parts(child))
+            continue
         blocks = child.children() if isinstance(child, nn.ModuleList) else ()
         for part, module in [(name, child), *(each for b in blocks for each in b.named_children())]:
             if not isinstance(module, nn.ModuleList):

@@ -1,4 +1,4 @@
-"""`GPT`: a model, assembled from the mechanisms that its config names.
+"""`GPT`: a model, assembled from the mechanisms that its config names, and `Stack`, its blocks.
 
 The mechanisms are in `gpt.nn`, training is in `gpt.training`. Tensors of ids are int64.
 B: batch size, T: tokens, V: vocabulary size.
@@ -7,9 +7,9 @@ B: batch size, T: tokens, V: vocabulary size.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,47 +17,33 @@ from torch.utils.checkpoint import checkpoint
 
 from gpt.data.batch import Batch
 from gpt.errors import ConfigError
+from gpt.model.model import Model
 from gpt.nn.build import site_of
-from gpt.nn.context import Context
+from gpt.nn.context import Context, Memory
 from gpt.nn.dropout import Dropout
 from gpt.nn.head import Head
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
-from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, TokenEmbedding, initialize
+from gpt.nn.mechanism import Mixed, TokenEmbedding, initialize
 from gpt.nn.positions.encoding import PositionEncoding, Positions
 from gpt.nn.state import Cache, State
 from gpt.nn.wiring import Block, total
 from gpt.spec.architecture import GPTConfig
 
 
-class GPT(Mechanism):
-    """A decoder-only transformer (Radford 2018, GPT) with the mechanisms of *config*.
+class Stack(Model):
+    """Token embeddings and blocks, up to the residual stream that a head or a decoder reads.
 
-    The weights are a function of *config* and *seed*. Tables of tokens have the rows of
-    `gpt.nn.site.Site.vocab_rows`.
+    With *cross*, its blocks also attend to a memory. Tables of tokens have the rows of
+    `gpt.nn.site.Site.vocab_rows`. The weights are not drawn yet.
     """
 
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {
-            "transformer.wte": ("embedding",),
-            "transformer.ln_f": ("norm",),
-            "lm_head": ("head",),
-        },
-        "llama": {
-            "model.embed_tokens": ("embedding",),
-            "model.norm": ("norm",),
-            "lm_head": ("head",),
-        },
-        "gguf": {
-            "token_embd": ("embedding",),
-            "output_norm": ("norm",),
-            "output": ("head",),
-        },
-    }
+    config: GPTConfig
 
-    def __init__(self, config: GPTConfig, seed: int = 0) -> None:
+    def __init__(self, config: GPTConfig, *, cross: bool = False) -> None:
         super().__init__()
         self.config = config
-        site = site_of(config, config.vocab_size)
+        self.site = site_of(config, config.vocab_size, cross=cross)
+        site = self.site
         self.embedding = TokenEmbedding(site.vocab_rows, config.width)
         self.embedding_scale = site.build(config.embedding_scale)
         self.embedding_norm = site.build(config.embedding_norm)
@@ -72,47 +58,18 @@ class GPT(Mechanism):
         )
         last_norm = site.build(config.norm) if self._blocks[0].last_norm else None
         self.norm = last_norm or nn.Identity()
-        self.logit_scale = site.build(config.logit_scale)
-        self.head = Head(site)
-        if config.tie:
-            self.head.weight = self.embedding.weight
-        self.cap = site.build(config.cap)
-        self.recompute = False
-        """Activation checkpointing: recompute the activations of blocks in the backward pass."""
-        generator = torch.Generator().manual_seed(seed)
-        for child in self.children():
-            initialize(child, generator)
 
-    def forward(
+    def hidden(
         self,
-        inputs: Tensor | Batch,
-        objective: Callable[[GPT, Batch], Any] | None = None,
+        ids: Tensor,
         *,
         cache: Cache | None = None,
         document_ids: Tensor | None = None,
-    ) -> Any:
-        """Return the logits (B, T, V) of the token after each of the ids *inputs* (B, T).
-
-        With *cache*, *inputs* continue the tokens that it holds, and are added to it. With
-        *document_ids* (`Batch.document_ids`), tokens attend only to their own document, whose
-        positions start from 0. Raises ValueError if *inputs* do not fit the context, or if both
-        *cache* and *document_ids* are given.
-
-        With *objective*, *inputs* are a batch, and the result is ``objective(self, batch)``: a loss
-        is computed within the forward pass, where the weights of a sharded model are complete.
-        """
-        if objective is not None:
-            return objective(self, cast(Batch, inputs))
-        hidden, _ = self.hidden(cast(Tensor, inputs), cache=cache, document_ids=document_ids)
-        logits = self.head(hidden)[..., : self.vocab_size]
-        return logits if self.cap is None else self.cap(logits)
-
-    def hidden(
-        self, ids: Tensor, *, cache: Cache | None = None, document_ids: Tensor | None = None
+        memory: Memory | None = None,
     ) -> Mixed:
-        """Return the residual stream that the head reads, (B, T, width), and auxiliary losses.
+        """Return the residual stream after the blocks, (B, T, width), and auxiliary losses.
 
-        Arguments and errors are those of `forward`.
+        Arguments and errors are those of `GPT.forward`.
         """
         if cache is not None and document_ids is not None:
             raise ValueError("document_ids cannot be used with a cache; pass complete rows")
@@ -150,6 +107,7 @@ class GPT(Mechanism):
             position=self.position,
             document_ids=document_ids,
             document_positions=document_positions,
+            memory=memory,
         )
         losses, streams = [], [x]
         first_values: list[Tensor] = []
@@ -172,10 +130,107 @@ class GPT(Mechanism):
                 streams.append(x)
         if cache is not None:
             cache.advance(ids.shape[1])
-        x = self.norm(x)
-        if self.logit_scale is not None:  # the head is linear, so its input can be scaled
-            x = self.logit_scale(x)
-        return x, total(*losses)
+        return self.norm(x), total(*losses)
+
+    def new_cache(
+        self, batch: int, dtype: torch.dtype = torch.float32, memory: Memory | None = None
+    ) -> Cache:
+        """Create an empty cache for *batch* rows of up to a full context of tokens each.
+
+        The CPU's kernels are the fastest in float32. The rows of a decoder attend to *memory*,
+        which is projected here, once. Raises ConfigError if tokens attend to later ones, or if
+        their keys change as the text grows.
+        """
+        if not self.config.attention.causal:
+            raise ConfigError(
+                "this model attends to later tokens, so it cannot generate text token by token; "
+                "train one whose attention is causal"
+            )
+        self.position.check_decoding()
+        states: list[State] = [block.new_state(batch, dtype, memory) for block in self._blocks]
+        if self.shift is not None:
+            states.append(self.shift.new_state(batch, dtype))
+        return Cache(states, batch)
+
+    @property
+    def units(self) -> Sequence[nn.Module]:
+        """The blocks."""
+        return self._blocks
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.embedding.weight.device
+
+    @property
+    def _blocks(self) -> list[Block]:
+        # The elements of a ModuleList are typed as Module.
+        return [cast(Block, block) for block in self.blocks]
+
+
+class GPT(Stack):
+    """A decoder-only transformer (Radford 2018, GPT) with the mechanisms of *config*.
+
+    The weights are a function of *config* and *seed*. With *cross*, it is the decoder of an
+    encoder-decoder.
+    """
+
+    def __init__(self, config: GPTConfig, seed: int = 0, *, cross: bool = False) -> None:
+        super().__init__(config, cross=cross)
+        self.logit_scale = self.site.build(config.logit_scale)
+        self.head = Head(self.site)
+        if config.tie:
+            self.head.weight = self.embedding.weight
+        self.cap = self.site.build(config.cap)
+        generator = torch.Generator().manual_seed(seed)
+        for child in self.children():
+            initialize(child, generator)
+
+    @staticmethod
+    def layers_of(config: GPTConfig) -> Mapping[str, int]:
+        """Return the beginning of the names of tensors of a block, and the number of blocks."""
+        return {"blocks.{layer}.": config.layers}
+
+    def forward(
+        self,
+        inputs: Tensor | Batch,
+        objective: Callable[[GPT, Batch], Any] | None = None,
+        *,
+        cache: Cache | None = None,
+        document_ids: Tensor | None = None,
+        memory: Memory | None = None,
+    ) -> Any:
+        """Return the logits (B, T, V) of the token after each of the ids *inputs* (B, T).
+
+        With *cache*, *inputs* continue the tokens that it holds, and are added to it. With
+        *document_ids* (`Batch.document_ids`), tokens attend only to their own document, whose
+        positions start from 0. Raises ValueError if *inputs* do not fit the context, or if both
+        *cache* and *document_ids* are given. *memory* is what the decoder of an encoder-decoder
+        attends to; a cache has its own.
+
+        With *objective*, *inputs* are a batch, and the result is ``objective(self, batch)``: a loss
+        is computed within the forward pass, where the weights of a sharded model are complete.
+        """
+        if objective is not None:
+            return objective(self, cast(Batch, inputs))
+        hidden, _ = self.hidden(
+            cast(Tensor, inputs), cache=cache, document_ids=document_ids, memory=memory
+        )
+        logits = self.head(hidden)[..., : self.vocab_size]
+        return logits if self.cap is None else self.cap(logits)
+
+    def hidden(
+        self,
+        ids: Tensor,
+        *,
+        cache: Cache | None = None,
+        document_ids: Tensor | None = None,
+        memory: Memory | None = None,
+    ) -> Mixed:
+        """Return what the head reads, (B, T, width), and auxiliary losses."""
+        x, loss = super().hidden(ids, cache=cache, document_ids=document_ids, memory=memory)
+        # The head is linear, so its input can be scaled.
+        return x if self.logit_scale is None else self.logit_scale(x), loss
 
     def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
         """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.
@@ -195,43 +250,6 @@ class GPT(Mechanism):
         hidden, _ = self.hidden(batch.inputs, document_ids=batch.document_ids)
         weight = self.head.weight[: self.vocab_size]
         return token_losses(hidden.flatten(0, 1), weight, batch.targets.flatten(), self.cap)
-
-    def new_cache(self, batch: int, dtype: torch.dtype = torch.float32) -> Cache:
-        """Create an empty cache for *batch* rows of up to a full context of tokens each.
-
-        The CPU's kernels are the fastest in float32. Raises ConfigError if tokens attend to later
-        ones, or if their keys change as the text grows.
-        """
-        if not self.config.attention.causal:
-            raise ConfigError(
-                "this model attends to later tokens, so it cannot generate text token by token; "
-                "train one whose attention is causal"
-            )
-        self.position.check_decoding()
-        states: list[State] = [block.new_state(batch, dtype) for block in self._blocks]
-        if self.shift is not None:
-            states.append(self.shift.new_state(batch, dtype))
-        return Cache(states, batch)
-
-    @property
-    def context(self) -> int:
-        """Context length."""
-        return self.config.context
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids."""
-        return self.config.vocab_size
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return self.embedding.weight.device
-
-    @property
-    def _blocks(self) -> list[Block]:
-        # The elements of a ModuleList are typed as Module.
-        return [cast(Block, block) for block in self.blocks]
 
 
 def positions_within(document_ids: Tensor) -> Tensor:

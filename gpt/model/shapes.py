@@ -14,23 +14,23 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from gpt.errors import ConfigError
-from gpt.model.gpt import GPT
-from gpt.spec.architecture import GPTConfig
+from gpt.model.build import build_model
+from gpt.model.model import Model
+from gpt.spec.models import AnyConfig
 
 
-def without_memory(config: GPTConfig, device: str = "meta") -> GPT:
+def without_memory(config: AnyConfig, device: str = "meta") -> Model:
     """Return the model of *config* on *device*, with weights that are not initialized.
 
     Raises ConfigError for sizes that no tensor can have.
     """
     try:
         with torch.device(device), _Uninitialized():
-            return GPT(config)
+            return build_model(config)
     except (OverflowError, RuntimeError, TypeError) as error:  # torch raises any of these
-        raise ConfigError(
-            f"a size is too large: width {config.width}, vocab_size {config.vocab_size}, context "
-            f"{config.context}, or in {config.attention} or {config.mlp}"
-        ) from error
+        sizes = {"vocab_size": config.vocab_size, **config.sizes()}
+        named = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise ConfigError(f"a size is too large: {named}") from error
 
 
 def count_layers(names: Iterable[str], block: str) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gpt.model.gpt import GPT
 from gpt.optim.parameters import saved_tensors
-from gpt.spec.attention import Pool
+from gpt.spec.attention_base import Pool
 
 _POOLING: Mapping[Pool, Callable[[Tensor, Tensor], Tensor]] = {
     "mean": lambda heads, new: heads.mean(-1),

@@ -11,9 +11,10 @@ from typing import Any
 from gpt.nn.attention.gate import HeadGate
 from gpt.nn.attention.latent import LatentAttention
 from gpt.nn.attention.linear_attention import LinearAttention
+from gpt.nn.attention.longformer import LongformerAttention
 from gpt.nn.attention.multihead import GroupedQueryAttention
 from gpt.nn.attention.normalizers import LocalPNormalizer, SoftmaxNormalizer
-from gpt.nn.attention.patterns import CausalPattern, FullPattern, WindowPattern
+from gpt.nn.attention.patterns import BigBirdPattern, CausalPattern, FullPattern, WindowPattern
 from gpt.nn.attention.scores import (
     AdditiveScore,
     DotScore,
@@ -51,7 +52,9 @@ from gpt.spec import (
     convolution,
     embedding,
     experts,
+    gate,
     head,
+    linear_attention,
     mlp,
     norm,
     pattern,
@@ -65,12 +68,14 @@ from gpt.spec.architecture import Architecture
 
 MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     attention.GroupedQuery: GroupedQueryAttention,
-    attention.HeadGate: HeadGate,
+    attention.Longformer: LongformerAttention,
+    gate.HeadGate: HeadGate,
     attention.Latent: LatentAttention,
-    attention.Linear: LinearAttention,
+    linear_attention.LinearAttention: LinearAttention,
     attention.Interleaved: lambda spec, site: site.build(spec.in_layer(site.layer)),
     pattern.Causal: CausalPattern,
     pattern.Window: WindowPattern,
+    pattern.BigBird: BigBirdPattern,
     pattern.Full: FullPattern,
     scoring.ScaledDot: ScaledDotScore,
     scoring.Dot: DotScore,
@@ -124,11 +129,15 @@ def build(spec: Any, site: Site) -> Any:
     return site.build(spec)
 
 
-def site_of(architecture: Architecture, vocab_size: int) -> Site:
-    """Return the site of a model of *architecture* with *vocab_size* token ids."""
+def site_of(architecture: Architecture, vocab_size: int, *, cross: bool = False) -> Site:
+    """Return the site of a model of *architecture* with *vocab_size* token ids.
+
+    With *cross*, its blocks also attend to the outputs of an encoder.
+    """
     return Site(
         architecture=architecture,
         vocab_size=vocab_size,
         width=architecture.width,
+        cross=cross,
         table=MECHANISMS,
     )

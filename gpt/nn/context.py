@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,17 @@ from gpt.nn.positions.encoding import PositionEncoding, Positions
 
 if TYPE_CHECKING:
     from gpt.nn.attention.patterns import Pattern
+
+Made = TypeVar("Made")
+
+
+class Memory(NamedTuple):
+    """What an encoder has read. B: batch size, S: tokens of the longest source."""
+
+    hidden: Tensor
+    """The outputs of the encoder, (B, S, width)."""
+    mask: Tensor
+    """Which of them are tokens, bool (B, S); the others pad shorter sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +47,16 @@ class Context:
     """Which tokens are of one document, (B, T). None if each row is a single text."""
     document_positions: Tensor | None = None
     """Positions of the tokens in their documents, (B, T). None if each row is a single text."""
-    memory: Tensor | None = None
-    """What cross attention attends to: the outputs of an encoder, (B, S, width)."""
-    memory_mask: Tensor | None = None
-    """Which of them are tokens, bool (B, S). None if all are."""
-    _allowed: dict[Any, Tensor] = field(default_factory=dict)
+    memory: Memory | None = None
+    """What cross attention attends to."""
+    _made: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what *make* returns, which is called once in a forward pass for all of *key*."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: Made = self._made[key]
+        return made
 
     @property
     def counted(self) -> Tensor | None:
@@ -61,16 +77,14 @@ class Context:
 
         bool, broadcasting to (B, H, T, keys). Made once for all layers of the same pattern.
         """
-        found = self._allowed.get((pattern.key, keys))
-        if found is None:
-            if self.document_positions is None or self.document_ids is None:
-                end = self.starts[0] + self.ids.shape[1]
-                positions = torch.arange(end - keys, end, device=self.ids.device)[None, None]
-                queries = positions[..., -self.ids.shape[1] :, None]
-                found = pattern.allowed(queries, positions[..., None, :])
-            else:
-                positions, ids = self.document_positions[:, None], self.document_ids[:, None]
-                found = pattern.allowed(positions[..., None], positions[..., None, :])
-                found = found & (ids[..., None] == ids[..., None, :])
-            self._allowed[pattern.key, keys] = found
-        return found
+        return self.once((pattern.key, keys), lambda: self._allowed(pattern, keys))
+
+    def _allowed(self, pattern: Pattern, keys: int) -> Tensor:
+        if self.document_positions is None or self.document_ids is None:
+            end = self.starts[0] + self.ids.shape[1]
+            positions = torch.arange(end - keys, end, device=self.ids.device)[None, None]
+            queries = positions[..., -self.ids.shape[1] :, None]
+            return pattern.allowed(queries, positions[..., None, :])
+        positions, ids = self.document_positions[:, None], self.document_ids[:, None]
+        found = pattern.allowed(positions[..., None], positions[..., None, :])
+        return found & (ids[..., None] == ids[..., None, :])

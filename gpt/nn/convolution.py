@@ -123,10 +123,6 @@ class LatestTokens(Sums):
         """Return a new state for *rows* rows without tokens."""
         return LatestTokens(*super().empty(rows).tensors)
 
-    def bytes_at(self, tokens: int) -> int:
-        """Return the size of the tokens, which is constant."""
-        return self.nbytes
-
 
 def _same_document(document_ids: Tensor, distance: int) -> Tensor:
     """Return whether each token is of the same document as that *distance* before: (B, T)."""

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 Kind: TypeAlias = Literal["matrix", "head", "embedding", "scale"]
 """Kinds of parameters, which optimizers treat differently."""
-ExportNames: TypeAlias = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""By format, the names of tensors there, and which modules of the mechanism they consist of."""
 Mixed: TypeAlias = tuple[Tensor, Tensor | None]
 """Output of a mixer (attention, an MLP), and its auxiliary loss or None."""
 
@@ -25,9 +23,6 @@ class Mechanism(nn.Module):
 
     KINDS: ClassVar[Mapping[str, Kind]] = {}
     """Kinds of its own parameters by name, where they differ from what `kind_of` assumes."""
-    EXPORT_NAMES: ClassVar[ExportNames] = {}
-    """What the formats of `gpt.interop.tensor_names` call its tensors. In a block, names are
-    without the block's prefix."""
     TOKEN_ROWS: ClassVar[bool] = False
     """Whether its weight has a row for each token of the vocabulary."""
     SCORING: ClassVar[tuple[str, ...]] = ()

@@ -12,7 +12,7 @@ from gpt.nn.context import Context
 from gpt.nn.convolution import Canon, LatestTokens, convolution_at
 from gpt.nn.dropout import Dropout
 from gpt.nn.linear import FusedLinear, apply_linears
-from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
+from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
 from gpt.nn.site import Site
 from gpt.spec import mlp
 
@@ -29,11 +29,6 @@ class ConvolvedMLP(Mechanism):
 
 class PlainMLP(ConvolvedMLP):
     """x → W₂ f(W₁ x), f being the activation."""
-
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {"mlp.c_fc": ("input",), "mlp.c_proj": ("output",)},
-        "gguf": {"ffn_up": ("input",), "ffn_down": ("output",)},
-    }
 
     def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
@@ -58,14 +53,6 @@ class GatedMLP(ConvolvedMLP):
     """x → W₂ (f(W₁ x) ⊙ W₃ x), f being the activation. Shazeer 2020, arXiv:2002.05202."""
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("gate", "input")
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "llama": {
-            "mlp.gate_proj": ("gate",),
-            "mlp.up_proj": ("input",),
-            "mlp.down_proj": ("output",),
-        },
-        "gguf": {"ffn_gate": ("gate",), "ffn_up": ("input",), "ffn_down": ("output",)},
-    }
 
     def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()

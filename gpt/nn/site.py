@@ -21,6 +21,8 @@ class Site:
     """Width of the inputs."""
     layer: int = 0
     """Index of the block, from 0."""
+    cross: bool = False
+    """Whether blocks also attend to a memory: the outputs of an encoder."""
     serves: Sequence[int] | None = None
     """Indices of the blocks that a mechanism outside the blocks serves. None for all."""
     table: Mapping[type, Callable[[Any, Site], Any]]

@@ -7,6 +7,7 @@ B: batch size, H: heads, T: new tokens, S: kept tokens.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
@@ -63,13 +64,13 @@ class Ring:
         self._written = 0
         """Number of slots written, overwritten ones included."""
 
-    def append(self, *new: Tensor, length: int) -> list[Tensor]:
+    def append(self, *new: Tensor, starts: Sequence[int]) -> list[Tensor]:
         """Store *new*, each (B, H, T, D); return those to attend to, (B, H, S, D).
 
-        If T > 1, all rows must have *length* tokens before, and the result is in the order of
-        positions. If T = 1, *length* does not matter, and the result is in the order of slots.
+        *starts* are the lengths of the rows before, or one length for all, as it must be if T > 1.
+        `positions` are those of the result.
         """
-        tokens = new[0].shape[2]
+        tokens, length = new[0].shape[2], starts[0]
         self._grow(self._written + tokens)
         if tokens == 1:
             slot = self._written % self._slots
@@ -93,10 +94,16 @@ class Ring:
         """Return whether every filled slot holds a token of every row, of *starts* tokens."""
         return min(starts) >= self._filled
 
-    def ages(self) -> Tensor:
-        """Return how many tokens ago each slot was written, (S,) int64: 0 for the latest."""
-        slots = torch.arange(self._filled, device=self.tensors[0].device)
-        return (self._written - 1 - slots) % self._slots
+    def positions(self, latest: Tensor, tokens: int, keys: int) -> Tensor:
+        """Return the positions of the *keys* vectors that `append` has returned, (B or 1, keys).
+
+        It stored *tokens* tokens of each row, the last at *latest*, int64 (B or 1, 1). Negative for
+        what is no token of the row.
+        """
+        if tokens > 1:
+            return latest - torch.arange(keys - 1, -1, -1, device=latest.device)
+        slots = torch.arange(self._filled, device=latest.device)
+        return latest - (self._written - 1 - slots) % self._slots
 
     def empty(self, rows: int) -> Ring:
         """Return a new ring for *rows* rows without tokens."""
@@ -198,6 +205,126 @@ class Sums:
     def bytes_at(self, tokens: int) -> int:
         """Return the same, however many tokens there are."""
         return self.nbytes
+
+
+class Pinned:
+    """The tokens of each row at given positions, such as the first ones."""
+
+    def __init__(self, *like: Tensor, at: Sequence[int]) -> None:
+        """Create an empty state for vectors like those of each tensor of *like*, (B, H, 0, D).
+
+        *at* are the positions, ascending.
+        """
+        self.tensors = [each.new_zeros((*each.shape[:2], len(at), each.shape[3])) for each in like]
+        self.at = tuple(at)
+
+    def append(self, *new: Tensor, starts: Sequence[int]) -> list[Tensor]:
+        """Store those of *new*, each (B, H, T, D), that are at the positions; return all slots.
+
+        *starts* as in `Ring.append`. The slots of later positions hold anything.
+        """
+        tokens = new[0].shape[2]
+        for row, start in enumerate(starts):
+            rows = slice(None) if len(starts) == 1 else slice(row, row + 1)
+            slots = slice(bisect_left(self.at, start), bisect_left(self.at, start + tokens))
+            taken = [position - start for position in self.at[slots]]
+            if taken:
+                for tensor, vectors in zip(self.tensors, new, strict=True):
+                    tensor[rows, :, slots] = vectors[rows][:, :, taken].to(tensor.dtype)
+        return list(self.tensors)
+
+    def empty(self, rows: int) -> Pinned:
+        """Return a new state for *rows* rows without tokens."""
+        like = (each[:1, :, :0].expand(rows, -1, -1, -1) for each in self.tensors)
+        return Pinned(*like, at=self.at)
+
+    def restart(self, row: int, other: State, length: int) -> None:
+        """Replace *row* by the single row of *other*; see `State`."""
+        assert isinstance(other, Pinned)
+        for tensor, vectors in zip(self.tensors, other.tensors, strict=True):
+            tensor[row] = vectors[0]
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep *rows*, in this order."""
+        self.tensors = [tensor[list(rows)] for tensor in self.tensors]
+
+    def truncate(self, removed: int) -> bool:
+        """Remove the last *removed* tokens: their slots are written again before they are read."""
+        return True
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the buffers in bytes."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of those of the first *tokens* tokens that are at the positions."""
+        return self.nbytes * bisect_left(self.at, tokens) // len(self.at)
+
+
+class PinnedRing(Ring):
+    """The last *capacity* tokens of each row, and those at given positions.
+
+    So a window can be combined with tokens that all attend to (Beltagy 2020, Longformer,
+    arXiv:2004.05150; Xiao 2023, StreamingLLM, arXiv:2309.17453).
+    """
+
+    def __init__(self, *like: Tensor, capacity: int, at: Sequence[int]) -> None:
+        """Create an empty state for vectors like those of each tensor of *like*, (B, H, 0, D).
+
+        *at* are the positions, ascending.
+        """
+        super().__init__(*like, capacity=capacity)
+        self.pinned = Pinned(*like, at=at)
+        self._returned = 0
+        """Number of pinned vectors that `append` returned before those of the ring."""
+
+    def append(self, *new: Tensor, starts: Sequence[int]) -> list[Tensor]:
+        """Store *new*; return the pinned vectors that the ring may have lost, and the ring's."""
+        pinned, oldest = self.pinned.append(*new, starts=starts), starts[0] - self._slots
+        kept = super().append(*new, starts=starts)
+        self._returned = count = bisect_left(self.pinned.at, max(oldest, 0))
+        if new[0].shape[2] == 1:  # rows can differ in what the ring has lost
+            self._returned = count = bisect_left(self.pinned.at, max(starts) + 1 - self._filled)
+        pairs = zip(pinned, kept, strict=True)
+        return [
+            torch.cat((first[:, :, :count].to(last.dtype), last), 2) if count else last
+            for first, last in pairs
+        ]
+
+    def positions(self, latest: Tensor, tokens: int, keys: int) -> Tensor:
+        """Return the positions of what `append` has returned; see `Ring.positions`."""
+        last = super().positions(latest, tokens, keys - self._returned)
+        if not self._returned:
+            return last
+        pinned = torch.tensor(self.pinned.at[: self._returned], device=latest.device)
+        lost = pinned <= latest - last.shape[1]  # what the ring still holds is not counted twice
+        return torch.cat((torch.where(lost, pinned, -1), last), dim=1)
+
+    def empty(self, rows: int) -> PinnedRing:
+        """Return a new state for *rows* rows without tokens."""
+        like = (each[:1, :, :0].expand(rows, -1, -1, -1) for each in self.tensors)
+        return PinnedRing(*like, capacity=self.capacity, at=self.pinned.at)
+
+    def restart(self, row: int, other: State, length: int) -> None:
+        """Replace *row* by the single row of *other*; see `State`."""
+        assert isinstance(other, PinnedRing)
+        super().restart(row, other, length)
+        self.pinned.restart(row, other.pinned, length)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep *rows*, in this order."""
+        super().select(rows)
+        self.pinned.select(rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the buffers in bytes."""
+        return super().nbytes + self.pinned.nbytes
+
+    def bytes_at(self, tokens: int) -> int:
+        """Return the bytes of both for *tokens* tokens of each row."""
+        return super().bytes_at(tokens) + self.pinned.bytes_at(tokens)
 
 
 class Cache:

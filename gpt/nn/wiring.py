@@ -1,5 +1,7 @@
 """Wirings: how the branches of a block, attention and an MLP, join the residual stream.
 
+A block of the decoder of an encoder-decoder has a third branch between them, cross attention.
+
 A wiring is the block itself. A branch is norm, convolution, mixer, output norm, dropout, stochastic
 depth and scale; the norm before is the subclass's to apply. Shapes: (B, T, width) in and out.
 """
@@ -12,10 +14,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gpt.nn.context import Context
+from gpt.nn.attention.cross import CrossAttention
+from gpt.nn.context import Context, Memory
 from gpt.nn.convolution import convolution_at
 from gpt.nn.dropout import Dropout, DropPath
-from gpt.nn.mechanism import ExportNames, Mechanism, Mixed, kind_of
+from gpt.nn.mechanism import Mechanism, Mixed, kind_of
 from gpt.nn.norm import Norm
 from gpt.nn.site import Site
 from gpt.nn.state_group import StateGroup
@@ -25,14 +28,6 @@ from gpt.spec import wiring
 class Block(Mechanism):
     """The branches of one layer, each with its norms. What joins them is the subclass."""
 
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {"ln_1": ("attention_norm",), "ln_2": ("mlp_norm",)},
-        "llama": {
-            "input_layernorm": ("attention_norm",),
-            "post_attention_layernorm": ("mlp_norm",),
-        },
-        "gguf": {"attn_norm": ("attention_norm",), "ffn_norm": ("mlp_norm",)},
-    }
     normalizes_outputs: ClassVar[bool] = False
     """Whether each branch ends in a norm."""
     last_norm: ClassVar[bool] = True
@@ -44,6 +39,12 @@ class Block(Mechanism):
         self.attention_norm = _norm(site)
         self.attention_convolution = convolution_at("A", site)
         self.attention = site.build(architecture.attention)
+        self.cross_attention: CrossAttention | None = None
+        if site.cross:
+            self.cross_norm = _norm(site)
+            self.cross_attention = CrossAttention(architecture.attention_in(site.layer), site)
+            self.cross_output_norm = _norm(site) if self.normalizes_outputs else nn.Identity()
+            self.cross_scale = site.build(architecture.branch_scale)
         self.mlp_norm = _norm(site)
         self.mlp_convolution = convolution_at("C", site)
         self.mlp = site.build(architecture.mlp)
@@ -68,6 +69,13 @@ class Block(Mechanism):
         y, loss = self.attention(x, context, parts.get("attention"))
         return self._end(self.attention_output_norm(y), self.attention_scale), loss
 
+    def consult(self, x: Tensor, context: Context, state: StateGroup | None) -> Tensor:
+        """Return the branch of cross attention for x, which is normalized if the wiring does so."""
+        assert self.cross_attention is not None
+        kept = None if state is None else state.parts["cross_attention"]
+        y = self.cross_attention(x, context, kept)
+        return self._end(self.cross_output_norm(y), self.cross_scale)
+
     def transform(self, x: Tensor, context: Context, state: StateGroup | None) -> Mixed:
         """Return the branch of the MLP for x, which is normalized if the wiring does so."""
         parts = {} if state is None else state.parts
@@ -77,9 +85,12 @@ class Block(Mechanism):
         y, loss = self.mlp(x, context) if kept is None else self.mlp(x, context, kept)
         return self._end(self.mlp_output_norm(y), self.mlp_scale), loss
 
-    def new_state(self, batch: int, dtype: torch.dtype) -> StateGroup:
-        """Create what *batch* rows keep while decoding."""
-        return StateGroup.of(self, batch, dtype)
+    def new_state(self, batch: int, dtype: torch.dtype, memory: Memory | None = None) -> StateGroup:
+        """Create what *batch* rows keep while decoding; *memory* is what they attend to, too."""
+        group = StateGroup.of(self, batch, dtype)
+        if self.cross_attention is not None and memory is not None:
+            group.parts["cross_attention"] = self.cross_attention.project(memory)
+        return group
 
     def initialize(self, generator: torch.Generator) -> None:
         """With output norms, begin as the identity by their scales instead of the last weights.
@@ -88,7 +99,8 @@ class Block(Mechanism):
         """
         if not self.normalizes_outputs:
             return
-        for norm in (self.attention_output_norm, self.mlp_output_norm):
+        names = ("attention_output_norm", "cross_output_norm", "mlp_output_norm")
+        for norm in (getattr(self, name, None) for name in names):
             scale = getattr(norm, "weight", None)
             if scale is not None:
                 nn.init.zeros_(scale)
@@ -108,6 +120,8 @@ class PreNorm(Block):
         """Apply the block to x."""
         y, first = self.attend(self.attention_norm(x), context, state)
         x = x + y
+        if self.cross_attention is not None:
+            x = x + self.consult(self.cross_norm(x), context, state)
         y, second = self.transform(self.mlp_norm(x), context, state)
         return x + y, total(first, second)
 
@@ -125,7 +139,7 @@ class OutputNorm(PreNorm):
 
     def __init__(self, spec: wiring.OutputNorm, site: Site) -> None:
         super().__init__(spec, site)
-        self.attention_norm = self.mlp_norm = nn.Identity()
+        self.attention_norm = self.cross_norm = self.mlp_norm = nn.Identity()
 
 
 class PostNorm(Block):
@@ -137,6 +151,8 @@ class PostNorm(Block):
         """Apply the block to x."""
         y, first = self.attend(x, context, state)
         x = self.attention_norm(self.join(x, y))
+        if self.cross_attention is not None:
+            x = self.cross_norm(self.join(x, self.consult(x, context, state)))
         y, second = self.transform(x, context, state)
         return self.mlp_norm(self.join(x, y)), total(first, second)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.parallel.runtime import Runtime
 from gpt.runs.metrics import Row
 from gpt.spec.recipe import Recipe
@@ -34,7 +34,7 @@ class Start:
     """Number of steps made before."""
     step_seconds: float | None = None
     """Seconds that a step takes, about, if steps were timed before the first one."""
-    borrow_model: Callable[[], AbstractContextManager[GPT]] | None
+    borrow_model: Callable[[], AbstractContextManager[Model]] | None
     """Context manager that lends the model as it is evaluated: in evaluation mode, with averaged
     weights if the recipe keeps such. None if no process has the whole model."""
 

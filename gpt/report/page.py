@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from gpt.data.shards import open_data
+from gpt.data.masking import open_run_data
+from gpt.data.pairs import count_pairs
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import perplexity
 from gpt.evaluation.score import score_of
@@ -60,7 +61,7 @@ def write_report(run: Path) -> Path:
     if rows:
         sections.append(f"![loss over seconds, tokens and steps]({write_plot(run).name})")
     sections += [
-        *_samples(read_samples(run)),
+        *_samples(read_samples(run), checkpoint),
         *_model(checkpoint),
         *_data(checkpoint, rows),
         *_tokenizer(checkpoint),
@@ -115,14 +116,16 @@ def _further(figures: Mapping[str, float], score: str) -> list[tuple[str, str]]:
     return facts
 
 
-def _samples(samples: Sequence[Sample]) -> list[str]:
+def _samples(samples: Sequence[Sample], checkpoint: Checkpoint) -> list[str]:
     """Show the first, the middle and the last of *samples*."""
     if not samples:
         return []
     indices = sorted({0, len(samples) // 2, len(samples) - 1})
     sections = [
         "## Samples",
-        f"Temperature {SAMPLING.temperature}, top-k {SAMPLING.top_k}, seed {SAMPLING.seed}.",
+        "Greedy translations."
+        if checkpoint.state.recipe.model.reads_pairs
+        else f"Temperature {SAMPLING.temperature}, top-k {SAMPLING.top_k}, seed {SAMPLING.seed}.",
     ]
     for sample in (samples[index] for index in indices):
         sections += [f"Step {sample.step:,}:", _fence(sample.prompt + sample.text)]
@@ -130,7 +133,7 @@ def _samples(samples: Sequence[Sample]) -> list[str]:
 
 
 def _model(checkpoint: Checkpoint) -> list[str]:
-    parts = parts_of(checkpoint.model())
+    parts = parts_of(checkpoint.any_model())
     parameters = sum(part.parameters for part in parts.values())
     flops = sum(part.flops for part in parts.values())
     rows = [
@@ -165,7 +168,10 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         return ["## Data", f"`{data}`", chat]
     epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
     try:
-        shards = open_data(data, fingerprint=state.fingerprint)
+        if state.recipe.model.reads_pairs:
+            lines = [(path.name, f"{count_pairs(path):,}") for path in sorted(data.glob("*.jsonl"))]
+            return ["## Data", f"`{data}`", _table(("file", "pairs"), lines), epochs]
+        shards = open_run_data(data, state.recipe.objective, state.fingerprint)
     except DataError as error:
         return ["## Data", f"No longer available: {error}.", epochs]
     table = [
@@ -189,8 +195,8 @@ def _tokenizer(checkpoint: Checkpoint) -> list[str]:
         ("fingerprint", f"`{tokenizer.fingerprint}`"),
     ]
     try:
-        data, mark = checkpoint.state.recipe.data, tokenizer.fingerprint
-        split = open_data(data, fingerprint=mark).splits["train"]
+        recipe, mark = checkpoint.state.recipe, tokenizer.fingerprint
+        split = open_run_data(recipe.data, recipe.objective, mark).splits["train"]
         facts.append(("training text", f"{split.bytes / len(split):.3f} bytes per token"))
     except (DataError, KeyError):
         pass

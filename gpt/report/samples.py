@@ -10,12 +10,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytok
 from gpt.data.boundaries import Boundaries
+from gpt.data.pair_files import VAL
+from gpt.data.pairs import read_pairs
 from gpt.errors import ConfigError
+from gpt.generation.beam import translate
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
+from gpt.model.language_model import LanguageModel
+from gpt.model.model import Model
+from gpt.model.seq2seq import Seq2Seq
 from gpt.report.events import NullReporter, Start
 from gpt.runs.metrics import Row, read_records, write_records
 from pytok.definition import END_OF_TEXT
@@ -70,6 +77,9 @@ class Sampler(NullReporter):
             write_records(self._folder / NAME, self._samples)
         if self._every == 0:
             return
+        if not start.recipe.model.causal:
+            self._show("no samples during training: the model reads in both directions")
+            return
         if start.borrow_model is None:
             self._show("no samples during training: no process has the whole model")
             return
@@ -93,18 +103,42 @@ class Sampler(NullReporter):
         if self._tokenizer is None or self._borrow_model is None or not due or done:
             return
         with self._borrow_model() as model:
-            pieces = generate(
-                model,
-                self._tokenizer,
-                self._prompt,
-                max_tokens=self._tokens,
-                sampling=SAMPLING,
-            )
-            sample = Sample(step=row.step, prompt=self._prompt, text="".join(pieces))
+            text = self._write(model, self._tokenizer)
+            sample = Sample(step=row.step, prompt=self._prompt, text=text)
         self._samples.append(sample)
         if self._folder is not None:
             write_records(self._folder / NAME, self._samples)
         self._show(f"sample at step {row.step:,}:\n{quoted(sample)}")
+
+    def _write(self, model: Model, tokenizer: Tokenizer) -> str:
+        """Return the continuation of the prompt by *model*."""
+        pieces = generate(
+            cast(LanguageModel, model),
+            tokenizer,
+            self._prompt,
+            max_tokens=self._tokens,
+            sampling=SAMPLING,
+        )
+        return "".join(pieces)
+
+
+class TranslationSampler(Sampler):
+    """Translates one source during training, by default the first that is held out."""
+
+    def began(self, start: Start) -> None:
+        """Choose the source, then begin as other samples do."""
+        path = start.recipe.data / VAL
+        if not self._prompt and path.exists():
+            self._prompt = next(read_pairs(path)).source
+        super().began(start)
+
+    def _write(self, model: Model, tokenizer: Tokenizer) -> str:
+        """Return the translation of the source by *model*, greedily."""
+        try:
+            (text,) = translate(cast(Seq2Seq, model), tokenizer, [self._prompt])
+        except ConfigError as error:  # it is longer than the context
+            return f" -> ({error})"
+        return f" -> {text}"
 
 
 def read_samples(run: Path) -> list[Sample]:

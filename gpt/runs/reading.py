@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -36,7 +36,9 @@ from gpt.adapt.wrapping import merged_weights
 from gpt.data.boundaries import listed_ids
 from gpt.data.json_files import parse_json
 from gpt.errors import CheckpointError, ConfigError
+from gpt.model.build import MODELS, build_model
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.shapes import count_layers, without_memory
 from gpt.optim.parameters import saved_buffers, saved_tensors
 from gpt.parallel.sharded import sliced
@@ -46,6 +48,8 @@ from gpt.runs.retention import CHECKPOINTS, checkpoint_folder, find_checkpoint, 
 from gpt.runs.sealed_folder import damage, sealed_names
 from gpt.runs.state import State
 from gpt.runs.tensor_files import load_tensors
+from gpt.spec.architecture import GPTConfig
+from gpt.spec.models import AnyConfig
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -58,8 +62,6 @@ WEIGHT = "weight"
 TOKENIZER_CONFIG, GENERATION = "tokenizer_config.json", "generation_config.json"
 DATA_FILES = ("tokenizer.json", "chat.json", TOKENIZER_CONFIG, GENERATION)
 """Files of the data that a checkpoint carries along; all but the first only if there are such."""
-BLOCK = "blocks.{layer}."
-"""Beginning of the names of the tensors of a layer."""
 FILES = (WEIGHTS, OPTIMIZER, STATE, DATA_FILES[0])
 """Files that every checkpoint has."""
 
@@ -94,18 +96,31 @@ class Checkpoint:
         """Ids at which texts end, besides those of the tokenizer."""
         return listed_ids(self.generation.get("eos_token_id"))
 
+    @property
+    def config(self) -> GPTConfig:
+        """The config of a GPT; raises CheckpointError for a model that reads pairs."""
+        config = self.state.config
+        if not isinstance(config, GPTConfig):
+            raise CheckpointError(
+                f"{self.folder}: this run translates a source to a target, and the command needs a "
+                "model of texts; `gpt sample RUN --prompt SOURCE` translates, `gpt eval` measures"
+            )
+        return config
+
     def model(self, device: torch.device | str = "cpu", context: int | None = None) -> GPT:
-        """Build the model, in evaluation mode, on *device*.
+        """Build the GPT of the run, in evaluation mode, on *device*.
 
         With a *context* longer than in training it reads as many tokens. Raises ConfigError if it
-        cannot, because a mechanism has weights for each position; CheckpointError if the tensors
-        are not those of the config, before memory is used for the model.
+        cannot, because a mechanism has weights for each position; CheckpointError if the model is
+        one of pairs, or if the tensors are not those of the config, before memory is used for the
+        model.
         """
-        self._check_sizes()
-        config = self.state.config
-        model = GPT(config if context is None else config.extended(context))
-        self._fill(model, self.weights)
-        return model.to(device).eval()
+        config = self.config if context is None else self.config.extended(context)
+        return cast(GPT, self._build(config, device))
+
+    def any_model(self, device: torch.device | str = "cpu") -> Model:
+        """Build the model of the run, of any kind; otherwise like `model`."""
+        return self._build(self.state.config, device)
 
     def tokenizer(self) -> Tokenizer:
         """Load the tokenizer of the data that the model was trained on.
@@ -118,7 +133,7 @@ class Checkpoint:
             raise _damaged(path, "not the tokenizer that the model was trained with")
         return tokenizer
 
-    def restore(self, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+    def restore(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
         """Set the parameters of *model* and the state of *optimizer* to those in training.
 
         Raises CheckpointError if they do not fit.
@@ -140,7 +155,13 @@ class Checkpoint:
                 # Copied: the optimizer writes to it, and it is mapped from the file.
                 optimizer.state[own][key] = part.to(own.device, copy=True)
 
-    def _fill(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
+    def _build(self, config: AnyConfig, device: torch.device | str) -> Model:
+        self._check_sizes()
+        model = build_model(config)
+        self._fill(model, self.weights)
+        return model.to(device).eval()
+
+    def _fill(self, model: Model, weights: Mapping[str, Tensor]) -> None:
         """Copy *weights* into the parameters and buffers of *model*; other names are ignored."""
         self._check_shapes(model, weights)
         with torch.no_grad():
@@ -149,18 +170,20 @@ class Checkpoint:
 
     def _check_sizes(self) -> None:
         """Raise CheckpointError if a model of the config does not have the tensors of the file."""
-        found, config = count_layers(self.weights, BLOCK), self.state.config
-        if found != config.layers:
-            raise CheckpointError(
-                f"{self.folder / WEIGHTS}: has tensors of {found} layers, but by the config in "
-                f"state.json there are {config.layers}; the two files belong to different runs"
-            )
+        config = self.state.config
+        for beginning, layers in MODELS[type(config)].layers_of(config).items():
+            found = count_layers(self.weights, beginning)
+            if found != layers:
+                raise CheckpointError(
+                    f"{self.folder / WEIGHTS}: has tensors of {found} layers, but by the config in "
+                    f"state.json there are {layers}; the two files belong to different runs"
+                )
         try:
             self._check_shapes(without_memory(config), self.weights)
         except ConfigError as error:
             raise CheckpointError(f"{self.folder / STATE}: {error}") from error
 
-    def _check_shapes(self, model: GPT, weights: Mapping[str, Tensor]) -> None:
+    def _check_shapes(self, model: Model, weights: Mapping[str, Tensor]) -> None:
         """Raise CheckpointError if *weights* lack tensors of *model*, or have other shapes."""
         tensors = saved_tensors(model)
         self._check_names(WEIGHTS, set(weights) & set(tensors), set(tensors))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.runs.older_formats import upgrade
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.encoder_decoder import EncoderDecoderConfig
 from gpt.spec.recipe import Recipe, check_resumable
-from gpt.spec.serialize import from_dict, to_dict
+from gpt.spec.recurrent import RecurrentConfig
+from gpt.spec.serialize import USUAL, from_dict, to_dict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,9 @@ class State:
     FORMAT: ClassVar[int] = 3
     """Version of ``state.json``. Format 2 is still read: `gpt.runs.older_formats`."""
 
-    config: GPTConfig
+    config: GPTConfig | EncoderDecoderConfig | RecurrentConfig = field(
+        metadata={USUAL: GPTConfig.__name__}
+    )
     """The model."""
     recipe: Recipe
     """The run."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import ALONE, World
 from gpt.runs.metrics import Metrics, NoMetrics, Row, open_metrics
@@ -49,7 +50,7 @@ class Store(Protocol):
 
     def write(
         self,
-        model: GPT,
+        model: Model,
         optimizer: torch.optim.Optimizer,
         state: State,
         data_files: Mapping[str, bytes],
@@ -109,7 +110,7 @@ class Folder:
 
     def write(
         self,
-        model: GPT,
+        model: Model,
         optimizer: torch.optim.Optimizer,
         state: State,
         data_files: Mapping[str, bytes],
@@ -183,7 +184,7 @@ class Memory:
 
     def write(
         self,
-        model: GPT,
+        model: Model,
         optimizer: torch.optim.Optimizer,
         state: State,
         data_files: Mapping[str, bytes],

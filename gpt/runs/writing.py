@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gpt.adapt.wrapping import merged_weights
 from gpt.errors import CheckpointError
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.optim.best import eval_weights
 from gpt.optim.parameters import saved_buffers, saved_tensors
 from gpt.parallel.sharded import is_sharded, save_sharded
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 def write_checkpoint(
     run: Path,
-    model: GPT,
+    model: Model,
     optimizer: torch.optim.Optimizer,
     state: State,
     data_files: Mapping[str, bytes],
@@ -101,7 +101,7 @@ def _is_written(folder: Path, state: State) -> bool:
 
 def _write(
     folder: Path,
-    model: GPT,
+    model: Model,
     optimizer: torch.optim.Optimizer,
     state: State,
     data_files: Mapping[str, bytes],
@@ -144,7 +144,7 @@ def _write(
         shutil.rmtree(slices)
 
 
-def final_weights(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def final_weights(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the weights that readers of a checkpoint get: averaged or best, adapters merged.
 
     Buffers are included. A tensor that is one of *model* is that tensor, not a copy.

@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from gpt.spec.attention import AnyAttention, Attention, GroupedQuery, Interleaved
+from gpt.spec.attention import AnyAttention, GroupedQuery, Interleaved
+from gpt.spec.attention_base import Attention
 from gpt.spec.checks import above_zero
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
@@ -43,6 +44,9 @@ AnyArchitecture = TypeVar("AnyArchitecture", bound="Architecture")
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
     """Everything of a model but its vocabulary size, which the data determines."""
+
+    reads_pairs: ClassVar[bool] = False
+    """Whether it reads pairs of a source and a target, instead of texts."""
 
     context: int = 128
     """Context length: number of tokens that a prediction can attend to."""
@@ -130,6 +134,24 @@ class Architecture:
         """Widths of the queries and keys that positions rotate, each once, in any layer."""
         layers = map(self.attention_in, range(self.layers))
         return sorted({attention.rotated_width(self.width) for attention in layers})
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token sees a later one, which it can then predict."""
+        return self.attention.causal
+
+    def sizes(self) -> dict[str, int]:
+        """Return the main sizes by name."""
+        return {
+            "layers": self.layers,
+            "width": self.width,
+            "heads": self.attention.heads,
+            "context": self.context,
+        }
+
+    def with_vocabulary(self, vocab_size: int) -> GPTConfig:
+        """Return the config of this model with *vocab_size* token ids."""
+        return GPTConfig.over(self, vocab_size)
 
 
 @dataclass(frozen=True, kw_only=True)

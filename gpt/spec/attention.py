@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
+from typing import Literal, TypeAlias
 
 from gpt.errors import ConfigError
+from gpt.spec.attention_base import Attention, check_divides, check_shared
 from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.gate import HeadGate
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.norm import LayerNorm, RMSNorm
 from gpt.spec.part import Part, Sizes
-from gpt.spec.pattern import Causal, Full, Window
+from gpt.spec.pattern import BigBird, Causal, Full, Window
 from gpt.spec.scoring import (
     Additive,
     Dot,
@@ -26,80 +29,12 @@ from gpt.spec.scoring import (
     Softmax,
 )
 
-Pool: TypeAlias = Literal["mean", "first", "random"]
-"""What a key and value head is made of that replaces several: their mean, the first of them, or new
-weights (Ainslie 2023, arXiv:2305.13245)."""
-POOLS: tuple[Pool, ...] = get_args(Pool)
-
-
-AnyKind = TypeVar("AnyKind", bound="Attention")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attention(Part):
-    """What a model needs to know of any attention."""
-
-    convolves: ClassVar[bool] = False
-    """Whether it has queries, keys and values that a convolution can mix."""
-    compares: ClassVar[bool] = True
-    """Whether it has a score for each pair of a query and a key, which positions can change."""
-    keeps_values: ClassVar[bool] = True
-    """Whether decoding keeps values, or sums of them, so that others can be added to them."""
-
-    heads: int
-    """Number of query heads."""
-
-    @property
-    def causal(self) -> bool:
-        """Whether no token attends to a later one."""
-        raise NotImplementedError
-
-    @property
-    def rotatable(self) -> bool:
-        """Whether rotating queries and keys changes weights by the distances of tokens only."""
-        return True
-
-    def dot_factor(self, width: int) -> float | None:
-        """Return the factor of q · k in its scores; None if they are not dot products."""
-        return None
-
-    def in_layer(self, layer: int) -> Attention:
-        """Return the attention of *layer*, from 0."""
-        return self
-
-    def with_kv_heads(self: AnyKind, kv_heads: int) -> AnyKind:
-        """Return the spec with *kv_heads* key and value heads, each instead of several.
-
-        Raises ConfigError if there are none, or their number is no multiple.
-        """
-        raise ConfigError(f"{type(self).__name__} attention has no kv_heads to share")
-
-    def resolved(self, width: int) -> Attention:
-        """Return the spec with the sizes filled in that follow from *width*."""
-        return self
-
-    def query_width(self, width: int) -> int:
-        """Return the width of the queries and keys of a head in a model of *width*."""
-        raise NotImplementedError
-
-    def rotated_width(self, width: int) -> int:
-        """Return the width of that part of them which positions rotate."""
-        return self.query_width(width)
-
-    def output_width(self, width: int) -> int:
-        """Return the width of the outputs of a head, which is that of its values."""
-        raise NotImplementedError
-
-    def value_width(self, width: int) -> int:
-        """Return the width of the values of a token, all heads of values together."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pairwise(Attention):
     """The parts of attention besides its projections."""
 
-    pattern: Causal | Window | Full = field(default_factory=Causal)
+    pattern: Causal | Window | BigBird | Full = field(default_factory=Causal)
     """Which tokens a token attends to."""
     score: ScaledDot | Dot | General | Additive | Location = field(default_factory=ScaledDot)
     """Score of a query and a key."""
@@ -124,17 +59,6 @@ class Pairwise(Attention):
         """Raise ConfigError if a part does not fit a model of *sizes*."""
         for part in (self.pattern, self.score, self.normalizer):
             part.check(sizes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadGate(Part):
-    """Multiply the output of each head by a sigmoid of the input (Qiu 2025, arXiv:2505.06708).
-
-    A head can then attend without an effect, which attention sinks are for otherwise.
-    """
-
-    per_feature: bool = False
-    """A gate for each feature of a head instead of one for the head, as in Qwen3-Next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,12 +93,12 @@ class GroupedQuery(Pairwise):
     def __post_init__(self) -> None:
         above_zero(heads=self.heads, kv_heads=self.kv_heads, head_width=self.head_width)
         above_zero(clip=self.clip, qk_norm_eps=self.qk_norm_eps)
-        _check_shared(self.heads, self.kv_heads)
+        check_shared(self.heads, self.kv_heads)
 
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the width does not divide into heads."""
         super().check(sizes)
-        _check_divides(self.heads, self.head_width, sizes)
+        check_divides(self.heads, self.head_width, sizes)
 
     def resolved(self, width: int) -> GroupedQuery:
         """Return the spec with the width of a head."""
@@ -194,8 +118,32 @@ class GroupedQuery(Pairwise):
 
     def with_kv_heads(self, kv_heads: int) -> GroupedQuery:
         """Return the spec with *kv_heads* key and value heads, each instead of several."""
-        _check_shared(self.kv_heads, kv_heads)
+        check_shared(self.kv_heads, kv_heads)
         return dataclasses.replace(self, kv_heads=kv_heads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Longformer(GroupedQuery):
+    """Attention in windows and to global tokens, which have projections of their own.
+
+    Beltagy 2020, arXiv:2004.05150. Without those, it is the pattern Window of other attention.
+    """
+
+    pattern: Window = field(default_factory=lambda: Window(size=256, first=1))
+    """The window, and its global tokens."""
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise ConfigError if there is no global token within the context."""
+        super().check(sizes)
+        if not any(token < sizes.context for token in self.pattern.global_tokens):
+            raise ConfigError(
+                f"Longformer needs a global token within the context of {sizes.context}; set "
+                "attention.pattern.first, or another kind of attention"
+            )
+
+    def with_kv_heads(self, kv_heads: int) -> Longformer:
+        """Raise ConfigError: the projections of global tokens have heads, too."""
+        raise ConfigError("Longformer attention cannot share its kv_heads after training")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +187,7 @@ class Latent(Pairwise):
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if the width does not divide into heads."""
         super().check(sizes)
-        _check_divides(self.heads, self.head_width, sizes)
+        check_divides(self.heads, self.head_width, sizes)
 
     def resolved(self, width: int) -> Latent:
         """Return the spec with all widths."""
@@ -269,102 +217,7 @@ class Latent(Pairwise):
         return self.heads * self.output_width(width)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Linear(Attention):
-    """Attention without a softmax, whose state while decoding has a constant size.
-
-    Its time is linear in the tokens (Katharopoulos 2020, arXiv:2006.16236).
-    """
-
-    compares: ClassVar[bool] = False
-
-    kv_heads: int | None = None
-    """Number of key and value heads; must divide heads. [default: heads]"""
-    head_width: int | None = None
-    """Width of one head. [default: width / heads]"""
-    feature: Literal["elu1", "relu", "relu2", "exp", "softmax", "identity"] = "elu1"
-    """Function of queries and keys: elu(x) + 1, relu(x), relu(x)², exp(x), softmax(x) over the
-    features of a head, or x."""
-    normalize: bool = True
-    """Divide by the sum of the weights, as the softmax does."""
-    eps: float = 1e-6
-    """Added to that sum."""
-    scale: float | None = None
-    """Factor of the dot products. [default: 1, or 1 / √head_width without normalize]"""
-    chunk: int = 64
-    """Number of tokens that are compared pair by pair; earlier ones are summed up."""
-
-    def __post_init__(self) -> None:
-        above_zero(
-            heads=self.heads,
-            kv_heads=self.kv_heads,
-            head_width=self.head_width,
-            scale=self.scale,
-            chunk=self.chunk,
-        )
-        at_least_zero(eps=self.eps)
-        _check_shared(self.heads, self.kv_heads or self.heads)
-        if self.feature == "identity" and self.normalize:
-            raise ConfigError(
-                "weights of the feature identity can be negative, so their sum cannot normalize; "
-                "set normalize to false, or choose another feature"
-            )
-
-    @property
-    def causal(self) -> bool:
-        """Whether no token attends to a later one."""
-        return True
-
-    def check(self, sizes: Sizes) -> None:
-        """Raise ConfigError if the width does not divide into heads."""
-        _check_divides(self.heads, self.head_width, sizes)
-
-    def resolved(self, width: int) -> Linear:
-        """Return the spec with all sizes."""
-        head_width, scale = self.query_width(width), self.scale
-        if scale is None:
-            scale = 1.0 if self.normalize else head_width**-0.5
-        kv_heads = self.kv_heads or self.heads
-        return dataclasses.replace(self, kv_heads=kv_heads, head_width=head_width, scale=scale)
-
-    def query_width(self, width: int) -> int:
-        """Return the width of one head in a model of *width*."""
-        return self.head_width or width // self.heads
-
-    def output_width(self, width: int) -> int:
-        """Return the width of one head in a model of *width*."""
-        return self.query_width(width)
-
-    def value_width(self, width: int) -> int:
-        """Return the width of the values of a token, all heads together."""
-        return (self.kv_heads or self.heads) * self.query_width(width)
-
-    def with_kv_heads(self, kv_heads: int) -> Linear:
-        """Return the spec with *kv_heads* key and value heads, each instead of several."""
-        _check_shared(self.kv_heads or self.heads, kv_heads)
-        return dataclasses.replace(self, kv_heads=kv_heads)
-
-
-def _check_shared(heads: int, kv_heads: int) -> None:
-    """Raise ConfigError if *heads* cannot share *kv_heads*."""
-    above_zero(kv_heads=kv_heads)
-    if heads % kv_heads:
-        divisors = [n for n in range(1, min(heads, 1024) + 1) if heads % n == 0]
-        raise ConfigError(
-            f"{heads} heads cannot share {kv_heads} kv_heads; set kv_heads to one of {divisors}"
-        )
-
-
-def _check_divides(heads: int, head_width: int | None, sizes: Sizes) -> None:
-    """Raise ConfigError if *head_width* is to follow from a width that *heads* do not divide."""
-    if head_width is None and sizes.width % heads:
-        raise ConfigError(
-            f"width {sizes.width} does not divide into {heads} heads; "
-            f"set attention.head_width, or width to a multiple of {heads}"
-        )
-
-
-AnyAttention: TypeAlias = GroupedQuery | Latent | Linear
+AnyAttention: TypeAlias = GroupedQuery | Longformer | Latent | LinearAttention
 """All kinds of attention that a layer can have."""
 
 

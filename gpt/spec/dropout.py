@@ -21,7 +21,8 @@ class Dropout(Part):
     branch: float | None = None
     """The same for the outputs of attention and MLP alone. [default: rate]"""
     attention: float = 0.0
-    """Probability of zeroing each weight of attention, after it is normalized."""
+    """Probability of zeroing each weight of attention, after it is normalized. Linear attention has
+    no weights."""
     hidden: float = 0.0
     """Probability of zeroing each hidden unit of an MLP, after the activation."""
     path: float = 0.0

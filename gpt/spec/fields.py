@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -43,7 +44,7 @@ class Field:
     kinds: tuple[str, ...]
     """Names of the kinds of an axis; empty for other fields."""
     spec: type
-    """The dataclass that has the field."""
+    """The dataclass that defines the field."""
     of_kind: bool
     """Whether that is one of the kinds of an axis."""
 
@@ -85,7 +86,9 @@ class Fields:
             if len(field.kinds) == 1 and not is_union(field.hint):
                 self._tables[field.name] = field
             else:
-                self.by_name.setdefault(field.name, []).append(field)
+                entries = self.by_name.setdefault(field.name, [])
+                if field not in entries:  # as kinds have that inherit it from one class
+                    entries.append(field)
 
     def without(self, hide: Callable[[str], bool]) -> Fields:
         """Return the fields whose names *hide* returns false for."""
@@ -259,11 +262,16 @@ def _walk(spec: type, where: str = "", of_kind: bool = False) -> Iterator[Field]
             doc=doc,
             default=default,
             kinds=tuple(member.__name__ for member in specs),
-            spec=spec,
+            spec=next(base for base in spec.__mro__ if each.name in _own(base)),
             of_kind=of_kind,
         )
         for member in specs:
             yield from _walk(member, name, is_union(hint))
+
+
+def _own(spec: type) -> Collection[str]:
+    """Return the names of the fields that the class *spec* defines itself."""
+    return inspect.get_annotations(spec).keys()
 
 
 def _split_default(doc: str, field: dataclasses.Field[Any]) -> tuple[str, str | None]:

@@ -14,9 +14,12 @@ from typing import Any
 
 from gpt.errors import ConfigError
 from gpt.spec.fields import KIND
+from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.recipe import MAY_CHANGE, Recipe
 from gpt.spec.serialize import flatten, merge, nest, to_dict
 
+SCORES = {each.__name__: each.SCORES[0].__name__ for each in (CrossEntropy, MaskedLM)}
+"""The score of runs with an objective that is set, unless another is set, too."""
 HEAD_STEP = 8
 """Heads whose number is set have a multiple of this as their width."""
 
@@ -72,6 +75,9 @@ def following(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     decay, warmup = getattr(recipe.schedule, "decay", None), given.get("schedule.warmup")
     if decay is not None and warmup is not None and warmup <= 1 and "schedule" + KIND not in given:
         fields["schedule.decay"] = min(decay, 1 - warmup)
+    objective = given.get("objective" + KIND)
+    if objective in SCORES and "score" + KIND not in given:
+        fields["score" + KIND] = SCORES[objective]
     return fields
 
 
@@ -82,6 +88,8 @@ def _width_and_heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]
     """
     names = ("model.width", "model.attention.heads", "model.attention.kv_heads")
     width, heads, kv_heads = (given.get(name) for name in names)
+    if not hasattr(recipe.model, "attention") or "model" + KIND in given:
+        return {}
     model, attention = recipe.model, to_dict(recipe.model.attention)
     fixed = given.get("model.attention.head_width", attention.get("head_width")) is not None
     fixed = fixed or "kv_heads" not in attention

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from gpt.errors import ConfigError
+from gpt.spec.architecture import Architecture
 from gpt.spec.dropout import Dropout
 from gpt.spec.machine import Machine, Shape, block_weights
 from gpt.spec.optimizer import Muon
 from gpt.spec.overrides import Overrides
-from gpt.spec.presets import HEAD_WIDTH, PRESETS
+from gpt.spec.presets import HEAD_WIDTH, OBJECTIVES, PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Linear
 
@@ -51,6 +52,7 @@ LONGEST = 1024
 PLANNED = frozenset(
     {"steps", "seconds", "batch_size", "bpe_dropout", "optimizer", "schedule", "model", "dtype"}
     | {"eval_every", "checkpoint_every"}
+    | {f"model.{each.name}" for each in dataclasses.fields(Architecture)}
 )
 """Fields that `plan` chooses; all others have their defaults."""
 LIMITS = ("steps", "seconds", "max_seconds")
@@ -185,6 +187,7 @@ def plan(
         checkpoint_every=max(1, best.steps // 10),
         dtype=machine.dtype(shape) if machine.steps else "auto",
         model=dataclasses.replace(model, dropout=Dropout(rate=dropout)),
+        **OBJECTIVES.get(preset, {}),
     )
     return recipe if "model.width" in given else _widened(recipe, shape.width)
 
@@ -280,10 +283,7 @@ def described(recipe: Recipe) -> str:
     """Return one line with the main choices of *recipe*, planned or set."""
     model, optimizer = recipe.model, recipe.optimizer
     chosen: dict[str, Any] = {
-        "layers": model.layers,
-        "width": model.width,
-        "heads": model.attention.heads,
-        "context": model.context,
+        **model.sizes(),
         "batch": recipe.rows_per_step,
         **{name: getattr(recipe, name) for name in LIMITS if getattr(recipe, name) is not None},
         "lr": f"{optimizer.lr:.3g}",

@@ -1,20 +1,26 @@
 """Presets: models by name and depth.
 
-There are three kinds: the models in `EXPORTABLE`, which other software loads unchanged, ``fast``,
-which reaches a given loss soonest, and `LATENT`, of multi-head latent attention. The depth sets all
-other sizes, as in nanochat.
+There are the models in `EXPORTABLE`, which other software loads unchanged, ``fast``, which reaches
+a given loss soonest, `LATENT`, of multi-head latent attention, and ``bert``, which predicts masked
+tokens. Those that read pairs are in `gpt.spec.pair_presets`. The depth sets all other sizes, as in
+nanochat.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery, Latent
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm, RMSNorm
+from gpt.spec.objective import MaskedLM
+from gpt.spec.pattern import Full
 from gpt.spec.position import Learned, Rope
+from gpt.spec.score import MaskedLoss
+from gpt.spec.wiring import PostNorm
 
 HEAD_WIDTH = 64
 """Width of an attention head, and of the model per layer: 12 layers are 768 wide, as in GPT-2."""
@@ -128,6 +134,25 @@ def ambisinister(depth: int, context: int) -> Architecture:
     )
 
 
+def bert(depth: int, context: int) -> Architecture:
+    """The encoder of Devlin 2018, arXiv:1810.04805: it predicts masked tokens from both sides.
+
+    Without the embeddings of segments and the norm after the embeddings.
+    """
+    return Architecture(
+        context=context,
+        layers=depth,
+        width=HEAD_WIDTH * depth,
+        attention=GroupedQuery(heads=depth, kv_heads=depth, pattern=Full()),
+        position=Learned(),
+        mlp=MLP(activation="gelu"),
+        norm=LayerNorm(),
+        wiring=PostNorm(),
+        tie=True,
+        bias=True,
+    )
+
+
 EXPORTABLE: dict[str, Callable[[int, int], Architecture]] = {
     "gpt2": gpt2,
     "llama": llama,
@@ -137,5 +162,14 @@ LATENT: dict[str, Callable[[int, int], Architecture]] = {
     "deepseek2": deepseek2,
     "ambisinister": ambisinister,
 }
-PRESETS: dict[str, Callable[[int, int], Architecture]] = {"fast": fast, **EXPORTABLE, **LATENT}
-"""Functions by name, each from (depth, context) to a model."""
+PRESETS: dict[str, Callable[[int, int], Architecture]] = {
+    "fast": fast,
+    **EXPORTABLE,
+    **LATENT,
+    "bert": bert,
+}
+"""Functions by name, each from (depth, context) to a model of texts."""
+OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
+    "bert": {"objective": MaskedLM(), "score": MaskedLoss()},
+}
+"""Fields of a recipe for presets that do not predict the next token."""

@@ -16,8 +16,10 @@ from typing import Any, Literal
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture
 from gpt.spec.checks import above_zero, below_one
-from gpt.spec.objective import CrossEntropy
+from gpt.spec.encoder_decoder import EncoderDecoder
+from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.optimizer import AdamW, Muon
+from gpt.spec.recurrent import Recurrent
 from gpt.spec.schedule import (
     Cosine,
     EarlyDropout,
@@ -26,9 +28,9 @@ from gpt.spec.schedule import (
     Noam,
     WarmupStableDecay,
 )
-from gpt.spec.score import BitsPerByte, TokenAccuracy
-from gpt.spec.serialize import flatten, from_dict, to_dict
-from gpt.spec.task import Pretraining, Tuning
+from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.serialize import USUAL, flatten, from_dict, to_dict
+from gpt.spec.task import Pairs, Pretraining, Tuning
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,7 +46,7 @@ class Recipe:
     """Folder of token shards, as `pytok shard` writes them."""
     out: Path | None = None
     """Run folder. If it already holds a run, that run is resumed."""
-    task: Pretraining | Tuning = field(default_factory=Pretraining)
+    task: Pretraining | Pairs | Tuning = field(default_factory=Pretraining)
     """What the run starts from, and trains."""
     steps: int | None = 600
     """Optimizer steps in total. [default: as many as the time allows]"""
@@ -63,9 +65,11 @@ class Recipe:
     bpe_dropout: float = 0.0
     """BPE dropout: probability of splitting a token into its two parts. Delays overfitting on small
     corpora."""
-    objective: CrossEntropy = field(default_factory=CrossEntropy)
+    objective: CrossEntropy | MaskedLM = field(default_factory=CrossEntropy)
     """The loss that is minimized."""
-    score: BitsPerByte | TokenAccuracy = field(default_factory=BitsPerByte)
+    score: BitsPerByte | TokenAccuracy | MaskedLoss | ExactMatch = field(
+        default_factory=BitsPerByte
+    )
     """Figure by which evaluations are compared, for the best checkpoint and for patience."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """Optimizer."""
@@ -103,7 +107,9 @@ class Recipe:
     for one GPU."""
     threads: int | None = None
     """CPU threads. [default: torch's own]"""
-    model: Architecture = field(default_factory=Architecture)
+    model: Architecture | EncoderDecoder | Recurrent = field(
+        default_factory=Architecture, metadata={USUAL: Architecture.__name__}
+    )
     """The model except its vocabulary, which comes from the data."""
 
     def __post_init__(self) -> None:
@@ -122,6 +128,16 @@ class Recipe:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
         self.task.check(self.model)
         self.objective.check(self.model)
+        for name, possible in (("objective", self.task.OBJECTIVES), ("score", self._scores)):
+            kind = type(getattr(self, name))
+            if kind not in possible:
+                choices = " or ".join(each.__name__ for each in possible)
+                raise ConfigError(f"{name} {kind.__name__} is not of this task: use {choices}")
+
+    @property
+    def _scores(self) -> tuple[type, ...]:
+        """Return the scores that the task measures with the objective."""
+        return tuple(each for each in self.objective.SCORES if each in self.task.SCORES)
 
     @property
     def rows_per_step(self) -> int:

@@ -16,3 +16,13 @@ class BitsPerByte:
 @dataclass(frozen=True, kw_only=True)
 class TokenAccuracy:
     """Fraction of the targets that have the largest logit: comparable with one tokenizer only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedLoss:
+    """Loss of a masked token in nats: comparable with one tokenizer and one rate of masking."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactMatch:
+    """Fraction of the translated pairs whose translation is the target, character by character."""

@@ -1,9 +1,9 @@
 """Frozen dataclasses to and from plain dicts, for JSON and TOML.
 
 The dict of a nested dataclass is tagged: it has ``kind``, the class's name, which can be omitted
-where only one class is possible. An axis that is off is None, or the text ``none``, since TOML has
-no null. No value is coerced silently: an unknown field, a missing field or a value of the wrong
-type is a ConfigError with the field's dotted path.
+where only one class is possible, or where the field names a usual one. An axis that is off is None,
+or the text ``none``, since TOML has no null. No value is coerced silently: an unknown field, a
+missing field or a value of the wrong type is a ConfigError with the field's dotted path.
 
 Only the types that recipes and configs use are supported.
 """
@@ -24,6 +24,8 @@ Spec = TypeVar("Spec")
 
 KIND = "kind"
 """Field of a table that names its class."""
+USUAL = "usual kind"
+"""Key in the metadata of a field for the kind of a table that names none."""
 NONE = "none"
 """Text that stands for None."""
 
@@ -58,7 +60,10 @@ def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in plain:
-            values[name] = parse_plain(hints[name], plain[name], join(where, name))
+            value = plain[name]
+            if USUAL in field.metadata and isinstance(value, Mapping):
+                value = {KIND: field.metadata[USUAL], **value}
+            values[name] = parse_plain(hints[name], value, join(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{join(where, name)}: missing, and it has no default")
     try:

@@ -11,7 +11,10 @@ from typing import ClassVar, Literal
 
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.spec.architecture import Architecture
+from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.models import AnyArchitecture
+from gpt.spec.objective import CrossEntropy, MaskedLM
+from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +27,53 @@ class Pretraining:
     """What a report says of the recipe."""
     READS_CHATS: ClassVar[bool] = False
     """Whether the conversations of a chat are read, if the data has some, instead of its shards."""
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, MaskedLM)
+    """Objectives that its data has rows for."""
+    SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, MaskedLoss, TokenAccuracy)
+    """Scores that it measures, with one of the objectives or another."""
 
-    def check(self, model: Architecture) -> None:
-        """Accept any *model*."""
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs."""
+        if model.reads_pairs:
+            raise ConfigError(
+                f"{type(model).__name__} reads pairs of a source and a target; set task to Pairs, "
+                "or model to Architecture"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Train a new model to write a target, given its source: translation, for example."""
+
+    COMMAND: ClassVar[str] = "gpt train"
+    ABOUT_RECIPE: ClassVar[str] = "`gpt train --config` reads it."
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
+    SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy, ExactMatch)
+
+    batch_tokens: int = 2048
+    """Tokens of a batch on either side, padding included: as many pairs of about one length as fit.
+    Such a batch is one row of batch_size."""
+    translations: int = 100
+    """Number of held-out pairs that an evaluation translates, for the fraction of exact matches; 0
+    for none."""
+
+    def __post_init__(self) -> None:
+        above_zero(batch_tokens=self.batch_tokens)
+        at_least_zero(translations=self.translations)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads no sources, or no batch holds its longest pair."""
+        if not model.reads_pairs:
+            raise ConfigError(
+                "a task of pairs needs a model that reads a source: set model to EncoderDecoder or "
+                "Recurrent"
+            )
+        if self.batch_tokens < model.context:
+            raise ConfigError(
+                f"task.batch_tokens must be at least the model's context, {model.context}; got "
+                f"{self.batch_tokens}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +83,8 @@ class Tuning:
     COMMAND: ClassVar[str] = "gpt tune"
     ABOUT_RECIPE: ClassVar[str] = "As planned by `gpt tune`."
     READS_CHATS: ClassVar[bool] = True
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
+    SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
     base: Path
     """Run whose model is the starting point, trained or imported. It stays as it is."""
@@ -47,8 +96,10 @@ class Tuning:
     """Tokens of a sequence, of text or of conversations; longer ones are cut into windows.
     [default: the context]"""
 
-    def check(self, model: Architecture) -> None:
-        """Raise ConfigError if the rows do not fit the context of *model*."""
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
+        if model.reads_pairs:
+            raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
         if self.row_length is not None and not 2 <= self.row_length <= model.context:
             raise ConfigError(
                 f"task.row_length must be from 2 to the model's context, {model.context}; "

@@ -6,6 +6,7 @@ A branch is attention or an MLP, with its norms, dropout and scale.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
@@ -41,6 +42,9 @@ class OutputNorm(Part):
 @dataclass(frozen=True, kw_only=True)
 class Parallel(Part):
     """Attention and MLP read the same stream, and both are added to it (Wang 2021, GPT-J)."""
+
+    sequential: ClassVar[bool] = False
+    """Whether one branch reads the outputs of another, so that a third can be between them."""
 
     shared_norm: bool = True
     """One norm for both, as in GPT-J, Phi and Falcon 7B; otherwise each has its own, as in

@@ -5,6 +5,7 @@
     runs/first/diverged/step-00000042.safetensors
         inputs, targets     int64 (rows, row length): the batch of the step
         document_ids        int64 (rows, row length): with `Recipe.document_mask`, and for chats
+        sources             int64 (rows, source length): of pairs
         loss                float32 (): of the step, in nats per token
         lr                  float32 (): of the step
         weight:<name>       float32 (): norm of each parameter
@@ -17,18 +18,19 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from gpt.data.batch import Batch
+from gpt.data.batch import IGNORED, NO_TOKEN, Batch
 from gpt.errors import TrainingError
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.optim.parameters import saved_tensors
 from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
 from gpt.runs.store import Store
 
 
-def first_non_finite(model: GPT, optimizer: torch.optim.Optimizer) -> str | None:
+def first_non_finite(model: Model, optimizer: torch.optim.Optimizer) -> str | None:
     """Name the first weight or optimizer tensor with a NaN or infinite value; None without one."""
 
     def in_checkpoint() -> Iterator[tuple[str, Tensor]]:
@@ -44,7 +46,7 @@ def divergence_error(
     store: Store,
     step: int,
     batches: Sequence[Batch],
-    model: GPT,
+    model: Model,
     optimizer: torch.optim.Optimizer,
     *,
     loss: float,
@@ -63,8 +65,7 @@ def divergence_error(
     else:
         cause = f"the gradient of {_first_non_finite_name(gradients.items())} is not finite"
     tensors = {
-        "inputs": torch.cat([batch.inputs for batch in batches]),
-        "targets": torch.cat([batch.targets for batch in batches]),
+        **_joined(batches),
         "loss": torch.tensor(loss),
         "lr": torch.tensor(optimizer.param_groups[0]["lr"]),
         **{
@@ -76,9 +77,6 @@ def divergence_error(
             for name, gradient in gradients.items()
         },
     }
-    document_ids = [batch.document_ids for batch in batches if batch.document_ids is not None]
-    if document_ids:
-        tensors["document_ids"] = torch.cat(document_ids)
     batch = ""
     try:
         if world.is_main:
@@ -92,6 +90,20 @@ def divergence_error(
         f"step {step} diverged: {cause}; {batch}; {rescue}; "
         "lower lr or raise warmup, and choose another --out"
     )
+
+
+def _joined(batches: Sequence[Batch]) -> dict[str, Tensor]:
+    """Return the fields of *batches* by name, shorter rows padded."""
+    joined, paddings = {}, {"targets": IGNORED, "sources": NO_TOKEN}
+    for name in Batch._fields:
+        padding = paddings.get(name, 0)
+        tensors = [getattr(batch, name) for batch in batches if getattr(batch, name) is not None]
+        longest = max((tensor.shape[1] for tensor in tensors), default=0)
+        if tensors:
+            joined[name] = torch.cat(
+                [F.pad(each, (0, longest - each.shape[1]), value=padding) for each in tensors]
+            )
+    return joined
 
 
 def _first_non_finite_name(tensors: Iterable[tuple[str, Tensor]]) -> str | None:

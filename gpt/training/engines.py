@@ -17,12 +17,12 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.parallel.world import World
 
 
 def parallelize(
-    model: GPT, how: Literal["ddp", "fsdp"], world: World, device: torch.device
+    model: Model, how: Literal["ddp", "fsdp"], world: World, device: torch.device
 ) -> nn.Module:
     """Move *model* to *device* and wrap it for *world*; return the module to call.
 
@@ -38,7 +38,7 @@ def parallelize(
         replica.register_comm_hook(None, lambda _, bucket: _sum_bucket(bucket))
         return replica
     mesh = init_device_mesh(device.type, (world.size,))
-    for module in (*model.blocks, model):
+    for module in (*model.units, model):
         # The root reshards after a forward pass, too. Otherwise, after an evaluation, the model's
         # parameters would be other tensors than the optimizer's.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)

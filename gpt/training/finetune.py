@@ -139,7 +139,7 @@ def plan_tuning(
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1; got {batch_size}")
     checkpoint = read_checkpoint(base)
-    model = checkpoint.state.config
+    model = checkpoint.config
     architecture = Architecture(
         **{each.name: getattr(model, each.name) for each in dataclasses.fields(Architecture)}
     )

@@ -15,10 +15,9 @@ from gpt.model.gpt import GPT
 from gpt.model.vocabulary import grow_vocabulary, token_tables
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.runs.writing import read_data_files, tokenizer_files
-from gpt.spec.architecture import GPTConfig
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
-from gpt.training.task import Task, text_task
+from gpt.training.task import Task, config_of, text_task
 from pytok.chat.template import TEMPLATE_FILE, Template, TrainOn
 from pytok.counted import counted
 from pytok.tokenizer import Tokenizer
@@ -149,7 +148,7 @@ def _text_tuning(recipe: Recipe, base: Checkpoint) -> Task:
     return text_task(
         recipe,
         shards,
-        GPTConfig.over(recipe.model, shards.vocab_size),
+        config_of(recipe, shards.vocab_size),
         model=lambda: _starting_model(base, recipe, state.config.vocab_size),
         data_files={**base.data_files, **read_data_files(recipe.data)},
         starts_from_checkpoint=True,
@@ -160,7 +159,7 @@ def _text_tuning(recipe: Recipe, base: Checkpoint) -> Task:
 def _starting_model(base: Checkpoint, recipe: Recipe, vocab_size: int) -> GPT:
     """Build the model before the first step; only what is trained requires gradients."""
     before, adapter = base.state.config.vocab_size, spec_of(recipe).adapter
-    model = grow_vocabulary(base.model(), GPTConfig.over(recipe.model, vocab_size), recipe.seed)
+    model = grow_vocabulary(base.model(), config_of(recipe, vocab_size), recipe.seed)
     if adapter is not None:
         model.requires_grad_(False)
         if vocab_size > before:

@@ -25,7 +25,7 @@ from gpt.adapt.wrapping import merged
 from gpt.errors import ConfigError
 from gpt.evaluation.score import Figures, score_of
 from gpt.model.flops import described_size
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
 from gpt.parallel.memory import fitting_in_memory
@@ -336,7 +336,7 @@ class _Run:
                 keep_best(self.model, self.train_step.optimizer)
 
     @contextmanager
-    def _borrow_model(self) -> Iterator[GPT]:
+    def _borrow_model(self) -> Iterator[Model]:
         """Yield the model as it is evaluated; afterwards it is ready for the next step."""
         with averaged(self.model, self.train_step.optimizer), merged(self.model):
             self.model.eval()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gpt.data.batch import Batch, Rows
-from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.objectives.build import build_objective
 from gpt.nn.dropout import set_dropout
 from gpt.nn.mechanism import Mechanism
@@ -72,7 +72,7 @@ class TrainStep:
     runtime: Runtime
 
     def __init__(
-        self, model: GPT, recipe: Recipe, rows: Rows, runtime: Runtime, world: World
+        self, model: Model, recipe: Recipe, rows: Rows, runtime: Runtime, world: World
     ) -> None:
         self.model = model
         self._recipe, self._rows, self._world = recipe, rows, world

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Pretraining, Tuning
+from gpt.spec.task import Pairs, Pretraining, Tuning
 from gpt.training.finetune_tasks import tuning_from_disk
+from gpt.training.pair_task import pairs_task
 from gpt.training.task import Task, pretraining
 
 TASKS: Mapping[type, Callable[[Recipe], Task]] = {
     Pretraining: pretraining,
+    Pairs: pairs_task,
     Tuning: tuning_from_disk,
 }
 """For each spec of a task, the function that opens what the recipe names and returns the task."""

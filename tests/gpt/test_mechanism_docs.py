@@ -57,7 +57,8 @@ def examples(name: str) -> list[tuple[Any, GPTConfig]]:
 def measured(what: str, spec: Any, config: GPTConfig) -> float:
     """What *spec* costs in the last layer of *config*."""
     if what == "state":
-        return anatomy_of(config).states[-1] / BYTES
+        layers = [n for n in range(config.layers) if config.attention_in(n) == spec]
+        return anatomy_of(config).states[max(layers, default=-1)] / BYTES
     layer = config.layers - 1  # the first ones can have no experts
     module: nn.Module = mechanism(spec, config, layer)
     if what == "parameters":
@@ -77,7 +78,8 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
     """For specs with the defaults of the tests' models, without biases and norms of heads."""
     compared = 0
     for spec, config in examples(name):
-        if config.bias or config.convolution or not _is_plain(spec):
+        convolved = config.convolution not in (None, spec)
+        if config.bias or convolved or not _is_plain(spec):
             continue
         resolved = spec.resolved(config.width) if hasattr(spec, "resolved") else spec
         fields = {each.name: getattr(resolved, each.name) for each in dataclasses.fields(spec)}
@@ -86,7 +88,7 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
             "width": config.width,
             "layers": config.layers,
             "heads": config.attention.heads,
-            "head_width": config.head_width,
+            "head_width": config.attention_in(config.layers - 1).output_width(config.width),
         }
         assert eval(formula, {**sizes, **fields}) == measured(what, spec, config), spec
         compared += 1

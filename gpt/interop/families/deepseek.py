@@ -80,7 +80,7 @@ _FIELDS: tuple[Codec, ...] = (
     SameAs("num_key_value_heads", "num_attention_heads", "attention.heads"),
     Field("v_head_dim", "attention.head_width", default=128),
     Field("kv_lora_rank", "attention.kv_rank", default=512),
-    Field("q_lora_rank", "attention.query_rank", default=None),
+    Field("q_lora_rank", "attention.query_rank", default=None, null=True),
     Field("qk_nope_head_dim", "attention.nope_width", default=128),
     Field("qk_rope_head_dim", "attention.rope_width", default=64),
     SameAs("head_dim", "qk_rope_head_dim"),

@@ -28,7 +28,7 @@ from gpt.interop.fields import (
     ParallelBranches,
 )
 from gpt.interop.layouts import Entry
-from gpt.interop.rotary import Rotary
+from gpt.interop.rotary import PositionsInWindows, Rotary
 from gpt.interop.windows import Windows
 
 STABLELM = Family(
@@ -158,7 +158,7 @@ MPT = Family(
             "attn_config",
             Only("alibi", True),
             Only("alibi_bias_max", 8),
-            off("clip_qkv", None),
+            Field("clip_qkv", "attention.clip", float, None),
             off("softmax_scale", None),
             off("qk_ln"),
             off("prefix_lm"),
@@ -200,7 +200,7 @@ OLMO = Family(
         Rotary(),
         tie(default=False),
         Biases(qkv="attention_bias", output="attention_bias"),
-        off("clip_qkv", None),
+        Field("clip_qkv", "attention.clip", float, None),
     ),
     names=NAMES,
 )
@@ -316,4 +316,26 @@ BLOOM = Family(
         "lm_head": "head",
     },
     adds_biases=True,
+)
+
+_COHERE2_WINDOWS = Windows(default=4096, types="layer_types", every=4)
+
+COHERE2 = Family(
+    name="cohere2",
+    model="Cohere2ForCausalLM",
+    fixed=COHERE.fixed,
+    fields=(
+        *SIZES,
+        KV_HEADS,
+        HEAD_DIM,
+        activation("hidden_act", "silu"),
+        Rotary(),
+        Field("layer_norm_eps", "norm.eps", float, 1e-5),
+        tie(default=True),
+        Biases(qkv="attention_bias", output="attention_bias"),
+        Factor("logit_scale", "logit_scale", 0.0625),
+        _COHERE2_WINDOWS,
+        PositionsInWindows(_COHERE2_WINDOWS),
+    ),
+    names=NAMES,
 )

@@ -18,7 +18,7 @@ from gpt.interop.families.shared import (
 from gpt.interop.family import Family
 from gpt.interop.fields import Biases, Cap, Equal, Factor, Field, ScoreScale
 from gpt.interop.layouts import Entry
-from gpt.interop.rotary import Rotary
+from gpt.interop.rotary import PositionsInWindows, Rotary, RotaryByWindow
 from gpt.interop.tensor_names import Names
 from gpt.interop.windows import Windows
 
@@ -128,4 +128,46 @@ GEMMA2 = Family(
             ),
         ),
     },
+)
+
+_GEMMA3_WINDOWS = Windows(default=4096, types="layer_types", every=6)
+
+GEMMA3 = Family(
+    name="gemma3_text",
+    model="Gemma3ForCausalLM",
+    fixed={**_GEMMA, "wiring.kind": "SandwichNorm", "attention.qk_norm": True},
+    fields=(
+        *_GEMMA_SIZES,
+        Equal("attention.qk_norm_eps", "norm.eps"),
+        activation("hidden_activation", "gelu_pytorch_tanh"),
+        _GEMMA3_WINDOWS,
+        RotaryByWindow(_GEMMA3_WINDOWS),
+        ScoreScale("query_pre_attn_scalar", 256, power=-2),
+        Cap("attn_logit_softcapping", "attention.score.cap", None),
+        Cap("final_logit_softcapping", "cap.limit", None, kind="SoftCap"),
+        off("use_bidirectional_attention"),
+    ),
+    names=GEMMA2.names,
+)
+
+_EXAONE_WINDOWS = Windows(default=4096, types="layer_types", every=4)
+
+EXAONE4 = Family(
+    name="exaone4",
+    model="Exaone4ForCausalLM",
+    fixed={**ROTARY_RMS, "wiring.kind": "OutputNorm", "attention.qk_norm": True},
+    fields=(
+        *SIZES,
+        KV_HEADS,
+        HEAD_DIM,
+        activation("hidden_act", "silu"),
+        Rotary(),
+        Field("rms_norm_eps", "norm.eps", float, 1e-5),
+        Equal("attention.qk_norm_eps", "norm.eps"),
+        tie(default=False),
+        Biases(),
+        _EXAONE_WINDOWS,
+        PositionsInWindows(_EXAONE_WINDOWS),
+    ),
+    names=OLMO2.names,
 )

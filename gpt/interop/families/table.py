@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gpt.errors import FormatError
 from gpt.interop.families import deepseek, gpt2, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family, nearest
 from gpt.spec.architecture import GPTConfig
+from pytok.text import quoted
 
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -17,12 +19,12 @@ FAMILIES: dict[str, Family] = {
         llama.PHI3,
         llama.SEED_OSS,
         llama.ARCEE,
-        llama.HELIUM,
         gpt2.GPT_BIGCODE,
         gpt2.OPT,
         gpt2.GPT_NEO,
         llama.SMOLLM3,
         llama.ERNIE,
+        llama.HELIUM,
         llama.GLM,
         layer_norm.MPT,
         layer_norm.STABLELM,
@@ -31,12 +33,15 @@ FAMILIES: dict[str, Family] = {
         layer_norm.GPT_NEOX,
         layer_norm.OLMO,
         layer_norm.COHERE,
+        layer_norm.COHERE2,
         layer_norm.FALCON,
         layer_norm.BLOOM,
         normed.GRANITE,
         normed.OLMO2,
         normed.GEMMA,
         normed.GEMMA2,
+        normed.GEMMA3,
+        normed.EXAONE4,
         mixture.MIXTRAL,
         mixture.QWEN3_MOE,
         deepseek.DEEPSEEK_V2,
@@ -44,6 +49,27 @@ FAMILIES: dict[str, Family] = {
     )
 }
 """By model_type. A model that several support is written as the first of them."""
+
+
+_HEAD = "their head has biases, and gpt's has none"
+_NO_ATTENTION = "they have layers without attention"
+UNSUPPORTED: dict[str, str] = {
+    **dict.fromkeys(("phi", "gptj", "codegen"), _HEAD),
+    **dict.fromkeys(("mamba", "mamba2", "rwkv", "jamba", "recurrent_gemma"), _NO_ATTENTION),
+    "qwen2_moe": "a gate scales the output of its shared experts",
+    "gpt_oss": "its experts bound the values that they multiply",
+    "llama4_text": "its windows are chunks that begin at multiples of their size",
+    "apertus": "its activation xIELU has learned parameters",
+}
+"""Families that some may expect, by model_type, and why gpt does not support them."""
+
+
+def family_named(kind: str) -> Family:
+    """Return the family whose model_type is *kind*. Raises FormatError."""
+    if kind in FAMILIES:
+        return FAMILIES[kind]
+    reason = f": {UNSUPPORTED[kind]}" if kind in UNSUPPORTED else ""
+    raise FormatError(f"model_type is {quoted(kind)}{reason}; supported: {', '.join(FAMILIES)}")
 
 
 def family_of(config: GPTConfig) -> Family:

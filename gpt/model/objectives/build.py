@@ -10,16 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from gpt.model.objectives.loss import Objective
+from gpt.model.objectives.masked import MaskedLM
 from gpt.model.objectives.next_token import CrossEntropy
 from gpt.spec import objective
-from gpt.spec.architecture import Architecture
+from gpt.spec.models import AnyArchitecture
 
 OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
     objective.CrossEntropy: CrossEntropy,
+    objective.MaskedLM: MaskedLM,
 }
 
 
-def build_objective(spec: objective.CrossEntropy, model: Architecture) -> Objective:
+def build_objective(
+    spec: objective.CrossEntropy | objective.MaskedLM, model: AnyArchitecture
+) -> Objective:
     """Return the objective of *spec*; raises ConfigError if it does not fit *model*."""
     spec.check(model)
     return OBJECTIVES[type(spec)](spec)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gpt.data.batch import Batch
-from gpt.model.gpt import GPT
 from gpt.model.language_model import LanguageModel
+from gpt.model.model import Model
 from gpt.model.objectives.loss import Loss
 from gpt.spec import objective
 
@@ -23,7 +23,7 @@ class CrossEntropy:
         """Return the number of targets of *batch*."""
         return batch.num_targets
 
-    def __call__(self, model: GPT, batch: Batch) -> Loss:
+    def __call__(self, model: Model, batch: Batch) -> Loss:
         """Return the loss of *model* on *batch*."""
         nats, auxiliary = model.cross_entropy(batch, self.smoothing)
         if auxiliary is not None:
@@ -31,7 +31,7 @@ class CrossEntropy:
         return Loss(nats)
 
 
-def measure(model: LanguageModel, batch: Batch) -> Loss:
+def measure(model: LanguageModel | Model, batch: Batch) -> Loss:
     """Return the cross-entropy of *model* on *batch*, without gradients.
 
     Its figures are ``hits``, the number of targets to which no token is preferred, and ``nats_at``,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gpt.nn.mechanism import Mechanism
 from gpt.nn.site import Site
-from gpt.spec import attention
+from gpt.spec import gate
 
 
 class HeadGate(Mechanism):
@@ -15,7 +15,7 @@ class HeadGate(Mechanism):
     Qiu 2025, arXiv:2505.06708. x is the input of attention.
     """
 
-    def __init__(self, spec: attention.HeadGate, site: Site) -> None:
+    def __init__(self, spec: gate.HeadGate, site: Site) -> None:
         super().__init__()
         heads = site.architecture.attention_in(site.layer)
         width = heads.output_width(site.width) if spec.per_feature else 1

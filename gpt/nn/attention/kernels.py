@@ -32,11 +32,12 @@ def written_out(
     scale: float,
     allowed: Tensor,
     bias: Tensor | None = None,
+    dropout: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Compute softmax(scale q kᵀ + bias) v over (B, H, T, D) and (B, K, S, D), step by step.
 
     *allowed*, bool (B or 1, 1 or H, T, S), is true for the keys that each query attends to. *bias*
-    broadcasts to (B, H, T, S).
+    broadcasts to (B, H, T, S). *dropout* is applied to the weights.
     """
     batch, heads, tokens, head_width = queries.shape
     kv_heads = keys.shape[1]
@@ -56,6 +57,8 @@ def written_out(
         q = (queries * scale).reshape(-1, group * tokens, head_width)
         k, v = keys.flatten(0, 1), values.flatten(0, 1)
         probabilities = torch.baddbmm(mask, q, k.mT).softmax(-1)  # (B · K, H / K · T, S)
+        if dropout is not None:
+            probabilities = dropout(probabilities)
         return (probabilities @ v).view(batch, heads, tokens, -1)
 
 
@@ -122,3 +125,17 @@ def masked_bias(bias: Tensor, allowed: Tensor | None, dtype: torch.dtype) -> Ten
     if allowed is not None:
         bias = torch.where(allowed, bias, -math.inf)
     return bias.to(dtype)
+
+
+def select_heads(
+    heads: range, queries: Tensor, keys: Tensor, values: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the *queries* (B, H, T, D) of *heads*, and the keys and values that they read."""
+    group = queries.shape[1] // keys.shape[1]
+    first, last = heads.start, heads.stop
+    queries = queries[:, first:last]
+    if first % group == 0 == last % group:
+        shared = slice(first // group, last // group)
+        return queries, keys[:, shared], values[:, shared]
+    each = torch.arange(first, last, device=keys.device) // group
+    return queries, keys[:, each], values[:, each]

@@ -71,7 +71,7 @@ class LatentAttention(Mechanism):
         shared = context.position.rotate(shared, context.positions)
         kept = torch.cat((self.kv_norm(latents).to(shared.dtype), shared), dim=-1)
         if state is not None:
-            (kept,) = state.append(kept, length=context.starts[0])  # (B, 1, S, C + R)
+            (kept,) = state.append(kept, starts=context.starts)  # (B, 1, S, C + R)
         # Products with latents are wider than those with keys: absorption pays for single tokens.
         absorb = self.absorbs and state is not None and x.shape[1] == 1
         absorb = absorb and self.pairwise.score.scale is not None
@@ -83,7 +83,7 @@ class LatentAttention(Mechanism):
     def new_state(self, batch: int, dtype: torch.dtype) -> Ring:
         """Create what *batch* rows keep: c and kᴿ of as many tokens as the pattern attends to."""
         like = self.kv.weight.new_empty((batch, 1, 0, sum(self.kept_widths)), dtype=dtype)
-        return Ring(like, capacity=self.pairwise.pattern.reach)
+        return self.pairwise.new_state(like)
 
     def _attend(
         self, queries: Tensor, kept: Tensor, context: Context, state: Ring | None

@@ -18,7 +18,7 @@ from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
 from gpt.nn.site import Site
 from gpt.nn.state import Sums
-from gpt.spec import attention
+from gpt.spec import linear_attention
 
 FEATURES: Mapping[str, Callable[[Tensor], Tensor]] = {
     "elu1": lambda x: F.elu(x) + 1,
@@ -46,7 +46,7 @@ class LinearAttention(Mechanism):
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("query", "key", "value")
 
-    def __init__(self, spec: attention.Linear, site: Site) -> None:
+    def __init__(self, spec: linear_attention.LinearAttention, site: Site) -> None:
         super().__init__()
         width, bias = site.width, site.architecture.bias
         spec = spec.resolved(width)

@@ -16,8 +16,9 @@ from gpt.nn.attention.pairwise import PairwiseAttention
 from gpt.nn.context import Context
 from gpt.nn.convolution import LatestTokens, convolution_at
 from gpt.nn.linear import FusedLinear, apply_linears
-from gpt.nn.mechanism import BranchOutput, ExportNames, Mechanism, Mixed
+from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
 from gpt.nn.norm import RMSNorm
+from gpt.nn.positions.encoding import Positions
 from gpt.nn.site import Site
 from gpt.nn.state import Ring
 from gpt.nn.state_group import StateGroup
@@ -32,26 +33,6 @@ class GroupedQueryAttention(Mechanism):
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("query", "key", "value")
     SCORING: ClassVar[tuple[str, ...]] = ("query", "key", "gate")
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {"attn.c_attn": ("query", "key", "value"), "attn.c_proj": ("output",)},
-        "llama": {
-            "self_attn.q_proj": ("query",),
-            "self_attn.k_proj": ("key",),
-            "self_attn.v_proj": ("value",),
-            "self_attn.o_proj": ("output",),
-            "self_attn.q_norm": ("query_norm",),
-            "self_attn.k_norm": ("key_norm",),
-        },
-        "gguf": {
-            "attn_q": ("query",),
-            "attn_k": ("key",),
-            "attn_v": ("value",),
-            "attn_output": ("output",),
-            "attn_q_norm": ("query_norm",),
-            "attn_k_norm": ("key_norm",),
-        },
-        "gguf-gpt2": {"attn_qkv": ("query", "key", "value"), "attn_output": ("output",)},
-    }
 
     def __init__(self, spec: attention.GroupedQuery, site: Site) -> None:
         super().__init__()
@@ -92,17 +73,13 @@ class GroupedQueryAttention(Mechanism):
                 each.clamp(-self.clip, self.clip) for each in (queries, keys, values)
             )
         values = context.mixed_values(values)
-        if self.norm_heads:
-            queries, keys = self.query_norm(queries), self.key_norm(keys)
-        queries, keys, values = map(self._split_heads, (queries, keys, values))  # (B, H or K, T, D)
-        if not self.norm_heads:
-            queries, keys = self.query_norm(queries), self.key_norm(keys)
+        values = self._split_heads(values)
         # Keys are kept after rotation, so that each is rotated once.
-        queries = context.position.rotate(queries, context.positions)
-        keys = context.position.rotate(keys, context.positions)
+        queries = self._rotated(self.query_norm, queries, context.positions, context)
+        keys = self._rotated(self.key_norm, keys, context.positions, context)
         if ring is not None:
-            keys, values = ring.append(keys, values, length=context.starts[0])  # (B, K, S, D)
-        mixed = self.pairwise(queries, keys, values, context, ring).transpose(1, 2)  # (B, T, H, D)
+            keys, values = ring.append(keys, values, starts=context.starts)  # (B, K, S, D)
+        mixed = self.mix(x, queries, keys, values, context, ring).transpose(1, 2)  # (B, T, H, D)
         if self.gate is not None:
             mixed = self.gate(mixed, x)
         y: Tensor = self.output(mixed.flatten(2))
@@ -114,15 +91,39 @@ class GroupedQueryAttention(Mechanism):
         With a convolution, also what it keeps.
         """
         like = self.key.weight.new_empty((batch, self.kv_heads, 0, self.head_width), dtype=dtype)
-        ring = Ring(like, like, capacity=self.pairwise.pattern.reach)
+        ring = self.new_ring(like)
         if self.convolution is None:
             return ring
         return StateGroup({"ring": ring, "taps": self.convolution.new_state(batch, dtype)})
+
+    def mix(
+        self,
+        x: Tensor,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        context: Context,
+        ring: Ring | None,
+    ) -> Tensor:
+        """Attend from *queries* (B, H, T, D), which are of x, to *keys* and *values*: the same."""
+        mixed: Tensor = self.pairwise(queries, keys, values, context, ring)
+        return mixed
+
+    def new_ring(self, like: Tensor) -> Ring:
+        """Create what rows keep of keys and values like *like*, (B, K, 0, D)."""
+        return self.pairwise.new_state(like, like)
 
     def _norm(self, spec: attention.GroupedQuery, site: Site, heads: int) -> RMSNorm:
         """Return the norm of queries or keys of *heads* heads."""
         width = self.head_width * (heads if self.norm_heads else 1)
         return RMSNorm(norm.RMSNorm(eps=spec.qk_norm_eps), site.of_width(width))
+
+    def _rotated(
+        self, norm: nn.Module, x: Tensor, positions: Positions, context: Context
+    ) -> Tensor:
+        """Normalize and rotate queries or keys: (B, T, heads · D) → (B, heads, T, D)."""
+        split = norm(self._split_heads(x)) if not self.norm_heads else self._split_heads(norm(x))
+        return context.position.rotate(split, positions)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads · D) → (B, heads, T, D)."""

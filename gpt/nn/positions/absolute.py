@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from gpt.nn.mechanism import ExportNames
 from gpt.nn.positions.encoding import PositionEncoding, Positions
 from gpt.nn.positions.tables import FIRST_POSITIONS, angles, frequencies, growing, lookup
 from gpt.nn.site import Site
@@ -17,11 +15,6 @@ from gpt.spec import position
 
 class LearnedPosition(PositionEncoding):
     """x_t → x_t + p_t. Radford 2018 (GPT)."""
-
-    EXPORT_NAMES: ClassVar[ExportNames] = {
-        "gpt2": {"transformer.wpe": ("embedding",)},
-        "gguf": {"position_embd": ("embedding",)},
-    }
 
     def __init__(self, spec: position.Learned, site: Site) -> None:
         super().__init__()

@@ -156,8 +156,38 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt_neox": ("GPTNeoX", SIZES),
     "gpt_neox-sequential": ("GPTNeoX", {**SIZES, "use_parallel_residual": False}),
     "olmo": ("Olmo", GROUPED),
+    "olmo-clipped": ("Olmo", {**GROUPED, "clip_qkv": 0.5}),
     "olmo2": ("Olmo2", GROUPED),
     "cohere": ("Cohere", {**GROUPED, "pad_token_id": 0, "logit_scale": 0.7}),
+    "gemma3_text": (
+        "Gemma3Text",
+        {
+            **GROUPED,
+            "head_dim": 16,
+            "num_hidden_layers": 3,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "sliding_window": 8,
+            "query_pre_attn_scalar": 16,
+            "rope_parameters": {
+                "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+                "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 9000.0},
+            },
+        },
+    ),
+    "exaone4": (
+        "Exaone4",
+        {**GROUPED, "num_hidden_layers": 5, "sliding_window": 8, "sliding_window_pattern": 4},
+    ),
+    "cohere2": (
+        "Cohere2",
+        {
+            **GROUPED,
+            "num_hidden_layers": 5,
+            "sliding_window": 8,
+            "logit_scale": 0.7,
+            "pad_token_id": 0,
+        },
+    ),
     "falcon": (
         "Falcon",
         {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},

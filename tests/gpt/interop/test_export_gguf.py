@@ -94,7 +94,8 @@ UNCHANGED: dict[str, Any] = {}
 FAMILIES = {
     **dict.fromkeys(("gpt_bigcode", "qwen2", "arcee", "ernie4_5", "stablelm"), UNCHANGED),
     **dict.fromkeys(("nemotron", "stablelm-parallel", "olmo2", "cohere", "bloom"), UNCHANGED),
-    **dict.fromkeys(("granite", "gemma", "llama-attention-bias"), UNCHANGED),
+    **dict.fromkeys(("granite", "gemma", "llama-attention-bias", "qwen3_moe"), UNCHANGED),
+    **dict.fromkeys(("llama-linear", "llama-yarn", "llama-llama3"), UNCHANGED),
     "starcoder2": {"sliding_window": None},
     "phi3": {"sliding_window": None},
     "gpt_neox": {"hidden_act": "gelu_new"},

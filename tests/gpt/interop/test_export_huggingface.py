@@ -30,7 +30,7 @@ from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import RMSNorm
-from gpt.spec.pattern import Window
+from gpt.spec.pattern import Full
 from gpt.spec.position import Rope
 from pytok.chat.template import Conversation, Template, Turn
 from pytok.definition import Settings
@@ -173,7 +173,7 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "model_type is 'mamba'; supported: gpt2, qwen3, llama, qwen2"),
+        ({"model_type": "xlnet"}, "model_type is 'xlnet'; supported: gpt2, qwen3, llama, qwen2"),
         ({"model_type": ["llama"]}, r"model_type is \['llama'\], not a string"),
         ({"hidden_act": "xielu"}, "hidden_act is 'xielu'"),
         ({"mlp_bias": True}, "missing tensor model.layers.0.mlp.gate_proj.bias"),
@@ -189,7 +189,7 @@ def test_the_first_gpt2_files_are_read(save_with_transformers: Any) -> None:
         ({"num_hidden_layers": 3}, "asks for 3 layers, but there are tensors of 2"),
         ({"num_hidden_layers": 10**7}, "asks for 10000000 layers"),
         ({"hidden_size": 10**9}, "embed_tokens.weight has shape"),
-        ({"hidden_size": 10**30}, "a size is too large: width 1"),
+        ({"hidden_size": 10**30}, "a size is too large: .*width 1"),
         ({"num_attention_heads": 10**10 + 1}, "heads cannot share"),
         ({"intermediate_size": 64}, r"gate_proj.weight has shape \(100, 64\)"),
         ({"hidden_size": None}, "hidden_size is missing"),
@@ -233,8 +233,8 @@ def test_a_missing_file_is_a_one_line_error(
     [
         (
             "llama",
-            {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=8, long_every=2))},
-            r"attention.pattern is \[8, None\]",
+            {"attention": GroupedQuery(heads=4, kv_heads=2, pattern=Full())},
+            "attention.pattern.kind is Full",
         ),
         (
             "llama",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from gpt.errors import ConfigError, FormatError
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate
-from gpt.interop.families.table import FAMILIES, family_of
+from gpt.interop.families.table import FAMILIES, UNSUPPORTED, family_named, family_of
 from gpt.interop.fields import Only, names_of
 from gpt.interop.huggingface import export_folder, import_folder
 from gpt.interop.imported import write_imported
 from gpt.runs.reading import read_checkpoint
 from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import make_tokenizer
+from tests.gpt.interop.families_page import PAGE, written
 from tests.gpt.interop.published import CONFIGS, make_config, save
 
 IDS = torch.randint(300, (2, 64), generator=torch.Generator().manual_seed(1))
@@ -28,6 +30,7 @@ AS = {
     "mistral": "llama",
     "phi3": "mistral",
     "seed_oss": "qwen2",
+    "helium": "ernie4_5",
     "gpt_neox-sequential": "nemotron",
 }
 """Models that are written as another family, to which they belong, too."""
@@ -47,10 +50,11 @@ NEUTRAL = {
     *("summary_first_dropout", "reorder_and_upcast_attn", "attention_softmax_in_fp32"),
     *("scale_attention_softmax_in_fp32", "pretraining_tp"),
     # What others follow from.
-    *("max_window_layers", "original_max_position_embeddings"),
+    *("max_window_layers", "original_max_position_embeddings", "qk_head_dim"),
+    *("sliding_window_pattern", "_sliding_window_pattern"),
     # What transformers does not read, or not with the values that are supported.
     *("learned_pos_emb", "embedding_fraction", "norm_type", "num_kv_heads"),
-    *("num_ln_in_parallel_attn",),
+    *("num_ln_in_parallel_attn", "num_nextn_predict_layers"),
 }
 """Fields of configs that do not change what a model computes."""
 
@@ -171,3 +175,30 @@ def test_sharded_files_of_16_bits_are_read(
     torch.testing.assert_close(
         import_folder(tmp_path).model(IDS), theirs(IDS).logits[..., :301], rtol=0, atol=1e-4
     )
+
+
+def test_the_page_has_all_families() -> None:
+    """`python -m tests.gpt.interop.families_page` writes its table."""
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert written(page) == page
+
+
+@pytest.mark.parametrize("kind", UNSUPPORTED)
+def test_an_unsupported_family_is_refused_with_its_reason(kind: str) -> None:
+    """None of them has become supported."""
+    assert kind not in FAMILIES
+    with pytest.raises(FormatError, match=UNSUPPORTED[kind]):
+        family_named(kind)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_malformed_value_of_any_field_is_an_error_with_a_reason(name: str) -> None:
+    """Or it is read: nothing else is raised."""
+    family, fields = FAMILIES[name], make_config(name).to_dict()
+    layers = family.read(fields).layers
+    values = (None, True, 0, -1, 1e300, 10**30, "x", [], [None], {}, {"rope_type": []})
+    for field in names_of(family.fields):
+        for value in values:
+            with suppress(FormatError, ConfigError):
+                family.read(fields | {field: value}, layers)

@@ -195,7 +195,7 @@ def put(name: str, value: Any) -> Change:
         (put("general.architecture", "bert"), "general.architecture is 'bert'; supported: gpt2"),
         (put("tokenizer.ggml.pre", "deepseek-llm"), "pre is 'deepseek-llm'; supported: gpt-2"),
         (put("tokenizer.ggml.model", "llama"), "supported: 'gpt2', byte-level BPE"),
-        (put("llama.rope.scaling.type", "yarn"), "rope.scaling.type is 'yarn'"),
+        (put("llama.rope.scaling.type", "longrope"), "rope.scaling.type is 'longrope'"),
         (put("llama.expert_count", 8), "llama.expert_count is 8"),
         (put("llama.rope.dimension_count", 7), "rotation needs pairs of features"),
         (put("llama.block_count", 10**7), "asks for 10000000 layers"),
@@ -213,8 +213,10 @@ def put(name: str, value: Any) -> Change:
         (drop("tokenizer.ggml.merges"), "missing field tokenizer.ggml.merges"),
         (drop("blk.1.ffn_up.weight"), "missing tensor blk.1.ffn_up.weight"),
         (
-            lambda fields, tensors: tensors.update({"rope_freqs.weight": np.ones(8, np.float32)}),
-            "unexpected tensor rope_freqs.weight",
+            lambda fields, tensors: tensors.update(
+                {"rope_freqs.weight": np.arange(1, 9, dtype=np.float32)}
+            ),
+            "rope_freqs.weight is not Llama 3's scaling",
         ),
         (
             lambda fields, tensors: fields["tokenizer.ggml.merges"].append("unknown tokens"),

@@ -21,10 +21,11 @@ from gpt.model.objectives.build import build_objective
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery
+from gpt.spec.attention import GroupedQuery, Latent, Longformer
 from gpt.spec.embedding import TokenShift, ValueEmbedding
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.objective import CrossEntropy
-from gpt.spec.pattern import Window
+from gpt.spec.pattern import BigBird, Window
 from gpt.spec.position import (
     T5,
     ALiBi,
@@ -70,6 +71,12 @@ ATTENTIONS = [
     GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=3)),
     GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, long_every=2)),
 ]
+SPARSE = [
+    GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, dilations=(1, 3))),
+    GroupedQuery(heads=4, kv_heads=4, pattern=Window(size=2, first=1, global_positions=(4,))),
+    GroupedQuery(heads=4, kv_heads=4, pattern=BigBird(block=2, window=1, random_blocks=1)),
+    Longformer(heads=4, kv_heads=4, pattern=Window(size=3, first=2)),
+]
 SCORES: list[dict[str, Any]] = [
     {"score": General()},
     {"score": Additive()},
@@ -86,6 +93,10 @@ MODELS = [
 ] + [
     pytest.param(dataclasses.replace(SMALL, shift=TokenShift()), id="shift"),
     *(
+        pytest.param(dataclasses.replace(SMALL, attention=attention), id=str(attention))
+        for attention in SPARSE
+    ),
+    *(
         pytest.param(
             dataclasses.replace(
                 SMALL, position=None, attention=GroupedQuery(heads=4, kv_heads=2, **parts)
@@ -93,6 +104,13 @@ MODELS = [
             id=str(parts),
         )
         for parts in SCORES
+    ),
+    pytest.param(
+        dataclasses.replace(SMALL, attention=LinearAttention(heads=4, kv_heads=2, chunk=5)),
+        id="linear",
+    ),
+    pytest.param(
+        dataclasses.replace(SMALL, attention=Latent(heads=4), value_embedding=None), id="latent"
     ),
 ]
 

@@ -16,8 +16,10 @@ from gpt.interop.huggingface import export_folder
 from gpt.model.gpt import GPT
 from gpt.model.sharing import share_heads
 from gpt.runs.reading import read_checkpoint
-from gpt.spec.attention import POOLS, GroupedQuery, Interleaved, Latent, Linear, Pool
+from gpt.spec.attention import GroupedQuery, Interleaved, Latent
+from gpt.spec.attention_base import POOLS, Pool
 from gpt.spec.embedding import ValueEmbedding
+from gpt.spec.linear_attention import LinearAttention
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
 from tests.gpt.models import perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, random_ids
@@ -26,7 +28,7 @@ ATTENTIONS = {
     "multi-head": GroupedQuery(heads=8, kv_heads=8),
     "grouped": GroupedQuery(heads=8, kv_heads=4, qk_norm=True, bias="all"),
     "normalized across": GroupedQuery(heads=8, kv_heads=4, qk_norm=True, qk_norm_over="heads"),
-    "linear": Linear(heads=8, kv_heads=4),
+    "linear": LinearAttention(heads=8, kv_heads=4),
     "interleaved": Interleaved(
         layers=(GroupedQuery(heads=8, kv_heads=8), GroupedQuery(heads=4, kv_heads=2))
     ),

@@ -27,7 +27,9 @@ SCORES = [ScaledDot(), Dot(), General(), Additive(hidden=5), Location()]
 NORMALIZERS = [Softmax(), Softmax(temperature=2.0), LocalP(window=3)]
 ATTENTIONS = [each for each in SPECS["attention"] if not isinstance(each, Interleaved)]
 REFUSED: dict[tuple[str, str], str] = {
-    **{("Linear", each): "no scores of pairs" for each in ("ALiBi", "T5", "Shaw", "Music")},
+    **{
+        ("LinearAttention", each): "no scores of pairs" for each in ("ALiBi", "T5", "Shaw", "Music")
+    },
 }
 """Kinds of attention and of positions that do not fit together, with the reason."""
 PAIRS = list(itertools.product(SPECS["attention"], SPECS["position"]))

@@ -98,12 +98,15 @@ def test_stochastic_depth_grows_linearly(spec: dropout.Dropout, expected: list[f
 
 def test_probabilities_are_where_they_belong() -> None:
     """Each alone; one number is for the embedding and the branches."""
-    spec = dropout.Dropout(embedding=0.1, branch=0.2, hidden=0.3, path=0.4, path_grows=False)
+    spec = dropout.Dropout(
+        embedding=0.1, branch=0.2, hidden=0.3, path=0.4, path_grows=False, attention=0.6
+    )
     model = GPT(dataclasses.replace(SMALL, dropout=spec))
     found = {name: each.p for name, each in model.named_modules() if isinstance(each, Dropout)}
 
     assert {name: p for name, p in found.items() if not name.startswith("blocks.1") and p} == {
         "dropout": 0.1,
+        "blocks.0.attention.pairwise.dropout": 0.6,
         "blocks.0.mlp.dropout": 0.3,
         "blocks.0.dropout": 0.2,
         "blocks.0.path": 0.4,

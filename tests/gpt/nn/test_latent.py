@@ -21,7 +21,8 @@ from gpt.model.gpt import GPT
 from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.state import Cache
 from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.attention import Attention, GroupedQuery, Interleaved, Latent
+from gpt.spec.attention import GroupedQuery, Interleaved, Latent
+from gpt.spec.attention_base import Attention
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.norm import LayerNorm
 from gpt.spec.pattern import Window

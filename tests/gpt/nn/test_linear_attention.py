@@ -19,7 +19,7 @@ from gpt.nn.attention.linear_attention import FEATURES
 from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.state import Sums
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import Linear
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.position import ALiBi, Rope
 from tests.gpt.models import context_of, mean_loss, mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, random_ids
@@ -38,7 +38,7 @@ FORMULAS = {
 def built(**fields: Any) -> Any:
     """Linear attention of four heads in float64, with random weights."""
     torch.manual_seed(0)
-    spec = Linear(heads=4, **fields)
+    spec = LinearAttention(heads=4, **fields)
     attention = mechanism(spec, dataclasses.replace(SMALL, attention=spec)).double()
     for weight in attention.parameters():
         nn.init.normal_(weight, std=0.3)
@@ -55,7 +55,7 @@ def rotary() -> PositionEncoding:
 
 
 def plain(
-    attention: Any, x: Tensor, spec: Linear, rotate: PositionEncoding | None = None
+    attention: Any, x: Tensor, spec: LinearAttention, rotate: PositionEncoding | None = None
 ) -> Tensor:
     """The parallel form: all weights as one matrix, no sums."""
     resolved, feature = spec.resolved(32), FORMULAS[spec.feature]
@@ -85,7 +85,7 @@ def gradients(y: Tensor, attention: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
 
 def test_every_feature_can_be_chosen() -> None:
     """And has a formula here."""
-    names = get_args(get_type_hints(Linear)["feature"])
+    names = get_args(get_type_hints(LinearAttention)["feature"])
 
     assert set(names) == set(FEATURES) == set(FORMULAS)
 
@@ -116,7 +116,7 @@ def test_chunks_equal_the_parallel_form(fields: dict[str, Any], chunk: int, rota
     attention, x = built(chunk=chunk, **fields), inputs()
     position = rotary() if rotated else None
     ours = attention(x, context_of(x, position))[0]
-    theirs = plain(attention, x, Linear(heads=4, **fields), position)
+    theirs = plain(attention, x, LinearAttention(heads=4, **fields), position)
 
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(
@@ -137,7 +137,7 @@ def test_the_recurrent_form_equals_the_parallel_form(sizes: list[int], normalize
             )
             found.append(attention(part, context, state)[0])
             start += part.shape[1]
-    spec = Linear(heads=4, kv_heads=2, normalize=normalize)
+    spec = LinearAttention(heads=4, kv_heads=2, normalize=normalize)
     expected = plain(attention, x, spec, position)
 
     torch.testing.assert_close(torch.cat(found, 1), expected, rtol=1e-9, atol=1e-9)
@@ -150,7 +150,7 @@ def test_sums_restart_at_each_document(lengths: list[int], chunk: int) -> None:
     attention, x = built(chunk=chunk), inputs()
     ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)).expand(2, -1)
     together = attention(x, dataclasses.replace(context_of(x), document_ids=ids))[0]
-    spec = Linear(heads=4)
+    spec = LinearAttention(heads=4)
     alone = torch.cat([plain(attention, part, spec) for part in x.split(lengths, dim=1)], 1)
 
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
@@ -241,7 +241,7 @@ def test_tokens_cannot_be_removed_from_sums() -> None:
 )
 def test_flops_equal_torchs_count(fields: dict[str, Any]) -> None:
     """In a training step, with one chunk or several."""
-    model = GPT(dataclasses.replace(SMALL, attention=Linear(heads=4, **fields)))
+    model = GPT(dataclasses.replace(SMALL, attention=LinearAttention(heads=4, **fields)))
     ids = random_ids(2, 16)
     with FlopCounterMode(display=False) as counter:
         mean_loss(model, ids, ids.flip(1)).backward()
@@ -251,15 +251,14 @@ def test_flops_equal_torchs_count(fields: dict[str, Any]) -> None:
 
 def test_autocast_computes_sums_in_float32() -> None:
     """In bfloat16, sums of many tokens would lose the later ones."""
-    config = dataclasses.replace(SMALL, attention=Linear(heads=4, chunk=4))
+    config = dataclasses.replace(SMALL, attention=LinearAttention(heads=4, chunk=4))
     model, ids = perturbed(config), random_ids(2, 16)
     cache = model.new_cache(2, torch.bfloat16)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         model(ids, cache=cache)
 
-    assert {each.dtype for state in cache.states for each in state.parts["attention"].tensors} == {
-        torch.float32
-    }  # type: ignore[attr-defined]
+    sums = [state.parts["attention"].tensors for state in cache.states]  # type: ignore[attr-defined]
+    assert {each.dtype for tensors in sums for each in tensors} == {torch.float32}
 
 
 @pytest.mark.parametrize(
@@ -274,10 +273,10 @@ def test_autocast_computes_sums_in_float32() -> None:
 def test_impossible_fields_are_refused(fields: dict[str, Any], words: str) -> None:
     """With what to do."""
     with pytest.raises(ConfigError, match=words):
-        Linear(heads=4, **fields)
+        LinearAttention(heads=4, **fields)
 
 
 def test_positions_that_bias_scores_are_refused() -> None:
     """There are no scores."""
     with pytest.raises(ConfigError, match=r"ALiBi changes .* choose position Rope, Learned"):
-        Architecture(attention=Linear(heads=4), position=ALiBi())
+        Architecture(attention=LinearAttention(heads=4), position=ALiBi())

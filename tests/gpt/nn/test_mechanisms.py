@@ -17,16 +17,17 @@ from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
 from gpt.nn.state import Cache
 from gpt.spec.architecture import GPTConfig
-from gpt.spec.attention import GroupedQuery, HeadGate, Interleaved, Latent
-from gpt.spec.attention import Linear as Summed
+from gpt.spec.attention import GroupedQuery, Interleaved, Latent, Longformer
 from gpt.spec.convolution import Canon
 from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import TokenShift, ValueEmbedding, ValueResidual
 from gpt.spec.experts import BalanceBias, Experts, Groups
+from gpt.spec.gate import HeadGate
 from gpt.spec.head import SoftCap
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.mlp import MLP, Activation
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
-from gpt.spec.pattern import Causal, Full, Window
+from gpt.spec.pattern import BigBird, Causal, Full, Window
 from gpt.spec.position import (
     T5,
     ALiBi,
@@ -70,6 +71,14 @@ SPECS: dict[str, list[Any]] = {
         heads(kv_heads=1, head_width=12),
         heads(pattern=Window(size=5)),
         heads(kv_heads=2, pattern=Window(size=5, long_every=2)),
+        heads(pattern=Window(size=4, counts="others", deeper_sizes=(2,), dilations=(1, 2))),
+        heads(kv_heads=2, pattern=Window(size=3, first=2)),
+        heads(pattern=Window(size=2, global_positions=(1, 9), dilations=(3,))),
+        heads(kv_heads=2, pattern=BigBird(block=2, window=2, global_blocks=1, random_blocks=1)),
+        Longformer(heads=4, kv_heads=2, pattern=Window(size=3, first=3)),
+        Longformer(
+            heads=4, kv_heads=4, qk_norm=True, pattern=Window(size=3, global_positions=(4,))
+        ),
         heads(score=ScaledDot(cap=2.0)),
         heads(kv_heads=2, normalizer=Softmax(sink="learned")),
         heads(normalizer=Softmax(sink="zero"), pattern=Window(size=5)),
@@ -79,10 +88,12 @@ SPECS: dict[str, list[Any]] = {
         Latent(heads=4, query_rank=10, rope_width=4, head_width=6, decode="absorbed"),
         Latent(heads=4, kv_rank=7, latent_norm=None, pattern=Window(size=5), decode="absorbed"),
         Latent(heads=4, query_rank=7, latent_norm=LayerNorm(), normalizer=Softmax(sink="zero")),
-        Summed(heads=4, chunk=5),
-        Summed(heads=4, kv_heads=2, feature="softmax", chunk=16),
-        Summed(heads=4, kv_heads=1, head_width=4, feature="identity", normalize=False, chunk=3),
-        Interleaved(layers=(Summed(heads=4, chunk=4), Latent(heads=4, kv_rank=6))),
+        LinearAttention(heads=4, chunk=5),
+        LinearAttention(heads=4, kv_heads=2, feature="softmax", chunk=16),
+        LinearAttention(
+            heads=4, kv_heads=1, head_width=4, feature="identity", normalize=False, chunk=3
+        ),
+        Interleaved(layers=(LinearAttention(heads=4, chunk=4), Latent(heads=4, kv_rank=6))),
         Interleaved(layers=(heads(kv_heads=2, pattern=Window(size=5)), heads(head_width=12))),
     ],
     "position": [

@@ -18,7 +18,8 @@ from transformers.models.qwen2 import modeling_qwen2
 
 from gpt.nn.attention.pairwise import PairwiseAttention
 from gpt.nn.build import site_of
-from gpt.spec.attention import GroupedQuery, Latent, Linear
+from gpt.spec.attention import GroupedQuery, Latent
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.pattern import Window
 from gpt.spec.position import Rope
 from gpt.spec.scoring import ScaledDot, Softmax
@@ -175,7 +176,7 @@ def test_a_sink_far_below_the_scores_changes_nothing(fields: dict[str, Any]) -> 
         (GroupedQuery(heads=4, kv_heads=2), 2 * 2 * 8, 0),
         (GroupedQuery(heads=4, kv_heads=1, head_width=6), 2 * 6, 0),
         (Latent(heads=4, kv_rank=12, rope_width=6), 12 + 6, 0),
-        (Linear(heads=4, kv_heads=2), 0, 2 * (8 * 8 + 8)),
+        (LinearAttention(heads=4, kv_heads=2), 0, 2 * (8 * 8 + 8)),
     ],
     ids=str,
 )

@@ -14,10 +14,13 @@ from transformers import Qwen3NextConfig
 from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextAttention
 
 from gpt.errors import ConfigError
-from gpt.spec.attention import GroupedQuery, HeadGate, Interleaved
+from gpt.spec.attention import GroupedQuery, Interleaved
 from gpt.spec.convolution import Canon
+from gpt.spec.dropout import Dropout
 from gpt.spec.embedding import ValueEmbedding, ValueResidual
+from gpt.spec.gate import HeadGate
 from gpt.spec.norm import RMSNorm
+from gpt.spec.scoring import Additive
 from tests.gpt.models import context_of, mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL, heads, random_ids
 
@@ -77,6 +80,36 @@ def test_a_gate_of_a_head_multiplies_its_output() -> None:
 
     expected = (outputs * gates[..., None]).flatten(2) @ gated.output.weight.T
     torch.testing.assert_close(gated(x, context_of(x))[0], expected)
+
+
+@pytest.mark.parametrize("fields", [{}, {"score": Additive(hidden=5)}], ids=str)
+def test_weights_of_attention_are_dropped_after_the_softmax(fields: Any) -> None:
+    """By the mask that the same random state gives, whatever the kernel; none in evaluation."""
+    spec = heads(kv_heads=2, **fields)
+    dropping = attention(spec, position=None, dropout=Dropout(attention=0.5))
+    plain = attention(spec, position=None)
+    plain.load_state_dict(dropping.state_dict())
+    for each in (dropping, plain):
+        nn.init.eye_(each.output.weight)
+    x = torch.randn(2, 6, 32).double()
+    q, k, v = (
+        each.view(2, 6, -1, 8).transpose(1, 2)
+        for each in (dropping.query(x), dropping.key(x), dropping.value(x))
+    )
+    index = torch.arange(6)[None]
+    k, v = k.repeat_interleave(2, 1), v.repeat_interleave(2, 1)
+    scores = dropping.pairwise.score(q, k, index[..., None], index[:, None])
+    if not fields:
+        scores = q @ k.mT / math.sqrt(8)
+    weights = scores.masked_fill(torch.ones(6, 6).triu(1).bool(), -math.inf).softmax(-1)
+    torch.manual_seed(4)
+    y = dropping.train()(x, context_of(x))[0]
+    torch.manual_seed(4)
+    dropped = dropping.pairwise.dropout(weights)
+
+    assert (dropped == 0).double().mean() > 0.4
+    torch.testing.assert_close(y, (dropped @ v).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(dropping.eval()(x, context_of(x)), plain(x, context_of(x)))
 
 
 class Observed:

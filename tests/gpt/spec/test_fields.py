@@ -82,7 +82,7 @@ def test_text_is_read_by_the_type_of_the_field(
         ("modle.width", "2", r"did you mean model.width\?"),
         ("width", "2", r"did you mean model.width\?"),
         ("model.depth", "2", "no such field; there are context, layers, width"),
-        ("model", "2", "model: a table, not a single value; set its fields"),
+        ("model", "2", "'2' is not one of Architecture, EncoderDecoder, Recurrent"),
     ],
 )
 def test_wrong_text_is_refused(name: str, text: str, words: str) -> None:
@@ -97,7 +97,7 @@ def test_wrong_text_is_refused(name: str, text: str, words: str) -> None:
         ({"stepps": 3}, r"stepps: no such field; did you mean steps\?"),
         ({"steps": "3"}, "steps: expected int; got '3'"),
         ({"model": {"depth": 4}}, "model.depth: no such field; there are context"),
-        ({"model": 3}, "model: a table"),
+        ({"model": 3}, "model: needs a table"),
         ({"model": {"norm": {"kind": "GLU"}}}, "model.norm.kind: expected one of LayerNorm"),
         ({"model": {"norm": "RMSNorm"}}, "model.norm: needs a table with the field kind"),
         ({"modle": {}}, "modle: no such field"),
