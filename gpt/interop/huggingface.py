@@ -37,7 +37,7 @@ from pytok.text import cut
 
 _BUFFERS = (
     *(".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"),
-    *(".rotary_emb.inv_freq",),
+    *(".attn.causal_mask", ".rotary_emb.inv_freq"),
 )
 """Ends of names of tensors that follow from the config, in older files: masks and frequencies."""
 

@@ -24,6 +24,8 @@ class Entry:
     follow each other."""
     grouped: bool = False
     """The rows of the modules are together for each key and value head (GPT-NeoX, BLOOM)."""
+    shards: int = 0
+    """The rows of the modules are together for each of this number of groups of heads (CodeGen)."""
     transposed: bool = False
     """Matrices are (inputs, outputs) (GPT-2, from its TensorFlow code)."""
     interleaved: bool = False
@@ -49,8 +51,7 @@ class Entry:
         """Return the tensor of *parts*, the tensors of the modules; the inverse of `split`."""
         if self.interleaved:
             parts = [_interleave(part, config) for part in parts]
-        if self.grouped:
-            groups = _groups(config)
+        if groups := self._groups(config):
             tensor = torch.cat([_rows(part, groups, -1) for part in parts], dim=1).flatten(0, 1)
         else:
             tensor = torch.cat(list(parts))
@@ -67,14 +68,19 @@ class Entry:
         if self.offset:
             tensor = tensor + self.offset
         tensor = tensor[self.skipped :]
-        if self.grouped:
-            groups = _groups(config)
+        if groups := self._groups(config):
             each = [size // groups for size in sizes]
             inside = torch.split(_rows(tensor, groups, -1), each, dim=1)
             parts = [part.flatten(0, 1) for part in inside]
         else:
             parts = list(torch.split(tensor, list(sizes)))
         return [_deinterleave(part, config) for part in parts] if self.interleaved else parts
+
+    def _groups(self, config: GPTConfig) -> int:
+        """Return the number of groups of rows, 0 if the rows of each module follow each other."""
+        if self.grouped:
+            return int(getattr(config.attention_in(0), "kv_heads", 1))
+        return self.shards
 
 
 def _interleave(rows: Tensor, config: GPTConfig) -> Tensor:
@@ -94,11 +100,6 @@ def _reordered(rows: Tensor, config: GPTConfig, shape: Callable[[int], tuple[int
     rotated = heads[:, :width]
     turned = rotated.reshape(len(heads), *shape(width), *rows.shape[1:]).transpose(1, 2)
     return torch.cat((turned.reshape(rotated.shape), heads[:, width:]), dim=1).flatten(0, 1)
-
-
-def _groups(config: GPTConfig) -> int:
-    """Return the number of key and value heads of *config*."""
-    return int(getattr(config.attention_in(0), "kv_heads", 1))
 
 
 def _rows(tensor: Tensor, groups: int, rows: int) -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpt.errors import FormatError
-from gpt.interop.fields import Codec, Field, Fields
+from gpt.interop.fields import REQUIRED, Codec, Field, Fields
 from gpt.interop.layers import PATTERN
 from gpt.interop.windows import FULL, SLIDING, Windows
 from pytok.text import quoted
@@ -115,6 +115,36 @@ class Rotary:
         if scaling["rope_type"] != "default":
             beside["rope_scaling"] = scaling
         return {"rope_parameters": {**scaling, "rope_theta": theta, **partial}, **beside}
+
+
+@dataclass(frozen=True)
+class RotaryWidth:
+    """The number of features of a head that are rotated, with the usual base and no scaling."""
+
+    name: str
+    default: int
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it as a fraction."""
+        width = fields.get(self.name, int, REQUIRED if self.name in fields.values else self.default)
+        head_width = ours["width"] // max(ours["attention.heads"], 1)
+        if not 0 < width <= head_width:
+            raise FormatError(
+                f"{self.name} is {width}; supported: 1 to {head_width}, the size of a head"
+            )
+        ours |= {"position.kind": "Rope", "position.fraction": width / head_width}
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        if "position.fraction" not in ours:
+            return {}
+        head_width = ours["width"] // ours["attention.heads"]
+        return {self.name: round(one_value(ours["position.fraction"]) * head_width)}
 
 
 def one_value(value: Any) -> Any:

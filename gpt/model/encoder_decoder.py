@@ -90,15 +90,14 @@ class EncoderDecoder(Model):
         """
         hidden, auxiliary = self._hidden(batch)
         targets, decoder = batch.targets.flatten(), self.decoder
-        weight = decoder.head.weight[: self.vocab_size]
-        rows = hidden.flatten(0, 1)
+        rows, weight = decoder.head.factors(hidden)
         return linear_cross_entropy(rows, weight, targets, decoder.cap, smoothing), auxiliary
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""
         hidden, _ = self._hidden(batch)
-        weight = self.decoder.head.weight[: self.vocab_size]
-        return token_losses(hidden.flatten(0, 1), weight, batch.targets.flatten(), self.decoder.cap)
+        rows, weight = self.decoder.head.factors(hidden)
+        return token_losses(rows, weight, batch.targets.flatten(), self.decoder.cap)
 
     @property
     def recompute(self) -> bool:

@@ -178,7 +178,7 @@ class GPT(Stack):
     def __init__(self, config: GPTConfig, seed: int = 0, *, cross: bool = False) -> None:
         super().__init__(config, cross=cross)
         self.logit_scale = self.site.build(config.logit_scale)
-        self.head = Head(self.site)
+        self.head = Head(self.site, bias=config.head_bias)
         if config.tie:
             self.head.weight = self.embedding.weight
         self.cap = self.site.build(config.cap)
@@ -239,17 +239,15 @@ class GPT(Stack):
         """
         # In chunks: the logits of all tokens would be the largest tensor of a step.
         hidden, auxiliary = self.hidden(batch.inputs, document_ids=batch.document_ids)
-        targets, weight = batch.targets.flatten(), self.head.weight[: self.vocab_size]
-        return (
-            linear_cross_entropy(hidden.flatten(0, 1), weight, targets, self.cap, smoothing),
-            auxiliary,
-        )
+        rows, weight = self.head.factors(hidden)
+        targets = batch.targets.flatten()
+        return linear_cross_entropy(rows, weight, targets, self.cap, smoothing), auxiliary
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""
         hidden, _ = self.hidden(batch.inputs, document_ids=batch.document_ids)
-        weight = self.head.weight[: self.vocab_size]
-        return token_losses(hidden.flatten(0, 1), weight, batch.targets.flatten(), self.cap)
+        rows, weight = self.head.factors(hidden)
+        return token_losses(rows, weight, batch.targets.flatten(), self.cap)
 
 
 def positions_within(document_ids: Tensor) -> Tensor:

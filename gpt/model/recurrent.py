@@ -162,13 +162,13 @@ class Recurrent(Model):
 
         *smoothing* is that of the labels: `gpt.nn.loss.linear_cross_entropy`.
         """
-        hidden, weight = self._hidden(batch).flatten(0, 1), self.head.weight[: self.vocab_size]
-        return linear_cross_entropy(hidden, weight, batch.targets.flatten(), None, smoothing), None
+        rows, weight = self.head.factors(self._hidden(batch))
+        return linear_cross_entropy(rows, weight, batch.targets.flatten(), None, smoothing), None
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""
-        hidden, weight = self._hidden(batch).flatten(0, 1), self.head.weight[: self.vocab_size]
-        return token_losses(hidden, weight, batch.targets.flatten(), None)
+        rows, weight = self.head.factors(self._hidden(batch))
+        return token_losses(rows, weight, batch.targets.flatten(), None)
 
     @property
     def recompute(self) -> bool:

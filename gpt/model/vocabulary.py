@@ -62,7 +62,7 @@ def _with_rows(model: GPT, config: GPTConfig, rows: Callable[[Tensor], Tensor]) 
     new = GPT(config)
     tables, old_weights = token_tables(model), dict(model.named_parameters())
     for name, parameter in new.named_parameters():
-        if name.removesuffix(".weight") in tables:
+        if name.rpartition(".")[0] in tables:
             parameter.zero_()
             parameter[: config.vocab_size] = rows(old_weights[name])
         else:
@@ -73,5 +73,5 @@ def _with_rows(model: GPT, config: GPTConfig, rows: Callable[[Tensor], Tensor]) 
 
 
 def _new_rows(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(count, rows.shape[1], generator=generator)
+    noise = torch.randn(count, *rows.shape[1:], generator=generator)
     return rows.mean(0) + NOISE * rows.std(0) * noise

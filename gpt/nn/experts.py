@@ -133,7 +133,6 @@ class RoutedMLPs(Mechanism):
         self.gate = ExpertLinear(spec, width, hidden, site) if spec.expert.gated else None
         self.input = ExpertLinear(spec, width, hidden, site)
         self.dropout = Dropout(site.architecture.dropout.hidden)
-        self.dropout = Dropout(site.architecture.dropout.hidden)
         self.output = ExpertOutput(spec, hidden, width, site)
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
@@ -150,7 +149,6 @@ class RoutedMLPs(Mechanism):
             hidden = self.activation(hidden)
         else:
             hidden = self.activation(self.gate(rows, dispatch)) * hidden
-        hidden = self.dropout(hidden)
         hidden = self.dropout(hidden)
         y = self.output(hidden, dispatch).index_select(0, order.argsort()).view(*chosen.shape, -1)
         mixed: Tensor = (y * weights.to(y.dtype)[..., None]).sum(1)

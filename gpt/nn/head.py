@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.nn.mechanism import Kind, Mechanism
@@ -18,18 +19,31 @@ from gpt.spec import head
 
 
 class Head(Mechanism, nn.Linear):
-    """x → W x: a logit for each token, and for the rows that pad the vocabulary."""
+    """x → W x, or W x + b: a logit for each token, and for the rows that pad the vocabulary."""
 
     KINDS: ClassVar[Mapping[str, Kind]] = {"weight": "head"}
     TOKEN_ROWS = True
 
-    def __init__(self, site: Site) -> None:
-        super().__init__(site.width, site.vocab_rows, bias=False)
-        self.vocab_size = site.vocab_size
+    def __init__(self, site: Site, *, bias: bool = False) -> None:
+        super().__init__(site.width, site.vocab_rows, bias=bias)
+        self.vocab_size, self.has_bias = site.vocab_size, bias
 
     def initialize(self, generator: torch.Generator) -> None:
         """Initialize as an embedding (Radford 2019, GPT-2)."""
         nn.init.normal_(self.weight, std=0.02, generator=generator)
+        if self.has_bias:
+            nn.init.zeros_(self.bias)
+
+    def factors(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows (N, W) and a matrix (V, W) whose product is the logits of *hidden*.
+
+        A bias is the weight of one more feature, which is always 1, so that the loss has one form.
+        """
+        rows, weight = hidden.flatten(0, -2), self.weight[: self.vocab_size]
+        if not self.has_bias:
+            return rows, weight
+        bias = self.bias[: self.vocab_size, None]
+        return F.pad(rows, (0, 1), value=1.0), torch.cat((weight, bias), dim=1)
 
     def weight_flops(self) -> int:
         """Count the rows of the vocabulary: rows past it are not computed in training."""

@@ -88,7 +88,9 @@ class Architecture:
     """Normalization of the token embeddings (BLOOM, Le Scao 2022, arXiv:2211.05100).
     [default: none]"""
     logit_scale: Multiplier | None = None
-    """Factor of the logits, before the cap. [default: none]"""
+    """Factor of the logits, before their bias and the cap. [default: none]"""
+    head_bias: bool = False
+    """Add a bias to the logits, as GPT-J and Phi do."""
     cap: SoftCap | None = None
     """Logit cap. [default: none]"""
     tie: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpt.errors import FormatError
-from gpt.interop.families import deepseek, gpt2, layer_norm, llama, mixture, normed
+from gpt.interop.families import deepseek, gpt2, gptj, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family, nearest
 from gpt.spec.architecture import GPTConfig
 from pytok.text import quoted
@@ -36,6 +36,9 @@ FAMILIES: dict[str, Family] = {
         layer_norm.COHERE2,
         layer_norm.FALCON,
         layer_norm.BLOOM,
+        gptj.PHI,
+        gptj.GPTJ,
+        gptj.CODEGEN,
         normed.GRANITE,
         normed.OLMO2,
         normed.GEMMA,
@@ -51,10 +54,8 @@ FAMILIES: dict[str, Family] = {
 """By model_type. A model that several support is written as the first of them."""
 
 
-_HEAD = "their head has biases, and gpt's has none"
 _NO_ATTENTION = "they have layers without attention"
 UNSUPPORTED: dict[str, str] = {
-    **dict.fromkeys(("phi", "gptj", "codegen"), _HEAD),
     **dict.fromkeys(("mamba", "mamba2", "rwkv", "jamba", "recurrent_gemma"), _NO_ATTENTION),
     "qwen2_moe": "a gate scales the output of its shared experts",
     "gpt_oss": "its experts bound the values that they multiply",

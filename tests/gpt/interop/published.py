@@ -193,6 +193,9 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
     ),
     "bloom": ("Bloom", {"vocab_size": 320, "hidden_size": 64, "n_layer": 2, "n_head": 4}),
+    "phi": ("Phi", GROUPED),
+    "gptj": ("GPTJ", {**GPT2, "rotary_dim": 8}),
+    "codegen": ("CodeGen", {**GPT2, "rotary_dim": 4}),
     "granite": (
         "Granite",
         {

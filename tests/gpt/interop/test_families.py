@@ -32,6 +32,7 @@ AS = {
     "seed_oss": "qwen2",
     "helium": "ernie4_5",
     "gpt_neox-sequential": "nemotron",
+    "codegen": "gptj",
 }
 """Models that are written as another family, to which they belong, too."""
 NEUTRAL = {
@@ -54,7 +55,7 @@ NEUTRAL = {
     *("sliding_window_pattern", "_sliding_window_pattern"),
     # What transformers does not read, or not with the values that are supported.
     *("learned_pos_emb", "embedding_fraction", "norm_type", "num_kv_heads"),
-    *("num_ln_in_parallel_attn", "num_nextn_predict_layers"),
+    *("num_ln_in_parallel_attn", "num_nextn_predict_layers", "n_ctx"),
 }
 """Fields of configs that do not change what a model computes."""
 

@@ -160,6 +160,8 @@ CHANGES: list[dict[str, Any]] = [
     *({axis: spec} for axis, specs in SPECS.items() for spec in specs),
     {"residual": UNet(), "layers": 5},
     {"tie": False},
+    {"tie": False, "head_bias": True},
+    {"head_bias": True, "cap": SoftCap(limit=2.0)},
     {"convolution": Canon(kernel=20), "mlp": MLP(activation="silu", gated=True, hidden=40)},
     {"convolution": Canon(), "wiring": Parallel(), "shift": TokenShift()},
     {"bias": True},

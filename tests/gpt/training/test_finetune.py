@@ -14,9 +14,11 @@ import pytok
 from gpt.errors import ConfigError, DataError, TrainingError
 from gpt.generation.text import generate
 from gpt.interop.imported import write_imported
-from gpt.model.vocabulary import grow_vocabulary, token_tables
+from gpt.model.gpt import GPT
+from gpt.model.vocabulary import grow_vocabulary, prune_vocabulary, token_tables
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
+from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
 from gpt.spec.recipe import Recipe
 from gpt.training.finetune import tune
@@ -43,6 +45,18 @@ def test_a_grown_model_predicts_the_old_tokens_as_before(base: Path) -> None:
         assert ((rows[280:290] - rows[:280].mean(0)).abs() < 0.6 * spread).all()
         assert len(rows[280:290].unique(dim=0)) == 10
         assert not rows[290:].any()
+
+
+def test_the_bias_of_the_logits_grows_and_shrinks_with_the_vocabulary() -> None:
+    """It has a number for each token."""
+    config = Architecture(layers=1, width=64, tie=False, head_bias=True).with_vocabulary(280)
+    model, ids = GPT(config).eval(), torch.arange(20)[None]
+    torch.nn.init.normal_(model.head.bias)
+    grown = grow_vocabulary(model, dataclasses.replace(config, vocab_size=290), seed=0).eval()
+    kept = prune_vocabulary(grown, torch.arange(30))
+
+    torch.testing.assert_close(grown(ids)[..., :280], model(ids))
+    torch.testing.assert_close(kept(ids), model(ids)[..., :30])
 
 
 @pytest.mark.parametrize("kind", KINDS)
