@@ -225,7 +225,10 @@ class PieceCounts:
         for file in files:
             _check_same(countfile.read_splitting(file), splitting, str(file))
             for pieces, counts in countfile.read_rows(file):
-                loaded.counts.add_counted(pieces, counts)
+                try:
+                    loaded.counts.add_counted(pieces, counts)
+                except TrainingError as error:  # the sum of a piece is too large
+                    raise TrainingError(f"{file}: {error.message}") from None
                 _report(progress, done, total)
             done += corpus.size([file])
         _report(progress, done, total)

@@ -39,8 +39,16 @@ def adapt(model: nn.Module, spec: LoRA, seed: int) -> list[str]:
     """Wrap the linear layers of *model* that *spec* targets; return their names.
 
     The initial weights are a function of *seed*, and change no output. Raises ConfigError for a
-    target that is in no layer's name, and for a layer that shares its weight.
+    target that is in no layer's name, for a layer that shares its weight, and for one with a matrix
+    for each of many experts, which no adapter can wrap.
     """
+    for name, part in model.named_modules():
+        several = getattr(part, "in_features", None) and cast(Any, part).weight.ndim > 2
+        if several and (found := set(name.split(".")) & set(spec.targets)):
+            raise ConfigError(
+                f"targets: {name} has the matrices of several experts, which adapters do not "
+                f"support; replace {' and '.join(sorted(found))}, or use --full"
+            )
     linears = {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear)}
     words = {word for name in linears for word in name.split(".")}
     for target in spec.targets:

@@ -163,7 +163,9 @@ class SamplingOptions:
 
         wanted = {"int8": "auto"}.get(self.dtype, self.dtype)
         if wanted == self.dtype == "auto" and self.temperature == 0:
-            wanted = "float32"  # or the likeliest of two close tokens would depend on the processor
+            # Greedy text is wanted where it must repeat, or equal that of other software. In
+            # bfloat16 the likeliest of two close tokens depends on the processor.
+            wanted = "float32"
         runtime = Runtime.choose(self.device, wanted)
         dtype = torch.int8 if self.dtype == "int8" else runtime.dtype
         return inference_copy(build(runtime.device), dtype)
@@ -178,7 +180,7 @@ def sampling_options(command: F) -> F:
         type=float,
         default=0.8,
         group="Sampling",
-        help="Below 1 favors likely tokens; 0 always takes the likeliest.",
+        help="Below 1 favors likely tokens; 0 always takes the likeliest, by default in float32.",
     )
     @option("--top-k", metavar="N", type=int, group="Sampling", help="Keep the N likeliest tokens.")
     @option(

@@ -57,7 +57,7 @@ class Anatomy:
 
 def anatomy_of(config: GPTConfig, layer: int = 0, dtype: torch.dtype = torch.float32) -> Anatomy:
     """Observe the model of *config* and its block *layer*, with states of *dtype*."""
-    with FakeTensorMode(), torch.no_grad():
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         model = cast(GPT, without_memory(config, "cpu")).eval()
         anatomy = Anatomy(model, [Node("input", ())])
         cache = model.new_cache(1, dtype) if config.attention.causal else None

@@ -179,9 +179,7 @@ class BigBirdPattern(Pattern):
         last = self.blocks - (spec.global_blocks - first)
         self.globals = [each for each in range(self.blocks) if each < first or each >= last]
         # The same in every process, and not drawn by torch, whose state belongs to the run.
-        drawn = [self._draw(block) for block in range(self.blocks)]
-        self.random = torch.tensor(drawn, dtype=torch.int64)
-        """Random blocks of each block, int64 (blocks, random_blocks); negative for none."""
+        self._drawn = [self._draw(block) for block in range(self.blocks)]
 
     @property
     def key(self) -> Hashable:
@@ -218,6 +216,11 @@ class BigBirdPattern(Pattern):
         size = self.spec.block
         found = (range(block * size, (block + 1) * size) for block in self.globals)
         return [token for block in found for token in block if token < tokens]
+
+    @property
+    def random(self) -> Tensor:
+        """Random blocks of each block, int64 (blocks, random_blocks); negative for none."""
+        return torch.tensor(self._drawn, dtype=torch.int64)
 
     def _draw(self, block: int) -> list[int]:
         """Return the random blocks of *block*, filled up with -1."""

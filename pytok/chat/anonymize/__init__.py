@@ -50,6 +50,7 @@ _SUFFIX = re.compile(
     re.IGNORECASE,
 )
 """Endings of names of files; other ones can be names: "Anna.Huber"."""
+_LETTER = regex.compile(r"\p{L}")
 _FORWARDED = re.compile(r"forwarded from (.+)", re.DOTALL)
 _CONTACT = re.compile(r"\A(.+)\.vcf\Z", re.IGNORECASE)
 
@@ -132,7 +133,7 @@ class _Fields:
 
     def reactions(self, reactions: tuple[str, ...]) -> tuple[str, ...]:
         """Return emoji as they are; other reactions can be names of files, or of people."""
-        kept = tuple("custom" if regex.search(r"\p{L}", each) else each for each in reactions)
+        kept = tuple("custom" if _LETTER.search(each) else each for each in reactions)
         if kept != reactions:
             self.counts["reaction"] += sum(map(str.__ne__, kept, reactions))
         return kept

@@ -41,26 +41,27 @@ _THOUSANDS = r"[1-9][0-9]{0,2}(?:[.'][0-9]{3})+"
 _HOURS = r"(?:[01]?[0-9]|2[0-4])-(?:[01]?[0-9]|2[0-4])"
 # A parenthesis that closes is never left to what separates the results, which can be one, too.
 _RESULT = r"(?:0|[1-9][0-9]{0,2})[-/](?:0|[1-9][0-9]{0,2})(?:\([0-9]{1,2}(?:\)|(?!\))))?"
-_SHAPES = [
-    re.compile(rf"\A(?:{shape})\Z")
-    for shape in (
-        rf"{_TIME}(?:{_THEN}{_TIME})*",
-        r"[01][0-9][0-5][0-9] ?- ?[0-2][0-9][0-5][0-9]",  # 0900-1730
-        rf"{_HOURS}(?:[ /]{{1,3}}{_HOURS})+",
-        rf"{_DAY_MONTH}(?:{_THEN}{_DAY_MONTH})+",  # 24.12. - 26.12.
-        rf"{_SEASON}(?:{_THEN}{_SEASON})+",
-        rf"{_MONTH}[./-]{_YEAR}(?:{_THEN}{_MONTH}[./-]{_YEAR})+",
-        rf"{_RESULT}(?:[ ()\[\]]{{1,3}}{_RESULT})+",  # 6-4 3-6 7-6(5), 120/80 130/85
-        r"[0-9]{1,3}/[0-9]{1,2} ?\([0-9]{1,2}\.[0-9]\)?",  # 114/3 (20.0)
-        rf"{_DECIMAL}(?:(?:\)?{_THEN}| ?\(){_DECIMAL})+",  # 19.99 29.99
-        r"(?:0|[1-9][0-9]?)\.[0-9]+",  # 3.14159265
-        r"10\.[0-9]{4,9}/[0-9.\-]+",  # a DOI
-        r"[1-9][0-9]{0,8}\.[0-9]{1,2}",
-        rf"{_THOUSANDS} ?[-/] ?{_THOUSANDS}",
-        r"[1-9][0-9]?(?:[.'][0-9]{3}){2}",  # 12.345.678
-        r"[1-9][0-9]{0,2}(?:'[0-9]{3})+",
+_SHAPES = re.compile(
+    "|".join(
+        (
+            rf"{_TIME}(?:{_THEN}{_TIME})*",
+            r"[01][0-9][0-5][0-9] ?- ?[0-2][0-9][0-5][0-9]",  # 0900-1730
+            rf"{_HOURS}(?:[ /]{{1,3}}{_HOURS})+",
+            rf"{_DAY_MONTH}(?:{_THEN}{_DAY_MONTH})+",  # 24.12. - 26.12.
+            rf"{_SEASON}(?:{_THEN}{_SEASON})+",
+            rf"{_MONTH}[./-]{_YEAR}(?:{_THEN}{_MONTH}[./-]{_YEAR})+",
+            rf"{_RESULT}(?:[ ()\[\]]{{1,3}}{_RESULT})+",  # 6-4 3-6 7-6(5), 120/80 130/85
+            r"[0-9]{1,3}/[0-9]{1,2} ?\([0-9]{1,2}\.[0-9]\)?",  # 114/3 (20.0)
+            rf"{_DECIMAL}(?:(?:\)?{_THEN}| ?\(){_DECIMAL})+",  # 19.99 29.99
+            r"(?:0|[1-9][0-9]?)\.[0-9]+",  # 3.14159265
+            r"10\.[0-9]{4,9}/[0-9.\-]+",  # a DOI
+            r"[1-9][0-9]{0,8}\.[0-9]{1,2}",
+            rf"{_THOUSANDS} ?[-/] ?{_THOUSANDS}",
+            r"[1-9][0-9]?(?:[.'][0-9]{3}){2}",  # 12.345.678
+            r"[1-9][0-9]{0,2}(?:'[0-9]{3})+",
+        )
     )
-]
+)
 """Whole numbers, or several in a row."""
 _AMOUNT = re.compile(
     r"(?P<figures>[1-9][0-9]{0,2}(?:(?P<mark>[.' ])[0-9]{3}(?:(?P=mark)[0-9]{3})*)?|[1-9][0-9]*)"
@@ -96,7 +97,7 @@ def is_harmless(number: str, before: str, after: str) -> bool:
         return False
     return (
         context.BOOK.search(word) is not None
-        or any(shape.fullmatch(number) for shape in _SHAPES)
+        or _SHAPES.fullmatch(number) is not None
         or _is_book(number, after)
         or _is_version(number, word)
         or _is_count(number)

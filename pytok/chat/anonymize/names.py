@@ -21,6 +21,7 @@ _GAP = re.compile(r"[\s'’ʼ`.\-\u2010\u2011\u2013·・_]{0,3}")
 """Between two words of a name."""
 _HANDLE = regex.compile(r"[\p{L}\p{M}\p{N}_]++(?:\.[\p{L}\p{M}\p{N}_]++)*+")
 """A name of an account, if it has a digit or an underscore."""
+_NUMBER = regex.compile(r"\p{N}")
 _DIGIT_BY_LETTER = re.compile(r"[^\W\d_]\d|\d[^\W\d_]")
 _HANGUL_TITLE = re.compile(
     "씨|님|과장|부장|대리|선생|사장|팀장|교수|대표|이사|차장|실장|원장|박사|선배|여사|군|양"
@@ -124,7 +125,7 @@ class Names:
             while start < end and text[end - 1] == "_":
                 end -= 1
             handle = text[start:end]
-            if not ("_" in handle or regex.search(r"\p{N}", handle)):
+            if not ("_" in handle or _NUMBER.search(handle)):
                 continue
             for word in WORD.finditer(handle):
                 node = self._root.children.get(fold(word[0]))
@@ -192,7 +193,9 @@ class Names:
 def _is_written(name: _Node, text: str, start: int, last: regex.Match[str]) -> bool:
     """Return whether *name*, at *start* of *text*, is written as a name."""
     if last.end() - start == 1 and (last["hangul"] or last["unspaced"]):  # 김 alone is seaweed
-        return _HANGUL_TITLE.match(text, last.end() + (text[last.end() :][:1] == " ")) is not None
+        return (
+            _HANGUL_TITLE.match(text, last.end() + (text.startswith(" ", last.end()))) is not None
+        )
     return not (name.in_capitals and text[start : last.end()].islower())
 
 

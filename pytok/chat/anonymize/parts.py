@@ -52,6 +52,13 @@ _HYPHENATED = regex.compile(r"(?<![\p{L}\p{M}])[\p{L}\p{M}]++(?:[-\u2010\u2011][
 _THAI_TITLE = regex.compile("คุณ|นางสาว|นาง|นาย|พี่|น้อง")
 _DECORATION = "~\u2068\u2069\u202a\u202c\u202f\xa0 "
 
+_NO_WORD = regex.compile(r"[^\p{L}\p{M}'’ʼ`]+")
+_SPACE = regex.compile(r"\s")
+_SYLLABLE = regex.compile(r"\p{Han}|\p{Hangul}")
+_HANGUL_NAME = regex.compile(r"\p{Hangul}{3,4}")
+_HAN_NAME = regex.compile(r"\p{Han}[\p{Han}々]{1,5}")
+_HIRAGANA_NAME = regex.compile(r"[\p{Hiragana}ー]{6,8}")
+
 
 def parts(name: str) -> Iterator[tuple[Part, bool]]:
     """Yield the parts of the full *name*, and of each whether it is one in capitals only.
@@ -66,10 +73,7 @@ def parts(name: str) -> Iterator[tuple[Part, bool]]:
 
 
 def _parts(name: str) -> Iterator[tuple[Part, bool]]:
-    units = [
-        [match[0] for match in WORD.finditer(unit)]
-        for unit in regex.split(r"[^\p{L}\p{M}'’ʼ`]+", name)
-    ]
+    units = [[match[0] for match in WORD.finditer(unit)] for unit in _NO_WORD.split(name)]
     units = [unit[:-1] if unit[-1:] in (["s"], ["S"]) else unit for unit in units]  # Anna's phone
     while ["عبد"] in units[:-1]:  # عبد الله is one name, and its second word none
         at = units.index(["عبد"])
@@ -79,7 +83,7 @@ def _parts(name: str) -> Iterator[tuple[Part, bool]]:
     if not whole:
         return
     yield whole, len(whole) == 1 and len(whole[0]) <= 2 and written[0] != written[0].lower()
-    can_be_small = name == name.lower() or regex.search(r"\s", name) is None
+    can_be_small = name == name.lower() or _SPACE.search(name) is None
     kept: list[str] = []
     particles: list[str] = []
     for unit in filter(None, units[:MAX_WORDS]):
@@ -127,7 +131,7 @@ def _is_name(word: str, *, first: bool, small: bool, alone: bool) -> bool:
 
 
 def _is_syllable(word: str) -> bool:
-    return regex.fullmatch(r"\p{Han}|\p{Hangul}", word) is not None
+    return _SYLLABLE.fullmatch(word) is not None
 
 
 def _pieces(word: str) -> Iterator[str]:
@@ -141,14 +145,14 @@ def _pieces(word: str) -> Iterator[str]:
             if run not in TITLES and (len(run) > 1 or _is_syllable(run)):
                 yield run
                 yield from _pieces(run)
-    elif regex.fullmatch(r"\p{Hangul}{3,4}", word):
+    elif _HANGUL_NAME.fullmatch(word):
         surname = 2 if word.startswith(_SURNAMES_OF_TWO) else 1
         if len(word) - surname >= 2:
             yield word[surname:]
         yield word[:surname]
-    elif regex.fullmatch(r"\p{Han}[\p{Han}々]{1,5}", word):
+    elif _HAN_NAME.fullmatch(word):
         yield from _halves(word, 1)
-    elif regex.fullmatch(r"[\p{Hiragana}ー]{6,8}", word):
+    elif _HIRAGANA_NAME.fullmatch(word):
         yield from _halves(word, 3)
     elif title := _THAI_TITLE.match(word):
         yield word[title.end() :]

@@ -34,6 +34,7 @@ _PATTERNS = {
     "password": "password {}",
 }
 _WORDS = re.compile("[A-Za-z]+")
+_LETTER = regex.compile(r"\p{L}")
 _NUMBERED = re.compile("person +([0-9]+)", re.IGNORECASE)
 _COMPARED_DIGITS = 8
 """Numbers with this many last digits in common are the same, with a country code or without."""
@@ -95,7 +96,7 @@ class Substitutes:
     def of_person(self, mention: str) -> str:
         """Return the substitute of a mentioned person: a number, a name, or that of an account."""
         number = digits(mention).lstrip("0")
-        is_number = len(number) >= 7 and regex.search(r"\p{L}", mention) is None
+        is_number = len(number) >= 7 and _LETTER.search(mention) is None
         key = number[-_COMPARED_DIGITS:] if is_number else fold(mention)
         if key not in self._mentioned:
             known = None if is_number else self.names.substitute(mention)

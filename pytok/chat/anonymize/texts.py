@@ -45,6 +45,8 @@ _MENTION = regex.compile(
     r"(?:(\+?[0-9](?:[ ().\-]{0,2}[0-9]){6,14}(?![0-9]))"
     r"|([\p{L}\p{M}\p{N}_][\p{L}\p{M}\p{N}_.\-]{0,63}+))"
 )
+_OF_HANDLES = regex.compile(r"[\p{N}_.\-]")
+"""Characters of names of accounts that are in no name of a person."""
 _EVERYONE = frozenset(
     {"all", "everyone", "here", "channel", "alle", "todos", "tous", "所有人", "全体"}
 )
@@ -135,7 +137,7 @@ def _is_plain_name(text: str, start: int, handle: str, substitutes: Substitutes)
     unspaced = WORD.match(handle)
     if unspaced is not None and unspaced["unspaced"] and len(handle) > _LONGEST_UNSPACED:
         return True
-    if not handle or regex.search(r"[\p{N}_.\-]", handle):
+    if not handle or _OF_HANDLES.search(handle):
         return not handle
     hits = substitutes.names.find(text[start : start + 2 * MAX_WORD])
     return bool(hits) and hits[0].start == 0

@@ -1,8 +1,9 @@
 """Names in scripts without spaces, in which it is unknown which letters are a word."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
+from typing import TypeAlias
 
 import regex
 
@@ -23,6 +24,11 @@ _VARIANTS = str.maketrans(
 _KANA = {code: code + 0x60 for code in range(0x3041, 0x3097)}
 """Hiragana to Katakana."""
 
+_HAN = regex.compile(r"\p{Han}")
+_HIRAGANA = regex.compile(r"\p{Hiragana}")
+_KATAKANA = regex.compile(r"[\p{Katakana}ー]+")
+
+Pattern: TypeAlias = "regex.Pattern[str]"
 Found = tuple[int, int, str, str, str]
 """Start, end, substitute, and what is kept before and after it, of a run of letters."""
 
@@ -36,20 +42,15 @@ class Unspaced:
             for spelling in (name, name.translate(_KANA)):
                 self._substitutes.setdefault(spelling.translate(_VARIANTS), substitute)
         by_first = groupby(sorted(self._substitutes), key=lambda name: name[0])
-        # In two levels, so that most letters are compared with the first ones only.
-        branches = [
-            f"{first}(?:{'|'.join(map(_rest, sorted(names, key=len, reverse=True)))})"
-            for first, names in by_first
-        ]
-        self._pattern = regex.compile("|".join(branches))
+        self._names = {first: sorted(names, key=len, reverse=True) for first, names in by_first}
+        """By their first letter, by which they are found; the longest ones first."""
+        self._patterns: dict[str, Pattern] = {}
+        """Those of the letters that were seen in a text: compiling takes longer than a search."""
 
     def find(self, run: str) -> list[Found]:
         """Return the names in *run*, letters of scripts without spaces."""
         normal = unicodedata.normalize("NFKC", run)
-        hits = [
-            (match.start(), match.end(), self._substitutes[match[0]])
-            for match in self._pattern.finditer(normal.translate(_VARIANTS))
-        ]
+        hits = [(*span, self._substitutes[name]) for span, name in self._matches(normal)]
         if normal == run or not hits:
             return [(start, end, substitute, "", "") for start, end, substitute in hits]
         # Positions differ: the run is replaced as a whole, and normalized.
@@ -62,15 +63,32 @@ class Unspaced:
         before.append(normal[position:last])
         return [(0, len(run), substitute, "".join(before), normal[end:])]
 
+    def _matches(self, normal: str) -> Iterator[tuple[tuple[int, int], str]]:
+        """Yield position and spelling of the names in *normal*, without overlaps."""
+        letters = normal.translate(_VARIANTS)
+        end = 0
+        for position, letter in enumerate(letters):
+            if letter in self._names and position >= end:
+                match = self._pattern(letter).match(letters, position)
+                if match is not None:
+                    end = match.end()
+                    yield match.span(), match[0]
+
+    def _pattern(self, first: str) -> Pattern:
+        if first not in self._patterns:
+            rests = "|".join(map(_rest, self._names[first]))
+            self._patterns[first] = regex.compile(f"{first}(?:{rests})")
+        return self._patterns[first]
+
 
 def _rest(name: str) -> str:
     """Return a pattern for *name* after its first letter, with what must be around it."""
     rest: str = regex.escape(name[1:])
-    if regex.fullmatch(r"\p{Han}", name):
+    if _HAN.fullmatch(name):
         return f"(?:(?<={_PREFIX}.)|(?={_TITLE}))"
-    if regex.fullmatch(r"[\p{Katakana}ー]+", name):
+    if _KATAKANA.fullmatch(name):
         return rf"(?<![\p{{Katakana}}ー].){rest}(?![\p{{Katakana}}ー])"
-    if len(name) <= 2 and not regex.match(r"\p{Han}", name):
-        script = r"\p{Hiragana}" if regex.match(r"\p{Hiragana}", name) else r"[\p{L}\p{M}]"
+    if len(name) <= 2 and not _HAN.match(name):
+        script = r"\p{Hiragana}" if _HIRAGANA.match(name) else r"[\p{L}\p{M}]"
         return f"(?<!{script}.){rest}(?:(?!{script})|(?={_TITLE}|{_PARTICLE}))"
     return rest

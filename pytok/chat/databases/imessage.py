@@ -55,6 +55,7 @@ _TAPBACKS = {2000: "❤️", 2001: "👍", 2002: "👎", 2003: "😂", 2004: "�
 _REMOVAL = 3000
 """First `associated_message_type` that removes a reaction: 1,000 more than that which adds it."""
 _STICKERS = (1000, 2007)
+_STICKER_REMOVED = 3007
 _GUID = 36  # characters
 _GROUP_STYLE = 43
 _LINK = "com.apple.messages.URLBalloonProvider"
@@ -174,7 +175,7 @@ class IMessage:
         latest: dict[tuple[str, Any], tuple[int, str]] = {}
         for values in self._tables.rows("message", _COLUMNS):
             row = _Row(*values)
-            if not _is_reaction(row):
+            if not _is_reaction(row) or row.association == _STICKER_REMOVED:
                 continue
             try:
                 code = integer(row.association)

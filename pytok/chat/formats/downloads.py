@@ -140,19 +140,26 @@ def _from_google_chat(plain: Mapping[str, Any]) -> Message:
     files = items(plain.get("attached_files"))
     file = words(fields(files[0]).get("original_name")) if files else ""
     name, sender = words(creator.get("name")), words(creator.get("email"))
+    text = words(plain.get("text"))
+    is_deleted = plain.get("message_state") == "DELETED" or "deletion_metadata" in plain
+    kind: Kind = "deleted" if is_deleted else "text" if text and not files else "media"
     return Message(
         time=_utc(with_numbers(words(plain["created_date"])).replace(", ", " ", 1)),
         sender=sender or name or "unknown",
         name=name if sender and name else None,
-        kind="media" if files else "text",
-        text=words(plain.get("text")),
-        media=(file or "file") if files else None,
+        kind=kind,
+        text="" if is_deleted else text,
+        edited="updated_date" in plain and not is_deleted,
+        media=(file or ("file" if files else "attachment")) if kind == "media" else None,
         id=words(plain.get("message_id")) or None,
-        reactions=tuple(
-            words(fields(fields(each).get("emoji")).get("unicode"))
-            for each in items(plain.get("reactions"))
-        ),
+        reactions=reactions(_google_reactions(plain)),
     )
+
+
+def _google_reactions(plain: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for each in map(fields, items(plain.get("reactions"))):
+        if emoji := words(fields(each.get("emoji")).get("unicode")):
+            yield emoji, len(items(each.get("reactor_emails")))
 
 
 def is_slack(entries: Sequence[tuple[int, Any]]) -> bool:

@@ -16,7 +16,10 @@ from pytok.chat.record import Message
 from pytok.chat.source import Chat, Source, join
 
 OWNER = "me"
-_SENT = "2"
+_OWN = frozenset("23456")
+"""Boxes of messages that the owner wrote: sent, drafts, outbox, failed, queued."""
+_FROM = "137"
+"""The type of the address of an MMS that sent it, which in a group is one of several."""
 _PAIR = re.compile(r"&#(5[5-6]\d{3});&#(5[6-7]\d{3});")
 
 
@@ -74,14 +77,17 @@ def _messages(text: str, name: str) -> Iterator[_Part]:
     mms: dict[str, str] | None = None
     words: list[str] = []
     media: str | None = None
+    sender = ""
     for opens, closes, written in parts(text):
-        values = attributes(written) if opens in ("sms", "mms", "part") else {}
+        values = attributes(written) if opens in ("sms", "mms", "part", "addr") else {}
         if opens == "sms":
             number += 1
             body = "" if values.get("body") == "null" else values.get("body", "")
-            yield _part(number, values, values.get("type") == _SENT, body, None, name)
+            yield _part(number, values, values.get("type") in _OWN, body, None, name)
         elif opens == "mms":
-            number, mms, words, media = number + 1, values, [], None
+            number, mms, words, media, sender = number + 1, values, [], None, ""
+        elif opens == "addr" and values.get("type") == _FROM:
+            sender = values.get("address", "")
         elif opens == "part" and values.get("ct") == "text/plain":
             words.append(values.get("text", ""))
         elif opens == "part" and values.get("ct") != "application/smil":
@@ -89,21 +95,28 @@ def _messages(text: str, name: str) -> Iterator[_Part]:
             named = values.get("cl") or values.get("name") or "null"
             media = media or (kind if named == "null" else named)
         elif closes == "mms" and mms is not None:
-            sent = mms.get("msg_box") == _SENT
-            yield _part(number, mms, sent, "\n".join(words), media, name)
+            sent = mms.get("msg_box") in _OWN
+            yield _part(number, mms, sent, "\n".join(words), media, name, sender)
             mms = None
 
 
 def _part(
-    number: int, values: dict[str, str], sent: bool, text: str, media: str | None, source: str
+    number: int,
+    values: dict[str, str],
+    sent: bool,
+    text: str,
+    media: str | None,
+    source: str,
+    sender: str = "",
 ) -> _Part:
     address, contact = values.get("address", "unknown"), values.get("contact_name", "")
     known = contact and contact not in ("null", "(Unknown)", address)
+    is_group = "~" in address  # with the names of all people
     try:
         message = Message(
             time=read_time(values.get("date"), milliseconds=True),
-            sender=OWNER if sent else address,
-            name=contact if known and not sent else None,
+            sender=OWNER if sent else (is_group and sender) or address,
+            name=contact if known and not sent and not is_group else None,
             kind="text" if media is None else "media",
             text=text,
             media=media,

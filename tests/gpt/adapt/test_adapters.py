@@ -21,6 +21,7 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import ValueEmbedding
+from gpt.spec.experts import Experts
 from gpt.spec.mlp import MLP
 from tests.gpt.models import mean_loss
 
@@ -338,6 +339,15 @@ def test_target_without_a_linear_layer_is_rejected() -> None:
     words = "no linear layer has 'q_proj' in its name; choose from attention, blocks"
     with pytest.raises(ConfigError, match=words):
         adapt(gpt("tied"), LoRA(targets=("q_proj",)), seed=0)
+
+
+def test_experts_are_rejected_by_name() -> None:
+    """Instead of leaving them out; shared experts and attention can be adapted."""
+    model = GPT(GPTConfig(vocab_size=50, layers=1, mlp=Experts(shared=1)))
+    with pytest.raises(ConfigError, match=r"mlp\.routed\.gate has the matrices of several"):
+        adapt(model, LoRA(), seed=0)
+
+    assert "blocks.0.mlp.shared.gate" in adapt(model, LoRA(targets=("attention", "shared")), seed=0)
 
 
 def test_target_with_a_shared_weight_is_rejected() -> None:

@@ -126,6 +126,28 @@ def test_google_chat(tmp_path: Path) -> None:
     assert (found[1].kind, found[1].media) == ("media", "a.jpg")
 
 
+def test_google_chat_has_edits_deletions_and_reactions(tmp_path: Path) -> None:
+    """A deleted message has no text; a reaction lists who reacted."""
+    message = {
+        "creator": {"name": "Ann", "email": "ann@example.org", "user_type": "Human"},
+        "created_date": "Friday, January 5, 2024 at 8:10:11\u202fPM UTC",
+        "message_id": "a/b",
+    }
+    reactions = [
+        {"emoji": {"unicode": "👍"}, "reactor_emails": ["a@example.org", "b@example.org"]},
+        {"emoji": {"custom_emoji": {}}, "reactor_emails": ["a@example.org"]},
+    ]
+    edited = {"text": "hi", "updated_date": message["created_date"], "reactions": reactions}
+    deleted = {"message_state": "DELETED", "deletion_metadata": {"deletion_type": "CREATOR"}}
+
+    listed = [message | edited, message | deleted, message]
+    first, second, third = read(tmp_path / "Us/messages.json", {"messages": listed}).messages
+
+    assert (first.text, first.edited, first.reactions) == ("hi", True, ("👍", "👍"))
+    assert (second.kind, second.text) == ("deleted", "")
+    assert (third.kind, third.media) == ("media", "attachment")
+
+
 def slack(**fields: Any) -> dict[str, Any]:
     return {
         "user": "U1",

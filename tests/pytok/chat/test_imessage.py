@@ -169,7 +169,7 @@ def test_a_row_with_an_invalid_value_is_listed_with_its_column(
 
 
 def test_reactions_are_in_the_message_that_they_refer_to(tmp_path: Path) -> None:
-    """The last one of each person counts; a removed one does not."""
+    """The last one of each person counts; a removed one does not, and a removed sticker is none."""
     contents = read(
         tmp_path,
         message(1, "hi", is_from_me=1),
@@ -184,9 +184,11 @@ def test_reactions_are_in_the_message_that_they_refer_to(tmp_path: Path) -> None
         ),
         message(5, associated_message_type=2003, associated_message_guid=guid(1), is_from_me=1),
         message(6, associated_message_type=3003, associated_message_guid=guid(1), is_from_me=1),
+        message(7, associated_message_type=2000, associated_message_guid=guid(1)),
+        message(8, associated_message_type=3007, associated_message_guid=guid(1)),
     )
 
-    assert [each.reactions for each in contents.messages] == [("👍", "🦊")]
+    assert [each.reactions for each in contents.messages] == [("❤️", "🦊")]
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,20 @@ def test_a_message_with_a_damaged_time_is_reported(tmp_path: Path) -> None:
     imported = import_chats([path], ImportOptions())
 
     assert imported.summary.sources[0].unread_lines == (2,)
+
+
+@pytest.mark.parametrize("box", ["2", "3", "4", "5", "6"])
+def test_what_was_not_delivered_is_of_the_owner(box: str, tmp_path: Path) -> None:
+    """Drafts, and messages in the outbox, that failed or are queued."""
+    text = sms("hi").replace('type="1"', f'type="{box}"')
+    mms = MMS.replace('msg_box="2"', f'msg_box="{box}"')
+
+    assert [each.sender for each in read(tmp_path, text, mms)] == ["me", "me"]
+
+
+def test_a_message_of_a_group_has_the_one_who_sent_it(tmp_path: Path) -> None:
+    """The address of the message is that of all."""
+    mms = MMS.replace('msg_box="2" address="+431"', 'msg_box="1" address="+431~+439"')
+    (found,) = read(tmp_path, mms)
+
+    assert (found.sender, found.name) == ("+439", None)
