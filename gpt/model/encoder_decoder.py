@@ -18,6 +18,7 @@ from gpt.model.gpt import GPT, Stack
 from gpt.model.model import Model
 from gpt.model.seq2seq import sources_of
 from gpt.nn.context import Memory
+from gpt.nn.head import logit_factors
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
 from gpt.nn.mechanism import BranchOutput, Mixed, TokenEmbedding, initialize
 from gpt.nn.state import Cache
@@ -90,13 +91,13 @@ class EncoderDecoder(Model):
         """
         hidden, auxiliary = self._hidden(batch)
         targets, decoder = batch.targets.flatten(), self.decoder
-        rows, weight = decoder.head.factors(hidden)
+        rows, weight = logit_factors(decoder.head, hidden, decoder.vocab_size)
         return linear_cross_entropy(rows, weight, targets, decoder.cap, smoothing), auxiliary
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""
         hidden, _ = self._hidden(batch)
-        rows, weight = self.decoder.head.factors(hidden)
+        rows, weight = logit_factors(self.decoder.head, hidden, self.decoder.vocab_size)
         return token_losses(rows, weight, batch.targets.flatten(), self.decoder.cap)
 
     @property

@@ -21,7 +21,7 @@ from gpt.model.model import Model
 from gpt.nn.build import site_of
 from gpt.nn.context import Context, Memory
 from gpt.nn.dropout import Dropout
-from gpt.nn.head import Head
+from gpt.nn.head import Head, logit_factors
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
 from gpt.nn.mechanism import Mixed, TokenEmbedding, initialize
 from gpt.nn.positions.encoding import PositionEncoding, Positions
@@ -243,14 +243,14 @@ class GPT(Stack):
         """
         # In chunks: the logits of all tokens would be the largest tensor of a step.
         hidden, auxiliary = self.hidden(batch.inputs, document_ids=batch.document_ids)
-        rows, weight = self.head.factors(hidden)
+        rows, weight = logit_factors(self.head, hidden, self.vocab_size)
         targets = batch.targets.flatten()
         return linear_cross_entropy(rows, weight, targets, self.cap, smoothing), auxiliary
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""
         hidden, _ = self.hidden(batch.inputs, document_ids=batch.document_ids)
-        rows, weight = self.head.factors(hidden)
+        rows, weight = logit_factors(self.head, hidden, self.vocab_size)
         return token_losses(rows, weight, batch.targets.flatten(), self.cap)
 
 

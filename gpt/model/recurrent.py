@@ -21,7 +21,7 @@ from gpt.nn.attention.alignment import LuongAttention
 from gpt.nn.build import site_of
 from gpt.nn.context import Memory
 from gpt.nn.dropout import Dropout
-from gpt.nn.head import Head
+from gpt.nn.head import Head, logit_factors
 from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
 from gpt.nn.mechanism import Mechanism, TokenEmbedding, initialize
 from gpt.nn.state import Cache, State
@@ -162,12 +162,12 @@ class Recurrent(Model):
 
         *smoothing* is that of the labels: `gpt.nn.loss.linear_cross_entropy`.
         """
-        rows, weight = self.head.factors(self._hidden(batch))
+        rows, weight = logit_factors(self.head, self._hidden(batch), self.vocab_size)
         return linear_cross_entropy(rows, weight, batch.targets.flatten(), None, smoothing), None
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""
-        rows, weight = self.head.factors(self._hidden(batch))
+        rows, weight = logit_factors(self.head, self._hidden(batch), self.vocab_size)
         return token_losses(rows, weight, batch.targets.flatten(), None)
 
     @property

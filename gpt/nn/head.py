@@ -7,7 +7,7 @@ A cap has its function and its derivative, because the loss computes its own gra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -35,20 +35,21 @@ class Head(Mechanism, nn.Linear):
         if self.has_bias:
             nn.init.zeros_(self.bias)
 
-    def factors(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows (N, W) and a matrix (V, W) whose product is the logits of *hidden*.
-
-        A bias is the weight of one more feature, which is always 1, so that the loss has one form.
-        """
-        rows, weight = hidden.flatten(0, -2), self.weight[: self.vocab_size]
-        if not self.has_bias:
-            return rows, weight
-        bias = self.bias[: self.vocab_size, None]
-        return F.pad(rows, (0, 1), value=1.0), torch.cat((weight, bias), dim=1)
-
     def weight_flops(self) -> int:
         """Count the rows of the vocabulary: rows past it are not computed in training."""
         return 2 * self.in_features * self.vocab_size
+
+
+def logit_factors(head: Any, hidden: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
+    """Return rows (N, W) and a matrix (V, W) whose product is the logits of *hidden*.
+
+    *head* is a linear layer of any kind, an adapted one too. Its bias is the weight of one more
+    feature, which is always 1, so that the loss has one form.
+    """
+    rows, weight = hidden.flatten(0, -2), head.weight[:vocab_size]
+    if head.bias is None:
+        return rows, weight
+    return F.pad(rows, (0, 1), value=1.0), torch.cat((weight, head.bias[:vocab_size, None]), dim=1)
 
 
 class HeadTransform(Mechanism):
