@@ -32,7 +32,7 @@ from gpt.parallel.world import ALONE
 from gpt.report.peak_flops import peak_flops
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.optimizer import AdamW, Muon
-from gpt.spec.presets import PRESETS
+from gpt.spec.presets import CAUSAL, PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.training.step import TrainStep
 
@@ -95,7 +95,7 @@ class Stages:
         }
         return {
             "tests": self.tests,
-            **{f"equality {preset}": lambda p=preset: self.equality(p) for preset in PRESETS},
+            **{f"equality {preset}": lambda p=preset: self.equality(p) for preset in CAUSAL},
             **train,
             "train gpt2, AdamW": lambda: self.training("gpt2", optimizer=AdamW()),
             "train gpt2, recompute": lambda: self.training("gpt2", recompute=True),

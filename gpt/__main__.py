@@ -40,7 +40,7 @@ COMMANDS = [
     LazyCommand(
         "eval",
         "gpt.commands.evaluate:evaluate",
-        "Measure a model: bits per byte, multiple choice, style, translations.",
+        "Measure a model: bits per byte, choices, style, translations.",
     ),
     LazyCommand("plot", "gpt.commands.plot:plot", "Plot the loss curves of runs."),
     LazyCommand(
@@ -54,7 +54,7 @@ COMMANDS = [
     LazyCommand(
         "import",
         "gpt.commands.convert:import_",
-        "Import a model of a Hugging Face folder or GGUF file as a run.",
+        "Import a model of other software as a run.",
     ),
     LazyCommand(
         "average",

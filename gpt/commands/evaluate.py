@@ -102,7 +102,7 @@ if TYPE_CHECKING:
 @device_option
 @dtype_option()
 def evaluate(as_json: bool, **options: Any) -> int:
-    """Measure a model: bits per byte, multiple choice, style, translations.
+    """Measure a model: bits per byte, choices, style, translations.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
     checkpoint. Bits per byte (lower is better) and token accuracy (higher is better) are measured

@@ -129,8 +129,8 @@ def training_of(preset: str | None, given: Overrides, out: Path) -> type[Trainin
         kind = saved if saved in TRAININGS else None
     kind = kind or Pretraining.__name__
     if kind not in TRAININGS:
-        raise OptionsError(
-            f"task.kind = {kind}, and `gpt train` is for {' and '.join(TRAININGS)}; use "
-            f"`gpt tune {shlex.quote(str(out))}`"
-        )
+        message = f"task.kind = {kind}, and `gpt train` is for {' and '.join(TRAININGS)}"
+        source = given.sources.get("task.kind")
+        named = f"{source}: {message}" if source else message
+        raise OptionsError(f"{named}; use `gpt tune {shlex.quote(str(out))}`")
     return TRAININGS[kind]

@@ -173,3 +173,5 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "bert": {"objective": MaskedLM(), "score": MaskedLoss()},
 }
 """Fields of a recipe for presets that do not predict the next token."""
+CAUSAL = {name: preset for name, preset in PRESETS.items() if name not in OBJECTIVES}
+"""The presets that predict the next token."""

@@ -35,7 +35,7 @@ from gpt.spec.norm import BatchNorm
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.pattern import Window
 from gpt.spec.position import ALiBi
-from gpt.spec.presets import PRESETS
+from gpt.spec.presets import CAUSAL, PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.wiring import Lambdas, PostNorm
 from gpt.training.loop import train
@@ -64,7 +64,7 @@ class Cases:
     def __init__(self, data: Path, folder: Path) -> None:
         self.data, self.folder = data, folder
         self.table: dict[str, Callable[[Observed], object]] = {}
-        for preset in PRESETS:
+        for preset in CAUSAL:
             self.table[f"step {preset} Muon bfloat16"] = self.step(preset)
             self.table[f"step {preset} AdamW float32"] = self.step(preset, AdamW(), "float32")
             self.table[f"evaluation {preset}"] = self.evaluation(preset)

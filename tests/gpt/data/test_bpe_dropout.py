@@ -120,7 +120,7 @@ def test_a_row_starts_at_the_same_position() -> None:
         n for n in range(99) if (rows(0.9).batch(n, 1)[0] != rows(None).batch(n, 1)[0]).any()
     )
     text = TOKENIZER.decode(rows(None).batch(row, 1).inputs[0].tolist())
-    inputs, targets, _ = rows(0.9).batch(row, 1)
+    inputs, targets, *_ = rows(0.9).batch(row, 1)
     retokenized = TOKENIZER.decode(inputs[0].tolist())
 
     assert inputs.shape == targets.shape == (1, 16)

@@ -60,7 +60,7 @@ def test_an_epoch_omits_fewer_than_two_windows(length: int, context: int, epoch:
 @given(length=lengths, context=contexts, row=st.integers(0, 500))
 def test_targets_are_the_inputs_shifted_by_one(length: int, context: int, row: int) -> None:
     """The target of each input is the next token of the split."""
-    inputs, targets, _ = rows_of(max(length, context + 1), context).batch(row, 2)
+    inputs, targets, *_ = rows_of(max(length, context + 1), context).batch(row, 2)
 
     assert (targets == inputs + 1).all()
 
@@ -117,7 +117,7 @@ def test_overlapping_windows_predict_every_token_except_the_first_once(
         Counting(length), context=context, vocab_size=1000, rows=rows, stride=stride
     )
     predicted = []
-    for inputs, targets, _ in batches:
+    for inputs, targets, *_ in batches:
         for row, wanted in zip(inputs, targets, strict=True):
             counted = wanted[wanted != IGNORED].tolist()
             assert all(target - row[0] > context - stride for target in counted if row[0])
