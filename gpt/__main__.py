@@ -61,7 +61,9 @@ COMMANDS = [
         "gpt.commands.convert:average",
         "Average the weights of the last checkpoints of a run.",
     ),
-    LazyCommand("show", "gpt.commands.show:show", "Show a model's parts, and draw one block."),
+    LazyCommand(
+        "show", "gpt.commands.show:show", "Show the parts of a model and draw one of its blocks."
+    ),
     LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
     LazyCommand(

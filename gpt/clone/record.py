@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError
 from gpt.runs.retention import find_checkpoint
 from pytok.atomic import replace_file
@@ -77,7 +78,7 @@ def _read(out: Path) -> dict[str, Any]:
     """Return the options of each name; raises ConfigError if the file is damaged."""
     path = out / RECORD
     try:
-        return dict(json.loads(path.read_bytes())) if path.exists() else {}
+        return dict(parse_json(path.read_bytes())) if path.exists() else {}
     except (ValueError, TypeError):
         raise ConfigError(
             f"{path} is damaged, so it is unknown what this folder holds; give another --out"

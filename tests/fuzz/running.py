@@ -80,7 +80,7 @@ def _call(command: Sequence[str] | Call) -> int:
             said = error.message if isinstance(error, PytokError) else str(error)
             print(f"pytok: {said}", file=sys.stderr)
             return 1
-        if not isinstance(words, list):
+        if not (isinstance(words, list) and words and isinstance(words[0], str)):
             return 0
         command = words
     program, *arguments = command

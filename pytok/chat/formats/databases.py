@@ -3,6 +3,7 @@
 `pytok.chat.databases` reads them.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -88,7 +89,12 @@ def _read_archive(phone: Phone, name: str, options: ImportOptions) -> Source:
     with temporary_folder() as folder:
         unpacked = sort_files(unpack(phone.archives[0], folder, _password(options.key)))
         unpacked.keys += phone.keys
-        return _read_phone(unpacked, name, options)
+        try:
+            return _read_phone(unpacked, name, options)
+        except ChatError as error:
+            # The user knows the backup, not the folder that it is unpacked to.
+            inside = f"{phone.archives[0]}: "
+            raise ChatError(error.message.replace(f"{folder}{os.sep}", inside)) from None
 
 
 def _password(key: str | None) -> str | None:
