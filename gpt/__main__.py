@@ -64,7 +64,11 @@ COMMANDS = [
     LazyCommand(
         "show", "gpt.commands.show:show", "Show the parts of a model and draw one of its blocks."
     ),
-    LazyCommand("mechanisms", "gpt.commands.mechanisms:mechanisms", "List all mechanisms."),
+    LazyCommand(
+        "mechanisms",
+        "gpt.commands.mechanisms:mechanisms",
+        "List the mechanisms that a model can have, with their sources.",
+    ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
     LazyCommand(
         "convert",

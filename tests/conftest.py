@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -28,6 +29,9 @@ settings.register_profile(
     "thorough", settings.get_profile("fast"), max_examples=5000, derandomize=False
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+# A shell that starts the tests in the background has them ignore SIGINT, and what they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ENGINES: tuple[EngineName, ...] = ("native", "reference")
 
