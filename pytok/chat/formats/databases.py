@@ -88,7 +88,11 @@ def _read_archive(phone: Phone, name: str, options: ImportOptions) -> Source:
     with temporary_folder() as folder:
         unpacked = sort_files(unpack(phone.archives[0], folder, _password(options.key)))
         unpacked.keys += phone.keys
-        return _read_phone(unpacked, name, options)
+        try:
+            return _read_phone(unpacked, name, options)
+        except ChatError as error:  # what was unpacked is named as a part of the archive
+            message = error.message.replace(f"{folder}/", f"{phone.archives[0]}/")
+            raise type(error)(message) from None
 
 
 def _password(key: str | None) -> str | None:
