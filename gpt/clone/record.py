@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError
 from gpt.runs.retention import find_checkpoint
 from pytok.atomic import replace_file
@@ -74,12 +73,13 @@ def write_record(out: Path, name: str, options: Mapping[str, Any]) -> None:
     replace_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode(), private=True)
 
 
-def _read(out: Path) -> dict[str, Any]:
+def _read(out: Path) -> dict[str, dict[str, Any]]:
     """Return the options of each name; raises ConfigError if the file is damaged."""
     path = out / RECORD
     try:
-        return dict(parse_json(path.read_bytes())) if path.exists() else {}
-    except (ValueError, TypeError):
+        record = json.loads(path.read_bytes()) if path.exists() else {}
+        return {name: dict(options) for name, options in record.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise ConfigError(
             f"{path} is damaged, so it is unknown what this folder holds; give another --out"
         ) from None

@@ -29,7 +29,7 @@ LONGEST_LINE = 1000
 """Characters of a line of an error at most."""
 
 Call = Callable[[], object]
-"""A function that reads files; if it returns a list, these are the words of a command to run."""
+"""A function that reads files; if it returns a tuple, these are the words of a command to run."""
 
 
 class Outcome(NamedTuple):
@@ -80,7 +80,7 @@ def _call(command: Sequence[str] | Call) -> int:
             said = error.message if isinstance(error, PytokError) else str(error)
             print(f"pytok: {said}", file=sys.stderr)
             return 1
-        if not (isinstance(words, list) and words and isinstance(words[0], str)):
+        if not isinstance(words, tuple):
             return 0
         command = words
     program, *arguments = command

@@ -184,11 +184,11 @@ def cloned(folder: Path) -> None:
     (options.out / RUN / TUNING_FILE).write_text("{}")
 
 
-def prompted() -> list[str]:
+def prompted() -> tuple[str, ...]:
     """A command with the text in the file ``prompt``, decoded as arguments are."""
     text = Path("prompt").read_bytes().replace(b"\0", b"").decode("utf-8", "surrogateescape")
     options = f"--tokens 2 --device cpu --dtype float32 --stop {TEXT[:3]}"
-    return ["gpt", "sample", "run", f"--prompt={text}", *options.split()]
+    return ("gpt", "sample", "run", f"--prompt={text}", *options.split())
 
 
 def meta(folder: Path) -> None:

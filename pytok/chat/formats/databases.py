@@ -3,7 +3,6 @@
 `pytok.chat.databases` reads them.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -91,10 +90,9 @@ def _read_archive(phone: Phone, name: str, options: ImportOptions) -> Source:
         unpacked.keys += phone.keys
         try:
             return _read_phone(unpacked, name, options)
-        except ChatError as error:
-            # The user knows the backup, not the folder that it is unpacked to.
-            inside = f"{phone.archives[0]}: "
-            raise ChatError(error.message.replace(f"{folder}{os.sep}", inside)) from None
+        except ChatError as error:  # what was unpacked is named as a part of the archive
+            message = error.message.replace(f"{folder}/", f"{phone.archives[0]}/")
+            raise type(error)(message) from None
 
 
 def _password(key: str | None) -> str | None:

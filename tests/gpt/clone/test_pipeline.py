@@ -362,13 +362,14 @@ def test_the_commands_of_the_tutorial_work(tmp_path: Path, monkeypatch: pytest.M
     assert exit_codes == [0, 1, 0, 0, 1]  # without --me, all senders are listed
 
 
+@pytest.mark.parametrize("damage", ["{", "[" * 100_000, "[]", '{"chat.jsonl": 1}'])
 def test_a_damaged_record_is_rejected(
-    cloned: CloneResult, options: CloneOptions, tmp_path: Path
+    cloned: CloneResult, options: CloneOptions, damage: str, tmp_path: Path
 ) -> None:
     """The options of the folder are then unknown."""
     out = tmp_path / "clone"
     shutil.copytree(options.out, out)
-    (out / "clone.json").write_text("{")
+    (out / "clone.json").write_text(damage)
 
     with pytest.raises(ConfigError, match=r"clone\.json is damaged"):
         clone(dataclasses.replace(options, out=out))

@@ -206,6 +206,18 @@ def test_what_is_unpacked_can_be_read_by_its_owner_only_and_is_removed(
     assert list(temporary.iterdir()) == []
 
 
+def test_a_damaged_database_in_a_backup_is_named_by_the_backup(tmp_path: Path) -> None:
+    """The folder in which it was unpacked is gone."""
+    folder = phone(tmp_path / "phone")
+    data = bytearray((folder / "msgstore.db").read_bytes())
+    data[4096:] = bytes(len(data) - 4096)
+    (folder / "msgstore.db").write_bytes(data)
+    path = tmp_path / "a.ab"
+    path.write_bytes(PLAIN + archive(folder, FILES))
+
+    assert failure(path).startswith(f"{path}/com.whatsapp/msgstore.db is damaged: ")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
 def test_what_is_unpacked_is_removed_after_sigterm(tar: bytes, tmp_path: Path) -> None:
     """As after Ctrl-C: the process ends itself with the signal while it reads."""
