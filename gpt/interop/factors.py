@@ -7,23 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpt.errors import FormatError
-from gpt.interop.fields import Fields
+from gpt.interop.fields import Fields, Named
 
 
 @dataclass(frozen=True)
-class Factor:
+class Factor(Named):
     """A number by which something is multiplied, which is an axis of ours: None, or Multiplier."""
 
-    name: str
     ours: str
     default: float = 1.0
     divides: bool = False
     """Whether it divides instead."""
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it."""
@@ -41,17 +35,11 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class ScoreScale:
+class ScoreScale(Named):
     """The factor of the scores of attention, c, as the field that is c to some power."""
 
-    name: str
     default: float
     power: float = 1.0
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it; the size of a head is known by now, if it is not the usual one."""
@@ -76,20 +64,14 @@ class ScoreScale:
 
 
 @dataclass(frozen=True)
-class Cap:
+class Cap(Named):
     """A bound of scores or logits; null is none."""
 
-    name: str
     ours: str
     default: float | None
     """Its value if it is missing."""
     kind: str = ""
     """Kind of our spec, whose field it is; empty if that has other fields, too."""
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it."""

@@ -54,10 +54,22 @@ class Codec(Protocol):
 
 
 @dataclass(frozen=True)
-class Field:
-    """One of their fields that is one of ours."""
+class Named:
+    """A codec of one of their fields."""
 
     name: str
+    """Name of the field."""
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
+
+
+@dataclass(frozen=True)
+class Field(Named):
+    """One of their fields that is one of ours."""
+
     ours: str
     kind: type = int
     default: Any = REQUIRED
@@ -111,17 +123,11 @@ class Equal:
 
 
 @dataclass(frozen=True)
-class ParallelBranches:
+class ParallelBranches(Named):
     """Whether attention and MLP read the same stream."""
 
-    name: str
     default: bool
     shared_norm: bool = False
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it."""
@@ -136,20 +142,14 @@ class ParallelBranches:
 
 
 @dataclass(frozen=True)
-class Only:
+class Only(Named):
     """A field of theirs with which gpt computes the same for some values only."""
 
-    name: str
     supported: Any
     default: Any = REQUIRED
     """Value of a missing field; by default the supported one."""
     reason: str = ""
     """Why no other value is supported."""
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Check it."""
@@ -168,16 +168,10 @@ class Only:
 
 
 @dataclass(frozen=True)
-class Written:
+class Written(Named):
     """A field of theirs that the tensors follow, so that it is only written."""
 
-    name: str
     value: Any
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read nothing."""
@@ -188,17 +182,11 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Longer:
+class Longer(Named):
     """One of their fields that is one of ours plus a constant."""
 
-    name: str
     ours: str
     by: int
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it."""
@@ -210,18 +198,12 @@ class Longer:
 
 
 @dataclass(frozen=True)
-class SameAs:
+class SameAs(Named):
     """A field of theirs with which gpt computes the same only if it equals another one."""
 
-    name: str
     other: str
     ours: str = ""
     """Field of ours that has the value of both, if they must be written."""
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Check it."""
@@ -276,16 +258,10 @@ class Biases:
 
 
 @dataclass(frozen=True)
-class Expansion:
+class Expansion(Named):
     """The width of the hidden layer as a multiple of that of the model."""
 
-    name: str
     default: int
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it."""

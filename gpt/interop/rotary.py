@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpt.errors import FormatError
-from gpt.interop.fields import REQUIRED, Codec, Field, Fields
+from gpt.interop.fields import REQUIRED, Codec, Field, Fields, Named
 from gpt.interop.layers import PATTERN
 from gpt.interop.windows import FULL, SLIDING, Windows
 from pytok.text import quoted
@@ -118,16 +118,10 @@ class Rotary:
 
 
 @dataclass(frozen=True)
-class RotaryWidth:
+class RotaryWidth(Named):
     """The number of features of a head that are rotated, with the usual base and no scaling."""
 
-    name: str
     default: int
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it as a fraction."""

@@ -6,6 +6,7 @@ from gpt.interop.families.shared import (
     HEAD_DIM,
     KV_HEADS,
     ROTARY_RMS,
+    SILU_SIZES,
     SIZES,
     activation,
     blocks,
@@ -37,7 +38,7 @@ TOP = {"model.embed_tokens": "embedding", "model.norm": "norm", "lm_head": "head
 NAMES = {**TOP, **blocks("model.layers.", BLOCK)}
 INTERLEAVED = {**ROTARY_RMS, "position.interleaved": True}
 """Fixed where the rotated features 2i and 2i + 1 are a pair, not i and i + half of them."""
-LAYERS: tuple[Codec, ...] = (*SIZES, KV_HEADS, activation("hidden_act", "silu"), Rotary())
+LAYERS: tuple[Codec, ...] = (*SILU_SIZES, Rotary())
 EPS = Field("rms_norm_eps", "norm.eps", float, 1e-6)
 
 LLAMA = Family(
@@ -114,9 +115,7 @@ PHI3 = Family(
     model="Phi3ForCausalLM",
     fixed=ROTARY_RMS,
     fields=(
-        *SIZES,
-        KV_HEADS,
-        activation("hidden_act", "silu"),
+        *SILU_SIZES,
         Rotary(fraction=1.0),
         Field("rms_norm_eps", "norm.eps", float, 1e-5),
         tie(default=False),
@@ -163,9 +162,7 @@ HELIUM = Family(
     model="HeliumForCausalLM",
     fixed=INTERLEAVED,
     fields=(
-        *SIZES,
-        KV_HEADS,
-        activation("hidden_act", "silu"),
+        *SILU_SIZES,
         Rotary(theta=100_000.0),
         Field("head_dim", "attention.head_width", default=128),
         Field("rms_norm_eps", "norm.eps", float, 1e-8),
@@ -180,9 +177,7 @@ SMOLLM3 = Family(
     model="SmolLM3ForCausalLM",
     fixed=ROTARY_RMS,
     fields=(
-        *SIZES,
-        KV_HEADS,
-        activation("hidden_act", "silu"),
+        *SILU_SIZES,
         Rotary(theta=2_000_000.0),
         WithoutPositions("no_rope_layers", "no_rope_layer_interval", 4),
         EPS,

@@ -18,7 +18,7 @@ from gpt.interop.families.shared import (
     tie,
 )
 from gpt.interop.family import Family
-from gpt.interop.fields import Biases, Codec, Equal, Field, Fields, Only
+from gpt.interop.fields import Biases, Codec, Equal, Field, Fields, Named, Only
 from gpt.interop.rotary import Rotary
 from gpt.interop.windows import Windows
 
@@ -37,16 +37,10 @@ LAYERS: tuple[Codec, ...] = (
 
 
 @dataclass(frozen=True)
-class _SharedWidth:
+class _SharedWidth(Named):
     """The width of all shared experts together, a multiple of that of one expert."""
 
-    name: str
     default: int
-
-    @property
-    def theirs(self) -> tuple[str, ...]:
-        """Return its name."""
-        return (self.name,)
 
     def read(self, fields: Fields, ours: dict[str, Any]) -> None:
         """Read it as a number of experts."""

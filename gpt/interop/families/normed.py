@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gpt.interop.factors import Cap, Factor, ScoreScale
-from gpt.interop.families.llama import BLOCK, EPS, LAYERS, NAMES, TOP
+from gpt.interop.families.llama import BLOCK, EPS, LLAMA, NAMES, TOP
 from gpt.interop.families.shared import (
     HEAD_DIM,
     KV_HEADS,
     ROTARY_RMS,
+    SILU_SIZES,
     SIZES,
     activation,
     blocks,
@@ -28,11 +29,7 @@ GRANITE = Family(
     model="GraniteForCausalLM",
     fixed=ROTARY_RMS,
     fields=(
-        *LAYERS,
-        HEAD_DIM,
-        EPS,
-        tie(default=False),
-        Biases(qkv="attention_bias", output="attention_bias", mlp="mlp_bias"),
+        *LLAMA.fields,
         Factor("embedding_multiplier", "embedding_scale"),
         Factor("residual_multiplier", "branch_scale"),
         Factor("logits_scaling", "logit_scale", divides=True),
@@ -57,9 +54,7 @@ OLMO2 = Family(
         "attention.qk_norm_over": "heads",
     },
     fields=(
-        *SIZES,
-        KV_HEADS,
-        activation("hidden_act", "silu"),
+        *SILU_SIZES,
         Rotary(),
         Field("rms_norm_eps", "norm.eps", float, 1e-5),
         Equal("attention.qk_norm_eps", "norm.eps"),

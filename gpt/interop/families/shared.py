@@ -78,6 +78,10 @@ def activation(name: str, default: str, values: dict[str, str] = ACTIVATIONS) ->
     return Field(name, "mlp.activation", str, default, values=values)
 
 
+SILU_SIZES: tuple[Codec, ...] = (*SIZES, KV_HEADS, activation("hidden_act", "silu"))
+"""Sizes and activation of Llama's shape."""
+
+
 def off(name: str, default: Any = False) -> Codec:
     """Return the codec of a field that must be off."""
     return Only(name, default)
