@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 from gpt.data.batch import PADDING, Batch
 from gpt.model.gpt import GPT, Stack
-from gpt.model.model import Model
+from gpt.model.model import Model, Prediction
 from gpt.model.seq2seq import sources_of
 from gpt.nn.context import Memory
-from gpt.nn.head import logit_factors
-from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
-from gpt.nn.mechanism import BranchOutput, Mixed, TokenEmbedding, initialize
+from gpt.nn.mechanism import BranchOutput, TokenEmbedding, initialize
 from gpt.nn.state import Cache
 from gpt.nn.wiring import total
 from gpt.spec.encoder_decoder import EncoderDecoderConfig
@@ -35,7 +33,7 @@ class EncoderDecoder(Model):
         super().__init__()
         self.config = config
         self.encoder = Stack(config.encoder_config())
-        self.decoder = GPT(config.decoder_config(), cross=True)
+        self.decoder = GPT(config.decoder_config(), seed=None, cross=True)
         if config.share_embedding:
             self.encoder.embedding = self.decoder.embedding
         generator = torch.Generator().manual_seed(seed)
@@ -84,21 +82,11 @@ class EncoderDecoder(Model):
         logits: Tensor = self.decoder(ids, cache=cache)
         return logits[:, -1]
 
-    def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
-        """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.
-
-        *smoothing* is that of the labels: `gpt.nn.loss.linear_cross_entropy`.
-        """
-        hidden, auxiliary = self._hidden(batch)
-        targets, decoder = batch.targets.flatten(), self.decoder
-        rows, weight = logit_factors(decoder.head, hidden, decoder.vocab_size)
-        return linear_cross_entropy(rows, weight, targets, decoder.cap, smoothing), auxiliary
-
-    def token_losses(self, batch: Batch) -> TokenLosses:
-        """Return the loss of each target of *batch*, row by row, without gradients."""
-        hidden, _ = self._hidden(batch)
-        rows, weight = logit_factors(self.decoder.head, hidden, self.decoder.vocab_size)
-        return token_losses(rows, weight, batch.targets.flatten(), self.decoder.cap)
+    def predicted_from(self, batch: Batch) -> Prediction:
+        """Return what the targets of *batch* are predicted from, with losses of both sides."""
+        memory, first = self._encode(sources_of(batch))
+        hidden, second = self.decoder.hidden(batch.inputs, memory=memory)
+        return Prediction(hidden, self.decoder.head, self.decoder.cap, total(first, second))
 
     @property
     def recompute(self) -> bool:
@@ -113,12 +101,6 @@ class EncoderDecoder(Model):
     def units(self) -> Sequence[nn.Module]:
         """The blocks of both sides."""
         return [*self.encoder.units, *self.decoder.units]
-
-    def _hidden(self, batch: Batch) -> Mixed:
-        """Return what the head reads, (B, T, width), and the auxiliary losses of both sides."""
-        memory, first = self._encode(sources_of(batch))
-        hidden, second = self.decoder.hidden(batch.inputs, memory=memory)
-        return hidden, total(first, second)
 
     def _encode(self, sources: Tensor) -> tuple[Memory, Tensor | None]:
         mask = sources >= 0

@@ -17,12 +17,11 @@ from torch.utils.checkpoint import checkpoint
 
 from gpt.data.batch import Batch
 from gpt.errors import ConfigError
-from gpt.model.model import Model
+from gpt.model.model import Model, Prediction
 from gpt.nn.build import site_of
 from gpt.nn.context import Context, Memory
 from gpt.nn.dropout import Dropout
-from gpt.nn.head import Head, logit_factors
-from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
+from gpt.nn.head import Head
 from gpt.nn.mechanism import Mixed, TokenEmbedding, initialize
 from gpt.nn.positions.encoding import PositionEncoding, Positions
 from gpt.nn.state import Cache, State
@@ -159,11 +158,6 @@ class Stack(Model):
         return self._blocks
 
     @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return self.embedding.weight.device
-
-    @property
     def _blocks(self) -> list[Block]:
         # The elements of a ModuleList are typed as Module.
         return [cast(Block, block) for block in self.blocks]
@@ -172,11 +166,11 @@ class Stack(Model):
 class GPT(Stack):
     """A decoder-only transformer (Radford 2018, GPT) with the mechanisms of *config*.
 
-    The weights are a function of *config* and *seed*. With *cross*, it is the decoder of an
-    encoder-decoder.
+    The weights are a function of *config* and *seed*; without a seed, they are not drawn yet. With
+    *cross*, it is the decoder of an encoder-decoder.
     """
 
-    def __init__(self, config: GPTConfig, seed: int = 0, *, cross: bool = False) -> None:
+    def __init__(self, config: GPTConfig, seed: int | None = 0, *, cross: bool = False) -> None:
         super().__init__(config, cross=cross)
         self.head_transform = self.site.build(config.head_transform)
         self.logit_scale = self.site.build(config.logit_scale)
@@ -184,9 +178,10 @@ class GPT(Stack):
         if config.tie:
             self.head.weight = self.embedding.weight
         self.cap = self.site.build(config.cap)
-        generator = torch.Generator().manual_seed(seed)
-        for child in self.children():
-            initialize(child, generator)
+        if seed is not None:
+            generator = torch.Generator().manual_seed(seed)
+            for child in self.children():
+                initialize(child, generator)
 
     @staticmethod
     def layers_of(config: GPTConfig) -> Mapping[str, int]:
@@ -236,22 +231,10 @@ class GPT(Stack):
         # The head is linear, so its input can be scaled.
         return x if self.logit_scale is None else self.logit_scale(x), loss
 
-    def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
-        """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.
-
-        *smoothing* is that of the labels: `gpt.nn.loss.linear_cross_entropy`.
-        """
-        # In chunks: the logits of all tokens would be the largest tensor of a step.
+    def predicted_from(self, batch: Batch) -> Prediction:
+        """Return what the targets of *batch* are predicted from."""
         hidden, auxiliary = self.hidden(batch.inputs, document_ids=batch.document_ids)
-        rows, weight = logit_factors(self.head, hidden, self.vocab_size)
-        targets = batch.targets.flatten()
-        return linear_cross_entropy(rows, weight, targets, self.cap, smoothing), auxiliary
-
-    def token_losses(self, batch: Batch) -> TokenLosses:
-        """Return the loss of each target of *batch*, row by row, without gradients."""
-        hidden, _ = self.hidden(batch.inputs, document_ids=batch.document_ids)
-        rows, weight = logit_factors(self.head, hidden, self.vocab_size)
-        return token_losses(rows, weight, batch.targets.flatten(), self.cap)
+        return Prediction(hidden, self.head, self.cap, auxiliary)
 
 
 def positions_within(document_ids: Tensor) -> Tensor:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gpt.data.batch import Batch
-from gpt.nn.loss import TokenLosses
+from gpt.nn.head import logit_factors
+from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
 from gpt.nn.mechanism import Mechanism
+
+
+class Prediction(NamedTuple):
+    """What the targets of a batch are predicted from. B: batch size, T: targets of a row."""
+
+    hidden: Tensor
+    """What the head reads, (B, T, width)."""
+    head: nn.Module
+    """The linear layer from it to logits."""
+    cap: Any = None
+    """The cap of the logits, or None."""
+    auxiliary: Tensor | None = None
+    """Auxiliary losses of the model, or None."""
 
 
 class Model(Mechanism):
@@ -67,13 +81,23 @@ class Model(Mechanism):
         """
         raise NotImplementedError
 
+    def predicted_from(self, batch: Batch) -> Prediction:
+        """Return what the targets of *batch* are predicted from."""
+        raise NotImplementedError
+
     def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
         """Return the summed cross-entropy of the targets of *batch* in nats, and auxiliary losses.
 
         *smoothing* is that of the labels: `gpt.nn.loss.linear_cross_entropy`.
         """
-        raise NotImplementedError
+        # In chunks: the logits of all tokens would be the largest tensor of a step.
+        hidden, head, cap, auxiliary = self.predicted_from(batch)
+        rows, weight = logit_factors(head, hidden, self.vocab_size)
+        targets = batch.targets.flatten()
+        return linear_cross_entropy(rows, weight, targets, cap, smoothing), auxiliary
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""
-        raise NotImplementedError
+        hidden, head, cap, _ = self.predicted_from(batch)
+        rows, weight = logit_factors(head, hidden, self.vocab_size)
+        return token_losses(rows, weight, batch.targets.flatten(), cap)

@@ -15,14 +15,13 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from gpt.data.batch import Batch
 from gpt.errors import ConfigError
-from gpt.model.model import Model
+from gpt.model.model import Model, Prediction
 from gpt.model.seq2seq import check_sources, sources_of
 from gpt.nn.attention.alignment import LuongAttention
 from gpt.nn.build import site_of
 from gpt.nn.context import Memory
 from gpt.nn.dropout import Dropout
-from gpt.nn.head import Head, logit_factors
-from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
+from gpt.nn.head import Head
 from gpt.nn.mechanism import Mechanism, TokenEmbedding, initialize
 from gpt.nn.state import Cache, State
 from gpt.spec.recurrent import RecurrentConfig
@@ -157,18 +156,9 @@ class Recurrent(Model):
         cache.advance(ids.shape[1])
         return self._logits(hidden[:, -1])
 
-    def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, Tensor | None]:
-        """Return the summed cross-entropy of the targets of *batch* in nats, and None.
-
-        *smoothing* is that of the labels: `gpt.nn.loss.linear_cross_entropy`.
-        """
-        rows, weight = logit_factors(self.head, self._hidden(batch), self.vocab_size)
-        return linear_cross_entropy(rows, weight, batch.targets.flatten(), None, smoothing), None
-
-    def token_losses(self, batch: Batch) -> TokenLosses:
-        """Return the loss of each target of *batch*, row by row, without gradients."""
-        rows, weight = logit_factors(self.head, self._hidden(batch), self.vocab_size)
-        return token_losses(rows, weight, batch.targets.flatten(), None)
+    def predicted_from(self, batch: Batch) -> Prediction:
+        """Return what the targets of *batch* are predicted from."""
+        return Prediction(self._hidden(batch), self.head)
 
     @property
     def recompute(self) -> bool:
