@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
-from gpt.nn.state import Sums
+from gpt.nn.state import Constant
 from gpt.spec import convolution, embedding
 from gpt.spec.convolution import Point
 
@@ -105,11 +105,8 @@ def convolution_at(point: Point, site: Site) -> Canon | None:
     return built
 
 
-class LatestTokens(Sums):
-    """The last few tokens of each row, oldest first; zeros before the first.
-
-    They are kept as sums are: their size is constant, and no token can be removed.
-    """
+class LatestTokens(Constant):
+    """The last few tokens of each row, oldest first; zeros before the first."""
 
     def append(self, new: Tensor) -> Tensor:
         """Store *new* (B, T, width); return those before them, (B, count, width)."""
@@ -118,10 +115,6 @@ class LatestTokens(Sums):
         both = torch.cat((before, new), dim=1)
         self.tensors[0] = both[:, both.shape[1] - before.shape[1] :].to(kept.dtype)
         return before
-
-    def empty(self, rows: int) -> LatestTokens:
-        """Return a new state for *rows* rows without tokens."""
-        return LatestTokens(*super().empty(rows).tensors)
 
 
 def _same_document(document_ids: Tensor, distance: int) -> Tensor:

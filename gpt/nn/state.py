@@ -18,6 +18,7 @@ FIRST_SLOTS = 256
 """Slots of an empty ring. It doubles up to its capacity, so memory follows the tokens read."""
 
 AnyState = TypeVar("AnyState", bound="State")
+AnyConstant = TypeVar("AnyConstant", bound="Constant")
 
 
 class State(Protocol):
@@ -172,20 +173,23 @@ class Ring:
         return [tensor[:, :, slots] for tensor in self.tensors]
 
 
-class Sums:
-    """Sums over all tokens of each row, of constant size. No token can be removed from them."""
+class Constant:
+    """Tensors of each row whose size is constant, such as sums over all tokens.
 
-    def __init__(self, *zeros: Tensor) -> None:
-        """Create the sums of no tokens: *zeros*, each (B, ...)."""
-        self.tensors = list(zeros)
+    No token can be removed from them.
+    """
 
-    def empty(self, rows: int) -> Sums:
-        """Return the sums of *rows* rows without tokens."""
-        return Sums(*(each.new_zeros((rows, *each.shape[1:])) for each in self.tensors))
+    def __init__(self, *tensors: Tensor) -> None:
+        """Keep *tensors*, each (B, ...): zeros if there are no tokens."""
+        self.tensors = list(tensors)
+
+    def empty(self: AnyConstant, rows: int) -> AnyConstant:
+        """Return the state of *rows* rows without tokens."""
+        return type(self)(*(each.new_zeros((rows, *each.shape[1:])) for each in self.tensors))
 
     def restart(self, row: int, other: State, length: int) -> None:
         """Replace *row* by the single row of *other*; see `State`."""
-        assert isinstance(other, Sums)
+        assert isinstance(other, Constant)
         for tensor, new in zip(self.tensors, other.tensors, strict=True):
             tensor[row] = new[0]
 
@@ -199,7 +203,7 @@ class Sums:
 
     @property
     def nbytes(self) -> int:
-        """Size of the sums in bytes."""
+        """Size of the tensors in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors)
 
     def bytes_at(self, tokens: int) -> int:
@@ -207,7 +211,7 @@ class Sums:
         return self.nbytes
 
 
-class Pinned:
+class Pinned(Constant):
     """The tokens of each row at given positions, such as the first ones."""
 
     def __init__(self, *like: Tensor, at: Sequence[int]) -> None:
@@ -215,7 +219,9 @@ class Pinned:
 
         *at* are the positions, ascending.
         """
-        self.tensors = [each.new_zeros((*each.shape[:2], len(at), each.shape[3])) for each in like]
+        super().__init__(
+            *(each.new_zeros((*each.shape[:2], len(at), each.shape[3])) for each in like)
+        )
         self.at = tuple(at)
 
     def append(self, *new: Tensor, starts: Sequence[int]) -> list[Tensor]:
@@ -238,24 +244,9 @@ class Pinned:
         like = (each[:1, :, :0].expand(rows, -1, -1, -1) for each in self.tensors)
         return Pinned(*like, at=self.at)
 
-    def restart(self, row: int, other: State, length: int) -> None:
-        """Replace *row* by the single row of *other*; see `State`."""
-        assert isinstance(other, Pinned)
-        for tensor, vectors in zip(self.tensors, other.tensors, strict=True):
-            tensor[row] = vectors[0]
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep *rows*, in this order."""
-        self.tensors = [tensor[list(rows)] for tensor in self.tensors]
-
     def truncate(self, removed: int) -> bool:
         """Remove the last *removed* tokens: their slots are written again before they are read."""
         return True
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the buffers in bytes."""
-        return sum(tensor.nbytes for tensor in self.tensors)
 
     def bytes_at(self, tokens: int) -> int:
         """Return the bytes of those of the first *tokens* tokens that are at the positions."""

@@ -6,19 +6,23 @@ heads, D: head_width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from gpt.nn.attention.kernels import general, prefers_written_out, sdpa, written_out
+from gpt.nn.attention.kernels import (
+    general,
+    prefers_written_out,
+    sdpa,
+    split_heads,
+    written_out,
+)
 from gpt.nn.attention.normalizers import Normalizer
 from gpt.nn.attention.scores import Score
 from gpt.nn.context import Context, Memory
 from gpt.nn.mechanism import BranchOutput, Mechanism
 from gpt.nn.norm import RMSNorm
 from gpt.nn.site import Site
-from gpt.nn.state import State
+from gpt.nn.state import Constant, State
 from gpt.spec import norm, scoring
 from gpt.spec.attention_base import Attention
 
@@ -55,14 +59,15 @@ class CrossAttention(Mechanism):
         if state is None:
             assert context.memory is not None
             state = self.project(context.memory)
-        queries = self.query_norm(self._split_heads(self.query(x)))  # (B, H, T, D)
+        queries = self.query_norm(split_heads(self.query(x), self.head_width))  # (B, H, T, D)
         mixed = self._attend(queries, state, context.starts[0])
         y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return y
 
     def _attend(self, queries: Tensor, memory: MemoryState, start: int) -> Tensor:
         """Choose the kernel; return the outputs of the heads, (B, H, T, D)."""
-        keys, values, mask = memory.keys, memory.values, memory.mask[:, None, None]  # (B, 1, 1, S)
+        keys, values, mask = memory.tensors
+        mask = mask[:, None, None]  # (B, 1, 1, S)
         tokens, scale = queries.shape[2], self.score.scale
         if scale is not None and self.normalizer.fused:
             if prefers_written_out(queries):
@@ -84,28 +89,22 @@ class CrossAttention(Mechanism):
 
     def project(self, memory: Memory) -> MemoryState:
         """Project *memory* to keys and values, once for all tokens of the decoder."""
-        keys = self.key_norm(self._split_heads(self.key(memory.hidden)))
-        return MemoryState(keys, self._split_heads(self.value(memory.hidden)), memory.mask)
+        keys = self.key_norm(split_heads(self.key(memory.hidden), self.head_width))
+        return MemoryState(
+            keys, split_heads(self.value(memory.hidden), self.head_width), memory.mask
+        )
 
     def mixing_flops(self, context: int) -> int:
         """Count the products of queries with keys, and of weights with values."""
         return 4 * self.heads * self.head_width * context
 
-    def _split_heads(self, x: Tensor) -> Tensor:
-        """(B, tokens, heads · D) → (B, heads, tokens, D)."""
-        batch, tokens, _ = x.shape
-        return x.view(batch, tokens, -1, self.head_width).transpose(1, 2)
 
-
-class MemoryState:
+class MemoryState(Constant):
     """The keys and values of a memory: they stay as they are while the target grows.
 
-    A `State` whose rows can be reordered, but not started again.
+    Its rows can be reordered, but not started again. The tensors are keys and values, (B, K, S, D),
+    and which of them are tokens, bool (B, S).
     """
-
-    def __init__(self, keys: Tensor, values: Tensor, mask: Tensor) -> None:
-        """Keep *keys* and *values*, (B, K, S, D), and which of them are tokens, *mask* (B, S)."""
-        self.keys, self.values, self.mask = keys, values, mask
 
     def empty(self, rows: int) -> MemoryState:
         """Raise: what rows attend to is a part of them."""
@@ -115,20 +114,6 @@ class MemoryState:
         """Raise, as `empty` does."""
         raise NotImplementedError("rows with a memory start with that memory: use new_state")
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep *rows*, in this order; a row can be repeated."""
-        index = list(rows)
-        self.keys, self.values, self.mask = self.keys[index], self.values[index], self.mask[index]
-
     def truncate(self, removed: int) -> bool:
         """Return True: nothing here is of the target's tokens."""
         return True
-
-    def bytes_at(self, tokens: int) -> int:
-        """Return the bytes of rows of *tokens* tokens: those of the memory, however many."""
-        return self.nbytes
-
-    @property
-    def nbytes(self) -> int:
-        """Size of keys, values and mask in bytes."""
-        return self.keys.nbytes + self.values.nbytes + self.mask.nbytes

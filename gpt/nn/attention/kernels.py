@@ -127,6 +127,12 @@ def masked_bias(bias: Tensor, allowed: Tensor | None, dtype: torch.dtype) -> Ten
     return bias.to(dtype)
 
 
+def split_heads(x: Tensor, head_width: int) -> Tensor:
+    """Return the heads of x (B, T, heads · D), of *head_width*: (B, heads, T, D)."""
+    batch, tokens, _ = x.shape
+    return x.view(batch, tokens, -1, head_width).transpose(1, 2)
+
+
 def select_heads(
     heads: range, queries: Tensor, keys: Tensor, values: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gpt.nn.attention.kernels import split_heads
 from gpt.nn.attention.pairwise import PairwiseAttention
 from gpt.nn.context import Context
 from gpt.nn.linear import FusedLinear, apply_linears, weight_of
@@ -63,7 +64,7 @@ class LatentAttention(Mechanism):
     def forward(self, x: Tensor, context: Context, state: Ring | None = None) -> Mixed:
         """Attend from x (B, T, width) to x and the tokens in *state*, which gets those of x."""
         queries, kv = apply_linears(self, x)
-        queries = self._split_heads(self.query_up(self.query_norm(queries)))
+        queries = split_heads(self.query_up(self.query_norm(queries)), sum(self.query_widths))
         straight, rotated = torch.split(queries, self.query_widths, dim=-1)
         rotated = context.position.rotate(rotated, context.positions)
         queries = torch.cat((straight, rotated), dim=-1)  # (B, H, T, N + R)
@@ -90,7 +91,7 @@ class LatentAttention(Mechanism):
     ) -> Tensor:
         """Attend to keys and values made from *kept*: (B, H, T, E)."""
         latents, shared = torch.split(kept, self.kept_widths, dim=-1)
-        up = self._split_heads(self.kv_up(latents[:, 0]))
+        up = split_heads(self.kv_up(latents[:, 0]), sum(self.up_widths))
         keys, values = torch.split(up, self.up_widths, dim=-1)  # (B, H, S, N), (B, H, S, E)
         shared = shared.to(keys.dtype).expand(-1, self.heads, -1, -1)
         y: Tensor = self.pairwise(
@@ -110,11 +111,6 @@ class LatentAttention(Mechanism):
         latents = kept[..., : self.kept_widths[0]]
         mixed: Tensor = self.pairwise(absorbed, kept, latents, context, state, queries)
         return mixed.to(weight.dtype) @ value_up.mT
-
-    def _split_heads(self, x: Tensor) -> Tensor:
-        """(B, T, H · D) → (B, H, T, D)."""
-        batch, tokens, _ = x.shape
-        return x.view(batch, tokens, self.heads, -1).transpose(1, 2)
 
     @staticmethod
     def _norm(spec: attention.Latent, site: Site, width: int | None) -> nn.Module:

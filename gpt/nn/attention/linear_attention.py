@@ -17,7 +17,7 @@ from gpt.nn.context import Context
 from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
 from gpt.nn.site import Site
-from gpt.nn.state import Sums
+from gpt.nn.state import Constant
 from gpt.spec import linear_attention
 
 FEATURES: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -63,7 +63,7 @@ class LinearAttention(Mechanism):
         self.fused: FusedLinear | None = None
         self.output = BranchOutput(spec.heads * spec.head_width, width, bias=bias)
 
-    def forward(self, x: Tensor, context: Context, state: Sums | None = None) -> Mixed:
+    def forward(self, x: Tensor, context: Context, state: Constant | None = None) -> Mixed:
         """Attend from x (B, T, width) to x and the tokens in *state*, which gets those of x."""
         queries, keys, values = apply_linears(self, x)
         values = context.mixed_values(values)
@@ -77,11 +77,11 @@ class LinearAttention(Mechanism):
         y: Tensor = self.output(mixed.permute(0, 3, 1, 2, 4).flatten(2).to(x.dtype))
         return y, None
 
-    def new_state(self, batch: int, dtype: torch.dtype) -> Sums:
+    def new_state(self, batch: int, dtype: torch.dtype) -> Constant:
         """Create what *batch* rows keep: Σ φ(k) vᵀ and Σ φ(k), in float32 at least."""
         like = self.key.weight.new_empty(0, dtype=torch.promote_types(dtype, torch.float32))
         shapes = ((batch, self.kv_heads, 1, rows, self.head_width) for rows in (self.head_width, 1))
-        return Sums(*map(like.new_zeros, shapes))
+        return Constant(*map(like.new_zeros, shapes))
 
     def mixing_flops(self, context: int) -> int:
         """Count products of pairs in a chunk, and products with the sums of earlier chunks."""
@@ -90,7 +90,12 @@ class LinearAttention(Mechanism):
         return 2 * self.head_width * (pairs + earlier)
 
     def _mix(
-        self, queries: Tensor, keys: Tensor, values: Tensor, context: Context, state: Sums | None
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        context: Context,
+        state: Constant | None,
     ) -> Tensor:
         """Return the outputs of all heads, (B, K, G, T, D)."""
         rotated_queries, rotated_keys = (

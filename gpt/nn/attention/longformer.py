@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gpt.nn.attention.kernels import split_heads
 from gpt.nn.attention.multihead import GroupedQueryAttention
 from gpt.nn.attention.pairwise import Pairs
 from gpt.nn.attention.patterns import WindowPattern
@@ -50,7 +51,7 @@ class LongformerAttention(GroupedQueryAttention):
         if min(starts) > self.globals[-1]:
             return mixed
         keys = self._rotated(self.key_norm, self.key_global(x), context.positions, context)
-        values = self._split_heads(self.value_global(x))
+        values = split_heads(self.value_global(x), self.head_width)
         key_positions = torch.arange(tokens, device=device)[None]
         if ring is not None:
             keys, values = cast(GlobalRing, ring).globals.append(keys, values, starts=starts)

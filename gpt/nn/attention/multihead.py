@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt.nn.attention.gate import HeadGate
+from gpt.nn.attention.kernels import split_heads
 from gpt.nn.attention.pairwise import PairwiseAttention
 from gpt.nn.context import Context
 from gpt.nn.convolution import LatestTokens, convolution_at
@@ -73,7 +74,7 @@ class GroupedQueryAttention(Mechanism):
                 each.clamp(-self.clip, self.clip) for each in (queries, keys, values)
             )
         values = context.mixed_values(values)
-        values = self._split_heads(values)
+        values = split_heads(values, self.head_width)
         # Keys are kept after rotation, so that each is rotated once.
         queries = self._rotated(self.query_norm, queries, context.positions, context)
         keys = self._rotated(self.key_norm, keys, context.positions, context)
@@ -122,13 +123,12 @@ class GroupedQueryAttention(Mechanism):
         self, norm: nn.Module, x: Tensor, positions: Positions, context: Context
     ) -> Tensor:
         """Normalize and rotate queries or keys: (B, T, heads · D) → (B, heads, T, D)."""
-        split = norm(self._split_heads(x)) if not self.norm_heads else self._split_heads(norm(x))
+        split = (
+            norm(split_heads(x, self.head_width))
+            if not self.norm_heads
+            else split_heads(norm(x), self.head_width)
+        )
         return context.position.rotate(split, positions)
-
-    def _split_heads(self, x: Tensor) -> Tensor:
-        """(B, T, heads · D) → (B, heads, T, D)."""
-        batch, tokens, _ = x.shape
-        return x.view(batch, tokens, -1, self.head_width).transpose(1, 2)
 
 
 def _parts(state: Ring | StateGroup | None) -> tuple[Ring | None, LatestTokens | None]:

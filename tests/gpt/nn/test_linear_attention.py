@@ -17,7 +17,7 @@ from gpt.model.flops import training_flops
 from gpt.model.gpt import GPT
 from gpt.nn.attention.linear_attention import FEATURES
 from gpt.nn.positions.encoding import PositionEncoding
-from gpt.nn.state import Sums
+from gpt.nn.state import Constant
 from gpt.spec.architecture import Architecture
 from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.position import ALiBi, Rope
@@ -230,7 +230,7 @@ def test_state_is_of_the_papers_size_and_constant() -> None:
 
 def test_tokens_cannot_be_removed_from_sums() -> None:
     """So what reads them begins again; to remove none is possible."""
-    state = Sums(torch.zeros(2, 1, 1, 4, 4))
+    state = Constant(torch.zeros(2, 1, 1, 4, 4))
 
     assert state.truncate(0)
     assert not state.truncate(1)
