@@ -16,7 +16,6 @@ from gpt.parallel.launch import launched
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.overrides import Overrides
 from gpt.spec.pair_presets import PAIR_PRESETS, plan_pairs
-from gpt.spec.planning import resumed
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Pairs, Pretraining
 from pytok.terminal import Bars, say
@@ -52,12 +51,7 @@ class PairTraining(Training):
         from pytok.tokenizer import Tokenizer
 
         if (newest := self._newest()) is not None:
-            saved = dataclasses.replace(self._saved(newest), out=self.out)
-            self.overrides.check_resumable(saved)
-            recipe = self.overrides.over(
-                resumed(saved, preset=None, depth=self.depth, given=self.overrides.values)
-            )
-            return dataclasses.replace(recipe, data=self._prepared())
+            return self._resumed(newest, preset=None)
         data = self._prepared()
         pairs = EncodedPairs.open(data / TRAIN, Tokenizer.load(data / TOKENIZER))
         planned = self._planned(longest=pairs.longest, tokens=pairs.num_targets)

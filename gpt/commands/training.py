@@ -113,15 +113,9 @@ class Training:
         from gpt.data.shards import open_data, open_split
         from gpt.training.measuring import measured_plan
 
-        given = self.overrides.values
         if (newest := self._newest()) is not None:
-            saved = dataclasses.replace(self._saved(newest), out=self.out)
-            self.overrides.check_resumable(saved)
-            recipe = self.overrides.over(
-                resumed(saved, preset=self.preset, depth=self.depth, given=given)
-            )
-            return dataclasses.replace(recipe, data=self._prepared())
-        data = self._prepared()
+            return self._resumed(newest, self.preset)
+        given, data = self.overrides.values, self._prepared()
         shards = open_data(data)
         tokens = len(open_split(shards, "train"))
 
@@ -140,6 +134,14 @@ class Training:
         if world.is_main and machine.steps:
             say(machine.described())
         return recipe
+
+    def _resumed(self, checkpoint: Path, preset: str | None) -> Recipe:
+        """Return the recipe of *checkpoint* with what may change, and prepare its data."""
+        saved = dataclasses.replace(self._saved(checkpoint), out=self.out)
+        self.overrides.check_resumable(saved)
+        given = self.overrides.values
+        recipe = self.overrides.over(resumed(saved, preset=preset, depth=self.depth, given=given))
+        return dataclasses.replace(recipe, data=self._prepared())
 
     def _newest(self) -> Path | None:
         """Return the checkpoint whose recipe the run has; None if it is to be planned."""

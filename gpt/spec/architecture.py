@@ -26,7 +26,7 @@ from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 from gpt.spec.part import Part, extended_parts
 from gpt.spec.position import AnyPosition, InterleavedPositions, Position, Rope
 from gpt.spec.scale import LayerScale, Multiplier, RootWidth
-from gpt.spec.serialize import from_dict, to_dict
+from gpt.spec.serialize import from_dict, to_dict, values_of
 from gpt.spec.wiring import (
     DeepNorm,
     Lambdas,
@@ -172,8 +172,7 @@ class GPTConfig(Architecture):
     @classmethod
     def over(cls, architecture: Architecture, vocab_size: int) -> GPTConfig:
         """Return the config of *architecture* with *vocab_size* token ids."""
-        values = {each.name: getattr(architecture, each.name) for each in fields(Architecture)}
-        return cls(vocab_size=vocab_size, **values)
+        return cls(vocab_size=vocab_size, **values_of(architecture, Architecture))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values; nested specs are tagged with ``kind``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 from gpt.errors import ConfigError
@@ -11,7 +11,7 @@ from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import Interleaved, Pairwise
 from gpt.spec.checks import above_zero
 from gpt.spec.pattern import Full
-from gpt.spec.serialize import from_dict, to_dict
+from gpt.spec.serialize import from_dict, to_dict, values_of
 
 Kind = TypeVar("Kind")
 
@@ -63,15 +63,14 @@ class EncoderDecoder(Architecture):
 
     def encoder(self) -> Architecture:
         """Return the architecture of the encoder."""
-        values = {each.name: getattr(self, each.name) for each in fields(Architecture)}
+        values = values_of(self, Architecture)
         values["layers"] = self.encoder_layers or self.layers
         values["attention"] = bidirectional(self.attention)
         return Architecture(**values)
 
     def with_vocabulary(self, vocab_size: int) -> EncoderDecoderConfig:  # type: ignore[override]
         """Return the config of this model with *vocab_size* token ids."""
-        values = {each.name: getattr(self, each.name) for each in fields(EncoderDecoder)}
-        return EncoderDecoderConfig(vocab_size=vocab_size, **values)
+        return EncoderDecoderConfig(vocab_size=vocab_size, **values_of(self, EncoderDecoder))
 
 
 @dataclass(frozen=True, kw_only=True)

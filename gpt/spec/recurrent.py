@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from gpt.errors import ConfigError
@@ -11,7 +11,7 @@ from gpt.spec.checks import above_zero
 from gpt.spec.dropout import Dropout
 from gpt.spec.part import Part
 from gpt.spec.scoring import Additive, Dot, General, LocalP, Location, Softmax
-from gpt.spec.serialize import from_dict, to_dict
+from gpt.spec.serialize import from_dict, to_dict, values_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,7 @@ class Recurrent:
 
     def with_vocabulary(self, vocab_size: int) -> RecurrentConfig:
         """Return the config of this model with *vocab_size* token ids."""
-        values = {each.name: getattr(self, each.name) for each in fields(Recurrent)}
-        return RecurrentConfig(vocab_size=vocab_size, **values)
+        return RecurrentConfig(vocab_size=vocab_size, **values_of(self, Recurrent))
 
 
 @dataclass(frozen=True, kw_only=True)

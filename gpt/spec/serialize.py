@@ -72,6 +72,11 @@ def from_dict(cls: type[Spec], plain: object, where: str = "") -> Spec:
         raise ConfigError(f"{where}: {error}") if where else error from None
 
 
+def values_of(spec: Any, cls: type) -> dict[str, Any]:
+    """Return the values of *spec* by name, those of the fields of *cls*, which it derives from."""
+    return {field.name: getattr(spec, field.name) for field in dataclasses.fields(cls)}
+
+
 def flatten(plain: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """Write nested tables as one table whose names are dotted paths, prefixed with *where*.
 
