@@ -338,3 +338,19 @@ def test_some_layers_must_have_experts() -> None:
     """Otherwise an MLP would be the choice."""
     with pytest.raises(ConfigError, match="first_dense is 4, so none of the 4 layers has experts"):
         Architecture(mlp=spec(first_dense=4))
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_hidden_units_are_dropped_once(gated: bool) -> None:
+    """Those that are left are scaled by 1 / (1 - p), and not by its square."""
+    architecture = Architecture(width=8, dropout=Dropout(hidden=0.5))
+    whole = experts(spec(expert=MLP(gated=gated, hidden=64)), architecture).train()
+    module, seen = whole.routed, []
+    module.dropout.register_forward_hook(lambda _, inputs, output: seen.extend((*inputs, output)))
+    module.output.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    whole(normal(2, 5, 8))
+    before, after, read = seen
+    kept = after != 0
+
+    torch.testing.assert_close(after[kept], 2 * before[kept])
+    assert torch.equal(read, after)
