@@ -10,7 +10,7 @@ SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find b
 PACKAGES := pytok gpt benches examples tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chat test test-all lint format bench clean
+.PHONY: help demo demo-chat test test-all lint format bench pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -48,6 +48,10 @@ format: $(VENV)/.installed-dev ## format everything, fix what can be fixed
 
 bench: $(VENV)/.installed-dev ## speed beside other libraries; BENCH="--quick FILE..." for less, or your own text
 	$(BIN)/python -m benches $(BENCH)
+
+pictures: $(VENV)/.installed-dev ## docs/images, from recorded terminals and docs/benchmarks.md
+	$(BIN)/python -m examples.pictures.terminal
+	$(BIN)/python -m examples.pictures.speed
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) demo target build pytok/_native*.so
