@@ -21,7 +21,7 @@ def test_memory_of_sparse_patterns_grows_in_proportion_to_the_row() -> None:
 
 
 def test_bytes_in_use_are_counted() -> None:
-    """The most of them, views not counted again: 2x and its exponential, which the gradient needs."""
+    """The most of them: 2x and its exponential, which the gradient needs; views add nothing."""
     x = torch.ones(1000, requires_grad=True)
     with Allocated() as allocated:
         y = (2 * x).exp().view(10, 100).sum()
