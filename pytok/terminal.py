@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytok.distribution import EXTRAS, install, version
 from pytok.errors import PytokError, abridged
 
 if TYPE_CHECKING:
@@ -94,6 +95,23 @@ class ClosedStdout(io.TextIOBase):
         raise OSError(errno.EBADF, "it is closed, and results go there")
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"{context.info_name}, version {version()}")
+        context.exit()
+
+
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+"""The option of both commands, which come in one distribution."""
+
+
 def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:
     """Return the line that describes *error*, by which a command that reads *inputs* failed.
 
@@ -103,7 +121,8 @@ def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:
     if isinstance(error, PytokError):
         return error.message
     if isinstance(error, ImportError):
-        return str(error)
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        return f"{error}: {install(extra)}" if extra else str(error)
     if isinstance(error, OSError):
         # Without a name it is an error of stdout: what reads and writes files names them.
         where = error.filename or ("stdout" if error.errno else "")

@@ -19,7 +19,7 @@ ORDER = {
     "pytok": re.findall(
         r"\w+",
         """
-        errors counted atomic termination text byte_order patterns merging definition
+        distribution errors counted atomic termination text byte_order patterns merging definition
         renumbering reference blocks engine decoding special terminal fileids shardfile
         formats
         unstable truncation post_processing encoding model_inputs growing countfile
