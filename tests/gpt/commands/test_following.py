@@ -46,7 +46,7 @@ def test_a_model_of_texts_samples(special: list[str], ending: list[str], tmp_pat
 def test_a_model_that_reads_both_sides_fills_in_a_mask(tmp_path: Path) -> None:
     """The prompt has the mask token of its vocabulary."""
     tokenizer = pytok.train(TEXT, 270, special_tokens=["<|endoftext|>", "<|mask|>"])
-    attention = dataclasses.replace(CONFIG.attention, pattern=Full())
+    attention = GroupedQuery(heads=1, kv_heads=1, pattern=Full())
     config = dataclasses.replace(CONFIG, vocab_size=tokenizer.n_vocab, attention=attention)
     write_imported(tmp_path / "run", GPT(config), tokenizer)
     words = shlex.split(next_command(tmp_path / "run"))
