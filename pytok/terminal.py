@@ -28,6 +28,11 @@ TRACEBACK = "PYTOK_TRACEBACK"
 MAX_INPUTS = 3
 """Files that an error names at most."""
 
+COLORS = ("on #d7e8ff", "on #d9f2d9", "on #fff1c9", "on #ffdfdf", "on #ecdfff")
+"""Backgrounds of tokens, on which black is legible."""
+FEW_COLORS = ("on cyan", "on green", "on yellow", "on magenta", "on white")
+"""The same where there are 8 or 16 colors, as in Jupyter's `!`."""
+
 BAR_DELAY = 0.5
 """Seconds before a progress bar appears; shorter work needs none."""
 BAR_PAUSE = 0.1
@@ -203,15 +208,20 @@ def escaped(text: str) -> str:
 
 
 def print_colored(tokens: Iterable[str], caption: str) -> None:
-    """Print *tokens* side by side on alternating background colors, then *caption*."""
+    """Print *tokens* side by side on alternating background colors, then *caption*.
+
+    Without colors a bar separates them.
+    """
     from rich.console import Console
     from rich.text import Text
 
-    colors = ("on #d7e8ff", "on #d9f2d9", "on #fff1c9", "on #ffdfdf", "on #ecdfff")
-    text = Text(style="black")
+    console = Console(highlight=False)
+    colors = COLORS if console.color_system in ("256", "truecolor") else FEW_COLORS
+    text = Text(style="black" if console.color_system else "")
     for number, token in enumerate(tokens):
         visible = escaped(token.replace("\n", "⏎\n").replace("\t", "→"))
+        if number and console.color_system is None:
+            text.append("|")
         text.append(visible, style=colors[number % len(colors)])
-    console = Console(highlight=False)
     console.print(text, soft_wrap=True)
     console.print(Text(caption))
