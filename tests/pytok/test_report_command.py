@@ -31,7 +31,7 @@ def test_train_writes_a_report(engine: EngineName) -> None:
     )
 
     assert (result.code, result.out) == (0, b"")
-    assert result.err.splitlines()[-1] == "report.html: report written"
+    assert "\nreport.html: report written\n" in result.err
     figures = report.measure(pytok.load("t.json"), "corpus.txt")
     assert Path("report.html").read_text(encoding="utf-8") == report.render(figures)
 
