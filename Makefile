@@ -7,10 +7,10 @@ CORPUS ?=
 BENCH ?=
 
 SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find bpe-rs/src -name '*.rs')
-PACKAGES := pytok gpt benches examples tests
+PACKAGES := pytok gpt benches examples tests docs/learn
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chat test test-all lint format bench pictures clean
+.PHONY: help demo demo-chat test test-all lint format bench pictures notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -52,6 +52,9 @@ bench: $(VENV)/.installed-dev ## speed beside other libraries; BENCH="--quick FI
 pictures: $(VENV)/.installed-dev ## docs/images, from recorded terminals and docs/benchmarks.md
 	$(BIN)/python -m examples.pictures.terminal
 	$(BIN)/python -m examples.pictures.speed
+
+notebooks: $(VENV)/.installed-dev ## the chapters of docs/learn as notebooks, in build/notebooks
+	$(BIN)/python docs/learn/notebooks.py
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) demo target build pytok/_native*.so
