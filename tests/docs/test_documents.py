@@ -95,7 +95,7 @@ def test_the_readme_lists_every_page() -> None:
     assert pages - listed == set()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_no_line_of_code_is_cut_off(path: Path) -> None:
     """GitHub shows about a hundred columns; trees of files may be wider."""
     wide = [
