@@ -292,13 +292,7 @@ def test_a_notebook_has_the_code_of_its_chapter(
     notebook = module_of(LEARN / "notebooks.py").notebook(path)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     text = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    code = [
-        found["text"].rstrip()
-        if found["language"] == "python"
-        else "%%sh\n" + found["text"].rstrip()
-        for found in FENCE.finditer(path.read_text(encoding="utf-8"))
-        if found["language"] in ("python", "sh")
-    ]
+    code = ["%%bash\n" * (block.language == "sh") + block.code.rstrip() for block in blocks(path)]
 
     nbformat.validate(notebook)
     assert cells[1:] == code

@@ -5,7 +5,8 @@ merges the most frequent pair of neighboring tokens into a new token, again and 
 al. 2016, arXiv:1508.07909). Encoding replays these merges on any text. No token crosses the border
 between two pieces.
 
-Both engines give the same ids, much faster. Read next: `pretokenize`, which splits by a pattern;
+Both engines give the same ids, much faster. docs/learn/02-bpe.md builds this page step by step,
+and docs/learn/04-from-forty-lines-to-a-second.md makes it fast. Read next: `pretokenize`, which splits by a pattern;
 `train`, which updates the pair counts that this page recounts; `encode`, which merges with a heap;
 `search` and `core`, which handle special tokens.
 
