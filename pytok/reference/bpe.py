@@ -6,9 +6,9 @@ al. 2016, arXiv:1508.07909). Encoding replays these merges on any text. No token
 between two pieces.
 
 Both engines give the same ids, much faster. docs/learn/02-bpe.md builds this page step by step,
-and docs/learn/04-from-forty-lines-to-a-second.md makes it fast. Read next: `pretokenize`, which splits by a pattern;
-`train`, which updates the pair counts that this page recounts; `encode`, which merges with a heap;
-`search` and `core`, which handle special tokens.
+chapter 4 there makes it fast. Read next: `pretokenize`, which splits by a pattern; `train`, which
+updates the pair counts that this page recounts; `encode`, which merges with a heap; `search` and
+`core`, which handle special tokens.
 
 >>> merges = train(["aaabdaaabac"], vocab_size=259)
 >>> vocabulary(merges)[256:]
