@@ -18,7 +18,7 @@ from gpt.nn.context import Context
 from gpt.nn.convolution import LatestTokens, convolution_at
 from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
-from gpt.nn.norm import RMSNorm
+from gpt.nn.norm import HeadNorm, Norm
 from gpt.nn.positions.encoding import Positions
 from gpt.nn.site import Site
 from gpt.nn.state import Ring
@@ -114,10 +114,18 @@ class GroupedQueryAttention(Mechanism):
         """Create what rows keep of keys and values like *like*, (B, K, 0, D)."""
         return self.pairwise.new_state(like, like)
 
-    def _norm(self, spec: attention.GroupedQuery, site: Site, heads: int) -> RMSNorm:
+    def _norm(self, spec: attention.GroupedQuery, site: Site, heads: int) -> Norm:
         """Return the norm of queries or keys of *heads* heads."""
-        width = self.head_width * (heads if self.norm_heads else 1)
-        return RMSNorm(norm.RMSNorm(eps=spec.qk_norm_eps), site.of_width(width))
+        kind: norm.RMSNorm | norm.LayerNorm = (
+            norm.RMSNorm(eps=spec.qk_norm_eps)
+            if spec.qk_norm_kind == "rms"
+            else norm.LayerNorm(eps=spec.qk_norm_eps, bias=False)
+        )
+        site = site.of_width(self.head_width * (heads if self.norm_heads else 1))
+        if spec.qk_norm_over == "own":
+            return HeadNorm(kind, heads, site)
+        built: Norm = site.build(kind)
+        return built
 
     def _rotated(
         self, norm: nn.Module, x: Tensor, positions: Positions, context: Context
