@@ -82,7 +82,8 @@ class Training:
     def run(self) -> int:
         """Train; return 0, or 128 + the signal that stopped the run."""
         begin = time.monotonic()
-        if is_first():  # at once: the imports take seconds
+        is_named = self.data.exists() or "*" in self.data.name
+        if is_first() and is_named:  # at once: the imports take seconds
             what = "resuming the run" if self._newest() else "planning a run"
             say(f"{self.out}: {what} on {self.data}")
         from gpt.parallel.runtime import Runtime

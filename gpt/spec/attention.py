@@ -92,11 +92,14 @@ class GroupedQuery(Pairwise):
     clip: float | None = None
     """Limit queries, keys and values to -clip and clip (as in DBRX). [default: no limit]"""
     qk_norm: bool = False
-    """RMS-normalize queries and keys, each with its own scale, before positions are applied
+    """Normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
-    qk_norm_over: Literal["head", "heads"] = "head"
-    """What QK-norm normalizes: each head, all with the same scale, or all heads of a token together
-    (OLMo 2, arXiv:2501.00656)."""
+    qk_norm_over: Literal["head", "own", "heads"] = "head"
+    """What QK-norm normalizes: each head, all with the same scale; each head, with a scale of its
+    own (StableLM 2, Bellagente 2024, arXiv:2402.17834); or all heads of a token together (OLMo 2,
+    arXiv:2501.00656)."""
+    qk_norm_kind: Literal["rms", "layer"] = "rms"
+    """Whether QK-norm is RMSNorm, or LayerNorm without a bias, as in Cohere's models."""
     qk_norm_eps: float = 1e-6
     """Added to the mean square by QK-norm."""
     bias: Literal["off", "qkv", "output", "all"] | None = None
@@ -135,6 +138,11 @@ class GroupedQuery(Pairwise):
         """Return the same to all outputs of an encoder, without clipping and gates."""
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(GroupedQuery)}
         return GroupedQuery(**values | {"pattern": Full(), "clip": None, "gate": None})
+
+    @property
+    def normalizes_together(self) -> bool:
+        """Whether QK-norm normalizes all heads of a token together."""
+        return self.qk_norm and self.qk_norm_over == "heads"
 
     def biases(self, *, default: bool) -> tuple[bool, bool]:
         """Return whether queries, keys and values have biases, and whether outputs have.

@@ -52,11 +52,10 @@ class Recipe:
     steps: int | None = 600
     """Optimizer steps in total. [default: as many as the time allows]"""
     seconds: float | None = None
-    """Seconds that the run takes, about, with planning and evaluation. Training has what `overhead`
-    leaves of them. The learning rate follows the clock; the run ends earlier only if it has `steps`
-    and reaches them."""
+    """Seconds that the run takes, about. Training has what `overhead` leaves of them. The learning
+    rate follows the clock; the run ends earlier only if it has `steps` and reaches them."""
     max_seconds: float | None = None
-    """Seconds that the run takes at most, for a run that is planned to be shorter."""
+    """Seconds that the run takes at most. A plan can be shorter."""
     overhead: float = 0.0
     """Seconds of the run that are not for training, but for planning, evaluation and samples. At
     least half of the time is for training."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gpt.nn.attention.kernels import split_heads
 from gpt.nn.attention.pairwise import Pairs, PairwiseAttention
-from gpt.nn.attention.qk_norm import qk_norm
+from gpt.nn.attention.qk_norm import normalized_heads, qk_norm
 from gpt.nn.context import Context, Memory
 from gpt.nn.mechanism import BranchOutput, Mechanism
 from gpt.nn.positions.encoding import PositionEncoding
@@ -43,6 +43,7 @@ class CrossAttention(Mechanism):
         self.key = nn.Linear(site.width, kv_width, bias=bias)
         self.value = nn.Linear(site.width, kv_width, bias=bias)
         self.output = BranchOutput(width, site.width, bias=output_bias)
+        self.together = spec.normalizes_together
         self.query_norm = qk_norm(spec, spec.heads, site)
         self.key_norm = qk_norm(spec, spec.kv_heads, site)
         self.position = PositionEncoding()
@@ -53,7 +54,7 @@ class CrossAttention(Mechanism):
             assert context.memory is not None
             state = self.project(context.memory)
         keys, values, mask = state.tensors
-        queries = self.query_norm(self.query(x))  # (B, H, T, D)
+        queries = self._normalized(self.query_norm, self.query(x))  # (B, H, T, D)
         start, tokens = context.starts[0], x.shape[1]
         index = (
             torch.arange(start, start + tokens, device=x.device)[None, :, None],
@@ -68,7 +69,12 @@ class CrossAttention(Mechanism):
     def project(self, memory: Memory) -> MemoryState:
         """Project *memory* to keys and values, once for all tokens of the decoder."""
         values = split_heads(self.value(memory.hidden), self.head_width)
-        return MemoryState(self.key_norm(self.key(memory.hidden)), values, memory.mask)
+        keys = self._normalized(self.key_norm, self.key(memory.hidden))
+        return MemoryState(keys, values, memory.mask)
+
+    def _normalized(self, norm: nn.Module, x: Tensor) -> Tensor:
+        """(B, T, heads · D) → (B, heads, T, D)."""
+        return normalized_heads(norm, x, self.head_width, together=self.together)
 
 
 class MemoryState(Constant):

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from gpt.nn.attention.gate import HeadGate
 from gpt.nn.attention.kernels import split_heads
 from gpt.nn.attention.pairwise import PairwiseAttention
-from gpt.nn.attention.qk_norm import qk_norm
+from gpt.nn.attention.qk_norm import normalized_heads, qk_norm
 from gpt.nn.context import Context
 from gpt.nn.convolution import LatestTokens, convolution_at
 from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
+from gpt.nn.positions.encoding import Positions
 from gpt.nn.site import Site
 from gpt.nn.state import Ring
 from gpt.nn.state_group import StateGroup
@@ -51,6 +52,7 @@ class GroupedQueryAttention(Mechanism):
         )
         self.gate: HeadGate | None = site.build(spec.gate)
         self.clip = spec.clip
+        self.together = spec.normalizes_together
         self.query_norm = qk_norm(spec, spec.heads, site)
         self.key_norm = qk_norm(spec, spec.kv_heads, site)
 
@@ -71,8 +73,8 @@ class GroupedQueryAttention(Mechanism):
         values = context.mixed_values(values)
         values = split_heads(values, self.head_width)
         # Keys are kept after rotation, so that each is rotated once.
-        queries = context.position.rotate(self.query_norm(queries), context.positions)
-        keys = context.position.rotate(self.key_norm(keys), context.positions)
+        queries = self.rotated(self.query_norm, queries, context.positions, context)
+        keys = self.rotated(self.key_norm, keys, context.positions, context)
         if ring is not None:
             keys, values = ring.append(keys, values, starts=context.starts)  # (B, K, S, D)
         mixed = self.mix(x, queries, keys, values, context, ring).transpose(1, 2)  # (B, T, H, D)
@@ -108,6 +110,11 @@ class GroupedQueryAttention(Mechanism):
     def new_ring(self, like: Tensor) -> Ring:
         """Create what rows keep of keys and values like *like*, (B, K, 0, D)."""
         return self.pairwise.new_state(like, like)
+
+    def rotated(self, norm: nn.Module, x: Tensor, positions: Positions, context: Context) -> Tensor:
+        """Normalize and rotate queries or keys: (B, T, heads · D) → (B, heads, T, D)."""
+        split = normalized_heads(norm, x, self.head_width, together=self.together)
+        return context.position.rotate(split, positions)
 
 
 def _parts(state: Ring | StateGroup | None) -> tuple[Ring | None, LatestTokens | None]:

@@ -169,9 +169,10 @@ def test_queries_keys_and_values_are_convolved_at_point_b() -> None:
         [each(x) for each in (convolved.query, convolved.key, convolved.value)], -1
     )
     mixed = products + F.conv1d(F.pad(products.mT, (3, 0)), kernel, groups=64).mT
-    q, k, v = mixed.split([32, 16, 16], -1)
+    q, k, v = (
+        each.unflatten(-1, (-1, 8)).transpose(1, 2) for each in mixed.split([32, 16, 16], -1)
+    )
     q, k = convolved.query_norm(q), convolved.key_norm(k)
-    v = v.unflatten(-1, (-1, 8)).transpose(1, 2)
     outputs = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
 
     expected = outputs.transpose(1, 2).flatten(2) @ convolved.output.weight.T
