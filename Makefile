@@ -7,10 +7,10 @@ CORPUS ?=
 BENCH ?=
 
 SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find bpe-rs/src -name '*.rs')
-PACKAGES := pytok gpt benches examples tests
+PACKAGES := pytok gpt benches docs/conf.py docs/generate examples tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chat test test-all lint format bench clean
+.PHONY: help demo demo-chat test test-all lint format bench docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -49,8 +49,12 @@ format: $(VENV)/.installed-dev ## format everything, fix what can be fixed
 bench: $(VENV)/.installed-dev ## speed beside other libraries; BENCH="--quick FILE..." for less, or your own text
 	$(BIN)/python -m benches $(BENCH)
 
+docs: $(VENV)/.installed-docs ## the documentation site, in docs/_build/html
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) demo target build pytok/_native*.so
+	rm -rf $(VENV) demo target build docs/_build docs/project docs/reference pytok/_native*.so
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "pytok needs Python 3.10 or newer; choose one: make PYTHON=python3.12"; exit 1; }
@@ -66,4 +70,9 @@ $(VENV)/.installed-gpt: $(VENV)/bin/python $(SOURCES)
 $(VENV)/.installed-dev: $(VENV)/bin/python $(SOURCES)
 	@echo "installing pytok and its test dependencies into $(VENV): some minutes the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-gpt
+
+$(VENV)/.installed-docs: $(VENV)/bin/python $(SOURCES)
+	@echo "installing pytok, PyTorch and the documentation generator into $(VENV): some minutes the first time"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@ $(VENV)/.installed-gpt
