@@ -37,10 +37,8 @@ PHONE = {
 
 TINY = "--steps 6 --layers 1 --width 32 --heads 1 --context 32 --batch-size 4 --eval-every 6"
 """A model that is trained in less than a second."""
-SMALL_MODELS = {
-    r"^gpt train(?= --data)": f"gpt train {TINY}",
-    r"^gpt tune(?= )": "gpt tune --steps 4",
-}
+TRAININGS = {r"^gpt train(?= --data)": f"gpt train {TINY}"}
+SMALL_MODELS = TRAININGS | {r"^gpt tune(?= )": "gpt tune --steps 4"}
 SMALL_CLONES = {r"^gpt clone (?=.*--(me|out) )": "gpt clone --seconds 0.5 "}
 """Other sizes than planned or given: time is not measured, or hardly used."""
 SMALL_VOCABULARIES = {r"--vocab \d{4,5}\b": "--vocab 400"}
@@ -168,6 +166,9 @@ SETTINGS = {
     "docs/chat-formats.md": Setting(omit=PHONE),
     "docs/corpora.md": Setting(files=corpora, edits=SMALL_VOCABULARIES),
     "docs/families.md": Setting(omit={"^python -m benches": "needs published tokenizers"}),
+    "docs/index.md": Setting(
+        files=texts("corpus.txt"), edits=SMALL_VOCABULARIES | TRAININGS, omit=INSTALLS
+    ),
     "docs/install.md": Setting(omit=INSTALLS | {"^make ": "installs; CI runs its targets"}),
     "docs/many-machines.md": Setting(
         files=texts("corpus/a1.txt", "corpus/a2.txt", "corpus/b.txt"),

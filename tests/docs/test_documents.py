@@ -92,7 +92,7 @@ def test_the_readme_lists_every_page() -> None:
     listed = {REPOSITORY.sub("", link).partition("#")[0] for link in links(README)}
     pages = {name_of(path) for path in (ROOT / "docs").glob("*.md")}
 
-    assert pages - listed == set()
+    assert pages - listed == {"docs/404.md", "docs/index.md"}  # of the site
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
