@@ -10,7 +10,7 @@ SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find b
 PACKAGES := pytok gpt benches examples tests docs/learn
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chat test test-all lint format bench notebooks clean
+.PHONY: help demo demo-chat test test-all lint format bench pictures notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -48,6 +48,10 @@ format: $(VENV)/.installed-dev ## format everything, fix what can be fixed
 
 bench: $(VENV)/.installed-dev ## speed beside other libraries; BENCH="--quick FILE..." for less, or your own text
 	$(BIN)/python -m benches $(BENCH)
+
+pictures: $(VENV)/.installed-dev ## docs/images, from recorded terminals and docs/benchmarks.md
+	$(BIN)/python -m examples.pictures.terminal
+	$(BIN)/python -m examples.pictures.speed
 
 notebooks: $(VENV)/.installed-dev ## the chapters of docs/learn as notebooks, in build/notebooks
 	$(BIN)/python docs/learn/notebooks.py

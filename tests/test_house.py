@@ -19,8 +19,8 @@ ORDER = {
     "pytok": re.findall(
         r"\w+",
         """
-        errors counted atomic termination text byte_order patterns merging definition
-        renumbering reference blocks engine decoding special terminal fileids shardfile
+        distribution errors counted atomic termination text byte_order patterns merging definition
+        renumbering reference blocks engine decoding special live terminal fileids shardfile
         formats
         unstable truncation post_processing encoding model_inputs growing countfile
         tokenizer corpus encodings counting splits usage pruning healing shards report

@@ -280,15 +280,14 @@ def resumed(
 
 
 def described(recipe: Recipe) -> str:
-    """Return one line with the main choices of *recipe*, planned or set."""
-    model, optimizer = recipe.model, recipe.optimizer
+    """Return one line with the main choices of *recipe* for training, planned or set."""
+    optimizer = recipe.optimizer
     chosen: dict[str, Any] = {
-        **model.sizes(),
-        "batch": recipe.rows_per_step,
         **{name: getattr(recipe, name) for name in LIMITS if getattr(recipe, name) is not None},
+        "batch": recipe.rows_per_step,
         "lr": f"{optimizer.lr:.3g}",
         "weight decay": f"{optimizer.weight_decay:.3g}",
-        "dropout": model.dropout.rate,
+        "dropout": recipe.model.dropout.rate,
         "BPE dropout": recipe.bpe_dropout,
         "dtype": recipe.dtype,
     }

@@ -274,7 +274,7 @@ def test_convert_there_and_back_changes_nothing(
     )
 
     assert (there.code, back.code) == (0, 0)
-    assert f"pass --pattern 'cl100k' --special-token '{END}=599'" in there.err
+    assert f"pass --pattern cl100k --special-token '{END}=599'" in there.err
     assert pytok.load("t.json").fingerprint == trained.fingerprint
 
 

@@ -109,7 +109,7 @@ def test_plan_fits_the_data(tokens: int, cores: int, depth: int | None, name: st
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert recipe.model.context < tokens
     assert depth in (None, recipe.model.layers)
-    assert f"layers {recipe.model.layers}" in described(recipe)
+    assert f"batch {recipe.rows_per_step}" in described(recipe)
 
 
 @pytest.mark.parametrize("tokens", [10**5, 10**6, 10**8])
