@@ -11,7 +11,7 @@ TORCH_INDEX ?=
 WORKERS ?= auto
 
 SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find bpe-rs/src -name '*.rs')
-PACKAGES := pytok gpt benches examples tests
+PACKAGES := .ci pytok gpt benches examples tests
 
 # A worker per core takes whole tests of others when it is done; each has one thread (tests/conftest.py).
 PYTEST = $(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal

@@ -37,9 +37,9 @@ def main(wheel: Path) -> int:
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy2
             copy(ROOT / source, folder / "sources" / source)
         extras = ",".join(settings["test-extras"])
+        install = "python -m pip install --quiet --disable-pip-version-check --only-binary :all:"
         for command in (
-            ["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            + ["--only-binary", ":all:", f"{wheel.resolve()}[{extras}]"],
+            [*install.split(), f"{wheel.resolve()}[{extras}]"],
             shlex.split(settings["test-command"]),
         ):
             program = shutil.which(command[0], path=environment["PATH"])
