@@ -285,7 +285,17 @@ def test_the_top_level_is_the_plan() -> None:
     )
     top = {name.split("/")[0] for name in tracked.stdout.splitlines() if "/" in name}
 
-    assert top == {"bpe-rs", "pytok", "gpt", "tests", "docs", "benches", "examples", ".ci"}
+    assert top == {
+        "bpe-rs",
+        "pytok",
+        "gpt",
+        "tests",
+        "docs",
+        "benches",
+        "examples",
+        ".ci",
+        ".github",
+    }
 
 
 def test_no_room_is_a_drawer() -> None:
