@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-import click
-
 from pytok.errors import PytokError, abridged
 
 if TYPE_CHECKING:
@@ -131,6 +129,8 @@ def _bar_of(stage: Stage, width: int, lines: "LiveLines") -> "Text":
 
 def say(message: str) -> None:
     """Print *message*, which can quote foreign text, on stderr, in one line of `escaped` text."""
+    import click  # here: the library, whose progress is shown in notebooks, needs none of it
+
     click.echo(escaped(message).replace("\n", "\\n"), err=True)
 
 
