@@ -20,7 +20,8 @@ ORDER = {
         r"\w+",
         """
         distribution errors counted atomic termination text byte_order patterns merging definition
-        renumbering reference blocks engine decoding special live terminal fileids shardfile
+        renumbering reference blocks engine decoding special live terminal notebook
+        fileids shardfile
         formats
         unstable truncation post_processing encoding model_inputs growing countfile
         tokenizer corpus encodings counting splits usage pruning healing shards report
