@@ -7,10 +7,10 @@ CORPUS ?=
 BENCH ?=
 
 SOURCES := pyproject.toml Cargo.toml Cargo.lock bpe-rs/Cargo.toml $(shell find bpe-rs/src -name '*.rs')
-PACKAGES := pytok gpt benches examples tests docs/learn
+PACKAGES := pytok gpt benches docs/conf.py docs/generate docs/learn examples tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-chat test test-all lint format bench pictures notebooks clean
+.PHONY: help demo demo-chat test test-all lint format bench pictures notebooks docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -56,8 +56,12 @@ pictures: $(VENV)/.installed-dev ## docs/images, from recorded terminals and doc
 notebooks: $(VENV)/.installed-dev ## the chapters of docs/learn as notebooks, in build/notebooks
 	$(BIN)/python docs/learn/notebooks.py
 
+docs: $(VENV)/.installed-docs ## the documentation site, in docs/_build/html
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) demo target build pytok/_native*.so
+	rm -rf $(VENV) demo target build docs/_build docs/project docs/reference pytok/_native*.so
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "pytok needs Python 3.10 or newer; choose one: make PYTHON=python3.12"; exit 1; }
@@ -73,4 +77,9 @@ $(VENV)/.installed-gpt: $(VENV)/bin/python $(SOURCES)
 $(VENV)/.installed-dev: $(VENV)/bin/python $(SOURCES)
 	@echo "installing pytok and its test dependencies into $(VENV): some minutes the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-gpt
+
+$(VENV)/.installed-docs: $(VENV)/bin/python $(SOURCES)
+	@echo "installing pytok, PyTorch and the documentation generator into $(VENV): some minutes the first time"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@ $(VENV)/.installed-gpt

@@ -257,6 +257,7 @@ COMPRESSIONS: dict[str, Callable[[Stream], Iterator[bytes]]] = {
     "xz": _unxz,
     "bzip2": _bunzip2,
 }
+"""What decompresses a stream, by the name of its compression."""
 
 
 @contextmanager

@@ -3,7 +3,7 @@
     python -m examples.pictures.speed
 
 writes docs/images/speed-light.svg and speed-dark.svg. The tables are what `python -m benches`
-printed, so the figures are in one place; `tests/docs/test_pictures.py` compares the pictures with
+printed, so each figure is written once; `tests/docs/test_pictures.py` compares the pictures with
 them.
 """
 

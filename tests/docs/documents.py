@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-"""All of them; files that git ignores, such as built pages, are no Markdown."""
+GENERATED = {"_build", "project", "reference"}
+"""Folders of docs/ that `make docs` writes."""
+DOCUMENTS = sorted(
+    path
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    if path.relative_to(ROOT).parts[1:2] not in [(name,) for name in GENERATED]
+)
 
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S

@@ -20,10 +20,11 @@ NUMBERS = {r"\[[\d,\s]+\]": "N", r"\d[\d,.:]*( \d[\d,.:]*)*": "N"}
 """Numbers of another text, another machine or another model; a list of ids is one."""
 BARS = {r"^ +[━─].*$": ""}
 """A line of the progress, which a terminal replaces by the next."""
-TIMES = {r"(took|after|at most) [\d.,]+ (second|minute)s?": r"\1 TIME"}
+TIMES = {r"\b[\d.,]+ (second|minute)s?\b": "TIME"}
 """How long a training may take, or took."""
-PLAN = {r"^(runs/\w+): .*; ([\d,]+ parameters)": r"\1: PLAN; \2"}
-"""The fields of a recipe, of which a test gives other ones than a reader."""
+SPLIT = {r"^T\|?o\|.*$": "SPLIT"}
+"""A text as the tokens of another vocabulary."""
+SIZES = {r"[\d.]+[KM]? parameters": "N parameters"}
 MERGES = {r"^(first merges|last merges|longest token|special tokens|fingerprint) .*": r"\1"}
 """What the tokenizer of another text has."""
 
@@ -36,11 +37,9 @@ PHONE = {
 
 TINY = "--steps 6 --layers 1 --width 32 --heads 1 --context 32 --batch-size 4 --eval-every 6"
 """A model that is trained in less than a second."""
-SMALL_MODELS = {
-    r"^gpt train(?= --data)": f"gpt train {TINY}",
-    r"^gpt tune(?= )": "gpt tune --steps 4",
-    r"^gpt clone (?=.*--(me|out) )": "gpt clone --seconds 0.5 ",
-}
+TRAININGS = {r"^gpt train(?= --data)": f"gpt train {TINY}"}
+SMALL_MODELS = TRAININGS | {r"^gpt tune(?= )": "gpt tune --steps 4"}
+SMALL_CLONES = {r"^gpt clone (?=.*--(me|out) )": "gpt clone --seconds 0.5 "}
 """Other sizes than planned or given: time is not measured, or hardly used."""
 SMALL_VOCABULARIES = {r"--vocab \d{4,5}\b": "--vocab 400"}
 
@@ -74,7 +73,7 @@ def chat(path: Path, me: str = "Mara", messages: int = 300) -> None:
 def characters(folder: Path) -> None:
     """Write the files that nanoGPT's data/shakespeare_char/prepare.py writes."""
     folder.mkdir(parents=True)
-    written = "".join(topics.values())[:20_000]
+    written = "".join(topics.values())[:20_000].encode("ascii", "ignore").decode()
     letters = sorted(set(written))
     stoi = {letter: id for id, letter in enumerate(letters)}
     meta = {"vocab_size": len(letters), "itos": dict(enumerate(letters)), "stoi": stoi}
@@ -152,9 +151,12 @@ def csv_of_the_page(folder: Path) -> None:
 SETTINGS = {
     "README.md": Setting(
         files=texts("shakespeare.txt"),
-        edits=SMALL_VOCABULARIES | SMALL_MODELS | {"--messages 5000": "--messages 300"},
+        edits=SMALL_VOCABULARIES
+        | SMALL_MODELS
+        | SMALL_CLONES
+        | {"--messages 5000": "--messages 300"},
         omit=INSTALLS | TORCHRUN | TALKS | {"^curl ": "downloads the text"},
-        varies=MERGES | PLAN | NUMBERS,
+        varies=MERGES | SPLIT | SIZES | TIMES | NUMBERS,
         writes={"gpt sample": "ROMEO:"},
     ),
     "docs/anonymizing.md": Setting(files=two_exports),
@@ -164,6 +166,9 @@ SETTINGS = {
     "docs/chat-formats.md": Setting(omit=PHONE),
     "docs/corpora.md": Setting(files=corpora, edits=SMALL_VOCABULARIES),
     "docs/families.md": Setting(omit={"^python -m benches": "needs published tokenizers"}),
+    "docs/index.md": Setting(
+        files=texts("corpus.txt"), edits=SMALL_VOCABULARIES | TRAININGS, omit=INSTALLS
+    ),
     "docs/install.md": Setting(omit=INSTALLS | {"^make ": "installs; CI runs its targets"}),
     "docs/many-machines.md": Setting(
         files=texts("corpus/a1.txt", "corpus/a2.txt", "corpus/b.txt"),
@@ -189,7 +194,7 @@ SETTINGS = {
     ),
     "docs/your-own-chat.md": Setting(
         files=own_chat,
-        edits=SMALL_MODELS,
+        edits=SMALL_CLONES,
         omit=INSTALLS | {"activate|venv": "changes the environment"},
         fails={r"^gpt clone (?!.*--(me|help))": "it lists the people, since one must be chosen"},
         varies=BARS | TIMES | {"^ *warning: .*$": "", r"predicts Mara .+ before": "RESULT"},

@@ -92,18 +92,14 @@ def test_the_readme_lists_every_page() -> None:
     listed = {REPOSITORY.sub("", link).partition("#")[0] for link in links(README)}
     pages = {name_of(path) for path in (ROOT / "docs").glob("*.md")}
 
-    assert pages - listed == set()
+    assert pages - listed == {"docs/404.md", "docs/index.md"}  # of the site
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_no_line_of_code_is_cut_off(path: Path) -> None:
-    """GitHub shows about a hundred columns; trees of files may be wider."""
-    wide = [
-        line
-        for block in blocks(path)
-        for line in block.text.splitlines()
-        if block.language and len(line) > 100
-    ]
+    """GitHub shows about a hundred columns; lines of JSON cannot be broken."""
+    code = blocks(path, "sh", "python", "toml", "text")
+    wide = [line for block in code for line in block.text.splitlines() if len(line) > 100]
 
     assert not wide
 
