@@ -159,7 +159,7 @@ def test_options_in_the_text_exist(path: Path) -> None:
     if path.name in ("architecture.md", "benchmarks.md", "CHANGELOG.md"):
         return
     commands = [command for each in PROGRAMS.values() for command in each.values()]
-    known = set(FOREIGN).union(*map(all_options, commands))
+    known = {*FOREIGN, "--version"}.union(*map(all_options, commands))
     named = [
         option
         for code in re.findall(r"`([^`\n]+)`", prose(path))
