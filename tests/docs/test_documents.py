@@ -24,8 +24,10 @@ REPOSITORY = re.compile(r"https://github\.com/pytok-lm/pytok/(?:blob|raw|tree)/m
 README = ROOT / "README.md"
 FOREIGN = {
     "--extra-index-url": "pip",
+    "--force": "pipx",
     "--gpus-per-task": "SLURM",
     "--nproc-per-node": "torchrun",
+    "--torch-backend": "uv",
 }
 """Options of other software, in the text of guides."""
 PAGES = [path for path in DOCUMENTS if path.parent.name != "learn"]
