@@ -74,10 +74,28 @@ def blocks(path: Path) -> list[Block]:
 
 
 def matches(printed: str, shown: str) -> bool:
-    """Whether the output is as shown, where `...` stands for anything."""
+    """Whether the output is as shown: `...` is any part of a line, or alone any lines."""
     lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
-    pattern = re.escape(shown.strip("\n")).replace(re.escape("..."), ".*")
-    return re.fullmatch(pattern, "\n".join(lines), re.S) is not None
+    patterns = [
+        "(?s:.*)" if line == "..." else re.escape(line).replace(re.escape("..."), ".*")
+        for line in shown.strip("\n").split("\n")
+    ]
+    return re.fullmatch("\n".join(patterns), "\n".join(lines)) is not None
+
+
+@pytest.mark.parametrize(
+    ("printed", "same"),
+    [
+        ("a 12 b\nx\ny\nend\n", True),
+        ("a 12 b\nx\nend\n", True),
+        ("a 12 b\nend\n", False),
+        ("a 12\n b\nx\nend\n", False),
+        ("a 12 b\nx\nend\nmore\n", False),
+    ],
+)
+def test_three_dots_stand_for_a_part_of_a_line_or_for_lines(printed: str, same: bool) -> None:
+    """Everything else of an output is compared."""
+    assert matches(printed, "a ... b\n...\nend\n") == same
 
 
 def checkout(folder: Path) -> Path:

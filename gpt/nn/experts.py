@@ -140,10 +140,11 @@ class RoutedMLPs(Mechanism):
         width, hidden = site.width, spec.expert.hidden_width(site.width)
         self.count, self.expert = spec.count, spec.expert
         self.activation = build_activation(spec.expert.activation)
-        self.gate = ExpertLinear(spec, width, hidden, site) if spec.expert.gated else None
-        self.input = ExpertLinear(spec, width, hidden, site)
+        counts, bias = (spec.count, spec.top_k), site.architecture.bias
+        self.gate = ExpertLinear(*counts, width, hidden, bias=bias) if spec.expert.gated else None
+        self.input = ExpertLinear(*counts, width, hidden, bias=bias)
         self.dropout = Dropout(site.architecture.dropout.hidden)
-        self.output = ExpertOutput(spec, hidden, width, site)
+        self.output = ExpertOutput(*counts, hidden, width, bias=bias)
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """Apply to x (B, T, width) the experts of *routing*."""
