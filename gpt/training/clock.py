@@ -60,8 +60,7 @@ class Limits:
     @classmethod
     def of(cls, recipe: Recipe) -> Limits:
         """Return the limits of *recipe*."""
-        budgets = [s for s in (recipe.seconds, recipe.max_seconds) if s is not None]
-        return cls(recipe.steps, min(budgets, default=None))
+        return cls(recipe.steps, recipe.budget)
 
     def __str__(self) -> str:
         return " or ".join(f"{v:g} {k}" for k, v in vars(self).items() if v is not None)

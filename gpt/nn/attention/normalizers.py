@@ -24,6 +24,8 @@ class Normalizer(Mechanism):
 
     fused: bool = False
     """Whether it is the softmax, which fused kernels compute."""
+    fused_sink: Tensor | None = None
+    """Score (H,) of a key without a value, if that is all that it adds to the softmax."""
 
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor
@@ -55,6 +57,11 @@ class SoftmaxNormalizer(Normalizer):
             self.sink = nn.Parameter(zeros)
         else:
             self.register_buffer("sink", zeros if spec.sink else None, persistent=False)
+
+    @property
+    def fused_sink(self) -> Tensor | None:  # type: ignore[override]
+        """The score of the sink, without a temperature."""
+        return self.sink if self.temperature is None else None
 
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor
