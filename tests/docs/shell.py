@@ -86,7 +86,7 @@ class Session:
         you, model = (
             re.compile(f"^{re.escape(speakers[name])}: ", re.M) for name in TALK.groupindex
         )
-        said = [line[you.match(line).end() :] for line in shown.splitlines() if you.match(line)]
+        said = [line[match.end() :] for line in shown.splitlines() if (match := you.match(line))]
         answered = self.run_line(f"printf '%s\\n' {shlex.join(said)} | {command}")
         assert len(model.findall(shown)) == len(model.findall(answered)) == len(said), answered
 
@@ -195,7 +195,8 @@ def run_document(
     work.mkdir()
     setting.files(work)
     session = Session(work, setting, commands_in(folder / "bin"))
-    previous, printed, lines = "", "", []
+    previous, printed = "", ""
+    lines: list[str] = []
     for block in blocks(path, "sh", "text"):
         if block.language == "sh":
             printed, lines = session.run(block)
