@@ -4,6 +4,7 @@ import ast
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import re
 import subprocess
@@ -73,10 +74,28 @@ def blocks(path: Path) -> list[Block]:
 
 
 def matches(printed: str, shown: str) -> bool:
-    """Whether the output is as shown, where `...` stands for anything."""
+    """Whether the output is as shown: `...` is any part of a line, or alone any lines."""
     lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
-    pattern = re.escape(shown.strip("\n")).replace(re.escape("..."), ".*")
-    return re.fullmatch(pattern, "\n".join(lines), re.S) is not None
+    patterns = [
+        "(?s:.*)" if line == "..." else re.escape(line).replace(re.escape("..."), ".*")
+        for line in shown.strip("\n").split("\n")
+    ]
+    return re.fullmatch("\n".join(patterns), "\n".join(lines)) is not None
+
+
+@pytest.mark.parametrize(
+    ("printed", "same"),
+    [
+        ("a 12 b\nx\ny\nend\n", True),
+        ("a 12 b\nx\nend\n", True),
+        ("a 12 b\nend\n", False),
+        ("a 12\n b\nx\nend\n", False),
+        ("a 12 b\nx\nend\nmore\n", False),
+    ],
+)
+def test_three_dots_stand_for_a_part_of_a_line_or_for_lines(printed: str, same: bool) -> None:
+    """Everything else of an output is compared."""
+    assert matches(printed, "a ... b\n...\nend\n") == same
 
 
 def checkout(folder: Path) -> Path:
@@ -218,8 +237,8 @@ def test_an_untouched_exercise_fails_with_its_task(tmp_path: Path) -> None:
             assert re.search(rf"{file}:\d+: write {name}\(\)", said), name
 
 
-def figure_module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"figure_{path.stem}", path)
+def module_of(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -232,13 +251,23 @@ def test_a_figure_is_what_its_script_draws(path: Path, monkeypatch: pytest.Monke
     """Byte for byte, if the same matplotlib drew both; another one may lay it out differently."""
     monkeypatch.syspath_prepend(str(path.parent))
     with matplotlib.rc_context():
-        style = figure_module(path.parent / "style.py")
-        drawn = style.svg(figure_module(path).draw())
+        style = module_of(path.parent / "style.py")
+        drawn = style.svg(module_of(path).draw())
     committed = (LEARN / f"images/{path.stem.replace('_', '-')}.svg").read_text(encoding="utf-8")
 
     assert len(committed) < 150_000
     if f"Matplotlib v{matplotlib.__version__}," in committed:
         assert drawn == committed, f"run: python {path.relative_to(ROOT)}"
+
+
+def test_the_tokens_of_each_language_are_those_of_the_encodings(
+    rank_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that chapter 6 draws its figure from, counted again."""
+    monkeypatch.syspath_prepend(str(LEARN / "figures"))
+    figure = module_of(LEARN / "figures/06_languages.py")
+
+    assert figure.measured() == json.loads(figure.MEASURED.read_text(encoding="utf-8"))
 
 
 def test_images_are_those_of_the_scripts() -> None:
@@ -278,16 +307,10 @@ def test_a_notebook_has_the_code_of_its_chapter(
     import nbformat
 
     monkeypatch.syspath_prepend(str(LEARN))
-    notebook = figure_module(LEARN / "notebooks.py").notebook(path)
+    notebook = module_of(LEARN / "notebooks.py").notebook(path)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     text = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    code = [
-        found["text"].rstrip()
-        if found["language"] == "python"
-        else "%%sh\n" + found["text"].rstrip()
-        for found in FENCE.finditer(path.read_text(encoding="utf-8"))
-        if found["language"] in ("python", "sh")
-    ]
+    code = ["%%bash\n" * (block.language == "sh") + block.code.rstrip() for block in blocks(path)]
 
     nbformat.validate(notebook)
     assert cells[1:] == code

@@ -36,12 +36,11 @@ def link(target: str) -> str:
 
 
 def notebook(path: Path) -> nbformat.NotebookNode:
-    """Return a chapter as a notebook: python and sh blocks are cells, after one of setup."""
-    text = re.sub(
-        r"(?<=\]\()(?!https?:|#)[^)\s]+",
-        lambda match: link(match[0]),
-        path.read_text(encoding="utf-8"),
-    )
+    """Return a chapter as a notebook: the blocks that run are cells, after one of setup."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"(?<=\]\()(?!https?:|#)[^)\s]+", lambda match: link(match[0]), text)
+    text = re.sub(r"(?m)^(<!-- not run: .+ -->\n```)\w+$", r"\1text", text)
+    text = re.sub(r"(?m)^```sh$", "```bash", text)
     converted = jupytext.reads(HEADER + text, fmt="md")
     setup = nbformat.v4.new_code_cell(SETUP.rstrip())
     converted.cells.insert(0, setup)
