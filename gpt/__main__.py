@@ -18,10 +18,10 @@ import click
 
 from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.parallel.launch import launched
-from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.commands.help import INPUTS, Group, LazyCommand, version_option
 from pytok.distribution import EXTRAS, install
 from pytok.errors import abridged
-from pytok.terminal import ClosedStdout, failure_of, say, version_option
+from pytok.terminal import ClosedStdout, failure_of, say
 from pytok.termination import exiting_on_signals
 
 COMMANDS = [

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 import click
 
-from pytok.commands.help import INPUTS, Group, LazyCommand
-from pytok.terminal import failure_of, say, version_option
+from pytok.commands.help import INPUTS, Group, LazyCommand, version_option
+from pytok.terminal import failure_of, say
 from pytok.termination import exiting_on_signals
 
 COMMANDS = [

@@ -13,6 +13,7 @@ NAME = "pytok-lm"
 EXTRAS = {
     "cryptography": "chat",
     "gguf": "gguf",
+    "sacrebleu": "bleu",
     "sklearn": "style",
     "tensorboard": "tensorboard",
 }

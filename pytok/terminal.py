@@ -13,9 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-import click
-
-from pytok.distribution import EXTRAS, install, version
+from pytok.distribution import EXTRAS, install
 from pytok.errors import PytokError, abridged
 
 if TYPE_CHECKING:
@@ -132,6 +130,8 @@ def _bar_of(stage: Stage, width: int, lines: "LiveLines") -> "Text":
 
 def say(message: str) -> None:
     """Print *message*, which can quote foreign text, on stderr, in one line of `escaped` text."""
+    import click  # here: the library, whose progress is shown in notebooks, needs none of it
+
     click.echo(escaped(message).replace("\n", "\\n"), err=True)
 
 
@@ -141,23 +141,6 @@ class ClosedStdout(io.TextIOBase):
     def write(self, text: str) -> int:
         """Raise OSError."""
         raise OSError(errno.EBADF, "it is closed, and results go there")
-
-
-def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        click.echo(f"{context.info_name}, version {version()}")
-        context.exit()
-
-
-version_option = click.option(
-    "--version",
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=_show_version,
-    help="Show the version and exit.",
-)
-"""The option of both commands, which come in one distribution."""
 
 
 def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:

@@ -277,12 +277,12 @@ def _add_time(axes: Axes, rows: Sequence[Row]) -> None:
     times = np.maximum.accumulate(times) + 1e-9 * steps  # strictly rising
 
     def to_time(x: ArrayLike) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.interp(np.asarray(x, float), steps, times)
-        return found
+        times_of: NDArray[np.float64] = np.interp(np.asarray(x, float), steps, times)
+        return times_of
 
     def to_step(x: ArrayLike) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.interp(np.asarray(x, float), times, steps)
-        return found
+        steps_of: NDArray[np.float64] = np.interp(np.asarray(x, float), times, steps)
+        return steps_of
 
     above = axes.secondary_xaxis("top", functions=(to_time, to_step))
     above.set_xlabel(f"{unit} of training", fontsize=9)

@@ -32,6 +32,7 @@ from gpt.parallel.runtime import Runtime, torch_threads
 from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter, Start
+from gpt.report.notebook import default_reporter
 from gpt.report.parts import described_size
 from gpt.runs.metrics import Row
 from gpt.runs.state import State, check_fits
@@ -115,7 +116,7 @@ def run(
     recipe = task.recipe
     store = store or default_store(recipe)
     runtime = Runtime.choose(recipe.device, recipe.dtype)
-    reporter = reporter if reporter and world.is_main else NullReporter()
+    reporter = (reporter or default_reporter()) if world.is_main else NullReporter()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     with store.hold(world), torch.random.fork_rng(devices=cuda), torch_threads(recipe.threads):
         return _Run(task, store, runtime, reporter, stop, world, clock).train()

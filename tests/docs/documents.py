@@ -48,3 +48,8 @@ def blocks(path: Path, *languages: str) -> list[Block]:
         for match in FENCE.finditer(text)
     ]
     return [block for block in found if not languages or block.language in languages]
+
+
+def prose(path: Path) -> str:
+    """Return the text of a document without its blocks."""
+    return FENCE.sub("", path.read_text(encoding="utf-8"))

@@ -183,7 +183,13 @@ SETTINGS = {
     "docs/tokenizer.md": Setting(
         files=texts("corpus.txt", "notes/a.txt"), edits={r"--vocab (4096|8192)": "--vocab 400"}
     ),
-    "docs/training.md": Setting(files=training, edits=SMALL_MODELS, omit=TALKS, slow=True),
+    "docs/training.md": Setting(
+        files=training,
+        edits=SMALL_MODELS,
+        omit=TALKS,
+        varies=SIZES | TIMES | NUMBERS,
+        slow=True,
+    ),
     "docs/translating.md": Setting(
         files=pairs,
         edits={

@@ -13,7 +13,7 @@ from gpt.spec.mlp import MLP
 from gpt.spec.recipe import Recipe, read_toml
 from pytok.__main__ import COMMANDS as PYTOK
 from pytok.commands.help import LazyCommand
-from tests.docs.documents import DOCUMENTS, ROOT, blocks, name_of
+from tests.docs.documents import DOCUMENTS, ROOT, blocks, name_of, prose
 
 PYTOK_COMMANDS = {str(lazy.name): lazy.load() for lazy in PYTOK}
 GPT_COMMANDS = {str(lazy.name): lazy.load() for lazy in GPT}
@@ -22,6 +22,14 @@ PROGRAMS = {"pytok": PYTOK_COMMANDS, "gpt": GPT_COMMANDS}
 REPOSITORY = re.compile(r"https://github\.com/pytok-lm/pytok/(?:blob|raw|tree)/main/")
 """Of links that also lead somewhere from PyPI's page of the package, which is the README."""
 README = ROOT / "README.md"
+FOREIGN = {
+    "--extra-index-url": "pip",
+    "--force": "pipx",
+    "--gpus-per-task": "SLURM",
+    "--nproc-per-node": "torchrun",
+    "--torch-backend": "uv",
+}
+"""Options of other software, in the text of guides."""
 PAGES = [path for path in DOCUMENTS if path.parent.name != "learn"]
 """The documents whose code is tested here; tests/test_learn.py runs the chapters of docs/learn."""
 
@@ -56,8 +64,7 @@ def test_the_recipe_in_the_guide_is_one(tmp_path: Path) -> None:
 
 def links(path: Path) -> list[str]:
     """Return the targets of the links and images of a document, of Markdown and of HTML."""
-    text = re.sub(r"^( *)```.*?^\1```$", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
-    found = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", text)
+    found = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", prose(path))
     return [markdown or html for markdown, html in found]
 
 
@@ -134,6 +141,34 @@ def test_commands_in_documents_exist_with_their_options(
         known = {option for parameter in parameters for option in parameter.opts}
         used = {word for word in words if word.startswith("-") and len(word) > 1}
         assert used <= known, [name, *words]
+
+
+def all_options(command: click.Command) -> set[str]:
+    """Return the options of *command* and of the commands in it."""
+    command = loaded(command)
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {
+        option
+        for parameter in command.get_params(click.Context(command))
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    return own.union(*map(all_options, inner))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_options_in_the_text_exist(path: Path) -> None:
+    """Those of our commands; the pages on the code and its history name others."""
+    if path.name in ("architecture.md", "benchmarks.md", "CHANGELOG.md"):
+        return
+    commands = [command for each in PROGRAMS.values() for command in each.values()]
+    known = {*FOREIGN, "--version"}.union(*map(all_options, commands))
+    named = [
+        option
+        for code in re.findall(r"`([^`\n]+)`", prose(path))
+        for option in re.findall(r"(?:^| )(--[a-z][\w-]*)", code)
+    ]
+
+    assert not [option for option in named if option not in known]
 
 
 @pytest.mark.parametrize(("program", "commands"), PROGRAMS.items())

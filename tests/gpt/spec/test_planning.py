@@ -322,3 +322,12 @@ def test_weight_decay_follows_the_learning_rate() -> None:
     assert isinstance(usual, Muon)
     assert isinstance(half, Muon)
     assert half.weight_decay == pytest.approx(2 * usual.weight_decay)
+
+
+@pytest.mark.parametrize("given", [{"model.width": 64}, {"model.width": 16}, {"model.layers": 5}])
+def test_layers_and_width_follow_each_other(given: dict[str, Any]) -> None:
+    """A narrow model is not deep, and a deep one not narrow."""
+    model = planned(10**7, given=given).model
+
+    assert model.layers == given.get("model.layers", 2)
+    assert model.width >= min(32 * model.layers, given.get("model.width", 10**6))
