@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from pytok import corpus, countfile
+from pytok import corpus, countfile, notebook
 from pytok import engine as engines
 from pytok.counted import counted
 from pytok.countfile import Splitting
@@ -281,6 +281,8 @@ def count_pieces(
     >>> len(counts)
     8
     """
+    if progress is None and notebook.is_running():
+        progress = functools.partial(notebook.NotebookBars().update, "count")
     counts = PieceCounts(
         pattern,
         special_tokens=special_tokens,

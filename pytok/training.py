@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from pytok import engine as engines
+from pytok import notebook
 from pytok.byte_order import BYTE_ORDER
 from pytok.corpus import Format, Missing
 from pytok.countfile import Splitting
@@ -74,6 +75,9 @@ def train(
     changes no result. Pieces that occur fewer than *prune* times are dropped before merging, which
     does change it; if *source* is a `PieceCounts`, they are removed from it.
 
+    *progress* is called with the stage, what is done and the total; in a notebook it is a bar by
+    default.
+
     A UserWarning reports a corpus that runs out of pairs, which gives a smaller vocabulary, and the
     amount of pruning. Raises TrainingError for arguments that are out of range or contradict
     *base*, and for a *max_memory* that is too small for the distinct pieces; VocabError for an
@@ -87,6 +91,8 @@ def train(
     >>> more.special_tokens["<|endoftext|>"], list(more.vocab.items())[-2:]
     (259, [(b'an', 260), (b're', 261)])
     """
+    if progress is None and notebook.is_running():
+        progress = notebook.NotebookBars().update
     splitting = _splitting(source, pattern, special_tokens, base)
     initial = _bytes(name, splitting.pattern) if base is None else base.definition
     known = {token.text for token in initial.added_tokens}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gpt.commands.following import next_command
 from gpt.commands.options import OUTPUT, PATH, refuse_same, run_argument
 from gpt.errors import ConfigError
 from gpt.spec.attention_base import POOLS, Pool
@@ -61,6 +62,11 @@ def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None
 
         family = export_file(checkpoint, out)
     say(f"wrote {out}, a {family.name} model")
+    if to == "gguf":
+        say(f"next: {shlex.join(['llama-cli', '-m', str(out), '-p', 'The'])}")
+    elif checkpoint.config.causal:
+        call = f"transformers.pipeline('text-generation', {str(out)!r})('The')"
+        say(f"next: {shlex.join(['python', '-c', f'import transformers; print({call})'])}")
     return 0
 
 
@@ -93,7 +99,8 @@ def import_(source: Path, out: Path) -> int:
 
         imported = import_folder(source)
     write_imported(out, imported.model, imported.tokenizer, generation=imported.generation)
-    say(f"wrote {out}; next: gpt sample {shlex.quote(str(out))}")
+    say(f"wrote {out}")
+    say(f"next: {next_command(out)}")
     return 0
 
 
@@ -130,6 +137,7 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
     write_pruned(out, checkpoint, smaller)
     before = checkpoint.state.config.vocab_size
     say(f"wrote {out}, with {smaller.n_vocab:,} of {before:,} ids")
+    say(f"next: {next_command(out)}")
     return 0
 
 
@@ -155,6 +163,7 @@ def average(run: Path, out: Path, last: int) -> int:
     refuse_same(out, run)
     steps = write_average(run, out, last)
     say(f"wrote {out}, the average of steps {', '.join(map(str, steps))}")
+    say(f"next: {next_command(out)}")
     return 0
 
 
@@ -191,5 +200,11 @@ def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
         write_shared(out, checkpoint, kv_heads, pool, seed)
     except ConfigError as error:
         raise ConfigError(f"--kv-heads {kv_heads}: {error}") from None
-    say(f"wrote {out}, with {kv_heads} key and value heads; next: gpt tune {shlex.quote(str(out))}")
+    say(f"wrote {out}, with {kv_heads} key and value heads")
+    data = checkpoint.state.recipe.data
+    if not (data / "shards.json").exists():
+        say(f"next: {next_command(out)}")
+        return 0
+    tuned = ["--out", f"{out}-tuned", "--full"]
+    say(f"next: {shlex.join(['gpt', 'tune', str(out), '--data', str(data), *tuned])}")
     return 0

@@ -101,14 +101,14 @@ def sample(
     if samples < 1:
         raise ConfigError(f"samples must be at least 1; got {samples}")
     checkpoint = read_checkpoint(run)
-    if checkpoint.state.recipe.model.reads_pairs:
+    if checkpoint.state.config.reads_pairs:
         refuse(ctx, WITHOUT_TRANSLATION, "a model that translates")
         is_given = ctx.get_parameter_source("tokens") == ParameterSource.COMMANDLINE
         most = tokens if is_given else None
         print(translated(checkpoint, prompt, most, beams, length_penalty, sampling))
         return 0
     refuse(ctx, TRANSLATION, "a model of texts")
-    if not checkpoint.state.recipe.model.causal:
+    if not checkpoint.state.config.causal:
         from gpt.generation.filling import fill
 
         refuse(ctx, WITHOUT_TRANSLATION, "a model of masked tokens")

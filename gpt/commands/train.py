@@ -27,7 +27,7 @@ OF_PAIRS = {f"task.{each.name}" for each in dataclasses.fields(Pairs)}
 """Fields of the task that can be set; those of tuning are options of `gpt tune`."""
 SETTINGS = Settings(
     Recipe,
-    planned=PLANNED,
+    planned=PLANNED | {"overhead"},
     hide=lambda name: name.partition(".")[0] in ("data", "out", "task") and name not in OF_PAIRS,
     example="model.norm=RMSNorm or model.mlp.hidden=512",
 )

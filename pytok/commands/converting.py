@@ -1,11 +1,16 @@
 """Files for other software: `pytok convert` writes tokenizers, `pytok shard` token shards."""
 
+import shlex
+
 import click
 
 from pytok import formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
+    MAX_SPECIALS,
+    SENTENCE,
     Reading,
+    named,
     reading_options,
     saying_warnings,
     takes_tokenizer,
@@ -14,12 +19,8 @@ from pytok.commands.options import (
 )
 from pytok.commands.paths import Input, Output, Source
 from pytok.counted import counted
-from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
-
-MAX_SPECIALS = 8
-"""Most special tokens that a message spells out."""
 
 
 @click.command(
@@ -59,19 +60,12 @@ def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
     say(f"{target}: {tokenizer.n_vocab:,} ids")
     for note in formats.notes(target, tokenizer.definition):
         say(f"{target}: {note}")
-    if target.endswith(".tiktoken"):
-        pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
-        specials = [f" --special-token '{text}={id}'" for text, id in _first_specials(tokenizer)]
-        rest = len(tokenizer.special_tokens) - len(specials)
-        say(
-            f"{target}: to read it, pass --pattern {pattern!r}{''.join(specials)}"
-            + (f" and so on for {counted(rest, 'more special token')}" if rest else "")
-        )
-
-
-def _first_specials(tokenizer: Tokenizer) -> list[tuple[str, int]]:
-    """Return the first special tokens and their ids: some vocabularies reserve hundreds."""
-    return list(tokenizer.special_tokens.items())[:MAX_SPECIALS]
+    _, *arguments = named(target, tokenizer)
+    if arguments:
+        rest = len(tokenizer.special_tokens) - MAX_SPECIALS
+        more = f" and so on for {counted(rest, 'more special token')}" if rest > 0 else ""
+        say(f"{target}: to read it, pass {shlex.join(arguments)}{more}")
+    say(f"next: {shlex.join(['pytok', 'show', *named(target, tokenizer), '--text', SENTENCE])}")
 
 
 @click.command(
@@ -144,3 +138,4 @@ def shard(
             f"{out}: {kind}: {counted(part.tokens, 'token')}, {counted(part.bytes, 'byte')} of "
             f"text, {counted(part.documents, 'document')}"
         )
+    say(f"next: {shlex.join(['gpt', 'train', '--data', out])}")

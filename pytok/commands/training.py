@@ -4,6 +4,7 @@ Invalid requests are rejected before the corpus is read, which can take hours.
 """
 
 import functools
+import shlex
 import warnings
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import pytok
 from pytok import corpus, countfile, formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
+    SENTENCE,
     Counting,
     Reading,
     counting_options,
     engine_option,
     merging_options,
+    named,
     reading_options,
     saying_warnings,
 )
@@ -140,6 +143,7 @@ def train(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported
             write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
+    say(f"next: {shlex.join(['pytok', 'show', *named(out, tokenizer), '--text', SENTENCE])}")
 
 
 @click.command(
@@ -193,3 +197,4 @@ def count_pieces(
     say(f"{out}: {saved.written}")
     if saved.dropped.pieces:
         say(f"pruning dropped {saved.dropped}")
+    say(f"next: {shlex.join(['pytok', 'train', '--counts', out, '--vocab', '4096'])}")

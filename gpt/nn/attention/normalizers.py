@@ -76,12 +76,12 @@ class SoftmaxNormalizer(Normalizer):
 
 
 class LocalPNormalizer(Normalizer):
-    """α_s = softmax_s(score over |s - p| ≤ D) exp(-(s - p)² / 2σ²), σ = D/2, p = S sigmoid(f(q)).
+    """``α_s = softmax_s(score over |s - p| ≤ D) exp(-(s - p)² / 2σ²)``, with p = S sigmoid(f(q)).
 
-    Luong 2015, arXiv:1508.04025, equations 9 and 10, with f(q) = v · tanh(W q) of each head. S is
-    the number of positions up to the last key that the query may attend to: i + 1 for query i of a
-    causal model, the length of the document otherwise. The weights do not sum to 1; if the pattern
-    allows no key in the window, they are zero.
+    Luong 2015, arXiv:1508.04025, equations 9 and 10, with σ = D/2 and f(q) = v · tanh(W q) of each
+    head. S is the number of positions up to the last key that the query may attend to: i + 1 for
+    query i of a causal model, the length of the document otherwise. The weights do not sum to 1; if
+    the pattern allows no key in the window, they are zero.
     """
 
     def __init__(self, spec: scoring.LocalP, site: Site) -> None:
