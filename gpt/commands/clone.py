@@ -149,7 +149,7 @@ def clone(ctx: click.Context, /, talk: bool, verbose: bool, **options: Any) -> i
     console.notice(escaped(f"the model of {me} is ready, after {passed}: {cloned.run}"))
     # In a group you are the one who writes most, after the person that the model plays.
     role = ["--as", others[0]] if len(others) > 1 else []
-    say(f"next: {shlex.join(['gpt', 'chat', str(cloned.run), *role])}")
+    say(f"to talk with it again: {shlex.join(['gpt', 'chat', str(cloned.run), *role])}")
     if not talk or not others or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return 0
     return int(ctx.invoke(chat, run=cloned.run, you=others[0]))

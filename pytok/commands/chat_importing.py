@@ -140,3 +140,4 @@ def example(output: Path, messages: int, authors: int, seed: int) -> None:
     replace_file(output, example_export(chat).encode())
     people = ", ".join(list(STYLES)[:authors])
     say(f"{output}: {counted(messages, 'message')} of {people}, who do not exist")
+    say(f"next: {shlex.join(['gpt', 'clone', str(output), '--me', next(iter(STYLES))])}")
