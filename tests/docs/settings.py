@@ -18,8 +18,8 @@ from tests.docs.shell import Setting
 
 NUMBERS = {r"\[[\d,\s]+\]": "N", r"\d[\d,.:]*( \d[\d,.:]*)*": "N"}
 """Numbers of another text, another machine or another model; a list of ids is one."""
-BARS = {r"^ +[━─].*$": ""}
-"""A line of the progress, which a terminal replaces by the next."""
+BARS = {r"^[\d:]+ left$": ""}
+"""A line of the progress, which a terminal replaces by the next one."""
 TIMES = {r"\b[\d.,]+ (second|minute)s?\b": "TIME"}
 """How long a training may take, or took."""
 SPLIT = {r"^T\|?o\|.*$": "SPLIT"}
