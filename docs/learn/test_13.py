@@ -14,8 +14,7 @@ from gpt.spec.architecture import GPTConfig
 from gpt.spec.presets import gpt2
 
 
-@pytest.fixture
-def model(chapter: ModuleType, monkeypatch: pytest.MonkeyPatch) -> GPT:
+def build(chapter: ModuleType, monkeypatch: pytest.MonkeyPatch) -> GPT:
     """A small GPT with the norm of the exercise."""
     table = dict(MECHANISMS)
     spec = chapter.add_l1_norm(table)
@@ -25,9 +24,11 @@ def model(chapter: ModuleType, monkeypatch: pytest.MonkeyPatch) -> GPT:
     return GPT(GPTConfig.over(replace(gpt2(depth=1, context=8), norm=spec()), vocab_size=64))
 
 
-def test_13a_the_norm_computes_its_formula(model: GPT) -> None:
+def test_13a_the_norm_computes_its_formula(
+    chapter: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each token by itself."""
-    norm, x = model.blocks[0].attention_norm, torch.randn(2, 3, 64)
+    norm, x = build(chapter, monkeypatch).blocks[0].attention_norm, torch.randn(2, 3, 64)
 
     found = norm(x)
 
@@ -37,9 +38,9 @@ def test_13a_the_norm_computes_its_formula(model: GPT) -> None:
     assert torch.allclose(found.sign(), x.sign()), "Only the size changes."
 
 
-def test_13a_its_weight_is_learned(model: GPT) -> None:
+def test_13a_its_weight_is_learned(chapter: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient reaches it, as all others."""
-    ids = torch.randint(64, (2, 9))
+    model, ids = build(chapter, monkeypatch), torch.randint(64, (2, 9))
     F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()).backward()
     weights = dict(model.norm.named_parameters())
 
@@ -47,9 +48,13 @@ def test_13a_its_weight_is_learned(model: GPT) -> None:
     assert all(each.grad is not None for each in weights.values())
 
 
-def test_13a_a_row_of_zeros_stays_finite(model: GPT) -> None:
+def test_13a_a_row_of_zeros_stays_finite(
+    chapter: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Zero over a little is zero."""
-    assert torch.equal(model.norm(torch.zeros(1, 1, 64)), torch.zeros(1, 1, 64))
+    zeros = torch.zeros(1, 1, 64)
+
+    assert torch.equal(build(chapter, monkeypatch).norm(zeros), zeros)
 
 
 def test_13b_nothing_has_changed_yet(chapter: ModuleType) -> None:
