@@ -105,7 +105,9 @@ def skip_members_of_others(
     app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any
 ) -> bool | None:
     """Leave out what a class inherits from a class of other software."""
-    home = getattr(inspect.unwrap(member), "__module__", None) if callable(member) else None
+    if not inspect.isroutine(member):
+        return None
+    home = getattr(inspect.unwrap(member), "__module__", None)
     return True if home and not f"{home}.".startswith(OWN) else None
 
 
