@@ -24,7 +24,7 @@ SHELL = re.compile(r"[|<>*$&;()`~]|^\w+=|^(cd|export) ")
 ELISION = "..."
 """A line of shown output that stands for any number of lines."""
 TALK = re.compile(r"^you are (?P<you>.+); the model is (?P<model>.+)\n")
-TALK_COMMAND = re.compile(r"^next: (gpt chat .+)$", re.M)
+TALK_COMMAND = re.compile(r"^[a-z ]+: (gpt chat .+)$", re.M)
 
 
 def no_files(folder: Path) -> None:

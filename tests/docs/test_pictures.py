@@ -11,7 +11,7 @@ from examples.pictures import record, speed, svg, terminal
 from examples.pictures.recordings import RECORDINGS
 from examples.pictures.screen import Screen, Style
 from examples.pictures.svg import IMAGES, PALETTES
-from tests.docs.documents import ROOT, name_of
+from tests.docs.documents import ROOT, blocks, name_of
 
 PICTURES = sorted(IMAGES.glob("*.svg"))
 
@@ -57,6 +57,23 @@ def test_a_recording_is_of_commands_of_the_readme(name: str) -> None:
 
     assert [text for text in texts if text.startswith(prompts[0][:6])] == prompts
     assert not [command for command in RECORDINGS[name].commands if command not in readme]
+
+
+def test_the_readme_shows_what_was_recorded() -> None:
+    """Of the training and the sample: one run is the picture and the text."""
+    screen = Screen(columns=1000)  # so that no line is wrapped
+    _, *events = RECORDINGS["training"].cast("training").read_text(encoding="utf-8").splitlines()
+    for event in events:
+        screen.feed(json.loads(event)[2])
+    recorded = {"".join(cell for cell, _ in line).rstrip() for line in screen.lines()}
+    shown = [
+        block.text.splitlines()
+        for block in blocks(ROOT / "README.md", "text")
+        if block.text.startswith(("runs/shakespeare:", "ROMEO:"))
+    ]
+
+    assert len(shown) == 2
+    assert {line for lines in shown for line in lines} <= recorded | {"..."}
 
 
 @pytest.mark.parametrize(
