@@ -32,7 +32,13 @@ def missing_members(documented: Collection[str]) -> Iterator[str]:
     for package in modules.PACKAGES:
         for each in modules.subpackages(package):
             for module in (each, *modules.modules(each)):
-                for name, (kind, *_) in ModuleAnalyzer.for_module(module).find_tags().items():
+                kinds = {
+                    name: kind
+                    for name, (kind, *_) in ModuleAnalyzer.for_module(module).find_tags().items()
+                }
+                for name, kind in kinds.items():
                     public = not any(part.startswith("_") for part in name.split("."))
-                    if public and kind != "other" and not full_name(name, module, "", documented):
-                        yield f"{module}.{name}"
+                    inside = kinds.get(name.rpartition(".")[0], "class")  # not in a function
+                    if public and kind in ("class", "def") and inside == "class":
+                        if not full_name(name, module, "", documented):
+                            yield f"{module}.{name}"
