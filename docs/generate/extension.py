@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from pygments.lexers.special import TextLexer
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.directives.other import TocTree
@@ -43,6 +44,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(References)
     app.add_directive("pages", Pages)
     app.add_directive("fields", Fields)
+    app.add_lexer("csv", TextLexer)  # of which Pygments has none
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -24,8 +24,10 @@ REPOSITORY = re.compile(r"https://github\.com/pytok-lm/pytok/(?:blob|raw|tree)/m
 README = ROOT / "README.md"
 FOREIGN = {
     "--extra-index-url": "pip",
+    "--force": "pipx",
     "--gpus-per-task": "SLURM",
     "--nproc-per-node": "torchrun",
+    "--torch-backend": "uv",
 }
 """Options of other software, in the text of guides."""
 PAGES = [path for path in DOCUMENTS if path.parent.name != "learn"]
@@ -159,7 +161,7 @@ def test_options_in_the_text_exist(path: Path) -> None:
     if path.name in ("architecture.md", "benchmarks.md", "CHANGELOG.md"):
         return
     commands = [command for each in PROGRAMS.values() for command in each.values()]
-    known = set(FOREIGN).union(*map(all_options, commands))
+    known = {*FOREIGN, "--version"}.union(*map(all_options, commands))
     named = [
         option
         for code in re.findall(r"`([^`\n]+)`", prose(path))
