@@ -32,7 +32,16 @@ def missing_members(documented: Collection[str]) -> Iterator[str]:
     for package in modules.PACKAGES:
         for each in modules.subpackages(package):
             for module in (each, *modules.modules(each)):
-                for name, (kind, *_) in ModuleAnalyzer.for_module(module).find_tags().items():
-                    public = not any(part.startswith("_") for part in name.split("."))
-                    if public and kind != "other" and not full_name(name, module, "", documented):
+                for name in _members(module):
+                    if not full_name(name, module, "", documented):
                         yield f"{module}.{name}"
+
+
+def _members(module: str) -> Iterator[str]:
+    """Yield the names of the public classes and functions of *module*, and of the methods."""
+    tags = ModuleAnalyzer.for_module(module).find_tags()
+    for name, (kind, *_) in tags.items():
+        public = not any(part.startswith("_") for part in name.split("."))
+        outer = name.rpartition(".")[0]
+        if public and kind in ("class", "def") and (not outer or tags[outer][0] == "class"):
+            yield name

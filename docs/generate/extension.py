@@ -27,7 +27,7 @@ from sphinx.util.nodes import find_pending_xref_condition
 from generate import commands, fields, modules, project, recipe
 from generate.checks import missing_members, resources_of_others
 from generate.links import REPOSITORY, resolved
-from generate.references import full_name, is_builtin, is_class
+from generate.references import full_name, is_builtin, is_type_variable
 
 OWN = tuple(f"{package}." for package in modules.PACKAGES)
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def skip_members_of_others(
     app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any
 ) -> bool | None:
     """Leave out what a class inherits from a class of other software."""
-    if not inspect.isroutine(member):
+    if isinstance(member, functools.cached_property) or not inspect.isroutine(member):
         return None
     home = getattr(inspect.unwrap(member), "__module__", None)
     return True if home and not f"{home}.".startswith(OWN) else None
@@ -142,7 +142,7 @@ class References(SphinxPostTransform):
             if len(alike) == 1 and not is_builtin(target):
                 node["reftarget"] = alike[0]
                 node["refspecific"] = False
-            elif alike or (node["reftype"] == "class" and not is_class(target)):
+            elif alike or is_type_variable(target):
                 node.replace_self(_content(node))  # of several names, or a type variable
 
 

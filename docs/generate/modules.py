@@ -129,6 +129,7 @@ def _package_page(package: str, outer: str, public: dict[str, str]) -> str:
             if home.rpartition(".")[0] == module
         }
         lines += [*_title(module, "-"), f".. automodule:: {module}", "   :members:"]
+        lines += ["   :ignore-module-all:"]  # it lists what is imported from there
         if elsewhere:
             lines += [f"   :exclude-members: {', '.join(elsewhere)}", ""]
             lines += [f"Documented with ``import {outer}``: {_references(elsewhere)}."]

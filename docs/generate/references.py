@@ -8,6 +8,7 @@ import functools
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from typing import TypeVar
 
 from generate import modules
 
@@ -38,18 +39,21 @@ def is_builtin(name: str) -> bool:
     return hasattr(builtins, name)
 
 
-def is_class(name: str) -> bool:
-    """Return whether the full *name* is that of a class, rather than of a type variable."""
+def is_type_variable(name: str) -> bool:
+    """Return whether the full *name* is that of a type variable, which has no entry."""
     module, _, attribute = name.rpartition(".")
-    return isinstance(getattr(sys.modules.get(module), attribute, None), type)
+    return isinstance(getattr(sys.modules.get(module), attribute, None), TypeVar)
 
 
 def _home(name: str, documented: Collection[str]) -> str | None:
     """Return the documented name of *name*, which its module may have imported."""
-    public = _public().get(name, name)
-    if public in documented:
-        return public
+    if name in documented:
+        return name
     parts = name.split(".")
+    for end in range(len(parts), 0, -1):  # the public name of it, or of its class
+        if public := _public().get(".".join(parts[:end])):
+            public = _suffixed(public, ".".join(parts[end:]))
+            return public if public in documented else None
     for end in range(1, len(parts)):
         module = ".".join(parts[:end])
         origin = _imports(module).get(parts[end])
