@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.commands.help import INPUTS, Group, LazyCommand, version_option
 from pytok.terminal import failure_of, say
 from pytok.termination import exiting_on_signals
 
@@ -56,7 +56,7 @@ COMMANDS = [
       eval "$(_PYTOK_COMPLETE=bash_source pytok)"
     """,
 )
-@click.version_option(package_name="pytok")
+@version_option
 def cli() -> None:
     """Train byte-level BPE tokenizers and use them."""
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from pytok.distribution import EXTRAS, install
 from pytok.errors import PytokError, abridged
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:
     if isinstance(error, PytokError):
         return error.message
     if isinstance(error, ImportError):
-        return str(error)
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        return f"{error}: {install(extra)}" if extra else str(error)
     if isinstance(error, OSError):
         # Without a name it is an error of stdout: what reads and writes files names them.
         where = error.filename or ("stdout" if error.errno else "")

@@ -211,7 +211,9 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
     made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
     if val is None and (made or not data.exists()):
         return data
-    tokenizer = str(read_checkpoint(base).folder / "tokenizer.json")
+    checkpoint = read_checkpoint(base)
+    _ = checkpoint.config  # of a model of pairs it raises, before anything is written
+    tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
         return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
 

@@ -7,7 +7,7 @@ is the last one if the one after it would end more than half a step beyond the b
 
 What the clock decided is in the row of each step, `Row.fraction`, which is written before anything
 that depends on it is saved. Steps that a kill has lost are made again with what was decided, so the
-run is the same as before, bit for bit; so is one that `replay`s the record of another.
+run is the same as before, bit for bit; so is one that replays the record of another.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from pytok.distribution import version
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_WIDTH = 100
@@ -174,3 +176,20 @@ class LazyCommand(click.Command):
     ) -> click.Context:
         """Return a context of the imported command, with which click continues."""
         return self.load().make_context(info_name, args, parent=parent, **extra)
+
+
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"{context.info_name}, version {version()}")
+        context.exit()
+
+
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+"""The option of both commands, which come in one distribution."""

@@ -162,6 +162,8 @@ def escape_line_ends(pattern: str) -> str:
     return re.sub(r"(?<!\\)[\r\n]", lambda end: repr(end[0])[1:-1], pattern)
 
 
+_MAX_DEPTH = 100
+"""Sets within sets at most: fewer than the calls that Python nests."""
 _META = r"[\[\]\\(){}|?*+^$.]"
 
 
@@ -213,6 +215,7 @@ class _Translation:
         self.pattern = pattern
         self.dialect = dialect
         self.at = 0
+        self.depth = 0
 
     def translate(self) -> str:
         parts = []
@@ -232,6 +235,11 @@ class _Translation:
 
     def _set(self) -> str:
         """Return the translation of a set, after its opening bracket."""
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise FormatError(
+                f"the pattern {self.pattern!r} has more than {_MAX_DEPTH} sets in each other"
+            )
         parts = ["[^" if self._take("^") else "["]
         if found := self._match(_FIRST_HYPHEN):
             parts.append(found)
@@ -240,6 +248,7 @@ class _Translation:
             parts.append("&&" if is_operator else self._member())
         if len(parts) == 1 or parts[-1] == "&&":
             raise self._error(back=1)
+        self.depth -= 1
         return "".join([*parts, "]"])
 
     def _member(self) -> str:

@@ -112,28 +112,35 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 show = "pytok show {} --text abc"
+OF_TEXT = ("not in the vocabulary", "the pattern matches the empty", "the pattern takes too long")
+"""What an error says that is about the text to encode, for which any tokenizer is accepted."""
 imported = "pytok chat import {} -o out.jsonl --date-order dmy"
 evaluated = "gpt eval run --device cpu --dtype float32"
 
 
 def _tokenizers() -> Iterable[Door]:
-    yield Door("tokenizer.json", show.format("t.json"), "t.json", save("t.json"))
+    yield Door("tokenizer.json", show.format("t.json"), "t.json", save("t.json"), names=OF_TEXT)
     yield Door(
         "ranks",
         show.format("r.tiktoken --pattern gpt2"),
         "*",
         written_late("r.tiktoken", ranks),
-        names=("r.tiktoken", "which is not in the vocabulary"),
+        names=("r.tiktoken", *OF_TEXT),
     )
-    yield Door("vocab.json", show.format("t"), "t/*", save("t"), names=("t:", "t/"))
+    yield Door("vocab.json", show.format("t"), "t/*", save("t"), names=("t:", "t/", *OF_TEXT))
     yield Door(
-        "tekken.json", show.format("t.json"), "*", written_late("t.json", lambda: tekken().encode())
+        "tekken.json",
+        show.format("t.json"),
+        "*",
+        written_late("t.json", lambda: tekken().encode()),
+        names=("t.json", *OF_TEXT),
     )
     yield Door(
         "encode",
         "pytok encode -t t.json text",
         "t.json",
         both(save("t.json"), written("text", TEXT)),
+        names=("text", *OF_TEXT),
     )
     yield Door(
         "encode text",
@@ -148,8 +155,8 @@ def _tokenizers() -> Iterable[Door]:
         both(save("t.json"), written("ids", "[1, 2, 3, 77]")),
     )
     yield Door("convert", "pytok convert t.json out.json", "t.json", save("t.json"))
-    yield Door("pickle", show.format("t.pkl"), "*", written_late("t.pkl", pickled))
-    yield Door("clip", show.format("bpe.txt"), "*", written_late("bpe.txt", clip))
+    yield Door("pickle", show.format("t.pkl"), "*", written_late("t.pkl", pickled), names=OF_TEXT)
+    yield Door("clip", show.format("bpe.txt"), "*", written_late("bpe.txt", clip), names=OF_TEXT)
 
 
 def _corpora() -> Iterable[Door]:

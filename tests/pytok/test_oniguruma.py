@@ -124,6 +124,13 @@ def test_syntax_with_two_meanings_is_an_error(
         translate(pattern)
 
 
+@pytest.mark.parametrize("translate", [from_rust, to_rust])
+def test_sets_that_are_nested_without_end_are_an_error(translate: Callable[[str], str]) -> None:
+    """The reader calls itself for each, which Python bounds."""
+    with pytest.raises(FormatError, match="more than 100 sets in each other"):
+        translate("[" * 5000 + "a" + "]" * 5000)
+
+
 @given(text=st.text(min_size=1))
 def test_a_literal_matches_its_text_and_is_recognized(text: str) -> None:
     """It is written as a String."""
