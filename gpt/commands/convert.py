@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None
     if to == "gguf":
         say(f"next: {shlex.join(['llama-cli', '-m', str(out), '-p', 'The'])}")
     elif checkpoint.config.causal:
-        call = f"transformers.pipeline('text-generation', {str(out)!r})('The')"
+        call = f'transformers.pipeline("text-generation", {json.dumps(str(out))})("The")'
         say(f"next: {shlex.join(['python', '-c', f'import transformers; print({call})'])}")
     return 0
 
