@@ -70,11 +70,11 @@ COMMANDS = [
         "gpt.commands.mechanisms:mechanisms",
         "List the mechanisms that a model can have, with their sources.",
     ),
-    LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
+    LazyCommand("prune", "gpt.commands.convert:prune", "Shrink the vocabulary of a model."),
     LazyCommand(
         "convert",
         "gpt.commands.convert:convert",
-        "Let query heads share key and value heads.",
+        "Turn multi-head attention into grouped-query attention.",
     ),
 ]
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")

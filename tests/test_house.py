@@ -24,7 +24,7 @@ ORDER = {
         fileids shardfile
         formats
         unstable truncation post_processing encoding model_inputs growing countfile
-        tokenizer corpus encodings counting splits usage pruning healing shards report
+        tokenizer corpus sources encodings counting splits usage pruning healing shards report
         streams training chat commands
         """,
     ),

@@ -7,8 +7,10 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +19,8 @@ from xml.etree import ElementTree
 
 import matplotlib
 import pytest
+
+from tests.docs.shell import Session, Setting, commands_in
 
 ROOT = Path(__file__).resolve().parent.parent
 LEARN = ROOT / "docs/learn"
@@ -31,17 +35,6 @@ FENCE = re.compile(
     re.M | re.S,
 )
 """A block of code, why it is not run, and the output below it."""
-
-SHELL = """\
-set -euo pipefail
-python() { "$LEARN_PYTHON" "$@"; }
-pytok() { python -m pytok "$@"; }
-gpt() { python -m gpt "$@"; }
-pytest() { python -m pytest "$@"; }
-torchrun() { python -m torch.distributed.run "$@"; }
-exec 2>&1
-"""
-"""The commands of this checkout, and errors among the output."""
 
 
 def by_name(path: Path) -> str:
@@ -71,6 +64,21 @@ def blocks(path: Path) -> list[Block]:
         for found in FENCE.finditer(text)
         if found["language"] in ("python", "sh") and not found["reason"]
     ]
+
+
+def commands(code: str) -> Iterator[str]:
+    """The commands of a block: a line each, or several lines while a quotation mark is open."""
+    command = ""
+    for line in code.splitlines():
+        command += line
+        try:
+            words = shlex.split(command, comments=True)
+        except ValueError:
+            command += "\n"
+        else:
+            if words:
+                yield command
+            command = ""
 
 
 def matches(printed: str, shown: str) -> bool:
@@ -106,39 +114,18 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def run_shell(code: str, folder: Path) -> str:
-    """Return what the commands print."""
-    environment = os.environ | {
-        "LEARN_PYTHON": sys.executable,
-        "PYTHONPATH": str(ROOT),
-        "COLUMNS": "100",
-        "NO_COLOR": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        ["bash", "-c", SHELL + code],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 @pytest.mark.parametrize("path", CHAPTERS, ids=by_name)
 def test_a_chapter_runs_from_top_to_bottom(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one folder and one namespace, as in a notebook; each block prints what is below it."""
-    monkeypatch.chdir(checkout(tmp_path))
+    (folder := tmp_path / "checkout").mkdir()
+    monkeypatch.chdir(checkout(folder))
+    session = Session(folder, Setting(), commands_in(tmp_path / "bin"))
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(path):
         if block.language == "sh":
-            printed = run_shell(block.code, tmp_path)
+            printed = "".join(session.run_line(command) for command in commands(block.code))
         else:
             stdout = io.StringIO()
             with contextlib.redirect_stdout(stdout):
@@ -277,13 +264,6 @@ def test_images_are_those_of_the_scripts() -> None:
 
     assert images == {path.stem.replace("_", "-") for path in FIGURES}
     assert all(f"(images/{name}.svg)" in pages for name in images)
-
-
-@pytest.mark.parametrize("path", sorted(LEARN.glob("*.md")), ids=by_name)
-def test_links_of_a_chapter_lead_somewhere(path: Path) -> None:
-    """To files of the repository."""
-    for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", path.read_text(encoding="utf-8")):
-        assert (path.parent / target).exists(), target
 
 
 def test_the_table_of_contents_has_every_chapter() -> None:

@@ -146,6 +146,8 @@ def test_links_lead_to_pages_or_to_files_on_github(path: Path) -> None:
         ("`[a](../gpt/nn)`", "`[a](../gpt/nn)`"),
         ("```sh\n[a](../gpt/nn)\n```\n", "```sh\n[a](../gpt/nn)\n```\n"),
         ("[a](https://example.org/a.md)", "[a](https://example.org/a.md)"),
+        (f"[a]({GITHUB}/blob/main/docs/report.md#x)", "[a](report.md#x)"),
+        (f"[a]({GITHUB}/blob/main/gpt/errors.py)", f"[a]({GITHUB}/blob/main/gpt/errors.py)"),
     ],
 )
 def test_a_link_of_a_guide_on_the_site(link: str, expected: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sphinx.pycode import ModuleAnalyzer
 
 from generate import modules
+from generate.references import full_name
 
 RESOURCE = re.compile(
     r"""<(?:script|img|source|iframe|video|audio|embed)\b[^>]*?\s(?:src|srcset)=["']?(?:https?:)?//"""
@@ -31,7 +32,7 @@ def missing_members(documented: Collection[str]) -> Iterator[str]:
     for package in modules.PACKAGES:
         for each in modules.subpackages(package):
             for module in (each, *modules.modules(each)):
-                for name, (kind, *_) in ModuleAnalyzer.for_module(module).tags.items():
+                for name, (kind, *_) in ModuleAnalyzer.for_module(module).find_tags().items():
                     public = not any(part.startswith("_") for part in name.split("."))
-                    if public and kind in ("class", "def") and f"{module}.{name}" not in documented:
+                    if public and kind != "other" and not full_name(name, module, "", documented):
                         yield f"{module}.{name}"

@@ -6,13 +6,14 @@ import functools
 import inspect
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
+from types import MethodType
 from typing import Any
 from urllib.parse import urlsplit
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from pygments.lexers.special import TextLexer
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.directives.other import TocTree
@@ -21,6 +22,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import find_pending_xref_condition
 
 from generate import commands, fields, modules, project, recipe
 from generate.checks import missing_members, resources_of_others
@@ -38,9 +40,11 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-skip-member", skip_members_of_others)
     app.connect("html-page-context", root_of_error_page)
     app.connect("build-finished", check)
+    app.connect("autodoc-before-process-signature", forget_signature, priority=1000)
     app.add_post_transform(References)
     app.add_directive("pages", Pages)
     app.add_directive("fields", Fields)
+    app.add_lexer("csv", TextLexer)  # of which Pygments has none
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -50,6 +54,7 @@ class Pages(TocTree):
     def run(self) -> list[nodes.Node]:
         """Return the nodes of the toctree."""
         (group,) = self.content
+        self.env.note_reread()  # since other pages come and go
         self.options["caption"] = group
         names = project.members(group, set(self.env.found_docs))
         self.content = StringList(names, self.env.docname)
@@ -100,8 +105,19 @@ def skip_members_of_others(
     app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any
 ) -> bool | None:
     """Leave out what a class inherits from a class of other software."""
-    home = getattr(inspect.unwrap(member), "__module__", None) if callable(member) else None
+    if not inspect.isroutine(member):
+        return None
+    home = getattr(inspect.unwrap(member), "__module__", None)
     return True if home and not f"{home}.".startswith(OWN) else None
+
+
+def forget_signature(app: Sphinx, member: Any, bound: bool) -> None:
+    """Remove the signature that `autodoc_preserve_defaults` has left on a class method.
+
+    It lacks the class already, and Python removes one more parameter.
+    """
+    if isinstance(member, MethodType):
+        member.__func__.__dict__.pop("__signature__", None)
 
 
 class References(SphinxPostTransform):
@@ -127,7 +143,12 @@ class References(SphinxPostTransform):
                 node["reftarget"] = alike[0]
                 node["refspecific"] = False
             elif alike or (node["reftype"] == "class" and not is_class(target)):
-                node.replace_self(node.children)  # of several names, or a type variable
+                node.replace_self(_content(node))  # of several names, or a type variable
+
+
+def _content(node: pending_xref) -> list[nodes.Node]:
+    """Return what a reference shows."""
+    return (find_pending_xref_condition(node, "resolved") or node).children
 
 
 @functools.cache
@@ -145,25 +166,13 @@ def _by_short_name(app: Sphinx) -> defaultdict[str, list[str]]:
 
 def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     """Return the address of the source of an object: what `sphinx.ext.linkcode` asks for."""
-    home = info["module"], info["fullname"]
-    if home[0] in modules.PACKAGES:
-        name, _, rest = home[1].partition(".")
-        full = modules.public_names(home[0]).get(name, "")
-        module = next((each for each in _parents(full) if each in sys.modules), "")
-        home = module, ".".join(filter(None, [full.removeprefix(f"{module}."), rest]))
+    module, name = modules.origin(info["module"], info["fullname"])
     try:
-        tags = ModuleAnalyzer.for_module(home[0]).find_tags()
-        _, first, last = tags[home[1]]
-    except (KeyError, PycodeError):  # a constant, an alias, or of other software
+        _, first, last = ModuleAnalyzer.for_module(module).find_tags()[name]
+    except (KeyError, PycodeError):  # a constant, or of other software
         return None
-    path = Path(sys.modules[home[0]].__file__ or "").relative_to(project.ROOT)
+    path = Path(sys.modules[module].__file__ or "").relative_to(project.ROOT)
     return f"{REPOSITORY}/blob/main/{path.as_posix()}#L{first}-L{last}"
-
-
-def _parents(name: str) -> Iterator[str]:
-    """Yield the dotted names that *name* begins with, longest first."""
-    while name := name.rpartition(".")[0]:
-        yield name
 
 
 def root_of_error_page(app: Sphinx, name: str, template: str, context: Any, tree: Any) -> None:

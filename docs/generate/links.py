@@ -14,7 +14,11 @@ from pathlib import Path
 REPOSITORY = "https://github.com/pytok-lm/pytok"
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1\s*?$|`+[^`\n]+`+(?!\])", re.M | re.S)
 """Blocks of code, and code in a line, which have no links."""
-TARGET = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)\s#]+)(#[^)\s]*)?(?=[)\s])")
+ON_GITHUB = f"{REPOSITORY}/blob/main/"
+"""Begins absolute links to files, which README.md has, since package indexes show it, too."""
+TARGET = re.compile(
+    rf"(?<=\]\()({re.escape(ON_GITHUB)})?(?![a-z]+:|#|/)([^)\s#]+)(#[^)\s]*)?(?=[)\s])"
+)
 """The target of a link or a picture that is a path, and the fragment after it."""
 
 
@@ -29,12 +33,13 @@ def resolved(
     lost: list[str] = []
 
     def target_of(match: re.Match[str]) -> str:
-        target = Path(os.path.normpath(path.parent / match[1]))
-        fragment = match[2] or ""
+        start = root if match[1] else path.parent
+        target = Path(os.path.normpath(start / match[2]))
+        fragment = match[3] or ""
         if (found := pages.get(target)) is not None:
             return os.path.relpath(found, page.parent) + fragment
         if not target.exists() or not target.is_relative_to(root):
-            lost.append(match[1])
+            lost.append(match[2])
             return match[0]
         if match.string[: match.start()].rpartition("[")[0].endswith("!"):  # a picture
             return os.path.relpath(target, page.parent)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 SPECIAL = re.compile(r"([\\*_{}\[\]<>#|$~])")
-CODE = re.compile(r"(`+).+?\1|(?<!\S)--?[a-z][\w.-]*(?:[ =][A-Z][A-Z=]+)?")
+CODE = re.compile(r"(`+).+?\1|(?<!\S)--?[a-z](?:[\w.-]*\w)?(?:[ =][A-Z][A-Z=]+)?")
 """What is in backticks, or an option, perhaps with the placeholder of its value."""
 EMPHASIS = re.compile(r"\*\w+\*")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,23 @@ def public_names(package: str) -> dict[str, str]:
     """
     module = importlib.import_module(package)
     return {name: _home(getattr(module, name)) for name in module.__all__}
+
+
+def origin(module: str, name: str) -> tuple[str, str]:
+    """Return the module that defines *name* of *module*, which it may import or inherit; its name.
+
+    >>> origin("pytok", "Tokenizer.encode")
+    ('pytok.encoding', 'Encoder.encode')
+    """
+    value: Any = importlib.import_module(module)
+    for part in name.split("."):
+        owners = [each for each in getattr(value, "__mro__", ()) if part in vars(each)]
+        if owners:
+            module, name = owners[0].__module__, f"{owners[0].__qualname__}.{part}"
+        value = getattr(value, part, None)
+        if not owners and isinstance(value, FunctionType | MethodType | type):
+            module, name = value.__module__, value.__qualname__
+    return module, name
 
 
 def pages() -> dict[str, str]:

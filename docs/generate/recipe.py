@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from generate.markdown import escaped
 from gpt.spec.docs import summary_of
 from gpt.spec.fields import Field, fields_of
@@ -28,6 +30,8 @@ mlp = { hidden = 512 }
 *planned* means that the field is chosen for the data and the machine unless it is set; a mechanism
 that is planned is planned with its fields. The defaults below apply to a mechanism that is set.
 """
+KINDS = {"N": "integer", "X": "number", "TEXT": "text", "PATH": "path"}
+"""Types in words, by the placeholders of their values."""
 
 
 def pages() -> dict[str, str]:
@@ -60,7 +64,8 @@ def _is_kind(table: str, spec: type) -> bool:
 
 def _entry(field: Field) -> list[str]:
     """Return the entry of *field*: its name, its values, its documentation, its default."""
-    values = " or ".join(f"`{each}`" for each in field.choices) or field.metavar
+    values = " or ".join(f"`{each}`" for each in field.choices)
+    values = values or re.sub(r"[A-Z]+", lambda name: KINDS[name[0]], field.metavar)
     lines = [f"`{field.name}`: {values}", f": {escaped(field.doc, emphasis=True)}"]
     if (default := _default(field)) is not None:
         lines[1] += f" Default: {default}."

@@ -50,9 +50,10 @@ def _home(name: str, documented: Collection[str]) -> str | None:
     if public in documented:
         return public
     parts = name.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        module, attribute = ".".join(parts[:end]), parts[end]
-        if (origin := _imports(module).get(attribute)) and origin != name:
+    for end in range(1, len(parts)):
+        module = ".".join(parts[:end])
+        origin = _imports(module).get(parts[end])
+        if origin and not _is_file(f"{module}.{parts[end]}"):
             return _home(_suffixed(origin, ".".join(parts[end + 1 :])), documented)
     return None
 
@@ -74,10 +75,10 @@ def _public() -> dict[str, str]:
 @functools.cache
 def _imports(module: str) -> dict[str, str]:
     """Return the full names of what *module* imports by ``from``, by its names for them."""
-    path = modules.ROOT.joinpath(*module.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    if not module or not Path(path).is_file():
+    if not _is_file(module):
         return {}
+    path = _path(module)
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
@@ -85,3 +86,13 @@ def _imports(module: str) -> dict[str, str]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+
+
+def _path(module: str) -> Path:
+    return modules.ROOT.joinpath(*module.split("."))
+
+
+def _is_file(module: str) -> bool:
+    """Return whether *module* is the full name of a module or a package."""
+    path = _path(module)
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()

@@ -36,6 +36,12 @@ def chapter(request: pytest.FixtureRequest) -> ModuleType:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Do the same for a fixture that calls an exercise as for a test."""
+    return (yield from pytest_runtest_call(item))
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Where an exercise is still to be written, show what it asks for instead of a traceback."""
     try:

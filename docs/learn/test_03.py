@@ -32,7 +32,9 @@ def test_3a_a_word_takes_one_space(chapter: ModuleType) -> None:
     assert chapter.split_words("the cat") == ["the", " cat"], "The space belongs to the next word."
     assert chapter.split_words("a  b") == ["a", " ", " b"], "Of two spaces, the word takes one."
     assert chapter.split_words("a\tb") == ["a", "\t", "b"], "A tab is no space."
-    assert chapter.split_words("the cat, 2\n sat") == ["the", " cat", ", 2\n", " sat"]
+    assert chapter.split_words("the cat, 2\n sat") == ["the", " cat", ", 2\n", " sat"], (
+        "All that is between two words is one piece, except the space before a word."
+    )
 
 
 def test_3a_letters_are_those_of_all_scripts(chapter: ModuleType) -> None:

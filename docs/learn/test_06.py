@@ -101,3 +101,6 @@ def test_6c_the_ends(chapter: ModuleType, plain: pytok.Tokenizer) -> None:
     assert chapter.choose_size(plain, LICENSE, [256, 300, 512], 1.0) == 256
     assert chapter.choose_size(plain, LICENSE, [256, 300, 512], 0.0) == 512
     assert chapter.choose_size(plain, LICENSE, [300], 0.5) == 300, "One size: no step to take."
+    assert chapter.choose_size(plain, "é", [256, 300, 512], 0.0) == 512, (
+        "No step saves anything, and nothing was asked for: at least 0 is 0, too."
+    )

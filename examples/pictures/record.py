@@ -1,19 +1,25 @@
-"""Record commands as they run in a terminal: a cast (asciicast 2) with what they print, and when.
+"""Record the commands of `recordings.py` as they run in a terminal: what they print, and when.
 
-    python -m examples.pictures.record [--columns N] OUT.cast 'COMMAND' 'COMMAND' ...
+    python -m examples.pictures.record TEXT [NAME...]
 
-The commands run one after another in the working folder. `terminal.py` draws the cast.
+writes docs/images/NAME.cast (asciicast 2), by default all. TEXT becomes shakespeare.txt in a folder
+that is removed at the end. Other programs should not run meanwhile: two minutes of training are as
+good as the machine is free. `terminal.py` draws the casts; the README shows the same output.
 """
 
-import argparse
 import itertools
 import json
 import os
 import pty
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from examples.pictures.recordings import RECORDINGS, TEXT, Recording
 from pytok.atomic import replace_file
 
 ROWS = 24
@@ -21,26 +27,36 @@ PROMPT = "\x1b[1m$ {}\x1b[0m\r\n"
 TERMINAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the cast; a command that fails ends it with an error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--columns", type=int, default=72)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("commands", nargs="+")
-    options = parser.parse_args(arguments)
+def main(arguments: Sequence[str]) -> None:
+    """Write the casts; a command that fails ends it with an error."""
+    text, *names = arguments
+    for name in names or RECORDINGS:
+        recording = RECORDINGS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(text, Path(folder, TEXT))
+            cast = record(recording, Path(folder))
+        replace_file(recording.cast(name), cast.encode())
+
+
+def record(recording: Recording, folder: Path) -> str:
+    """Run the commands of *recording* in *folder*; return the cast."""
+    for command in recording.prepare:
+        subprocess.run(command, shell=True, cwd=folder, check=True)
     start = time.monotonic()
-    lines = [json.dumps({"version": 2, "width": options.columns, "height": ROWS})]
-    for command in options.commands:
-        for text in itertools.chain([PROMPT.format(command)], output_of(command, options.columns)):
+    lines = [json.dumps({"version": 2, "width": recording.columns, "height": ROWS})]
+    for command in recording.commands:
+        printed = output_of(command, recording.columns, folder)
+        for text in itertools.chain([PROMPT.format(command)], printed):
             lines.append(json.dumps([round(time.monotonic() - start, 2), "o", text]))
             print(text, end="", flush=True)
-    replace_file(options.out, "\n".join(lines).encode() + b"\n")
+    return "\n".join(lines) + "\n"
 
 
-def output_of(command: str, columns: int) -> Iterator[str]:
+def output_of(command: str, columns: int, folder: Path) -> Iterator[str]:
     """Run *command* in a terminal of its own; yield what it prints as it comes."""
     process, terminal = pty.fork()
     if process == 0:
+        os.chdir(folder)
         os.environ.update(TERMINAL)
         os.execvp("bash", ["bash", "-c", f"stty rows {ROWS} columns {columns}; {command}"])
     rest = b""
@@ -72,4 +88,4 @@ def decode(data: bytes) -> tuple[str, bytes]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

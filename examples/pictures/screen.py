@@ -94,8 +94,10 @@ class Screen:
                 self.style = replace(self.style, dim=True)
             elif number in (38, 48):
                 color = self._extended(numbers)
-                field_name = "color" if number == 38 else "background"
-                self.style = replace(self.style, **{field_name: color})
+                if number == 38:
+                    self.style = replace(self.style, color=color)
+                else:
+                    self.style = replace(self.style, background=color)
             elif 30 <= number <= 37 or 90 <= number <= 97:
                 self.style = replace(self.style, color=str(number % 10 + 8 * (number >= 90)))
             elif number == 39:

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.pictures import svg
-from examples.pictures.svg import PALETTES, Palette
+from examples.pictures.svg import IMAGES, PALETTES, ROOT, Palette
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 BENCHMARKS = ROOT / "docs/benchmarks.md"
-IMAGES = ROOT / "docs/images"
 
 WIDTH, LABEL, VALUE = 640, 118, 96
 """The width of the picture, of the names at the left, and of the figures at the right."""

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from pytok.atomic import replace_file
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+IMAGES = ROOT / "docs/images"
+
 MONOSPACE = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 SANS = "system-ui,-apple-system,'Segoe UI',Helvetica,Arial,'DejaVu Sans',sans-serif"
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.pictures import svg
+from examples.pictures.recordings import RECORDINGS, Recording
 from examples.pictures.screen import Line, Screen, Style
-from examples.pictures.svg import PALETTES, Palette
+from examples.pictures.svg import IMAGES, PALETTES, Palette
 
 SIZE, WIDTH, HEIGHT = 15, 9, 21
 """The font's size, and the width and height of a cell: 0.6 of the size in common fonts."""
@@ -24,7 +25,6 @@ IDLE = 1.0
 """Seconds of the recording after which nothing new is waited for."""
 FRAME = 0.15
 """Seconds of the animation for which a screen is shown at least."""
-IMAGES = Path(__file__).resolve().parent.parent.parent / "docs/images"
 BLACK = "#1f2328"
 """Text on a background that the command chose, which is light."""
 
@@ -39,46 +39,27 @@ class Shown:
     end: float | None
 
 
-@dataclass(frozen=True)
-class Picture:
-    """How a cast is drawn: its title, how many lines are shown at once, and for how long."""
-
-    title: str
-    rows: int
-    seconds: float = 0.0
-
-
-PICTURES = {
-    "training": Picture(
-        "A tokenizer is trained, then a model, whose loss falls, and the model writes", 24, 14
-    ),
-    "tokens": Picture("A sentence with one color per token, and the ids of the tokens", 3),
-}
-"""By the name of the cast."""
-
-
 def main() -> None:
     """Draw all pictures."""
-    for name in PICTURES:
-        draw_picture(name, IMAGES)
+    for name in RECORDINGS:
+        draw_recording(name, IMAGES)
 
 
-def draw_picture(name: str, folder: Path) -> None:
-    """Write the pictures of a cast into *folder*."""
-    picture = PICTURES[name]
-    columns, screens = read_cast(IMAGES / f"{name}.cast", picture.seconds)
+def draw_recording(name: str, folder: Path) -> None:
+    """Write the pictures of a recording into *folder*."""
+    recording = RECORDINGS[name]
+    screens = read_cast(recording.cast(name), recording.seconds)
     for palette in PALETTES:
-        draw(folder / f"{name}-{palette.name}.svg", columns, screens, picture, palette)
+        draw(folder / f"{name}-{palette.name}.svg", screens, recording, palette)
 
 
-def read_cast(path: Path, seconds: float) -> tuple[int, list[tuple[float, list[Line]]]]:
-    """Return the columns of a cast, and its screens with times from 0 to *seconds*."""
+def read_cast(path: Path, seconds: float) -> list[tuple[float, list[Line]]]:
+    """Return the screens of a cast, with times from 0 to *seconds*."""
     first, *rest = path.read_text(encoding="utf-8").splitlines()
-    columns = json.loads(first)["width"]
     events = [json.loads(line) for line in rest]
     gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(events)]
     times = list(itertools.accumulate((min(gap, IDLE) for gap in gaps), initial=0.0))
-    screen = Screen(columns)
+    screen = Screen(json.loads(first)["width"])
     screens: list[tuple[float, list[Line]]] = []
     for (_, _, text), time in zip(events, times, strict=True):
         screen.feed(text)
@@ -89,7 +70,7 @@ def read_cast(path: Path, seconds: float) -> tuple[int, list[tuple[float, list[L
             screens.append((shown, screen.lines()))
     while not screens[-1][1][-1]:
         screens[-1][1].pop()
-    return columns, screens
+    return screens
 
 
 def lines_over_time(screens: Sequence[tuple[float, list[Line]]]) -> Iterator[Shown]:
@@ -105,15 +86,14 @@ def lines_over_time(screens: Sequence[tuple[float, list[Line]]]) -> Iterator[Sho
 
 def draw(
     path: Path,
-    columns: int,
     screens: Sequence[tuple[float, list[Line]]],
-    picture: Picture,
+    recording: Recording,
     palette: Palette,
 ) -> None:
-    """Write *picture* of *screens* for *palette*."""
-    seconds, count = picture.seconds, len(screens[-1][1])
-    rows = min(picture.rows, count)
-    width, height = columns * WIDTH + 2 * PADDING, rows * HEIGHT + 2 * PADDING
+    """Write the picture of *screens* for *palette*."""
+    seconds, count = recording.seconds, len(screens[-1][1])
+    rows = min(recording.rows, count)
+    width, height = recording.columns * WIDTH + 2 * PADDING, rows * HEIGHT + 2 * PADDING
     body = [
         svg.rectangle(0.5, 0.5, width - 1, height - 1, palette.surface, stroke=palette.edge, rx=8),
         f'<svg x="{PADDING}" y="{PADDING}" width="{width - 2 * PADDING}" height="{rows * HEIGHT}">',
@@ -123,7 +103,7 @@ def draw(
         body += _line(shown, number, seconds, palette)
     body += ["</g>", "</svg>"]
     style = _style(screens, rows, seconds) if seconds else []
-    svg.write(path, width, height, svg.MONOSPACE, picture.title, [*style, *body])
+    svg.write(path, width, height, svg.MONOSPACE, recording.title, [*style, *body])
 
 
 def _style(screens: Sequence[tuple[float, list[Line]]], rows: int, seconds: float) -> list[str]:

@@ -36,9 +36,13 @@ from pytok.terminal import say
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
-    help="Type of the weights, for hf.",
+    help="Precision of the weights (hf only).",
 )
-@option("--max-shard-size", metavar="SIZE", help="Largest file of weights, for hf, such as 5GB.")
+@option(
+    "--max-shard-size",
+    metavar="SIZE",
+    help="Split the weights into files of at most this size, such as 5GB (hf only).",
+)
 def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None) -> int:
     """Write a trained model for transformers or llama.cpp.
 
@@ -117,11 +121,11 @@ def import_(source: Path, out: Path) -> int:
     metavar="FILE",
     type=PATH,
     required=True,
-    help="Tokenizer that `pytok prune` has made of that of the run.",
+    help="The smaller tokenizer, made by `pytok prune` from that of the run.",
 )
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def prune(run: Path, tokenizer: Path, out: Path) -> int:
-    """Keep a part of a model's vocabulary.
+    """Shrink the vocabulary of a model.
 
     RUN is a run folder, trained or imported. The new run has the rows of the tokens that the
     tokenizer has kept, and all other weights. Its probabilities are those of the model before,
@@ -150,7 +154,13 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
 )
 @run_argument
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
-@option("--last", metavar="N", type=int, default=5, help="Checkpoints to average at most.")
+@option(
+    "--last",
+    metavar="N",
+    type=int,
+    default=5,
+    help="Number of checkpoints to average, counted from the last.",
+)
 def average(run: Path, out: Path, last: int) -> int:
     """Average the weights of the last checkpoints of a run.
 
@@ -180,12 +190,12 @@ def average(run: Path, out: Path, last: int) -> int:
     "--pool",
     type=click.Choice(POOLS),
     default="mean",
-    help="What a head becomes: the mean of those it replaces, the first of them, or new weights.",
+    help="A shared head is the mean of those that it replaces, the first of them, or new weights.",
 )
 @option("--seed", metavar="N", type=int, default=0, help="Seed of new weights.")
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
-    """Let query heads share key and value heads.
+    """Turn multi-head attention into grouped-query attention.
 
     RUN is a run folder, trained or imported. The new model (GQA, Ainslie 2023, arXiv:2305.13245)
     keeps fewer keys and values per token, and decodes long texts faster; it is a little worse until

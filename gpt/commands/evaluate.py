@@ -59,8 +59,7 @@ if TYPE_CHECKING:
     metavar="N",
     type=int,
     show_default="the model's",
-    help="Tokens of a window: most that a prediction can attend to. More than in training if the "
-    "model's positions allow it.",
+    help="Context length, which can be longer than in training if the positions allow it.",
 )
 @ensemble_option
 @option("--json", "as_json", is_flag=True, help="Print a JSON object instead of text.")
@@ -82,7 +81,7 @@ if TYPE_CHECKING:
     metavar="RUN",
     type=PATH,
     group="Other measures",
-    help="With --style, a run to compare with, such as the base.",
+    help="With --style: a run to compare with, such as the base.",
 )
 @option(
     "--turns",
@@ -90,7 +89,7 @@ if TYPE_CHECKING:
     type=int,
     default=200,
     group="Other measures",
-    help="With --style, turns that each model generates.",
+    help="With --style: number of turns that each model generates.",
 )
 @option(
     "--beams",
@@ -98,7 +97,7 @@ if TYPE_CHECKING:
     type=int,
     default=1,
     group="Other measures",
-    help="Of a model that translates, the beams of the search; 1 is greedy.",
+    help="For models that translate: beam search with N beams; 1 is greedy decoding.",
 )
 @option(
     "--bleu",

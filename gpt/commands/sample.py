@@ -34,25 +34,27 @@ if TYPE_CHECKING:
     show_default="start of a document",
     help="Text to continue.",
 )
-@option("--tokens", metavar="N", type=int, default=256, help="Tokens to generate at most.")
+@option(
+    "--tokens", metavar="N", type=int, default=256, help="Maximum number of tokens to generate."
+)
 @option(
     "--samples",
     metavar="N",
     type=int,
     default=1,
-    help="Texts to generate at once; each has the seed after that of the one before.",
+    help="Number of texts, generated at once; each has the next seed.",
 )
 @option(
     "--heal/--no-heal",
     default=True,
-    help="Let the prompt end inside a token: its end is sampled again, with the same text.",
+    help="Token healing: let the last letters of the prompt begin a longer token.",
 )
 @option(
     "--context",
     metavar="N",
     type=click.IntRange(min=1),
     show_default="the model's",
-    help="Tokens that a prediction can attend to, more than in training if its positions allow it.",
+    help="Context length, which can be longer than in training if the positions allow it.",
 )
 @option("--stop", metavar="TEXT", multiple=True, help="Stop before this text. Repeatable.")
 @option(
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     type=int,
     default=1,
     group="Translation",
-    help="Hypotheses that are extended at a time, of a model that translates; 1 is greedy.",
+    help="Beam search with N beams; 1 is greedy decoding.",
 )
 @option(
     "--length-penalty",

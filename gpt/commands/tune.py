@@ -12,6 +12,7 @@ from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
 from gpt.commands.settings import Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError
+from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
@@ -165,6 +166,9 @@ def tune(
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
     settings.over(unplanned)
+    if run.exists() and data.exists():  # at once: the imports take seconds
+        what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
+        say(f"{out}: {what} on {data}")
 
     from gpt.report.console import ConsoleReporter
     from gpt.report.events import Reporters

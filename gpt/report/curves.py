@@ -105,11 +105,14 @@ class History:
     def baselines(self, measure: Measure) -> dict[str, float]:
         """Return levels that *measure* of a model of texts is compared with, by name.
 
-        Those are what a uniform distribution over the vocabulary has, what the frequencies of the
-        tokens have (if the data is still there), and what a tuned model had before.
+        Those are what a uniform distribution over the vocabulary has and what the frequencies of
+        the tokens have (if the data is still there); of a tuned model, what it had before.
         """
         if self.state is None or self.recipe is None or measure.training is None:
             return {}
+        if self.state.first_score is not None:
+            is_same = measure.name == self.score.name
+            return {"before tuning": self.state.first_score} if is_same else {}
         levels = {}
         if isinstance(self.recipe.objective, CrossEntropy) and self.state.train_tokens:
             row = self.rows[-1]
@@ -117,8 +120,6 @@ class History:
             levels["random guess"] = unit * math.log(self.state.config.vocab_size)
             if (entropy := _unigram_entropy(self.state)) is not None:
                 levels["unigram entropy"] = unit * entropy
-        if self.state.first_score is not None and measure.name == self.score.name:
-            levels["before tuning"] = self.state.first_score
         return levels
 
     def remarks(self) -> list[str]:

@@ -184,6 +184,7 @@ def _mark_best(axes: Axes, history: History, measure: Measure) -> None:
         textcoords="offset points",
         ha="right" if is_late else "left",
         va="top" if is_below else "bottom",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
     )
 
 

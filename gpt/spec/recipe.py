@@ -87,9 +87,9 @@ class Recipe:
     """Decay of a moving average of the weights (EMA), used for evaluation and sampling.
     [default: off]"""
     seed: int = 0
-    """Seed of the initial weights, the order of the data, and dropout."""
+    """Random seed. The initial weights, the order of the data, and dropout follow from it."""
     eval_every: int = 100
-    """Steps between evaluations on the validation split. The last step has one as well."""
+    """Steps between evaluations. The validation split is evaluated, after the last step as well."""
     patience: int | None = None
     """Early stopping: end after this many evaluations without improvement. The best model is kept.
     [default: off]"""
@@ -99,7 +99,7 @@ class Recipe:
     keep: int = 2
     """Number of recent checkpoints to keep, besides the best on the validation split."""
     device: str = "auto"
-    """Device: auto, cpu or cuda; auto is CUDA if there is a GPU."""
+    """Device: auto, cpu or cuda. With auto it is a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of matrix products: float32, bfloat16, or auto, the faster of the two."""
     compile: bool | None = None

@@ -17,7 +17,7 @@ from pytok.commands.options import (
     threads_option,
     tokenizer_option,
 )
-from pytok.commands.paths import Input, Output, Source
+from pytok.commands.paths import Input, Output, sources_argument
 from pytok.counted import counted
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
@@ -75,7 +75,7 @@ def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
     pytok shard 'wiki/*.jsonl' -t gpt2 -o data/ --val 0.01 --split documents
     """,
 )
-@click.argument("sources", type=Source(), nargs=-1, required=True)
+@sources_argument
 @option("-o", "--out", type=Output(), required=True, help="The folder to write.")
 @option(
     "--val",
@@ -114,9 +114,10 @@ def shard(
 ) -> None:
     """Write token shards for `gpt train`.
 
-    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin. The .bin files have
-    the format of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of
-    bytes of text. The folder appears complete or not at all.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin, which is also read
+    if none is given. The .bin files have the format of llm.c and modded-nanogpt; shards.json
+    records the tokenizer and the number of bytes of text. The folder appears complete or not at
+    all.
     """
     from pytok import shards  # here, since it loads numpy
 

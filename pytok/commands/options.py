@@ -76,7 +76,7 @@ engine_option = option(
     "--engine",
     type=click.Choice(get_args(EngineName)),
     default="native",
-    help="Compiled engine, or the slow one in Python.",
+    help="Compiled engine, or the one in Python, slow and readable.",
 )
 threads_option = option(
     "--threads",
@@ -139,8 +139,8 @@ tokenizer_option = takes_tokenizer(
         type=Input(),
         required=True,
         metavar="TOKENIZER",
-        help="A tokenizer.json, tekken.json or list of ranks (.tiktoken, tokenizer.model), the "
-        "folder of a model, or the name of an encoding such as cl100k_base.",
+        help="Tokenizer: a file (tokenizer.json, tekken.json, *.tiktoken, tokenizer.model), the "
+        "folder of a model, or a name such as gpt2 or cl100k_base.",
     )
 )
 

@@ -24,7 +24,7 @@ from pytok.commands.options import (
     reading_options,
     saying_warnings,
 )
-from pytok.commands.paths import Input, Output, Source
+from pytok.commands.paths import Input, Output, sources_argument
 from pytok.commands.reporting import measure, report_option, write_report
 from pytok.counted import counted
 from pytok.counting import split_by
@@ -38,20 +38,20 @@ from pytok.terminal import Bars, say
 @click.command(
     cls=Command,
     examples="""
-    pytok train corpus.txt --vocab 50257
+    pytok train corpus.txt --vocab 4096
     pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
     pytok train corpus.txt --vocab 16384 --report report.html
     zcat wiki/*.jsonl.gz | pytok train - --vocab 32768
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
-@click.argument("sources", type=Source(), nargs=-1, required=True)
+@sources_argument
 @option(
     "--vocab",
     type=click.IntRange(256),
     required=True,
     metavar="N",
-    help="Number of ids: 256 bytes, merges, special tokens.",
+    help="Vocabulary size: 256 bytes, merges and special tokens.",
 )
 @option(
     "-o",
@@ -86,9 +86,10 @@ def train(
 ) -> None:
     """Train a tokenizer on text.
 
-    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin: text, .jsonl and
-    .parquet files, plain or compressed (.gz, .zst, .xz, .bz2), and archives of them (.tar, .zip).
-    With --counts, they are files of counts from `pytok count-pieces`.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin, which is also read
+    if none is given: text, .jsonl and .parquet files, plain or compressed (.gz, .zst, .xz, .bz2),
+    and archives of them (.tar, .zip). With --counts, they are files of counts from
+    `pytok count-pieces`.
 
     The most frequent pair of neighboring tokens is merged first. The result does not depend on the
     number of threads nor, except with --ties first, on the order of documents.
@@ -125,6 +126,8 @@ def train(
             **counting,
             **reading,
         )
+    if Path(out).is_file():
+        say(f"{out}: replacing the file; -o names another")
     try:
         tokenizer.save(out)
     except FormatError as error:
@@ -154,7 +157,7 @@ def train(
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
-@click.argument("sources", type=Source(), nargs=-1, required=True)
+@sources_argument
 @option("-o", "--out", type=Output(), required=True, help="Output file of counts: *.parquet.")
 @counting_options
 @reading_options

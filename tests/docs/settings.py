@@ -18,8 +18,8 @@ from tests.docs.shell import Setting
 
 NUMBERS = {r"\[[\d,\s]+\]": "N", r"\d[\d,.:]*( \d[\d,.:]*)*": "N"}
 """Numbers of another text, another machine or another model; a list of ids is one."""
-BARS = {r"^ +[━─].*$": ""}
-"""A line of the progress, which a terminal replaces by the next."""
+BARS = {r"^[\d:]+ left$": ""}
+"""A line of the progress, which a terminal replaces by the next one."""
 TIMES = {r"\b[\d.,]+ (second|minute)s?\b": "TIME"}
 """How long a training may take, or took."""
 SPLIT = {r"^T\|?o\|.*$": "SPLIT"}
@@ -114,8 +114,15 @@ def imported(folder: Path) -> None:
     texts("my/a.txt", "my/b.txt")(folder)
     tokenizer = pytok.train(folder / "my/a.txt", vocab_size=400, pattern="gpt2")
     tokenizer.save(folder / "gpt2")
-    sizes = {"n_positions": 32, "n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 400}
-    config = transformers.GPT2Config(**sizes, bos_token_id=399, eos_token_id=399)
+    config = transformers.GPT2Config(
+        vocab_size=400,
+        n_positions=32,
+        n_embd=16,
+        n_layer=1,
+        n_head=2,
+        bos_token_id=399,
+        eos_token_id=399,
+    )
     transformers.GPT2LMHeadModel(config).save_pretrained(folder / "gpt2")
 
 

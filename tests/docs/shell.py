@@ -1,8 +1,8 @@
 """Run the shell blocks of a document in a folder, and compare what they print with what it shows.
 
-A block in ``sh`` is a list of commands; the next block, if it is in ``text``, is their output, or a
-talk with the model that they have trained. What a test changes to be fast, what it cannot run, and
-what two runs print differently is data: a `Setting`.
+A block in ``sh`` is a list of commands; one in ``text`` after it is what they print, or a talk with
+the model that they have trained. What a test changes to be fast, what it cannot run, and what two
+runs print differently is data: a `Setting`.
 """
 
 import contextlib
@@ -58,13 +58,13 @@ class Session:
 
     folder: Path
     setting: Setting
-    bin: Path
+    commands: Path
     used: set[str] = field(default_factory=set)
 
     def run(self, block: Block) -> tuple[str, list[str]]:
         """Run the lines of *block*; return what they printed, and the lines as they were run.
 
-        A line that fails, or prints a traceback, is an AssertionError.
+        A line that fails is an AssertionError.
         """
         lines = list(self._prepared(block))
         return "".join(self.run_line(line) for line in lines), lines
@@ -77,7 +77,6 @@ class Session:
         code = run_line(line, self.folder, self.environment, output)
         printed = output.read_text(encoding="utf-8", errors="replace")
         assert code == (1 if failures else 0), f"{line}\n{printed}"
-        assert "Traceback" not in printed, f"{line}\n{printed}"
         return printed
 
     def talk(self, shown: str, command: str) -> None:
@@ -87,7 +86,7 @@ class Session:
         you, model = (
             re.compile(f"^{re.escape(speakers[name])}: ", re.M) for name in TALK.groupindex
         )
-        said = [line[you.match(line).end() :] for line in shown.splitlines() if you.match(line)]
+        said = [line[match.end() :] for line in shown.splitlines() if (match := you.match(line))]
         answered = self.run_line(f"printf '%s\\n' {shlex.join(said)} | {command}")
         assert len(model.findall(shown)) == len(model.findall(answered)) == len(said), answered
 
@@ -96,7 +95,7 @@ class Session:
         """The environment of the commands: these commands, one thread, no colors, no network."""
         return {
             **os.environ,
-            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{self.commands}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
             "HF_HUB_OFFLINE": "1",
@@ -173,8 +172,8 @@ def commands_in(folder: Path) -> Path:
     """Make a folder with the commands of this checkout, whatever is installed."""
     folder.mkdir()
     lines = {
-        "pytok": '-P -m pytok "$@"',
-        "gpt": '-P -m gpt "$@"',
+        "pytok": '-m pytok "$@"',
+        "gpt": '-m gpt "$@"',
         "python": '"$@"',
     }
     for name, rest in lines.items():
@@ -189,24 +188,25 @@ def run_document(
 ) -> Iterator[tuple[str, str, list[str]]]:
     """Run the shell blocks of a document; yield shown output, printed output, and the commands.
 
-    Shown output is "" where the document has none. What of the setting was not used is an
-    AssertionError at the end: the document no longer has it.
+    An AssertionError is raised by a line that fails, by a talk that goes differently, by output
+    without a block of commands before it, and at the end by what of the setting was not used.
     """
     work = folder / "work"
     work.mkdir()
     setting.files(work)
     session = Session(work, setting, commands_in(folder / "bin"))
-    found = blocks(path)
-    for block, following in itertools.zip_longest(found, found[1:]):
-        if block.language != "sh":
-            continue
-        printed, lines = session.run(block)
-        shown = following.text if following and following.language == "text" else ""
-        if TALK.match(shown):
+    previous, printed = "", ""
+    lines: list[str] = []
+    for block in blocks(path, "sh", "text"):
+        if block.language == "sh":
+            printed, lines = session.run(block)
+        elif TALK.match(block.text):
             (command,) = TALK_COMMAND.findall(printed)
-            session.talk(shown, command)
+            session.talk(block.text, command)
         else:
-            yield shown, printed, lines
+            assert previous == "sh", f"line {block.line}: of which commands is this the output?"
+            yield block.text, printed, lines
+        previous = block.language
     stale = {*setting.edits, *setting.omit, *setting.fails} - session.used
     assert not stale, f"these lines are no longer in the document: {stale}"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from examples.pictures import record, speed, svg, terminal
+from examples.pictures.recordings import RECORDINGS
 from examples.pictures.screen import Screen, Style
-from examples.pictures.svg import PALETTES
+from examples.pictures.svg import IMAGES, PALETTES
 from tests.docs.documents import ROOT, name_of
 
-IMAGES = ROOT / "docs/images"
 PICTURES = sorted(IMAGES.glob("*.svg"))
 
 
@@ -25,10 +25,10 @@ def test_the_bars_are_the_figures_of_the_benchmarks(palette: svg.Palette, tmp_pa
     assert (tmp_path / "speed.svg").read_text() == committed.read_text()
 
 
-@pytest.mark.parametrize("name", terminal.PICTURES)
+@pytest.mark.parametrize("name", RECORDINGS)
 def test_the_terminals_are_those_of_the_recordings(name: str, tmp_path: Path) -> None:
     """In docs/images; `python -m examples.pictures.terminal` draws them."""
-    terminal.draw_picture(name, tmp_path)
+    terminal.draw_recording(name, tmp_path)
 
     for palette in PALETTES:
         picture = f"{name}-{palette.name}.svg"
@@ -47,16 +47,16 @@ def test_a_picture_needs_nothing_else(path: Path) -> None:
     assert root[0].text
 
 
-def test_a_recording_is_of_a_real_command() -> None:
-    """The commands of the README."""
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_recording_is_of_commands_of_the_readme(name: str) -> None:
+    """And of no others."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    recorded = (IMAGES / "training.cast").read_text(encoding="utf-8").splitlines()
-    texts = [json.loads(line)[2] for line in recorded[1:]]
-    start, end = record.PROMPT.split("{}")
-    commands = [text[len(start) : -len(end)] for text in texts if text.startswith(start)]
+    _, *events = RECORDINGS[name].cast(name).read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(event)[2] for event in events]
+    prompts = [record.PROMPT.format(command) for command in RECORDINGS[name].commands]
 
-    assert len(commands) == 3
-    assert not [command for command in commands if command not in readme]
+    assert [text for text in texts if text.startswith(prompts[0][:6])] == prompts
+    assert not [command for command in RECORDINGS[name].commands if command not in readme]
 
 
 @pytest.mark.parametrize(

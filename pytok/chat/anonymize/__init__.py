@@ -25,8 +25,8 @@ from pytok.chat.whatsapp.phrases import MEDIA_NOUNS
 
 LIMITS = (
     "nicknames and misspelled names; people who never write, unless you name them; names of towns,"
-    " employers and schools; numbers of up to six digits; what the messages say about a life; the"
-    " times of the messages, and the style of a person"
+    " employers and schools; numbers of up to six digits; streets without a number; what the"
+    " messages say about a life; the times of the messages, and the style of a person"
 )
 """What is not replaced."""
 _WITHOUT_WORDS: dict[Kind, str] = {
@@ -62,7 +62,7 @@ class Anonymized:
     messages: list[Message]
     counts: dict[str, int]
     """Number of replacements by kind, in the singular: name, number, card, account, e-mail, link,
-    mention, code, IP, position, password; file name, reaction, notice, location."""
+    mention, code, IP, position, address, password; file name, reaction, notice, location."""
     substitutes: dict[str, str]
     """Displayed name to substitute. It reverses the anonymization: do not store it with the
     history."""

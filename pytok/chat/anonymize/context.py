@@ -48,7 +48,7 @@ _SYMBOLS = r"\$|%|[円元원₫万萬億亿만억]"
 _CODES = (
     "eur|euros?|usd|gbp|chf|sfr|sek|nok|dkk|isk|pln|zł|zl|czk|kč|huf|ron|rsd|uah|грн|руб(?:лей|ля)?"
     "|inr|idr|vnd|krw|jpy|cny|rmb|sgd|hkd|twd|thb|aud|cad|nzd|mxn|brl|cop|clp|ars|ngn|kes|zar|aed"
-    "|sar|egp|irr|тенге|تومان|دينار|جنيه|درهم|ريال|บาท|đồng"
+    "|sar|egp|irr|тенге|тг|сум|сом|манат|драм|лари|so'm|som|sum|manat|تومان|دينار|جنيه|درهم|ريال|บาท|đồng"
 )
 _COINS = "fr|kr|ft|rs|rp|rm|tl|лв|din|lei|lira|yen|rand|naira|pesos?|reais|dollars?|pounds?|rupees?"
 _UNITS = (

@@ -15,6 +15,7 @@ _TOKEN = re.compile("[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile("(?:[0-9]{1,4}[a-z]{1,3})+[0-9]{0,4}|[0-9]{8}T[0-9]{4,6}Z?")
 """A duration, or a time of ISO 8601."""
+_LETTERS_AROUND = re.compile("[A-Z]{1,16}[0-9]{4,16}[A-Z]{1,16}")
 _MIN_CODE, _MIN_KEY = 9, 16
 _IP_4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9]|\.[0-9])")
 _IP_6 = re.compile("(?<![0-9A-Za-z:])[0-9A-Fa-f:]{6,39}(?![0-9A-Za-z:])")
@@ -23,19 +24,40 @@ _MAC = re.compile(
     re.IGNORECASE,
 )
 _DECIMAL = r"[-+]?[0-9]{1,3}[.,][0-9]{4,}"
-_MINUTES = r" ?[0-9]{1,2}(?:[.,][0-9]+)? ?(?:' ?(?:[0-9]{1,2}(?:[.,][0-9]+)? ?(?:\"|'') ?)?)?"
+_MINUTES = r" ?[0-9]{1,2}(?:[.,][0-9]+)?(?: ?'(?: ?[0-9]{1,2}(?:[.,][0-9]+)? ?(?:\"|''))?)?"
 _DEGREES = rf"[0-9]{{1,3}} ?°{_MINUTES}"
+_INSURANCE = re.compile(
+    r"(?<![0-9A-Za-z])[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"
+    r"(?![0-9A-Za-z])"
+)
+"""A number of the British National Insurance: few digits, and letters around them."""
 _PLUS = "[23456789CFGHJMPQRVWX]"
 _POSITION = re.compile(
     "|".join(
         (
             rf"(?<![0-9.,])(?:[NS] ?)?{_DECIMAL} ?°? ?[NS]?(?:[,;/] ?| )[EWO]? ?{_DECIMAL}"
-            r"(?: ?°?(?: ?[EWO]\b)?)",
+            r"(?: ?°)?(?: ?[EWO]\b)?",
             rf"\b[NS] ?{_DEGREES}[,;/ ]{{0,2}}[EWO] ?{_DEGREES}",
-            rf"{_DEGREES}[NS]\b[,;/ ]{{0,2}}{_DEGREES}[EWO]\b",
+            rf"{_DEGREES} ?[NS]\b[,;/ ]{{0,2}}{_DEGREES} ?[EWO]\b",
             r"(?<![^\W\d_])(?:lat|lon|lng)(?:itude)?\.?[:=]? ?[-+]?[0-9]{1,3}[.,][0-9]{3,}",
             rf"(?<![0-9A-Z])(?=[0-9]{{0,7}}[A-Z]){_PLUS}{{4,8}}\+{_PLUS}{{2,3}}(?![0-9A-Z])",
             r"///[^\W\d_]+\.[^\W\d_]+\.[^\W\d_]+",  # what3words
+        )
+    ),
+    re.IGNORECASE,
+)
+
+_HANDLE = re.compile(
+    "|".join(
+        (
+            # a name with a number, as of Discord
+            r"(?<![\w.#-])(?!(?:issue|pr|bug|ticket|nr|no|pull|task|room|zimmer)#)"
+            r"[^\W\d][\w.]{1,31}#[0-9]{4}(?![\w#])",
+            # after the name of an app
+            r"\b(?:insta(?:gram)?|snap(?:chat)?|tiktok|telegram|tg|twitter|threads|discord|skype|steam"
+            r"|psn|xbox|signal|line|kakao(?:talk)?|wechat|weixin|viber|ig|微信号?|微信號|カカオ|카톡)"
+            r"(?: ?(?:id|name|user|nick|account|konto))?[:=] ?@?"
+            r"(?=[\w.-]{0,40}(?:[0-9_]|[.-]\w))(\w[\w.-]{1,62}\w)",
         )
     ),
     re.IGNORECASE,
@@ -47,6 +69,8 @@ def codes(plain: str) -> Iterator[Span]:
     for match in _TOKEN.finditer(plain):
         if _is_code(match[0]):
             yield Span(*match.span(), "code", match[0])
+    for match in _INSURANCE.finditer(plain):
+        yield Span(*match.span(), "code", match[0].replace(" ", ""))
     for match in _MAC.finditer(plain):
         yield Span(*match.span(), "code", match[0].upper())
 
@@ -67,6 +91,8 @@ def _is_mixed(part: str) -> bool:
     figures = sum(map(len, runs))
     capitals = part.isupper() or re.fullmatch("(?:0x)?[0-9a-fA-F]+", part) is not None
     if capitals and figures >= 4 and (len(runs) >= 3 or (len(runs) == 2 and len(part) >= 12)):
+        return True
+    if part.isupper() and _LETTERS_AROUND.fullmatch(part):  # ABCDE1234F
         return True
     if part.isupper() and len(part) >= _MIN_KEY:
         return True
@@ -89,6 +115,13 @@ def addresses(plain: str) -> Iterator[Span]:
                 continue
             if int(address) > 1:
                 yield Span(*match.span(), "IP", str(address))
+
+
+def handles(plain: str) -> Iterator[Span]:
+    """Yield the names of accounts in the *plain* text that have no @ before them."""
+    for match in _HANDLE.finditer(plain):
+        group = match.lastindex or 0
+        yield Span(*match.span(group), "mention", match[group])
 
 
 def coordinates(plain: str) -> Iterator[Span]:

@@ -54,6 +54,8 @@ _E_MAIL = re.compile(
     "|".join(
         (
             rf"{_LOCAL}@{_HOST}",
+            # within a network, or of a payment: anna@okbank
+            r"(?<![\w.+%-])[\w.+%'-]{3,64}@[^\W\d_]{3,30}(?![\w.@-])",
             rf"{_LOCAL} ?[\[({{] ?(?:at|ät|arroba|@) ?[\])}}] ?[\w-]{{1,63}}"
             r"(?: ?(?:\.|[\[({] ?(?:dot|punkt|punto|\.) ?[\])}]) ?[\w-]{1,63}){1,4}",
             rf"{_LOCAL}(?-i: AT )[\w-]{{1,63}}(?:(?-i: DOT )[\w-]{{1,63}}){{1,4}}",
@@ -61,20 +63,31 @@ _E_MAIL = re.compile(
     ),
     re.IGNORECASE,
 )
-_IS = "(?:is|ist|lautet|es|est|é|è)"
+_IS = "(?:is|ist|lautet|es|est|é|è|to|je|это)"
 _PASSWORD = (
-    r"(?:\b(?:pass(?:word|wort|code|phrase)?|pwd?|passwd|kennwort|contraseña|senha|mot de passe"
+    r"(?:\b(?:pass(?:word|wort|code|phrase)?|pwd?|passwd|kennwort|contraseña|senha|mot de passe|mdp"
+    r"|wachtwoord|lösenord|passord|salasana|adgangskode"
+    r"|sandi|mật khẩu"
     r"|hasło|heslo|jelszó|parola|şifre|пароль|пин|pin|puk|tan|cvv|cvc|otp"
     r"|api[_ -]?key)|密码|密碼|パスワード|비밀번호|暗証番号|كلمة السر|סיסמה|סיסמא|รหัสผ่าน|पासवर्ड)"
+)
+_CODE = (
+    r"\w{0,20}code|(?:код|código|codigo|codice|kód|kode|koodi)(?: [^\W\d_]{1,20}){0,2}"
+    r"|buchungsnummer|pnr|验证码|驗證碼|認証コード|인증번호"
 )
 _SECRET = re.compile(
     "|".join(
         (
-            rf"{_PASSWORD}(?: ?{_IS}?[:=] ?| {_IS} (?=\S{{0,40}}[0-9]))"
+            rf"{_PASSWORD}(?: ?{_IS}?[:=] ?|(?: {_IS} | ?[是은는は] ?)(?=\S{{0,40}}[0-9]))"
             r"(?P<word>[^\s,;\"]{3,200})",
+            # "Wi-Fi password hunter22", "password for the Wi-Fi: hunter22"
+            rf"{_PASSWORD} (?:(?:[^\W\d_]{{1,20}} ){{0,3}}[^\W\d_]{{1,20}}[:=] ?)?"
+            r"(?P<mixed>(?=[^\s0-9]{0,40}[0-9])(?=[^\W_]{0,40}?[^\W\d_])[^\s,;\"]{5,200})",
             r"\b(?:token|secret|key): ?(?=\S{0,60}[0-9])(?P<token>[^\s,;\"]{6,200})",
-            rf"\b(?:pin|puk|tan|cvv|cvc|otp|\w{{0,20}}code)\b:?(?: {_IS})? "
-            r"(?P<code>[0-9]{4,8})(?![0-9.,:/-])",
+            rf"\b(?:pin|puk|tan|cvv|cvc|otp|{_CODE})\b:?(?: {_IS})? "
+            r"(?P<code>[0-9]{4,8}(?![0-9.,:/-])|[0-9]{3}[ -][0-9]{3}(?![0-9.,:/-])"
+            r"|(?-i:(?=[A-Z]{0,8}[0-9])(?=[0-9]{0,8}[A-Z])[A-Z0-9]{5,10})(?!\w))",
+            r"(?<![0-9])(?P<first>[0-9]{4,8}) (?:is|ist) (?:your|dein|ihr)\b(?=[^\n]{0,40}code)",
             r"(?<![\w-])[\w-]{0,40}(?:token|secret|key|pwd|passw(?:or)?d|auth|sig)="
             r"(?P<value>[^\s,;\"]{3,200})",
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product, zip_longest
 from typing import NamedTuple
 
 import regex
@@ -30,9 +31,14 @@ _NO_NAMES = frozenset({"على", "وعلى", "فعلى"})
 """Arabic for "on". It differs from the name Ali in a letter that is the same after folding."""
 _NEGATION = re.compile(r"['’]t\b", re.IGNORECASE)
 """After a word that is no name: don't, can't, won't."""
+_STRETCHED = regex.compile(r"(.)\1{2,}")
+"""A letter three times or more, as in Annaaa."""
 
 
 _MAX_ORDINARY = 1 << 16
+_MAX_STRETCHED = 4
+_MIN_DIVIDED = 6
+"""Letters of a name that is also found as two words."""
 
 
 class Hit(NamedTuple):
@@ -76,6 +82,13 @@ class Names:
         for word in self._root.children:
             for stem in _stems(word):
                 self._stems.setdefault(stem, word)
+        self._halves = {
+            words[0][:cut]
+            for words in parts
+            if len(words) == 1 and len(words[0]) >= _MIN_DIVIDED
+            for cut in range(2, len(words[0]) - 1)
+        }
+        """Beginnings of names that can be written as two words: Xiao Ming for Xiaoming."""
         self._ordinary: set[str] = set()
         """Words that no name starts with, which texts repeat."""
 
@@ -147,6 +160,9 @@ class Names:
                 break
             folded = fold(word[0])
             child = node.children.get(folded)
+            if child is None and _STRETCHED.search(folded):
+                folded = next(filter(node.children.__contains__, _unstretched(folded)), folded)
+                child = node.children.get(folded)
             name = None if child is None else child.substitute
             if child is not None and name is not None and _is_written(child, text, start, word):
                 best, count = Hit(start, word.end(), name), length
@@ -155,10 +171,24 @@ class Names:
                 best, count = Hit(start, word.end(), name, before, after), length
             if child is None:
                 if best is None and length == 1 and word["unspaced"] is None:
+                    if folded in self._halves:
+                        return self._divided(text, words, index, folded)
                     self._remember(word[0])
                 break
             node = child
         return best, count
+
+    def _divided(
+        self, text: str, words: list[regex.Match[str]], index: int, first: str
+    ) -> tuple[Hit | None, int]:
+        """Return a name that is written as two words with capitals, of which *first* is one."""
+        word, second = words[index], next(iter(words[index + 1 : index + 2]), None)
+        if second is not None and text[word.end() : second.start()] in (" ", "-"):
+            name = self._root.children.get(first + fold(second[0]))
+            capitals = word[0][0].isupper() and second[0][0].isupper()
+            if capitals and name is not None and name.substitute is not None:
+                return Hit(word.start(), second.end(), name.substitute), 2
+        return None, 1
 
     def _remember(self, word: str) -> None:
         if len(self._ordinary) >= _MAX_ORDINARY:
@@ -199,12 +229,21 @@ def _is_written(name: _Node, text: str, start: int, last: regex.Match[str]) -> b
     return not (name.in_capitals and text[start : last.end()].islower())
 
 
+def _unstretched(word: str) -> Iterator[str]:
+    """Yield *word* with each letter that is there three times or more once, and twice."""
+    pieces = _STRETCHED.split(word)  # what is between, and the letters
+    letters = pieces[1::2][:_MAX_STRETCHED]
+    for times in product((1, 2), repeat=len(letters)):
+        written = map(str.__mul__, letters, times)
+        yield "".join(map("".join, zip_longest(pieces[::2], written, fillvalue="")))
+
+
 def _stems(word: str) -> Iterator[str]:
     """Yield *word* without the letters at its end that other endings replace."""
     affix = affixes(word)
     if len(word) >= affix.dropped_from and word[-1] in affix.dropped:
         yield word[:-1]
-        if len(word) >= affix.dropped_from + 2 and word[-2] in affix.dropped:
+        if len(word) >= affix.twice_from and word[-2] in affix.dropped:
             yield word[:-2]
 
 

@@ -54,6 +54,8 @@ class Affixes(NamedTuple):
     """Last letters of a name that its endings replace."""
     dropped_from: int = 4
     """Letters of a name, at least, of which the last is dropped."""
+    twice_from: int = 6
+    """Letters of a name, at least, of which the last two are."""
     keeps_suffix: bool = True
     """Whether a suffix stays after the substitute; it does not where it is no word without a name's
     last letters."""
@@ -90,7 +92,10 @@ _CYRILLIC = Affixes(
     keeps_suffix=False,
 )
 _GREEK = Affixes(
-    suffixes=_folded("ος ο ου ε α ας η ης ες ων ς"), dropped="οαηεσυ", keeps_suffix=False
+    suffixes=_folded("ος ο ου ε α ας η ης ες ων ς"),
+    dropped="οαηεσυ",
+    twice_from=5,
+    keeps_suffix=False,
 )
 _ARABIC = Affixes(prefixes=_folded("و ف ب ل ك ول وب فل فب ال وال بال لل يا"))
 _HEBREW = Affixes(prefixes=_folded("ו ש ה כ ל ב מ ול וב וש וה ומ של שה כש לכ מה"), shortest=2)

@@ -29,6 +29,7 @@ _PATTERNS = {
     "code": "code {}",
     "IP": "192.0.2.{}",  # reserved for documentation
     "position": "position {}",
+    "address": "address {}",
     "link": "https://example.com/{}",
     "e-mail": "person{}@example.org",
     "password": "password {}",

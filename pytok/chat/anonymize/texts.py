@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import regex
 
-from pytok.chat.anonymize.identifiers import addresses, codes, coordinates
+from pytok.chat.anonymize.identifiers import addresses, codes, coordinates, handles
 from pytok.chat.anonymize.links import e_mails, links, secrets
 from pytok.chat.anonymize.numbers import Span, accounts, numbers
 from pytok.chat.anonymize.plain import IGNORED, plain
+from pytok.chat.anonymize.postal import postal_addresses
 from pytok.chat.anonymize.scripts import MAX_WORD, WORD
 from pytok.chat.anonymize.substitutes import Substitutes
 
@@ -27,15 +28,17 @@ _FINDERS = (
     _Finder(re.compile(r"@|[\[({] ?(?:at|ät|arroba) ?[\])}]|(?-i: AT )", re.IGNORECASE), e_mails),
     _Finder(
         re.compile(
-            r"[:=]| (?:is|ist|lautet|es|est|é|è) |(?:p[iu][nk]|tan|cv[cv]|otp|code) [0-9]",
+            r"[:=是]|[^\W\d_] ?[0-9]|[0-9] (?:is|ist) ",
             re.IGNORECASE,
         ),
         secrets,
     ),
+    _Finder(re.compile("#[0-9]{4}|[:=]"), handles),
     _Finder(re.compile("[A-Za-z]{2}[0-9]{2}"), accounts),
     _Finder(re.compile(r"[0-9][.,][0-9]{3}|°|///|[0-9A-Z]\+[0-9A-Z]", re.IGNORECASE), coordinates),
     _Finder(re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.|:[0-9A-Fa-f]*:"), addresses),
-    _Finder(re.compile("[0-9][A-Za-z:-]"), codes),
+    _Finder(re.compile("[0-9]"), postal_addresses),
+    _Finder(re.compile("[0-9][A-Za-z:-]|[0-9] [A-D]"), codes),
     _Finder(re.compile("[0-9〇零○一二三四五六七八九]"), numbers),
 )
 _ISOLATED = regex.compile("@[~\u202f\xa0]*\u2068([^\u2069\n]{1,100})\u2069")

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from pytok.atomic import temporary_folder
 from pytok.chat.databases import is_database, read_database
 from pytok.chat.databases.android_backup import is_android_backup, unpack
+from pytok.chat.databases.opening import MAGIC
 from pytok.chat.databases.phone import (
     Phone,
     fitting_key,
@@ -27,6 +28,8 @@ _MAX_PASSWORD = 1024  # bytes
 
 def is_messages_database(file: ChatFile) -> bool:
     """Return whether *file* is a database or a backup of one; in a folder, also whether a key."""
+    if _is_encrypted_manifest(file):
+        return True
     if file.path is None:
         return is_packed_phone_file(PurePosixPath(file.name).name, file.head)
     if file.is_alone:
@@ -34,11 +37,25 @@ def is_messages_database(file: ChatFile) -> bool:
     return is_phone_file(file.path, file.head)
 
 
+def _is_encrypted_manifest(file: ChatFile) -> bool:
+    """Return whether *file* is the list of the files of an encrypted backup of an iPhone."""
+    is_manifest = PurePosixPath(file.name).name == "Manifest.db" and not file.is_alone
+    return is_manifest and len(file.head) >= len(MAGIC) and not file.head.startswith(MAGIC)
+
+
 def read_databases(files: Sequence[ChatFile], options: ImportOptions) -> Source:
     """Read the messages in *files*, all chats or the one that `ImportOptions.chat` names.
 
     Raises UnknownFormat if none of *files* has messages, and ChatError for damage.
     """
+    manifest = next(filter(_is_encrypted_manifest, files), None)
+    if manifest is not None and not any(
+        is_packed_phone_file(PurePosixPath(file.name).name, file.head) for file in files
+    ):
+        raise ChatError(
+            f"{manifest.export}: an encrypted backup of an iPhone, which cannot be read; turn off "
+            '"Encrypt local backup" in Finder or iTunes, back up again, and give that folder'
+        )
     paths = [file.path for file in files if file.path is not None]
     if not paths:  # SQLite reads files on the disk
         raise UnknownFormat(

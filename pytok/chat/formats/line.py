@@ -27,10 +27,13 @@ from pytok.chat.whatsapp.dates import AskDateOrder, DateOrder, WrittenDate, deci
 from pytok.errors import ChatError
 
 _TITLE = re.compile(r"\[LINE\]\s?(?P<title>.{1,200})$")
+_LETTER = r"(?:[^\W\d]|[\u0e31-\u0e4e])"
+"""A letter, or a vowel of Thai."""
 _DAY = re.compile(
-    r"(?P<before>[^\W\d]{1,12}\.?,\s?)?"
+    rf"(?P<before>{_LETTER}{{1,14}}(?:,|\.,?)\s?)?"
     r"(?P<first>\d{1,4})(?P<separator>[-/.年년])\s?(?P<second>\d{1,2})[-/.月월]\s?(?P<third>\d{1,4})"
-    r"[日일.]?\s?(?P<after>[(（]?[^\W\d]{1,14}[)）]?)?\s*$"
+    r"[日일.]?\s?"
+    rf"(?P<after>[(（]?{_LETTER}{{1,14}}[)）]?)?\s*$"
 )
 _TIME = (
     r"(?:(?P<before>[^\W\d]{2,4})\s?)?(?P<hour>\d{1,2}):(?P<minute>\d{2})"
@@ -45,6 +48,7 @@ _WEEKDAYS = (
     ("一", "二", "三", "四", "五", "六", "日"),
     ("월", "화", "수", "목", "금", "토", "일"),
     ("จ", "อ", "พ", "พฤ", "ศ", "ส", "อา"),
+    ("จัน", "อังคาร", "พุธ", "พฤหัส", "ศุกร์", "เสาร์", "อาทิตย์"),
 )
 """The days of the week from Monday in the languages of LINE, as far as they begin the word."""
 
@@ -155,7 +159,9 @@ def _shape(match: re.Match[str]) -> tuple[str, bool, bool]:
 
 def _weekday(word: str) -> int | None:
     """Return the number of the day of the week, from 1 for Monday, or None."""
-    word = word.strip("()（）., ").casefold().removeprefix("週").removeprefix("周")
+    word = (
+        word.strip("()（）., ").casefold().removeprefix("週").removeprefix("周").removeprefix("วัน")
+    )
     for days in _WEEKDAYS:
         matches = [number for number, day in enumerate(days, start=1) if word.startswith(day)]
         if word and matches:

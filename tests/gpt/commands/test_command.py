@@ -402,7 +402,7 @@ def test_help_of_training_starts_with_what_is_needed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """--data alone is required; planned fields have no default; two screens hold it all."""
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     main(["train", "--help"])
     shown = capsys.readouterr().out
     options = re.findall(r"^  (--\S+) ", shown[shown.index("Data:") :], re.M)

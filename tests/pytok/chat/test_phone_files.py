@@ -125,6 +125,18 @@ def test_a_database_in_a_zip_is_named(tmp_path: Path) -> None:
     assert "a.zip/msgstore.db is a database or a backup in a zip" in failure(tmp_path / "a.zip")
 
 
+def test_an_encrypted_backup_of_an_iphone_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    """Its files have names of hexadecimal digits, and its list of them is no database either."""
+    backup = tmp_path / "00008101-000A"
+    (backup / "7c").mkdir(parents=True)
+    for name in ("Manifest.db", "7c/7c7fba66680ef796b916b067077cc246adacf01d"):
+        (backup / name).write_bytes(bytes(range(1, 65)) * 64)
+    (backup / "Manifest.plist").write_bytes(b"<plist/>")
+
+    with pytest.raises(ChatError, match=r'encrypted backup of an iPhone.*"Encrypt local backup"'):
+        import_chats([backup], ImportOptions())
+
+
 def test_a_damaged_database_in_a_folder_is_an_error(tmp_path: Path) -> None:
     folder = phone(tmp_path / "phone")
     data = (folder / "msgstore.db").read_bytes()
