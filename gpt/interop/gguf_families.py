@@ -17,7 +17,7 @@ import gguf
 
 from gpt.errors import FormatError
 from gpt.interop.factors import Cap, Factor, ScoreScale
-from gpt.interop.families import gpt2, gptj, layer_norm, llama, mixture, normed
+from gpt.interop.families import deepseek, gpt2, gptj, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family
 from gpt.interop.fields import (
     Biases,
@@ -26,10 +26,11 @@ from gpt.interop.fields import (
     Field,
     Fields,
     NormedHeads,
+    Only,
     ParallelBranches,
     SameAs,
 )
-from gpt.interop.gguf_rotary import DIVISORS, Rotary, RotaryByWindow
+from gpt.interop.gguf_rotary import DIVISORS, LatentRotary, Rotary, RotaryByWindow
 from gpt.interop.layouts import Entry
 from gpt.interop.rotary import PositionsInWindows
 from gpt.interop.tensor_names import EXPERT, Names
@@ -66,9 +67,9 @@ _SIZES: tuple[Codec, ...] = (
     Field("embedding_length", "width"),
     Field("block_count", "layers"),
     Field("attention.head_count", "attention.heads"),
-    Field("attention.head_count_kv", "attention.kv_heads", otherwise="attention.head_count"),
     Field("tie_word_embeddings", "tie", bool),
 )
+_KV_HEADS = Field("attention.head_count_kv", "attention.kv_heads", otherwise="attention.head_count")
 _HIDDEN = Field("feed_forward_length", "mlp.hidden")
 _BIASES = Biases(qkv="bias.qkv", output="bias.output", mlp="bias.mlp")
 _ROTARY: tuple[Codec, ...] = (
@@ -118,8 +119,9 @@ def _architecture(
         fixed={**family.fixed, **fixed},
         fields=(
             *_SIZES,
+            *((_KV_HEADS, *_biases(fields)) if _has_kv_heads(family) else ()),
             *(() if family.fixed["mlp.kind"] == "Experts" else (_HIDDEN,)),
-            *_unless_given(fields),
+            *(() if Windows in map(type, fields) else (_NoWindow(),)),
             *fields,
         ),
         names={
@@ -131,11 +133,14 @@ def _architecture(
     )
 
 
-def _unless_given(fields: tuple[Codec, ...]) -> list[Codec]:
-    """Return the codecs of windows and biases that *fields* have not."""
-    kinds = set(map(type, fields))
-    defaults: list[tuple[type, Codec]] = [(Windows, _NoWindow()), (Biases, _BIASES)]
-    return [codec for kind, codec in defaults if kind not in kinds]
+def _has_kv_heads(family: Family) -> bool:
+    """Return whether attention has heads of keys, and biases of them; latent attention has not."""
+    return bool(family.fixed["attention.kind"] != "Latent")
+
+
+def _biases(fields: tuple[Codec, ...]) -> list[Codec]:
+    """Return the codec of biases if *fields* have none."""
+    return [] if Biases in map(type, fields) else [_BIASES]
 
 
 def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[str, Entry]:
@@ -303,6 +308,25 @@ ARCHITECTURES: dict[tuple[str, bool], Family] = {
                     "ffn_down_exps": "mlp.routed.output",
                 }
             ),
+        ),
+        _architecture(
+            "deepseek2",
+            deepseek.DEEPSEEK_V2,
+            SameAs("attention.head_count_kv", "attention.head_count", "attention.heads"),
+            Field("attention.kv_lora_rank", "attention.kv_rank"),
+            Field("attention.q_lora_rank", "attention.query_rank", default=None),
+            Field("attention.value_length", "attention.head_width"),
+            LatentRotary(),
+            *_RMS,
+            *_EXPERTS,
+            Field("leading_dense_block_count", "mlp.first_dense", default=0),
+            Field("feed_forward_length", "mlp.dense_hidden", default=None),
+            Field("expert_feed_forward_length", "mlp.expert.hidden"),
+            Field("expert_shared_count", "mlp.shared", default=0),
+            Field("expert_weights_scale", "mlp.scale", float, 1.0),
+            Only("expert_weights_norm", False),
+            Only("expert_gating_func", 1, default=1, reason="the softmax"),
+            fixed={"mlp.expert.activation": "silu"},
         ),
         _architecture("phi2", gptj.PHI, *_ROTARY, *_LAYER, fixed=_GELU),
         _architecture(

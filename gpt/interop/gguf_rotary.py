@@ -92,6 +92,34 @@ class Rotary:
 
 
 @dataclass(frozen=True)
+class LatentRotary:
+    """Rotary positions of latent attention: of a part of each query and key, without a scaling."""
+
+    theirs: tuple[str, ...] = ("rope.freq_base", "rope.dimension_count", "attention.key_length")
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read the base, and the widths of both parts."""
+        rotated = fields.get("rope.dimension_count", int)
+        ours |= {
+            "position.kind": "Rope",
+            "position.theta": fields.get("rope.freq_base", float, 10_000.0),
+            "attention.rope_width": rotated,
+            "attention.nope_width": fields.get("attention.key_length", int) - rotated,
+        }
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write them; a config of another kind has none."""
+        rotated, other = (ours.get(f"attention.{each}_width") for each in ("rope", "nope"))
+        if ours.get("position.kind") != "Rope" or not rotated or not other:
+            return {}
+        return {
+            "rope.freq_base": ours["position.theta"],
+            "rope.dimension_count": rotated,
+            "attention.key_length": rotated + other,
+        }
+
+
+@dataclass(frozen=True)
 class RotaryByWindow:
     """Rotary positions that differ between layers with a window and without, as in Gemma 3."""
 

@@ -103,6 +103,7 @@ FAMILIES = {
     "gpt_neox": {"hidden_act": "gelu_new"},
     "falcon": {"activation": "gelu_new"},
     "mixtral": UNCHANGED,
+    "deepseek_v2": UNCHANGED,
     "gpt_oss": {"rope_parameters": {"rope_theta": 900.0}, "swiglu_limit": 7.0},
     "phi": UNCHANGED,
     "cohere2": UNCHANGED,
