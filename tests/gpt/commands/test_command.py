@@ -248,7 +248,7 @@ def test_training_refuses_a_file_for_tuning(
         (
             ["train", "--data", "d", "--out", "o", "--model.width", "33"],
             2,
-            "--model.width 33: model: position.fraction 1.0 of head_width 33 is 33, and rotation needs",
+            "--model.width 33: model: position.fraction 1.0 of head_width 33 is 33, and rotation",
         ),
     ],
 )
