@@ -73,6 +73,8 @@ def as_options(message: str) -> str:
 
     >>> as_options("3 heads do not fit; set attention.head_width, or width")
     '3 heads do not fit; --set model.attention.head_width=VALUE, or width'
+    >>> as_options("this sees no later token; set attention.pattern to Full")
+    'this sees no later token; --set model.attention.pattern=Full'
     """
     names = fields_of(Recipe).by_name
 
@@ -84,7 +86,7 @@ def as_options(message: str) -> str:
         return f"--set {full[0]}={found[2] or 'VALUE'}{among}" if full else found[0]
 
     name = r"([a-z_]+(?:\.[a-z_]+)*)"
-    return re.sub(rf"\bset {name}\b(?: to (none|true|false)\b|( to one of))?", typed, message)
+    return re.sub(rf"\bset {name}\b(?: to (none|true|false|[A-Z]\w+)\b|( to one of))?", typed, message)
 
 
 def following(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:

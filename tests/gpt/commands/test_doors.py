@@ -45,12 +45,12 @@ def seal(folder: Path) -> None:
 
 
 def failure(given: list[str], capsys: pytest.CaptureFixture[str], code: int = 1) -> str:
-    """The line with which `gpt` fails with *code*; before it a run is announced at most."""
+    """The line with which `gpt` fails with *code*; before it a run and its time are announced."""
     capsys.readouterr()
     assert main(given) == code
     *before, error = capsys.readouterr().err.splitlines(keepends=True)
     assert error.startswith("gpt: ")
-    assert all(": planning a run on " in line for line in before)
+    assert all(": planning a run on " in line or " of training, " in line for line in before)
     return error
 
 

@@ -127,7 +127,7 @@ def test_the_recurrent_model_is_a_preset(tmp_path: Path) -> None:
         (["--preset", "transformer", "--set", "model.wiring=Parallel"], "no branch for cross"),
         (["--preset", "transformer", "--val-data", "x"], "--val-data applies to token files only"),
         (["--preset", "luong", "--heads", "2"], "model.attention: no such field"),
-        (["--set", "objective=MaskedLM"], "set model.attention.pattern to Full"),
+        (["--set", "objective=MaskedLM"], "--set model.attention.pattern=Full"),
     ],
 )
 def test_wrong_options_fail_before_anything_is_read(

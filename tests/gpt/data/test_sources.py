@@ -179,7 +179,7 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 def test_advice_for_binary_data_names_options_of_gpt(
     tokenizer: bool, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """There are two lines: the notice, and the error, which names existing options only."""
+    """Two lines announce the run, and the error names existing options only."""
     path = tmp_path / "ids.dat"
     path.write_bytes(bytes(range(256)))
     named = ["--tokenizer", str(trained)] if tokenizer else []
@@ -187,7 +187,7 @@ def test_advice_for_binary_data_names_options_of_gpt(
     printed = capsys.readouterr().err
 
     assert code == 1
-    assert printed.count("\n") == 2
+    assert printed.count("\n") == 3
     assert "byte 128 is not UTF-8" in printed
     assert "the folder that `pytok shard --errors replace` makes from it" in printed
     assert "must end in .bin" in printed
