@@ -86,7 +86,8 @@ def as_options(message: str) -> str:
         return f"--set {full[0]}={found[2] or 'VALUE'}{among}" if full else found[0]
 
     name = r"([a-z_]+(?:\.[a-z_]+)*)"
-    return re.sub(rf"\bset {name}\b(?: to (none|true|false|[A-Z]\w+)\b|( to one of))?", typed, message)
+    value = r" to (none|true|false|[A-Z]\w+)\b"
+    return re.sub(rf"\bset {name}\b(?:{value}|( to one of))?", typed, message)
 
 
 def following(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
