@@ -13,6 +13,7 @@ from typing import Any
 
 import pytok
 from benches import report
+from pytok import distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,10 @@ def _rs_bpe(rs_bpe: Any, encoding: str, ranks: Path) -> Any:
 
 _NO_R50K = ("cl100k_base", "o200k_base")
 
-PYTOK = Library("pytok", "pytok", "pytok", _named)
-REFERENCE = Library("pytok reference", "pytok", "pytok.encodings", _reference, max_bytes=50_000)
+PYTOK = Library("pytok", distribution.NAME, "pytok", _named)
+REFERENCE = Library(
+    "pytok reference", distribution.NAME, "pytok.encodings", _reference, max_bytes=50_000
+)
 TIKTOKEN = Library("tiktoken", "tiktoken", "tiktoken", _named)
 TOKENIZERS = Library("tokenizers", "tokenizers", "tokenizers", _tokenizers, max_bytes=2_000_000)
 GIGATOKEN = Library("gigatoken", "gigatoken", "gigatoken", _gigatoken)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pytok import distribution as own
 from pytok.atomic import replace_file
 
 Record: TypeAlias = dict[str, Any]
@@ -34,6 +35,8 @@ def machine(distributions: Iterable[str]) -> Record:
 
 def version(distribution: str) -> str | None:
     """Return the installed version, ``None`` if it is not installed."""
+    if distribution == own.NAME:
+        return own.version()  # a checkout need not be installed
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

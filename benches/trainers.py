@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benches import process, texts
+from pytok import distribution
 
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """The pattern of Radford et al. 2019, for the trainers that have no name for it."""
@@ -128,9 +129,15 @@ BY_DOCUMENT = "tokenizers, documents"
 BY_LINE = "tokenizers, file"
 
 TRAINERS = (
-    Trainer(OWN, "pytok", "pytok", _pytok, _pytok_tokens, BY_DOCUMENT),
+    Trainer(OWN, distribution.NAME, "pytok", _pytok, _pytok_tokens, BY_DOCUMENT),
     Trainer(
-        "pytok reference", "pytok", "pytok", _pytok_reference, _pytok_tokens, OWN, readable=True
+        "pytok reference",
+        distribution.NAME,
+        "pytok",
+        _pytok_reference,
+        _pytok_tokens,
+        OWN,
+        readable=True,
     ),
     Trainer(
         BY_DOCUMENT,

@@ -18,7 +18,8 @@ import click
 
 from gpt.errors import ConfigError, GPTError, PeerError
 from gpt.parallel.launch import launched
-from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.commands.help import INPUTS, Group, LazyCommand, version_option
+from pytok.distribution import EXTRAS, install
 from pytok.errors import abridged
 from pytok.terminal import ClosedStdout, failure_of, say
 from pytok.termination import exiting_on_signals
@@ -69,16 +70,13 @@ COMMANDS = [
         "gpt.commands.mechanisms:mechanisms",
         "List the mechanisms that a model can have, with their sources.",
     ),
-    LazyCommand("prune", "gpt.commands.convert:prune", "Keep a part of a model's vocabulary."),
+    LazyCommand("prune", "gpt.commands.convert:prune", "Shrink the vocabulary of a model."),
     LazyCommand(
         "convert",
         "gpt.commands.convert:convert",
-        "Let query heads share key and value heads.",
+        "Turn multi-head attention into grouped-query attention.",
     ),
 ]
-EXTRAS = {"gguf": "gguf", "tensorboard": "tensorboard", "sklearn": "style"}
-"""The extra of the package that installs a module; all others come with `gpt`."""
-
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Variables that say how threads of OpenMP wait for each other; torch's library reads them."""
 SPINS = "2000"
@@ -109,7 +107,7 @@ ALLOCATION = "allocate memory"
       eval "$(_PYTOK_COMPLETE=bash_source pytok)"
     """,
 )
-@click.version_option(package_name="pytok")
+@version_option
 def cli() -> None:
     """Train small GPTs on your own text, sample from them, measure them, export them."""
 
@@ -136,8 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GPTError as error:
         return _fail(str(error))
     except ImportError as error:
-        extra = EXTRAS.get(error.name or "", "gpt")
-        return _fail(f"{error}: pip install 'pytok[{extra}]'")
+        extra = EXTRAS.get((error.name or "").partition(".")[0], "gpt")
+        return _fail(f"{error}: {install(extra)}")
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None:
             # It is an error of stdout: close it, or Python would write again and fail at its exit.

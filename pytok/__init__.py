@@ -74,9 +74,9 @@ def __getattr__(name: str) -> object:
         globals()[name] = value  # found there from now on, without this function
         return value
     if name == "__version__":
-        from importlib.metadata import version
+        from pytok.distribution import version
 
-        return version("pytok")
+        return version()
     raise AttributeError(f"module 'pytok' has no attribute {name!r}")
 
 

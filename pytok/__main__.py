@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from pytok.commands.help import INPUTS, Group, LazyCommand
+from pytok.commands.help import INPUTS, Group, LazyCommand, version_option
 from pytok.terminal import failure_of, say
 from pytok.termination import exiting_on_signals
 
@@ -43,7 +43,7 @@ COMMANDS = [
     cls=Group,
     commands=COMMANDS,
     examples="""
-    pytok train corpus.txt --vocab 50257 -o tokenizer.json
+    pytok train corpus.txt --vocab 4096
     pytok show tokenizer.json --text "How is this split?"
     echo "some text" | pytok encode -t tokenizer.json
     pytok shard corpus.txt -t tokenizer.json -o data/
@@ -56,7 +56,7 @@ COMMANDS = [
       eval "$(_PYTOK_COMPLETE=bash_source pytok)"
     """,
 )
-@click.version_option(package_name="pytok")
+@version_option
 def cli() -> None:
     """Train byte-level BPE tokenizers and use them."""
 
@@ -75,7 +75,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         with exiting_on_signals():
-            cli.main(standalone_mode=False)
+            cli.main(prog_name="pytok", standalone_mode=False)
         sys.stdout.flush()  # here, since Python exits with 120 if it fails at shutdown
     except click.ClickException as error:
         error.show()

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from pytok.distribution import install
 from pytok.errors import CorpusError
 from pytok.text import cut
 
@@ -256,6 +257,7 @@ COMPRESSIONS: dict[str, Callable[[Stream], Iterator[bytes]]] = {
     "xz": _unxz,
     "bzip2": _bunzip2,
 }
+"""What decompresses a stream, by the name of its compression."""
 
 
 @contextmanager
@@ -273,4 +275,4 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise CorpusError(f"this corpus needs {name}; pip install 'pytok[data]'") from error
+        raise CorpusError(f"this corpus needs {name}: {install('data')}") from error

@@ -24,3 +24,15 @@ def duration(seconds: float) -> str:
         return counted(round(seconds / 60), "minute")
     hours = round(seconds / 3600, 1)
     return f"{hours:g} hour{'s' * (hours != 1)}"
+
+
+def abbreviated(number: int) -> str:
+    """Return *number* with two digits or three and the unit K, M or B.
+
+    >>> abbreviated(512), abbreviated(229_696), abbreviated(7_312_000), abbreviated(124_439_808)
+    ('512', '230K', '7.3M', '124M')
+    """
+    for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= unit:
+            return f"{number / unit:.{1 if number < 9.95 * unit else 0}f}{name}"
+    return str(number)

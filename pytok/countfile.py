@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytok.atomic import atomic_file
+from pytok.distribution import install
 from pytok.errors import FormatError
 
 VERSION = 1
@@ -139,6 +140,4 @@ def _libraries() -> tuple[Any, Any]:
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
-        raise FormatError(
-            "files of counted pieces require pyarrow: pip install 'pytok[data]'"
-        ) from error
+        raise FormatError(f"files of counted pieces require pyarrow: {install('data')}") from error

@@ -8,25 +8,19 @@ import functools
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from pytok import corpus, countfile
+from pytok import corpus, countfile, notebook
 from pytok import engine as engines
 from pytok.counted import counted
 from pytok.countfile import Splitting
 from pytok.definition import END_OF_TEXT
 from pytok.engine import EngineName
-from pytok.errors import CorpusError, TrainingError
+from pytok.errors import TrainingError
 from pytok.patterns import can_cut, is_cut_inside, pattern_name, resolve
-from pytok.text import quoted, repair
-
-Source: TypeAlias = str | os.PathLike[str] | Iterable[str] | Sequence[os.PathLike[str]]
-"""One or more paths, or texts, each a document."""
-
-_MAX_NAMES = 10_000
-"""Texts at most of which it is checked whether they are names of files."""
+from pytok.sources import Source, given_source, paths_of, texts_of
 
 Progress: TypeAlias = Callable[[int, int], object]
 """A callback, called with the bytes read from disk so far and in total (0 if unknown)."""
@@ -106,9 +100,9 @@ class PieceCounts:
         """
         tokens = self.splitting.special_tokens
         cut = can_cut(self.splitting.pattern) and not any(map(is_cut_inside, tokens))
-        paths = _paths(source)
+        paths = paths_of(source)
         if paths is None:
-            for texts in corpus.batches(_texts(source), len):
+            for texts in corpus.batches(texts_of(source), len):
                 self.counts.add(texts)
                 _report(progress, 0, 0)
             return
@@ -258,8 +252,9 @@ class PieceCounts:
 
 
 def count_pieces(
-    source: Source,
+    source: Source | None = None,
     *,
+    files: corpus.Source | None = None,
     pattern: str = "cl100k",
     special_tokens: Sequence[str] = (END_OF_TEXT,),
     engine: EngineName = "native",
@@ -281,6 +276,8 @@ def count_pieces(
     >>> len(counts)
     8
     """
+    if progress is None and notebook.is_running():
+        progress = functools.partial(notebook.NotebookBars().update, "count")
     counts = PieceCounts(
         pattern,
         special_tokens=special_tokens,
@@ -290,7 +287,7 @@ def count_pieces(
         in_order=in_order,
     )
     counts.add(
-        source,
+        given_source(source, files),
         field=field,
         errors=errors,
         separator=separator,
@@ -349,46 +346,3 @@ def _check_same(found: Splitting, expected: Splitting, where: str) -> None:
 def _report(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
-
-
-def _paths(source: Source) -> list[Path] | None:
-    """Return the files of *source*, or ``None`` if it is text."""
-    if isinstance(source, str):
-        try:
-            return corpus.resolve(source)
-        except CorpusError as error:
-            raise CorpusError(f"{error.message}; if it is the text itself, pass [text]") from None
-    if isinstance(source, os.PathLike):
-        return corpus.resolve(source)
-    if isinstance(source, Sequence) and source:
-        if isinstance(source[0], os.PathLike):
-            return corpus.resolve(source)
-        _refuse_names(source)
-    return None
-
-
-def _refuse_names(texts: Sequence[object]) -> None:
-    """Raise CorpusError if all *texts* are names of files, which somebody wants to be read."""
-    try:
-        are_names = len(texts) <= _MAX_NAMES and all(
-            isinstance(text, str) and Path(text).is_file() for text in texts
-        )
-    except (OSError, ValueError):  # too long for a name, or not possible in one
-        return
-    if are_names:
-        raise CorpusError(
-            f"the texts are names of files, such as {quoted(texts[0])}: to read these files, pass "
-            "Paths, [Path(name) for name in names]"
-        )
-
-
-def _texts(source: object) -> Iterator[str]:
-    if not isinstance(source, Iterable):
-        raise TypeError(f"a corpus is a path or an iterable of str, not {source!r}")
-    for number, text in enumerate(source):
-        if not isinstance(text, str):
-            raise TypeError(
-                f"document {number} is {type(text).__name__}, not str; pass a file as a str or a "
-                "Path, several files as a list of Paths"
-            )
-        yield repair(text)

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-import click
-
+from pytok.distribution import EXTRAS, install
 from pytok.errors import PytokError, abridged
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.text import Text
+
+    from pytok.live import LiveLines
 
 TRACEBACK = "PYTOK_TRACEBACK"
 """Variable of the environment; if it is set, unforeseen errors are shown as tracebacks."""
@@ -26,8 +27,17 @@ TRACEBACK = "PYTOK_TRACEBACK"
 MAX_INPUTS = 3
 """Files that an error names at most."""
 
+COLORS = ("on #d7e8ff", "on #d9f2d9", "on #fff1c9", "on #ffdfdf", "on #ecdfff")
+"""Backgrounds of tokens, on which black is legible."""
+FEW_COLORS = ("on cyan", "on green", "on yellow", "on magenta", "on white")
+"""The same where there are 8 or 16 colors, as in Jupyter's `!`."""
+
 BAR_DELAY = 0.5
 """Seconds before a progress bar appears; shorter work needs none."""
+BAR_PAUSE = 0.1
+"""Seconds between two drawings of it."""
+BAR_WIDTH = 32
+"""Columns of a bar at most; in a narrow terminal it has a quarter of them."""
 
 UNITS = {"merge": "tokens", "evaluate": "tokens", "turns written": "turns"}
 """Units of the stages that do not count bytes."""
@@ -42,47 +52,86 @@ class Bars(AbstractContextManager["Bars"]):
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._start = time.monotonic()
-        self._bars: Progress | None = None
-        self._tasks: dict[str, int] = {}
+        self._lines: LiveLines | None = None
+        self._stages: dict[str, Stage] = {}
+        self._next = self._start + BAR_DELAY
 
     def __exit__(self, *error: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        if self._lines is not None:
+            self._draw()
+            self._lines.stop(keep=True)
 
     def update(self, stage: str, done: int, total: int) -> None:
         """Show that *done* of *total* is done, in bytes or in the unit of `UNITS`."""
-        if not self._is_terminal or time.monotonic() - self._start < BAR_DELAY:
-            return
-        if self._bars is None:
-            self._bars = _rich_progress()
-            self._bars.start()
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total or None)
-        self._bars.update(self._tasks[stage], completed=done)  # type: ignore[arg-type]
+        now = time.monotonic()
+        self._stages.setdefault(stage, Stage(stage, now)).add(done, total, now)
+        if self._is_terminal and now >= self._next:
+            self._draw()
+            self._next = now + BAR_PAUSE
+
+    def _draw(self) -> None:
+        if self._lines is None:
+            from rich.console import Console  # here: `--help` needs no bars
+
+            from pytok.live import LiveLines
+
+            self._lines = LiveLines(Console(stderr=True))
+        width = max(map(len, self._stages))
+        self._lines.update(*(_bar_of(stage, width, self._lines) for stage in self._stages.values()))
 
 
-def _rich_progress() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeRemaining
-    from rich.text import Text
+class Stage:
+    """How far a stage of some work is."""
 
-    class Amount(ProgressColumn):
-        """The amount done, and the total and the speed where they are known."""
+    def __init__(self, name: str, start: float) -> None:
+        self.name, self._start, self._now = name, start, start
+        self.done = self.total = 0
 
-        def render(self, task: Task) -> Text:
-            name = UNITS.get(task.description, "MB")
-            unit, decimals = (1e6, 1) if name == "MB" else (1, 0)
-            total = f" of {task.total / unit:,.{decimals}f}" if task.total else ""
-            speed = f", {task.speed / unit:,.{decimals}f} {name}/s" if task.speed else ""
-            return Text(f"{task.completed / unit:,.{decimals}f}{total} {name}{speed}")
+    def add(self, done: int, total: int, now: float) -> None:
+        """Record that *done* of *total* is done at the time *now*; a total of 0 is unknown."""
+        self.done, self.total, self._now = done, total, now
 
-    columns = (TextColumn("{task.description}"), BarColumn(), Amount(), TimeRemaining())
-    return Progress(*columns, console=Console(stderr=True))
+    @property
+    def speed(self) -> float:
+        """What is done per second, on average; 0 if nothing is."""
+        passed = self._now - self._start
+        return self.done / passed if passed else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until all is done, about, if that is known."""
+        left = self.total - self.done
+        return left / self.speed if left > 0 and self.speed else None
+
+    def amounts(self) -> list[str]:
+        """Return what is done, and how fast."""
+        name = UNITS.get(self.name, "MB")
+        unit, decimals = (1e6, 1) if name == "MB" else (1, 0)
+        total = f" of {self.total / unit:,.{decimals}f}" if self.total else ""
+        done = f"{self.done / unit:,.{decimals}f}{total} {name}"
+        return [done, f"{self.speed / unit:,.{decimals}f} {name}/s"] if self.speed else [done]
+
+
+def _bar_of(stage: Stage, width: int, lines: "LiveLines") -> "Text":
+    """Return the line of *stage*, whose name takes *width* columns."""
+    from pytok.live import bar, clock, joined
+
+    columns = lines.console.width - 1
+    parts = [f"{stage.name:<{width}}", *stage.amounts()]
+    if stage.seconds_left is not None:
+        parts.insert(2, f"{clock(stage.seconds_left)} left")
+    if not stage.total:
+        return joined(parts, columns)
+    drawn = bar(stage.done / stage.total, min(BAR_WIDTH, columns // 4), lines.console)
+    drawn = joined([drawn, *parts[1:]], columns - width - 1)
+    drawn.pad_left(1)
+    return type(drawn)(parts[0]) + drawn
 
 
 def say(message: str) -> None:
     """Print *message*, which can quote foreign text, on stderr, in one line of `escaped` text."""
+    import click  # here: the library, whose progress is shown in notebooks, needs none of it
+
     click.echo(escaped(message).replace("\n", "\\n"), err=True)
 
 
@@ -103,7 +152,8 @@ def failure_of(error: Exception, inputs: Sequence[str] = ()) -> str:
     if isinstance(error, PytokError):
         return error.message
     if isinstance(error, ImportError):
-        return str(error)
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        return f"{error}: {install(extra)}" if extra else str(error)
     if isinstance(error, OSError):
         # Without a name it is an error of stdout: what reads and writes files names them.
         where = error.filename or ("stdout" if error.errno else "")
@@ -160,15 +210,20 @@ def escaped(text: str) -> str:
 
 
 def print_colored(tokens: Iterable[str], caption: str) -> None:
-    """Print *tokens* side by side on alternating background colors, then *caption*."""
+    """Print *tokens* side by side on alternating background colors, then *caption*.
+
+    Without colors a bar separates them.
+    """
     from rich.console import Console
     from rich.text import Text
 
-    colors = ("on #d7e8ff", "on #d9f2d9", "on #fff1c9", "on #ffdfdf", "on #ecdfff")
-    text = Text(style="black")
+    console = Console(highlight=False)
+    colors = COLORS if console.color_system in ("256", "truecolor") else FEW_COLORS
+    text = Text(style="black" if console.color_system else "")
     for number, token in enumerate(tokens):
         visible = escaped(token.replace("\n", "⏎\n").replace("\t", "→"))
+        if number and console.color_system is None:
+            text.append("|")
         text.append(visible, style=colors[number % len(colors)])
-    console = Console(highlight=False)
     console.print(text, soft_wrap=True)
     console.print(Text(caption))

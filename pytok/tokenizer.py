@@ -6,11 +6,12 @@ have the methods that encode and decode; an engine's core does the work (`pytok.
 """
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytok import engine as engines
 from pytok.counted import counted
@@ -24,6 +25,13 @@ from pytok.patterns import pattern_name
 from pytok.renumbering import truncated
 from pytok.special import SpecialTokens
 from pytok.text import repair
+
+if TYPE_CHECKING:
+    from pytok.notebook import ShownText
+
+
+SHOWN = 12
+"""Special tokens and merges that a notebook shows of a tokenizer."""
 
 
 class Tokenizer(ModelInputs, Decoder):
@@ -140,6 +148,35 @@ class Tokenizer(ModelInputs, Decoder):
             counted(len(self._special_tokens), "special token"),
         )
         return f"<{type(self).__name__} {self.name!r}: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: size, pattern, special tokens and the first merges."""
+        from pytok.notebook import facts_html  # here: only notebooks need it
+
+        specials = [f"{text} = {id}" for text, id in self._special_tokens.items()]
+        more = f" and {len(specials) - SHOWN:,} more" if len(specials) > SHOWN else ""
+        merges = itertools.islice((each for each in self.vocab.items() if len(each[0]) > 1), SHOWN)
+        facts = {
+            "ids": f"{self.n_vocab:,}",
+            "pattern": pattern_name(self.pattern) or self.pattern,
+            "special tokens": (", ".join(specials[:SHOWN]) + more) or "none",
+        }
+        return facts_html(f"{type(self).__name__} {self.name!r}", facts, merges)
+
+    def show(self, text: str) -> "ShownText":
+        """Return *text* as its tokens: colored in a notebook, with bars between them elsewhere.
+
+        Special tokens in it are encoded as ordinary text.
+
+        >>> import pytok
+        >>> pytok.train(["she sells sea shells"], vocab_size=262).show("she sells")
+        s|h|e| s|ells
+        5 tokens, 9 bytes, 1.80 bytes per token: [82, 71, 68, 256, 259]
+        """
+        from pytok.notebook import ShownText  # here: only notebooks need it
+
+        ids = self.encode_ordinary(text)
+        return ShownText(self.decode_tokens_bytes(ids), ids)
 
     def __reduce__(self) -> tuple[Callable[..., "Tokenizer"], tuple[Any, ...]]:
         return self._rebuild

@@ -4,15 +4,17 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 
+from pytok import corpus, notebook
 from pytok import engine as engines
 from pytok.byte_order import BYTE_ORDER
 from pytok.corpus import Format, Missing
 from pytok.countfile import Splitting
-from pytok.counting import PieceCounts, Source, check_prune, count_pieces, split_by
+from pytok.counting import PieceCounts, check_prune, count_pieces, split_by
 from pytok.definition import Definition
 from pytok.engine import EngineName
 from pytok.errors import TrainingError
 from pytok.merging import MergeRules, Ties
+from pytok.sources import Source, given_source
 from pytok.tokenizer import Tokenizer
 
 Progress = Callable[[str, int, int], object]
@@ -21,9 +23,10 @@ on disk while counting, tokens while merging."""
 
 
 def train(
-    source: Source | PieceCounts,
-    vocab_size: int,
+    source: Source | PieceCounts | None = None,
+    vocab_size: int | None = None,
     *,
+    files: corpus.Source | None = None,
     pattern: str | None = None,
     special_tokens: Sequence[str] | None = None,
     base: Tokenizer | None = None,
@@ -48,8 +51,9 @@ def train(
     *source* is a file, a folder or a pattern such as ``data/*.jsonl`` (a str, a Path, or a list of
     Paths; `pytok.corpus.read_parts` documents the formats, *field*, *errors*, *separator*,
     *missing* and *format*), any other iterable of str, each of which is a document, or the
-    `PieceCounts` of a corpus. No pair is counted across two documents, nor across a special token
-    in the text, which itself is not counted. *special_tokens* defaults to ``<|endoftext|>``.
+    `PieceCounts` of a corpus. *files*, instead of it, can be a list of names: ``train(files=["a",
+    "b"], vocab_size=4096)``. No pair is counted across two documents, nor across a special token in
+    the text, which itself is not counted. *special_tokens* defaults to ``<|endoftext|>``.
 
     *pattern* splits text into pieces before merging: ``cl100k`` (the default), ``gpt2``, ``o200k``,
     or a regex. `PieceCounts` include their pattern and special tokens; others are rejected. The
@@ -74,6 +78,9 @@ def train(
     changes no result. Pieces that occur fewer than *prune* times are dropped before merging, which
     does change it; if *source* is a `PieceCounts`, they are removed from it.
 
+    *progress* is called with the stage, what is done and the total; in a notebook it is a bar by
+    default.
+
     A UserWarning reports a corpus that runs out of pairs, which gives a smaller vocabulary, and the
     amount of pruning. Raises TrainingError for arguments that are out of range or contradict
     *base*, and for a *max_memory* that is too small for the distinct pieces; VocabError for an
@@ -87,7 +94,12 @@ def train(
     >>> more.special_tokens["<|endoftext|>"], list(more.vocab.items())[-2:]
     (259, [(b'an', 260), (b're', 261)])
     """
-    splitting = _splitting(source, pattern, special_tokens, base)
+    if vocab_size is None:
+        raise TypeError("vocab_size is missing: the number of ids, such as 4096")
+    given: Source | PieceCounts = given_source(source, files)
+    if progress is None and notebook.is_running():
+        progress = notebook.NotebookBars().update
+    splitting = _splitting(given, pattern, special_tokens, base)
     initial = _bytes(name, splitting.pattern) if base is None else base.definition
     known = {token.text for token in initial.added_tokens}
     new_specials = [text for text in splitting.special_tokens if text not in known]
@@ -104,7 +116,7 @@ def train(
         )
     rules = MergeRules(ties, min_frequency, max_token_length, limit_alphabet)
     rules.check()
-    if ties == "first" and isinstance(source, PieceCounts):
+    if ties == "first" and isinstance(given, PieceCounts):
         raise TrainingError(
             "ties='first' (--ties first) needs the order of the corpus, which counts do not have: "
             "train on the corpus itself"
@@ -120,11 +132,11 @@ def train(
     if base is not None and vocab_size == min_size:
         return extended  # without merges any base can be extended
     _check_base(initial)
-    if isinstance(source, PieceCounts):
-        counts = source.on(engine)
+    if isinstance(given, PieceCounts):
+        counts = given.on(engine)
     else:
         counts = count_pieces(
-            source,
+            given,
             pattern=splitting.pattern,
             special_tokens=splitting.special_tokens,
             engine=engine,

@@ -19,11 +19,12 @@ ORDER = {
     "pytok": re.findall(
         r"\w+",
         """
-        errors counted atomic termination text byte_order patterns merging definition
-        renumbering reference blocks engine decoding special terminal fileids shardfile
+        distribution errors counted atomic termination text byte_order patterns merging definition
+        renumbering reference blocks engine decoding special live terminal notebook
+        fileids shardfile
         formats
         unstable truncation post_processing encoding model_inputs growing countfile
-        tokenizer corpus encodings counting splits usage pruning healing shards report
+        tokenizer corpus sources encodings counting splits usage pruning healing shards report
         streams training chat commands
         """,
     ),
@@ -285,7 +286,17 @@ def test_the_top_level_is_the_plan() -> None:
     )
     top = {name.split("/")[0] for name in tracked.stdout.splitlines() if "/" in name}
 
-    assert top == {"bpe-rs", "pytok", "gpt", "tests", "docs", "benches", "examples", ".ci"}
+    assert top == {
+        "bpe-rs",
+        "pytok",
+        "gpt",
+        "tests",
+        "docs",
+        "benches",
+        "examples",
+        ".ci",
+        ".github",
+    }
 
 
 def test_no_room_is_a_drawer() -> None:

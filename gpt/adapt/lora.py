@@ -1,6 +1,7 @@
 """LoRA: a linear layer with a trained low-rank product added to its frozen weight.
 
-Shapes: x (..., inputs), W (outputs, inputs), b (outputs,), A (rank, inputs), B (outputs, rank).
+Shapes: x (..., inputs), W (outputs, inputs), b (outputs,), A (rank, inputs), B (outputs, rank). Of
+experts, all but x have an axis more, the first: A (experts, rank, inputs).
 Where peft 0.21 has the same options, outputs and gradients equal its own, with dropout, too.
 """
 
@@ -10,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt.nn.expert_linear import Dispatch, ExpertLinear, grouped_linear
+from gpt.nn.mechanism import Mechanism
 from gpt.spec.adapter import LoRA
 
 
@@ -24,13 +27,7 @@ class LoRALinear(nn.Module):
         self.bias = linear.bias
         self.scale = spec.scale
         self.dropout = nn.Dropout(spec.dropout)
-        down = torch.empty(spec.rank, linear.in_features)
-        if spec.init == "normal":
-            down.normal_(std=spec.rank**-0.5, generator=generator)
-        else:
-            bound = linear.in_features**-0.5
-            down.uniform_(-bound, bound, generator=generator)
-        self.down = nn.Parameter(down.to(self.base.device))
+        self.down = _initial_down((spec.rank, linear.in_features), spec, generator, self.base)
         """A"""
         self.up = nn.Parameter(torch.zeros_like(self.base[:, :1]).repeat(1, spec.rank))
         """B"""
@@ -48,3 +45,57 @@ class LoRALinear(nn.Module):
     def delta(self, x: Tensor) -> Tensor:
         """Compute what the adapter adds: s B A x."""
         return F.linear(F.linear(x, self.down), self.up) * self.scale
+
+
+class LoRAExperts(Mechanism):
+    """x → W_e x + b_e + s B_e A_e x, e being the expert of the row x, with A and B of each expert.
+
+    W and b are frozen, B initially zero: `LoRALinear` for an `ExpertLinear`.
+    """
+
+    def __init__(self, linear: ExpertLinear, spec: LoRA, generator: torch.Generator) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.active = linear.active
+        linear.requires_grad_(False)
+        self.base = linear.weight
+        self.bias = linear.bias
+        self.scale = spec.scale
+        self.dropout = nn.Dropout(spec.dropout)
+        shape = (len(linear.weight), spec.rank, linear.in_features)
+        self.down = _initial_down(shape, spec, generator, self.base)
+        """A"""
+        self.up = nn.Parameter(torch.zeros_like(self.base[..., :1]).repeat(1, 1, spec.rank))
+        """B"""
+
+    @property
+    def weight(self) -> Tensor:
+        """The adapted weights, W + s B A: (experts, outputs, inputs)."""
+        with torch.autocast(self.base.device.type, enabled=False):
+            return torch.baddbmm(self.base, self.up, self.down, alpha=self.scale)
+
+    def forward(self, x: Tensor, dispatch: Dispatch) -> Tensor:
+        """Map x (N, inputs), sorted by expert, to (N, outputs)."""
+        y = grouped_linear(x, self.base, dispatch.ends)
+        low = grouped_linear(self.dropout(x), self.down, dispatch.ends)
+        y = y + self.scale * grouped_linear(low, self.up, dispatch.ends)
+        return y if self.bias is None else y + self.bias.to(y.dtype)[dispatch.experts]
+
+    def weight_flops(self) -> int:
+        """Return two operations per weight of the experts that a token uses."""
+        rank = self.up.shape[-1]
+        both = self.in_features + self.out_features
+        return 2 * self.active * (self.in_features * self.out_features + rank * both)
+
+
+def _initial_down(
+    shape: tuple[int, ...], spec: LoRA, generator: torch.Generator, like: Tensor
+) -> nn.Parameter:
+    """Return A of *shape* with its initial values, on the device of *like*."""
+    down = torch.empty(shape)
+    if spec.init == "normal":
+        down.normal_(std=spec.rank**-0.5, generator=generator)
+    else:
+        bound = shape[-1] ** -0.5
+        down.uniform_(-bound, bound, generator=generator)
+    return nn.Parameter(down.to(like.device))

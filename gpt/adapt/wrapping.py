@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from gpt.adapt.dora import DoRALinear
-from gpt.adapt.lora import LoRALinear
+from gpt.adapt.lora import LoRAExperts, LoRALinear
 from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.errors import ConfigError
+from gpt.nn.expert_linear import ExpertLinear
 from gpt.optim.parameters import saved_tensors
 from gpt.spec.adapter import DoRA, LoRA
 
@@ -31,25 +32,31 @@ ADAPTERS: dict[type, Callable[[nn.Linear, Any, torch.Generator], LoRALinear | Do
     LoRA: LoRALinear,
     DoRA: DoRALinear,
 }
+EXPERTS: dict[type, Callable[[ExpertLinear, Any, torch.Generator], LoRAExperts]] = {
+    LoRA: LoRAExperts,
+}
+"""The same of linear layers of experts."""
 
-Adapted: TypeAlias = LoRALinear | DoRALinear | EmbeddingRows | HeadRows
+Adapted: TypeAlias = LoRALinear | LoRAExperts | DoRALinear | EmbeddingRows | HeadRows
 
 
 def adapt(model: nn.Module, spec: LoRA, seed: int) -> list[str]:
     """Wrap the linear layers of *model* that *spec* targets; return their names.
 
     The initial weights are a function of *seed*, and change no output. Raises ConfigError for a
-    target that is in no layer's name, for a layer that shares its weight, and for one with a matrix
-    for each of many experts, which no adapter can wrap.
+    target that is in no layer's name, for a layer that shares its weight, and for the matrices of
+    experts if the adapter is not in `EXPERTS`.
     """
-    for name, part in model.named_modules():
-        several = getattr(part, "in_features", None) and cast(Any, part).weight.ndim > 2
-        if several and (found := set(name.split(".")) & set(spec.targets)):
+    kinds = (nn.Linear, ExpertLinear)
+    linears = {name: part for name, part in model.named_modules() if isinstance(part, kinds)}
+    for name, part in linears.items():
+        found = sorted(set(name.split(".")) & set(spec.targets))
+        if found and isinstance(part, ExpertLinear) and type(spec) not in EXPERTS:
             raise ConfigError(
-                f"targets: {name} has the matrices of several experts, which adapters do not "
-                f"support; replace {' and '.join(sorted(found))}, or use --full"
+                f"targets: {name} has the matrices of several experts, which "
+                f"{type(spec).__name__} does not support; replace {' and '.join(found)}, or use "
+                f"{' or '.join(kind.__name__ for kind in EXPERTS)}"
             )
-    linears = {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear)}
     words = {word for name in linears for word in name.split(".")}
     for target in spec.targets:
         if target not in words:
@@ -63,7 +70,13 @@ def adapt(model: nn.Module, spec: LoRA, seed: int) -> list[str]:
     for name in names:
         if uses[id(linears[name].weight)] > 1:
             raise ConfigError(f"targets: {name} shares its weight; remove it from targets")
-        _set_module(model, name, ADAPTERS[type(spec)](linears[name], spec, generator))
+        linear = linears[name]
+        adapter: nn.Module = (
+            EXPERTS[type(spec)](linear, spec, generator)
+            if isinstance(linear, ExpertLinear)
+            else ADAPTERS[type(spec)](linear, spec, generator)
+        )
+        _set_module(model, name, adapter)
     return names
 
 
@@ -95,10 +108,14 @@ def merge(model: nn.Module) -> dict[str, Adapted]:
         if part.base not in weights:  # two tables can share it
             weights[part.base] = nn.Parameter(part.weight.detach(), requires_grad=False)
         weight = weights[part.base]
-        plain: nn.Embedding | nn.Linear
+        plain: nn.Embedding | nn.Linear | ExpertLinear
         if isinstance(part, EmbeddingRows):
             rows, width = weight.shape
             plain = nn.Embedding(rows, width, device="meta")
+        elif isinstance(part, LoRAExperts):
+            experts, outputs, inputs = weight.shape
+            plain = ExpertLinear(experts, part.active, inputs, outputs, bias=False)
+            plain.bias = part.bias
         else:
             outputs, inputs = weight.shape
             plain = nn.Linear(inputs, outputs, bias=False, device="meta")

@@ -42,10 +42,10 @@ from pytok.terminal import escaped, say
     metavar="N",
     type=int,
     show_default="1 if it plays one person, else 4",
-    help="Turns of the model at most, before it is your turn.",
+    help="Turns that the model may write in a row.",
 )
-@option("--tokens", metavar="N", type=int, default=256, help="Tokens of a turn at most.")
-@option("--system", metavar="TEXT", help="Instructions before the first turn.")
+@option("--tokens", metavar="N", type=int, default=256, help="Maximum number of tokens of a turn.")
+@option("--system", metavar="TEXT", help="System prompt: instructions before the first turn.")
 @sampling_options
 def chat(
     run: Path,

@@ -16,7 +16,7 @@ from gpt.commands.interruption import Interruption
 from gpt.commands.options import ABOUT_PRESETS, PATH, command_line
 from gpt.errors import ConfigError
 from gpt.spec.adapter import LoRA
-from gpt.spec.presets import PRESETS
+from gpt.spec.presets import CAUSAL
 from pytok.commands.chat_exports import exports_argument, import_options
 from pytok.commands.chat_options import parse_duration
 from pytok.commands.help import Command, option
@@ -62,13 +62,15 @@ if TYPE_CHECKING:
     metavar="X",
     type=float,
     default=600.0,
+    show_default="600: ten minutes",
     group="Training",
-    help="Training time at most; reading, measuring and checking add to it. Small chats take less.",
+    help="Train for at most this many seconds; small chats take less. Reading and measuring add a "
+    "minute or so.",
 )
 @option(
     "--preset",
     metavar="NAME",
-    type=click.Choice(list(PRESETS)),
+    type=click.Choice(list(CAUSAL)),
     default="fast",
     group="Training",
     help=f"Architecture of a new model. {ABOUT_PRESETS}",
@@ -90,7 +92,10 @@ if TYPE_CHECKING:
     help="Tune LoRA adapters of this rank.",
 )
 @option(
-    "--full", is_flag=True, group="Training", help="Tune all weights, as is done without --base."
+    "--full",
+    is_flag=True,
+    group="Training",
+    help="Tune all weights, which is the default without --base.",
 )
 @option(
     "--gap",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
 import click
 
+from gpt.commands.following import next_command
 from gpt.commands.options import OUTPUT, PATH, refuse_same, run_argument
 from gpt.errors import ConfigError
 from gpt.spec.attention_base import POOLS, Pool
@@ -35,9 +37,13 @@ from pytok.terminal import say
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
-    help="Type of the weights, for hf.",
+    help="Precision of the weights (hf only).",
 )
-@option("--max-shard-size", metavar="SIZE", help="Largest file of weights, for hf, such as 5GB.")
+@option(
+    "--max-shard-size",
+    metavar="SIZE",
+    help="Split the weights into files of at most this size, such as 5GB (hf only).",
+)
 def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None) -> int:
     """Write a trained model for transformers or llama.cpp.
 
@@ -61,6 +67,11 @@ def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None
 
         family = export_file(checkpoint, out)
     say(f"wrote {out}, a {family.name} model")
+    if to == "gguf":
+        say(f"next: {shlex.join(['llama-cli', '-m', str(out), '-p', 'The'])}")
+    elif checkpoint.config.causal:
+        call = f'transformers.pipeline("text-generation", {json.dumps(str(out))})("The")'
+        say(f"next: {shlex.join(['python', '-c', f'import transformers; print({call})'])}")
     return 0
 
 
@@ -93,7 +104,8 @@ def import_(source: Path, out: Path) -> int:
 
         imported = import_folder(source)
     write_imported(out, imported.model, imported.tokenizer, generation=imported.generation)
-    say(f"wrote {out}; next: gpt sample {shlex.quote(str(out))}")
+    say(f"wrote {out}")
+    say(f"next: {next_command(out)}")
     return 0
 
 
@@ -110,11 +122,11 @@ def import_(source: Path, out: Path) -> int:
     metavar="FILE",
     type=PATH,
     required=True,
-    help="Tokenizer that `pytok prune` has made of that of the run.",
+    help="The smaller tokenizer, made by `pytok prune` from that of the run.",
 )
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def prune(run: Path, tokenizer: Path, out: Path) -> int:
-    """Keep a part of a model's vocabulary.
+    """Shrink the vocabulary of a model.
 
     RUN is a run folder, trained or imported. The new run has the rows of the tokens that the
     tokenizer has kept, and all other weights. Its probabilities are those of the model before,
@@ -130,6 +142,7 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
     write_pruned(out, checkpoint, smaller)
     before = checkpoint.state.config.vocab_size
     say(f"wrote {out}, with {smaller.n_vocab:,} of {before:,} ids")
+    say(f"next: {next_command(out)}")
     return 0
 
 
@@ -142,7 +155,13 @@ def prune(run: Path, tokenizer: Path, out: Path) -> int:
 )
 @run_argument
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
-@option("--last", metavar="N", type=int, default=5, help="Checkpoints to average at most.")
+@option(
+    "--last",
+    metavar="N",
+    type=int,
+    default=5,
+    help="Number of checkpoints to average, counted from the last.",
+)
 def average(run: Path, out: Path, last: int) -> int:
     """Average the weights of the last checkpoints of a run.
 
@@ -155,6 +174,7 @@ def average(run: Path, out: Path, last: int) -> int:
     refuse_same(out, run)
     steps = write_average(run, out, last)
     say(f"wrote {out}, the average of steps {', '.join(map(str, steps))}")
+    say(f"next: {next_command(out)}")
     return 0
 
 
@@ -171,12 +191,12 @@ def average(run: Path, out: Path, last: int) -> int:
     "--pool",
     type=click.Choice(POOLS),
     default="mean",
-    help="What a head becomes: the mean of those it replaces, the first of them, or new weights.",
+    help="A shared head is the mean of those that it replaces, the first of them, or new weights.",
 )
 @option("--seed", metavar="N", type=int, default=0, help="Seed of new weights.")
 @option("--out", metavar="FOLDER", type=PATH, required=True, help="Run folder to write.")
 def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
-    """Let query heads share key and value heads.
+    """Turn multi-head attention into grouped-query attention.
 
     RUN is a run folder, trained or imported. The new model (GQA, Ainslie 2023, arXiv:2305.13245)
     keeps fewer keys and values per token, and decodes long texts faster; it is a little worse until
@@ -191,5 +211,11 @@ def convert(run: Path, kv_heads: int, pool: Pool, seed: int, out: Path) -> int:
         write_shared(out, checkpoint, kv_heads, pool, seed)
     except ConfigError as error:
         raise ConfigError(f"--kv-heads {kv_heads}: {error}") from None
-    say(f"wrote {out}, with {kv_heads} key and value heads; next: gpt tune {shlex.quote(str(out))}")
+    say(f"wrote {out}, with {kv_heads} key and value heads")
+    data = checkpoint.state.recipe.data
+    if not (data / "shards.json").exists():
+        say(f"next: {next_command(out)}")
+        return 0
+    tuned = ["--out", f"{out}-tuned", "--full"]
+    say(f"next: {shlex.join(['gpt', 'tune', str(out), '--data', str(data), *tuned])}")
     return 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gpt.evaluation.interval import Accuracy
     from gpt.parallel.runtime import Runtime
     from gpt.runs.reading import Checkpoint
+    from gpt.spec.recipe import Recipe
 
 
 @click.command(
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     gpt eval runs/first --data other.txt --stride 32
     gpt eval runs/first --choices hellaswag.jsonl
     gpt eval clone/run --style --against clone/base
-    gpt eval runs/translator --beams 4
+    gpt eval runs/translator --beams 4 --bleu
     """,
 )
 @run_argument
@@ -58,8 +59,7 @@ if TYPE_CHECKING:
     metavar="N",
     type=int,
     show_default="the model's",
-    help="Tokens of a window: most that a prediction can attend to. More than in training if the "
-    "model's positions allow it.",
+    help="Context length, which can be longer than in training if the positions allow it.",
 )
 @ensemble_option
 @option("--json", "as_json", is_flag=True, help="Print a JSON object instead of text.")
@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     metavar="RUN",
     type=PATH,
     group="Other measures",
-    help="With --style, a run to compare with, such as the base.",
+    help="With --style: a run to compare with, such as the base.",
 )
 @option(
     "--turns",
@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     type=int,
     default=200,
     group="Other measures",
-    help="With --style, turns that each model generates.",
+    help="With --style: number of turns that each model generates.",
 )
 @option(
     "--beams",
@@ -97,7 +97,13 @@ if TYPE_CHECKING:
     type=int,
     default=1,
     group="Other measures",
-    help="Of a model that translates, the beams of the search; 1 is greedy.",
+    help="For models that translate: beam search with N beams; 1 is greedy decoding.",
+)
+@option(
+    "--bleu",
+    is_flag=True,
+    group="Other measures",
+    help="Of a model that translates, BLEU as well, as sacrebleu computes it.",
 )
 @device_option
 @dtype_option()
@@ -130,6 +136,7 @@ class Evaluating:
     against: Path | None
     turns: int
     beams: int
+    bleu: bool
     device: str
     dtype: str
 
@@ -138,8 +145,8 @@ class Evaluating:
         from gpt.parallel.runtime import Runtime
         from gpt.runs.reading import read_checkpoint
 
-        self._check()
         checkpoint = read_checkpoint(self.run)
+        self._check(checkpoint.state.recipe)
         runtime = Runtime.choose(self.device, self.dtype)
         recipe = checkpoint.state.recipe
         measure = self._losses if self.choices is None else self._answers
@@ -153,14 +160,16 @@ class Evaluating:
             figures, lines = measure(checkpoint, runtime, bars)
         return checkpoint.state.step, figures, lines
 
-    def _check(self) -> None:
-        """Raise ConfigError for options that exclude each other."""
+    def _check(self, recipe: Recipe) -> None:
+        """Raise ConfigError for options that exclude each other, or that *recipe* excludes."""
         if self.style and self.choices is not None:
             raise ConfigError("--style and --choices are two measures; choose one")
         if self.context is not None and self.style:
             raise ConfigError("--context is for bits per byte and --choices; remove it")
         if self.ensemble and self.style:
             raise ConfigError("--style works on a single run; remove --ensemble")
+        if self.bleu and not recipe.model.reads_pairs:
+            raise ConfigError("--bleu is of translations, and this model reads texts; remove it")
         if self.against is not None and not self.style:
             raise ConfigError("--against compares styles; add --style, or remove it")
 
@@ -205,6 +214,7 @@ class Evaluating:
     ) -> tuple[dict[str, Any], list[str]]:
         """Measure losses of targets, and translate their sources."""
         from gpt.data.pairs import EncodedPairs
+        from gpt.evaluation.bleu import bleu_of
         from gpt.evaluation.pairs import evaluate_pairs
         from gpt.generation.beam import BeamSearch
 
@@ -231,11 +241,17 @@ class Evaluating:
         )
         losses, match = result.losses, result.exact_match
         figures = {**dataclasses.asdict(losses), "exact_match": match, "omitted": pairs.omitted}
+        bleu = []
+        if self.bleu:
+            found = bleu_of(result.translations, [pair.target for pair in pairs.pairs])
+            figures |= {"bleu": found.score, "bleu_signature": found.signature}
+            bleu = [f"  {found.score:.2f} BLEU ({found.signature})"]
         omitted = f", {pairs.omitted:,} longer than the context omitted" if pairs.omitted else ""
         return figures, [
             f"step {checkpoint.state.step}, {self.data or split + ' split'}: "
             f"{counted(len(pairs.pairs), 'pair')}{omitted}",
-            f"  {match:.4f} exact match, of {counted(result.translations, 'translation')}",
+            f"  {match:.4f} exact match, of {counted(len(result.translations), 'translation')}",
+            *bleu,
             f"  {losses.nats_per_token:.4f} nats per token, perplexity {losses.perplexity:.2f}",
             f"  {losses.bits_per_byte:.4f} bits per byte of the targets",
             f"  {losses.token_accuracy:.4f} token accuracy",

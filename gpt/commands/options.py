@@ -15,7 +15,7 @@ import click
 
 from gpt.runs.retention import CHECKPOINTS
 from gpt.runs.sealed_folder import SUMS
-from gpt.spec.presets import EXPORTABLE, LATENT
+from gpt.spec.presets import EXPORTABLE
 from pytok.commands.help import option
 from pytok.commands.paths import Input, Output, PathName
 
@@ -40,11 +40,7 @@ FILES_OF_RUN = (
 )
 """What a run folder holds that cannot be made again from the rest."""
 *_FIRST, _LAST = EXPORTABLE
-ABOUT_PRESETS = (
-    f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can; "
-    f"{' and '.join(LATENT)} have latent attention; bert reads in both directions; transformer and "
-    "luong translate."
-)
+ABOUT_PRESETS = f"fast learns quickest but cannot be exported; {', '.join(_FIRST)} and {_LAST} can."
 PATH = PathName(path_type=Path)
 """A path, which is checked when it is opened."""
 OUTPUT = Output(path_type=Path)
@@ -64,7 +60,11 @@ class RunFolder(Input):
 RUN = RunFolder(path_type=Path)
 run_argument = click.argument("run", type=RUN)
 device_option = option(
-    "--device", metavar="DEVICE", default="auto", group="Machine", help="auto, cpu or cuda."
+    "--device",
+    metavar="DEVICE",
+    default="auto",
+    group="Machine",
+    help="auto, cpu or cuda.",
 )
 
 
@@ -180,9 +180,15 @@ def sampling_options(command: F) -> F:
         type=float,
         default=0.8,
         group="Sampling",
-        help="Below 1 favors likely tokens; 0 always takes the likeliest, by default in float32.",
+        help="Below 1 favors likely tokens; 0 is greedy: always the most likely one.",
     )
-    @option("--top-k", metavar="N", type=int, group="Sampling", help="Keep the N likeliest tokens.")
+    @option(
+        "--top-k",
+        metavar="N",
+        type=int,
+        group="Sampling",
+        help="Sample from the N most likely tokens.",
+    )
     @option(
         "--top-p",
         metavar="P",
@@ -195,7 +201,7 @@ def sampling_options(command: F) -> F:
         metavar="P",
         type=float,
         group="Sampling",
-        help="Keep tokens with at least this fraction of the likeliest token's probability.",
+        help="Keep tokens with at least this fraction of the highest probability.",
     )
     @option(
         "--repetition-penalty",

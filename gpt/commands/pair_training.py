@@ -23,7 +23,6 @@ from pytok.terminal import Bars, say
 if TYPE_CHECKING:
     from gpt.parallel.world import World
     from gpt.report.samples import Sampler
-    from gpt.training.loop import Outcome
 
 PRESET = "transformer"
 """The preset of a new run on pairs, unless another is set."""
@@ -44,7 +43,7 @@ class PairTraining(Training):
         except ConfigError as error:
             raise OptionsError(str(error)) from None
 
-    def _recipe(self, world: World) -> Recipe:
+    def _recipe(self, world: World, begin: float) -> Recipe:
         """Prepare the pairs; return the recipe of the run in `out`, or a new one for them."""
         from gpt.data.pair_files import TOKENIZER, TRAIN
         from gpt.data.pairs import EncodedPairs
@@ -95,11 +94,6 @@ class PairTraining(Training):
         from gpt.report.samples import TranslationSampler
 
         return TranslationSampler
-
-    def _ending(self, outcome: Outcome, world: World) -> str:
-        """Return the last line: how the run ended, and what to do next."""
-        ending = super()._ending(outcome, world)
-        return f"{ending} --prompt SOURCE" if outcome.finished else ending
 
 
 TRAININGS: Mapping[str, type[Training]] = {

@@ -15,15 +15,23 @@ from pytok.terminal import say
     cls=Command,
     examples="""
     gpt plot runs/first
-    gpt plot runs/first runs/second -o both.png
+    gpt plot runs/first runs/second -o both.svg
     """,
 )
 @click.argument("runs", type=RUN, nargs=-1, required=True)
-@option("-o", "--out", metavar="FILE", type=OUTPUT, default="plot.png", help="PNG file to write.")
+@option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    type=OUTPUT,
+    default="plot.png",
+    help="File to write: .png, .svg or .pdf.",
+)
 def plot(runs: tuple[Path, ...], out: Path) -> int:
     """Plot the loss curves of runs.
 
-    RUNS are run folders. Their losses are drawn over each other: by seconds, tokens and steps.
+    RUNS are run folders. One is drawn over steps and time, with its best point, its learning rate
+    and the loss of a random guess. Several are drawn over each other, by time and by tokens.
     """
     from gpt.report.plot import plot_runs
 

@@ -21,5 +21,7 @@ def report(run: Path) -> int:
     """
     from gpt.report.page import write_report
 
-    say(f"wrote {write_report(run)}")
+    path = write_report(run)
+    plotted = path.with_name("loss.png")
+    say(f"wrote {path}" + (f" and {plotted}" if plotted.exists() else ""))
     return 0

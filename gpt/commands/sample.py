@@ -34,25 +34,27 @@ if TYPE_CHECKING:
     show_default="start of a document",
     help="Text to continue.",
 )
-@option("--tokens", metavar="N", type=int, default=256, help="Tokens to generate at most.")
+@option(
+    "--tokens", metavar="N", type=int, default=256, help="Maximum number of tokens to generate."
+)
 @option(
     "--samples",
     metavar="N",
     type=int,
     default=1,
-    help="Texts to generate at once; each has the seed after that of the one before.",
+    help="Number of texts, generated at once; each has the next seed.",
 )
 @option(
     "--heal/--no-heal",
     default=True,
-    help="Let the prompt end inside a token: its end is sampled again, with the same text.",
+    help="Token healing: let the last letters of the prompt begin a longer token.",
 )
 @option(
     "--context",
     metavar="N",
     type=click.IntRange(min=1),
     show_default="the model's",
-    help="Tokens that a prediction can attend to, more than in training if its positions allow it.",
+    help="Context length, which can be longer than in training if the positions allow it.",
 )
 @option("--stop", metavar="TEXT", multiple=True, help="Stop before this text. Repeatable.")
 @option(
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     type=int,
     default=1,
     group="Translation",
-    help="Hypotheses that are extended at a time, of a model that translates; 1 is greedy.",
+    help="Beam search with N beams; 1 is greedy decoding.",
 )
 @option(
     "--length-penalty",
@@ -101,14 +103,14 @@ def sample(
     if samples < 1:
         raise ConfigError(f"samples must be at least 1; got {samples}")
     checkpoint = read_checkpoint(run)
-    if checkpoint.state.recipe.model.reads_pairs:
+    if checkpoint.state.config.reads_pairs:
         refuse(ctx, WITHOUT_TRANSLATION, "a model that translates")
         is_given = ctx.get_parameter_source("tokens") == ParameterSource.COMMANDLINE
         most = tokens if is_given else None
         print(translated(checkpoint, prompt, most, beams, length_penalty, sampling))
         return 0
     refuse(ctx, TRANSLATION, "a model of texts")
-    if not checkpoint.state.recipe.model.causal:
+    if not checkpoint.state.config.causal:
         from gpt.generation.filling import fill
 
         refuse(ctx, WITHOUT_TRANSLATION, "a model of masked tokens")

@@ -27,7 +27,7 @@ from click.shell_completion import CompletionItem
 
 from gpt.errors import ConfigError
 from gpt.spec.docs import summary_of
-from gpt.spec.fields import Field, fields_of
+from gpt.spec.fields import KIND, Field, fields_of
 from gpt.spec.overrides import Overrides
 from gpt.spec.recipe import Recipe, read_toml
 from gpt.spec.serialize import flatten, merge, nest
@@ -40,6 +40,20 @@ ASSIGNMENTS = "gpt.settings"
 ALL_FIELDS = """All fields, for --set NAME=VALUE, --NAME VALUE, and NAME = VALUE in a TOML file. A
 [planned] field is chosen for the data and the machine, and so is a planned mechanism with its
 fields. The defaults below apply to a mechanism that is set."""
+
+
+KNOWN_AS = {
+    name: (f"model.mlp.activation={activation}", f"model.mlp.gated={gated}")
+    for name, activation, gated in (
+        ("swiglu", "silu", "true"),
+        ("geglu", "gelu", "true"),
+        ("reglu", "relu", "true"),
+        ("gelu", "gelu", "false"),
+        ("relu", "relu", "false"),
+        ("silu", "silu", "false"),
+    )
+}
+"""Fields that make an MLP of a name that other software uses for it."""
 
 
 class OptionsError(ConfigError):
@@ -188,6 +202,14 @@ class SettingsCommand(Command):
         return self.settings.with_default(field, field.doc)
 
 
+def _hint(name: str, value: str) -> str:
+    """Return how to set what other software calls *value*, if that is no value of the field."""
+    settings = KNOWN_AS.get(value.casefold())
+    if settings is None or name.removesuffix(KIND).rpartition(".")[2] not in ("mlp", "activation"):
+        return ""
+    return f"; {value} is " + " ".join(f"--set {each}" for each in settings)
+
+
 class _FieldType(click.ParamType):  # type: ignore[type-arg]
     """The type of the option that sets one field."""
 
@@ -204,7 +226,8 @@ class _FieldType(click.ParamType):  # type: ignore[type-arg]
         try:
             name, plain = self.settings.fields.parse(self.field, value)
         except ConfigError as error:
-            self.fail(str(error).removeprefix(f"{self.field}: "), param, ctx)
+            message = str(error).removeprefix(f"{self.field}: ")
+            self.fail(message + _hint(self.field, str(value)), param, ctx)
         return Assignment(name, plain, f"{param.opts[0]} {value}")
 
     def shell_complete(
@@ -233,7 +256,7 @@ class _AnyFieldType(click.ParamType):  # type: ignore[type-arg]
         try:
             return Assignment(*self.settings.fields.parse(name, text), f"--set {value}")
         except ConfigError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error}{_hint(name, text)}", param, ctx)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

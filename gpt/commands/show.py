@@ -13,10 +13,11 @@ import click
 from gpt.commands.options import OUTPUT
 from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.runs.retention import find_checkpoint
-from gpt.spec.architecture import GPTConfig
+from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.overrides import Overrides
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe
+from gpt.spec.serialize import values_of
 from pytok.commands.help import option
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ SETTINGS = Settings(
     gpt show runs/first
     gpt show llama --depth 12 --svg block.svg
     gpt show fast --set model.mlp=Experts
+    gpt show Qwen3-0.6B/config.json
     """,
 )
 @click.argument("spec")
@@ -75,9 +77,10 @@ def show(
 ) -> int:
     """Show the parts of a model and draw one of its blocks.
 
-    SPEC is a preset, a TOML file as for `gpt train --config`, or a run. Each part has its
-    parameters, those that a token uses, and per token the FLOPs to predict it and the bytes that
-    are kept of it while decoding. No memory is used for the model, so it can have any size.
+    SPEC is a preset, a TOML file as for `gpt train --config`, a run, or a config.json of Hugging
+    Face or its folder, in which no weights are needed. Each part has its parameters, those that a
+    token uses, and per token the FLOPs to predict it and the bytes that are kept of it while
+    decoding. No memory is used for the model, so it can have any size.
     """
     import torch
 
@@ -104,14 +107,38 @@ def _config(ctx: click.Context, spec: str, depth: int, vocab_size: int) -> GPTCo
         context = overrides.values.get("model.context", 1024)
         model = PRESETS["fast" if toml else spec](depth, max(1, context))
         return GPTConfig.over(_changed(model, overrides), vocab_size)
-    if find_checkpoint(path) is None:
-        raise OptionsError(
-            f"{spec}: neither a preset ({', '.join(PRESETS)}), nor a TOML file, nor a run"
-        )
+    config = _config_of_run(path) if find_checkpoint(path) else _config_of_others(path)
+    architecture = Architecture(**values_of(config, Architecture))
+    return GPTConfig.over(_changed(architecture, overrides), config.vocab_size)
+
+
+def _config_of_run(run: Path) -> GPTConfig:
+    """Return that of the model of *run*; raises OptionsError for a model of pairs."""
     from gpt.runs.reading import read_checkpoint
 
-    config = read_checkpoint(path).state.config
-    return GPTConfig.over(_changed(config, overrides), config.vocab_size)
+    config = read_checkpoint(run).state.config
+    if not isinstance(config, GPTConfig):
+        raise OptionsError(
+            f"{run}: a model of pairs has blocks of two kinds, and `gpt show` draws those of one "
+            "stack; report.md in the run has its figures"
+        )
+    return config
+
+
+def _config_of_others(path: Path) -> GPTConfig:
+    """Return that of a config.json of Hugging Face, *path* or in the folder; no weights are read.
+
+    Raises OptionsError if there is none.
+    """
+    file = path / "config.json" if path.is_dir() else path
+    if file.suffix != ".json" or not file.is_file():
+        raise OptionsError(
+            f"{path}: neither a preset ({', '.join(PRESETS)}), nor a TOML file, nor a run, nor a "
+            "config.json or its folder"
+        )
+    from gpt.interop.huggingface import read_config
+
+    return read_config(file)
 
 
 def _changed(model: Any, overrides: Overrides) -> Any:

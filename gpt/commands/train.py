@@ -18,16 +18,18 @@ from gpt.commands.settings import Settings, SettingsCommand, given_overrides
 from gpt.commands.training import PRESET
 from gpt.spec.pair_presets import PAIR_PRESETS
 from gpt.spec.planning import PLANNED
-from gpt.spec.presets import PRESETS
+from gpt.spec.presets import EXPORTABLE, PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Pairs
 from pytok.commands.help import option
 
+OTHERS = [name for name in (*PRESETS, *PAIR_PRESETS) if name not in (PRESET, *EXPORTABLE)]
+"""Presets that are only named in the help of `--preset`."""
 OF_PAIRS = {f"task.{each.name}" for each in dataclasses.fields(Pairs)}
 """Fields of the task that can be set; those of tuning are options of `gpt tune`."""
 SETTINGS = Settings(
     Recipe,
-    planned=PLANNED,
+    planned=PLANNED | {"overhead"},
     hide=lambda name: name.partition(".")[0] in ("data", "out", "task") and name not in OF_PAIRS,
     example="model.norm=RMSNorm or model.mlp.hidden=512",
 )
@@ -74,7 +76,7 @@ SETTINGS = Settings(
     metavar="PATH",
     type=NoneOr(PATH),
     group="Data",
-    show_default="*val*",
+    show_default="files named *val*",
     help="Token files to validate on.",
 )
 @option(
@@ -83,7 +85,7 @@ SETTINGS = Settings(
     type=NoneOr(click.FloatRange(0, 1, max_open=True)),
     group="Data",
     show_default="0.1",
-    help="Fraction of the text, from its end, to hold out.",
+    help="Held-out fraction, from the end.",
 )
 @option(
     "--preset",
@@ -91,7 +93,7 @@ SETTINGS = Settings(
     type=NoneOr(click.Choice([*PRESETS, *PAIR_PRESETS])),
     group="Model",
     show_default=PRESET,
-    help=f"Architecture. {ABOUT_PRESETS}",
+    help=f"Architecture. {ABOUT_PRESETS} Also: {', '.join(OTHERS)}.",
 )
 @option(
     "--depth",
@@ -120,7 +122,7 @@ SETTINGS = Settings(
     metavar="RUN",
     type=NoneOr(PATH),
     group="Training",
-    help="Repeat RUN from the start, with its recipe and what its clock decided.",
+    help="Repeat RUN from the start, with its recipe and timing.",
 )
 @SETTINGS.option("--eval-every", "eval_every", group="Output")
 @option(
@@ -128,16 +130,16 @@ SETTINGS = Settings(
     metavar="N",
     type=NoneOr(click.IntRange(0)),
     group="Output",
-    show_default="at each evaluation",
-    help="Steps between samples of generated text; 0 for none.",
+    show_default="--eval-every",
+    help="Steps between samples; 0 for none.",
 )
 @option(
     "--sample-prompt",
     metavar="TEXT",
     default="",
     group="Output",
-    show_default="start of a document",
-    help="Prompt for the samples.",
+    show_default="none",
+    help="Prompt of the samples.",
 )
 @option("--tensorboard", is_flag=True, group="Output", help="Also log to RUN/tensorboard.")
 @SETTINGS.option("--device", "device", metavar="DEVICE", group="Machine")
@@ -154,11 +156,10 @@ def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
     """Train a model on text, or resume a run.
 
     --data takes text, shards from `pytok shard`, or token files from nanoGPT, llm.c, Megatron and
-    others; with the presets transformer and luong, JSON lines with the fields source and target,
-    from which a model learns to translate. Settings you leave out are planned from the data and
-    your machine, printed, and saved with the run. The run folder gets checkpoints/, metrics.jsonl,
-    samples.jsonl, and at the end loss.png and report.md. Ctrl-C writes a checkpoint; the same
-    command resumes from it.
+    others; for models that translate (transformer, luong) JSON lines of source and target. Settings
+    you leave out are planned from the data and your machine, printed, and saved with the run. The
+    run folder gets checkpoints/, metrics.jsonl, samples.jsonl, and at the end loss.png and
+    report.md. Ctrl-C writes a checkpoint; the same command resumes from it.
     """
     overrides = given_overrides(ctx, config)
     data = options["data"] or overrides.values.get("data")

@@ -8,27 +8,31 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import signal
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import command_line
 from gpt.commands.settings import OptionsError
 from gpt.errors import ConfigError, DataError
-from gpt.parallel.launch import launched
+from gpt.parallel.launch import is_first, launched
 from gpt.runs.retention import find_checkpoint
-from gpt.spec.machine import Machine
+from gpt.spec.machine import Machine, Shape
 from gpt.spec.overrides import Overrides
 from gpt.spec.planning import plan, resumed
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Pretraining
-from pytok.counted import counted
+from gpt.training.budget import described_time, evaluating_seconds, with_overhead
+from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
+    from gpt.data.shards import Shards
     from gpt.parallel.world import World
     from gpt.report.events import Reporter
     from gpt.report.samples import Sampler
@@ -77,6 +81,11 @@ class Training:
 
     def run(self) -> int:
         """Train; return 0, or 128 + the signal that stopped the run."""
+        begin = time.monotonic()
+        is_named = self.data.exists() or "*" in self.data.name
+        if is_first() and is_named:  # at once: the imports take seconds
+            what = "resuming the run" if self._newest() else "planning a run"
+            say(f"{self.out}: {what} on {self.data}")
         from gpt.parallel.runtime import Runtime
         from gpt.parallel.world import World
         from gpt.training.clock import MACHINE, replay
@@ -89,7 +98,7 @@ class Training:
             Runtime.choose(device)
             if self.tensorboard:
                 import gpt.report.tensorboard  # noqa: F401
-            recipe = self._recipe(world)
+            recipe = self._recipe(world, begin)
             reporter = self._reporter(stack) if world.is_main else None
             interruption = stack.enter_context(Interruption())
             outcome = train(
@@ -100,26 +109,30 @@ class Training:
                 clock=clock,
             )
         if world.is_main:
-            say(self._ending(outcome, world))
+            for line in self._ending(outcome, world, time.monotonic() - begin):
+                say(line)
         if outcome.finished:
             return 0
         return 128 + (interruption.signal or signal.SIGTERM)  # another process may have received it
 
-    def _recipe(self, world: World) -> Recipe:
+    def _recipe(self, world: World, begin: float) -> Recipe:
         """Prepare the data; return the recipe of the run in `out`, or a new one for this machine.
 
-        All processes of *world* call this.
+        All processes of *world* call this. What has passed since *begin*, except for the
+        preparation of the data, counts in the time of a new run.
         """
         from gpt.data.shards import open_data, open_split
-        from gpt.training.measuring import measured_plan
+        from gpt.training.measuring import measured_plan, shape_of
 
         if (newest := self._newest()) is not None:
             return self._resumed(newest, self.preset)
-        given, data = self.overrides.values, self._prepared()
+        given, preparing = self.overrides.values, time.monotonic()
+        data = self._prepared()
+        begin += time.monotonic() - preparing
         shards = open_data(data)
         tokens = len(open_split(shards, "train"))
 
-        def draw(machine: Machine) -> Recipe:
+        def draw(machine: Machine, given: Mapping[str, Any] = given) -> Recipe:
             planned = self._plan(tokens, shards.vocab_size, machine, self.depth, given)
             return dataclasses.replace(self.overrides.over(planned), data=data)
 
@@ -133,7 +146,33 @@ class Training:
         )
         if world.is_main and machine.steps:
             say(machine.described())
+        if recipe.budget is None:
+            return recipe
+        shape = shape_of(recipe, shards.vocab_size, world.size)
+        if "overhead" not in given:
+            evaluating = self._evaluating_seconds(recipe, machine, shape, shards)
+            passed = world.from_main(time.monotonic() - begin)
+            recipe = with_overhead(recipe, passed + evaluating)
+        if recipe.seconds is not None and (budget := recipe.budget) is not None:
+            # The model is the one for the time that is left.
+            left = {"seconds": budget} if "seconds" in given else {}
+            machine = dataclasses.replace(machine, seconds=min(budget, machine.seconds))
+            shorter = draw(machine, {**given, **left})
+            recipe = dataclasses.replace(shorter, seconds=recipe.seconds, overhead=recipe.overhead)
+            shape = shape_of(recipe, shards.vocab_size, world.size)
+        if world.is_main:
+            say(described_time(recipe, machine, shape))
         return recipe
+
+    def _evaluating_seconds(
+        self, recipe: Recipe, machine: Machine, shape: Shape, shards: Shards
+    ) -> float:
+        """Return about how long the evaluations of a run with *recipe* take."""
+        val = shards.splits.get("val")
+        samples = self.sample_every is None or self.sample_every > 0
+        return evaluating_seconds(
+            recipe, machine, shape, val_tokens=len(val) if val else 0, samples=samples
+        )
 
     def _resumed(self, checkpoint: Path, preset: str | None) -> Recipe:
         """Return the recipe of *checkpoint* with what may change, and prepare its data."""
@@ -233,19 +272,19 @@ class Training:
 
         return Sampler
 
-    def _ending(self, outcome: Outcome, world: World) -> str:
-        """Return the last line: how the run ended, and what to do next."""
+    def _ending(self, outcome: Outcome, world: World, passed: float) -> list[str]:
+        """Return the last lines: how the run ended, after *passed* seconds, and what to do next."""
         from gpt.evaluation.score import score_of
-        from pytok.chat.template import TEMPLATE_FILE
 
         state = outcome.state
-        if outcome.finished:
-            score = score_of(state.recipe.score)
-            measured = "" if state.score is None else f", {score.text(state.score)}"
-            following = "chat" if (state.recipe.data / TEMPLATE_FILE).exists() else "sample"
-            return (
-                f"{counted(state.step, 'step')} in {state.seconds:.0f} s of training{measured}; "
-                f"next: gpt {following} {shlex.quote(str(self.out))}"
-            )
-        again = command_line() if world.size == 1 else "the same torchrun command"
-        return f"{outcome.stopped}: {again}"
+        if not outcome.finished:
+            again = command_line() if world.size == 1 else "the same torchrun command"
+            return [f"{outcome.stopped}: {again}"]
+        score = score_of(state.recipe.score)
+        measured = "" if state.score is None else f": validation {score.text(state.score)}"
+        return [
+            f"{counted(state.step, 'step')} in {duration(state.seconds)} of training, "
+            f"{duration(passed)} with all else{measured}",
+            f"wrote {self.out / 'report.md'} and {self.out / 'loss.png'}",
+            f"next: {next_command(self.out)}",
+        ]

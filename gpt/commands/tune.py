@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
 from gpt.commands.settings import Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError
+from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
@@ -22,7 +23,7 @@ from gpt.spec.serialize import nest, parse_plain
 from gpt.spec.task import Tuning
 from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
-from pytok.counted import counted
+from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
@@ -165,6 +166,9 @@ def tune(
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
     settings.over(unplanned)
+    if run.exists() and data.exists():  # at once: the imports take seconds
+        what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
+        say(f"{out}: {what} on {data}")
 
     from gpt.report.console import ConsoleReporter
     from gpt.report.events import Reporters
@@ -194,7 +198,7 @@ def tune(
     if interruption.signal is not None and not tuned.outcome.finished:
         say(f"{tuned.outcome.stopped}: {command_line()}")
         return 128 + interruption.signal
-    _print_result(tuned, out, "sample" if plan.chat is None else "chat")
+    _print_result(tuned, out)
     return 0
 
 
@@ -207,18 +211,20 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
     made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
     if val is None and (made or not data.exists()):
         return data
-    tokenizer = str(read_checkpoint(base).folder / "tokenizer.json")
+    checkpoint = read_checkpoint(base)
+    _ = checkpoint.config  # of a model of pairs it raises, before anything is written
+    tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
         return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
 
 
-def _print_result(tuned: Tuned, out: Path, following: str) -> None:
-    """Print how the run ended, what it improved and forgot, and the *following* command."""
+def _print_result(tuned: Tuned, out: Path) -> None:
+    """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
 
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
-    say(f"{counted(state.step, 'step')} in {state.seconds:.0f} s{best}")
+    say(f"{counted(state.step, 'step')} in {duration(state.seconds)} of training{best}")
     if state.best_step == 0:
         say(
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
@@ -229,7 +235,7 @@ def _print_result(tuned: Tuned, out: Path, following: str) -> None:
         if change is not None:
             figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
             say(f"the {name}'s validation split: {figures}")
-    say(f"next: gpt {following} {shlex.quote(str(out))}")
+    say(f"next: {next_command(out)}")
 
 
 def _is_of_adapter(name: str) -> bool:

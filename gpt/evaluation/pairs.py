@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import cast
 
 from gpt.data.pairs import EncodedPairs, evaluation_batches
@@ -26,8 +25,8 @@ class PairEvaluation:
     """Losses of all targets, given the sources and the targets' own earlier tokens."""
     exact_match: float | None
     """Fraction of the translations that equal the target; None if nothing was translated."""
-    translations: int
-    """Number of translated sources."""
+    translations: Sequence[str]
+    """The translations of the first sources."""
 
     @property
     def figures(self) -> dict[str, float]:
@@ -66,7 +65,7 @@ def evaluate_pairs(
     wanted = len(pairs.pairs) if translations is None else min(translations, len(pairs.pairs))
     if is_sharded(model.parameters()):
         wanted = 0
-    training, matches = model.training, 0
+    training, written = model.training, list[str]()
     model.eval()
     try:
         # Every process translates all of them, so that none waits for another.
@@ -76,14 +75,16 @@ def evaluate_pairs(
             pairs.ends,
             search or BeamSearch(),
         )
-        for pair, hypotheses in zip(islice(pairs.pairs, wanted), found, strict=True):
-            matches += tokenizer.decode(hypotheses[0].ids) == pair.target
+        for hypotheses in found:
+            written.append(tokenizer.decode(hypotheses[0].ids))
             if progress is not None:
                 progress(losses.tokens, losses.tokens)
     finally:
         model.train(training)
+    targets = [pair.target for pair in pairs.pairs[:wanted]]
+    matches = sum(map(str.__eq__, written, targets))
     return PairEvaluation(
         losses=losses,
         exact_match=matches / wanted if wanted else None,
-        translations=wanted,
+        translations=written,
     )

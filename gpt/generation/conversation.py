@@ -1,5 +1,7 @@
 """Conversations with a model that was trained on a chat.
 
+::
+
     session = open_session(read_checkpoint(Path("runs/chat")))
     for delta in session.reply("Hello!"):
         print(delta.text, end="")

@@ -87,17 +87,17 @@ class Family:
         ]
 
 
-def nearest(config: GPTConfig, families: Mapping[str, Family]) -> Family:
+def nearest(config: GPTConfig, families: Mapping[Any, Family]) -> Family:
     """Return the first of *families* that supports *config*.
 
     Raises FormatError if there is none, with the mismatches of the nearest, or of the first of
     several.
     """
-    found = {family.name: family.mismatches(config) for family in families.values()}
-    name = min(found, key=lambda name: len(found[name]))
-    if found[name]:
+    found = {key: family.mismatches(config) for key, family in families.items()}
+    key = min(found, key=lambda key: len(found[key]))
+    if found[key]:
         raise FormatError(
-            f"no other software's format supports this model; nearest: {name}, but "
-            f"{', '.join(found[name])}"
+            f"no other software's format supports this model; nearest: {families[key].name}, but "
+            f"{', '.join(found[key])}"
         )
-    return families[name]
+    return families[key]

@@ -142,6 +142,24 @@ class ParallelBranches(Named):
 
 
 @dataclass(frozen=True)
+class NormedHeads(Named):
+    """Whether queries and keys have a LayerNorm with a scale for each head, as the others' eps."""
+
+    def read(self, fields: Fields, ours: dict[str, Any]) -> None:
+        """Read it; the eps of norms is known by now."""
+        if fields.get(self.name, bool, False):
+            ours |= {f"attention.qk_norm{name}": value for name, value in _OWN_NORMS.items()}
+            ours["attention.qk_norm_eps"] = ours["norm.eps"]
+
+    def write(self, ours: Mapping[str, Any]) -> dict[str, Any]:
+        """Write it."""
+        return {self.name: bool(ours.get("attention.qk_norm"))}
+
+
+_OWN_NORMS = {"": True, "_over": "own", "_kind": "layer"}
+
+
+@dataclass(frozen=True)
 class Only(Named):
     """A field of theirs with which gpt computes the same for some values only."""
 

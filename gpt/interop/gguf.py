@@ -21,7 +21,7 @@ from torch import Tensor
 from gpt.errors import ConfigError, FormatError
 from gpt.interop.family import Family, nearest
 from gpt.interop.fields import names_of
-from gpt.interop.gguf_families import ARCHITECTURES, DERIVED
+from gpt.interop.gguf_families import ARCHITECTURES, DERIVED, architecture_of
 from gpt.interop.gguf_rotary import DIVISORS, TENSOR
 from gpt.interop.gguf_tokenizer import add_tokenizer, read_generation, read_tokenizer
 from gpt.interop.imported import Imported
@@ -76,13 +76,9 @@ def import_file(path: Path) -> Imported:
     FormatError for a damaged file, and for a model that would compute something else here.
     """
     fields, found = _open(path)
-    name = fields.get("general.architecture")
-    if not isinstance(name, str) or name not in ARCHITECTURES:
-        raise FormatError(
-            f"{path}: general.architecture is {quoted(name)}; supported: {', '.join(ARCHITECTURES)}"
-        )
-    family, prefix = ARCHITECTURES[name], f"{name}."
     try:
+        family = architecture_of(fields)
+        prefix = f"{family.name}."
         for tensor in found.values():
             _dequantized(tensor.data[:1], tensor)
         tokenizer = read_tokenizer(fields)
@@ -152,7 +148,11 @@ def _read_config(
         name: any(f"blk.0.{part}.bias" in tensors for part in parts)
         for name, parts in _BIASED.items()
     }
-    derived = {"tie_word_embeddings": "output.weight" not in tensors, "vocab_size": vocab_size}
+    derived = {
+        "tie_word_embeddings": "output.weight" not in tensors,
+        "qk_norm": "blk.0.attn_q_norm.weight" in tensors,
+        "vocab_size": vocab_size,
+    }
     layers = count_layers(tensors, block_prefix(family.names))
     return family.read({**decimals, **having, **derived}, layers)
 

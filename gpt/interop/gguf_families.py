@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import gguf
 
 from gpt.errors import FormatError
 from gpt.interop.factors import Cap, Factor, ScoreScale
-from gpt.interop.families import gpt2, layer_norm, llama, mixture, normed
+from gpt.interop.families import deepseek, gpt2, gptj, layer_norm, llama, mixture, normed
 from gpt.interop.family import Family
 from gpt.interop.fields import (
     Biases,
@@ -24,15 +25,19 @@ from gpt.interop.fields import (
     Equal,
     Field,
     Fields,
+    NormedHeads,
+    Only,
     ParallelBranches,
     SameAs,
 )
-from gpt.interop.gguf_rotary import DIVISORS, Rotary
+from gpt.interop.gguf_rotary import DIVISORS, LatentRotary, Rotary, RotaryByWindow
 from gpt.interop.layouts import Entry
+from gpt.interop.rotary import PositionsInWindows
 from gpt.interop.tensor_names import EXPERT, Names
 from gpt.interop.windows import Windows
+from pytok.text import quoted
 
-DERIVED = ("tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp", DIVISORS)
+DERIVED = ("qk_norm", "tie_word_embeddings", "bias.qkv", "bias.output", "bias.mlp", DIVISORS)
 """Fields that are in no file: they follow from which tensors it has."""
 
 
@@ -62,9 +67,9 @@ _SIZES: tuple[Codec, ...] = (
     Field("embedding_length", "width"),
     Field("block_count", "layers"),
     Field("attention.head_count", "attention.heads"),
-    Field("attention.head_count_kv", "attention.kv_heads", otherwise="attention.head_count"),
     Field("tie_word_embeddings", "tie", bool),
 )
+_KV_HEADS = Field("attention.head_count_kv", "attention.kv_heads", otherwise="attention.head_count")
 _HIDDEN = Field("feed_forward_length", "mlp.hidden")
 _BIASES = Biases(qkv="bias.qkv", output="bias.output", mlp="bias.mlp")
 _ROTARY: tuple[Codec, ...] = (
@@ -77,38 +82,65 @@ _RMS: tuple[Codec, ...] = (Field("attention.layer_norm_rms_epsilon", "norm.eps",
 _LAYER: tuple[Codec, ...] = (Field("attention.layer_norm_epsilon", "norm.eps", float),)
 
 
+def _key(family: Family) -> tuple[str, bool]:
+    """Return that of *family* among the architectures."""
+    return family.name, family.fixed["mlp.kind"] == "Experts"
+
+
+def architecture_of(fields: Mapping[str, Any]) -> Family:
+    """Return the architecture of a file with *fields*; raises FormatError."""
+    name = fields.get("general.architecture")
+    names = list(dict.fromkeys(name for name, _ in ARCHITECTURES))
+    if not isinstance(name, str) or name not in names:
+        raise FormatError(f"general.architecture is {quoted(name)}; supported: {', '.join(names)}")
+    having = bool(fields.get(f"{name}.expert_count"))
+    # With experts or without where there is no such architecture, its fields are an error.
+    return ARCHITECTURES.get((name, having)) or ARCHITECTURES[name, not having]
+
+
 def _architecture(
     name: str,
     family: Family,
     *fields: Codec,
     fixed: Mapping[str, Any],
     interleaved: bool = False,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> Family:
     """Return the architecture *name* of llama.cpp, in which models of *family* are stored.
 
     *fields* are those besides sizes, and *fixed* ours that no field of the file says. In an
-    *interleaved* one the rotated features 2i and 2i + 1 are a pair, unlike in *family*.
+    *interleaved* one the rotated features 2i and 2i + 1 are a pair, unlike in *family*. *names* are
+    those of tensors that are others there, by the names of llama.cpp.
     """
+    translated = _translated(name, family.names, interleaved=interleaved)
+    others = set(names.values())
     return Family(
         name=name,
         fixed={**family.fixed, **fixed},
         fields=(
             *_SIZES,
+            *((_KV_HEADS, *_biases(fields)) if _has_kv_heads(family) else ()),
             *(() if family.fixed["mlp.kind"] == "Experts" else (_HIDDEN,)),
-            *_unless_given(fields),
+            *(() if Windows in map(type, fields) else (_NoWindow(),)),
             *fields,
         ),
-        names=_translated(name, family.names, interleaved=interleaved),
+        names={
+            **{key: one for key, one in translated.items() if others.isdisjoint(one.modules)},
+            **names,
+        },
         adds_biases=family.adds_biases,
         source=family,
     )
 
 
-def _unless_given(fields: tuple[Codec, ...]) -> list[Codec]:
-    """Return the codecs of windows and biases that *fields* have not."""
-    kinds = set(map(type, fields))
-    defaults: list[tuple[type, Codec]] = [(Windows, _NoWindow()), (Biases, _BIASES)]
-    return [codec for kind, codec in defaults if kind not in kinds]
+def _has_kv_heads(family: Family) -> bool:
+    """Return whether attention has heads of keys, and biases of them; latent attention has not."""
+    return bool(family.fixed["attention.kind"] != "Latent")
+
+
+def _biases(fields: tuple[Codec, ...]) -> list[Codec]:
+    """Return the codec of biases if *fields* have none."""
+    return [] if Biases in map(type, fields) else [_BIASES]
 
 
 def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[str, Entry]:
@@ -119,7 +151,7 @@ def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[s
     for theirs, value in names.items():
         entry = value if isinstance(value, Entry) else Entry((value,))
         # The table has some names with the prefix of a model, and some without.
-        full = theirs.replace("{layer}", "0").replace(f".{EXPERT}", "")
+        full = theirs.replace("{layer}", "0").replace(".norms", "").replace(f".{EXPERT}", "")
         name = table.get_name(full) or table.get_name(full.partition(".")[2])
         if name is not None:
             rotated = entry.modules[0].endswith((".query", ".key"))
@@ -133,12 +165,25 @@ def _translated(architecture: str, names: Names, *, interleaved: bool) -> dict[s
     return translated
 
 
+def _in_block(names: Mapping[str, str]) -> dict[str, str]:
+    """Return *names*, those of one block on both sides, for all blocks."""
+    return {f"blk.{{layer}}.{theirs}": f"blocks.{{layer}}.{ours}" for theirs, ours in names.items()}
+
+
+_EXPERTS: tuple[Codec, ...] = (
+    Field("expert_count", "mlp.count"),
+    Field("expert_used_count", "mlp.top_k"),
+)
 _SILU = {"mlp.activation": "silu"}
 _GELU = {"mlp.activation": "gelu_tanh"}
 """llama.cpp computes the approximation for all architectures with GELU."""
 
-ARCHITECTURES: dict[str, Family] = {
-    family.name: family
+_COHERE2_WINDOWS = Windows("attention.sliding_window", every=4, needed=True)
+_GEMMA3_WINDOWS = Windows("attention.sliding_window", every=6, needed=True)
+"""llama.cpp has the windows of all layers but each fourth, or sixth."""
+
+ARCHITECTURES: dict[tuple[str, bool], Family] = {
+    _key(family): family
     for family in (
         _architecture("gpt2", gpt2.GPT2, *_LAYER, fixed=_GELU),
         _architecture(
@@ -151,6 +196,17 @@ ARCHITECTURES: dict[str, Family] = {
             fixed=_SILU,
         ),
         _architecture("llama", llama.LLAMA, *_LLAMA3, *_RMS, fixed=_SILU, interleaved=True),
+        _architecture(
+            "llama",
+            mixture.MIXTRAL,
+            *_ROTARY,
+            *_RMS,
+            *_EXPERTS,
+            Field("feed_forward_length", "mlp.expert.hidden"),
+            Biases(),
+            fixed={"mlp.expert.activation": "silu"},
+            interleaved=True,
+        ),
         _architecture("qwen2", llama.QWEN2, *_ROTARY, *_RMS, fixed=_SILU),
         _architecture("phi3", llama.PHI3, *_ROTARY, *_RMS, fixed=_SILU),
         _architecture(
@@ -168,6 +224,7 @@ ARCHITECTURES: dict[str, Family] = {
             layer_norm.STABLELM,
             *_ROTARY,
             *_LAYER,
+            NormedHeads("qk_norm"),
             ParallelBranches("use_parallel_residual", default=False, shared_norm=True),
             fixed=_SILU,
         ),
@@ -225,13 +282,72 @@ ARCHITECTURES: dict[str, Family] = {
             *_ROTARY,
             *_RMS,
             Equal("attention.qk_norm_eps", "norm.eps"),
-            Field("expert_count", "mlp.count"),
-            Field("expert_used_count", "mlp.top_k"),
+            *_EXPERTS,
             # That of layers without experts, which llama.cpp wants and no layer has.
             Field("feed_forward_length", "mlp.expert.hidden", default=None),
             Field("expert_feed_forward_length", "mlp.expert.hidden"),
             Biases(),
             fixed={"mlp.expert.activation": "silu", "mlp.renormalize": True},
+        ),
+        _architecture(
+            "gpt-oss",
+            mixture.GPT_OSS,
+            *_ROTARY,
+            *_RMS,
+            *_EXPERTS,
+            Field("feed_forward_length", "mlp.expert.hidden", default=None),
+            Field("expert_feed_forward_length", "mlp.expert.hidden"),
+            Biases(qkv=True, output=True, mlp=True),
+            Windows("attention.sliding_window", every=2, needed=True),
+            fixed={"mlp.expert.limit": 7.0},
+            names=_in_block(
+                {
+                    "attn_sinks.weight": "attention.pairwise.normalizer.sink",
+                    "ffn_gate_exps": "mlp.routed.gate",
+                    "ffn_up_exps": "mlp.routed.input",
+                    "ffn_down_exps": "mlp.routed.output",
+                }
+            ),
+        ),
+        _architecture(
+            "deepseek2",
+            deepseek.DEEPSEEK_V2,
+            SameAs("attention.head_count_kv", "attention.head_count", "attention.heads"),
+            Field("attention.kv_lora_rank", "attention.kv_rank"),
+            Field("attention.q_lora_rank", "attention.query_rank", default=None),
+            Field("attention.value_length", "attention.head_width"),
+            LatentRotary(),
+            *_RMS,
+            *_EXPERTS,
+            Field("leading_dense_block_count", "mlp.first_dense", default=0),
+            Field("feed_forward_length", "mlp.dense_hidden", default=None),
+            Field("expert_feed_forward_length", "mlp.expert.hidden"),
+            Field("expert_shared_count", "mlp.shared", default=0),
+            Field("expert_weights_scale", "mlp.scale", float, 1.0),
+            Only("expert_weights_norm", False),
+            Only("expert_gating_func", 1, default=1, reason="the softmax"),
+            fixed={"mlp.expert.activation": "silu"},
+        ),
+        _architecture("phi2", gptj.PHI, *_ROTARY, *_LAYER, fixed=_GELU),
+        _architecture(
+            "cohere2",
+            layer_norm.COHERE2,
+            *_ROTARY,
+            *_LAYER,
+            Factor("logit_scale", "logit_scale"),
+            _COHERE2_WINDOWS,
+            PositionsInWindows(_COHERE2_WINDOWS),
+            fixed=_SILU,
+        ),
+        _architecture(
+            "gemma3",
+            normed.GEMMA3,
+            *_ROTARY[:-1],
+            *_RMS,
+            Equal("attention.qk_norm_eps", "norm.eps"),
+            _GEMMA3_WINDOWS,
+            RotaryByWindow(_GEMMA3_WINDOWS),
+            fixed={**_GELU, "attention.score.kind": "ScaledDot"},
         ),
         _architecture("gemma", normed.GEMMA, *_ROTARY, *_RMS, fixed=_GELU),
         _architecture(
@@ -241,9 +357,10 @@ ARCHITECTURES: dict[str, Family] = {
             *_RMS,
             Cap("attn_logit_softcapping", "attention.score.cap", 50.0),
             Cap("final_logit_softcapping", "cap.limit", 30.0, kind="SoftCap"),
-            Windows("attention.sliding_window", 4096, every=2),
+            Windows("attention.sliding_window", 4096, every=2, needed=True),
             fixed={**_GELU, "attention.score.kind": "ScaledDot"},
         ),
     )
 }
-"""By general.architecture. A model that several support is written as the first of them."""
+"""By general.architecture, and whether there are experts. A model that several support is written
+as the first of them."""

@@ -29,6 +29,7 @@ from gpt.interop.weight_files import in_dtype, save_weights
 from gpt.model.shapes import count_layers
 from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.tensor_files import utf8_name
+from gpt.spec.architecture import GPTConfig
 from pytok.atomic import atomic_folder
 from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
@@ -120,6 +121,18 @@ def _chat_template(checkpoint: Checkpoint) -> Template | None:
         return Template.from_json(document)
     except ChatError as error:
         raise FormatError(f"{checkpoint.folder / TEMPLATE_FILE}: {error}") from error
+
+
+def read_config(path: Path) -> GPTConfig:
+    """Return the model that *path*, a config.json, describes, without its weights.
+
+    Raises FormatError, also for a model that gpt would not compute as transformers does.
+    """
+    fields = _read_object(path, "pass a config.json of Hugging Face")
+    try:
+        return _family(fields).read(fields)
+    except (ConfigError, FormatError) as error:
+        raise FormatError(f"{path}: {error}") from error
 
 
 def import_folder(folder: Path) -> Imported:

@@ -7,7 +7,7 @@ be written and read without loss.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,11 @@ class Entry:
     """The rows of the modules are together for each key and value head (GPT-NeoX, BLOOM)."""
     shards: int = 0
     """The rows of the modules are together for each of this number of groups of heads (CodeGen)."""
+    alternating: bool = False
+    """The rows of the modules alternate (gpt-oss)."""
+    stacked: bool = False
+    """The tensor has the matrices of all experts, or their biases, and each of them lies as the
+    other fields say (gpt-oss)."""
     transposed: bool = False
     """Matrices are (inputs, outputs) (GPT-2, from its TensorFlow code)."""
     interleaved: bool = False
@@ -47,15 +52,22 @@ class Entry:
 
     def shape(self, parts: Sequence[torch.Size]) -> tuple[int, ...]:
         """Return the shape of the tensor that has tensors of the shapes *parts*."""
+        if self.stacked:
+            inside = replace(self, stacked=False).shape([part[1:] for part in parts])
+            return (parts[0][0], *inside)
         rows = sum(part[0] for part in parts) + self.skipped
         shape = (rows, *parts[0][1:])
         return shape[::-1] if self.transposed else shape
 
     def join(self, parts: Sequence[Tensor], config: GPTConfig) -> Tensor:
         """Return the tensor of *parts*, the tensors of the modules; the inverse of `split`."""
+        if self.stacked:
+            one = replace(self, stacked=False)
+            experts = zip(*parts, strict=True)
+            return torch.stack([one.join(each, config) for each in experts])
         if self.interleaved:
             parts = [_interleave(part, config) for part in parts]
-        if groups := self._groups(config):
+        if groups := self._groups(config, len(parts[0])):
             tensor = torch.cat([_rows(part, groups, -1) for part in parts], dim=1).flatten(0, 1)
         else:
             tensor = torch.cat(list(parts))
@@ -67,12 +79,17 @@ class Entry:
 
     def split(self, tensor: Tensor, sizes: Sequence[int], config: GPTConfig) -> list[Tensor]:
         """Return the tensors of the modules, of *sizes* rows, that are in *tensor*."""
+        if self.stacked:
+            one = replace(self, stacked=False)
+            rows = tensor.shape[-1 if self.transposed else 1] // len(sizes)
+            split = [one.split(matrix, [rows] * len(sizes), config) for matrix in tensor]
+            return [torch.stack(parts) for parts in zip(*split, strict=True)]
         if self.transposed and tensor.ndim > 1:
             tensor = tensor.mT
         if self.offset:
             tensor = tensor + self.offset
         tensor = tensor[self.skipped :]
-        if groups := self._groups(config):
+        if groups := self._groups(config, sizes[0]):
             each = [size // groups for size in sizes]
             inside = torch.split(_rows(tensor, groups, -1), each, dim=1)
             parts = [part.flatten(0, 1) for part in inside]
@@ -80,8 +97,13 @@ class Entry:
             parts = list(torch.split(tensor, list(sizes)))
         return [_deinterleave(part, config) for part in parts] if self.interleaved else parts
 
-    def _groups(self, config: GPTConfig) -> int:
-        """Return the number of groups of rows, 0 if the rows of each module follow each other."""
+    def _groups(self, config: GPTConfig, rows: int) -> int:
+        """Return the number of groups of rows, 0 if the rows of each module follow each other.
+
+        The first module has *rows* rows.
+        """
+        if self.alternating:
+            return rows
         if self.grouped:
             return int(getattr(config.attention_in(0), "kv_heads", 1))
         return self.shards

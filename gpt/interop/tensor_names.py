@@ -24,8 +24,8 @@ from gpt.spec.architecture import GPTConfig
 Names = Mapping[str, str | Entry]
 """Their names, without ``.weight`` and ``.bias``, and the path of our module or an entry. Names of
 parameters are complete. ``{layer}`` is the number of a block; ``{expert}``, on their side alone,
-that of an expert, whose matrices are one tensor here. What a model has not is skipped, so a table
-can have the names of parts that only some models have."""
+that of an expert, or of a head, whose tensors are one here. What a model has not is skipped, so a
+table can have the names of parts that only some models have."""
 _LAYER, EXPERT = "{layer}", "{expert}"
 
 

@@ -31,6 +31,8 @@ class Windows:
     none."""
     every: int | None = None
     """Without that list, which layers attend to the full context: every n-th."""
+    needed: bool = False
+    """Whether there must be a size even if no layer has a window: it is the context then."""
     full: str = FULL
     """Kind of a layer without a window."""
     sliding: str = SLIDING
@@ -68,7 +70,8 @@ class Windows:
         sizes = set(windows or ()) - {None}
         if windows is None or len(sizes) > 1:
             return {}
-        written: dict[str, Any] = {self.size: next(iter(sizes), None)}
+        size = next(iter(sizes), ours["context"] if self.needed else None)
+        written: dict[str, Any] = {self.size: size}
         if self.flag:
             written[self.flag] = bool(sizes)
         if self.types:

@@ -18,6 +18,7 @@ MODELS: Mapping[type, type[Model]] = {
     EncoderDecoderConfig: EncoderDecoder,
     RecurrentConfig: Recurrent,
 }
+"""The class of the model for each type of a config."""
 
 
 def build_model(config: AnyConfig, seed: int = 0) -> Model:

@@ -64,14 +64,6 @@ def training_flops(model: Model) -> int:
     return TRAINING_FACTOR * sum(part.flops for part in parts_of(model).values())
 
 
-def described_size(model: Model) -> str:
-    """Return the number of parameters of *model*, and of those that a token uses, as text."""
-    parts = parts_of(model).values()
-    total, active = sum(part.parameters for part in parts), sum(part.active for part in parts)
-    used = "" if active == total else f", {active:,} of them active"
-    return f"{total:,} parameters{used}"
-
-
 def _named_parts(model: Model) -> Iterator[tuple[str, nn.Module]]:
     """Yield the modules of *model*, and of each of its blocks, by name; all norms as one part.
 

@@ -123,6 +123,7 @@ MECHANISMS: dict[type, Callable[[Any, Site], Any]] = {
     head.HeadTransform: HeadTransform,
     head.SoftCap: SoftCap,
 }
+"""The module, or the function that builds one, for each type of a spec."""
 
 
 def build(spec: Any, site: Site) -> Any:

@@ -13,8 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.nn.mechanism import Kind, Mechanism
-from gpt.nn.site import Site
-from gpt.spec.experts import Experts
 
 ALIGNMENT = 16
 """Bytes of which the rows of both factors of torch's grouped product must be a multiple; others are
@@ -60,16 +58,15 @@ def grouped_linear(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
 
 
 class ExpertLinear(Mechanism):
-    """x → W_e x + b_e, e being the expert of the row x."""
+    """x → W_e x + b_e, e being the expert of the row x; *active* experts are chosen for a token."""
 
     KINDS: ClassVar[Mapping[str, Kind]] = {"bias": "scale"}
 
-    def __init__(self, spec: Experts, inputs: int, outputs: int, site: Site) -> None:
+    def __init__(self, count: int, active: int, inputs: int, outputs: int, *, bias: bool) -> None:
         super().__init__()
-        self.in_features, self.out_features, self.active = inputs, outputs, spec.top_k
-        self.weight = nn.Parameter(torch.empty(spec.count, outputs, inputs))
-        bias = site.architecture.bias
-        self.bias = nn.Parameter(torch.zeros(spec.count, outputs)) if bias else None
+        self.in_features, self.out_features, self.active = inputs, outputs, active
+        self.weight = nn.Parameter(torch.empty(count, outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(count, outputs)) if bias else None
 
     def forward(self, x: Tensor, dispatch: Dispatch) -> Tensor:
         """Map x (N, inputs), sorted by expert, to (N, outputs)."""

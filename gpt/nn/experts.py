@@ -17,7 +17,7 @@ from gpt.nn.context import Context
 from gpt.nn.dropout import Dropout
 from gpt.nn.expert_linear import Dispatch, ExpertLinear, ExpertOutput
 from gpt.nn.mechanism import Mechanism, Mixed
-from gpt.nn.mlp import GatedMLP, PlainMLP, build_mlp
+from gpt.nn.mlp import GatedMLP, PlainMLP, build_mlp, gated
 from gpt.nn.site import Site
 from gpt.spec import experts
 
@@ -54,10 +54,10 @@ class Experts(Mechanism):
 
 
 class Router(Mechanism):
-    """score = softmax(W x), or σ(W x); g_i = score_i of the k best, divided by their sum.
+    """score = softmax(W x + b), or σ(W x + b); g_i = score_i of the k best, divided by their sum.
 
-    The division is optional. With the softmax it equals the softmax of the k largest logits, which
-    is Mixtral's (arXiv:2401.04088). Computed in float32, also under autocast (Switch,
+    The bias and the division are optional. With the softmax it equals the softmax of the k largest
+    logits, which is Mixtral's (arXiv:2401.04088). Computed in float32, also under autocast (Switch,
     arXiv:2101.03961). The auxiliary loss is that of the balance, and z · mean(log(Σ exp(logits))²).
     """
 
@@ -65,6 +65,7 @@ class Router(Mechanism):
         super().__init__()
         self.spec = spec
         self.weight = nn.Parameter(torch.empty(spec.count, site.width))
+        self.bias = nn.Parameter(torch.zeros(spec.count)) if spec.router_bias else None
         scores = site.of_width(spec.count)
         self.groups: GroupLimit | None = scores.build(spec.groups)
         self.balance: Balance | None = scores.build(spec.balance)
@@ -76,7 +77,7 @@ class Router(Mechanism):
         """
         spec = self.spec
         with torch.autocast(x.device.type, enabled=False):
-            logits = F.linear(x.to(self.weight.dtype), self.weight)
+            logits = F.linear(x.to(self.weight.dtype), self.weight, self.bias)
         scores = logits.softmax(-1) if spec.score == "softmax" else logits.sigmoid()
         preferences = scores if self.balance is None else self.balance.preferences(scores)
         if self.groups is not None:
@@ -129,19 +130,21 @@ class GroupLimit(Mechanism):
 class RoutedMLPs(Mechanism):
     """x → Σ_i g_i W₂ᵢ f(W₁ᵢ x), or gated, Σ_i g_i W₂ᵢ (f(W₁ᵢ x) ⊙ W₃ᵢ x), over chosen experts i.
 
-    The tokens are sorted by expert, so that all products of a layer are one grouped product. An
-    activation with parameters has the same ones for all experts.
+    The product with a gate is that of `GatedMLP`, with its limit and offset. The tokens are sorted
+    by expert, so that all products of a layer are one grouped product. An activation with
+    parameters has the same ones for all experts.
     """
 
     def __init__(self, spec: experts.Experts, site: Site) -> None:
         super().__init__()
         width, hidden = site.width, spec.expert.hidden_width(site.width)
-        self.count = spec.count
+        self.count, self.expert = spec.count, spec.expert
         self.activation = build_activation(spec.expert.activation)
-        self.gate = ExpertLinear(spec, width, hidden, site) if spec.expert.gated else None
-        self.input = ExpertLinear(spec, width, hidden, site)
+        counts, bias = (spec.count, spec.top_k), site.architecture.bias
+        self.gate = ExpertLinear(*counts, width, hidden, bias=bias) if spec.expert.gated else None
+        self.input = ExpertLinear(*counts, width, hidden, bias=bias)
         self.dropout = Dropout(site.architecture.dropout.hidden)
-        self.output = ExpertOutput(spec, hidden, width, site)
+        self.output = ExpertOutput(*counts, hidden, width, bias=bias)
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
         """Apply to x (B, T, width) the experts of *routing*."""
@@ -156,7 +159,7 @@ class RoutedMLPs(Mechanism):
         if self.gate is None:
             hidden = self.activation(hidden)
         else:
-            hidden = self.activation(self.gate(rows, dispatch)) * hidden
+            hidden = gated(self.expert, self.activation, self.gate(rows, dispatch), hidden)
         hidden = self.dropout(hidden)
         y = self.output(hidden, dispatch).index_select(0, order.argsort()).view(*chosen.shape, -1)
         mixed: Tensor = (y * weights.to(y.dtype)[..., None]).sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -50,13 +51,18 @@ class PlainMLP(ConvolvedMLP):
 
 
 class GatedMLP(ConvolvedMLP):
-    """x → W₂ (f(W₁ x) ⊙ W₃ x), f being the activation. Shazeer 2020, arXiv:2002.05202."""
+    """x → W₂ (f(W₁ x) ⊙ W₃ x), f being the activation. Shazeer 2020, arXiv:2002.05202.
+
+    With a limit c and an offset b, f(min(W₁ x, c)) ⊙ (max(-c, min(W₃ x, c)) + b): gpt-oss,
+    arXiv:2508.10925.
+    """
 
     FUSIBLE: ClassVar[tuple[str, ...]] = ("gate", "input")
 
     def __init__(self, spec: mlp.MLP, site: Site) -> None:
         super().__init__()
         hidden, bias = spec.hidden_width(site.width), site.architecture.bias
+        self.spec = spec
         self.activation = build_activation(spec.activation)
         self.gate = nn.Linear(site.width, hidden, bias=bias)
         self.input = nn.Linear(site.width, hidden, bias=bias)
@@ -74,7 +80,16 @@ class GatedMLP(ConvolvedMLP):
             both = torch.cat((gate, value), dim=-1)
             both = self.convolution(both, state, context and context.document_ids)
             gate, value = both.chunk(2, dim=-1)
-        return self.output(self.dropout(self.activation(gate) * value)), None
+        return self.output(self.dropout(gated(self.spec, self.activation, gate, value))), None
+
+
+def gated(
+    spec: mlp.MLP, activation: Callable[[Tensor], Tensor], gate: Tensor, value: Tensor
+) -> Tensor:
+    """Multiply *value* by the activations of *gate*, both within the limit of *spec*."""
+    if spec.limit is not None:
+        gate, value = gate.clamp(max=spec.limit), value.clamp(-spec.limit, spec.limit)
+    return activation(gate) * (value + spec.offset if spec.offset else value)
 
 
 def build_mlp(spec: mlp.MLP, site: Site) -> PlainMLP | GatedMLP:

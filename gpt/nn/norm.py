@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.nn.mechanism import Mechanism
+from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.site import Site
 from gpt.spec import norm
 
@@ -115,6 +117,22 @@ class _RMSNormFunction(torch.autograd.Function):
         mean_term = torch.linalg.vecdot(_wide(grad), weight).unsqueeze(-1) / x.shape[-1]
         x_grad = x_grad.addcmul_(mean_term.to(x.dtype), scale.to(x.dtype))
         return x_grad, weight_grad, None, None
+
+
+class HeadNorm(Norm):
+    """x_h → norm(x_h) · weight_h for each head h: a norm with a scale for each of the heads."""
+
+    KINDS: ClassVar[Mapping[str, Kind]] = {"weight": "scale"}
+
+    def __init__(self, spec: norm.RMSNorm | norm.LayerNorm, heads: int, site: Site) -> None:
+        super().__init__()
+        self.norm = site.build(dataclasses.replace(spec, weight=False))
+        self.weight = nn.Parameter(torch.ones(heads, site.width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize the last axis of x (B, heads, T, width)."""
+        y: Tensor = self.norm(x) * self.weight.to(x.dtype)[:, None]
+        return y
 
 
 class BatchNorm(Norm):

@@ -8,7 +8,6 @@ from collections import deque
 from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
@@ -18,13 +17,16 @@ from gpt.report.events import NullReporter, Start
 from gpt.report.peak_flops import peak_flops
 from gpt.runs.metrics import Row
 from gpt.spec.score import BitsPerByte
+from pytok.live import SEPARATOR, LiveLines, bar, clock, joined
 
 PLAIN_EVERY = 30.0
 """Seconds between lines without a terminal; evaluations and the last step print one, too."""
 SPEED_WINDOW = 10.0
 """Seconds of training over which the speed is averaged."""
+NARROW = 60
+"""Columns of a terminal below which the live line has no bar."""
 BAR = 24
-"""Columns of the bar of `ConsoleReporter.brief`."""
+"""Columns of the bar at most; in a narrow terminal it has an eighth of them."""
 
 
 class ConsoleReporter(NullReporter):
@@ -34,7 +36,7 @@ class ConsoleReporter(NullReporter):
         """Print to *console*, by default stderr; *brief* shows no more than how far a run is."""
         self._brief = brief
         self._console = console or Console(stderr=True)
-        self._live = Live(console=self._console, transient=True, auto_refresh=False)
+        self._live = LiveLines(self._console)
         self._last_printed = time.monotonic()
         self._speed = _Speed()
         self._score = SCORES[BitsPerByte]
@@ -87,45 +89,52 @@ class ConsoleReporter(NullReporter):
         parts = self._brief_parts(row, steps) if self._brief else self._parts(row, steps)
         stays = (row.val is not None or row.step == steps) and not self._brief
         if self._console.is_terminal:
-            self._live.start()  # here, since a live line hides questions that are asked before
-            line = Text(_fit(parts, self._console.width), no_wrap=True, overflow="ellipsis")
-            self._live.update(line, refresh=True)
             if stays:
-                self.notice(" · ".join(parts))
+                self.notice(SEPARATOR.join(parts))
+            self._live.update(self._line(row, steps, parts))
         elif stays or now - self._last_printed >= PLAIN_EVERY:
-            self.notice(" · ".join(parts))
+            self.notice(SEPARATOR.join(parts))
             self._last_printed = now
 
     def ended(self) -> None:
         """Remove the live line."""
-        if self._console.is_terminal:
-            self._live.update("", refresh=True)
+        self._live.stop()
+
+    def _line(self, row: Row, steps: int, parts: list[str]) -> Text:
+        """Return the live line: a bar, and as many of *parts* as fit."""
+        fraction = row.step / steps if row.fraction is None else row.fraction
+        columns = self._console.width - 1
+        if self._brief:
+            return Text("    ") + joined([bar(fraction, BAR, self._console), *parts], columns - 4)
+        if columns < NARROW:
+            return joined(parts, columns)
+        return joined([bar(fraction, min(BAR, columns // 8), self._console), *parts], columns)
 
     def _brief_parts(self, row: Row, steps: int) -> list[str]:
-        """Return how far the run is, and how long it still takes."""
-        fraction = row.step / steps if row.fraction is None else row.fraction
-        done = round(BAR * fraction)
-        parts = [f"    {'━' * done}{'─' * (BAR - done)} {fraction:.0%}"]
-        if self._speed.tokens_per_second is not None:
-            parts.append(f"{_clock(self._speed.seconds_per_step * (steps - row.step))} left")
-        return parts
+        """Return how long the run still takes."""
+        known = self._speed.tokens_per_second is not None and row.step < steps
+        return [self._left(row, steps)] if known else []
 
     def _parts(self, row: Row, steps: int) -> list[str]:
         """Return what to show of *row*, the most important first."""
         parts = [f"step {row.step:,}/{steps:,}", f"loss {row.loss:.3f} nats/token"]
+        speed = self._speed.tokens_per_second
+        if row.val is not None:
+            parts.append(f"validation {self._score.value(row.val):.4f} {self._score.short}")
+        if speed is not None and row.step < steps:
+            parts.append(self._left(row, steps))
         if row.val is None:
             parts.append(f"{row.bits_per_byte:.3f} bits/byte")
-        else:
-            parts.append(f"validation {self._score.value(row.val):.4f} {self._score.short}")
-        speed = self._speed.tokens_per_second
         if speed is not None:
-            parts.append(f"{_clock(self._speed.seconds_per_step * (steps - row.step))} left")
             parts.append(f"{speed:,.0f} tokens/s")
             if self._flops_per_token is not None:
                 rate = speed * self._flops_per_token
                 self._peak = max(self._peak, rate)
                 parts.append(f"MFU {rate / self._peak:.0%}")
         return parts
+
+    def _left(self, row: Row, steps: int) -> str:
+        return f"{clock(self._speed.seconds_per_step * (steps - row.step))} left"
 
 
 class _Speed:
@@ -161,20 +170,3 @@ class _Speed:
         """Wall-clock seconds per step, with its part of evaluations and checkpoints."""
         first, last = self._rows[0], self._rows[-1]
         return (last.seconds - first.seconds) / (last.step - first.step) * self._overhead
-
-
-def _fit(parts: list[str], width: int) -> str:
-    """Join as many of *parts* as fit into *width* columns, at least the first."""
-    line = parts[0]
-    for part in parts[1:]:
-        if len(line) + len(part) + 3 > width:
-            break
-        line += f" · {part}"
-    return line
-
-
-def _clock(seconds: float) -> str:
-    """Format *seconds* as h:mm:ss or m:ss."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -59,7 +59,7 @@ def write_report(run: Path) -> Path:
     rows = read_metrics(metrics) if metrics.exists() else []
     sections = [f"# {run.resolve().name}", *_results(checkpoint, rows)]
     if rows:
-        sections.append(f"![loss over seconds, tokens and steps]({write_plot(run).name})")
+        sections.append(f"![loss over steps]({write_plot(run).name})")
     sections += [
         *_samples(read_samples(run), checkpoint),
         *_model(checkpoint),

@@ -9,6 +9,8 @@ from torch import nn
 from gpt.model.anatomy import Anatomy
 from gpt.model.flops import TRAINING_FACTOR, parts_of
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
+from pytok.counted import abbreviated
 
 HEADS = ("part", "parameters", "active", "FLOPs/token", "bytes/token")
 """The last two: to predict a token at the end of a full context, and what is kept of a token."""
@@ -84,3 +86,11 @@ def _count(number: int) -> str:
 
 def _bytes(number: float) -> str:
     return f"{number:,.0f}" if number.is_integer() else f"{number:,.1f}"
+
+
+def described_size(model: Model) -> str:
+    """Return the number of parameters of *model*, and of those that a token uses, as text."""
+    parts = parts_of(model).values()
+    total, active = sum(part.parameters for part in parts), sum(part.active for part in parts)
+    used = "" if active == total else f", {abbreviated(active)} of them active"
+    return f"{abbreviated(total)} parameters{used}"

@@ -39,7 +39,9 @@ class Sample:
     """Text that the model generated after a step."""
 
     step: int
+    """Optimizer steps so far."""
     prompt: str
+    """What was continued; empty for the start of a document."""
     text: str
     """Continuation of the prompt."""
 

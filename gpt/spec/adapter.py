@@ -17,7 +17,7 @@ class LoRA:
     rank: int = 8
     """Rank of the product; each adapter has rank x (inputs + outputs) weights."""
     alpha: float | None = None
-    """LoRA alpha: numerator of the scale of the product. [default: 2 x rank]"""
+    """LoRA alpha: the product of the adapter is scaled by alpha / rank. [default: 2 x rank]"""
     scaling: Literal["rank", "root", "none"] = "rank"
     """Scale the product by alpha / rank (the paper), alpha / √rank (rsLoRA, Kalajdzievski 2023,
     arXiv:2312.03732) or alpha (Raschka 2024)."""

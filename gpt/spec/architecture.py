@@ -49,11 +49,11 @@ class Architecture:
     """Whether it reads pairs of a source and a target, instead of texts."""
 
     context: int = 128
-    """Context length: number of tokens that a prediction can attend to."""
+    """Context length in tokens. A prediction can attend to as many."""
     layers: int = 4
-    """Number of blocks, each of attention and an MLP."""
+    """Number of layers. Each is a block of attention and an MLP."""
     width: int = 256
-    """Width of the residual stream."""
+    """Width of the model, its residual stream."""
     attention: AnyAttention | Interleaved = field(
         default_factory=lambda: GroupedQuery(heads=4, kv_heads=4, qk_norm=True)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.attention_base import Attention, check_divides, check_shared
@@ -55,6 +55,21 @@ class Pairwise(Attention):
         """Return the factor of q · k in its scores; None if they are not dot products."""
         return self.score.factor(self.query_width(width))
 
+    def bidirectional(self) -> Pairwise:
+        """Return the same attention to all tokens, later ones included."""
+        return dataclasses.replace(self, pattern=Full())
+
+    def to_memory(self, width: int) -> GroupedQuery:
+        """Return attention of the same heads, score and normalizer to all outputs of an encoder."""
+        return GroupedQuery(
+            heads=self.heads,
+            kv_heads=self.heads,
+            head_width=self.output_width(width),
+            pattern=Full(),
+            score=self.score,
+            normalizer=self.normalizer,
+        )
+
     def check(self, sizes: Sizes) -> None:
         """Raise ConfigError if a part does not fit a model of *sizes*."""
         for part in (self.pattern, self.score, self.normalizer):
@@ -77,11 +92,14 @@ class GroupedQuery(Pairwise):
     clip: float | None = None
     """Limit queries, keys and values to -clip and clip (as in DBRX). [default: no limit]"""
     qk_norm: bool = False
-    """RMS-normalize queries and keys, each with its own scale, before positions are applied
+    """Normalize queries and keys, each with its own scale, before positions are applied
     (Dehghani 2023, arXiv:2302.05442; in the order and form of Qwen3)."""
-    qk_norm_over: Literal["head", "heads"] = "head"
-    """What QK-norm normalizes: each head, all with the same scale, or all heads of a token together
-    (OLMo 2, arXiv:2501.00656)."""
+    qk_norm_over: Literal["head", "own", "heads"] = "head"
+    """What QK-norm normalizes: each head, all with the same scale; each head, with a scale of its
+    own (StableLM 2, Bellagente 2024, arXiv:2402.17834); or all heads of a token together (OLMo 2,
+    arXiv:2501.00656)."""
+    qk_norm_kind: Literal["rms", "layer"] = "rms"
+    """Whether QK-norm is RMSNorm, or LayerNorm without a bias, as in Cohere's models."""
     qk_norm_eps: float = 1e-6
     """Added to the mean square by QK-norm."""
     bias: Literal["off", "qkv", "output", "all"] | None = None
@@ -116,6 +134,24 @@ class GroupedQuery(Pairwise):
         """Return the width of the values of a token, all heads together."""
         return self.kv_heads * self.query_width(width)
 
+    def to_memory(self, width: int) -> GroupedQuery:
+        """Return the same to all outputs of an encoder, without clipping and gates."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(GroupedQuery)}
+        return GroupedQuery(**values | {"pattern": Full(), "clip": None, "gate": None})
+
+    @property
+    def normalizes_together(self) -> bool:
+        """Whether QK-norm normalizes all heads of a token together."""
+        return self.qk_norm and self.qk_norm_over == "heads"
+
+    def biases(self, *, default: bool) -> tuple[bool, bool]:
+        """Return whether queries, keys and values have biases, and whether outputs have.
+
+        *default* is whether the model has biases.
+        """
+        chosen = self.bias or ("all" if default else "off")
+        return chosen in ("qkv", "all"), chosen in ("output", "all")
+
     def with_kv_heads(self, kv_heads: int) -> GroupedQuery:
         """Return the spec with *kv_heads* key and value heads, each instead of several."""
         check_shared(self.kv_heads, kv_heads)
@@ -140,6 +176,10 @@ class Longformer(GroupedQuery):
                 f"Longformer needs a global token within the context of {sizes.context}; set "
                 "attention.pattern.first, or another kind of attention"
             )
+
+    def bidirectional(self) -> Longformer:
+        """Return the same with windows on both sides, as in the encoder of LED."""
+        return dataclasses.replace(self, pattern=self.pattern.on_both_sides())
 
     def with_kv_heads(self, kv_heads: int) -> Longformer:
         """Raise ConfigError: the projections of global tokens have heads, too."""
@@ -246,6 +286,11 @@ class Interleaved(Part):
         """Return the spec with *kv_heads* key and value heads in every layer."""
         layers = (each.with_kv_heads(kv_heads) for each in self.layers)
         return dataclasses.replace(self, layers=tuple(layers))
+
+    def bidirectional(self) -> Interleaved:
+        """Return the same for an encoder, in every layer."""
+        layers: tuple[Any, ...] = tuple(each.bidirectional() for each in self.layers)
+        return dataclasses.replace(self, layers=layers)
 
     def in_layer(self, layer: int) -> AnyAttention:
         """Return the attention of *layer*, from 0."""

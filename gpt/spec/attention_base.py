@@ -57,6 +57,22 @@ class Attention(Part):
         """
         raise ConfigError(f"{type(self).__name__} attention has no kv_heads to share")
 
+    def bidirectional(self) -> Attention:
+        """Return the same for an encoder, in which tokens attend to later ones, too.
+
+        Raises ConfigError if no token can.
+        """
+        raise ConfigError(
+            f"attention {type(self).__name__} cannot attend to later tokens, as an encoder does"
+        )
+
+    def to_memory(self, width: int) -> Attention:
+        """Return the grouped-query attention to an encoder that a decoder of *width* has beside it.
+
+        Raises ConfigError if there is none.
+        """
+        raise ConfigError(f"{type(self).__name__} attention cannot be that of a decoder")
+
     def resolved(self, width: int) -> Attention:
         """Return the spec with the sizes filled in that follow from *width*."""
         return self

@@ -15,7 +15,8 @@ class Dropout(Part):
 
     ALONE: ClassVar[str] = "rate"
     rate: float = 0.0
-    """Probability of zeroing each output of the embedding, attention and MLP while training."""
+    """Dropout probability. Each output of the embedding, attention and MLP is zeroed with it while
+    training."""
     embedding: float | None = None
     """The same for the outputs of the embedding alone. [default: rate]"""
     branch: float | None = None

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.attention import Interleaved, Pairwise
 from gpt.spec.checks import above_zero
-from gpt.spec.pattern import Full
 from gpt.spec.serialize import from_dict, to_dict, values_of
-
-Kind = TypeVar("Kind")
-
-
-def bidirectional(attention: Kind) -> Kind:
-    """Return *attention*, a spec, to all tokens, later ones included.
-
-    Raises ConfigError if it has no pattern that says to which.
-    """
-    spec: Any = attention
-    if isinstance(spec, Interleaved):
-        return replace(spec, layers=tuple(map(bidirectional, spec.layers)))  # type: ignore[return-value]
-    if not isinstance(spec, Pairwise):
-        raise ConfigError(
-            f"attention {type(spec).__name__} cannot attend to later tokens, as an encoder does"
-        )
-    return replace(spec, pattern=Full())  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +46,7 @@ class EncoderDecoder(Architecture):
         """Return the architecture of the encoder."""
         values = values_of(self, Architecture)
         values["layers"] = self.encoder_layers or self.layers
-        values["attention"] = bidirectional(self.attention)
+        values["attention"] = self.attention.bidirectional()
         return Architecture(**values)
 
     def with_vocabulary(self, vocab_size: int) -> EncoderDecoderConfig:  # type: ignore[override]

@@ -84,6 +84,8 @@ class Experts(Part):
     score: Literal["softmax", "sigmoid"] = "softmax"
     """Scores of the experts: a softmax of the router's logits, or a sigmoid of each, as in
     DeepSeek-V3 (arXiv:2412.19437)."""
+    router_bias: bool = False
+    """Add a learned bias to the router's logits, as gpt-oss does (arXiv:2508.10925)."""
     renormalize: bool = True
     """Divide the scores of the chosen experts by their sum."""
     scale: float = 1.0

@@ -1,5 +1,7 @@
 """The fields of a recipe by dotted name: their types, documentation, and values written as text.
 
+::
+
     fields = fields_of(Recipe)
     fields.parse("model.mlp.hidden", "512")    # ("model.mlp.hidden", 512)
     fields.parse("model.norm", "LayerNorm")     # ("model.norm.kind", "LayerNorm")

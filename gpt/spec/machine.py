@@ -106,8 +106,8 @@ class Machine:
     def described(self) -> str:
         """Return one line with the steps that were measured."""
         shapes = list(dict.fromkeys(shape for _, shape in self.steps))
-        return "measured: " + ", ".join(
-            f"{shape.layers} x {shape.width} at {shape.tokens:,} tokens a step "
+        return "measured steps on this machine: " + ", ".join(
+            f"{shape.layers} layers of width {shape.width}, {shape.tokens:,} tokens: "
             f"{self.step_seconds(shape):.3f} s in {self.dtype(shape)}"
             for shape in shapes
         )

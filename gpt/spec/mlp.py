@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
+from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero
 from gpt.spec.part import Part
 
@@ -48,6 +49,11 @@ class MLP(Part):
     CLIP."""
     gated: bool = False
     """Multiply the activations by another linear layer of the input."""
+    limit: float | None = None
+    """Limit what the activation of a gated MLP gets to at most this, and what multiplies it to
+    -limit and limit (gpt-oss, arXiv:2508.10925). [default: no limit]"""
+    offset: float = 0.0
+    """Number added to what multiplies the activations of a gated MLP: 1 in gpt-oss."""
     hidden: int | None = None
     """Width of the hidden layer. [default: 4 x width; gated, 8/3 x width, rounded up to a multiple
     of `multiple_of`, which has about as many parameters]"""
@@ -55,7 +61,9 @@ class MLP(Part):
     """What the default width of a gated hidden layer is a multiple of; 256 in Llama."""
 
     def __post_init__(self) -> None:
-        above_zero(hidden=self.hidden, multiple_of=self.multiple_of)
+        above_zero(hidden=self.hidden, multiple_of=self.multiple_of, limit=self.limit)
+        if not self.gated and (self.limit is not None or self.offset):
+            raise ConfigError("limit and offset are of gated MLPs; set gated, or remove them")
 
     def resolved(self, width: int) -> MLP:
         """Return this spec for a model of *width*, with its sizes filled in."""

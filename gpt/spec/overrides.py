@@ -6,14 +6,16 @@ overrides.over(planned)        # of width 64, with a number of heads that divide
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from gpt.errors import ConfigError
-from gpt.spec.fields import KIND
+from gpt.spec.attention import AnyAttention
+from gpt.spec.fields import KIND, fields_of
 from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.recipe import MAY_CHANGE, Recipe
 from gpt.spec.serialize import flatten, merge, nest, to_dict
@@ -63,7 +65,26 @@ class Overrides:
             for name in self.values
             if re.search(rf"\b{name.removesuffix(KIND).rpartition('.')[2]}\b", message)
         ]
-        return ": ".join(filter(None, [" ".join(dict.fromkeys(sources)), message]))
+        return ": ".join(filter(None, [" ".join(dict.fromkeys(sources)), as_options(message)]))
+
+
+def as_options(message: str) -> str:
+    """Return *message* with the fields that it asks to set as they can be typed.
+
+    >>> as_options("3 heads do not fit; set attention.head_width, or width")
+    '3 heads do not fit; --set model.attention.head_width=VALUE, or width'
+    """
+    names = fields_of(Recipe).by_name
+
+    def typed(found: re.Match[str]) -> str:
+        full = [name for name in names if f".{name}".endswith(f".{found[1]}")]
+        # Experts have fields of the names of the model's: the outermost is meant.
+        full.sort(key=lambda name: name.count("."))
+        among = ", one of" if found[3] else ""
+        return f"--set {full[0]}={found[2] or 'VALUE'}{among}" if full else found[0]
+
+    name = r"([a-z_]+(?:\.[a-z_]+)*)"
+    return re.sub(rf"\bset {name}\b(?: to (none|true|false)\b|( to one of))?", typed, message)
 
 
 def following(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +92,7 @@ def following(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
 
     The numbers of heads have to divide the width, and a longer warmup leaves less for the decay.
     """
-    fields = _width_and_heads(recipe, given)
+    fields = _width_and_heads(recipe, given) | _of_attention(recipe, given)
     decay, warmup = getattr(recipe.schedule, "decay", None), given.get("schedule.warmup")
     if decay is not None and warmup is not None and warmup <= 1 and "schedule" + KIND not in given:
         fields["schedule.decay"] = min(decay, 1 - warmup)
@@ -111,6 +132,31 @@ def _width_and_heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]
         shared = attention["heads"] // attention["kv_heads"]
         kv_heads = heads // shared if heads % shared == 0 else heads
     return dict(zip(names, (width, heads, kv_heads), strict=True))
+
+
+def _of_attention(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that follow a kind of attention that is *given*: what it needs of the plan.
+
+    That are numbers of heads, and no value embedding where no values are kept.
+    """
+    kinds = {kind.__name__: kind for kind in get_args(AnyAttention)}
+    kind = kinds.get(given.get("model.attention" + KIND, ""))
+    planned = getattr(recipe.model, "attention", None)
+    if kind is None or planned is None or not hasattr(planned, "heads"):
+        return {}
+    # The heads follow the width as they would without another kind.
+    sizes = {name: given[name] for name in ("model.width",) if name in given}
+    followed = _width_and_heads(recipe, sizes)
+    heads = given.get("model.attention.heads", followed.get("model.attention.heads", planned.heads))
+    needed = [each.name for each in dataclasses.fields(kind) if each.default is dataclasses.MISSING]
+    fields = {
+        f"model.attention.{name}": heads
+        for name in ("heads", "kv_heads")
+        if name in needed and f"model.attention.{name}" not in given
+    }
+    if not kind.keeps_values and not any(n.startswith("model.value_embedding") for n in given):
+        fields["model.value_embedding"] = None
+    return fields
 
 
 def _fitting_heads(width: int, kv_heads: int, head_width: float) -> int | None:

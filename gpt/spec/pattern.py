@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from gpt.errors import ConfigError
@@ -65,6 +65,11 @@ class Window(Part):
     def global_tokens(self) -> tuple[int, ...]:
         """The positions of all global tokens, ascending."""
         return tuple(sorted({*range(self.first), *self.global_positions}))
+
+    def on_both_sides(self) -> Window:
+        """Return the same with as many later tokens as a causal window has earlier ones."""
+        size, *deeper = (2 * n - (self.counts == "all") for n in (self.size, *self.deeper_sizes))
+        return replace(self, size=size, deeper_sizes=tuple(deeper), causal=False)
 
     def in_layer(self, layer: int, layers: int) -> int | None:
         """Return the tokens of the window of *layer* (from 0) of *layers*, the token itself too.

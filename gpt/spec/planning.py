@@ -37,6 +37,9 @@ SIZES = (
     *((7, 448), (8, 512), (10, 640), (12, 768), (16, 1024), (20, 1280), (24, 1536)),
 )
 """Layers and widths that a plan chooses from."""
+NARROWEST = 32
+"""Width of a model per layer at the least. All `SIZES` have it; a width or a number of layers that
+is given limits the other."""
 REPEATED = 0.21
 """What repeated tokens are worth at most, in epochs."""
 LEAST_STEPS = 20
@@ -221,6 +224,9 @@ def _shapes(
     sizes = [(depth, HEAD_WIDTH * depth)] if depth else list(SIZES)
     layers, width = given.get("model.layers"), given.get("model.width")
     sizes = [(layers or each[0], width or each[1]) for each in sizes]
+    if not (layers and width):  # the one that is not given follows the other
+        shaped = [size for size in sizes if size[1] >= NARROWEST * size[0]]
+        sizes = shaped or [min(sizes, key=lambda size: size[0] / size[1])]
     fits = [size for size in sizes if block_weights(*size) <= WEIGHTS_PER_TOKEN * tokens]
     context = given.get("model.context") or _power_of_two(min(CONTEXT, tokens / 8))
     row = context * given.get("accumulate", 1)
@@ -280,15 +286,14 @@ def resumed(
 
 
 def described(recipe: Recipe) -> str:
-    """Return one line with the main choices of *recipe*, planned or set."""
-    model, optimizer = recipe.model, recipe.optimizer
+    """Return one line with the main choices of *recipe* for training, planned or set."""
+    optimizer = recipe.optimizer
     chosen: dict[str, Any] = {
-        **model.sizes(),
-        "batch": recipe.rows_per_step,
         **{name: getattr(recipe, name) for name in LIMITS if getattr(recipe, name) is not None},
+        "batch": recipe.rows_per_step,
         "lr": f"{optimizer.lr:.3g}",
         "weight decay": f"{optimizer.weight_decay:.3g}",
-        "dropout": model.dropout.rate,
+        "dropout": recipe.model.dropout.rate,
         "BPE dropout": recipe.bpe_dropout,
         "dtype": recipe.dtype,
     }

@@ -7,6 +7,7 @@ rows (the sequences of a batch) and optimizer steps. Nothing here imports torch.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,10 +52,13 @@ class Recipe:
     steps: int | None = 600
     """Optimizer steps in total. [default: as many as the time allows]"""
     seconds: float | None = None
-    """Train for this many seconds, evaluation not counted. The learning rate follows the clock; the
-    run ends earlier only if it has `steps` and reaches them."""
+    """Seconds that the run takes, about. Training has what `overhead` leaves of them. The learning
+    rate follows the clock; the run ends earlier only if it has `steps` and reaches them."""
     max_seconds: float | None = None
-    """Time limit in seconds, for a run that is planned to be shorter."""
+    """Seconds that the run takes at most. A plan can be shorter."""
+    overhead: float = 0.0
+    """Seconds of the run that are not for training, but for planning, evaluation and samples. At
+    least half of the time is for training."""
     batch_size: int = 16
     """Sequences per forward pass."""
     accumulate: int = 1
@@ -83,9 +87,9 @@ class Recipe:
     """Decay of a moving average of the weights (EMA), used for evaluation and sampling.
     [default: off]"""
     seed: int = 0
-    """Seed of the initial weights, the order of the data, and dropout."""
+    """Random seed. The initial weights, the order of the data, and dropout follow from it."""
     eval_every: int = 100
-    """Steps between evaluations on the validation split. The last step has one as well."""
+    """Steps between evaluations. The validation split is evaluated, after the last step as well."""
     patience: int | None = None
     """Early stopping: end after this many evaluations without improvement. The best model is kept.
     [default: off]"""
@@ -95,7 +99,7 @@ class Recipe:
     keep: int = 2
     """Number of recent checkpoints to keep, besides the best on the validation split."""
     device: str = "auto"
-    """Device: auto, cpu or cuda; auto is CUDA if there is a GPU."""
+    """Device: auto, cpu or cuda. With auto it is a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of matrix products: float32, bfloat16, or auto, the faster of the two."""
     compile: bool | None = None
@@ -121,6 +125,8 @@ class Recipe:
         if self.steps is None and self.seconds is None and self.max_seconds is None:
             raise ConfigError("steps, seconds or max_seconds must be set: one of them ends the run")
         above_zero(clip=self.clip, seconds=self.seconds, max_seconds=self.max_seconds)
+        if not 0 <= self.overhead < math.inf:
+            raise ConfigError(f"overhead must be 0 or more seconds; got {self.overhead}")
         if self.average is not None and not 0 < self.average < 1:
             raise ConfigError(f"average must be above 0 and below 1; got {self.average}")
         below_one(bpe_dropout=self.bpe_dropout)
@@ -140,6 +146,14 @@ class Recipe:
         return tuple(each for each in self.objective.SCORES if each in self.task.SCORES)
 
     @property
+    def budget(self) -> float | None:
+        """Seconds of training, if the time of the run is limited."""
+        limits = [each for each in (self.seconds, self.max_seconds) if each is not None]
+        if not limits:
+            return None
+        return max(min(limits) - self.overhead, min(limits) / 2)
+
+    @property
     def rows_per_step(self) -> int:
         """Rows of one optimizer step."""
         return self.batch_size * self.accumulate
@@ -157,7 +171,7 @@ class Recipe:
 MAY_CHANGE = frozenset(
     {"task.base", "data", "out", "steps", "seconds", "max_seconds", "eval_every", "keep"}
     | {"checkpoint_every", "device", "dtype", "compile", "parallel", "patience", "recompute"}
-    | {"threads"}
+    | {"threads", "overhead"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and on what machine. A change of any other would make one run of two different ones."""

@@ -93,7 +93,7 @@ class Tuning:
     train_on: Literal["mine", "all", "last"] = "mine"
     """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
     row_length: int | None = None
-    """Tokens of a sequence, of text or of conversations; longer ones are cut into windows.
+    """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
 
     def check(self, model: AnyArchitecture) -> None:

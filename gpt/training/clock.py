@@ -7,7 +7,7 @@ is the last one if the one after it would end more than half a step beyond the b
 
 What the clock decided is in the row of each step, `Row.fraction`, which is written before anything
 that depends on it is saved. Steps that a kill has lost are made again with what was decided, so the
-run is the same as before, bit for bit; so is one that `replay`s the record of another.
+run is the same as before, bit for bit; so is one that replays the record of another.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ class Limits:
     @classmethod
     def of(cls, recipe: Recipe) -> Limits:
         """Return the limits of *recipe*."""
-        budgets = [s for s in (recipe.seconds, recipe.max_seconds) if s is not None]
-        return cls(recipe.steps, min(budgets, default=None))
+        return cls(recipe.steps, recipe.budget)
 
     def __str__(self) -> str:
         return " or ".join(f"{v:g} {k}" for k, v in vars(self).items() if v is not None)

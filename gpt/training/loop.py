@@ -24,7 +24,6 @@ import torch
 from gpt.adapt.wrapping import merged
 from gpt.errors import ConfigError
 from gpt.evaluation.score import Figures, score_of
-from gpt.model.flops import described_size
 from gpt.model.model import Model
 from gpt.optim.average import averaged
 from gpt.optim.best import keep_best
@@ -33,6 +32,8 @@ from gpt.parallel.runtime import Runtime, torch_threads
 from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter, Start
+from gpt.report.notebook import default_reporter
+from gpt.report.parts import described_size
 from gpt.runs.metrics import Row
 from gpt.runs.state import State, check_fits
 from gpt.runs.store import Folder, Store
@@ -115,7 +116,7 @@ def run(
     recipe = task.recipe
     store = store or default_store(recipe)
     runtime = Runtime.choose(recipe.device, recipe.dtype)
-    reporter = reporter if reporter and world.is_main else NullReporter()
+    reporter = (reporter or default_reporter()) if world.is_main else NullReporter()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     with store.hold(world), torch.random.fork_rng(devices=cuda), torch_threads(recipe.threads):
         return _Run(task, store, runtime, reporter, stop, world, clock).train()
@@ -178,8 +179,9 @@ class _Run:
         recipe = self.recipe
         if recipe.compile:
             self.train_step.compile()
-        size = described_size(self.model)
-        self.reporter.notice(f"{self.store}: {described(recipe)}; {size}")
+        sizes = ", ".join(f"{name} {value}" for name, value in recipe.model.sizes().items())
+        self.reporter.notice(f"{self.store}: {described_size(self.model)}: {sizes}")
+        self.reporter.notice(described(recipe))
         if remark := self.train_step.runtime.remark:
             self.reporter.notice(remark)
         self.reporter.began(

@@ -44,9 +44,11 @@ class Message:
     name: str | None = None
     """Displayed name, if it differs from *sender*."""
     kind: Kind = "text"
+    """What was sent; only "text" guarantees words of the sender."""
     text: str = ""
     """Words of the message, caption, question and options of a poll, or system line."""
     edited: bool = False
+    """Whether the sender changed it later, if the source says so."""
     media: str | None = None
     """Name of the file, or the type of omitted media: "image", "video", "sticker" ..."""
     id: str | None = None

@@ -1,5 +1,6 @@
 """`pytok chat build` and `pytok chat export`: a history to training data."""
 
+import shlex
 import warnings
 from collections import Counter
 
@@ -122,6 +123,7 @@ def build(
             f"{counted(part.bytes, 'byte')}"
         )
     _say_omitted(out, built.omitted)
+    say(f"next: {shlex.join(['gpt', 'train', '--data', out])}")
 
 
 @click.command(

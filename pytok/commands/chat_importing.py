@@ -35,7 +35,9 @@ from pytok.terminal import print_facts, say
 @exports_argument("files", "FILE...")
 @option(
     "-o",
+    "--out",
     "--output",
+    "output",
     type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="The .jsonl file to write, one message per line.",
@@ -73,7 +75,7 @@ def import_(
     if replaced_names and not anonymize:
         raise click.UsageError("--replace needs --anonymize.")
     if output is None:
-        raise click.UsageError("Missing option '-o' / '--output'.")
+        raise click.UsageError("Missing option '-o' / '--out'.")
     options = replace(options, anonymize=anonymize, replaced_names=replaced_names)
     imported = import_chats(files, options)
     write_history(output, imported.messages)
@@ -105,7 +107,9 @@ def _say_replaced(anonymized: Anonymized) -> None:
 )
 @option(
     "-o",
+    "--out",
     "--output",
+    "output",
     required=True,
     type=Output(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -136,3 +140,4 @@ def example(output: Path, messages: int, authors: int, seed: int) -> None:
     replace_file(output, example_export(chat).encode())
     people = ", ".join(list(STYLES)[:authors])
     say(f"{output}: {counted(messages, 'message')} of {people}, who do not exist")
+    say(f"next: {shlex.join(['gpt', 'clone', str(output), '--me', next(iter(STYLES))])}")

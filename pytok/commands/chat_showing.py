@@ -20,6 +20,7 @@ from pytok.commands.help import Command, option
 from pytok.commands.options import json_option
 from pytok.commands.paths import Output
 from pytok.counted import counted
+from pytok.distribution import install
 from pytok.errors import ChatError
 from pytok.terminal import escaped, say
 
@@ -48,7 +49,7 @@ _MAX_PEOPLE = 20
     "--plot",
     type=Output(dir_okay=False),
     metavar="PNG",
-    help="Plot the statistics to a PNG file (needs 'pytok[plot]').",
+    help="Plot the statistics to a PNG file (needs 'pytok-lm[plot]').",
 )
 def show(
     messages: list[Message],
@@ -87,7 +88,7 @@ def show(
         try:
             from pytok.chat.plot import write_plot  # here, since it loads matplotlib
         except ImportError as error:
-            raise ImportError(f"--plot needs {error.name}; pip install 'pytok[plot]'") from error
+            raise ImportError(f"--plot needs {error.name}: {install('plot')}") from error
         write_plot(measured, Path(plot))
         sent, senders = measured.messages, len(measured.people)
         say(f"{plot}: {counted(sent, 'message')}, {counted(senders, 'sender')}")

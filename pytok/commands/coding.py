@@ -19,7 +19,7 @@ from pytok.commands.options import (
     saying_warnings,
     tokenizer_option,
 )
-from pytok.commands.paths import Source
+from pytok.commands.paths import sources_argument
 from pytok.errors import CorpusError, UnknownTokenError
 from pytok.patterns import parts
 from pytok.terminal import Bars
@@ -108,9 +108,10 @@ def decode(tokenizer: Tokenizer, file: IO[bytes]) -> None:
     examples="""
     pytok count -t cl100k_base corpus.txt
     pytok count -t tokenizer.json 'data/*.jsonl' --field content --json
+    git diff | pytok count -t o200k_base
     """,
 )
-@click.argument("sources", type=Source(), nargs=-1, required=True)
+@sources_argument
 @json_option
 @tokenizer_option
 @reading_options
@@ -122,8 +123,8 @@ def count(
 ) -> None:
     """Count tokens, and bytes per token.
 
-    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin. Special tokens in
-    them count as ordinary text.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin, which is also read
+    if none is given. Special tokens in them count as ordinary text.
     """
     files = corpus.resolve(sources)
     total, read, rows = corpus.size(files), 0, []

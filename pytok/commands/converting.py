@@ -1,25 +1,26 @@
 """Files for other software: `pytok convert` writes tokenizers, `pytok shard` token shards."""
 
+import shlex
+
 import click
 
 from pytok import formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
+    MAX_SPECIALS,
+    SENTENCE,
     Reading,
+    named,
     reading_options,
     saying_warnings,
     takes_tokenizer,
     threads_option,
     tokenizer_option,
 )
-from pytok.commands.paths import Input, Output, Source
+from pytok.commands.paths import Input, Output, sources_argument
 from pytok.counted import counted
-from pytok.patterns import pattern_name
 from pytok.terminal import Bars, say
 from pytok.tokenizer import Tokenizer
-
-MAX_SPECIALS = 8
-"""Most special tokens that a message spells out."""
 
 
 @click.command(
@@ -59,19 +60,12 @@ def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
     say(f"{target}: {tokenizer.n_vocab:,} ids")
     for note in formats.notes(target, tokenizer.definition):
         say(f"{target}: {note}")
-    if target.endswith(".tiktoken"):
-        pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
-        specials = [f" --special-token '{text}={id}'" for text, id in _first_specials(tokenizer)]
-        rest = len(tokenizer.special_tokens) - len(specials)
-        say(
-            f"{target}: to read it, pass --pattern {pattern!r}{''.join(specials)}"
-            + (f" and so on for {counted(rest, 'more special token')}" if rest else "")
-        )
-
-
-def _first_specials(tokenizer: Tokenizer) -> list[tuple[str, int]]:
-    """Return the first special tokens and their ids: some vocabularies reserve hundreds."""
-    return list(tokenizer.special_tokens.items())[:MAX_SPECIALS]
+    _, *arguments = named(target, tokenizer)
+    if arguments:
+        rest = len(tokenizer.special_tokens) - MAX_SPECIALS
+        more = f" and so on for {counted(rest, 'more special token')}" if rest > 0 else ""
+        say(f"{target}: to read it, pass {shlex.join(arguments)}{more}")
+    say(f"next: {shlex.join(['pytok', 'show', *named(target, tokenizer), '--text', SENTENCE])}")
 
 
 @click.command(
@@ -81,7 +75,7 @@ def _first_specials(tokenizer: Tokenizer) -> list[tuple[str, int]]:
     pytok shard 'wiki/*.jsonl' -t gpt2 -o data/ --val 0.01 --split documents
     """,
 )
-@click.argument("sources", type=Source(), nargs=-1, required=True)
+@sources_argument
 @option("-o", "--out", type=Output(), required=True, help="The folder to write.")
 @option(
     "--val",
@@ -120,9 +114,10 @@ def shard(
 ) -> None:
     """Write token shards for `gpt train`.
 
-    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin. The .bin files have
-    the format of llm.c and modded-nanogpt; shards.json records the tokenizer and the number of
-    bytes of text. The folder appears complete or not at all.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin, which is also read
+    if none is given. The .bin files have the format of llm.c and modded-nanogpt; shards.json
+    records the tokenizer and the number of bytes of text. The folder appears complete or not at
+    all.
     """
     from pytok import shards  # here, since it loads numpy
 
@@ -144,3 +139,4 @@ def shard(
             f"{out}: {kind}: {counted(part.tokens, 'token')}, {counted(part.bytes, 'byte')} of "
             f"text, {counted(part.documents, 'document')}"
         )
+    say(f"next: {shlex.join(['gpt', 'train', '--data', out])}")

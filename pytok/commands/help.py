@@ -20,12 +20,15 @@ command when the command runs:
 click adds the rest: `--help`, exit code 2 and "Did you mean" for misspelled options and commands.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any, TypeVar, cast
 
 import click
+
+from pytok.distribution import version
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,11 +54,27 @@ class Option(click.Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return the option's names and help."""
         record = super().get_help_record(ctx)
-        if record is None or not isinstance(self.show_default, str):
+        if record is None:
+            return None
+        record = record[0], _without_range(record[1])
+        if not isinstance(self.show_default, str):
             return record
         # click sets a described default in parentheses: "[default: (all cores)]".
         described = f"default: {self.show_default}"
         return record[0], record[1].replace(f"default: ({self.show_default})", described)
+
+
+def _without_range(text: str) -> str:
+    """Return the help *text* without the range of a number, which an error names.
+
+    >>> _without_range("Fraction to hold out.  [default: 0.1; 0<=x<1]")
+    'Fraction to hold out.  [default: 0.1]'
+    """
+    found = re.fullmatch(r"(.*)  \[(.*)\]", text, re.S)
+    if found is None:
+        return text
+    kept = [each for each in found[2].split("; ") if not re.fullmatch(r"[\d.<>=x-]+", each)]
+    return f"{found[1]}  [{'; '.join(kept)}]" if kept else found[1]
 
 
 def option(*names: str, group: str = "Options", **settings: Any) -> Callable[[F], F]:
@@ -87,18 +106,23 @@ class Command(click.Command):
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section for each group, in the order in which they first occur."""
-        sections: dict[str, list[tuple[str, str]]] = {}
+        """Write a section for each group, in the order in which they first occur.
+
+        What is required comes first.
+        """
+        sections: dict[str, list[tuple[bool, tuple[str, str]]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None and not isinstance(parameter, click.Argument):
-                sections.setdefault(getattr(parameter, "group", "Options"), []).append(record)
-        names = [name for section in sections.values() for name, _ in section]
+                section = sections.setdefault(getattr(parameter, "group", "Options"), [])
+                section.append((not parameter.required, record))
+        names = [name for section in sections.values() for _, (name, _) in section]
         width = min(max(map(len, names), default=0), NAME_WIDTH)
         for title, records in sections.items():
             with formatter.section(title):
                 # Padded, so that all sections have the same columns.
-                rows = [(name.ljust(width), text) for name, text in records]
+                ordered = sorted(records, key=lambda record: record[0])
+                rows = [(name.ljust(width), text) for _, (name, text) in ordered]
                 formatter.write_dl(rows, col_max=NAME_WIDTH)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -152,3 +176,20 @@ class LazyCommand(click.Command):
     ) -> click.Context:
         """Return a context of the imported command, with which click continues."""
         return self.load().make_context(info_name, args, parent=parent, **extra)
+
+
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"{context.info_name}, version {version()}")
+        context.exit()
+
+
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+"""The option of both commands, which come in one distribution."""

@@ -5,6 +5,7 @@ or keyword arguments.
 """
 
 import functools
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,10 +21,16 @@ from pytok.corpus import Format, Missing, Skipped, SkippedWarning
 from pytok.encodings import open_tokenizer
 from pytok.engine import MAX_THREADS, EngineName
 from pytok.merging import MergeRules, Ties
-from pytok.patterns import PATTERNS
+from pytok.patterns import PATTERNS, pattern_name
 from pytok.terminal import say
+from pytok.tokenizer import Tokenizer
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_SPECIALS = 8
+"""Most special tokens that a command is printed with: some vocabularies reserve hundreds."""
+SENTENCE = "How is this split?"
+"""Text of the commands that show how a tokenizer splits text."""
 
 
 @contextmanager
@@ -69,7 +76,7 @@ engine_option = option(
     "--engine",
     type=click.Choice(get_args(EngineName)),
     default="native",
-    help="Compiled engine, or the slow one in Python.",
+    help="Compiled engine, or the one in Python, slow and readable.",
 )
 threads_option = option(
     "--threads",
@@ -132,10 +139,23 @@ tokenizer_option = takes_tokenizer(
         type=Input(),
         required=True,
         metavar="TOKENIZER",
-        help="A tokenizer.json, tekken.json or list of ranks (.tiktoken, tokenizer.model), the "
-        "folder of a model, or the name of an encoding such as cl100k_base.",
+        help="Tokenizer: a file (tokenizer.json, tekken.json, *.tiktoken, tokenizer.model), the "
+        "folder of a model, or a name such as gpt2 or cl100k_base.",
     )
 )
+
+
+def named(path: str, tokenizer: Tokenizer) -> list[str]:
+    """Return the arguments of `takes_tokenizer` that name *tokenizer*, written to *path*.
+
+    A list of ranks has neither its pattern nor its special tokens, of which the first are returned.
+    """
+    if not path.endswith(".tiktoken"):
+        return [path]
+    specials = list(tokenizer.special_tokens.items())[:MAX_SPECIALS]
+    tokens = (("--special-token", f"{text}={id}") for text, id in specials)
+    pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
+    return [path, "--pattern", pattern, *itertools.chain.from_iterable(tokens)]
 
 
 def _special_of(argument: str) -> tuple[str, int]:

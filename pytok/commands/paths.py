@@ -1,14 +1,18 @@
 """The types of arguments that are paths, and the rule that no output replaces an input."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import click
 
 from pytok import corpus
 
+F = TypeVar("F", bound=Callable[..., Any])
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
@@ -47,6 +51,25 @@ class Source(Input):
     def reads(self, value: PathLike) -> Iterable[PathLike]:
         """Return the files of the corpus, after the folder that has them."""
         return [*([] if value == "-" else [value]), *corpus.resolve(value)]
+
+
+def sources_argument(command: F) -> F:
+    """Give a command `sources`: one or more of `Source`, or what is piped into it."""
+    return click.argument(
+        "sources", type=Source(), nargs=-1, metavar="[SOURCES]...", callback=_or_stdin
+    )(command)
+
+
+def _or_stdin(
+    context: click.Context, parameter: click.Parameter, sources: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return *sources*, or ``-`` if stdin is a pipe or a file: no terminal, and not /dev/null."""
+    if sources or context.resilient_parsing:
+        return sources
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or of a test
+        if not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode):
+            return ("-",)
+    raise click.UsageError("missing argument SOURCES: name files, or pipe text into the command")
 
 
 class Output(PathName):

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from pytok import corpus, formats
 from pytok.atomic import replace_file
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
+    SENTENCE,
     Reading,
+    named,
     reading_options,
     saying_warnings,
     takes_tokenizer,
@@ -137,6 +140,8 @@ def prune(
     say(f"{out}: {len(pruned.ids):,} ids")
     for note in formats.notes(out, pruned.tokenizer.definition):
         say(f"{out}: {note}")
+    arguments = named(str(out), pruned.tokenizer)
+    say(f"next: {shlex.join(['pytok', 'show', *arguments, '--text', SENTENCE])}")
 
 
 def _content(path: Path, ids: "npt.NDArray[np.int64]") -> bytes:

@@ -4,6 +4,7 @@ Invalid requests are rejected before the corpus is read, which can take hours.
 """
 
 import functools
+import shlex
 import warnings
 from pathlib import Path
 
@@ -13,15 +14,17 @@ import pytok
 from pytok import corpus, countfile, formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
+    SENTENCE,
     Counting,
     Reading,
     counting_options,
     engine_option,
     merging_options,
+    named,
     reading_options,
     saying_warnings,
 )
-from pytok.commands.paths import Input, Output, Source
+from pytok.commands.paths import Input, Output, sources_argument
 from pytok.commands.reporting import measure, report_option, write_report
 from pytok.counted import counted
 from pytok.counting import split_by
@@ -35,20 +38,20 @@ from pytok.terminal import Bars, say
 @click.command(
     cls=Command,
     examples="""
-    pytok train corpus.txt --vocab 50257
+    pytok train corpus.txt --vocab 4096
     pytok train 'data/*.jsonl' --field content --vocab 32768 -o bpe.json
     pytok train corpus.txt --vocab 16384 --report report.html
     zcat wiki/*.jsonl.gz | pytok train - --vocab 32768
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
-@click.argument("sources", type=Source(), nargs=-1, required=True)
+@sources_argument
 @option(
     "--vocab",
     type=click.IntRange(256),
     required=True,
     metavar="N",
-    help="Number of ids: 256 bytes, merges, special tokens.",
+    help="Vocabulary size: 256 bytes, merges and special tokens.",
 )
 @option(
     "-o",
@@ -83,9 +86,10 @@ def train(
 ) -> None:
     """Train a tokenizer on text.
 
-    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin: text, .jsonl and
-    .parquet files, plain or compressed (.gz, .zst, .xz, .bz2), and archives of them (.tar, .zip).
-    With --counts, they are files of counts from `pytok count-pieces`.
+    SOURCES are files, folders, patterns such as 'data/*.jsonl', or - for stdin, which is also read
+    if none is given: text, .jsonl and .parquet files, plain or compressed (.gz, .zst, .xz, .bz2),
+    and archives of them (.tar, .zip). With --counts, they are files of counts from
+    `pytok count-pieces`.
 
     The most frequent pair of neighboring tokens is merged first. The result does not depend on the
     number of threads nor, except with --ties first, on the order of documents.
@@ -122,6 +126,8 @@ def train(
             **counting,
             **reading,
         )
+    if Path(out).is_file():
+        say(f"{out}: replacing the file; -o names another")
     try:
         tokenizer.save(out)
     except FormatError as error:
@@ -140,6 +146,7 @@ def train(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported
             write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
+    say(f"next: {shlex.join(['pytok', 'show', *named(out, tokenizer), '--text', SENTENCE])}")
 
 
 @click.command(
@@ -150,7 +157,7 @@ def train(
     pytok train --counts counts/*.parquet --vocab 50257
     """,
 )
-@click.argument("sources", type=Source(), nargs=-1, required=True)
+@sources_argument
 @option("-o", "--out", type=Output(), required=True, help="Output file of counts: *.parquet.")
 @counting_options
 @reading_options
@@ -193,3 +200,4 @@ def count_pieces(
     say(f"{out}: {saved.written}")
     if saved.dropped.pieces:
         say(f"pruning dropped {saved.dropped}")
+    say(f"next: {shlex.join(['pytok', 'train', '--counts', out, '--vocab', '4096'])}")

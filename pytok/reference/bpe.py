@@ -5,9 +5,10 @@ merges the most frequent pair of neighboring tokens into a new token, again and 
 al. 2016, arXiv:1508.07909). Encoding replays these merges on any text. No token crosses the border
 between two pieces.
 
-Both engines give the same ids, much faster. Read next: `pretokenize`, which splits by a pattern;
-`train`, which updates the pair counts that this page recounts; `encode`, which merges with a heap;
-`search` and `core`, which handle special tokens.
+Both engines give the same ids, much faster. docs/learn/02-bpe.md builds this page step by step,
+chapter 4 there makes it fast. Read next: `pretokenize`, which splits by a pattern; `train`, which
+updates the pair counts that this page recounts; `encode`, which merges with a heap; `search` and
+`core`, which handle special tokens.
 
 >>> merges = train(["aaabdaaabac"], vocab_size=259)
 >>> vocabulary(merges)[256:]

@@ -1,6 +1,6 @@
 """Normalization of text before it is split.
 
-A step is a list of `Edit`s: ranges of the text and what replaces them; the source of every
+A step is a list of `Edit`, ranges of the text and what replaces them; the source of every
 character of the result follows from them. Twin of `bpe-rs/src/normalize.rs`.
 """
 

@@ -15,7 +15,9 @@ try:
     import fontTools as _fontTools  # noqa: F401
     import jinja2 as _jinja2  # noqa: F401
 except ImportError as error:
-    raise ImportError(f"a report requires {error.name}: pip install 'pytok[report]'") from error
+    from pytok.distribution import install
+
+    raise ImportError(f"a report requires {error.name}: {install('report')}") from error
 
 from pytok.report.figures import Figures, Usage, measure
 from pytok.report.page import render

@@ -5,7 +5,6 @@ Equal figures give equal pages: there is no date.
 """
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pytok import distribution
 from pytok.patterns import pattern_name
 from pytok.report import charts
 from pytok.report.excerpts import units
@@ -95,7 +95,7 @@ def render(figures: Figures, *, text: str | None = None) -> str:
             scripts=_scripts(usage) if usage else [],
             lists=_lists(figures, usage),
             style=Markup(style),
-            version=version("pytok"),
+            version=distribution.version(),
         )
     )
 

@@ -12,6 +12,7 @@ import pytest
 from torch import nn
 
 from gpt.model.anatomy import anatomy_of
+from gpt.nn.activation import ACTIVATIONS
 from gpt.nn.build import MECHANISMS
 from gpt.nn.mechanism import Mechanism, weight_flops
 from gpt.spec.architecture import GPTConfig
@@ -96,10 +97,18 @@ def test_a_formula_is_the_cost_of_the_module(name: str, what: str, formula: str)
     assert compared
 
 
+@pytest.mark.parametrize("name", re.findall(r"[\w/]+\.py::\w+", PAGE.read_text()))
+def test_a_test_that_the_page_names_exists(name: str) -> None:
+    """In its file."""
+    file, _, test = name.partition("::")
+
+    assert f"\ndef {test}(" in (PAGE.parents[1] / "tests" / file).read_text()
+
+
 def _is_plain(spec: Any) -> bool:
-    """Whether *spec* has the parts that the formulas are for: no biases and no norms of heads."""
+    """Whether the formulas are for *spec*: without biases, norms of heads, parameters of f."""
     if not isinstance(spec, Pairwise):
-        return getattr(spec, "activation", None) != "prelu"
+        return not isinstance(ACTIVATIONS.get(getattr(spec, "activation", "")), type)
     plain = dataclasses.replace(spec, pattern=Causal(), score=ScaledDot(), normalizer=Softmax())
     extras = ("qk_norm", "bias", "gate", "value_residual")
     return spec == plain and not any(getattr(spec, name, None) for name in extras)

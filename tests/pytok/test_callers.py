@@ -311,6 +311,33 @@ def test_copies_have_all_parts(
 # ------------------------------------------------------------------- texts and names of files
 
 
+def test_files_can_be_a_list_of_names(tmp_path: Path) -> None:
+    """They are read, as with a list of Paths."""
+    names = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    for name in names:
+        Path(name).write_text("she sells sea shells " * 9)
+    expected = pytok.train([Path(name) for name in names], 262)
+
+    assert pytok.train(files=names, vocab_size=262).vocab == expected.vocab
+    assert dict(pytok.count_pieces(files=names).items()) == dict(
+        pytok.count_pieces([Path(name) for name in names]).items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"vocab_size": 300}, "pass a source"),
+        ({"source": ["a"], "files": ["b"], "vocab_size": 300}, "not both"),
+        ({"source": ["a"]}, "vocab_size is missing"),
+    ],
+)
+def test_what_is_missing_is_a_type_error(arguments: dict[str, Any], words: str) -> None:
+    """As in any call."""
+    with pytest.raises(TypeError, match=words):
+        pytok.train(**arguments)
+
+
 def test_a_list_of_names_of_files_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,8 @@ def test_the_help_of_a_group_imports_no_command(words: list[str]) -> None:
 
     assert "Examples:" in shown
     assert {name for name in loaded if name.startswith("pytok")} <= {
-        *("pytok", "pytok.__main__", "pytok.errors", "pytok.terminal", "pytok.termination"),
+        *("pytok", "pytok.__main__", "pytok.distribution", "pytok.errors", "pytok.terminal"),
+        "pytok.termination",
         *("pytok.commands", "pytok.commands.help", "pytok.commands.chat"),
     }
     assert not {"numpy", "rich", "json", "dataclasses", "pathlib", "hashlib"} & loaded

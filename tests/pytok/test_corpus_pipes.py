@@ -4,6 +4,7 @@ The oracle is the same content as a file. A thread or another process writes the
 """
 
 import bz2
+import functools
 import gzip
 import io
 import json
@@ -298,3 +299,30 @@ def test_excerpts_of_a_pipe_are_spread_over_it(
     assert numbers[0] == 0
     assert numbers[-1] >= count * 3 // 4 - 7
     assert len(numbers) <= 16
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["count", "-t", "t.json"],
+        ["count-pieces", "-o", "counts.parquet"],
+        ["train", "--vocab", "300", "-o", "new.json"],
+        ["shard", "-t", "t.json", "-o", "shards"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_text_that_is_piped_into_a_command_needs_no_name(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """A terminal and /dev/null are no text: without a name they are a mistake."""
+    pytok.train(["she sells sea shells"], 262).save(tmp_path / "t.json")
+    command = [sys.executable, "-m", "pytok", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = functools.partial(
+        subprocess.run, command, cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+
+    assert run(input=b"she sells sea shells\n" * 9).returncode == 0
+    nothing = run(stdin=subprocess.DEVNULL)
+    assert nothing.returncode == 2
+    assert b"name files, or pipe text" in nothing.stderr

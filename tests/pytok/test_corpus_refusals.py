@@ -14,6 +14,7 @@ import pytest
 import zstandard
 
 from pytok.corpus import read_documents, read_parts, resolve
+from pytok.distribution import install
 from pytok.errors import CorpusError
 
 
@@ -156,7 +157,7 @@ def test_a_missing_library_is_reported(
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setitem(sys.modules, library, None)
 
-    with pytest.raises(CorpusError, match=rf"needs {library}; pip install 'pytok\[data\]'"):
+    with pytest.raises(CorpusError, match=re.escape(f"needs {library}: {install('data')}")):
         list(read_parts(tmp_path))
 
 

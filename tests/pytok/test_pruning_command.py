@@ -31,7 +31,7 @@ def test_it_writes_the_pruned_tokenizer_and_prints_the_compression() -> None:
     small = pytok.load("small.json")
     text = Path("corpus.txt").read_bytes().decode()
     before, after = tokenizer.count(text), small.count(text)
-    assert (result.code, result.err) == (0, "small.json: 400 ids\n")
+    assert (result.code, result.err.startswith("small.json: 400 ids\nnext: ")) == (0, True)
     assert small.fingerprint == expected.tokenizer.fingerprint
     assert result.out.decode().splitlines() == [
         "ids             400 of 600",

@@ -9,6 +9,7 @@ import pytest
 
 import pytok
 from pytok import report
+from pytok.distribution import install
 from pytok.engine import EngineName
 from tests.conftest import CORPUS
 from tests.pytok.test_cli import check_failure, command
@@ -30,7 +31,7 @@ def test_train_writes_a_report(engine: EngineName) -> None:
     )
 
     assert (result.code, result.out) == (0, b"")
-    assert result.err.splitlines()[-1] == "report.html: report written"
+    assert "\nreport.html: report written\n" in result.err
     figures = report.measure(pytok.load("t.json"), "corpus.txt")
     assert Path("report.html").read_text(encoding="utf-8") == report.render(figures)
 
@@ -107,5 +108,5 @@ def test_a_missing_library_is_an_early_error(library: str, monkeypatch: pytest.M
 
     result = command("train", "corpus.txt", "--vocab", 300, "--report", "r.html", "-o", "t.json")
 
-    check_failure(result, f"a report requires {library}: pip install 'pytok[report]'")
+    check_failure(result, f"a report requires {library}: {install('report')}")
     assert not Path("t.json").exists()

@@ -25,6 +25,7 @@ from gpt.interop.fields import (
     Expansion,
     Field,
     Inside,
+    NormedHeads,
     Only,
     ParallelBranches,
 )
@@ -42,10 +43,19 @@ STABLELM = Family(
         Field("layer_norm_eps", "norm.eps", float, 1e-5),
         tie(default=False),
         Biases(qkv="use_qkv_bias"),
-        off("qk_layernorm"),
+        NormedHeads("qk_layernorm"),
         ParallelBranches("use_parallel_residual", default=False, shared_norm=True),
     ),
-    names=NAMES,
+    names={
+        **{name: entry for name, entry in NAMES.items() if not name.endswith(("q_norm", "k_norm"))},
+        **blocks(
+            "model.layers.",
+            {
+                "self_attn.q_layernorm.norms.{expert}": "attention.query_norm",
+                "self_attn.k_layernorm.norms.{expert}": "attention.key_norm",
+            },
+        ),
+    },
 )
 
 STARCODER2 = Family(
@@ -220,7 +230,7 @@ COHERE = Family(
         tie(default=True),
         Biases(qkv="attention_bias", output="attention_bias"),
         Factor("logit_scale", "logit_scale", 0.0625),
-        off("use_qk_norm"),
+        NormedHeads("use_qk_norm"),
     ),
     names=NAMES,
 )

@@ -19,6 +19,7 @@ from gpt.interop.families.shared import (
 )
 from gpt.interop.family import Family
 from gpt.interop.fields import Biases, Codec, Equal, Field, Fields, Named, Only
+from gpt.interop.layouts import Entry
 from gpt.interop.rotary import Rotary
 from gpt.interop.windows import Windows
 
@@ -80,6 +81,60 @@ MIXTRAL = Family(
                 "block_sparse_moe.experts.{expert}.w1": "mlp.routed.gate",
                 "block_sparse_moe.experts.{expert}.w3": "mlp.routed.input",
                 "block_sparse_moe.experts.{expert}.w2": "mlp.routed.output",
+            },
+        ),
+    },
+)
+
+GPT_OSS = Family(
+    name="gpt_oss",
+    model="GptOssForCausalLM",
+    fixed={
+        **EXPERTS,
+        "attention.normalizer.kind": "Softmax",
+        "attention.normalizer.sink": "learned",
+        "mlp.expert.activation": "gelu_quick",  # x σ(1.702 x)
+        "mlp.expert.offset": 1.0,
+        "mlp.router_bias": True,
+    },
+    fields=(
+        *SIZES_BUT_MLP,
+        KV_HEADS,
+        Field("head_dim", "attention.head_width", default=64),
+        Rotary(theta=150_000.0),
+        Field("rms_norm_eps", "norm.eps", float, 1e-5),
+        Field("intermediate_size", "mlp.expert.hidden"),
+        Field("num_local_experts", "mlp.count", int, 128, otherwise="num_experts"),
+        Field("num_experts_per_tok", "mlp.top_k", int, 4, otherwise="experts_per_token"),
+        Field("swiglu_limit", "mlp.expert.limit", float, 7.0),
+        Only("swiglu_alpha", 1.702),
+        Only("hidden_act", "silu"),
+        tie(default=False),
+        Biases(qkv="attention_bias", output="attention_bias", mlp=True, default=True),
+        Windows(default=128, types="layer_types", every=2, needed=True),
+    ),
+    names={
+        **TOP,
+        **blocks(
+            "model.layers.",
+            {
+                **ATTENTION_BLOCK,
+                "self_attn.sinks": "attention.pairwise.normalizer.sink",
+                "mlp.router": "mlp.router",
+                **{
+                    f"mlp.experts.{theirs}": Entry(
+                        tuple(f"mlp.routed.{each}" for each in ours),
+                        transposed=True,
+                        stacked=True,
+                        alternating=True,
+                    )
+                    for theirs, ours in {
+                        "gate_up_proj": ("gate.weight", "input.weight"),
+                        "gate_up_proj_bias": ("gate.bias", "input.bias"),
+                        "down_proj": ("output.weight",),
+                        "down_proj_bias": ("output.bias",),
+                    }.items()
+                },
             },
         ),
     },

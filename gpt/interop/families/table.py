@@ -46,6 +46,7 @@ FAMILIES: dict[str, Family] = {
         normed.GEMMA3,
         normed.EXAONE4,
         mixture.MIXTRAL,
+        mixture.GPT_OSS,
         mixture.QWEN2_MOE,
         mixture.QWEN3_MOE,
         bert.BERT,
@@ -61,7 +62,6 @@ _NO_ATTENTION = "they have layers without attention"
 UNSUPPORTED: dict[str, str] = {
     **dict.fromkeys(("mamba", "mamba2", "rwkv", "jamba", "recurrent_gemma"), _NO_ATTENTION),
     "t5": "gpt import reads models of one stack of blocks, and T5 has an encoder and a decoder",
-    "gpt_oss": "its experts bound the values that they multiply",
     "llama4_text": "its windows are chunks that begin at multiples of their size",
     "apertus": "its activation xIELU has learned parameters",
 }

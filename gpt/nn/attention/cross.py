@@ -6,97 +6,75 @@ heads, D: head_width.
 
 from __future__ import annotations
 
+from typing import ClassVar, cast
+
 import torch
 from torch import Tensor, nn
 
-from gpt.nn.attention.kernels import (
-    general,
-    prefers_written_out,
-    sdpa,
-    split_heads,
-    written_out,
-)
-from gpt.nn.attention.normalizers import Normalizer
-from gpt.nn.attention.scores import Score
+from gpt.nn.attention.kernels import split_heads
+from gpt.nn.attention.pairwise import Pairs, PairwiseAttention
+from gpt.nn.attention.qk_norm import normalized_heads, qk_norm
 from gpt.nn.context import Context, Memory
 from gpt.nn.mechanism import BranchOutput, Mechanism
-from gpt.nn.norm import RMSNorm
+from gpt.nn.positions.encoding import PositionEncoding
 from gpt.nn.site import Site
 from gpt.nn.state import Constant, State
-from gpt.spec import norm, scoring
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.attention_base import Attention
 
 
 class CrossAttention(Mechanism):
     """softmax(q kᵀ / √D) v, q from the decoder, k and v from the encoder's outputs.
 
-    Vaswani 2017, arXiv:1706.03762, section 3.2.3. Heads, score and normalizer are those of the
-    decoder's own attention. There are no positions: those of source and target do not correspond.
+    Vaswani 2017, arXiv:1706.03762, section 3.2.3. Heads, score, normalizer and norms are those of
+    *own*, the decoder's own attention.
     """
 
-    def __init__(self, spec: Attention, site: Site) -> None:
+    SCORING: ClassVar[tuple[str, ...]] = ("query", "key")
+
+    def __init__(self, own: Attention, site: Site) -> None:
         super().__init__()
-        width, bias = site.width, site.architecture.bias
-        self.heads: int = spec.heads
-        self.head_width = spec.query_width(width)
-        kv_heads: int = getattr(spec, "kv_heads", spec.heads)
-        head_site = site.of_width(self.head_width)
-        self.score: Score = head_site.build(getattr(spec, "score", scoring.ScaledDot()))
-        self.normalizer: Normalizer = head_site.build(
-            getattr(spec, "normalizer", scoring.Softmax())
-        )
-        self.query = nn.Linear(width, spec.heads * self.head_width, bias=bias)
-        self.key = nn.Linear(width, kv_heads * self.head_width, bias=bias)
-        self.value = nn.Linear(width, kv_heads * self.head_width, bias=bias)
-        self.output = BranchOutput(spec.heads * self.head_width, width, bias=bias)
-        self.query_norm, self.key_norm = (
-            RMSNorm(norm.RMSNorm(), head_site) if getattr(spec, "qk_norm", False) else nn.Identity()
-            for _ in range(2)
-        )
+        spec = cast(GroupedQuery, own.to_memory(site.width))
+        bias, output_bias = spec.biases(default=site.architecture.bias)
+        self.head_width = spec.query_width(site.width)
+        width, kv_width = spec.heads * self.head_width, spec.kv_heads * self.head_width
+        self.pairwise = PairwiseAttention(spec, site)
+        self.query = nn.Linear(site.width, width, bias=bias)
+        self.key = nn.Linear(site.width, kv_width, bias=bias)
+        self.value = nn.Linear(site.width, kv_width, bias=bias)
+        self.output = BranchOutput(width, site.width, bias=output_bias)
+        self.together = spec.normalizes_together
+        self.query_norm = qk_norm(spec, spec.heads, site)
+        self.key_norm = qk_norm(spec, spec.kv_heads, site)
+        self.position = PositionEncoding()
 
     def forward(self, x: Tensor, context: Context, state: MemoryState | None = None) -> Tensor:
         """Attend from x (B, T, width) to *state*, or else to the memory of *context*."""
         if state is None:
             assert context.memory is not None
             state = self.project(context.memory)
-        queries = self.query_norm(split_heads(self.query(x), self.head_width))  # (B, H, T, D)
-        mixed = self._attend(queries, state, context.starts[0])
+        keys, values, mask = state.tensors
+        queries = self._normalized(self.query_norm, self.query(x))  # (B, H, T, D)
+        start, tokens = context.starts[0], x.shape[1]
+        index = (
+            torch.arange(start, start + tokens, device=x.device)[None, :, None],
+            torch.arange(keys.shape[2], device=x.device)[None, None],
+        )
+        allowed = mask[:, None, None].expand(-1, -1, tokens, -1)  # (B, 1, T, S)
+        pairs = Pairs(rows=index, documents=index)
+        mixed = self.pairwise.over(queries, keys, values, self.position, pairs, allowed)
         y: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return y
 
-    def _attend(self, queries: Tensor, memory: MemoryState, start: int) -> Tensor:
-        """Choose the kernel; return the outputs of the heads, (B, H, T, D)."""
-        keys, values, mask = memory.tensors
-        mask = mask[:, None, None]  # (B, 1, 1, S)
-        tokens, scale = queries.shape[2], self.score.scale
-        if scale is not None and self.normalizer.fused:
-            if prefers_written_out(queries):
-                allowed = mask.expand(-1, -1, tokens, -1)
-                return written_out(queries, keys, values, scale, allowed)
-            return sdpa(queries, keys, values, scale, mask)
-        positions = torch.arange(start, start + tokens, device=keys.device)[None, :, None]
-        key_positions = torch.arange(keys.shape[2], device=keys.device)[None, None]
-        mixed, _ = general(
-            queries,
-            keys,
-            values,
-            lambda q, k: self.score(q, k, positions, key_positions),
-            lambda scores: self.normalizer(scores, queries, positions, key_positions),
-            mask,
-            None,
-        )
-        return mixed
-
     def project(self, memory: Memory) -> MemoryState:
         """Project *memory* to keys and values, once for all tokens of the decoder."""
-        keys = self.key_norm(split_heads(self.key(memory.hidden), self.head_width))
-        return MemoryState(
-            keys, split_heads(self.value(memory.hidden), self.head_width), memory.mask
-        )
+        values = split_heads(self.value(memory.hidden), self.head_width)
+        keys = self._normalized(self.key_norm, self.key(memory.hidden))
+        return MemoryState(keys, values, memory.mask)
 
-    def mixing_flops(self, context: int) -> int:
-        """Count the products of queries with keys, and of weights with values."""
-        return 4 * self.heads * self.head_width * context
+    def _normalized(self, norm: nn.Module, x: Tensor) -> Tensor:
+        """(B, T, heads · D) → (B, heads, T, D)."""
+        return normalized_heads(norm, x, self.head_width, together=self.together)
 
 
 class MemoryState(Constant):

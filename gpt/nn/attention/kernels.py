@@ -33,11 +33,12 @@ def written_out(
     allowed: Tensor,
     bias: Tensor | None = None,
     dropout: Callable[[Tensor], Tensor] | None = None,
+    sink: Tensor | None = None,
 ) -> Tensor:
     """Compute softmax(scale q kᵀ + bias) v over (B, H, T, D) and (B, K, S, D), step by step.
 
     *allowed*, bool (B or 1, 1 or H, T, S), is true for the keys that each query attends to. *bias*
-    broadcasts to (B, H, T, S). *dropout* is applied to the weights.
+    broadcasts to (B, H, T, S). *dropout* is applied to the weights. *sink* is as in `sdpa`.
     """
     batch, heads, tokens, head_width = queries.shape
     kv_heads = keys.shape[1]
@@ -56,7 +57,13 @@ def written_out(
     with torch.autocast(queries.device.type, enabled=False):  # it would run softmax in float32
         q = (queries * scale).reshape(-1, group * tokens, head_width)
         k, v = keys.flatten(0, 1), values.flatten(0, 1)
-        probabilities = torch.baddbmm(mask, q, k.mT).softmax(-1)  # (B · K, H / K · T, S)
+        scores = torch.baddbmm(mask, q, k.mT)  # (B · K, H / K · T, S)
+        if sink is None:
+            probabilities = scores.softmax(-1)
+        else:
+            column = sink.to(scores.dtype).repeat_interleave(tokens).view(kv_heads, -1, 1)
+            scores = torch.cat((scores, column.repeat(batch, 1, 1)), dim=-1)
+            probabilities = scores.softmax(-1)[..., :-1]
         if dropout is not None:
             probabilities = dropout(probabilities)
         return (probabilities @ v).view(batch, heads, tokens, -1)
@@ -70,11 +77,15 @@ def sdpa(
     mask: Tensor | None = None,
     *,
     causal: bool = False,
+    sink: Tensor | None = None,
 ) -> Tensor:
     """Compute the same by torch's fused kernels. *mask*, bool or float, broadcasts to (B, H, T, S).
 
-    The flash kernel needs that there is no mask; *causal* needs none.
+    The flash kernel needs that there is no mask; *causal* needs none. *sink* (H,) is the score of a
+    further key, whose value is zero.
     """
+    if sink is not None:
+        return _sdpa_with_sink(queries, keys, values, scale, mask, sink, causal=causal)
     group = queries.shape[1] // keys.shape[1]
     if group > 1 and queries.shape[2] == 1:
         # PERF: the query heads of a kv head as rows of one matrix, so that no key is copied.
@@ -91,6 +102,38 @@ def sdpa(
         scale=scale,
         enable_gqa=queries.shape[1] != keys.shape[1],
     )
+
+
+def _sdpa_with_sink(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    scale: float,
+    mask: Tensor | None,
+    sink: Tensor,
+    *,
+    causal: bool,
+) -> Tensor:
+    """Compute `sdpa` with a sink: a key that is zero but for a feature of its own.
+
+    Queries have the score in that feature, so there is no bias, for which kernels would need a mask
+    of all heads. If *causal*, the sink comes before all keys, with a query that is dropped. PERF: 2
+    rows of 1,024 tokens, 6 heads of 64 on one core: 28 ms, `general` 195, without a sink 21; with
+    gradients 115, 380 and 78.
+    """
+    width, sink_first = values.shape[-1], int(causal)
+    rows = (sink_first, 1 - sink_first)
+    column = (sink / scale).to(keys.dtype)[:, None, None].expand(*queries.shape[:-1], 1)
+    queries = torch.cat((queries.to(keys.dtype), column), dim=-1)
+    # Values as wide as keys: the kernels of the CPU want that.
+    values = F.pad(values, (0, int(width == keys.shape[-1]), *rows))
+    keys = F.pad(keys, (0, 1, *rows))
+    keys[:, :, 0 if causal else -1, -1] = 1
+    if causal:
+        queries = F.pad(queries, (0, 0, 1, 0))
+    elif mask is not None:
+        mask = F.pad(mask, (0, 1), value=mask.dtype == torch.bool)
+    return sdpa(queries, keys, values, scale, mask, causal=causal)[:, :, sink_first:, :width]
 
 
 def general(

@@ -50,7 +50,7 @@ class LongformerAttention(GroupedQueryAttention):
         starts, tokens, device = context.starts, x.shape[1], x.device
         if min(starts) > self.globals[-1]:
             return mixed
-        keys = self._rotated(self.key_norm, self.key_global(x), context.positions, context)
+        keys = self.rotated(self.key_norm, self.key_global(x), context.positions, context)
         values = split_heads(self.value_global(x), self.head_width)
         key_positions = torch.arange(tokens, device=device)[None]
         if ring is not None:
@@ -68,7 +68,7 @@ class LongformerAttention(GroupedQueryAttention):
         if isinstance(positions, int):
             positions = torch.arange(positions, positions + tokens, device=device)[None]
         positions = positions[:, rows]
-        queries = self._rotated(self.query_norm, self.query_global(x[:, rows]), positions, context)
+        queries = self.rotated(self.query_norm, self.query_global(x[:, rows]), positions, context)
         index = documents = positions[:, :, None], key_positions[:, None]
         if context.document_positions is not None:
             documents = context.document_positions[:, :, None], context.document_positions[:, None]

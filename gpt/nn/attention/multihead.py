@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from gpt.nn.attention.gate import HeadGate
 from gpt.nn.attention.kernels import split_heads
 from gpt.nn.attention.pairwise import PairwiseAttention
+from gpt.nn.attention.qk_norm import normalized_heads, qk_norm
 from gpt.nn.context import Context
 from gpt.nn.convolution import LatestTokens, convolution_at
 from gpt.nn.linear import FusedLinear, apply_linears
 from gpt.nn.mechanism import BranchOutput, Mechanism, Mixed
-from gpt.nn.norm import RMSNorm
 from gpt.nn.positions.encoding import Positions
 from gpt.nn.site import Site
 from gpt.nn.state import Ring
 from gpt.nn.state_group import StateGroup
-from gpt.spec import attention, norm
+from gpt.spec import attention
 
 
 class GroupedQueryAttention(Mechanism):
@@ -38,8 +38,7 @@ class GroupedQueryAttention(Mechanism):
     def __init__(self, spec: attention.GroupedQuery, site: Site) -> None:
         super().__init__()
         width = site.width
-        biases = spec.bias or ("all" if site.architecture.bias else "off")
-        bias, output_bias = biases in ("qkv", "all"), biases in ("output", "all")
+        bias, output_bias = spec.biases(default=site.architecture.bias)
         self.heads, self.kv_heads = spec.heads, spec.kv_heads
         self.head_width = spec.query_width(width)
         self.pairwise = PairwiseAttention(spec, site)
@@ -53,11 +52,9 @@ class GroupedQueryAttention(Mechanism):
         )
         self.gate: HeadGate | None = site.build(spec.gate)
         self.clip = spec.clip
-        self.norm_heads = spec.qk_norm_over == "heads"
-        self.query_norm, self.key_norm = (
-            self._norm(spec, site, heads) if spec.qk_norm else nn.Identity()
-            for heads in (spec.heads, spec.kv_heads)
-        )
+        self.together = spec.normalizes_together
+        self.query_norm = qk_norm(spec, spec.heads, site)
+        self.key_norm = qk_norm(spec, spec.kv_heads, site)
 
     def forward(self, x: Tensor, context: Context, state: Ring | StateGroup | None = None) -> Mixed:
         """Attend from x (B, T, width) to x and the tokens in *state*, which gets those of x."""
@@ -76,8 +73,8 @@ class GroupedQueryAttention(Mechanism):
         values = context.mixed_values(values)
         values = split_heads(values, self.head_width)
         # Keys are kept after rotation, so that each is rotated once.
-        queries = self._rotated(self.query_norm, queries, context.positions, context)
-        keys = self._rotated(self.key_norm, keys, context.positions, context)
+        queries = self.rotated(self.query_norm, queries, context.positions, context)
+        keys = self.rotated(self.key_norm, keys, context.positions, context)
         if ring is not None:
             keys, values = ring.append(keys, values, starts=context.starts)  # (B, K, S, D)
         mixed = self.mix(x, queries, keys, values, context, ring).transpose(1, 2)  # (B, T, H, D)
@@ -114,20 +111,9 @@ class GroupedQueryAttention(Mechanism):
         """Create what rows keep of keys and values like *like*, (B, K, 0, D)."""
         return self.pairwise.new_state(like, like)
 
-    def _norm(self, spec: attention.GroupedQuery, site: Site, heads: int) -> RMSNorm:
-        """Return the norm of queries or keys of *heads* heads."""
-        width = self.head_width * (heads if self.norm_heads else 1)
-        return RMSNorm(norm.RMSNorm(eps=spec.qk_norm_eps), site.of_width(width))
-
-    def _rotated(
-        self, norm: nn.Module, x: Tensor, positions: Positions, context: Context
-    ) -> Tensor:
+    def rotated(self, norm: nn.Module, x: Tensor, positions: Positions, context: Context) -> Tensor:
         """Normalize and rotate queries or keys: (B, T, heads · D) → (B, heads, T, D)."""
-        split = (
-            norm(split_heads(x, self.head_width))
-            if not self.norm_heads
-            else split_heads(norm(x), self.head_width)
-        )
+        split = normalized_heads(norm, x, self.head_width, together=self.together)
         return context.position.rotate(split, positions)
 
 

@@ -24,6 +24,8 @@ class Normalizer(Mechanism):
 
     fused: bool = False
     """Whether it is the softmax, which fused kernels compute."""
+    fused_sink: Tensor | None = None
+    """Score (H,) of a key without a value, if that is all that it adds to the softmax."""
 
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor
@@ -56,6 +58,11 @@ class SoftmaxNormalizer(Normalizer):
         else:
             self.register_buffer("sink", zeros if spec.sink else None, persistent=False)
 
+    @property
+    def fused_sink(self) -> Tensor | None:  # type: ignore[override]
+        """The score of the sink, without a temperature."""
+        return self.sink if self.temperature is None else None
+
     def forward(
         self, scores: Tensor, queries: Tensor, positions: Tensor, key_positions: Tensor
     ) -> Tensor:
@@ -69,12 +76,12 @@ class SoftmaxNormalizer(Normalizer):
 
 
 class LocalPNormalizer(Normalizer):
-    """α_s = softmax_s(score over |s - p| ≤ D) exp(-(s - p)² / 2σ²), σ = D/2, p = S sigmoid(f(q)).
+    """``α_s = softmax_s(score over |s - p| ≤ D) exp(-(s - p)² / 2σ²)``, with p = S sigmoid(f(q)).
 
-    Luong 2015, arXiv:1508.04025, equations 9 and 10, with f(q) = v · tanh(W q) of each head. S is
-    the number of positions up to the last key that the query may attend to: i + 1 for query i of a
-    causal model, the length of the document otherwise. The weights do not sum to 1; if the pattern
-    allows no key in the window, they are zero.
+    Luong 2015, arXiv:1508.04025, equations 9 and 10, with σ = D/2 and f(q) = v · tanh(W q) of each
+    head. S is the number of positions up to the last key that the query may attend to: i + 1 for
+    query i of a causal model, the length of the document otherwise. The weights do not sum to 1; if
+    the pattern allows no key in the window, they are zero.
     """
 
     def __init__(self, spec: scoring.LocalP, site: Site) -> None:

@@ -152,14 +152,15 @@ class PairwiseAttention(Mechanism):
 
     def _fusible(self, position: PositionEncoding) -> bool:
         """Return whether fused kernels compute the same."""
-        fused = self.score.scale is not None and self.normalizer.fused
-        return fused and not position.biases_values
+        softmax = self.normalizer.fused or self.normalizer.fused_sink is not None
+        return self.score.scale is not None and softmax and not position.biases_values
 
     def _written_out(
         self, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, bias: Tensor | None
     ) -> Tensor:
         scale = cast(float, self.score.scale)
-        return written_out(queries, keys, values, scale, allowed, bias, self.dropout)
+        sink = self.normalizer.fused_sink
+        return written_out(queries, keys, values, scale, allowed, bias, self.dropout, sink)
 
     def _sdpa(
         self,
@@ -172,7 +173,8 @@ class PairwiseAttention(Mechanism):
         causal: bool = False,
     ) -> Tensor:
         mask = allowed if bias is None else masked_bias(bias, allowed, keys.dtype)
-        return sdpa(queries, keys, values, cast(float, self.score.scale), mask, causal=causal)
+        scale, sink = cast(float, self.score.scale), self.normalizer.fused_sink
+        return sdpa(queries, keys, values, scale, mask, causal=causal, sink=sink)
 
     def _general(
         self,
@@ -216,6 +218,7 @@ class PairwiseAttention(Mechanism):
         # Biases, scores and normalizers know heads by their index, so they need all of them.
         heads, position = layout.heads, context.position
         alone = heads is not None and self._fusible(position) and not position.biases_scores
+        alone = alone and self.normalizer.fused
         if heads is not None and alone:
             queries, keys, values = select_heads(heads, queries, keys, values)
             allowed = allowed[:, heads.start : heads.stop]

@@ -89,7 +89,7 @@ class FullPattern(Pattern):
 
 
 class WindowPattern(Pattern):
-    """s with 0 <= (t - s) / d < size, if whole; or |t - s| / d <= size // 2; and global tokens.
+    """``0 <= (t - s) / d < size``, if whole, or ``|t - s| / d <= size // 2``, and global tokens s.
 
     d is the dilation of the head. Beltagy 2020 (Longformer), arXiv:2004.05150.
     """

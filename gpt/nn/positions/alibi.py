@@ -11,7 +11,7 @@ from gpt.spec import position
 
 
 class ALiBiPosition(PositionEncoding):
-    """score(q_i, k_j) → score - m_h |i - j|, m_h = 2^(-8h/H) for head h of H, from 1.
+    """``score(q_i, k_j) → score - m_h |i - j|``, m_h = 2^(-8h/H) for head h of H, from 1.
 
     Press 2021, arXiv:2108.12409. If H is no power of two, the heads past the largest one below it
     take every other slope of twice as many heads, as in the authors' code.

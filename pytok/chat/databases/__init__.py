@@ -1,5 +1,7 @@
 """Messages from databases of WhatsApp and iMessage, as found on a phone or in a backup.
 
+::
+
     read_database("msgstore.db.crypt15", key="backup.key", names="wa.db", chat="Family").messages
 
 Supported are Android's msgstore.db (both generations of its tables, or a mixture), the iPhone's
@@ -9,14 +11,16 @@ Files are opened read-only (`opening`). The schema differs between versions of t
 read by the tables and columns that it has: missing information is listed in
 `DatabaseContents.missing`, invalid rows in `DatabaseContents.unreadable`.
 
+::
+
     opening       safe, read-only access to a SQLite file
-    backup        decryption of backups; `protobuf` parses their headers
-    people        addresses, people and names of chats; `codes` and `values` decode columns
+    backup        decryption of backups; protobuf parses their headers
+    people        addresses, people and names of chats; codes and values decode columns
     address_book  names in Apple's contacts
-    android       msgstore.db: `android_rows` reads its messages, `details` the tables for details
+    android       msgstore.db: android_rows reads its messages, details the tables for details
     iphone        ChatStorage.sqlite
-    imessage      chat.db; `typedstream` reads its texts
-    phone         the files of a phone side by side; `android_backup` unpacks them
+    imessage      chat.db; typedstream reads its texts
+    phone         the files of a phone side by side; android_backup unpacks them
 
 Times are in UTC. A sender is a number with a plus sign, or an address if the number is unknown. The
 owner of the phone is called by the profile name (Android), or "me".

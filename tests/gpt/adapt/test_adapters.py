@@ -11,19 +11,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.adapt.dora import DoRALinear
-from gpt.adapt.lora import LoRALinear
+from gpt.adapt.lora import LoRAExperts, LoRALinear
 from gpt.adapt.wrapping import adapt, merge, merged, merged_weights, train_rows
 from gpt.errors import ConfigError
 from gpt.generation.decoder import inference_copy
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import token_tables
+from gpt.nn.expert_linear import Dispatch, ExpertLinear
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import ValueEmbedding
 from gpt.spec.experts import Experts
 from gpt.spec.mlp import MLP
-from tests.gpt.models import mean_loss
+from tests.gpt.models import mean_loss, perturbed
 
 SPECS = [
     LoRA(rank=3),
@@ -341,13 +342,123 @@ def test_target_without_a_linear_layer_is_rejected() -> None:
         adapt(gpt("tied"), LoRA(targets=("q_proj",)), seed=0)
 
 
-def test_experts_are_rejected_by_name() -> None:
+def experts(**fields: Any) -> GPT:
+    """A model with experts whose weights are far from zero."""
+    return perturbed(
+        GPTConfig(
+            vocab_size=50,
+            layers=1,
+            width=32,
+            attention=GroupedQuery(heads=4, kv_heads=4),
+            mlp=Experts(expert=MLP(activation="silu", gated=True, hidden=20), count=4, **fields),
+            bias=True,
+        )
+    )
+
+
+def test_experts_have_adapters_of_their_own() -> None:
+    """The logits and gradients are those of the plain definition: of weights W + s B A."""
+    ids = torch.randint(50, (2, 16), generator=torch.Generator().manual_seed(3))
+    model, plain = experts().double(), experts().double()
+    model.requires_grad_(False)
+    assert "blocks.0.mlp.routed.gate" in adapt(model, LoRA(rank=3, targets=("routed",)), seed=0)
+    model.double()
+    perturb(model)
+    leaves = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    weights = dict(plain.named_parameters())
+    for name in ("gate", "input", "output"):
+        up, down = (leaves[f"blocks.0.mlp.routed.{name}.{each}"] for each in ("up", "down"))
+        weights[f"blocks.0.mlp.routed.{name}.weight"] = torch.stack(
+            [
+                matrix + 2 * b @ a
+                for matrix, a, b in zip(
+                    plain.get_submodule(f"blocks.0.mlp.routed.{name}").weight, down, up, strict=True
+                )
+            ]
+        )
+    expected = torch.func.functional_call(plain, weights, (ids,))
+
+    torch.testing.assert_close(model(ids), expected)
+    both = [
+        torch.autograd.grad(y.logsumexp(-1).sum(), list(leaves.values()))
+        for y in (model(ids), expected)
+    ]
+    torch.testing.assert_close(*both)
+
+
+def test_adapters_of_experts_are_merged() -> None:
+    """Into plain experts, of which the logits are the same."""
+    model = experts().double()
+    model.requires_grad_(False)
+    adapt(model, LoRA(rank=3), seed=0)
+    perturb(model.double())
+    ids = torch.arange(16)[None]
+    expected = model(ids)
+    with merged(model):
+        assert type(model.get_submodule("blocks.0.mlp.routed.gate")) is ExpertLinear
+        torch.testing.assert_close(model(ids), expected)
+    assert type(model.get_submodule("blocks.0.mlp.routed.gate")) is LoRAExperts
+
+
+def test_adapters_of_experts_are_those_of_peft() -> None:
+    """Its `target_parameters`: the same weights of A and B give the same change of the weights."""
+    peft = pytest.importorskip("peft")
+
+    class Bank(nn.Module):
+        """Matrices of experts: (experts, outputs, inputs)."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(4, 6, 10))
+
+        def forward(self, x: Tensor) -> Tensor:
+            """Map (4, N, 10) to (4, N, 6)."""
+            return x @ self.weight.mT
+
+    class Holder(nn.Module):
+        """A model with one."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.bank = Bank()
+
+        def forward(self, x: Tensor) -> Tensor:
+            """Apply it."""
+            y: Tensor = self.bank(x)
+            return y
+
+    theirs = peft.get_peft_model(
+        Holder(),
+        peft.LoraConfig(
+            r=3, lora_alpha=6, target_modules=[], target_parameters=["bank.weight"], bias="none"
+        ),
+    )
+    ours = LoRAExperts(
+        ExpertLinear(4, 2, 10, 6, bias=False), LoRA(rank=3), torch.Generator().manual_seed(0)
+    )
+    perturb(ours)
+    with torch.no_grad():
+        ours.base.zero_()
+        found = dict(theirs.named_parameters())
+        a, b = (
+            next(p for name, p in found.items() if f"lora_{each}" in name) for each in ("A", "B")
+        )
+        a.copy_(ours.down.flatten(0, 1))  # (experts · rank, inputs)
+        b.copy_(ours.up.permute(1, 2, 0).flatten(1))  # (outputs, rank · experts)
+    x = torch.randn(4, 5, 10, generator=torch.Generator().manual_seed(1))
+    ends = torch.arange(5, 25, 5, dtype=torch.int32)
+    rows = Dispatch(torch.arange(4).repeat_interleave(5), ends)
+
+    torch.testing.assert_close(ours(x.flatten(0, 1), rows), theirs(x).flatten(0, 1))
+
+
+def test_experts_without_an_adapter_are_rejected_by_name() -> None:
     """Instead of leaving them out; shared experts and attention can be adapted."""
     model = GPT(GPTConfig(vocab_size=50, layers=1, mlp=Experts(shared=1)))
     with pytest.raises(ConfigError, match=r"mlp\.routed\.gate has the matrices of several"):
-        adapt(model, LoRA(), seed=0)
+        adapt(model, DoRA(), seed=0)
 
-    assert "blocks.0.mlp.shared.gate" in adapt(model, LoRA(targets=("attention", "shared")), seed=0)
+    assert "blocks.0.mlp.shared.gate" in adapt(model, DoRA(targets=("attention", "shared")), seed=0)
 
 
 def test_target_with_a_shared_weight_is_rejected() -> None:

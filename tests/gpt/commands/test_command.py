@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -26,6 +25,7 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import flatten
 from pytok.chat.building import build
 from pytok.commands.help import LazyCommand
+from pytok.distribution import install, version
 from tests.pytok.chat.histories import long_history
 
 SMALL = """
@@ -221,7 +221,7 @@ def test_evaluation_prints_the_score_of_any_run(
     main(["eval", str(config.parent / "run"), "--device", "cpu", "--dtype", "float32"])
     shown = capsys.readouterr().out
 
-    assert re.search(r"2 steps in .*, 0\.\d{4} token accuracy; next: gpt sample", trained)
+    assert re.search(r"\n2 steps in .*: validation 0\.\d{4} token accuracy\n", trained)
     assert re.search(r"^  \d\.\d{4} bits per byte", shown, re.M)
     assert re.search(r"^  0\.\d{4} token accuracy$", shown, re.M)
 
@@ -248,7 +248,7 @@ def test_training_refuses_a_file_for_tuning(
         (
             ["train", "--data", "d", "--out", "o", "--model.width", "33"],
             2,
-            "--model.width 33: model: width 33 does not divide into",
+            "--model.width 33: model: position.fraction 1.0 of head_width 33 is 33, and rotation",
         ),
     ],
 )
@@ -361,7 +361,7 @@ def test_run_that_cannot_be_written_is_one_line(
     code = main(arguments(config, data))
 
     assert code == 1
-    assert capsys.readouterr().err == (
+    assert capsys.readouterr().err.endswith(
         f"gpt: {config.parent / 'run'}: cannot create the folder of the run: File exists; "
         "choose another --out\n"
     )
@@ -402,7 +402,7 @@ def test_help_of_training_starts_with_what_is_needed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """--data alone is required; planned fields have no default; two screens hold it all."""
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     main(["train", "--help"])
     shown = capsys.readouterr().out
     options = re.findall(r"^  (--\S+) ", shown[shown.index("Data:") :], re.M)
@@ -436,7 +436,7 @@ def test_bare_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     """Both commands come in one package."""
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"gpt, version {version('pytok')}\n"
+    assert capsys.readouterr().out == f"gpt, version {version()}\n"
 
 
 @pytest.mark.parametrize(
@@ -485,7 +485,7 @@ sys.exit(main())
 
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert "pip install 'pytok[gpt]'" in result.stderr
+    assert install("gpt") in result.stderr
 
 
 class Started(BaseException):

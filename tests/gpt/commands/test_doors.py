@@ -45,12 +45,12 @@ def seal(folder: Path) -> None:
 
 
 def failure(given: list[str], capsys: pytest.CaptureFixture[str], code: int = 1) -> str:
-    """The one line that `gpt` prints when it fails with *code*."""
+    """The line with which `gpt` fails with *code*; before it a run is announced at most."""
     capsys.readouterr()
     assert main(given) == code
-    error = capsys.readouterr().err
+    *before, error = capsys.readouterr().err.splitlines(keepends=True)
     assert error.startswith("gpt: ")
-    assert error.count("\n") == 1
+    assert all(": planning a run on " in line for line in before)
     return error
 
 

@@ -186,3 +186,18 @@ def test_help_of_tuning_marks_what_is_planned(recipe: Recipe, tmp_path: Path) ->
     }
 
     assert changed == tune.PLANNED - {"task.train_on", "task.row_length"}
+
+
+@pytest.mark.parametrize("option", ["model.mlp=SwiGLU", "model.mlp.activation=swiglu"])
+def test_other_names_of_mlps_are_explained(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the options that make them, which can be typed."""
+    assert main(["train", "--data", str(tmp_path), "--set", option]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+
+    assert "is --set model.mlp.activation=silu --set model.mlp.gated=true" in error
+    assert given("--set", "model.mlp.activation=silu", "--set", "model.mlp.gated=true") == {
+        "model.mlp.activation": "silu",
+        "model.mlp.gated": True,
+    }

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForCausalLM
 
 from gpt.__main__ import main
 from gpt.nn.build import MECHANISMS
 from gpt.spec.zoo import axes, find
+from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
+from tests.gpt.interop.published import make_config
 
 
 def test_a_preset_is_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -42,6 +45,39 @@ def test_a_toml_file_is_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path
 
     assert main(["show", str(recipe), "--layer", "2"]) == 0
     assert "block 2 of 3" in capsys.readouterr().out
+
+
+def test_a_run_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With fields that are set."""
+    make_run(tmp_path / "run", SHAPES["llama"], make_tokenizer())
+
+    assert main(["show", str(tmp_path / "run"), "--set", "model.layers=3"]) == 0
+    assert "block 0 of 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["", "config.json"])
+def test_a_config_of_hugging_face_is_shown(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without weights and tokenizer: the parameters are those of transformers' model."""
+    make_config("qwen2", vocab_size=320).save_pretrained(tmp_path)
+    assert main(["show", str(tmp_path / file), "--json"]) == 0
+    parts = json.loads(capsys.readouterr().out)["parts"].values()
+    theirs = AutoModelForCausalLM.from_config(make_config("qwen2", vocab_size=320))
+
+    assert sum(part["parameters"] for part in parts) == theirs.num_parameters()
+
+
+def test_a_config_that_is_not_supported_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the name of the file and of the family."""
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
+
+    assert main(["show", str(tmp_path)]) == 1
+    assert "config.json: model_type is 'mamba': they have layers without" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_missing_layer_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ def table() -> str:
 
 def _architecture(family: Family) -> str:
     """The architecture of llama.cpp in which models of *family* are stored."""
-    stored = [name for name, each in ARCHITECTURES.items() if each.source is family]
+    stored = [name for (name, _), each in ARCHITECTURES.items() if each.source is family]
     return stored[0] if stored else ""
 
 

@@ -121,6 +121,33 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"vocab_size": 320, "d_model": 64, "n_heads": 4, "n_layers": 2, "max_seq_len": 64},
     ),
     "mixtral": ("Mixtral", {**GROUPED, "num_local_experts": 4}),
+    "gpt_oss": (
+        "GptOss",
+        {
+            **GROUPED,
+            "head_dim": 16,
+            "num_hidden_layers": 3,
+            "num_local_experts": 5,
+            "num_experts_per_tok": 3,
+            "intermediate_size": 32,
+            "sliding_window": 8,
+            "swiglu_limit": 2.0,
+            "attn_implementation": "eager",
+            "rope_parameters": {**SCALINGS["yarn"], "rope_theta": 500.0, "truncate": False},
+        },
+    ),
+    "gpt_oss-full": (
+        "GptOss",
+        {
+            **GROUPED,
+            "head_dim": 32,
+            "num_local_experts": 4,
+            "attention_bias": False,
+            "layer_types": ["full_attention"] * 2,
+            "attn_implementation": "eager",
+            "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+        },
+    ),
     "qwen2_moe": (
         "Qwen2Moe",
         {
@@ -163,12 +190,17 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "starcoder2": ("Starcoder2", {**GROUPED, "sliding_window": 9}),
     "nemotron": ("Nemotron", {**GROUPED, "head_dim": 16}),
     "stablelm-parallel": ("StableLm", {**GROUPED, "use_parallel_residual": True}),
+    "stablelm-qk_norm": ("StableLm", {**GROUPED, "qk_layernorm": True}),
     "gpt_neox": ("GPTNeoX", SIZES),
     "gpt_neox-sequential": ("GPTNeoX", {**SIZES, "use_parallel_residual": False}),
     "olmo": ("Olmo", GROUPED),
     "olmo-clipped": ("Olmo", {**GROUPED, "clip_qkv": 0.5}),
     "olmo2": ("Olmo2", GROUPED),
     "cohere": ("Cohere", {**GROUPED, "pad_token_id": 0, "logit_scale": 0.7}),
+    "cohere-qk_norm": (
+        "Cohere",
+        {**GROUPED, "pad_token_id": 0, "use_qk_norm": True, "logit_scale": 0.7},
+    ),
     "gemma3_text": (
         "Gemma3Text",
         {

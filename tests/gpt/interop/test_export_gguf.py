@@ -93,13 +93,29 @@ def test_llama_cpp_generates_the_same_text(shape: str, tmp_path: Path) -> None:
 UNCHANGED: dict[str, Any] = {}
 FAMILIES = {
     **dict.fromkeys(("gpt_bigcode", "qwen2", "arcee", "ernie4_5", "stablelm"), UNCHANGED),
-    **dict.fromkeys(("nemotron", "stablelm-parallel", "olmo2", "cohere", "bloom"), UNCHANGED),
+    **dict.fromkeys(
+        ("stablelm-qk_norm", "nemotron", "stablelm-parallel", "olmo2", "cohere", "bloom"), UNCHANGED
+    ),
     **dict.fromkeys(("granite", "gemma", "llama-attention-bias", "qwen3_moe"), UNCHANGED),
     **dict.fromkeys(("llama-linear", "llama-yarn", "llama-llama3"), UNCHANGED),
     "starcoder2": {"sliding_window": None},
     "phi3": {"sliding_window": None},
     "gpt_neox": {"hidden_act": "gelu_new"},
     "falcon": {"activation": "gelu_new"},
+    "mixtral": UNCHANGED,
+    "deepseek_v2": UNCHANGED,
+    "gpt_oss": {"rope_parameters": {"rope_theta": 900.0}, "swiglu_limit": 7.0},
+    "phi": UNCHANGED,
+    "cohere2": UNCHANGED,
+    "gemma3_text": {
+        "num_hidden_layers": 7,
+        "layer_types": None,
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+            "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 9000.0},
+        },
+    },
+    "gemma2-full": {"query_pre_attn_scalar": 32, "sliding_window": 64},
     "gemma2": {"query_pre_attn_scalar": 32},
 }
 """Models of `CONFIGS`, and what they need to be stored in GGUF."""
@@ -109,7 +125,7 @@ FAMILIES = {
 def test_llama_cpp_computes_what_transformers_models_compute(name: str, tmp_path: Path) -> None:
     """A model of each architecture, from transformers: the same greedy text, and read back."""
     tokenizer = make_tokenizer()
-    save(make_config(name, **FAMILIES[name]), tmp_path / "hf", tokenizer)
+    save(make_config(name.removesuffix("-full"), **FAMILIES[name]), tmp_path / "hf", tokenizer)
     model, _, generation = import_folder(tmp_path / "hf")
     write_imported(tmp_path / "run", model, tokenizer, generation=generation)
     export_file(read_checkpoint(tmp_path / "run"), tmp_path / "m.gguf")

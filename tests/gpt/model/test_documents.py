@@ -132,9 +132,9 @@ def gradients(model: GPT, loss: Tensor) -> list[Tensor]:
 
 @st.composite
 def splits(draw: st.DrawFn) -> list[list[int]]:
-    """Lengths of the documents in one to three rows of CONTEXT tokens."""
-    cuts = st.lists(st.integers(1, CONTEXT - 1), unique=True).map(sorted)
-    rows = draw(st.lists(cuts, min_size=1, max_size=3))
+    """Lengths of up to five documents in each of one or two rows of CONTEXT tokens."""
+    cuts = st.lists(st.integers(1, CONTEXT - 1), unique=True, max_size=4).map(sorted)
+    rows = draw(st.lists(cuts, min_size=1, max_size=2))
     return [np.diff([0, *row, CONTEXT]).tolist() for row in rows]
 
 

@@ -15,8 +15,9 @@ from gpt.errors import ConfigError
 from gpt.model.encoder_decoder import EncoderDecoder
 from gpt.model.flops import parts_of
 from gpt.model.objectives.build import build_objective
-from gpt.spec.attention import GroupedQuery, Interleaved
+from gpt.spec.attention import GroupedQuery, Interleaved, Longformer
 from gpt.spec.encoder_decoder import EncoderDecoderConfig
+from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm
 from gpt.spec.objective import CrossEntropy
@@ -275,6 +276,7 @@ def test_flops_count_cross_attention() -> None:
     [
         ({"attention": GroupedQuery(heads=4, kv_heads=4, pattern=Full())}, "choose a causal"),
         ({"wiring": Parallel()}, "wiring Parallel has no branch for cross attention"),
+        ({"attention": LinearAttention(heads=4)}, "LinearAttention cannot attend to later tokens"),
         ({"encoder_layers": 0}, "encoder_layers must be above 0"),
     ],
 )
@@ -282,6 +284,16 @@ def test_impossible_specs_are_refused(changes: dict[str, Any], words: str) -> No
     """By the name of the field."""
     with pytest.raises(ConfigError, match=words):
         dataclasses.replace(VASWANI, **changes)
+
+
+def test_encoder_of_longformer_has_windows_on_both_sides() -> None:
+    """With as many later tokens as earlier ones, and the same global tokens: LED's encoder."""
+    pattern = Window(size=4, deeper_sizes=(8,), first=2)
+    own = Longformer(heads=4, kv_heads=4, pattern=pattern)
+    encoder = dataclasses.replace(VASWANI, attention=own).encoder()
+
+    both = Window(size=7, deeper_sizes=(15,), first=2, causal=False)
+    assert encoder.attention == Longformer(heads=4, kv_heads=4, pattern=both)
 
 
 def test_a_source_past_the_context_is_refused() -> None:

@@ -21,9 +21,9 @@ from gpt.nn.build import site_of
 from gpt.spec.attention import GroupedQuery, Latent
 from gpt.spec.linear_attention import LinearAttention
 from gpt.spec.pattern import Window
-from gpt.spec.position import Rope
+from gpt.spec.position import T5, ALiBi, Rope, Shaw
 from gpt.spec.scoring import ScaledDot, Softmax
-from tests.gpt.models import context_of, mechanism
+from tests.gpt.models import context_of, mechanism, perturbed
 from tests.gpt.nn.test_mechanisms import SMALL
 
 T = 7
@@ -157,6 +157,47 @@ def test_sinks_equal_those_of_gpt_oss(kind: Any, grad: bool) -> None:
             rtol=1e-9,
             atol=1e-9,
         )
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize(
+    ("attention", "position"),
+    [
+        ({}, Rope()),
+        ({"pattern": Window(size=3)}, Rope()),
+        ({"pattern": Window(size=3, dilations=(1, 2))}, ALiBi()),
+        ({"qk_norm": True}, T5(buckets=8, distance=12)),
+        ({}, Shaw(distance=5)),
+    ],
+)
+def test_fused_kernels_have_sinks(
+    attention: dict[str, Any],
+    position: Any,
+    grad: bool,
+    short: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Logits, cached ones and gradients are those of the plain path, which a temperature takes."""
+    monkeypatch.setattr("gpt.nn.attention.pairwise.prefers_written_out", lambda queries: short)
+    found = []
+    for temperature in (None, 1.0):
+        sink = Softmax(sink="learned", temperature=temperature)
+        spec = GroupedQuery(heads=4, kv_heads=2, normalizer=sink, **attention)
+        model = perturbed(dataclasses.replace(SMALL, attention=spec, position=position)).double()
+        ids = torch.randint(50, (2, 16), generator=torch.Generator().manual_seed(1))
+        documents = (torch.arange(16) > 6).long().expand(2, -1)
+        with torch.set_grad_enabled(grad):
+            logits = [model(ids), model(ids, document_ids=documents)]
+        cache = model.new_cache(2, torch.float64)
+        with torch.no_grad():
+            logits += [model(part, cache=cache) for part in ids.split([9, 1, 6], dim=1)]
+        if grad:
+            total = sum(each.logsumexp(-1).sum() for each in logits[:2])
+            logits += torch.autograd.grad(total, list(model.parameters()))  # type: ignore[arg-type]
+        found.append(logits)
+
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("fields", [{}, {"pattern": Window(size=3)}, {"score": ScaledDot(cap=1.0)}])

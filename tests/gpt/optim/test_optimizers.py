@@ -14,15 +14,13 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
-from gpt.nn.build import site_of
 from gpt.nn.expert_linear import ExpertLinear
 from gpt.optim.average import averaged, update_average
 from gpt.optim.build import OPTIMIZERS, SCHEDULES, build_optimizer, set_rate
 from gpt.optim.muon import orthogonalize
 from gpt.optim.parameters import ParameterKinds
-from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.architecture import GPTConfig
 from gpt.spec.embedding import ValueEmbedding
-from gpt.spec.experts import Experts
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm
 from gpt.spec.optimizer import AdamW, Muon
@@ -195,7 +193,7 @@ def test_muon_equals_its_formula(shape: tuple[int, int]) -> None:
 def test_muon_updates_each_expert_as_a_matrix() -> None:
     """A tensor of three matrices is updated as three linear layers are."""
     linears = nn.ModuleList(nn.Linear(16, 24, bias=False) for _ in range(3))
-    layer = ExpertLinear(Experts(count=3), 16, 24, site_of(Architecture(), 50))
+    layer = ExpertLinear(3, 2, 16, 24, bias=False)
     matrices: list[Any] = [linear.weight for linear in linears]
     layer.weight.data = torch.stack(matrices).detach()
     optimizers = [

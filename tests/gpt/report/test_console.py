@@ -18,6 +18,7 @@ from gpt.report.events import Start
 from gpt.runs.metrics import Row
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.recipe import Recipe
+from pytok.live import bar
 
 ROWS = [
     Row(step=s, tokens=100 * s, bytes=300 * s, seconds=2.0 * s, loss=6 / s, lr=0.1)
@@ -42,14 +43,14 @@ def test_the_line_of_an_evaluation_stays(terminal: bool) -> None:
     """It has step, loss, bits per byte and speed, with units."""
     text = output(ROWS, 5, terminal=terminal)
 
-    assert "step 5/5 · loss 1.200 nats/token · validation 2.5000 bits/byte · 0:00 left" in text
-    assert "50 tokens/s" in text
+    assert "step 5/5 · loss 1.200 nats/token · validation 2.5000 bits/byte · 50 tokens/s" in text
     assert ("step 3/5" in text) is terminal
 
 
 def test_the_live_line_has_the_bits_per_byte_of_the_batch() -> None:
     """2 nats per token, 100 tokens, 300 bytes."""
-    assert "step 3/5 · loss 2.000 nats/token · 0.962 bits/byte" in output(ROWS, 5, terminal=True)
+    line = " 60% · step 3/5 · loss 2.000 nats/token · 0:04 left · 0.962 bits/byte"
+    assert line in output(ROWS, 5, terminal=True)
 
 
 def test_the_speed_is_a_recent_average() -> None:
@@ -86,17 +87,27 @@ def test_the_live_line_fits_the_terminal(width: int) -> None:
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "\n", text)
     last = next(line for line in plain.splitlines() if "step 4/64" in line)
 
-    assert len(last) <= width
+    assert len(last) < width
+    assert ("─" in last) is (width >= 70)
     assert ("loss 1.500 nats/token" in last) is (width >= 50)
-    assert ("2:00 left" in last) is (width >= 70)
+    assert ("2:00 left" in last) is (width >= 50)
+    assert ("bits/byte" in last) is (width >= 100)
     assert ("tokens/s" in last) is (width >= 100)
+
+
+def test_the_bar_is_ascii_where_the_terminal_is() -> None:
+    """It has no other characters."""
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    console = Console(file=screen, force_terminal=True, width=80, no_color=True)
+
+    assert bar(0.25, 8, console).plain == "==------  25%"
 
 
 def test_a_brief_line_has_what_is_done_and_the_time_left() -> None:
     """It does not stay, and has no figure that needs an explanation."""
     text = output(ROWS[:4], 16, terminal=True, brief=True)
 
-    assert "━━━━━━────────────────── 25% · 0:24 left" in text
+    assert "━━━━━━──────────────────  25% · 0:24 left" in text
     assert not re.search("step|nats|bits|tokens|MFU", text)
     assert output(ROWS, 5, terminal=False, brief=True) == ""
 

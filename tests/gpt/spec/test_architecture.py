@@ -149,6 +149,7 @@ def test_resumed_recipe_can_change_length_and_device(recipe: Recipe, name: str) 
     changed = {"steps": 99, "eval_every": 9, "checkpoint_every": 9, "device": "cuda"}
     changed |= {"dtype": "bfloat16", "compile": True, "threads": 1, "recompute": True}
     changed |= {"keep": 9, "patience": 9, "parallel": "fsdp", "seconds": 9.0, "max_seconds": 9.0}
+    changed |= {"overhead": 9.0}
 
     check_resumable(recipe, dataclasses.replace(recipe, **{name: changed[name]}))
 

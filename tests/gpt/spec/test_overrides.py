@@ -132,3 +132,22 @@ def test_resumed_run_keeps_its_fields(preset: str, steps: int, seed: int) -> Non
     assume(seed != saved.seed)
     with pytest.raises(ConfigError, match=f"^--seed {seed}: o holds a run with seed = 0; set that"):
         Overrides({"seed": seed}, {"seed": f"--seed {seed}"}).check_resumable(saved)
+
+
+@pytest.mark.parametrize("kind", ["GroupedQuery", "Longformer", "Latent", "LinearAttention"])
+@pytest.mark.parametrize("given", [{}, {"model.width": 128}, {"model.attention.heads": 2}])
+def test_heads_follow_the_plan_if_only_the_kind_is_given(kind: str, given: dict[str, Any]) -> None:
+    """Of attention that keeps no values, no value embedding is planned."""
+    recipe = planned()
+    model = over(recipe, {"model.attention.kind": kind, **given}).model
+
+    assert model.attention.heads == given.get("model.attention.heads", 2 if given else 3)
+    assert (model.value_embedding is None) is (kind == "Latent")
+
+
+def test_an_error_has_the_option_to_type() -> None:
+    """Whatever the spec calls the field."""
+    with pytest.raises(ConfigError, match=r"--set model\.attention\.head_width=VALUE, or width"):
+        over(planned(), {"model.width": 100, "model.attention.heads": 3})
+    with pytest.raises(ConfigError, match=r"kv_heads=VALUE, one of \[1, 2, 4\]"):
+        over(planned(), {"model.attention.heads": 4, "model.attention.kv_heads": 3})

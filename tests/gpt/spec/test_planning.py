@@ -109,7 +109,7 @@ def test_plan_fits_the_data(tokens: int, cores: int, depth: int | None, name: st
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert recipe.model.context < tokens
     assert depth in (None, recipe.model.layers)
-    assert f"layers {recipe.model.layers}" in described(recipe)
+    assert f"batch {recipe.rows_per_step}" in described(recipe)
 
 
 @pytest.mark.parametrize("tokens", [10**5, 10**6, 10**8])
@@ -322,3 +322,12 @@ def test_weight_decay_follows_the_learning_rate() -> None:
     assert isinstance(usual, Muon)
     assert isinstance(half, Muon)
     assert half.weight_decay == pytest.approx(2 * usual.weight_decay)
+
+
+@pytest.mark.parametrize("given", [{"model.width": 64}, {"model.width": 16}, {"model.layers": 5}])
+def test_layers_and_width_follow_each_other(given: dict[str, Any]) -> None:
+    """A narrow model is not deep, and a deep one not narrow."""
+    model = planned(10**7, given=given).model
+
+    assert model.layers == given.get("model.layers", 2)
+    assert model.width >= min(32 * model.layers, given.get("model.width", 10**6))

@@ -1,0 +1,20 @@
+"""Solutions of chapter 0."""
+
+from pytok import Tokenizer
+
+
+def tokens_of(tokenizer: Tokenizer, text: str) -> list[bytes]:
+    """Return the bytes of each token of *text*, in order.
+
+    For "the cat", a tokenizer may give [b"the", b" cat"].
+    """
+    return [tokenizer.decode_single_token_bytes(id) for id in tokenizer.encode(text)]
+
+
+def bytes_per_token(tokenizer: Tokenizer, text: str) -> float:
+    """Return how many bytes of *text* a token stands for, on average.
+
+    The number of bytes of *text* in UTF-8, divided by the number of its tokens. More is better:
+    the same text becomes fewer tokens.
+    """
+    return len(text.encode()) / tokenizer.count(text)
