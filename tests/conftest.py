@@ -34,8 +34,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts the tests in the background has them ignore SIGINT, and what they start, too.
+# A shell that starts the tests in the background has them ignore SIGINT, and what they start, too;
+# nohup has them ignore SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ENGINES: tuple[EngineName, ...] = ("native", "reference")
 

@@ -17,7 +17,7 @@ from generate.links import resolved
 
 from gpt.spec.fields import fields_of
 from gpt.spec.recipe import Recipe
-from pytok.commands.help import LazyCommand
+from pytok.commands.help import CONTEXT, LazyCommand
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -76,7 +76,7 @@ def test_a_command_has_a_page_with_its_options_and_examples(
 
     shown = [
         parameter
-        for parameter in command.get_params(click.Context(command))
+        for parameter in command.get_params(click.Context(command, **CONTEXT))
         if isinstance(parameter, click.Option) and not parameter.hidden
     ]
 

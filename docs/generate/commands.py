@@ -11,7 +11,7 @@ import click
 from generate.markdown import escaped, fenced
 from gpt.__main__ import cli as gpt
 from pytok.__main__ import cli as pytok
-from pytok.commands.help import LazyCommand
+from pytok.commands.help import CONTEXT, LazyCommand
 
 PROGRAMS = {"pytok": pytok, "gpt": gpt}
 VERBATIM = "\b"
@@ -74,7 +74,7 @@ def _index(program: str, group: click.Group, names: list[str]) -> str:
 
 def _page(name: str, command: click.Command) -> str:
     """Return the page of the *command* that is called by the full *name*."""
-    context = click.Context(command, info_name=name, max_content_width=100)
+    context = click.Context(command, info_name=name, **CONTEXT)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     lines = [f"# {name}", "", *fenced("sh", usage), *_prose(command.help or "")]
     lines += [*_examples(command), "```{program} " + name, "```", ""]

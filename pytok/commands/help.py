@@ -38,6 +38,11 @@ MAX_WIDTH = 100
 NAME_WIDTH = 30
 """Columns for the names of options at most; a longer one gets its own line."""
 
+CONTEXT: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": MAX_WIDTH,
+}
+"""Settings of all commands. click keeps the help option of the first context of a command."""
 
 INPUTS = "inputs"
 """Attribute of an error of a command: the names of what the command reads."""
@@ -138,8 +143,7 @@ class Group(Command, click.Group):
     """A group of commands, listed in the order in which they were added."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
-        shared = {"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH}
-        settings["context_settings"] = shared | (settings.get("context_settings") or {})
+        settings["context_settings"] = CONTEXT | (settings.get("context_settings") or {})
         super().__init__(*arguments, **settings)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -12,7 +12,7 @@ from gpt.nn import build
 from gpt.spec.mlp import MLP
 from gpt.spec.recipe import Recipe, read_toml
 from pytok.__main__ import COMMANDS as PYTOK
-from pytok.commands.help import LazyCommand
+from pytok.commands.help import CONTEXT, LazyCommand
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, name_of, prose
 
 PYTOK_COMMANDS = {str(lazy.name): lazy.load() for lazy in PYTOK}
@@ -137,7 +137,7 @@ def test_commands_in_documents_exist_with_their_options(
         command = commands[name]
         if isinstance(command, click.Group):
             command = loaded(command.commands[words[0]])
-        parameters = command.get_params(click.Context(command))  # with --help
+        parameters = command.get_params(click.Context(command, **CONTEXT))  # with --help
         known = {option for parameter in parameters for option in parameter.opts}
         used = {word for word in words if word.startswith("-") and len(word) > 1}
         assert used <= known, [name, *words]
@@ -149,7 +149,7 @@ def all_options(command: click.Command) -> set[str]:
     inner = command.commands.values() if isinstance(command, click.Group) else ()
     own = {
         option
-        for parameter in command.get_params(click.Context(command))
+        for parameter in command.get_params(click.Context(command, **CONTEXT))
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
     return own.union(*map(all_options, inner))

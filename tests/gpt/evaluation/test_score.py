@@ -137,7 +137,7 @@ def test_reports_show_the_score_of_the_run(
     assert "| validation bits per byte | 8.8000 |" in page
     assert "| best | 0.3000 token accuracy at step 10 |" in page
     assert "token accuracy" in [axes.get_ylabel() for axes in figure.axes]
-    assert figure.legends[0].get_texts()[0].get_text() == "run (0.2000 token accuracy)"
+    assert figure.legends[0].get_texts()[0].get_text() == "run (0.3000 token accuracy)"
 
 
 def test_a_run_cannot_resume_with_another_score(recipe: Recipe) -> None:
