@@ -75,11 +75,11 @@ def _without_range(text: str) -> str:
     >>> _without_range("Fraction to hold out.  [default: 0.1; 0<=x<1]")
     'Fraction to hold out.  [default: 0.1]'
     """
-    found = re.fullmatch(r"(.*)  \[(.*)\]", text, re.S)
-    if found is None:
+    sentence, bracket, facts = text.rpartition("  [")
+    if not bracket or not facts.endswith("]"):
         return text
-    kept = [each for each in found[2].split("; ") if not re.fullmatch(r"[\d.<>=x-]+", each)]
-    return f"{found[1]}  [{'; '.join(kept)}]" if kept else found[1]
+    kept = [each for each in facts[:-1].split("; ") if not re.fullmatch(r"[\d.<>=x-]+", each)]
+    return f"{sentence}  [{'; '.join(kept)}]" if kept else sentence
 
 
 def option(*names: str, group: str = "Options", **settings: Any) -> Callable[[F], F]:
