@@ -140,7 +140,7 @@ def _width_and_heads(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]
 def _of_attention(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that follow a kind of attention that is *given*: what it needs of the plan.
 
-    That are numbers of heads, and no value embedding where no values are kept.
+    These are the numbers of heads, and no value embedding where no values are kept.
     """
     kinds = {kind.__name__: kind for kind in get_args(AnyAttention)}
     kind = kinds.get(given.get("model.attention" + KIND, ""))
