@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pytok.atomic import atomic_file
 from pytok.distribution import install
 from pytok.errors import FormatError
@@ -18,6 +20,8 @@ from pytok.errors import FormatError
 VERSION = 1
 
 ROWS_PER_READ = 1 << 16
+COPIES, WRITER_BYTES = 3, 1 << 24
+"""Memory of Arrow's writer: copies of what it writes at once, and bytes besides."""
 
 Rows = tuple[list[bytes], list[int]]
 """Pieces and the count of each."""
@@ -52,7 +56,17 @@ def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
         for pieces, counts in parts:
             if pieces:
                 columns = [arrow.array(pieces, arrow.binary()), arrow.array(counts, arrow.uint64())]
-                writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
+                table = arrow.Table.from_arrays(columns, schema=schema)
+                _check_memory(COPIES * table.nbytes + WRITER_BYTES)
+                writer.write_table(table)
+
+
+def _check_memory(size: int) -> None:
+    """Raise MemoryError if *size* bytes cannot be had; they are not used.
+
+    Arrow's writer does not look at the result of each allocation: it ends the process.
+    """
+    np.empty(size, np.uint8)
 
 
 def read_splitting(path: Path) -> Splitting:
