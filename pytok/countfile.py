@@ -62,7 +62,7 @@ def write(path: Path, splitting: Splitting, parts: Iterable[Rows]) -> None:
 
 
 def _check_memory(size: int) -> None:
-    """Raise MemoryError if *size* bytes cannot be had; they are not used.
+    """Raise MemoryError if *size* bytes cannot be allocated; they are freed at once.
 
     Arrow's writer does not look at the result of each allocation: it ends the process.
     """
