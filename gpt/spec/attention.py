@@ -74,6 +74,7 @@ class Pairwise(Attention):
         """Raise ConfigError if a part does not fit a model of *sizes*."""
         for part in (self.pattern, self.score, self.normalizer):
             part.check(sizes)
+        self.pattern.check_heads(self.heads)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,15 +10,22 @@ from gpt.spec.checks import above_zero, at_least_zero
 from gpt.spec.part import Part
 
 
+class Pattern(Part):
+    """Which tokens a token attends to."""
+
+    def check_heads(self, heads: int) -> None:
+        """Raise ConfigError if it does not fit *heads* heads."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Causal(Part):
+class Causal(Pattern):
     """Each token attends to itself and to all tokens before it."""
 
     causal: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window(Part):
+class Window(Pattern):
     """Each token attends to the latest tokens only (Beltagy 2020, Longformer, arXiv:2004.05150)."""
 
     size: int
@@ -61,6 +68,11 @@ class Window(Part):
                     f"cannot be divided between both sides; set {fix}"
                 )
 
+    def check_heads(self, heads: int) -> None:
+        """Raise ConfigError if there are more dilations than *heads*."""
+        if len(self.dilations) > heads:
+            raise ConfigError(f"{len(self.dilations)} dilations are too many for {heads} heads")
+
     @property
     def global_tokens(self) -> tuple[int, ...]:
         """The positions of all global tokens, ascending."""
@@ -84,7 +96,7 @@ class Window(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BigBird(Part):
+class BigBird(Pattern):
     """Each block of tokens attends to its neighbors, global blocks and random ones (Zaheer 2020).
 
     BigBird, arXiv:2007.14062. All tokens of global blocks attend to all, and all to them. Random
@@ -120,7 +132,7 @@ class BigBird(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Full(Part):
+class Full(Pattern):
     """Each token attends to all tokens, later ones included (Devlin 2018, BERT, arXiv:1810.04805).
 
     Such a model cannot predict the next token, which it sees.

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt.errors import ConfigError
 from gpt.nn.attention.layouts import Layout, banded, pays
 from gpt.nn.site import Site
 from gpt.spec import pattern
@@ -148,8 +147,6 @@ class WindowPattern(Pattern):
     def _of_heads(self, spec: pattern.Window, site: Site) -> tuple[int, ...]:
         """Return the dilation of each head."""
         heads, count = site.architecture.attention_in(site.layer).heads, len(spec.dilations)
-        if count > heads:
-            raise ConfigError(f"{count} dilations are too many for {heads} heads")
         return tuple(spec.dilations[head * count // heads] for head in range(heads))
 
     def _spans(self) -> list[int]:
