@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pytok.atomic import atomic_file
 from pytok.distribution import install
 from pytok.errors import FormatError
@@ -66,6 +64,8 @@ def _check_memory(size: int) -> None:
 
     Arrow's writer does not look at the result of each allocation: it ends the process.
     """
+    import numpy as np  # here: reading and counting need none of it
+
     np.empty(size, np.uint8)
 
 
