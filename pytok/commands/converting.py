@@ -8,11 +8,11 @@ from pytok import formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
     MAX_SPECIALS,
-    SENTENCE,
     Reading,
     named,
     reading_options,
     saying_warnings,
+    suggest_show,
     takes_tokenizer,
     threads_option,
     tokenizer_option,
@@ -65,7 +65,7 @@ def convert(tokenizer: Tokenizer, target: str, new: tuple[str, ...]) -> None:
         rest = len(tokenizer.special_tokens) - MAX_SPECIALS
         more = f" and so on for {counted(rest, 'more special token')}" if rest > 0 else ""
         say(f"{target}: to read it, pass {shlex.join(arguments)}{more}")
-    say(f"next: {shlex.join(['pytok', 'show', *named(target, tokenizer), '--text', SENTENCE])}")
+    suggest_show(target, tokenizer)
 
 
 @click.command(

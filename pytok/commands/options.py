@@ -7,6 +7,7 @@ or keyword arguments.
 import functools
 import itertools
 import re
+import shlex
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,6 +157,11 @@ def named(path: str, tokenizer: Tokenizer) -> list[str]:
     tokens = (("--special-token", f"{text}={id}") for text, id in specials)
     pattern = pattern_name(tokenizer.pattern) or tokenizer.pattern
     return [path, "--pattern", pattern, *itertools.chain.from_iterable(tokens)]
+
+
+def suggest_show(path: str, tokenizer: Tokenizer) -> None:
+    """Say the next command, which shows how *tokenizer*, written to *path*, splits a text."""
+    say(f"next: {shlex.join(['pytok', 'show', *named(path, tokenizer), '--text', SENTENCE])}")
 
 
 def _special_of(argument: str) -> tuple[str, int]:

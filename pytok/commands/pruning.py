@@ -3,7 +3,6 @@
 import functools
 import io
 import json
-import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +13,10 @@ from pytok import corpus, formats
 from pytok.atomic import replace_file
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
-    SENTENCE,
     Reading,
-    named,
     reading_options,
     saying_warnings,
+    suggest_show,
     takes_tokenizer,
     threads_option,
 )
@@ -140,8 +138,7 @@ def prune(
     say(f"{out}: {len(pruned.ids):,} ids")
     for note in formats.notes(out, pruned.tokenizer.definition):
         say(f"{out}: {note}")
-    arguments = named(str(out), pruned.tokenizer)
-    say(f"next: {shlex.join(['pytok', 'show', *arguments, '--text', SENTENCE])}")
+    suggest_show(str(out), pruned.tokenizer)
 
 
 def _content(path: Path, ids: "npt.NDArray[np.int64]") -> bytes:

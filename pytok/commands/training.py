@@ -14,15 +14,14 @@ import pytok
 from pytok import corpus, countfile, formats
 from pytok.commands.help import Command, option
 from pytok.commands.options import (
-    SENTENCE,
     Counting,
     Reading,
     counting_options,
     engine_option,
     merging_options,
-    named,
     reading_options,
     saying_warnings,
+    suggest_show,
 )
 from pytok.commands.paths import Input, Output, sources_argument
 from pytok.commands.reporting import measure, report_option, write_report
@@ -146,7 +145,7 @@ def train(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", corpus.SkippedWarning)  # they were reported
             write_report(report, measure(tokenizer, files, reading, counting["num_threads"]))
-    say(f"next: {shlex.join(['pytok', 'show', *named(out, tokenizer), '--text', SENTENCE])}")
+    suggest_show(out, tokenizer)
 
 
 @click.command(
