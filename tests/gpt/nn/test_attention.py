@@ -20,9 +20,9 @@ from gpt.nn.attention.kernels import general, sdpa, written_out
 from gpt.nn.attention.patterns import CausalPattern, Pattern
 from gpt.nn.build import MECHANISMS
 from gpt.nn.site import Site
+from gpt.spec import pattern as specs
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.objective import CrossEntropy
-from gpt.spec.part import Part
 from gpt.spec.pattern import Causal, Full, Window
 from gpt.spec.scoring import ScaledDot
 from tests.gpt.models import context_of, mechanism, perturbed
@@ -166,7 +166,7 @@ def test_a_bias_has_torchs_gradient() -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Blocks(Part):
+class Blocks(specs.Pattern):
     """Blocks of tokens by their position, as wide as the layer's index says, to test the seam."""
 
     causal: ClassVar[bool] = True
