@@ -70,6 +70,9 @@ COMMANDS = [
         "gpt.commands.mechanisms:mechanisms",
         "List the mechanisms that a model can have, with their sources.",
     ),
+    LazyCommand(
+        "lab", "gpt.commands.lab:lab", "Test claims of papers: experiments with computed verdicts."
+    ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Shrink the vocabulary of a model."),
     LazyCommand(
         "convert",
