@@ -1,0 +1,282 @@
+"""Chat templates in Jinja, those of other software: rendered as transformers does, and masked.
+
+A template is a program that writes a text, in which neither the turns nor what a model writes can
+be seen. So it is rendered twice: with a placeholder instead of each text (`Skeleton`), which
+separates texts and template, and with the texts. The parts of the skeleton are then found in the
+complete text, whatever the template does to a text, such as stripping it.
+
+What a model writes begins where the prompt ends: at the length of the skeleton of the messages
+before, with ``add_generation_prompt=True``, which must be the beginning of the whole. It ends with
+the first special token after the text. Where a template has ``{% generation %}`` blocks, they are
+what a model writes.
+
+A text that spells a special token would be read as that token. Each such token is replaced by a
+character that occurs nowhere else, and encoded as ordinary text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import ClassVar, NamedTuple
+
+from pytok.chat.jinja_rendering import BEGIN, END, render_source
+from pytok.chat.skeleton import ASSISTANT, Skeleton, align, skeleton_of
+from pytok.chat.template import (
+    ROLE_SYSTEM,
+    Conversation,
+    Rendered,
+    TrainOn,
+    turns_trained_on,
+)
+from pytok.definition import END_OF_TEXT
+from pytok.errors import ChatError
+from pytok.formats.classes import NAMED_TOKENS
+from pytok.tokenizer import Tokenizer
+
+USER, TOOL = "user", "tool"
+ROLES = (ROLE_SYSTEM, USER, ASSISTANT, TOOL)
+"""Roles of messages, which are the speakers of turns."""
+SETTING = "chat_template"
+"""Field of a tokenizer_config.json that has the template."""
+
+
+@dataclass(frozen=True, slots=True)
+class JinjaTemplate:
+    """The chat template *source* of a tokenizer; *special_tokens* are those that it writes.
+
+    Its speakers are the roles of messages, of which a model is the assistant. `of` reads the
+    template of a tokenizer.
+    """
+
+    speakers: ClassVar[tuple[str, ...]] = (USER, ASSISTANT)
+    me: ClassVar[str] = ASSISTANT
+    alternates: ClassVar[bool] = True
+
+    source: str
+    special_tokens: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> JinjaTemplate | None:
+        """Return the template in the settings of *tokenizer*, if there is one.
+
+        Of several it is that with the name "default". Raises ChatError if it is no template.
+        """
+        found = tokenizer.definition.settings.config.get(SETTING)
+        if isinstance(found, list):
+            found = {each.get("name"): each.get("template") for each in found}.get("default")
+        if found is None:
+            return None
+        if not isinstance(found, str):
+            raise ChatError(f"{SETTING} of the tokenizer is {found!r}, not a string")
+        return cls(found)
+
+    def extend(self, tokenizer: Tokenizer) -> Tokenizer:
+        """Return *tokenizer* with this template, and the special tokens that it lacks.
+
+        Raises ChatError if the template is no Jinja, or if a model could not write its turns: they
+        must end with a special token, and begin where the prompt ends.
+        """
+        missing = [token for token in self.special_tokens if token not in tokenizer.special_tokens]
+        if missing:
+            tokenizer = tokenizer.with_special_tokens(missing)
+        settings = tokenizer.definition.settings
+        if settings.config.get(SETTING) != self.source:
+            settings = settings._replace(config={**settings.config, SETTING: self.source})
+            definition = replace(tokenizer.definition, settings=settings)
+            tokenizer = tokenizer.from_definition(definition, tokenizer.engine)
+        self.end_ids(tokenizer)
+        return tokenizer
+
+    def files(self) -> Mapping[str, bytes]:
+        """Return no file: tokenizer_config.json has the template."""
+        return {}
+
+    def render(
+        self, conversation: Conversation, tokenizer: Tokenizer, *, train_on: TrainOn = "mine"
+    ) -> Rendered:
+        """Encode *conversation*, with a mask of the ids that count in the loss.
+
+        An id counts if it has a character that does. With "all" the header of the first turn does
+        not. Raises ChatError for a role that is not one of `ROLES`, and if the template rejects the
+        conversation, leaves out a text, or cannot be rendered incrementally.
+        """
+        counted = turns_trained_on(conversation, self.me, train_on)
+        texts = _Texts.of(conversation, self.source, tokenizer)
+        text = render_source(self.source, _variables(tokenizer), texts.messages(), False)
+        skeleton, literals, spans = self._aligned(texts, text, tokenizer)
+        first = len(texts.roles) - len(conversation.turns)
+        flags = bytearray(len(text))
+        for index, (start, end) in enumerate(spans):
+            message = skeleton.messages[index]
+            if message - first not in counted and not (message < first and train_on == "text"):
+                continue
+            if train_on == "all":
+                start = spans[index - 1][1] + skeleton.ends[index - 1] if index else start
+                end += skeleton.ends[index]
+            elif train_on != "text":
+                if index not in skeleton.written:
+                    continue
+                begins, ends = skeleton.written[index]
+                start, end = literals[index] + begins, end + ends
+            flags[start:end] = b"\1" * (end - start)
+        return _encoded(text, flags, texts.spelled, tokenizer)
+
+    def prompt(self, conversation: Conversation, tokenizer: Tokenizer, speaker: str) -> list[int]:
+        """Return the ids of *conversation* and what begins a turn of *speaker*, the assistant.
+
+        Raises ChatError as `render` does, and for another speaker.
+        """
+        if speaker != self.me:
+            raise ChatError(
+                f"this chat template begins turns of the {self.me} only, not of {speaker!r}"
+            )
+        texts = _Texts.of(conversation, self.source, tokenizer)
+        text = render_source(self.source, _variables(tokenizer), texts.messages(), True)
+        return _encoded(text, bytearray(len(text)), texts.spelled, tokenizer).ids
+
+    def speaker_ids(self, tokenizer: Tokenizer) -> Mapping[str, int]:
+        """Return {}: the speakers alternate."""
+        return {}
+
+    def end_ids(self, tokenizer: Tokenizer) -> frozenset[int]:
+        """Return the id of the token at the end of the assistant's turns, and that of EOS.
+
+        Raises ChatError as `extend` does.
+        """
+        variables, specials = _variables(tokenizer), _specials(tokenizer)
+        skeleton = skeleton_of(self.source, variables, (USER, ASSISTANT), (), specials)
+        found = re.search(specials, skeleton.literals[-1]) if skeleton.messages[-1] else None
+        if found is None:
+            raise ChatError(
+                "the chat template ends the turns of the assistant with no special token of the "
+                "tokenizer, so a model could not end them; choose another --template"
+            )
+        ids = (tokenizer.special_tokens[found[0]], tokenizer.eos_token_id)
+        return frozenset(id for id in ids if id is not None)
+
+    def jinja(self) -> str:
+        """Return the template itself."""
+        return self.source
+
+    def _aligned(self, texts: _Texts, text: str, tokenizer: Tokenizer) -> _Aligned:
+        """Align *text*, which is rendered from *texts*, with its skeleton."""
+        blank = tuple((n, each) for n, each in enumerate(texts.texts) if not each.strip())
+        # Some templates write less around an empty text, which then belongs to the skeleton.
+        for fixed in ((), blank) if blank else ((),):
+            skeleton = skeleton_of(
+                self.source, _variables(tokenizer), texts.roles, fixed, _specials(tokenizer)
+            )
+            if (found := align(skeleton, texts.texts, text)) is not None:
+                return _Aligned(skeleton, *found)
+        raise ChatError(
+            "the chat template renders this conversation in another way than others with the same "
+            "roles, so it is unknown what a model writes; choose another --template"
+        )
+
+
+class _Aligned(NamedTuple):
+    """A skeleton, and where its parts are in a rendered conversation."""
+
+    skeleton: Skeleton
+    literals: list[int]
+    """Where each literal begins."""
+    spans: list[tuple[int, int]]
+    """Where each text begins and ends."""
+
+
+class _Texts(NamedTuple):
+    """The messages of a conversation, without special tokens in their texts."""
+
+    roles: tuple[str, ...]
+    texts: tuple[str, ...]
+    spelled: Mapping[str, str]
+    """The special tokens and marks in texts, by the character that replaces each."""
+
+    @classmethod
+    def of(cls, conversation: Conversation, source: str, tokenizer: Tokenizer) -> _Texts:
+        """Return the messages of *conversation*; raises ChatError for an unknown role."""
+        system = conversation.system
+        pairs = [] if system is None else [(ROLE_SYSTEM, system)]
+        pairs += [(turn.speaker, turn.text) for turn in conversation.turns]
+        roles, texts = tuple(role for role, _ in pairs), [text for _, text in pairs]
+        if unknown := set(roles) - set(ROLES):
+            raise ChatError(
+                f"{min(unknown)!r} is not a role of this chat template: {', '.join(ROLES)}"
+            )
+        # The marks of blocks are removed from what is rendered, so a text must not have any.
+        specials = re.compile(f"{_specials(tokenizer)}|[{BEGIN}{END}]")
+        found = dict.fromkeys(token for text in texts for token in specials.findall(text))
+        if not found:
+            return cls(roles, tuple(texts), {})
+        unused = _unused("".join([source, *texts]))
+        characters = dict(zip(found, islice(unused, len(found)), strict=True))
+        texts = [specials.sub(lambda match: characters[match[0]], text) for text in texts]
+        return cls(roles, tuple(texts), {value: token for token, value in characters.items()})
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return the messages as a template reads them."""
+        pairs = zip(self.roles, self.texts, strict=True)
+        return [{"role": role, "content": text} for role, text in pairs]
+
+
+def _unused(text: str) -> Iterator[str]:
+    """Yield characters that *text* does not have, first those that no text should have."""
+    used = set(text)
+    return (c for c in map(chr, range(0xFDD2, 0x110000)) if c not in used)
+
+
+def _variables(tokenizer: Tokenizer) -> tuple[tuple[str, str], ...]:
+    """Return the texts of BOS, EOS and so on, which a template can write, by their names.
+
+    BOS and EOS are ``<|endoftext|>`` if the settings of *tokenizer* do not name any.
+    """
+    config = tokenizer.definition.settings.config
+    usual = END_OF_TEXT if END_OF_TEXT in tokenizer.special_tokens else None
+    found = {"bos_token": usual, "eos_token": usual}
+    for name in NAMED_TOKENS:
+        value = config.get(name)
+        text = value.get("content") if isinstance(value, Mapping) else value
+        if isinstance(text, str):
+            found[name] = text
+    return tuple((name, text) for name, text in found.items() if text is not None)
+
+
+def _specials(tokenizer: Tokenizer) -> str:
+    """Return a regex that matches the special tokens of *tokenizer*, of several the longest."""
+    longest_first = sorted(tokenizer.special_tokens, key=len, reverse=True)
+    return "|".join(map(re.escape, longest_first)) or "(?!)"
+
+
+def _encoded(
+    text: str, flags: bytearray, spelled: Mapping[str, str], tokenizer: Tokenizer
+) -> Rendered:
+    """Encode *text*, with special tokens; those of *spelled* are put back as ordinary text.
+
+    An id counts if one of its characters does, by *flags*.
+    """
+    ids, offsets = tokenizer.encode_with_offsets(text, allowed_special="all")
+    if not spelled:
+        return Rendered(ids, [any(flags[start:end]) for start, end in offsets])
+    rendered = Rendered([], [])
+
+    def add_ordinary(start: int, end: int) -> None:
+        part = "".join(spelled.get(c, c) for c in text[start:end])
+        counts = [
+            flags[start + i] for i, c in enumerate(text[start:end]) for _ in spelled.get(c, c)
+        ]
+        part_ids, part_offsets = tokenizer.encode_with_offsets(part, disallowed_special=())
+        rendered.ids.extend(part_ids)
+        rendered.loss_mask.extend(any(counts[begin:stop]) for begin, stop in part_offsets)
+
+    position = 0
+    for id, (start, end) in zip(ids, offsets, strict=True):
+        if tokenizer.is_special_token(id):
+            add_ordinary(position, start)
+            rendered.ids.append(id)
+            rendered.loss_mask.append(any(flags[start:end]))
+            position = end
+    add_ordinary(position, len(text))
+    return rendered
