@@ -17,15 +17,18 @@ character that occurs nowhere else, and encoded as ordinary text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar, NamedTuple
 
 from pytok.chat.jinja_rendering import BEGIN, END, render_source
-from pytok.chat.skeleton import ASSISTANT, Skeleton, align, skeleton_of
+from pytok.chat.skeleton import Skeleton, align, skeleton_of
 from pytok.chat.template import (
+    ASSISTANT,
     ROLE_SYSTEM,
+    TOOL,
+    USER,
     Conversation,
     Rendered,
     TrainOn,
@@ -36,7 +39,6 @@ from pytok.errors import ChatError
 from pytok.formats.classes import NAMED_TOKENS
 from pytok.tokenizer import Tokenizer
 
-USER, TOOL = "user", "tool"
 ROLES = (ROLE_SYSTEM, USER, ASSISTANT, TOOL)
 """Roles of messages, which are the speakers of turns."""
 SETTING = "chat_template"
@@ -89,6 +91,10 @@ class JinjaTemplate:
             tokenizer = tokenizer.from_definition(definition, tokenizer.engine)
         self.end_ids(tokenizer)
         return tokenizer
+
+    def including(self, speakers: Iterable[str]) -> JinjaTemplate:
+        """Return the template itself: it has roles."""
+        return self
 
     def files(self) -> Mapping[str, bytes]:
         """Return no file: tokenizer_config.json has the template."""

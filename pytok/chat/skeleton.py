@@ -8,10 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pytok.chat.jinja_rendering import BEGIN, END, render_source
+from pytok.chat.template import ASSISTANT
 from pytok.errors import ChatError
-
-ASSISTANT = "assistant"
-"""The role of the messages that a model writes."""
 
 _FIRST_PLACEHOLDER = 0xF0000
 """Code point of the placeholder of the first message: private use, of which there are 65,534."""

@@ -29,8 +29,8 @@ SYSTEM = "<|system|>"
 TEMPLATE_FILE = "chat.json"
 """Name of the template's file, in the folder of tokenizer.json."""
 
-ROLE_SYSTEM = "system"
-"""Speaker of a turn with instructions, after which a conversation continues."""
+USER, ASSISTANT, TOOL, ROLE_SYSTEM = "user", "assistant", "tool", "system"
+"""Speakers of conversations that have roles instead of people."""
 
 TrainOn: TypeAlias = Literal["mine", "all", "last", "text"]
 """What counts in the loss: the turns of `ChatTemplate.me`, all turns, the last one of
@@ -83,6 +83,9 @@ class ChatTemplate(Protocol):
     @property
     def alternates(self) -> bool:
         """Whether a conversation begins with another speaker than `me`, and turns alternate."""
+
+    def including(self, speakers: Iterable[str]) -> "ChatTemplate":
+        """Return a template with these speakers as well, or itself if it has no speakers to add."""
 
     def extend(self, tokenizer: Tokenizer) -> Tokenizer:
         """Return *tokenizer* with the special tokens of the template that it lacks."""
@@ -170,6 +173,10 @@ class Template:
         """
         is_system = speaker == ROLE_SYSTEM and speaker not in self.speakers
         return SYSTEM if is_system else self.speaker_token(speaker)
+
+    def including(self, speakers: Iterable[str]) -> "Template":
+        """Return the template with *speakers* after its own."""
+        return Template(tuple(dict.fromkeys([*self.speakers, *speakers])), self.me)
 
     def extend(self, tokenizer: Tokenizer) -> Tokenizer:
         """Add missing special tokens to *tokenizer*; see `Tokenizer.with_special_tokens`."""
@@ -342,7 +349,7 @@ def write_conversations(
 
 def read_conversations(path: str | os.PathLike[str]) -> Iterator[Conversation]:
     """Read a file of `write_conversations`. Raises ChatError with the file, line and field."""
-    return read_lines(path, _from_dict, "expected one conversation per line")
+    return read_lines(path, from_fields, "expected one conversation per line")
 
 
 def _to_dict(conversation: Conversation) -> dict[str, Any]:
@@ -359,7 +366,8 @@ def _to_dict(conversation: Conversation) -> dict[str, Any]:
     return fields
 
 
-def _from_dict(fields: Any) -> Conversation:
+def from_fields(fields: Any) -> Conversation:
+    """Return the conversation of a line of `write_conversations`, parsed; raises ChatError."""
     turns = fields.get("turns") if isinstance(fields, dict) else None
     if not isinstance(turns, list):
         raise ChatError('not an object with a list "turns"')
