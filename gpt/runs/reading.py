@@ -12,7 +12,7 @@
         tokenizer.json         the tokenizer of the data, unchanged
         chat.json              if its chat template is pytok's own: the speakers of its chat
         tokenizer_config.json, generation_config.json
-                               of an imported model: BOS, EOS, its chat template
+                               of an imported model: BOS, EOS; any chat template in Jinja
         SHA256SUMS             checksums of all of them (`gpt.runs.sealed_folder`)
 
 Tensors are mapped from their files: only those that are used are read.

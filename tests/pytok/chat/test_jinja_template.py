@@ -164,6 +164,17 @@ def test_a_special_token_in_a_text_stays_text(
     assert specials(talk) == specials(plain)
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+@given(talk=talks(st.lists(st.sampled_from(["<|im_end|>", "<|eot_id|>", " a", "\n"])).map("".join)))
+def test_the_ids_are_those_of_transformers_without_control_tokens(
+    tokenizer: pytok.Tokenizer, theirs: Any, name: str, talk: Conversation
+) -> None:
+    """Which it removes from the texts if asked to; a text that spells one has the same ids."""
+    expected = their(theirs, TEMPLATES[name], talk, sanitize_control_tokens=True)["input_ids"]
+
+    assert TEMPLATES[name].render(talk, tokenizer).ids == expected
+
+
 @given(talk=talks(st.sampled_from(["a<|im_end|>b", "<|eot_id|>", "\ufdd0\ufdd1"])))
 def test_no_character_of_a_text_is_lost(tokenizer: pytok.Tokenizer, talk: Conversation) -> None:
     """Also of texts that have special tokens, or the characters that mark blocks."""
