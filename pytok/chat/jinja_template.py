@@ -17,7 +17,7 @@ character that occurs nowhere else, and encoded as ordinary text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar, NamedTuple
@@ -78,8 +78,7 @@ class JinjaTemplate:
     def extend(self, tokenizer: Tokenizer) -> Tokenizer:
         """Return *tokenizer* with this template, and the special tokens that it lacks.
 
-        Raises ChatError if the template is no Jinja, or if a model could not write its turns: they
-        must end with a special token, and begin where the prompt ends.
+        Raises ChatError if the template is no Jinja, or if no special token ends an answer.
         """
         missing = [token for token in self.special_tokens if token not in tokenizer.special_tokens]
         if missing:
@@ -114,19 +113,14 @@ class JinjaTemplate:
         text = render_source(self.source, _variables(tokenizer), texts.messages(), False)
         skeleton, literals, spans = self._aligned(texts, text, tokenizer)
         first = len(texts.roles) - len(conversation.turns)
+        messages = {first + index for index in counted}
         flags = bytearray(len(text))
-        for index, (start, end) in enumerate(spans):
-            message = skeleton.messages[index]
-            if message - first not in counted and not (message < first and train_on == "text"):
-                continue
-            if train_on == "all":
-                start = spans[index - 1][1] + skeleton.ends[index - 1] if index else start
-                end += skeleton.ends[index]
-            elif train_on != "text":
-                if index not in skeleton.written:
-                    continue
-                begins, ends = skeleton.written[index]
-                start, end = literals[index] + begins, end + ends
+        if train_on in ("mine", "last"):
+            found = _written(skeleton, literals, messages)
+        else:
+            messages |= set(range(first)) if train_on == "text" else set()
+            found = _said(skeleton, spans, messages, with_headers=train_on == "all")
+        for start, end in found:
             flags[start:end] = b"\1" * (end - start)
         return _encoded(text, flags, texts.spelled, tokenizer)
 
@@ -154,7 +148,7 @@ class JinjaTemplate:
         """
         variables, specials = _variables(tokenizer), _specials(tokenizer)
         skeleton = skeleton_of(self.source, variables, (USER, ASSISTANT), (), specials)
-        found = re.search(specials, skeleton.literals[-1]) if skeleton.messages[-1] else None
+        found = re.search(specials, skeleton.literals[-1])
         if found is None:
             raise ChatError(
                 "the chat template ends the turns of the assistant with no special token of the "
@@ -226,6 +220,42 @@ class _Texts(NamedTuple):
         """Return the messages as a template reads them."""
         pairs = zip(self.roles, self.texts, strict=True)
         return [{"role": role, "content": text} for role, text in pairs]
+
+
+def _written(
+    skeleton: Skeleton, literals: Sequence[int], messages: Iterable[int]
+) -> Iterator[tuple[int, int]]:
+    """Yield the spans of what a model writes of *messages*; *literals* are where each begins."""
+    for message in messages:
+        if message in skeleton.unknown:
+            raise ChatError(
+                "the chat template cannot be rendered incrementally: the prompt for message "
+                f"{message + 1} {skeleton.unknown[message]}, so it is unknown what a model "
+                "writes; choose another --template, or --train-on last or all"
+            )
+        for begin, end in skeleton.written.get(message, ()):
+            yield literals[begin[0]] + begin[1], literals[end[0]] + end[1]
+
+
+def _said(
+    skeleton: Skeleton,
+    spans: Sequence[tuple[int, int]],
+    messages: Collection[int],
+    *,
+    with_headers: bool,
+) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the texts of *messages*, perhaps from the end of the message before each.
+
+    Those with headers also have the special token at the end.
+    """
+    for index, (start, end) in enumerate(spans):
+        if skeleton.messages[index] not in messages:
+            continue
+        if with_headers:
+            before = spans[index - 1][1] + skeleton.ends[index - 1] if index else start
+            yield before, end + skeleton.ends[index]
+        else:
+            yield start, end
 
 
 def _unused(text: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +16,10 @@ _FIRST_PLACEHOLDER = 0xF0000
 """Code point of the placeholder of the first message: private use, of which there are 65,534."""
 
 
+Position = tuple[int, int]
+"""The index of a literal, and an offset in it."""
+
+
 class Skeleton(NamedTuple):
     """A conversation as a template renders it, without the texts of its messages."""
 
@@ -22,11 +27,12 @@ class Skeleton(NamedTuple):
     """The text of the template before, between and after the texts of the messages."""
     messages: tuple[int, ...]
     """For each text between two literals, the index of its message."""
-    written: Mapping[int, tuple[int, int]]
-    """For each text that a model writes, by its index: where that begins, in the literal before,
-    and ends, in the literal after."""
     ends: tuple[int, ...]
     """For each text, the end of the first special token in the literal after it; 0 without one."""
+    written: Mapping[int, Sequence[tuple[Position, Position]]]
+    """For each message that a model writes, the beginning and the end of each part of it."""
+    unknown: Mapping[int, str]
+    """For each message of which it is unknown what a model writes, the reason."""
 
 
 @lru_cache(maxsize=4096)
@@ -39,8 +45,7 @@ def skeleton_of(
 ) -> Skeleton:
     """Return the skeleton of messages with these *roles*; *fixed* are texts that belong to it.
 
-    Raises ChatError if the template rejects them, leaves out the text of one, or writes what it
-    wrote for the first messages in another way if there are more.
+    Raises ChatError if the template rejects them, or leaves out the text of one.
     """
     texts = {index: chr(_FIRST_PLACEHOLDER + index) for index in range(len(roles))} | dict(fixed)
     messages = [{"role": role, "content": texts[index]} for index, role in enumerate(roles)]
@@ -55,58 +60,63 @@ def skeleton_of(
             f"the chat template leaves out the text of message {min(left_out) + 1}, of role "
             f"{roles[min(left_out)]!r}; remove the message, or choose another --template"
         )
-    ends = []
-    for literal in literals[1:]:
-        found = re.search(specials, literal)
-        ends.append(found.end() if found else 0)
-    written: dict[int, tuple[int, int]] = {}
+    found = [re.search(specials, literal) for literal in literals[1:]]
+    ends = tuple(match.end() if match else 0 for match in found)
     if BEGIN in marked:
-        written = _written_in_blocks(marked, placeholders)
-    else:
-        # Positions of the texts in the skeleton: each is one character there.
-        starts = [index for index, character in enumerate(text) if character in placeholders]
-        for hole, message in enumerate(order):
-            if roles[message] != ASSISTANT:
-                continue
-            prompt = render_source(source, variables, messages[:message], True)
-            before = starts[hole] - len(prompt)
-            if not text.startswith(prompt) or not 0 <= before <= len(literals[hole]):
-                raise ChatError(
-                    "the chat template cannot be rendered incrementally: the text before message "
-                    f"{message + 1} is not the prompt for it{_difference(text, prompt)}; choose "
-                    "another --template"
-                )
-            written[hole] = (len(literals[hole]) - before, ends[hole])
-    return Skeleton(literals, order, written, tuple(ends))
+        return Skeleton(literals, order, ends, _in_blocks(marked, roles, placeholders), {})
+    # Positions of the texts in the skeleton: each is one character there.
+    starts = [index for index, character in enumerate(text) if character in placeholders]
+    written, unknown = {}, {}
+    for message in (index for index, role in enumerate(roles) if role == ASSISTANT):
+        prompt = render_source(source, variables, messages[:message], True)
+        begin = len(prompt)
+        at = starts[order.index(message)] if message in free else begin
+        if not text.startswith(prompt) or at < begin:
+            unknown[message] = _difference(text, prompt)
+            continue
+        after = text[at + (message in free) : next((s for s in starts if s > at), None)]
+        match = re.search(specials, after)
+        end = at + (message in free) + (match.end() if match else 0)
+        written[message] = [(_position(starts, begin), _position(starts, end))]
+    return Skeleton(literals, order, ends, written, unknown)
 
 
-def _written_in_blocks(marked: str, placeholders: str) -> dict[int, tuple[int, int]]:
-    """Return `Skeleton.written` by the marks of blocks in *marked*."""
-    written: dict[int, tuple[int, int]] = {}
-    hole, begins, offset = 0, 0, 0  # offset: in the literal that is being read
-    opened: int | None = None
+def _position(starts: Sequence[int], index: int) -> Position:
+    """Return the position of *index* in a skeleton whose texts are at *starts*."""
+    literal = bisect_left(starts, index)
+    return literal, index - (starts[literal - 1] + 1 if literal else 0)
+
+
+def _in_blocks(
+    marked: str, roles: Sequence[str], placeholders: str
+) -> dict[int, list[tuple[Position, Position]]]:
+    """Return `Skeleton.written` by the marks of blocks in *marked*.
+
+    A block is of the message whose text it has or follows; of the answer to it, if that is none.
+    """
+    written: dict[int, list[tuple[Position, Position]]] = {}
+    message, here, begin = -1, (0, 0), (0, 0)
     for character in marked:
         if character == BEGIN:
-            opened, begins = hole, offset
+            begin = here
         elif character == END:
-            if opened is not None and hole > opened:
-                written[opened] = (begins, offset)
-            opened = None
+            answers = message >= 0 and roles[message] == ASSISTANT
+            written.setdefault(message if answers else message + 1, []).append((begin, here))
         elif character in placeholders:
-            hole, offset = hole + 1, 0
+            message, here = ord(character) - _FIRST_PLACEHOLDER, (here[0] + 1, 0)
         else:
-            offset += 1
+            here = (here[0], here[1] + 1)
     return written
 
 
 def _difference(text: str, prompt: str) -> str:
-    """Say where *prompt* is not the beginning of *text*."""
+    """Say how *prompt* is not what precedes an answer in *text*."""
     pairs = enumerate(zip(text, prompt, strict=False))
     at = next((index for index, (a, b) in pairs if a != b), None)
     if at is None:
-        return ""
-    shown = re.sub("[\U000f0000-\U000ffffd]", "…", prompt[at : at + 20])
-    return f", which has {shown!r} at character {at}"
+        return "ends after it begins"
+    shown = (re.sub("[\U000f0000-\U000ffffd]", "…", each[at : at + 20]) for each in (prompt, text))
+    return "has {!r}, and the text has {!r}".format(*shown)
 
 
 def align(

@@ -254,11 +254,6 @@ def test_without_a_generation_prompt_a_model_writes_what_follows(
         ("{{ 1 + 'a' }}", "the chat template fails: TypeError"),
         ("{{ strftime_now('%Y') }}", "'strftime_now' is undefined"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
-        (
-            "{{ messages | length }}{% for m in messages %}{{ m.content + '<|im_end|>' }}"
-            "{% endfor %}",
-            "the text before message 2 is not the prompt for it, which has '1…",
-        ),
     ],
 )
 def test_a_template_that_does_not_fit_is_refused_with_the_reason(
@@ -267,6 +262,37 @@ def test_a_template_that_does_not_fit_is_refused_with_the_reason(
     """Before anything is trained."""
     with pytest.raises(ChatError, match=complaint):
         JinjaTemplate(source, CHATML_MARKS).extend(tokenizer)
+
+
+def test_an_answer_that_does_not_follow_its_prompt_is_refused(tokenizer: pytok.Tokenizer) -> None:
+    """As in templates that begin an answer with a thought, which they remove later."""
+    source = PLAIN_CHATML.replace("|>assistant\\n' -", "|>assistant\\n<think>\\n' -")
+    template = JinjaTemplate(source, CHATML_MARKS)
+    talk = Conversation((Turn("user", "x"), Turn("assistant", "y")))
+
+    assert source != PLAIN_CHATML
+    complaint = "prompt for message 2 has '<think>.n', and the text has '…<.im_end.>"
+    with pytest.raises(ChatError, match=f"cannot be rendered incrementally: the {complaint}"):
+        template.render(talk, tokenizer)
+    assert targets(template, tokenizer, talk, "text") == ["x", "y"]
+
+
+@given(talk=talks())
+def test_blocks_can_be_several_and_without_a_text(
+    tokenizer: pytok.Tokenizer, theirs: Any, talk: Conversation
+) -> None:
+    """As in Phi-3's template for training, which has a block of its own for EOS."""
+    source = """{% for m in messages %}{{ '<|im_start|>' + m.role }}
+{%- if m.role == 'assistant' %}{% generation %}{% if m.content %}{{ m.content }}
+{%- endif %}{% endgeneration %}{% generation %}<|im_end|>{% endgeneration %}
+{%- else %}{{ m.content + '<|im_end|>' }}{% endif %}{% endfor %}
+{%- if messages[-1].role == 'assistant' %}{% generation %}{{ eos_token }}{% endgeneration %}
+{%- endif %}"""
+    template = JinjaTemplate(source)
+    encoded = their(theirs, template, talk, return_assistant_tokens_mask=True)
+
+    mask = [int(each) for each in template.render(talk, tokenizer).loss_mask]
+    assert mask == encoded["assistant_masks"]
 
 
 def test_a_conversation_that_a_template_rejects_is_an_error(tokenizer: pytok.Tokenizer) -> None:
