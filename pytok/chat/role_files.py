@@ -37,6 +37,8 @@ def read_records(path: Path, unread: Unread | None = None) -> Iterator[Record]:
             yield Record(where, read_conversation(value, unread))
         except ChatError as error:
             raise ChatError(f"{where}: {error}") from None
+        except RecursionError:  # where a value is quoted in an error
+            raise ChatError(f"{where}: nested too deeply; {_EXPECTED}") from None
 
 
 def holds_conversations(path: Path) -> bool:

@@ -56,7 +56,10 @@ def read_conversation(value: Any, unread: Unread) -> Conversation:
         raise ChatError(f"expected an object with {_named_fields()}; got {_shown(value)}")
     found = next((read for field, read in FORMATS.items() if field in value), None)
     if found is None:
-        raise ChatError(f"the object has none of the fields {_named_fields()}")
+        raise ChatError(
+            f"the object has none of the fields {_named_fields()}, which conversations have, and no "
+            "text, which a corpus has"
+        )
     return found(value, unread)
 
 
@@ -149,7 +152,7 @@ def _alpaca(value: Mapping[str, Any], unread: Unread) -> Conversation:
         ]
     asked = [
         _string(value["instruction"], "instruction"),
-        _string(value.get("input") or "", "input"),
+        _optional(value.get("input"), "input") or "",
     ]
     turns.append(Turn(USER, "\n".join(text for text in asked if text)))
     turns.append(Turn(ASSISTANT, _string(value.get("output"), "output")))
@@ -177,7 +180,7 @@ def _named_fields() -> str:
 def _conversation(turns: Iterable[Turn], system: Any, field: str) -> Conversation:
     """Return *turns* as a conversation; a system prompt is *system*, or the first of them."""
     turns = list(turns)
-    prompt = _string(system or "", "system") or None
+    prompt = _optional(system, "system") or None
     if turns and turns[0].speaker == ROLE_SYSTEM and prompt is None:
         prompt = turns.pop(0).text
     if not turns:
@@ -211,6 +214,10 @@ def _string(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise _wrong(where, value, "a string")
     return repair(value)
+
+
+def _optional(value: Any, where: str) -> str | None:
+    return None if value is None else _string(value, where)
 
 
 def _wrong(where: str, value: Any, wanted: str) -> ChatError:

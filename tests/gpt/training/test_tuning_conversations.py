@@ -27,6 +27,7 @@ from pytok.chat.template import Conversation, Turn
 from pytok.chat.templates import KNOWN
 from pytok.errors import ChatError
 from pytok.tokenizer import Tokenizer
+from tests.gpt.training.tuning import small_recipe, tune_until
 
 SMALL = ["--epochs", "0.1", "--device", "cpu", "--dtype", "float32", "--compile", "False"]
 QUICK = {"device": "cpu", "dtype": "float32", "compile": False, "threads": 1, "steps": 2}
@@ -235,6 +236,20 @@ def test_the_command_tunes_on_a_file(
     task = read_checkpoint(tmp_path / "run").state.recipe.task
     assert (task.val, task.template, task.train_on) == (0.25, "llama3", "text")
     assert "A chat of " in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_a_resumed_run_is_that_without_a_stop(base: Path, talks: Path, tmp_path: Path) -> None:
+    """Bit for bit: what is held out and how rows are packed follow from the recipe."""
+    recipes = [small_recipe(base, talks, tmp_path / name) for name in ("stopped", "whole")]
+    tune_until(recipes[0], 5)
+    for recipe in recipes:
+        tune(recipe)
+    stopped, whole = (read_checkpoint(recipe.out) for recipe in recipes)
+
+    assert stopped.state.step == whole.state.step == 10
+    assert stopped.state.first_score is not None
+    for name, weight in whole.weights.items():
+        assert torch.equal(stopped.weights[name], weight), name
 
 
 def packed(chat: Any, length: int) -> Iterator[tuple[list[int], int, int]]:

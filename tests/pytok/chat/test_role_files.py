@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,27 @@ def test_a_wrong_line_is_named(tmp_path: Path, content: bytes, complaint: str) -
 
     with pytest.raises(ChatError, match=rf"talks.jsonl, {complaint}"):
         list(read_records(path))
+
+
+names = st.sampled_from(
+    "messages conversations instruction output history role content from value weight tool_calls "
+    "function arguments turns speaker text".split()
+)
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from(["user", "gpt"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+)
+
+
+@given(values)
+def test_whatever_an_object_has_is_read_or_rejected(value: Any) -> None:
+    """By a ChatError."""
+    with suppress(ChatError):
+        assert read(value).turns or "turns" in value
 
 
 @pytest.mark.parametrize(
