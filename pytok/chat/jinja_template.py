@@ -295,7 +295,7 @@ def _encoded(
     """
     ids, offsets = tokenizer.encode_with_offsets(text, allowed_special="all")
     if not spelled:
-        return Rendered(ids, [any(flags[start:end]) for start, end in offsets])
+        return Rendered(ids, [flags.find(1, start, end) >= 0 for start, end in offsets])
     rendered = Rendered([], [])
 
     def add_ordinary(start: int, end: int) -> None:
@@ -312,7 +312,7 @@ def _encoded(
         if tokenizer.is_special_token(id):
             add_ordinary(position, start)
             rendered.ids.append(id)
-            rendered.loss_mask.append(any(flags[start:end]))
+            rendered.loss_mask.append(flags.find(1, start, end) >= 0)
             position = end
     add_ordinary(position, len(text))
     return rendered

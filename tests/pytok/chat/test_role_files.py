@@ -218,17 +218,18 @@ def test_a_wrong_line_is_named(tmp_path: Path, content: bytes, complaint: str) -
         list(read_records(path))
 
 
-names = st.sampled_from(
-    "messages conversations instruction output history role content from value weight tool_calls "
-    "function arguments turns speaker text".split()
-)
+FIELDS = ("messages", "role", "content", "weight", "tool_calls", "function", "name", "arguments")
+FIELDS += ("conversations", "from", "value", "instruction", "input", "output", "history", "system")
+FIELDS += ("turns", "speaker", "text", "trained_on")
 values = st.recursive(
     st.none()
     | st.booleans()
     | st.floats()
     | st.text(max_size=3)
     | st.sampled_from(["user", "gpt"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4)
+    ),
 )
 
 
