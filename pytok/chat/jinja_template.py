@@ -37,6 +37,7 @@ from pytok.chat.template import (
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
 from pytok.formats.classes import NAMED_TOKENS
+from pytok.text import quoted
 from pytok.tokenizer import Tokenizer
 
 ROLES = (ROLE_SYSTEM, USER, ASSISTANT, TOOL)
@@ -68,11 +69,13 @@ class JinjaTemplate:
         """
         found = tokenizer.definition.settings.config.get(SETTING)
         if isinstance(found, list):
-            found = {each.get("name"): each.get("template") for each in found}.get("default")
+            named = [each for each in found if isinstance(each, Mapping)]
+            default = (each.get("template") for each in named if each.get("name") == "default")
+            found = next(default, None)
         if found is None:
             return None
         if not isinstance(found, str):
-            raise ChatError(f"{SETTING} of the tokenizer is {found!r}, not a string")
+            raise ChatError(f"{SETTING} is {quoted(found)}, not a string")
         return cls(found)
 
     def extend(self, tokenizer: Tokenizer) -> Tokenizer:
@@ -152,7 +155,7 @@ class JinjaTemplate:
         if found is None:
             raise ChatError(
                 "the chat template ends the turns of the assistant with no special token of the "
-                "tokenizer, so a model could not end them; choose another --template"
+                "tokenizer, so a model could not end them"
             )
         ids = (tokenizer.special_tokens[found[0]], tokenizer.eos_token_id)
         return frozenset(id for id in ids if id is not None)
@@ -173,7 +176,7 @@ class JinjaTemplate:
                 return _Aligned(skeleton, *found)
         raise ChatError(
             "the chat template renders this conversation in another way than others with the same "
-            "roles, so it is unknown what a model writes; choose another --template"
+            "roles, so it is unknown what a model writes"
         )
 
 
@@ -230,8 +233,7 @@ def _written(
         if message in skeleton.unknown:
             raise ChatError(
                 "the chat template cannot be rendered incrementally: the prompt for message "
-                f"{message + 1} {skeleton.unknown[message]}, so it is unknown what a model "
-                "writes; choose another --template, or --train-on last or all"
+                f"{message + 1} {skeleton.unknown[message]}, so it is unknown what a model writes"
             )
         for begin, end in skeleton.written.get(message, ()):
             yield literals[begin[0]] + begin[1], literals[end[0]] + end[1]

@@ -57,8 +57,8 @@ def read_conversation(value: Any, unread: Unread) -> Conversation:
     found = next((read for field, read in FORMATS.items() if field in value), None)
     if found is None:
         raise ChatError(
-            f"the object has none of the fields {_named_fields()}, which conversations have, and no "
-            "text, which a corpus has"
+            f"the object has none of the fields {_named_fields()}, which conversations have, and "
+            "no text, which a corpus has"
         )
     return found(value, unread)
 

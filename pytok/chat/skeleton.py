@@ -58,7 +58,7 @@ def skeleton_of(
     if left_out := free - set(order):
         raise ChatError(
             f"the chat template leaves out the text of message {min(left_out) + 1}, of role "
-            f"{roles[min(left_out)]!r}; remove the message, or choose another --template"
+            f"{roles[min(left_out)]!r}"
         )
     found = [re.search(specials, literal) for literal in literals[1:]]
     ends = tuple(match.end() if match else 0 for match in found)

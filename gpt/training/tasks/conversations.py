@@ -78,7 +78,10 @@ class RenderedChat:
         train, val, unread = _read_roles(data, spec.val)
         speakers = (turn.speaker for each in (*train, *val) for turn in each.conversation.turns)
         template = choose_template(spec.template, base, speakers)
-        tokenizer = template.extend(base.tokenizer())
+        try:
+            tokenizer = template.extend(base.tokenizer())
+        except ChatError as error:
+            raise ChatError(f"{base.folder}: {error}; choose another --template") from None
         on: TrainOn = train_on or "mine"
         rendered = [
             RenderedConversations.joined(_rendered(records, template, tokenizer, on), tokenizer)
@@ -142,14 +145,12 @@ def choose_template(
 def _read_roles(data: Path, held_out: float) -> tuple[list[Record], list[Record], Unread]:
     """Read the conversations to train on and those held out, and count the fields not read."""
     unread = Unread()
-    if data.is_dir():
-        train = list(read_records(data / TRAIN, unread))
-        if (data / VAL).exists():
-            return train, list(read_records(data / VAL, unread)), unread
-    else:
-        train = list(read_records(data, unread))
+    file = data / TRAIN if data.is_dir() else data
+    train = list(read_records(file, unread))
     if not train:
-        raise DataError(f"{data}: no conversation in it; pass JSON lines of conversations")
+        raise DataError(f"{file}: no conversation in it; pass JSON lines of conversations")
+    if (data / VAL).exists():
+        return train, list(read_records(data / VAL, unread)), unread
     count = round(len(train) * held_out)
     if held_out:  # at least one, unless that is all
         count = max(1, min(count, len(train) - 1)) if len(train) > 1 else 0
@@ -166,7 +167,10 @@ def _rendered(
         try:
             rendered = template.render(conversation, tokenizer, train_on=train_on)
         except ChatError as error:
-            raise ChatError(f"{where}: {error}") from None
+            raise ChatError(
+                f"{where}: {error}; remove the conversation, or choose another --template or "
+                "--train-on"
+            ) from None
         if not any(rendered.loss_mask):
             raise ChatError(
                 f"{where}: no turn that --train-on {train_on} trains on, which are those of the "

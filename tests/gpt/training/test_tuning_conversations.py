@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -19,10 +20,12 @@ from gpt.data.conversations import Conversations
 from gpt.errors import DataError
 from gpt.generation.conversation import open_session
 from gpt.generation.sampling import Sampling
+from gpt.interop.imported import write_imported
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.training.tasks.conversations import ChatData
 from gpt.training.tuning.planning import TuningPlan, plan_tuning
 from gpt.training.tuning.run import tune
+from pytok.chat.jinja_template import JinjaTemplate
 from pytok.chat.template import Conversation, Turn
 from pytok.chat.templates import KNOWN
 from pytok.errors import ChatError
@@ -206,6 +209,29 @@ def test_a_wrong_line_is_one_line_of_error(
     assert message in printed
     assert printed.count("\n") == 2  # the first says that a run is to be tuned
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "source", ["{% if %}", "{% for m in messages %}{{ m.content }}{% endfor %}"]
+)
+def test_a_base_whose_template_does_not_fit_needs_another(
+    instruct: Path, talks: Path, tmp_path: Path, source: str
+) -> None:
+    """The error names the base, and says so; its model can be exported as it is."""
+    run = tmp_path / "base"
+    checkpoint = read_checkpoint(instruct)
+    broken = JinjaTemplate(source)
+    definition = checkpoint.tokenizer().definition
+    settings = definition.settings._replace(config={"chat_template": source})
+    tokenizer = Tokenizer.from_definition(dataclasses.replace(definition, settings=settings))
+    write_imported(run, checkpoint.model(), tokenizer)
+
+    assert JinjaTemplate.of(tokenizer) == broken
+    with pytest.raises(ChatError, match=rf"{run}.*: the chat template .*; choose another --templ"):
+        planned(run, talks, tmp_path / "run")
+    assert chat_of(planned(run, talks, tmp_path / "run", template="chatml")).train.sizes
+    assert next_command(run).startswith("gpt sample")
+    assert main(["export", str(run), str(tmp_path / "out"), "--to", "hf"]) == 0
 
 
 def test_without_an_assistant_all_turns_can_be_trained_on(base: Path, tmp_path: Path) -> None:
