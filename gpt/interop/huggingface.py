@@ -19,6 +19,7 @@ import pytok
 from gpt.data.boundaries import ID_FIELDS, listed_ids, with_named_ends
 from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError, FormatError
+from gpt.interop.chats import chat_template, turn_ends
 from gpt.interop.families.table import family_named, family_of
 from gpt.interop.family import Family
 from gpt.interop.fields import Fields
@@ -31,9 +32,7 @@ from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.tensor_files import utf8_name
 from gpt.spec.architecture import GPTConfig
 from pytok.atomic import atomic_folder
-from pytok.chat.template import TEMPLATE_FILE
 from pytok.definition import END_OF_TEXT
-from pytok.errors import ChatError
 from pytok.text import cut
 
 _BUFFERS = (
@@ -75,7 +74,7 @@ def export_folder(
 def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
     config, tokenizer = checkpoint.config, checkpoint.tokenizer()
-    family = family_of(config)
+    family, chat = family_of(config), chat_template(checkpoint)
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     ids = {
@@ -94,9 +93,9 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
         },
     )
     generation = {**ids, **checkpoint.generation}
-    stops, turn_ends = listed_ids(generation["eos_token_id"]), _turn_ends(checkpoint)
-    if not turn_ends <= set(stops):  # a chat model also stops at the end of its turn
-        generation["eos_token_id"] = list(dict.fromkeys([*stops, *sorted(turn_ends)]))
+    stops, further = listed_ids(generation["eos_token_id"]), turn_ends(checkpoint)
+    if not further <= set(stops):  # a chat model also stops at the end of its turn
+        generation["eos_token_id"] = list(dict.fromkeys([*stops, *sorted(further)]))
     yield "generation_config.json", generation
     names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if end is not None else {}
     yield (
@@ -108,28 +107,9 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": config.context,
             "clean_up_tokenization_spaces": False,
-            **_own_chat_template(checkpoint),
+            **({} if chat is None else {"chat_template": chat}),
         },
     )
-
-
-def _turn_ends(checkpoint: Checkpoint) -> frozenset[int]:
-    """Return the ids at which a turn of the model ends, if it has a chat template that gpt uses."""
-    try:
-        template = checkpoint.chat_template()
-        return frozenset() if template is None else template.end_ids(checkpoint.tokenizer())
-    except ChatError as error:
-        if TEMPLATE_FILE in checkpoint.data_files:
-            raise FormatError(str(error)) from error
-        return frozenset()  # written as it was read, for software that can use it
-
-
-def _own_chat_template(checkpoint: Checkpoint) -> dict[str, str]:
-    """Return the field of pytok's own template; another one is in the tokenizer's settings."""
-    if TEMPLATE_FILE not in checkpoint.data_files:
-        return {}
-    template = checkpoint.chat_template()
-    return {} if template is None else {"chat_template": template.jinja()}
 
 
 def read_config(path: Path) -> GPTConfig:
