@@ -344,16 +344,11 @@ def recent_turns(
             while total > space // 2 and first < last:
                 total -= sizes[first]
                 first += 1
-            # Templates of alternating speakers reject a conversation that begins with an answer.
-            while template.alternates and first < last and _answers(template, conversation, first):
-                total -= sizes[first]
-                first += 1
-    return Conversation(conversation.turns[first:], conversation.system)
-
-
-def _answers(template: ChatTemplate, conversation: Conversation, index: int) -> bool:
-    """Return whether the turn *index* is of the speaker whom a model plays."""
-    return conversation.turns[index].speaker == template.me
+    turns = conversation.turns[first:]
+    if template.alternates:  # it rejects a conversation that begins with an answer
+        begin = (n for n, turn in enumerate(turns) if turn.speaker != template.me)
+        turns = turns[next(begin, 0) :]
+    return Conversation(turns, conversation.system)
 
 
 def _template_sizes(
