@@ -26,7 +26,9 @@ from pytok.termination import exiting_on_signals
 
 COMMANDS = [
     LazyCommand("train", "gpt.commands.train:train", "Train a model on text, or resume a run."),
-    LazyCommand("tune", "gpt.commands.tune:tune", "Tune a trained model on a chat or more text."),
+    LazyCommand(
+        "tune", "gpt.commands.tune:tune", "Tune a trained model on conversations or more text."
+    ),
     LazyCommand(
         "clone",
         "gpt.commands.clone:clone",
