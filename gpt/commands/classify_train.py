@@ -134,10 +134,10 @@ def _class_weights(
 @SETTINGS.option("--token", "model.token", group="Method")
 @SETTINGS.option("--pad-to", "model.pad_to", group="Method")
 @option(
-    "--causal/--no-causal",
-    default=True,
+    "--no-causal",
+    is_flag=True,
     group="Method",
-    help="Whether tokens attend to earlier ones only, as in the base; else to all.",
+    help="Let tokens attend to later ones, too, unlike in the base.",
 )
 @option(
     "--class-weights",
@@ -184,7 +184,7 @@ def train(
     test_data: Path | None,
     balance: bool,
     rank: int | None,
-    causal: bool,
+    no_causal: bool,
     class_weights: str | tuple[float, ...],
     from_scratch: bool,
     epochs: float | None,
@@ -248,7 +248,7 @@ def train(
         adapter=adapter,
         pretrained=not from_scratch,
         token=given.get("model.token", "last"),
-        causal=causal,
+        causal=not no_causal,
         pad_to=given.get("model.pad_to"),
         class_weights=class_weights,
         score=SCORES[score],

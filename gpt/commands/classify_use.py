@@ -258,11 +258,11 @@ def _split_file(checkpoint: Checkpoint, split: str | None) -> Path:
 @option("--texts", type=click.IntRange(1), metavar="N", default=5574, help="Number of messages.")
 @option("--seed", type=int, metavar="N", default=0, help="Random seed of the messages.")
 @option(
-    "--labels/--no-labels",
-    default=True,
-    help="Lines of label, tab and text; without labels JSON lines, to train a base on.",
+    "--no-labels",
+    is_flag=True,
+    help="Write JSON lines of texts alone, to train a base on, instead of label, tab and text.",
 )
-def example(output: Path, texts: int, seed: int, labels: bool) -> int:
+def example(output: Path, texts: int, seed: int, no_labels: bool) -> int:
     """Write made-up messages, ham and spam, to try the other commands with.
 
     Both kinds have the same words, and an eighth of the messages is spam: those with an offer for
@@ -271,13 +271,13 @@ def example(output: Path, texts: int, seed: int, labels: bool) -> int:
     from gpt.data.example_messages import example_messages
 
     found = list(example_messages(texts, seed=seed))
-    if labels:
-        content = "".join(f"{each.label}\t{each.text}\n" for each in found)
-        following = ["gpt", "classify", "train", "RUN", "--data", str(output), "--out", "runs/spam"]
-    else:
+    if no_labels:
         lines = (json.dumps({"text": each.text}, ensure_ascii=False) for each in found)
         content = "".join(f"{line}\n" for line in lines)
         following = ["gpt", "train", "--data", str(output)]
+    else:
+        content = "".join(f"{each.label}\t{each.text}\n" for each in found)
+        following = ["gpt", "classify", "train", "RUN", "--data", str(output), "--out", "runs/spam"]
     replace_file(output, content.encode())
     say(f"{output}: {counted(texts, 'message')}")
     say(f"next: {shlex.join(following)}")
