@@ -46,7 +46,7 @@ COMMANDS = [
     LazyCommand(
         "classify",
         "gpt.commands.classify:classify",
-        "Train a model that predicts the class of a text, such as spam or ham.",
+        "Train and use a classifier of texts, such as spam or ham.",
     ),
     LazyCommand("plot", "gpt.commands.plot:plot", "Plot the loss curves of runs."),
     LazyCommand(

@@ -34,7 +34,7 @@ COMMANDS = [
     """,
 )
 def classify() -> None:
-    """Train a model that predicts the class of a text, such as spam or ham.
+    """Train and use a classifier of texts, such as spam or ham.
 
     A trained model gets a head over classes instead of the one over tokens, and this head is
     trained on texts with labels, with as much of the model as you want.
