@@ -18,7 +18,7 @@ from gpt.commands.options import OUTPUT, PATH, device_option, dtype_option, run_
 from gpt.errors import ConfigError, DataError
 from pytok.atomic import replace_file
 from pytok.commands.help import Command, option
-from pytok.commands.paths import Input
+from pytok.commands.paths import Input, is_piped
 from pytok.counted import counted
 from pytok.terminal import Bars, say
 
@@ -36,7 +36,7 @@ MOST_SHOWN = 5
     examples="""
     gpt classify predict runs/spam "You have won a prize, call now" "see you at six"
     gpt classify predict runs/spam --file messages.txt -o labels.jsonl
-    cat messages.txt | gpt classify predict runs/spam --file -
+    cat messages.txt | gpt classify predict runs/spam
     """,
 )
 @run_argument
@@ -77,8 +77,10 @@ def predict(
     from gpt.parallel.runtime import Runtime
     from gpt.runs.reading import read_checkpoint
 
+    if not texts and file is None and is_piped():
+        file = Path("-")
     if bool(texts) == (file is not None):
-        raise click.UsageError("pass texts or --file: `--file -` reads lines from stdin")
+        raise click.UsageError("pass texts, or --file, or pipe lines into the command")
     checkpoint = read_checkpoint(run)
     _ = checkpoint.classifier_config  # another model raises
     runtime = Runtime.choose(device, dtype)

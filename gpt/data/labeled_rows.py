@@ -63,8 +63,11 @@ class EncodedTexts:
         rows: list[NDArray[np.int64]] = [
             np.concatenate((prefix, found[start:stop])) for start, stop in pairwise(offsets)
         ]
-        if any(not len(row) for row in rows) and not boundaries.start:
-            raise DataError(f"{tokenizer.name}: an empty text has no token; remove it")
+        empty = next((number for number, row in enumerate(rows, start=1) if not len(row)), None)
+        if empty is not None and not boundaries.start:
+            raise DataError(
+                f"text {empty} is empty, and the tokenizer has no token that starts one; remove it"
+            )
         rows = [row if len(row) else np.array(boundaries.start, np.int64) for row in rows]
         truncated = sum(len(row) > most for row in rows)
         rows = [row[:most] for row in rows]

@@ -71,7 +71,7 @@ class Classifier(Stack):
         return self.class_logits(inputs)[0]
 
     def class_logits(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return the logits (B, C) of the rows of *batch*, float32, and auxiliary losses.
+        """Return the logits (B, C) of the rows of *batch*, float32 at least, and auxiliary losses.
 
         ``batch.given[LENGTHS]`` are the numbers of their tokens, at least one each.
         """
@@ -83,7 +83,7 @@ class Classifier(Stack):
             documents = torch.where(positions < lengths[:, None], 0, PADDING)
         hidden, auxiliary = self.hidden(ids, document_ids=documents)
         logits: Tensor = self.head(POOLINGS[self.config.token](hidden, lengths))
-        return logits.float(), auxiliary
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)), auxiliary
 
     def predicted_from(self, batch: Batch) -> Prediction:
         """Raise: a classifier predicts classes, no tokens."""
