@@ -215,6 +215,15 @@ SETTINGS = {
         },
         slow=True,
     ),
+    "docs/tuning.md": Setting(
+        edits={
+            **TRAININGS,
+            r"--texts \d+": "--texts 300",
+            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
+            r"^(gpt classify train)": r"\1 --epochs 1",
+        },
+        slow=True,
+    ),
     "docs/your-own-chat.md": Setting(
         files=own_chat,
         edits=SMALL_CLONES,
