@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gpt.errors import ConfigError
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.score import (
+    BitsPerByte,
+    ExactMatch,
+    MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
+    TokenAccuracy,
+)
 
 Figures: TypeAlias = dict[str, float]
 """What an evaluation has measured, by name; `gpt.runs.metrics.Row.val` records all of it."""
@@ -64,6 +71,15 @@ SCORES: Mapping[type, Score] = {
     ),
     ExactMatch: Score(
         name="exact_match", higher_is_better=True, unit="exact match", short="exact match"
+    ),
+    PreferenceLoss: Score(
+        name="loss", higher_is_better=False, unit="nats per preference", short="nats/preference"
+    ),
+    PreferenceAccuracy: Score(
+        name="preference_accuracy",
+        higher_is_better=True,
+        unit="preference accuracy",
+        short="preference accuracy",
     ),
 }
 """For each spec of a score, what it is."""
