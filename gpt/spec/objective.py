@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, below_one, fraction
@@ -154,3 +154,7 @@ class KTO(Preference):
             desirable_weight=self.desirable_weight,
             undesirable_weight=self.undesirable_weight,
         )
+
+
+AnyObjective: TypeAlias = CrossEntropy | MaskedLM | DPO | ORPO | KTO
+"""All objectives."""
