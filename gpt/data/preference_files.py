@@ -32,6 +32,14 @@ Content: TypeAlias = str | tuple[Message, ...]
 """A text, or messages that a chat template renders."""
 
 
+def texts_of(content: Content) -> Iterator[str]:
+    """Yield the texts in *content*."""
+    if isinstance(content, str):
+        yield content
+    else:
+        yield from (message.content for message in content)
+
+
 class Preference(NamedTuple):
     """A prompt with a pair of completions, or with one that is labeled."""
 

@@ -1,16 +1,18 @@
 """Preferences as pairs of rows: a prompt with a chosen and with a rejected completion.
 
 The prompt is read, and only the completions count. For labeled completions without pairs, the first
-row of a pair is a prompt with its completion, and the second the same prompt with the completion of
-another one, which estimates the KL divergence (`gpt.model.objectives.preferences.KTO`).
+row of a pair is a prompt with its completion, which is trained on, and the second the same prompt
+with the completion of another one, by which the KL divergence is estimated
+(`gpt.model.objectives.preferences.divergence`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,19 +20,17 @@ import torch
 from numpy.typing import NDArray
 
 from gpt.data.batch import IGNORED, Batch
-from gpt.data.boundaries import Boundaries
+from gpt.data.completions import Render
 from gpt.data.pairs import cut, padded
-from gpt.data.preference_files import Content, Preference
-from gpt.errors import DataError
+from gpt.data.preference_files import Content, Preference, texts_of
+from gpt.errors import ConfigError, DataError
 from pytok.counted import counted
-from pytok.tokenizer import Tokenizer
+from pytok.errors import ChatError
 
-REFERENCE, DESIRABLE = "reference", "desirable"
-"""Names in `Batch.given`: log-probabilities of the completions of the rows under the base, and
-whether the completion is labeled good."""
-
-Render = Callable[[Content, Sequence[Content]], tuple[list[int], list[list[int]]]]
-"""Returns the ids of a prompt, and those of each of its completions."""
+REFERENCE, DESIRABLE, KL = "reference", "desirable", "kl"
+"""Names in `Batch.given`: log-probabilities of the completions of the rows under the base, whether
+they are labeled good, and the KL divergence of the model from the base, which is the same for
+all."""
 
 
 class Row(NamedTuple):
@@ -56,6 +56,8 @@ class EncodedPreferences:
     """Number of prompts of which the beginning is omitted."""
     cut_completions: int = 0
     """Number of completions of which the end is omitted."""
+    bytes: int = 0
+    """Length of the completions that are trained on, in UTF-8 bytes."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,7 +65,8 @@ class EncodedPreferences:
     @property
     def num_targets(self) -> int:
         """Number of tokens of all completions that count."""
-        return sum(len(row.ids) - row.start for pair in self.rows for row in self._counted(pair))
+        counted = 2 if self.desirable is None else 1
+        return sum(len(row.ids) - row.start for pair in self.rows for row in pair[:counted])
 
     @property
     def fingerprint(self) -> str:
@@ -79,46 +82,50 @@ class EncodedPreferences:
         return replace(self, reference=reference)
 
     def batch(self, indices: Sequence[int]) -> Batch:
-        """Return the pairs *indices*, each two rows, padded to the longest among them.
-
-        The padding is after the ends, so causal attention needs no mask.
-        """
-        rows = [row for index in indices for row in self.rows[index]]
-        targets = []
-        for ids, start in rows:
-            following = ids[1:].copy()
-            following[: start - 1] = IGNORED
-            targets.append(following)
+        """Return the rows of the pairs *indices* that are trained on: one or two of each."""
+        counted = 2 if self.desirable is None else 1
+        batch = batch_of([row for index in indices for row in self.rows[index][:counted]])
         given = {}
         if self.reference is not None:
-            given[REFERENCE] = torch.from_numpy(self.reference[list(indices)].reshape(-1))
+            given[REFERENCE] = torch.from_numpy(self.reference[indices, :counted].reshape(-1))
         if self.desirable is not None:
-            given[DESIRABLE] = torch.from_numpy(self.desirable[list(indices)].repeat(2))
-        return Batch(
-            padded([ids[:-1] for ids, _ in rows], 0), padded(targets, IGNORED), given=given
-        )
+            given[DESIRABLE] = torch.from_numpy(self.desirable[indices])
+        return batch._replace(given=given)
 
-    def batches(self, most_tokens: int) -> Iterator[tuple[list[int], Batch]]:
-        """Yield all pairs once, the shortest first, with their indices.
 
-        A batch has at most *most_tokens* tokens with its padding, unless a single pair has more.
-        """
-        lengths = np.array([[len(ids) for ids, _ in pair] for pair in self.rows])
-        order = np.argsort(lengths.max(1), kind="stable")
-        for start, stop in pairwise(cut(lengths[order], most_tokens // 2)):
-            indices = order[start:stop].tolist()
-            yield indices, self.batch(indices)
+def batch_of(rows: Sequence[Row]) -> Batch:
+    """Return *rows* as a batch, padded to the longest among them.
 
-    def _counted(self, pair: tuple[Row, Row]) -> tuple[Row, ...]:
-        """Return the rows of *pair* that are trained on."""
-        return pair if self.desirable is None else pair[:1]
+    The padding is after the ends, so causal attention needs no mask.
+    """
+    targets = []
+    for ids, start in rows:
+        following = ids[1:].copy()
+        following[: start - 1] = IGNORED
+        targets.append(following)
+    return Batch(padded([ids[:-1] for ids, _ in rows], 0), padded(targets, IGNORED))
+
+
+def batches_of(rows: Sequence[Row], most_tokens: int) -> Iterator[tuple[list[int], Batch]]:
+    """Yield all of *rows* once, the shortest first, with their indices.
+
+    A batch has at most *most_tokens* tokens with its padding, unless a single row has more.
+    """
+    lengths = np.array([[len(ids) - 1] for ids, _ in rows])
+    order = np.argsort(lengths[:, 0], kind="stable")
+    for start, stop in pairwise(cut(lengths[order], most_tokens)):
+        indices = order[start:stop].tolist()
+        yield indices, batch_of([rows[index] for index in indices])
 
 
 class PreferenceRows:
-    """The endless sequence of training rows, pairs of a batch, in a new order every epoch.
+    """The endless sequence of training rows, in a new order every epoch; a pair is one row here.
 
-    A pure function of (seed, row), like `gpt.data.shards.TrainingRows`.
+    Which ones is a pure function of (seed, row), as with `gpt.data.shards.TrainingRows`.
     """
+
+    kl: float | None = None
+    """The KL divergence that the next batches are given, if set."""
 
     def __init__(self, preferences: EncodedPreferences, seed: int) -> None:
         self.preferences, self._seed = preferences, seed
@@ -126,8 +133,15 @@ class PreferenceRows:
         self._order = np.array([], np.int64)
 
     def batch(self, first: int, count: int) -> Batch:
-        """Return pairs *first* to *first* + *count* - 1, two rows each."""
-        return self.preferences.batch([self._index(row) for row in range(first, first + count)])
+        """Return rows *first* to *first* + *count* - 1."""
+        batch = self.preferences.batch(self.indices(range(first, first + count)))
+        if self.kl is None:
+            return batch
+        return batch._replace(given={**batch.given, KL: torch.full((count,), self.kl)})
+
+    def indices(self, rows: range) -> list[int]:
+        """Return which of the preferences *rows* are."""
+        return [self._index(row) for row in rows]
 
     def _index(self, row: int) -> int:
         """Return the index of *row* among the preferences."""
@@ -145,18 +159,28 @@ class Encoded(NamedTuple):
     prompt: list[int]
     completions: list[list[int]]
 
+    @property
+    def bytes(self) -> int:
+        """Length of the completions in UTF-8 bytes."""
+        return sum(len(text.encode()) for each in self.of.completions for text in texts_of(each))
 
-def encode(preferences: Sequence[Preference], render: Render) -> list[Encoded]:
-    """Return the ids of *preferences*.
 
-    Raises DataError for a prompt without an id, which nothing can follow.
+def encode(path: Path, preferences: Sequence[Preference], render: Render) -> list[Encoded]:
+    """Return the ids of *preferences*, of the file *path*.
+
+    Raises DataError, with the line, for messages that cannot be rendered, and for a prompt without
+    an id, which nothing can follow.
     """
-    encoded = [Encoded(each, *render(each.prompt, each.completions)) for each in preferences]
-    for each, prompt, _ in encoded:
-        if not prompt:
+    encoded = []
+    for each in preferences:
+        where = f"{path}, line {each.line}"
+        try:
+            encoded.append(Encoded(each, *render(each.prompt, each.completions)))
+        except ChatError as error:
+            raise DataError(f"{where}: {error}") from error
+        if not encoded[-1].prompt:
             raise DataError(
-                f"line {each.line}: the prompt is empty, and no token of the base starts a text; "
-                "pass a prompt"
+                f"{where}: the prompt is empty, and no token of the base starts a text; pass one"
             )
     return encoded
 
@@ -182,6 +206,7 @@ def lay_out(encoded: Sequence[Encoded], length: int) -> EncodedPreferences:
         desirable=None if None in labels else np.array(labels, bool),
         cut_prompts=sum(is_cut for _, is_cut, _ in fitted),
         cut_completions=sum(number for _, _, number in fitted),
+        bytes=sum(each.bytes for each in encoded),
     )
 
 
@@ -219,61 +244,26 @@ def mismatched(prompts: Sequence[Content]) -> list[int]:
 
 
 def hold_out(
-    preferences: Sequence[Preference], fraction: float, seed: int
-) -> tuple[list[Preference], list[Preference]]:
-    """Return *preferences* without, and only, those held out: about *fraction* of the prompts.
+    prompts: Sequence[Hashable], fraction: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Return the indices that are trained on, and those held out: about *fraction* of *prompts*.
 
-    Which ones follows from *seed*. All preferences of a prompt are on one side, unless there is a
-    single prompt. Raises DataError if nothing is left to train on.
+    Which ones follows from *seed*. Equal prompts are on one side, unless all are equal. Raises
+    ConfigError if nothing is left to train on.
     """
     if not fraction:
-        return list(preferences), []
-    keys: list[object] = [each.prompt for each in preferences]
-    if len(set(keys)) == 1:
-        keys = [each.line for each in preferences]
+        return list(range(len(prompts))), []
+    keys = prompts if len(set(prompts)) > 1 else range(len(prompts))
     unique = list(dict.fromkeys(keys))
     count = max(1, round(fraction * len(unique)))
     if count >= len(unique):
-        raise DataError(
-            f"{counted(len(preferences), 'preference')} leave nothing to train on; pass more, or "
-            "--val 0 to hold out nothing"
+        raise ConfigError(
+            f"holding out {fraction:g} of {counted(len(unique), 'prompt')} leaves nothing to train "
+            "on; pass more, or --val 0 to hold out nothing"
         )
     chosen = np.random.default_rng((seed, len(unique))).permutation(len(unique))[:count]
     held = {unique[index] for index in chosen.tolist()}
-    sides: tuple[list[Preference], list[Preference]] = ([], [])
-    for each, key in zip(preferences, keys, strict=True):
-        sides[key in held].append(each)
+    sides: tuple[list[int], list[int]] = ([], [])
+    for index, key in enumerate(keys):
+        sides[key in held].append(index)
     return sides
-
-
-def plain_renderer(tokenizer: Tokenizer) -> Render:
-    """Return what renders texts as generation does: after the ids that start one.
-
-    A completion starts where the ids of the prompt with either completion leave those of the prompt
-    alone, as in TRL and with token healing, and ends with the id that ends a text, if any does.
-    """
-    boundaries = Boundaries.of(tokenizer)
-    own_end = tokenizer.eos_token_id
-    end = sorted(boundaries.ends)[:1] if own_end is None else [own_end]
-
-    def render(
-        prompt: Content, completions: Sequence[Content]
-    ) -> tuple[list[int], list[list[int]]]:
-        text, texts = str(prompt), [str(each) for each in completions]
-        alone = tokenizer.encode_ordinary(text)
-        joined = [tokenizer.encode_ordinary(text + each) for each in texts]
-        shared = min(_shared(alone, each) for each in joined)
-        start = boundaries.prefix if text else boundaries.start
-        if not start and not shared:
-            return alone, [[*tokenizer.encode_ordinary(each), *end] for each in texts]
-        return [*start, *alone[:shared]], [[*each[shared:], *end] for each in joined]
-
-    return render
-
-
-def _shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """Return with how many equal ids *first* and *second* begin."""
-    pairs = zip(first, second, strict=False)
-    return next(
-        (index for index, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second))
-    )

@@ -6,6 +6,7 @@ Their names, directions and units are in `gpt.evaluation.score`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +40,9 @@ class PreferenceAccuracy:
 
     Without pairs, of the completions whose reward is on the right side of the KL divergence.
     """
+
+
+AnyScore: TypeAlias = (
+    BitsPerByte | TokenAccuracy | MaskedLoss | ExactMatch | PreferenceLoss | PreferenceAccuracy
+)
+"""All scores."""

@@ -11,10 +11,17 @@ from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import CrossEntropy, MaskedLM
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.objective import DPO, KTO, ORPO, CrossEntropy, MaskedLM
+from gpt.spec.score import (
+    BitsPerByte,
+    ExactMatch,
+    MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
+    TokenAccuracy,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +123,39 @@ class Tuning(FromBase):
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
         super().check(model)
-        if self.row_length is not None and not 2 <= self.row_length <= model.context:
-            raise ConfigError(
-                f"task.row_length must be from 2 to the model's context, {model.context}; "
-                f"got {self.row_length}"
-            )
+        _check_row_length(self.row_length, model)
 
 
-AnyTuning: TypeAlias = Tuning
+@dataclass(frozen=True, kw_only=True)
+class Preferences(FromBase):
+    """Learn from preferences: completions that are better or worse than others."""
+
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (DPO, ORPO, KTO)
+    SCORES: ClassVar[tuple[type, ...]] = (PreferenceLoss, PreferenceAccuracy)
+
+    val: float = 0.1
+    """Fraction of the prompts to hold out, with all of their completions; the seed chooses them."""
+    row_length: int | None = None
+    """Most tokens of a prompt with a completion; longer ones lose the beginning of the prompt.
+    [default: the context]"""
+
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
+        super().check(model)
+        _check_row_length(self.row_length, model)
+
+
+def _check_row_length(length: int | None, model: AnyArchitecture) -> None:
+    """Raise ConfigError if rows of *length* do not fit the context of *model*."""
+    if length is not None and not 2 <= length <= model.context:
+        raise ConfigError(
+            f"task.row_length must be from 2 to the model's context, {model.context}; got {length}"
+        )
+
+
+AnyTuning: TypeAlias = Tuning | Preferences
 """The tasks that start from a base."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gpt.data.batch import IGNORED, Batch
-from gpt.data.preferences import DESIRABLE, REFERENCE
+from gpt.data.preferences import DESIRABLE, KL, REFERENCE
 from gpt.model.objectives.loss import Loss
 from gpt.spec import objective
 
@@ -100,38 +100,38 @@ def divergence(ratios: Tensor) -> Tensor:
 
 
 class Completions(NamedTuple):
-    """What a loss is a function of, for pairs of rows: the first and the second of each, (N, 2)."""
+    """What a loss is a function of: (N, 2) for pairs, the chosen before the rejected, else (N,)."""
 
     log_p: Tensor
     """Log-probability of each completion, in nats."""
     lengths: Tensor
     """Number of its tokens."""
-    reference: Tensor | None
+    reference: Tensor | None = None
     """Its log-probability under the base."""
-    desirable: Tensor | None
+    desirable: Tensor | None = None
     """Whether it is labeled good, bool."""
+    kl: Tensor | None = None
+    """The KL divergence of the model from the base, (); None for pairs."""
 
 
 class PreferenceObjective:
-    """A loss of pairs of rows: each batch has the first and the second of a pair one by one."""
+    """A loss of completions. A batch has two rows for each pair, or one without pairs."""
 
     def __init__(self, spec: Any) -> None:
         self.spec = spec
+        self._shape = (-1, 2) if spec.PAIRED else (-1,)
 
     def weight(self, batch: Batch) -> float:
-        """Return the number of pairs of rows of *batch*."""
-        return len(batch.inputs) / 2
+        """Return the number of pairs of *batch*, or without pairs of its completions."""
+        return len(batch.inputs) / len(self._shape)
 
     def __call__(self, model: Any, batch: Batch) -> Loss:
         """Return the loss of *model* on *batch*."""
         given = (batch.given.get(name) for name in (REFERENCE, DESIRABLE))
-        lengths = (batch.targets != IGNORED).sum(-1)
-        pairs = (each if each is None else each.view(-1, 2) for each in (lengths, *given))
-        return self.loss(Completions(self.log_p(model, batch), *pairs))
-
-    def log_p(self, model: Any, batch: Batch) -> Tensor:
-        """Return the log-probabilities of the completions of *batch* under *model*, (N, 2)."""
-        return log_p_of_rows(model, batch).view(-1, 2)
+        columns = (log_p_of_rows(model, batch), (batch.targets != IGNORED).sum(-1), *given)
+        shaped = (each if each is None else each.view(self._shape) for each in columns)
+        kl = batch.given.get(KL)
+        return self.loss(Completions(*shaped, kl=None if kl is None else kl[0]))
 
     def loss(self, completions: Completions) -> Loss:
         """Return the loss of *completions*, and its figures."""
@@ -142,16 +142,15 @@ class DPO(PreferenceObjective):
     """The mean of `dpo_loss` over pairs. Rafailov 2023, arXiv:2305.18290.
 
     The figure ``kl`` is the mean of log π_base - log π over both completions: the KL divergence of
-    the model from the base, estimated without bias if they were sampled from the base.
+    the base from the model, estimated without bias if completions were sampled from the base.
     """
 
     def loss(self, completions: Completions) -> Loss:
-        """Return the loss of *completions*, the chosen before the rejected, and its figures."""
+        """Return the loss of *completions* (N, 2), and its figures."""
         assert completions.reference is not None
         ratios = completions.log_p - completions.reference
         losses = dpo_loss(ratios, completions.lengths, self.spec)
-        means = {**_figures(self.spec.beta * ratios), "kl": _mean(-ratios)}
-        return Loss(losses.sum(), means=means)
+        return Loss(losses.sum(), means={**_figures(self.spec.beta * ratios), "kl": _mean(-ratios)})
 
 
 class ORPO(PreferenceObjective):
@@ -162,7 +161,7 @@ class ORPO(PreferenceObjective):
     """
 
     def loss(self, completions: Completions) -> Loss:
-        """Return the loss of *completions*, the chosen before the rejected, and its figures."""
+        """Return the loss of *completions* (N, 2), and its figures."""
         losses = orpo_loss(completions.log_p, completions.lengths, self.spec)
         means = completions.log_p / completions.lengths
         figures = {**_figures(self.spec.beta * means), "chosen_loss": _mean(-means[:, 0])}
@@ -172,23 +171,17 @@ class ORPO(PreferenceObjective):
 class KTO(PreferenceObjective):
     """The mean of `kto_loss` over completions. Ethayarajh 2024, arXiv:2402.01306.
 
-    The second row of a pair is a completion of another prompt, without a gradient; all of a batch
-    estimate its KL divergence, the figure ``kl``, by `divergence`.
+    The KL divergence is given with a batch: `divergence` of all mismatched completions of its step,
+    so it does not matter how a step is divided. TRL estimates it for each forward pass.
     """
 
-    def log_p(self, model: Any, batch: Batch) -> Tensor:
-        """Return the log-probabilities of the completions and, without a gradient, the others."""
-        matched, mismatched = (Batch(batch.inputs[row::2], batch.targets[row::2]) for row in (0, 1))
-        with torch.no_grad():
-            others = log_p_of_rows(model, mismatched)
-        return torch.stack((log_p_of_rows(model, matched), others), -1)
-
     def loss(self, completions: Completions) -> Loss:
-        """Return the loss of *completions*, each before a mismatched one, and its figures."""
-        assert completions.reference is not None
-        assert completions.desirable is not None
-        ratios, others = (completions.log_p - completions.reference).unbind(-1)
-        desirable, kl = completions.desirable[:, 0], divergence(others)
+        """Return the loss of *completions* (N,), and its figures."""
+        log_p, _, reference, desirable, kl = completions
+        assert reference is not None
+        assert desirable is not None
+        assert kl is not None
+        ratios = log_p - reference
         losses = kto_loss(ratios, desirable, kl, self.spec)
         rewards = self.spec.beta * ratios.detach()
         gain = torch.where(desirable, 1, -1) * (ratios.detach() - kl)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gpt.spec.objective import AnyObjective, CrossEntropy
-from gpt.spec.task import AnyTuning, Tuning
+from gpt.spec.objective import DPO, KTO, ORPO, AnyObjective, CrossEntropy
+from gpt.spec.task import AnyTuning, Preferences, Tuning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,4 +23,7 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "sft": Method(task=Tuning, objective=CrossEntropy),
+    "dpo": Method(task=Preferences, objective=DPO),
+    "orpo": Method(task=Preferences, objective=ORPO),
+    "kto": Method(task=Preferences, objective=KTO),
 }

@@ -12,20 +12,22 @@ import pytest
 import torch
 
 from gpt.data.batch import IGNORED
+from gpt.data.completions import plain_renderer
 from gpt.data.preference_files import Message, Preference, read_preferences
 from gpt.data.preferences import (
     DESIRABLE,
     REFERENCE,
     PreferenceRows,
+    batches_of,
     encode,
     hold_out,
     lay_out,
     mismatched,
-    plain_renderer,
 )
-from gpt.errors import DataError
+from gpt.errors import ConfigError, DataError
 from pytok.tokenizer import Tokenizer
 
+PATH = Path("pairs.jsonl")
 PAIR = {"prompt": "a", "chosen": "b", "rejected": "c"}
 LABELED = {"prompt": "a", "completion": "b", "label": True}
 HELLO = {"role": "user", "content": "Hi"}
@@ -163,23 +165,23 @@ def test_a_pair_is_two_labeled_completions(tmp_path: Path) -> None:
 
 def test_prompts_are_held_out_with_all_of_their_preferences() -> None:
     """By seed; a single prompt is divided."""
-    given = pairs(*((str(line // 3), "x", "y") for line in range(30)))
-    train, val = hold_out(given, 0.2, seed=1)
+    prompts = [str(index // 3) for index in range(30)]
+    train, val = hold_out(prompts, 0.2, seed=1)
 
-    assert sorted(each.line for each in (*train, *val)) == list(range(1, 31))
-    assert len({each.prompt for each in val}) == 2
-    assert not {each.prompt for each in val} & {each.prompt for each in train}
-    assert hold_out(given, 0.2, seed=1) == (train, val)
-    assert any(hold_out(given, 0.2, seed=seed)[1] != val for seed in range(2, 6))
-    assert len(hold_out(pairs(*[("", "x", "y")] * 10), 0.2, seed=1)[1]) == 2
-    assert hold_out(given, 0, seed=1) == (given, [])
-    with pytest.raises(DataError, match="1 preference leave nothing to train on"):
-        hold_out(given[:1], 0.2, seed=1)
+    assert sorted((*train, *val)) == list(range(30))
+    assert len({prompts[index] for index in val}) == 2
+    assert not {prompts[index] for index in val} & {prompts[index] for index in train}
+    assert hold_out(prompts, 0.2, seed=1) == (train, val)
+    assert any(hold_out(prompts, 0.2, seed=seed)[1] != val for seed in range(2, 6))
+    assert len(hold_out([""] * 10, 0.2, seed=1)[1]) == 2
+    assert hold_out(prompts, 0, seed=1) == (list(range(30)), [])
+    with pytest.raises(ConfigError, match=r"holding out 0.2 of 1 prompt leaves nothing to train"):
+        hold_out(["a"], 0.2, seed=1)
 
 
 def test_a_pair_is_two_rows_of_which_only_completions_count(byte_tokenizer: Tokenizer) -> None:
     """The chosen first; shorter rows are padded at the end."""
-    given = encode(pairs(("x", "yz", "w")), plain_renderer(byte_tokenizer))
+    given = encode(PATH, pairs(("x", "yz", "w")), plain_renderer(byte_tokenizer))
     laid = lay_out(given, 8).with_reference(np.array([[-1.0, -2.0]], np.float32))
     batch = laid.batch([0])
 
@@ -193,7 +195,9 @@ def test_completions_start_where_their_ids_leave_those_of_the_prompt(
     byte_tokenizer: Tokenizer,
 ) -> None:
     """A token across the boundary belongs to the completion, in both rows; a text can be empty."""
-    first, empty = encode(pairs(("x a", "b", "c"), ("", "ab", "c")), plain_renderer(byte_tokenizer))
+    first, empty = encode(
+        PATH, pairs(("x a", "b", "c"), ("", "ab", "c")), plain_renderer(byte_tokenizer)
+    )
 
     assert (first.prompt, first.completions) == ([120, 32], [[256, 257], [97, 99, 257]])
     assert (empty.prompt, empty.completions) == ([257], [[256, 257], [99, 257]])
@@ -202,8 +206,8 @@ def test_completions_start_where_their_ids_leave_those_of_the_prompt(
 def test_long_rows_lose_the_beginning_of_their_prompt(byte_tokenizer: Tokenizer) -> None:
     """Up to half a row, then the end of their completions: the same prompt for both."""
     render = plain_renderer(byte_tokenizer)
-    short = lay_out(encode(pairs(("stuvwxyz", "cde", "f")), render), 8)
-    long = lay_out(encode(pairs(("stuvwxyz", "c" * 20, "f")), render), 8)
+    short = lay_out(encode(PATH, pairs(("stuvwxyz", "cde", "f")), render), 8)
+    long = lay_out(encode(PATH, pairs(("stuvwxyz", "c" * 20, "f")), render), 8)
 
     assert [bytes(row.ids[:-1].tolist()) for row in short.rows[0]] == [b"vwxyzcde", b"vwxyzf"]
     assert [bytes(row.ids.tolist()[:9]) for row in long.rows[0][:1]] == [b"wxyzccccc"]
@@ -222,10 +226,11 @@ def test_labeled_completions_have_one_of_another_prompt_beside_them(
             [("p", "a"), ("p", "b"), ("q", "c"), ("r", "d")]
         )
     ]
-    laid = lay_out(encode(given, plain_renderer(byte_tokenizer)), 8)
-    batch = laid.batch(range(4))
+    laid = lay_out(encode(PATH, given, plain_renderer(byte_tokenizer)), 8)
+    batch = laid.batch([0, 1, 3])
 
-    assert batch.given[DESIRABLE].tolist() == [True, True, False, False] * 2
+    assert batch.given[DESIRABLE].tolist() == [False, True, True]
+    assert batch.inputs.tolist() == [[112, 97], [112, 98], [114, 100]]
     assert [bytes(pair[0].ids.tolist()[:2]) for pair in laid.rows] == [b"pa", b"pb", b"qc", b"rd"]
     assert [bytes(pair[1].ids.tolist()[:2]) for pair in laid.rows] == [b"pc", b"pd", b"qa", b"rb"]
     assert laid.num_targets == 8
@@ -246,7 +251,7 @@ def test_mismatched_prompts_differ_unless_most_are_equal() -> None:
 def test_an_epoch_has_every_pair_once(byte_tokenizer: Tokenizer) -> None:
     """In an order that follows from the seed and the epoch, whichever rows are asked for first."""
     texts = pairs(*((chr(97 + n), "x", "y") for n in range(20)))
-    laid = lay_out(encode(texts, plain_renderer(byte_tokenizer)), 8)
+    laid = lay_out(encode(PATH, texts, plain_renderer(byte_tokenizer)), 8)
     first, second = PreferenceRows(laid, seed=3), PreferenceRows(laid, seed=3)
     epochs = [first.batch(start, 20).inputs[::2, 0] for start in (0, 20)]
 
@@ -255,11 +260,11 @@ def test_an_epoch_has_every_pair_once(byte_tokenizer: Tokenizer) -> None:
     assert torch.equal(second.batch(25, 3).inputs[::2, 0], epochs[1][5:8])
 
 
-def test_evaluation_has_every_pair_once_within_a_budget(byte_tokenizer: Tokenizer) -> None:
+def test_evaluation_has_every_row_once_within_a_budget(byte_tokenizer: Tokenizer) -> None:
     """The shortest first."""
     texts = pairs(*(("p" * (1 + n % 5), "x" * (1 + n % 7), "y") for n in range(40)))
-    laid = lay_out(encode(texts, plain_renderer(byte_tokenizer)), 16)
-    batches = list(laid.batches(64))
+    laid = lay_out(encode(PATH, texts, plain_renderer(byte_tokenizer)), 16)
+    batches = list(batches_of([row for pair in laid.rows for row in pair], 64))
 
-    assert sorted(index for indices, _ in batches for index in indices) == list(range(40))
+    assert sorted(index for indices, _ in batches for index in indices) == list(range(80))
     assert all(batch.inputs.numel() <= 64 for _, batch in batches)
