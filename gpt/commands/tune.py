@@ -170,6 +170,7 @@ def tune(
         out=out,
         task=method.task(base=run),
         objective=method.objective(),
+        score=method.score(),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
@@ -187,12 +188,16 @@ def tune(
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
-    given, data = overrides.values, _prepared(data, out, run, val)
+    given = overrides.values
+    if method.text:
+        data = _prepared(data, out, run, val)
     task_fields = {
         name.removeprefix("task."): value
         for name, value in given.items()
         if name.startswith("task.") and not _is_of_adapter(name)
     }
+    if val is not None and not method.text:
+        task_fields["val"] = val
     plan = plan_tuning(
         run,
         data=data,
@@ -237,6 +242,7 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
 def _print_result(tuned: Tuned, out: Path) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
+    from gpt.training.tuning.run import forgetting_score
 
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
@@ -246,10 +252,10 @@ def _print_result(tuned: Tuned, out: Path) -> None:
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
-    unit = score_of(state.recipe.score).unit
-    for name, change in (("data", tuned.val), ("base", tuned.base)):
+    score, forgetting = score_of(state.recipe.score), forgetting_score(state.recipe)
+    for name, change, of in (("data", tuned.val, score), ("base", tuned.base, forgetting)):
         if change is not None:
-            figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
+            figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
     say(f"next: {next_command(out)}")
 

@@ -17,6 +17,8 @@ from gpt.spec.score import (
     TokenAccuracy,
 )
 
+NATS_PER_TOKEN = "nats/token"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropy:
@@ -24,6 +26,8 @@ class CrossEntropy:
 
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy, ExactMatch)
     """Scores that are measured with it, if they are of the task."""
+    UNIT: ClassVar[str] = NATS_PER_TOKEN
+    """Unit of the loss of a step; "" if it has none."""
 
     label_smoothing: float = 0.0
     """Probability that is divided among all tokens instead of the target (Szegedy 2015,
@@ -50,6 +54,7 @@ class MaskedLM:
     """
 
     SCORES: ClassVar[tuple[type, ...]] = (MaskedLoss, TokenAccuracy)
+    UNIT: ClassVar[str] = NATS_PER_TOKEN
 
     rate: float = 0.15
     """Fraction of the tokens that are predicted. They are replaced by the token that stands for a
@@ -81,6 +86,7 @@ class Preference:
     SCORES: ClassVar[tuple[type, ...]] = (PreferenceLoss, PreferenceAccuracy)
     PAIRED: ClassVar[bool] = True
     """Whether it compares a chosen with a rejected completion, rather than one with the mean."""
+    UNIT: ClassVar[str] = "nats/preference"
     REFERENCE: ClassVar[bool] = True
     """Whether it needs the log-probabilities of completions under the base."""
 

@@ -87,8 +87,8 @@ def kto_loss(ratios: Tensor, desirable: Tensor, kl: Tensor, spec: objective.KTO)
     *ratios* r (N,) are log-ratios, *desirable* (N,) bool, and *kl* z () is the KL divergence.
     """
     gain = spec.beta * (ratios - kl)
-    weight = torch.where(desirable, spec.desirable_weight, spec.undesirable_weight)
-    return weight * torch.sigmoid(torch.where(desirable, -gain, gain))
+    losses = torch.sigmoid(torch.where(desirable, -gain, gain))
+    return torch.where(desirable, spec.desirable_weight * losses, spec.undesirable_weight * losses)
 
 
 def divergence(ratios: Tensor) -> Tensor:
@@ -127,11 +127,16 @@ class PreferenceObjective:
 
     def __call__(self, model: Any, batch: Batch) -> Loss:
         """Return the loss of *model* on *batch*."""
-        given = (batch.given.get(name) for name in (REFERENCE, DESIRABLE))
-        columns = (log_p_of_rows(model, batch), (batch.targets != IGNORED).sum(-1), *given)
-        shaped = (each if each is None else each.view(self._shape) for each in columns)
-        kl = batch.given.get(KL)
-        return self.loss(Completions(*shaped, kl=None if kl is None else kl[0]))
+        given, shape = batch.given, self._shape
+        reference, desirable, kl = (given.get(name) for name in (REFERENCE, DESIRABLE, KL))
+        completions = Completions(
+            log_p_of_rows(model, batch).view(shape),
+            (batch.targets != IGNORED).sum(-1).view(shape),
+            None if reference is None else reference.view(shape),
+            None if desirable is None else desirable.view(shape),
+            None if kl is None else kl[0],
+        )
+        return self.loss(completions)
 
     def loss(self, completions: Completions) -> Loss:
         """Return the loss of *completions*, and its figures."""
@@ -196,7 +201,7 @@ class KTO(PreferenceObjective):
 
 def log_p_of_rows(model: Any, batch: Batch) -> Tensor:
     """Return the log-probability under *model* of the targets of each row of *batch*, (B,)."""
-    sums: Tensor = model.log_probabilities(batch).log_p.sum(-1)
+    sums: Tensor = model.likelihoods(batch).log_p.sum(-1)
     return sums
 
 

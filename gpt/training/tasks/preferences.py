@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,11 +43,9 @@ from pytok.chat.template import TEMPLATE_FILE, Template
 from pytok.counted import counted
 from pytok.tokenizer import Tokenizer
 
-REFERENCE = "reference.safetensors"
-"""File of a checkpoint: log-probabilities of the completions under the base, by split."""
-DATA = "data"
-"""Name in it of the digest of the completions."""
-VAL = "val"
+TRAIN, VAL, DATA = "train", "val", "data"
+"""What a checkpoint keeps: log-probabilities of the completions of each split under the base, and
+the digest of all completions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +183,8 @@ class BaseJudgment:
 
     def __init__(self, rows: PreferenceRows, held_out: EncodedPreferences, recipe: Recipe) -> None:
         self._rows, self._recipe = rows, recipe
-        self._splits = {"train": rows.preferences, VAL: held_out}
-        self._objective = build_objective(recipe.objective, recipe.model)
+        self._splits = {TRAIN: rows.preferences, VAL: held_out}
+        self._objective: Any = build_objective(recipe.objective, recipe.model)
         self._computed: dict[torch.dtype, dict[str, NDArray[np.float32]]] = {}
         """By dtype: before the first step, another one can turn out to be faster."""
         self._restored = False
@@ -214,7 +213,7 @@ class BaseJudgment:
         progress: Progress | None = None,
     ) -> PreferenceEvaluation:
         """Return how *model* judges the held-out preferences."""
-        if self._objective.spec.REFERENCE:
+        if _objective(self._recipe).REFERENCE:
             self._judge(model, runtime, world, progress)
         return evaluate_preferences(
             model,
@@ -225,15 +224,15 @@ class BaseJudgment:
             progress=progress,
         )
 
-    def files(self) -> Mapping[str, bytes]:
-        """Return what the base gives to the completions."""
+    def save(self) -> bytes:
+        """Return what the base gives to the completions, and their digest."""
         arrays = {name: each.reference for name, each in self._splits.items()}
         known = {name: each for name, each in arrays.items() if each is not None}
-        return {REFERENCE: save({DATA: self._digest(), **known})} if known else {}
+        return save({DATA: self._digest(), **known})
 
-    def restore(self, files: Mapping[str, bytes]) -> None:
-        """Continue with what a checkpoint has kept; raises DataError if it is of other data."""
-        kept = load(files[REFERENCE])
+    def restore(self, content: bytes) -> None:
+        """Continue with what `save` has returned; raises DataError if it is of other data."""
+        kept = load(content)
         if not np.array_equal(kept[DATA], self._digest()):
             raise DataError(
                 f"{self._recipe.data}: not the preferences that the run began with; restore them, "
@@ -263,7 +262,7 @@ class BaseJudgment:
         """Give *log_p* with batches, and compare evaluations with it."""
         for name, split in self._splits.items():
             self._splits[name] = split.with_reference(log_p[name].reshape(-1, 2))
-        self._rows.preferences = self._splits["train"]
+        self._rows.preferences = self._splits[TRAIN]
 
     def _digest(self) -> NDArray[np.uint8]:
         """Return the digest of the completions, as `REFERENCE` has it."""

@@ -101,6 +101,7 @@ def plan_tuning(
         out=out,
         task=kind.task(base=base, adapter=adapter, **chosen),
         objective=kind.objective(),
+        score=kind.score(),
         model=architecture,
         seed=seed,
     )
@@ -111,7 +112,7 @@ def plan_tuning(
     if batch_size is None:
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
-        batch_size = 1 << max(0, most.bit_length() - 1)
+        batch_size = max(kind.rows, 1 << max(0, most.bit_length() - 1))
     steps = max(1, math.ceil(epochs * rows / batch_size))
     rate = 1e-3 * min(1.0, 256 / model.width) * (1 if adapter is None else 8) * kind.rate
     # Twice an epoch: overfitting can start within one.

@@ -229,7 +229,7 @@ def test_labeled_completions_have_one_of_another_prompt_beside_them(
     laid = lay_out(encode(PATH, given, plain_renderer(byte_tokenizer)), 8)
     batch = laid.batch([0, 1, 3])
 
-    assert batch.given[DESIRABLE].tolist() == [False, True, True]
+    assert batch.given[DESIRABLE].tolist() == [True, False, False]
     assert batch.inputs.tolist() == [[112, 97], [112, 98], [114, 100]]
     assert [bytes(pair[0].ids.tolist()[:2]) for pair in laid.rows] == [b"pa", b"pb", b"qc", b"rd"]
     assert [bytes(pair[1].ids.tolist()[:2]) for pair in laid.rows] == [b"pc", b"pd", b"qa", b"rb"]

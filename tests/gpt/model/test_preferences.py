@@ -151,7 +151,7 @@ class Likely:
     def __init__(self, log_p: Tensor) -> None:
         self._log_p = log_p
 
-    def log_probabilities(self, batch: Batch) -> TokenLikelihoods:
+    def likelihoods(self, batch: Batch) -> TokenLikelihoods:
         """Return them, 0 where there is no target."""
         counted = batch.targets != IGNORED
         return TokenLikelihoods(torch.where(counted, self._log_p, 0), torch.zeros_like(self._log_p))
