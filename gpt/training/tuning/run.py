@@ -30,7 +30,8 @@ from gpt.runs.store import Store
 from gpt.spec.recipe import Recipe
 from gpt.spec.score import BitsPerByte
 from gpt.spec.task import Tuning
-from gpt.training.loop import Outcome, default_store, run
+from gpt.training.loop import default_store, run
+from gpt.training.outcome import Outcome
 from gpt.training.tuning.planning import TuningPlan
 from pytok.atomic import replace_file
 
