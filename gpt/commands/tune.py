@@ -58,6 +58,7 @@ SETTINGS = Settings(
     examples="""
     gpt tune runs/base --data chat/ --out runs/chat
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
+    gpt tune runs/chat --data pairs.jsonl --out runs/preferred --objective dpo
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     """,
 )
@@ -68,7 +69,8 @@ SETTINGS = Settings(
     type=PATH,
     required=True,
     group="Data",
-    help="Chat from `pytok chat build`, text, or token shards of the model's tokenizer.",
+    help="Chat from `pytok chat build`, text, token shards of the model's tokenizer, or "
+    "preferences as JSON lines.",
 )
 @option(
     "--out",
@@ -92,7 +94,7 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction of a text, from its end, to hold out.",
+    help="Fraction to hold out: of a text, from its end; of preferences, by prompts.",
 )
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @option(
@@ -100,7 +102,7 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data.",
+    help="What is learned: sft, to write text like the data; dpo, orpo or kto, preferences.",
 )
 @option(
     "--lora",

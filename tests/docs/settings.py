@@ -149,6 +149,17 @@ def pairs(folder: Path) -> None:
     (folder / "pairs.jsonl").write_text("\n".join(lines * 12) + "\n")
 
 
+def preferences(folder: Path) -> None:
+    """Write a text, pairs, and labeled completions."""
+    text(folder / "corpus.txt")
+    prompts = [f"{number} + {number} =" for number in range(20)]
+    pair = {"chosen": " a number", "rejected": " a list"}
+    labeled = {"completion": " a number", "label": True}
+    for name, fields in (("pairs", pair), ("labeled", labeled)):
+        lines = [json.dumps({"prompt": prompt, **fields}) + "\n" for prompt in prompts]
+        (folder / f"{name}.jsonl").write_text("".join(lines))
+
+
 def csv_of_the_page(folder: Path) -> None:
     """Write the CSV that docs/your-own-format.md shows."""
     (block,) = blocks(ROOT / "docs/your-own-format.md", "csv")
@@ -205,6 +216,7 @@ SETTINGS = {
         },
         slow=True,
     ),
+    "docs/tuning.md": Setting(files=preferences, edits=SMALL_MODELS, slow=True),
     "docs/your-own-chat.md": Setting(
         files=own_chat,
         edits=SMALL_CLONES,

@@ -108,7 +108,7 @@ def plan_tuning(
     opened = open_tuning(recipe, checkpoint, chosen)
     task, rows, length = opened.layout(recipe, frozenset(chosen))
     tokens = rows * length
-    epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
+    epochs = epochs or kind.epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
     if batch_size is None:
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
@@ -121,7 +121,7 @@ def plan_tuning(
         recipe,
         task=task,
         model=dataclasses.replace(
-            architecture, dropout=Dropout(rate=0.1 if adapter is None else 0.0)
+            architecture, dropout=Dropout(rate=kind.dropout if adapter is None else 0.0)
         ),
         steps=steps,
         batch_size=batch_size,
