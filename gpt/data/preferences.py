@@ -111,9 +111,9 @@ def batches_of(rows: Sequence[Row], most_tokens: int) -> Iterator[tuple[list[int
 
     A batch has at most *most_tokens* tokens with its padding, unless a single row has more.
     """
-    lengths = np.array([[len(ids) - 1] for ids, _ in rows])
+    lengths = np.array([[len(ids) - 1] for ids, _ in rows], np.int64).reshape(-1, 1)
     order = np.argsort(lengths[:, 0], kind="stable")
-    for start, stop in pairwise(cut(lengths[order], most_tokens)):
+    for start, stop in pairwise(cut(lengths[order], most_tokens) if rows else []):
         indices = order[start:stop].tolist()
         yield indices, batch_of([rows[index] for index in indices])
 

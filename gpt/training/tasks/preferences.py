@@ -7,8 +7,9 @@ checkpoint. So there is never a second model in memory, and a resumed run repeat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,7 @@ class BaseJudgment:
         self._computed: dict[torch.dtype, dict[str, NDArray[np.float32]]] = {}
         """By dtype: before the first step, another one can turn out to be faster."""
         self._restored = False
+        self.watch: Callable[[str, int, int], object] = lambda stage, done, total: None
 
     def collect(
         self, step: int, model: Model, runtime: Runtime, world: World
@@ -214,7 +216,7 @@ class BaseJudgment:
     ) -> PreferenceEvaluation:
         """Return how *model* judges the held-out preferences."""
         if _objective(self._recipe).REFERENCE:
-            self._judge(model, runtime, world, progress)
+            self._judge(model, runtime, world)
         return evaluate_preferences(
             model,
             self._splits[VAL],
@@ -241,9 +243,7 @@ class BaseJudgment:
         self._use(kept)
         self._restored = True
 
-    def _judge(
-        self, model: Model, runtime: Runtime, world: World, progress: Progress | None = None
-    ) -> None:
+    def _judge(self, model: Model, runtime: Runtime, world: World) -> None:
         """Compute what *model* gives to the completions, unless it is known."""
         if self._restored:
             return
@@ -252,8 +252,9 @@ class BaseJudgment:
                 name: [row for pair in split.rows for row in pair]
                 for name, split in self._splits.items()
             }
+            watch = partial(self.watch, "log-probabilities of the base")
             self._computed[runtime.dtype] = {
-                name: log_p_of(model, each, runtime=runtime, world=world, progress=progress)
+                name: log_p_of(model, each, runtime=runtime, world=world, progress=watch)
                 for name, each in rows.items()
             }
         self._use(self._computed[runtime.dtype])

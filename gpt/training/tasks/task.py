@@ -32,6 +32,10 @@ class Measured(Protocol):
 class Collector(Protocol):
     """Makes rows that depend on the model: rollouts, or what they are compared with."""
 
+    watch: Callable[[str, int, int], object]
+    """Called with a stage of the work, how much of it is done, and the total, by all processes; can
+    raise an exception to end the work. The loop sets it."""
+
     def collect(
         self, step: int, model: Model, runtime: Runtime, world: World
     ) -> Mapping[str, tuple[float, float]]:

@@ -16,6 +16,7 @@ from gpt.evaluation.preferences import log_p_of
 from gpt.model.objectives.build import build_objective
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
+from gpt.report.events import NullReporter
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
@@ -105,6 +106,39 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert (stopped.outcome.finished, resumed.outcome.finished) == (False, True)
     assert history(interrupted.out) == history(uninterrupted.out)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+class StopAtProgress(NullReporter):
+    """A reporter that is also a ``stop`` function: it stops the run at its first progress."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int, int]] = []
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Keep it."""
+        self.stages.append((stage, done, total))
+
+    def __call__(self) -> bool:
+        """Return whether there was any."""
+        return bool(self.stages)
+
+
+@pytest.mark.parametrize("val", [0.0, 0.1])
+def test_what_the_base_gives_is_computed_with_progress_and_can_be_stopped(
+    base: Path, pairs: Path, tmp_path: Path, val: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first step, so the run starts again."""
+    monkeypatch.setattr("gpt.evaluation.preferences.MOST_TOKENS", 64)
+    recipe = small(base, pairs, tmp_path / "run")
+    recipe = dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, val=val))
+    stop = StopAtProgress()
+    stopped = tune(recipe, reporter=stop, stop=stop)
+    (found,) = stop.stages
+
+    assert found[0] == "log-probabilities of the base"
+    assert 0 < found[1] < found[2]
+    assert (stopped.outcome.finished, stopped.outcome.state.step) == (False, 0)
+    assert tune(recipe).outcome.finished
 
 
 def test_a_killed_run_repeats_its_steps(base: Path, pairs: Path, tmp_path: Path) -> None:
