@@ -52,7 +52,8 @@ def log_p_of(
     fitting = fitting_in_memory(f"batches of {MOST_TOKENS} tokens", "use shorter rows")
     model.eval()
     try:
-        with fitting, torch.inference_mode(), runtime.autocast():
+        # Not in inference mode: FSDP keeps buffers of its first forward pass, and this can be it.
+        with fitting, torch.no_grad(), runtime.autocast():
             while current := list(islice(batches, world.size)):
                 # Without a batch of its own a process repeats another's, for the others' sake.
                 indices, batch = current[min(world.rank, len(current) - 1)]

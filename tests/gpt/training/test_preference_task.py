@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -26,7 +27,16 @@ from gpt.training.step import TrainStep
 from gpt.training.tasks.build import build_task
 from gpt.training.tuning.planning import plan_tuning
 from gpt.training.tuning.run import tune
-from tests.gpt.training.interrupted import KillAt, Killed, Notices, StopAfter, history, tensors
+from tests.gpt.processes import in_processes, run
+from tests.gpt.training.interrupted import (
+    KillAt,
+    Killed,
+    Notices,
+    StopAfter,
+    history,
+    renamed,
+    tensors,
+)
 
 METHODS = ("dpo", "orpo", "kto")
 CPU = Runtime(device=torch.device("cpu"), dtype=torch.float32)
@@ -38,12 +48,16 @@ PAIRS = [
 ]
 
 
+def write(path: Path, lines: Sequence[object]) -> Path:
+    """A file with *lines* as JSON."""
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 pairs of 12 prompts."""
-    path = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"
-    path.write_text("".join(json.dumps(pair) + "\n" for pair in PAIRS))
-    return path
+    return write(tmp_path_factory.mktemp("pairs") / "pairs.jsonl", PAIRS)
 
 
 def small(base: Path, data: Path, out: Path, method: str = "dpo", **changes: Any) -> Recipe:
@@ -183,6 +197,38 @@ def test_it_does_not_matter_how_a_step_is_divided(
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("method", "parallel"),
+    [
+        ("kto", "ddp"),
+        pytest.param("kto", "fsdp", marks=pytest.mark.slow),
+        pytest.param("dpo", "fsdp", marks=pytest.mark.slow),
+        pytest.param("orpo", "ddp", marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_equal_one(
+    base: Path, pairs: Path, tmp_path: Path, method: str, parallel: Literal["ddp", "fsdp"]
+) -> None:
+    """In losses, figures, evaluations and weights, up to rounding."""
+    single = small(base, pairs, tmp_path / "single", method, steps=4, batch_size=1, accumulate=4)
+    task: Any = single.task
+    single = dataclasses.replace(single, task=dataclasses.replace(task, adapter=None))
+    divided = renamed(single, "divided", parallel=parallel)
+    run(single)
+    for seen in in_processes(2, run, divided):
+        if isinstance(seen, Exception):
+            raise seen
+    ours, theirs = (read_metrics(each.out / "metrics.jsonl") for each in (divided, single))
+
+    for row, expected in zip(ours, theirs, strict=True):
+        assert row.loss == pytest.approx(expected.loss, rel=1e-4)
+        assert row.figures == pytest.approx(expected.figures, rel=1e-3, abs=1e-4)
+        assert row.val is None or row.val == pytest.approx(expected.val, rel=1e-3, abs=1e-4)
+    weights = [read_checkpoint(each.out).weights for each in (divided, single)]
+    for name, weight in weights[1].items():
+        torch.testing.assert_close(weights[0][name], weight, rtol=1e-3, atol=1e-4)
+
+
 def test_the_base_is_what_a_separate_model_gives(base: Path, pairs: Path, tmp_path: Path) -> None:
     """Its log-probabilities, token by token from the logits of the base's checkpoint."""
     task = build_task(small(base, pairs, tmp_path / "run"))
@@ -218,13 +264,13 @@ def test_log_probabilities_are_in_the_order_of_the_rows(
 
 def test_other_data_does_not_resume_a_run(base: Path, pairs: Path, tmp_path: Path) -> None:
     """Even if it has as many tokens: what the base gives is not of it."""
-    data = tmp_path / "pairs.jsonl"
-    data.write_text(pairs.read_text())
+    data = write(tmp_path / "pairs.jsonl", PAIRS)
     recipe = small(base, data, tmp_path / "run")
     stop = StopAfter(2)
     tune(recipe, reporter=stop, stop=stop)
-    swapped = ({**each, "chosen": each["rejected"], "rejected": each["chosen"]} for each in PAIRS)
-    data.write_text("".join(json.dumps(each) + "\n" for each in swapped))
+    write(
+        data, [{**each, "chosen": each["rejected"], "rejected": each["chosen"]} for each in PAIRS]
+    )
 
     with pytest.raises(
         DataError, match=r"pairs\.jsonl: not the preferences that the run began with"
@@ -236,10 +282,9 @@ def test_the_data_is_described_with_all_that_is_omitted_or_cut(
     base: Path, pairs: Path, tmp_path: Path
 ) -> None:
     """Pairs, tokens, the form of prompts, equal completions, and what is too long."""
-    data = tmp_path / "more.jsonl"
     same = {"prompt": "a", "chosen": "b", "rejected": "b"}
     long = {"prompt": "the river " * 20, "chosen": "cat " * 40, "rejected": "dog"}
-    data.write_text(pairs.read_text() + "".join(json.dumps(each) + "\n" for each in (same, long)))
+    data = write(tmp_path / "more.jsonl", [*PAIRS, same, long])
     notices = Notices()
     tune(small(base, data, tmp_path / "run", steps=1), reporter=notices)
 
@@ -251,11 +296,10 @@ def test_the_data_is_described_with_all_that_is_omitted_or_cut(
 
 def test_labels_out_of_balance_are_described_with_advice(base: Path, tmp_path: Path) -> None:
     """The weight that makes good completions count as much as bad ones."""
-    data = tmp_path / "labeled.jsonl"
-    lines = (
+    lines = [
         {"prompt": f"cat {n} saw", "completion": " dog", "label": n % 4 == 0} for n in range(16)
-    )
-    data.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    ]
+    data = write(tmp_path / "labeled.jsonl", lines)
     recipe = small(base, data, tmp_path / "run", "kto", steps=1)
     task = build_task(dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, val=0.0)))
     weighted = dataclasses.replace(
@@ -285,11 +329,10 @@ def test_messages_need_a_chat_template(base: Path, tmp_path: Path) -> None:
         "chosen": [{"role": "assistant", "content": "dog"}],
         "rejected": [{"role": "assistant", "content": "owl"}],
     }
-    data = tmp_path / "pairs.jsonl"
-    data.write_text(json.dumps(line) + "\n")
+    data = write(tmp_path / "pairs.jsonl", [line])
     with pytest.raises(DataError, match=r"need a chat template, which .* has not"):
         plan_tuning(base, data=data, out=tmp_path / "run", method="dpo")
-    data.write_text(json.dumps(line) + "\n" + json.dumps(PAIRS[0]) + "\n")
+    write(data, [line, PAIRS[0]])
     with pytest.raises(DataError, match="line 2 is text, and line 1 a list of messages"):
         plan_tuning(base, data=data, out=tmp_path / "run", method="dpo")
 
