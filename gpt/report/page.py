@@ -167,6 +167,8 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         )
         return ["## Data", f"`{data}`", chat]
     epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
+    if data.is_file():
+        return ["## Data", f"`{data}`", epochs]
     try:
         if state.recipe.model.reads_pairs:
             lines = [(path.name, f"{count_pairs(path):,}") for path in sorted(data.glob("*.jsonl"))]

@@ -104,6 +104,9 @@ class PreferenceData:
         """
         spec, objective = recipe.task, _objective(recipe)
         assert isinstance(spec, Preferences)
+        if objective.PAIRED != (self.encoded[0].of.desirable is None):
+            # Planned with another objective, for which a line is read differently.
+            return PreferenceData.open(recipe, self.base, frozenset()).task(recipe)
         if not objective.PAIRED and recipe.rows_per_step < 2:
             raise ConfigError(
                 "KTO needs at least two completions in a step, which estimate the KL divergence "

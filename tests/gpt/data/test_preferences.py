@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gpt.data.batch import IGNORED
-from gpt.data.completions import plain_renderer
+from gpt.data.completions import chat_renderer, plain_renderer
 from gpt.data.preference_files import Message, Preference, read_preferences
 from gpt.data.preferences import (
     DESIRABLE,
@@ -25,6 +25,7 @@ from gpt.data.preferences import (
     mismatched,
 )
 from gpt.errors import ConfigError, DataError
+from pytok.chat.template import Conversation, Template, Turn
 from pytok.tokenizer import Tokenizer
 
 PATH = Path("pairs.jsonl")
@@ -201,6 +202,34 @@ def test_completions_start_where_their_ids_leave_those_of_the_prompt(
 
     assert (first.prompt, first.completions) == ([120, 32], [[256, 257], [97, 99, 257]])
     assert (empty.prompt, empty.completions) == ([257], [[256, 257], [99, 257]])
+
+
+def test_messages_are_rendered_by_the_chat_template(byte_tokenizer: Tokenizer) -> None:
+    """The prompt ends where the model speaks; "assistant" is the speaker whom it plays."""
+    template = Template(speakers=("Ann", "Bob"), me="Bob")
+    tokenizer = template.extend(byte_tokenizer)
+    prompt = (Message("system", "s"), Message("user", "u"))
+    replies = tuple((Message("assistant", text),) for text in ("x", "yz"))
+    (given,) = encode(PATH, [Preference(1, prompt, replies)], chat_renderer(template, tokenizer))
+    turns = (Turn("Ann", "u"), Turn("Bob", "x"))
+    whole = template.render(Conversation(turns, "s"), tokenizer, train_on="last")
+    end = tokenizer.special_tokens["<|end|>"]
+
+    assert given.prompt + given.completions[0] == whole.ids
+    assert given.completions[0] == [120, end]
+    assert given.completions[1] == [121, 122, end]
+    assert given.bytes == 3
+    assert len(given.prompt) == whole.loss_mask.index(True)
+
+
+def test_a_role_that_the_template_does_not_know_is_named(byte_tokenizer: Tokenizer) -> None:
+    """With the line of the file."""
+    template = Template(speakers=("Ann", "Bob"), me="Bob")
+    render = chat_renderer(template, template.extend(byte_tokenizer))
+    wrong = Preference(7, (Message("tool", "t"),), ((Message("assistant", "x"),),) * 2)
+
+    with pytest.raises(DataError, match=r"pairs\.jsonl, line 7: 'tool' is not one of the speakers"):
+        encode(PATH, [wrong], render)
 
 
 def test_long_rows_lose_the_beginning_of_their_prompt(byte_tokenizer: Tokenizer) -> None:

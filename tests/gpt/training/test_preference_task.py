@@ -321,6 +321,13 @@ def test_labeled_completions_need_two_in_a_step(base: Path, pairs: Path, tmp_pat
         build_task(recipe)
 
 
+def test_the_objective_of_a_plan_can_be_replaced(base: Path, pairs: Path, tmp_path: Path) -> None:
+    """By one that reads the file in another way: pairs as labeled completions."""
+    plan = plan_tuning(base, data=pairs, out=tmp_path / "run", method="dpo")
+
+    assert "44 completions" in plan.replace(objective=KTO(), batch_size=4).task().summary
+
+
 def test_messages_need_a_chat_template(base: Path, tmp_path: Path) -> None:
     """Of the base; and a file has one form only."""
     hello = [{"role": "user", "content": "cat"}]
