@@ -196,7 +196,10 @@ def main(
     """Tune a base on a preference for short answers, with each objective."""
     base = make_base(folder, steps)
     data = make_pairs(base, folder / f"pairs-{seed}.jsonl", pairs, seed)
-    print(f"{len(data.read_text().splitlines())} pairs; {cpu()}\n")
+    lines = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+    lengths = [len(line["chosen"]) + len(line["rejected"]) for line in lines]
+    mean = sum(lengths) / 2 / len(lengths)
+    print(f"{len(lines)} pairs of the base, {mean:.0f} characters an answer; {cpu()}\n")
     print("| objective | win rate | characters | accuracy | margin | KL | bits per byte | s |")
     print("|---|---|---|---|---|---|---|---|")
     for arm in arms:
