@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from gpt.data.boundaries import Boundaries
 from gpt.data.preference_files import ASSISTANT, Content, Message
-from pytok.chat.template import Conversation, Template, Turn
+from pytok.chat.template import ChatTemplate, Conversation, Turn
 from pytok.tokenizer import Tokenizer
 
 Render = Callable[[Content, Sequence[Content]], tuple[list[int], list[list[int]]]]
@@ -38,7 +38,7 @@ def plain_renderer(tokenizer: Tokenizer) -> Render:
     return render
 
 
-def chat_renderer(template: Template, tokenizer: Tokenizer) -> Render:
+def chat_renderer(template: ChatTemplate, tokenizer: Tokenizer) -> Render:
     """Return what renders messages with *template*; the model speaks after the prompt.
 
     A completion ends as the turns of the template do.
@@ -64,7 +64,7 @@ def chat_renderer(template: Template, tokenizer: Tokenizer) -> Render:
     return render
 
 
-def conversation_of(messages: Sequence[Message], template: Template) -> Conversation:
+def conversation_of(messages: Sequence[Message], template: ChatTemplate) -> Conversation:
     """Return *messages* as turns of the speakers of *template*.
 
     The role "assistant" is the speaker whom a model plays, and "user" the other one of two, unless

@@ -95,6 +95,26 @@ def training(folder: Path) -> None:
     (folder / "hellaswag.jsonl").write_text(json.dumps(question) + "\n")
 
 
+def preferences(folder: Path) -> None:
+    """Write pairs, and labeled completions."""
+    prompts = [f"{number} + {number} =" for number in range(20)]
+    pair = {"chosen": " a number", "rejected": " a list"}
+    labeled = {"completion": " a number", "label": True}
+    for name, fields in (("pairs", pair), ("labeled", labeled)):
+        lines = [json.dumps({"prompt": prompt, **fields}) + "\n" for prompt in prompts]
+        (folder / f"{name}.jsonl").write_text("".join(lines))
+
+
+def tuning(folder: Path) -> None:
+    """Write what docs/tuning.md assumes: a text, conversations, and preferences."""
+    text(folder / "corpus.txt")
+    (shown,) = (
+        block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
+    )
+    (folder / "talks.jsonl").write_text(shown.text * 4)
+    preferences(folder)
+
+
 def corpora(folder: Path) -> None:
     """Write the sources of docs/corpora.md."""
     texts("notes/a.txt", "notes/b.txt", "pages.html", "tokens.txt")(folder)
@@ -149,17 +169,6 @@ def pairs(folder: Path) -> None:
     (folder / "pairs.jsonl").write_text("\n".join(lines * 12) + "\n")
 
 
-def preferences(folder: Path) -> None:
-    """Write a text, pairs, and labeled completions."""
-    text(folder / "corpus.txt")
-    prompts = [f"{number} + {number} =" for number in range(20)]
-    pair = {"chosen": " a number", "rejected": " a list"}
-    labeled = {"completion": " a number", "label": True}
-    for name, fields in (("pairs", pair), ("labeled", labeled)):
-        lines = [json.dumps({"prompt": prompt, **fields}) + "\n" for prompt in prompts]
-        (folder / f"{name}.jsonl").write_text("".join(lines))
-
-
 def csv_of_the_page(folder: Path) -> None:
     """Write the CSV that docs/your-own-format.md shows."""
     (block,) = blocks(ROOT / "docs/your-own-format.md", "csv")
@@ -208,6 +217,7 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
+    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, omit=TALKS, slow=True),
     "docs/translating.md": Setting(
         files=pairs,
         edits={
@@ -216,7 +226,6 @@ SETTINGS = {
         },
         slow=True,
     ),
-    "docs/tuning.md": Setting(files=preferences, edits=SMALL_MODELS, slow=True),
     "docs/your-own-chat.md": Setting(
         files=own_chat,
         edits=SMALL_CLONES,

@@ -40,7 +40,6 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.task import Preferences
 from gpt.training.tasks.starting import Layout, starting_model
 from gpt.training.tasks.task import Progress, Task
-from pytok.chat.template import TEMPLATE_FILE, Template
 from pytok.counted import counted
 from pytok.tokenizer import Tokenizer
 
@@ -71,17 +70,17 @@ class PreferenceData:
                 f"{path}: line {forms[True]} is text, and line {forms[False]} a list of messages; "
                 "write all in one form"
             )
-        document = base.data_files.get(TEMPLATE_FILE)
         tokenizer, templated = base.tokenizer(), False in forms
+        template = base.chat_template()
         if not templated:
             render = plain_renderer(tokenizer)
-        elif document is None:
+        elif template is None:
             raise DataError(
                 f"{path}: lists of messages need a chat template, which {base.folder} has not; "
                 "tune it on conversations first, or write prompt and completions as text"
             )
         else:
-            render = chat_renderer(Template.from_json(document), tokenizer)
+            render = chat_renderer(template, tokenizer)
         encoded = encode(path, file.preferences, render)
         return cls(base=base, tokenizer=tokenizer, file=file, encoded=encoded, templated=templated)
 
@@ -104,7 +103,7 @@ class PreferenceData:
         """
         spec, objective = recipe.task, _objective(recipe)
         assert isinstance(spec, Preferences)
-        if objective.PAIRED != (self.encoded[0].of.desirable is None):
+        if (self.encoded[0].of.desirable is None) != objective.PAIRED:
             # Planned with another objective, for which a line is read differently.
             return PreferenceData.open(recipe, self.base, frozenset()).task(recipe)
         if not objective.PAIRED and recipe.rows_per_step < 2:
