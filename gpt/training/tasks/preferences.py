@@ -76,7 +76,7 @@ class PreferenceData:
             render = plain_renderer(tokenizer)
         elif template is None:
             raise DataError(
-                f"{path}: lists of messages need a chat template, which {base.folder} has not; "
+                f"{path}: lists of messages need a chat template, and {base.folder} has none; "
                 "tune it on conversations first, or write prompt and completions as text"
             )
         else:

@@ -37,6 +37,7 @@ from tests.gpt.training.interrupted import (
     renamed,
     tensors,
 )
+from tests.gpt.training.tuning import small_recipe
 
 METHODS = ("dpo", "orpo", "kto")
 CPU = Runtime(device=torch.device("cpu"), dtype=torch.float32)
@@ -337,11 +338,35 @@ def test_messages_need_a_chat_template(base: Path, tmp_path: Path) -> None:
         "rejected": [{"role": "assistant", "content": "owl"}],
     }
     data = write(tmp_path / "pairs.jsonl", [line])
-    with pytest.raises(DataError, match=r"need a chat template, which .* has not"):
+    with pytest.raises(DataError, match=r"need a chat template, and .* has none"):
         plan_tuning(base, data=data, out=tmp_path / "run", method="dpo")
     write(data, [line, PAIRS[0]])
     with pytest.raises(DataError, match="line 2 is text, and line 1 a list of messages"):
         plan_tuning(base, data=data, out=tmp_path / "run", method="dpo")
+
+
+def test_messages_are_rendered_by_the_template_of_the_base(
+    base: Path, chat: Path, tmp_path: Path
+) -> None:
+    """Of one that was tuned on a chat: the tuned model has it, too."""
+    chatting = tune(small_recipe(base, chat, tmp_path / "chatting", steps=1)).outcome.state.recipe
+    lines = [
+        {
+            "chosen": [{"role": "user", "content": text}, {"role": "assistant", "content": "cat"}],
+            "rejected": [{"role": "user", "content": text}, {"role": "assistant", "content": "a"}],
+        }
+        for text in ("owl", "dog", "barn")
+    ]
+    data = write(tmp_path / "pairs.jsonl", lines)
+    assert chatting.out is not None
+    recipe = small(chatting.out, data, tmp_path / "run", steps=1)
+    notices = Notices()
+    tune(recipe, reporter=notices)
+
+    assert "prompts in the chat template of the base" in notices
+    assert recipe.out is not None
+    kept = read_checkpoint(recipe.out).data_files["chat.json"]
+    assert kept == (chat / "chat.json").read_bytes()
 
 
 def test_the_first_score_of_an_objective_is_planned(
