@@ -14,13 +14,15 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import ClassCrossEntropy, CrossEntropy, MaskedLM
+from gpt.spec.objective import DPO, KTO, ORPO, ClassCrossEntropy, CrossEntropy, MaskedLM
 from gpt.spec.score import (
     BitsPerByte,
     ClassAccuracy,
     ClassLoss,
     ExactMatch,
     MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
     TokenAccuracy,
 )
 
@@ -141,11 +143,7 @@ class Tuning(FromBase):
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
         super().check(model)
-        if self.row_length is not None and not 2 <= self.row_length <= model.context:
-            raise ConfigError(
-                f"task.row_length must be from 2 to the model's context, {model.context}; "
-                f"got {self.row_length}"
-            )
+        _check_row_length(self.row_length, model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,5 +181,36 @@ class Classification(FromBase):
             raise ConfigError("task.train is last-two, but the model has one block; use last-block")
 
 
-AnyTuning: TypeAlias = Tuning | Classification
+@dataclass(frozen=True, kw_only=True)
+class Preferences(FromBase):
+    """Learn from preferences: completions that are better or worse than others."""
+
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (DPO, ORPO, KTO)
+    SCORES: ClassVar[tuple[type, ...]] = (PreferenceLoss, PreferenceAccuracy)
+
+    val: float = 0.1
+    """Fraction of the prompts to hold out, with all of their completions; the seed chooses them."""
+    row_length: int | None = None
+    """Most tokens of a prompt with a completion; longer ones lose the beginning of the prompt.
+    [default: the context]"""
+
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
+        super().check(model)
+        _check_row_length(self.row_length, model)
+
+
+def _check_row_length(length: int | None, model: AnyArchitecture) -> None:
+    """Raise ConfigError if rows of *length* do not fit the context of *model*."""
+    if length is not None and not 2 <= length <= model.context:
+        raise ConfigError(
+            f"task.row_length must be from 2 to the model's context, {model.context}; got {length}"
+        )
+
+
+AnyTuning: TypeAlias = Tuning | Classification | Preferences
 """The tasks that start from a base."""
