@@ -1,23 +1,29 @@
-"""LoRA: a linear layer with a trained low-rank product added to its frozen weight.
+"""LoRA: a layer with a trained low-rank product added to its frozen weight.
 
 Shapes: x (..., inputs), W (outputs, inputs), b (outputs,), A (rank, inputs), B (outputs, rank). Of
-experts, all but x have an axis more, the first: A (experts, rank, inputs).
+experts, all but x have an axis more, the first: A (experts, rank, inputs). Of an embedding, W is
+(rows, width), A (rank, rows) and B (width, rank).
 Where peft 0.21 has the same options, outputs and gradients equal its own, with dropout, too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.nn.expert_linear import Dispatch, ExpertLinear, grouped_linear
-from gpt.nn.mechanism import Mechanism
+from gpt.nn.mechanism import Kind, Mechanism
 from gpt.spec.adapter import LoRA
 
 
-class LoRALinear(nn.Module):
+class LoRALinear(Mechanism):
     """x → W x + b + s B A x, with W and b frozen, B initially zero. Hu 2021, arXiv:2106.09685."""
+
+    KINDS: ClassVar[Mapping[str, Kind]] = {"up": "up"}
 
     def __init__(self, linear: nn.Linear, spec: LoRA, generator: torch.Generator) -> None:
         super().__init__()
@@ -46,12 +52,18 @@ class LoRALinear(nn.Module):
         """Compute what the adapter adds: s B A x."""
         return F.linear(F.linear(x, self.down), self.up) * self.scale
 
+    def weight_flops(self) -> int:
+        """Return two operations per weight, those of the adapter included."""
+        return 2 * (self.base.numel() + self.down.numel() + self.up.numel())
+
 
 class LoRAExperts(Mechanism):
     """x → W_e x + b_e + s B_e A_e x, e being the expert of the row x, with A and B of each expert.
 
     W and b are frozen, B initially zero: `LoRALinear` for an `ExpertLinear`.
     """
+
+    KINDS: ClassVar[Mapping[str, Kind]] = {"up": "up"}
 
     def __init__(self, linear: ExpertLinear, spec: LoRA, generator: torch.Generator) -> None:
         super().__init__()
@@ -86,6 +98,37 @@ class LoRAExperts(Mechanism):
         rank = self.up.shape[-1]
         both = self.in_features + self.out_features
         return 2 * self.active * (self.in_features * self.out_features + rank * both)
+
+
+class LoRAEmbedding(Mechanism):
+    """i → W_i + s B A_i: A_i is column i of A, initially zero, while B is normal (peft).
+
+    The dropout of the spec is not applied, as in peft: an id has no features to drop.
+    """
+
+    KINDS: ClassVar[Mapping[str, Kind]] = {"down": "embedding", "up": "embedding"}
+
+    def __init__(self, embedding: nn.Embedding, spec: LoRA, generator: torch.Generator) -> None:
+        super().__init__()
+        embedding.requires_grad_(False)
+        self.base = embedding.weight
+        self.scale = spec.scale
+        rows, width = self.base.shape
+        self.down = nn.Parameter(self.base.new_zeros(spec.rank, rows))
+        """A"""
+        up = torch.empty(width, spec.rank).normal_(generator=generator)
+        self.up = nn.Parameter(up.to(self.base))
+        """B"""
+
+    @property
+    def weight(self) -> Tensor:
+        """The adapted table, W + s (B A)ᵀ: (rows, width)."""
+        return torch.addmm(self.base, self.down.T, self.up.T, alpha=self.scale)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the vectors of *ids* (...): (..., width)."""
+        low = F.embedding(ids, self.down.T)
+        return F.embedding(ids, self.base) + F.linear(low, self.up) * self.scale
 
 
 def _initial_down(

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-Kind: TypeAlias = Literal["matrix", "head", "embedding", "scale"]
+Kind: TypeAlias = Literal["matrix", "head", "embedding", "scale", "up"]
 """Kinds of parameters, which optimizers treat differently."""
 Mixed: TypeAlias = tuple[Tensor, Tensor | None]
 """Output of a mixer (attention, an MLP), and its auxiliary loss or None."""
