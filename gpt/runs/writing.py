@@ -33,8 +33,9 @@ from gpt.runs.reading import (
     read_state,
 )
 from gpt.runs.retention import checkpoint_folder, remove_leftovers, remove_old
-from gpt.runs.sealed_folder import PARTIAL, sealed_folder
+from gpt.runs.sealed_folder import PARTIAL, sealed_folder, sealed_names
 from gpt.runs.state import State
+from gpt.runs.tensor_files import load_tensors
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -70,6 +71,31 @@ def write_checkpoint(
             "repeat the same command"
         ) from error
     return folder
+
+
+def replace_weights(folder: Path, weights: Mapping[str, Tensor], state: State) -> None:
+    """Replace some *weights* for readers of the checkpoint *folder*, and its state.
+
+    Training resumes as before: what it needs is in the optimizer's file. Raises CheckpointError.
+    """
+    try:
+        tensors = {**load_tensors(folder / WEIGHTS), **weights}
+        names = sealed_names(folder) - {WEIGHTS, STATE}
+        with sealed_folder(folder) as partial:
+            for name in names:
+                shutil.copyfile(folder / name, partial / name)
+            save_file(
+                {name: each.contiguous() for name, each in tensors.items()}, partial / WEIGHTS
+            )
+            _write_state(partial, state)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{folder}: cannot be written: {reason}") from error
+
+
+def _write_state(folder: Path, state: State) -> None:
+    document = json.dumps(paths.written(state).to_dict(), indent=2) + "\n"
+    (folder / STATE).write_text(document, encoding="utf-8")
 
 
 def read_data_files(folder: Path) -> dict[str, bytes]:
@@ -130,14 +156,13 @@ def _write(
     }
     if not world.is_main:
         return
-    document = json.dumps(paths.written(state).to_dict(), indent=2) + "\n"
     with sealed_folder(folder) as partial:
         for name, tensors in files.items():
             if name in joined:
                 joined[name].rename(partial / name)
             else:
                 save_file(tensors, partial / name)
-        (partial / STATE).write_text(document, encoding="utf-8")
+        _write_state(partial, state)
         for name, content in data_files.items():
             (partial / name).write_bytes(content)
     if joined:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from torch import Tensor, nn
 
 from gpt.errors import ConfigError
 from gpt.nn.expert_linear import Dispatch, ExpertLinear, grouped_linear
 from gpt.nn.mechanism import Kind, Mechanism
-from gpt.nn.quantized.weight import QuantizedWeight, product, quantized
+from gpt.nn.quantized.weight import QuantizedWeight, Weight, linear, product, quantized
 from gpt.spec.quantization import Quantization
 
 
@@ -31,8 +31,7 @@ class QuantizedLinear(Mechanism):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
-        y = product(x, self.base)
-        return y if self.bias is None else y + self.bias.to(y.dtype)
+        return linear(x, self.base, self.bias)
 
     def weight_flops(self) -> int:
         """Return two operations per weight."""
@@ -69,49 +68,60 @@ class QuantizedExperts(Mechanism):
         return (self.experts - self.active) * (self.in_features * self.out_features + biases)
 
 
-def expert_product(x: Tensor, weight: Tensor | QuantizedWeight, ends: Tensor) -> Tensor:
+AnyLinear: TypeAlias = nn.Linear | QuantizedLinear
+AnyExperts: TypeAlias = ExpertLinear | QuantizedExperts
+
+
+def expert_product(x: Tensor, weight: Weight, ends: Tensor) -> Tensor:
     """Multiply each row of x by the matrix of its expert: `grouped_linear` of any weight."""
     return product(x, weight, lambda x, matrix: grouped_linear(x, matrix, ends))
 
 
-def stored_weight(linear: Any) -> nn.Parameter | QuantizedWeight:
+def stored_weight(layer: Any) -> nn.Parameter | QuantizedWeight:
     """Return the weight of a linear layer as it is stored: a parameter, or quantized."""
-    quantized = isinstance(linear, QuantizedLinear | QuantizedExperts)
-    return linear.base if quantized else linear.weight  # type: ignore[no-any-return]
+    quantized = isinstance(layer, QuantizedLinear | QuantizedExperts)
+    return layer.base if quantized else layer.weight  # type: ignore[no-any-return]
 
 
-def quantize(model: nn.Module, spec: Quantization) -> list[str]:
-    """Quantize the linear layers of *model*, which are frozen; return their names.
+def quantizable(model: nn.Module) -> list[str]:
+    """Return the names of the weights of *model* that `quantize` would quantize.
 
-    Tables of tokens, such as the head, stay as they are, and so do layers whose weight is also that
-    of another module. Each weight is freed before the next is quantized. Raises ConfigError if one
-    is not finite.
+    They are those of linear layers, except for tables of tokens, such as the head, and for weights
+    that are also those of another module.
     """
     uses = Counter(id(part) for _, part in model.named_parameters(remove_duplicate=False))
-    found = [
-        name
+    return [
+        f"{name}.weight"
         for name, part in model.named_modules()
         if isinstance(part, nn.Linear | ExpertLinear)
         and not getattr(part, "TOKEN_ROWS", False)
         and uses[id(part.weight)] == 1
     ]
+
+
+def quantize(model: nn.Module, spec: Quantization) -> list[str]:
+    """Quantize the linear layers of *model*, which are frozen; return their names.
+
+    Each weight is freed before the next is quantized. Raises ConfigError if one is not finite.
+    """
+    found = [name.removesuffix(".weight") for name in quantizable(model)]
     for name in found:
         parent, _, attribute = name.rpartition(".")
         owner = model.get_submodule(parent)
-        linear: Any = getattr(owner, attribute)
-        linear.requires_grad_(False)
+        layer: Any = getattr(owner, attribute)
+        layer.requires_grad_(False)
         try:
-            base = quantized(linear.weight, spec)
+            base = quantized(layer.weight, spec)
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
-        setattr(owner, attribute, _replacement(linear, base))
+        setattr(owner, attribute, _replacement(layer, base))
     return found
 
 
 def _replacement(
-    linear: nn.Linear | ExpertLinear, base: QuantizedWeight
+    layer: nn.Linear | ExpertLinear, base: QuantizedWeight
 ) -> QuantizedLinear | QuantizedExperts:
-    """Return the quantized layer that replaces *linear*, with the weight *base*."""
-    if isinstance(linear, ExpertLinear):
-        return QuantizedExperts(base, linear.bias, linear.active).train(linear.training)
-    return QuantizedLinear(base, linear.bias).train(linear.training)
+    """Return the quantized layer that replaces *layer*, with the weight *base*."""
+    if isinstance(layer, ExpertLinear):
+        return QuantizedExperts(base, layer.bias, layer.active).train(layer.training)
+    return QuantizedLinear(base, layer.bias).train(layer.training)

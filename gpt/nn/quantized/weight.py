@@ -40,6 +40,13 @@ class QuantizedWeight(nn.Module):
     """A frozen matrix of *shape* in few bits."""
 
     shape: torch.Size
+    dtype = torch.float32
+    """That of the matrix when it is dequantized, unless another is asked for."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device of its tensors."""
+        return next(self.parameters()).device
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the dequantized matrix, a new tensor."""
@@ -141,6 +148,14 @@ def product(x: Tensor, weight: Weight, multiply: Multiply = F.linear) -> Tensor:
         return multiply(x, weight)
     y: Tensor = _Product.apply(x, weight, multiply)
     return y
+
+
+def linear(x: Tensor, weight: Weight, bias: Tensor | None) -> Tensor:
+    """Return x (..., inputs) times *weight*, transposed, plus *bias*: (..., outputs)."""
+    if not isinstance(weight, QuantizedWeight):
+        return F.linear(x, weight, bias)
+    y = product(x, weight)
+    return y if bias is None else y + bias.to(y.dtype)
 
 
 class _Product(torch.autograd.Function):
