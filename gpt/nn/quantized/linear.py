@@ -12,6 +12,7 @@ from gpt.errors import ConfigError
 from gpt.nn.expert_linear import Dispatch, ExpertLinear, grouped_linear
 from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.quantized.weight import QuantizedWeight, Weight, linear, product, quantized
+from gpt.parallel.memory import return_freed_memory
 from gpt.spec.quantization import Quantization
 
 
@@ -115,6 +116,8 @@ def quantize(model: nn.Module, spec: Quantization) -> list[str]:
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
         setattr(owner, attribute, _replacement(layer, base))
+        del layer  # its weight, before the next is quantized
+    return_freed_memory()
     return found
 
 

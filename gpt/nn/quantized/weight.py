@@ -7,9 +7,8 @@ for one product at a time, again in the backward pass, and never kept.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +59,11 @@ class QuantizedWeight(nn.Module):
 class BlockWeight(QuantizedWeight):
     """Codes of 4 bits, and an absmax for each block: of 32 bits, or of 8 (double quantization)."""
 
+    pairs: Tensor
+    """The two levels of each byte of codes: (256, 2)."""
+    levels: Tensor
+    """The levels of absmax values: (256,)."""
+
     def __init__(self, weight: Tensor, spec: FourBit) -> None:
         super().__init__()
         self.shape, self.spec = weight.shape, spec
@@ -70,17 +74,18 @@ class BlockWeight(QuantizedWeight):
             absmax, scale, mean = quantize_absmax(absmax, ABSMAX_BLOCK)
             self.absmax_scale, self.absmax_mean = _frozen(scale), _frozen(mean)
         self.absmax = _frozen(absmax)
+        pairs, levels = CODEBOOKS[type(spec)].pairs(), ABSMAX_CODEBOOK.levels
+        self.register_buffer("pairs", pairs.to(weight.device), persistent=False)
+        self.register_buffer("levels", levels.to(weight.device), persistent=False)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the dequantized matrix, a new tensor."""
-        device = self.codes.device
         absmax: Tensor = self.absmax
         if self.absmax_scale is not None and self.absmax_mean is not None:
-            levels = _absmax_levels(device)
             scale, mean = self.absmax_scale, self.absmax_mean
-            absmax = dequantize_absmax(absmax, scale, mean, levels, ABSMAX_BLOCK)
-        pairs = _pairs(cast(Hashable, type(self.spec)), device)
-        return dequantize_blocks(self.codes, absmax, pairs, self.spec.block, self.shape).to(dtype)
+            absmax = dequantize_absmax(absmax, scale, mean, self.levels, ABSMAX_BLOCK)
+        block = self.spec.block
+        return dequantize_blocks(self.codes, absmax, self.pairs, block, self.shape).to(dtype)
 
 
 class RowWeight(QuantizedWeight):
@@ -178,17 +183,3 @@ class _Product(torch.autograd.Function):
 
 def _frozen(tensor: Tensor) -> nn.Parameter:
     return nn.Parameter(tensor, requires_grad=False)
-
-
-@functools.cache
-def _pairs(spec: Hashable, device: torch.device) -> Tensor:
-    """Return `Codebook.pairs` of the codebook of *spec* on *device*."""
-    with torch.inference_mode(mode=False):  # what is cached can be used in training, too
-        return CODEBOOKS[cast(type, spec)].pairs().to(device)
-
-
-@functools.cache
-def _absmax_levels(device: torch.device) -> Tensor:
-    """Return the levels of absmax values on *device*."""
-    with torch.inference_mode(mode=False):
-        return ABSMAX_CODEBOOK.levels.to(device)

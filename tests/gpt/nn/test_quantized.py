@@ -279,6 +279,20 @@ def test_weights_that_are_not_finite_are_rejected() -> None:
         quantize(model, FP4())
 
 
+@pytest.mark.parametrize("spec", [NF4(), Int8()], ids=str)
+def test_layers_can_be_compiled(spec: Any) -> None:
+    """Forward and backward pass are one graph each, with the same gradients."""
+    weight = quantized(numbers(6, 16), spec)
+    compiled = torch.compile(product, backend="aot_eager", fullgraph=True)
+    gradients = []
+    for multiply in (product, compiled):
+        x = numbers(3, 16).requires_grad_()
+        multiply(x, weight).square().sum().backward()
+        gradients.append(x.grad)
+
+    torch.testing.assert_close(*gradients)
+
+
 def test_every_spec_has_a_matrix() -> None:
     """And is tested here."""
     assert set(WEIGHTS) == {type(spec) for spec in ALL}
