@@ -19,6 +19,7 @@ from gpt.errors import CheckpointError
 from gpt.model.model import Model
 from gpt.optim.best import eval_weights
 from gpt.optim.parameters import saved_buffers, saved_tensors
+from gpt.parallel.memory import return_freed_memory
 from gpt.parallel.sharded import is_sharded, save_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.runs import paths
@@ -62,6 +63,7 @@ def write_checkpoint(
             remove_leftovers(run)
         if not world.from_main(_is_written(folder, state)):
             _write(folder, model, optimizer, state, data_files, world)
+            return_freed_memory()  # of weights that were merged or replaced
         if world.is_main:
             remove_old(run, state.recipe.keep, state.best_step)
     except (OSError, SafetensorError) as error:

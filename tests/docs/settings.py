@@ -197,6 +197,9 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
+    "docs/tuning.md": Setting(
+        files=texts("corpus.txt", "other.txt"), edits=SMALL_MODELS, slow=True
+    ),
     "docs/translating.md": Setting(
         files=pairs,
         edits={

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.errors import ConfigError
+from gpt.nn.mechanism import Mechanism
 from gpt.nn.quantized.blocks import (
     dequantize_absmax,
     dequantize_blocks,
@@ -35,7 +36,7 @@ Multiply: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """The product of rows (..., inputs) and a matrix (..., outputs, inputs): (..., outputs)."""
 
 
-class QuantizedWeight(nn.Module):
+class QuantizedWeight(Mechanism):
     """A frozen matrix of *shape* in few bits."""
 
     shape: torch.Size
@@ -55,6 +56,10 @@ class QuantizedWeight(nn.Module):
         """Return x (..., inputs) times the matrix, transposed, in the dtype of x; for inference."""
         return F.linear(x, self.dense(x.dtype))
 
+    def packed_parameters(self) -> int:
+        """Return the weights of the matrix without the number of its own parameters."""
+        return self.shape.numel() - sum(each.numel() for each in self.parameters())
+
 
 class BlockWeight(QuantizedWeight):
     """Codes of 4 bits, and an absmax for each block: of 32 bits, or of 8 (double quantization)."""
@@ -72,7 +77,7 @@ class BlockWeight(QuantizedWeight):
         self.absmax_scale = self.absmax_mean = None
         if spec.double:
             absmax, scale, mean = quantize_absmax(absmax, ABSMAX_BLOCK)
-            self.absmax_scale, self.absmax_mean = _frozen(scale), _frozen(mean)
+            self.absmax_scale, self.absmax_mean = _frozen(scale), _frozen(mean[None])
         self.absmax = _frozen(absmax)
         pairs, levels = CODEBOOKS[type(spec)].pairs(), ABSMAX_CODEBOOK.levels
         self.register_buffer("pairs", pairs.to(weight.device), persistent=False)

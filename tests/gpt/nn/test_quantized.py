@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.errors import ConfigError
+from gpt.model.flops import parts_of
 from gpt.model.gpt import GPT
 from gpt.nn.expert_linear import Dispatch, ExpertLinear, grouped_linear
 from gpt.nn.quantized.blocks import (
@@ -237,7 +238,7 @@ def test_all_linear_layers_but_tables_of_tokens_are_quantized() -> None:
     """Those of experts too; embeddings, norms, routers and the head stay."""
     config = GPTConfig(vocab_size=50, layers=1, width=32, mlp=Experts(shared=1), tie=False)
     model, plain = perturbed(config), perturbed(config)
-    flops = model.weight_flops()
+    flops, parts = model.weight_flops(), parts_of(model)
     names = quantize(model, NF4())
     expected = {
         name
@@ -248,6 +249,7 @@ def test_all_linear_layers_but_tables_of_tokens_are_quantized() -> None:
     assert set(names) == expected
     assert "blocks.0.mlp.routed.gate" in names
     assert model.weight_flops() == flops
+    assert parts_of(model) == parts
     same = dict(plain.named_parameters())
     for name, part in model.named_parameters():
         if name in same and name.rpartition(".")[0] not in names:
