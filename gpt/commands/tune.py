@@ -124,6 +124,8 @@ SETTINGS = Settings(
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--quantize", "task.quantize", group="Method")
+@SETTINGS.option("--merge-aware", "task.merge_aware", group="Method")
 @option(
     "--epochs",
     metavar="X",
@@ -170,7 +172,7 @@ def tune(
     unplanned = Recipe(
         data=data,
         out=out,
-        task=method.task(base=run),
+        task=method.task(base=run, adapter=adapter),
         objective=method.objective(),
         score=method.score(),
         optimizer=AdamW(),
@@ -197,7 +199,7 @@ def tune(
     task_fields = {
         name.removeprefix("task."): value
         for name, value in given.items()
-        if name.startswith("task.") and not _is_of_adapter(name)
+        if name.startswith("task.") and name.count(".") == 1 and name != ADAPTER
     }
     if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
@@ -259,6 +261,8 @@ def _print_result(tuned: Tuned, out: Path) -> None:
         if change is not None:
             figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
+    if tuned.merging is not None:
+        say(tuned.merging.text(score.unit))
     say(f"next: {next_command(out)}")
 
 

@@ -15,6 +15,7 @@ from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
 from gpt.spec.objective import DPO, KTO, ORPO, ClassCrossEntropy, CrossEntropy, MaskedLM
+from gpt.spec.quantization import FP4, NF4, Int4, Int8
 from gpt.spec.score import (
     BitsPerByte,
     ClassAccuracy,
@@ -108,13 +109,26 @@ class FromBase:
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+    quantize: NF4 | FP4 | Int4 | Int8 | None = None
+    """Quantize the linear layers of the base, which are frozen (QLoRA, Dettmers 2023,
+    arXiv:2305.14314): with NF4, to 4.127 bits per weight."""
+    merge_aware: bool = False
+    """At the end, also measure the adapters merged into the base as it was before quantization, and
+    keep the better of the two merged models."""
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* reads pairs, or predicts classes."""
+        """Raise ConfigError if *model* is no language model, or a quantized base has no adapter."""
         if model.reads_pairs:
             raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
         if model.classifies:
             raise ConfigError("a Classifier predicts no tokens: use `gpt classify train`")
+        if self.quantize is not None and self.adapter is None:
+            raise ConfigError(
+                "task.quantize freezes the linear layers of the base, so that adapters are "
+                "trained; remove it, or set task.adapter"
+            )
+        if self.merge_aware and self.quantize is None:
+            raise ConfigError("task.merge_aware is about a quantized base: set task.quantize")
 
 
 @dataclass(frozen=True, kw_only=True)

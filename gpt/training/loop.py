@@ -352,7 +352,7 @@ class _Run:
     def _resume(self) -> None:
         """Restore the newest checkpoint of the store."""
         checkpoint = self.store.read()
-        saved = checkpoint.state
+        saved = dataclasses.replace(checkpoint.state, merged_into_original=False)
         dtype, self.recipe = self.recipe.dtype, keep_choices(self.recipe, saved)
         if dtype != self.recipe.dtype:
             self.train_step.compute_in(Runtime.choose(self.recipe.device, self.recipe.dtype))
