@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from gpt.nn.mechanism import Mechanism
 from gpt.optim.parameters import saved_buffers
 from gpt.spec.architecture import GPTConfig
 
+NO_SPELLING: Mapping[int, Sequence[int]] = MappingProxyType({})
 NOISE = 0.1
 """Standard deviation of new rows around the mean of the old ones, as a fraction of theirs."""
 
@@ -26,18 +28,30 @@ def token_tables(model: GPT) -> list[str]:
     ]
 
 
-def grow_vocabulary(model: GPT, config: GPTConfig, seed: int) -> GPT:
+def grow_vocabulary(
+    model: GPT,
+    config: GPTConfig,
+    seed: int,
+    spelling: Mapping[int, Sequence[int]] = NO_SPELLING,
+) -> GPT:
     """Return a model of *config*, which has as many tokens or more, with the weights of *model*.
 
-    The rows of new tokens are the mean of the old rows, so that they are about as likely as any
-    other (Hewitt 2021, Initializing new word embeddings), plus a little noise, so that they differ.
+    *spelling* has for new ids the old ones that spell the same text. In each table, the row of such
+    a token is the mean of their rows: read, it is about what they are; its logit is the mean of
+    theirs. All other rows of new tokens are the mean of the old rows, so that they are about as
+    likely as any other (Hewitt 2021, Initializing new word embeddings), plus a little noise, so
+    that they differ.
     """
     old_size = model.config.vocab_size
     generator = torch.Generator().manual_seed(seed)
 
     def rows(table: Tensor) -> Tensor:
         old = table[:old_size]
-        return torch.cat([old, _new_rows(old, config.vocab_size - old_size, generator)])
+        all_rows = torch.cat([old, _new_rows(old, config.vocab_size - old_size, generator)])
+        for id, pieces in spelling.items():
+            if pieces:
+                all_rows[id] = old[pieces].mean(0)
+        return all_rows
 
     return _with_rows(model, config, rows)
 
