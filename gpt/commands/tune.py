@@ -94,6 +94,15 @@ SETTINGS = Settings(
     show_default="0.1",
     help="Fraction of a text, from its end, to hold out.",
 )
+@option(
+    "--extend-vocab",
+    metavar="N",
+    type=click.IntRange(1),
+    group="Data",
+    help="Continue the vocabulary on a text, by N new tokens.",
+)
+@SETTINGS.option("--replay", "task.replay", group="Data", metavar="FRACTION")
+@SETTINGS.option("--replay-data", "task.replay_data", group="Data", metavar="FOLDER")
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @option(
     "--objective",
@@ -122,6 +131,7 @@ SETTINGS = Settings(
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--train-rows", "task.train_rows", group="Method", metavar="WHICH")
 @option(
     "--epochs",
     metavar="X",
@@ -147,6 +157,7 @@ def tune(
     out: Path,
     base_data: Path | None,
     val: float | None,
+    extend_vocab: int | None,
     lora: int | None,
     dora: int | None,
     full: bool,
@@ -175,7 +186,7 @@ def tune(
         model=Architecture(context=1 << 30),
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
-    settings.over(unplanned)
+    checked = settings.over(unplanned)
     if run.exists() and data.exists():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
@@ -187,12 +198,9 @@ def tune(
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
-    given, data = overrides.values, _prepared(data, out, run, val)
-    task_fields = {
-        name.removeprefix("task."): value
-        for name, value in given.items()
-        if name.startswith("task.") and not _is_of_adapter(name)
-    }
+    given, data = overrides.values, _prepared(data, out, run, val, extend_vocab or 0)
+    names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
+    task_fields = {name: getattr(checked.task, name) for name in names}
     plan = plan_tuning(
         run,
         data=data,
@@ -218,20 +226,31 @@ def tune(
     return 0
 
 
-def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
-    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
+def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int) -> Path:
+    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*.
+
+    The vocabulary of these has *extend* tokens more.
+    """
     from gpt.data.sources import prepare
     from gpt.runs.reading import read_checkpoint
     from gpt.training.tasks.conversations import TRAIN
 
     made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
-    if val is None and (made or not data.exists()):
+    if val is None and not extend and (made or not data.exists()):
         return data
     checkpoint = read_checkpoint(base)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
     tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
-        return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
+        return prepare(
+            data,
+            out,
+            tokenizer=tokenizer,
+            val=val,
+            extend=extend,
+            progress=bars.update,
+            notice=say,
+        )
 
 
 def _print_result(tuned: Tuned, out: Path) -> None:

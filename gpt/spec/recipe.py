@@ -169,8 +169,18 @@ class Recipe:
 
 
 MAY_CHANGE = frozenset(
-    {"task.base", "data", "out", "steps", "seconds", "max_seconds", "eval_every", "keep"}
-    | {"checkpoint_every", "device", "dtype", "compile", "parallel", "patience", "recompute"}
+    {"task.base", "task.replay_data", "data", "out", "steps", "seconds", "max_seconds"}
+    | {
+        "eval_every",
+        "keep",
+        "checkpoint_every",
+        "device",
+        "dtype",
+        "compile",
+        "parallel",
+        "patience",
+        "recompute",
+    }
     | {"threads", "overhead"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,

@@ -11,10 +11,13 @@ from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.models import AnyArchitecture
 from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+
+NewRows: TypeAlias = Literal["mean", "ends", "average", "random"]
+"""How the rows of new tokens begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,9 @@ class FromBase:
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+    train_rows: Literal["new", "all"] = "new"
+    """Rows of the embeddings and the head that are trained besides adapters: those of new tokens,
+    or all. Text of another domain is learned better with all."""
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs."""
@@ -112,6 +118,20 @@ class Tuning(FromBase):
     row_length: int | None = None
     """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
+    new_rows: NewRows = "mean"
+    """How the embedding and the head begin for a new token that is text: the mean of the rows of
+    the tokens that spell it; its ends, so the last of them in the embedding and the first in the
+    head; the average of all rows; or at random, as in a new model. New special tokens begin as the
+    average of all rows, or at random."""
+    replay: float = 0.0
+    """Fraction of the rows that are from the data of the base, against forgetting."""
+    replay_data: Path | None = None
+    """Token shards that these rows are from. [default: the data of the base]"""
+
+    def __post_init__(self) -> None:
+        below_one(replay=self.replay)
+        if self.replay_data is not None and not self.replay:
+            raise ConfigError("replay_data is set, and replay is 0; set the fraction of its rows")
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""

@@ -158,6 +158,7 @@ class _Run:
             fraction=0.0,
             fingerprint=task.fingerprint,
             train_tokens=task.train_tokens,
+            replayed_tokens=task.replayed_tokens,
         )
 
     def train(self) -> Outcome:

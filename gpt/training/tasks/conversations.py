@@ -15,6 +15,7 @@ from gpt.runs.reading import Checkpoint
 from gpt.runs.writing import tokenizer_files
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
+from gpt.training.tasks.replay import with_replay, with_replayed
 from gpt.training.tasks.starting import Layout, starting_model
 from gpt.training.tasks.task import Task
 from pytok.chat.template import TEMPLATE_FILE, Template, TrainOn
@@ -77,7 +78,7 @@ class ChatData:
             sizes = sorted(self.chat.train.sizes)
             usual = sizes[len(sizes) * 19 // 20]
             length = min(self.base.config.context, max(64, 1 << (usual - 2).bit_length()))
-        rows = len(Conversations(self.chat.train, length).rows)
+        rows = with_replayed(len(Conversations(self.chat.train, length).rows), task.replay)
         return Layout(dataclasses.replace(task, row_length=length), rows, length)
 
     def task(self, recipe: Recipe) -> Task:
@@ -105,7 +106,7 @@ class ChatData:
                 **options,
             )
 
-        return Task(
+        task = Task(
             recipe=recipe,
             fingerprint=chat.tokenizer.fingerprint,
             train_tokens=len(train),
@@ -122,3 +123,4 @@ class ChatData:
             f"{train.num_targets:,} of them trained on, in {counted(len(train.rows), 'row')} of "
             f"{train.length}; {counted(new, 'new token')}",
         )
+        return with_replay(task, base, length)

@@ -126,7 +126,7 @@ def text_task(
         train_tokens=len(train),
         data_files=data_files,
         rows=training_rows(recipe, shards, length),
-        seen=lambda rows: _seen(rows * length, train),
+        seen=lambda rows: seen_tokens(rows * length, train),
         evaluate=None
         if held_out is None
         else partial(
@@ -154,6 +154,6 @@ def training_rows(recipe: Recipe, shards: Shards, length: int) -> TrainingRows:
     )
 
 
-def _seen(tokens: int, split: Tokens) -> tuple[int, int]:
+def seen_tokens(tokens: int, split: Tokens) -> tuple[int, int]:
     """Return *tokens* and their bytes, at the mean of *split*."""
     return tokens, round(tokens * split.bytes / len(split))

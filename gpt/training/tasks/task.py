@@ -53,6 +53,9 @@ class Task:
     """Whether the first model is trained already, so that it may be the best of the run."""
     summary: str
     """The data in one line."""
+    replayed_tokens: int = 0
+    """Tokens of the data of the base from which rows are replayed; a run resumes only on data of
+    the same length."""
 
     def measure(
         self,
