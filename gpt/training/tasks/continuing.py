@@ -1,4 +1,4 @@
-"""The task of continued pretraining: token shards of the base's tokenizer, or an extension of it."""
+"""The task of continued pretraining: token shards of the tokenizer of the base, or an extension."""
 
 from __future__ import annotations
 
