@@ -49,16 +49,18 @@ class ReplayedRows:
 
 
 def _interleaved(new: Batch, old: Batch, is_old: Tensor) -> Batch:
-    """Return the rows of both, in the order of *is_old* (B,) bool."""
-    if (new.document_ids is None) != (old.document_ids is None):
-        # A row without document ids is a single text.
-        new, old = (
-            each
-            if each.document_ids is not None
-            else each._replace(document_ids=torch.zeros_like(each.inputs))
-            for each in (new, old)
-        )
+    """Return the rows of both, texts, in the order of *is_old* (B,) bool."""
     order = torch.cat([torch.nonzero(~is_old), torch.nonzero(is_old)])[:, 0].argsort()
-    pairs = zip(new, old, strict=True)
-    fields = (None if a is None or b is None else torch.cat([a, b])[order] for a, b in pairs)
-    return Batch(*fields)  # type: ignore[arg-type]
+    document_ids = None
+    if new.document_ids is not None or old.document_ids is not None:
+        document_ids = torch.cat([_document_ids(new), _document_ids(old)])[order]
+    return Batch(
+        torch.cat([new.inputs, old.inputs])[order],
+        torch.cat([new.targets, old.targets])[order],
+        document_ids,
+    )
+
+
+def _document_ids(batch: Batch) -> Tensor:
+    """Return the document of each input; without document ids, a row is a single text."""
+    return torch.zeros_like(batch.inputs) if batch.document_ids is None else batch.document_ids
