@@ -109,8 +109,9 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data.",
+    help="What is learned: sft, to write like the data; distillation, to predict as --teachers.",
 )
+@SETTINGS.option("--teachers", "objective.teachers", group="Method", metavar="RUN,...")
 @option(
     "--lora",
     metavar="RANK",

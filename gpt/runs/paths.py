@@ -10,6 +10,7 @@ import dataclasses
 from pathlib import Path
 
 from gpt.runs.state import State
+from gpt.spec.objective import Distillation
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import FromBase, Tuning
 
@@ -22,7 +23,11 @@ def written(state: State) -> State:
         task = dataclasses.replace(task, base=task.base.absolute())
     if isinstance(task, Tuning) and task.replay_data is not None:
         task = dataclasses.replace(task, replay_data=task.replay_data.absolute())
-    recipe = dataclasses.replace(recipe, task=task)
+    objective = recipe.objective
+    if isinstance(objective, Distillation):
+        teachers = tuple(teacher.absolute() for teacher in objective.teachers)
+        objective = dataclasses.replace(objective, teachers=teachers)
+    recipe = dataclasses.replace(recipe, task=task, objective=objective)
     if recipe.data != Path() and _inside(recipe) is None:  # an imported run has no data
         recipe = dataclasses.replace(recipe, data=recipe.data.absolute())
     return dataclasses.replace(state, recipe=recipe)

@@ -13,7 +13,7 @@ from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import CrossEntropy, MaskedLM
+from gpt.spec.objective import CrossEntropy, Distillation, MaskedLM
 from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
 
 NewRows: TypeAlias = Literal["mean", "ends", "average", "random"]
@@ -30,7 +30,7 @@ class Pretraining:
     """What a report says of the recipe."""
     READS_CHATS: ClassVar[bool] = False
     """Whether the conversations of a chat are read, if the data has some, instead of its shards."""
-    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, MaskedLM)
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, MaskedLM, Distillation)
     """Objectives that its data has rows for."""
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, MaskedLoss, TokenAccuracy)
     """Scores that it measures, with one of the objectives or another."""
@@ -110,7 +110,7 @@ class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
     READS: ClassVar[tuple[str, ...]] = ("base", "train_on")
-    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, Distillation)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
     train_on: Literal["mine", "all", "last"] = "mine"

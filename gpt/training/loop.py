@@ -127,7 +127,13 @@ class _Run:
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
         self.train_step = TrainStep(
-            self.model, self.recipe, task.rows, runtime, world, collector=task.collector
+            self.model,
+            self.recipe,
+            task.rows,
+            runtime,
+            world,
+            objective=task.objective,
+            collector=task.collector,
         )
         self.state = State(
             config=self.model.config,
@@ -162,6 +168,8 @@ class _Run:
         sizes = ", ".join(f"{name} {value}" for name, value in recipe.model.sizes().items())
         self.reporter.notice(f"{self.store}: {described_size(self.model)}: {sizes}")
         self.reporter.notice(described(recipe))
+        if self.task.cost is not None:
+            self.reporter.notice(self.task.cost)
         if remark := self.train_step.runtime.remark:
             self.reporter.notice(remark)
         self.reporter.began(

@@ -13,6 +13,7 @@ from gpt.runs.reading import Checkpoint
 from gpt.runs.writing import read_data_files
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
+from gpt.training.tasks.distillation import with_teachers
 from gpt.training.tasks.pretraining import config_of, text_task, training_rows
 from gpt.training.tasks.replay import with_replay, with_replayed
 from gpt.training.tasks.starting import STEP_TOKENS, Layout, starting_model
@@ -84,4 +85,5 @@ class ShardData:
         if self.spelling:
             new = counted(len(self.spelling), "new token")
             task = dataclasses.replace(task, summary=f"{task.summary}; {new}")
-        return with_replay(task, base, spec.row_length or config.context)
+        length = spec.row_length or config.context
+        return with_teachers(with_replay(task, base, length), config, length)

@@ -15,6 +15,8 @@ from gpt.runs.reading import Checkpoint
 from gpt.runs.writing import tokenizer_files
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
+from gpt.training.tasks.distillation import with_teachers
+from gpt.training.tasks.pretraining import config_of
 from gpt.training.tasks.replay import with_replay, with_replayed
 from gpt.training.tasks.starting import Layout, starting_model
 from gpt.training.tasks.task import Task
@@ -123,4 +125,5 @@ class ChatData:
             f"{train.num_targets:,} of them trained on, in {counted(len(train.rows), 'row')} of "
             f"{train.length}; {counted(new, 'new token')}",
         )
-        return with_replay(task, base, length)
+        config = config_of(recipe, vocab_size)
+        return with_teachers(with_replay(task, base, length), config, length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gpt.spec.objective import AnyObjective, CrossEntropy
+from gpt.spec.objective import AnyObjective, CrossEntropy, Distillation
 from gpt.spec.task import AnyTuning, Tuning
 
 
@@ -23,4 +23,5 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "sft": Method(task=Tuning, objective=CrossEntropy),
+    "distillation": Method(task=Tuning, objective=Distillation),
 }
