@@ -109,8 +109,9 @@ def retokenized(checkpoint: Checkpoint, folder: Path, out: Path, extension: int)
     if not target.exists():
         split = open_split(open_data(checkpoint.state.recipe.data), "val")
         text = checkpoint.tokenizer().decode_bytes(split.read(0, len(split)).tolist())
-        tokenizer = Tokenizer.load(folder / "tokenizer.json")
-        shards.write([text.decode(errors="replace")], tokenizer, target, val=0)
+        file = out / "old.txt"
+        file.write_bytes(text.replace(b"<|endoftext|>", b""))
+        shards.write(file, Tokenizer.load(folder / "tokenizer.json"), target, val=0)
     return target
 
 
