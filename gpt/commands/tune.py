@@ -10,11 +10,12 @@ import click
 from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
-from gpt.commands.settings import Settings, SettingsCommand, given_overrides
+from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
+from gpt.spec.objective import Distillation
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
 from gpt.spec.recipe import Recipe
@@ -34,6 +35,7 @@ PLANNED = frozenset(
     | {"patience", "task.train_on", "task.row_length", "model"}
 )
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
+TEACHERS = "objective.teachers"
 ADAPTER = "task.adapter"
 """Dotted name of the adapter."""
 
@@ -177,6 +179,10 @@ def tune(
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
     method = METHODS[objective]
+    if TEACHERS in overrides.values and method.objective is not Distillation:
+        raise OptionsError(
+            f"{overrides.sources[TEACHERS]} applies to --objective distillation only; add it"
+        )
     unplanned = Recipe(
         data=data,
         out=out,

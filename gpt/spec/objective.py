@@ -83,7 +83,7 @@ class Distillation:
     """
 
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
-    UNIT: ClassVar[str] = NATS_PER_TOKEN
+    UNIT: ClassVar[str] = "nats"
 
     teachers: tuple[Path, ...] = ()
     """Runs with the tokenizer of the data. They stay as they are."""

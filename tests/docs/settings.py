@@ -95,6 +95,12 @@ def training(folder: Path) -> None:
     (folder / "hellaswag.jsonl").write_text(json.dumps(question) + "\n")
 
 
+def tuning(folder: Path) -> None:
+    """Write what docs/tuning.md assumes."""
+    text(folder / "corpus.txt")
+    text(folder / "domain.txt", 5_000)
+
+
 def corpora(folder: Path) -> None:
     """Write the sources of docs/corpora.md."""
     texts("notes/a.txt", "notes/b.txt", "pages.html", "tokens.txt")(folder)
@@ -197,6 +203,7 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
+    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, slow=True),
     "docs/translating.md": Setting(
         files=pairs,
         edits={
