@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import pytok
+from gpt.__main__ import main
 from gpt.errors import ConfigError, DataError
 from gpt.interop.imported import write_imported
 from gpt.model.vocabulary import token_tables
@@ -27,6 +28,7 @@ from pytok.tokenizer import Tokenizer
 from tests.gpt.training.interrupted import Notices, history, tensors
 from tests.gpt.training.tuning import small_recipe, tune_until
 
+ON_CPU = ["--device", "cpu", "--dtype", "float32", "--compile", "False"]
 MORE = "a heron sleeps in the reeds, a heron wakes. " * 60
 
 
@@ -216,3 +218,35 @@ def test_wrong_values_are_refused(fields: dict[str, Any], message: str) -> None:
     """With the name of the field."""
     with pytest.raises(ConfigError, match=message):
         Tuning(base=Path("run"), **fields)
+
+
+def test_the_command_extends_the_vocabulary_on_a_text(
+    base: Path, tmp_path: Path, bpe: Tokenizer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On its training split only. The same command has nothing to do; another number is refused."""
+    text = tmp_path / "more.txt"
+    text.write_text(MORE + "ibex " * 40, encoding="utf-8")
+    command = ["tune", str(base), "--data", str(text), "--out", str(tmp_path / "run"), "--full"]
+    command += ["--epochs", "0.1", "--val", "0.07", "--replay", "0.25", *ON_CPU]
+    codes = [main([*command, "--extend-vocab", "9"])]
+    printed = capsys.readouterr().err
+    found = read_checkpoint(tmp_path / "run")
+    codes += [main([*command, "--extend-vocab", number]) for number in ("9", "8")]
+
+    assert codes == [0, 0, 1]
+    assert "extended the tokenizer by 9 new tokens, to 289 ids" in printed
+    assert "25% of the rows are replayed" in printed
+    assert found.config.vocab_size == bpe.n_vocab + 9
+    assert not any(b"ibe" in token for token in found.tokenizer().vocab)
+    assert "choose another --out" in capsys.readouterr().err
+
+
+def test_shards_are_not_extended(
+    base: Path, extended: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message says how shards of an extended tokenizer are made."""
+    command = ["tune", str(base), "--data", str(extended), "--out", str(tmp_path / "run")]
+
+    assert main([*command, "--extend-vocab", "9"]) == 1
+    assert "remove --extend-vocab" in (printed := capsys.readouterr().err)
+    assert "`pytok train --base`" in printed

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import pytok
+from gpt.__main__ import main
 from gpt.errors import CheckpointError, ConfigError
 from gpt.generation.ensemble import Ensemble
 from gpt.model.objectives.distillation import Distillation as Objective
@@ -181,3 +182,53 @@ def test_a_tuned_model_can_learn_from_a_teacher(base: Path, tmp_path: Path, bpe:
     assert tuned.outcome.finished
     assert first.figures is not None
     assert first.figures["divergence"] == pytest.approx(0, abs=1e-4)  # it starts as its teacher
+
+
+def test_the_command_distills_with_the_tokenizer_of_the_teacher(
+    base: Path, tmp_path: Path, bpe: Tokenizer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A text is tokenized with it. The run resumes also without the option."""
+    text = tmp_path / "more.txt"
+    text.write_text(TEXT * 2, encoding="utf-8")
+    command = ["train", "--data", str(text), "--out", str(tmp_path / "run"), "--sample-every", "0"]
+    sizes = ["--depth", "1", "--context", "16", "--batch-size", "2", "--eval-every", "2"]
+    machine = ["--device", "cpu", "--dtype", "float32", "--compile", "False"]
+    distilled = [*command, "--distill", str(base)]
+    codes = [main([*distilled, *sizes, *machine, "--steps", "2"])]
+    printed = capsys.readouterr().err
+    codes += [main([*each, "--steps", steps]) for each, steps in ((command, "3"), (distilled, "4"))]
+    state = read_checkpoint(tmp_path / "run").state
+
+    assert codes == [0, 0, 0]
+    assert "1 teacher of" in printed
+    assert "divergence" in printed
+    assert state.step == 4
+    assert state.fingerprint == bpe.fingerprint
+    assert state.recipe.objective.teachers == (base.absolute(),)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["train", "--distill", "a", "--set", "objective=CrossEntropy"], "exclude each other"),
+        (["train", "--distill", "nowhere"], "nowhere: no checkpoint found"),
+        (["tune", "BASE", "--teachers", "a"], "applies to --objective distillation only; add it"),
+        (["tune", "BASE", "--objective", "distillation"], "objective.teachers is empty"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(
+    base: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    """It says what to do."""
+    (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
+    options = [str(base) if each == "BASE" else each for each in options]
+    code = main([*options, "--data", str(tmp_path / "corpus.txt"), "--out", str(tmp_path / "run")])
+    printed = capsys.readouterr().err
+
+    assert code in (1, 2)
+    assert message in printed
+    assert not (tmp_path / "run" / "checkpoints").exists()
