@@ -59,6 +59,11 @@ class Batch(NamedTuple):
                 given={name: each[one] for name, each in self.given.items()},
             )
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name, those of `given` too."""
+        fields = {name: each for name, each in self._asdict().items() if name != "given"}
+        return {name: each for name, each in fields.items() if each is not None} | dict(self.given)
+
     @property
     def num_targets(self) -> int:
         """Number of targets that count in the loss."""
