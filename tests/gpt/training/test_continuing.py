@@ -236,6 +236,7 @@ def test_the_command_extends_the_vocabulary_on_a_text(
     assert codes == [0, 0, 1]
     assert "extended the tokenizer by 9 new tokens, to 289 ids" in printed
     assert "25% of the rows are replayed" in printed
+    assert "25% of them replayed" in (tmp_path / "run" / "report.md").read_text()
     assert found.config.vocab_size == bpe.n_vocab + 9
     assert not any(b"ibe" in token for token in found.tokenizer().vocab)
     assert "choose another --out" in capsys.readouterr().err
