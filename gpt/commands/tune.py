@@ -11,7 +11,7 @@ from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
 from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
-from gpt.errors import ConfigError
+from gpt.errors import ConfigError, DataError
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
@@ -22,7 +22,6 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
 from gpt.training.tuning.methods import METHODS
-from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
 from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
@@ -59,6 +58,7 @@ SETTINGS = Settings(
     settings=SETTINGS,
     examples="""
     gpt tune runs/base --data chat/ --out runs/chat
+    gpt tune runs/llama --data talks.jsonl --out runs/assistant --template chatml
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     """,
@@ -70,7 +70,7 @@ SETTINGS = Settings(
     type=PATH,
     required=True,
     group="Data",
-    help="Chat from `pytok chat build`, text, or token shards of the model's tokenizer.",
+    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, or shards of its tokenizer.",
 )
 @option(
     "--out",
@@ -94,7 +94,7 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction of a text, from its end, to hold out.",
+    help="Fraction to hold out: of a text, its end; of conversations, a fixed choice.",
 )
 @option(
     "--extend-vocab",
@@ -106,6 +106,7 @@ SETTINGS = Settings(
 @SETTINGS.option("--replay", "task.replay", group="Data", metavar="FRACTION")
 @SETTINGS.option("--replay-data", "task.replay_data", group="Data", metavar="FOLDER")
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
+@SETTINGS.option("--template", "task.template", group="Data")
 @option(
     "--objective",
     type=click.Choice(list(METHODS)),
@@ -167,7 +168,7 @@ def tune(
     objective: str,
     epochs: float | None,
 ) -> int:
-    """Tune a trained model on a chat or more text.
+    """Tune a trained model on conversations or more text.
 
     RUN is the base: a run folder, trained or from `gpt import`. It stays as it is, and the new run
     is a complete model with its own report.md. Settings you leave out are planned from the base and
@@ -198,6 +199,7 @@ def tune(
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
 
+    from gpt.data.conversations import is_chat
     from gpt.report.console import ConsoleReporter
     from gpt.report.events import Reporters
     from gpt.report.page import Report
@@ -208,6 +210,8 @@ def tune(
     given, data = overrides.values, _prepared(data, out, run, val, extend_vocab or 0)
     names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
     task_fields = {name: getattr(checked.task, name) for name in names}
+    if val is not None and is_chat(data):
+        task_fields["val"] = val
     plan = plan_tuning(
         run,
         data=data,
@@ -238,12 +242,17 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int)
 
     The vocabulary of these has *extend* tokens more.
     """
+    from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
     from gpt.runs.reading import read_checkpoint
-    from gpt.training.tasks.conversations import TRAIN
 
-    made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
-    if val is None and not extend and (made or not data.exists()):
+    chat = is_chat(data)
+    if chat and extend:
+        raise DataError(
+            f"{data}: remove --extend-vocab: it applies to text only, and this is a chat"
+        )
+    made = val is None and not extend and ((data / "shards.json").exists() or not data.exists())
+    if chat or made:
         return data
     checkpoint = read_checkpoint(base)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written

@@ -16,9 +16,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 import pytok
-from gpt.data.boundaries import ID_FIELDS, with_named_ends
+from gpt.data.boundaries import ID_FIELDS, listed_ids, with_named_ends
 from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError, FormatError
+from gpt.interop.chats import chat_template, turn_ends
 from gpt.interop.families.table import family_named, family_of
 from gpt.interop.family import Family
 from gpt.interop.fields import Fields
@@ -31,9 +32,7 @@ from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.tensor_files import utf8_name
 from gpt.spec.architecture import GPTConfig
 from pytok.atomic import atomic_folder
-from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
-from pytok.errors import ChatError
 from pytok.text import cut
 
 _BUFFERS = (
@@ -75,7 +74,7 @@ def export_folder(
 def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
     config, tokenizer = checkpoint.config, checkpoint.tokenizer()
-    family, chat = family_of(config), _chat_template(checkpoint)
+    family, chat = family_of(config), chat_template(checkpoint)
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     ids = {
@@ -94,8 +93,9 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
         },
     )
     generation = {**ids, **checkpoint.generation}
-    if chat:  # a chat model also stops at the end of its turn
-        generation["eos_token_id"] = [end, tokenizer.special_tokens[END_OF_TURN]]
+    stops, further = listed_ids(generation["eos_token_id"]), turn_ends(checkpoint)
+    if not further <= set(stops):  # a chat model also stops at the end of its turn
+        generation["eos_token_id"] = list(dict.fromkeys([*stops, *sorted(further)]))
     yield "generation_config.json", generation
     names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if end is not None else {}
     yield (
@@ -107,20 +107,9 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": config.context,
             "clean_up_tokenization_spaces": False,
-            **({"chat_template": chat.jinja()} if chat else {}),
+            **({} if chat is None else {"chat_template": chat}),
         },
     )
-
-
-def _chat_template(checkpoint: Checkpoint) -> Template | None:
-    """Return the chat template of a run that was trained on conversations, else None."""
-    document = checkpoint.data_files.get(TEMPLATE_FILE)
-    if document is None:
-        return None
-    try:
-        return Template.from_json(document)
-    except ChatError as error:
-        raise FormatError(f"{checkpoint.folder / TEMPLATE_FILE}: {error}") from error
 
 
 def read_config(path: Path) -> GPTConfig:

@@ -109,12 +109,18 @@ class FromBase:
 class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
-    READS: ClassVar[tuple[str, ...]] = ("base", "train_on")
+    READS: ClassVar[tuple[str, ...]] = ("base", "train_on", "template", "val")
     OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, Distillation)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
-    train_on: Literal["mine", "all", "last"] = "mine"
-    """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
+    train_on: Literal["mine", "all", "last", "text"] = "mine"
+    """What counts in the loss: the turns of the assistant or --me, all turns, the last one of the
+    assistant or --me, or all texts without template tokens."""
+    template: Literal["ours", "chatml", "llama3"] | None = None
+    """Chat template for conversations of a user and an assistant: pytok's, ChatML or Llama 3's.
+    [default: the base's, or else ours]"""
+    val: float = 0.1
+    """Fraction of the conversations in a file to hold out: the same with every seed."""
     row_length: int | None = None
     """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
@@ -129,7 +135,7 @@ class Tuning(FromBase):
     """Token shards that these rows are from. [default: the data of the base]"""
 
     def __post_init__(self) -> None:
-        below_one(replay=self.replay)
+        below_one(val=self.val, replay=self.replay)
         if self.replay_data is not None and not self.replay:
             raise ConfigError("replay_data is set, and replay is 0; set the fraction of its rows")
 

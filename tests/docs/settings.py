@@ -96,9 +96,13 @@ def training(folder: Path) -> None:
 
 
 def tuning(folder: Path) -> None:
-    """Write what docs/tuning.md assumes."""
+    """Write what docs/tuning.md assumes: texts, and the conversations that it shows."""
     text(folder / "corpus.txt")
     text(folder / "domain.txt", 5_000)
+    (shown,) = (
+        block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
+    )
+    (folder / "talks.jsonl").write_text(shown.text * 4)
 
 
 def corpora(folder: Path) -> None:
@@ -203,7 +207,7 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
-    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, slow=True),
+    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, omit=TALKS, slow=True),
     "docs/translating.md": Setting(
         files=pairs,
         edits={
