@@ -30,8 +30,8 @@ from gpt.training.loop import train
 MEMBERS = 2
 ARMS: Mapping[str, Mapping[str, Any] | None] = {
     "on the data alone": None,
-    "distilled": {},
-    "distilled, temperature 2": {"temperature": 2.0},
+    "distilled": {"data_weight": 0.0},
+    "distilled, temperature 2": {"data_weight": 0.0, "temperature": 2.0},
     "distilled, half the weight on the data": {"data_weight": 0.5},
 }
 """Fields of the objective by the name of the arm; None for cross-entropy with the data."""

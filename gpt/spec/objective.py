@@ -93,7 +93,7 @@ class Distillation:
     temperature: float = 1.0
     """Divides the logits of the teachers and of the model before they are compared: above 1,
     improbable tokens matter more."""
-    data_weight: float = 0.0
+    data_weight: float = 0.5
     """Weight of the cross-entropy with the data; the teachers have the rest."""
 
     def __post_init__(self) -> None:
