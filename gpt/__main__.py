@@ -45,6 +45,11 @@ COMMANDS = [
         "gpt.commands.evaluate:evaluate",
         "Measure a model: bits per byte, choices, style, translations.",
     ),
+    LazyCommand(
+        "classify",
+        "gpt.commands.classify:classify",
+        "Train and use a classifier of texts, such as spam or ham.",
+    ),
     LazyCommand("plot", "gpt.commands.plot:plot", "Plot the loss curves of runs."),
     LazyCommand(
         "report", "gpt.commands.report:report", "Write a run's report.md and loss.png again."

@@ -146,6 +146,8 @@ class Evaluating:
         from gpt.runs.reading import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
+        if checkpoint.state.config.classifies:
+            _ = checkpoint.config  # raises, naming the command for it
         self._check(checkpoint.state.recipe)
         runtime = Runtime.choose(self.device, self.dtype)
         recipe = checkpoint.state.recipe

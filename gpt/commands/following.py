@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def next_command(run: Path) -> str:
     """Return the command that uses the model of the run folder *run*.
 
-    It chats if the model was trained on a chat, translates if it reads pairs, fills in masks if it
-    reads in both directions, and otherwise writes a text; with a prompt if the vocabulary has no
-    token to start with.
+    It chats if the model was trained on a chat, classifies if it predicts classes, translates if it
+    reads pairs, fills in masks if it reads in both directions, and otherwise writes a text; with a
+    prompt if the vocabulary has no token to start with.
     """
     import pytok
     from gpt.data.boundaries import Boundaries
@@ -30,6 +30,8 @@ def next_command(run: Path) -> str:
     if (folder / TEMPLATE_FILE).exists():
         return shlex.join(["gpt", "chat", str(run)])
     model = read_state(folder).config
+    if model.classifies:
+        return shlex.join(["gpt", "classify", "predict", str(run), "TEXT"])
     is_set = (folder / TOKENIZER_CONFIG).exists()
     tokenizer = pytok.load(folder if is_set else folder / "tokenizer.json")
     prompt = None

@@ -60,6 +60,7 @@ SETTINGS = Settings(
     gpt tune runs/base --data chat/ --out runs/chat
     gpt tune runs/llama --data talks.jsonl --out runs/assistant --template chatml
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
+    gpt tune runs/chat --data pairs.jsonl --out runs/preferred --objective dpo
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     """,
 )
@@ -70,7 +71,7 @@ SETTINGS = Settings(
     type=PATH,
     required=True,
     group="Data",
-    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, or shards of its tokenizer.",
+    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, its shards, or preferences.",
 )
 @option(
     "--out",
@@ -94,7 +95,7 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction to hold out: of a text, its end; of conversations, a fixed choice.",
+    help="Fraction to hold out: of a text, its end; else a choice of conversations or prompts.",
 )
 @option(
     "--extend-vocab",
@@ -112,7 +113,8 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write like the data; distillation, to predict as --teachers.",
+    help="What is learned: sft, to write like the data; dpo, orpo or kto, preferences; "
+    "distillation, to predict as --teachers.",
 )
 @SETTINGS.option("--teachers", "objective.teachers", group="Method", metavar="RUN,...")
 @option(
@@ -136,6 +138,8 @@ SETTINGS = Settings(
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
 @SETTINGS.option("--train-rows", "task.train_rows", group="Method", metavar="WHICH")
+@SETTINGS.option("--quantize", "task.quantize", group="Method")
+@SETTINGS.option("--merge-aware", "task.merge_aware", group="Method")
 @option(
     "--epochs",
     metavar="X",
@@ -187,8 +191,9 @@ def tune(
     unplanned = Recipe(
         data=data,
         out=out,
-        task=method.task(base=run),
+        task=method.task(base=run, adapter=adapter),
         objective=method.objective(),
+        score=method.score(),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
@@ -207,10 +212,12 @@ def tune(
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
-    given, data = overrides.values, _prepared(data, out, run, val, extend_vocab or 0)
+    given = overrides.values
+    if method.text:
+        data = _prepared(data, out, run, val, extend_vocab or 0)
     names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
     task_fields = {name: getattr(checked.task, name) for name in names}
-    if val is not None and is_chat(data):
+    if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
     plan = plan_tuning(
         run,
@@ -272,6 +279,7 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int)
 def _print_result(tuned: Tuned, out: Path) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
+    from gpt.training.tuning.run import forgetting_score
 
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
@@ -281,11 +289,13 @@ def _print_result(tuned: Tuned, out: Path) -> None:
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
-    unit = score_of(state.recipe.score).unit
-    for name, change in (("data", tuned.val), ("base", tuned.base)):
+    score, forgetting = score_of(state.recipe.score), forgetting_score(state.recipe)
+    for name, change, of in (("data", tuned.val, score), ("base", tuned.base, forgetting)):
         if change is not None:
-            figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
+            figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
+    if tuned.merging is not None:
+        say(tuned.merging.text(score.unit))
     say(f"next: {next_command(out)}")
 
 

@@ -9,6 +9,7 @@ from gpt.adapt.wrapping import adapt, train_rows
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import NO_SPELLING, grow_vocabulary, token_tables
+from gpt.nn.quantized.linear import quantize
 from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import AnyTuning, FromBase, NewRows
@@ -73,5 +74,7 @@ def starting_model(
                 model.get_submodule(name).requires_grad_(True)
         elif vocab_size > before:
             train_rows(model, tables, before, vocab_size)
+        if spec.quantize is not None:
+            quantize(model, spec.quantize)
         adapt(model, spec.adapter, recipe.seed)
     return model
