@@ -10,11 +10,12 @@ import click
 from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
-from gpt.commands.settings import Settings, SettingsCommand, given_overrides
-from gpt.errors import ConfigError
+from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
+from gpt.errors import ConfigError, DataError
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
+from gpt.spec.objective import Distillation
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
 from gpt.spec.recipe import Recipe
@@ -33,6 +34,7 @@ PLANNED = frozenset(
     | {"patience", "task.train_on", "task.row_length", "model"}
 )
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
+TEACHERS = "objective.teachers"
 ADAPTER = "task.adapter"
 """Dotted name of the adapter."""
 
@@ -95,6 +97,15 @@ SETTINGS = Settings(
     show_default="0.1",
     help="Fraction to hold out: of a text, its end; else a choice of conversations or prompts.",
 )
+@option(
+    "--extend-vocab",
+    metavar="N",
+    type=click.IntRange(1),
+    group="Data",
+    help="Continue the vocabulary on a text, by N new tokens.",
+)
+@SETTINGS.option("--replay", "task.replay", group="Data", metavar="FRACTION")
+@SETTINGS.option("--replay-data", "task.replay_data", group="Data", metavar="FOLDER")
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @SETTINGS.option("--template", "task.template", group="Data")
 @option(
@@ -102,8 +113,10 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data; dpo, orpo or kto, preferences.",
+    help="What is learned: sft, to write like the data; dpo, orpo or kto, preferences; "
+    "distillation, to predict as --teachers.",
 )
+@SETTINGS.option("--teachers", "objective.teachers", group="Method", metavar="RUN,...")
 @option(
     "--lora",
     metavar="RANK",
@@ -124,6 +137,7 @@ SETTINGS = Settings(
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--train-rows", "task.train_rows", group="Method", metavar="WHICH")
 @SETTINGS.option("--quantize", "task.quantize", group="Method")
 @SETTINGS.option("--merge-aware", "task.merge_aware", group="Method")
 @option(
@@ -151,6 +165,7 @@ def tune(
     out: Path,
     base_data: Path | None,
     val: float | None,
+    extend_vocab: int | None,
     lora: int | None,
     dora: int | None,
     full: bool,
@@ -169,6 +184,10 @@ def tune(
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
     method = METHODS[objective]
+    if TEACHERS in overrides.values and method.objective is not Distillation:
+        raise OptionsError(
+            f"{overrides.sources[TEACHERS]} applies to --objective distillation only; add it"
+        )
     unplanned = Recipe(
         data=data,
         out=out,
@@ -180,7 +199,7 @@ def tune(
         model=Architecture(context=1 << 30),
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
-    settings.over(unplanned)
+    checked = settings.over(unplanned)
     if run.exists() and data.exists():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
@@ -195,12 +214,9 @@ def tune(
 
     given = overrides.values
     if method.text:
-        data = _prepared(data, out, run, val)
-    task_fields = {
-        name.removeprefix("task."): value
-        for name, value in given.items()
-        if name.startswith("task.") and name.count(".") == 1 and name != ADAPTER
-    }
+        data = _prepared(data, out, run, val, extend_vocab or 0)
+    names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
+    task_fields = {name: getattr(checked.task, name) for name in names}
     if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
     plan = plan_tuning(
@@ -228,19 +244,36 @@ def tune(
     return 0
 
 
-def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
-    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
+def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int) -> Path:
+    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*.
+
+    The vocabulary of these has *extend* tokens more.
+    """
     from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
     from gpt.runs.reading import read_checkpoint
 
-    if is_chat(data) or (val is None and ((data / "shards.json").exists() or not data.exists())):
+    chat = is_chat(data)
+    if chat and extend:
+        raise DataError(
+            f"{data}: remove --extend-vocab: it applies to text only, and this is a chat"
+        )
+    made = val is None and not extend and ((data / "shards.json").exists() or not data.exists())
+    if chat or made:
         return data
     checkpoint = read_checkpoint(base)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
     tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
-        return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
+        return prepare(
+            data,
+            out,
+            tokenizer=tokenizer,
+            val=val,
+            extend=extend,
+            progress=bars.update,
+            notice=say,
+        )
 
 
 def _print_result(tuned: Tuned, out: Path) -> None:

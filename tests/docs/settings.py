@@ -106,8 +106,9 @@ def preferences(folder: Path) -> None:
 
 
 def tuning(folder: Path) -> None:
-    """Write what docs/tuning.md assumes: a text, conversations, and preferences."""
+    """Write what docs/tuning.md assumes: texts, conversations, and preferences."""
     text(folder / "corpus.txt")
+    text(folder / "domain.txt", 5_000)
     (shown,) = (
         block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
     )
@@ -217,21 +218,22 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
-    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, omit=TALKS, slow=True),
+    "docs/tuning.md": Setting(
+        files=tuning,
+        edits={
+            **SMALL_MODELS,
+            r"--texts \d+": "--texts 300",
+            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
+            r"^(gpt classify train)": r"\1 --epochs 1",
+        },
+        omit=TALKS,
+        slow=True,
+    ),
     "docs/translating.md": Setting(
         files=pairs,
         edits={
             r"^(gpt train .*(transformer|luong))": r"\1 --steps 6 --depth 1 --width 16",
             r"^(gpt train .*bert)": rf"\1 {TINY}",
-        },
-        slow=True,
-    ),
-    "docs/tuning.md": Setting(
-        edits={
-            **TRAININGS,
-            r"--texts \d+": "--texts 300",
-            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
-            r"^(gpt classify train)": r"\1 --epochs 1",
         },
         slow=True,
     ),

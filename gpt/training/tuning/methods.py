@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gpt.spec.objective import DPO, KTO, ORPO, AnyObjective, CrossEntropy
+from gpt.spec.objective import DPO, KTO, ORPO, AnyObjective, CrossEntropy, Distillation
 from gpt.spec.score import AnyScore
 from gpt.spec.task import AnyTuning, Preferences, Tuning
 
@@ -51,4 +51,5 @@ METHODS: Mapping[str, Method] = {
     "dpo": _preferences(objective=DPO),
     "orpo": _preferences(objective=ORPO),
     "kto": _preferences(objective=KTO, rows=4),
+    "distillation": Method(task=Tuning, objective=Distillation, text=True),
 }
