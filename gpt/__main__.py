@@ -26,7 +26,9 @@ from pytok.termination import exiting_on_signals
 
 COMMANDS = [
     LazyCommand("train", "gpt.commands.train:train", "Train a model on text, or resume a run."),
-    LazyCommand("tune", "gpt.commands.tune:tune", "Tune a trained model on a chat or more text."),
+    LazyCommand(
+        "tune", "gpt.commands.tune:tune", "Tune a trained model on conversations or more text."
+    ),
     LazyCommand(
         "clone",
         "gpt.commands.clone:clone",
@@ -74,6 +76,9 @@ COMMANDS = [
         "mechanisms",
         "gpt.commands.mechanisms:mechanisms",
         "List the mechanisms that a model can have, with their sources.",
+    ),
+    LazyCommand(
+        "lab", "gpt.commands.lab:lab", "Test claims of papers: experiments with computed verdicts."
     ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Shrink the vocabulary of a model."),
     LazyCommand(

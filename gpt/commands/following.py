@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gpt.runs.retention import find_checkpoint
+
+if TYPE_CHECKING:
+    from pytok.tokenizer import Tokenizer
 
 
 def next_command(run: Path) -> str:
@@ -31,6 +35,8 @@ def next_command(run: Path) -> str:
     is_set = (folder / TOKENIZER_CONFIG).exists()
     tokenizer = pytok.load(folder if is_set else folder / "tokenizer.json")
     prompt = None
+    if model.causal and not model.reads_pairs and _chats(tokenizer):
+        return shlex.join(["gpt", "chat", str(run)])
     if model.reads_pairs:
         prompt = "SOURCE"
     elif not model.causal:
@@ -39,3 +45,15 @@ def next_command(run: Path) -> str:
         prompt = "The"
     given = [] if prompt is None else ["--prompt", prompt]
     return shlex.join(["gpt", "sample", str(run), *given])
+
+
+def _chats(tokenizer: Tokenizer) -> bool:
+    """Return whether *tokenizer* has a chat template with which a model can answer."""
+    from pytok.chat.jinja_template import JinjaTemplate
+    from pytok.errors import ChatError
+
+    try:
+        template = JinjaTemplate.of(tokenizer)
+        return template is not None and bool(template.end_ids(tokenizer))
+    except ChatError:
+        return False

@@ -16,9 +16,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 import pytok
-from gpt.data.boundaries import ID_FIELDS, with_named_ends
+from gpt.data.boundaries import ID_FIELDS, listed_ids, with_named_ends
 from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError, FormatError
+from gpt.interop.chats import chat_template, turn_ends
 from gpt.interop.classifiers import (
     body_and_family,
     classifier_config,
@@ -40,9 +41,7 @@ from gpt.runs.tensor_files import utf8_name
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.classifier import ClassifierConfig
 from pytok.atomic import atomic_folder
-from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
-from pytok.errors import ChatError
 from pytok.text import cut
 
 _BUFFERS = (
@@ -102,7 +101,7 @@ class _Exported(NamedTuple):
 def _documents(checkpoint: Checkpoint, exported: _Exported) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
     config, family, classes = exported
-    tokenizer, chat = checkpoint.tokenizer(), _chat_template(checkpoint)
+    tokenizer, chat = checkpoint.tokenizer(), chat_template(checkpoint)
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     ids = {
@@ -122,8 +121,9 @@ def _documents(checkpoint: Checkpoint, exported: _Exported) -> Iterator[tuple[st
         },
     )
     generation = {**ids, **checkpoint.generation}
-    if chat:  # a chat model also stops at the end of its turn
-        generation["eos_token_id"] = [end, tokenizer.special_tokens[END_OF_TURN]]
+    stops, further = listed_ids(generation["eos_token_id"]), turn_ends(checkpoint)
+    if not further <= set(stops):  # a chat model also stops at the end of its turn
+        generation["eos_token_id"] = list(dict.fromkeys([*stops, *sorted(further)]))
     yield "generation_config.json", generation
     names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if end is not None else {}
     if classes and (padding := _padding(checkpoint, ids["eos_token_id"])) is not None:
@@ -137,7 +137,7 @@ def _documents(checkpoint: Checkpoint, exported: _Exported) -> Iterator[tuple[st
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": config.context,
             "clean_up_tokenization_spaces": False,
-            **({"chat_template": chat.jinja()} if chat else {}),
+            **({} if chat is None else {"chat_template": chat}),
         },
     )
 
@@ -149,17 +149,6 @@ def _padding(checkpoint: Checkpoint, default: int | None) -> int | None:
     """
     padding = checkpoint.generation.get("pad_token_id")
     return padding if isinstance(padding, int) else default
-
-
-def _chat_template(checkpoint: Checkpoint) -> Template | None:
-    """Return the chat template of a run that was trained on conversations, else None."""
-    document = checkpoint.data_files.get(TEMPLATE_FILE)
-    if document is None:
-        return None
-    try:
-        return Template.from_json(document)
-    except ChatError as error:
-        raise FormatError(f"{checkpoint.folder / TEMPLATE_FILE}: {error}") from error
 
 
 def read_config(path: Path) -> GPTConfig:

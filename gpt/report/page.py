@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from gpt.data.conversations import is_chat
 from gpt.data.masking import open_run_data
 from gpt.data.pairs import count_pairs
 from gpt.errors import DataError
@@ -29,7 +30,6 @@ from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.objective import CrossEntropy
 from gpt.spec.serialize import flatten
 from pytok.atomic import replace_file
-from pytok.chat.template import TEMPLATE_FILE
 from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.patterns import pattern_name
@@ -183,7 +183,7 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
     if not state.train_tokens:
         return []
     seen, data = rows[-1].tokens if rows else 0, state.recipe.data
-    if state.recipe.task.READS_CHATS and (data / TEMPLATE_FILE).exists():
+    if state.recipe.task.READS_CHATS and is_chat(data):
         chat = (
             f"A chat of {counted(state.train_tokens, 'token')}; "
             f"targets trained on: {counted(seen, 'token')}."

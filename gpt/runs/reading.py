@@ -10,9 +10,9 @@
                                not in model.safetensors
         state.json             `gpt.runs.state.State`
         tokenizer.json         the tokenizer of the data, unchanged
-        chat.json              if the data is a chat: how its turns are rendered
+        chat.json              if its chat template is pytok's own: the speakers of its chat
         tokenizer_config.json, generation_config.json
-                               of an imported model: BOS, EOS, its chat template
+                               of an imported model: BOS, EOS; any chat template in Jinja
         SHA256SUMS             checksums of all of them (`gpt.runs.sealed_folder`)
 
 Tensors are mapped from their files: only those that are used are read.
@@ -52,8 +52,11 @@ from gpt.runs.tensor_files import load_tensors
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.classifier import ClassifierConfig
 from gpt.spec.models import AnyConfig
+from pytok.chat.template import TEMPLATE_FILE
+from pytok.errors import ChatError
 
 if TYPE_CHECKING:
+    from pytok.chat.template import ChatTemplate
     from pytok.tokenizer import Tokenizer
 
 BEST = "best"
@@ -62,7 +65,7 @@ WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state
 WEIGHT = "weight"
 """Key of a parameter itself among the optimizer's tensors."""
 TOKENIZER_CONFIG, GENERATION = "tokenizer_config.json", "generation_config.json"
-DATA_FILES = ("tokenizer.json", "chat.json", TOKENIZER_CONFIG, GENERATION)
+DATA_FILES = ("tokenizer.json", TEMPLATE_FILE, TOKENIZER_CONFIG, GENERATION)
 """Files of the data that a checkpoint carries along; all but the first only if there are such."""
 COLLECTED = "collected.safetensors"
 """Rows for steps that are to come, if they depend on the model."""
@@ -163,6 +166,20 @@ class Checkpoint:
         if tokenizer.fingerprint != self.state.fingerprint:
             raise _damaged(path, "not the tokenizer that the model was trained with")
         return tokenizer
+
+    def chat_template(self) -> ChatTemplate | None:
+        """Return the chat template of the run, if it has one: that of its data, or of its base.
+
+        Raises ChatError with the file if it cannot be read.
+        """
+        from pytok.chat.templates import stored_template
+
+        document = self.data_files.get(TEMPLATE_FILE)
+        name = TOKENIZER_CONFIG if document is None else TEMPLATE_FILE
+        try:
+            return stored_template(self.tokenizer(), document)
+        except ChatError as error:
+            raise ChatError(f"{self.folder / name}: {error}") from None
 
     def restore(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
         """Set the parameters of *model* and the state of *optimizer* to those in training.

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
 from gpt.spec.objective import ClassCrossEntropy, CrossEntropy, MaskedLM
@@ -119,15 +119,24 @@ class FromBase:
 class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
-    READS: ClassVar[tuple[str, ...]] = ("base", "train_on")
+    READS: ClassVar[tuple[str, ...]] = ("base", "train_on", "template", "val")
     OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
-    train_on: Literal["mine", "all", "last"] = "mine"
-    """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
+    train_on: Literal["mine", "all", "last", "text"] = "mine"
+    """What counts in the loss: the turns of the assistant or --me, all turns, the last one of the
+    assistant or --me, or all texts without template tokens."""
+    template: Literal["ours", "chatml", "llama3"] | None = None
+    """Chat template for conversations of a user and an assistant: pytok's, ChatML or Llama 3's.
+    [default: the base's, or else ours]"""
+    val: float = 0.1
+    """Fraction of the conversations in a file to hold out: the same with every seed."""
     row_length: int | None = None
     """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
+
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
