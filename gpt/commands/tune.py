@@ -58,6 +58,7 @@ SETTINGS = Settings(
     gpt tune runs/base --data chat/ --out runs/chat
     gpt tune runs/llama --data talks.jsonl --out runs/assistant --template chatml
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
+    gpt tune runs/chat --data pairs.jsonl --out runs/preferred --objective dpo
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     """,
 )
@@ -68,7 +69,7 @@ SETTINGS = Settings(
     type=PATH,
     required=True,
     group="Data",
-    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, or shards of its tokenizer.",
+    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, its shards, or preferences.",
 )
 @option(
     "--out",
@@ -92,7 +93,7 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction to hold out: of a text, its end; of conversations, a fixed choice.",
+    help="Fraction to hold out: of a text, its end; else a choice of conversations or prompts.",
 )
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @SETTINGS.option("--template", "task.template", group="Data")
@@ -101,7 +102,7 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data.",
+    help="What is learned: sft, to write text like the data; dpo, orpo or kto, preferences.",
 )
 @option(
     "--lora",
@@ -123,6 +124,8 @@ SETTINGS = Settings(
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--quantize", "task.quantize", group="Method")
+@SETTINGS.option("--merge-aware", "task.merge_aware", group="Method")
 @option(
     "--epochs",
     metavar="X",
@@ -169,8 +172,9 @@ def tune(
     unplanned = Recipe(
         data=data,
         out=out,
-        task=method.task(base=run),
+        task=method.task(base=run, adapter=adapter),
         objective=method.objective(),
+        score=method.score(),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
@@ -189,13 +193,15 @@ def tune(
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
-    given, data = overrides.values, _prepared(data, out, run, val)
+    given = overrides.values
+    if method.text:
+        data = _prepared(data, out, run, val)
     task_fields = {
         name.removeprefix("task."): value
         for name, value in given.items()
-        if name.startswith("task.") and not _is_of_adapter(name)
+        if name.startswith("task.") and name.count(".") == 1 and name != ADAPTER
     }
-    if val is not None and is_chat(data):
+    if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
     plan = plan_tuning(
         run,
@@ -240,6 +246,7 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
 def _print_result(tuned: Tuned, out: Path) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
+    from gpt.training.tuning.run import forgetting_score
 
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
@@ -249,11 +256,13 @@ def _print_result(tuned: Tuned, out: Path) -> None:
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
-    unit = score_of(state.recipe.score).unit
-    for name, change in (("data", tuned.val), ("base", tuned.base)):
+    score, forgetting = score_of(state.recipe.score), forgetting_score(state.recipe)
+    for name, change, of in (("data", tuned.val, score), ("base", tuned.base, forgetting)):
         if change is not None:
-            figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
+            figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
+    if tuned.merging is not None:
+        say(tuned.merging.text(score.unit))
     say(f"next: {next_command(out)}")
 
 

@@ -190,6 +190,8 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         )
         return ["## Data", f"`{data}`", chat]
     epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
+    if data.is_file():
+        return ["## Data", f"`{data}`", epochs]
     try:
         model = state.recipe.model
         if model.reads_pairs or model.classifies:

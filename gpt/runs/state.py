@@ -52,6 +52,8 @@ class State:
     """The step of that evaluation; 0 if a tuned model never got better than its base."""
     first_score: float | None = None
     """Score before the first step, if the run started from a trained model."""
+    merged_into_original: bool = False
+    """Whether the weights have adapters merged into the base before quantization, not after it."""
 
     @property
     def is_over(self) -> bool:

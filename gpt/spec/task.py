@@ -14,13 +14,16 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import ClassCrossEntropy, CrossEntropy, MaskedLM
+from gpt.spec.objective import DPO, KTO, ORPO, ClassCrossEntropy, CrossEntropy, MaskedLM
+from gpt.spec.quantization import FP4, NF4, Int4, Int8
 from gpt.spec.score import (
     BitsPerByte,
     ClassAccuracy,
     ClassLoss,
     ExactMatch,
     MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
     TokenAccuracy,
 )
 
@@ -106,13 +109,26 @@ class FromBase:
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+    quantize: NF4 | FP4 | Int4 | Int8 | None = None
+    """Quantize the linear layers of the base, which are frozen (QLoRA, Dettmers 2023,
+    arXiv:2305.14314): with NF4, to 4.127 bits per weight."""
+    merge_aware: bool = False
+    """At the end, also measure the adapters merged into the base as it was before quantization, and
+    keep the better of the two merged models."""
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* reads pairs, or predicts classes."""
+        """Raise ConfigError if *model* is no language model, or a quantized base has no adapter."""
         if model.reads_pairs:
             raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
         if model.classifies:
             raise ConfigError("a Classifier predicts no tokens: use `gpt classify train`")
+        if self.quantize is not None and self.adapter is None:
+            raise ConfigError(
+                "task.quantize freezes the linear layers of the base, so that adapters are "
+                "trained; remove it, or set task.adapter"
+            )
+        if self.merge_aware and self.quantize is None:
+            raise ConfigError("task.merge_aware is about a quantized base: set task.quantize")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +157,7 @@ class Tuning(FromBase):
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
         super().check(model)
-        if self.row_length is not None and not 2 <= self.row_length <= model.context:
-            raise ConfigError(
-                f"task.row_length must be from 2 to the model's context, {model.context}; "
-                f"got {self.row_length}"
-            )
+        _check_row_length(self.row_length, model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,5 +195,36 @@ class Classification(FromBase):
             raise ConfigError("task.train is last-two, but the model has one block; use last-block")
 
 
-AnyTuning: TypeAlias = Tuning | Classification
+@dataclass(frozen=True, kw_only=True)
+class Preferences(FromBase):
+    """Learn from preferences: completions that are better or worse than others."""
+
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (DPO, ORPO, KTO)
+    SCORES: ClassVar[tuple[type, ...]] = (PreferenceLoss, PreferenceAccuracy)
+
+    val: float = 0.1
+    """Fraction of the prompts to hold out, with all of their completions; the seed chooses them."""
+    row_length: int | None = None
+    """Most tokens of a prompt with a completion; longer ones lose the beginning of the prompt.
+    [default: the context]"""
+
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
+        super().check(model)
+        _check_row_length(self.row_length, model)
+
+
+def _check_row_length(length: int | None, model: AnyArchitecture) -> None:
+    """Raise ConfigError if rows of *length* do not fit the context of *model*."""
+    if length is not None and not 2 <= length <= model.context:
+        raise ConfigError(
+            f"task.row_length must be from 2 to the model's context, {model.context}; got {length}"
+        )
+
+
+AnyTuning: TypeAlias = Tuning | Classification | Preferences
 """The tasks that start from a base."""

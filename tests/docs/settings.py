@@ -95,13 +95,24 @@ def training(folder: Path) -> None:
     (folder / "hellaswag.jsonl").write_text(json.dumps(question) + "\n")
 
 
+def preferences(folder: Path) -> None:
+    """Write pairs, and labeled completions."""
+    prompts = [f"{number} + {number} =" for number in range(20)]
+    pair = {"chosen": " a number", "rejected": " a list"}
+    labeled = {"completion": " a number", "label": True}
+    for name, fields in (("pairs", pair), ("labeled", labeled)):
+        lines = [json.dumps({"prompt": prompt, **fields}) + "\n" for prompt in prompts]
+        (folder / f"{name}.jsonl").write_text("".join(lines))
+
+
 def tuning(folder: Path) -> None:
-    """Write what docs/tuning.md assumes: a text, and the conversations that it shows."""
+    """Write what docs/tuning.md assumes: a text, conversations, and preferences."""
     text(folder / "corpus.txt")
     (shown,) = (
         block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
     )
     (folder / "talks.jsonl").write_text(shown.text * 4)
+    preferences(folder)
 
 
 def corpora(folder: Path) -> None:
