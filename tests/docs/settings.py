@@ -217,21 +217,22 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
-    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, omit=TALKS, slow=True),
+    "docs/tuning.md": Setting(
+        files=tuning,
+        edits={
+            **SMALL_MODELS,
+            r"--texts \d+": "--texts 300",
+            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
+            r"^(gpt classify train)": r"\1 --epochs 1",
+        },
+        omit=TALKS,
+        slow=True,
+    ),
     "docs/translating.md": Setting(
         files=pairs,
         edits={
             r"^(gpt train .*(transformer|luong))": r"\1 --steps 6 --depth 1 --width 16",
             r"^(gpt train .*bert)": rf"\1 {TINY}",
-        },
-        slow=True,
-    ),
-    "docs/tuning.md": Setting(
-        edits={
-            **TRAININGS,
-            r"--texts \d+": "--texts 300",
-            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
-            r"^(gpt classify train)": r"\1 --epochs 1",
         },
         slow=True,
     ),
