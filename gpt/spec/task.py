@@ -198,11 +198,11 @@ class Classification(FromBase):
     OBJECTIVES: ClassVar[tuple[type, ...]] = (ClassCrossEntropy,)
     SCORES: ClassVar[tuple[type, ...]] = (ClassLoss, ClassAccuracy)
 
-    train: Train = "last-block"
+    train: Train = "lora"
     """Weights that are trained besides the head: none, those of the last block or the last two with
     the last norm, all, or adapters in all blocks."""
-    adapter: LoRA | DoRA | None = None
-    """Adapters that are trained, if train is lora."""
+    adapter: LoRA | DoRA | None = field(default_factory=LoRA)
+    """Adapters that are trained; none unless train is lora."""
     pretrained: bool = True
     """Start with the weights of the base; otherwise with new ones, to compare."""
 
