@@ -177,7 +177,7 @@ def tune(
         model=Architecture(context=1 << 30),
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
-    settings.over(unplanned)
+    checked = settings.over(unplanned)
     if run.exists() and data.exists():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
@@ -190,11 +190,8 @@ def tune(
     from gpt.training.tuning.run import tune
 
     given, data = overrides.values, _prepared(data, out, run, val)
-    task_fields = {
-        name.removeprefix("task."): value
-        for name, value in given.items()
-        if name.startswith("task.") and name.count(".") == 1 and name != ADAPTER
-    }
+    set_fields = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
+    task_fields = {name: getattr(checked.task, name) for name in set_fields}
     plan = plan_tuning(
         run,
         data=data,
