@@ -21,7 +21,6 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
 from gpt.training.tuning.methods import METHODS
-from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
 from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
@@ -57,7 +56,9 @@ SETTINGS = Settings(
     settings=SETTINGS,
     examples="""
     gpt tune runs/base --data chat/ --out runs/chat
+    gpt tune runs/llama --data talks.jsonl --out runs/assistant --template chatml
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
+    gpt tune runs/chat --data pairs.jsonl --out runs/preferred --objective dpo
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     """,
 )
@@ -68,7 +69,7 @@ SETTINGS = Settings(
     type=PATH,
     required=True,
     group="Data",
-    help="Chat from `pytok chat build`, text, or token shards of the model's tokenizer.",
+    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, its shards, or preferences.",
 )
 @option(
     "--out",
@@ -92,15 +93,16 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction of a text, from its end, to hold out.",
+    help="Fraction to hold out: of a text, its end; else a choice of conversations or prompts.",
 )
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
+@SETTINGS.option("--template", "task.template", group="Data")
 @option(
     "--objective",
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data.",
+    help="What is learned: sft, to write text like the data; dpo, orpo or kto, preferences.",
 )
 @option(
     "--lora",
@@ -155,7 +157,7 @@ def tune(
     objective: str,
     epochs: float | None,
 ) -> int:
-    """Tune a trained model on a chat or more text.
+    """Tune a trained model on conversations or more text.
 
     RUN is the base: a run folder, trained or from `gpt import`. It stays as it is, and the new run
     is a complete model with its own report.md. Settings you leave out are planned from the base and
@@ -172,6 +174,7 @@ def tune(
         out=out,
         task=method.task(base=run, adapter=adapter),
         objective=method.objective(),
+        score=method.score(),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
@@ -182,6 +185,7 @@ def tune(
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
 
+    from gpt.data.conversations import is_chat
     from gpt.report.console import ConsoleReporter
     from gpt.report.events import Reporters
     from gpt.report.page import Report
@@ -189,9 +193,13 @@ def tune(
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
-    given, data = overrides.values, _prepared(data, out, run, val)
+    given = overrides.values
+    if method.text:
+        data = _prepared(data, out, run, val)
     set_fields = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
     task_fields = {name: getattr(checked.task, name) for name in set_fields}
+    if val is not None and (is_chat(data) or not method.text):
+        task_fields["val"] = val
     plan = plan_tuning(
         run,
         data=data,
@@ -219,12 +227,11 @@ def tune(
 
 def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
     """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
+    from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
     from gpt.runs.reading import read_checkpoint
-    from gpt.training.tasks.conversations import TRAIN
 
-    made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
-    if val is None and (made or not data.exists()):
+    if is_chat(data) or (val is None and ((data / "shards.json").exists() or not data.exists())):
         return data
     checkpoint = read_checkpoint(base)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
@@ -236,6 +243,7 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
 def _print_result(tuned: Tuned, out: Path) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
+    from gpt.training.tuning.run import forgetting_score
 
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
@@ -245,13 +253,13 @@ def _print_result(tuned: Tuned, out: Path) -> None:
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
-    unit = score_of(state.recipe.score).unit
-    for name, change in (("data", tuned.val), ("base", tuned.base)):
+    score, forgetting = score_of(state.recipe.score), forgetting_score(state.recipe)
+    for name, change, of in (("data", tuned.val, score), ("base", tuned.base, forgetting)):
         if change is not None:
-            figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
+            figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
     if tuned.merging is not None:
-        say(tuned.merging.text(unit))
+        say(tuned.merging.text(score.unit))
     say(f"next: {next_command(out)}")
 
 

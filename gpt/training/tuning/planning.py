@@ -101,17 +101,18 @@ def plan_tuning(
         out=out,
         task=kind.task(base=base, adapter=adapter, **chosen),
         objective=kind.objective(),
+        score=kind.score(),
         model=architecture,
         seed=seed,
     )
     opened = open_tuning(recipe, checkpoint, chosen)
     task, rows, length = opened.layout(recipe, frozenset(chosen))
     tokens = rows * length
-    epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
+    epochs = epochs or kind.epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
     if batch_size is None:
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
-        batch_size = 1 << max(0, most.bit_length() - 1)
+        batch_size = max(kind.rows, 1 << max(0, most.bit_length() - 1))
     steps = max(1, math.ceil(epochs * rows / batch_size))
     rate = 1e-3 * min(1.0, 256 / model.width) * (1 if adapter is None else 8) * kind.rate
     # Twice an epoch: overfitting can start within one.
@@ -120,7 +121,7 @@ def plan_tuning(
         recipe,
         task=task,
         model=dataclasses.replace(
-            architecture, dropout=Dropout(rate=0.1 if adapter is None else 0.0)
+            architecture, dropout=Dropout(rate=kind.dropout if adapter is None else 0.0)
         ),
         steps=steps,
         batch_size=batch_size,
