@@ -215,8 +215,8 @@ def tune(
     given = overrides.values
     if method.text:
         data = _prepared(data, out, run, val, extend_vocab or 0)
-    names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
-    task_fields = {name: getattr(checked.task, name) for name in names}
+    set_fields = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
+    task_fields = {name: getattr(checked.task, name) for name in set_fields}
     if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
     plan = plan_tuning(

@@ -114,6 +114,7 @@ def tuning(folder: Path) -> None:
         block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
     )
     (folder / "talks.jsonl").write_text(shown.text * 4)
+    text(folder / "other.txt", 5_000)
     preferences(folder)
 
 
