@@ -96,8 +96,13 @@ def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> Non
         _set_module(model, name, wrapper(weight, trained[weight], start))
 
 
-def merge(model: nn.Module) -> dict[str, Adapted]:
-    """Replace each adapted module by a plain one with its adapted weight; return the adapted."""
+def merge(
+    model: nn.Module, weight_of: Callable[[Adapted], Tensor] = lambda part: part.weight
+) -> dict[str, Adapted]:
+    """Replace each adapted module by a plain one with its adapted weight; return the adapted.
+
+    *weight_of* returns the weight of the plain one instead.
+    """
     adapted: dict[str, Adapted] = {}
     for name, part in model.named_modules():
         # A DoRALinear contains a LoRALinear, which is not replaced separately.
@@ -106,7 +111,7 @@ def merge(model: nn.Module) -> dict[str, Adapted]:
     weights: dict[Tensor, nn.Parameter] = {}
     for name, part in adapted.items():
         if part.base not in weights:  # two tables can share it
-            weights[part.base] = nn.Parameter(part.weight.detach(), requires_grad=False)
+            weights[part.base] = nn.Parameter(weight_of(part).detach(), requires_grad=False)
         weight = weights[part.base]
         plain: nn.Embedding | nn.Linear | ExpertLinear
         if isinstance(part, EmbeddingRows):
@@ -135,6 +140,16 @@ def unmerge(model: nn.Module, adapted: Mapping[str, Adapted]) -> None:
 def merged(model: nn.Module) -> Iterator[None]:
     """Merge the adapters of *model*, if it has any, inside the context."""
     adapted = merge(model)
+    try:
+        yield
+    finally:
+        unmerge(model, adapted)
+
+
+@contextmanager
+def switched_off(model: nn.Module) -> Iterator[None]:
+    """Remove the adapters of *model* inside the context: it is the base, without a copy."""
+    adapted = merge(model, lambda part: part.base)
     try:
         yield
     finally:

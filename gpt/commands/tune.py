@@ -17,10 +17,11 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
+from gpt.spec.problems import SHIPPED
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
-from gpt.training.tuning.methods import METHODS
+from gpt.training.tuning.methods import METHODS, Method
 from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
 from pytok.counted import counted, duration
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 
 PLANNED = frozenset(
     {"steps", "batch_size", "optimizer", "schedule", "clip", "eval_every", "checkpoint_every"}
-    | {"patience", "task.train_on", "task.row_length", "model"}
+    | {"patience", "task.train_on", "task.row_length", "task.max_tokens", "model", "score"}
+    | {"accumulate"}
 )
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
 ADAPTER = "task.adapter"
 """Dotted name of the adapter."""
+KIND_OF_PROBLEMS = "task.problems.kind"
 
 
 def _is_fixed(name: str) -> bool:
@@ -59,6 +62,8 @@ SETTINGS = Settings(
     gpt tune runs/base --data chat/ --out runs/chat
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
+    gpt tune runs/base --objective grpo --task addition --out runs/sums
+    gpt tune runs/base --objective grpo --prompts p.jsonl --reward reward.py:score --out runs/mine
     """,
 )
 @run_argument
@@ -66,9 +71,27 @@ SETTINGS = Settings(
     "--data",
     metavar="PATH",
     type=PATH,
-    required=True,
     group="Data",
     help="Chat from `pytok chat build`, text, or token shards of the model's tokenizer.",
+)
+@option(
+    "--task",
+    type=click.Choice(list(SHIPPED)),
+    group="Data",
+    help="For grpo: generated problems, instead of --data.",
+)
+@option(
+    "--prompts",
+    metavar="FILE",
+    type=PATH,
+    group="Data",
+    help="For grpo: JSON lines of prompts, instead of --data.",
+)
+@option(
+    "--reward",
+    metavar="FILE.py:FUNCTION",
+    group="Data",
+    help="For --prompts: the function that returns the reward of a completion.",
 )
 @option(
     "--out",
@@ -100,7 +123,7 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data.",
+    help="What is learned: sft, to write text like the data; grpo, to solve problems.",
 )
 @option(
     "--lora",
@@ -130,6 +153,9 @@ SETTINGS = Settings(
     help="Epochs at most.  [planned]",
 )
 @SETTINGS.option("--row-length", "task.row_length", group="Training")
+@SETTINGS.option("--group", "task.group", group="Training")
+@SETTINGS.option("--max-tokens", "task.max_tokens", group="Training")
+@SETTINGS.option("--steps", "steps", group="Training")
 @SETTINGS.option("--batch-size", "batch_size", group="Training")
 @SETTINGS.option("--lr", "optimizer.lr", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
@@ -143,7 +169,10 @@ SETTINGS = Settings(
 def tune(
     ctx: click.Context,
     run: Path,
-    data: Path,
+    data: Path | None,
+    task: str | None,
+    prompts: Path | None,
+    reward: str | None,
     out: Path,
     base_data: Path | None,
     val: float | None,
@@ -160,22 +189,24 @@ def tune(
     the data, printed, and saved with the run. Ctrl-C writes a checkpoint; the same command resumes
     from it.
     """
-    refuse_same(out, run, data, base_data)
-    overrides = given_overrides(ctx, None)
+    method = METHODS[objective]
+    overrides = _with_problems(given_overrides(ctx, None), objective, task, prompts, reward)
+    data = _data(ctx, method, data, prompts, run)
+    refuse_same(out, *({run, data} - {None}), base_data)
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
-    method = METHODS[objective]
     unplanned = Recipe(
         data=data,
         out=out,
         task=method.task(base=run),
         objective=method.objective(),
+        score=method.score(),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
-    settings.over(unplanned)
+    asked = settings.over(unplanned).task
     if run.exists() and data.exists():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
@@ -187,12 +218,10 @@ def tune(
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
-    given, data = overrides.values, _prepared(data, out, run, val)
-    task_fields = {
-        name.removeprefix("task."): value
-        for name, value in given.items()
-        if name.startswith("task.") and not _is_of_adapter(name)
-    }
+    given = overrides.values
+    if method.text:
+        data = _prepared(data, out, run, val)
+    names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
     plan = plan_tuning(
         run,
         data=data,
@@ -202,7 +231,7 @@ def tune(
         epochs=epochs,
         batch_size=given.get("batch_size"),
         lr=given.get("optimizer.lr"),
-        **task_fields,
+        **{name: getattr(asked, name) for name in names},
     )
     with ConsoleReporter() as console, Interruption() as interruption:
         tuned = tune(
@@ -216,6 +245,46 @@ def tune(
         return 128 + interruption.signal
     _print_result(tuned, out)
     return 0
+
+
+def _with_problems(
+    overrides: Overrides, objective: str, task: str | None, prompts: Path | None, reward: str | None
+) -> Overrides:
+    """Return *overrides* with the fields that the options of problems set.
+
+    Raises ConfigError for options that exclude each other.
+    """
+    given = {"--task": task, "--prompts": prompts, "--reward": reward}
+    for name, value in given.items():
+        if value is not None and objective != "grpo":
+            raise ConfigError(f"{name} is for --objective grpo, and this is {objective}")
+    if task is not None and prompts is not None:
+        raise ConfigError("--task generates problems, and --prompts reads some; choose one")
+    if reward is not None and prompts is None:
+        raise ConfigError("--reward rewards completions of --prompts, which is missing; add it")
+    values, sources = dict(overrides.values), dict(overrides.sources)
+    if task is not None:
+        values[KIND_OF_PROBLEMS] = SHIPPED[task].__name__
+        sources[KIND_OF_PROBLEMS] = f"--task {task}"
+    if prompts is not None:
+        values[KIND_OF_PROBLEMS], sources[KIND_OF_PROBLEMS] = "Prompts", f"--prompts {prompts}"
+    if reward is not None:
+        values["task.problems.reward"] = reward
+        sources["task.problems.reward"] = f"--reward {reward}"
+    return Overrides(values, sources)
+
+
+def _data(
+    ctx: click.Context, method: Method, data: Path | None, prompts: Path | None, run: Path
+) -> Path:
+    """Return the data of *method*: the base, *run*, if its problems are generated."""
+    if method.generates:
+        if data is not None:
+            raise ConfigError("--data is not read by grpo; use --task or --prompts")
+        return prompts or run
+    if data is None:
+        raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
+    return data
 
 
 def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
@@ -237,6 +306,7 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
 def _print_result(tuned: Tuned, out: Path) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
+    from gpt.training.tuning.run import forgetting_score
 
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
@@ -246,10 +316,10 @@ def _print_result(tuned: Tuned, out: Path) -> None:
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
-    unit = score_of(state.recipe.score).unit
-    for name, change in (("data", tuned.val), ("base", tuned.base)):
+    score, forgetting = score_of(state.recipe.score), forgetting_score(state.recipe)
+    for name, change, of in (("data", tuned.val, score), ("base", tuned.base, forgetting)):
         if change is not None:
-            figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
+            figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
     say(f"next: {next_command(out)}")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gpt.errors import ConfigError
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, Reward, TokenAccuracy
 
 Figures: TypeAlias = dict[str, float]
 """What an evaluation has measured, by name; `gpt.runs.metrics.Row.val` records all of it."""
@@ -65,6 +65,7 @@ SCORES: Mapping[type, Score] = {
     ExactMatch: Score(
         name="exact_match", higher_is_better=True, unit="exact match", short="exact match"
     ),
+    Reward: Score(name="reward", higher_is_better=True, unit="reward", short="reward"),
 }
 """For each spec of a score, what it is."""
 

@@ -29,7 +29,7 @@ from gpt.spec.schedule import (
     Noam,
     WarmupStableDecay,
 )
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.score import AnyScore, BitsPerByte
 from gpt.spec.serialize import USUAL, flatten, from_dict, to_dict
 from gpt.spec.task import AnyTuning, Pairs, Pretraining
 
@@ -71,9 +71,7 @@ class Recipe:
     corpora."""
     objective: AnyObjective = field(default_factory=CrossEntropy)
     """The loss that is minimized."""
-    score: BitsPerByte | TokenAccuracy | MaskedLoss | ExactMatch = field(
-        default_factory=BitsPerByte
-    )
+    score: AnyScore = field(default_factory=BitsPerByte)
     """Figure by which evaluations are compared, for the best checkpoint and for patience."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """Optimizer."""

@@ -6,6 +6,7 @@ Their names, directions and units are in `gpt.evaluation.score`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,3 +27,12 @@ class MaskedLoss:
 @dataclass(frozen=True, kw_only=True)
 class ExactMatch:
     """Fraction of the translated pairs whose translation is the target, character by character."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reward:
+    """Mean reward of completions of held-out problems, sampled as in training."""
+
+
+AnyScore: TypeAlias = BitsPerByte | TokenAccuracy | MaskedLoss | ExactMatch | Reward
+"""All scores."""

@@ -13,8 +13,9 @@ from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.checks import above_zero, at_least_zero
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import CrossEntropy, MaskedLM
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.objective import GRPO, CrossEntropy, MaskedLM
+from gpt.spec.problems import Addition, AnyProblems
+from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, Reward, TokenAccuracy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,5 +124,46 @@ class Tuning(FromBase):
             )
 
 
-AnyTuning: TypeAlias = Tuning
+@dataclass(frozen=True, kw_only=True)
+class Reinforcement(FromBase):
+    """Sample completions of problems, and learn from their rewards."""
+
+    READS_CHATS: ClassVar[bool] = False
+    READS: ClassVar[tuple[str, ...]] = ("base", "problems")
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (GRPO,)
+    SCORES: ClassVar[tuple[type, ...]] = (Reward,)
+
+    problems: AnyProblems = field(default_factory=Addition)
+    """Where prompts and rewards come from."""
+    group: int = 8
+    """Completions of each prompt. A step has rows_per_step / group prompts."""
+    max_tokens: int = 64
+    """Most tokens of a completion."""
+    updates: int = 1
+    """Optimizer steps on the same completions."""
+    mask_truncated: bool = True
+    """Do not learn from completions that are cut off at max_tokens (Yu 2025, DAPO,
+    arXiv:2503.14476). Their reward of 0 still counts in the mean of their group."""
+    held_out: int = 256
+    """Held-out problems of an evaluation."""
+
+    def __post_init__(self) -> None:
+        if self.group < 2:
+            raise ConfigError(
+                f"group must be at least 2; got {self.group}: a completion is compared with the "
+                "others of its prompt"
+            )
+        above_zero(max_tokens=self.max_tokens, updates=self.updates, held_out=self.held_out)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or completions do not fit its context."""
+        super().check(model)
+        if self.max_tokens >= model.context:
+            raise ConfigError(
+                f"task.max_tokens must be below the model's context, {model.context}, since a "
+                f"prompt comes first; got {self.max_tokens}"
+            )
+
+
+AnyTuning: TypeAlias = Tuning | Reinforcement
 """The tasks that start from a base."""

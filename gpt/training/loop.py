@@ -21,7 +21,7 @@ from typing import NoReturn
 import torch
 
 from gpt.adapt.wrapping import merged
-from gpt.errors import ConfigError
+from gpt.errors import ConfigError, DataError
 from gpt.evaluation.score import Figures, score_of
 from gpt.model.model import Model
 from gpt.optim.average import averaged
@@ -126,6 +126,8 @@ class _Run:
         self.score = score_of(self.recipe.score)
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
+        if task.collector is not None:
+            task.collector.notice = self.reporter.notice
         self.train_step = TrainStep(
             self.model, self.recipe, task.rows, runtime, world, collector=task.collector
         )
@@ -230,6 +232,10 @@ class _Run:
             result = self.train_step.update(step, fraction)
         except NotFinite:
             self._raise_divergence(step)
+        except DataError:  # a reward that cannot be computed: the steps before are worth keeping
+            if step:
+                self._write_checkpoint()
+            raise
         duration = self.clock.now() - start
         seconds = self.pace.seconds_after(step, self.state.seconds, duration)
         self.state = dataclasses.replace(

@@ -205,6 +205,7 @@ SETTINGS = {
         },
         slow=True,
     ),
+    "docs/tuning.md": Setting(files=texts("corpus.txt"), edits=SMALL_MODELS, slow=True),
     "docs/your-own-chat.md": Setting(
         files=own_chat,
         edits=SMALL_CLONES,

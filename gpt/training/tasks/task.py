@@ -32,6 +32,9 @@ class Measured(Protocol):
 class Collector(Protocol):
     """Makes rows that depend on the model: rollouts."""
 
+    notice: Callable[[str], object]
+    """Shows a line, such as a warning; the loop sets it."""
+
     def collect(
         self, step: int, model: Model, runtime: Runtime, world: World
     ) -> Mapping[str, tuple[float, float]]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Tuning
+from gpt.spec.task import Reinforcement, Tuning
 from gpt.training.tasks.continuing import ShardData
 from gpt.training.tasks.conversations import ChatData, RenderedChat
+from gpt.training.tasks.reinforcement import ProblemData
 from gpt.training.tasks.starting import TuningData, base_of
 from gpt.training.tasks.task import Task
 from pytok.chat.template import TEMPLATE_FILE
@@ -30,7 +31,10 @@ def open_tuning_data(recipe: Recipe, base: Checkpoint, chosen: frozenset[str]) -
     return ChatData(base=base, chat=RenderedChat.open(recipe.data, base, train_on))
 
 
-OPENERS: Mapping[type, Opener] = {Tuning: open_tuning_data}
+OPENERS: Mapping[type, Opener] = {
+    Tuning: open_tuning_data,
+    Reinforcement: lambda recipe, base, chosen: ProblemData.open(recipe, base),
+}
 """For each spec of a task that starts from a base, what opens its data."""
 
 

@@ -22,6 +22,8 @@ from gpt.training.tasks.tuning import open_base, open_tuning
 from gpt.training.tuning.methods import METHODS
 
 DEFAULT_ADAPTER = LoRA()
+PASS_TOKENS = 16_384
+"""Most tokens of a forward pass, if the data says how many rows a step has."""
 STEPS_PER_EPOCH = 32
 """Fewest optimizer steps per epoch: with fewer, a few epochs have too few steps to learn from."""
 
@@ -101,29 +103,37 @@ def plan_tuning(
         out=out,
         task=kind.task(base=base, adapter=adapter, **chosen),
         objective=kind.objective(),
+        score=kind.score(),
         model=architecture,
         seed=seed,
     )
     opened = open_tuning(recipe, checkpoint, chosen)
-    task, rows, length = opened.layout(recipe, frozenset(chosen))
+    task, rows, length, step_rows = opened.layout(recipe, frozenset(chosen))
     tokens = rows * length
-    epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
+    epochs = epochs or kind.epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
+    accumulate = 1
     if batch_size is None:
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
         batch_size = 1 << max(0, most.bit_length() - 1)
-    steps = max(1, math.ceil(epochs * rows / batch_size))
+        if step_rows is not None:
+            batch_size = math.gcd(
+                step_rows, max(batch_size, 1 << (PASS_TOKENS // length).bit_length() - 1)
+            )
+            accumulate = step_rows // batch_size
+    steps = max(1, math.ceil(epochs * rows / (batch_size * accumulate)))
     rate = 1e-3 * min(1.0, 256 / model.width) * (1 if adapter is None else 8) * kind.rate
     # Twice an epoch: overfitting can start within one.
-    interval = max(1, steps // math.ceil(2 * epochs))
+    interval = max(1, steps // (kind.evaluations or math.ceil(2 * epochs)))
     recipe = dataclasses.replace(
         recipe,
         task=task,
         model=dataclasses.replace(
-            architecture, dropout=Dropout(rate=0.1 if adapter is None else 0.0)
+            architecture, dropout=Dropout(rate=0.1 if adapter is None and kind.dropout else 0.0)
         ),
         steps=steps,
         batch_size=batch_size,
+        accumulate=accumulate,
         optimizer=AdamW(
             lr=rate if lr is None else lr,
             weight_decay=0.01 if adapter is None else 0.0,
@@ -133,6 +143,6 @@ def plan_tuning(
         clip=1.0,
         eval_every=interval,
         checkpoint_every=interval,
-        patience=3,
+        patience=kind.patience,
     )
     return TuningPlan(recipe=recipe, base=checkpoint, data=opened)

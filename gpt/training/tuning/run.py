@@ -22,12 +22,14 @@ from pathlib import Path
 from gpt.data.shards import open_data, open_split
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate
-from gpt.evaluation.score import score_of
+from gpt.evaluation.score import Score, score_of
 from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Store
 from gpt.spec.recipe import Recipe
+from gpt.spec.score import BitsPerByte
+from gpt.spec.task import Tuning
 from gpt.training.loop import default_store, run
 from gpt.training.outcome import Outcome
 from gpt.training.tuning.planning import TuningPlan
@@ -53,7 +55,8 @@ class Tuned:
     val: Change | None = None
     """On the data's validation split. None without one, and until the run is finished."""
     base: Change | None = None
-    """On the validation split of the base's data: how much of it the model has forgotten."""
+    """On the validation split of the base's data, by `forgetting_score`: how much of it the model
+    has forgotten."""
 
 
 def tune(
@@ -94,7 +97,7 @@ def tune(
         val = Change(before=first, after=score.value(figures))
     if measure_base_data is not None:
         before, after = (
-            score.value(measure_base_data(each, runtime=runtime).figures)
+            forgetting_score(saved).value(measure_base_data(each, runtime=runtime).figures)
             for each in (base.model(runtime.device), model)
         )
         on_base_data = Change(before=before, after=after)
@@ -110,6 +113,11 @@ def tune(
         document = json.dumps(summary, indent=2) + "\n"
         replace_file(store.folder / TUNING_FILE, document.encode())
     return tuned
+
+
+def forgetting_score(recipe: Recipe) -> Score:
+    """Return the score of *recipe* if it is one of texts, otherwise bits per byte."""
+    return score_of(recipe.score if isinstance(recipe.score, Tuning.SCORES) else BitsPerByte())
 
 
 def _base_measure(
