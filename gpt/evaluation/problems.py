@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gpt.data.problems.coding import Coding
 from gpt.data.problems.problem import Problem, Problems
+from gpt.errors import DataError
 from gpt.generation.rollouts import AT_ONCE, Completion, complete
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
@@ -72,7 +73,7 @@ def evaluate_problems(
             with runtime.autocast():
                 found = complete(
                     model,
-                    [coding.encode(problem.prompt) for problem in asked],
+                    [encode(problem, coding, model.context, max_tokens) for problem in asked],
                     seeds=[(seed, index) for index in indices] if temperature else (),
                     ends=coding.ends,
                     max_tokens=max_tokens,
@@ -89,6 +90,21 @@ def evaluate_problems(
         lengths=[len(each.ids) for each in completions],
         truncated=sum(not each.has_ended for each in completions),
     )
+
+
+def encode(problem: Problem, coding: Coding, context: int, max_tokens: int) -> list[int]:
+    """Return the ids of the prompt of *problem*.
+
+    Raises DataError if no completion of *max_tokens* fits after it in *context*.
+    """
+    ids, longest = coding.encode(problem.prompt), context - max_tokens
+    if len(ids) > longest:
+        where = f"{problem.where}: " if problem.where else ""
+        raise DataError(
+            f"{where}a prompt of {len(ids)} tokens, and {longest} fit the context of {context} "
+            "before a completion; use smaller prompts or a lower --max-tokens"
+        )
+    return ids
 
 
 def rewards_of(

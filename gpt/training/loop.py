@@ -302,6 +302,11 @@ class _Run:
         except _Stopped:
             self.evaluation_interrupted = True
             return row
+        except DataError:  # as in a step; the evaluation is made when the run resumes
+            if self.metrics.last is None or self.metrics.last.step < row.step:
+                self.metrics.append(row)
+            self._write_checkpoint()
+            raise
         if figures is None:
             return row
         value = self.score.value(figures)

@@ -19,9 +19,9 @@ from torch import Tensor
 from gpt.adapt.wrapping import merged
 from gpt.data.batch import IGNORED, Batch
 from gpt.data.problems.coding import Coding
-from gpt.data.problems.problem import Problem, Problems
+from gpt.data.problems.problem import Problems
 from gpt.errors import CheckpointError, DataError
-from gpt.evaluation.problems import rewards_of
+from gpt.evaluation.problems import encode, rewards_of
 from gpt.generation.rollouts import Completion, complete
 from gpt.model.language_model import LanguageModel
 from gpt.model.model import Model
@@ -126,13 +126,16 @@ class Rollouts:
     def batch(self, first: int, count: int) -> Batch:
         """Return rows *first* to *first* + *count* - 1 of those that are trained on.
 
-        Rows of groups without variance, and those that are cut off, come last, as rows without a
-        target: they would be zeros in the gradient.
+        Rows of groups without variance, and those that are cut off, are left out: they would be
+        zeros in the gradient. Past the last row, a batch has one row without a target.
         """
         return self._rows.batch(first % self._recipe.rows_per_step, count)
 
     def collect(self, step: int, model: Model, runtime: Runtime, world: World) -> Figures:
-        """Roll out a round with *model*, unless *step* is one of the last round."""
+        """Roll out a round with *model*, unless *step* is one of the last round.
+
+        All processes of *world* roll out the same rows, and each trains on its own of them.
+        """
         number = step // self._task.updates
         if number != self._round:
             if step % self._task.updates:
@@ -157,7 +160,7 @@ class Rollouts:
             self._problems.problem("train", recipe.seed, number * count + index)
             for index in range(count)
         ]
-        prompts = [self._encode(problem, model) for problem in problems]
+        prompts = [encode(problem, coding, model.context, task.max_tokens) for problem in problems]
         with merged(model), runtime.autocast():
             completions = complete(
                 cast(LanguageModel, model),
@@ -191,18 +194,6 @@ class Rollouts:
         if self._objective.beta:
             with self._reference(model) as reference:
                 self._rows.given[REFERENCE] = self._log_p(reference, runtime)
-
-    def _encode(self, problem: Problem, model: Model) -> list[int]:
-        """Return the ids of the prompt; raises DataError if no completion fits after it."""
-        ids = self._coding.encode(problem.prompt)
-        longest = model.context - self._task.max_tokens
-        if len(ids) > longest:
-            where = f"{problem.where}: " if problem.where else ""
-            raise DataError(
-                f"{where}a prompt of {len(ids)} tokens, and {longest} fit the context of "
-                f"{model.context} before a completion; use smaller prompts or a lower --max-tokens"
-            )
-        return ids
 
     def _take_figures(
         self, completions: Sequence[Completion], rewards: Tensor, varies: Tensor

@@ -15,6 +15,7 @@ import torch
 
 from gpt.data.batch import IGNORED
 from gpt.errors import ConfigError, DataError
+from gpt.evaluation.problems import evaluate_problems
 from gpt.model.objectives.grpo import ADVANTAGES, OLD, REFERENCE
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
@@ -29,6 +30,7 @@ from gpt.spec.recipe import Recipe
 from gpt.training import rollouts
 from gpt.training.loop import train
 from gpt.training.rollouts import Rollouts
+from gpt.training.tasks import reinforcement
 from gpt.training.tasks.build import build_task
 from gpt.training.tasks.task import Task
 from gpt.training.tuning.planning import plan_tuning
@@ -253,6 +255,30 @@ def test_a_reward_that_fails_loses_nothing(base: Path, prompts: Path, tmp_path: 
     rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
 
     assert made == len(rows) > 0
+
+
+def test_a_reward_that_fails_in_an_evaluation_loses_nothing(
+    base: Path, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evaluation is made when the run resumes, which ends as one without a failure."""
+    whole, failing = (recipe_of(base, prompts, tmp_path / name) for name in ("whole", "failing"))
+    tune(whole)
+    calls: list[int] = []
+
+    def fails_twice(*arguments: Any, **options: Any) -> Any:
+        calls.append(0)
+        if len(calls) in (2, 3):  # after the first three steps, and when the run resumes
+            raise DataError("no reward")
+        return evaluate_problems(*arguments, **options)
+
+    monkeypatch.setattr(reinforcement, "evaluate_problems", fails_twice)
+    for _ in range(2):
+        with pytest.raises(DataError, match="no reward"):
+            tune(failing)
+        assert read_checkpoint(tmp_path / "failing").state.step == 3
+    tune(failing)
+
+    assert history(tmp_path / "failing") == history(tmp_path / "whole")
 
 
 def test_changed_prompts_do_not_resume(base: Path, prompts: Path, tmp_path: Path) -> None:
