@@ -137,8 +137,8 @@ class Reinforcement(FromBase):
     """Where prompts and rewards come from."""
     group: int = 8
     """Completions of each prompt. A step has rows_per_step / group prompts."""
-    max_tokens: int = 64
-    """Most tokens of a completion."""
+    max_tokens: int | None = None
+    """Most tokens of a completion. [default: 64, at most half the context]"""
     updates: int = 1
     """Optimizer steps on the same completions."""
     mask_truncated: bool = True
@@ -155,10 +155,14 @@ class Reinforcement(FromBase):
             )
         above_zero(max_tokens=self.max_tokens, updates=self.updates, held_out=self.held_out)
 
+    def longest(self, context: int) -> int:
+        """Return the most tokens of a completion by a model of *context* tokens."""
+        return min(64, context // 2) if self.max_tokens is None else self.max_tokens
+
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or completions do not fit its context."""
         super().check(model)
-        if self.max_tokens >= model.context:
+        if self.longest(model.context) >= model.context:
             raise ConfigError(
                 f"task.max_tokens must be below the model's context, {model.context}, since a "
                 f"prompt comes first; got {self.max_tokens}"

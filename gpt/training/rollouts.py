@@ -109,6 +109,8 @@ class Rollouts:
         assert isinstance(recipe.task, Reinforcement)
         assert isinstance(recipe.objective, GRPO)
         self._recipe, self._task, self._objective = recipe, recipe.task, recipe.objective
+        self._longest = recipe.task.longest(recipe.model.context)
+        """Most tokens of a completion."""
         self._problems, self._coding, self._reference = problems, coding, reference
         self.notice: Callable[[str], object] = lambda text: None
         """Shows a line, such as a warning; the loop sets it."""
@@ -160,7 +162,7 @@ class Rollouts:
             self._problems.problem("train", recipe.seed, number * count + index)
             for index in range(count)
         ]
-        prompts = [encode(problem, coding, model.context, task.max_tokens) for problem in problems]
+        prompts = [encode(problem, coding, model.context, self._longest) for problem in problems]
         with merged(model), runtime.autocast():
             completions = complete(
                 cast(LanguageModel, model),
@@ -168,7 +170,7 @@ class Rollouts:
                 copies=task.group,
                 seeds=[(recipe.seed, number, row) for row in range(count * task.group)],
                 ends=coding.ends,
-                max_tokens=task.max_tokens,
+                max_tokens=self._longest,
                 temperature=self._objective.temperature,
             )
         problems = [problem for problem in problems for _ in range(task.group)]
@@ -187,7 +189,7 @@ class Rollouts:
         self._rows = Rows.of(
             [prompts[row] for row in kept],
             [completions[row] for row in kept],
-            **{ADVANTAGES: advantages[kept], LIMITS: torch.full((len(kept),), task.max_tokens)},
+            **{ADVANTAGES: advantages[kept], LIMITS: torch.full((len(kept),), self._longest)},
         )
         if task.updates > 1:
             self._rows.given[OLD] = self._log_p(model, runtime)
@@ -214,7 +216,7 @@ class Rollouts:
             self._has_warned = True
             self.notice(
                 f"warning: {cut:,} of {len(completions):,} completions were cut off at "
-                f"{self._task.max_tokens} tokens, so they have no reward: raise --max-tokens, or "
+                f"{self._longest} tokens, so they have no reward: raise --max-tokens, or "
                 "start from a model that ends its answers"
             )
         self._constant = 0 if varies.any() else self._constant + 1

@@ -54,14 +54,12 @@ class ProblemData:
         )
 
     def layout(self, recipe: Recipe, chosen: frozenset[str]) -> Layout:
-        """Choose `STEPS` steps of `PROMPTS` prompts, and completions of at most half a context."""
+        """Choose `STEPS` steps of `PROMPTS` prompts."""
         task = recipe.task
         assert isinstance(task, Reinforcement)
-        if "max_tokens" not in chosen:
-            most = min(task.max_tokens, self.base.config.context // 2)
-            task = dataclasses.replace(task, max_tokens=most)
-        rows = PROMPTS * task.group
-        return Layout(task, STEPS * rows, task.max_tokens, rows)
+        longest, rows = task.longest(self.base.config.context), PROMPTS * task.group
+        task = dataclasses.replace(task, max_tokens=longest)
+        return Layout(task, STEPS * rows, longest, rows)
 
     def task(self, recipe: Recipe) -> Task:
         """Return the task of learning from rewards, evaluated on held-out problems.
@@ -86,7 +84,7 @@ class ProblemData:
             problems=problems,
             coding=self.coding,
             count=task.held_out,
-            max_tokens=task.max_tokens,
+            max_tokens=task.longest(recipe.model.context),
             temperature=recipe.objective.temperature,
         )
         per_step = recipe.rows_per_step // task.group
