@@ -1,16 +1,17 @@
 """Adapters: a few trained weights in a model whose other weights are frozen.
 
-`adapt` wraps linear layers by name; `train_rows` wraps tables of which some rows are new. Both work
+`adapt` wraps layers by name; `train_rows` wraps tables of which some rows are new. Both work
 on any model, and freeze only what they wrap. A wrapped module has the adapted `weight`, so code
 that reads the weight of a linear layer works unchanged. `merge` replaces wrapped modules by plain
 ones.
 
 An adapter is a spec in `gpt.spec.adapter`, a class whose docstring has the formula and the source,
-and a row in `ADAPTERS`.
+and rows in `ADAPTERS`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,64 +21,103 @@ import torch
 from torch import Tensor, nn
 
 from gpt.adapt.dora import DoRALinear
-from gpt.adapt.lora import LoRAExperts, LoRALinear
+from gpt.adapt.lora import LoRAEmbedding, LoRAExperts, LoRALinear
 from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.errors import ConfigError
 from gpt.nn.expert_linear import ExpertLinear
+from gpt.nn.quantized.linear import QuantizedExperts, QuantizedLinear, stored_weight
+from gpt.nn.quantized.weight import QuantizedWeight
 from gpt.optim.parameters import saved_tensors
-from gpt.spec.adapter import DoRA, LoRA
+from gpt.spec.adapter import ALL_LINEAR, DoRA, LoRA
 
-# linear layer, spec, generator of the initial weights
-ADAPTERS: dict[type, Callable[[nn.Linear, Any, torch.Generator], LoRALinear | DoRALinear]] = {
-    LoRA: LoRALinear,
-    DoRA: DoRALinear,
-}
-EXPERTS: dict[type, Callable[[ExpertLinear, Any, torch.Generator], LoRAExperts]] = {
-    LoRA: LoRAExperts,
-}
-"""The same of linear layers of experts."""
+Wrapper: TypeAlias = LoRALinear | LoRAExperts | LoRAEmbedding | DoRALinear
+"""A layer with an adapter."""
+Adapted: TypeAlias = Wrapper | EmbeddingRows | HeadRows | QuantizedLinear | QuantizedExperts
+"""What `merge` replaces."""
 
-Adapted: TypeAlias = LoRALinear | LoRAExperts | DoRALinear | EmbeddingRows | HeadRows
+# kind of layer, kind of spec: what wraps the layer, made of it, the spec and a generator
+ADAPTERS: dict[tuple[type, type], Callable[[Any, Any, torch.Generator], Wrapper]] = {
+    (nn.Linear, LoRA): LoRALinear,
+    (nn.Linear, DoRA): DoRALinear,
+    (ExpertLinear, LoRA): LoRAExperts,
+    (QuantizedLinear, LoRA): LoRALinear,
+    (QuantizedLinear, DoRA): DoRALinear,
+    (QuantizedExperts, LoRA): LoRAExperts,
+    (nn.Embedding, LoRA): LoRAEmbedding,
+}
+_KINDS = {
+    nn.Linear: "is a linear layer",
+    ExpertLinear: "has the matrices of several experts",
+    QuantizedLinear: "is a linear layer",
+    QuantizedExperts: "has the matrices of several experts",
+    nn.Embedding: "is an embedding",
+}
+"""What errors say of a layer of each kind."""
 
 
 def adapt(model: nn.Module, spec: LoRA, seed: int) -> list[str]:
-    """Wrap the linear layers of *model* that *spec* targets; return their names.
+    """Wrap the layers of *model* that *spec* targets; return their names.
 
     The initial weights are a function of *seed*, and change no output. Raises ConfigError for a
-    target that is in no layer's name, for a layer that shares its weight, and for the matrices of
-    experts if the adapter is not in `EXPERTS`.
+    target that selects no layer, for a layer that shares its weight or has trained rows, and for a
+    kind of layer that has no row in `ADAPTERS`.
     """
-    kinds = (nn.Linear, ExpertLinear)
-    linears = {name: part for name, part in model.named_modules() if isinstance(part, kinds)}
-    for name, part in linears.items():
-        found = sorted(set(name.split(".")) & set(spec.targets))
-        if found and isinstance(part, ExpertLinear) and type(spec) not in EXPERTS:
-            raise ConfigError(
-                f"targets: {name} has the matrices of several experts, which "
-                f"{type(spec).__name__} does not support; replace {' and '.join(found)}, or use "
-                f"{' or '.join(kind.__name__ for kind in EXPERTS)}"
-            )
-    words = {word for name in linears for word in name.split(".")}
+    layers = adaptable(model)
     for target in spec.targets:
-        if target not in words:
-            known = ", ".join(sorted(word for word in words if not word.isdigit()))
+        if not _selected(layers, dataclasses.replace(spec, targets=(target,))):
+            words = {word for name in layers for word in name.split(".") if not word.isdigit()}
             raise ConfigError(
-                f"targets: no linear layer has {target!r} in its name; choose from {known}"
+                f"targets: no layer has {target!r} in its name; choose from {ALL_LINEAR}, "
+                f"{', '.join(sorted(words))}, or complete names such as {next(iter(layers))}"
             )
     uses = Counter(id(part) for _, part in model.named_parameters(remove_duplicate=False))
-    generator = torch.Generator().manual_seed(seed)
-    names = [name for name in linears if set(name.split(".")) & set(spec.targets)]
-    for name in names:
-        if uses[id(linears[name].weight)] > 1:
+    names = _selected(layers, spec)
+    for name in names:  # all, before the first is wrapped
+        layer, kind = model.get_submodule(name), layers[name]
+        if isinstance(layer, EmbeddingRows | HeadRows):
+            raise ConfigError(f"targets: {name} has new tokens, whose rows are trained; remove it")
+        if uses[id(stored_weight(layer))] > 1:
             raise ConfigError(f"targets: {name} shares its weight; remove it from targets")
-        linear = linears[name]
-        adapter: nn.Module = (
-            EXPERTS[type(spec)](linear, spec, generator)
-            if isinstance(linear, ExpertLinear)
-            else ADAPTERS[type(spec)](linear, spec, generator)
-        )
-        _set_module(model, name, adapter)
+        check_supported(name, kind, type(spec))
+    generator = torch.Generator().manual_seed(seed)
+    for name in names:
+        layer = model.get_submodule(name)
+        set_module(model, name, ADAPTERS[layers[name], type(spec)](layer, spec, generator))
     return names
+
+
+def check_supported(name: str, kind: type, spec: type) -> None:
+    """Raise ConfigError if no *spec* is for layers of *kind*, that of the layer *name*."""
+    if (kind, spec) not in ADAPTERS:
+        others = " or ".join(each.__name__ for part, each in ADAPTERS if part is kind)
+        raise ConfigError(
+            f"targets: {name} {_KINDS[kind]}, which {spec.__name__} does not support; remove it "
+            f"from targets, or use {others}"
+        )
+
+
+def adaptable(model: nn.Module) -> dict[str, type]:
+    """Return the kind of each layer of *model* that can be a target, by its name.
+
+    It is a key of `ADAPTERS`. Tables with trained rows are included, and what they consist of not.
+    """
+    layers: dict[str, type] = {}
+    tables = (EmbeddingRows, HeadRows)
+    for name, part in model.named_modules():
+        if isinstance(part, tables):
+            layers[name] = nn.Embedding if isinstance(part, EmbeddingRows) else nn.Linear
+        elif name.rpartition(".")[0] not in layers:
+            layers.update((name, kind) for kind in _KINDS if isinstance(part, kind))
+    return layers
+
+
+def _selected(layers: Mapping[str, type], spec: LoRA) -> list[str]:
+    """Return the names of *layers* that *spec* targets."""
+    return [
+        name
+        for name, kind in layers.items()
+        if spec.selects(name, is_head=name == "head", is_table=kind is nn.Embedding)
+    ]
 
 
 def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> None:
@@ -93,31 +133,41 @@ def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> Non
             rows = weight.detach()[start:stop].clone()
             trained[weight] = nn.Embedding(stop - start, rows.shape[1], _weight=rows)
         wrapper = EmbeddingRows if isinstance(table, nn.Embedding) else HeadRows
-        _set_module(model, name, wrapper(weight, trained[weight], start))
+        set_module(model, name, wrapper(weight, trained[weight], start))
 
 
 def merge(
-    model: nn.Module, weight_of: Callable[[Adapted], Tensor] = lambda part: part.weight
+    model: nn.Module,
+    *,
+    quantized: bool = True,
+    weight_of: Callable[[Adapted], Tensor] = lambda part: part.weight,
 ) -> dict[str, Adapted]:
     """Replace each adapted module by a plain one with its adapted weight; return the adapted.
 
-    *weight_of* returns the weight of the plain one instead.
+    A quantized weight is dequantized, also if it has no adapter; without *quantized*, modules with
+    such weights stay as they are. *weight_of* returns the weight of the plain one instead.
     """
     adapted: dict[str, Adapted] = {}
     for name, part in model.named_modules():
         # A DoRALinear contains a LoRALinear, which is not replaced separately.
         if isinstance(part, Adapted) and name.rpartition(".")[0] not in adapted:
             adapted[name] = part
-    weights: dict[Tensor, nn.Parameter] = {}
+    if not quantized:
+        adapted = {
+            name: part
+            for name, part in adapted.items()
+            if not isinstance(part.base, QuantizedWeight)
+        }
+    weights: dict[Any, nn.Parameter] = {}
     for name, part in adapted.items():
         if part.base not in weights:  # two tables can share it
             weights[part.base] = nn.Parameter(weight_of(part).detach(), requires_grad=False)
         weight = weights[part.base]
         plain: nn.Embedding | nn.Linear | ExpertLinear
-        if isinstance(part, EmbeddingRows):
+        if isinstance(part, EmbeddingRows | LoRAEmbedding):
             rows, width = weight.shape
             plain = nn.Embedding(rows, width, device="meta")
-        elif isinstance(part, LoRAExperts):
+        elif isinstance(part, LoRAExperts | QuantizedExperts):
             experts, outputs, inputs = weight.shape
             plain = ExpertLinear(experts, part.active, inputs, outputs, bias=False)
             plain.bias = part.bias
@@ -126,20 +176,23 @@ def merge(
             plain = nn.Linear(inputs, outputs, bias=False, device="meta")
             plain.register_parameter("bias", cast("nn.Parameter | None", part.bias))
         plain.weight = weight
-        _set_module(model, name, plain.train(part.training))
+        set_module(model, name, plain.train(part.training))
     return adapted
 
 
 def unmerge(model: nn.Module, adapted: Mapping[str, Adapted]) -> None:
     """Put back the modules that `merge` returned: bit for bit, since nothing was subtracted."""
     for name, part in adapted.items():
-        _set_module(model, name, part.train(model.get_submodule(name).training))
+        set_module(model, name, part.train(model.get_submodule(name).training))
 
 
 @contextmanager
 def merged(model: nn.Module) -> Iterator[None]:
-    """Merge the adapters of *model*, if it has any, inside the context."""
-    adapted = merge(model)
+    """Merge the adapters of *model*, if it has any, inside the context.
+
+    Those of quantized weights are not: a dequantized model would need the memory that is saved.
+    """
+    adapted = merge(model, quantized=False)
     try:
         yield
     finally:
@@ -148,8 +201,14 @@ def merged(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def switched_off(model: nn.Module) -> Iterator[None]:
-    """Remove the adapters of *model* inside the context: it is the base, without a copy."""
-    adapted = merge(model, lambda part: part.base)
+    """Remove the adapters of *model* inside the context: it is the base, without a copy.
+
+    Quantized weights are dequantized.
+    """
+    adapted = merge(
+        model,
+        weight_of=lambda part: part.base if isinstance(part.base, Tensor) else part.base.dense(),
+    )
     try:
         yield
     finally:
@@ -159,13 +218,17 @@ def switched_off(model: nn.Module) -> Iterator[None]:
 def merged_weights(model: nn.Module) -> dict[str, Tensor]:
     """Return the weights of *model* with adapters merged, by the names of a plain model.
 
-    These are its parameters and saved buffers. Those that are not adapted are no copies.
+    These are its parameters and saved buffers. Those that are not adapted are no copies. Quantized
+    weights are dequantized.
     """
-    with merged(model):
+    adapted = merge(model)
+    try:
         return saved_tensors(model)
+    finally:
+        unmerge(model, adapted)
 
 
-def _set_module(model: nn.Module, name: str, module: nn.Module) -> None:
+def set_module(model: nn.Module, name: str, module: nn.Module) -> None:
     """Replace the submodule of *model* with the dotted *name* by *module*."""
     parent, _, attribute = name.rpartition(".")
     setattr(model.get_submodule(parent), attribute, module)

@@ -22,7 +22,6 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
 from gpt.training.tuning.methods import METHODS, Method
-from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
 from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
@@ -60,7 +59,9 @@ SETTINGS = Settings(
     settings=SETTINGS,
     examples="""
     gpt tune runs/base --data chat/ --out runs/chat
+    gpt tune runs/llama --data talks.jsonl --out runs/assistant --template chatml
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
+    gpt tune runs/chat --data pairs.jsonl --out runs/preferred --objective dpo
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     gpt tune runs/base --objective grpo --task addition --out runs/sums
     gpt tune runs/base --objective grpo --prompts p.jsonl --reward reward.py:score --out runs/mine
@@ -72,7 +73,7 @@ SETTINGS = Settings(
     metavar="PATH",
     type=PATH,
     group="Data",
-    help="Chat from `pytok chat build`, text, or token shards of the model's tokenizer.",
+    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, its shards, or preferences.",
 )
 @option(
     "--task",
@@ -115,15 +116,17 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction of a text, from its end, to hold out.",
+    help="Fraction to hold out: of a text, its end; else a choice of conversations or prompts.",
 )
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
+@SETTINGS.option("--template", "task.template", group="Data")
 @option(
     "--objective",
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data; grpo, to solve problems.",
+    help="What is learned: sft, to write like the data; dpo, orpo or kto, preferences; grpo, to "
+    "solve problems.",
 )
 @option(
     "--lora",
@@ -145,6 +148,8 @@ SETTINGS = Settings(
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--quantize", "task.quantize", group="Method")
+@SETTINGS.option("--merge-aware", "task.merge_aware", group="Method")
 @option(
     "--epochs",
     metavar="X",
@@ -182,7 +187,7 @@ def tune(
     objective: str,
     epochs: float | None,
 ) -> int:
-    """Tune a trained model on a chat or more text.
+    """Tune a trained model on conversations or more text.
 
     RUN is the base: a run folder, trained or from `gpt import`. It stays as it is, and the new run
     is a complete model with its own report.md. Settings you leave out are planned from the base and
@@ -198,7 +203,7 @@ def tune(
     unplanned = Recipe(
         data=data,
         out=out,
-        task=method.task(base=run),
+        task=method.task(base=run, adapter=adapter),
         objective=method.objective(),
         score=method.score(),
         optimizer=AdamW(),
@@ -211,6 +216,7 @@ def tune(
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
 
+    from gpt.data.conversations import is_chat
     from gpt.report.console import ConsoleReporter
     from gpt.report.events import Reporters
     from gpt.report.page import Report
@@ -222,6 +228,9 @@ def tune(
     if method.text:
         data = _prepared(data, out, run, val)
     names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
+    task_fields = {name: getattr(asked, name) for name in names}
+    if val is not None and (not method.text or is_chat(data)):
+        task_fields["val"] = val
     plan = plan_tuning(
         run,
         data=data,
@@ -231,7 +240,7 @@ def tune(
         epochs=epochs,
         batch_size=given.get("batch_size"),
         lr=given.get("optimizer.lr"),
-        **{name: getattr(asked, name) for name in names},
+        **task_fields,
     )
     with ConsoleReporter() as console, Interruption() as interruption:
         tuned = tune(
@@ -289,12 +298,11 @@ def _data(
 
 def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
     """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
+    from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
     from gpt.runs.reading import read_checkpoint
-    from gpt.training.tasks.conversations import TRAIN
 
-    made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
-    if val is None and (made or not data.exists()):
+    if is_chat(data) or (val is None and ((data / "shards.json").exists() or not data.exists())):
         return data
     checkpoint = read_checkpoint(base)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
@@ -321,6 +329,8 @@ def _print_result(tuned: Tuned, out: Path) -> None:
         if change is not None:
             figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
+    if tuned.merging is not None:
+        say(tuned.merging.text(score.unit))
     say(f"next: {next_command(out)}")
 
 

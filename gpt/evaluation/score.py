@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gpt.errors import ConfigError
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, Reward, TokenAccuracy
+from gpt.spec.score import (
+    BitsPerByte,
+    ClassAccuracy,
+    ClassLoss,
+    ExactMatch,
+    MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
+    Reward,
+    TokenAccuracy,
+)
 
 Figures: TypeAlias = dict[str, float]
 """What an evaluation has measured, by name; `gpt.runs.metrics.Row.val` records all of it."""
@@ -62,8 +72,19 @@ SCORES: Mapping[type, Score] = {
         unit="nats per masked token",
         short="nats/masked token",
     ),
+    ClassLoss: Score(name="loss", higher_is_better=False, unit="nats per text", short="nats/text"),
+    ClassAccuracy: Score(name="accuracy", higher_is_better=True, unit="accuracy", short="accuracy"),
     ExactMatch: Score(
         name="exact_match", higher_is_better=True, unit="exact match", short="exact match"
+    ),
+    PreferenceLoss: Score(
+        name="loss", higher_is_better=False, unit="nats per preference", short="nats/preference"
+    ),
+    PreferenceAccuracy: Score(
+        name="preference_accuracy",
+        higher_is_better=True,
+        unit="preference accuracy",
+        short="preference accuracy",
     ),
     Reward: Score(name="reward", higher_is_better=True, unit="reward", short="reward"),
 }

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-Kind: TypeAlias = Literal["matrix", "head", "embedding", "scale"]
+Kind: TypeAlias = Literal["matrix", "head", "embedding", "scale", "up"]
 """Kinds of parameters, which optimizers treat differently."""
 Mixed: TypeAlias = tuple[Tensor, Tensor | None]
 """Output of a mixer (attention, an MLP), and its auxiliary loss or None."""
@@ -54,6 +54,13 @@ class Mechanism(nn.Module):
 
     def idle_parameters(self) -> int:
         """Return how many of its own parameters a token does not use.
+
+        Child modules are not included.
+        """
+        return 0
+
+    def packed_parameters(self) -> int:
+        """Return how many more weights its own parameters stand for, if they are quantized.
 
         Child modules are not included.
         """

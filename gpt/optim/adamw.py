@@ -13,13 +13,16 @@ def adamw(spec: AdamW, kinds: ParameterKinds, dtype: torch.dtype) -> torch.optim
 
     Only the weights of linear layers decay. Scales and biases do not, because zero is not a neutral
     value for them. Embeddings do not, because the row of a rare token would shrink at every step
-    and get a gradient at few. A head tied to an embedding counts as one.
+    and get a gradient at few. A head tied to an embedding counts as one. The groups of adapters are
+    those of peft's ``create_loraplus_optimizer``.
     """
+    up_lr = spec.lr * spec.lora_plus
     settings = (
         (kinds.matrices, spec.lr, spec.weight_decay),
         (kinds.head, spec.head_lr, spec.weight_decay),
         (kinds.embeddings, spec.embedding_lr, 0.0),
-        (kinds.scales, spec.lr, 0.0),
+        (kinds.scales, up_lr if kinds.ups else spec.lr, 0.0),
+        (kinds.ups, up_lr, spec.weight_decay),
     )
     groups = [
         {"params": parameters, "lr": spec.lr if lr is None else lr, "weight_decay": decay}

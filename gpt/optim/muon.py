@@ -33,7 +33,11 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, spec: optimizer.Muon, kinds: ParameterKinds, dtype: torch.dtype) -> None:
-        matrices = {"params": kinds.matrices, "lr": spec.lr, "weight_decay": spec.weight_decay}
+        matrices = {
+            "params": [*kinds.matrices, *kinds.ups],
+            "lr": spec.lr,
+            "weight_decay": spec.weight_decay,
+        }
         others = [
             {"params": parameters, "lr": lr, "weight_decay": 0.0}
             for parameters, lr in (
@@ -43,6 +47,8 @@ class Muon(torch.optim.Optimizer):
             )
             if parameters
         ]
+        # Of adapters all weights are matrices, and torch's AdamW wants a group.
+        others = others or [{"params": [], "lr": spec.scale_lr, "weight_decay": 0.0}]
         super().__init__([matrices, *others], {})
         self.spec, self.dtype = spec, dtype
         self._adamw = torch.optim.AdamW(

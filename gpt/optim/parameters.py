@@ -41,6 +41,8 @@ class ParameterKinds:
     """Tables of tokens and of positions."""
     scales: list[nn.Parameter]
     """Scales, biases, and scalars."""
+    ups: list[nn.Parameter]
+    """Second matrices of the adapters of linear layers."""
 
     @classmethod
     def of(cls, model: nn.Module) -> ParameterKinds:
@@ -50,6 +52,7 @@ class ParameterKinds:
             "head": [],
             "embedding": [],
             "scale": [],
+            "up": [],
         }
         seen = set()
         for module in model.modules():
@@ -63,4 +66,5 @@ class ParameterKinds:
             head=kinds["head"],
             embeddings=kinds["embedding"],
             scales=kinds["scale"],
+            ups=kinds["up"],
         )

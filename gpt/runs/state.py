@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.runs.older_formats import upgrade
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 from gpt.spec.encoder_decoder import EncoderDecoderConfig
 from gpt.spec.recipe import Recipe, check_resumable
 from gpt.spec.recurrent import RecurrentConfig
@@ -26,7 +27,7 @@ class State:
     FORMAT: ClassVar[int] = 3
     """Version of ``state.json``. Format 2 is still read: `gpt.runs.older_formats`."""
 
-    config: GPTConfig | EncoderDecoderConfig | RecurrentConfig = field(
+    config: GPTConfig | ClassifierConfig | EncoderDecoderConfig | RecurrentConfig = field(
         metadata={USUAL: GPTConfig.__name__}
     )
     """The model."""
@@ -51,6 +52,8 @@ class State:
     """The step of that evaluation; 0 if a tuned model never got better than its base."""
     first_score: float | None = None
     """Score before the first step, if the run started from a trained model."""
+    merged_into_original: bool = False
+    """Whether the weights have adapters merged into the base before quantization, not after it."""
 
     @property
     def is_over(self) -> bool:

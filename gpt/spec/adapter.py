@@ -9,6 +9,9 @@ from typing import Literal
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, below_one
 
+ALL_LINEAR = "all-linear"
+"""Target that selects every linear layer besides the head, as in peft."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoRA:
@@ -27,7 +30,9 @@ class LoRA:
     dropout: float = 0.0
     """Probability of zeroing each input feature of an adapter while training."""
     targets: tuple[str, ...] = ("attention", "mlp")
-    """Adapt the linear layers whose dotted name contains one of these names."""
+    """Layers to adapt: complete dotted names, such as blocks.0.attention.query; names that some
+    dotted names contain, such as query or attention; or all-linear, every linear layer besides the
+    head. An embedding is adapted if its name ends with a target."""
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -39,6 +44,19 @@ class LoRA:
             raise ConfigError(
                 "targets is empty; name linear layers, or modules that contain some, such as mlp"
             )
+
+    def selects(self, name: str, *, is_head: bool = False, is_table: bool = False) -> bool:
+        """Return whether the layer with the dotted *name* is to be adapted.
+
+        *is_table* says that it is an embedding, and *is_head* that it is the head.
+        """
+        return any(
+            target == name
+            or (is_table and name.endswith(f".{target}"))
+            or (not is_table and f".{target}." in f".{name}.")
+            or (target == ALL_LINEAR and not is_head and not is_table)
+            for target in self.targets
+        )
 
     @property
     def scale(self) -> float:

@@ -7,8 +7,19 @@ from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, at_least_zero, below_one, fraction
+from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, Reward, TokenAccuracy
+from gpt.spec.score import (
+    BitsPerByte,
+    ClassAccuracy,
+    ClassLoss,
+    ExactMatch,
+    MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
+    Reward,
+    TokenAccuracy,
+)
 
 NATS_PER_TOKEN = "nats/token"
 
@@ -30,7 +41,12 @@ class CrossEntropy:
         below_one(label_smoothing=self.label_smoothing)
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* sees the tokens that it is to predict."""
+        """Raise ConfigError if *model* sees the tokens that it is to predict, or predicts none."""
+        if model.classifies:
+            raise ConfigError(
+                "CrossEntropy predicts tokens, and a Classifier classes; set objective to "
+                "ClassCrossEntropy"
+            )
         if not model.causal:
             raise ConfigError(
                 "model.attention sees the next token, which CrossEntropy predicts; choose a causal "
@@ -71,6 +87,116 @@ class MaskedLM:
                 "MaskedLM predicts tokens from both sides, and this model sees only those before; "
                 "set model.attention.pattern to Full, or the objective to CrossEntropy"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCrossEntropy:
+    """The negative log-probability of the class of each text."""
+
+    SCORES: ClassVar[tuple[type, ...]] = (ClassLoss, ClassAccuracy)
+    UNIT: ClassVar[str] = "nats/text"
+
+    label_smoothing: float = 0.0
+    """Probability that is divided among all classes instead of the right one."""
+    class_weights: tuple[float, ...] = ()
+    """Weight of the texts of each class, in the order of the classes. [default: 1 each]"""
+
+    def __post_init__(self) -> None:
+        below_one(label_smoothing=self.label_smoothing)
+        for weight in self.class_weights:
+            above_zero(class_weights=weight)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* predicts no classes, or others than have weights."""
+        if not isinstance(model, Classifier):
+            raise ConfigError("ClassCrossEntropy predicts classes; set model to Classifier")
+        if model.classes and len(self.class_weights) not in (0, len(model.classes)):
+            raise ConfigError(
+                f"class_weights: {len(self.class_weights)} numbers for {len(model.classes)} "
+                f"classes; give one for each of {', '.join(model.classes)}"
+            )
+
+
+class Preference:
+    """Learn from completions of which some are preferred; it needs a causal model."""
+
+    SCORES: ClassVar[tuple[type, ...]] = (PreferenceLoss, PreferenceAccuracy)
+    PAIRED: ClassVar[bool] = True
+    """Whether it compares a chosen with a rejected completion, rather than one with the mean."""
+    UNIT: ClassVar[str] = "nats/preference"
+    REFERENCE: ClassVar[bool] = True
+    """Whether it needs the log-probabilities of completions under the base."""
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* sees the tokens that it is to predict."""
+        if not model.causal:
+            raise ConfigError(
+                f"{type(self).__name__} needs the probabilities of texts, which a model that sees "
+                "the next token does not have; tune one whose attention is causal"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPO(Preference):
+    """Direct preference optimization of pairs (Rafailov 2023, arXiv:2305.18290)."""
+
+    beta: float = 0.1
+    """How much the model is kept near its base: the factor of log-ratios in rewards."""
+    loss: Literal["sigmoid", "sigmoid_norm", "ipo"] = "sigmoid"
+    """The loss of a pair: sigmoid; sigmoid_norm, with log-ratios divided by the tokens of their
+    completions, against a preference for long ones (Meng 2024, arXiv:2405.14734, section 2.2); ipo,
+    with a square, which also divides (Azar 2023, arXiv:2310.12036)."""
+    label_smoothing: float = 0.0
+    """Probability that a pair is labeled the wrong way around: conservative DPO (Mitchell 2023). Of
+    the sigmoid losses."""
+
+    def __post_init__(self) -> None:
+        above_zero(beta=self.beta)
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ConfigError(
+                f"label_smoothing must be at least 0 and below 0.5; got {self.label_smoothing}"
+            )
+        if self.label_smoothing and self.loss == "ipo":
+            raise ConfigError("label_smoothing is of the sigmoid losses; remove it, or loss=ipo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ORPO(Preference):
+    """Odds ratio preference optimization: pairs without a base (Hong 2024, arXiv:2403.07691)."""
+
+    REFERENCE: ClassVar[bool] = False
+
+    beta: float = 0.1
+    """Weight of the odds ratio beside the cross-entropy of the chosen completion: lambda there."""
+
+    def __post_init__(self) -> None:
+        above_zero(beta=self.beta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KTO(Preference):
+    """Kahneman-Tversky optimization: completions labeled good or bad, without pairs.
+
+    Ethayarajh 2024, arXiv:2402.01306. What a completion gains is compared with the KL divergence
+    from the base, which completions of other prompts estimate; so a batch has at least two.
+    """
+
+    PAIRED: ClassVar[bool] = False
+
+    beta: float = 0.1
+    """How much the model is kept near its base: the factor of log-ratios in rewards."""
+    desirable_weight: float = 1.0
+    """Weight of the completions labeled good. Times their number, it should be 1 to 4/3 times the
+    same of the others."""
+    undesirable_weight: float = 1.0
+    """Weight of the completions labeled bad."""
+
+    def __post_init__(self) -> None:
+        above_zero(
+            beta=self.beta,
+            desirable_weight=self.desirable_weight,
+            undesirable_weight=self.undesirable_weight,
+        )
 
 
 LossType: TypeAlias = Literal["grpo", "bnpo", "dapo", "dr_grpo", "cispo"]
@@ -122,5 +248,5 @@ class GRPO:
             raise ConfigError("GRPO needs a model that generates text; choose a causal pattern")
 
 
-AnyObjective: TypeAlias = CrossEntropy | MaskedLM | GRPO
+AnyObjective: TypeAlias = CrossEntropy | MaskedLM | ClassCrossEntropy | DPO | ORPO | KTO | GRPO
 """All objectives."""

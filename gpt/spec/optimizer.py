@@ -24,9 +24,13 @@ class AdamW:
     """Decay rates of the first and second moment of the gradient."""
     eps: float = 1e-8
     """Added to the square root of the second moment."""
+    lora_plus: float = 1.0
+    """LoRA+: learning rate of the second matrix of each adapter, and of DoRA's magnitudes, as a
+    multiple of lr (Hayou 2024, arXiv:2402.12354, advise 16)."""
 
     def __post_init__(self) -> None:
         above_zero(lr=self.lr, embedding_lr=self.embedding_lr, head_lr=self.head_lr, eps=self.eps)
+        above_zero(lora_plus=self.lora_plus)
         at_least_zero(weight_decay=self.weight_decay)
         decay_rates(self.betas)
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture
 from gpt.spec.checks import above_zero, below_one
+from gpt.spec.classifier import Classifier
 from gpt.spec.encoder_decoder import EncoderDecoder
 from gpt.spec.objective import AnyObjective, CrossEntropy
 from gpt.spec.optimizer import AdamW, Muon
@@ -109,7 +110,7 @@ class Recipe:
     for one GPU."""
     threads: int | None = None
     """CPU threads. [default: torch's own]"""
-    model: Architecture | EncoderDecoder | Recurrent = field(
+    model: Architecture | EncoderDecoder | Recurrent | Classifier = field(
         default_factory=Architecture, metadata={USUAL: Architecture.__name__}
     )
     """The model except its vocabulary, which comes from the data."""
@@ -169,7 +170,7 @@ class Recipe:
 MAY_CHANGE = frozenset(
     {"task.base", "data", "out", "steps", "seconds", "max_seconds", "eval_every", "keep"}
     | {"checkpoint_every", "device", "dtype", "compile", "parallel", "patience", "recompute"}
-    | {"threads", "overhead"}
+    | {"threads", "overhead", "task.merge_aware"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and on what machine. A change of any other would make one run of two different ones."""

@@ -25,8 +25,31 @@ class MaskedLoss:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassLoss:
+    """Negative log-probability of the class of a text in nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassAccuracy:
+    """Fraction of the texts whose likeliest class is theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExactMatch:
     """Fraction of the translated pairs whose translation is the target, character by character."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceLoss:
+    """Loss of the objective on held-out preferences: comparable with the same objective only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceAccuracy:
+    """Fraction of the held-out pairs whose chosen completion has the larger reward; ties are half.
+
+    Without pairs, of the completions whose reward is on the right side of the KL divergence.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,5 +57,15 @@ class Reward:
     """Mean reward of completions of held-out problems, sampled as in training."""
 
 
-AnyScore: TypeAlias = BitsPerByte | TokenAccuracy | MaskedLoss | ExactMatch | Reward
+AnyScore: TypeAlias = (
+    BitsPerByte
+    | TokenAccuracy
+    | MaskedLoss
+    | ClassLoss
+    | ClassAccuracy
+    | ExactMatch
+    | PreferenceLoss
+    | PreferenceAccuracy
+    | Reward
+)
 """All scores."""

@@ -11,11 +11,23 @@ from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.checks import above_zero, at_least_zero, below_one
+from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import GRPO, CrossEntropy, MaskedLM
+from gpt.spec.objective import DPO, GRPO, KTO, ORPO, ClassCrossEntropy, CrossEntropy, MaskedLM
 from gpt.spec.problems import Addition, AnyProblems
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, Reward, TokenAccuracy
+from gpt.spec.quantization import FP4, NF4, Int4, Int8
+from gpt.spec.score import (
+    BitsPerByte,
+    ClassAccuracy,
+    ClassLoss,
+    ExactMatch,
+    MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
+    Reward,
+    TokenAccuracy,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +46,14 @@ class Pretraining:
     """Scores that it measures, with one of the objectives or another."""
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* reads pairs."""
+        """Raise ConfigError if *model* reads pairs, or predicts classes."""
         if model.reads_pairs:
             raise ConfigError(
                 f"{type(model).__name__} reads pairs of a source and a target; set task to Pairs, "
                 "or model to Architecture"
             )
+        if model.classifies:
+            raise ConfigError("a Classifier starts from a trained model: use `gpt classify train`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +91,10 @@ class Pairs:
             )
 
 
+Train: TypeAlias = Literal["head", "last-block", "last-two", "all", "lora"]
+"""What of a classifier is trained."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FromBase:
     """Start from a trained model: `model` is that model, its dropout excepted."""
@@ -93,35 +111,121 @@ class FromBase:
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+    quantize: NF4 | FP4 | Int4 | Int8 | None = None
+    """Quantize the linear layers of the base, which are frozen (QLoRA, Dettmers 2023,
+    arXiv:2305.14314): with NF4, to 4.127 bits per weight."""
+    merge_aware: bool = False
+    """At the end, also measure the adapters merged into the base as it was before quantization, and
+    keep the better of the two merged models."""
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* reads pairs."""
+        """Raise ConfigError if *model* is no language model, or a quantized base has no adapter."""
         if model.reads_pairs:
             raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
+        if model.classifies:
+            raise ConfigError("a Classifier predicts no tokens: use `gpt classify train`")
+        if self.quantize is not None and self.adapter is None:
+            raise ConfigError(
+                "task.quantize freezes the linear layers of the base, so that adapters are "
+                "trained; remove it, or set task.adapter"
+            )
+        if self.merge_aware and self.quantize is None:
+            raise ConfigError("task.merge_aware is about a quantized base: set task.quantize")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
-    READS: ClassVar[tuple[str, ...]] = ("base", "train_on")
+    READS: ClassVar[tuple[str, ...]] = ("base", "train_on", "template", "val")
     OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
-    train_on: Literal["mine", "all", "last"] = "mine"
-    """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
+    train_on: Literal["mine", "all", "last", "text"] = "mine"
+    """What counts in the loss: the turns of the assistant or --me, all turns, the last one of the
+    assistant or --me, or all texts without template tokens."""
+    template: Literal["ours", "chatml", "llama3"] | None = None
+    """Chat template for conversations of a user and an assistant: pytok's, ChatML or Llama 3's.
+    [default: the base's, or else ours]"""
+    val: float = 0.1
+    """Fraction of the conversations in a file to hold out: the same with every seed."""
     row_length: int | None = None
     """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
 
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
+
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
         super().check(model)
-        if self.row_length is not None and not 2 <= self.row_length <= model.context:
+        _check_row_length(self.row_length, model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(FromBase):
+    """Train a head over classes on the body of a trained model, and some of that model's weights.
+
+    The model is a Classifier with that body, which can also attend to later tokens.
+    """
+
+    COMMAND: ClassVar[str] = "gpt classify train"
+    ABOUT_RECIPE: ClassVar[str] = "As planned by `gpt classify train`."
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (ClassCrossEntropy,)
+    SCORES: ClassVar[tuple[type, ...]] = (ClassLoss, ClassAccuracy)
+
+    train: Train = "last-block"
+    """Weights that are trained besides the head: none, those of the last block or the last two with
+    the last norm, all, or adapters in all blocks."""
+    adapter: LoRA | DoRA | None = None
+    """Adapters that are trained, if train is lora."""
+    pretrained: bool = True
+    """Start with the weights of the base; otherwise with new ones, to compare."""
+
+    def __post_init__(self) -> None:
+        if (self.train == "lora") != (self.adapter is not None):
             raise ConfigError(
-                f"task.row_length must be from 2 to the model's context, {model.context}; "
-                f"got {self.row_length}"
+                "task.adapter goes with task.train=lora: set both, or neither of them"
             )
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* predicts no classes, or has too few blocks."""
+        if not isinstance(model, Classifier):
+            raise ConfigError("a task of classification needs a model of classes: a Classifier")
+        if self.train == "last-two" and model.layers < 2:
+            raise ConfigError("task.train is last-two, but the model has one block; use last-block")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferences(FromBase):
+    """Learn from preferences: completions that are better or worse than others."""
+
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (DPO, ORPO, KTO)
+    SCORES: ClassVar[tuple[type, ...]] = (PreferenceLoss, PreferenceAccuracy)
+
+    val: float = 0.1
+    """Fraction of the prompts to hold out, with all of their completions; the seed chooses them."""
+    row_length: int | None = None
+    """Most tokens of a prompt with a completion; longer ones lose the beginning of the prompt.
+    [default: the context]"""
+
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
+        super().check(model)
+        _check_row_length(self.row_length, model)
+
+
+def _check_row_length(length: int | None, model: AnyArchitecture) -> None:
+    """Raise ConfigError if rows of *length* do not fit the context of *model*."""
+    if length is not None and not 2 <= length <= model.context:
+        raise ConfigError(
+            f"task.row_length must be from 2 to the model's context, {model.context}; got {length}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,5 +273,5 @@ class Reinforcement(FromBase):
             )
 
 
-AnyTuning: TypeAlias = Tuning | Reinforcement
+AnyTuning: TypeAlias = Reinforcement | Tuning | Classification | Preferences
 """The tasks that start from a base."""

@@ -128,6 +128,7 @@ class _Run:
         self.model = task.model()
         if task.collector is not None:
             task.collector.notice = self.reporter.notice
+            task.collector.watch = self._watch
         self.train_step = TrainStep(
             self.model, self.recipe, task.rows, runtime, world, collector=task.collector
         )
@@ -181,7 +182,10 @@ class _Run:
             self._start_pace()
             self._complete_interrupted_evaluation()
             while not self._is_finished() and not self._is_stopping():
-                row = self._evaluate_if_due(self._make_step())
+                try:
+                    row = self._evaluate_if_due(self._make_step())
+                except _Stopped:  # while the rows of the step were made: it is made on resuming
+                    break
                 # Metrics before checkpoints: a killed run drops rows past its checkpoint, but
                 # could not restore missing ones.
                 self.metrics.append(row)
@@ -220,6 +224,11 @@ class _Run:
         """Raise _Stopped if any process was asked to stop; a `Progress`."""
         if self._is_stopping():
             raise _Stopped
+
+    def _watch(self, stage: str, done: int, total: int) -> None:
+        """Report the progress of the collector; raise _Stopped if asked to stop."""
+        self.reporter.progress(stage, done, total)
+        self._check_stop()
 
     def _make_step(self) -> Row:
         """Make an optimizer step and return its row of the metrics."""
@@ -353,7 +362,7 @@ class _Run:
     def _resume(self) -> None:
         """Restore the newest checkpoint of the store."""
         checkpoint = self.store.read()
-        saved = checkpoint.state
+        saved = dataclasses.replace(checkpoint.state, merged_into_original=False)
         dtype, self.recipe = self.recipe.dtype, keep_choices(self.recipe, saved)
         if dtype != self.recipe.dtype:
             self.train_step.compute_in(Runtime.choose(self.recipe.device, self.recipe.dtype))

@@ -114,6 +114,8 @@ class Rollouts:
         self._problems, self._coding, self._reference = problems, coding, reference
         self.notice: Callable[[str], object] = lambda text: None
         """Shows a line, such as a warning; the loop sets it."""
+        self.watch: Callable[[str, int, int], object] = lambda stage, done, total: None
+        """Not called: a round is a part of a step."""
         self._round = -1
         """The last round."""
         self._rows = Rows.of([], [])

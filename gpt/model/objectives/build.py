@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpt.model.objectives.classes import ClassCrossEntropy
 from gpt.model.objectives.grpo import GRPO
 from gpt.model.objectives.loss import Objective
 from gpt.model.objectives.masked import MaskedLM
 from gpt.model.objectives.next_token import CrossEntropy
+from gpt.model.objectives.preferences import DPO, KTO, ORPO
 from gpt.spec import objective
 from gpt.spec.models import AnyArchitecture
 
@@ -20,6 +22,10 @@ OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
     objective.CrossEntropy: CrossEntropy,
     objective.MaskedLM: MaskedLM,
     objective.GRPO: GRPO,
+    objective.ClassCrossEntropy: ClassCrossEntropy,
+    objective.DPO: DPO,
+    objective.ORPO: ORPO,
+    objective.KTO: KTO,
 }
 
 

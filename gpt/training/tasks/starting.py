@@ -8,6 +8,7 @@ from gpt.adapt.wrapping import adapt, train_rows
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import grow_vocabulary, token_tables
+from gpt.nn.quantized.linear import quantize
 from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import AnyTuning, FromBase
@@ -54,11 +55,13 @@ def base_of(recipe: Recipe) -> FromBase:
 
 def starting_model(base: Checkpoint, recipe: Recipe, vocab_size: int) -> GPT:
     """Build the model before the first step; only what is trained requires gradients."""
-    before, adapter = base.state.config.vocab_size, base_of(recipe).adapter
+    before, task = base.state.config.vocab_size, base_of(recipe)
     model = grow_vocabulary(base.model(), config_of(recipe, vocab_size), recipe.seed)
-    if adapter is not None:
+    if task.adapter is not None:
         model.requires_grad_(False)
         if vocab_size > before:
             train_rows(model, token_tables(model), before, vocab_size)
-        adapt(model, adapter, recipe.seed)
+        if task.quantize is not None:
+            quantize(model, task.quantize)
+        adapt(model, task.adapter, recipe.seed)
     return model

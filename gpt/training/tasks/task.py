@@ -30,7 +30,11 @@ class Measured(Protocol):
 
 
 class Collector(Protocol):
-    """Makes rows that depend on the model: rollouts."""
+    """Makes rows that depend on the model: rollouts, or what they are compared with."""
+
+    watch: Callable[[str, int, int], object]
+    """Called with a stage of the work, how much of it is done, and the total, by all processes; can
+    raise an exception to end the work. The loop sets it."""
 
     notice: Callable[[str], object]
     """Shows a line, such as a warning; the loop sets it."""
@@ -46,7 +50,7 @@ class Collector(Protocol):
         """
 
     def save(self) -> bytes:
-        """Return what a checkpoint keeps: rows for steps that are to come, as safetensors."""
+        """Return what a checkpoint keeps, such as rows for steps to come, as safetensors."""
 
     def restore(self, content: bytes) -> None:
         """Take up what `save` has returned."""

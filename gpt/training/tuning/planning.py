@@ -115,7 +115,7 @@ def plan_tuning(
     if batch_size is None:
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
-        batch_size = 1 << max(0, most.bit_length() - 1)
+        batch_size = max(kind.rows, 1 << max(0, most.bit_length() - 1))
         if step_rows is not None:
             batch_size = math.gcd(
                 step_rows, max(batch_size, 1 << (PASS_TOKENS // length).bit_length() - 1)
@@ -129,7 +129,7 @@ def plan_tuning(
         recipe,
         task=task,
         model=dataclasses.replace(
-            architecture, dropout=Dropout(rate=0.1 if adapter is None and kind.dropout else 0.0)
+            architecture, dropout=Dropout(rate=kind.dropout if adapter is None else 0.0)
         ),
         steps=steps,
         batch_size=batch_size,

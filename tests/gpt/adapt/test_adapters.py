@@ -335,9 +335,9 @@ def test_only_new_rows_are_trained(name: str, tables: int) -> None:
         assert changed.nonzero().flatten().tolist() == ([66, 67, 68, 69] if has_new_rows else [])
 
 
-def test_target_without_a_linear_layer_is_rejected() -> None:
+def test_target_without_a_layer_is_rejected() -> None:
     """The message lists the possible targets."""
-    words = "no linear layer has 'q_proj' in its name; choose from attention, blocks"
+    words = "no layer has 'q_proj' in its name; choose from all-linear, attention, blocks"
     with pytest.raises(ConfigError, match=words):
         adapt(gpt("tied"), LoRA(targets=("q_proj",)), seed=0)
 
