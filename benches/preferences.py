@@ -52,7 +52,7 @@ ANIMALS = [
     "mole",
 ]
 VERBS = ["sleeps", "sits", "runs", "eats", "waits", "sings", "hides", "walks"]
-PLACES = ["barn", "field", "pond", "house", "tree", "road", "garden", "hill", "mill", "yard"]
+WHERE = ["barn", "field", "pond", "house", "tree", "road", "garden", "hill", "mill", "yard"]
 TIMES = ("at night", "in the morning", "all day", "in the rain", "in winter", "after lunch")
 QUESTIONS = (
     "Tell me about the {}.",
@@ -95,7 +95,7 @@ def text(rng: random.Random) -> str:
     """Return a question with an answer of one to six sentences."""
     animal, asked = question(rng)
     sentences = (
-        f"The {animal} {rng.choice(VERBS)} in the {rng.choice(PLACES)} {rng.choice(TIMES)}."
+        f"The {animal} {rng.choice(VERBS)} in the {rng.choice(WHERE)} {rng.choice(TIMES)}."
         for _ in range(rng.randint(1, 6))
     )
     return asked + " ".join(sentences)

@@ -132,8 +132,12 @@ def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> Non
         if weight not in trained:
             rows = weight.detach()[start:stop].clone()
             trained[weight] = nn.Embedding(stop - start, rows.shape[1], _weight=rows)
-        wrapper = EmbeddingRows if isinstance(table, nn.Embedding) else HeadRows
-        set_module(model, name, wrapper(weight, trained[weight], start))
+        wrapped: nn.Module = (
+            EmbeddingRows(weight, trained[weight], start)
+            if isinstance(table, nn.Embedding)
+            else HeadRows(weight, trained[weight], start, cast("nn.Parameter | None", table.bias))
+        )
+        set_module(model, name, wrapped)
 
 
 def merge(

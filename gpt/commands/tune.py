@@ -10,18 +10,20 @@ import click
 from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
-from gpt.commands.settings import Settings, SettingsCommand, given_overrides
-from gpt.errors import ConfigError
+from gpt.commands.problem_options import data_of, with_problems
+from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
+from gpt.errors import ConfigError, DataError
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
+from gpt.spec.objective import Distillation
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
 from gpt.spec.problems import SHIPPED
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
-from gpt.training.tuning.methods import METHODS, Method
+from gpt.training.tuning.methods import METHODS
 from pytok.commands.help import option
 from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
@@ -35,9 +37,9 @@ PLANNED = frozenset(
     | {"accumulate"}
 )
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
+TEACHERS = "objective.teachers"
 ADAPTER = "task.adapter"
 """Dotted name of the adapter."""
-KIND_OF_PROBLEMS = "task.problems.kind"
 
 
 def _is_fixed(name: str) -> bool:
@@ -118,6 +120,15 @@ SETTINGS = Settings(
     show_default="0.1",
     help="Fraction to hold out: of a text, its end; else a choice of conversations or prompts.",
 )
+@option(
+    "--extend-vocab",
+    metavar="N",
+    type=click.IntRange(1),
+    group="Data",
+    help="Continue the vocabulary on a text, by N new tokens.",
+)
+@SETTINGS.option("--replay", "task.replay", group="Data", metavar="FRACTION")
+@SETTINGS.option("--replay-data", "task.replay_data", group="Data", metavar="FOLDER")
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @SETTINGS.option("--template", "task.template", group="Data")
 @option(
@@ -126,8 +137,9 @@ SETTINGS = Settings(
     default="sft",
     group="Method",
     help="What is learned: sft, to write like the data; dpo, orpo or kto, preferences; grpo, to "
-    "solve problems.",
+    "solve problems; distillation, to predict as --teachers.",
 )
+@SETTINGS.option("--teachers", "objective.teachers", group="Method", metavar="RUN,...")
 @option(
     "--lora",
     metavar="RANK",
@@ -148,6 +160,7 @@ SETTINGS = Settings(
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--train-rows", "task.train_rows", group="Method", metavar="WHICH")
 @SETTINGS.option("--quantize", "task.quantize", group="Method")
 @SETTINGS.option("--merge-aware", "task.merge_aware", group="Method")
 @option(
@@ -181,6 +194,7 @@ def tune(
     out: Path,
     base_data: Path | None,
     val: float | None,
+    extend_vocab: int | None,
     lora: int | None,
     dora: int | None,
     full: bool,
@@ -195,11 +209,15 @@ def tune(
     from it.
     """
     method = METHODS[objective]
-    overrides = _with_problems(given_overrides(ctx, None), objective, task, prompts, reward)
-    data = _data(ctx, method, data, prompts, run)
+    overrides = with_problems(given_overrides(ctx, None), objective, task, prompts, reward)
+    data = data_of(ctx, method, data, prompts, run)
     refuse_same(out, *({run, data} - {None}), base_data)
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
+    if TEACHERS in overrides.values and method.objective is not Distillation:
+        raise OptionsError(
+            f"{overrides.sources[TEACHERS]} applies to --objective distillation only; add it"
+        )
     unplanned = Recipe(
         data=data,
         out=out,
@@ -211,7 +229,7 @@ def tune(
         model=Architecture(context=1 << 30),
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
-    asked = settings.over(unplanned).task
+    checked = settings.over(unplanned)
     if run.exists() and data.exists():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
@@ -226,10 +244,10 @@ def tune(
 
     given = overrides.values
     if method.text:
-        data = _prepared(data, out, run, val)
+        data = _prepared(data, out, run, val, extend_vocab or 0)
     names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
-    task_fields = {name: getattr(asked, name) for name in names}
-    if val is not None and (not method.text or is_chat(data)):
+    task_fields = {name: getattr(checked.task, name) for name in names}
+    if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
     plan = plan_tuning(
         run,
@@ -256,59 +274,36 @@ def tune(
     return 0
 
 
-def _with_problems(
-    overrides: Overrides, objective: str, task: str | None, prompts: Path | None, reward: str | None
-) -> Overrides:
-    """Return *overrides* with the fields that the options of problems set.
+def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int) -> Path:
+    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*.
 
-    Raises ConfigError for options that exclude each other.
+    The vocabulary of these has *extend* tokens more.
     """
-    given = {"--task": task, "--prompts": prompts, "--reward": reward}
-    for name, value in given.items():
-        if value is not None and objective != "grpo":
-            raise ConfigError(f"{name} is for --objective grpo, and this is {objective}")
-    if task is not None and prompts is not None:
-        raise ConfigError("--task generates problems, and --prompts reads some; choose one")
-    if reward is not None and prompts is None:
-        raise ConfigError("--reward rewards completions of --prompts, which is missing; add it")
-    values, sources = dict(overrides.values), dict(overrides.sources)
-    if task is not None:
-        values[KIND_OF_PROBLEMS] = SHIPPED[task].__name__
-        sources[KIND_OF_PROBLEMS] = f"--task {task}"
-    if prompts is not None:
-        values[KIND_OF_PROBLEMS], sources[KIND_OF_PROBLEMS] = "Prompts", f"--prompts {prompts}"
-    if reward is not None:
-        values["task.problems.reward"] = reward
-        sources["task.problems.reward"] = f"--reward {reward}"
-    return Overrides(values, sources)
-
-
-def _data(
-    ctx: click.Context, method: Method, data: Path | None, prompts: Path | None, run: Path
-) -> Path:
-    """Return the data of *method*: the base, *run*, if its problems are generated."""
-    if method.generates:
-        if data is not None:
-            raise ConfigError("--data is not read by grpo; use --task or --prompts")
-        return prompts or run
-    if data is None:
-        raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
-    return data
-
-
-def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
-    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
     from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
     from gpt.runs.reading import read_checkpoint
 
-    if is_chat(data) or (val is None and ((data / "shards.json").exists() or not data.exists())):
+    chat = is_chat(data)
+    if chat and extend:
+        raise DataError(
+            f"{data}: remove --extend-vocab: it applies to text only, and this is a chat"
+        )
+    made = val is None and not extend and ((data / "shards.json").exists() or not data.exists())
+    if chat or made:
         return data
     checkpoint = read_checkpoint(base)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
     tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
-        return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
+        return prepare(
+            data,
+            out,
+            tokenizer=tokenizer,
+            val=val,
+            extend=extend,
+            progress=bars.update,
+            notice=say,
+        )
 
 
 def _print_result(tuned: Tuned, out: Path) -> None:

@@ -10,16 +10,24 @@ import dataclasses
 from pathlib import Path
 
 from gpt.runs.state import State
+from gpt.spec.objective import Distillation
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Tuning
+from gpt.spec.task import FromBase, Tuning
 
 
 def written(state: State) -> State:
     """Return *state* as it is written: paths outside of the run are absolute."""
     recipe = state.recipe
-    if isinstance(recipe.task, Tuning):
-        base = recipe.task.base.absolute()
-        recipe = dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, base=base))
+    task = recipe.task
+    if isinstance(task, FromBase):
+        task = dataclasses.replace(task, base=task.base.absolute())
+    if isinstance(task, Tuning) and task.replay_data is not None:
+        task = dataclasses.replace(task, replay_data=task.replay_data.absolute())
+    objective = recipe.objective
+    if isinstance(objective, Distillation):
+        teachers = tuple(teacher.absolute() for teacher in objective.teachers)
+        objective = dataclasses.replace(objective, teachers=teachers)
+    recipe = dataclasses.replace(recipe, task=task, objective=objective)
     if recipe.data != Path() and _inside(recipe) is None:  # an imported run has no data
         recipe = dataclasses.replace(recipe, data=recipe.data.absolute())
     return dataclasses.replace(state, recipe=recipe)

@@ -44,6 +44,8 @@ class State:
     """Fingerprint of the tokenizer; shards of another one are rejected."""
     train_tokens: int
     """Tokens of the training split; a split of another length would be read in another order."""
+    replayed_tokens: int = 0
+    """The same of the data of a base from which rows are replayed."""
     score: float | None = None
     """Score (`Recipe.score`) on the validation split, at the last evaluation."""
     best_score: float | None = None
@@ -95,6 +97,12 @@ def check_fits(saved: State, new: State) -> None:
         raise DataError(
             f"{data} has {new.train_tokens:,} training tokens, but the run in {out} started with "
             f"{saved.train_tokens:,}; pass the data that it started with, or another --out"
+        )
+    if saved.replayed_tokens != new.replayed_tokens:
+        raise DataError(
+            f"the data to replay has {new.replayed_tokens:,} training tokens, but the run in {out} "
+            f"started with {saved.replayed_tokens:,}; pass the data that it started with as "
+            "--replay-data, or another --out"
         )
     if new.recipe.steps is not None and saved.step > new.recipe.steps:
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
@@ -199,6 +200,46 @@ class KTO(Preference):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """Predict as teachers do: one model instead of several, or a smaller one (Hinton 2015).
+
+    The loss is data_weight · cross-entropy + (1 - data_weight) · temperature² · KL(teachers ||
+    model), arXiv:1503.02531. The probabilities of several teachers are averaged.
+    """
+
+    SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
+    UNIT: ClassVar[str] = "nats"
+
+    teachers: tuple[Path, ...] = ()
+    """Runs with the tokenizer of the data. They stay as they are."""
+    digests: tuple[str, ...] = ()
+    """Beginnings of the SHA-256 of their weights: a run resumes with the same teachers only.
+    [default: as they are]"""
+    temperature: float = 1.0
+    """Divides the logits of the teachers and of the model before they are compared: above 1,
+    improbable tokens matter more."""
+    data_weight: float = 0.5
+    """Weight of the cross-entropy with the data; the teachers have the rest."""
+
+    def __post_init__(self) -> None:
+        above_zero(temperature=self.temperature)
+        fraction(data_weight=self.data_weight)
+        if self.digests and len(self.digests) != len(self.teachers):
+            raise ConfigError(
+                f"digests must be one for each of the {len(self.teachers)} teachers; got "
+                f"{len(self.digests)}"
+            )
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* sees the tokens that it is to predict."""
+        if not model.causal:
+            raise ConfigError(
+                "model.attention sees the next token, which Distillation predicts; choose a causal "
+                "pattern"
+            )
+
+
 LossType: TypeAlias = Literal["grpo", "bnpo", "dapo", "dr_grpo", "cispo"]
 AdvantageScale: TypeAlias = Literal["std", "none"]
 
@@ -248,5 +289,7 @@ class GRPO:
             raise ConfigError("GRPO needs a model that generates text; choose a causal pattern")
 
 
-AnyObjective: TypeAlias = CrossEntropy | MaskedLM | ClassCrossEntropy | DPO | ORPO | KTO | GRPO
+AnyObjective: TypeAlias = (
+    CrossEntropy | MaskedLM | ClassCrossEntropy | DPO | ORPO | KTO | Distillation | GRPO
+)
 """All objectives."""

@@ -14,7 +14,16 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import DPO, GRPO, KTO, ORPO, ClassCrossEntropy, CrossEntropy, MaskedLM
+from gpt.spec.objective import (
+    DPO,
+    GRPO,
+    KTO,
+    ORPO,
+    ClassCrossEntropy,
+    CrossEntropy,
+    Distillation,
+    MaskedLM,
+)
 from gpt.spec.problems import Addition, AnyProblems
 from gpt.spec.quantization import FP4, NF4, Int4, Int8
 from gpt.spec.score import (
@@ -29,6 +38,9 @@ from gpt.spec.score import (
     TokenAccuracy,
 )
 
+NewRows: TypeAlias = Literal["mean", "ends", "average", "random"]
+"""How the rows of new tokens begin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining:
@@ -40,7 +52,7 @@ class Pretraining:
     """What a report says of the recipe."""
     READS_CHATS: ClassVar[bool] = False
     """Whether the conversations of a chat are read, if the data has some, instead of its shards."""
-    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, MaskedLM)
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, MaskedLM, Distillation)
     """Objectives that its data has rows for."""
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, MaskedLoss, TokenAccuracy)
     """Scores that it measures, with one of the objectives or another."""
@@ -111,6 +123,9 @@ class FromBase:
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+    train_rows: Literal["new", "all"] = "new"
+    """Rows of the embeddings and the head that are trained besides adapters: those of new tokens,
+    or all. Text of another domain is learned better with all."""
     quantize: NF4 | FP4 | Int4 | Int8 | None = None
     """Quantize the linear layers of the base, which are frozen (QLoRA, Dettmers 2023,
     arXiv:2305.14314): with NF4, to 4.127 bits per weight."""
@@ -138,7 +153,7 @@ class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
     READS: ClassVar[tuple[str, ...]] = ("base", "train_on", "template", "val")
-    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, Distillation)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
     train_on: Literal["mine", "all", "last", "text"] = "mine"
@@ -152,9 +167,20 @@ class Tuning(FromBase):
     row_length: int | None = None
     """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
+    new_rows: NewRows = "mean"
+    """How the embedding and the head begin for a new token that is text: the mean of the rows of
+    the tokens that spell it; its ends, so the last of them in the embedding and the first in the
+    head; the average of all rows; or at random, as in a new model. New special tokens begin as the
+    average of all rows, or at random."""
+    replay: float = 0.0
+    """Fraction of the rows that are from the data of the base, against forgetting."""
+    replay_data: Path | None = None
+    """Token shards that these rows are from. [default: the data of the base]"""
 
     def __post_init__(self) -> None:
-        below_one(val=self.val)
+        below_one(val=self.val, replay=self.replay)
+        if self.replay_data is not None and not self.replay:
+            raise ConfigError("replay_data is set, and replay is 0; set the fraction of its rows")
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
@@ -175,11 +201,11 @@ class Classification(FromBase):
     OBJECTIVES: ClassVar[tuple[type, ...]] = (ClassCrossEntropy,)
     SCORES: ClassVar[tuple[type, ...]] = (ClassLoss, ClassAccuracy)
 
-    train: Train = "last-block"
+    train: Train = "lora"
     """Weights that are trained besides the head: none, those of the last block or the last two with
     the last norm, all, or adapters in all blocks."""
-    adapter: LoRA | DoRA | None = None
-    """Adapters that are trained, if train is lora."""
+    adapter: LoRA | DoRA | None = field(default_factory=LoRA)
+    """Adapters that are trained; none unless train is lora."""
     pretrained: bool = True
     """Start with the weights of the base; otherwise with new ones, to compare."""
 

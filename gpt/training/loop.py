@@ -130,7 +130,13 @@ class _Run:
             task.collector.notice = self.reporter.notice
             task.collector.watch = self._watch
         self.train_step = TrainStep(
-            self.model, self.recipe, task.rows, runtime, world, collector=task.collector
+            self.model,
+            self.recipe,
+            task.rows,
+            runtime,
+            world,
+            objective=task.objective,
+            collector=task.collector,
         )
         self.state = State(
             config=self.model.config,
@@ -140,6 +146,7 @@ class _Run:
             fraction=0.0,
             fingerprint=task.fingerprint,
             train_tokens=task.train_tokens,
+            replayed_tokens=task.replayed_tokens,
         )
 
     def train(self) -> Outcome:
@@ -164,6 +171,8 @@ class _Run:
         sizes = ", ".join(f"{name} {value}" for name, value in recipe.model.sizes().items())
         self.reporter.notice(f"{self.store}: {described_size(self.model)}: {sizes}")
         self.reporter.notice(described(recipe))
+        if self.task.cost is not None:
+            self.reporter.notice(self.task.cost)
         if remark := self.train_step.runtime.remark:
             self.reporter.notice(remark)
         self.reporter.began(

@@ -106,8 +106,10 @@ def preferences(folder: Path) -> None:
 
 
 def tuning(folder: Path) -> None:
-    """Write what docs/tuning.md assumes: a text, conversations, and preferences."""
+    """Write what docs/tuning.md assumes: texts, conversations, and preferences."""
     text(folder / "corpus.txt")
+    text(folder / "domain.txt", 5_000)
+    text(folder / "other.txt", 5_000)
     (shown,) = (
         block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
     )

@@ -97,7 +97,7 @@ CODEBOOKS: Mapping[type, Codebook] = {
         ]
     ),
     FP4: Codebook(_fp4_levels()),
-    # The last of the 16 codes, 8/7, is the nearest to no number up to 1.
+    # The last of the 16 codes, 8/7, is nearest to none of the numbers up to 1.
     Int4: Codebook(torch.arange(-7, 9) / 7),
 }
 """The codebook of each spec of 4 bits."""

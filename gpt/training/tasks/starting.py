@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from gpt.adapt.wrapping import adapt, train_rows
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
-from gpt.model.vocabulary import grow_vocabulary, token_tables
+from gpt.model.vocabulary import NO_SPELLING, grow_vocabulary, token_tables
 from gpt.nn.quantized.linear import quantize
 from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import AnyTuning, FromBase
+from gpt.spec.task import AnyTuning, FromBase, NewRows
 from gpt.training.tasks.pretraining import config_of
 from gpt.training.tasks.task import Task
 
@@ -53,15 +54,29 @@ def base_of(recipe: Recipe) -> FromBase:
     return recipe.task
 
 
-def starting_model(base: Checkpoint, recipe: Recipe, vocab_size: int) -> GPT:
-    """Build the model before the first step; only what is trained requires gradients."""
-    before, task = base.state.config.vocab_size, base_of(recipe)
-    model = grow_vocabulary(base.model(), config_of(recipe, vocab_size), recipe.seed)
-    if task.adapter is not None:
+def starting_model(
+    base: Checkpoint,
+    recipe: Recipe,
+    vocab_size: int,
+    spelling: Mapping[int, Sequence[int]] = NO_SPELLING,
+    new_rows: NewRows = "mean",
+) -> GPT:
+    """Build the model before the first step; only what is trained requires gradients.
+
+    *spelling* and *new_rows* are those of `grow_vocabulary`.
+    """
+    before, spec = base.state.config.vocab_size, base_of(recipe)
+    config = config_of(recipe, vocab_size)
+    model = grow_vocabulary(base.model(), config, recipe.seed, spelling, new_rows)
+    if spec.adapter is not None:
         model.requires_grad_(False)
-        if vocab_size > before:
-            train_rows(model, token_tables(model), before, vocab_size)
-        if task.quantize is not None:
-            quantize(model, task.quantize)
-        adapt(model, task.adapter, recipe.seed)
+        tables = token_tables(model)
+        if spec.train_rows == "all":
+            for name in tables:
+                model.get_submodule(name).requires_grad_(True)
+        elif vocab_size > before:
+            train_rows(model, tables, before, vocab_size)
+        if spec.quantize is not None:
+            quantize(model, spec.quantize)
+        adapt(model, spec.adapter, recipe.seed)
     return model

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from gpt.data.batch import Rows
 from gpt.evaluation.score import Figures
 from gpt.model.model import Model
+from gpt.model.objectives.loss import Objective
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 from gpt.spec.recipe import Recipe
@@ -80,6 +81,13 @@ class Task:
     """Whether the first model is trained already, so that it may be the best of the run."""
     summary: str
     """The data in one line."""
+    replayed_tokens: int = 0
+    """Tokens of the data of the base from which rows are replayed; a run resumes only on data of
+    the same length."""
+    objective: Objective | None = None
+    """What computes the loss, if the spec of the objective is not enough to build it."""
+    cost: str | None = None
+    """What a step costs besides training the model, in one line."""
     collector: Collector | None = None
     """Makes the rows, if they depend on the model."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gpt.spec.objective import DPO, GRPO, KTO, ORPO, AnyObjective, CrossEntropy
+from gpt.spec.objective import DPO, GRPO, KTO, ORPO, AnyObjective, CrossEntropy, Distillation
 from gpt.spec.score import AnyScore
 from gpt.spec.task import AnyTuning, Preferences, Reinforcement, Tuning
 
@@ -67,4 +67,5 @@ METHODS: Mapping[str, Method] = {
         patience=5,
         dropout=0,
     ),
+    "distillation": Method(task=Tuning, objective=Distillation, text=True),
 }

@@ -24,6 +24,8 @@ from gpt.training.tuning.methods import METHODS
 DEFAULT_ADAPTER = LoRA()
 PASS_TOKENS = 16_384
 """Most tokens of a forward pass, if the data says how many rows a step has."""
+ADAPTER_RATE = 8
+"""Learning rate of adapters as a multiple of that of all weights."""
 STEPS_PER_EPOCH = 32
 """Fewest optimizer steps per epoch: with fewer, a few epochs have too few steps to learn from."""
 
@@ -122,7 +124,10 @@ def plan_tuning(
             )
             accumulate = step_rows // batch_size
     steps = max(1, math.ceil(epochs * rows / (batch_size * accumulate)))
-    rate = 1e-3 * min(1.0, 256 / model.width) * (1 if adapter is None else 8) * kind.rate
+    whole = 1e-3 * min(1.0, 256 / model.width) * kind.rate
+    rate = whole * (1 if adapter is None else ADAPTER_RATE) if lr is None else lr
+    # Tables of which all rows are trained are no adapters.
+    of_tables = rate / ADAPTER_RATE if adapter and task.train_rows == "all" else None
     # Twice an epoch: overfitting can start within one.
     interval = max(1, steps // (kind.evaluations or math.ceil(2 * epochs)))
     recipe = dataclasses.replace(
@@ -135,7 +140,9 @@ def plan_tuning(
         batch_size=batch_size,
         accumulate=accumulate,
         optimizer=AdamW(
-            lr=rate if lr is None else lr,
+            lr=rate,
+            embedding_lr=of_tables,
+            head_lr=of_tables,
             weight_decay=0.01 if adapter is None else 0.0,
             betas=(0.9, 0.99),
         ),
