@@ -140,11 +140,16 @@ def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> Non
         set_module(model, name, wrapped)
 
 
-def merge(model: nn.Module, *, quantized: bool = True) -> dict[str, Adapted]:
+def merge(
+    model: nn.Module,
+    *,
+    quantized: bool = True,
+    weight_of: Callable[[Adapted], Tensor] = lambda part: part.weight,
+) -> dict[str, Adapted]:
     """Replace each adapted module by a plain one with its adapted weight; return the adapted.
 
     A quantized weight is dequantized, also if it has no adapter; without *quantized*, modules with
-    such weights stay as they are.
+    such weights stay as they are. *weight_of* returns the weight of the plain one instead.
     """
     adapted: dict[str, Adapted] = {}
     for name, part in model.named_modules():
@@ -160,7 +165,7 @@ def merge(model: nn.Module, *, quantized: bool = True) -> dict[str, Adapted]:
     weights: dict[Any, nn.Parameter] = {}
     for name, part in adapted.items():
         if part.base not in weights:  # two tables can share it
-            weights[part.base] = nn.Parameter(part.weight.detach(), requires_grad=False)
+            weights[part.base] = nn.Parameter(weight_of(part).detach(), requires_grad=False)
         weight = weights[part.base]
         plain: nn.Embedding | nn.Linear | ExpertLinear
         if isinstance(part, EmbeddingRows | LoRAEmbedding):
@@ -192,6 +197,22 @@ def merged(model: nn.Module) -> Iterator[None]:
     Those of quantized weights are not: a dequantized model would need the memory that is saved.
     """
     adapted = merge(model, quantized=False)
+    try:
+        yield
+    finally:
+        unmerge(model, adapted)
+
+
+@contextmanager
+def switched_off(model: nn.Module) -> Iterator[None]:
+    """Remove the adapters of *model* inside the context: it is the base, without a copy.
+
+    Quantized weights are dequantized.
+    """
+    adapted = merge(
+        model,
+        weight_of=lambda part: part.base if isinstance(part.base, Tensor) else part.base.dense(),
+    )
     try:
         yield
     finally:

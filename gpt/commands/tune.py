@@ -10,6 +10,7 @@ import click
 from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
+from gpt.commands.problem_options import data_of, with_problems
 from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError, DataError
 from gpt.runs.retention import find_checkpoint
@@ -18,6 +19,7 @@ from gpt.spec.architecture import Architecture
 from gpt.spec.objective import Distillation
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
+from gpt.spec.problems import SHIPPED
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
 PLANNED = frozenset(
     {"steps", "batch_size", "optimizer", "schedule", "clip", "eval_every", "checkpoint_every"}
-    | {"patience", "task.train_on", "task.row_length", "model"}
+    | {"patience", "task.train_on", "task.row_length", "task.max_tokens", "model", "score"}
+    | {"accumulate"}
 )
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
 TEACHERS = "objective.teachers"
@@ -62,6 +65,8 @@ SETTINGS = Settings(
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
     gpt tune runs/chat --data pairs.jsonl --out runs/preferred --objective dpo
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
+    gpt tune runs/base --objective grpo --task addition --out runs/sums
+    gpt tune runs/base --objective grpo --prompts p.jsonl --reward reward.py:score --out runs/mine
     """,
 )
 @run_argument
@@ -69,9 +74,27 @@ SETTINGS = Settings(
     "--data",
     metavar="PATH",
     type=PATH,
-    required=True,
     group="Data",
     help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, its shards, or preferences.",
+)
+@option(
+    "--task",
+    type=click.Choice(list(SHIPPED)),
+    group="Data",
+    help="For grpo: generated problems, instead of --data.",
+)
+@option(
+    "--prompts",
+    metavar="FILE",
+    type=PATH,
+    group="Data",
+    help="For grpo: JSON lines of prompts, instead of --data.",
+)
+@option(
+    "--reward",
+    metavar="FILE.py:FUNCTION",
+    group="Data",
+    help="For --prompts: the function that returns the reward of a completion.",
 )
 @option(
     "--out",
@@ -113,8 +136,8 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write like the data; dpo, orpo or kto, preferences; "
-    "distillation, to predict as --teachers.",
+    help="What is learned: sft, to write like the data; dpo, orpo or kto, preferences; grpo, to "
+    "solve problems; distillation, to predict as --teachers.",
 )
 @SETTINGS.option("--teachers", "objective.teachers", group="Method", metavar="RUN,...")
 @option(
@@ -148,6 +171,9 @@ SETTINGS = Settings(
     help="Epochs at most.  [planned]",
 )
 @SETTINGS.option("--row-length", "task.row_length", group="Training")
+@SETTINGS.option("--group", "task.group", group="Training")
+@SETTINGS.option("--max-tokens", "task.max_tokens", group="Training")
+@SETTINGS.option("--steps", "steps", group="Training")
 @SETTINGS.option("--batch-size", "batch_size", group="Training")
 @SETTINGS.option("--lr", "optimizer.lr", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
@@ -161,7 +187,10 @@ SETTINGS = Settings(
 def tune(
     ctx: click.Context,
     run: Path,
-    data: Path,
+    data: Path | None,
+    task: str | None,
+    prompts: Path | None,
+    reward: str | None,
     out: Path,
     base_data: Path | None,
     val: float | None,
@@ -179,11 +208,12 @@ def tune(
     the data, printed, and saved with the run. Ctrl-C writes a checkpoint; the same command resumes
     from it.
     """
-    refuse_same(out, run, data, base_data)
-    overrides = given_overrides(ctx, None)
+    method = METHODS[objective]
+    overrides = with_problems(given_overrides(ctx, None), objective, task, prompts, reward)
+    data = data_of(ctx, method, data, prompts, run)
+    refuse_same(out, *({run, data} - {None}), base_data)
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
-    method = METHODS[objective]
     if TEACHERS in overrides.values and method.objective is not Distillation:
         raise OptionsError(
             f"{overrides.sources[TEACHERS]} applies to --objective distillation only; add it"

@@ -20,6 +20,7 @@ from gpt.spec.score import (
     MaskedLoss,
     PreferenceAccuracy,
     PreferenceLoss,
+    Reward,
     TokenAccuracy,
 )
 
@@ -85,6 +86,7 @@ SCORES: Mapping[type, Score] = {
         unit="preference accuracy",
         short="preference accuracy",
     ),
+    Reward: Score(name="reward", higher_is_better=True, unit="reward", short="reward"),
 }
 """For each spec of a score, what it is."""
 

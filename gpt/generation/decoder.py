@@ -60,6 +60,12 @@ class Decoder:
         self.logits = self.logits[list(rows)]
         self._cache.select(rows)
 
+    @torch.inference_mode()
+    def repeat(self, copies: int) -> None:
+        """Replace each row by *copies* of it, one after another."""
+        self.keep([row for row in range(len(self._windows)) for _ in range(copies)])
+        self._windows = [list(window) for window in self._windows]
+
     def _restart(self, row: int) -> None:
         """Remove the older half of *row*: with the next token, it has half a context."""
         count = max(1, self._context // 2) - 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
-from gpt.spec.checks import above_zero, below_one, fraction
+from gpt.spec.checks import above_zero, at_least_zero, below_one, fraction
 from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
 from gpt.spec.score import (
@@ -18,6 +18,7 @@ from gpt.spec.score import (
     MaskedLoss,
     PreferenceAccuracy,
     PreferenceLoss,
+    Reward,
     TokenAccuracy,
 )
 
@@ -239,7 +240,56 @@ class Distillation:
             )
 
 
+LossType: TypeAlias = Literal["grpo", "bnpo", "dapo", "dr_grpo", "cispo"]
+AdvantageScale: TypeAlias = Literal["std", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRPO:
+    """Make completions likelier that are rewarded more than others of their prompt.
+
+    Group relative policy optimization (Shao 2024, DeepSeekMath, arXiv:2402.03300).
+    """
+
+    SCORES: ClassVar[tuple[type, ...]] = (Reward,)
+    UNIT: ClassVar[str] = ""
+
+    loss: LossType = "dapo"
+    """What the sum over tokens is divided by: each completion's length (grpo), the tokens of the
+    batch (bnpo) or of the step (dapo), or a constant (dr_grpo). cispo, divided as dapo, clips
+    ratios without a gradient (MiniMax 2025, arXiv:2506.13585)."""
+    advantage: AdvantageScale = "std"
+    """Divide advantages by the standard deviation of their group's rewards (std), or do not (none,
+    Liu 2025, Dr. GRPO, arXiv:2503.20783)."""
+    epsilon_low: float = 0.2
+    """Ratios of probabilities are clipped below at 1 - this, if their advantage is negative."""
+    epsilon_high: float | None = None
+    """Ratios are clipped above at 1 + this, if their advantage is positive; those of cispo at this
+    itself. [default: 0.2; cispo 5]"""
+    beta: float = 0.0
+    """Weight of the KL divergence from the base. With 0 there is no reference model."""
+    temperature: float = 1.0
+    """Divide the logits by this, when completions are sampled and in the loss."""
+
+    def __post_init__(self) -> None:
+        above_zero(epsilon_high=self.epsilon_high, temperature=self.temperature)
+        below_one(epsilon_low=self.epsilon_low)
+        at_least_zero(beta=self.beta)
+
+    @property
+    def upper(self) -> float:
+        """The largest ratio that is not clipped."""
+        if self.loss == "cispo":
+            return 5.0 if self.epsilon_high is None else self.epsilon_high
+        return 1 + (0.2 if self.epsilon_high is None else self.epsilon_high)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* cannot generate."""
+        if not model.causal:
+            raise ConfigError("GRPO needs a model that generates text; choose a causal pattern")
+
+
 AnyObjective: TypeAlias = (
-    CrossEntropy | MaskedLM | ClassCrossEntropy | DPO | ORPO | KTO | Distillation
+    CrossEntropy | MaskedLM | ClassCrossEntropy | DPO | ORPO | KTO | Distillation | GRPO
 )
 """All objectives."""

@@ -52,6 +52,11 @@ class PreferenceAccuracy:
     """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reward:
+    """Mean reward of completions of held-out problems, sampled as in training."""
+
+
 AnyScore: TypeAlias = (
     BitsPerByte
     | TokenAccuracy
@@ -61,5 +66,6 @@ AnyScore: TypeAlias = (
     | ExactMatch
     | PreferenceLoss
     | PreferenceAccuracy
+    | Reward
 )
 """All scores."""

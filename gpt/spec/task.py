@@ -16,6 +16,7 @@ from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
 from gpt.spec.objective import (
     DPO,
+    GRPO,
     KTO,
     ORPO,
     ClassCrossEntropy,
@@ -23,6 +24,7 @@ from gpt.spec.objective import (
     Distillation,
     MaskedLM,
 )
+from gpt.spec.problems import Addition, AnyProblems
 from gpt.spec.quantization import FP4, NF4, Int4, Int8
 from gpt.spec.score import (
     BitsPerByte,
@@ -32,6 +34,7 @@ from gpt.spec.score import (
     MaskedLoss,
     PreferenceAccuracy,
     PreferenceLoss,
+    Reward,
     TokenAccuracy,
 )
 
@@ -251,5 +254,50 @@ def _check_row_length(length: int | None, model: AnyArchitecture) -> None:
         )
 
 
-AnyTuning: TypeAlias = Tuning | Classification | Preferences
+@dataclass(frozen=True, kw_only=True)
+class Reinforcement(FromBase):
+    """Sample completions of problems, and learn from their rewards."""
+
+    READS_CHATS: ClassVar[bool] = False
+    READS: ClassVar[tuple[str, ...]] = ("base", "problems")
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (GRPO,)
+    SCORES: ClassVar[tuple[type, ...]] = (Reward,)
+
+    problems: AnyProblems = field(default_factory=Addition)
+    """Where prompts and rewards come from."""
+    group: int = 8
+    """Completions of each prompt. A step has rows_per_step / group prompts."""
+    max_tokens: int | None = None
+    """Most tokens of a completion. [default: 64, at most half the context]"""
+    updates: int = 1
+    """Optimizer steps on the same completions."""
+    mask_truncated: bool = True
+    """Do not learn from completions that are cut off at max_tokens (Yu 2025, DAPO,
+    arXiv:2503.14476). Their reward of 0 still counts in the mean of their group."""
+    held_out: int = 256
+    """Held-out problems of an evaluation."""
+
+    def __post_init__(self) -> None:
+        if self.group < 2:
+            raise ConfigError(
+                f"group must be at least 2; got {self.group}: a completion is compared with the "
+                "others of its prompt"
+            )
+        above_zero(max_tokens=self.max_tokens, updates=self.updates, held_out=self.held_out)
+
+    def longest(self, context: int) -> int:
+        """Return the most tokens of a completion by a model of *context* tokens."""
+        return min(64, context // 2) if self.max_tokens is None else self.max_tokens
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or completions do not fit its context."""
+        super().check(model)
+        if self.longest(model.context) >= model.context:
+            raise ConfigError(
+                f"task.max_tokens must be below the model's context, {model.context}, since a "
+                f"prompt comes first; got {self.max_tokens}"
+            )
+
+
+AnyTuning: TypeAlias = Reinforcement | Tuning | Classification | Preferences
 """The tasks that start from a base."""

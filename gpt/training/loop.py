@@ -21,7 +21,7 @@ from typing import NoReturn
 import torch
 
 from gpt.adapt.wrapping import merged
-from gpt.errors import ConfigError
+from gpt.errors import ConfigError, DataError
 from gpt.evaluation.score import Figures, score_of
 from gpt.model.model import Model
 from gpt.optim.average import averaged
@@ -127,6 +127,7 @@ class _Run:
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
         if task.collector is not None:
+            task.collector.notice = self.reporter.notice
             task.collector.watch = self._watch
         self.train_step = TrainStep(
             self.model,
@@ -249,6 +250,10 @@ class _Run:
             result = self.train_step.update(step, fraction)
         except NotFinite:
             self._raise_divergence(step)
+        except DataError:  # a reward that cannot be computed: the steps before are worth keeping
+            if step:
+                self._write_checkpoint()
+            raise
         duration = self.clock.now() - start
         seconds = self.pace.seconds_after(step, self.state.seconds, duration)
         self.state = dataclasses.replace(
@@ -315,6 +320,11 @@ class _Run:
         except _Stopped:
             self.evaluation_interrupted = True
             return row
+        except DataError:  # as in a step; the evaluation is made when the run resumes
+            if self.metrics.last is None or self.metrics.last.step < row.step:
+                self.metrics.append(row)
+            self._write_checkpoint()
+            raise
         if figures is None:
             return row
         value = self.score.value(figures)

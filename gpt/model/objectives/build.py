@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpt.model.objectives.classes import ClassCrossEntropy
+from gpt.model.objectives.grpo import GRPO
 from gpt.model.objectives.loss import Objective
 from gpt.model.objectives.masked import MaskedLM
 from gpt.model.objectives.next_token import CrossEntropy
@@ -20,6 +21,7 @@ from gpt.spec.models import AnyArchitecture
 OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
     objective.CrossEntropy: CrossEntropy,
     objective.MaskedLM: MaskedLM,
+    objective.GRPO: GRPO,
     objective.ClassCrossEntropy: ClassCrossEntropy,
     objective.DPO: DPO,
     objective.ORPO: ORPO,

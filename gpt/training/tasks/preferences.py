@@ -192,6 +192,7 @@ class BaseJudgment:
         """By dtype: before the first step, another one can turn out to be faster."""
         self._restored = False
         self.watch: Callable[[str, int, int], object] = lambda stage, done, total: None
+        self.notice: Callable[[str], object] = lambda text: None
 
     def collect(
         self, step: int, model: Model, runtime: Runtime, world: World

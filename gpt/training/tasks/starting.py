@@ -30,6 +30,8 @@ class Layout(NamedTuple):
     """Rows of an epoch."""
     length: int
     """Tokens of a row."""
+    step_rows: int | None = None
+    """Rows of a step. [default: by the two above]"""
 
 
 class TuningData(Protocol):

@@ -37,6 +37,9 @@ class Collector(Protocol):
     """Called with a stage of the work, how much of it is done, and the total, by all processes; can
     raise an exception to end the work. The loop sets it."""
 
+    notice: Callable[[str], object]
+    """Shows a line, such as a warning; the loop sets it."""
+
     def collect(
         self, step: int, model: Model, runtime: Runtime, world: World
     ) -> Mapping[str, tuple[float, float]]:

@@ -8,11 +8,12 @@ from typing import Any
 from gpt.data.conversations import is_chat
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Classification, Preferences, Tuning
+from gpt.spec.task import Classification, Preferences, Reinforcement, Tuning
 from gpt.training.tasks.classification import LabeledData
 from gpt.training.tasks.continuing import ShardData
 from gpt.training.tasks.conversations import ChatData, RenderedChat
 from gpt.training.tasks.preferences import PreferenceData
+from gpt.training.tasks.reinforcement import ProblemData
 from gpt.training.tasks.starting import TuningData, base_of
 from gpt.training.tasks.task import Task
 
@@ -36,6 +37,7 @@ OPENERS: Mapping[type, Opener] = {
     Tuning: open_tuning_data,
     Classification: LabeledData.open,
     Preferences: PreferenceData.open,
+    Reinforcement: lambda recipe, base, chosen: ProblemData.open(recipe, base),
 }
 """For each spec of a task that starts from a base, what opens its data."""
 

@@ -119,7 +119,7 @@ def plan_classifier(
         seed=seed,
     )
     opened = LabeledData.open(recipe, checkpoint, frozenset())
-    _, rows, length = opened.layout(recipe, frozenset())
+    _, rows, length, _ = opened.layout(recipe, frozenset())
     epochs = epochs or (10 if rows < 2_000 else 5 if rows < 20_000 else 3)
     if batch_size is None:
         # The largest power of two within the limits.

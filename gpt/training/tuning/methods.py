@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gpt.spec.objective import DPO, KTO, ORPO, AnyObjective, CrossEntropy, Distillation
+from gpt.spec.objective import DPO, GRPO, KTO, ORPO, AnyObjective, CrossEntropy, Distillation
 from gpt.spec.score import AnyScore
-from gpt.spec.task import AnyTuning, Preferences, Tuning
+from gpt.spec.task import AnyTuning, Preferences, Reinforcement, Tuning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,8 @@ class Method:
     """The spec of its task, with a base and an adapter."""
     objective: Callable[[], AnyObjective]
     """The spec of its objective."""
+    generates: bool = False
+    """Whether it has no data besides the base, or prompts."""
     text: bool = False
     """Whether its data can be plain text, of which token shards are made first."""
     rate: float = 1.0
@@ -30,6 +32,10 @@ class Method:
     """Epochs that are planned; by default more on small data."""
     rows: int = 1
     """Fewest rows of a step that is planned."""
+    evaluations: int | None = None
+    """Evaluations of a plan. [default: two an epoch]"""
+    patience: int = 3
+    """Patience of a plan."""
 
     def score(self) -> AnyScore:
         """Return the spec of the score, the first of the objective that the task measures."""
@@ -51,5 +57,15 @@ METHODS: Mapping[str, Method] = {
     "dpo": _preferences(objective=DPO),
     "orpo": _preferences(objective=ORPO),
     "kto": _preferences(objective=KTO, rows=4),
+    "grpo": Method(
+        task=Reinforcement,
+        objective=GRPO,
+        generates=True,
+        rate=0.1,
+        epochs=1,
+        evaluations=10,
+        patience=5,
+        dropout=0,
+    ),
     "distillation": Method(task=Tuning, objective=Distillation, text=True),
 }

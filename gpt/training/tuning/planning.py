@@ -22,6 +22,8 @@ from gpt.training.tasks.tuning import open_base, open_tuning
 from gpt.training.tuning.methods import METHODS
 
 DEFAULT_ADAPTER = LoRA()
+PASS_TOKENS = 16_384
+"""Most tokens of a forward pass, if the data says how many rows a step has."""
 ADAPTER_RATE = 8
 """Learning rate of adapters as a multiple of that of all weights."""
 STEPS_PER_EPOCH = 32
@@ -108,20 +110,26 @@ def plan_tuning(
         seed=seed,
     )
     opened = open_tuning(recipe, checkpoint, chosen)
-    task, rows, length = opened.layout(recipe, frozenset(chosen))
+    task, rows, length, step_rows = opened.layout(recipe, frozenset(chosen))
     tokens = rows * length
     epochs = epochs or kind.epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
+    accumulate = 1
     if batch_size is None:
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
         batch_size = max(kind.rows, 1 << max(0, most.bit_length() - 1))
-    steps = max(1, math.ceil(epochs * rows / batch_size))
+        if step_rows is not None:
+            batch_size = math.gcd(
+                step_rows, max(batch_size, 1 << (PASS_TOKENS // length).bit_length() - 1)
+            )
+            accumulate = step_rows // batch_size
+    steps = max(1, math.ceil(epochs * rows / (batch_size * accumulate)))
     whole = 1e-3 * min(1.0, 256 / model.width) * kind.rate
     rate = whole * (1 if adapter is None else ADAPTER_RATE) if lr is None else lr
     # Tables of which all rows are trained are no adapters.
     of_tables = rate / ADAPTER_RATE if adapter and task.train_rows == "all" else None
     # Twice an epoch: overfitting can start within one.
-    interval = max(1, steps // math.ceil(2 * epochs))
+    interval = max(1, steps // (kind.evaluations or math.ceil(2 * epochs)))
     recipe = dataclasses.replace(
         recipe,
         task=task,
@@ -130,6 +138,7 @@ def plan_tuning(
         ),
         steps=steps,
         batch_size=batch_size,
+        accumulate=accumulate,
         optimizer=AdamW(
             lr=rate,
             embedding_lr=of_tables,
@@ -141,6 +150,6 @@ def plan_tuning(
         clip=1.0,
         eval_every=interval,
         checkpoint_every=interval,
-        patience=3,
+        patience=kind.patience,
     )
     return TuningPlan(recipe=recipe, base=checkpoint, data=opened)

@@ -1,0 +1,1 @@
+"""Problems whose answers a program checks: prompts, and rewards of completions."""
