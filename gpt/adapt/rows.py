@@ -35,10 +35,14 @@ class EmbeddingRows(_TrainedRows):
 
 
 class HeadRows(_TrainedRows):
-    """A linear layer without a bias whose weight (outputs, inputs) has some trained rows."""
+    """A linear layer whose weight (outputs, inputs) has some trained rows; its bias is frozen."""
 
-    bias = None
+    def __init__(
+        self, base: nn.Parameter, rows: nn.Embedding, start: int, bias: nn.Parameter | None
+    ) -> None:
+        super().__init__(base, rows, start)
+        self.bias = None if bias is None else bias.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
-        return F.linear(x, self.weight)
+        return F.linear(x, self.weight, self.bias)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
@@ -79,7 +79,7 @@ def adapt(model: nn.Module, spec: LoRA, seed: int) -> list[str]:
 
 
 def check_supported(name: str, kind: type, spec: type) -> None:
-    """Raise ConfigError if `ADAPTERS` has no row for *spec* and *kind*, that of the layer *name*."""
+    """Raise ConfigError if no *spec* is for layers of *kind*, that of the layer *name*."""
     if (kind, spec) not in ADAPTERS:
         others = " or ".join(each.__name__ for part, each in ADAPTERS if part is kind)
         raise ConfigError(
@@ -112,6 +112,21 @@ def _selected(layers: Mapping[str, type], spec: LoRA) -> list[str]:
     ]
 
 
+def shortest_targets(model: nn.Module, names: Collection[str]) -> tuple[str, ...]:
+    """Return targets that select exactly the layers *names* of *model*: last names where possible.
+
+    >>> shortest_targets(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), ["0"])
+    ('0',)
+    """
+    layers = adaptable(model)
+    targets: dict[str, None] = {}
+    for name in names:
+        last = name.rpartition(".")[2]
+        selected = _selected(layers, LoRA(targets=(last,)))
+        targets[last if set(selected) <= set(names) else name] = None
+    return tuple(targets)
+
+
 def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> None:
     """Train only rows *start* to *stop* - 1 of the embeddings and linear layers *names*.
 
@@ -119,13 +134,17 @@ def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> Non
     """
     trained: dict[nn.Parameter, nn.Embedding] = {}
     for name in names:
-        table = model.get_submodule(name)
-        weight: Any = table.weight
+        table: Any = model.get_submodule(name)
+        weight = table.weight
         if weight not in trained:
             rows = weight.detach()[start:stop].clone()
             trained[weight] = nn.Embedding(stop - start, rows.shape[1], _weight=rows)
-        wrapper = EmbeddingRows if isinstance(table, nn.Embedding) else HeadRows
-        set_module(model, name, wrapper(weight, trained[weight], start))
+        wrapper: EmbeddingRows | HeadRows
+        if isinstance(table, nn.Embedding):
+            wrapper = EmbeddingRows(weight, trained[weight], start)
+        else:
+            wrapper = HeadRows(weight, trained[weight], start, table.bias)
+        set_module(model, name, wrapper)
 
 
 def merge(model: nn.Module) -> dict[str, Adapted]:

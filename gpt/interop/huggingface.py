@@ -97,19 +97,24 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     if chat:  # a chat model also stops at the end of its turn
         generation["eos_token_id"] = [end, tokenizer.special_tokens[END_OF_TURN]]
     yield "generation_config.json", generation
-    names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if end is not None else {}
-    yield (
-        "tokenizer_config.json",
-        {
-            **names,
-            **tokenizer.definition.settings.config,
-            # The family's own class would split text by its own pattern instead of ours.
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": config.context,
-            "clean_up_tokenization_spaces": False,
-            **({"chat_template": chat.jinja()} if chat else {}),
-        },
-    )
+    yield from tokenizer_documents(checkpoint).items()
+
+
+def tokenizer_documents(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
+    """Return the content of tokenizer_config.json, by that name, for the tokenizer of a run."""
+    tokenizer, chat = checkpoint.tokenizer(), _chat_template(checkpoint)
+    named = END_OF_TEXT in tokenizer.special_tokens
+    names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if named else {}
+    fields = {
+        **names,
+        **tokenizer.definition.settings.config,
+        # The family's own class would split text by its own pattern instead of ours.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": checkpoint.config.context,
+        "clean_up_tokenization_spaces": False,
+        **({"chat_template": chat.jinja()} if chat else {}),
+    }
+    return {"tokenizer_config.json": fields}
 
 
 def _chat_template(checkpoint: Checkpoint) -> Template | None:
@@ -128,7 +133,7 @@ def read_config(path: Path) -> GPTConfig:
 
     Raises FormatError, also for a model that gpt would not compute as transformers does.
     """
-    fields = _read_object(path, "pass a config.json of Hugging Face")
+    fields = read_object(path, "pass a config.json of Hugging Face")
     try:
         return _family(fields).read(fields)
     except (ConfigError, FormatError) as error:
@@ -142,7 +147,7 @@ def import_folder(folder: Path) -> Imported:
     and damaged files, and for a model that would compute something else here.
     """
     path = folder / "config.json"
-    fields = _read_object(path, "pass a folder with config.json, or a GGUF file")
+    fields = read_object(path, "pass a folder with config.json, or a GGUF file")
     try:
         family = _family(fields)
     except FormatError as error:
@@ -168,7 +173,7 @@ def import_folder(folder: Path) -> Imported:
         raise FormatError(f"{folder}: {error}") from error
     generation = {name: fields[name] for name in ID_FIELDS if fields.get(name) is not None}
     if (folder / GENERATION).exists():
-        generation |= _read_object(folder / GENERATION, "remove it, or download it again")
+        generation |= read_object(folder / GENERATION, "remove it, or download it again")
     return Imported(model, with_named_ends(tokenizer, generation), generation)
 
 
@@ -191,7 +196,7 @@ def _with_prefix(tensors: Tensors, family: Family) -> Tensors:
     return tensors.renamed(names)
 
 
-def _read_object(path: Path, remedy: str) -> dict[str, Any]:
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
     """Return the content of the JSON file *path*, an object. Raises FormatError."""
     try:
         fields = parse_json(path.read_bytes())
@@ -228,7 +233,7 @@ def _check_complete(folder: Path) -> None:
     path = folder / "model.safetensors.index.json"
     if not path.exists():
         return
-    listed = _read_object(path, "download it again").get("weight_map")
+    listed = read_object(path, "download it again").get("weight_map")
     for name in sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else ():
         if Path(name).name == name and not (folder / name).exists():
             raise FormatError(f"{folder / name}: not found, and {path.name} lists it")
