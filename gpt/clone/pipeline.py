@@ -28,7 +28,7 @@ from gpt.clone.stages import build_data, imitated, train_base, tune_to_person
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import read_checkpoint
 from gpt.runs.retention import find_checkpoint
-from gpt.training.finetune import TUNING_FILE
+from gpt.training.tuning.run import TUNING_FILE
 from pytok.chat.template import TEMPLATE_FILE, Template
 from pytok.counted import duration
 from pytok.terminal import escaped

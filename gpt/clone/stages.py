@@ -20,10 +20,11 @@ from gpt.spec.machine import Machine
 from gpt.spec.planning import plan
 from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import to_dict
-from gpt.training.finetune import TUNING_FILE, Change, plan_tuning, tune
-from gpt.training.finetune_tasks import TRAIN
 from gpt.training.loop import train
 from gpt.training.measuring import measured_plan
+from gpt.training.tasks.conversations import TRAIN
+from gpt.training.tuning.planning import plan_tuning
+from gpt.training.tuning.run import TUNING_FILE, Change, tune
 from pytok.chat.building import BuildResult, build
 from pytok.chat.conversations import (
     DEFAULT_GAP,

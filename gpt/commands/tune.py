@@ -20,20 +20,20 @@ from gpt.spec.overrides import Overrides
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
-from gpt.spec.task import Tuning
+from gpt.training.tuning.methods import METHODS
 from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
 from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
-    from gpt.training.finetune import Tuned
+    from gpt.training.tuning.run import Tuned
 
 PLANNED = frozenset(
     {"steps", "batch_size", "optimizer", "schedule", "clip", "eval_every", "checkpoint_every"}
     | {"patience", "task.train_on", "task.row_length", "model"}
 )
-"""Fields that `gpt.training.finetune.plan_tuning` chooses."""
+"""Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
 ADAPTER = "task.adapter"
 """Dotted name of the adapter."""
 
@@ -96,6 +96,13 @@ SETTINGS = Settings(
 )
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @option(
+    "--objective",
+    type=click.Choice(list(METHODS)),
+    default="sft",
+    group="Method",
+    help="What is learned: sft, to write text like the data.",
+)
+@option(
     "--lora",
     metavar="RANK",
     type=int,
@@ -143,6 +150,7 @@ def tune(
     lora: int | None,
     dora: int | None,
     full: bool,
+    objective: str,
     epochs: float | None,
 ) -> int:
     """Tune a trained model on a chat or more text.
@@ -156,10 +164,12 @@ def tune(
     overrides = given_overrides(ctx, None)
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
+    method = METHODS[objective]
     unplanned = Recipe(
         data=data,
         out=out,
-        task=Tuning(base=run),
+        task=method.task(base=run),
+        objective=method.objective(),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
@@ -174,19 +184,25 @@ def tune(
     from gpt.report.events import Reporters
     from gpt.report.page import Report
     from gpt.report.sessions import Sessions
-    from gpt.training.finetune import plan_tuning, tune
+    from gpt.training.tuning.planning import plan_tuning
+    from gpt.training.tuning.run import tune
 
     given, data = overrides.values, _prepared(data, out, run, val)
+    task_fields = {
+        name.removeprefix("task."): value
+        for name, value in given.items()
+        if name.startswith("task.") and not _is_of_adapter(name)
+    }
     plan = plan_tuning(
         run,
         data=data,
         out=out,
+        method=objective,
         adapter=adapter,
-        train_on=given.get("task.train_on"),
         epochs=epochs,
         batch_size=given.get("batch_size"),
         lr=given.get("optimizer.lr"),
-        row_length=given.get("task.row_length"),
+        **task_fields,
     )
     with ConsoleReporter() as console, Interruption() as interruption:
         tuned = tune(
@@ -206,7 +222,7 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
     """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
     from gpt.data.sources import prepare
     from gpt.runs.reading import read_checkpoint
-    from gpt.training.finetune_tasks import TRAIN
+    from gpt.training.tasks.conversations import TRAIN
 
     made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
     if val is None and (made or not data.exists()):

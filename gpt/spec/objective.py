@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, below_one, fraction
@@ -66,3 +66,7 @@ class MaskedLM:
                 "MaskedLM predicts tokens from both sides, and this model sees only those before; "
                 "set model.attention.pattern to Full, or the objective to CrossEntropy"
             )
+
+
+AnyObjective: TypeAlias = CrossEntropy | MaskedLM
+"""All objectives."""

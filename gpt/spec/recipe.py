@@ -18,7 +18,7 @@ from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture
 from gpt.spec.checks import above_zero, below_one
 from gpt.spec.encoder_decoder import EncoderDecoder
-from gpt.spec.objective import CrossEntropy, MaskedLM
+from gpt.spec.objective import AnyObjective, CrossEntropy
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recurrent import Recurrent
 from gpt.spec.schedule import (
@@ -31,7 +31,7 @@ from gpt.spec.schedule import (
 )
 from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
 from gpt.spec.serialize import USUAL, flatten, from_dict, to_dict
-from gpt.spec.task import Pairs, Pretraining, Tuning
+from gpt.spec.task import AnyTuning, Pairs, Pretraining
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,7 +47,7 @@ class Recipe:
     """Folder of token shards, as `pytok shard` writes them."""
     out: Path | None = None
     """Run folder. If it already holds a run, that run is resumed."""
-    task: Pretraining | Pairs | Tuning = field(default_factory=Pretraining)
+    task: Pretraining | Pairs | AnyTuning = field(default_factory=Pretraining)
     """What the run starts from, and trains."""
     steps: int | None = 600
     """Optimizer steps in total. [default: as many as the time allows]"""
@@ -69,7 +69,7 @@ class Recipe:
     bpe_dropout: float = 0.0
     """BPE dropout: probability of splitting a token into its two parts. Delays overfitting on small
     corpora."""
-    objective: CrossEntropy | MaskedLM = field(default_factory=CrossEntropy)
+    objective: AnyObjective = field(default_factory=CrossEntropy)
     """The loss that is minimized."""
     score: BitsPerByte | TokenAccuracy | MaskedLoss | ExactMatch = field(
         default_factory=BitsPerByte

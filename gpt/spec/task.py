@@ -1,13 +1,13 @@
 """Specs of tasks: what a run starts from and trains.
 
-A task is an axis of `gpt.spec.recipe.Recipe`. What it does is in `gpt.training.tasks`.
+A task is an axis of `gpt.spec.recipe.Recipe`. What it does is in `gpt.training.tasks.build`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
@@ -77,19 +77,36 @@ class Pairs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning:
+class FromBase:
     """Start from a trained model: `model` is that model, its dropout excepted."""
 
     COMMAND: ClassVar[str] = "gpt tune"
     ABOUT_RECIPE: ClassVar[str] = "As planned by `gpt tune`."
     READS_CHATS: ClassVar[bool] = True
-    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
-    SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
+    READS: ClassVar[tuple[str, ...]] = ("base",)
+    """Fields on which it depends what is read from the disk."""
+    OBJECTIVES: ClassVar[tuple[type, ...]] = ()
+    SCORES: ClassVar[tuple[type, ...]] = ()
 
     base: Path
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs."""
+        if model.reads_pairs:
+            raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning(FromBase):
+    """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
+
+    READS: ClassVar[tuple[str, ...]] = ("base", "train_on")
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
+    SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
+
     train_on: Literal["mine", "all", "last"] = "mine"
     """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
     row_length: int | None = None
@@ -98,10 +115,13 @@ class Tuning:
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
-        if model.reads_pairs:
-            raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
+        super().check(model)
         if self.row_length is not None and not 2 <= self.row_length <= model.context:
             raise ConfigError(
                 f"task.row_length must be from 2 to the model's context, {model.context}; "
                 f"got {self.row_length}"
             )
+
+
+AnyTuning: TypeAlias = Tuning
+"""The tasks that start from a base."""

@@ -1,8 +1,8 @@
 """The training loop: step, evaluate, log, checkpoint.
 
-`train` opens the task of a recipe (`gpt.training.tasks`) and calls `run`;
-`gpt.training.finetune.tune` calls `run` with a task that is planned and open, and then compares the
-model with its base. Where a run is kept is the store's business (`gpt.runs.store`).
+`train` opens the task of a recipe (`gpt.training.tasks.build`) and calls `run`;
+`gpt.training.tuning.run.tune` calls `run` with a task that is planned and open, and then compares
+the model with its base. Where a run is kept is the store's business (`gpt.runs.store`).
 
 A run is a function of its recipe and its data: batches follow from (seed, row), as does the random
 state of dropout, which is set before every forward pass. So a resumed run equals an uninterrupted
@@ -43,8 +43,8 @@ from gpt.training.choosing import choose_by_timing, keep_choices
 from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
 from gpt.training.step import WEIGHTS, NotFinite, TrainStep
-from gpt.training.task import Task
-from gpt.training.tasks import build_task
+from gpt.training.tasks.build import build_task
+from gpt.training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

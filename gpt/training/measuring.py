@@ -20,7 +20,7 @@ from gpt.report.peak_flops import card_flops, product_flops
 from gpt.spec.machine import Dtype, Machine, Shape
 from gpt.spec.recipe import Recipe
 from gpt.training.step import TrainStep
-from gpt.training.tasks import build_task
+from gpt.training.tasks.build import build_task
 
 SPENT = 0.05
 """Part of the time of a run that may be spent on measuring steps."""

@@ -26,7 +26,7 @@ from gpt.clone.record import BASE, DATA, RUN, write_record
 from gpt.clone.stages import training_fields
 from gpt.data.sources import prepare
 from gpt.runs.reading import Checkpoint, read_checkpoint
-from gpt.training.finetune import TUNING_FILE
+from gpt.training.tuning.run import TUNING_FILE
 from pytok import shards
 from pytok.chat.building import build as build_chat
 from pytok.chat.example import example_chat, example_export

@@ -100,7 +100,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 bytes=1,
             )
 
-        monkeypatch.setattr("gpt.training.task.evaluate", evaluate)
+        monkeypatch.setattr("gpt.training.tasks.pretraining.evaluate", evaluate)
 
     return measure
 

@@ -21,9 +21,7 @@ OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
 }
 
 
-def build_objective(
-    spec: objective.CrossEntropy | objective.MaskedLM, model: AnyArchitecture
-) -> Objective:
+def build_objective(spec: objective.AnyObjective, model: AnyArchitecture) -> Objective:
     """Return the objective of *spec*; raises ConfigError if it does not fit *model*."""
     spec.check(model)
     return OBJECTIVES[type(spec)](spec)

@@ -19,7 +19,7 @@ from gpt.commands.train import train
 from gpt.spec.fields import fields_of
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
-from gpt.training.finetune import plan_tuning
+from gpt.training.tuning.planning import plan_tuning
 
 
 def given(*arguments: str, config: Path | None = None) -> dict[str, Any]:

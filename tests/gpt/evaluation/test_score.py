@@ -46,7 +46,7 @@ def accuracies(monkeypatch: pytest.MonkeyPatch) -> Any:
                 token_accuracy=accuracy,
             )
 
-        monkeypatch.setattr("gpt.training.task.evaluate", evaluate)
+        monkeypatch.setattr("gpt.training.tasks.pretraining.evaluate", evaluate)
 
     return set_figures
 

@@ -23,8 +23,8 @@ from gpt.runs.reading import read_checkpoint
 from gpt.runs.state import State
 from gpt.spec.embedding import TokenShift
 from gpt.spec.task import Tuning
-from gpt.training.finetune import tune
 from gpt.training.loop import train
+from gpt.training.tuning.run import tune
 
 
 @pytest.fixture

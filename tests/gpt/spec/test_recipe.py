@@ -17,7 +17,7 @@ from gpt.spec.recipe import Recipe, check_resumable, read_toml
 from gpt.spec.score import BitsPerByte, TokenAccuracy
 from gpt.spec.serialize import from_dict, to_dict
 from gpt.spec.task import Tuning
-from gpt.training.tasks import TASKS
+from gpt.training.tasks.build import TASKS
 
 RECIPE = Recipe(data=Path("data"))
 

@@ -21,8 +21,8 @@ from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
 from gpt.spec.recipe import Recipe
-from gpt.training.finetune import tune
 from gpt.training.loop import train
+from gpt.training.tuning.run import tune
 from pytok import shards
 from pytok.tokenizer import Tokenizer
 from tests.gpt.conftest import TEXT

@@ -15,7 +15,9 @@ from gpt.runs.reading import read_checkpoint
 from gpt.runs.sealed_folder import digest
 from gpt.spec.adapter import LoRA
 from gpt.spec.recipe import Recipe, check_resumable
-from gpt.training.finetune import plan_tuning, tune
+from gpt.training.tasks.conversations import ChatData
+from gpt.training.tuning.planning import plan_tuning
+from gpt.training.tuning.run import tune
 from pytok.chat.template import Rendered, Template
 from tests.gpt.training.tuning import small_recipe, tune_until
 
@@ -71,10 +73,10 @@ def test_a_plan_for_other_turns_is_rendered_again(base: Path, chat: Path, tmp_pa
     task = plan.recipe.task
     all_turns = plan.replace(task=dataclasses.replace(task, train_on="all"))
 
-    assert plan.replace(seed=1, task=dataclasses.replace(task, row_length=16)).chat is plan.chat
-    assert all_turns.chat is not None
-    assert plan.chat is not None
-    assert all_turns.chat.train.bytes > plan.chat.train.bytes
+    assert plan.replace(seed=1, task=dataclasses.replace(task, row_length=16)).data is plan.data
+    assert isinstance(all_turns.data, ChatData)
+    assert isinstance(plan.data, ChatData)
+    assert all_turns.data.chat.train.bytes > plan.data.chat.train.bytes
 
 
 def test_turns_can_only_be_chosen_in_a_chat(base: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from gpt.spec.schedule import Noam
 from gpt.spec.score import ExactMatch, MaskedLoss
 from gpt.spec.task import Pairs, Pretraining
 from gpt.training.loop import train
-from gpt.training.tasks import build_task
+from gpt.training.tasks.build import build_task
 from tests.gpt.data.test_pairs import write
 from tests.gpt.training.interrupted import history, renamed, tensors, train_until
 

@@ -16,7 +16,7 @@ from gpt.spec.optimizer import Muon
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 from gpt.training.step import TrainStep
-from gpt.training.tasks import build_task
+from gpt.training.tasks.build import build_task
 from tests.gpt.processes import in_processes
 
 

@@ -23,8 +23,8 @@ from gpt.runs.metrics import Row
 from gpt.runs.reading import read_checkpoint
 from gpt.runs.store import Memory
 from gpt.spec.recipe import Recipe
-from gpt.training.finetune import tune
 from gpt.training.loop import train
+from gpt.training.tuning.run import tune
 from tests.gpt.training.interrupted import StopAfter, StopDuringEvaluation, history
 from tests.gpt.training.test_divergence import diverge
 from tests.gpt.training.tuning import small_recipe

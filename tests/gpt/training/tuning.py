@@ -7,7 +7,8 @@ from typing import Any
 
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.recipe import Recipe
-from gpt.training.finetune import Tuned, plan_tuning, tune
+from gpt.training.tuning.planning import plan_tuning
+from gpt.training.tuning.run import Tuned, tune
 from pytok.chat.template import Conversation, Template, Turn
 from tests.gpt.training.interrupted import StopAfter
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Pairs, Pretraining, Tuning
-from gpt.training.finetune_tasks import tuning_from_disk
-from gpt.training.pair_task import pairs_task
-from gpt.training.task import Task, pretraining
+from gpt.spec.task import Pairs, Pretraining
+from gpt.training.tasks.pairs import pairs_task
+from gpt.training.tasks.pretraining import pretraining
+from gpt.training.tasks.task import Task
+from gpt.training.tasks.tuning import OPENERS, tuning_from_disk
 
 TASKS: Mapping[type, Callable[[Recipe], Task]] = {
     Pretraining: pretraining,
     Pairs: pairs_task,
-    Tuning: tuning_from_disk,
+    **dict.fromkeys(OPENERS, tuning_from_disk),
 }
 """For each spec of a task, the function that opens what the recipe names and returns the task."""
 

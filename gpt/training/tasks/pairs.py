@@ -12,7 +12,7 @@ from gpt.model.build import build_model
 from gpt.runs.writing import read_data_files
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Pairs
-from gpt.training.task import Task
+from gpt.training.tasks.task import Task
 from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.tokenizer import Tokenizer

@@ -1,0 +1,67 @@
+"""`Task`: data, evaluation and first model of a run; all else is in the loop.
+
+Runs differ in nothing but their recipes and tasks. There is a module for each kind of run beside
+this one, and the table from spec to task is in `gpt.training.tasks.build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from gpt.data.batch import Rows
+from gpt.evaluation.score import Figures
+from gpt.model.model import Model
+from gpt.parallel.runtime import Runtime
+from gpt.parallel.world import ALONE, World
+from gpt.spec.recipe import Recipe
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Called with (tokens predicted, all tokens); raises an exception to end the evaluation."""
+
+
+class Measured(Protocol):
+    """What an evaluation returns."""
+
+    @property
+    def figures(self) -> Figures:
+        """Its figures by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a run trains on, the model that it starts from, and how it is evaluated."""
+
+    recipe: Recipe
+    """The recipe of the run."""
+    fingerprint: str
+    """Fingerprint of the tokenizer."""
+    train_tokens: int
+    """Tokens of the training data; a run resumes only on data of the same length."""
+    data_files: Mapping[str, bytes]
+    """Files to store in each checkpoint, as `gpt.runs.writing.read_data_files` returns."""
+    rows: Rows
+    """The training rows."""
+    seen: Callable[[int], tuple[int, int]]
+    """Returns the tokens predicted in so many rows, and their bytes at the mean."""
+    evaluate: Callable[..., Measured] | None
+    """Evaluates a model on held-out data; None without such data. See `measure`."""
+    model: Callable[[], Model]
+    """Builds the first model, on the CPU; parameters that require gradients are trained."""
+    starts_from_checkpoint: bool
+    """Whether the first model is trained already, so that it may be the best of the run."""
+    summary: str
+    """The data in one line."""
+
+    def measure(
+        self,
+        model: Model,
+        runtime: Runtime,
+        progress: Progress | None = None,
+        world: World = ALONE,
+    ) -> Figures | None:
+        """Return the figures of *model* on the held-out data; None without such data."""
+        if self.evaluate is None:
+            return None
+        return self.evaluate(model, runtime=runtime, progress=progress, world=world).figures

@@ -1,0 +1,53 @@
+"""The tasks that start from a base: what reads their data, by the spec of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.spec.recipe import Recipe
+from gpt.spec.task import Tuning
+from gpt.training.tasks.continuing import ShardData
+from gpt.training.tasks.conversations import ChatData, RenderedChat
+from gpt.training.tasks.starting import TuningData, base_of
+from gpt.training.tasks.task import Task
+from pytok.chat.template import TEMPLATE_FILE
+
+# recipe, base, fields of its task that were chosen
+Opener = Callable[[Recipe, Checkpoint, frozenset[str]], TuningData]
+
+
+def open_tuning_data(recipe: Recipe, base: Checkpoint, chosen: frozenset[str]) -> TuningData:
+    """Open the data of *recipe*, a recipe of `Tuning`: a chat or token shards.
+
+    Raises ChatError and DataError for data that cannot be read, or that does not fit *base*.
+    """
+    assert isinstance(recipe.task, Tuning)
+    if not (recipe.data / TEMPLATE_FILE).exists():
+        return ShardData.open(recipe.data, base)
+    train_on = recipe.task.train_on if "train_on" in chosen else None
+    return ChatData(base=base, chat=RenderedChat.open(recipe.data, base, train_on))
+
+
+OPENERS: Mapping[type, Opener] = {Tuning: open_tuning_data}
+"""For each spec of a task that starts from a base, what opens its data."""
+
+
+def open_base(recipe: Recipe) -> Checkpoint:
+    """Read the base of *recipe*; raises ConfigError without one, CheckpointError."""
+    return read_checkpoint(base_of(recipe).base)
+
+
+def open_tuning(recipe: Recipe, base: Checkpoint, chosen: Any = None) -> TuningData:
+    """Open the data of *recipe* for *base*.
+
+    *chosen* are the fields of its task that are not to be chosen by the data; default: all.
+    """
+    fields = frozenset(vars(recipe.task)) if chosen is None else frozenset(chosen)
+    return OPENERS[type(recipe.task)](recipe, base, fields)
+
+
+def tuning_from_disk(recipe: Recipe) -> Task:
+    """Open the base and the data of *recipe*, and return its task."""
+    return open_tuning(recipe, open_base(recipe)).task(recipe)
