@@ -36,6 +36,7 @@ PLANNED = frozenset(
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
 ADAPTER = "task.adapter"
 """Dotted name of the adapter."""
+INITIAL = "task.initial_adapter"
 
 
 def _is_fixed(name: str) -> bool:
@@ -59,6 +60,7 @@ SETTINGS = Settings(
     gpt tune runs/base --data chat/ --out runs/chat
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
+    gpt tune runs/base --data chat/ --out runs/chat --adapter adapters/style
     """,
 )
 @run_argument
@@ -118,6 +120,7 @@ SETTINGS = Settings(
     help="DoRA with this rank: a little better, and slower.",
 )
 @option("--full", is_flag=True, group="Method", help="Train all weights.")
+@SETTINGS.option("--adapter", "task.initial_adapter", metavar="FOLDER", group="Method")
 @SETTINGS.option("--alpha", "task.adapter.alpha", group="Method")
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
@@ -132,6 +135,7 @@ SETTINGS = Settings(
 @SETTINGS.option("--row-length", "task.row_length", group="Training")
 @SETTINGS.option("--batch-size", "batch_size", group="Training")
 @SETTINGS.option("--lr", "optimizer.lr", group="Training")
+@SETTINGS.option("--lora-plus", "optimizer.lora_plus", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
 @SETTINGS.option("--eval-every", "eval_every", group="Training")
 @SETTINGS.option("--seed", "seed", group="Training")
@@ -187,7 +191,8 @@ def tune(
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
-    given, data = overrides.values, _prepared(data, out, run, val)
+    given = overrides.values
+    data = _prepared(data, out, run, given.get(INITIAL), val)
     task_fields = {
         name.removeprefix("task."): value
         for name, value in given.items()
@@ -218,16 +223,18 @@ def tune(
     return 0
 
 
-def _prepared(data: Path, out: Path, base: Path, val: float | None) -> Path:
+def _prepared(
+    data: Path, out: Path, base: Path, initial_adapter: Path | None, val: float | None
+) -> Path:
     """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
     from gpt.data.sources import prepare
-    from gpt.runs.reading import read_checkpoint
     from gpt.training.tasks.conversations import TRAIN
+    from gpt.training.tasks.starting import open_start
 
     made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
     if val is None and (made or not data.exists()):
         return data
-    checkpoint = read_checkpoint(base)
+    checkpoint = open_start(base, initial_adapter)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
     tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
@@ -269,6 +276,12 @@ def _adapter(
     if sum([lora is not None, dora is not None, full]) > 1:
         raise ConfigError("--lora, --dora and --full are three methods; choose one")
     fields = {name: value for name, value in overrides.values.items() if _is_of_adapter(name)}
+    if INITIAL in overrides.values and (fields or lora is not None or dora is not None or full):
+        source = overrides.sources[INITIAL]
+        raise ConfigError(
+            f"{source} has its own method, rank, alpha and targets; remove the options that set "
+            "them, or train a new adapter without it"
+        )
     if full and fields:
         raise ConfigError(
             f"{overrides.sources[min(fields)]} sets up an adapter, and --full trains without one; "

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from gpt.runs.state import State
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Tuning
 
 
 def written(state: State) -> State:
     """Return *state* as it is written: paths outside of the run are absolute."""
     recipe = state.recipe
-    if isinstance(recipe.task, Tuning):
-        base = recipe.task.base.absolute()
-        recipe = dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, base=base))
+    task: Any = recipe.task
+    paths = {name: at.absolute() for name, at in vars(task).items() if isinstance(at, Path)}
+    recipe = dataclasses.replace(recipe, task=dataclasses.replace(task, **paths))
     if recipe.data != Path() and _inside(recipe) is None:  # an imported run has no data
         recipe = dataclasses.replace(recipe, data=recipe.data.absolute())
     return dataclasses.replace(state, recipe=recipe)

@@ -169,7 +169,17 @@ class Recipe:
 
 
 MAY_CHANGE = frozenset(
-    {"task.base", "data", "out", "steps", "seconds", "max_seconds", "eval_every", "keep"}
+    {
+        "task.base",
+        "task.initial_adapter",
+        "data",
+        "out",
+        "steps",
+        "seconds",
+        "max_seconds",
+        "eval_every",
+        "keep",
+    }
     | {"checkpoint_every", "device", "dtype", "compile", "parallel", "patience", "recompute"}
     | {"threads", "overhead"}
 )

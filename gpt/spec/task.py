@@ -83,7 +83,7 @@ class FromBase:
     COMMAND: ClassVar[str] = "gpt tune"
     ABOUT_RECIPE: ClassVar[str] = "As planned by `gpt tune`."
     READS_CHATS: ClassVar[bool] = True
-    READS: ClassVar[tuple[str, ...]] = ("base",)
+    READS: ClassVar[tuple[str, ...]] = ("base", "initial_adapter")
     """Fields on which it depends what is read from the disk."""
     OBJECTIVES: ClassVar[tuple[type, ...]] = ()
     SCORES: ClassVar[tuple[type, ...]] = ()
@@ -92,6 +92,9 @@ class FromBase:
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+    initial_adapter: Path | None = None
+    """Adapter to start from: a folder of peft, or a tuned run of the same base. [default: a new
+    one]"""
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs."""
@@ -103,7 +106,7 @@ class FromBase:
 class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
-    READS: ClassVar[tuple[str, ...]] = ("base", "train_on")
+    READS: ClassVar[tuple[str, ...]] = (*FromBase.READS, "train_on")
     OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from gpt.adapt.weights import AdapterWeights, fill
 from gpt.adapt.wrapping import adapt, train_rows
 from gpt.errors import ConfigError
+from gpt.interop.adapters import OpenAdapter, open_adapter
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import grow_vocabulary, token_tables
-from gpt.runs.reading import Checkpoint
+from gpt.runs.adapters import with_adapter
+from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import AnyTuning, FromBase
 from gpt.training.tasks.pretraining import config_of
@@ -50,13 +55,41 @@ def base_of(recipe: Recipe) -> FromBase:
     return recipe.task
 
 
+@dataclass(frozen=True, kw_only=True)
+class StartingPoint(Checkpoint):
+    """A base with the tokens of the adapter that a run starts from."""
+
+    initial: OpenAdapter
+    tokens_before: int
+    """Tokens of the base; the rows of the others are trained."""
+
+
+def open_start(base: Path, initial_adapter: Path | None = None) -> Checkpoint:
+    """Read the run *base* and the adapter to start from, if any; raises CheckpointError.
+
+    Raises what `gpt.interop.adapters.open_adapter` raises.
+    """
+    checkpoint = read_checkpoint(base)
+    if initial_adapter is None:
+        return checkpoint
+    opened = open_adapter(initial_adapter, checkpoint)
+    rows = AdapterWeights(layers={}, rows=opened.weights.rows)
+    grown = with_adapter(checkpoint, rows, opened.tokens)
+    return StartingPoint(**vars(grown), initial=opened, tokens_before=checkpoint.config.vocab_size)
+
+
 def starting_model(base: Checkpoint, recipe: Recipe, vocab_size: int) -> GPT:
     """Build the model before the first step; only what is trained requires gradients."""
     before, adapter = base.state.config.vocab_size, base_of(recipe).adapter
+    initial = base.initial if isinstance(base, StartingPoint) else None
+    if isinstance(base, StartingPoint):
+        before = base.tokens_before
     model = grow_vocabulary(base.model(), config_of(recipe, vocab_size), recipe.seed)
     if adapter is not None:
         model.requires_grad_(False)
         if vocab_size > before:
             train_rows(model, token_tables(model), before, vocab_size)
         adapt(model, adapter, recipe.seed)
+        if initial is not None:
+            fill(model, AdapterWeights(layers=initial.weights.layers, axis=initial.weights.axis))
     return model

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
 from gpt.training.tasks.continuing import ShardData
 from gpt.training.tasks.conversations import ChatData, RenderedChat
-from gpt.training.tasks.starting import TuningData, base_of
+from gpt.training.tasks.starting import TuningData, base_of, open_start
 from gpt.training.tasks.task import Task
 from pytok.chat.template import TEMPLATE_FILE
 
@@ -35,8 +35,9 @@ OPENERS: Mapping[type, Opener] = {Tuning: open_tuning_data}
 
 
 def open_base(recipe: Recipe) -> Checkpoint:
-    """Read the base of *recipe*; raises ConfigError without one, CheckpointError."""
-    return read_checkpoint(base_of(recipe).base)
+    """Read the base of *recipe*; raises ConfigError without one, and what `open_start` raises."""
+    spec = base_of(recipe)
+    return open_start(spec.base, spec.initial_adapter)
 
 
 def open_tuning(recipe: Recipe, base: Checkpoint, chosen: Any = None) -> TuningData:

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from gpt.errors import ConfigError
-from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.dropout import Dropout
 from gpt.spec.optimizer import AdamW
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
-from gpt.training.tasks.starting import STEP_TOKENS, TuningData, base_of
+from gpt.training.tasks.starting import (
+    STEP_TOKENS,
+    StartingPoint,
+    TuningData,
+    base_of,
+    open_start,
+)
 from gpt.training.tasks.task import Task
 from gpt.training.tasks.tuning import open_base, open_tuning
 from gpt.training.tuning.methods import METHODS
@@ -83,14 +89,16 @@ def plan_tuning(
     to `STEP_TOKENS` tokens, fewer if an epoch would have less than `STEPS_PER_EPOCH` steps; small
     data gets more epochs, until evaluations improve no more (`patience`). Learning rates fall with
     the width from 256 on, and are eight times as high for adapters (Schulman 2025, LoRA without
-    regret: ten times). Raises what `tune` raises for *base* and *data*, and ConfigError for values
-    out of range.
+    regret: ten times). With an ``initial_adapter``, its spec replaces *adapter*. Raises what `tune`
+    raises for *base* and *data*, and ConfigError for values out of range.
     """
     if epochs is not None and not 0 < epochs < math.inf:
         raise ConfigError(f"epochs must be above 0; got {epochs}")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1; got {batch_size}")
-    checkpoint, kind = read_checkpoint(base), METHODS[method]
+    checkpoint, kind = open_start(base, fields.get("initial_adapter")), METHODS[method]
+    if isinstance(checkpoint, StartingPoint):
+        adapter = checkpoint.initial.spec
     model = checkpoint.config
     architecture = Architecture(
         **{each.name: getattr(model, each.name) for each in dataclasses.fields(Architecture)}

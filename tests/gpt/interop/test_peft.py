@@ -17,7 +17,7 @@ from gpt.interop.peft import export_adapter
 from gpt.runs.adapters import adapter_of
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.training.finetune import tune
+from gpt.training.tuning.run import tune
 from pytok.chat.template import write_conversations
 from pytok.tokenizer import Tokenizer
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
