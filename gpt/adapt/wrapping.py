@@ -26,6 +26,7 @@ from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.errors import ConfigError
 from gpt.nn.expert_linear import ExpertLinear
 from gpt.optim.parameters import saved_tensors
+from gpt.parallel.sharded import is_sharded
 from gpt.spec.adapter import ALL_LINEAR, DoRA, LoRA
 
 Wrapper: TypeAlias = LoRALinear | LoRAExperts | LoRAEmbedding | DoRALinear
@@ -184,8 +185,11 @@ def unmerge(model: nn.Module, adapted: Mapping[str, Adapted]) -> None:
 
 @contextmanager
 def merged(model: nn.Module) -> Iterator[None]:
-    """Merge the adapters of *model*, if it has any, inside the context."""
-    adapted = merge(model)
+    """Merge the adapters of *model*, if it has any, inside the context.
+
+    FSDP gathers the parameters that it was given, so they stay apart in a model that it shards.
+    """
+    adapted = {} if is_sharded(model.parameters()) else merge(model)
     try:
         yield
     finally:
@@ -197,8 +201,11 @@ def merged_weights(model: nn.Module) -> dict[str, Tensor]:
 
     These are its parameters and saved buffers. Those that are not adapted are no copies.
     """
-    with merged(model):
+    adapted = merge(model)
+    try:
         return saved_tensors(model)
+    finally:
+        unmerge(model, adapted)
 
 
 def set_module(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,8 @@ from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
 from gpt.commands.settings import Settings, SettingsCommand, given_overrides
-from gpt.errors import ConfigError
+from gpt.errors import ConfigError, DataError
+from gpt.parallel.launch import is_first, launched
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
@@ -27,6 +30,7 @@ from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
+    from gpt.report.events import Reporter
     from gpt.training.tuning.run import Tuned
 
 PLANNED = frozenset(
@@ -143,6 +147,7 @@ SETTINGS = Settings(
 @SETTINGS.option("--dtype", "dtype", metavar="TYPE", group="Machine")
 @SETTINGS.option("--compile", "compile", group="Machine")
 @SETTINGS.option("--threads", "threads", group="Machine")
+@SETTINGS.option("--parallel", "parallel", group="Machine")
 @click.pass_context
 def tune(
     ctx: click.Context,
@@ -180,14 +185,11 @@ def tune(
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
     settings.over(unplanned)
-    if run.exists() and data.exists():  # at once: the imports take seconds
+    if run.exists() and data.exists() and is_first():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
 
-    from gpt.report.console import ConsoleReporter
-    from gpt.report.events import Reporters
-    from gpt.report.page import Report
-    from gpt.report.sessions import Sessions
+    from gpt.parallel.world import World
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
@@ -198,29 +200,43 @@ def tune(
         for name, value in given.items()
         if name.startswith("task.") and not _is_of_adapter(name)
     }
-    plan = plan_tuning(
-        run,
-        data=data,
-        out=out,
-        method=objective,
-        adapter=adapter,
-        epochs=epochs,
-        batch_size=given.get("batch_size"),
-        lr=given.get("optimizer.lr"),
-        **task_fields,
-    )
-    with ConsoleReporter() as console, Interruption() as interruption:
+    with World.join(given.get("device", "auto")) as world, ExitStack() as stack:
+        plan = plan_tuning(
+            run,
+            data=data,
+            out=out,
+            method=objective,
+            adapter=adapter,
+            epochs=epochs,
+            batch_size=given.get("batch_size"),
+            lr=given.get("optimizer.lr"),
+            processes=world.size,
+            **task_fields,
+        )
+        reporter = _reporter(stack) if world.is_main else None
+        interruption = stack.enter_context(Interruption())
         tuned = tune(
             plan.with_recipe(settings.over(plan.recipe)),
             base_data=base_data,
-            reporter=Reporters([console, Sessions(), Report()]),
+            reporter=reporter,
             stop=lambda: interruption.signal is not None,
+            world=world,
         )
-    if interruption.signal is not None and not tuned.outcome.finished:
-        say(f"{tuned.outcome.stopped}: {command_line()}")
-        return 128 + interruption.signal
-    _print_result(tuned, out)
-    return 0
+    if world.is_main:
+        _print_result(tuned, out, world.size)
+    if tuned.outcome.finished:
+        return 0
+    return 128 + (interruption.signal or signal.SIGTERM)  # another process may have received it
+
+
+def _reporter(stack: ExitStack) -> Reporter:
+    """Return the reporters of the run; *stack* closes them."""
+    from gpt.report.console import ConsoleReporter
+    from gpt.report.events import Reporters
+    from gpt.report.page import Report
+    from gpt.report.sessions import Sessions
+
+    return Reporters([stack.enter_context(ConsoleReporter()), Sessions(), Report()])
 
 
 def _prepared(
@@ -234,6 +250,11 @@ def _prepared(
     made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
     if val is None and (made or not data.exists()):
         return data
+    if launched() > 1:
+        raise DataError(
+            f"{data}: a text, of which each of several processes would make token shards; make "
+            "them first, with `pytok shard`"
+        )
     checkpoint = open_start(base, initial_adapter)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
     tokenizer = str(checkpoint.folder / "tokenizer.json")
@@ -241,10 +262,14 @@ def _prepared(
         return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
 
 
-def _print_result(tuned: Tuned, out: Path) -> None:
+def _print_result(tuned: Tuned, out: Path, processes: int) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
 
+    if not tuned.outcome.finished:
+        again = command_line() if processes == 1 else "the same torchrun command"
+        say(f"{tuned.outcome.stopped}: {again}")
+        return
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
     say(f"{counted(state.step, 'step')} in {duration(state.seconds)} of training{best}")

@@ -24,6 +24,7 @@ from gpt.parallel.world import World
 from gpt.runs.store import Memory
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
+from gpt.training.tuning.run import tune
 
 # Processes are forked from a server that has no threads and has imported the slow packages.
 FORKSERVER = multiprocessing.get_context("forkserver")
@@ -112,6 +113,15 @@ def run(recipe: Recipe, steps: int | None = None) -> Observed:
         hook.remove()
     observed.step, observed.score = outcome.state.step, outcome.state.score
     return observed
+
+
+def run_tuning(recipe: Recipe, steps: int | None = None) -> Observed:
+    """Tune by *recipe*; if *steps* is given, the last process stops the run after them."""
+    stop_calls = iter(range(1000))
+    with World.join() as world:
+        last = world.rank == world.size - 1
+        tuned = tune(recipe, stop=lambda: next(stop_calls) == steps and last, world=world)
+    return Observed(step=tuned.outcome.state.step, score=tuned.outcome.state.score)
 
 
 def run_in_memory(recipe: Recipe) -> dict[str, NDArray[Any]]:

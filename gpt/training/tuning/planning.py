@@ -78,6 +78,7 @@ def plan_tuning(
     batch_size: int | None = None,
     lr: float | None = None,
     seed: int = 0,
+    processes: int = 1,
     **fields: Any,
 ) -> TuningPlan:
     """Choose a complete recipe by the base, the method and the size of the data.
@@ -87,7 +88,8 @@ def plan_tuning(
     the chat says who is me, otherwise "all", and rows are as long as 95% of the conversations;
     those of a text have the context, but at most `STEP_TOKENS`, and half the text. A step has up
     to `STEP_TOKENS` tokens, fewer if an epoch would have less than `STEPS_PER_EPOCH` steps; small
-    data gets more epochs, until evaluations improve no more (`patience`). Learning rates fall with
+    data gets more epochs, until evaluations improve no more (`patience`). The rows of a step can be
+    divided among *processes*. Learning rates fall with
     the width from 256 on, and are eight times as high for adapters (Schulman 2025, LoRA without
     regret: ten times). With an ``initial_adapter``, its spec replaces *adapter*. Raises what `tune`
     raises for *base* and *data*, and ConfigError for values out of range.
@@ -120,6 +122,7 @@ def plan_tuning(
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
         batch_size = 1 << max(0, most.bit_length() - 1)
+        batch_size = -(-batch_size // processes) * processes
     steps = max(1, math.ceil(epochs * rows / batch_size))
     rate = 1e-3 * min(1.0, 256 / model.width) * (1 if adapter is None else 8) * kind.rate
     # Twice an epoch: overfitting can start within one.

@@ -24,6 +24,7 @@ from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate
 from gpt.evaluation.score import score_of
 from gpt.parallel.runtime import Runtime
+from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Store
@@ -62,8 +63,11 @@ def tune(
     base_data: Path | None = None,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
 ) -> Tuned:
     """Fine-tune by *plan*, or resume, then compare the model with the base.
+
+    All processes of *world* call this with the same plan; the main one compares.
 
     With *patience* the result is the model of the best evaluation, and the first evaluation is of
     the base, before the first step: if no step is better, the run ends with the base's weights, and
@@ -80,8 +84,8 @@ def tune(
     base, task, score = plan.base, plan.task(), score_of(plan.recipe.score)
     measure_base_data = _base_measure(base, base_data, reporter)
     reporter.notice(task.summary)
-    outcome = run(task, store=store, reporter=reporter, stop=stop)
-    if not outcome.finished:
+    outcome = run(task, store=store, reporter=reporter, stop=stop, world=world)
+    if not outcome.finished or not world.is_main:
         return Tuned(outcome=outcome)
     saved = outcome.state.recipe
     runtime = Runtime.choose(saved.device, saved.dtype)
