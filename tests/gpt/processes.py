@@ -25,6 +25,7 @@ from gpt.runs.store import Memory
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
 from gpt.training.tuning.run import tune
+from tests.gpt.training.interrupted import StopAfter
 
 # Processes are forked from a server that has no threads and has imported the slow packages.
 FORKSERVER = multiprocessing.get_context("forkserver")
@@ -115,13 +116,12 @@ def run(recipe: Recipe, steps: int | None = None) -> Observed:
     return observed
 
 
-def run_tuning(recipe: Recipe, steps: int | None = None) -> Observed:
-    """Tune by *recipe*; if *steps* is given, the last process stops the run after them."""
-    stop_calls = iter(range(1000))
+def run_tuning(recipe: Recipe, steps: int = 1000) -> Observed:
+    """Tune by *recipe*; the main process stops the run after *steps*, if it is longer."""
+    stop = StopAfter(steps)
     with World.join() as world:
-        last = world.rank == world.size - 1
-        tuned = tune(recipe, stop=lambda: next(stop_calls) == steps and last, world=world)
-    return Observed(step=tuned.outcome.state.step, score=tuned.outcome.state.score)
+        state = tune(recipe, reporter=stop, stop=stop, world=world).outcome.state
+    return Observed(step=state.step, score=state.score)
 
 
 def run_in_memory(recipe: Recipe) -> dict[str, NDArray[Any]]:
