@@ -15,6 +15,7 @@ GROUPS = {
         "install",
         "tokenizer",
         "training",
+        "tuning",
         "python",
         "corpora",
         "smaller-vocabulary",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from gpt.parallel.world import World
     from gpt.report.events import Reporter
     from gpt.report.samples import Sampler
-    from gpt.training.loop import Outcome
+    from gpt.training.outcome import Outcome
 
 PRESET = "fast"
 """The preset of a new run, unless another is set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import torch
@@ -28,11 +29,40 @@ class Batch(NamedTuple):
     sources: Tensor | None = None
     """What the rows are the targets of, in a task of pairs: ids (B, S) int64, after the end of a
     source `NO_TOKEN`."""
+    given: Mapping[str, Tensor] = {}
+    """What an objective needs besides, by name: advantages or labels, for example. Their first axis
+    is B."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on *device*; a copy to CUDA does not wait for the device."""
-        fields = (None if each is None else _copied(each, device) for each in self)
-        return Batch(*fields)  # type: ignore[arg-type]
+        return Batch(
+            inputs=_copied(self.inputs, device),
+            targets=_copied(self.targets, device),
+            document_ids=None if self.document_ids is None else _copied(self.document_ids, device),
+            sources=None if self.sources is None else _copied(self.sources, device),
+            given={name: each.to(device) for name, each in self.given.items()},
+        )
+
+    def rows(self) -> Iterator[Batch]:
+        """Yield each row as a batch of one."""
+
+        def of(field: Tensor | None, row: int) -> Tensor | None:
+            return None if field is None else field[row : row + 1]
+
+        for row in range(len(self.inputs)):
+            one = slice(row, row + 1)
+            yield Batch(
+                inputs=self.inputs[one],
+                targets=self.targets[one],
+                document_ids=of(self.document_ids, row),
+                sources=of(self.sources, row),
+                given={name: each[one] for name, each in self.given.items()},
+            )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name, those of `given` too."""
+        fields = {name: each for name, each in self._asdict().items() if name != "given"}
+        return {name: each for name, each in fields.items() if each is not None} | dict(self.given)
 
     @property
     def num_targets(self) -> int:

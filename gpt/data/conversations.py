@@ -116,7 +116,11 @@ class Conversations:
                 targets[index, begin:end] = np.where(self._targets(window), following, IGNORED)
                 document_ids[index, begin:end] = number
             document_ids[index, end:] = PADDING
-        return Batch(*map(torch.from_numpy, (inputs, targets, document_ids)))
+        return Batch(
+            inputs=torch.from_numpy(inputs),
+            targets=torch.from_numpy(targets),
+            document_ids=torch.from_numpy(document_ids),
+        )
 
     def batches(self, rows: int) -> Iterator[Batch]:
         """Yield every row once, at most *rows* at a time."""

@@ -85,8 +85,7 @@ class Ensemble(nn.Module):
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, in the order of its rows."""
         # Row by row: the logits of a complete batch, of all members, would need much memory.
-        columns = zip(*(torch.split(each, 1) for each in batch if each is not None), strict=True)
-        rows = [self._row_losses(Batch(*row)) for row in columns]
+        rows = [self._row_losses(row) for row in batch.rows()]
         return TokenLosses(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
     def _row_losses(self, row: Batch) -> TokenLosses:

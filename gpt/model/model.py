@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from gpt.data.batch import Batch
 from gpt.nn.head import logit_factors
-from gpt.nn.loss import TokenLosses, linear_cross_entropy, token_losses
+from gpt.nn.loss import (
+    TokenLikelihoods,
+    TokenLosses,
+    linear_cross_entropy,
+    token_likelihoods,
+    token_losses,
+)
 from gpt.nn.mechanism import Mechanism
 
 
@@ -95,6 +101,16 @@ class Model(Mechanism):
         rows, weight = logit_factors(head, hidden, self.vocab_size)
         targets = batch.targets.flatten()
         return linear_cross_entropy(rows, weight, targets, cap, smoothing), auxiliary
+
+    def likelihoods(self, batch: Batch, temperature: float = 1.0) -> TokenLikelihoods:
+        """Return the log-probability of each target of *batch*, with gradients: (B, T) each.
+
+        Logits are divided by *temperature*.
+        """
+        hidden, head, cap, _ = self.predicted_from(batch)
+        rows, weight = logit_factors(head, hidden, self.vocab_size)
+        flat = token_likelihoods(rows, weight, batch.targets.flatten(), cap, temperature)
+        return TokenLikelihoods(*(each.view(batch.targets.shape) for each in flat))
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, row by row, without gradients."""

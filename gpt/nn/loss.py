@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from gpt.data.batch import IGNORED
 
@@ -43,6 +44,15 @@ class TokenLosses(NamedTuple):
     """Whether no other token has a higher logit, (N,) bool; false for those that are `IGNORED`."""
 
 
+class TokenLikelihoods(NamedTuple):
+    """How probable each target is, and how sure the prediction of it."""
+
+    log_p: Tensor
+    """Log-probability, float32; 0 for targets that are `IGNORED`."""
+    entropy: Tensor
+    """Entropy of the prediction in nats, float32, without gradient; 0 for these, too."""
+
+
 def linear_cross_entropy(
     hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None, smoothing: float = 0.0
 ) -> Tensor:
@@ -70,6 +80,46 @@ def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | Non
     return TokenLosses(nats, hits)
 
 
+def token_likelihoods(
+    hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None, temperature: float = 1.0
+) -> TokenLikelihoods:
+    """Return the log-probability of each token, with gradients; arguments as above, and (N,) each.
+
+    Logits are divided by *temperature*. What a caller makes of the log-probabilities is not known
+    in the forward pass, so the backward pass computes the logits of each chunk again.
+    """
+    hidden, weight = _cast(hidden, weight)
+    size = _chunk_rows(weight)
+    parts = [
+        checkpoint(
+            _likelihoods,
+            hidden[start : start + size],
+            weight,
+            targets[start : start + size],
+            cap,
+            temperature,
+            use_reentrant=False,
+        )
+        for start in range(0, len(hidden), size)
+    ]
+    return TokenLikelihoods(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def _likelihoods(
+    hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None, temperature: float
+) -> TokenLikelihoods:
+    """Compute `token_likelihoods` of one chunk."""
+    logits = F.linear(hidden, weight)
+    if cap is not None:
+        logits = cap(logits)
+    log_probabilities = F.log_softmax(logits / temperature, -1, dtype=torch.float32)
+    counted = targets != IGNORED
+    log_p = log_probabilities.gather(-1, targets.clamp_min(0)[:, None])[:, 0]
+    with torch.no_grad():
+        entropy = -(log_probabilities.exp() * log_probabilities).sum(-1)
+    return TokenLikelihoods(torch.where(counted, log_p, 0), torch.where(counted, entropy, 0))
+
+
 def losses_under(log_probabilities: Tensor, targets: Tensor) -> TokenLosses:
     """Return the cross-entropy of each of *targets* (N,) under *log_probabilities* (N, V)."""
     counted = targets != IGNORED
@@ -91,13 +141,18 @@ def _chunks(
     hidden: Tensor, weight: Tensor, cap: Cap | None
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield a slice of the rows, their logits, and their log-probabilities in float32."""
-    size = max(MIN_CHUNK_ROWS, CHUNK_LOGITS[hidden.device.type] // len(weight))
+    size = _chunk_rows(weight)
     for start in range(0, len(hidden), size):
         rows = slice(start, start + size)
         logits = F.linear(hidden[rows], weight)  # (rows, V)
         if cap is not None:
             logits = cap(logits)
         yield rows, logits, F.log_softmax(logits, -1, dtype=torch.float32)
+
+
+def _chunk_rows(weight: Tensor) -> int:
+    """Return the rows of a chunk of logits by the head's *weight* (V, width)."""
+    return max(MIN_CHUNK_ROWS, CHUNK_LOGITS[weight.device.type] // len(weight))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

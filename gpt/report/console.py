@@ -16,6 +16,7 @@ from gpt.model.flops import training_flops
 from gpt.report.events import NullReporter, Start
 from gpt.report.peak_flops import peak_flops
 from gpt.runs.metrics import Row
+from gpt.spec.objective import NATS_PER_TOKEN
 from gpt.spec.score import BitsPerByte
 from pytok.live import SEPARATOR, LiveLines, bar, clock, joined
 
@@ -39,7 +40,7 @@ class ConsoleReporter(NullReporter):
         self._live = LiveLines(self._console)
         self._last_printed = time.monotonic()
         self._speed = _Speed()
-        self._score = SCORES[BitsPerByte]
+        self._score, self._unit = SCORES[BitsPerByte], NATS_PER_TOKEN
         self._flops_per_token: float | None = None
         """FLOPs of training on a token; None if the device's peak is unknown."""
         self._peak = 0.0
@@ -75,7 +76,7 @@ class ConsoleReporter(NullReporter):
     def began(self, start: Start) -> None:
         """Reset the speed, and determine the peak of the device."""
         self._speed, self._flops_per_token = _Speed(), None
-        self._score = score_of(start.recipe.score)
+        self._score, self._unit = score_of(start.recipe.score), start.recipe.objective.UNIT
         peak = peak_flops(start.runtime)
         if peak is not None and start.borrow_model is not None:
             self._peak = peak * start.processes
@@ -117,13 +118,15 @@ class ConsoleReporter(NullReporter):
 
     def _parts(self, row: Row, steps: int) -> list[str]:
         """Return what to show of *row*, the most important first."""
-        parts = [f"step {row.step:,}/{steps:,}", f"loss {row.loss:.3f} nats/token"]
+        parts = [f"step {row.step:,}/{steps:,}", f"loss {row.loss:.3f} {self._unit}".rstrip()]
+        for name, value in (row.figures or {}).items():
+            parts.append(f"{name.replace('_', ' ')} {value:.3g}")
         speed = self._speed.tokens_per_second
         if row.val is not None:
             parts.append(f"validation {self._score.value(row.val):.4f} {self._score.short}")
         if speed is not None and row.step < steps:
             parts.append(self._left(row, steps))
-        if row.val is None:
+        if row.val is None and self._unit == NATS_PER_TOKEN:
             parts.append(f"{row.bits_per_byte:.3f} bits/byte")
         if speed is not None:
             parts.append(f"{speed:,.0f} tokens/s")

@@ -9,6 +9,7 @@ from gpt.evaluation.score import SCORES, score_of
 from gpt.report.curves import smoothed
 from gpt.report.events import NullReporter, Reporter, Start
 from gpt.runs.metrics import Row
+from gpt.spec.objective import NATS_PER_TOKEN
 from gpt.spec.score import BitsPerByte
 from pytok import notebook
 
@@ -29,7 +30,7 @@ class NotebookReporter(NullReporter):
     def __init__(self) -> None:
         self._notices: list[str] = []
         self._losses: list[float] = []
-        self._score = SCORES[BitsPerByte]
+        self._score, self._unit = SCORES[BitsPerByte], NATS_PER_TOKEN
         self._display: notebook.Display | None = None
         self._next, self._last = 0.0, ""
 
@@ -39,8 +40,8 @@ class NotebookReporter(NullReporter):
         self._draw()
 
     def began(self, start: Start) -> None:
-        """Know the score of the run."""
-        self._score = score_of(start.recipe.score)
+        """Know the score of the run, and the unit of its loss."""
+        self._score, self._unit = score_of(start.recipe.score), start.recipe.objective.UNIT
 
     def row(self, row: Row, steps: int) -> None:
         """Show *row*; the score of an evaluation stays until the next one."""
@@ -52,7 +53,11 @@ class NotebookReporter(NullReporter):
             return
         self._next = now + PAUSE
         fraction = row.step / steps if row.fraction is None else row.fraction
-        parts = [f"step {row.step:,}/{steps:,}", f"loss {row.loss:.3f} nats/token", self._last]
+        parts = [
+            f"step {row.step:,}/{steps:,}",
+            f"loss {row.loss:.3f} {self._unit}".rstrip(),
+            self._last,
+        ]
         text = " · ".join(filter(None, parts))
         self._draw(notebook.bar_html(fraction, text) + curve_svg(smoothed(self._losses)))
 

@@ -39,6 +39,8 @@ class Row:
     schedule follows it. None in rows of versions without it."""
     gradient_norm: float | None = None
     """Norm of the step's gradient, before clipping."""
+    figures: dict[str, float] | None = None
+    """Further figures of the objective and of the rows, means over the step, by name."""
     val: dict[str, float] | None = None
     """Figures on the validation split after the step, by name (`gpt.evaluation.score`). None if it
     was not evaluated."""

@@ -62,6 +62,8 @@ WEIGHT = "weight"
 TOKENIZER_CONFIG, GENERATION = "tokenizer_config.json", "generation_config.json"
 DATA_FILES = ("tokenizer.json", "chat.json", TOKENIZER_CONFIG, GENERATION)
 """Files of the data that a checkpoint carries along; all but the first only if there are such."""
+COLLECTED = "collected.safetensors"
+"""Rows for steps that are to come, if they depend on the model."""
 FILES = (WEIGHTS, OPTIMIZER, STATE, DATA_FILES[0])
 """Files that every checkpoint has."""
 
@@ -84,6 +86,15 @@ class Checkpoint:
         Raises CheckpointError if they are damaged.
         """
         return _read_tensors(self.folder, OPTIMIZER)
+
+    @property
+    def collected(self) -> bytes:
+        """What the task's collector has kept, which only a resumed run needs.
+
+        Raises CheckpointError if it is missing or damaged.
+        """
+        _check(self.folder, COLLECTED)
+        return (self.folder / COLLECTED).read_bytes()
 
     @property
     def generation(self) -> dict[str, Any]:

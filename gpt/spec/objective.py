@@ -10,6 +10,8 @@ from gpt.spec.checks import above_zero, below_one, fraction
 from gpt.spec.models import AnyArchitecture
 from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
 
+NATS_PER_TOKEN = "nats/token"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropy:
@@ -17,6 +19,8 @@ class CrossEntropy:
 
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy, ExactMatch)
     """Scores that are measured with it, if they are of the task."""
+    UNIT: ClassVar[str] = NATS_PER_TOKEN
+    """Unit of the loss of a step; "" if it has none."""
 
     label_smoothing: float = 0.0
     """Probability that is divided among all tokens instead of the target (Szegedy 2015,
@@ -43,6 +47,7 @@ class MaskedLM:
     """
 
     SCORES: ClassVar[tuple[type, ...]] = (MaskedLoss, TokenAccuracy)
+    UNIT: ClassVar[str] = NATS_PER_TOKEN
 
     rate: float = 0.15
     """Fraction of the tokens that are predicted. They are replaced by the token that stands for a

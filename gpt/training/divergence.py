@@ -93,16 +93,15 @@ def divergence_error(
 
 
 def _joined(batches: Sequence[Batch]) -> dict[str, Tensor]:
-    """Return the fields of *batches* by name, shorter rows padded."""
+    """Return the tensors of *batches* by name, shorter rows padded."""
     joined, paddings = {}, {"targets": IGNORED, "sources": NO_TOKEN}
-    for name in Batch._fields:
-        padding = paddings.get(name, 0)
-        tensors = [getattr(batch, name) for batch in batches if getattr(batch, name) is not None]
-        longest = max((tensor.shape[1] for tensor in tensors), default=0)
-        if tensors:
-            joined[name] = torch.cat(
-                [F.pad(each, (0, longest - each.shape[1]), value=padding) for each in tensors]
-            )
+    fields = [batch.tensors() for batch in batches]
+    for name in fields[0] if fields else ():
+        padding, tensors = paddings.get(name, 0), [each[name] for each in fields]
+        if tensors[0].ndim > 1:
+            longest = max(tensor.shape[1] for tensor in tensors)
+            tensors = [F.pad(each, (0, longest - each.shape[1]), value=padding) for each in tensors]
+        joined[name] = torch.cat(tensors)
     return joined
 
 

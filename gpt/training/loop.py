@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +34,7 @@ from gpt.report.events import NullReporter, Reporter, Start
 from gpt.report.notebook import default_reporter
 from gpt.report.parts import described_size
 from gpt.runs.metrics import Row
+from gpt.runs.reading import COLLECTED
 from gpt.runs.state import State, check_fits
 from gpt.runs.store import Folder, Store
 from gpt.spec.planning import described
@@ -42,33 +42,10 @@ from gpt.spec.recipe import Recipe
 from gpt.training.choosing import choose_by_timing, keep_choices
 from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
+from gpt.training.outcome import Outcome
 from gpt.training.step import WEIGHTS, NotFinite, TrainStep
 from gpt.training.tasks.build import build_task
 from gpt.training.tasks.task import Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """Result of a call of `train`."""
-
-    finished: bool
-    """Whether the run ended by its steps or its patience, rather than by *stop*."""
-    state: State
-    """State of the last checkpoint."""
-    checkpoint: Path | None
-    """Folder of the last checkpoint. None if the run was stopped before its first step, or is kept
-    in memory."""
-
-    @property
-    def stopped(self) -> str:
-        """Where an unfinished run was stopped, ending with what the same command does next."""
-        state = self.state
-        if not state.step:
-            return "stopped before the first step; to start again"
-        limits = Limits.of(state.recipe)
-        whole = "" if limits.steps is None else f" of {limits.steps}"
-        time = "" if limits.seconds is None else f", {state.seconds:.0f} of {limits.seconds:g} s"
-        return f"stopped at step {state.step}{whole}{time}, checkpoint written; to resume"
 
 
 class _Stopped(Exception):
@@ -149,7 +126,9 @@ class _Run:
         self.score = score_of(self.recipe.score)
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
-        self.train_step = TrainStep(self.model, self.recipe, task.rows, runtime, world)
+        self.train_step = TrainStep(
+            self.model, self.recipe, task.rows, runtime, world, collector=task.collector
+        )
         self.state = State(
             config=self.model.config,
             recipe=self.recipe,
@@ -266,6 +245,7 @@ class _Run:
             lr=result.lr,
             fraction=fraction,
             gradient_norm=result.gradient_norm,
+            figures=dict(result.figures) or None,
         )
 
     def _start_pace(self) -> None:
@@ -352,12 +332,11 @@ class _Run:
         if first_non_finite(self.model, self.train_step.optimizer) is not None:
             self._raise_divergence(self.state.step - 1)
         self.metrics.sync()
+        collector = self.task.collector
+        collected = {} if collector is None else {COLLECTED: collector.save()}
+        files = {**self.task.data_files, **collected}
         return self.store.write(
-            self.model,
-            self.train_step.optimizer,
-            self.state,
-            self.task.data_files,
-            self.world,
+            self.model, self.train_step.optimizer, self.state, files, self.world
         )
 
     def _resume(self) -> None:
@@ -370,6 +349,8 @@ class _Run:
         check_fits(saved, dataclasses.replace(self.state, recipe=self.recipe))
         with fitting_in_memory(*WEIGHTS):
             checkpoint.restore(self.model, self.train_step.optimizer)
+        if self.task.collector is not None:
+            self.task.collector.restore(checkpoint.collected)
         self.reporter.notice(f"resuming {self.store} at step {saved.step}")
         before, limits, fraction = Limits.of(saved.recipe), Limits.of(self.recipe), saved.fraction
         self.limits_changed = fraction is not None and limits != before

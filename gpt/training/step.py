@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from gpt.parallel.sharded import gathered
 from gpt.parallel.world import World
 from gpt.spec.recipe import Recipe
 from gpt.training.engines import no_sync, parallelize
+from gpt.training.tasks.task import Collector
 
 WEIGHTS = (
     "the weights, their gradients and the optimizer state",
@@ -50,6 +51,17 @@ class StepResult(NamedTuple):
     """Norm of the gradient before clipping."""
     lr: float
     """Learning rate of the first parameter group."""
+    figures: Mapping[str, float]
+    """Further figures of the objective and of the rows, by name."""
+
+
+class _Gradients(NamedTuple):
+    """What the forward passes of a step give besides gradients, still on the device."""
+
+    loss: Tensor
+    """This process's part of the mean loss, float64 ()."""
+    means: Mapping[str, Tensor]
+    """Figures by name, each a sum and the number of its terms, float64 (2,)."""
 
 
 class _StepRows(NamedTuple):
@@ -72,9 +84,17 @@ class TrainStep:
     runtime: Runtime
 
     def __init__(
-        self, model: Model, recipe: Recipe, rows: Rows, runtime: Runtime, world: World
+        self,
+        model: Model,
+        recipe: Recipe,
+        rows: Rows,
+        runtime: Runtime,
+        world: World,
+        collector: Collector | None = None,
     ) -> None:
         self.model = model
+        self._collector = collector
+        self._collected: Mapping[str, tuple[float, float]] = {}
         self._recipe, self._rows, self._world = recipe, rows, world
         self._objective = build_objective(recipe.objective, model.config)
         self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
@@ -105,18 +125,18 @@ class TrainStep:
         if recipe.dropout_schedule is not None:
             dropout = DROPOUT_SCHEDULES[type(recipe.dropout_schedule)]
             set_dropout(self.model, dropout(recipe.dropout_schedule, fraction))
-        loss, norm = self._compute(step, following=step + 1)
+        loss, norm, figures = self._compute(step, following=step + 1)
         # Checked before the update, so that the weights stay finite and can be saved.
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise NotFinite
         self._apply()
         if recipe.average is not None:
             update_average(self.model, self.optimizer, recipe.average, step)
-        return StepResult(loss=loss, gradient_norm=norm, lr=lr)
+        return StepResult(loss=loss, gradient_norm=norm, lr=lr, figures=figures)
 
     def gradients(self, step: int) -> float:
         """Add the gradients of *step* to ``.grad`` of the parameters; return its mean loss."""
-        return self._world.sum(self._accumulate(self._rows_of(step)).item())
+        return self._world.sum(self._accumulate(self._rows_of(step)).loss.item())
 
     def batches(self, step: int, rows: range) -> dict[int, Batch]:
         """Return the batches of *rows* of *step*, one per forward pass, by their first row."""
@@ -155,30 +175,36 @@ class TrainStep:
         # The clock of the main process, so that all processes make the same choices by it.
         return self._world.from_main(seconds[warmup:])
 
-    def _compute(self, step: int, following: int) -> tuple[float, float]:
-        """Compute the gradients of *step*; return its mean loss, and the norm before clipping.
+    def _compute(self, step: int, following: int) -> tuple[float, float, Mapping[str, float]]:
+        """Compute the gradients of *step*.
+
+        Returns its mean loss, the norm of the gradient before clipping, and further figures.
 
         The rows of the step *following* are made while the device computes. Loss and norm are then
         read together: it is the only time in a step that the host waits for the device, or for the
         other processes.
         """
-        loss = self._accumulate(self._rows_of(step))
+        loss, means = self._accumulate(self._rows_of(step))
         norm = self._clip_gradient()
         ahead = self._prepare_ahead(following)
-        part, gradient_norm = torch.stack((loss, norm.to(loss.dtype))).tolist()
-        total, weight = self._world.sums([part, math.nan if ahead is None else ahead.weight])
+        names, of_rows = sorted(means), sorted(self._collected.items())
+        read = torch.cat((torch.stack((loss, norm.to(loss.dtype))), *(means[n] for n in names)))
+        part, gradient_norm, *pairs = read.tolist()
+        pairs += [value for _, pair in of_rows for value in pair]
+        ahead_weight = math.nan if ahead is None else ahead.weight
+        total, weight, *pairs = self._world.sums([part, ahead_weight, *pairs])
         if ahead is not None and not math.isnan(weight):
             self._ahead = ahead._replace(weight=weight)
-        return total, gradient_norm
+        names += [name for name, _ in of_rows]
+        figures = zip(names, pairs[::2], pairs[1::2], strict=True)
+        return total, gradient_norm, {name: sum / n for name, sum, n in figures if n}
 
-    def _accumulate(self, rows: _StepRows) -> Tensor:
-        """Add the gradients of *rows* to ``.grad``; return this process's part of the mean loss.
-
-        A float64 scalar on the device, which may still be computing it.
-        """
+    def _accumulate(self, rows: _StepRows) -> _Gradients:
+        """Add the gradients of *rows* to ``.grad``; the device may still compute the result."""
         recipe = self._recipe
         # In float64, so that the sum is that of the passes' losses, whatever their number.
         loss = torch.zeros((), dtype=torch.float64, device=self.runtime.device)
+        means: dict[str, Tensor] = {}
         # Each target of the step has the same weight, in whichever batch and process it is.
         weight = max(1.0, rows.weight)
         fitting = fitting_in_memory(
@@ -193,13 +219,18 @@ class TrainStep:
                 last = row == max(rows.batches)
                 with nullcontext() if last else no_sync(self._forward):
                     with self.runtime.autocast():
-                        part = self._forward(batch, self._objective).sum / weight
+                        value = self._forward(batch, self._objective)
+                        part = value.sum / weight
                     part.backward()
                 loss += part.detach()
-        return loss
+                for name, pair in value.means.items():
+                    means[name] = means.get(name, 0) + pair.double()
+        return _Gradients(loss, means)
 
     def _rows_of(self, step: int) -> _StepRows:
         """Return the rows of *step* of this process, and the weight of all."""
+        if self._collector is not None:
+            self._collected = self._collector.collect(step, self.model, self.runtime, self._world)
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead.step == step:
             return ahead
@@ -208,6 +239,8 @@ class TrainStep:
 
     def _prepare_ahead(self, step: int) -> _StepRows | None:
         """Make the rows of *step* before it starts; None if they cannot be made."""
+        if self._collector is not None:  # they depend on the update that is to come
+            return None
         try:
             return self._prepare(step)
         except Exception:

@@ -20,7 +20,10 @@ class Loss(NamedTuple):
     sum: Tensor
     """Sum over what counts, such as the targets, float32 ()."""
     figures: Mapping[str, Tensor] = {}
-    """Further sums over the same, by name."""
+    """Further sums over the same, by name, of a measurement."""
+    means: Mapping[str, Tensor] = {}
+    """Figures of a step by name: a sum and the number of its terms, float32 (2,), without gradient.
+    Both are added over the batches of a step, and over processes."""
 
 
 class Objective(Protocol):

@@ -29,6 +29,26 @@ class Measured(Protocol):
         """Its figures by name."""
 
 
+class Collector(Protocol):
+    """Makes rows that depend on the model: rollouts."""
+
+    def collect(
+        self, step: int, model: Model, runtime: Runtime, world: World
+    ) -> Mapping[str, tuple[float, float]]:
+        """Make the rows of *step* by *model*, in training mode, unless they are made already.
+
+        Returns figures of the rows of this process: for each a sum, and the number of its terms.
+        Called before the rows of a step are read, by all processes of *world*. A step can be
+        collected again before its update.
+        """
+
+    def save(self) -> bytes:
+        """Return what a checkpoint keeps: rows for steps that are to come, as safetensors."""
+
+    def restore(self, content: bytes) -> None:
+        """Take up what `save` has returned."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What a run trains on, the model that it starts from, and how it is evaluated."""
@@ -53,6 +73,8 @@ class Task:
     """Whether the first model is trained already, so that it may be the best of the run."""
     summary: str
     """The data in one line."""
+    collector: Collector | None = None
+    """Makes the rows, if they depend on the model."""
 
     def measure(
         self,

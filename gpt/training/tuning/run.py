@@ -29,7 +29,8 @@ from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Store
 from gpt.spec.recipe import Recipe
-from gpt.training.loop import Outcome, default_store, run
+from gpt.training.loop import default_store, run
+from gpt.training.outcome import Outcome
 from gpt.training.tuning.planning import TuningPlan
 from pytok.atomic import replace_file
 

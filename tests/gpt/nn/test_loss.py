@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from gpt.data.batch import IGNORED
-from gpt.nn.loss import linear_cross_entropy, token_losses
+from gpt.nn.loss import linear_cross_entropy, token_likelihoods, token_losses
 from gpt.spec.head import SoftCap
 from tests.gpt.models import mechanism
 
@@ -62,6 +62,30 @@ def test_loss_of_each_token_equals_torchs(monkeypatch: pytest.MonkeyPatch) -> No
     expected = F.cross_entropy(F.linear(hidden, weight), targets, reduction="none")
 
     torch.testing.assert_close(nats, expected)
+
+
+@pytest.mark.parametrize("spec", [None, SoftCap(limit=2.0)], ids=str)
+def test_log_probabilities_have_torchs_gradients(
+    spec: SoftCap | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under any weights of the targets, in chunks, at a temperature; entropies too."""
+    monkeypatch.setattr("gpt.nn.loss.CHUNK_LOGITS", {"cpu": 3 * 20})
+    monkeypatch.setattr("gpt.nn.loss.MIN_CHUNK_ROWS", 1)
+    hidden, weight = torch.randn(10, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)
+    targets, weights = torch.randint(20, (10,)), torch.randn(10)
+    targets[4] = IGNORED
+    cap = mechanism(spec)
+    found = token_likelihoods(hidden, weight, targets, cap, temperature=0.7)
+    logits = F.linear(hidden, weight)
+    expected = torch.distributions.Categorical(logits=(cap(logits) if cap else logits) / 0.7)
+    counted = targets != IGNORED
+    log_p = torch.where(counted, expected.log_prob(targets.clamp_min(0)), 0)
+    ours = torch.autograd.grad((found.log_p * weights).sum(), [hidden, weight])
+
+    torch.testing.assert_close(found.log_p, log_p)
+    torch.testing.assert_close(found.entropy, torch.where(counted, expected.entropy(), 0))
+    theirs = torch.autograd.grad((log_p * weights).sum(), [hidden, weight])
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_a_hit_is_a_target_with_the_largest_logit() -> None:

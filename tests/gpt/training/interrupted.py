@@ -11,7 +11,8 @@ from gpt.runs.metrics import Row, read_metrics
 from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.training.clock import MACHINE, Clock
-from gpt.training.loop import Outcome, train
+from gpt.training.loop import train
+from gpt.training.outcome import Outcome
 
 
 class StopAfter(NullReporter):

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from gpt.errors import TrainingError
 from gpt.optim.build import SCHEDULES
@@ -32,11 +31,12 @@ def diverge(monkeypatch: pytest.MonkeyPatch, at: int, part: str) -> None:
     """Make the "loss" of step *at* (from 0) NaN, or a "gradient" infinite."""
     accumulate = TrainStep._accumulate
 
-    def diverged(train_step: Any, rows: Any) -> Tensor:
-        loss = accumulate(train_step, rows)
+    def diverged(train_step: Any, rows: Any) -> Any:
+        gradients = accumulate(train_step, rows)
         if rows.step == at and part == "gradient":
             train_step.model.embedding.weight.grad[3, 5] = math.inf
-        return loss * math.nan if rows.step == at and part == "loss" else loss
+        factor = math.nan if rows.step == at and part == "loss" else 1.0
+        return gradients._replace(loss=gradients.loss * factor)
 
     monkeypatch.setattr(TrainStep, "_accumulate", diverged)
 

@@ -10,13 +10,17 @@ import torch
 
 from gpt.data.batch import Batch
 from gpt.errors import DataError, TrainingError
+from gpt.model.objectives.loss import Loss
+from gpt.model.objectives.next_token import CrossEntropy
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
+from gpt.runs.store import Memory
 from gpt.spec.optimizer import Muon
 from gpt.spec.recipe import Recipe
-from gpt.training.loop import train
+from gpt.training.loop import run, train
 from gpt.training.step import TrainStep
 from gpt.training.tasks.build import build_task
+from gpt.training.tasks.task import Task
 from tests.gpt.processes import in_processes
 
 
@@ -72,12 +76,86 @@ def test_rows_past_the_end_of_a_run_may_be_missing(
     create = TrainStep.__init__
     rows_per_run = 2 * recipe.rows_per_step
 
-    def damaged(step: TrainStep, model: Any, recipe: Any, rows: Any, *rest: Any) -> None:
-        create(step, model, recipe, LoggedRows(rows, missing=rows_per_run), *rest)
+    def damaged(
+        step: TrainStep, model: Any, recipe: Any, rows: Any, *rest: Any, **options: Any
+    ) -> None:
+        create(step, model, recipe, LoggedRows(rows, missing=rows_per_run), *rest, **options)
 
     monkeypatch.setattr(TrainStep, "__init__", damaged)
 
     assert train(dataclasses.replace(recipe, steps=2)).finished
+
+
+class Collected:
+    """Collects rows that count how often they were collected, by a model in training mode."""
+
+    def __init__(self) -> None:
+        self.steps = list[int]()
+
+    def collect(
+        self, step: int, model: Any, runtime: Runtime, world: World
+    ) -> dict[str, tuple[float, float]]:
+        """Return the figure reward, 1 in two of three rows."""
+        self.steps.append(step)
+        return {"reward": (2.0, 3.0)}
+
+    def save(self) -> bytes:
+        """Return the steps."""
+        return bytes(self.steps)
+
+    def restore(self, content: bytes) -> None:
+        """Take up the steps."""
+        self.steps = list(content)
+
+
+def collecting(recipe: Recipe) -> Task:
+    """The task of *recipe*, with rows that are collected."""
+    return dataclasses.replace(build_task(recipe), collector=Collected())
+
+
+def test_rows_of_a_collector_are_collected_before_their_step(recipe: Recipe) -> None:
+    """Not before the update that they depend on."""
+    task = collecting(dataclasses.replace(recipe, steps=3))
+    run(task)
+
+    assert isinstance(task.collector, Collected)
+    assert task.collector.steps == [0, 1, 2]
+
+
+def test_a_resumed_run_goes_on_with_what_was_collected(recipe: Recipe) -> None:
+    """It is in the checkpoint."""
+    run(collecting(dataclasses.replace(recipe, steps=2)))
+    task = collecting(dataclasses.replace(recipe, steps=3))
+    run(task)
+
+    assert isinstance(task.collector, Collected)
+    assert task.collector.steps == [0, 1, 2]
+
+
+def test_figures_of_the_rows_are_means(recipe: Recipe) -> None:
+    """Sums divided by the numbers of their terms."""
+    store = Memory()
+    run(collecting(dataclasses.replace(recipe, steps=1)), store=store)
+
+    assert store.rows[0].figures == {"reward": pytest.approx(2 / 3)}
+
+
+def test_figures_of_an_objective_are_means_over_the_step(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over two batches, here of the number of their targets."""
+    objective = CrossEntropy.__call__
+
+    def with_figure(self: CrossEntropy, model: Any, batch: Batch) -> Loss:
+        targets = torch.tensor([float(batch.num_targets), 1.0])
+        return objective(self, model, batch)._replace(means={"targets": targets})
+
+    monkeypatch.setattr(CrossEntropy, "__call__", with_figure)
+    store = Memory()
+    run(build_task(dataclasses.replace(recipe, steps=1)), store=store)
+    targets = recipe.batch_size * recipe.model.context
+
+    assert store.rows[0].figures == {"targets": targets}
 
 
 def messages_of_steps(recipe: Recipe) -> list[int]:
