@@ -137,10 +137,12 @@ SETTINGS = Settings(
     help="Epochs at most.  [planned]",
 )
 @SETTINGS.option("--row-length", "task.row_length", group="Training")
+@SETTINGS.option("--overlap", "overlap", metavar="TOKENS", group="Training")
 @SETTINGS.option("--batch-size", "batch_size", group="Training")
 @SETTINGS.option("--lr", "optimizer.lr", group="Training")
 @SETTINGS.option("--lora-plus", "optimizer.lora_plus", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
+@SETTINGS.option("--stop-at-loss", "stop_at_loss", group="Training")
 @SETTINGS.option("--eval-every", "eval_every", group="Training")
 @SETTINGS.option("--seed", "seed", group="Training")
 @SETTINGS.option("--device", "device", metavar="DEVICE", group="Machine")
@@ -194,13 +196,13 @@ def tune(
     from gpt.training.tuning.run import tune
 
     given = overrides.values
-    data = _prepared(data, out, run, given.get(INITIAL), val)
     task_fields = {
         name.removeprefix("task."): value
         for name, value in given.items()
         if name.startswith("task.") and not _is_of_adapter(name)
     }
     with World.join(given.get("device", "auto")) as world, ExitStack() as stack:
+        data = _prepared(data, out, run, given.get(INITIAL), val)
         plan = plan_tuning(
             run,
             data=data,
@@ -210,6 +212,7 @@ def tune(
             epochs=epochs,
             batch_size=given.get("batch_size"),
             lr=given.get("optimizer.lr"),
+            overlap=given.get("overlap", 0),
             processes=world.size,
             **task_fields,
         )

@@ -187,6 +187,11 @@ class _Run:
                 if self._is_checkpoint_due():
                     self._write_checkpoint()
             folder = self._write_checkpoint() if self.state.step else None
+        if self.state.has_reached_loss:
+            self.reporter.notice(
+                f"the smoothed training loss, {self.state.smoothed_loss:.4f} nats per token, has "
+                f"reached stop_at_loss = {recipe.stop_at_loss:g} at step {self.state.step}"
+            )
         if self.state.step:
             self.reporter.ended()
         finished = self._is_finished() and not self.evaluation_interrupted
@@ -233,7 +238,7 @@ class _Run:
         duration = self.clock.now() - start
         seconds = self.pace.seconds_after(step, self.state.seconds, duration)
         self.state = dataclasses.replace(
-            self.state, step=step + 1, seconds=seconds, fraction=fraction
+            self.state.with_loss(result.loss), step=step + 1, seconds=seconds, fraction=fraction
         )
         tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
         return Row(

@@ -16,7 +16,7 @@ from gpt.runs.writing import tokenizer_files
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
 from gpt.training.tasks.starting import Layout, starting_model
-from gpt.training.tasks.task import Task
+from gpt.training.tasks.task import Task, without_overlap
 from pytok.chat.template import TEMPLATE_FILE, Template, TrainOn
 from pytok.counted import counted
 from pytok.tokenizer import Tokenizer
@@ -70,6 +70,7 @@ class ChatData:
     def layout(self, recipe: Recipe, chosen: frozenset[str]) -> Layout:
         """Choose rows that hold 95% of the conversations uncut."""
         assert isinstance(recipe.task, Tuning)
+        without_overlap(recipe)
         task = dataclasses.replace(recipe.task, train_on=self.chat.train_on)
         length = task.row_length
         if length is None:
@@ -86,6 +87,7 @@ class ChatData:
         It is evaluated on the held-out turns of the speakers that the model is trained on.
         """
         assert isinstance(recipe.task, Tuning)
+        without_overlap(recipe)
         base, chat = self.base, self.chat
         length = recipe.task.row_length or recipe.model.context
         train, held_out = Conversations(chat.train, length), Conversations(chat.val, length)

@@ -78,6 +78,7 @@ def plan_tuning(
     batch_size: int | None = None,
     lr: float | None = None,
     seed: int = 0,
+    overlap: int = 0,
     processes: int = 1,
     **fields: Any,
 ) -> TuningPlan:
@@ -113,6 +114,7 @@ def plan_tuning(
         objective=kind.objective(),
         model=architecture,
         seed=seed,
+        overlap=overlap,
     )
     opened = open_tuning(recipe, checkpoint, chosen)
     task, rows, length = opened.layout(recipe, frozenset(chosen))
