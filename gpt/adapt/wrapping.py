@@ -208,6 +208,15 @@ def merged_weights(model: nn.Module) -> dict[str, Tensor]:
         unmerge(model, adapted)
 
 
+def merged_bytes(model: nn.Module) -> int:
+    """Return the bytes that the adapters of *model* take merged, besides those that they have."""
+    bases: dict[int, Tensor] = {}
+    for part in model.modules():
+        if isinstance(part, Adapted):
+            bases[id(part.base)] = part.base
+    return sum(base.numel() * base.itemsize for base in bases.values())
+
+
 def set_module(model: nn.Module, name: str, module: nn.Module) -> None:
     """Replace the submodule of *model* with the dotted *name* by *module*."""
     parent, _, attribute = name.rpartition(".")

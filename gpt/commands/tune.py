@@ -224,6 +224,7 @@ def tune(
             reporter=reporter,
             stop=lambda: interruption.signal is not None,
             world=world,
+            estimate=True,
         )
     if world.is_main:
         _print_result(tuned, out, world.size)

@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -42,6 +42,7 @@ from gpt.spec.recipe import Recipe
 from gpt.training.choosing import choose_by_timing, keep_choices
 from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
+from gpt.training.memory import report_memory
 from gpt.training.outcome import Outcome
 from gpt.training.step import WEIGHTS, NotFinite, TrainStep
 from gpt.training.tasks.build import build_task
@@ -60,6 +61,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
     clock: Clock = MACHINE,
+    estimate: bool = False,
 ) -> Outcome:
     """Train the model of *recipe*; resume if *store* holds a checkpoint.
 
@@ -69,7 +71,8 @@ def train(
     interrupted evaluation is made when the run resumes. All processes of *world* call this, and
     each can stop the run; the recipe, the reports and the files are those of the main process. The
     caller's random state and number of threads are restored. *clock* is where the run reads the
-    time; `gpt.training.clock.replay` returns one that repeats a recorded run.
+    time; `gpt.training.clock.replay` returns one that repeats a recorded run. With
+    *estimate*, a run in one process first reports how much memory it takes, about.
 
     Raises ConfigError for a recipe that does not fit the existing run, DataError for data that does
     not fit, CheckpointError for a checkpoint that is damaged or cannot be written, and
@@ -77,7 +80,8 @@ def train(
     infinite (the last checkpoint is kept, and the batch is saved).
     """
     task = build_task(world.from_main(recipe))
-    return run(task, store=store, reporter=reporter, stop=stop, world=world, clock=clock)
+    options: dict[str, Any] = {"world": world, "clock": clock, "estimate": estimate}
+    return run(task, store=store, reporter=reporter, stop=stop, **options)
 
 
 def run(
@@ -88,6 +92,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
     clock: Clock = MACHINE,
+    estimate: bool = False,
 ) -> Outcome:
     """Train on *task*; arguments and errors are those of `train`."""
     recipe = task.recipe
@@ -96,7 +101,10 @@ def run(
     reporter = (reporter or default_reporter()) if world.is_main else NullReporter()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     with store.hold(world), torch.random.fork_rng(devices=cuda), torch_threads(recipe.threads):
-        return _Run(task, store, runtime, reporter, stop, world, clock).train()
+        prepared = _Run(task, store, runtime, reporter, stop, world, clock)
+        if estimate and world.size == 1:
+            report_memory(prepared.train_step, prepared.recipe, reporter.notice)
+        return prepared.train()
 
 
 def default_store(recipe: Recipe) -> Store:

@@ -65,6 +65,7 @@ def tune(
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
+    estimate: bool = False,
 ) -> Tuned:
     """Fine-tune by *plan*, or resume, then compare the model with the base.
 
@@ -85,7 +86,7 @@ def tune(
     base, task, score = plan.base, plan.task(), score_of(plan.recipe.score)
     measure_base_data = _base_measure(base, base_data, reporter)
     reporter.notice(task.summary)
-    outcome = run(task, store=store, reporter=reporter, stop=stop, world=world)
+    outcome = run(task, store=store, reporter=reporter, stop=stop, world=world, estimate=estimate)
     if not outcome.finished or not world.is_main:
         return Tuned(outcome=outcome)
     saved = outcome.state.recipe
