@@ -8,7 +8,7 @@ optimizer, with and without recomputation.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,9 +22,9 @@ from gpt.parallel.memory import free_memory
 from gpt.spec.recipe import Recipe
 from gpt.training.step import TrainStep
 
-HEAP = 1.25
+HEAP = 1.5
 """Memory of a process on a CPU as a multiple of that of its tensors: the heap of the C library
-keeps gaps between them. docs/tuning.md has measurements."""
+keeps gaps between them (docs/tuning.md: 1.2 to 1.7 times)."""
 
 
 class MemoryEstimate(NamedTuple):
@@ -51,14 +51,14 @@ class MemoryEstimate(NamedTuple):
 
     @property
     def process(self) -> int:
-        """What the process takes for them on its device."""
+        """What a process takes for them on its device, about."""
         return round(self.total * (HEAP if self.device.type == "cpu" else 1))
 
     def described(self) -> str:
         """Return the estimate in one line."""
         parts = ("weights", "gradients", "optimizer", "activations")
         listed = ", ".join(f"{name} {_written(getattr(self, name))}" for name in parts)
-        return f"memory: about {_written(self.process)} ({listed})"
+        return f"memory: about {_written(self.total)} of tensors at the peak ({listed})"
 
     def warning(self) -> str | None:
         """Return what to say if the device has less memory free; the weights are there already."""
@@ -98,24 +98,23 @@ def estimate_memory(train_step: TrainStep, recipe: Recipe) -> MemoryEstimate | N
         if device.type == "cuda"
         else LiveTensors([*model.parameters(), *model.buffers()])
     )
-    # Of few rows, the most memory is taken elsewhere: in the head, which computes its logits in
-    # chunks, for example. So half the rows and a quarter of them are tried.
-    counts = sorted(
-        {max(1, recipe.batch_size // 4), max(min(2, recipe.batch_size), recipe.batch_size // 2)}
-    )
+    free = free_memory(device)
     with meter as live, train_step.trials():
         weights = live.bytes
         train_step.try_gradients(1)
+        one = live.peak - weights
         live.reset_peak()
         train_step.try_update()  # makes the state of the optimizer
-        state, update, peaks = live.bytes - weights, live.peak, []
-        for rows in counts:
+        held, update, points = live.bytes, live.peak, []
+        for rows in _tried(recipe.batch_size):
+            if free is not None and one * rows * HEAP > free:
+                break  # less than half of the rows do not fit
             live.reset_peak()
             train_step.try_gradients(rows)
-            peaks.append(live.peak)
+            points.append((rows, live.peak - held))
             train_step.optimizer.zero_grad(set_to_none=True)
-    each = (peaks[-1] - peaks[0]) / max(1, counts[-1] - counts[0])
-    peak = max(update, peaks[-1] + round(each * (recipe.batch_size - counts[-1])))
+    peak = max(update, held + _extrapolated(points or [(1, one)], recipe.batch_size))
+    state = held - weights
     gradients = sum(_size_of(part) for part in model.parameters() if part.requires_grad)
     copies = (recipe.average is not None) + (recipe.patience is not None)
     return MemoryEstimate(
@@ -126,6 +125,21 @@ def estimate_memory(train_step: TrainStep, recipe: Recipe) -> MemoryEstimate | N
         evaluation=merged_bytes(model),
         device=device,
     )
+
+
+def _tried(batch_size: int) -> list[int]:
+    """Return for which numbers of rows gradients are computed: a quarter of a batch, and half.
+
+    Of fewer rows, most memory is taken elsewhere: where logits are computed in chunks, for example.
+    """
+    return sorted({max(1, batch_size // 4), max(min(2, batch_size), batch_size // 2)})
+
+
+def _extrapolated(points: Sequence[tuple[int, int]], rows: int) -> int:
+    """Return the bytes of *rows* rows, by *points*, one or two of rows and bytes, ascending."""
+    last, size = points[-1]
+    before, smaller = points[0] if len(points) > 1 else (0, 0)
+    return size + round((size - smaller) / (last - before) * (rows - last))
 
 
 class Allocator:

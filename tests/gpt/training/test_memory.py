@@ -83,9 +83,12 @@ def test_the_estimate_is_what_torch_allocates(base: Path, tmp_path: Path, name: 
 
 def test_a_run_reports_the_estimate_first(recipe: Recipe) -> None:
     """And computes the same with it."""
-    notices = Notices()
-    train(recipe, store=Memory(), reporter=notices, estimate=True)
+    notices, stores = Notices(), [Memory(), Memory()]
+    train(recipe, store=stores[0], reporter=notices, estimate=True)
+    train(recipe, store=stores[1])
+    ours, theirs = (store.model().state_dict() for store in stores)
 
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert notices.lines[0].startswith("memory: about ")
     assert "activations" in notices.lines[0]
 
