@@ -67,10 +67,11 @@ def adapter_of(checkpoint: Checkpoint) -> AdapterWeights:
 
 def check_base(adapted: Checkpoint, base: Checkpoint) -> None:
     """Raise ConfigError if the run *adapted* was tuned from other weights than those of *base*."""
-    suffix = f".base:{WEIGHT}"
-    for key, tensor in adapted.optimizer_state.items():
-        if not key.endswith(suffix) or key.startswith(("embedding.", "head.")):
-            continue  # tables have the new tokens as well
+    suffix, state = f".base:{WEIGHT}", adapted.optimizer_state
+    for key, tensor in state.items():
+        has_new_rows = f"{key.removesuffix(suffix)}.rows.weight:{WEIGHT}" in state
+        if not key.endswith(suffix) or has_new_rows:
+            continue
         name = key.removesuffix(suffix).removesuffix(".lora") + ".weight"
         own = base.weights.get(name)
         if own is None or own.shape != tensor.shape or not torch.equal(own, tensor):

@@ -140,6 +140,8 @@ class Recipe:
         below_one(bpe_dropout=self.bpe_dropout)
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
+        if getattr(self.optimizer, "lora_plus", 1) != 1 and not getattr(self.task, "adapter", None):
+            raise ConfigError("optimizer.lora_plus is for adapters, and all weights are trained")
         self.task.check(self.model)
         self.objective.check(self.model)
         for name, possible in (("objective", self.task.OBJECTIVES), ("score", self._scores)):

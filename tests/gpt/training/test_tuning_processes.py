@@ -32,7 +32,7 @@ def recipe_of(base: Path, data: Path, out: Path, kind: str, **changes: Any) -> R
     small = {"steps": 4, "eval_every": 2, "checkpoint_every": 2, "patience": None, "clip": 0.5}
     recipe = small_recipe(base, data, out, **(small | {"batch_size": 1, "accumulate": 4} | changes))
     task: Any = dataclasses.replace(recipe.task, adapter=KINDS[kind])
-    optimizer: Any = changes.get("optimizer", AdamW(lr=0.01, lora_plus=4.0))
+    optimizer = AdamW(lr=0.01, lora_plus=4.0 if task.adapter else 1.0)
     return dataclasses.replace(recipe, task=task, optimizer=optimizer)
 
 
