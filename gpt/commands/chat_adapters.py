@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from gpt.commands.options import SamplingOptions
 from gpt.errors import ConfigError, GPTError
 from gpt.generation.conversation import ChatSession, template_of
-from gpt.interop.adapters import adapted_checkpoint
 from pytok.errors import ChatError
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ class ChatAdapters:
             return self._base
         if name not in self._paths:
             raise ChatError(f"no adapter {name!r}; there are {', '.join(self.names)}")
+        from gpt.interop.adapters import adapted_checkpoint  # not needed without adapters
+
         return adapted_checkpoint(self._base, self._paths[name])
 
     def switch(self, session: ChatSession, name: str) -> None:
