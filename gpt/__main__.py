@@ -26,7 +26,9 @@ from pytok.termination import exiting_on_signals
 
 COMMANDS = [
     LazyCommand("train", "gpt.commands.train:train", "Train a model on text, or resume a run."),
-    LazyCommand("tune", "gpt.commands.tune:tune", "Tune a trained model on a chat or more text."),
+    LazyCommand(
+        "tune", "gpt.commands.tune:tune", "Tune a trained model on conversations or more text."
+    ),
     LazyCommand(
         "clone",
         "gpt.commands.clone:clone",
@@ -42,6 +44,11 @@ COMMANDS = [
         "eval",
         "gpt.commands.evaluate:evaluate",
         "Measure a model: bits per byte, choices, style, translations.",
+    ),
+    LazyCommand(
+        "classify",
+        "gpt.commands.classify:classify",
+        "Train and use a classifier of texts, such as spam or ham.",
     ),
     LazyCommand("plot", "gpt.commands.plot:plot", "Plot the loss curves of runs."),
     LazyCommand(
@@ -69,6 +76,9 @@ COMMANDS = [
         "mechanisms",
         "gpt.commands.mechanisms:mechanisms",
         "List the mechanisms that a model can have, with their sources.",
+    ),
+    LazyCommand(
+        "lab", "gpt.commands.lab:lab", "Test claims of papers: experiments with computed verdicts."
     ),
     LazyCommand("prune", "gpt.commands.convert:prune", "Shrink the vocabulary of a model."),
     LazyCommand(

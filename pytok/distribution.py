@@ -14,6 +14,7 @@ EXTRAS = {
     "cryptography": "chat",
     "gguf": "gguf",
     "sacrebleu": "bleu",
+    "scipy": "lab",
     "sklearn": "style",
     "tensorboard": "tensorboard",
 }

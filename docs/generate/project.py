@@ -28,6 +28,7 @@ GROUPS = {
         "your-own-format",
         "[!_]*",
     ],
+    "The lab": ["lab/README", "lab/*"],
     "Reference": [
         "reference/pytok",
         "reference/gpt",

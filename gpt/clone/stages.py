@@ -12,6 +12,7 @@ from gpt.clone.history import resolve_me
 from gpt.clone.options import CloneOptions
 from gpt.clone.record import BASE, DATA, HISTORY, RUN, check_record, write_record
 from gpt.clone.reporting import StageReporter
+from gpt.data.conversations import TRAIN
 from gpt.data.shards import open_data, open_split
 from gpt.evaluation.score import score_of
 from gpt.runs.reading import read_state
@@ -22,7 +23,6 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import to_dict
 from gpt.training.loop import train
 from gpt.training.measuring import measured_plan
-from gpt.training.tasks.conversations import TRAIN
 from gpt.training.tuning.planning import plan_tuning
 from gpt.training.tuning.run import TUNING_FILE, Change, tune
 from pytok.chat.building import BuildResult, build

@@ -79,8 +79,9 @@ def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None
     say(f"wrote {out}, a {family.name} model")
     if to == "gguf":
         say(f"next: {shlex.join(['llama-cli', '-m', str(out), '-p', 'The'])}")
-    elif checkpoint.config.causal:
-        call = f'transformers.pipeline("text-generation", {json.dumps(str(out))})("The")'
+    elif checkpoint.state.config.causal:
+        task = "classification" if checkpoint.state.config.classifies else "generation"
+        call = f'transformers.pipeline("text-{task}", {json.dumps(str(out))})("The")'
         say(f"next: {shlex.join(['python', '-c', f'import transformers; print({call})'])}")
     return 0
 

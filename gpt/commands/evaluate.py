@@ -146,6 +146,8 @@ class Evaluating:
         from gpt.runs.reading import read_checkpoint
 
         checkpoint = read_checkpoint(self.run)
+        if checkpoint.state.config.classifies:
+            _ = checkpoint.config  # raises, naming the command for it
         self._check(checkpoint.state.recipe)
         runtime = Runtime.choose(self.device, self.dtype)
         recipe = checkpoint.state.recipe
@@ -180,11 +182,17 @@ class Evaluating:
         from gpt.data.shards import open_split_or_text
         from gpt.evaluation.bits_per_byte import evaluate
         from gpt.generation.ensemble import open_ensemble
+        from pytok.chat.role_files import holds_conversations
 
         state = checkpoint.state
         data = self.data or (state.recipe.data if state.train_tokens else None)
         if data is not None and not data.exists():
             raise DataError(f"{data}: not found; pass --data: a text, or a folder of token shards")
+        if data is not None and holds_conversations(data):
+            raise DataError(
+                f"{data} has conversations, which `gpt tune` measures before and after: see "
+                "report.md of the run; pass --data: a text, or a folder of token shards"
+            )
         if self.split is not None and data is not None and data.is_file():
             raise ConfigError(f"{data}: a text has no splits; remove --split")
         with open_split_or_text(

@@ -30,6 +30,10 @@ class Interruption:
     ) -> None:
         self._restore()
 
+    def happened(self) -> bool:
+        """Return whether a signal has come."""
+        return self.signal is not None
+
     def _record(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         self._restore()

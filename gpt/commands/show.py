@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import click
 
@@ -14,15 +14,21 @@ from gpt.commands.options import OUTPUT
 from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 from gpt.spec.overrides import Overrides
 from gpt.spec.presets import PRESETS
 from gpt.spec.recipe import Recipe
 from gpt.spec.serialize import values_of
 from pytok.commands.help import option
+from pytok.text import cut
 
 if TYPE_CHECKING:
     from gpt.model.anatomy import Anatomy
 
+AnyStack: TypeAlias = GPTConfig | ClassifierConfig
+"""Models of one stack of blocks."""
+MOST_LABELS = 20
+"""Labels of a classifier that are shown."""
 SETTINGS = Settings(
     Recipe,
     planned=(),
@@ -98,7 +104,7 @@ def show(
     return 0
 
 
-def _config(ctx: click.Context, spec: str, depth: int, vocab_size: int) -> GPTConfig:
+def _config(ctx: click.Context, spec: str, depth: int, vocab_size: int) -> AnyStack:
     """Return the model of *spec* with the fields that the options set."""
     path = Path(spec)
     toml = path if path.suffix == ".toml" and path.is_file() else None
@@ -108,21 +114,26 @@ def _config(ctx: click.Context, spec: str, depth: int, vocab_size: int) -> GPTCo
         model = PRESETS["fast" if toml else spec](depth, max(1, context))
         return GPTConfig.over(_changed(model, overrides), vocab_size)
     config = _config_of_run(path) if find_checkpoint(path) else _config_of_others(path)
+    if isinstance(config, ClassifierConfig):
+        if overrides.values:
+            source = next(iter(overrides.sources.values()))
+            raise OptionsError(f"{source}: a classifier is shown as it is; remove it")
+        return config
     architecture = Architecture(**values_of(config, Architecture))
     return GPTConfig.over(_changed(architecture, overrides), config.vocab_size)
 
 
-def _config_of_run(run: Path) -> GPTConfig:
+def _config_of_run(run: Path) -> AnyStack:
     """Return that of the model of *run*; raises OptionsError for a model of pairs."""
     from gpt.runs.reading import read_checkpoint
 
     config = read_checkpoint(run).state.config
-    if not isinstance(config, GPTConfig):
+    if config.reads_pairs:
         raise OptionsError(
             f"{run}: a model of pairs has blocks of two kinds, and `gpt show` draws those of one "
             "stack; report.md in the run has its figures"
         )
-    return config
+    return cast(AnyStack, config)
 
 
 def _config_of_others(path: Path) -> GPTConfig:
@@ -155,6 +166,18 @@ def _figures(anatomy: Anatomy) -> Mapping[str, Any]:
     return {"parts": parts, "state": anatomy.state, "context": anatomy.model.context}
 
 
+def _classes(anatomy: Anatomy) -> list[str]:
+    """Return the lines about the classes of a classifier."""
+    config: Any = anatomy.model.config
+    if not isinstance(config, ClassifierConfig):
+        return []
+    read = "the mean of all tokens" if config.token == "mean" else f"the {config.token} token"
+    filled = "" if config.pad_to is None else f" of texts filled to {config.pad_to} tokens"
+    labels = ", ".join(map(cut, config.classes[:MOST_LABELS]))
+    more = f" and {len(config.classes) - MOST_LABELS:,} more" * (len(config.classes) > MOST_LABELS)
+    return [f"classes, read at {read}{filled}: {labels}{more}", ""]
+
+
 def _page(anatomy: Anatomy, layer: int, dtype: str) -> str:
     """Return the table of parts, and the drawing of block *layer*."""
     from gpt.report.block_text import block_text
@@ -162,6 +185,7 @@ def _page(anatomy: Anatomy, layer: int, dtype: str) -> str:
 
     return "\n".join(
         [
+            *_classes(anatomy),
             parts_table(anatomy, dtype),
             "",
             f"block {layer}{layers_like(anatomy.model, layer)} "

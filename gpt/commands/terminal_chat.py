@@ -159,8 +159,9 @@ class _TerminalChat:
         name = escaped(speaker)
         if not self._colored:
             return name
-        index = self._session.template.speakers.index(speaker)
-        return click.style(name, fg=_COLORS[index % len(_COLORS)], bold=True)
+        # A conversation that was loaded can also have tools and instructions.
+        speakers = (*self._session.template.speakers, speaker)
+        return click.style(name, fg=_COLORS[speakers.index(speaker) % len(_COLORS)], bold=True)
 
     def _run_command(self, command: str, rest: str) -> Iterator[TextDelta] | None:
         """Run one of `COMMANDS` except /quit; return the stream of new answers, if any."""

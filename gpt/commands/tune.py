@@ -24,7 +24,6 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.serialize import nest, parse_plain
 from gpt.training.tuning.methods import METHODS
-from pytok.chat.template import TEMPLATE_FILE
 from pytok.commands.help import option
 from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
@@ -62,6 +61,7 @@ SETTINGS = Settings(
     settings=SETTINGS,
     examples="""
     gpt tune runs/base --data chat/ --out runs/chat
+    gpt tune runs/llama --data talks.jsonl --out runs/assistant --template chatml
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     gpt tune runs/base --data chat/ --out runs/chat --adapter adapters/style
@@ -74,7 +74,7 @@ SETTINGS = Settings(
     type=PATH,
     required=True,
     group="Data",
-    help="Chat from `pytok chat build`, text, or token shards of the model's tokenizer.",
+    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, or shards of its tokenizer.",
 )
 @option(
     "--out",
@@ -98,9 +98,10 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction of a text, from its end, to hold out.",
+    help="Fraction to hold out: of a text, its end; of conversations, a fixed choice.",
 )
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
+@SETTINGS.option("--template", "task.template", group="Data")
 @option(
     "--objective",
     type=click.Choice(list(METHODS)),
@@ -164,7 +165,7 @@ def tune(
     objective: str,
     epochs: float | None,
 ) -> int:
-    """Tune a trained model on a chat or more text.
+    """Tune a trained model on conversations or more text.
 
     RUN is the base: a run folder, trained or from `gpt import`. It stays as it is, and the new run
     is a complete model with its own report.md. Settings you leave out are planned from the base and
@@ -191,6 +192,7 @@ def tune(
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
 
+    from gpt.data.conversations import is_chat
     from gpt.parallel.world import World
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
@@ -201,6 +203,8 @@ def tune(
         for name, value in given.items()
         if name.startswith("task.") and not _is_of_adapter(name)
     }
+    if val is not None and is_chat(data):
+        task_fields["val"] = val
     with World.join(given.get("device", "auto")) as world, ExitStack() as stack:
         data = _prepared(data, out, run, given.get(INITIAL), val)
         plan = plan_tuning(
@@ -247,12 +251,11 @@ def _prepared(
     data: Path, out: Path, base: Path, initial_adapter: Path | None, val: float | None
 ) -> Path:
     """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
+    from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
-    from gpt.training.tasks.conversations import TRAIN
     from gpt.training.tasks.starting import open_start
 
-    made = any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN, "shards.json"))
-    if val is None and (made or not data.exists()):
+    if is_chat(data) or (val is None and ((data / "shards.json").exists() or not data.exists())):
         return data
     if launched() > 1:
         raise DataError(

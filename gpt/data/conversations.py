@@ -1,17 +1,18 @@
 """Conversations as training rows: several to a row, each read as if it were alone.
 
-A conversation is rendered to ids and a loss mask (`pytok.chat.template`). One that is longer than a
-row is cut into windows. Every window except the first starts with half a row that does not count in
-the loss, so each token is a target once and has at least half a row of context. Windows are packed
-into rows by best-fit decreasing: longest first, each into the row where it leaves the least space.
-The rest of a row is padding.
+A conversation is rendered to ids and a loss mask by a chat template (`pytok.chat.templates`). One
+that is longer than a row is cut into windows. Every window except the first starts with half a row
+that does not count in the loss, so each token is a target once and has at least half a row of
+context. Windows are packed into rows by best-fit decreasing: longest first, each into the row where
+it leaves the least space. The rest of a row is padding.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,11 +21,30 @@ import torch
 from numpy.typing import NDArray
 
 from gpt.data.batch import IGNORED, PADDING, Batch
-from pytok.chat.template import Template, TrainOn, read_conversations
+from pytok.chat.role_files import holds_conversations
+from pytok.chat.template import (
+    TEMPLATE_FILE,
+    ChatTemplate,
+    Conversation,
+    Rendered,
+    TrainOn,
+    read_conversations,
+)
 from pytok.definition import END_OF_TEXT
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
+
+
+TRAIN, VAL = "train.jsonl", "val.jsonl"
+"""Files of a folder of conversations; one without a validation split has no second one."""
+
+
+def is_chat(data: Path) -> bool:
+    """Return whether *data* is a folder or a file of conversations."""
+    return any((data / name).exists() for name in (TEMPLATE_FILE, TRAIN)) or holds_conversations(
+        data
+    )
 
 
 class Window(NamedTuple):
@@ -54,27 +74,46 @@ class RenderedConversations:
 
     @classmethod
     def read(
-        cls, path: Path, template: Template, tokenizer: Tokenizer, *, train_on: TrainOn
+        cls, path: Path, template: ChatTemplate, tokenizer: Tokenizer, *, train_on: TrainOn
     ) -> RenderedConversations:
-        """Render the conversations in *path*; a missing file has none.
+        """Render the conversations in *path*, of pytok's own format; a missing file has none.
 
         Raises ChatError for what cannot be read or rendered.
         """
+        conversations = read_conversations(path) if path.exists() else ()
+        return cls.of(conversations, template, tokenizer, train_on=train_on)
+
+    @classmethod
+    def of(
+        cls,
+        conversations: Iterable[Conversation],
+        template: ChatTemplate,
+        tokenizer: Tokenizer,
+        *,
+        train_on: TrainOn,
+    ) -> RenderedConversations:
+        """Render *conversations*; raises ChatError for what cannot be rendered."""
+        render = partial(template.render, tokenizer=tokenizer, train_on=train_on)
+        return cls.joined(map(render, conversations), tokenizer)
+
+    @classmethod
+    def joined(cls, rendered: Iterable[Rendered], tokenizer: Tokenizer) -> RenderedConversations:
+        """Join conversations that are rendered already."""
         ids: list[int] = []
         mask: list[bool] = []
         sizes = []
-        for conversation in read_conversations(path) if path.exists() else ():
-            rendered = template.render(conversation, tokenizer, train_on=train_on)
-            ids += rendered.ids
-            mask += rendered.loss_mask
-            sizes.append(len(rendered.ids))
+        for each in rendered:
+            ids += each.ids
+            mask += each.loss_mask
+            sizes.append(len(each.ids))
         array, is_target = np.array(ids, np.int64), np.array(mask, bool)
         return cls(
             ids=array,
             is_target=is_target,
             sizes=tuple(sizes),
             bytes=_count_bytes(array[is_target], tokenizer),
-            padding=tokenizer.special_tokens[END_OF_TEXT],
+            # No position attends to it, so any id serves.
+            padding=tokenizer.special_tokens.get(END_OF_TEXT, 0),
         )
 
 

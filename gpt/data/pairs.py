@@ -24,7 +24,7 @@ from torch import Tensor
 
 from gpt.data.batch import IGNORED, NO_TOKEN, Batch
 from gpt.data.boundaries import Boundaries
-from gpt.data.json_files import parse_json
+from gpt.data.json_files import checked_text, parse_json
 from gpt.errors import DataError
 from pytok.counted import counted
 from pytok.text import quoted
@@ -74,19 +74,12 @@ def _pair(where: str, line: bytes) -> Pair:
     if not isinstance(fields, dict):
         raise DataError(f"{where}: {quoted(fields)} is no object; {expected}")
     for name in FIELDS:
-        text = fields.get(name)
         if name not in fields:
             raise DataError(f"{where}: no field {name}; {expected}")
-        if not isinstance(text, str) or not text:
-            problem = "is empty" if text == "" else f"is {quoted(text)}, not text"
-            raise DataError(f"{where}: field {name} {problem}; {expected}")
         try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"{where}: field {name} has half of a surrogate pair at character {error.start}, "
-                "which no text can have; fix it"
-            ) from None
+            checked_text(fields[name])
+        except ValueError as error:
+            raise DataError(f"{where}: field {name} {error}; {expected}") from None
     return Pair(fields["source"], fields["target"])
 
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gpt.errors import ConfigError
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.score import (
+    BitsPerByte,
+    ClassAccuracy,
+    ClassLoss,
+    ExactMatch,
+    MaskedLoss,
+    TokenAccuracy,
+)
 
 Figures: TypeAlias = dict[str, float]
 """What an evaluation has measured, by name; `gpt.runs.metrics.Row.val` records all of it."""
@@ -62,6 +69,8 @@ SCORES: Mapping[type, Score] = {
         unit="nats per masked token",
         short="nats/masked token",
     ),
+    ClassLoss: Score(name="loss", higher_is_better=False, unit="nats per text", short="nats/text"),
+    ClassAccuracy: Score(name="accuracy", higher_is_better=True, unit="accuracy", short="accuracy"),
     ExactMatch: Score(
         name="exact_match", higher_is_better=True, unit="exact match", short="exact match"
     ),

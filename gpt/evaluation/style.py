@@ -21,8 +21,8 @@ from gpt.generation.text import generate_batch
 from gpt.model.language_model import LanguageModel
 from gpt.runs.reading import Checkpoint
 from pytok.chat.template import (
-    END_OF_TURN,
     TEMPLATE_FILE,
+    ChatTemplate,
     Conversation,
     Template,
     Turn,
@@ -121,9 +121,8 @@ def measure_style(
 
     written = []
     for number, (source, writer) in enumerate(models):
-        document = source.data_files.get(TEMPLATE_FILE)
         # *against* can be a base that never saw the chat: then it has no template.
-        own_template = None if document is None else Template.from_json(document)
+        own_template = source.chat_template() if TEMPLATE_FILE in source.data_files else None
         texts: list[str] = []
         for first in range(0, len(held), BATCH):
             batch = held[first : first + BATCH]
@@ -152,7 +151,7 @@ def held_out(conversations: Iterable[Conversation], author: str | None) -> list[
 def write(
     model: LanguageModel,
     tokenizer: Tokenizer,
-    template: Template | None,
+    template: ChatTemplate | None,
     held: Sequence[HeldOutTurn],
     max_tokens: int,
     sampling: Sampling,
@@ -167,7 +166,7 @@ def write(
             for before, turn in held
         ]
     else:
-        stop_ids = {tokenizer.special_tokens[END_OF_TURN]}
+        stop_ids = set(template.end_ids(tokenizer))
         excluded_ids = set(tokenizer.special_tokens.values()) - stop_ids
         limit = max(model.context - max_tokens, model.context // 2)
         for before, turn in held:

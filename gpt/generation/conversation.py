@@ -32,7 +32,7 @@ from gpt.generation.sampling import (
 from gpt.model.language_model import LanguageModel
 from gpt.runs.reading import Checkpoint
 from pytok.chat.speakers import find_speaker
-from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Conversation, Template, Turn
+from pytok.chat.template import ChatTemplate, Conversation, Turn
 from pytok.definition import END_OF_TEXT
 from pytok.errors import ChatError
 from pytok.text import repair
@@ -59,7 +59,9 @@ class Roles(NamedTuple):
     """The speakers that the model plays."""
 
     @classmethod
-    def of(cls, template: Template, you: str | None = None, played: Sequence[str] = ()) -> Roles:
+    def of(
+        cls, template: ChatTemplate, you: str | None = None, played: Sequence[str] = ()
+    ) -> Roles:
         """Assign the roles; *you* and *played* are names as `find_speaker` matches them.
 
         Without *played*, the model plays the speaker that it was trained on or, if there is none or
@@ -94,24 +96,21 @@ class Roles(NamedTuple):
             )
         return cls(yours, tuple(theirs))
 
-    def unassigned(self, template: Template) -> list[str]:
+    def unassigned(self, template: ChatTemplate) -> list[str]:
         """Return the speakers of *template* that are neither you nor the model."""
         return [name for name in template.speakers if name not in (self.you, *self.played)]
 
 
-def template_of(checkpoint: Checkpoint) -> Template:
-    """Return the chat template of *checkpoint*; ConfigError if it was not trained on a chat."""
-    document = checkpoint.data_files.get(TEMPLATE_FILE)
-    if document is None:
+def template_of(checkpoint: Checkpoint) -> ChatTemplate:
+    """Return the chat template of *checkpoint*; ConfigError if it has none."""
+    template = checkpoint.chat_template()
+    if template is None:
         raise ConfigError(
             f"{checkpoint.folder}: this model was not trained on a chat, so it plays nobody; "
-            "`gpt clone` trains one on your chat, and so does `gpt tune` on the output of `pytok "
-            "chat build`"
+            "`gpt clone` trains one on your chat, and so does `gpt tune` on conversations or on "
+            "the output of `pytok chat build`"
         )
-    try:
-        return Template.from_json(document)
-    except ChatError as error:
-        raise ChatError(f"{checkpoint.folder / TEMPLATE_FILE}: {error}") from None
+    return template
 
 
 class ChatSession:
@@ -127,7 +126,7 @@ class ChatSession:
         self,
         model: LanguageModel,
         tokenizer: Tokenizer,
-        template: Template,
+        template: ChatTemplate,
         roles: Roles,
         *,
         system: str | None = None,
@@ -171,7 +170,7 @@ class ChatSession:
     def instruct(self, system: str | None) -> None:
         """Set the system text, which precedes the first turn; None or an empty one removes it."""
         opening = Conversation((), repair(system) if system else None)
-        size = len(self.template.prompt(opening, self.tokenizer, self.roles.you))
+        size, _ = _template_sizes(self.template, self.tokenizer, opening.system)
         if size > self._context // 2:
             letters = _in_letters(self._context // 2, opening.system or "", size)
             raise ChatError(
@@ -216,8 +215,9 @@ class ChatSession:
     def load(self, conversation: Conversation) -> None:
         """Continue *conversation*; on ChatError, if it does not fit, nothing is changed."""
         for turn in conversation.turns:
-            self.template.speaker_token(turn.speaker)
             self._check_fits(turn)
+        # Raises ChatError for a speaker, or an order, that the template does not have.
+        self.template.prompt(conversation, self.tokenizer, self.roles.played[0])
         self.instruct(conversation.system)
         self._turns = list(conversation.turns)
         yours = (n for n, turn in enumerate(self._turns) if turn.speaker == self.roles.you)
@@ -236,10 +236,12 @@ class ChatSession:
         """Sample which of *speakers* has the next turn; None if it is you, or at the end."""
         if len(speakers) == 1:
             return speakers[0]
-        special = self.tokenizer.special_tokens
-        tokens = [special[self.template.speaker_token(speaker)] for speaker in speakers]
+        ids = self.template.speaker_ids(self.tokenizer)
+        if not ids:
+            return None  # after a turn of the model, it is yours
+        tokens = [ids[speaker] for speaker in speakers]
         if self.roles.you in speakers:
-            tokens.append(special[END_OF_TEXT])
+            tokens.append(self.tokenizer.special_tokens[END_OF_TEXT])
         # A prompt ends with the token of a speaker: the one that is to be predicted here.
         logits = self._reader.read(self._prompt(self.roles.you)[:-1])
         choice = self._sample(logits[tokens])
@@ -249,13 +251,13 @@ class ChatSession:
     def _generate_turn(self, speaker: str) -> Iterator[TextDelta]:
         """Generate a turn of *speaker*, of at least one token."""
         special = self.tokenizer.special_tokens
-        end = special[END_OF_TURN]
+        ends = self.template.end_ids(self.tokenizer)
         ids = self._prompt(speaker)
         size, device = self.tokenizer.n_vocab, self._generator.device
-        # Without special tokens: a penalty of END_OF_TURN would prolong every turn.
+        # Without special tokens: a penalty of the end of a turn would prolong every turn.
         present = mask_of(set(ids) - set(special.values()), size, device)
         excluded = mask_of(set(special.values()), size, device)
-        excluded_later = mask_of(set(special.values()) - {end}, size, device)
+        excluded_later = mask_of(set(special.values()) - ends, size, device)
         decoder, turn, text = self.tokenizer.decoder(), len(self._turns), ""
         try:
             for _ in range(min(self._max_tokens, self._context - len(ids) + 1)):
@@ -263,7 +265,7 @@ class ChatSession:
                 if self._sampling.repetition_penalty != 1:
                     logits = penalize_repetition(logits, present, self._sampling.repetition_penalty)
                 id = self._sample(logits)
-                if id == end:
+                if id in ends:
                     break
                 excluded = excluded_later  # from the second token on, the turn can end
                 present[id] = True
@@ -291,8 +293,8 @@ class ChatSession:
 
     def _check_fits(self, turn: Turn) -> None:
         """Raise ChatError if *turn* does not fit a prompt even without other turns."""
-        alone = Conversation((turn,), self._system)
-        size = len(self.template.prompt(alone, self.tokenizer, self.roles.you))
+        opening, around = _template_sizes(self.template, self.tokenizer, self._system)
+        size = opening + around + len(self.tokenizer.encode_ordinary(turn.text))
         if size > self._prompt_limit:
             letters = _in_letters(self._prompt_limit, turn.text, size)
             raise ChatError(
@@ -332,17 +334,16 @@ def open_session(
 
 
 def recent_turns(
-    template: Template, tokenizer: Tokenizer, conversation: Conversation, limit: int
+    template: ChatTemplate, tokenizer: Tokenizer, conversation: Conversation, limit: int
 ) -> Conversation:
     """Return *conversation* without its oldest turns, so that its prompt has at most *limit* ids.
 
     Several turns are dropped at once, until half of the space is free. So the start of the prompt
     stays the same for a while, and is not read again for every turn. The last is never dropped.
     """
-    opening = Conversation((), conversation.system)
-    space = limit - len(template.prompt(opening, tokenizer, template.speakers[0]))
-    # Each turn has two special tokens: its speaker and its end.
-    sizes = [len(tokenizer.encode_ordinary(turn.text)) + 2 for turn in conversation.turns]
+    opening, around = _template_sizes(template, tokenizer, conversation.system)
+    space = limit - opening
+    sizes = [len(tokenizer.encode_ordinary(turn.text)) + around for turn in conversation.turns]
     first = total = 0
     for last, size in enumerate(sizes):
         total += size
@@ -350,4 +351,26 @@ def recent_turns(
             while total > space // 2 and first < last:
                 total -= sizes[first]
                 first += 1
-    return Conversation(conversation.turns[first:], conversation.system)
+    turns = conversation.turns[first:]
+    if template.alternates:  # it rejects a conversation that begins with an answer
+        begin = (n for n, turn in enumerate(turns) if turn.speaker != template.me)
+        turns = turns[next(begin, 0) :]
+    return Conversation(turns, conversation.system)
+
+
+def _template_sizes(
+    template: ChatTemplate, tokenizer: Tokenizer, system: str | None
+) -> tuple[int, int]:
+    """Return the number of ids of a prompt without turns, and of those around the text of a turn.
+
+    They are those of prompts with empty turns: some templates render no conversation without one.
+    """
+    answering = template.me or template.speakers[0]
+    others = (speaker for speaker in template.speakers if speaker != answering)
+    turns = (Turn(next(others, answering), ""), Turn(answering, ""))
+    one, three = (
+        len(template.prompt(Conversation(said, system), tokenizer, answering))
+        for said in (turns[:1], (*turns, turns[0]))
+    )
+    around = -(-(three - one) // 2)
+    return one - around, around

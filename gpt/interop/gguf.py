@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gpt.errors import ConfigError, FormatError
+from gpt.interop.chats import chat_template, turn_ends
 from gpt.interop.family import Family, nearest
 from gpt.interop.fields import names_of
 from gpt.interop.gguf_families import ARCHITECTURES, DERIVED, architecture_of
@@ -49,6 +50,10 @@ def export_file(checkpoint: Checkpoint, path: Path) -> Family:
     with naming_target(path), atomic_file(path) as file, _writer(file.name, family) as writer:
         _add_fields(writer, family, config)
         add_tokenizer(writer, tokenizer, document, config.vocab_size)
+        if (chat := chat_template(checkpoint)) is not None:
+            writer.add_chat_template(chat)
+        if ends := sorted(turn_ends(checkpoint) - {tokenizer.eos_token_id}):
+            writer.add_eot_token_id(ends[0])
         model = checkpoint.model()
         tensors = export_weights(model, family.names, adds_biases=family.adds_biases)
         for name, tensor in tensors.items():

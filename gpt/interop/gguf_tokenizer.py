@@ -195,8 +195,6 @@ def add_tokenizer(
     for add, id in ((writer.add_bos_token_id, bos), (writer.add_eos_token_id, eos)):
         if (id := end if id is None else id) is not None:
             add(id)
-    if isinstance(chat := tokenizer.definition.settings.config.get("chat_template"), str):
-        writer.add_chat_template(chat)
 
 
 def _check_parts(definition: Definition) -> None:

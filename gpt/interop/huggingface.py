@@ -10,15 +10,23 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 import pytok
-from gpt.data.boundaries import ID_FIELDS, with_named_ends
+from gpt.data.boundaries import ID_FIELDS, listed_ids, with_named_ends
 from gpt.data.json_files import parse_json
 from gpt.errors import ConfigError, FormatError
+from gpt.interop.chats import chat_template, turn_ends
+from gpt.interop.classifiers import (
+    body_and_family,
+    classifier_config,
+    classifier_family,
+    is_classifier,
+    label_fields,
+)
 from gpt.interop.families.table import family_named, family_of
 from gpt.interop.family import Family
 from gpt.interop.fields import Fields
@@ -26,14 +34,14 @@ from gpt.interop.imported import Imported
 from gpt.interop.targets import naming_target
 from gpt.interop.tensor_names import Tensors, block_prefix, export_weights, import_model
 from gpt.interop.weight_files import in_dtype, save_weights
+from gpt.model.gpt import Stack
 from gpt.model.shapes import count_layers
 from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.tensor_files import utf8_name
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 from pytok.atomic import atomic_folder
-from pytok.chat.template import END_OF_TURN, TEMPLATE_FILE, Template
 from pytok.definition import END_OF_TEXT
-from pytok.errors import ChatError
 from pytok.text import cut
 
 _BUFFERS = (
@@ -54,14 +62,14 @@ def export_folder(
     Raises FormatError if no family supports the model, naming the fields, and if *folder* exists
     and is not empty; OSError with a name in *folder*.
     """
-    config = checkpoint.config
-    family = family_of(config)
+    exported = _Exported.of(checkpoint)
+    family = exported.family
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise FormatError(f"{folder}: exists, and is not empty; choose another folder")
-    model = checkpoint.model()
+    model = cast(Stack, checkpoint.any_model())
     weights = export_weights(model, family.names, adds_biases=family.adds_biases)
     weights = in_dtype(weights, dtype)
-    documents = dict(_documents(checkpoint))
+    documents = dict(_documents(checkpoint, exported))
     documents["config.json"]["dtype"] = dtype
     contents = {name: json.dumps(fields, indent=2) for name, fields in documents.items()}
     with naming_target(folder), atomic_folder(folder.resolve()) as new:
@@ -72,10 +80,28 @@ def export_folder(
     return family
 
 
-def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
+class _Exported(NamedTuple):
+    """What is written of the config of a model."""
+
+    config: GPTConfig
+    """The config, or that of the body of a classifier."""
+    family: Family
+    classes: tuple[str, ...] = ()
+    """The labels of a classifier."""
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> _Exported:
+        """Return that of *checkpoint*; raises FormatError if no family supports the model."""
+        config = checkpoint.state.config
+        if isinstance(config, ClassifierConfig):
+            return cls(*body_and_family(config), config.classes)
+        return cls(checkpoint.config, family_of(checkpoint.config))
+
+
+def _documents(checkpoint: Checkpoint, exported: _Exported) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
-    config, tokenizer = checkpoint.config, checkpoint.tokenizer()
-    family, chat = family_of(config), _chat_template(checkpoint)
+    config, family, classes = exported
+    tokenizer = checkpoint.tokenizer()
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     ids = {
@@ -88,44 +114,52 @@ def _documents(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
             "architectures": [family.model],
             "model_type": family.name,
             # The default of some families is an id that a small vocabulary has not.
-            "pad_token_id": checkpoint.generation.get("pad_token_id"),
+            "pad_token_id": _padding(checkpoint, ids["eos_token_id"] if classes else None),
             **family.write(config),
             **ids,
+            **(label_fields(classes) if classes else {}),
         },
     )
     generation = {**ids, **checkpoint.generation}
-    if chat:  # a chat model also stops at the end of its turn
-        generation["eos_token_id"] = [end, tokenizer.special_tokens[END_OF_TURN]]
+    stops, further = listed_ids(generation["eos_token_id"]), turn_ends(checkpoint)
+    if not further <= set(stops):  # a chat model also stops at the end of its turn
+        generation["eos_token_id"] = list(dict.fromkeys([*stops, *sorted(further)]))
     yield "generation_config.json", generation
-    yield from tokenizer_documents(checkpoint).items()
+    padding = _padding(checkpoint, ids["eos_token_id"]) if classes else None
+    yield from tokenizer_documents(checkpoint, config.context, padding).items()
 
 
-def tokenizer_documents(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
-    """Return the content of tokenizer_config.json, by that name, for the tokenizer of a run."""
-    tokenizer, chat = checkpoint.tokenizer(), _chat_template(checkpoint)
+def tokenizer_documents(
+    checkpoint: Checkpoint, context: int, padding: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the content of tokenizer_config.json, by that name, for the tokenizer of a run.
+
+    *padding* is the id that pads rows, if it is to be named.
+    """
+    tokenizer, chat = checkpoint.tokenizer(), chat_template(checkpoint)
     named = END_OF_TEXT in tokenizer.special_tokens
     names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if named else {}
+    if padding is not None:
+        names["pad_token"] = tokenizer.decode_single_token_bytes(padding).decode()
     fields = {
         **names,
         **tokenizer.definition.settings.config,
         # The family's own class would split text by its own pattern instead of ours.
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": checkpoint.config.context,
+        "model_max_length": context,
         "clean_up_tokenization_spaces": False,
-        **({"chat_template": chat.jinja()} if chat else {}),
+        **({} if chat is None else {"chat_template": chat}),
     }
     return {"tokenizer_config.json": fields}
 
 
-def _chat_template(checkpoint: Checkpoint) -> Template | None:
-    """Return the chat template of a run that was trained on conversations, else None."""
-    document = checkpoint.data_files.get(TEMPLATE_FILE)
-    if document is None:
-        return None
-    try:
-        return Template.from_json(document)
-    except ChatError as error:
-        raise FormatError(f"{checkpoint.folder / TEMPLATE_FILE}: {error}") from error
+def _padding(checkpoint: Checkpoint, default: int | None) -> int | None:
+    """Return the id that pads rows; *default* if the model was imported without one.
+
+    A classifier needs one to find the last token of a row, and texts do not contain their end.
+    """
+    padding = checkpoint.generation.get("pad_token_id")
+    return padding if isinstance(padding, int) else default
 
 
 def read_config(path: Path) -> GPTConfig:
@@ -148,8 +182,10 @@ def import_folder(folder: Path) -> Imported:
     """
     path = folder / "config.json"
     fields = read_object(path, "pass a folder with config.json, or a GGUF file")
+    classifies = is_classifier(fields)
     try:
         family = _family(fields)
+        family = classifier_family(family) if classifies else family
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     tensors = _with_prefix(_open_tensors(folder), family)
@@ -164,11 +200,15 @@ def import_folder(folder: Path) -> Imported:
             f"{tokenizer.n_vocab} ids"
         )
     config = dataclasses.replace(config, vocab_size=tokenizer.n_vocab)
+    model_config: GPTConfig | ClassifierConfig = config
     heads = [f"{name}.weight" for name, entry in family.names.items() if entry == "head"]
     try:
         unused = [name for name in tensors.shapes if name.startswith(family.other_tasks)]
-        unused += heads if config.tie else []
-        model = import_model(config, tensors, family.names, unused=unused)
+        if classifies:
+            model_config = classifier_config(config, fields, tensors)
+        elif config.tie:
+            unused += heads
+        model = import_model(model_config, tensors, family.names, unused=unused)
     except (ConfigError, FormatError) as error:
         raise FormatError(f"{folder}: {error}") from error
     generation = {name: fields[name] for name in ID_FIELDS if fields.get(name) is not None}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from gpt.errors import FormatError
-from gpt.model.gpt import GPT
+from gpt.model.gpt import Stack
 from gpt.runs.reading import GENERATION
 from gpt.runs.retention import find_checkpoint
 from gpt.runs.state import State
@@ -22,7 +22,7 @@ from pytok.tokenizer import Tokenizer
 class Imported(NamedTuple):
     """A model of other software, with what belongs to it."""
 
-    model: GPT
+    model: Stack
     tokenizer: Tokenizer
     generation: Mapping[str, Any]
     """The content of generation_config.json: the ids of BOS and EOS, and settings of sampling."""
@@ -30,7 +30,7 @@ class Imported(NamedTuple):
 
 def write_imported(
     run: Path,
-    model: GPT,
+    model: Stack,
     tokenizer: Tokenizer,
     data_files: Mapping[str, bytes] | None = None,
     generation: Mapping[str, Any] | None = None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from gpt.spec.architecture import GPTConfig
+from gpt.spec.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Entry:
         shape = (rows, *parts[0][1:])
         return shape[::-1] if self.transposed else shape
 
-    def join(self, parts: Sequence[Tensor], config: GPTConfig) -> Tensor:
+    def join(self, parts: Sequence[Tensor], config: Architecture) -> Tensor:
         """Return the tensor of *parts*, the tensors of the modules; the inverse of `split`."""
         if self.stacked:
             one = replace(self, stacked=False)
@@ -77,7 +77,7 @@ class Entry:
             tensor = tensor - self.offset
         return tensor.mT if self.transposed and tensor.ndim > 1 else tensor
 
-    def split(self, tensor: Tensor, sizes: Sequence[int], config: GPTConfig) -> list[Tensor]:
+    def split(self, tensor: Tensor, sizes: Sequence[int], config: Architecture) -> list[Tensor]:
         """Return the tensors of the modules, of *sizes* rows, that are in *tensor*."""
         if self.stacked:
             one = replace(self, stacked=False)
@@ -97,7 +97,7 @@ class Entry:
             parts = list(torch.split(tensor, list(sizes)))
         return [_deinterleave(part, config) for part in parts] if self.interleaved else parts
 
-    def _groups(self, config: GPTConfig, rows: int) -> int:
+    def _groups(self, config: Architecture, rows: int) -> int:
         """Return the number of groups of rows, 0 if the rows of each module follow each other.
 
         The first module has *rows* rows.
@@ -109,17 +109,19 @@ class Entry:
         return self.shards
 
 
-def _interleave(rows: Tensor, config: GPTConfig) -> Tensor:
+def _interleave(rows: Tensor, config: Architecture) -> Tensor:
     """Reorder the rows of queries or keys: features i and i + half to 2i and 2i + 1."""
     return _reordered(rows, config, lambda width: (2, width // 2))
 
 
-def _deinterleave(rows: Tensor, config: GPTConfig) -> Tensor:
+def _deinterleave(rows: Tensor, config: Architecture) -> Tensor:
     """Invert `_interleave`."""
     return _reordered(rows, config, lambda width: (width // 2, 2))
 
 
-def _reordered(rows: Tensor, config: GPTConfig, shape: Callable[[int], tuple[int, int]]) -> Tensor:
+def _reordered(
+    rows: Tensor, config: Architecture, shape: Callable[[int], tuple[int, int]]
+) -> Tensor:
     """Transpose the rotated rows of each head, seen as a matrix of *shape* of their number."""
     heads = _rows(rows, -1, config.head_width)
     width = rotary_width(config)
@@ -133,7 +135,7 @@ def _rows(tensor: Tensor, groups: int, rows: int) -> Tensor:
     return tensor.reshape(groups, rows, *tensor.shape[1:])
 
 
-def rotary_width(config: GPTConfig) -> int:
+def rotary_width(config: Architecture) -> int:
     """Return how many features of a head *config* rotates; 0 without rotary positions."""
     width = getattr(config.position, "rotary_width", None)
     return int(width(config.head_width)) if width else 0

@@ -159,7 +159,7 @@ def export_adapter(checkpoint: Checkpoint, folder: Path) -> Family:
         tokens=tokens,
         task="CAUSAL_LM" if checkpoint.config.causal else None,
     )
-    documents = {CONFIG: config, **tokenizer_documents(checkpoint)}
+    documents = {CONFIG: config, **tokenizer_documents(checkpoint, checkpoint.config.context)}
     with naming_target(folder), atomic_folder(folder.resolve()) as new:
         for file, fields in documents.items():
             (new / file).write_text(json.dumps(fields, indent=2), encoding="utf-8")

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from gpt.errors import FormatError
 from gpt.interop.layouts import Entry
-from gpt.model.gpt import GPT
+from gpt.model.build import build_model
+from gpt.model.gpt import Stack
 from gpt.model.shapes import without_memory
-from gpt.nn.mechanism import Mechanism
+from gpt.nn.mechanism import Mechanism, kind_of
 from gpt.nn.norm import Norm
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 
 Names = Mapping[str, str | Entry]
 """Their names, without ``.weight`` and ``.bias``, and the path of our module or an entry. Names of
@@ -62,8 +64,15 @@ class Target(NamedTuple):
         module = self.modules[0]
         return isinstance(module, Mechanism) and module.TOKEN_ROWS
 
+    @property
+    def can_have_bias(self) -> bool:
+        """Whether it is of a norm, or of a linear layer that is not the head."""
+        module = self.modules[0]
+        is_head = kind_of(module, "weight", cast(nn.Parameter, self.parameters[0])) == "head"
+        return isinstance(module, (nn.Linear, Norm)) and not is_head
 
-def export_weights(model: GPT, names: Names, *, adds_biases: bool = False) -> dict[str, Tensor]:
+
+def export_weights(model: Stack, names: Names, *, adds_biases: bool = False) -> dict[str, Tensor]:
     """Return the weights of *model* by their *names*, without rows past the vocabulary.
 
     With *adds_biases*, linear layers and norms without a bias get one of zeros. Raises FormatError
@@ -81,8 +90,7 @@ def export_weights(model: GPT, names: Names, *, adds_biases: bool = False) -> di
         if target.entry.first_row_of:
             exported[target.entry.first_row_of] = tensor.new_zeros(1, *tensor.shape[1:])
         name = target.name.removesuffix(".weight") + ".bias"
-        plain = isinstance(target.modules[0], (nn.Linear, Norm)) and not target.has_token_rows
-        if adds_biases and plain and not _parts(target.modules, "bias"):
+        if adds_biases and target.can_have_bias and not _parts(target.modules, "bias"):
             exported[name] = tensor.new_zeros(sum(map(len, parts)))
     for ours, parameter in model.named_parameters():
         if id(parameter) not in named:
@@ -91,20 +99,20 @@ def export_weights(model: GPT, names: Names, *, adds_biases: bool = False) -> di
 
 
 def import_model(
-    config: GPTConfig,
+    config: GPTConfig | ClassifierConfig,
     tensors: Tensors,
     names: Names,
     *,
     unused: Collection[str] = (),
-) -> GPT:
+) -> Stack:
     """Return the model of *config* with *tensors*, called *names*, in evaluation mode.
 
     Rows past the vocabulary become zero. Nothing is read before all names and shapes have been
     compared with those that *config* asks for. Raises FormatError for a tensor that is missing or
     has another shape, and for one that is neither in the model nor in *unused*.
     """
-    _check(tensors, cast(GPT, without_memory(config)), names, unused)
-    model = GPT(config)
+    _check(tensors, cast(Stack, without_memory(config)), names, unused)
+    model = cast(Stack, build_model(config))
     with torch.no_grad():
         for target in _targets(model, names):
             tensor, parts = tensors.read(target.name), target.parts
@@ -131,7 +139,7 @@ def block_prefix(names: Names) -> str:
 
 def _check(
     tensors: Tensors,
-    model: GPT,
+    model: Stack,
     names: Names,
     unused: Collection[str],
 ) -> None:
@@ -161,14 +169,14 @@ def _check(
         raise FormatError(f"unexpected tensor {min(unexpected)}")
 
 
-def entries_of(model: GPT, names: Names) -> Iterator[tuple[str, Entry]]:
+def entries_of(model: Stack, names: Names) -> Iterator[tuple[str, Entry]]:
     """Yield *names*, each with its entry, whose modules *model* can have; ``{expert}`` stays."""
     for name, entry in _entries(names, len(model.blocks)):
         if _applies(model, entry):
             yield name, entry
 
 
-def _targets(model: GPT, names: Names) -> Iterator[Target]:
+def _targets(model: Stack, names: Names) -> Iterator[Target]:
     """Yield the tensors called *names* that *model* has, without those whose weights are shared."""
     seen: set[int] = set()
     for name, entry in entries_of(model, names):
@@ -206,14 +214,14 @@ def _in_layer(entry: Entry, layer: int) -> Entry:
     return replace(entry, modules=modules, beside=beside[0], without=without[0])
 
 
-def _applies(model: GPT, entry: Entry) -> bool:
+def _applies(model: Stack, entry: Entry) -> bool:
     """Return whether *model* has what must be beside *entry*, and not what must not."""
     return (not entry.beside or _has(model, entry.beside)) and not (
         entry.without and _has(model, entry.without)
     )
 
 
-def _has(model: GPT, path: str) -> bool:
+def _has(model: Stack, path: str) -> bool:
     """Return whether *model* has parameters at *path*."""
     try:
         return any(True for _ in model.get_submodule(path).parameters())
@@ -221,7 +229,7 @@ def _has(model: GPT, path: str) -> bool:
         return False
 
 
-def _tensors(model: GPT, entry: Entry) -> Iterator[tuple[str, list[nn.Module], list[Tensor]]]:
+def _tensors(model: Stack, entry: Entry) -> Iterator[tuple[str, list[nn.Module], list[Tensor]]]:
     """Yield suffix, modules and tensors of *entry*: weights and biases, or what it names itself."""
     owners: list[nn.Module] = []
     parameters: list[Tensor] = []

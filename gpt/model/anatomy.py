@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
-from gpt.model.gpt import GPT
+from gpt.model.gpt import Stack
 from gpt.model.shapes import without_memory
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 
 OPERATIONS = {"add": "+", "__add__": "+", "__radd__": "+", "__iadd__": "+", "sub": "-"} | {
     "mul": "×", "__mul__": "×", "__rmul__": "×",
@@ -42,7 +43,7 @@ class Node:
 class Anatomy:
     """A model of fake tensors, and what was observed in a pass over a full context."""
 
-    model: GPT
+    model: Stack
     nodes: list[Node]
     """The graph of one block, in the order of computation; the last one is its output."""
     states: list[int] = field(default_factory=list)
@@ -55,10 +56,12 @@ class Anatomy:
         return sum(self.states)
 
 
-def anatomy_of(config: GPTConfig, layer: int = 0, dtype: torch.dtype = torch.float32) -> Anatomy:
+def anatomy_of(
+    config: GPTConfig | ClassifierConfig, layer: int = 0, dtype: torch.dtype = torch.float32
+) -> Anatomy:
     """Observe the model of *config* and its block *layer*, with states of *dtype*."""
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-        model = cast(GPT, without_memory(config, "cpu")).eval()
+        model = cast(Stack, without_memory(config, "cpu")).eval()
         anatomy = Anatomy(model, [Node("input", ())])
         cache = model.new_cache(1, dtype) if config.attention.causal else None
         ids = torch.zeros((1, config.context), dtype=torch.int64)

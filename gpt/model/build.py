@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gpt.model.classifier import Classifier
 from gpt.model.encoder_decoder import EncoderDecoder
 from gpt.model.gpt import GPT
 from gpt.model.model import Model
 from gpt.model.recurrent import Recurrent
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 from gpt.spec.encoder_decoder import EncoderDecoderConfig
 from gpt.spec.models import AnyConfig
 from gpt.spec.recurrent import RecurrentConfig
 
 MODELS: Mapping[type, type[Model]] = {
     GPTConfig: GPT,
+    ClassifierConfig: Classifier,
     EncoderDecoderConfig: EncoderDecoder,
     RecurrentConfig: Recurrent,
 }

@@ -17,6 +17,7 @@ from gpt.runs.metrics import Row, read_metrics
 from gpt.runs.reading import read_state
 from gpt.runs.retention import find_checkpoint
 from gpt.runs.state import State
+from gpt.spec.classifier import Classifier
 from gpt.spec.objective import CrossEntropy
 from gpt.spec.recipe import Recipe
 from gpt.spec.score import BitsPerByte
@@ -42,8 +43,17 @@ class Measure:
     """The same for training; None if it is not measured there."""
 
 
+def in_words(unit: str) -> str:
+    """Return *unit*, of a loss, in words.
+
+    >>> in_words("nats/token")
+    'nats per token'
+    """
+    return unit.replace("/", " per ")
+
+
 BITS = Measure("bits per byte", "bits_per_byte", lambda row: row.bits_per_byte)
-NATS = Measure("nats per token", "loss", lambda row: row.loss)
+NATS = Measure(in_words(CrossEntropy.UNIT), "loss", lambda row: row.loss)
 
 
 class History:
@@ -80,7 +90,9 @@ class History:
             return [BITS]
         if self.score.name == NATS.name:
             return [Measure(self.score.unit, NATS.name, NATS.training)]
-        return [Measure(self.score.unit, self.score.name), NATS]
+        unit = CrossEntropy.UNIT if self.recipe is None else self.recipe.objective.UNIT
+        loss = Measure(in_words(unit), NATS.name, NATS.training)
+        return [Measure(self.score.unit, self.score.name), loss]
 
     def evaluations(self, name: str) -> list[tuple[Row, float]]:
         """Return the rows that have the validation figure *name*, with its value."""
@@ -114,6 +126,8 @@ class History:
             is_same = measure.name == self.score.name
             return {"before tuning": self.state.first_score} if is_same else {}
         levels = {}
+        if isinstance(self.recipe.model, Classifier) and measure.name == NATS.name:
+            return {"random guess": math.log(len(self.recipe.model.classes))}
         if isinstance(self.recipe.objective, CrossEntropy) and self.state.train_tokens:
             row = self.rows[-1]
             unit = (row.tokens / row.bytes / math.log(2)) if measure is BITS else 1.0

@@ -12,21 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from gpt.data.conversations import is_chat
 from gpt.data.masking import open_run_data
 from gpt.data.pairs import count_pairs
 from gpt.errors import DataError
 from gpt.evaluation.bits_per_byte import perplexity
 from gpt.evaluation.score import score_of
 from gpt.model.flops import TRAINING_FACTOR, parts_of
+from gpt.report.class_table import PLOT, class_rows, headline, read_evaluation
+from gpt.report.curves import in_words
 from gpt.report.events import NullReporter, Start
 from gpt.report.plot import write_plot
 from gpt.report.samples import SAMPLING, Sample, read_samples
 from gpt.report.sessions import read_sessions
 from gpt.runs.metrics import Row, read_metrics
 from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.spec.objective import CrossEntropy
 from gpt.spec.serialize import flatten
 from pytok.atomic import replace_file
-from pytok.chat.template import TEMPLATE_FILE
 from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.patterns import pattern_name
@@ -61,6 +64,7 @@ def write_report(run: Path) -> Path:
     if rows:
         sections.append(f"![loss over steps]({write_plot(run).name})")
     sections += [
+        *_classes(run),
         *_samples(read_samples(run), checkpoint),
         *_model(checkpoint),
         *_data(checkpoint, rows),
@@ -87,7 +91,7 @@ def _results(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         ("speed", f"{last.tokens / last.seconds:,.0f} tokens/s"),
         (
             f"loss, mean of {counted(len(tail), 'step')}",
-            f"{fmean(r.loss for r in tail):.4f} nats per token",
+            f"{fmean(r.loss for r in tail):.4f} {in_words(state.recipe.objective.UNIT)}",
         ),
     ]
     score = score_of(state.recipe.score)
@@ -97,23 +101,42 @@ def _results(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         if score.name in figures:
             text = score.text(figures[score.name])
             facts.append(("validation", f"**{text}** at step {step:,}"))
-        facts += _further(figures, score.name)
+        facts += _further(figures, score.name, state.recipe.objective.UNIT)
     if state.best_score is not None:
         at = f"at step {state.best_step:,}" if state.best_step else "before the first step"
         facts.append(("best", f"{score.text(state.best_score)} {at}"))
     return [_table(("", ""), facts)]
 
 
-def _further(figures: Mapping[str, float], score: str) -> list[tuple[str, str]]:
-    """Return the *figures* of an evaluation that are not its *score*, as facts."""
+def _further(figures: Mapping[str, float], score: str, unit: str) -> list[tuple[str, str]]:
+    """Return the *figures* of an evaluation that are not its *score*, as facts.
+
+    *unit* is that of the loss.
+    """
     facts = []
     for name, value in figures.items():
         text = f"{value:.4f}"
         if name == "loss":
-            text += f" nats per token, perplexity {perplexity(value):,.2f}"
+            text += f" {in_words(unit)}"
+            if unit == CrossEntropy.UNIT:
+                text += f", perplexity {perplexity(value):,.2f}"
         if name != score:
             facts.append((f"validation {name.replace('_', ' ')}", text))
     return facts
+
+
+def _classes(run: Path) -> list[str]:
+    """Show the figures of a classifier on the texts that it was tested on."""
+    found = read_evaluation(run)
+    if found is None:
+        return []
+    split, evaluation = found
+    return [
+        "## Classes",
+        f"On the {split} split: {headline(evaluation)}.",
+        _table(("class", "precision", "recall", "F1", "texts"), class_rows(evaluation)),
+        f"![calibration and confusion matrix]({PLOT})",
+    ]
 
 
 def _samples(samples: Sequence[Sample], checkpoint: Checkpoint) -> list[str]:
@@ -160,7 +183,7 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
     if not state.train_tokens:
         return []
     seen, data = rows[-1].tokens if rows else 0, state.recipe.data
-    if state.recipe.task.READS_CHATS and (data / TEMPLATE_FILE).exists():
+    if state.recipe.task.READS_CHATS and is_chat(data):
         chat = (
             f"A chat of {counted(state.train_tokens, 'token')}; "
             f"targets trained on: {counted(seen, 'token')}."
@@ -168,9 +191,11 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
         return ["## Data", f"`{data}`", chat]
     epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
     try:
-        if state.recipe.model.reads_pairs:
+        model = state.recipe.model
+        if model.reads_pairs or model.classifies:
+            what = "pairs" if model.reads_pairs else "texts"
             lines = [(path.name, f"{count_pairs(path):,}") for path in sorted(data.glob("*.jsonl"))]
-            return ["## Data", f"`{data}`", _table(("file", "pairs"), lines), epochs]
+            return ["## Data", f"`{data}`", _table(("file", what), lines), epochs]
         shards = open_run_data(data, state.recipe.objective, state.fingerprint)
     except DataError as error:
         return ["## Data", f"No longer available: {error}.", epochs]

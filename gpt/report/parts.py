@@ -8,7 +8,7 @@ from torch import nn
 
 from gpt.model.anatomy import Anatomy
 from gpt.model.flops import TRAINING_FACTOR, parts_of
-from gpt.model.gpt import GPT
+from gpt.model.gpt import Stack
 from gpt.model.model import Model
 from pytok.counted import abbreviated
 
@@ -51,7 +51,7 @@ def parts_table(anatomy: Anatomy, dtype: str) -> str:
     return "\n".join([*lines, "", *notes])
 
 
-def layers_like(model: GPT, layer: int) -> str:
+def layers_like(model: Stack, layer: int) -> str:
     """Return which other layers of *model* have the same block as *layer*, as text."""
     alike = [other for other, block in enumerate(model.blocks) if _same(block, model.blocks[layer])]
     if len(alike) == len(model.blocks):

@@ -67,7 +67,12 @@ def write_plot(run: Path) -> Path:
 
 
 def plot_runs(runs: Sequence[Path], path: Path) -> None:
-    """Plot the folders *runs* into *path*, complete or not at all; see `draw_runs`.
+    """Plot the folders *runs* into *path*; see `draw_runs` and `save_figure`."""
+    save_figure(lambda: draw_runs(runs), path)
+
+
+def save_figure(draw: Callable[[], Figure], path: Path) -> None:
+    """Write the figure that *draw* returns to *path*, complete or not at all.
 
     Its suffix, one of `FORMATS`, is the format. Raises ConfigError for another one.
     """
@@ -79,7 +84,7 @@ def plot_runs(runs: Sequence[Path], path: Path) -> None:
         # A name can be of a script that the font lacks; its letters are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
-        draw_runs(runs).savefig(picture, format=suffix, dpi=130, metadata=metadata)
+        draw().savefig(picture, format=suffix, dpi=130, metadata=metadata)
     replace_file(path, picture.getvalue())
 
 

@@ -10,9 +10,9 @@
                                not in model.safetensors
         state.json             `gpt.runs.state.State`
         tokenizer.json         the tokenizer of the data, unchanged
-        chat.json              if the data is a chat: how its turns are rendered
+        chat.json              if its chat template is pytok's own: the speakers of its chat
         tokenizer_config.json, generation_config.json
-                               of an imported model: BOS, EOS, its chat template
+                               of an imported model: BOS, EOS; any chat template in Jinja
         SHA256SUMS             checksums of all of them (`gpt.runs.sealed_folder`)
 
 Tensors are mapped from their files: only those that are used are read.
@@ -37,6 +37,7 @@ from gpt.data.boundaries import listed_ids
 from gpt.data.json_files import parse_json
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.build import MODELS, build_model
+from gpt.model.classifier import Classifier
 from gpt.model.gpt import GPT
 from gpt.model.model import Model
 from gpt.model.shapes import count_layers, without_memory
@@ -49,9 +50,13 @@ from gpt.runs.sealed_folder import damage, sealed_names
 from gpt.runs.state import State
 from gpt.runs.tensor_files import load_tensors
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 from gpt.spec.models import AnyConfig
+from pytok.chat.template import TEMPLATE_FILE
+from pytok.errors import ChatError
 
 if TYPE_CHECKING:
+    from pytok.chat.template import ChatTemplate
     from pytok.tokenizer import Tokenizer
 
 BEST = "best"
@@ -60,7 +65,7 @@ WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state
 WEIGHT = "weight"
 """Key of a parameter itself among the optimizer's tensors."""
 TOKENIZER_CONFIG, GENERATION = "tokenizer_config.json", "generation_config.json"
-DATA_FILES = ("tokenizer.json", "chat.json", TOKENIZER_CONFIG, GENERATION)
+DATA_FILES = ("tokenizer.json", TEMPLATE_FILE, TOKENIZER_CONFIG, GENERATION)
 """Files of the data that a checkpoint carries along; all but the first only if there are such."""
 COLLECTED = "collected.safetensors"
 """Rows for steps that are to come, if they depend on the model."""
@@ -109,14 +114,18 @@ class Checkpoint:
 
     @property
     def config(self) -> GPTConfig:
-        """The config of a GPT; raises CheckpointError for a model that reads pairs."""
+        """The config of a GPT; raises CheckpointError for a model of pairs, and a classifier."""
         config = self.state.config
-        if not isinstance(config, GPTConfig):
-            raise CheckpointError(
-                f"{self.folder}: this run translates a source to a target, and the command needs a "
-                "model of texts; `gpt sample RUN --prompt SOURCE` translates, `gpt eval` measures"
-            )
-        return config
+        if isinstance(config, GPTConfig):
+            return config
+        use = (
+            "predicts the classes of texts, and the command needs a model that writes them; `gpt "
+            "classify predict RUN` predicts, `gpt classify eval RUN` measures"
+            if config.classifies
+            else "translates a source to a target, and the command needs a model of texts; `gpt "
+            "sample RUN --prompt SOURCE` translates, `gpt eval` measures"
+        )
+        raise CheckpointError(f"{self.folder}: this run {use}")
 
     def model(self, device: torch.device | str = "cpu", context: int | None = None) -> GPT:
         """Build the GPT of the run, in evaluation mode, on *device*.
@@ -128,6 +137,20 @@ class Checkpoint:
         """
         config = self.config if context is None else self.config.extended(context)
         return cast(GPT, self._build(config, device))
+
+    @property
+    def classifier_config(self) -> ClassifierConfig:
+        """The config of a classifier; raises CheckpointError for another model."""
+        config = self.state.config
+        if not isinstance(config, ClassifierConfig):
+            raise CheckpointError(
+                f"{self.folder}: this run is no classifier; `gpt classify train` makes one of it"
+            )
+        return config
+
+    def classifier(self, device: torch.device | str = "cpu") -> Classifier:
+        """Build the classifier of the run; otherwise like `model`."""
+        return cast(Classifier, self._build(self.classifier_config, device))
 
     def any_model(self, device: torch.device | str = "cpu") -> Model:
         """Build the model of the run, of any kind; otherwise like `model`."""
@@ -143,6 +166,20 @@ class Checkpoint:
         if tokenizer.fingerprint != self.state.fingerprint:
             raise _damaged(path, "not the tokenizer that the model was trained with")
         return tokenizer
+
+    def chat_template(self) -> ChatTemplate | None:
+        """Return the chat template of the run, if it has one: that of its data, or of its base.
+
+        Raises ChatError with the file if it cannot be read.
+        """
+        from pytok.chat.templates import stored_template
+
+        document = self.data_files.get(TEMPLATE_FILE)
+        name = TOKENIZER_CONFIG if document is None else TEMPLATE_FILE
+        try:
+            return stored_template(self.tokenizer(), document)
+        except ChatError as error:
+            raise ChatError(f"{self.folder / name}: {error}") from None
 
     def restore(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
         """Set the parameters of *model* and the state of *optimizer* to those in training.

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from gpt.errors import CheckpointError, ConfigError, DataError
 from gpt.runs.older_formats import upgrade
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.classifier import ClassifierConfig
 from gpt.spec.encoder_decoder import EncoderDecoderConfig
 from gpt.spec.recipe import Recipe, check_resumable
 from gpt.spec.recurrent import RecurrentConfig
@@ -30,7 +31,7 @@ class State:
     FORMAT: ClassVar[int] = 3
     """Version of ``state.json``. Format 2 is still read: `gpt.runs.older_formats`."""
 
-    config: GPTConfig | EncoderDecoderConfig | RecurrentConfig = field(
+    config: GPTConfig | ClassifierConfig | EncoderDecoderConfig | RecurrentConfig = field(
         metadata={USUAL: GPTConfig.__name__}
     )
     """The model."""

@@ -47,6 +47,8 @@ class Architecture:
 
     reads_pairs: ClassVar[bool] = False
     """Whether it reads pairs of a source and a target, instead of texts."""
+    classifies: ClassVar[bool] = False
+    """Whether it predicts the class of a text, instead of tokens."""
 
     context: int = 128
     """Context length in tokens. A prediction can attend to as many."""

@@ -7,8 +7,16 @@ from typing import ClassVar, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.checks import above_zero, below_one, fraction
+from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.score import (
+    BitsPerByte,
+    ClassAccuracy,
+    ClassLoss,
+    ExactMatch,
+    MaskedLoss,
+    TokenAccuracy,
+)
 
 NATS_PER_TOKEN = "nats/token"
 
@@ -30,7 +38,12 @@ class CrossEntropy:
         below_one(label_smoothing=self.label_smoothing)
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* sees the tokens that it is to predict."""
+        """Raise ConfigError if *model* sees the tokens that it is to predict, or predicts none."""
+        if model.classifies:
+            raise ConfigError(
+                "CrossEntropy predicts tokens, and a Classifier classes; set objective to "
+                "ClassCrossEntropy"
+            )
         if not model.causal:
             raise ConfigError(
                 "model.attention sees the next token, which CrossEntropy predicts; choose a causal "
@@ -73,5 +86,33 @@ class MaskedLM:
             )
 
 
-AnyObjective: TypeAlias = CrossEntropy | MaskedLM
+@dataclass(frozen=True, kw_only=True)
+class ClassCrossEntropy:
+    """The negative log-probability of the class of each text."""
+
+    SCORES: ClassVar[tuple[type, ...]] = (ClassLoss, ClassAccuracy)
+    UNIT: ClassVar[str] = "nats/text"
+
+    label_smoothing: float = 0.0
+    """Probability that is divided among all classes instead of the right one."""
+    class_weights: tuple[float, ...] = ()
+    """Weight of the texts of each class, in the order of the classes. [default: 1 each]"""
+
+    def __post_init__(self) -> None:
+        below_one(label_smoothing=self.label_smoothing)
+        for weight in self.class_weights:
+            above_zero(class_weights=weight)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* predicts no classes, or others than have weights."""
+        if not isinstance(model, Classifier):
+            raise ConfigError("ClassCrossEntropy predicts classes; set model to Classifier")
+        if model.classes and len(self.class_weights) not in (0, len(model.classes)):
+            raise ConfigError(
+                f"class_weights: {len(self.class_weights)} numbers for {len(model.classes)} "
+                f"classes; give one for each of {', '.join(model.classes)}"
+            )
+
+
+AnyObjective: TypeAlias = CrossEntropy | MaskedLM | ClassCrossEntropy
 """All objectives."""

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture
 from gpt.spec.checks import above_zero, at_least_zero, below_one
+from gpt.spec.classifier import Classifier
 from gpt.spec.encoder_decoder import EncoderDecoder
 from gpt.spec.objective import AnyObjective, CrossEntropy
 from gpt.spec.optimizer import AdamW, Muon
@@ -29,7 +30,7 @@ from gpt.spec.schedule import (
     Noam,
     WarmupStableDecay,
 )
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.score import AnyScore, BitsPerByte
 from gpt.spec.serialize import USUAL, flatten, from_dict, to_dict
 from gpt.spec.task import AnyTuning, Pairs, Pretraining
 
@@ -74,9 +75,7 @@ class Recipe:
     corpora."""
     objective: AnyObjective = field(default_factory=CrossEntropy)
     """The loss that is minimized."""
-    score: BitsPerByte | TokenAccuracy | MaskedLoss | ExactMatch = field(
-        default_factory=BitsPerByte
-    )
+    score: AnyScore = field(default_factory=BitsPerByte)
     """Figure by which evaluations are compared, for the best checkpoint and for patience."""
     optimizer: AdamW | Muon = field(default_factory=Muon)
     """Optimizer."""
@@ -117,7 +116,7 @@ class Recipe:
     for one GPU."""
     threads: int | None = None
     """CPU threads. [default: torch's own]"""
-    model: Architecture | EncoderDecoder | Recurrent = field(
+    model: Architecture | EncoderDecoder | Recurrent | Classifier = field(
         default_factory=Architecture, metadata={USUAL: Architecture.__name__}
     )
     """The model except its vocabulary, which comes from the data."""

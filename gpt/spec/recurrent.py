@@ -35,6 +35,7 @@ class Recurrent:
     """LSTMs that read a source and write a target (Sutskever 2014, arXiv:1409.3215; Luong 2015)."""
 
     reads_pairs: ClassVar[bool] = True
+    classifies: ClassVar[bool] = False
     causal: ClassVar[bool] = True
     heads: ClassVar[int] = 1
     """Heads of its attention."""

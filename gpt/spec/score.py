@@ -6,6 +6,7 @@ Their names, directions and units are in `gpt.evaluation.score`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,5 +25,21 @@ class MaskedLoss:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassLoss:
+    """Negative log-probability of the class of a text in nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassAccuracy:
+    """Fraction of the texts whose likeliest class is theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExactMatch:
     """Fraction of the translated pairs whose translation is the target, character by character."""
+
+
+AnyScore: TypeAlias = (
+    BitsPerByte | TokenAccuracy | MaskedLoss | ClassLoss | ClassAccuracy | ExactMatch
+)
+"""All scores."""

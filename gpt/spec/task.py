@@ -11,10 +11,18 @@ from typing import ClassVar, Literal, TypeAlias
 
 from gpt.errors import ConfigError
 from gpt.spec.adapter import DoRA, LoRA
-from gpt.spec.checks import above_zero, at_least_zero
+from gpt.spec.checks import above_zero, at_least_zero, below_one
+from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import CrossEntropy, MaskedLM
-from gpt.spec.score import BitsPerByte, ExactMatch, MaskedLoss, TokenAccuracy
+from gpt.spec.objective import ClassCrossEntropy, CrossEntropy, MaskedLM
+from gpt.spec.score import (
+    BitsPerByte,
+    ClassAccuracy,
+    ClassLoss,
+    ExactMatch,
+    MaskedLoss,
+    TokenAccuracy,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +41,14 @@ class Pretraining:
     """Scores that it measures, with one of the objectives or another."""
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* reads pairs."""
+        """Raise ConfigError if *model* reads pairs, or predicts classes."""
         if model.reads_pairs:
             raise ConfigError(
                 f"{type(model).__name__} reads pairs of a source and a target; set task to Pairs, "
                 "or model to Architecture"
             )
+        if model.classifies:
+            raise ConfigError("a Classifier starts from a trained model: use `gpt classify train`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +86,10 @@ class Pairs:
             )
 
 
+Train: TypeAlias = Literal["head", "last-block", "last-two", "all", "lora"]
+"""What of a classifier is trained."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FromBase:
     """Start from a trained model: `model` is that model, its dropout excepted."""
@@ -97,24 +111,35 @@ class FromBase:
     one]"""
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* reads pairs."""
+        """Raise ConfigError if *model* reads pairs, or predicts classes."""
         if model.reads_pairs:
             raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
+        if model.classifies:
+            raise ConfigError("a Classifier predicts no tokens: use `gpt classify train`")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
-    READS: ClassVar[tuple[str, ...]] = (*FromBase.READS, "train_on")
+    READS: ClassVar[tuple[str, ...]] = (*FromBase.READS, "train_on", "template", "val")
     OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
-    train_on: Literal["mine", "all", "last"] = "mine"
-    """Turns of a chat that count in the loss: those of its --me, all, or the last one of --me."""
+    train_on: Literal["mine", "all", "last", "text"] = "mine"
+    """What counts in the loss: the turns of the assistant or --me, all turns, the last one of the
+    assistant or --me, or all texts without template tokens."""
+    template: Literal["ours", "chatml", "llama3"] | None = None
+    """Chat template for conversations of a user and an assistant: pytok's, ChatML or Llama 3's.
+    [default: the base's, or else ours]"""
+    val: float = 0.1
+    """Fraction of the conversations in a file to hold out: the same with every seed."""
     row_length: int | None = None
     """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
+
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
@@ -126,5 +151,40 @@ class Tuning(FromBase):
             )
 
 
-AnyTuning: TypeAlias = Tuning
+@dataclass(frozen=True, kw_only=True)
+class Classification(FromBase):
+    """Train a head over classes on the body of a trained model, and some of that model's weights.
+
+    The model is a Classifier with that body, which can also attend to later tokens.
+    """
+
+    COMMAND: ClassVar[str] = "gpt classify train"
+    ABOUT_RECIPE: ClassVar[str] = "As planned by `gpt classify train`."
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (ClassCrossEntropy,)
+    SCORES: ClassVar[tuple[type, ...]] = (ClassLoss, ClassAccuracy)
+
+    train: Train = "last-block"
+    """Weights that are trained besides the head: none, those of the last block or the last two with
+    the last norm, all, or adapters in all blocks."""
+    adapter: LoRA | DoRA | None = None
+    """Adapters that are trained, if train is lora."""
+    pretrained: bool = True
+    """Start with the weights of the base; otherwise with new ones, to compare."""
+
+    def __post_init__(self) -> None:
+        if (self.train == "lora") != (self.adapter is not None):
+            raise ConfigError(
+                "task.adapter goes with task.train=lora: set both, or neither of them"
+            )
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* predicts no classes, or has too few blocks."""
+        if not isinstance(model, Classifier):
+            raise ConfigError("a task of classification needs a model of classes: a Classifier")
+        if self.train == "last-two" and model.layers < 2:
+            raise ConfigError("task.train is last-two, but the model has one block; use last-block")
+
+
+AnyTuning: TypeAlias = Tuning | Classification
 """The tasks that start from a base."""

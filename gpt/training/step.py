@@ -233,7 +233,7 @@ class TrainStep:
         loss = torch.zeros((), dtype=torch.float64, device=self.runtime.device)
         means: dict[str, Tensor] = {}
         # Each target of the step has the same weight, in whichever batch and process it is.
-        weight = max(1.0, rows.weight)
+        weight = rows.weight or 1.0
         fitting = fitting_in_memory(
             f"{recipe.batch_size} rows of {recipe.model.context} tokens",
             "halve batch_size and double accumulate, and choose another --out",

@@ -1,6 +1,7 @@
-"""Conversations, and the chat template that renders them as token ids, also in Jinja.
+"""Conversations, what a chat template is, and pytok's own, which renders them as token ids.
 
-A conversation is rendered with special tokens, ``<|endoftext|>`` first::
+`ChatTemplate` is the interface, `Template` our own template: a conversation is rendered with
+special tokens, ``<|endoftext|>`` first::
 
     <|endoftext|><|system|>Be brief.<|end|><|speaker_0|>Hi!<|end|><|speaker_1|>Hello.<|end|>
 
@@ -10,11 +11,11 @@ encoded without special tokens: a person who types ``<|end|>`` does not end the 
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from pytok.atomic import replace_file
 from pytok.chat.jsonl import read_lines, write_lines
@@ -28,10 +29,15 @@ SYSTEM = "<|system|>"
 TEMPLATE_FILE = "chat.json"
 """Name of the template's file, in the folder of tokenizer.json."""
 
-TrainOn: TypeAlias = Literal["mine", "all", "last"]
-"""Turns that count in the loss: those of `Template.me`, all, or the last one of `Template.me`."""
+USER, ASSISTANT, TOOL, ROLE_SYSTEM = "user", "assistant", "tool", "system"
+"""Speakers of conversations that have roles instead of people."""
+
+TrainOn: TypeAlias = Literal["mine", "all", "last", "text"]
+"""What counts in the loss: the turns of `ChatTemplate.me`, all turns, the last one of
+`ChatTemplate.me`, or all texts without the tokens of the template."""
 
 _VERSION = 1
+_TURN_FIELDS = {"speaker", "text", "trained_on"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,8 @@ class Turn:
 
     speaker: str
     text: str
+    trained_on: bool = True
+    """Whether it can count in the loss. The output of a tool never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,81 @@ class Rendered(NamedTuple):
     """Whether each of *ids* is a target that counts in the loss."""
 
 
+class ChatTemplate(Protocol):
+    """How conversations become ids. `pytok.chat.templates` lists the kinds."""
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Speakers of whom a person or a model can be one."""
+
+    @property
+    def me(self) -> str | None:
+        """The speaker whom a model plays, if there is one."""
+
+    @property
+    def alternates(self) -> bool:
+        """Whether a conversation begins with another speaker than `me`, and turns alternate."""
+
+    def including(self, speakers: Iterable[str]) -> "ChatTemplate":
+        """Return a template with these speakers as well, or itself if it has no speakers to add."""
+
+    def extend(self, tokenizer: Tokenizer) -> Tokenizer:
+        """Return *tokenizer* with the special tokens of the template that it lacks."""
+
+    def files(self) -> Mapping[str, bytes]:
+        """Return the files that store the template beside the tokenizer of `extend`."""
+
+    def render(
+        self, conversation: Conversation, tokenizer: Tokenizer, *, train_on: TrainOn = "mine"
+    ) -> Rendered:
+        """Encode *conversation*, with a mask of the ids that count in the loss.
+
+        "mine" are the text and the end of each turn of `me`, "last" those of the last such turn,
+        "all" every turn, whoever speaks, and "text" the text of every turn and of the system
+        prompt. The first id never counts, nor a turn that is not `Turn.trained_on`. Raises
+        ChatError for a conversation that the template cannot render.
+        """
+
+    def prompt(self, conversation: Conversation, tokenizer: Tokenizer, speaker: str) -> list[int]:
+        """Return the ids after which *speaker* speaks; raises ChatError as `render` does."""
+
+    def speaker_ids(self, tokenizer: Tokenizer) -> Mapping[str, int]:
+        """Return the id that begins a turn of each speaker; {} if the speakers alternate."""
+
+    def end_ids(self, tokenizer: Tokenizer) -> frozenset[int]:
+        """Return the ids at which a turn of a model ends."""
+
+    def jinja(self) -> str:
+        """Return a Hugging Face chat template, for ``tokenizer_config.json``."""
+
+
+def turns_trained_on(
+    conversation: Conversation, me: str | None, train_on: TrainOn
+) -> frozenset[int]:
+    """Return the indices of the turns that count in the loss.
+
+    Raises ChatError for an unknown *train_on*, and for "mine" and "last" if *me* is None.
+    """
+    if train_on not in get_args(TrainOn):
+        raise ChatError(f"train_on={train_on!r} is not one of {', '.join(get_args(TrainOn))}")
+    if train_on in ("mine", "last") and me is None:
+        raise ChatError(
+            f"train_on={train_on!r} needs a speaker to train on; build the data with --me NAME"
+        )
+    every = [index for index, turn in enumerate(conversation.turns) if turn.trained_on]
+    mine = [index for index in every if conversation.turns[index].speaker == me]
+    return frozenset({"mine": mine, "last": mine[-1:]}.get(train_on, every))
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """Chat template for *speakers*; *me*, if set, is the speaker whom a model plays.
 
-    Raises ChatError if a speaker is listed twice, or if *me* is not one of the speakers.
+    A turn of the speaker "system", if no speaker has that name, is instructions, as the system
+    prompt is. Raises ChatError if a speaker is listed twice, or if *me* is not one of the speakers.
     """
+
+    alternates: ClassVar[bool] = False
 
     speakers: tuple[str, ...]
     me: str | None = None
@@ -89,6 +166,18 @@ class Template:
         """
         return _speaker_token(self._speaker_index(speaker))
 
+    def turn_token(self, speaker: str) -> str:
+        """Return the special token that starts a turn of *speaker*, who can be "system".
+
+        Raises ChatError for an unknown speaker.
+        """
+        is_system = speaker == ROLE_SYSTEM and speaker not in self.speakers
+        return SYSTEM if is_system else self.speaker_token(speaker)
+
+    def including(self, speakers: Iterable[str]) -> "Template":
+        """Return the template with *speakers* after its own."""
+        return Template(tuple(dict.fromkeys([*self.speakers, *speakers])), self.me)
+
     def extend(self, tokenizer: Tokenizer) -> Tokenizer:
         """Add missing special tokens to *tokenizer*; see `Tokenizer.with_special_tokens`."""
         wanted = (END_OF_TEXT, *self.special_tokens)
@@ -102,33 +191,28 @@ class Template:
 
         With "mine" these are the text and ``<|end|>`` of each turn of `me`; with "last", of the
         last such turn; with "all", of every turn, and also the speaker tokens, so that a model
-        learns who speaks next. ``<|endoftext|>`` and the system prompt never count.
+        learns who speaks next; with "text", the text of every turn and of the system prompt, which
+        counts with no other. ``<|endoftext|>`` never counts.
 
         Raises ChatError for a speaker who is not in the template, for a tokenizer without the
         special tokens, and for "mine" and "last" if `me` is None.
         """
-        if train_on not in get_args(TrainOn):
-            raise ChatError(f"train_on={train_on!r} is not one of {', '.join(get_args(TrainOn))}")
-        if train_on != "all" and self.me is None:
-            raise ChatError(
-                f"train_on={train_on!r} needs a speaker to train on; build the data with --me NAME"
-            )
+        counted = turns_trained_on(conversation, self.me, train_on)
         special = self._special_ids(tokenizer)
         end = special[END_OF_TURN]
-        ids = self._opening(conversation, tokenizer)
-        loss_mask = [False] * len(ids)
-        mine = [index for index, turn in enumerate(conversation.turns) if turn.speaker == self.me]
-        targets = {
-            "mine": set(mine),
-            "last": set(mine[-1:]),
-            "all": set(range(len(conversation.turns))),
-        }[train_on]
+        ids, loss_mask = [special[END_OF_TEXT]], [False]
+        if conversation.system is not None:
+            text_ids = tokenizer.encode_ordinary(conversation.system)
+            ids += [special[SYSTEM], *text_ids, end]
+            loss_mask += [False, *[train_on == "text"] * len(text_ids), False]
         for index, turn in enumerate(conversation.turns):
             text_ids = tokenizer.encode_ordinary(turn.text)
-            ids += [special[self.speaker_token(turn.speaker)], *text_ids, end]
+            ids += [special[self.turn_token(turn.speaker)], *text_ids, end]
+            counts = index in counted
             # The generation prompt supplies the speaker token, so only "all" trains on it.
-            loss_mask.append(train_on == "all")
-            loss_mask += [index in targets] * (len(text_ids) + 1)
+            loss_mask.append(counts and train_on == "all")
+            loss_mask += [counts] * len(text_ids)
+            loss_mask.append(counts and train_on != "text")
         return Rendered(ids, loss_mask)
 
     def prompt(self, conversation: Conversation, tokenizer: Tokenizer, speaker: str) -> list[int]:
@@ -139,13 +223,21 @@ class Template:
         rendered = self.render(conversation, tokenizer, train_on="all")
         return [*rendered.ids, tokenizer.special_tokens[self.speaker_token(speaker)]]
 
+    def speaker_ids(self, tokenizer: Tokenizer) -> Mapping[str, int]:
+        """Return the id that begins a turn of each speaker; ChatError if *tokenizer* lacks it."""
+        special = self._special_ids(tokenizer)
+        return {speaker: special[self.speaker_token(speaker)] for speaker in self.speakers}
+
+    def end_ids(self, tokenizer: Tokenizer) -> frozenset[int]:
+        """Return the id of ``<|end|>``; ChatError if *tokenizer* lacks it."""
+        return frozenset([self._special_ids(tokenizer)[END_OF_TURN]])
+
     def jinja(self) -> str:
         """Return an equivalent Hugging Face chat template, for ``tokenizer_config.json``.
 
-        Roles are the names of the speakers; "system" is accepted for the first message only.
-        "assistant" stands for `me`, and "user" for the other speaker if there are two, unless a
-        speaker has that name. With ``add_generation_prompt=True`` the next turn is that of `me`,
-        or of ``speaker=NAME``.
+        Roles are the names of the speakers, and "system". "assistant" stands for `me`, and "user"
+        for the other speaker if there are two, unless a speaker has that name. With
+        ``add_generation_prompt=True`` the next turn is that of `me`, or of ``speaker=NAME``.
 
         The ids equal those of `render` unless a text contains a special token: transformers
         tokenizes the rendered *string*, in which that text is the token. A template cannot prevent
@@ -163,7 +255,7 @@ class Template:
             "{%- for message in messages -%}\n"
             "{%- if message['role'] in speakers -%}\n"
             f"{{{{- speakers[message['role']] + message['content'] + '{END_OF_TURN}' -}}}}\n"
-            "{%- elif message['role'] == 'system' and loop.first -%}\n"
+            "{%- elif message['role'] == 'system' -%}\n"
             f"{{{{- '{SYSTEM}' + message['content'] + '{END_OF_TURN}' -}}}}\n"
             "{%- else -%}\n"
             "{{- raise_exception(message['role'] + ' is not one of the speakers') -}}\n"
@@ -177,6 +269,10 @@ class Template:
             "{{- speakers[speaker] -}}\n"
             "{%- endif -%}\n"
         )
+
+    def files(self) -> Mapping[str, bytes]:
+        """Return chat.json, by its name."""
+        return {TEMPLATE_FILE: self.to_json().encode()}
 
     def to_json(self) -> str:
         """Return the content of a chat.json."""
@@ -236,13 +332,6 @@ class Template:
                 )
         return dict(ids)
 
-    def _opening(self, conversation: Conversation, tokenizer: Tokenizer) -> list[int]:
-        ids = tokenizer.special_tokens
-        if conversation.system is None:
-            return [ids[END_OF_TEXT]]
-        text_ids = tokenizer.encode_ordinary(conversation.system)
-        return [ids[END_OF_TEXT], ids[SYSTEM], *text_ids, ids[END_OF_TURN]]
-
 
 def _speaker_token(number: int) -> str:
     return f"<|speaker_{number}|>"
@@ -260,7 +349,7 @@ def write_conversations(
 
 def read_conversations(path: str | os.PathLike[str]) -> Iterator[Conversation]:
     """Read a file of `write_conversations`. Raises ChatError with the file, line and field."""
-    return read_lines(path, _from_dict, "expected one conversation per line")
+    return read_lines(path, from_fields, "expected one conversation per line")
 
 
 def _to_dict(conversation: Conversation) -> dict[str, Any]:
@@ -269,11 +358,16 @@ def _to_dict(conversation: Conversation) -> dict[str, Any]:
         fields["began"] = conversation.began.isoformat()
     if conversation.system is not None:
         fields["system"] = conversation.system
-    fields["turns"] = [{"speaker": turn.speaker, "text": turn.text} for turn in conversation.turns]
+    fields["turns"] = [
+        {"speaker": turn.speaker, "text": turn.text}
+        | ({} if turn.trained_on else {"trained_on": False})
+        for turn in conversation.turns
+    ]
     return fields
 
 
-def _from_dict(fields: Any) -> Conversation:
+def from_fields(fields: Any) -> Conversation:
+    """Return the conversation of a line of `write_conversations`, parsed; raises ChatError."""
     turns = fields.get("turns") if isinstance(fields, dict) else None
     if not isinstance(turns, list):
         raise ChatError('not an object with a list "turns"')
@@ -290,8 +384,15 @@ def _from_dict(fields: Any) -> Conversation:
 
 
 def _turn(fields: Any) -> Turn:
-    if isinstance(fields, dict) and fields.keys() == {"speaker", "text"}:
-        speaker, text = fields["speaker"], fields["text"]
-        if isinstance(speaker, str) and isinstance(text, str):
-            return Turn(speaker, text)
-    raise ChatError("a turn is not an object of two strings, speaker and text")
+    if isinstance(fields, dict) and {"speaker", "text"} <= fields.keys() <= _TURN_FIELDS:
+        speaker, text, trained_on = (
+            fields["speaker"],
+            fields["text"],
+            fields.get("trained_on", True),
+        )
+        if isinstance(speaker, str) and isinstance(text, str) and isinstance(trained_on, bool):
+            return Turn(speaker, text, trained_on)
+    raise ChatError(
+        "a turn is not an object of two strings, speaker and text, and perhaps trained_on, true or "
+        "false"
+    )

@@ -63,13 +63,19 @@ def sources_argument(command: F) -> F:
 def _or_stdin(
     context: click.Context, parameter: click.Parameter, sources: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return *sources*, or ``-`` if stdin is a pipe or a file: no terminal, and not /dev/null."""
+    """Return *sources*, or ``-`` if there is something on stdin."""
     if sources or context.resilient_parsing:
         return sources
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or of a test
-        if not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode):
-            return ("-",)
+    if is_piped():
+        return ("-",)
     raise click.UsageError("missing argument SOURCES: name files, or pipe text into the command")
+
+
+def is_piped() -> bool:
+    """Return whether stdin is a pipe or a file: no terminal, and not /dev/null."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or of a test
+        return not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
+    return False
 
 
 class Output(PathName):

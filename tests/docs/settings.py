@@ -95,6 +95,15 @@ def training(folder: Path) -> None:
     (folder / "hellaswag.jsonl").write_text(json.dumps(question) + "\n")
 
 
+def tuning(folder: Path) -> None:
+    """Write what docs/tuning.md assumes: a text, and the conversations that it shows."""
+    text(folder / "corpus.txt")
+    (shown,) = (
+        block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
+    )
+    (folder / "talks.jsonl").write_text(shown.text * 4)
+
+
 def corpora(folder: Path) -> None:
     """Write the sources of docs/corpora.md."""
     texts("notes/a.txt", "notes/b.txt", "pages.html", "tokens.txt")(folder)
@@ -197,11 +206,21 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
+    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, omit=TALKS, slow=True),
     "docs/translating.md": Setting(
         files=pairs,
         edits={
             r"^(gpt train .*(transformer|luong))": r"\1 --steps 6 --depth 1 --width 16",
             r"^(gpt train .*bert)": rf"\1 {TINY}",
+        },
+        slow=True,
+    ),
+    "docs/tuning.md": Setting(
+        edits={
+            **TRAININGS,
+            r"--texts \d+": "--texts 300",
+            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
+            r"^(gpt classify train)": r"\1 --epochs 1",
         },
         slow=True,
     ),

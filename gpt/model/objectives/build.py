@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpt.model.objectives.classes import ClassCrossEntropy
 from gpt.model.objectives.loss import Objective
 from gpt.model.objectives.masked import MaskedLM
 from gpt.model.objectives.next_token import CrossEntropy
@@ -18,6 +19,7 @@ from gpt.spec.models import AnyArchitecture
 OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
     objective.CrossEntropy: CrossEntropy,
     objective.MaskedLM: MaskedLM,
+    objective.ClassCrossEntropy: ClassCrossEntropy,
 }
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gpt.data.conversations import is_chat
 from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Tuning
+from gpt.spec.task import Classification, Tuning
+from gpt.training.tasks.classification import LabeledData
 from gpt.training.tasks.continuing import ShardData
 from gpt.training.tasks.conversations import ChatData, RenderedChat
 from gpt.training.tasks.starting import TuningData, base_of, open_start
 from gpt.training.tasks.task import Task
-from pytok.chat.template import TEMPLATE_FILE
 
 # recipe, base, fields of its task that were chosen
 Opener = Callable[[Recipe, Checkpoint, frozenset[str]], TuningData]
@@ -24,13 +25,16 @@ def open_tuning_data(recipe: Recipe, base: Checkpoint, chosen: frozenset[str]) -
     Raises ChatError and DataError for data that cannot be read, or that does not fit *base*.
     """
     assert isinstance(recipe.task, Tuning)
-    if not (recipe.data / TEMPLATE_FILE).exists():
+    if not is_chat(recipe.data):
         return ShardData.open(recipe.data, base)
-    train_on = recipe.task.train_on if "train_on" in chosen else None
-    return ChatData(base=base, chat=RenderedChat.open(recipe.data, base, train_on))
+    chat = RenderedChat.open(recipe.data, base, recipe.task, chosen)
+    return ChatData(base=base, chat=chat)
 
 
-OPENERS: Mapping[type, Opener] = {Tuning: open_tuning_data}
+OPENERS: Mapping[type, Opener] = {
+    Tuning: open_tuning_data,
+    Classification: LabeledData.open,
+}
 """For each spec of a task that starts from a base, what opens its data."""
 
 

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 import pytok
 from gpt.errors import ConfigError
-from gpt.generation.conversation import GROUP_TURNS, Roles, recent_turns, template_of
+from gpt.generation.conversation import (
+    GROUP_TURNS,
+    ChatSession,
+    Roles,
+    recent_turns,
+    template_of,
+)
 from gpt.generation.decoder import Reader
 from gpt.generation.sampling import Sampling
 from gpt.model.gpt import GPT
@@ -26,9 +32,12 @@ from gpt.spec.pattern import Window
 from gpt.spec.position import Learned
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
+from pytok.chat.jinja_template import JinjaTemplate
 from pytok.chat.template import Conversation, Template, Turn
+from pytok.chat.templates import KNOWN
 from pytok.errors import ChatError
 from tests.gpt.talks import (
+    GREEDY,
     GROUP,
     TWO,
     chat_tokenizer,
@@ -391,3 +400,46 @@ def test_a_run_on_no_chat_is_rejected(recipe: Recipe, tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"was not trained on a chat.*gpt tune"):
         template_of(read_checkpoint(recipe.out))
+
+
+ALTERNATING = """{% for m in messages %}
+{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('not in turn') }}{% endif %}
+{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}{% endfor %}
+{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
+"""A template that begins with the user, as those of Mistral and Gemma."""
+
+
+@pytest.mark.parametrize("name", ["chatml", "llama3", "alternating"])
+def test_a_conversation_with_roles_can_be_longer_than_the_context(name: str) -> None:
+    """The oldest turns are no longer read, and what is left begins with yours."""
+    marks = KNOWN["chatml"].special_tokens
+    template = {**KNOWN, "alternating": JinjaTemplate(ALTERNATING, marks)}[name]  # type: ignore[index]
+    bpe = template.extend(chat_tokenizer())
+    roles = Roles.of(template)
+    session = ChatSession(
+        lively(bpe.n_vocab, context=128), bpe, template, roles, sampling=GREEDY, max_tokens=6
+    )
+    for _ in range(9):
+        said(session.reply("the cat sat on it"))
+        before = Conversation(session.conversation.turns[:-1])  # what the last answer has read
+        latest = recent_turns(template, bpe, before, 96)
+        assert latest.turns[0].speaker == "user"
+        assert len(template.prompt(latest, bpe, "assistant")) <= 96
+
+    assert roles == Roles("user", ("assistant",))
+    assert [turn.speaker for turn in session.conversation.turns] == ["user", "assistant"] * 9
+    assert len(latest.turns) < 17
+
+
+def test_a_saved_conversation_with_tools_is_continued() -> None:
+    """Whose turns a template of roles has, though nobody plays them."""
+    template = KNOWN["chatml"]
+    bpe = template.extend(chat_tokenizer())
+    session = ChatSession(
+        lively(bpe.n_vocab, context=128), bpe, template, Roles.of(template), sampling=GREEDY
+    )
+    turns = (Turn("user", "a"), Turn("assistant", "b"), Turn("tool", "c"), Turn("system", "d"))
+    session.load(Conversation(turns, "rules"))
+
+    assert session.conversation == Conversation(turns, "rules")
+    assert said(session.reply("the cat"))

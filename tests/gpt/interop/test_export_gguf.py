@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 import torch
 
@@ -22,6 +23,8 @@ from gpt.interop.huggingface import import_folder
 from gpt.interop.imported import write_imported
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.mlp import MLP
+from pytok.chat.template import Conversation, Template, Turn
+from pytok.chat.templates import KNOWN
 from pytok.definition import AddedToken, Split
 from pytok.patterns import PATTERNS
 from pytok.tokenizer import Tokenizer
@@ -222,3 +225,29 @@ def test_an_existing_file_is_replaced(tmp_path: Path) -> None:
 
     assert (tmp_path / "m.gguf").read_bytes()[:4] == b"GGUF"
     assert {path.name for path in tmp_path.iterdir()} == {"run", "m.gguf"}
+
+
+@pytest.mark.parametrize("name", ["ours", "chatml", "llama3"])
+def test_llama_cpp_renders_the_chat_template(name: str, tmp_path: Path) -> None:
+    """The same ids as `gpt chat`, and it knows the token that ends a turn."""
+    ours = Template(("user", "assistant"), "assistant")
+    template = {"ours": ours, **KNOWN}[name]  # type: ignore[dict-item]
+    tokenizer = template.extend(make_tokenizer())
+    model = make_run(tmp_path / "base", next(iter(SHAPES.values())), tokenizer).model()
+    write_imported(tmp_path / "run", model, tokenizer, template.files())
+    assert main(["export", str(tmp_path / "run"), "--to", "gguf", str(tmp_path / "m.gguf")]) == 0
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "The cat?"},
+        {"role": "assistant", "content": "sat"},
+        {"role": "user", "content": "Where?"},
+    ]
+    turns = tuple(Turn(each["role"], each["content"]) for each in messages[1:])
+    prompt = template.prompt(Conversation(turns, "Be brief."), tokenizer, "assistant")
+
+    with llama_cpp(tmp_path / "m.gguf") as post:
+        rendered = post("apply-template", messages=messages)["prompt"]
+        assert post("tokenize", content=rendered, parse_special=True)["tokens"] == prompt
+    fields = gguf.GGUFReader(tmp_path / "m.gguf").fields
+    [end] = template.end_ids(tokenizer) - {tokenizer.eos_token_id}
+    assert fields["tokenizer.ggml.eot_token_id"].contents() == end

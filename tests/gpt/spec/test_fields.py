@@ -82,7 +82,7 @@ def test_text_is_read_by_the_type_of_the_field(
         ("modle.width", "2", r"did you mean model.width\?"),
         ("width", "2", r"did you mean model.width\?"),
         ("model.depth", "2", "no such field; there are context, layers, width"),
-        ("model", "2", "'2' is not one of Architecture, EncoderDecoder, Recurrent"),
+        ("model", "2", "'2' is not one of Architecture, EncoderDecoder, Recurrent, Classifier"),
     ],
 )
 def test_wrong_text_is_refused(name: str, text: str, words: str) -> None:

@@ -170,7 +170,7 @@ def test_transformers_prompts_for_the_given_speaker(
     ("messages", "complaint"),
     [
         ([{"role": "Eve", "content": "x"}], "Eve is not one of the speakers"),
-        ([{"role": "Bo", "content": "x"}, {"role": "system", "content": "x"}], "system is not one"),
+        ([{"role": "Bo", "content": "x"}, {"role": "tool", "content": "x"}], "tool is not one"),
     ],
 )
 def test_transformers_rejects_an_unknown_role(

@@ -1,0 +1,234 @@
+"""`gpt lab`: list, run, show and report experiments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from gpt.commands.interruption import Interruption
+from gpt.commands.options import PATH, command_line
+from gpt.commands.settings import OptionsError
+from gpt.errors import ConfigError
+from pytok.commands.help import Command, Group, option
+from pytok.counted import counted
+from pytok.terminal import Bars, say
+
+if TYPE_CHECKING:
+    from gpt.lab.experiment import Experiment, SizeName
+    from gpt.lab.running import Options, Outcome
+
+SIZES = ("smoke", "cpu", "gpu")
+OUT = Path("lab")
+"""Default folder of results; each size has its own in it."""
+
+out_option = option(
+    "--out",
+    metavar="FOLDER",
+    type=PATH,
+    group="Results",
+    show_default="lab/SIZE",
+    help="Folder of the results.",
+)
+size_option = option(
+    "--size",
+    type=click.Choice(SIZES),
+    default="cpu",
+    group="Experiment",
+    help="smoke: whether it runs, in seconds; cpu: minutes on two cores; gpu: hours on a GPU.",
+)
+
+
+@click.group(cls=Group)
+def lab() -> None:
+    """Test claims of papers: experiments with computed verdicts."""
+
+
+@lab.command(
+    "list",
+    cls=Command,
+    examples="""
+    gpt lab list
+    """,
+)
+@size_option
+@out_option
+def list_(size: str, out: Path | None) -> int:
+    """List the experiments, with the verdict of the last run."""
+    from gpt.lab.catalog import experiments
+    from gpt.lab.page import read_results
+
+    folder = out or OUT / size
+    for experiment in experiments():
+        path = folder / f"{experiment.id}.json"
+        verdict = read_results(path)["verdict"] if path.exists() else "not run"
+        kinds = ", ".join(dict.fromkeys(part.kind for part in experiment.parts))
+        click.echo(f"{experiment.id:12} {verdict:16} {experiment.question}")
+        click.echo(f"{'':29} {experiment.source.paper}; {kinds}")
+    say("next: gpt lab run ID")
+    return 0
+
+
+@lab.command(
+    "run",
+    cls=Command,
+    examples="""
+    gpt lab run swa
+    gpt lab run glu preln --size cpu --jobs 2
+    gpt lab run glu --seeds 5 --first-seed 100 --out again
+    """,
+)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@size_option
+@option(
+    "--seeds",
+    type=click.IntRange(1, 10_000),
+    group="Experiment",
+    show_default="of the experiment, 5 mostly",
+    help="Seeds that arms are compared on.",
+)
+@option(
+    "--first-seed",
+    type=click.IntRange(0, 900_000),
+    default=0,
+    group="Experiment",
+    help="The first of them.",
+)
+@option(
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    group="Experiment",
+    show_default="cores",
+    help="Trials beside each other, one thread each.",
+)
+@out_option
+def run(
+    ids: tuple[str, ...],
+    size: str,
+    seeds: int | None,
+    first_seed: int,
+    jobs: int | None,
+    out: Path | None,
+) -> int:
+    """Run experiments, and write their results, pictures and pages.
+
+    ID is an experiment, or several; "all" is every one. Ctrl-C ends a run after the trials in
+    progress, and the same command continues it.
+    """
+    from gpt.lab.page import write_pages
+    from gpt.lab.running import Options
+    from gpt.lab.running import run as run_experiment
+
+    chosen = _chosen(ids)
+    options = Options(
+        size=cast("SizeName", size),
+        seeds=seeds,
+        first_seed=first_seed,
+        jobs=jobs or os.cpu_count() or 1,
+    )
+    folder = out or OUT / size
+    for experiment in chosen:
+        _announce(experiment, options)
+    for experiment in chosen:
+        with Interruption() as interruption, Bars() as bars:
+            outcome = run_experiment(
+                experiment, folder, options, progress=bars.update, stop=interruption.happened
+            )
+        if outcome is None:
+            say(f"{experiment.id}: stopped; to continue: {command_line()}")
+            return 128 + (interruption.signal or 0)
+        write_pages(outcome)
+        _print_outcome(outcome)
+    say(f"next: gpt lab report --out {folder}")
+    return 0
+
+
+@lab.command(
+    "show",
+    cls=Command,
+    examples="""
+    gpt lab show glu
+    """,
+)
+@click.argument("id")
+@size_option
+def show(id: str, size: str) -> int:
+    """Show what an experiment claims, measures and costs, without running it."""
+    from gpt.lab.running import Options
+
+    (experiment,) = _chosen((id,))
+    source = experiment.source
+    click.echo(f"{experiment.question}\n")
+    click.echo(f"claim   {experiment.claim}")
+    click.echo(f"source  {source.paper}, {source.link}: {source.where}")
+    click.echo(f"bounds  {experiment.bounds}\n")
+    for part in experiment.parts:
+        click.echo(f"{part.kind}, {part.name}:")
+        for check in part.checks:
+            click.echo(f"  {check.claim}")
+    click.echo()
+    _announce(experiment, Options(size=cast("SizeName", size)))
+    say(f"next: gpt lab run {id} --size {size}")
+    return 0
+
+
+@lab.command(
+    "report",
+    cls=Command,
+    examples="""
+    gpt lab report
+    gpt lab report --out docs/lab
+    """,
+)
+@size_option
+@out_option
+def report(size: str, out: Path | None) -> int:
+    """Write one HTML page of all results, which opens without a network, and print their table."""
+    from gpt.lab.catalog import experiments
+    from gpt.lab.page import index, whole_page
+    from pytok.atomic import replace_file
+
+    folder = out or OUT / size
+    if not folder.is_dir():
+        raise OptionsError(f"{folder}: there are no results; `gpt lab run ID` writes some")
+    path = folder / "lab.html"
+    replace_file(path, whole_page(folder, experiments()).encode())
+    click.echo(index(folder, experiments()), nl=False)
+    say(f"{path}: all experiments on one page")
+    say(f"next: open {path} in a browser")
+    return 0
+
+
+def _chosen(ids: tuple[str, ...]) -> list[Experiment]:
+    """Return the experiments *ids*; raises OptionsError for one that there is not."""
+    from gpt.lab.catalog import experiment, experiments
+
+    if ids == ("all",):
+        return experiments()
+    try:
+        return [experiment(id) for id in ids]
+    except ConfigError as error:
+        raise OptionsError(str(error)) from error
+
+
+def _announce(experiment: Experiment, options: Options) -> None:
+    """Print the arms of *experiment*, and what they cost."""
+    from gpt.lab.running import planned
+
+    count = options.count(experiment)
+    say(f"{experiment.id}: {counted(count, 'seed')}, {options.size}")
+    for arm in planned(experiment, options):
+        parts = [f"{arm.part.name}: {arm.arm}", counted(arm.trials, "trial")]
+        if arm.cost is not None:
+            parts += [f"{arm.cost.parameters:,} parameters", f"{arm.cost.flops:.1e} FLOPs each"]
+        say("  " + ", ".join(parts))
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    """Print the findings of an experiment, and where its results are."""
+    for part, group in outcome.findings.items():
+        for each in group:
+            say(f"  {each.verdict.value:14} {part}: {each.claim}: {each.ours}")
+    say(f"{outcome.experiment.id}: {outcome.verdict.value}; {outcome.path.with_suffix('.md')}")

@@ -1,0 +1,274 @@
+"""Checks: how the verdict on a claim follows from what was measured.
+
+A check reads figures of its part, and returns a `Finding`. It cannot be told the verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from gpt.lab import statistics
+from gpt.lab.results import PartResults
+from gpt.lab.statistics import SIGNIFICANT, Estimate
+
+
+class Verdict(str, Enum):
+    """What an experiment says of a claim. Each is a valid result."""
+
+    REPRODUCED = "REPRODUCED"
+    """The number is inside the tolerance."""
+    DIRECTION = "DIRECTION"
+    """The effect has the sign of the claim, beyond noise; its size differs, or is not claimed."""
+    INCONCLUSIVE = "INCONCLUSIVE"
+    """The effect cannot be told from noise."""
+    NOT_REPRODUCED = "NOT REPRODUCED"
+    """The effect has the other sign, beyond the noise, or an equality does not hold."""
+
+
+ORDER = (
+    Verdict.NOT_REPRODUCED,
+    Verdict.INCONCLUSIVE,
+    Verdict.DIRECTION,
+    Verdict.REPRODUCED,
+)
+"""From the one that decides an experiment of several checks to the one that all must have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check has found."""
+
+    claim: str
+    """What is claimed, with the paper's number."""
+    ours: str
+    """What was measured, with its interval."""
+    verdict: Verdict
+    estimate: Estimate | None = None
+    """The figure that decides, if it has an interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equal:
+    """EXACT: a figure of an arm equals a number."""
+
+    claim: str
+    arm: str
+    figure: str
+    value: float
+    tolerance: float = 0.0
+    """Largest absolute difference."""
+
+    def p(self, results: PartResults) -> float:
+        """Return NaN: an equality has no noise."""
+        return math.nan
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Compare the figure of the first seed."""
+        (found, *_) = results.values(self.arm, self.figure)
+        holds = abs(found - self.value) <= self.tolerance
+        return Finding(
+            claim=self.claim,
+            ours=f"{found:.6g}",
+            verdict=Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Below:
+    """EXACT: a figure of an arm is at most a bound; an error, for example."""
+
+    claim: str
+    arm: str
+    figure: str
+    bound: float
+
+    def p(self, results: PartResults) -> float:
+        """Return NaN: a bound has no noise."""
+        return math.nan
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Compare the figure of the first seed; NaN is above every bound."""
+        (found, *_) = results.values(self.arm, self.figure)
+        return Finding(
+            claim=self.claim,
+            ours=f"{found:.3g}",
+            verdict=Verdict.REPRODUCED if found <= self.bound else Verdict.NOT_REPRODUCED,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Less:
+    """QUALITY: a figure of an arm is less than that of another, over paired seeds."""
+
+    claim: str
+    arm: str
+    than: str
+    figure: str
+    by: float | None = None
+    """The paper's difference, above 0; None if it does not say, or if sizes differ too much."""
+    tolerance: float = 0.0
+    """Largest deviation from it that still reproduces the number."""
+
+    def difference(self, results: PartResults) -> Estimate:
+        """Return how much less it is: above 0 as claimed."""
+        return statistics.paired_difference(
+            results.values(self.than, self.figure), results.values(self.arm, self.figure)
+        )
+
+    def p(self, results: PartResults) -> float:
+        """Return the p-value of the paired t test."""
+        return self.difference(results).p
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Compare the difference with 0, and with the paper's."""
+        found = self.difference(results)
+        significant = not math.isnan(p) and p < SIGNIFICANT and found.excludes(0)
+        if not significant:
+            verdict = Verdict.INCONCLUSIVE
+        elif found.value < 0:
+            verdict = Verdict.NOT_REPRODUCED
+        elif self.by is not None and abs(found.value - self.by) <= self.tolerance:
+            verdict = Verdict.REPRODUCED
+        else:
+            verdict = Verdict.DIRECTION
+        ours = f"{self.arm} is less by {found}, p = {p:.2g}"
+        return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotWorse:
+    """QUALITY: a figure of an arm is above that of another by no more than a margin."""
+
+    claim: str
+    arm: str
+    than: str
+    figure: str
+    margin: float
+
+    def p(self, results: PartResults) -> float:
+        """Return NaN: the interval decides."""
+        return math.nan
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Compare the interval of the difference with the margin."""
+        found = statistics.paired_difference(
+            results.values(self.arm, self.figure), results.values(self.than, self.figure)
+        )
+        if found.high <= self.margin:
+            verdict = Verdict.REPRODUCED
+        elif found.low > self.margin:
+            verdict = Verdict.NOT_REPRODUCED
+        else:
+            verdict = Verdict.INCONCLUSIVE
+        ours = f"{self.arm} - {self.than} is {found}; the margin is {self.margin:g}"
+        return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """SPEED: the ratio of a series of an arm to that of another: times, for example."""
+
+    claim: str
+    arm: str
+    to: str
+    figure: str
+    between: tuple[float, float] | None = None
+    """The paper's range of the ratio; None if it claims no number."""
+    below: bool = True
+    """Whether the ratio is claimed to be below 1, or above."""
+
+    def p(self, results: PartResults) -> float:
+        """Return NaN: the interval decides."""
+        return math.nan
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Compare the ratio of the medians with 1, and with the paper's range."""
+        arm, to = (results.repetitions(name, self.figure) for name in (self.arm, self.to))
+        found = statistics.median_ratio(arm, to)
+        as_claimed = (found.value < 1) == self.below
+        if not found.excludes(1):
+            verdict = Verdict.INCONCLUSIVE
+        elif not as_claimed:
+            verdict = Verdict.NOT_REPRODUCED
+        elif self.between is not None and self.between[0] <= found.value <= self.between[1]:
+            verdict = Verdict.REPRODUCED
+        else:
+            verdict = Verdict.DIRECTION
+        ours = f"{self.arm} to {self.to}: {found}"
+        return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grows:
+    """A series grows with another as a power: y ~ x^exponent."""
+
+    claim: str
+    arm: str
+    x: str
+    y: str
+    between: tuple[float, float]
+    """Range of the exponent that the claim allows."""
+
+    def p(self, results: PartResults) -> float:
+        """Return NaN: the interval decides."""
+        return math.nan
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Fit the exponent, and compare it and its interval with the range."""
+        found = statistics.exponent(
+            results.series(self.arm, self.x), results.series(self.arm, self.y)
+        )
+        low, high = self.between
+        if low <= found.value <= high:
+            verdict = Verdict.REPRODUCED
+        elif found.low > high or found.high < low:
+            verdict = Verdict.NOT_REPRODUCED
+        else:
+            verdict = Verdict.INCONCLUSIVE
+        ours = f"exponent of {self.arm}: {found}"
+        return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """QUALITY: a figure orders the arms as the paper's numbers do."""
+
+    claim: str
+    figure: str
+    paper: Mapping[str, float]
+    """The paper's number of each arm."""
+    least: float
+    """Rank correlation from which the order counts as the paper's."""
+
+    def p(self, results: PartResults) -> float:
+        """Return NaN: the correlation is over arms, not seeds."""
+        return math.nan
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Correlate the means of the arms with the paper's numbers (Spearman)."""
+        arms = list(self.paper)
+        means = [statistics.mean(results.values(arm, self.figure)).value for arm in arms]
+        found = statistics.rank_correlation(means, [self.paper[arm] for arm in arms])
+        if found.value >= self.least:
+            verdict = Verdict.REPRODUCED
+        elif found.value > 0:
+            verdict = Verdict.DIRECTION if found.p < SIGNIFICANT else Verdict.INCONCLUSIVE
+        else:
+            verdict = Verdict.NOT_REPRODUCED if found.p < SIGNIFICANT else Verdict.INCONCLUSIVE
+        ours = f"rank correlation of {len(arms)} arms {found.value:.2f}, p = {found.p:.2g}"
+        return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+
+def findings(results: PartResults) -> list[Finding]:
+    """Return what the checks of a part find, their p-values corrected for their number."""
+    checks = results.part.checks
+    adjusted = statistics.holm([check.p(results) for check in checks])
+    return [check.find(results, p) for check, p in zip(checks, adjusted, strict=True)]
+
+
+def overall(found: Sequence[Finding]) -> Verdict:
+    """Return the verdict on a claim by all findings: the least of them."""
+    return min((each.verdict for each in found), key=ORDER.index)

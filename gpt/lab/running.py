@@ -1,0 +1,226 @@
+"""Running an experiment: which trials it needs, in which order, and the verdict at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpt.lab import statistics
+from gpt.lab.checks import Finding, Verdict, findings, overall
+from gpt.lab.experiment import TUNING_SEEDS, Cost, Experiment, Figures, Part, Setting, SizeName
+from gpt.lab.record import Record, environment
+from gpt.lab.results import NOISE, PartResults, Results, key_of
+from gpt.lab.statistics import Estimate
+from gpt.lab.workers import run_trials
+
+Progress = Callable[[str, int, int], object]
+"""Called with the id of an experiment, the trials that are over, and all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How an experiment is run."""
+
+    size: SizeName = "cpu"
+    seeds: int | None = None
+    """Seeds that arms are compared on. [default: those of the experiment]"""
+    first_seed: int = 0
+    jobs: int = 1
+    """Trials beside each other, of parts that measure no times."""
+
+    def count(self, experiment: Experiment) -> int:
+        """Return the number of seeds."""
+        return self.seeds or experiment.seeds[self.size]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedArm:
+    """What an arm costs."""
+
+    part: Part
+    arm: str
+    trials: int
+    cost: Cost | None
+    size: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an experiment has found."""
+
+    experiment: Experiment
+    results: Results
+    findings: Mapping[str, Sequence[Finding]]
+    """By part."""
+    noise: Mapping[str, Estimate]
+    """Of each part that measures it: the difference between two sets of seeds of the baseline."""
+    verdict: Verdict
+    path: Path
+    """The file of the results."""
+
+
+def planned(experiment: Experiment, options: Options) -> Iterator[PlannedArm]:
+    """Yield the arms of *experiment* with the number of their trials, and their cost."""
+    count = options.count(experiment)
+    for part in experiment.at(options.size).parts:
+        size = part.sizes[options.size]
+        for arm in part.arms:
+            tuning = len(part.rates) * len(TUNING_SEEDS) if part.chooses else 0
+            again = count if part.noise_of and arm == part.arms[0] else 0
+            setting = Setting(arm=arm, size=size, rate=part.rates[0] if part.rates else None)
+            yield PlannedArm(
+                part=part,
+                arm=arm,
+                trials=tuning + len(part.seeds(count)) + again,
+                cost=None if part.cost is None else part.cost(setting),
+                size=size,
+            )
+
+
+def run(
+    experiment: Experiment,
+    folder: Path,
+    options: Options = Options(),
+    *,
+    progress: Progress = lambda id, done, total: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome | None:
+    """Make the trials of *experiment* that *folder* has not, and write its results there.
+
+    Returns None if *stop* has returned True before the end; the same call then continues. Raises
+    DataError for results that cannot be continued, TrainingError for a trial that fails.
+    """
+    experiment = experiment.at(options.size)
+    record = Record(folder, experiment, options.size)
+    total = sum(arm.trials for arm in planned(experiment, options))
+    while missing := _missing(experiment, options, _figures(record)):
+        progress(experiment.id, total - _at_least(missing, record, total), total)
+        jobs = options.jobs if missing[0][0].kind != "SPEED" else 1
+        for part, setting, figures, seconds in run_trials(missing, jobs=jobs, stop=stop):
+            record.add(part.name, setting, figures, seconds)
+            progress(experiment.id, min(total, len(record.trials)), total)
+        if stop():
+            return None
+    progress(experiment.id, total, total)
+    outcome = conclude(experiment, options, record)
+    record.finish(_document(outcome, options))
+    return outcome
+
+
+def conclude(experiment: Experiment, options: Options, record: Record) -> Outcome:
+    """Compute what the trials of *record* say."""
+    results = _results(experiment, options, _figures(record))
+    found = {part.name: findings(results[part.name]) for part in experiment.parts}
+    noise = {
+        part.name: statistics.paired_difference(
+            results[part.name].values(part.arms[0], part.noise_of),
+            results[part.name].values(NOISE, part.noise_of),
+        )
+        for part in experiment.parts
+        if part.noise_of
+    }
+    return Outcome(
+        experiment=experiment,
+        results=results,
+        findings=found,
+        noise=noise,
+        verdict=overall([each for group in found.values() for each in group]),
+        path=record.path,
+    )
+
+
+def _missing(
+    experiment: Experiment, options: Options, trials: Mapping[Any, Figures]
+) -> list[tuple[Part, Setting]]:
+    """Return trials that are to be made next: times are measured last, when nothing else runs."""
+    wanted: list[tuple[Part, Setting]] = []
+    for part in sorted(experiment.parts, key=lambda part: part.kind == "SPEED"):
+        if wanted and part.kind == "SPEED":
+            break
+        wanted += [
+            (part, setting)
+            for setting in _wanted(part, experiment, options, trials)
+            if key_of(part.name, setting) not in trials
+        ]
+    return wanted
+
+
+def _wanted(
+    part: Part, experiment: Experiment, options: Options, trials: Mapping[Any, Figures]
+) -> list[Setting]:
+    """Return the settings of the phase that *part* is in: learning rates first."""
+    size, count = part.sizes[options.size], options.count(experiment)
+    tuning = [
+        Setting(arm=arm, rate=rate, seed=seed, size=size)
+        for arm in part.arms
+        for rate in (part.rates if part.chooses else ())
+        for seed in TUNING_SEEDS
+    ]
+    if any(key_of(part.name, setting) not in trials for setting in tuning):
+        return tuning
+    results = PartResults(part, trials, size, count, options.first_seed)
+    compared = [
+        Setting(arm=arm, rate=results.best_rate(arm), seed=seed, size=size)
+        for seed in results.seeds
+        for arm in part.arms
+    ]
+    baseline = part.arms[0]
+    again = [
+        Setting(arm=baseline, rate=results.best_rate(baseline), seed=seed, size=size)
+        for seed in (results.noise_seeds if part.noise_of else ())
+    ]
+    return compared + again
+
+
+def _results(experiment: Experiment, options: Options, trials: Mapping[Any, Figures]) -> Results:
+    count = options.count(experiment)
+    return Results(
+        parts={
+            part.name: PartResults(
+                part, trials, part.sizes[options.size], count, options.first_seed
+            )
+            for part in experiment.parts
+        }
+    )
+
+
+def _figures(record: Record) -> dict[Any, Figures]:
+    return {key: trial.figures for key, trial in record.trials.items()}
+
+
+def _at_least(missing: Sequence[Any], record: Record, total: int) -> int:
+    """Return how many trials are still to be made, about."""
+    return max(len(missing), total - len(record.trials))
+
+
+def _document(outcome: Outcome, options: Options) -> dict[str, Any]:
+    """Return the results of *outcome* as JSON can hold them."""
+    experiment = outcome.experiment
+    return {
+        "id": experiment.id,
+        "verdict": outcome.verdict.value,
+        "seeds": options.count(experiment),
+        "first_seed": options.first_seed,
+        "environment": environment(),
+        "findings": [
+            {
+                "part": part,
+                "kind": experiment.part(part).kind,
+                "claim": each.claim,
+                "ours": each.ours,
+                "verdict": each.verdict.value,
+                "estimate": each.estimate and vars(each.estimate),
+            }
+            for part, group in outcome.findings.items()
+            for each in group
+        ],
+        "noise": {part: vars(estimate) for part, estimate in outcome.noise.items()},
+        "rates": {
+            part.name: {arm: outcome.results[part.name].best_rate(arm) for arm in part.arms}
+            for part in experiment.parts
+            if part.rates
+        },
+        "sizes": {part.name: dict(part.sizes[options.size]) for part in experiment.parts},
+    }

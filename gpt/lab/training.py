@@ -1,0 +1,138 @@
+"""Trials that train a small language model, and what they cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gpt.errors import TrainingError
+from gpt.lab.experiment import Check, Cost, Figures, Part, Setting, Sizes
+from gpt.lab.texts import english_shards
+from gpt.model.flops import parts_of, training_flops
+from gpt.model.gpt import GPT
+from gpt.model.shapes import without_memory
+from gpt.report.events import NullReporter
+from gpt.runs.store import Memory
+from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.optimizer import AdamW, Muon
+from gpt.spec.recipe import Recipe
+from gpt.spec.schedule import Cosine, Linear
+from gpt.training.loop import train
+
+BITS = "bits_per_byte"
+DIVERGED = math.inf
+"""Loss of a run that diverged: worse than any other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model that was trained, in memory."""
+
+    model: GPT
+    losses: list[float]
+    """Training loss of each step in nats per token."""
+    bits_per_byte: float
+    """On the held-out text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a small model is trained, besides its architecture, its seed and its learning rate."""
+
+    steps: int
+    rows: int = 16
+    """Rows of a step."""
+    vocab: int = 512
+    optimizer: AdamW | Muon = field(default_factory=AdamW)
+    schedule: Linear | Cosine = field(default_factory=lambda: Cosine(warmup=0.05, floor=0.1))
+    clip: float | None = 1.0
+    data: Path | None = None
+    """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
+
+
+def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
+    """Train a model in float32 on one thread; return None if it diverged."""
+    store = Memory()
+    recipe = Recipe(
+        data=how.data or english_shards(how.vocab),
+        steps=how.steps,
+        batch_size=how.rows,
+        optimizer=dataclasses.replace(how.optimizer, lr=rate),
+        schedule=how.schedule,
+        clip=how.clip,
+        seed=seed,
+        eval_every=how.steps,
+        checkpoint_every=how.steps,
+        device="cpu",
+        dtype="float32",
+        compile=False,
+        threads=1,
+        model=architecture,
+    )
+    try:
+        train(recipe, store=store, reporter=NullReporter())
+    except TrainingError:
+        return None
+    last = store.rows[-1]
+    assert last.val is not None
+    return Trained(
+        model=store.model(),
+        losses=[row.loss for row in store.rows],
+        bits_per_byte=last.val[BITS],
+    )
+
+
+def steps_of(setting: Setting) -> Run:
+    """Return how an arm is trained, by default: for the steps of its size."""
+    return Run(steps=setting.size["steps"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The trials that train the model of an arm."""
+
+    model: Callable[[Setting], Architecture]
+    how: Callable[[Setting], Run] = steps_of
+
+    def __call__(self, setting: Setting) -> Figures:
+        """Train an arm; return its loss on the held-out text, and that of each step."""
+        assert setting.rate is not None  # a part of trainings has a grid of rates
+        run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
+        if run is None:
+            return {BITS: DIVERGED, "losses": []}
+        return {BITS: run.bits_per_byte, "losses": run.losses}
+
+    def cost(self, setting: Setting) -> Cost:
+        """Return the parameters of a model, and the FLOPs of its training."""
+        architecture, how = self.model(setting), self.how(setting)
+        model = without_memory(GPTConfig.over(architecture, how.vocab))
+        parameters = sum(part.parameters for part in parts_of(model).values())
+        tokens = how.steps * how.rows * architecture.context
+        return Cost(parameters=parameters, flops=float(training_flops(model)) * tokens)
+
+
+def training_part(
+    *,
+    arms: Sequence[str],
+    training: Training,
+    sizes: Sizes,
+    checks: Sequence[Check],
+    name: str = "loss",
+    rates: Sequence[float] = (1e-3, 3e-3, 1e-2),
+) -> Part:
+    """Return the part that trains *arms*, and compares bits per byte of held-out text."""
+    return Part(
+        name=name,
+        kind="QUALITY",
+        arms=arms,
+        measure=training,
+        sizes=sizes,
+        checks=checks,
+        rates=rates,
+        chosen_by=BITS,
+        cost=training.cost,
+        noise_of=BITS,
+    )

@@ -1,0 +1,144 @@
+"""Verdicts follow from figures, and from nothing else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from gpt.lab.checks import (
+    Below,
+    Equal,
+    Finding,
+    Grows,
+    Less,
+    NotWorse,
+    Ranked,
+    Ratio,
+    Verdict,
+    findings,
+    overall,
+)
+from gpt.lab.experiment import Check, Part
+from gpt.lab.results import PartResults
+
+LESS: dict[str, Any] = {"claim": "", "arm": "new", "than": "base", "figure": "y"}
+CASES: dict[str, tuple[Check, dict[str, Any], Verdict]] = {
+    "less": (Less(**LESS), {"base": [2.0, 2.1, 2.2], "new": [1.5, 1.61, 1.7]}, Verdict.DIRECTION),
+    "less by the paper's number": (
+        Less(**LESS, by=0.5, tolerance=0.1),
+        {"base": [2.0, 2.1, 2.2], "new": [1.5, 1.61, 1.7]},
+        Verdict.REPRODUCED,
+    ),
+    "more": (
+        Less(**LESS, by=0.5, tolerance=0.1),
+        {"base": [1.5, 1.61, 1.7], "new": [2.0, 2.1, 2.2]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "noise": (
+        Less(**LESS),
+        {"base": [2.0, 2.5, 1.5], "new": [2.1, 2.3, 1.6]},
+        Verdict.INCONCLUSIVE,
+    ),
+    "one seed": (Less(**LESS), {"base": [2.0], "new": [1.0]}, Verdict.INCONCLUSIVE),
+    "a run diverged": (
+        Less(**LESS),
+        {"base": [2.0, 2.1, 2.2], "new": [1.5, math.inf, 1.7]},
+        Verdict.INCONCLUSIVE,
+    ),
+    "as good": (
+        NotWorse(**LESS, margin=0.1),
+        {"base": [2.0, 2.1, 2.2], "new": [2.01, 2.11, 2.2]},
+        Verdict.REPRODUCED,
+    ),
+    "worse": (
+        NotWorse(**LESS, margin=0.1),
+        {"base": [2.0, 2.1, 2.2], "new": [2.5, 2.61, 2.7]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "equal": (
+        Equal(claim="", arm="new", figure="y", value=3.0),
+        {"base": [1.0], "new": [3.0]},
+        Verdict.REPRODUCED,
+    ),
+    "unequal": (
+        Equal(claim="", arm="new", figure="y", value=3.0, tolerance=0.1),
+        {"base": [1.0], "new": [3.2]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "an error that is NaN": (
+        Below(claim="", arm="new", figure="y", bound=1.0),
+        {"base": [1.0], "new": [math.nan]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "ranks": (
+        Ranked(claim="", figure="y", paper={"base": 3.0, "new": 1.0, "other": 2.0}, least=0.9),
+        {"base": [9.0], "new": [7.0], "other": [8.0]},
+        Verdict.REPRODUCED,
+    ),
+    "a ratio in the range": (
+        Ratio(claim="", arm="new", to="base", figure="y", between=(0.4, 0.6)),
+        {"base": [[2.0, 2.01, 1.99]], "new": [[1.0, 1.01, 0.99]]},
+        Verdict.REPRODUCED,
+    ),
+    "a ratio of the wrong side": (
+        Ratio(claim="", arm="base", to="new", figure="y", between=(0.4, 0.6)),
+        {"base": [[2.0, 2.01, 1.99]], "new": [[1.0, 1.01, 0.99]]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "quadratic, and not linear": (
+        Grows(claim="", arm="new", x="x", y="y", between=(0.8, 1.2)),
+        {"base": [[1.0]], "new": [[1.0, 4.0, 16.1, 64.0]]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "linear": (
+        Grows(claim="", arm="new", x="x", y="y", between=(0.8, 1.2)),
+        {"base": [[1.0]], "new": [[1.0, 2.1, 4.0, 8.0]]},
+        Verdict.REPRODUCED,
+    ),
+}
+
+
+def found(checks: list[Check], values: dict[str, Any]) -> list[Finding]:
+    """What *checks* find in the figure y of each arm, one for each seed."""
+    count = max(map(len, values.values()))
+    part = Part(
+        name="part",
+        kind="QUALITY",
+        arms=list(values),
+        measure=lambda setting: {},
+        sizes={},
+        checks=checks,
+    )
+    trials = {
+        ("part", arm, None, seed): {"y": value, "x": [1.0, 2.0, 4.0, 8.0]}
+        for arm, each in values.items()
+        for seed, value in enumerate(each)
+    }
+    return findings(PartResults(part, trials, {}, count))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_verdict_follows_from_the_figures(name: str) -> None:
+    """Each check, in each case."""
+    check, values, verdict = CASES[name]
+
+    assert found([check], values)[0].verdict == verdict
+
+
+def test_many_comparisons_are_corrected() -> None:
+    """A difference that is significant alone is not among ten."""
+    values = {"base": [2.0, 2.1, 2.2], "new": [1.9, 1.95, 2.12]}
+    alone = found([Less(**LESS)], values)[0]
+    among = found([Less(**LESS)] * 10, values)[0]
+
+    assert (alone.verdict, among.verdict) == (Verdict.DIRECTION, Verdict.INCONCLUSIVE)
+
+
+def test_the_least_verdict_decides() -> None:
+    """An experiment is as good as its worst finding."""
+    each = [Finding(claim="", ours="", verdict=verdict) for verdict in Verdict]
+
+    assert overall(each) == Verdict.NOT_REPRODUCED
+    assert overall(each[:2]) == Verdict.DIRECTION

@@ -1,0 +1,60 @@
+"""Pages and pictures say what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import html5lib
+import pytest
+
+from gpt.lab.page import index, page, read_results, whole_page, write_pages
+from gpt.lab.picture import picture
+from gpt.lab.running import Options, Outcome, run
+from tests.gpt.lab import small
+from tests.gpt.lab.test_running import in_process
+
+
+@pytest.fixture
+def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    """The outcome of the small experiment."""
+    monkeypatch.setattr("gpt.lab.running.run_trials", in_process)
+    found = run(small.experiment(), tmp_path, Options(seeds=3))
+    assert found is not None
+    return found
+
+
+def test_a_page_has_claim_verdict_and_figures(outcome: Outcome) -> None:
+    """And the command that makes it again."""
+    text = page(outcome.experiment, read_results(outcome.path), outcome.results)
+
+    assert "**DIRECTION.** It is better." in text
+    assert "| QUALITY | better is better | DIRECTION |" in text
+    assert "gpt lab run small --size cpu" in text
+
+
+def test_a_picture_is_the_same_each_time(outcome: Outcome) -> None:
+    """So that it changes with the results only."""
+    assert picture(outcome.experiment, outcome.results) == picture(
+        outcome.experiment, outcome.results
+    )
+
+
+def test_the_table_names_what_was_not_run(outcome: Outcome, tmp_path: Path) -> None:
+    """And has a line for what was."""
+    folder = outcome.path.parent
+
+    assert "[small](small.md) | Is it better? | DIRECTION" in index(folder, [outcome.experiment])
+    assert "| small | Is it better? |  | not run |" in index(
+        tmp_path / "empty", [outcome.experiment]
+    )
+
+
+def test_the_page_of_all_needs_no_other_file(outcome: Outcome) -> None:
+    """It is well-formed, and names no host."""
+    write_pages(outcome)
+    text = whole_page(outcome.path.parent, [outcome.experiment])
+    html5lib.HTMLParser(strict=True).parse(text.replace("xlink:href", "href"))
+
+    assert "http-equiv" not in text
+    assert "<script" not in text
+    assert "<svg" in text
