@@ -24,7 +24,7 @@ from gpt.training.step import TrainStep
 
 HEAP = 1.5
 """Memory of a process on a CPU as a multiple of that of its tensors: the heap of the C library
-keeps gaps between them (docs/tuning.md: 1.2 to 1.7 times)."""
+keeps gaps between them. docs/tuning.md has measurements."""
 
 
 class MemoryEstimate(NamedTuple):
