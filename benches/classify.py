@@ -43,17 +43,18 @@ MESSAGES = 5574
 CONTEXT = 64
 TEST_SEED, UNLABELED_SEED = 999, 100
 WORDS = "no model: logistic regression of words"
+LAST_BLOCK: dict[str, Any] = {"train": "last-block"}
 ROWS: Mapping[str, Mapping[str, Any]] = {
-    "last block, last token": {},
-    "the first token": {"token": "first"},
-    "the mean of all tokens": {"token": "mean"},
+    "last block, last token": LAST_BLOCK,
+    "the first token": LAST_BLOCK | {"token": "first"},
+    "the mean of all tokens": LAST_BLOCK | {"token": "mean"},
     "the head only": {"train": "head"},
     "the last two blocks": {"train": "last-two"},
     "all weights": {"train": "all"},
     "LoRA in all blocks": {"train": "lora"},
     "all weights, random at first": {"train": "all", "pretrained": False},
-    "filled to the context": {"pad_to": CONTEXT},
-    "attention to later tokens, too": {"causal": False},
+    "filled to the context": LAST_BLOCK | {"pad_to": CONTEXT},
+    "attention to later tokens, too": LAST_BLOCK | {"causal": False},
 }
 """Arguments of `plan_classifier` by the name of the row; each is the first row with one change."""
 

@@ -21,7 +21,7 @@ def with_added(definition: Definition, tokens: NewTokens) -> Definition:
         raise TypeError(f"special tokens come in a list or a mapping, not as {tokens!r}")
     if isinstance(tokens, Mapping):
         tokens = [AddedToken(text, id) for text, id in tokens.items()]
-    texts, decode_only = _texts(definition), dict(definition.decode_only)
+    texts, decode_only = bytes_by_id(definition), dict(definition.decode_only)
     ids = {text: id for id, text in texts.items()}
     added = {token.text: token for token in definition.added_tokens}
     next_id = definition.next_id
@@ -36,7 +36,7 @@ def with_added(definition: Definition, tokens: NewTokens) -> Definition:
     return replace(definition, added_tokens=tuple(added.values()), decode_only=decode_only)
 
 
-def _texts(definition: Definition) -> dict[int, bytes]:
+def bytes_by_id(definition: Definition) -> dict[int, bytes]:
     """Return the bytes of each id; two added tokens can share an id, which is that of the first."""
     tokens = zip(definition.ids, definition.tokens, strict=True)
     added = {token.id: token.text.encode() for token in reversed(definition.added_tokens)}

@@ -24,8 +24,8 @@ ORDER = {
         fileids shardfile
         formats
         unstable truncation post_processing encoding model_inputs growing countfile
-        tokenizer corpus sources encodings counting splits usage pruning healing shards report
-        streams training chat commands
+        tokenizer extension corpus sources encodings counting splits usage pruning healing shards
+        report streams training chat commands
         """,
     ),
     "gpt": re.findall(

@@ -24,7 +24,7 @@ EXEMPT = {
     "CHANGELOG.md": "older entries",
 }
 """Files that may use the words, and why."""
-FOREIGN_NAMES = re.compile(r"\b(place_name|place_address)\b|\.tell\(\)")
+FOREIGN_NAMES = re.compile(r"\b(place_name|place_address)\b|\.tell\(\)|Tell me about")
 """Names in Telegram's export, in WhatsApp's database, and of Python's files."""
 SUFFIXES = {".py", ".pyi", ".rs", ".md", ".toml", ".sh", ".html", ".css"}
 

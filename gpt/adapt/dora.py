@@ -6,10 +6,11 @@ Shapes as in `gpt.adapt.lora`. Outputs and gradients equal those of peft 0.21, w
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.adapt.lora import LoRALinear
+from gpt.nn.quantized.linear import AnyLinear
+from gpt.nn.quantized.weight import Weight, product
 from gpt.spec.adapter import DoRA
 
 
@@ -20,18 +21,16 @@ class DoRALinear(nn.Module):
     of the paper), so the gradient of V / ‖V‖ costs the same as LoRA's.
     """
 
-    def __init__(self, linear: nn.Linear, spec: DoRA, generator: torch.Generator) -> None:
+    def __init__(self, layer: AnyLinear, spec: DoRA, generator: torch.Generator) -> None:
         super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.lora = LoRALinear(linear, spec, generator)
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.lora = LoRALinear(layer, spec, generator)
         self.dim = 1 if spec.axis == "out" else 0
         """Dimension of W (outputs, inputs) that the norm reduces."""
-        self.magnitude = nn.Parameter(
-            torch.linalg.vector_norm(linear.weight.detach(), dim=self.dim)
-        )
+        self.magnitude = nn.Parameter(torch.linalg.vector_norm(layer.weight.detach(), dim=self.dim))
 
     @property
-    def base(self) -> Tensor:
+    def base(self) -> Weight:
         """The frozen W."""
         return self.lora.base
 
@@ -48,16 +47,16 @@ class DoRALinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
         gain, lora = self._gain(), self.lora
-        y = F.linear(x, self.base)
+        y = product(x, self.base)
         # As in peft, dropout applies to what the adapter changes, (gain - 1) W x + gain · delta,
         # and not to the frozen W x.
         dropping = self.training and lora.dropout.p > 0
         dropped = lora.dropout(x) if dropping else x
         if self.dim == 1:
-            base = F.linear(dropped, self.base) if dropping else y
+            base = product(dropped, self.base) if dropping else y
             y = y + (gain - 1) * base + gain * lora.delta(dropped)
         else:
-            y = y + F.linear(dropped * (gain - 1), self.base) + lora.delta(dropped * gain)
+            y = y + product(dropped * (gain - 1), self.base) + lora.delta(dropped * gain)
         return y if self.bias is None else y + self.bias
 
     def _gain(self) -> Tensor:

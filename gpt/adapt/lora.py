@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.nn.expert_linear import Dispatch, ExpertLinear, grouped_linear
+from gpt.nn.expert_linear import Dispatch, grouped_linear
 from gpt.nn.mechanism import Kind, Mechanism
+from gpt.nn.quantized.linear import AnyExperts, AnyLinear, expert_product, stored_weight
+from gpt.nn.quantized.weight import Weight, dense, linear
 from gpt.spec.adapter import LoRA
 
 
@@ -25,28 +27,28 @@ class LoRALinear(Mechanism):
 
     KINDS: ClassVar[Mapping[str, Kind]] = {"up": "up"}
 
-    def __init__(self, linear: nn.Linear, spec: LoRA, generator: torch.Generator) -> None:
+    def __init__(self, layer: AnyLinear, spec: LoRA, generator: torch.Generator) -> None:
         super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        linear.requires_grad_(False)
-        self.base = linear.weight
-        self.bias = linear.bias
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        layer.requires_grad_(False)
+        self.base = stored_weight(layer)
+        self.bias = layer.bias
         self.scale = spec.scale
         self.dropout = nn.Dropout(spec.dropout)
-        self.down = _initial_down((spec.rank, linear.in_features), spec, generator, self.base)
+        self.down = _initial_down((spec.rank, self.in_features), spec, generator, self.base)
         """A"""
-        self.up = nn.Parameter(torch.zeros_like(self.base[:, :1]).repeat(1, spec.rank))
+        self.up = _initial_up((self.out_features, spec.rank), self.base)
         """B"""
 
     @property
     def weight(self) -> Tensor:
         """The adapted weight, W + s B A: (outputs, inputs)."""
         with torch.autocast(self.base.device.type, enabled=False):
-            return torch.addmm(self.base, self.up, self.down, alpha=self.scale)
+            return torch.addmm(dense(self.base), self.up, self.down, alpha=self.scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
-        return F.linear(x, self.base, self.bias) + self.delta(self.dropout(x))
+        return linear(x, self.base, self.bias) + self.delta(self.dropout(x))
 
     def delta(self, x: Tensor) -> Tensor:
         """Compute what the adapter adds: s B A x."""
@@ -54,7 +56,7 @@ class LoRALinear(Mechanism):
 
     def weight_flops(self) -> int:
         """Return two operations per weight, those of the adapter included."""
-        return 2 * (self.base.numel() + self.down.numel() + self.up.numel())
+        return 2 * (self.base.shape.numel() + self.down.numel() + self.up.numel())
 
 
 class LoRAExperts(Mechanism):
@@ -65,30 +67,31 @@ class LoRAExperts(Mechanism):
 
     KINDS: ClassVar[Mapping[str, Kind]] = {"up": "up"}
 
-    def __init__(self, linear: ExpertLinear, spec: LoRA, generator: torch.Generator) -> None:
+    def __init__(self, layer: AnyExperts, spec: LoRA, generator: torch.Generator) -> None:
         super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.active = linear.active
-        linear.requires_grad_(False)
-        self.base = linear.weight
-        self.bias = linear.bias
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.active = layer.active
+        layer.requires_grad_(False)
+        self.base = stored_weight(layer)
+        self.bias = layer.bias
         self.scale = spec.scale
         self.dropout = nn.Dropout(spec.dropout)
-        shape = (len(linear.weight), spec.rank, linear.in_features)
+        experts = self.base.shape[0]
+        shape = (experts, spec.rank, self.in_features)
         self.down = _initial_down(shape, spec, generator, self.base)
         """A"""
-        self.up = nn.Parameter(torch.zeros_like(self.base[..., :1]).repeat(1, 1, spec.rank))
+        self.up = _initial_up((experts, self.out_features, spec.rank), self.base)
         """B"""
 
     @property
     def weight(self) -> Tensor:
         """The adapted weights, W + s B A: (experts, outputs, inputs)."""
         with torch.autocast(self.base.device.type, enabled=False):
-            return torch.baddbmm(self.base, self.up, self.down, alpha=self.scale)
+            return torch.baddbmm(dense(self.base), self.up, self.down, alpha=self.scale)
 
     def forward(self, x: Tensor, dispatch: Dispatch) -> Tensor:
         """Map x (N, inputs), sorted by expert, to (N, outputs)."""
-        y = grouped_linear(x, self.base, dispatch.ends)
+        y = expert_product(x, self.base, dispatch.ends)
         low = grouped_linear(self.dropout(x), self.down, dispatch.ends)
         y = y + self.scale * grouped_linear(low, self.up, dispatch.ends)
         return y if self.bias is None else y + self.bias.to(y.dtype)[dispatch.experts]
@@ -132,7 +135,7 @@ class LoRAEmbedding(Mechanism):
 
 
 def _initial_down(
-    shape: tuple[int, ...], spec: LoRA, generator: torch.Generator, like: Tensor
+    shape: tuple[int, ...], spec: LoRA, generator: torch.Generator, like: Weight
 ) -> nn.Parameter:
     """Return A of *shape* with its initial values, on the device of *like*."""
     down = torch.empty(shape)
@@ -142,3 +145,8 @@ def _initial_down(
         bound = shape[-1] ** -0.5
         down.uniform_(-bound, bound, generator=generator)
     return nn.Parameter(down.to(like.device))
+
+
+def _initial_up(shape: tuple[int, ...], like: Weight) -> nn.Parameter:
+    """Return B of *shape*, zero, on the device and in the dtype of *like*."""
+    return nn.Parameter(torch.zeros(shape, dtype=like.dtype, device=like.device))

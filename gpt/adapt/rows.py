@@ -38,7 +38,7 @@ class HeadRows(_TrainedRows):
     """A linear layer whose weight (outputs, inputs) has some trained rows; its bias is frozen."""
 
     def __init__(
-        self, base: nn.Parameter, rows: nn.Embedding, start: int, bias: nn.Parameter | None
+        self, base: nn.Parameter, rows: nn.Embedding, start: int, bias: nn.Parameter | None = None
     ) -> None:
         super().__init__(base, rows, start)
         self.bias = None if bias is None else bias.requires_grad_(False)

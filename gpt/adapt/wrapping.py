@@ -25,24 +25,32 @@ from gpt.adapt.lora import LoRAEmbedding, LoRAExperts, LoRALinear
 from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.errors import ConfigError
 from gpt.nn.expert_linear import ExpertLinear
+from gpt.nn.quantized.linear import QuantizedExperts, QuantizedLinear, stored_weight
+from gpt.nn.quantized.weight import QuantizedWeight
 from gpt.optim.parameters import saved_tensors
 from gpt.parallel.sharded import is_sharded
 from gpt.spec.adapter import ALL_LINEAR, DoRA, LoRA
 
 Wrapper: TypeAlias = LoRALinear | LoRAExperts | LoRAEmbedding | DoRALinear
 """A layer with an adapter."""
-Adapted: TypeAlias = Wrapper | EmbeddingRows | HeadRows
+Adapted: TypeAlias = Wrapper | EmbeddingRows | HeadRows | QuantizedLinear | QuantizedExperts
+"""What `merge` replaces."""
 
 # kind of layer, kind of spec: what wraps the layer, made of it, the spec and a generator
 ADAPTERS: dict[tuple[type, type], Callable[[Any, Any, torch.Generator], Wrapper]] = {
     (nn.Linear, LoRA): LoRALinear,
     (nn.Linear, DoRA): DoRALinear,
     (ExpertLinear, LoRA): LoRAExperts,
+    (QuantizedLinear, LoRA): LoRALinear,
+    (QuantizedLinear, DoRA): DoRALinear,
+    (QuantizedExperts, LoRA): LoRAExperts,
     (nn.Embedding, LoRA): LoRAEmbedding,
 }
 _KINDS = {
     nn.Linear: "is a linear layer",
     ExpertLinear: "has the matrices of several experts",
+    QuantizedLinear: "is a linear layer",
+    QuantizedExperts: "has the matrices of several experts",
     nn.Embedding: "is an embedding",
 }
 """What errors say of a layer of each kind."""
@@ -69,7 +77,7 @@ def adapt(model: nn.Module, spec: LoRA, seed: int) -> list[str]:
         layer, kind = model.get_submodule(name), layers[name]
         if isinstance(layer, EmbeddingRows | HeadRows):
             raise ConfigError(f"targets: {name} has new tokens, whose rows are trained; remove it")
-        if uses[id(layer.weight)] > 1:
+        if uses[id(stored_weight(layer))] > 1:
             raise ConfigError(f"targets: {name} shares its weight; remove it from targets")
         check_supported(name, kind, type(spec))
     generator = torch.Generator().manual_seed(seed)
@@ -140,22 +148,32 @@ def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> Non
         if weight not in trained:
             rows = weight.detach()[start:stop].clone()
             trained[weight] = nn.Embedding(stop - start, rows.shape[1], _weight=rows)
-        wrapper: EmbeddingRows | HeadRows
-        if isinstance(table, nn.Embedding):
-            wrapper = EmbeddingRows(weight, trained[weight], start)
-        else:
-            wrapper = HeadRows(weight, trained[weight], start, table.bias)
-        set_module(model, name, wrapper)
+        wrapped: nn.Module = (
+            EmbeddingRows(weight, trained[weight], start)
+            if isinstance(table, nn.Embedding)
+            else HeadRows(weight, trained[weight], start, cast("nn.Parameter | None", table.bias))
+        )
+        set_module(model, name, wrapped)
 
 
-def merge(model: nn.Module) -> dict[str, Adapted]:
-    """Replace each adapted module by a plain one with its adapted weight; return the adapted."""
+def merge(model: nn.Module, *, quantized: bool = True) -> dict[str, Adapted]:
+    """Replace each adapted module by a plain one with its adapted weight; return the adapted.
+
+    A quantized weight is dequantized, also if it has no adapter; without *quantized*, modules with
+    such weights stay as they are.
+    """
     adapted: dict[str, Adapted] = {}
     for name, part in model.named_modules():
         # A DoRALinear contains a LoRALinear, which is not replaced separately.
         if isinstance(part, Adapted) and name.rpartition(".")[0] not in adapted:
             adapted[name] = part
-    weights: dict[Tensor, nn.Parameter] = {}
+    if not quantized:
+        adapted = {
+            name: part
+            for name, part in adapted.items()
+            if not isinstance(part.base, QuantizedWeight)
+        }
+    weights: dict[Any, nn.Parameter] = {}
     for name, part in adapted.items():
         if part.base not in weights:  # two tables can share it
             weights[part.base] = nn.Parameter(part.weight.detach(), requires_grad=False)
@@ -164,7 +182,7 @@ def merge(model: nn.Module) -> dict[str, Adapted]:
         if isinstance(part, EmbeddingRows | LoRAEmbedding):
             rows, width = weight.shape
             plain = nn.Embedding(rows, width, device="meta")
-        elif isinstance(part, LoRAExperts):
+        elif isinstance(part, LoRAExperts | QuantizedExperts):
             experts, outputs, inputs = weight.shape
             plain = ExpertLinear(experts, part.active, inputs, outputs, bias=False)
             plain.bias = part.bias
@@ -188,8 +206,9 @@ def merged(model: nn.Module) -> Iterator[None]:
     """Merge the adapters of *model*, if it has any, inside the context.
 
     FSDP gathers the parameters that it was given, so they stay apart in a model that it shards.
+    Those of quantized weights do, too: a dequantized model would need the memory that is saved.
     """
-    adapted = {} if is_sharded(model.parameters()) else merge(model)
+    adapted = {} if is_sharded(model.parameters()) else merge(model, quantized=False)
     try:
         yield
     finally:
@@ -199,7 +218,8 @@ def merged(model: nn.Module) -> Iterator[None]:
 def merged_weights(model: nn.Module) -> dict[str, Tensor]:
     """Return the weights of *model* with adapters merged, by the names of a plain model.
 
-    These are its parameters and saved buffers. Those that are not adapted are no copies.
+    These are its parameters and saved buffers. Those that are not adapted are no copies. Quantized
+    weights are dequantized.
     """
     adapted = merge(model)
     try:
@@ -212,7 +232,7 @@ def merged_bytes(model: nn.Module) -> int:
     """Return the bytes that the adapters of *model* take merged, besides those that they have."""
     bases: dict[int, Tensor] = {}
     for part in model.modules():
-        if isinstance(part, Adapted):
+        if isinstance(part, Adapted) and isinstance(part.base, Tensor):
             bases[id(part.base)] = part.base
     return sum(base.numel() * base.itemsize for base in bases.values())
 

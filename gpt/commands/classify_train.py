@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PLANNED = frozenset(
     {"steps", "batch_size", "optimizer", "schedule", "clip", "eval_every", "checkpoint_every"}
-    | {"patience", "model", "objective", "score"}
+    | {"patience", "model.dropout", "objective"}
 )
 """Fields that `gpt.training.tuning.classifying.plan_classifier` chooses."""
 OWN = ("model.dropout", "model.token", "model.pad_to", "model.head_bias")
@@ -94,9 +94,19 @@ def _class_weights(
     help="Texts with labels: lines of label, tab and text; a CSV or TSV with a header; JSON lines.",
 )
 @option("--out", metavar="FOLDER", type=PATH, required=True, group="Data", help=SETTINGS.doc("out"))
-@option("--text-column", metavar="NAME", group="Data", show_default="text", help="Name of texts.")
 @option(
-    "--label-column", metavar="NAME", group="Data", show_default="label", help="Name of labels."
+    "--text-column",
+    metavar="NAME",
+    group="Data",
+    show_default="text",
+    help="Column, or field, of texts.",
+)
+@option(
+    "--label-column",
+    metavar="NAME",
+    group="Data",
+    show_default="label",
+    help="Column, or field, of labels.",
 )
 @option(
     "--val",
@@ -207,7 +217,7 @@ def train(
     unplanned = Recipe(
         data=data,
         out=out,
-        task=Classification(base=run, train=given.get("task.train", "last-block"), adapter=adapter),
+        task=Classification(base=run, train=given.get("task.train", "lora"), adapter=adapter),
         objective=ClassCrossEntropy(),
         score=SCORES[score],
         optimizer=AdamW(),
@@ -244,7 +254,7 @@ def train(
         run,
         data=folder,
         out=out,
-        train=given.get("task.train", "last-block"),
+        train=given.get("task.train", "lora"),
         adapter=adapter,
         pretrained=not from_scratch,
         token=given.get("model.token", "last"),
@@ -275,10 +285,12 @@ def _adapter(overrides: Overrides, rank: int | None) -> LoRA | DoRA | None:
     """Return the adapter that the options ask for; raises OptionsError."""
     given = overrides.values
     fields = {name: value for name, value in given.items() if name.startswith(f"{ADAPTER}.")}
-    if given.get("task.train") != "lora":
+    if given.get("task.train", "lora") != "lora":
         if rank is not None or fields:
             source = overrides.sources[min(fields)] if fields else f"--rank {rank}"
-            raise OptionsError(f"{source} is of an adapter; add --train lora, or remove it")
+            raise OptionsError(
+                f"{source} is of an adapter, which --train {given['task.train']} has not: remove it"
+            )
         return None
     ranked = {} if rank is None else {f"{ADAPTER}.rank": rank}
     chosen: dict[str, Any] = {f"{ADAPTER}.kind": "LoRA", **fields, **ranked}

@@ -166,8 +166,8 @@ def _shown(prediction: dict[str, Any]) -> str:
 @option(
     "--split", metavar="NAME", show_default="test, or else val", help="Split of the run's texts."
 )
-@option("--text-column", metavar="NAME", show_default="text", help="Name of texts.")
-@option("--label-column", metavar="NAME", show_default="label", help="Name of labels.")
+@option("--text-column", metavar="NAME", show_default="text", help="Column, or field, of texts.")
+@option("--label-column", metavar="NAME", show_default="label", help="Column, or field, of labels.")
 @option(
     "--plot",
     metavar="FILE",

@@ -14,8 +14,11 @@ import click
 
 from gpt.commands.options import ABOUT_PRESETS, PATH, NoneOr, refuse_same
 from gpt.commands.pair_training import training_of
-from gpt.commands.settings import Settings, SettingsCommand, given_overrides
+from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.commands.training import PRESET
+from gpt.spec.fields import KIND
+from gpt.spec.objective import Distillation
+from gpt.spec.overrides import Overrides
 from gpt.spec.pair_presets import PAIR_PRESETS
 from gpt.spec.planning import PLANNED
 from gpt.spec.presets import EXPORTABLE, PRESETS
@@ -44,6 +47,7 @@ SETTINGS = Settings(
     gpt train --data data/ --out runs/again --replay runs/llama
     gpt train --data data/ --lr 0.01 --set model.position=ALiBi --set model.mlp.gated=true
     gpt train --data data/ --preset bert
+    gpt train --data corpus.txt --distill runs/first,runs/second --depth 3
     gpt train --data pairs.jsonl --preset transformer
     torchrun --nproc-per-node 4 -m gpt train --data data/ --out runs/four
     """,
@@ -118,6 +122,13 @@ SETTINGS = Settings(
 @SETTINGS.option("--patience", "patience", group="Training")
 @SETTINGS.option("--stop-at-loss", "stop_at_loss", group="Training")
 @SETTINGS.option("--overlap", "overlap", metavar="TOKENS", group="Training")
+@option(
+    "--distill",
+    metavar="RUN,...",
+    type=NoneOr(click.STRING),
+    group="Training",
+    help="Predict as these runs do: objective=Distillation.",
+)
 @SETTINGS.option("--seed", "seed", group="Training")
 @option(
     "--replay",
@@ -163,7 +174,7 @@ def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
     run folder gets checkpoints/, metrics.jsonl, samples.jsonl, and at the end loss.png and
     report.md. Ctrl-C writes a checkpoint; the same command resumes from it.
     """
-    overrides = given_overrides(ctx, config)
+    overrides = _with_teachers(given_overrides(ctx, config), options.pop("distill"))
     data = options["data"] or overrides.values.get("data")
     if data is None:
         raise click.MissingParameter(ctx=ctx, param_hint="'--data'", param_type="option")
@@ -176,6 +187,24 @@ def train(ctx: click.Context, /, config: Path | None, **options: Any) -> int:
     )
     asked.check()
     return asked.run()
+
+
+def _with_teachers(overrides: Overrides, teachers: str | None) -> Overrides:
+    """Return *overrides* with the objective of learning from *teachers*, names of runs, if any.
+
+    Raises OptionsError if another objective is set.
+    """
+    if teachers is None:
+        return overrides
+    source, kind = f"--distill {teachers}", Distillation.__name__
+    fields = {f"objective{KIND}": kind, "objective.teachers": teachers.split(",")}
+    for name, value in fields.items():
+        if overrides.values.get(name, value) != value:
+            raise OptionsError(
+                f"{source} and {overrides.sources[name]} exclude each other; remove one"
+            )
+    sources = dict.fromkeys(fields, source)
+    return Overrides({**overrides.values, **fields}, {**overrides.sources, **sources})
 
 
 def _stem(data: Path) -> str:

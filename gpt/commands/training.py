@@ -242,12 +242,25 @@ class Training:
             return prepare(
                 self.data,
                 self.out,
-                tokenizer=self.tokenizer,
+                tokenizer=self._tokenizer(),
                 val_data=self.val_data,
                 val=self.val,
                 progress=bars.update,
                 notice=say,
             )
+
+    def _tokenizer(self) -> str | None:
+        """Return the tokenizer that is set, or for a text that of the first teacher, if any."""
+        from gpt.runs.reading import read_checkpoint
+
+        if self.tokenizer is not None or (self.data / "shards.json").is_file():
+            return self.tokenizer
+        newest = self._newest()
+        saved = None if newest is None else self._saved(newest).objective
+        teachers = self.overrides.values.get("objective.teachers", getattr(saved, "teachers", ()))
+        for teacher in teachers:
+            return str(read_checkpoint(Path(teacher)).folder / "tokenizer.json")
+        return None
 
     def _reporter(self, stack: ExitStack) -> Reporter:
         """Return the reporters of the run; *stack* closes them."""

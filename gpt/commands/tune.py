@@ -12,12 +12,13 @@ import click
 from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
-from gpt.commands.settings import Settings, SettingsCommand, given_overrides
+from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError, DataError
 from gpt.parallel.launch import is_first, launched
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
+from gpt.spec.objective import Distillation
 from gpt.spec.optimizer import AdamW
 from gpt.spec.overrides import Overrides
 from gpt.spec.recipe import Recipe
@@ -37,6 +38,7 @@ PLANNED = frozenset(
     | {"patience", "task.train_on", "task.row_length", "model"}
 )
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
+TEACHERS = "objective.teachers"
 ADAPTER = "task.adapter"
 """Dotted name of the adapter."""
 INITIAL = "task.initial_adapter"
@@ -63,6 +65,7 @@ SETTINGS = Settings(
     gpt tune runs/base --data chat/ --out runs/chat
     gpt tune runs/llama --data talks.jsonl --out runs/assistant --template chatml
     gpt tune runs/base --data more-shards/ --out runs/more --full --epochs 1
+    gpt tune runs/chat --data pairs.jsonl --out runs/preferred --objective dpo
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     gpt tune runs/base --data chat/ --out runs/chat --adapter adapters/style
     """,
@@ -74,7 +77,7 @@ SETTINGS = Settings(
     type=PATH,
     required=True,
     group="Data",
-    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, or shards of its tokenizer.",
+    help="Conversations (ShareGPT, OpenAI, Alpaca), chat, text, its shards, or preferences.",
 )
 @option(
     "--out",
@@ -98,8 +101,17 @@ SETTINGS = Settings(
     type=click.FloatRange(0, 1, max_open=True),
     group="Data",
     show_default="0.1",
-    help="Fraction to hold out: of a text, its end; of conversations, a fixed choice.",
+    help="Fraction to hold out: of a text, its end; else a choice of conversations or prompts.",
 )
+@option(
+    "--extend-vocab",
+    metavar="N",
+    type=click.IntRange(1),
+    group="Data",
+    help="Continue the vocabulary on a text, by N new tokens.",
+)
+@SETTINGS.option("--replay", "task.replay", group="Data", metavar="FRACTION")
+@SETTINGS.option("--replay-data", "task.replay_data", group="Data", metavar="FOLDER")
 @SETTINGS.option("--train-on", "task.train_on", group="Data")
 @SETTINGS.option("--template", "task.template", group="Data")
 @option(
@@ -107,8 +119,10 @@ SETTINGS = Settings(
     type=click.Choice(list(METHODS)),
     default="sft",
     group="Method",
-    help="What is learned: sft, to write text like the data.",
+    help="What is learned: sft, to write like the data; dpo, orpo or kto, preferences; "
+    "distillation, to predict as --teachers.",
 )
+@SETTINGS.option("--teachers", "objective.teachers", group="Method", metavar="RUN,...")
 @option(
     "--lora",
     metavar="RANK",
@@ -130,6 +144,9 @@ SETTINGS = Settings(
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
 @SETTINGS.option("--targets", "task.adapter.targets", group="Method", metavar="NAME,...")
+@SETTINGS.option("--train-rows", "task.train_rows", group="Method", metavar="WHICH")
+@SETTINGS.option("--quantize", "task.quantize", group="Method")
+@SETTINGS.option("--merge-aware", "task.merge_aware", group="Method")
 @option(
     "--epochs",
     metavar="X",
@@ -159,6 +176,7 @@ def tune(
     out: Path,
     base_data: Path | None,
     val: float | None,
+    extend_vocab: int | None,
     lora: int | None,
     dora: int | None,
     full: bool,
@@ -177,17 +195,22 @@ def tune(
     adapter = _adapter(overrides, lora, dora, full)
     # Check the values before the base and the data are read, with the kinds that will be planned.
     method = METHODS[objective]
+    if TEACHERS in overrides.values and method.objective is not Distillation:
+        raise OptionsError(
+            f"{overrides.sources[TEACHERS]} applies to --objective distillation only; add it"
+        )
     unplanned = Recipe(
         data=data,
         out=out,
-        task=method.task(base=run),
+        task=method.task(base=run, adapter=adapter),
         objective=method.objective(),
+        score=method.score(),
         optimizer=AdamW(),
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
     )
     settings = overrides.without(*filter(_is_of_adapter, overrides.values))
-    settings.over(unplanned)
+    checked = settings.over(unplanned)
     if run.exists() and data.exists() and is_first():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
@@ -198,15 +221,13 @@ def tune(
     from gpt.training.tuning.run import tune
 
     given = overrides.values
-    task_fields = {
-        name.removeprefix("task."): value
-        for name, value in given.items()
-        if name.startswith("task.") and not _is_of_adapter(name)
-    }
-    if val is not None and is_chat(data):
+    names = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
+    task_fields = {name: getattr(checked.task, name) for name in names}
+    if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
     with World.join(given.get("device", "auto")) as world, ExitStack() as stack:
-        data = _prepared(data, out, run, given.get(INITIAL), val)
+        if method.text:
+            data = _prepared(data, out, run, given.get(INITIAL), val, extend_vocab or 0)
         plan = plan_tuning(
             run,
             data=data,
@@ -248,14 +269,28 @@ def _reporter(stack: ExitStack) -> Reporter:
 
 
 def _prepared(
-    data: Path, out: Path, base: Path, initial_adapter: Path | None, val: float | None
+    data: Path,
+    out: Path,
+    base: Path,
+    initial_adapter: Path | None,
+    val: float | None,
+    extend: int,
 ) -> Path:
-    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*."""
+    """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*.
+
+    The vocabulary of these has *extend* tokens more.
+    """
     from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
     from gpt.training.tasks.starting import open_start
 
-    if is_chat(data) or (val is None and ((data / "shards.json").exists() or not data.exists())):
+    chat = is_chat(data)
+    if chat and extend:
+        raise DataError(
+            f"{data}: remove --extend-vocab: it applies to text only, and this is a chat"
+        )
+    made = val is None and not extend and ((data / "shards.json").exists() or not data.exists())
+    if chat or made:
         return data
     if launched() > 1:
         raise DataError(
@@ -266,12 +301,21 @@ def _prepared(
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
     tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
-        return prepare(data, out, tokenizer=tokenizer, val=val, progress=bars.update, notice=say)
+        return prepare(
+            data,
+            out,
+            tokenizer=tokenizer,
+            val=val,
+            extend=extend,
+            progress=bars.update,
+            notice=say,
+        )
 
 
 def _print_result(tuned: Tuned, out: Path, processes: int) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
+    from gpt.training.tuning.run import forgetting_score
 
     if not tuned.outcome.finished:
         again = command_line() if processes == 1 else "the same torchrun command"
@@ -285,11 +329,13 @@ def _print_result(tuned: Tuned, out: Path, processes: int) -> None:
             f"nothing was better than the base, so {out} has the base's weights; try a lower "
             f"--lr than {state.recipe.optimizer.lr:.3g}, or fewer --epochs, into another --out"
         )
-    unit = score_of(state.recipe.score).unit
-    for name, change in (("data", tuned.val), ("base", tuned.base)):
+    score, forgetting = score_of(state.recipe.score), forgetting_score(state.recipe)
+    for name, change, of in (("data", tuned.val, score), ("base", tuned.base, forgetting)):
         if change is not None:
-            figures = f"{change.before:.4f} -> {change.after:.4f} {unit}"
+            figures = f"{change.before:.4f} -> {change.after:.4f} {of.unit}"
             say(f"the {name}'s validation split: {figures}")
+    if tuned.merging is not None:
+        say(tuned.merging.text(score.unit))
     say(f"next: {next_command(out)}")
 
 

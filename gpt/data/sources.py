@@ -20,6 +20,7 @@ import pytok
 from gpt.data.shards import check_dense, offering_shards
 from gpt.errors import DataError
 from pytok import corpus, shards, streams
+from pytok.counted import counted
 from pytok.encodings import open_tokenizer
 from pytok.errors import ShardError
 from pytok.tokenizer import Tokenizer
@@ -42,6 +43,7 @@ def prepare(
     tokenizer: str | None = None,
     val_data: Path | None = None,
     val: float | None = None,
+    extend: int = 0,
     progress: Progress = lambda stage, done, total: None,
     notice: Callable[[str], object] = lambda text: None,
 ) -> Path:
@@ -49,7 +51,8 @@ def prepare(
 
     *tokenizer* is the path of a file or the name of an encoding: the tokenizer that wrote the token
     files, or that text is tokenized with. By default text gets a new tokenizer of `vocab_size` ids,
-    trained on the part that is not held out. *val* is the fraction of the text, from its end, to
+    trained on the part that is not held out. *extend* continues the training of *tokenizer* on that
+    part, by so many new tokens. *val* is the fraction of the text, from its end, to
     hold out (`HELD_OUT`). The validation split of token files is found by name, or in *val_data*.
 
     An existing folder is reused if it was made from the same files (by size and time) and in the
@@ -58,12 +61,14 @@ def prepare(
     """
     if (data / "shards.json").is_file():
         _refuse_val(val, data, "shards have their own split, which `pytok shard --val` makes")
+        _refuse_extension(extend, data, "shards have their tokenizer")
         return _check_shards(data, tokenizer, val_data)
     token_files = [file for files in streams.find_token_files(data).values() for file in files]
     chosen: Tokenizer | None
     if token_files:
         sources = token_files if val_data is None else [*token_files, val_data]
         _refuse_val(val, data, "name token files to hold out with --val-data")
+        _refuse_extension(extend, data, "token files have their tokenizer")
         chosen = _tokenizer_of(data, tokenizer)
     else:
         _refuse_val_data(val_data, data)
@@ -75,7 +80,7 @@ def prepare(
         check_dense(chosen)
     # What the folder is made from decides whether an existing one can be reused.
     fraction = HELD_OUT if val is None else val
-    origin = _origin(sources, None if chosen is None else chosen.fingerprint, fraction)
+    origin = _origin(sources, None if chosen is None else chosen.fingerprint, fraction, extend)
     target = out / "data"
     if (target / "shards.json").is_file():
         if shards.open_shards(target).origin != origin:
@@ -96,8 +101,14 @@ def prepare(
         return target
     with _advice_for_options(data, fraction):
         if chosen is None:
-            chosen = _train(data, sources, fraction, progress)
+            size = vocab_size(round(corpus.size(sources) * (1 - fraction)))
+            chosen = _train(data, size, fraction, progress)
             notice(f"trained a tokenizer of {chosen.n_vocab:,} ids on it")
+        elif extend:
+            before = chosen.n_vocab
+            chosen = _train(data, before + extend, fraction, progress, base=chosen)
+            new = counted(chosen.n_vocab - before, "new token")
+            notice(f"extended the tokenizer by {new}, to {chosen.n_vocab:,} ids")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", corpus.SkippedWarning)
             shards.write(data, chosen, target, val=fraction, origin=origin, progress=advance)
@@ -150,14 +161,26 @@ def _tokenizer_of(data: Path, tokenizer: str | None) -> Tokenizer:
     )
 
 
-def _train(data: Path, files: Sequence[Path], val: float, progress: Progress) -> Tokenizer:
-    """Train a tokenizer on the text that is not held out."""
-    size = vocab_size(round(corpus.size(files) * (1 - val)))
-    text = shards.training_text(data, val=val, pattern=PATTERN)
+def _refuse_extension(extend: int, data: Path, because: str) -> None:
+    if extend:
+        raise DataError(
+            f"{data}: remove --extend-vocab: it applies to text only; {because}, which `pytok "
+            "train --base` extends before `pytok shard` writes them"
+        )
+
+
+def _train(
+    data: Path, size: int, val: float, progress: Progress, base: Tokenizer | None = None
+) -> Tokenizer:
+    """Train a tokenizer of *size* ids on the text that is not held out, or continue *base*."""
+    pattern = PATTERN if base is None else base.pattern
+    text = shards.training_text(data, val=val, pattern=pattern)
     with warnings.catch_warnings():
         # A small corpus has too few pairs for the vocabulary, which is then smaller.
         warnings.simplefilter("ignore", UserWarning)
-        return pytok.train(text, size, pattern=PATTERN, progress=progress)
+        if base is None:
+            return pytok.train(text, size, pattern=pattern, progress=progress)
+        return pytok.train(text, size, base=base, progress=progress)
 
 
 @contextmanager
@@ -174,12 +197,13 @@ def _advice_for_options(data: Path, val: float) -> Iterator[None]:
         raise DataError(f"{data}: {problem}: it has too little text; pass more{smaller}") from error
 
 
-def _origin(files: Sequence[Path], fingerprint: str | None, val: float) -> str:
+def _origin(files: Sequence[Path], fingerprint: str | None, val: float, extend: int) -> str:
     """Return a digest of the paths of *files*, their sizes and times, and how they are read."""
     states = [(str(path.resolve()), path.stat()) for path in files]
     plain: Any = [
         [(name, state.st_size, state.st_mtime_ns) for name, state in states],
         fingerprint,
         val,
+        *([extend] if extend else []),
     ]
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()

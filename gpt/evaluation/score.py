@@ -18,6 +18,8 @@ from gpt.spec.score import (
     ClassLoss,
     ExactMatch,
     MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
     TokenAccuracy,
 )
 
@@ -73,6 +75,15 @@ SCORES: Mapping[type, Score] = {
     ClassAccuracy: Score(name="accuracy", higher_is_better=True, unit="accuracy", short="accuracy"),
     ExactMatch: Score(
         name="exact_match", higher_is_better=True, unit="exact match", short="exact match"
+    ),
+    PreferenceLoss: Score(
+        name="loss", higher_is_better=False, unit="nats per preference", short="nats/preference"
+    ),
+    PreferenceAccuracy: Score(
+        name="preference_accuracy",
+        higher_is_better=True,
+        unit="preference accuracy",
+        short="preference accuracy",
     ),
 }
 """For each spec of a score, what it is."""

@@ -7,7 +7,6 @@ with the same total training time (Kim 2025, arXiv:2509.14786).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +19,7 @@ from gpt.data.batch import Batch
 from gpt.errors import ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.language_model import LanguageModel
-from gpt.nn.loss import TokenLosses, losses_under
+from gpt.nn.loss import TokenLosses, average_of, losses_under
 from gpt.nn.state import Cache
 from gpt.runs.reading import Checkpoint, read_checkpoint
 
@@ -80,7 +79,7 @@ class Ensemble(nn.Module):
         ]
         if cache is not None:
             cache.advance(each[0].shape[1])
-        return torch.stack(each).logsumexp(0) - math.log(len(each))
+        return average_of(each)
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the loss of each target of *batch*, in the order of its rows."""

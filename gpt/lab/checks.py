@@ -1,6 +1,6 @@
 """Checks: how the verdict on a claim follows from what was measured.
 
-A check reads figures of its part, and returns a `Finding`. It cannot be told the verdict.
+A check reads figures of its part, and returns a `Finding`. The verdict follows from nothing else.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Verdict(str, Enum):
     REPRODUCED = "REPRODUCED"
     """The number is inside the tolerance."""
     DIRECTION = "DIRECTION"
-    """The effect has the sign of the claim, beyond noise; its size differs, or is not claimed."""
+    """The effect has the sign of the claim, beyond noise; its size differs, or none is claimed."""
     INCONCLUSIVE = "INCONCLUSIVE"
-    """The effect cannot be told from noise."""
+    """The effect is no larger than noise."""
     NOT_REPRODUCED = "NOT REPRODUCED"
     """The effect has the other sign, beyond the noise, or an equality does not hold."""
 
@@ -176,7 +176,7 @@ class Ratio:
     to: str
     figure: str
     between: tuple[float, float] | None = None
-    """The paper's range of the ratio; None if it claims no number."""
+    """The paper's range of the ratio; None if none is claimed."""
     below: bool = True
     """Whether the ratio is claimed to be below 1, or above."""
 

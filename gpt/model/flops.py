@@ -47,9 +47,11 @@ def parts_of(model: Model) -> dict[str, Part]:
     for name, module in _named_parts(model):
         new = [each for each in module.parameters() if id(each) not in seen]
         seen.update(map(id, new))
-        parameters[name] += sum(each.numel() for each in new)
         mechanisms = [each for each in module.modules() if isinstance(each, Mechanism)]
-        active[name] += sum(each.numel() for each in new)
+        count = sum(each.numel() for each in new)
+        count += sum(each.packed_parameters() for each in mechanisms)
+        parameters[name] += count
+        active[name] += count
         active[name] -= sum(each.idle_parameters() for each in mechanisms)
         flops[name] += weight_flops(module)
         mixing = sum(each.mixing_flops(model.context) for each in mechanisms)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -12,7 +13,15 @@ from gpt.model.gpt import GPT
 from gpt.nn.mechanism import Mechanism
 from gpt.optim.parameters import saved_buffers
 from gpt.spec.architecture import GPTConfig
+from gpt.spec.task import NewRows
 
+NO_SPELLING: Mapping[int, Sequence[int]] = MappingProxyType({})
+NEW_ROWS: Mapping[NewRows, Callable[[Tensor, bool], Tensor]] = {
+    "mean": lambda pieces, predicts: pieces.mean(0),
+    "ends": lambda pieces, predicts: pieces[0 if predicts else -1],
+}
+"""Rows of a token that others spell, by the rows of these (pieces, ...), and whether they are those
+of the head. With ends a token is read as its last piece was, and predicted as its first."""
 NOISE = 0.1
 """Standard deviation of new rows around the mean of the old ones, as a fraction of theirs."""
 
@@ -26,20 +35,36 @@ def token_tables(model: GPT) -> list[str]:
     ]
 
 
-def grow_vocabulary(model: GPT, config: GPTConfig, seed: int) -> GPT:
+def grow_vocabulary(
+    model: GPT,
+    config: GPTConfig,
+    seed: int,
+    spelling: Mapping[int, Sequence[int]] = NO_SPELLING,
+    new_rows: NewRows = "mean",
+) -> GPT:
     """Return a model of *config*, which has as many tokens or more, with the weights of *model*.
 
-    The rows of new tokens are the mean of the old rows, so that they are about as likely as any
-    other (Hewitt 2021, Initializing new word embeddings), plus a little noise, so that they differ.
+    *spelling* has, for new ids, the old ones that spell the same text, from which `NEW_ROWS` make
+    the row of the new token in each table. Other new tokens, such as special ones, have the mean of
+    all old rows, so that they are about as likely as any other (Hewitt 2021, Initializing new word
+    embeddings), plus a little noise, so that they differ. With ``random``, all new rows are those
+    of a new model of *seed*.
     """
     old_size = model.config.vocab_size
     generator = torch.Generator().manual_seed(seed)
+    row_of = NEW_ROWS.get(new_rows)
 
-    def rows(table: Tensor) -> Tensor:
-        old = table[:old_size]
-        return torch.cat([old, _new_rows(old, config.vocab_size - old_size, generator)])
+    def rows(table: Tensor, fresh: Tensor, predicts: bool) -> Tensor:
+        old, fresh = table[:old_size], fresh[old_size : config.vocab_size]
+        if new_rows == "random":
+            return torch.cat([old, fresh])
+        grown = torch.cat([old, _average_rows(old, len(fresh), generator)])
+        for id, pieces in spelling.items():
+            if row_of is not None and pieces:
+                grown[id] = row_of(old[pieces], predicts)
+        return grown
 
-    return _with_rows(model, config, rows)
+    return _with_rows(model, GPT(config, seed), rows)
 
 
 def prune_vocabulary(model: GPT, ids: Tensor) -> GPT:
@@ -50,21 +75,24 @@ def prune_vocabulary(model: GPT, ids: Tensor) -> GPT:
     tokens is lower by the mean of the negative logarithm of that sum.
     """
     config = dataclasses.replace(model.config, vocab_size=len(ids))
-    return _with_rows(model, config, lambda table: table[ids]).eval()
+    return _with_rows(model, GPT(config, seed=None), lambda table, *_: table[ids]).eval()
 
 
 @torch.no_grad()
-def _with_rows(model: GPT, config: GPTConfig, rows: Callable[[Tensor], Tensor]) -> GPT:
-    """Return a model of *config* with the weights of *model*, and *rows* of each table of tokens.
+def _with_rows(model: GPT, new: GPT, rows: Callable[[Tensor, Tensor, bool], Tensor]) -> GPT:
+    """Return *new*, a model of another vocabulary, with the weights of *model*.
 
-    *rows* is called with the table of *model* and returns the rows of the new vocabulary.
+    *rows* is called with a table of *model* and that of *new*, and with whether it is the head's,
+    which predicts tokens; it returns the rows of the new vocabulary.
     """
-    new = GPT(config)
     tables, old_weights = token_tables(model), dict(model.named_parameters())
     for name, parameter in new.named_parameters():
-        if name.rpartition(".")[0] in tables:
+        table = name.rpartition(".")[0]
+        if table in tables:
+            predicts = new.get_submodule(table) is new.head
+            grown = rows(old_weights[name], parameter.clone(), predicts)
             parameter.zero_()
-            parameter[: config.vocab_size] = rows(old_weights[name])
+            parameter[: new.vocab_size] = grown
         else:
             parameter.copy_(old_weights[name])
     for name, buffer in saved_buffers(new).items():
@@ -72,6 +100,6 @@ def _with_rows(model: GPT, config: GPTConfig, rows: Callable[[Tensor], Tensor]) 
     return new
 
 
-def _new_rows(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def _average_rows(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
     noise = torch.randn(count, *rows.shape[1:], generator=generator)
     return rows.mean(0) + NOISE * rows.std(0) * noise

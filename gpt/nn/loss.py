@@ -7,7 +7,8 @@ of tokens, V: vocabulary size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -64,7 +65,7 @@ def linear_cross_entropy(
     of float32 logits with ``reduction="sum"`` and ``label_smoothing``. The gradients are computed
     in the forward pass, as in Liger (Hsu 2024, arXiv:2410.10989).
     """
-    hidden, weight = _cast(hidden, weight)
+    hidden, weight = cast_together(hidden, weight)
     loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, cap, smoothing)
     return loss
 
@@ -72,10 +73,10 @@ def linear_cross_entropy(
 @torch.no_grad()
 def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None) -> TokenLosses:
     """Return the cross-entropy of each token, without gradients; arguments as above."""
-    hidden, weight = _cast(hidden, weight)
+    hidden, weight = cast_together(hidden, weight)
     nats = torch.zeros(len(targets), device=hidden.device)
     hits = torch.zeros(len(targets), dtype=torch.bool, device=hidden.device)
-    for rows, _, log_probabilities in _chunks(hidden, weight, cap):
+    for rows, _, log_probabilities in chunks(hidden, weight, cap):
         nats[rows], hits[rows] = losses_under(log_probabilities, targets[rows])
     return TokenLosses(nats, hits)
 
@@ -88,7 +89,7 @@ def token_likelihoods(
     Logits are divided by *temperature*. What a caller makes of the log-probabilities is not known
     in the forward pass, so the backward pass computes the logits of each chunk again.
     """
-    hidden, weight = _cast(hidden, weight)
+    hidden, weight = cast_together(hidden, weight)
     size = _chunk_rows(weight)
     parts = [
         checkpoint(
@@ -128,7 +129,14 @@ def losses_under(log_probabilities: Tensor, targets: Tensor) -> TokenLosses:
     return TokenLosses(torch.where(counted, -likelihood, 0), hits)
 
 
-def _cast(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def average_of(log_probabilities: Sequence[Tensor]) -> Tensor:
+    """Return the logarithm of the average of the probabilities of several models."""
+    if len(log_probabilities) == 1:
+        return log_probabilities[0]
+    return torch.stack(list(log_probabilities)).logsumexp(0) - math.log(len(log_probabilities))
+
+
+def cast_together(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return both in the dtype of autocast, if it is enabled."""
     device = hidden.device.type
     if not torch.is_autocast_enabled(device):
@@ -137,17 +145,22 @@ def _cast(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return hidden.to(dtype), weight.to(dtype)
 
 
-def _chunks(
+def chunks(
     hidden: Tensor, weight: Tensor, cap: Cap | None
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield a slice of the rows, their logits, and their log-probabilities in float32."""
     size = _chunk_rows(weight)
     for start in range(0, len(hidden), size):
         rows = slice(start, start + size)
-        logits = F.linear(hidden[rows], weight)  # (rows, V)
-        if cap is not None:
-            logits = cap(logits)
-        yield rows, logits, F.log_softmax(logits, -1, dtype=torch.float32)
+        yield rows, *predicted(hidden[rows], weight, cap)
+
+
+def predicted(hidden: Tensor, weight: Tensor, cap: Cap | None) -> tuple[Tensor, Tensor]:
+    """Return the logits of *hidden* (rows, width), and their log-probabilities in float32."""
+    logits = F.linear(hidden, weight)  # (rows, V)
+    if cap is not None:
+        logits = cap(logits)
+    return logits, F.log_softmax(logits, -1, dtype=torch.float32)
 
 
 def _chunk_rows(weight: Tensor) -> int:
@@ -167,7 +180,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         hidden_grad = torch.empty_like(hidden) if needs_hidden else None
         # Summed over all chunks, so float32 even if the products are bfloat16.
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
-        for rows, logits, log_probabilities in _chunks(hidden, weight, cap):
+        for rows, logits, log_probabilities in chunks(hidden, weight, cap):
             target, weights = targets[rows], counted[rows]
             # Not a dot product, which autocast would compute, and round, in its own dtype.
             likelihood = log_probabilities.gather(-1, target[:, None])[:, 0]

@@ -59,6 +59,13 @@ class Mechanism(nn.Module):
         """
         return 0
 
+    def packed_parameters(self) -> int:
+        """Return how many more weights its own parameters stand for, if they are quantized.
+
+        Child modules are not included.
+        """
+        return 0
+
     def after_step(self) -> None:
         """Change its own buffers after a step of the optimizer; by default none."""
 

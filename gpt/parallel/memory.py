@@ -1,7 +1,9 @@
-"""The memory of a device: how much is free, and the error of work that does not fit in it."""
+"""The memory of a device: how much is free, what does not fit in it, and what is given back."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,3 +43,14 @@ def free_memory(device: torch.device) -> int | None:
         limit = int((group / "memory.max").read_text(encoding="ascii"))
         found.append(limit - int((group / "memory.current").read_text(encoding="ascii")))
     return max(0, min(found)) if found else None
+
+
+def return_freed_memory() -> None:
+    """Return memory that was freed to the system, where the C library (glibc) would keep it.
+
+    PERF: after a model of 124 million weights was quantized, layer by layer, the process had up to
+    twice the memory of its tensors without this.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)

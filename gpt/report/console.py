@@ -73,6 +73,13 @@ class ConsoleReporter(NullReporter):
             )
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Show a bar of *stage* instead of the line of the last step."""
+        if self._console.is_terminal:
+            columns = self._console.width - 1
+            shown = bar(done / total, min(BAR, columns // 8), self._console)
+            self._live.update(joined([shown, stage, f"{done:,}/{total:,}"], columns))
+
     def began(self, start: Start) -> None:
         """Reset the speed, and determine the peak of the device."""
         self._speed, self._flops_per_token = _Speed(), None

@@ -18,7 +18,7 @@ from gpt.runs.reading import read_state
 from gpt.runs.retention import find_checkpoint
 from gpt.runs.state import State
 from gpt.spec.classifier import Classifier
-from gpt.spec.objective import CrossEntropy
+from gpt.spec.objective import NATS_PER_TOKEN, CrossEntropy
 from gpt.spec.recipe import Recipe
 from gpt.spec.score import BitsPerByte
 from pytok.errors import PytokError
@@ -86,6 +86,9 @@ class History:
 
         Bits per byte and nats per token differ by a constant, so one of them is enough.
         """
+        if self.recipe is not None and self.recipe.objective.UNIT != NATS_PER_TOKEN:
+            loss = Measure("loss", "objective", NATS.training)
+            return [Measure(self.score.unit, self.score.name), loss]
         if self.score.name == BITS.name:
             return [BITS]
         if self.score.name == NATS.name:

@@ -45,6 +45,9 @@ class Reporter(Protocol):
     def notice(self, text: str) -> None:
         """Show *text*, one line, such as that a run is resumed."""
 
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Show that *done* of *total* is done of *stage*, some work between steps."""
+
     def began(self, start: Start) -> None:
         """Called before the first step."""
 
@@ -62,6 +65,9 @@ class NullReporter:
     """A reporter that does nothing; a base class for those that need only some events."""
 
     def notice(self, text: str) -> None:
+        """Do nothing."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
         """Do nothing."""
 
     def began(self, start: Start) -> None:
@@ -84,6 +90,11 @@ class Reporters:
         """Pass *text* to all."""
         for reporter in self._reporters:
             reporter.notice(text)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Call all."""
+        for reporter in self._reporters:
+            reporter.progress(stage, done, total)
 
     def began(self, start: Start) -> None:
         """Call all."""

@@ -189,7 +189,12 @@ def _data(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[str]:
             f"targets trained on: {counted(seen, 'token')}."
         )
         return ["## Data", f"`{data}`", chat]
-    epochs = f"{counted(seen, 'token')} seen, {seen / state.train_tokens:.2f} epochs."
+    replay = getattr(state.recipe.task, "replay", 0.0)
+    replayed = f", {replay:.0%} of them replayed" if replay else ""
+    number = (1 - replay) * seen / state.train_tokens
+    epochs = f"{counted(seen, 'token')} seen{replayed}, {number:.2f} epochs."
+    if data.is_file():
+        return ["## Data", f"`{data}`", epochs]
     try:
         model = state.recipe.model
         if model.reads_pairs or model.classifies:

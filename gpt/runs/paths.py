@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt.runs.state import State
+from gpt.spec.objective import Distillation
 from gpt.spec.recipe import Recipe
 
 
@@ -20,6 +21,11 @@ def written(state: State) -> State:
     task: Any = recipe.task
     paths = {name: at.absolute() for name, at in vars(task).items() if isinstance(at, Path)}
     recipe = dataclasses.replace(recipe, task=dataclasses.replace(task, **paths))
+    objective = recipe.objective
+    if isinstance(objective, Distillation):
+        teachers = tuple(teacher.absolute() for teacher in objective.teachers)
+        objective = dataclasses.replace(objective, teachers=teachers)
+    recipe = dataclasses.replace(recipe, objective=objective)
     if recipe.data != Path() and _inside(recipe) is None:  # an imported run has no data
         recipe = dataclasses.replace(recipe, data=recipe.data.absolute())
     return dataclasses.replace(state, recipe=recipe)

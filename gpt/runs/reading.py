@@ -68,7 +68,7 @@ TOKENIZER_CONFIG, GENERATION = "tokenizer_config.json", "generation_config.json"
 DATA_FILES = ("tokenizer.json", TEMPLATE_FILE, TOKENIZER_CONFIG, GENERATION)
 """Files of the data that a checkpoint carries along; all but the first only if there are such."""
 COLLECTED = "collected.safetensors"
-"""Rows for steps that are to come, if they depend on the model."""
+"""What a task's collector keeps: rows for steps that are to come, or what they are made with."""
 FILES = (WEIGHTS, OPTIMIZER, STATE, DATA_FILES[0])
 """Files that every checkpoint has."""
 

@@ -50,6 +50,8 @@ class State:
     """Fingerprint of the tokenizer; shards of another one are rejected."""
     train_tokens: int
     """Tokens of the training split; a split of another length would be read in another order."""
+    replayed_tokens: int = 0
+    """The same of the data of a base from which rows are replayed."""
     score: float | None = None
     """Score (`Recipe.score`) on the validation split, at the last evaluation."""
     best_score: float | None = None
@@ -58,6 +60,8 @@ class State:
     """The step of that evaluation; 0 if a tuned model never got better than its base."""
     first_score: float | None = None
     """Score before the first step, if the run started from a trained model."""
+    merged_into_original: bool = False
+    """Whether the weights have adapters merged into the base before quantization, not after it."""
 
     @property
     def is_over(self) -> bool:
@@ -112,6 +116,12 @@ def check_fits(saved: State, new: State) -> None:
         raise DataError(
             f"{data} has {new.train_tokens:,} training tokens, but the run in {out} started with "
             f"{saved.train_tokens:,}; pass the data that it started with, or another --out"
+        )
+    if saved.replayed_tokens != new.replayed_tokens:
+        raise DataError(
+            f"the data to replay has {new.replayed_tokens:,} training tokens, but the run in {out} "
+            f"started with {saved.replayed_tokens:,}; pass the data that it started with as "
+            "--replay-data, or another --out"
         )
     if new.recipe.steps is not None and saved.step > new.recipe.steps:
         raise ConfigError(

@@ -6,6 +6,7 @@ folder, lock or file, and its losses and weights are those of the same run in a 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -25,7 +26,7 @@ from gpt.runs.metrics import Metrics, NoMetrics, Row, open_metrics
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.runs.retention import find_checkpoint
 from gpt.runs.state import State
-from gpt.runs.writing import final_weights, write_checkpoint
+from gpt.runs.writing import final_weights, replace_weights, write_checkpoint
 from pytok.atomic import replace_file
 
 
@@ -60,6 +61,9 @@ class Store(Protocol):
 
         The arguments and errors are those of `gpt.runs.writing.write_checkpoint`.
         """
+
+    def replace_weights(self, weights: Mapping[str, Tensor], state: State) -> None:
+        """Replace some of the *weights* that `read` returns, and the state."""
 
     def write_diverged(self, step: int, tensors: dict[str, Tensor]) -> str:
         """Keep *tensors* of the diverged *step*; say where they are. Raises OSError."""
@@ -118,6 +122,10 @@ class Folder:
     ) -> Path | None:
         """Write a checkpoint."""
         return write_checkpoint(self.folder, model, optimizer, state, data_files, world)
+
+    def replace_weights(self, weights: Mapping[str, Tensor], state: State) -> None:
+        """Replace weights of the newest checkpoint."""
+        replace_weights(self.read().folder, weights, state)
 
     def write_diverged(self, step: int, tensors: dict[str, Tensor]) -> str:
         """Write ``diverged/step-<step>.safetensors``."""
@@ -201,6 +209,13 @@ class Memory:
         if state.step == state.best_step or (state.best_step == 0 and self._best is None):
             self._best = self._last
         return None
+
+    def replace_weights(self, weights: Mapping[str, Tensor], state: State) -> None:
+        """Replace weights of the last step, and of the best one if it is that."""
+        last = self.read()
+        new = dataclasses.replace(last, state=state, weights={**last.weights, **weights})
+        self._best = new if self._best is last else self._best
+        self._last = new
 
     def write_diverged(self, step: int, tensors: dict[str, Tensor]) -> str:
         """Keep the tensors in `diverged`."""

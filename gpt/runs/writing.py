@@ -19,6 +19,7 @@ from gpt.errors import CheckpointError
 from gpt.model.model import Model
 from gpt.optim.best import eval_weights
 from gpt.optim.parameters import saved_buffers, saved_tensors
+from gpt.parallel.memory import return_freed_memory
 from gpt.parallel.sharded import is_sharded, save_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.runs import paths
@@ -33,8 +34,9 @@ from gpt.runs.reading import (
     read_state,
 )
 from gpt.runs.retention import checkpoint_folder, remove_leftovers, remove_old
-from gpt.runs.sealed_folder import PARTIAL, sealed_folder
+from gpt.runs.sealed_folder import PARTIAL, sealed_folder, sealed_names
 from gpt.runs.state import State
+from gpt.runs.tensor_files import load_tensors
 
 if TYPE_CHECKING:
     from pytok.tokenizer import Tokenizer
@@ -61,6 +63,7 @@ def write_checkpoint(
             remove_leftovers(run)
         if not world.from_main(_is_written(folder, state)):
             _write(folder, model, optimizer, state, data_files, world)
+            return_freed_memory()  # of weights that were merged or replaced
         if world.is_main:
             remove_old(run, state.recipe.keep, state.best_step)
     except (OSError, SafetensorError) as error:
@@ -70,6 +73,31 @@ def write_checkpoint(
             "repeat the same command"
         ) from error
     return folder
+
+
+def replace_weights(folder: Path, weights: Mapping[str, Tensor], state: State) -> None:
+    """Replace some *weights* for readers of the checkpoint *folder*, and its state.
+
+    Training resumes as before: what it needs is in the optimizer's file. Raises CheckpointError.
+    """
+    try:
+        tensors = {**load_tensors(folder / WEIGHTS), **weights}
+        names = sealed_names(folder) - {WEIGHTS, STATE}
+        with sealed_folder(folder) as partial:
+            for name in names:
+                shutil.copyfile(folder / name, partial / name)
+            save_file(
+                {name: each.contiguous() for name, each in tensors.items()}, partial / WEIGHTS
+            )
+            _write_state(partial, state)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{folder}: cannot be written: {reason}") from error
+
+
+def _write_state(folder: Path, state: State) -> None:
+    document = json.dumps(paths.written(state).to_dict(), indent=2) + "\n"
+    (folder / STATE).write_text(document, encoding="utf-8")
 
 
 def read_data_files(folder: Path) -> dict[str, bytes]:
@@ -130,14 +158,13 @@ def _write(
     }
     if not world.is_main:
         return
-    document = json.dumps(paths.written(state).to_dict(), indent=2) + "\n"
     with sealed_folder(folder) as partial:
         for name, tensors in files.items():
             if name in joined:
                 joined[name].rename(partial / name)
             else:
                 save_file(tensors, partial / name)
-        (partial / STATE).write_text(document, encoding="utf-8")
+        _write_state(partial, state)
         for name, content in data_files.items():
             (partial / name).write_bytes(content)
     if joined:

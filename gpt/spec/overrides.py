@@ -16,11 +16,11 @@ from typing import Any, get_args
 from gpt.errors import ConfigError
 from gpt.spec.attention import AnyAttention
 from gpt.spec.fields import KIND, fields_of
-from gpt.spec.objective import CrossEntropy, MaskedLM
+from gpt.spec.objective import AnyObjective
 from gpt.spec.recipe import MAY_CHANGE, Recipe
 from gpt.spec.serialize import flatten, merge, nest, to_dict
 
-SCORES = {each.__name__: each.SCORES[0].__name__ for each in (CrossEntropy, MaskedLM)}
+SCORES = {each.__name__: each.SCORES[0].__name__ for each in get_args(AnyObjective)}
 """The score of runs with an objective that is set, unless another is set, too."""
 HEAD_STEP = 8
 """Heads whose number is set have a multiple of this as their width."""

@@ -178,9 +178,10 @@ class Recipe:
 
 
 MAY_CHANGE = frozenset(
-    {"task.base", "task.initial_adapter", "data", "out", "steps", "seconds", "max_seconds", "keep"}
-    | {"eval_every", "checkpoint_every", "device", "dtype", "compile", "parallel", "patience"}
-    | {"recompute", "threads", "overhead", "stop_at_loss"}
+    {"task.base", "task.replay_data", "objective.teachers", "data", "out", "steps", "seconds"}
+    | {"max_seconds", "eval_every", "keep", "checkpoint_every", "device", "dtype", "compile"}
+    | {"parallel", "patience", "recompute", "threads", "overhead", "task.merge_aware"}
+    | {"stop_at_loss", "task.initial_adapter"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and on what machine. A change of any other would make one run of two different ones."""

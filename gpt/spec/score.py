@@ -39,7 +39,27 @@ class ExactMatch:
     """Fraction of the translated pairs whose translation is the target, character by character."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreferenceLoss:
+    """Loss of the objective on held-out preferences: comparable with the same objective only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceAccuracy:
+    """Fraction of the held-out pairs whose chosen completion has the larger reward; ties are half.
+
+    Without pairs, of the completions whose reward is on the right side of the KL divergence.
+    """
+
+
 AnyScore: TypeAlias = (
-    BitsPerByte | TokenAccuracy | MaskedLoss | ClassLoss | ClassAccuracy | ExactMatch
+    BitsPerByte
+    | TokenAccuracy
+    | MaskedLoss
+    | ClassLoss
+    | ClassAccuracy
+    | ExactMatch
+    | PreferenceLoss
+    | PreferenceAccuracy
 )
 """All scores."""

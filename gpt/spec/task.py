@@ -14,15 +14,29 @@ from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.classifier import Classifier
 from gpt.spec.models import AnyArchitecture
-from gpt.spec.objective import ClassCrossEntropy, CrossEntropy, MaskedLM
+from gpt.spec.objective import (
+    DPO,
+    KTO,
+    ORPO,
+    ClassCrossEntropy,
+    CrossEntropy,
+    Distillation,
+    MaskedLM,
+)
+from gpt.spec.quantization import FP4, NF4, Int4, Int8
 from gpt.spec.score import (
     BitsPerByte,
     ClassAccuracy,
     ClassLoss,
     ExactMatch,
     MaskedLoss,
+    PreferenceAccuracy,
+    PreferenceLoss,
     TokenAccuracy,
 )
+
+NewRows: TypeAlias = Literal["mean", "ends", "average", "random"]
+"""How the rows of new tokens begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +49,7 @@ class Pretraining:
     """What a report says of the recipe."""
     READS_CHATS: ClassVar[bool] = False
     """Whether the conversations of a chat are read, if the data has some, instead of its shards."""
-    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, MaskedLM)
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, MaskedLM, Distillation)
     """Objectives that its data has rows for."""
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, MaskedLoss, TokenAccuracy)
     """Scores that it measures, with one of the objectives or another."""
@@ -109,13 +123,29 @@ class FromBase:
     initial_adapter: Path | None = None
     """Adapter to start from: a folder of peft, or a tuned run of the same base. [default: a new
     one]"""
+    train_rows: Literal["new", "all"] = "new"
+    """Rows of the embeddings and the head that are trained besides adapters: those of new tokens,
+    or all. Text of another domain is learned better with all."""
+    quantize: NF4 | FP4 | Int4 | Int8 | None = None
+    """Quantize the linear layers of the base, which are frozen (QLoRA, Dettmers 2023,
+    arXiv:2305.14314): with NF4, to 4.127 bits per weight."""
+    merge_aware: bool = False
+    """At the end, also measure the adapters merged into the base as it was before quantization, and
+    keep the better of the two merged models."""
 
     def check(self, model: AnyArchitecture) -> None:
-        """Raise ConfigError if *model* reads pairs, or predicts classes."""
+        """Raise ConfigError if *model* is no language model, or a quantized base has no adapter."""
         if model.reads_pairs:
             raise ConfigError(f"{type(model).__name__} cannot be tuned yet: it reads pairs")
         if model.classifies:
             raise ConfigError("a Classifier predicts no tokens: use `gpt classify train`")
+        if self.quantize is not None and self.adapter is None:
+            raise ConfigError(
+                "task.quantize freezes the linear layers of the base, so that adapters are "
+                "trained; remove it, or set task.adapter"
+            )
+        if self.merge_aware and self.quantize is None:
+            raise ConfigError("task.merge_aware is about a quantized base: set task.quantize")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +153,7 @@ class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
     READS: ClassVar[tuple[str, ...]] = (*FromBase.READS, "train_on", "template", "val")
-    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy,)
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, Distillation)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 
     train_on: Literal["mine", "all", "last", "text"] = "mine"
@@ -137,18 +167,25 @@ class Tuning(FromBase):
     row_length: int | None = None
     """Tokens per sequence; longer conversations are cut into windows.
     [default: the context]"""
+    new_rows: NewRows = "mean"
+    """How the embedding and the head begin for a new token that is text: the mean of the rows of
+    the tokens that spell it; its ends, so the last of them in the embedding and the first in the
+    head; the average of all rows; or at random, as in a new model. New special tokens begin as the
+    average of all rows, or at random."""
+    replay: float = 0.0
+    """Fraction of the rows that are from the data of the base, against forgetting."""
+    replay_data: Path | None = None
+    """Token shards that these rows are from. [default: the data of the base]"""
 
     def __post_init__(self) -> None:
-        below_one(val=self.val)
+        below_one(val=self.val, replay=self.replay)
+        if self.replay_data is not None and not self.replay:
+            raise ConfigError("replay_data is set, and replay is 0; set the fraction of its rows")
 
     def check(self, model: AnyArchitecture) -> None:
         """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
         super().check(model)
-        if self.row_length is not None and not 2 <= self.row_length <= model.context:
-            raise ConfigError(
-                f"task.row_length must be from 2 to the model's context, {model.context}; "
-                f"got {self.row_length}"
-            )
+        _check_row_length(self.row_length, model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +201,11 @@ class Classification(FromBase):
     OBJECTIVES: ClassVar[tuple[type, ...]] = (ClassCrossEntropy,)
     SCORES: ClassVar[tuple[type, ...]] = (ClassLoss, ClassAccuracy)
 
-    train: Train = "last-block"
+    train: Train = "lora"
     """Weights that are trained besides the head: none, those of the last block or the last two with
     the last norm, all, or adapters in all blocks."""
-    adapter: LoRA | DoRA | None = None
-    """Adapters that are trained, if train is lora."""
+    adapter: LoRA | DoRA | None = field(default_factory=LoRA)
+    """Adapters that are trained; none unless train is lora."""
     pretrained: bool = True
     """Start with the weights of the base; otherwise with new ones, to compare."""
 
@@ -186,5 +223,36 @@ class Classification(FromBase):
             raise ConfigError("task.train is last-two, but the model has one block; use last-block")
 
 
-AnyTuning: TypeAlias = Tuning | Classification
+@dataclass(frozen=True, kw_only=True)
+class Preferences(FromBase):
+    """Learn from preferences: completions that are better or worse than others."""
+
+    READS_CHATS: ClassVar[bool] = False
+    OBJECTIVES: ClassVar[tuple[type, ...]] = (DPO, ORPO, KTO)
+    SCORES: ClassVar[tuple[type, ...]] = (PreferenceLoss, PreferenceAccuracy)
+
+    val: float = 0.1
+    """Fraction of the prompts to hold out, with all of their completions; the seed chooses them."""
+    row_length: int | None = None
+    """Most tokens of a prompt with a completion; longer ones lose the beginning of the prompt.
+    [default: the context]"""
+
+    def __post_init__(self) -> None:
+        below_one(val=self.val)
+
+    def check(self, model: AnyArchitecture) -> None:
+        """Raise ConfigError if *model* reads pairs, or rows do not fit its context."""
+        super().check(model)
+        _check_row_length(self.row_length, model)
+
+
+def _check_row_length(length: int | None, model: AnyArchitecture) -> None:
+    """Raise ConfigError if rows of *length* do not fit the context of *model*."""
+    if length is not None and not 2 <= length <= model.context:
+        raise ConfigError(
+            f"task.row_length must be from 2 to the model's context, {model.context}; got {length}"
+        )
+
+
+AnyTuning: TypeAlias = Tuning | Classification | Preferences
 """The tasks that start from a base."""

@@ -134,8 +134,16 @@ class _Run:
         self.score = score_of(self.recipe.score)
         self.stop, self.stopping, self.evaluation_interrupted = stop, False, False
         self.model = task.model()
+        if task.collector is not None:
+            task.collector.watch = self._watch
         self.train_step = TrainStep(
-            self.model, self.recipe, task.rows, runtime, world, collector=task.collector
+            self.model,
+            self.recipe,
+            task.rows,
+            runtime,
+            world,
+            objective=task.objective,
+            collector=task.collector,
         )
         self.state = State(
             config=self.model.config,
@@ -145,6 +153,7 @@ class _Run:
             fraction=0.0,
             fingerprint=task.fingerprint,
             train_tokens=task.train_tokens,
+            replayed_tokens=task.replayed_tokens,
         )
 
     def train(self) -> Outcome:
@@ -169,6 +178,8 @@ class _Run:
         sizes = ", ".join(f"{name} {value}" for name, value in recipe.model.sizes().items())
         self.reporter.notice(f"{self.store}: {described_size(self.model)}: {sizes}")
         self.reporter.notice(described(recipe))
+        if self.task.cost is not None:
+            self.reporter.notice(self.task.cost)
         if remark := self.train_step.runtime.remark:
             self.reporter.notice(remark)
         self.reporter.began(
@@ -187,7 +198,10 @@ class _Run:
             self._start_pace()
             self._complete_interrupted_evaluation()
             while not self._is_finished() and not self._is_stopping():
-                row = self._evaluate_if_due(self._make_step())
+                try:
+                    row = self._evaluate_if_due(self._make_step())
+                except _Stopped:  # while the rows of the step were made: it is made on resuming
+                    break
                 # Metrics before checkpoints: a killed run drops rows past its checkpoint, but
                 # could not restore missing ones.
                 self.metrics.append(row)
@@ -231,6 +245,11 @@ class _Run:
         """Raise _Stopped if any process was asked to stop; a `Progress`."""
         if self._is_stopping():
             raise _Stopped
+
+    def _watch(self, stage: str, done: int, total: int) -> None:
+        """Report the progress of the collector; raise _Stopped if asked to stop."""
+        self.reporter.progress(stage, done, total)
+        self._check_stop()
 
     def _make_step(self) -> Row:
         """Make an optimizer step and return its row of the metrics."""
@@ -355,7 +374,7 @@ class _Run:
     def _resume(self) -> None:
         """Restore the newest checkpoint of the store."""
         checkpoint = self.store.read()
-        saved = checkpoint.state
+        saved = dataclasses.replace(checkpoint.state, merged_into_original=False)
         dtype, self.recipe = self.recipe.dtype, keep_choices(self.recipe, saved)
         if dtype != self.recipe.dtype:
             self.train_step.compute_in(Runtime.choose(self.recipe.device, self.recipe.dtype))

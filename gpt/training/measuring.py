@@ -114,7 +114,8 @@ def with_step(machine: Machine, shape: Shape, recipe: Recipe, world: World = ALO
         dtypes = dtypes[:1] if second > FASTER * first else dtypes
     task = build_task(recipe)
     runtimes = {dtype: Runtime.choose(recipe.device, dtype) for dtype in dtypes}
-    step = TrainStep(task.model().train(), recipe, task.rows, runtimes[dtypes[0]], world)
+    model, runtime = task.model().train(), runtimes[dtypes[0]]
+    step = TrainStep(model, recipe, task.rows, runtime, world, objective=task.objective)
     for dtype in dtypes:
         try:
             step.compute_in(runtimes[dtype])

@@ -18,6 +18,7 @@ from torch import Tensor
 from gpt.data.batch import Batch, Rows
 from gpt.model.model import Model
 from gpt.model.objectives.build import build_objective
+from gpt.model.objectives.loss import Objective
 from gpt.nn.dropout import set_dropout
 from gpt.nn.mechanism import Mechanism
 from gpt.optim.average import update_average
@@ -90,13 +91,14 @@ class TrainStep:
         rows: Rows,
         runtime: Runtime,
         world: World,
+        objective: Objective | None = None,
         collector: Collector | None = None,
     ) -> None:
         self.model = model
         self._collector = collector
         self._collected: Mapping[str, tuple[float, float]] = {}
         self._recipe, self._rows, self._world = recipe, rows, world
-        self._objective = build_objective(recipe.objective, model.config)
+        self._objective = objective or build_objective(recipe.objective, model.config)
         self._rows_of_rank = world.rows_of_rank(recipe.rows_per_step)
         with fitting_in_memory(*WEIGHTS):
             self._forward: Any = parallelize(model, recipe.parallel, world, runtime.device)

@@ -95,13 +95,26 @@ def training(folder: Path) -> None:
     (folder / "hellaswag.jsonl").write_text(json.dumps(question) + "\n")
 
 
+def preferences(folder: Path) -> None:
+    """Write pairs, and labeled completions."""
+    prompts = [f"{number} + {number} =" for number in range(20)]
+    pair = {"chosen": " a number", "rejected": " a list"}
+    labeled = {"completion": " a number", "label": True}
+    for name, fields in (("pairs", pair), ("labeled", labeled)):
+        lines = [json.dumps({"prompt": prompt, **fields}) + "\n" for prompt in prompts]
+        (folder / f"{name}.jsonl").write_text("".join(lines))
+
+
 def tuning(folder: Path) -> None:
-    """Write what docs/tuning.md assumes: a text, and the conversations that it shows."""
+    """Write what docs/tuning.md assumes: texts, conversations, and preferences."""
     text(folder / "corpus.txt")
+    text(folder / "domain.txt", 5_000)
+    text(folder / "other.txt", 5_000)
     (shown,) = (
         block for block in blocks(ROOT / "docs/tuning.md", "json") if "messages" in block.text
     )
     (folder / "talks.jsonl").write_text(shown.text * 4)
+    preferences(folder)
 
 
 def corpora(folder: Path) -> None:
@@ -206,21 +219,22 @@ SETTINGS = {
         varies=SIZES | TIMES | NUMBERS,
         slow=True,
     ),
-    "docs/tuning.md": Setting(files=tuning, edits=SMALL_MODELS, omit=TALKS, slow=True),
+    "docs/tuning.md": Setting(
+        files=tuning,
+        edits={
+            **SMALL_MODELS,
+            r"--texts \d+": "--texts 300",
+            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
+            r"^(gpt classify train)": r"\1 --epochs 1",
+        },
+        omit=TALKS,
+        slow=True,
+    ),
     "docs/translating.md": Setting(
         files=pairs,
         edits={
             r"^(gpt train .*(transformer|luong))": r"\1 --steps 6 --depth 1 --width 16",
             r"^(gpt train .*bert)": rf"\1 {TINY}",
-        },
-        slow=True,
-    ),
-    "docs/tuning.md": Setting(
-        edits={
-            **TRAININGS,
-            r"--texts \d+": "--texts 300",
-            r"^(gpt classify example -o spam.tsv)": r"\1 --texts 200",
-            r"^(gpt classify train)": r"\1 --epochs 1",
         },
         slow=True,
     ),

@@ -13,6 +13,7 @@ from gpt.model.objectives.classes import ClassCrossEntropy
 from gpt.model.objectives.loss import Objective
 from gpt.model.objectives.masked import MaskedLM
 from gpt.model.objectives.next_token import CrossEntropy
+from gpt.model.objectives.preferences import DPO, KTO, ORPO
 from gpt.spec import objective
 from gpt.spec.models import AnyArchitecture
 
@@ -20,6 +21,9 @@ OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
     objective.CrossEntropy: CrossEntropy,
     objective.MaskedLM: MaskedLM,
     objective.ClassCrossEntropy: ClassCrossEntropy,
+    objective.DPO: DPO,
+    objective.ORPO: ORPO,
+    objective.KTO: KTO,
 }
 
 

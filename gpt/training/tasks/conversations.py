@@ -23,6 +23,9 @@ from gpt.runs.reading import GENERATION, Checkpoint
 from gpt.runs.writing import tokenizer_files
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Tuning
+from gpt.training.tasks.distillation import with_teachers
+from gpt.training.tasks.pretraining import config_of
+from gpt.training.tasks.replay import with_replay, with_replayed
 from gpt.training.tasks.starting import Layout, starting_model
 from gpt.training.tasks.task import Task, without_overlap
 from pytok.chat.role_files import Record, read_records
@@ -197,7 +200,7 @@ class ChatData:
             sizes = sorted(self.chat.train.sizes)
             usual = sizes[len(sizes) * 19 // 20]
             length = min(self.base.config.context, max(64, 1 << (usual - 2).bit_length()))
-        rows = len(Conversations(self.chat.train, length).rows)
+        rows = with_replayed(len(Conversations(self.chat.train, length).rows), task.replay)
         return Layout(dataclasses.replace(task, row_length=length), rows, length)
 
     def task(self, recipe: Recipe) -> Task:
@@ -226,7 +229,7 @@ class ChatData:
                 **options,
             )
 
-        return Task(
+        task = Task(
             recipe=recipe,
             fingerprint=chat.tokenizer.fingerprint,
             train_tokens=len(train),
@@ -244,6 +247,8 @@ class ChatData:
             starts_from_checkpoint=True,
             summary="; ".join([_size(train), counted(new, "new token"), *chat.notes]),
         )
+        config = config_of(recipe, vocab_size)
+        return with_teachers(with_replay(task, base, length), config, length)
 
 
 def _size(rows: Conversations) -> str:

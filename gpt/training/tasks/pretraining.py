@@ -21,8 +21,9 @@ from gpt.model.gpt import GPT
 from gpt.model.model import Model
 from gpt.runs.writing import read_data_files, tokenizer_files
 from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.objective import CrossEntropy, MaskedLM
+from gpt.spec.objective import CrossEntropy, Distillation, MaskedLM
 from gpt.spec.recipe import Recipe
+from gpt.training.tasks.distillation import with_teachers
 from gpt.training.tasks.task import Measured, Task
 from pytok.counted import counted
 from pytok.shards import Shards
@@ -41,7 +42,7 @@ def next_token_pretraining(recipe: Recipe) -> Task:
     """Return the task of training a new model to predict the next token."""
     shards = open_data(recipe.data)
     config = config_of(recipe, shards.vocab_size)
-    return text_task(
+    task = text_task(
         recipe,
         shards,
         config,
@@ -49,6 +50,7 @@ def next_token_pretraining(recipe: Recipe) -> Task:
         data_files=read_data_files(shards.folder),
         starts_from_checkpoint=False,
     )
+    return with_teachers(task, config, config.context)
 
 
 def masked_pretraining(recipe: Recipe) -> Task:
@@ -91,6 +93,7 @@ def masked_pretraining(recipe: Recipe) -> Task:
 PRETRAINING: Mapping[type, Callable[[Recipe], Task]] = {
     CrossEntropy: next_token_pretraining,
     MaskedLM: masked_pretraining,
+    Distillation: next_token_pretraining,
 }
 """For each spec of an objective, what opens the task."""
 
@@ -126,7 +129,7 @@ def text_task(
         train_tokens=len(train),
         data_files=data_files,
         rows=training_rows(recipe, shards, length),
-        seen=lambda rows: _seen(rows * length, train),
+        seen=lambda rows: seen_tokens(rows * length, train),
         evaluate=None
         if held_out is None
         else partial(
@@ -155,6 +158,6 @@ def training_rows(recipe: Recipe, shards: Shards, length: int) -> TrainingRows:
     )
 
 
-def _seen(tokens: int, split: Tokens) -> tuple[int, int]:
+def seen_tokens(tokens: int, split: Tokens) -> tuple[int, int]:
     """Return *tokens* and their bytes, at the mean of *split*."""
     return tokens, round(tokens * split.bytes / len(split))

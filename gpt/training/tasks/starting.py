@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -11,11 +12,12 @@ from gpt.adapt.wrapping import adapt, train_rows
 from gpt.errors import ConfigError
 from gpt.interop.adapters import OpenAdapter, open_adapter
 from gpt.model.gpt import GPT
-from gpt.model.vocabulary import grow_vocabulary, token_tables
+from gpt.model.vocabulary import NO_SPELLING, grow_vocabulary, token_tables
+from gpt.nn.quantized.linear import quantize
 from gpt.runs.adapters import with_adapter
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import AnyTuning, FromBase
+from gpt.spec.task import AnyTuning, FromBase, NewRows
 from gpt.training.tasks.pretraining import config_of
 from gpt.training.tasks.task import Task
 
@@ -78,18 +80,34 @@ def open_start(base: Path, initial_adapter: Path | None = None) -> Checkpoint:
     return StartingPoint(**vars(grown), initial=opened, tokens_before=checkpoint.config.vocab_size)
 
 
-def starting_model(base: Checkpoint, recipe: Recipe, vocab_size: int) -> GPT:
-    """Build the model before the first step; only what is trained requires gradients."""
-    before, adapter = base.state.config.vocab_size, base_of(recipe).adapter
-    initial = base.initial if isinstance(base, StartingPoint) else None
+def starting_model(
+    base: Checkpoint,
+    recipe: Recipe,
+    vocab_size: int,
+    spelling: Mapping[int, Sequence[int]] = NO_SPELLING,
+    new_rows: NewRows = "mean",
+) -> GPT:
+    """Build the model before the first step; only what is trained requires gradients.
+
+    *spelling* and *new_rows* are those of `grow_vocabulary`.
+    """
+    before, spec = base.state.config.vocab_size, base_of(recipe)
     if isinstance(base, StartingPoint):
         before = base.tokens_before
-    model = grow_vocabulary(base.model(), config_of(recipe, vocab_size), recipe.seed)
-    if adapter is not None:
+    config = config_of(recipe, vocab_size)
+    model = grow_vocabulary(base.model(), config, recipe.seed, spelling, new_rows)
+    if spec.adapter is not None:
         model.requires_grad_(False)
-        if vocab_size > before:
-            train_rows(model, token_tables(model), before, vocab_size)
-        adapt(model, adapter, recipe.seed)
-        if initial is not None:
-            fill(model, AdapterWeights(layers=initial.weights.layers, axis=initial.weights.axis))
+        tables = token_tables(model)
+        if spec.train_rows == "all":
+            for name in tables:
+                model.get_submodule(name).requires_grad_(True)
+        elif vocab_size > before:
+            train_rows(model, tables, before, vocab_size)
+        if spec.quantize is not None:
+            quantize(model, spec.quantize)
+        adapt(model, spec.adapter, recipe.seed)
+        if isinstance(base, StartingPoint):
+            initial = base.initial.weights
+            fill(model, AdapterWeights(layers=initial.layers, axis=initial.axis))
     return model

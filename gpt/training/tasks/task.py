@@ -14,6 +14,7 @@ from gpt.data.batch import Rows
 from gpt.errors import ConfigError
 from gpt.evaluation.score import Figures
 from gpt.model.model import Model
+from gpt.model.objectives.loss import Objective
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE, World
 from gpt.spec.recipe import Recipe
@@ -31,7 +32,11 @@ class Measured(Protocol):
 
 
 class Collector(Protocol):
-    """Makes rows that depend on the model: rollouts."""
+    """Makes rows that depend on the model: rollouts, or what they are compared with."""
+
+    watch: Callable[[str, int, int], object]
+    """Called with a stage of the work, how much of it is done, and the total, by all processes; can
+    raise an exception to end the work. The loop sets it."""
 
     def collect(
         self, step: int, model: Model, runtime: Runtime, world: World
@@ -44,7 +49,7 @@ class Collector(Protocol):
         """
 
     def save(self) -> bytes:
-        """Return what a checkpoint keeps: rows for steps that are to come, as safetensors."""
+        """Return what a checkpoint keeps, such as rows for steps to come, as safetensors."""
 
     def restore(self, content: bytes) -> None:
         """Take up what `save` has returned."""
@@ -74,6 +79,13 @@ class Task:
     """Whether the first model is trained already, so that it may be the best of the run."""
     summary: str
     """The data in one line."""
+    replayed_tokens: int = 0
+    """Tokens of the data of the base from which rows are replayed; a run resumes only on data of
+    the same length."""
+    objective: Objective | None = None
+    """What computes the loss, if the spec of the objective is not enough to build it."""
+    cost: str | None = None
+    """What a step costs besides training the model, in one line."""
     collector: Collector | None = None
     """Makes the rows, if they depend on the model."""
 

@@ -8,10 +8,11 @@ from typing import Any
 from gpt.data.conversations import is_chat
 from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import Classification, Tuning
+from gpt.spec.task import Classification, Preferences, Tuning
 from gpt.training.tasks.classification import LabeledData
 from gpt.training.tasks.continuing import ShardData
 from gpt.training.tasks.conversations import ChatData, RenderedChat
+from gpt.training.tasks.preferences import PreferenceData
 from gpt.training.tasks.starting import TuningData, base_of, open_start
 from gpt.training.tasks.task import Task
 
@@ -34,6 +35,7 @@ def open_tuning_data(recipe: Recipe, base: Checkpoint, chosen: frozenset[str]) -
 OPENERS: Mapping[type, Opener] = {
     Tuning: open_tuning_data,
     Classification: LabeledData.open,
+    Preferences: PreferenceData.open,
 }
 """For each spec of a task that starts from a base, what opens its data."""
 

@@ -75,7 +75,7 @@ def plan_classifier(
     *,
     data: Path,
     out: Path | None,
-    train: Train = "last-block",
+    train: Train = "lora",
     adapter: LoRA | DoRA | None = None,
     pretrained: bool = True,
     token: Pooling = "last",

@@ -28,6 +28,8 @@ from gpt.training.tasks.tuning import open_base, open_tuning
 from gpt.training.tuning.methods import METHODS
 
 DEFAULT_ADAPTER = LoRA()
+ADAPTER_RATE = 8
+"""Learning rate of adapters as a multiple of that of all weights."""
 STEPS_PER_EPOCH = 32
 """Fewest optimizer steps per epoch: with fewer, a few epochs have too few steps to learn from."""
 
@@ -112,6 +114,7 @@ def plan_tuning(
         out=out,
         task=kind.task(base=base, adapter=adapter, **chosen),
         objective=kind.objective(),
+        score=kind.score(),
         model=architecture,
         seed=seed,
         overlap=overlap,
@@ -119,26 +122,31 @@ def plan_tuning(
     opened = open_tuning(recipe, checkpoint, chosen)
     task, rows, length = opened.layout(recipe, frozenset(chosen))
     tokens = rows * length
-    epochs = epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
+    epochs = epochs or kind.epochs or (8 if tokens < 200_000 else 4 if tokens < 2_000_000 else 2)
     if batch_size is None:
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
-        batch_size = 1 << max(0, most.bit_length() - 1)
+        batch_size = max(kind.rows, 1 << max(0, most.bit_length() - 1))
         batch_size = -(-batch_size // processes) * processes
     steps = max(1, math.ceil(epochs * rows / batch_size))
-    rate = 1e-3 * min(1.0, 256 / model.width) * (1 if adapter is None else 8) * kind.rate
+    whole = 1e-3 * min(1.0, 256 / model.width) * kind.rate
+    rate = whole * (1 if adapter is None else ADAPTER_RATE) if lr is None else lr
+    # Tables of which all rows are trained are no adapters.
+    of_tables = rate / ADAPTER_RATE if adapter and task.train_rows == "all" else None
     # Twice an epoch: overfitting can start within one.
     interval = max(1, steps // math.ceil(2 * epochs))
     recipe = dataclasses.replace(
         recipe,
         task=task,
         model=dataclasses.replace(
-            architecture, dropout=Dropout(rate=0.1 if adapter is None else 0.0)
+            architecture, dropout=Dropout(rate=kind.dropout if adapter is None else 0.0)
         ),
         steps=steps,
         batch_size=batch_size,
         optimizer=AdamW(
-            lr=rate if lr is None else lr,
+            lr=rate,
+            embedding_lr=of_tables,
+            head_lr=of_tables,
             weight_decay=0.01 if adapter is None else 0.0,
             betas=(0.9, 0.99),
         ),

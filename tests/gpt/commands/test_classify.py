@@ -145,7 +145,7 @@ def test_a_line_that_is_not_utf_8_is_named(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--rank", "2"], "--rank 2 is of an adapter; add --train lora"),
+        (["--rank", "2", "--train", "all"], "--rank 2 is of an adapter, which --train all has not"),
         (["--class-weights", "1,a"], "neither `balanced` nor numbers"),
         (["--train", "some"], "not one of head, last-block, last-two, all, lora"),
         (["--pad-to", "0"], "pad_to"),

@@ -41,7 +41,7 @@ def finished(folder: Path, arms: tuple[str, ...] = ("base", "better"), **options
 
 
 def test_an_effect_is_found(tmp_path: Path) -> None:
-    """The verdict is that of the least finding; here the effect has no number."""
+    """The verdict is that of the least finding; here no size is claimed."""
     assert finished(tmp_path).verdict == Verdict.DIRECTION
 
 

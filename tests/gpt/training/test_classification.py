@@ -61,6 +61,7 @@ def small(base: Path, folder: Path, out: Path | None = None, **options: Any) -> 
         "threads": 1,
         "patience": None,
     }
+    options.setdefault("train", "last-block")
     own = {name: options.pop(name) for name in list(options) if name in changes}
     plan = plan_classifier(base, data=folder, out=out, **options)
     return plan.replace(**(changes | own)).recipe
@@ -175,7 +176,7 @@ def test_the_loss_is_that_of_torch_with_class_weights() -> None:
 
     logits = torch.cat([model(batch) for batch in batches])
     labels = torch.cat([batch.given[LABELS] for batch in batches])
-    weights = torch.tensor(spec.class_weights)
+    weights = torch.tensor(spec.class_weights, dtype=logits.dtype)
     expected = F.cross_entropy(logits, labels, weights, label_smoothing=0.1)
     torch.testing.assert_close(total, expected)
     (ours,), (theirs,) = (
@@ -242,4 +243,4 @@ def test_an_adapter_goes_with_lora() -> None:
     with pytest.raises(ConfigError, match="goes with"):
         Classification(base=Path("x"), train="all", adapter=LoRA())
     with pytest.raises(ConfigError, match="goes with"):
-        Classification(base=Path("x"), train="lora")
+        Classification(base=Path("x"), train="lora", adapter=None)
