@@ -78,6 +78,14 @@ class State:
         loss, limit = self.smoothed_loss, self.recipe.stop_at_loss
         return loss is not None and limit is not None and loss <= limit
 
+    @property
+    def ending(self) -> str:
+        """Say that the run has ended by its training loss, and by which."""
+        return (
+            f"the smoothed training loss, {self.smoothed_loss:.4f} nats per token, has reached "
+            f"stop_at_loss = {self.recipe.stop_at_loss:g} at step {self.step}"
+        )
+
     def with_loss(self, loss: float) -> State:
         """Return the state after a step of mean *loss*."""
         last = loss if self.smoothed_loss is None else self.smoothed_loss

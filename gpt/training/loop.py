@@ -21,7 +21,6 @@ from typing import Any, NoReturn
 import torch
 
 from gpt.adapt.wrapping import merged
-from gpt.errors import ConfigError
 from gpt.evaluation.score import Figures, score_of
 from gpt.model.model import Model
 from gpt.optim.average import averaged
@@ -36,7 +35,7 @@ from gpt.report.parts import described_size
 from gpt.runs.metrics import Row
 from gpt.runs.reading import COLLECTED
 from gpt.runs.state import State, check_fits
-from gpt.runs.store import Folder, Store
+from gpt.runs.store import Store, default_store
 from gpt.spec.planning import described
 from gpt.spec.recipe import Recipe
 from gpt.training.choosing import choose_by_timing, keep_choices
@@ -105,13 +104,6 @@ def run(
         if estimate and world.size == 1:
             report_memory(prepared.train_step, prepared.recipe, reporter.notice)
         return prepared.train()
-
-
-def default_store(recipe: Recipe) -> Store:
-    """Return the folder of *recipe*; raises ConfigError without one."""
-    if recipe.out is None:
-        raise ConfigError("the run has no folder; set out in its recipe, or pass store=Memory()")
-    return Folder(recipe.out)
 
 
 class _Run:
@@ -210,10 +202,7 @@ class _Run:
                     self._write_checkpoint()
             folder = self._write_checkpoint() if self.state.step else None
         if self.state.has_reached_loss:
-            self.reporter.notice(
-                f"the smoothed training loss, {self.state.smoothed_loss:.4f} nats per token, has "
-                f"reached stop_at_loss = {recipe.stop_at_loss:g} at step {self.state.step}"
-            )
+            self.reporter.notice(self.state.ending)
         if self.state.step:
             self.reporter.ended()
         finished = self._is_finished() and not self.evaluation_interrupted

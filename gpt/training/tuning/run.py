@@ -28,11 +28,11 @@ from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import Checkpoint
 from gpt.runs.state import State
-from gpt.runs.store import Store
+from gpt.runs.store import Store, default_store
 from gpt.spec.recipe import Recipe
 from gpt.spec.score import BitsPerByte
 from gpt.spec.task import Tuning
-from gpt.training.loop import default_store, run
+from gpt.training.loop import run
 from gpt.training.outcome import Outcome
 from gpt.training.tasks.starting import base_of
 from gpt.training.tuning.merging import Merging, merge
