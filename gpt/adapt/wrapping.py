@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
@@ -28,6 +28,7 @@ from gpt.nn.expert_linear import ExpertLinear
 from gpt.nn.quantized.linear import QuantizedExperts, QuantizedLinear, stored_weight
 from gpt.nn.quantized.weight import QuantizedWeight
 from gpt.optim.parameters import saved_tensors
+from gpt.parallel.sharded import is_sharded
 from gpt.spec.adapter import ALL_LINEAR, DoRA, LoRA
 
 Wrapper: TypeAlias = LoRALinear | LoRAExperts | LoRAEmbedding | DoRALinear
@@ -120,6 +121,21 @@ def _selected(layers: Mapping[str, type], spec: LoRA) -> list[str]:
     ]
 
 
+def shortest_targets(model: nn.Module, names: Collection[str]) -> tuple[str, ...]:
+    """Return targets that select exactly the layers *names* of *model*: last names where possible.
+
+    >>> shortest_targets(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), ["0"])
+    ('0',)
+    """
+    layers = adaptable(model)
+    targets: dict[str, None] = {}
+    for name in names:
+        last = name.rpartition(".")[2]
+        selected = _selected(layers, LoRA(targets=(last,)))
+        targets[last if set(selected) <= set(names) else name] = None
+    return tuple(targets)
+
+
 def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> None:
     """Train only rows *start* to *stop* - 1 of the embeddings and linear layers *names*.
 
@@ -127,8 +143,8 @@ def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> Non
     """
     trained: dict[nn.Parameter, nn.Embedding] = {}
     for name in names:
-        table = model.get_submodule(name)
-        weight: Any = table.weight
+        table: Any = model.get_submodule(name)
+        weight = table.weight
         if weight not in trained:
             rows = weight.detach()[start:stop].clone()
             trained[weight] = nn.Embedding(stop - start, rows.shape[1], _weight=rows)
@@ -194,9 +210,10 @@ def unmerge(model: nn.Module, adapted: Mapping[str, Adapted]) -> None:
 def merged(model: nn.Module) -> Iterator[None]:
     """Merge the adapters of *model*, if it has any, inside the context.
 
-    Those of quantized weights are not: a dequantized model would need the memory that is saved.
+    FSDP gathers the parameters that it was given, so they stay apart in a model that it shards.
+    Those of quantized weights do, too: a dequantized model would need the memory that is saved.
     """
-    adapted = merge(model, quantized=False)
+    adapted = {} if is_sharded(model.parameters()) else merge(model, quantized=False)
     try:
         yield
     finally:
@@ -230,6 +247,15 @@ def merged_weights(model: nn.Module) -> dict[str, Tensor]:
         return saved_tensors(model)
     finally:
         unmerge(model, adapted)
+
+
+def merged_bytes(model: nn.Module) -> int:
+    """Return the bytes that the adapters of *model* take merged, besides those that they have."""
+    bases: dict[int, Tensor] = {}
+    for part in model.modules():
+        if isinstance(part, Adapted) and isinstance(part.base, Tensor):
+            bases[id(part.base)] = part.base
+    return sum(base.numel() * base.itemsize for base in bases.values())
 
 
 def set_module(model: nn.Module, name: str, module: nn.Module) -> None:

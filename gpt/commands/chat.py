@@ -19,6 +19,7 @@ from pytok.terminal import escaped, say
     gpt chat clone/run
     gpt chat runs/group --as Ada --with Ben --with Cleo
     echo "How are you?" | gpt chat clone/run
+    gpt chat runs/base --adapter kind=runs/kind --adapter terse=adapters/terse
     """,
 )
 @run_argument
@@ -46,6 +47,13 @@ from pytok.terminal import escaped, say
 )
 @option("--tokens", metavar="N", type=int, default=256, help="Maximum number of tokens of a turn.")
 @option("--system", metavar="TEXT", help="System prompt: instructions before the first turn.")
+@option(
+    "--adapter",
+    "adapters",
+    metavar="NAME=FOLDER",
+    multiple=True,
+    help="Adapter of RUN: a folder of peft, or a tuned run. Repeatable: /adapter NAME switches.",
+)
 @sampling_options
 def chat(
     run: Path,
@@ -54,6 +62,7 @@ def chat(
     turns: int | None,
     tokens: int,
     system: str | None,
+    adapters: tuple[str, ...],
     sampling: SamplingOptions,
 ) -> int:
     """Chat with a model that was trained on a chat.
@@ -63,6 +72,7 @@ def chat(
     lists the commands.
     """
     from gpt.clone.record import is_unfinished_clone
+    from gpt.commands.chat_adapters import ChatAdapters, named_paths
     from gpt.commands.terminal_chat import converse
     from gpt.generation.conversation import Roles, open_session, template_of
     from gpt.runs.reading import read_checkpoint
@@ -71,7 +81,8 @@ def chat(
         raise CheckpointError(
             f"{run}: its training has not finished; the same `gpt clone` command resumes it"
         )
-    checkpoint = read_checkpoint(run)
+    switchable = ChatAdapters(read_checkpoint(run), named_paths(adapters), sampling)
+    checkpoint = switchable.open(switchable.active)
     template = template_of(checkpoint)
     roles = Roles.of(template, you, played)
     if you is None and roles.unassigned(template) and not sys.stdin.isatty():
@@ -85,4 +96,4 @@ def chat(
         max_tokens=tokens,
         max_turns=turns,
     )
-    return converse(session)
+    return converse(session, switchable)

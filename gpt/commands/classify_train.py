@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from gpt.commands.adapter_options import ADAPTER, adapter_of, is_of_adapter
 from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
@@ -21,7 +22,6 @@ from gpt.spec.overrides import Overrides
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.score import AnyScore, ClassAccuracy, ClassLoss
-from gpt.spec.serialize import nest, parse_plain
 from gpt.spec.task import Classification
 from pytok.commands.help import option
 from pytok.counted import counted, duration
@@ -38,7 +38,6 @@ PLANNED = frozenset(
 OWN = ("model.dropout", "model.token", "model.pad_to", "model.head_bias")
 """Fields of the model that are not the base's."""
 FIELDS = {f"task.{name}" for name in Classification.__dataclass_fields__} - {"task.base"}
-ADAPTER = "task.adapter"
 SCORES: dict[str, AnyScore] = {"loss": ClassLoss(), "accuracy": ClassAccuracy()}
 
 
@@ -212,7 +211,7 @@ def train(
     overrides = given_overrides(ctx, None)
     given = overrides.values
     adapter = _adapter(overrides, rank)
-    settings = overrides.without(*(name for name in given if name.startswith(ADAPTER)))
+    settings = overrides.without(*filter(is_of_adapter, given))
     # Check the values before anything is read, with the kinds that will be planned.
     unplanned = Recipe(
         data=data,
@@ -292,13 +291,10 @@ def _adapter(overrides: Overrides, rank: int | None) -> LoRA | DoRA | None:
                 f"{source} is of an adapter, which --train {given['task.train']} has not: remove it"
             )
         return None
-    ranked = {} if rank is None else {f"{ADAPTER}.rank": rank}
-    chosen: dict[str, Any] = {f"{ADAPTER}.kind": "LoRA", **fields, **ranked}
     try:
-        adapter: LoRA | DoRA = parse_plain(LoRA | DoRA, nest(chosen)["task"]["adapter"], ADAPTER)
+        return adapter_of(overrides, {"--rank": rank})
     except ConfigError as error:
-        raise OptionsError(str(overrides.with_sources(str(error)))) from None
-    return adapter
+        raise OptionsError(str(error)) from None
 
 
 def _print_result(result: Classified, out: Path) -> None:

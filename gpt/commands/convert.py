@@ -23,15 +23,16 @@ from pytok.terminal import say
     gpt export runs/llama model/ --to hf
     gpt export runs/llama model/ --to hf --dtype bfloat16 --max-shard-size 5GB
     gpt export runs/llama model.gguf --to gguf
+    gpt export runs/tuned adapter/ --to peft
     """,
 )
 @run_argument
 @click.argument("out", type=OUTPUT)
 @option(
     "--to",
-    type=click.Choice(["hf", "gguf"]),
+    type=click.Choice(["hf", "gguf", "peft"]),
     required=True,
-    help="hf: a folder for transformers; gguf: a file for llama.cpp.",
+    help="hf: a folder for transformers; gguf: a file for llama.cpp; peft: the run's LoRA or DoRA.",
 )
 @option(
     "--dtype",
@@ -45,16 +46,17 @@ from pytok.terminal import say
     help="Split the weights into files of at most this size, such as 5GB (hf only).",
 )
 def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None) -> int:
-    """Write a trained model for transformers or llama.cpp.
+    """Write a trained model for transformers or llama.cpp, or its adapter for peft.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
     checkpoint. OUT is the folder or file to write. A model is written as a family that has all of
-    its mechanisms, such as GPT-2, Llama or Gemma; docs/families.md lists them.
+    its mechanisms, such as GPT-2, Llama or Gemma; docs/families.md lists them. An adapter is for
+    the base of the run, as --to hf writes it.
     """
     from gpt.runs.reading import read_checkpoint
 
-    if to == "gguf" and (dtype != "float32" or max_shard_size is not None):
-        raise ConfigError("--dtype and --max-shard-size are for --to hf: a GGUF file is float32")
+    if to != "hf" and (dtype != "float32" or max_shard_size is not None):
+        raise ConfigError("--dtype and --max-shard-size are for --to hf: other files are float32")
     checkpoint = read_checkpoint(run)
     if to == "hf":
         from gpt.interop.huggingface import export_folder
@@ -62,6 +64,14 @@ def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None
 
         limit = None if max_shard_size is None else bytes_of(max_shard_size)
         family = export_folder(checkpoint, out, dtype=dtype, limit=limit)
+    elif to == "peft":
+        from gpt.interop.peft import export_adapter
+
+        family = export_adapter(checkpoint, out)
+        say(f"wrote {out}, an adapter of a {family.name} model")
+        base = getattr(checkpoint.state.recipe.task, "base", None)
+        say(f"next: {shlex.join(['gpt', 'sample', str(base), '--adapter', str(out)])}")
+        return 0
     else:
         from gpt.interop.gguf import export_file
 

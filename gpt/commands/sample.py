@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from gpt.commands.options import SamplingOptions, ensemble_option, run_argument, sampling_options
+from gpt.commands.options import (
+    PATH,
+    SamplingOptions,
+    ensemble_option,
+    run_argument,
+    sampling_options,
+)
 from gpt.errors import ConfigError
 from pytok.commands.help import Command, option
 
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     gpt sample runs/first --prompt "The "
     gpt sample runs/first --samples 4 --tokens 100 --temperature 1
     gpt sample runs/first/best --ensemble runs/second --stop "."
+    gpt sample runs/base --adapter adapters/style --prompt "The "
     """,
 )
 @run_argument
@@ -73,6 +80,12 @@ if TYPE_CHECKING:
     group="Translation",
     help="Exponent of the length penalty; 0 favors short translations.",
 )
+@option(
+    "--adapter",
+    metavar="FOLDER",
+    type=PATH,
+    help="Adapter to use: a folder of peft, or a tuned run of the same base.",
+)
 @ensemble_option
 @sampling_options
 @click.pass_context
@@ -88,6 +101,7 @@ def sample(
     stop: tuple[str, ...],
     beams: int,
     length_penalty: float,
+    adapter: Path | None,
     ensemble: tuple[Path, ...],
     sampling: SamplingOptions,
 ) -> int:
@@ -103,6 +117,10 @@ def sample(
     if samples < 1:
         raise ConfigError(f"samples must be at least 1; got {samples}")
     checkpoint = read_checkpoint(run)
+    if adapter is not None:
+        from gpt.interop.adapters import adapted_checkpoint
+
+        checkpoint = adapted_checkpoint(checkpoint, adapter)
     if checkpoint.state.config.reads_pairs:
         refuse(ctx, WITHOUT_TRANSLATION, "a model that translates")
         is_given = ctx.get_parameter_source("tokens") == ParameterSource.COMMANDLINE

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from gpt.commands.chat_adapters import ChatAdapters
 from gpt.commands.interruption import Interruption
 from gpt.generation.conversation import ChatSession, TextDelta
 from pytok.chat.speakers import listed
@@ -30,6 +31,7 @@ COMMANDS = {
     "/save": "FILE: write the conversation as JSON lines",
     "/load": "FILE: continue the last conversation in a file",
     "/system": "TEXT: set the instructions before the first turn",
+    "/adapter": "NAME: continue with another adapter; without a name, list them",
     "/who": "show who plays whom, and how to address one person",
     "/help": "show this list",
     "/quit": "leave, as Ctrl-D does",
@@ -37,13 +39,15 @@ COMMANDS = {
 _COLORS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
-def converse(session: ChatSession) -> int:
+def converse(session: ChatSession, adapters: ChatAdapters | None = None) -> int:
     """Read lines from stdin and print the answers, until the input ends or /quit.
+
+    *adapters* are those that /adapter can choose.
 
     Ctrl-C stops an answer, whose text so far is kept; at the prompt it leaves, as Ctrl-D does.
     Returns 0, or 143 if SIGTERM stopped an answer.
     """
-    return _TerminalChat(session).run()
+    return _TerminalChat(session, adapters).run()
 
 
 def completions(line: str, session: ChatSession) -> list[str]:
@@ -75,8 +79,8 @@ def completions(line: str, session: ChatSession) -> list[str]:
 class _TerminalChat:
     """The loop over lines, and the commands."""
 
-    def __init__(self, session: ChatSession) -> None:
-        self._session = session
+    def __init__(self, session: ChatSession, adapters: ChatAdapters | None) -> None:
+        self._session, self._adapters = session, adapters
         self._interactive = sys.stdin.isatty()
         console = Console()
         self._colored = console.is_terminal and not console.no_color
@@ -173,6 +177,8 @@ class _TerminalChat:
             case "/system":
                 self._session.instruct(rest)
                 print(f"instructions before the first turn: {escaped(rest) or 'none'}")
+            case "/adapter":
+                self._adapter(rest)
             case "/who":
                 self._who()
             case "/help":
@@ -207,6 +213,16 @@ class _TerminalChat:
             print("that conversation is empty; write something to start it")
         for turn in conversations[-1].turns:
             print(f"{self._named(turn.speaker)}: {escaped(turn.text)}".replace("\n", "\n  "))
+
+    def _adapter(self, name: str) -> None:
+        adapters = self._adapters
+        if adapters is None or len(adapters.names) == 1:
+            raise ChatError("there are no adapters; start with --adapter NAME=FOLDER")
+        if name:
+            adapters.switch(self._session, name)
+        print(
+            f"{escaped(adapters.active)} answers; there are {listed(map(escaped, adapters.names))}"
+        )
 
     def _who(self) -> None:
         roles = self._session.roles

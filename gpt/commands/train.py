@@ -120,6 +120,8 @@ SETTINGS = Settings(
 @SETTINGS.option("--bpe-dropout", "bpe_dropout", group="Training")
 @SETTINGS.option("--clip", "clip", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
+@SETTINGS.option("--stop-at-loss", "stop_at_loss", group="Training")
+@SETTINGS.option("--overlap", "overlap", metavar="TOKENS", group="Training")
 @option(
     "--distill",
     metavar="RUN,...",

@@ -107,6 +107,7 @@ class Training:
                 stop=lambda: interruption.signal is not None,
                 world=world,
                 clock=clock,
+                estimate=True,
             )
         if world.is_main:
             for line in self._ending(outcome, world, time.monotonic() - begin):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gpt.commands.adapter_options import ADAPTER, adapter_of, is_of_adapter
 from gpt.commands.following import next_command
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line, refuse_same, run_argument
 from gpt.commands.problem_options import data_of, with_problems
 from gpt.commands.settings import OptionsError, Settings, SettingsCommand, given_overrides
 from gpt.errors import ConfigError, DataError
+from gpt.parallel.launch import is_first, launched
 from gpt.runs.retention import find_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
@@ -22,13 +26,13 @@ from gpt.spec.overrides import Overrides
 from gpt.spec.problems import SHIPPED
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
-from gpt.spec.serialize import nest, parse_plain
 from gpt.training.tuning.methods import METHODS
 from pytok.commands.help import option
 from pytok.counted import counted, duration
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
+    from gpt.report.events import Reporter
     from gpt.training.tuning.run import Tuned
 
 PLANNED = frozenset(
@@ -38,8 +42,7 @@ PLANNED = frozenset(
 )
 """Fields that `gpt.training.tuning.planning.plan_tuning` chooses."""
 TEACHERS = "objective.teachers"
-ADAPTER = "task.adapter"
-"""Dotted name of the adapter."""
+INITIAL = "task.initial_adapter"
 
 
 def _is_fixed(name: str) -> bool:
@@ -67,6 +70,7 @@ SETTINGS = Settings(
     gpt tune runs/base --data chat/ --out runs/chat --dora 16 --set task.adapter.targets=attention
     gpt tune runs/base --objective grpo --task addition --out runs/sums
     gpt tune runs/base --objective grpo --prompts p.jsonl --reward reward.py:score --out runs/mine
+    gpt tune runs/base --data chat/ --out runs/chat --adapter adapters/style
     """,
 )
 @run_argument
@@ -156,6 +160,7 @@ SETTINGS = Settings(
     help="DoRA with this rank: a little better, and slower.",
 )
 @option("--full", is_flag=True, group="Method", help="Train all weights.")
+@SETTINGS.option("--adapter", "task.initial_adapter", metavar="FOLDER", group="Method")
 @SETTINGS.option("--alpha", "task.adapter.alpha", group="Method")
 @SETTINGS.option("--scaling", "task.adapter.scaling", group="Method")
 @SETTINGS.option("--adapter-dropout", "task.adapter.dropout", group="Method")
@@ -174,15 +179,19 @@ SETTINGS = Settings(
 @SETTINGS.option("--group", "task.group", group="Training")
 @SETTINGS.option("--max-tokens", "task.max_tokens", group="Training")
 @SETTINGS.option("--steps", "steps", group="Training")
+@SETTINGS.option("--overlap", "overlap", metavar="TOKENS", group="Training")
 @SETTINGS.option("--batch-size", "batch_size", group="Training")
 @SETTINGS.option("--lr", "optimizer.lr", group="Training")
+@SETTINGS.option("--lora-plus", "optimizer.lora_plus", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
+@SETTINGS.option("--stop-at-loss", "stop_at_loss", group="Training")
 @SETTINGS.option("--eval-every", "eval_every", group="Training")
 @SETTINGS.option("--seed", "seed", group="Training")
 @SETTINGS.option("--device", "device", metavar="DEVICE", group="Machine")
 @SETTINGS.option("--dtype", "dtype", metavar="TYPE", group="Machine")
 @SETTINGS.option("--compile", "compile", group="Machine")
 @SETTINGS.option("--threads", "threads", group="Machine")
+@SETTINGS.option("--parallel", "parallel", group="Machine")
 @click.pass_context
 def tune(
     ctx: click.Context,
@@ -228,60 +237,80 @@ def tune(
         schedule=Cosine(),
         model=Architecture(context=1 << 30),
     )
-    settings = overrides.without(*filter(_is_of_adapter, overrides.values))
+    settings = overrides.without(*filter(is_of_adapter, overrides.values))
     checked = settings.over(unplanned)
-    if run.exists() and data.exists():  # at once: the imports take seconds
+    if run.exists() and data.exists() and is_first():  # at once: the imports take seconds
         what = "resuming the run" if find_checkpoint(out) else f"tuning {run}"
         say(f"{out}: {what} on {data}")
 
     from gpt.data.conversations import is_chat
-    from gpt.report.console import ConsoleReporter
-    from gpt.report.events import Reporters
-    from gpt.report.page import Report
-    from gpt.report.sessions import Sessions
+    from gpt.parallel.world import World
     from gpt.training.tuning.planning import plan_tuning
     from gpt.training.tuning.run import tune
 
     given = overrides.values
-    if method.text:
-        data = _prepared(data, out, run, val, extend_vocab or 0)
     set_fields = {name.split(".")[1] for name in settings.values if name.startswith("task.")}
     task_fields = {name: getattr(checked.task, name) for name in set_fields}
     if val is not None and (is_chat(data) or not method.text):
         task_fields["val"] = val
-    plan = plan_tuning(
-        run,
-        data=data,
-        out=out,
-        method=objective,
-        adapter=adapter,
-        epochs=epochs,
-        batch_size=given.get("batch_size"),
-        lr=given.get("optimizer.lr"),
-        **task_fields,
-    )
-    with ConsoleReporter() as console, Interruption() as interruption:
+    with World.join(given.get("device", "auto")) as world, ExitStack() as stack:
+        if method.text:
+            data = _prepared(data, out, run, given.get(INITIAL), val, extend_vocab or 0)
+        plan = plan_tuning(
+            run,
+            data=data,
+            out=out,
+            method=objective,
+            adapter=adapter,
+            epochs=epochs,
+            batch_size=given.get("batch_size"),
+            lr=given.get("optimizer.lr"),
+            overlap=given.get("overlap", 0),
+            processes=world.size,
+            **task_fields,
+        )
+        reporter = _reporter(stack) if world.is_main else None
+        interruption = stack.enter_context(Interruption())
         tuned = tune(
             plan.with_recipe(settings.over(plan.recipe)),
             base_data=base_data,
-            reporter=Reporters([console, Sessions(), Report()]),
+            reporter=reporter,
             stop=lambda: interruption.signal is not None,
+            world=world,
+            estimate=True,
         )
-    if interruption.signal is not None and not tuned.outcome.finished:
-        say(f"{tuned.outcome.stopped}: {command_line()}")
-        return 128 + interruption.signal
-    _print_result(tuned, out)
-    return 0
+    if world.is_main:
+        _print_result(tuned, out, world.size)
+    if tuned.outcome.finished:
+        return 0
+    return 128 + (interruption.signal or signal.SIGTERM)  # another process may have received it
 
 
-def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int) -> Path:
+def _reporter(stack: ExitStack) -> Reporter:
+    """Return the reporters of the run; *stack* closes them."""
+    from gpt.report.console import ConsoleReporter
+    from gpt.report.events import Reporters
+    from gpt.report.page import Report
+    from gpt.report.sessions import Sessions
+
+    return Reporters([stack.enter_context(ConsoleReporter()), Sessions(), Report()])
+
+
+def _prepared(
+    data: Path,
+    out: Path,
+    base: Path,
+    initial_adapter: Path | None,
+    val: float | None,
+    extend: int,
+) -> Path:
     """Return *data*, or the shards that are made of it in *out*, a text, for the run *base*.
 
     The vocabulary of these has *extend* tokens more.
     """
     from gpt.data.conversations import is_chat
     from gpt.data.sources import prepare
-    from gpt.runs.reading import read_checkpoint
+    from gpt.training.tasks.starting import open_start
 
     chat = is_chat(data)
     if chat and extend:
@@ -291,7 +320,12 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int)
     made = val is None and not extend and ((data / "shards.json").exists() or not data.exists())
     if chat or made:
         return data
-    checkpoint = read_checkpoint(base)
+    if launched() > 1:
+        raise DataError(
+            f"{data}: a text, of which each of several processes would make token shards; make "
+            "them first, with `pytok shard`"
+        )
+    checkpoint = open_start(base, initial_adapter)
     _ = checkpoint.config  # of a model of pairs it raises, before anything is written
     tokenizer = str(checkpoint.folder / "tokenizer.json")
     with Bars() as bars:
@@ -306,11 +340,15 @@ def _prepared(data: Path, out: Path, base: Path, val: float | None, extend: int)
         )
 
 
-def _print_result(tuned: Tuned, out: Path) -> None:
+def _print_result(tuned: Tuned, out: Path, processes: int) -> None:
     """Print how the run ended, what it improved and forgot, and the next command."""
     from gpt.evaluation.score import score_of
     from gpt.training.tuning.run import forgetting_score
 
+    if not tuned.outcome.finished:
+        again = command_line() if processes == 1 else "the same torchrun command"
+        say(f"{tuned.outcome.stopped}: {again}")
+        return
     state = tuned.outcome.state
     best = f", the best at step {state.best_step}" if state.best_step else ""
     say(f"{counted(state.step, 'step')} in {duration(state.seconds)} of training{best}")
@@ -329,11 +367,6 @@ def _print_result(tuned: Tuned, out: Path) -> None:
     say(f"next: {next_command(out)}")
 
 
-def _is_of_adapter(name: str) -> bool:
-    """Return whether the field *name* is the adapter, or in it."""
-    return name == ADAPTER or name.startswith(f"{ADAPTER}.")
-
-
 def _adapter(
     overrides: Overrides, lora: int | None, dora: int | None, full: bool
 ) -> LoRA | DoRA | None:
@@ -343,7 +376,13 @@ def _adapter(
     """
     if sum([lora is not None, dora is not None, full]) > 1:
         raise ConfigError("--lora, --dora and --full are three methods; choose one")
-    fields = {name: value for name, value in overrides.values.items() if _is_of_adapter(name)}
+    fields = {name: value for name, value in overrides.values.items() if is_of_adapter(name)}
+    if INITIAL in overrides.values and (fields or lora is not None or dora is not None or full):
+        source = overrides.sources[INITIAL]
+        raise ConfigError(
+            f"{source} has its own method, rank, alpha and targets; remove the options that set "
+            "them, or train a new adapter without it"
+        )
     if full and fields:
         raise ConfigError(
             f"{overrides.sources[min(fields)]} sets up an adapter, and --full trains without one; "
@@ -351,14 +390,5 @@ def _adapter(
         )
     if full or ADAPTER in fields:  # set to none
         return None
-    chosen = {f"{ADAPTER}.kind": "LoRA" if dora is None else "DoRA", **fields}
-    sources = dict(overrides.sources)
-    for flag, rank in (("--lora", lora), ("--dora", dora)):
-        if rank is not None:
-            chosen[f"{ADAPTER}.rank"], sources[f"{ADAPTER}.rank"] = rank, f"{flag} {rank}"
-    try:
-        adapter: LoRA | DoRA = parse_plain(LoRA | DoRA, nest(chosen)["task"]["adapter"], ADAPTER)
-    except ConfigError as error:
-        written = {name: value for name, value in chosen.items() if name in sources}
-        raise ConfigError(Overrides(written, sources).with_sources(str(error))) from None
-    return adapter
+    kind = "LoRA" if dora is None else "DoRA"
+    return adapter_of(overrides, {"--lora": lora, "--dora": dora}, kind)

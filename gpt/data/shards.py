@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gpt.data.batch import IGNORED, Batch
 from gpt.data.bpe_dropout import BPEDropout
-from gpt.errors import DataError
+from gpt.errors import ConfigError, DataError
 from pytok import corpus
 from pytok.counted import counted
 from pytok.errors import CorpusError, PytokError, ShardError
@@ -174,10 +174,11 @@ def offering_shards() -> Iterator[None]:
 class TrainingRows:
     """The endless sequence of training rows of *tokens*.
 
-    An epoch is a permutation of windows that do not overlap, so no token repeats within it. Each
-    epoch has its own permutation and its own offset of the first window, both sampled from (seed,
-    epoch), so windows are cut differently every time. Fewer than two windows of tokens, at both
-    ends of the split, are omitted from an epoch.
+    An epoch is a permutation of windows, each of which starts *context* - *overlap* tokens after
+    the one before it in the split: without an overlap no token repeats within an epoch. Each epoch
+    has its own permutation and its own offset of the first window, both sampled from (seed, epoch),
+    so windows are cut differently every time. Fewer than two windows of tokens, at both ends of the
+    split, are omitted from an epoch.
     """
 
     def __init__(
@@ -189,12 +190,15 @@ class TrainingRows:
         seed: int,
         document_mask: bool = False,
         bpe_dropout: BPEDropout | None = None,
+        overlap: int = 0,
     ) -> None:
         """Cut *tokens* into windows; with *document_mask*, batches carry document ids.
 
         With *bpe_dropout*, some tokens are split at random. Raises DataError if the tokens do not
-        fill one window.
+        fill one window, ConfigError for an *overlap* of a whole window.
         """
+        if not 0 <= overlap < context:
+            raise ConfigError(f"overlap must be below the {context} tokens of a row; got {overlap}")
         if len(tokens) < context + 1:
             raise DataError(
                 f"the training split has {counted(len(tokens), 'token')}, and a window of context "
@@ -207,7 +211,9 @@ class TrainingRows:
         self.seed = seed
         self.document_mask = document_mask
         self.bpe_dropout = bpe_dropout
-        self.per_epoch = max(1, (len(tokens) - context) // context)
+        self.stride = context - overlap
+        """Tokens from the start of a window to that of the next one in the split."""
+        self.per_epoch = max(1, (len(tokens) - context) // self.stride)
         self._epoch: tuple[int, NDArray[Any]] | None = None
 
     def batch(self, first: int, count: int) -> Batch:
@@ -235,9 +241,10 @@ class TrainingRows:
         epoch, index = divmod(row, self.per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             rng = np.random.default_rng((self.seed, epoch))
-            slack = len(self.tokens) - 1 - self.per_epoch * self.context
-            offset = rng.integers(min(slack + 1, self.context))
-            starts = offset + self.context * rng.permutation(self.per_epoch)
+            last = self.stride * (self.per_epoch - 1)
+            slack = len(self.tokens) - 1 - self.context - last
+            offset = rng.integers(min(slack + 1, self.stride))
+            starts = offset + self.stride * rng.permutation(self.per_epoch)
             self._epoch = (epoch, starts)
         return int(self._epoch[1][index])
 

@@ -101,7 +101,7 @@ class _Exported(NamedTuple):
 def _documents(checkpoint: Checkpoint, exported: _Exported) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the content of each JSON file of *checkpoint* besides the tokenizer."""
     config, family, classes = exported
-    tokenizer, chat = checkpoint.tokenizer(), chat_template(checkpoint)
+    tokenizer = checkpoint.tokenizer()
     end = tokenizer.special_tokens.get(END_OF_TEXT)
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     ids = {
@@ -125,21 +125,32 @@ def _documents(checkpoint: Checkpoint, exported: _Exported) -> Iterator[tuple[st
     if not further <= set(stops):  # a chat model also stops at the end of its turn
         generation["eos_token_id"] = list(dict.fromkeys([*stops, *sorted(further)]))
     yield "generation_config.json", generation
-    names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if end is not None else {}
-    if classes and (padding := _padding(checkpoint, ids["eos_token_id"])) is not None:
+    padding = _padding(checkpoint, ids["eos_token_id"]) if classes else None
+    yield from tokenizer_documents(checkpoint, config.context, padding).items()
+
+
+def tokenizer_documents(
+    checkpoint: Checkpoint, context: int, padding: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the content of tokenizer_config.json, by that name, for the tokenizer of a run.
+
+    *padding* is the id that pads rows, if it is to be named.
+    """
+    tokenizer, chat = checkpoint.tokenizer(), chat_template(checkpoint)
+    named = END_OF_TEXT in tokenizer.special_tokens
+    names = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT} if named else {}
+    if padding is not None:
         names["pad_token"] = tokenizer.decode_single_token_bytes(padding).decode()
-    yield (
-        "tokenizer_config.json",
-        {
-            **names,
-            **tokenizer.definition.settings.config,
-            # The family's own class would split text by its own pattern instead of ours.
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": config.context,
-            "clean_up_tokenization_spaces": False,
-            **({} if chat is None else {"chat_template": chat}),
-        },
-    )
+    fields = {
+        **names,
+        **tokenizer.definition.settings.config,
+        # The family's own class would split text by its own pattern instead of ours.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": context,
+        "clean_up_tokenization_spaces": False,
+        **({} if chat is None else {"chat_template": chat}),
+    }
+    return {"tokenizer_config.json": fields}
 
 
 def _padding(checkpoint: Checkpoint, default: int | None) -> int | None:
@@ -156,7 +167,7 @@ def read_config(path: Path) -> GPTConfig:
 
     Raises FormatError, also for a model that gpt would not compute as transformers does.
     """
-    fields = _read_object(path, "pass a config.json of Hugging Face")
+    fields = read_object(path, "pass a config.json of Hugging Face")
     try:
         return _family(fields).read(fields)
     except (ConfigError, FormatError) as error:
@@ -170,7 +181,7 @@ def import_folder(folder: Path) -> Imported:
     and damaged files, and for a model that would compute something else here.
     """
     path = folder / "config.json"
-    fields = _read_object(path, "pass a folder with config.json, or a GGUF file")
+    fields = read_object(path, "pass a folder with config.json, or a GGUF file")
     classifies = is_classifier(fields)
     try:
         family = _family(fields)
@@ -202,7 +213,7 @@ def import_folder(folder: Path) -> Imported:
         raise FormatError(f"{folder}: {error}") from error
     generation = {name: fields[name] for name in ID_FIELDS if fields.get(name) is not None}
     if (folder / GENERATION).exists():
-        generation |= _read_object(folder / GENERATION, "remove it, or download it again")
+        generation |= read_object(folder / GENERATION, "remove it, or download it again")
     return Imported(model, with_named_ends(tokenizer, generation), generation)
 
 
@@ -225,7 +236,7 @@ def _with_prefix(tensors: Tensors, family: Family) -> Tensors:
     return tensors.renamed(names)
 
 
-def _read_object(path: Path, remedy: str) -> dict[str, Any]:
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
     """Return the content of the JSON file *path*, an object. Raises FormatError."""
     try:
         fields = parse_json(path.read_bytes())
@@ -262,7 +273,7 @@ def _check_complete(folder: Path) -> None:
     path = folder / "model.safetensors.index.json"
     if not path.exists():
         return
-    listed = _read_object(path, "download it again").get("weight_map")
+    listed = read_object(path, "download it again").get("weight_map")
     for name in sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else ():
         if Path(name).name == name and not (folder / name).exists():
             raise FormatError(f"{folder / name}: not found, and {path.name} lists it")

@@ -169,12 +169,17 @@ def _check(
         raise FormatError(f"unexpected tensor {min(unexpected)}")
 
 
+def entries_of(model: Stack, names: Names) -> Iterator[tuple[str, Entry]]:
+    """Yield *names*, each with its entry, whose modules *model* can have; ``{expert}`` stays."""
+    for name, entry in _entries(names, len(model.blocks)):
+        if _applies(model, entry):
+            yield name, entry
+
+
 def _targets(model: Stack, names: Names) -> Iterator[Target]:
     """Yield the tensors called *names* that *model* has, without those whose weights are shared."""
     seen: set[int] = set()
-    for name, entry in _entries(names, len(model.blocks)):
-        if not _applies(model, entry):
-            continue
+    for name, entry in entries_of(model, names):
         for kind, modules, parts in _tensors(model, entry):
             if new := {id(part) for part in parts} - seen:
                 seen |= new

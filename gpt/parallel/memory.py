@@ -1,4 +1,4 @@
-"""Memory: the error of work that does not fit in that of the device, and what is given back."""
+"""The memory of a device: how much is free, what does not fit in it, and what is given back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 
@@ -23,6 +24,25 @@ def fitting_in_memory(what: str, advice: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise TrainingError(f"{what} do not fit in the memory of the device; {advice}") from None
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes that are free on *device*; None where the system does not say it.
+
+    Of a CPU, that is what Linux calls available, and what the limit of the container leaves.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    found: list[int] = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        found.append(int(line.split()[1]) * 1024)
+    with suppress(OSError, ValueError):  # "max" is no limit
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
+        found.append(limit - int((group / "memory.current").read_text(encoding="ascii")))
+    return max(0, min(found)) if found else None
 
 
 def return_freed_memory() -> None:

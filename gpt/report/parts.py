@@ -10,6 +10,8 @@ from gpt.model.anatomy import Anatomy
 from gpt.model.flops import TRAINING_FACTOR, parts_of
 from gpt.model.gpt import Stack
 from gpt.model.model import Model
+from gpt.spec.planning import described
+from gpt.spec.recipe import Recipe
 from pytok.counted import abbreviated
 
 HEADS = ("part", "parameters", "active", "FLOPs/token", "bytes/token")
@@ -94,3 +96,9 @@ def described_size(model: Model) -> str:
     total, active = sum(part.parameters for part in parts), sum(part.active for part in parts)
     used = "" if active == total else f", {abbreviated(active)} of them active"
     return f"{abbreviated(total)} parameters{used}"
+
+
+def announced(where: object, model: Model, recipe: Recipe) -> tuple[str, str]:
+    """Return what a run says when it starts: its model, and how it is trained."""
+    sizes = ", ".join(f"{name} {value}" for name, value in recipe.model.sizes().items())
+    return f"{where}: {described_size(model)}: {sizes}", described(recipe)

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from gpt.runs.state import State
 from gpt.spec.objective import Distillation
 from gpt.spec.recipe import Recipe
-from gpt.spec.task import FromBase, Tuning
 
 
 def written(state: State) -> State:
     """Return *state* as it is written: paths outside of the run are absolute."""
     recipe = state.recipe
-    task = recipe.task
-    if isinstance(task, FromBase):
-        task = dataclasses.replace(task, base=task.base.absolute())
-    if isinstance(task, Tuning) and task.replay_data is not None:
-        task = dataclasses.replace(task, replay_data=task.replay_data.absolute())
+    task: Any = recipe.task
+    paths = {name: at.absolute() for name, at in vars(task).items() if isinstance(at, Path)}
+    recipe = dataclasses.replace(recipe, task=dataclasses.replace(task, **paths))
     objective = recipe.objective
     if isinstance(objective, Distillation):
         teachers = tuple(teacher.absolute() for teacher in objective.teachers)
         objective = dataclasses.replace(objective, teachers=teachers)
-    recipe = dataclasses.replace(recipe, task=task, objective=objective)
+    recipe = dataclasses.replace(recipe, objective=objective)
     if recipe.data != Path() and _inside(recipe) is None:  # an imported run has no data
         recipe = dataclasses.replace(recipe, data=recipe.data.absolute())
     return dataclasses.replace(state, recipe=recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,6 +15,9 @@ from gpt.spec.encoder_decoder import EncoderDecoderConfig
 from gpt.spec.recipe import Recipe, check_resumable
 from gpt.spec.recurrent import RecurrentConfig
 from gpt.spec.serialize import USUAL, from_dict, to_dict
+
+SMOOTHING = 0.1
+"""Fraction of the way to the loss of a step by which the smoothed loss moves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ class State:
     fraction: float | None = None
     """Fraction of the run that is over (`gpt.training.clock`). None if an earlier version wrote it:
     then the run ends by its steps, which that version chose at the start."""
+    smoothed_loss: float | None = None
+    """Moving average of the losses of the steps (`Recipe.stop_at_loss`). None before the first."""
     fingerprint: str
     """Fingerprint of the tokenizer; shards of another one are rejected."""
     train_tokens: int
@@ -58,11 +64,40 @@ class State:
     """Whether the weights have adapters merged into the base before quantization, not after it."""
 
     @property
+    def is_out_of_patience(self) -> bool:
+        """Whether `Recipe.patience` evaluations in a row have not improved the score."""
+        every, patience = self.recipe.eval_every, self.recipe.patience
+        if patience is None or self.best_step is None:
+            return False
+        return self.step // every - self.best_step // every >= patience
+
+    @property
     def is_over(self) -> bool:
         """Whether the run has ended by its limits, rather than by its patience or a stop."""
+        if self.has_reached_loss:
+            return True
         if self.fraction is None:
             return self.recipe.steps is not None and self.step >= self.recipe.steps
         return self.fraction >= 1
+
+    @property
+    def has_reached_loss(self) -> bool:
+        """Whether the smoothed training loss is as low as the recipe asks for."""
+        loss, limit = self.smoothed_loss, self.recipe.stop_at_loss
+        return loss is not None and limit is not None and loss <= limit
+
+    @property
+    def ending(self) -> str:
+        """Say that the run has ended by its training loss, and by which."""
+        return (
+            f"the smoothed training loss, {self.smoothed_loss:.4f} nats per token, has reached "
+            f"stop_at_loss = {self.recipe.stop_at_loss:g} at step {self.step}"
+        )
+
+    def with_loss(self, loss: float) -> State:
+        """Return the state after a step of mean *loss*."""
+        last = loss if self.smoothed_loss is None else self.smoothed_loss
+        return dataclasses.replace(self, smoothed_loss=last + SMOOTHING * (loss - last))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``state.json``."""

@@ -27,6 +27,7 @@ from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.runs.retention import find_checkpoint
 from gpt.runs.state import State
 from gpt.runs.writing import final_weights, replace_weights, write_checkpoint
+from gpt.spec.recipe import Recipe
 from pytok.atomic import replace_file
 
 
@@ -242,3 +243,10 @@ def _existing(checkpoint: Checkpoint | None) -> Checkpoint:
     if checkpoint is None:
         raise CheckpointError("this Memory has no such model yet; it has one after a call of train")
     return checkpoint
+
+
+def default_store(recipe: Recipe) -> Store:
+    """Return the folder of *recipe*; raises ConfigError without one."""
+    if recipe.out is None:
+        raise ConfigError("the run has no folder; set out in its recipe, or pass store=Memory()")
+    return Folder(recipe.out)

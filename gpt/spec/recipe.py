@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from gpt.errors import ConfigError
 from gpt.spec.architecture import Architecture
-from gpt.spec.checks import above_zero, below_one
+from gpt.spec.checks import above_zero, at_least_zero, below_one
 from gpt.spec.classifier import Classifier
 from gpt.spec.encoder_decoder import EncoderDecoder
 from gpt.spec.objective import AnyObjective, CrossEntropy
@@ -64,6 +64,9 @@ class Recipe:
     """Sequences per forward pass."""
     accumulate: int = 1
     """Gradient accumulation: forward passes per step."""
+    overlap: int = 0
+    """Tokens that a sequence of a text has in common with the next one in the text, so that each
+    token is seen after different beginnings. An epoch has more sequences."""
     document_mask: bool = False
     """Restrict attention to tokens of the same document, if a sequence holds several (Zhao 2024,
     arXiv:2402.13991)."""
@@ -92,6 +95,9 @@ class Recipe:
     patience: int | None = None
     """Early stopping: end after this many evaluations without improvement. The best model is kept.
     [default: off]"""
+    stop_at_loss: float | None = None
+    """End once the smoothed training loss is this or less, in nats per token. Each step moves it by
+    a tenth of the way to the step's loss, from the first loss on. [default: off]"""
     checkpoint_every: int = 100
     """Steps between checkpoints. The best evaluation, the last step and an interrupted step have
     one as well."""
@@ -123,6 +129,8 @@ class Recipe:
                 raise ConfigError(f"{name} must be at least 1; got {value}")
         if self.steps is None and self.seconds is None and self.max_seconds is None:
             raise ConfigError("steps, seconds or max_seconds must be set: one of them ends the run")
+        above_zero(stop_at_loss=self.stop_at_loss)
+        at_least_zero(overlap=self.overlap)
         above_zero(clip=self.clip, seconds=self.seconds, max_seconds=self.max_seconds)
         if not 0 <= self.overhead < math.inf:
             raise ConfigError(f"overhead must be 0 or more seconds; got {self.overhead}")
@@ -131,6 +139,8 @@ class Recipe:
         below_one(bpe_dropout=self.bpe_dropout)
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
+        if getattr(self.optimizer, "lora_plus", 1) != 1 and not getattr(self.task, "adapter", None):
+            raise ConfigError("optimizer.lora_plus is for adapters, and all weights are trained")
         self.task.check(self.model)
         self.objective.check(self.model)
         for name, possible in (("objective", self.task.OBJECTIVES), ("score", self._scores)):
@@ -171,6 +181,7 @@ MAY_CHANGE = frozenset(
     {"task.base", "task.replay_data", "objective.teachers", "data", "out", "steps", "seconds"}
     | {"max_seconds", "eval_every", "keep", "checkpoint_every", "device", "dtype", "compile"}
     | {"parallel", "patience", "recompute", "threads", "overhead", "task.merge_aware"}
+    | {"stop_at_loss", "task.initial_adapter"}
 )
 """Fields in which a resumed run may differ from its checkpoint: how long it runs, what it reports,
 and on what machine. A change of any other would make one run of two different ones."""

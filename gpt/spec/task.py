@@ -114,7 +114,7 @@ class FromBase:
     COMMAND: ClassVar[str] = "gpt tune"
     ABOUT_RECIPE: ClassVar[str] = "As planned by `gpt tune`."
     READS_CHATS: ClassVar[bool] = True
-    READS: ClassVar[tuple[str, ...]] = ("base",)
+    READS: ClassVar[tuple[str, ...]] = ("base", "initial_adapter")
     """Fields on which it depends what is read from the disk."""
     OBJECTIVES: ClassVar[tuple[type, ...]] = ()
     SCORES: ClassVar[tuple[type, ...]] = ()
@@ -123,6 +123,9 @@ class FromBase:
     """Run whose model is the starting point, trained or imported. It stays as it is."""
     adapter: LoRA | DoRA | None = field(default_factory=LoRA)
     """Adapters that are trained, besides the embeddings of new tokens; none trains all weights."""
+    initial_adapter: Path | None = None
+    """Adapter to start from: a folder of peft, or a tuned run of the same base. [default: a new
+    one]"""
     train_rows: Literal["new", "all"] = "new"
     """Rows of the embeddings and the head that are trained besides adapters: those of new tokens,
     or all. Text of another domain is learned better with all."""
@@ -152,7 +155,7 @@ class FromBase:
 class Tuning(FromBase):
     """Supervised fine-tuning on conversations, or continued pretraining on token shards."""
 
-    READS: ClassVar[tuple[str, ...]] = ("base", "train_on", "template", "val")
+    READS: ClassVar[tuple[str, ...]] = (*FromBase.READS, "train_on", "template", "val")
     OBJECTIVES: ClassVar[tuple[type, ...]] = (CrossEntropy, Distillation)
     SCORES: ClassVar[tuple[type, ...]] = (BitsPerByte, TokenAccuracy)
 

@@ -46,6 +46,10 @@ def parallelize(
         # In some versions of torch, gloo supports no other reduction than the sum.
         sharded.set_force_sum_reduction_for_comms(True)
         sharded.set_gradient_divide_factor(1.0)
+        # Its buffers are made by the first gathering. Those of an evaluation, before the first
+        # step, would be tensors of inference mode, which no step can write to.
+        sharded.unshard()
+        sharded.reshard()
     return model
 
 

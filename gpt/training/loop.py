@@ -16,12 +16,12 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
 from gpt.adapt.wrapping import merged
-from gpt.errors import ConfigError, DataError
+from gpt.errors import DataError
 from gpt.evaluation.score import Figures, score_of
 from gpt.model.model import Model
 from gpt.optim.average import averaged
@@ -32,16 +32,16 @@ from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter, Start
 from gpt.report.notebook import default_reporter
-from gpt.report.parts import described_size
+from gpt.report.parts import announced
 from gpt.runs.metrics import Row
 from gpt.runs.reading import COLLECTED
 from gpt.runs.state import State, check_fits
-from gpt.runs.store import Folder, Store
-from gpt.spec.planning import described
+from gpt.runs.store import Store, default_store
 from gpt.spec.recipe import Recipe
 from gpt.training.choosing import choose_by_timing, keep_choices
 from gpt.training.clock import MACHINE, Clock, Limits, Pace
 from gpt.training.divergence import divergence_error, first_non_finite
+from gpt.training.memory import report_memory
 from gpt.training.outcome import Outcome
 from gpt.training.step import WEIGHTS, NotFinite, TrainStep
 from gpt.training.tasks.build import build_task
@@ -60,6 +60,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
     clock: Clock = MACHINE,
+    estimate: bool = False,
 ) -> Outcome:
     """Train the model of *recipe*; resume if *store* holds a checkpoint.
 
@@ -69,7 +70,8 @@ def train(
     interrupted evaluation is made when the run resumes. All processes of *world* call this, and
     each can stop the run; the recipe, the reports and the files are those of the main process. The
     caller's random state and number of threads are restored. *clock* is where the run reads the
-    time; `gpt.training.clock.replay` returns one that repeats a recorded run.
+    time; `gpt.training.clock.replay` returns one that repeats a recorded run. With
+    *estimate*, a run in one process first reports how much memory it takes, about.
 
     Raises ConfigError for a recipe that does not fit the existing run, DataError for data that does
     not fit, CheckpointError for a checkpoint that is damaged or cannot be written, and
@@ -77,7 +79,8 @@ def train(
     infinite (the last checkpoint is kept, and the batch is saved).
     """
     task = build_task(world.from_main(recipe))
-    return run(task, store=store, reporter=reporter, stop=stop, world=world, clock=clock)
+    options: dict[str, Any] = {"world": world, "clock": clock, "estimate": estimate}
+    return run(task, store=store, reporter=reporter, stop=stop, **options)
 
 
 def run(
@@ -88,6 +91,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
     clock: Clock = MACHINE,
+    estimate: bool = False,
 ) -> Outcome:
     """Train on *task*; arguments and errors are those of `train`."""
     recipe = task.recipe
@@ -96,14 +100,10 @@ def run(
     reporter = (reporter or default_reporter()) if world.is_main else NullReporter()
     cuda = [runtime.device] if runtime.device.type == "cuda" else []
     with store.hold(world), torch.random.fork_rng(devices=cuda), torch_threads(recipe.threads):
-        return _Run(task, store, runtime, reporter, stop, world, clock).train()
-
-
-def default_store(recipe: Recipe) -> Store:
-    """Return the folder of *recipe*; raises ConfigError without one."""
-    if recipe.out is None:
-        raise ConfigError("the run has no folder; set out in its recipe, or pass store=Memory()")
-    return Folder(recipe.out)
+        prepared = _Run(task, store, runtime, reporter, stop, world, clock)
+        if estimate and world.size == 1:
+            report_memory(prepared.train_step, prepared.recipe, reporter.notice)
+        return prepared.train()
 
 
 class _Run:
@@ -130,13 +130,7 @@ class _Run:
             task.collector.notice = self.reporter.notice
             task.collector.watch = self._watch
         self.train_step = TrainStep(
-            self.model,
-            self.recipe,
-            task.rows,
-            runtime,
-            world,
-            objective=task.objective,
-            collector=task.collector,
+            self.model, self.recipe, task.rows, runtime, world, task.objective, task.collector
         )
         self.state = State(
             config=self.model.config,
@@ -168,13 +162,10 @@ class _Run:
         recipe = self.recipe
         if recipe.compile:
             self.train_step.compile()
-        sizes = ", ".join(f"{name} {value}" for name, value in recipe.model.sizes().items())
-        self.reporter.notice(f"{self.store}: {described_size(self.model)}: {sizes}")
-        self.reporter.notice(described(recipe))
-        if self.task.cost is not None:
-            self.reporter.notice(self.task.cost)
-        if remark := self.train_step.runtime.remark:
-            self.reporter.notice(remark)
+        remark = self.train_step.runtime.remark
+        for text in (*announced(self.store, self.model, recipe), self.task.cost, remark):
+            if text:
+                self.reporter.notice(text)
         self.reporter.began(
             Start(
                 recipe=recipe,
@@ -202,6 +193,8 @@ class _Run:
                 if self._is_checkpoint_due():
                     self._write_checkpoint()
             folder = self._write_checkpoint() if self.state.step else None
+        if self.state.has_reached_loss:
+            self.reporter.notice(self.state.ending)
         if self.state.step:
             self.reporter.ended()
         finished = self._is_finished() and not self.evaluation_interrupted
@@ -209,10 +202,7 @@ class _Run:
 
     def _is_finished(self) -> bool:
         """Return whether a limit was reached, or evaluations have run out of patience."""
-        recipe, step, best = self.recipe, self.state.step, self.state.best_step
-        if self.state.is_over or recipe.patience is None or best is None:
-            return self.state.is_over
-        return step // recipe.eval_every - best // recipe.eval_every >= recipe.patience
+        return self.state.is_over or self.state.is_out_of_patience
 
     def _is_checkpoint_due(self) -> bool:
         """Return whether the step has a checkpoint: at intervals, and if it is the best so far.
@@ -220,9 +210,9 @@ class _Run:
         The first one records what was measured and planned for a time, which a run that starts
         again would choose differently.
         """
-        step = self.state.step
-        is_first = step == 1 and self.pace.limits.seconds is not None
-        return step % self.recipe.checkpoint_every == 0 or step == self.state.best_step or is_first
+        step, best = self.state.step, self.state.best_step
+        first = None if self.pace.limits.seconds is None else 1
+        return step % self.recipe.checkpoint_every == 0 or step in (best, first)
 
     def _is_stopping(self) -> bool:
         """Return whether any process was asked to stop, now or before."""
@@ -241,7 +231,7 @@ class _Run:
 
     def _make_step(self) -> Row:
         """Make an optimizer step and return its row of the metrics."""
-        recipe, step = self.recipe, self.state.step
+        step = self.state.step
         fraction = self.pace.fraction(step, self.state.seconds)
         if self.pace.limits.seconds is not None:
             fraction = self.world.from_main(fraction)
@@ -257,9 +247,9 @@ class _Run:
         duration = self.clock.now() - start
         seconds = self.pace.seconds_after(step, self.state.seconds, duration)
         self.state = dataclasses.replace(
-            self.state, step=step + 1, seconds=seconds, fraction=fraction
+            self.state.with_loss(result.loss), step=step + 1, seconds=seconds, fraction=fraction
         )
-        tokens, size = self.task.seen((step + 1) * recipe.rows_per_step)
+        tokens, size = self.task.seen((step + 1) * self.recipe.rows_per_step)
         return Row(
             step=step + 1,
             tokens=tokens,

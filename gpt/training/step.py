@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -148,6 +148,37 @@ class TrainStep:
             for row in rows[::size]
         }
 
+    @contextmanager
+    def trials(self) -> Iterator[None]:
+        """Return a context in which steps change no weights, and after which nothing has changed.
+
+        The optimizer keeps its state until the end of the context.
+        """
+        set_rate(self.optimizer, 0.0)
+        buffers = {buffer: buffer.clone() for buffer in saved_buffers(self.model).values()}
+        try:
+            yield
+        finally:
+            self.optimizer.state.clear()
+            for buffer, before in buffers.items():
+                buffer.copy_(before)
+
+    def try_gradients(self, rows: int) -> None:
+        """Compute the gradients of the first *rows* rows, at most a batch, inside of `trials`."""
+        batch = self._rows.batch(0, rows).to(self.runtime.device)
+        weight = self._objective.weight(batch)
+        self._accumulate(_StepRows(step=0, batches={0: batch}, weight=weight))
+
+    def try_update(self) -> None:
+        """Update the weights by these gradients, inside of `trials`."""
+        self._clip_gradient()
+        self._apply()
+
+    @property
+    def collects_rows(self) -> bool:
+        """Whether the model makes the rows of its steps itself."""
+        return self._collector is not None
+
     def time(
         self,
         steps: int,
@@ -160,20 +191,16 @@ class TrainStep:
 
         The weights do not change. *check_stop* is called before each step, and can raise.
         """
-        set_rate(self.optimizer, 0.0)
-        buffers = {buffer: buffer.clone() for buffer in saved_buffers(self.model).values()}
         seconds = []
-        for _ in range(warmup + steps):
-            check_stop()
-            self.runtime.synchronize()
-            start = now()
-            self._compute(0, following=0)
-            self._apply()
-            self.runtime.synchronize()
-            seconds.append(now() - start)
-        self.optimizer.state.clear()
-        for buffer, before in buffers.items():
-            buffer.copy_(before)
+        with self.trials():
+            for _ in range(warmup + steps):
+                check_stop()
+                self.runtime.synchronize()
+                start = now()
+                self._compute(0, following=0)
+                self._apply()
+                self.runtime.synchronize()
+                seconds.append(now() - start)
         # The clock of the main process, so that all processes make the same choices by it.
         return self._world.from_main(seconds[warmup:])
 

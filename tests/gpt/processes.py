@@ -24,6 +24,8 @@ from gpt.parallel.world import World
 from gpt.runs.store import Memory
 from gpt.spec.recipe import Recipe
 from gpt.training.loop import train
+from gpt.training.tuning.run import tune
+from tests.gpt.training.interrupted import StopAfter
 
 # Processes are forked from a server that has no threads and has imported the slow packages.
 FORKSERVER = multiprocessing.get_context("forkserver")
@@ -112,6 +114,14 @@ def run(recipe: Recipe, steps: int | None = None) -> Observed:
         hook.remove()
     observed.step, observed.score = outcome.state.step, outcome.state.score
     return observed
+
+
+def run_tuning(recipe: Recipe, steps: int = 1000) -> Observed:
+    """Tune by *recipe*; the main process stops the run after *steps*, if it is longer."""
+    stop = StopAfter(steps)
+    with World.join() as world:
+        state = tune(recipe, reporter=stop, stop=stop, world=world).outcome.state
+    return Observed(step=state.step, score=state.score)
 
 
 def run_in_memory(recipe: Recipe) -> dict[str, NDArray[Any]]:

@@ -27,7 +27,7 @@ from gpt.training.tasks.distillation import with_teachers
 from gpt.training.tasks.pretraining import config_of
 from gpt.training.tasks.replay import with_replay, with_replayed
 from gpt.training.tasks.starting import Layout, starting_model
-from gpt.training.tasks.task import Task
+from gpt.training.tasks.task import Task, without_overlap
 from pytok.chat.role_files import Record, read_records
 from pytok.chat.role_formats import Unread
 from pytok.chat.template import (
@@ -192,6 +192,7 @@ class ChatData:
     def layout(self, recipe: Recipe, chosen: frozenset[str]) -> Layout:
         """Choose rows that hold 95% of the conversations uncut."""
         assert isinstance(recipe.task, Tuning)
+        without_overlap(recipe)
         task = dataclasses.replace(recipe.task, train_on=self.chat.train_on)
         length = task.row_length
         if length is None:
@@ -208,6 +209,7 @@ class ChatData:
         It is evaluated on the held-out turns of the speakers that the model is trained on.
         """
         assert isinstance(recipe.task, Tuning)
+        without_overlap(recipe)
         base, chat = self.base, self.chat
         length = recipe.task.row_length or recipe.model.context
         train, held_out = Conversations(chat.train, length), Conversations(chat.val, length)

@@ -12,7 +12,7 @@ from gpt.model.build import build_model
 from gpt.runs.writing import read_data_files
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Pairs
-from gpt.training.tasks.task import Task
+from gpt.training.tasks.task import Task, without_overlap
 from pytok.counted import counted
 from pytok.errors import PytokError
 from pytok.tokenizer import Tokenizer
@@ -25,6 +25,7 @@ def pairs_task(recipe: Recipe) -> Task:
     """
     spec, folder = recipe.task, recipe.data
     assert isinstance(spec, Pairs)
+    without_overlap(recipe)
     try:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
     except (PytokError, OSError) as error:

@@ -153,6 +153,7 @@ def training_rows(recipe: Recipe, shards: Shards, length: int) -> TrainingRows:
         vocab_size=shards.vocab_size,
         seed=recipe.seed,
         document_mask=recipe.document_mask,
+        overlap=recipe.overlap,
         bpe_dropout=open_bpe_dropout(shards, recipe.bpe_dropout) if recipe.bpe_dropout else None,
     )
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from gpt.adapt.weights import AdapterWeights, fill
 from gpt.adapt.wrapping import adapt, train_rows
 from gpt.errors import ConfigError
+from gpt.interop.adapters import OpenAdapter, open_adapter
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import NO_SPELLING, grow_vocabulary, token_tables
 from gpt.nn.quantized.linear import quantize
-from gpt.runs.reading import Checkpoint
+from gpt.runs.adapters import with_adapter
+from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import AnyTuning, FromBase, NewRows
 from gpt.training.tasks.pretraining import config_of
@@ -54,6 +59,29 @@ def base_of(recipe: Recipe) -> FromBase:
     return recipe.task
 
 
+@dataclass(frozen=True, kw_only=True)
+class StartingPoint(Checkpoint):
+    """A base with the tokens of the adapter that a run starts from."""
+
+    initial: OpenAdapter
+    tokens_before: int
+    """Tokens of the base; the rows of the others are trained."""
+
+
+def open_start(base: Path, initial_adapter: Path | None = None) -> Checkpoint:
+    """Read the run *base* and the adapter to start from, if any; raises CheckpointError.
+
+    Raises what `gpt.interop.adapters.open_adapter` raises.
+    """
+    checkpoint = read_checkpoint(base)
+    if initial_adapter is None:
+        return checkpoint
+    opened = open_adapter(initial_adapter, checkpoint)
+    rows = AdapterWeights(layers={}, rows=opened.weights.rows)
+    grown = with_adapter(checkpoint, rows, opened.tokens)
+    return StartingPoint(**vars(grown), initial=opened, tokens_before=checkpoint.config.vocab_size)
+
+
 def starting_model(
     base: Checkpoint,
     recipe: Recipe,
@@ -66,6 +94,8 @@ def starting_model(
     *spelling* and *new_rows* are those of `grow_vocabulary`.
     """
     before, spec = base.state.config.vocab_size, base_of(recipe)
+    if isinstance(base, StartingPoint):
+        before = base.tokens_before
     config = config_of(recipe, vocab_size)
     model = grow_vocabulary(base.model(), config, recipe.seed, spelling, new_rows)
     if spec.adapter is not None:
@@ -79,4 +109,7 @@ def starting_model(
         if spec.quantize is not None:
             quantize(model, spec.quantize)
         adapt(model, spec.adapter, recipe.seed)
+        if isinstance(base, StartingPoint):
+            initial = base.initial.weights
+            fill(model, AdapterWeights(layers=initial.layers, axis=initial.axis))
     return model

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from gpt.data.batch import Rows
+from gpt.errors import ConfigError
 from gpt.evaluation.score import Figures
 from gpt.model.model import Model
 from gpt.model.objectives.loss import Objective
@@ -102,3 +103,12 @@ class Task:
         if self.evaluate is None:
             return None
         return self.evaluate(model, runtime=runtime, progress=progress, world=world).figures
+
+
+def without_overlap(recipe: Recipe) -> None:
+    """Raise ConfigError if *recipe*, of other data than a text, asks for an overlap."""
+    if recipe.overlap:
+        raise ConfigError(
+            f"overlap = {recipe.overlap}: only a text is cut into windows; remove overlap "
+            f"(--overlap) for {recipe.data}"
+        )

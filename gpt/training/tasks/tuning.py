@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpt.data.conversations import is_chat
-from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Classification, Preferences, Reinforcement, Tuning
 from gpt.training.tasks.classification import LabeledData
@@ -14,7 +14,7 @@ from gpt.training.tasks.continuing import ShardData
 from gpt.training.tasks.conversations import ChatData, RenderedChat
 from gpt.training.tasks.preferences import PreferenceData
 from gpt.training.tasks.reinforcement import ProblemData
-from gpt.training.tasks.starting import TuningData, base_of
+from gpt.training.tasks.starting import TuningData, base_of, open_start
 from gpt.training.tasks.task import Task
 
 # recipe, base, fields of its task that were chosen
@@ -43,8 +43,9 @@ OPENERS: Mapping[type, Opener] = {
 
 
 def open_base(recipe: Recipe) -> Checkpoint:
-    """Read the base of *recipe*; raises ConfigError without one, CheckpointError."""
-    return read_checkpoint(base_of(recipe).base)
+    """Read the base of *recipe*; raises ConfigError without one, and what `open_start` raises."""
+    spec = base_of(recipe)
+    return open_start(spec.base, spec.initial_adapter)
 
 
 def open_tuning(recipe: Recipe, base: Checkpoint, chosen: Any = None) -> TuningData:

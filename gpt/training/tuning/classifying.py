@@ -27,7 +27,7 @@ from gpt.parallel.runtime import Runtime
 from gpt.report.class_table import write_evaluation
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import Checkpoint, read_checkpoint
-from gpt.runs.store import Store
+from gpt.runs.store import Store, default_store
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.classifier import Classifier, Pooling
 from gpt.spec.dropout import Dropout
@@ -37,7 +37,7 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
 from gpt.spec.score import AnyScore, ClassLoss
 from gpt.spec.task import Classification, Train
-from gpt.training.loop import default_store, run
+from gpt.training.loop import run
 from gpt.training.outcome import Outcome
 from gpt.training.tasks.classification import LabeledData
 from gpt.training.tasks.starting import STEP_TOKENS

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from gpt.errors import ConfigError
-from gpt.runs.reading import Checkpoint, read_checkpoint
+from gpt.runs.reading import Checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.dropout import Dropout
 from gpt.spec.optimizer import AdamW
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine
-from gpt.training.tasks.starting import STEP_TOKENS, TuningData, base_of
+from gpt.training.tasks.starting import (
+    STEP_TOKENS,
+    StartingPoint,
+    TuningData,
+    base_of,
+    open_start,
+)
 from gpt.training.tasks.task import Task
 from gpt.training.tasks.tuning import open_base, open_tuning
 from gpt.training.tuning.methods import METHODS
@@ -76,6 +82,8 @@ def plan_tuning(
     batch_size: int | None = None,
     lr: float | None = None,
     seed: int = 0,
+    overlap: int = 0,
+    processes: int = 1,
     **fields: Any,
 ) -> TuningPlan:
     """Choose a complete recipe by the base, the method and the size of the data.
@@ -85,16 +93,19 @@ def plan_tuning(
     the chat says who is me, otherwise "all", and rows are as long as 95% of the conversations;
     those of a text have the context, but at most `STEP_TOKENS`, and half the text. A step has up
     to `STEP_TOKENS` tokens, fewer if an epoch would have less than `STEPS_PER_EPOCH` steps; small
-    data gets more epochs, until evaluations improve no more (`patience`). Learning rates fall with
+    data gets more epochs, until evaluations improve no more (`patience`). The rows of a step can be
+    divided among *processes*. Learning rates fall with
     the width from 256 on, and are eight times as high for adapters (Schulman 2025, LoRA without
-    regret: ten times). Raises what `tune` raises for *base* and *data*, and ConfigError for values
-    out of range.
+    regret: ten times). With an ``initial_adapter``, its spec replaces *adapter*. Raises what `tune`
+    raises for *base* and *data*, and ConfigError for values out of range.
     """
     if epochs is not None and not 0 < epochs < math.inf:
         raise ConfigError(f"epochs must be above 0; got {epochs}")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1; got {batch_size}")
-    checkpoint, kind = read_checkpoint(base), METHODS[method]
+    checkpoint, kind = open_start(base, fields.get("initial_adapter")), METHODS[method]
+    if isinstance(checkpoint, StartingPoint):
+        adapter = checkpoint.initial.spec
     model = checkpoint.config
     architecture = Architecture(
         **{each.name: getattr(model, each.name) for each in dataclasses.fields(Architecture)}
@@ -108,6 +119,7 @@ def plan_tuning(
         score=kind.score(),
         model=architecture,
         seed=seed,
+        overlap=overlap,
     )
     opened = open_tuning(recipe, checkpoint, chosen)
     task, rows, length, step_rows = opened.layout(recipe, frozenset(chosen))
@@ -118,10 +130,11 @@ def plan_tuning(
         # The largest power of two within both limits.
         most = min(STEP_TOKENS // length, rows // STEPS_PER_EPOCH)
         batch_size = max(kind.rows, 1 << max(0, most.bit_length() - 1))
-        if step_rows is not None:
-            batch_size = math.gcd(
-                step_rows, max(batch_size, 1 << (PASS_TOKENS // length).bit_length() - 1)
-            )
+        if step_rows is None:
+            batch_size = -(-batch_size // processes) * processes
+        else:
+            most = max(batch_size, 1 << (PASS_TOKENS // length).bit_length() - 1)
+            batch_size = math.gcd(step_rows, most)
             accumulate = step_rows // batch_size
     steps = max(1, math.ceil(epochs * rows / (batch_size * accumulate)))
     whole = 1e-3 * min(1.0, 256 / model.width) * kind.rate

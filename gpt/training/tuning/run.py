@@ -24,14 +24,15 @@ from gpt.errors import ConfigError, DataError
 from gpt.evaluation.bits_per_byte import Evaluation, evaluate
 from gpt.evaluation.score import Score, score_of
 from gpt.parallel.runtime import Runtime
+from gpt.parallel.world import ALONE, World
 from gpt.report.events import NullReporter, Reporter
 from gpt.runs.reading import Checkpoint
 from gpt.runs.state import State
-from gpt.runs.store import Store
+from gpt.runs.store import Store, default_store
 from gpt.spec.recipe import Recipe
 from gpt.spec.score import BitsPerByte
 from gpt.spec.task import Tuning
-from gpt.training.loop import default_store, run
+from gpt.training.loop import run
 from gpt.training.outcome import Outcome
 from gpt.training.tasks.starting import base_of
 from gpt.training.tuning.merging import Merging, merge
@@ -73,8 +74,12 @@ def tune(
     base_data: Path | None = None,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
+    estimate: bool = False,
 ) -> Tuned:
     """Fine-tune by *plan*, or resume, then compare the model with the base.
+
+    All processes of *world* call this with the same plan; the main one compares.
 
     With *patience* the result is the model of the best evaluation, and the first evaluation is of
     the base, before the first step: if no step is better, the run ends with the base's weights, and
@@ -96,8 +101,8 @@ def tune(
         )
     measure_base_data = _base_measure(base, base_data, reporter)
     reporter.notice(task.summary)
-    outcome = run(task, store=store, reporter=reporter, stop=stop)
-    if not outcome.finished:
+    outcome = run(task, store=store, reporter=reporter, stop=stop, world=world, estimate=estimate)
+    if not outcome.finished or not world.is_main:
         return Tuned(outcome=outcome)
     saved = outcome.state.recipe
     runtime = Runtime.choose(saved.device, saved.dtype)

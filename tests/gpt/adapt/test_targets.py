@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -76,6 +77,22 @@ def test_table_with_new_tokens_is_not_adapted_too() -> None:
     for target in ("embedding", "head"):
         with pytest.raises(ConfigError, match=f"targets: {target} has new tokens"):
             adapt(model, LoRA(targets=(target,)), seed=0)
+
+
+def test_a_head_with_new_tokens_keeps_its_bias() -> None:
+    """Frozen, also when the rows are merged."""
+    model = GPT(dataclasses.replace(CONFIG, head_bias=True))
+    nn.init.normal_(model.head.bias)
+    before = model(IDS)
+    model.requires_grad_(False)
+    train_rows(model, ["embedding", "head"], 66, 70)
+
+    torch.testing.assert_close(model(IDS), before)
+    assert torch.equal(merged_weights(model)["head.bias"], model.head.bias)
+    assert [name for name, part in model.named_parameters() if part.requires_grad] == [
+        "embedding.rows.weight",
+        "head.rows.weight",
+    ]
 
 
 class Net(nn.Module):

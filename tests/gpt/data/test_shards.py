@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gpt.data.batch import IGNORED
 from gpt.data.shards import TrainingRows, evaluation_batches, open_data, open_split
-from gpt.errors import DataError
+from gpt.errors import ConfigError, DataError
 
 
 class Counting:
@@ -34,8 +34,9 @@ lengths = st.integers(2, 400)
 contexts = st.integers(1, 40)
 
 
-def rows_of(length: int, context: int, seed: int = 0) -> TrainingRows:
-    return TrainingRows(Counting(length), context=context, vocab_size=1000, seed=seed)
+def rows_of(length: int, context: int, seed: int = 0, overlap: int = 0) -> TrainingRows:
+    split = Counting(length)
+    return TrainingRows(split, context=context, vocab_size=1000, seed=seed, overlap=overlap)
 
 
 @given(length=lengths, context=contexts, seed=st.integers(0, 2**40), epoch=st.integers(0, 3))
@@ -46,6 +47,26 @@ def test_an_epoch_has_no_token_twice(length: int, context: int, seed: int, epoch
     inputs = rows.batch(epoch * rows.per_epoch, rows.per_epoch).inputs
 
     assert len(inputs.unique()) == inputs.numel()
+
+
+@given(length=lengths, context=contexts, epoch=st.integers(0, 3), data=st.data())
+def test_windows_of_an_epoch_overlap_by_so_many_tokens(
+    length: int, context: int, epoch: int, data: st.DataObject
+) -> None:
+    """Sorted, each starts so much earlier than the end of the one before."""
+    length, overlap = max(length, context + 1), data.draw(st.integers(0, context - 1))
+    rows = rows_of(length, context, overlap=overlap)
+    inputs = rows.batch(epoch * rows.per_epoch, rows.per_epoch).inputs
+    starts = inputs[:, 0].sort().values
+
+    assert (starts.diff() == context - overlap).all()
+    assert (length - 1) - (int(starts[-1]) + context - int(starts[0])) < 2 * (context - overlap)
+
+
+def test_an_overlap_of_a_whole_window_is_rejected() -> None:
+    """The next window would be the same."""
+    with pytest.raises(ConfigError, match="overlap must be below the 8 tokens of a row; got 8"):
+        rows_of(100, 8, overlap=8)
 
 
 @given(length=lengths, context=contexts, epoch=st.integers(0, 3))

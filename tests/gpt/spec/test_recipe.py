@@ -13,6 +13,7 @@ from gpt.errors import ConfigError
 from gpt.evaluation.score import SCORES
 from gpt.spec.adapter import DoRA
 from gpt.spec.objective import CrossEntropy
+from gpt.spec.optimizer import AdamW
 from gpt.spec.recipe import Recipe, check_resumable, read_toml
 from gpt.spec.score import BitsPerByte, TokenAccuracy
 from gpt.spec.serialize import from_dict, to_dict
@@ -60,6 +61,21 @@ def test_rows_of_tuning_fit_the_context(length: int) -> None:
 def test_label_smoothing_is_a_probability_below_one(smoothing: float) -> None:
     with pytest.raises(ConfigError, match="label_smoothing must be at least 0 and below 1"):
         CrossEntropy(label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"optimizer": AdamW(lora_plus=16.0)}, r"optimizer\.lora_plus is for adapters"),
+        ({"stop_at_loss": 0.0}, "stop_at_loss must be above 0"),
+        ({"overlap": -1}, "overlap must be at least 0"),
+    ],
+    ids=str,
+)
+def test_fields_that_make_no_sense_are_rejected(changes: dict[str, Any], words: str) -> None:
+    """By name."""
+    with pytest.raises(ConfigError, match=words):
+        dataclasses.replace(RECIPE, **changes)
 
 
 @pytest.mark.parametrize(
