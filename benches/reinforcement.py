@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import shutil
 import statistics
 import time
@@ -32,11 +31,13 @@ from benches.report import machine, show
 from gpt.data.problems.build import build_problems
 from gpt.data.problems.coding import Coding
 from gpt.evaluation.problems import evaluate_problems
+from gpt.lab.statistics import mean
 from gpt.parallel.runtime import Runtime
 from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.dropout import Dropout
 from gpt.spec.mlp import MLP
 from gpt.spec.norm import LayerNorm
 from gpt.spec.objective import GRPO
@@ -57,18 +58,6 @@ TEXTS, SOLVED = 20_000, 2_000
 """Solved problems of pretraining, and of SFT."""
 FRESH = 2**31 + 1
 """Seed of the problems that the models are compared on; runs are evaluated on others."""
-STUDENT = {
-    1: 12.706,
-    2: 4.303,
-    3: 3.182,
-    4: 2.776,
-    5: 2.571,
-    6: 2.447,
-    7: 2.365,
-    8: 2.306,
-    9: 2.262,
-}
-"""Quantiles of Student's t for a two-sided 95% interval, by degrees of freedom."""
 COIN = """
 import random
 
@@ -177,10 +166,14 @@ class Seed:
         self._sft("SFT", out, data, self.setting.steps)
 
     def _sft(self, base: str, out: Path, data: Path, steps: int) -> None:
-        """Train all weights of the run *base* on the texts *data*."""
+        """Train all weights of the run *base* on the texts *data*, without dropout.
+
+        No text comes twice in the first SFT, and with dropout it makes a model of this size worse.
+        """
         plan = plan_tuning(self._path(base), data=data, out=out, adapter=None, seed=self.seed)
+        model = dataclasses.replace(plan.recipe.model, dropout=Dropout())
         optimizer = AdamW(lr=self.setting.sft_lr, betas=(0.9, 0.99))
-        self._tune(plan, steps, optimizer=optimizer, batch_size=16)
+        self._tune(plan, steps, optimizer=optimizer, batch_size=16, model=model)
 
     def _grpo(self, out: Path) -> None:
         """Reward right answers."""
@@ -284,11 +277,10 @@ ARMS: Mapping[str, Any] = {
 
 def interval(values: Sequence[float]) -> str:
     """Return the mean of *values* in percent, with its 95% t interval."""
-    mean = 100 * statistics.mean(values)
-    if len(values) < 2:
-        return f"{mean:.1f}"
-    half = 100 * STUDENT[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:.1f} ± {half:.1f}"
+    found = mean([100 * value for value in values])
+    if found.n < 2:
+        return f"{found.value:.1f}"
+    return f"{found.value:.1f} ± {found.high - found.value:.1f}"
 
 
 def rows(results: Sequence[Mapping[str, Mapping[str, float]]]) -> list[list[str]]:
