@@ -47,9 +47,9 @@ class Method:
 
 PREFERENCE_RATE = 1 / 80
 """Learning rate of preferences, as a multiple of that of supervised fine-tuning. Where a model of
-width 192 was to write short replies, 0.0001 with LoRA won, and with four times as many it moved
-three hundred nats away from its base. For all weights of a model of width 2048 it is 1.6e-6, and
-1.2e-5 for adapters: about what is usual there (TRL: 1e-6, and 1e-5)."""
+width 128 was to write short replies, 0.0001 with LoRA won (docs/tuning.md), and with four times as
+much it moved two hundred nats away from its base. For all weights of a model of width 2048 it is
+1.6e-6, and 1.2e-5 for adapters: about what is usual there (TRL: 1e-6, and 1e-5)."""
 _preferences = partial(Method, task=Preferences, rate=PREFERENCE_RATE, epochs=3, dropout=0)
 
 METHODS: Mapping[str, Method] = {
