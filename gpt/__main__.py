@@ -57,7 +57,7 @@ COMMANDS = [
     LazyCommand(
         "export",
         "gpt.commands.convert:export",
-        "Write a trained model for transformers or llama.cpp.",
+        "Write a trained model for transformers, llama.cpp or peft.",
     ),
     LazyCommand(
         "import",

@@ -46,7 +46,7 @@ from pytok.terminal import say
     help="Split the weights into files of at most this size, such as 5GB (hf only).",
 )
 def export(run: Path, out: Path, to: str, dtype: str, max_shard_size: str | None) -> int:
-    """Write a trained model for transformers or llama.cpp, or its adapter for peft.
+    """Write a trained model for transformers, llama.cpp or peft.
 
     RUN is a run folder, for its newest checkpoint; RUN/best, for its best one; or the folder of a
     checkpoint. OUT is the folder or file to write. A model is written as a family that has all of

@@ -41,9 +41,20 @@ size_option = option(
 )
 
 
-@click.group(cls=Group)
+@click.group(
+    cls=Group,
+    examples="""
+    gpt lab list
+    gpt lab run swa mla
+    gpt lab report
+    """,
+)
 def lab() -> None:
-    """Test claims of papers: experiments with computed verdicts."""
+    """Test claims of papers: experiments with computed verdicts.
+
+    An experiment has a question, a source, arms, and rules by which the verdict follows from what
+    is measured. Results are in lab/, a folder for each size.
+    """
 
 
 @lab.command(

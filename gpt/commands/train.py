@@ -46,8 +46,6 @@ SETTINGS = Settings(
     gpt train --data data/ --out runs/llama --preset llama --depth 4 --seconds 300
     gpt train --data data/ --out runs/again --replay runs/llama
     gpt train --data data/ --lr 0.01 --set model.position=ALiBi --set model.mlp.gated=true
-    gpt train --data data/ --preset bert
-    gpt train --data corpus.txt --distill runs/first,runs/second --depth 3
     gpt train --data pairs.jsonl --preset transformer
     torchrun --nproc-per-node 4 -m gpt train --data data/ --out runs/four
     """,
@@ -120,8 +118,6 @@ SETTINGS = Settings(
 @SETTINGS.option("--bpe-dropout", "bpe_dropout", group="Training")
 @SETTINGS.option("--clip", "clip", group="Training")
 @SETTINGS.option("--patience", "patience", group="Training")
-@SETTINGS.option("--stop-at-loss", "stop_at_loss", group="Training")
-@SETTINGS.option("--overlap", "overlap", metavar="TOKENS", group="Training")
 @option(
     "--distill",
     metavar="RUN,...",

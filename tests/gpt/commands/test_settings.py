@@ -174,7 +174,7 @@ def test_tuning_sets_what_the_base_leaves_open() -> None:
 
 
 def test_help_of_tuning_marks_what_is_planned(recipe: Recipe, tmp_path: Path) -> None:
-    """The fields that `plan_tuning` sets; two of them are for chats only."""
+    """The fields that `plan_tuning` sets; some are for chats and for other objectives only."""
     gpt.train(dataclasses.replace(recipe, steps=1))
     task = Tuning(base=recipe.out)
     defaults = Recipe(data=recipe.data, out=tmp_path / "tuned", task=task)
@@ -185,7 +185,9 @@ def test_help_of_tuning_marks_what_is_planned(recipe: Recipe, tmp_path: Path) ->
         if getattr(planned, field.name) != getattr(defaults, field.name)
     }
 
-    assert changed == tune.PLANNED - {"task.train_on", "task.row_length"}
+    of_chats = {"task.train_on", "task.row_length"}
+    of_objectives = {"task.max_tokens", "score", "accumulate"}
+    assert changed == tune.PLANNED - of_chats - of_objectives
 
 
 @pytest.mark.parametrize("option", ["model.mlp=SwiGLU", "model.mlp.activation=swiglu"])
