@@ -50,8 +50,16 @@ class Finding:
     """The figure that decides, if it has an interval."""
 
 
+class Uncorrected:
+    """A check that no number of comparisons changes: an equality, or an interval against a bound."""
+
+    def p(self, results: PartResults) -> float:
+        """Return NaN."""
+        return math.nan
+
+
 @dataclass(frozen=True, kw_only=True)
-class Equal:
+class Equal(Uncorrected):
     """EXACT: a figure of an arm equals a number."""
 
     claim: str
@@ -60,10 +68,6 @@ class Equal:
     value: float
     tolerance: float = 0.0
     """Largest absolute difference."""
-
-    def p(self, results: PartResults) -> float:
-        """Return NaN: an equality has no noise."""
-        return math.nan
 
     def find(self, results: PartResults, p: float) -> Finding:
         """Compare the figure of the first seed."""
@@ -77,17 +81,13 @@ class Equal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Below:
+class Below(Uncorrected):
     """EXACT: a figure of an arm is at most a bound; an error, for example."""
 
     claim: str
     arm: str
     figure: str
     bound: float
-
-    def p(self, results: PartResults) -> float:
-        """Return NaN: a bound has no noise."""
-        return math.nan
 
     def find(self, results: PartResults, p: float) -> Finding:
         """Compare the figure of the first seed; NaN is above every bound."""
@@ -139,7 +139,7 @@ class Less:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotWorse:
+class NotWorse(Uncorrected):
     """QUALITY: a figure of an arm is above that of another by no more than a margin."""
 
     claim: str
@@ -147,10 +147,6 @@ class NotWorse:
     than: str
     figure: str
     margin: float
-
-    def p(self, results: PartResults) -> float:
-        """Return NaN: the interval decides."""
-        return math.nan
 
     def find(self, results: PartResults, p: float) -> Finding:
         """Compare the interval of the difference with the margin."""
@@ -168,7 +164,7 @@ class NotWorse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ratio:
+class Ratio(Uncorrected):
     """SPEED: the ratio of a series of an arm to that of another: times, for example."""
 
     claim: str
@@ -179,10 +175,6 @@ class Ratio:
     """The paper's range of the ratio; None if none is claimed."""
     below: bool = True
     """Whether the ratio is claimed to be below 1, or above."""
-
-    def p(self, results: PartResults) -> float:
-        """Return NaN: the interval decides."""
-        return math.nan
 
     def find(self, results: PartResults, p: float) -> Finding:
         """Compare the ratio of the medians with 1, and with the paper's range."""
@@ -202,7 +194,7 @@ class Ratio:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grows:
+class Grows(Uncorrected):
     """A series grows with another as a power: y ~ x^exponent."""
 
     claim: str
@@ -211,10 +203,6 @@ class Grows:
     y: str
     between: tuple[float, float]
     """Range of the exponent that the claim allows."""
-
-    def p(self, results: PartResults) -> float:
-        """Return NaN: the interval decides."""
-        return math.nan
 
     def find(self, results: PartResults, p: float) -> Finding:
         """Fit the exponent, and compare it and its interval with the range."""
@@ -233,7 +221,7 @@ class Grows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranked:
+class Ranked(Uncorrected):
     """QUALITY: a figure orders the arms as the paper's numbers do."""
 
     claim: str
@@ -242,10 +230,6 @@ class Ranked:
     """The paper's number of each arm."""
     least: float
     """Rank correlation from which the order counts as the paper's."""
-
-    def p(self, results: PartResults) -> float:
-        """Return NaN: the correlation is over arms, not seeds."""
-        return math.nan
 
     def find(self, results: PartResults, p: float) -> Finding:
         """Correlate the means of the arms with the paper's numbers (Spearman)."""
