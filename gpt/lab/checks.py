@@ -51,7 +51,7 @@ class Finding:
 
 
 class Uncorrected:
-    """A check that no number of comparisons changes: an equality, or an interval against a bound."""
+    """A check that other checks do not change: an equality, or an interval against a bound."""
 
     def p(self, results: PartResults) -> float:
         """Return NaN."""
