@@ -228,7 +228,7 @@ def mismatched(prompts: Sequence[Content]) -> list[int]:
     They differ, unless more than half of all prompts are the same.
 
     >>> mismatched(["a", "b", "a", "c"])
-    [1, 2, 3, 0]
+    [1, 0, 3, 2]
     """
     order = sorted(range(len(prompts)), key=lambda index: repr(prompts[index]))
     runs = [0]

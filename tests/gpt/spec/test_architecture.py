@@ -143,13 +143,15 @@ def test_swiglu_has_about_the_parameters_of_a_plain_mlp() -> None:
     assert 3 * gated.mlp.hidden_width(768) == pytest.approx(2 * 4 * plain.width, rel=0.1)
 
 
-@pytest.mark.parametrize("name", sorted(MAY_CHANGE - {"task.base", "data", "out"}))
+@pytest.mark.parametrize(
+    "name", sorted(name for name in MAY_CHANGE - {"data", "out"} if "." not in name)
+)
 def test_resumed_recipe_can_change_length_and_device(recipe: Recipe, name: str) -> None:
     """And how often the run is evaluated and saved."""
     changed = {"steps": 99, "eval_every": 9, "checkpoint_every": 9, "device": "cuda"}
     changed |= {"dtype": "bfloat16", "compile": True, "threads": 1, "recompute": True}
     changed |= {"keep": 9, "patience": 9, "parallel": "fsdp", "seconds": 9.0, "max_seconds": 9.0}
-    changed |= {"overhead": 9.0}
+    changed |= {"overhead": 9.0, "stop_at_loss": 9.0}
 
     check_resumable(recipe, dataclasses.replace(recipe, **{name: changed[name]}))
 
