@@ -54,9 +54,12 @@ class Record:
                     f"for those of {size}"
                 )
             self._add(document, document.get("trials", []))
+        self._end = 0
+        """Bytes of the lines that are complete: a kill can have left half of another."""
         if self._lines.exists():
-            complete, _, _ = self._lines.read_bytes().rpartition(b"\n")
-            for line in complete.splitlines():
+            content = self._lines.read_bytes()
+            self._end = content.rfind(b"\n") + 1
+            for line in content[: self._end].splitlines():
                 trial = self._read(self._lines, line)
                 self._add(trial, [trial])
 
@@ -66,15 +69,13 @@ class Record:
         self.trials[trial.key] = trial
         self._lines.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**_plain(trial), **self._made_by}) + "\n"
-        # A kill can have left half a line.
-        content = self._lines.read_bytes() if self._lines.exists() else b""
-        end = content.rfind(b"\n") + 1
-        with self._lines.open("r+b" if content else "wb") as file:
-            file.seek(end)
+        with self._lines.open("r+b" if self._end else "wb") as file:
+            file.seek(self._end)
             file.truncate()
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
+            self._end = file.tell()
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write ``ID.json``: *document*, and all trials."""
@@ -82,6 +83,7 @@ class Record:
         whole = {**document, **self._made_by, "trials": trials}
         replace_file(self.path, (json.dumps(whole, indent=1, allow_nan=True) + "\n").encode())
         self._lines.unlink(missing_ok=True)
+        self._end = 0
 
     def _read(self, path: Path, content: bytes) -> dict[str, Any]:
         try:

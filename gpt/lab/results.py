@@ -68,16 +68,17 @@ class PartResults:
 
     def repetitions(self, arm: str, figure: str) -> list[float]:
         """Return all repetitions of *figure* of *arm*: its series, of all seeds."""
-        rate = self.best_rate(arm)
-        found = [self.trials[self.part.name, arm, rate, seed][figure] for seed in self.seeds]
-        return [value for each in found for value in (each if isinstance(each, list) else [each])]
+        return [value for series in self._by_seed(arm, figure) for value in series]
 
     def series(self, arm: str, figure: str) -> list[float]:
         """Return the series *figure* of *arm*, of the median of the seeds."""
+        return [statistics.median(each) for each in zip(*self._by_seed(arm, figure), strict=True)]
+
+    def _by_seed(self, arm: str, figure: str) -> list[list[float]]:
+        """Return the series *figure* of *arm* for each seed; a number is one of length 1."""
         rate = self.best_rate(arm)
         found = [self.trials[self.part.name, arm, rate, seed][figure] for seed in self.seeds]
-        rows = [each if isinstance(each, list) else [each] for each in found]
-        return [statistics.median(column) for column in zip(*rows, strict=True)]
+        return [each if isinstance(each, list) else [each] for each in found]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,7 +96,7 @@ def run(
     record = Record(folder, experiment, options.size)
     total = sum(arm.trials for arm in planned(experiment, options))
     while missing := _missing(experiment, options, _figures(record)):
-        progress(experiment.id, total - _at_least(missing, record, total), total)
+        progress(experiment.id, min(total, len(record.trials)), total)
         jobs = options.jobs if missing[0][0].kind != "SPEED" else 1
         for part, setting, figures, seconds in run_trials(missing, jobs=jobs, stop=stop):
             record.add(part.name, setting, figures, seconds)
@@ -188,11 +188,6 @@ def _results(experiment: Experiment, options: Options, trials: Mapping[Any, Figu
 
 def _figures(record: Record) -> dict[Any, Figures]:
     return {key: trial.figures for key, trial in record.trials.items()}
-
-
-def _at_least(missing: Sequence[Any], record: Record, total: int) -> int:
-    """Return how many trials are still to be made, about."""
-    return max(len(missing), total - len(record.trials))
 
 
 def _document(outcome: Outcome, options: Options) -> dict[str, Any]:
