@@ -1,14 +1,16 @@
-"""All experiments, by id. To add one, write its file in `gpt.lab.experiments`, and its id here."""
+"""All experiments, by id: the modules of `gpt.lab.experiments`."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import pkgutil
 
 from gpt.errors import ConfigError
+from gpt.lab import experiments as folder
 from gpt.lab.experiment import Experiment
 
-IDS = ("glu", "linear", "mla", "preln", "swa")
+IDS = tuple(sorted(module.name for module in pkgutil.iter_modules(folder.__path__)))
 
 
 def experiment(id: str) -> Experiment:
@@ -17,7 +19,7 @@ def experiment(id: str) -> Experiment:
         near = difflib.get_close_matches(id, IDS, 1)
         hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(IDS)}"
         raise ConfigError(f"there is no experiment {id!r}: {hint}")
-    found: Experiment = importlib.import_module(f"gpt.lab.experiments.{id}").EXPERIMENT
+    found: Experiment = importlib.import_module(f"{folder.__name__}.{id}").EXPERIMENT
     return found
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from gpt.lab import statistics
 from gpt.lab.results import PartResults
@@ -100,13 +101,36 @@ class Below(Uncorrected):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Less:
-    """QUALITY: a figure of an arm is less than that of another, over paired seeds."""
+class Above(Uncorrected):
+    """EXACT: a figure of an arm is at least a bound: what a broken mechanism does, for example."""
 
     claim: str
     arm: str
-    than: str
     figure: str
+    bound: float
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Compare the figure of the first seed; NaN is below every bound."""
+        (found, *_) = results.values(self.arm, self.figure)
+        return Finding(
+            claim=self.claim,
+            ours=f"{found:.3g}",
+            verdict=Verdict.REPRODUCED if found >= self.bound else Verdict.NOT_REPRODUCED,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Less:
+    """QUALITY: a figure of an arm is less than that of another, over paired seeds."""
+
+    WORD: ClassVar[str] = "less"
+    claim: str
+    arm: str
+    than: str
+    """The other arm; the same for two figures of one."""
+    figure: str
+    than_figure: str = ""
+    """The other figure. [default: the same]"""
     by: float | None = None
     """The paper's difference, above 0; None if it does not say, or if sizes differ too much."""
     tolerance: float = 0.0
@@ -114,9 +138,7 @@ class Less:
 
     def difference(self, results: PartResults) -> Estimate:
         """Return how much less it is: above 0 as claimed."""
-        return statistics.paired_difference(
-            results.values(self.than, self.figure), results.values(self.arm, self.figure)
-        )
+        return statistics.paired_difference(self._other(results), self._ours(results))
 
     def p(self, results: PartResults) -> float:
         """Return the p-value of the paired t test."""
@@ -134,8 +156,49 @@ class Less:
             verdict = Verdict.REPRODUCED
         else:
             verdict = Verdict.DIRECTION
-        ours = f"{self.arm} is less by {found}, p = {p:.2g}"
+        ours = f"{self.arm} is {self.WORD} by {found}, p = {p:.2g}"
         return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+    def _ours(self, results: PartResults) -> list[float]:
+        return results.values(self.arm, self.figure)
+
+    def _other(self, results: PartResults) -> list[float]:
+        return results.values(self.than, self.than_figure or self.figure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greater(Less):
+    """QUALITY: a figure of an arm is greater than that of another, over paired seeds."""
+
+    WORD: ClassVar[str] = "greater"
+
+    def difference(self, results: PartResults) -> Estimate:
+        """Return how much greater it is: above 0 as claimed."""
+        return statistics.paired_difference(self._ours(results), self._other(results))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Within(Uncorrected):
+    """QUALITY: the mean of a figure of an arm is in a range."""
+
+    claim: str
+    arm: str
+    figure: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    def find(self, results: PartResults, p: float) -> Finding:
+        """Compare the interval of the mean with the range."""
+        found = statistics.mean(results.values(self.arm, self.figure))
+        if found.low >= self.low and found.high <= self.high:
+            verdict = Verdict.REPRODUCED
+        elif found.high < self.low or found.low > self.high:
+            verdict = Verdict.NOT_REPRODUCED
+        else:
+            verdict = Verdict.INCONCLUSIVE
+        return Finding(
+            claim=self.claim, ours=f"{self.arm}: {found}", verdict=verdict, estimate=found
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,12 +239,17 @@ class Ratio(Uncorrected):
     below: bool = True
     """Whether the ratio is claimed to be below 1, or above."""
 
+    def ratio(self, results: PartResults) -> Estimate:
+        """Return the ratio of the medians of all repetitions."""
+        return statistics.median_ratio(
+            results.repetitions(self.arm, self.figure), results.repetitions(self.to, self.figure)
+        )
+
     def find(self, results: PartResults, p: float) -> Finding:
-        """Compare the ratio of the medians with 1, and with the paper's range."""
-        arm, to = (results.repetitions(name, self.figure) for name in (self.arm, self.to))
-        found = statistics.median_ratio(arm, to)
+        """Compare the ratio with 1, and with the paper's range."""
+        found = self.ratio(results)
         as_claimed = (found.value < 1) == self.below
-        if not found.excludes(1):
+        if not found.excludes(1) or p >= SIGNIFICANT:
             verdict = Verdict.INCONCLUSIVE
         elif not as_claimed:
             verdict = Verdict.NOT_REPRODUCED
@@ -191,6 +259,21 @@ class Ratio(Uncorrected):
             verdict = Verdict.DIRECTION
         ours = f"{self.arm} to {self.to}: {found}"
         return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor(Ratio):
+    """QUALITY: the ratio of a figure of an arm to that of another, over paired seeds: steps."""
+
+    def ratio(self, results: PartResults) -> Estimate:
+        """Return the geometric mean of the ratios."""
+        return statistics.paired_ratio(
+            results.values(self.arm, self.figure), results.values(self.to, self.figure)
+        )
+
+    def p(self, results: PartResults) -> float:
+        """Return the p-value of the paired t test of the logarithms."""
+        return self.ratio(results).p
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,8 @@ class Setting:
     seed: int = 0
     rate: float | None = None
     """Learning rate, if the part has a grid of them."""
+    device: str = "cpu"
+    """Device of torch on which the trial is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ class Part:
     """Returns what a trial costs, before it is made."""
     noise_of: str = ""
     """Figure whose noise is measured, by a second set of seeds of the baseline (A/A)."""
+    tuning_seeds: Sequence[int] = TUNING_SEEDS
+    """Seeds by which learning rates are chosen."""
 
     @property
     def chooses(self) -> bool:
@@ -97,18 +101,57 @@ class Part:
         return range(count if self.kind == "QUALITY" else 1)
 
 
+Axis: TypeAlias = Literal["x", "y"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """What the picture of an experiment shows."""
+class Panel:
+    """What a picture shows of a part: one panel beside others."""
 
     part: str
-    x: str
-    """Figure on the x axis, a series; or "" for one bar for each arm."""
-    y: str
-    x_label: str = ""
-    y_label: str
-    log: Sequence[Literal["x", "y"]] = ()
+    arms: Sequence[str] = ()
+    """Arms that it shows. [default: all of the part]"""
+    log: Sequence[Axis] = ()
     """Axes with a log scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bars(Panel):
+    """A row for each arm: the mean of a figure with its interval, and a dot for each seed."""
+
+    figure: str
+    label: str
+    """Of the axis, with its unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines(Panel):
+    """A line for each arm: two series, of the median of the seeds, in the range of all seeds."""
+
+    x: str
+    y: str
+    x_label: str
+    y_label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points(Panel):
+    """A labeled point for each arm: the means of two figures, with the interval of the second."""
+
+    x: str
+    y: str
+    x_label: str
+    y_label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid(Panel):
+    """A table of arms and figures, its cells colored by the mean."""
+
+    figures: Mapping[str, str]
+    """Figures of the columns, by their headings."""
+    label: str
+    """What the cells are, with the unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +176,8 @@ class Experiment:
     claim: str
     """What the paper says, in a sentence."""
     parts: Sequence[Part]
-    figure: Figure
+    panels: Sequence[Panel]
+    """The picture: one panel, or several beside each other."""
     bounds: str
     """What bounds the verdict: what is smaller here than in the paper, or counted differently."""
     expects: str = ""

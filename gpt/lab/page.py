@@ -53,7 +53,7 @@ def page(experiment: Experiment, document: Mapping[str, Any], results: Results) 
     parts = [
         f"# {experiment.question}",
         _wrapped(f"**{document['verdict']}.** {claim}"),
-        f"![{experiment.figure.y_label}]({experiment.id}.svg)",
+        f"![{experiment.question}]({experiment.id}.svg)",
         _table(
             ("kind", "claim", "verdict", "measured here"),
             [

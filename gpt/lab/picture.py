@@ -1,17 +1,20 @@
-"""The picture of an experiment, as SVG: bars or lines with what each seed has given."""
+"""The picture of an experiment, as SVG: panels of bars, lines, points or a grid."""
 
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import ScalarFormatter
 
 from gpt.lab import statistics
-from gpt.lab.experiment import Experiment, Figure
+from gpt.lab.experiment import Bars, Experiment, Grid, Lines, Panel, Points
 from gpt.lab.results import PartResults, Results
 from gpt.report.plot import COLORS, GRAY
 
@@ -23,49 +26,119 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "pytok lab",  # ids of elements are random without it
 }
+WIDTH, HEIGHT = 8.0, 4.0
+"""Inches of a panel; several have two thirds of the width each."""
+ROW = 0.34
+"""Inches of a row of bars, or of a grid."""
+MARKERS = "osD^vPX*"
 
 
 def picture(experiment: Experiment, results: Results) -> str:
-    """Draw the figure of *experiment*; the same results give the same SVG, under one matplotlib."""
-    spec, part = experiment.figure, results[experiment.figure.part]
+    """Draw the panels of *experiment*; the same results give the same SVG, in one matplotlib."""
+    panels = experiment.panels
+    width = WIDTH if len(panels) == 1 else WIDTH * 2 / 3 * len(panels)
+    height = max(_height(panel, results[panel.part]) for panel in panels)
     with matplotlib.rc_context(STYLE):
-        canvas = Canvas(figsize=(8, 4), layout="constrained")
-        axes = canvas.subplots()
-        if spec.x:
-            _draw_lines(axes, part, spec)
-        else:
-            _draw_bars(axes, part, spec)
+        canvas = Canvas(figsize=(width, height), layout="constrained")
+        columns = canvas.subplots(1, len(panels), squeeze=False)[0]
+        for panel, axes in zip(panels, columns, strict=True):
+            DRAW[type(panel)](axes, results[panel.part], panel)
         file = io.StringIO()
         canvas.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()
 
 
-def _draw_lines(axes: Axes, part: PartResults, spec: Figure) -> None:
-    """Draw a line for each arm."""
-    for arm, color in zip(part.part.arms, COLORS, strict=False):
-        xs, ys = part.series(arm, spec.x), part.series(arm, spec.y)
-        axes.plot(xs, ys, "o-", color=color, markersize=4, label=arm)
-    axes.set(xlabel=spec.x_label, ylabel=spec.y_label)
-    axes.legend(frameon=False)
-    for name in spec.log:
-        axes.set(**{f"{name}scale": "log"})
-    if "x" in spec.log:  # decades say little of lengths such as 512, 1024, 2048
-        axes.set_xticks(part.series(part.part.arms[0], spec.x), minor=False)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.minorticks_off()
+def _height(panel: Panel, part: PartResults) -> float:
+    """Return the height in inches: many rows need more."""
+    rows = len(_arms(panel, part)) if isinstance(panel, Bars | Grid) else 0
+    return max(HEIGHT, 1.2 + ROW * rows)
 
 
-def _draw_bars(axes: Axes, part: PartResults, spec: Figure) -> None:
+def _arms(panel: Panel, part: PartResults) -> list[str]:
+    return list(panel.arms or part.part.arms)
+
+
+def _look(index: int) -> tuple[str, str]:
+    """Return the color and the marker of a line or a point: no two of 64 are alike."""
+    return COLORS[index % len(COLORS)], MARKERS[(index // len(COLORS) + index) % len(MARKERS)]
+
+
+def _draw_bars(axes: Axes, part: PartResults, panel: Bars) -> None:
     """Draw a row for each arm: its mean with the interval, and a dot for each seed."""
-    arms = part.part.arms
+    arms = _arms(panel, part)
     for row, arm in enumerate(arms):
-        values = part.values(arm, spec.y)
-        color = COLORS[0] if row else GRAY  # the baseline is first
+        values = part.values(arm, panel.figure)
+        color = GRAY if arm == part.part.arms[0] else COLORS[0]  # the first is the baseline
         estimate = statistics.mean(values)
         if len(values) > 1:
             axes.plot([estimate.low, estimate.high], [row, row], color=color, linewidth=2)
         axes.plot(values, [row] * len(values), ".", color=color, alpha=0.5, markersize=5)
         axes.plot([estimate.value], [row], "o", color=color, markersize=7)
     axes.set_yticks(range(len(arms)), arms)
-    axes.invert_yaxis()
-    axes.set(xlabel=spec.y_label, xscale="log" if "y" in spec.log else "linear")
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    axes.set(xlabel=panel.label, xscale="log" if panel.log else "linear")
+
+
+def _draw_lines(axes: Axes, part: PartResults, panel: Lines) -> None:
+    """Draw a line for each arm, with the range of its seeds if there are several."""
+    for index, arm in enumerate(_arms(panel, part)):
+        color, marker = _look(index)
+        xs, ys = part.series(arm, panel.x), part.series(arm, panel.y)
+        marked = marker if len(xs) <= 16 else ""
+        axes.plot(xs, ys, color=color, label=arm, marker=marked, markersize=4)
+        seeds = list(zip(*part.by_seed(arm, panel.y), strict=False))
+        if len(seeds[0]) > 1:
+            low, high = [min(each) for each in seeds], [max(each) for each in seeds]
+            axes.fill_between(xs, low, high, color=color, alpha=0.15, linewidth=0)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.legend(frameon=False)
+    _scale(axes, panel)
+    if "x" in panel.log:  # decades say little of lengths such as 512, 1024, 2048
+        axes.set_xticks(part.series(_arms(panel, part)[0], panel.x), minor=False)
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.minorticks_off()
+
+
+def _draw_points(axes: Axes, part: PartResults, panel: Points) -> None:
+    """Draw a point for each arm, with its name."""
+    for index, arm in enumerate(_arms(panel, part)):
+        color, marker = _look(index)
+        x = statistics.mean(part.values(arm, panel.x)).value
+        y = statistics.mean(part.values(arm, panel.y))
+        axes.plot([x], [y.value], marker, color=color, markersize=7, label=arm)
+        if math.isfinite(y.low):
+            axes.plot([x, x], [y.low, y.high], color=color, linewidth=1.5)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    _scale(axes, panel)
+
+
+def _draw_grid(axes: Axes, part: PartResults, panel: Grid) -> None:
+    """Draw a table whose cells are colored by their values."""
+    arms, figures = _arms(panel, part), list(panel.figures.values())
+    cells = np.array(
+        [[statistics.mean(part.values(arm, figure)).value for figure in figures] for arm in arms]
+    )
+    axes.imshow(cells, cmap="Blues", aspect="auto")
+    middle = (np.nanmin(cells) + np.nanmax(cells)) / 2
+    for row, column in np.ndindex(cells.shape):
+        color = "white" if cells[row, column] > middle else "black"
+        axes.text(column, row, f"{cells[row, column]:.2f}", ha="center", va="center", color=color)
+    axes.set_xticks(range(len(figures)), list(panel.figures))
+    axes.set_yticks(range(len(arms)), arms)
+    axes.set(xlabel=panel.label)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _scale(axes: Axes, panel: Panel) -> None:
+    for name in panel.log:
+        axes.set(**{f"{name}scale": "log"})
+
+
+DRAW: dict[type[Panel], Callable[[Axes, PartResults, Any], None]] = {
+    Bars: _draw_bars,
+    Lines: _draw_lines,
+    Points: _draw_points,
+    Grid: _draw_grid,
+}

@@ -6,6 +6,7 @@ progress. When an experiment is complete, ``ID.json`` has them all, with the ver
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import inspect
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt.errors import DataError
-from gpt.lab.experiment import Experiment, Figures, Setting
+from gpt.lab.experiment import Experiment, Figures, Setting, SizeName
 from gpt.lab.results import key_of
 from pytok.atomic import replace_file
 from pytok.distribution import version
@@ -39,10 +40,10 @@ class Trial:
 class Record:
     """The trials of an experiment at one size, in *folder*."""
 
-    def __init__(self, folder: Path, experiment: Experiment, size: str) -> None:
+    def __init__(self, folder: Path, experiment: Experiment, size: SizeName) -> None:
         self.path = folder / f"{experiment.id}.json"
         self._lines = folder / f"{experiment.id}.trials.jsonl"
-        self._made_by = {"size": size, "code": code_of(experiment)}
+        self._made_by = {"size": size, "code": code_of(experiment, size)}
         self.trials: dict[Key, Trial] = {}
         self.dropped = 0
         """Trials of another version of the experiment, which count no more."""
@@ -104,18 +105,47 @@ class Record:
             self.trials[key] = Trial(key=key, figures=trial["figures"], seconds=trial["seconds"])
 
 
-def code_of(experiment: Experiment) -> str:
-    """Return a digest of the files in which *experiment* is written, and of its sizes.
+def code_of(experiment: Experiment, size: SizeName) -> str:
+    """Return a digest of what the trials of *experiment* depend on in its own files.
 
-    A change of what an experiment measures makes its earlier trials worthless. What the rest of the
-    project does is not in it; its revision is in the results.
+    A change of what an experiment measures makes its earlier trials worthless; one of its texts,
+    checks or panels does not. What the rest of the project does is not in the digest; its revision
+    is in the results.
     """
-    measures: list[Any] = [part.measure for part in experiment.parts]
-    files = {inspect.getsourcefile(getattr(each, "model", each)) for each in measures}
     digest = hashlib.sha256()
-    for file in sorted(filter(None, files)):
-        digest.update(Path(file).read_bytes())
+    for part in experiment.parts:
+        grid = (part.name, list(part.arms), sorted(part.sizes[size].items()), list(part.rates))
+        digest.update(repr(grid).encode())
+    files = {file for part in experiment.parts for file in _files(part.measure)}
+    for file in sorted(files):
+        digest.update(_code(Path(file).read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
+
+
+def _files(measure: Any) -> set[str]:
+    """Return the files of the functions that make a trial: one, or those that an object holds."""
+    if inspect.isfunction(measure):
+        return {str(inspect.getsourcefile(measure))}
+    return {file for each in vars(measure).values() if callable(each) for file in _files(each)}
+
+
+def _code(source: str) -> str:
+    """Return *source* without comments, docstrings and the assignment of EXPERIMENT."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            node.body = [each for each in node.body if not _is_text(each)]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Return whether *statement* is a docstring, or the assignment of EXPERIMENT."""
+    match statement:
+        case ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Assign(targets=[ast.Name(id="EXPERIMENT")]):
+            return True
+    return False
 
 
 def environment() -> dict[str, str]:

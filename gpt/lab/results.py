@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gpt.lab.experiment import TUNING_SEEDS, Figures, Part, Setting, Size
+from gpt.lab.experiment import Figures, Part, Setting, Size
 
 NOISE = "A/A"
 """Name of the baseline's second set of seeds, in results."""
@@ -52,7 +52,7 @@ class PartResults:
         def figure(rate: float) -> float:
             found = [
                 self.trials[self.part.name, arm, rate, seed][self.part.chosen_by]
-                for seed in TUNING_SEEDS
+                for seed in self.part.tuning_seeds
             ]
             value = statistics.fmean(number(each) for each in found)
             return value if value == value else float("inf")
@@ -68,13 +68,13 @@ class PartResults:
 
     def repetitions(self, arm: str, figure: str) -> list[float]:
         """Return all repetitions of *figure* of *arm*: its series, of all seeds."""
-        return [value for series in self._by_seed(arm, figure) for value in series]
+        return [value for series in self.by_seed(arm, figure) for value in series]
 
     def series(self, arm: str, figure: str) -> list[float]:
         """Return the series *figure* of *arm*, of the median of the seeds."""
-        return [statistics.median(each) for each in zip(*self._by_seed(arm, figure), strict=True)]
+        return [statistics.median(each) for each in zip(*self.by_seed(arm, figure), strict=True)]
 
-    def _by_seed(self, arm: str, figure: str) -> list[list[float]]:
+    def by_seed(self, arm: str, figure: str) -> list[list[float]]:
         """Return the series *figure* of *arm* for each seed; a number is one of length 1."""
         rate = self.best_rate(arm)
         found = [self.trials[self.part.name, arm, rate, seed][figure] for seed in self.seeds]

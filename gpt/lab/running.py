@@ -9,14 +9,14 @@ from typing import Any
 
 from gpt.lab import statistics
 from gpt.lab.checks import Finding, Verdict, findings, overall
-from gpt.lab.experiment import TUNING_SEEDS, Cost, Experiment, Figures, Part, Setting, SizeName
+from gpt.lab.experiment import Cost, Experiment, Figures, Part, Setting, SizeName
 from gpt.lab.record import Record, environment
 from gpt.lab.results import NOISE, PartResults, Results, key_of
 from gpt.lab.statistics import Estimate
 from gpt.lab.workers import run_trials
 
 Progress = Callable[[str, int, int], object]
-"""Called with the id of an experiment, the trials that are over, and all."""
+"""Called with the experiment and what it does, the trials that are over, and all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,11 @@ class Options:
     first_seed: int = 0
     jobs: int = 1
     """Trials beside each other, of parts that measure no times."""
+
+    @property
+    def device(self) -> str:
+        """The device of torch."""
+        return "cuda" if self.size == "gpu" else "cpu"
 
     def count(self, experiment: Experiment) -> int:
         """Return the number of seeds."""
@@ -67,7 +72,7 @@ def planned(experiment: Experiment, options: Options) -> Iterator[PlannedArm]:
     for part in experiment.at(options.size).parts:
         size = part.sizes[options.size]
         for arm in part.arms:
-            tuning = len(part.rates) * len(TUNING_SEEDS) if part.chooses else 0
+            tuning = len(part.rates) * len(part.tuning_seeds) if part.chooses else 0
             again = count if part.noise_of and arm == part.arms[0] else 0
             setting = Setting(arm=arm, size=size, rate=part.rates[0] if part.rates else None)
             yield PlannedArm(
@@ -94,16 +99,19 @@ def run(
     """
     experiment = experiment.at(options.size)
     record = Record(folder, experiment, options.size)
-    total = sum(arm.trials for arm in planned(experiment, options))
     while missing := _missing(experiment, options, _figures(record)):
-        progress(experiment.id, min(total, len(record.trials)), total)
-        jobs = options.jobs if missing[0][0].kind != "SPEED" else 1
-        for part, setting, figures, seconds in run_trials(missing, jobs=jobs, stop=stop):
+        part = missing[0][0]
+        phase = f"{experiment.id}: {part.name}"
+        if missing[0][1].seed in part.tuning_seeds:
+            phase += ", learning rates"
+        progress(phase, 0, len(missing))
+        jobs = options.jobs if part.kind != "SPEED" and options.device == "cpu" else 1
+        for done, trial in enumerate(run_trials(missing, jobs=jobs, stop=stop), 1):
+            part, setting, figures, seconds = trial
             record.add(part.name, setting, figures, seconds)
-            progress(experiment.id, min(total, len(record.trials)), total)
+            progress(phase, done, len(missing))
         if stop():
             return None
-    progress(experiment.id, total, total)
     outcome = conclude(experiment, options, record)
     record.finish(_document(outcome, options))
     return outcome
@@ -134,17 +142,20 @@ def conclude(experiment: Experiment, options: Options, record: Record) -> Outcom
 def _missing(
     experiment: Experiment, options: Options, trials: Mapping[Any, Figures]
 ) -> list[tuple[Part, Setting]]:
-    """Return trials that are to be made next: times are measured last, when nothing else runs."""
-    wanted: list[tuple[Part, Setting]] = []
-    for part in sorted(experiment.parts, key=lambda part: part.kind == "SPEED"):
-        if wanted and part.kind == "SPEED":
-            break
-        wanted += [
+    """Return trials of a part that are to be made next.
+
+    Equalities are first, since nothing else counts without them; times are measured last.
+    """
+    kinds = ("EXACT", "QUALITY", "SPEED")
+    for part in sorted(experiment.parts, key=lambda part: kinds.index(part.kind)):
+        wanted = [
             (part, setting)
             for setting in _wanted(part, experiment, options, trials)
             if key_of(part.name, setting) not in trials
         ]
-    return wanted
+        if wanted:
+            return wanted
+    return []
 
 
 def _wanted(
@@ -153,25 +164,21 @@ def _wanted(
     """Return the settings of the phase that *part* is in: learning rates first."""
     size, count = part.sizes[options.size], options.count(experiment)
     tuning = [
-        Setting(arm=arm, rate=rate, seed=seed, size=size)
+        Setting(arm=arm, rate=rate, seed=seed, size=size, device=options.device)
         for arm in part.arms
         for rate in (part.rates if part.chooses else ())
-        for seed in TUNING_SEEDS
+        for seed in part.tuning_seeds
     ]
     if any(key_of(part.name, setting) not in trials for setting in tuning):
         return tuning
     results = PartResults(part, trials, size, count, options.first_seed)
-    compared = [
-        Setting(arm=arm, rate=results.best_rate(arm), seed=seed, size=size)
-        for seed in results.seeds
-        for arm in part.arms
+    pairs = [(arm, seed) for seed in results.seeds for arm in part.arms]
+    if part.noise_of:
+        pairs += [(part.arms[0], seed) for seed in results.noise_seeds]
+    return [
+        Setting(arm=arm, rate=results.best_rate(arm), seed=seed, size=size, device=options.device)
+        for arm, seed in pairs
     ]
-    baseline = part.arms[0]
-    again = [
-        Setting(arm=baseline, rate=results.best_rate(baseline), seed=seed, size=size)
-        for seed in (results.noise_seeds if part.noise_of else ())
-    ]
-    return compared + again
 
 
 def _results(experiment: Experiment, options: Options, trials: Mapping[Any, Figures]) -> Results:

@@ -61,6 +61,21 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimat
     return mean([a - b for a, b in zip(ours, theirs, strict=True)])
 
 
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
+    """Estimate the geometric mean of *ours* / *theirs*, value by value, by t of the logarithms.
+
+    All are above 0, or not finite: then it has no bounds.
+    """
+    logs = [
+        math.log(a / b) if math.isfinite(a) and math.isfinite(b) else math.nan
+        for a, b in zip(ours, theirs, strict=True)
+    ]
+    found = mean(logs)
+    with np.errstate(over="ignore"):
+        value, low, high = np.exp([found.value, found.low, found.high]).tolist()
+    return Estimate(value=value, low=low, high=high, n=found.n, p=found.p)
+
+
 def median_ratio(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Estimate:
     """Estimate the ratio of the medians of *ours* and *theirs* by bootstrap.
 

@@ -1,4 +1,4 @@
-"""Texts for experiments that are on every machine: nothing is downloaded."""
+"""Texts for experiments that are on every machine, and what each process makes of them once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import atexit
 import functools
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pydoc_data import topics
 
-from gpt.data.sources import prepare
+import pytok
+from pytok import shards
+
+END = "<|endoftext|>"
 
 
 def english() -> str:
@@ -22,18 +26,56 @@ def english() -> str:
     return "\n\n".join(found[name] for name in sorted(found))
 
 
-@functools.cache
-def english_shards(vocab_size: int) -> Path:
-    """Return token shards of `english`, made once in each process, removed when it ends.
+def once(name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder *name* that *make* has filled, once in each process.
 
-    The tokenizer is trained on the part that is not held out, the last tenth.
+    It is removed when the process ends. Trials are functions of their settings, so what they share
+    must be so too: *name* says all that it depends on.
     """
+    folder = _scratch() / name
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        make(folder)
+    return folder
+
+
+def english_shards(vocab_size: int) -> Path:
+    """Return token shards of `english`, of which the last tenth is held out.
+
+    The tokenizer is trained on the rest.
+    """
+
+    def make(folder: Path) -> None:
+        text, tokenizer = english(), folder / "tokenizer.json"
+        (folder / "english.txt").write_text(text, encoding="utf-8")
+        pytok.train([text[: len(text) * 9 // 10]], vocab_size=vocab_size).save(tokenizer)
+        # Imported here: it loads the readers of many formats, which few experiments need.
+        from gpt.data.sources import prepare
+
+        prepare(folder / "english.txt", folder / "run", tokenizer=str(tokenizer), val=0.1)
+
+    return once(f"english-{vocab_size}", make) / "run/data"
+
+
+def shards_of(name: str, texts: Sequence[str], vocab_size: int, *, val: float = 0.1) -> Path:
+    """Return token shards of *texts*, each a document; *val* of them are held out.
+
+    *name* says which texts they are. The tokenizer is trained on all of them.
+    """
+
+    def make(folder: Path) -> None:
+        tokenizer = pytok.train(texts, vocab_size, special_tokens=(END,))
+        for number, text in enumerate(texts):
+            path = folder / f"texts/{number:06}.txt"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        shards.write(folder / "texts", tokenizer, folder / "shards", val=val)
+
+    return once(f"{name}-{vocab_size}", make) / "shards"
+
+
+@functools.cache
+def _scratch() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="pytok-lab-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    text, tokenizer = folder / "english.txt", folder / "tokenizer.json"
-    text.write_text(english(), encoding="utf-8")
-    import pytok
-
-    kept = english()
-    pytok.train([kept[: len(kept) * 9 // 10]], vocab_size=vocab_size).save(tokenizer)
-    return prepare(text, folder / "run", tokenizer=str(tokenizer), val=0.1)
+    return folder

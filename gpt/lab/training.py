@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpt.errors import TrainingError
-from gpt.lab.experiment import Check, Cost, Figures, Part, Setting, Sizes
+from gpt.lab.checks import Below
+from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
+from gpt.lab.probes import leak
 from gpt.lab.texts import english_shards
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
@@ -23,8 +25,11 @@ from gpt.spec.schedule import Cosine, Linear
 from gpt.training.loop import train
 
 BITS = "bits_per_byte"
+LEAK = "leak"
 DIVERGED = math.inf
 """Loss of a run that diverged: worse than any other."""
+ROUNDING = 1e-4
+"""Largest `leak` of a causal model, in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +56,18 @@ class Run:
     clip: float | None = 1.0
     data: Path | None = None
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
+    device: str = "cpu"
+    """On a GPU the model is compiled, and computes in bfloat16."""
 
 
-def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
-    """Train a model in float32 on one thread; return None if it diverged."""
-    store = Memory()
-    recipe = Recipe(
+def recipe_of(
+    architecture: Architecture, how: Run, *, seed: int, rate: float, out: Path | None = None
+) -> Recipe:
+    """Return the recipe of a run on one thread, or on a GPU; *out* is its folder, if any."""
+    on_gpu = how.device != "cpu"
+    return Recipe(
         data=how.data or english_shards(how.vocab),
+        out=out,
         steps=how.steps,
         batch_size=how.rows,
         optimizer=dataclasses.replace(how.optimizer, lr=rate),
@@ -66,12 +76,18 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
         seed=seed,
         eval_every=how.steps,
         checkpoint_every=how.steps,
-        device="cpu",
-        dtype="float32",
-        compile=False,
+        device=how.device,
+        dtype="bfloat16" if on_gpu else "float32",
+        compile=on_gpu,
         threads=1,
         model=architecture,
     )
+
+
+def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
+    """Train a model in memory; return None if it diverged."""
+    store = Memory()
+    recipe = recipe_of(architecture, how, seed=seed, rate=rate)
     try:
         train(recipe, store=store, reporter=NullReporter())
     except TrainingError:
@@ -87,7 +103,7 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
 
 def steps_of(setting: Setting) -> Run:
     """Return how an arm is trained, by default: for the steps of its size."""
-    return Run(steps=setting.size["steps"])
+    return Run(steps=setting.size["steps"], device=setting.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +114,12 @@ class Training:
     how: Callable[[Setting], Run] = steps_of
 
     def __call__(self, setting: Setting) -> Figures:
-        """Train an arm; return its loss on the held-out text, and that of each step."""
+        """Train an arm; return its loss on the held-out text, that of each step, and its leak."""
         assert setting.rate is not None  # a part of trainings has a grid of rates
         run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if run is None:
-            return {BITS: DIVERGED, "losses": []}
-        return {BITS: run.bits_per_byte, "losses": run.losses}
+            return {BITS: DIVERGED, LEAK: 0.0, "losses": []}
+        return {BITS: run.bits_per_byte, LEAK: leak(run.model), "losses": run.losses}
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training."""
@@ -122,17 +138,28 @@ def training_part(
     checks: Sequence[Check],
     name: str = "loss",
     rates: Sequence[float] = (1e-3, 3e-3, 1e-2),
+    tuning_seeds: Sequence[int] = TUNING_SEEDS,
+    leaking: Sequence[str] = (),
 ) -> Part:
-    """Return the part that trains *arms*, and compares bits per byte of held-out text."""
+    """Return the part that trains *arms*, and compares bits per byte of held-out text.
+
+    No arm may see the tokens that it predicts, except those named *leaking*.
+    """
+    causal = [
+        Below(claim=f"{arm} sees no later tokens", arm=arm, figure=LEAK, bound=ROUNDING)
+        for arm in arms
+        if arm not in leaking
+    ]
     return Part(
         name=name,
         kind="QUALITY",
         arms=arms,
         measure=training,
         sizes=sizes,
-        checks=checks,
+        checks=[*checks, *causal],
         rates=rates,
         chosen_by=BITS,
         cost=training.cost,
         noise_of=BITS,
+        tuning_seeds=tuning_seeds,
     )

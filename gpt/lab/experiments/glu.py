@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpt.lab.checks import Below, Less, Ranked
-from gpt.lab.experiment import Experiment, Figure, Figures, Part, Setting, Sizes, Source
+from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Sizes, Source
 from gpt.lab.training import BITS, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
@@ -104,7 +104,7 @@ EXPERIMENT = Experiment(
             ],
         ),
     ],
-    figure=Figure(part="loss", x="", y=BITS, y_label="bits per byte, held out"),
+    panels=[Bars(part="loss", figure=BITS, label="bits per byte, held out")],
     bounds="The paper trains an encoder-decoder of 220 million parameters to fill spans; here a "
     "decoder of some 400,000 predicts the next token of a small text, for 400 steps.",
     expects="Gated variants better by 0.01 to 0.05 nats, GLU itself perhaps not.",

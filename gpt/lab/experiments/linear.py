@@ -8,7 +8,7 @@ import time
 import torch
 
 from gpt.lab.checks import Equal, Grows, Ratio
-from gpt.lab.experiment import Experiment, Figure, Figures, Part, Setting, Sizes, Source
+from gpt.lab.experiment import Experiment, Figures, Lines, Part, Setting, Sizes, Source
 from gpt.model.gpt import GPT
 from gpt.nn.state import Cache
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -145,14 +145,16 @@ EXPERIMENT = Experiment(
             ],
         ),
     ],
-    figure=Figure(
-        part="decoding",
-        x="tokens",
-        y="seconds",
-        x_label="tokens before",
-        y_label="seconds for a token",
-        log=("x", "y"),
-    ),
+    panels=[
+        Lines(
+            part="decoding",
+            x="tokens",
+            y="seconds",
+            x_label="tokens before",
+            y_label="seconds for a token",
+            log=("x", "y"),
+        )
+    ],
     bounds="The paper's 4,000 is against a decoder that reads the image again for each pixel, with "
     "many images side by side on a GPU. Against a cache of keys and values, what is left is "
     "the time to read that cache, which one row of a small model hardly notices.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gpt.lab.checks import Equal
-from gpt.lab.experiment import Experiment, Figure, Figures, Part, Setting, Source
+from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Source
 from gpt.model.gpt import GPT
 from gpt.model.shapes import without_memory
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -98,9 +98,7 @@ EXPERIMENT = Experiment(
             ],
         )
     ],
-    figure=Figure(
-        part="bytes", x="", y="elements", y_label="elements kept for a token", log=("y",)
-    ),
+    panels=[Bars(part="bytes", figure="elements", label="elements kept for a token", log=("x",))],
     bounds="The headline counts three things at once: latent attention, fewer layers, and 6 bits "
     "instead of 16. At equal precision the cache is 82.2% smaller. That V2 is deployed with 6 bits "
     "is the paper's figure; no cache of 6 bits is built here.",

@@ -7,7 +7,7 @@ from torch import nn
 
 from gpt.data.batch import Batch
 from gpt.lab.checks import Grows, Less, NotWorse
-from gpt.lab.experiment import Experiment, Figure, Figures, Part, Setting, Source
+from gpt.lab.experiment import Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.model.objectives.next_token import CrossEntropy
@@ -127,14 +127,17 @@ EXPERIMENT = Experiment(
             ],
         ),
     ],
-    figure=Figure(
-        part="gradient",
-        x="layers",
-        y="gradient",
-        x_label="layers",
-        y_label="gradient norm of the last MLP",
-        log=("x", "y"),
-    ),
+    panels=[
+        Lines(
+            part="gradient",
+            x="layers",
+            y="gradient",
+            x_label="layers",
+            y_label="gradient norm of the last MLP",
+            log=("x", "y"),
+        ),
+        Bars(part="loss", figure=BITS, label="bits per byte, held out"),
+    ],
     bounds="The paper trains translation, with 6 layers of width 512, and BERT; here 8 layers of "
     "width 64 predict a small text for 300 steps. Each arm has its own best learning rate, so a "
     "model that only a low rate keeps from diverging is not counted as failed.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gpt.lab.checks import Below, Equal
-from gpt.lab.experiment import Experiment, Figure, Figures, Part, Setting, Source
+from gpt.lab.experiment import Experiment, Figures, Lines, Part, Setting, Source
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
@@ -116,13 +116,15 @@ EXPERIMENT = Experiment(
             ],
         )
     ],
-    figure=Figure(
-        part="window",
-        x="tokens",
-        y="kept",
-        x_label="tokens read",
-        y_label="bytes of keys and values",
-    ),
+    panels=[
+        Lines(
+            part="window",
+            x="tokens",
+            y="kept",
+            x_label="tokens read",
+            y_label="bytes of keys and values",
+        )
+    ],
     bounds="Mistral counts the token itself among the W, as here, so L layers reach L x (W - 1) "
     "tokens back; its L x W is a round figure.",
 )

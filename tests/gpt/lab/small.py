@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpt.lab.checks import Below, Less
-from gpt.lab.experiment import Check, Experiment, Figure, Figures, Part, Setting, Source
+from gpt.lab.experiment import Bars, Check, Experiment, Figures, Part, Setting, Source
 
 GAINS = {"base": 0.0, "better": 0.5, "same": 0.0, "broken": math.nan}
 
@@ -63,6 +63,6 @@ def experiment(
             ),
             Part(**(fields | options)),
         ],
-        figure=Figure(part="loss", x="", y="loss", y_label="loss"),
+        panels=[Bars(part="loss", figure="loss", label="loss")],
         bounds="It is arithmetic.",
     )

@@ -127,7 +127,7 @@ def test_trials_of_changed_code_do_not_count(
 ) -> None:
     """They are of another experiment."""
     finished(tmp_path)
-    monkeypatch.setattr("gpt.lab.record.code_of", lambda experiment: "other")
+    monkeypatch.setattr("gpt.lab.record.code_of", lambda experiment, size: "other")
 
     assert Record(tmp_path, small.experiment(), "cpu").trials == {}
 

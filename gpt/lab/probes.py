@@ -1,0 +1,59 @@
+"""Probes of a model: what must hold of every mechanism before its figures count."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gpt.model.gpt import GPT
+from gpt.spec.architecture import Architecture, GPTConfig
+
+
+def random_model(
+    architecture: Architecture,
+    vocab: int,
+    seed: int,
+    *,
+    std: float = 0.2,
+    dtype: torch.dtype = torch.float64,
+) -> GPT:
+    """Return a model, in evaluation, whose parameters are all random.
+
+    The trainer's initialization leaves projections at zero, so that mechanisms are not yet at work.
+    """
+    gpt = GPT(GPTConfig.over(architecture, vocab), seed).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in gpt.parameters():
+            parameter.normal_(std=std, generator=generator)
+    return gpt.eval()
+
+
+def random_ids(gpt: GPT, rows: int, length: int) -> Tensor:
+    """Return (rows, length) token ids, the same for each call."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(gpt.config.vocab_size, (rows, length), generator=generator)
+
+
+@torch.inference_mode()
+def leak(gpt: GPT) -> float:
+    """Return how much the logits before the middle of a row change with the tokens after it.
+
+    It is a share of the largest logit: rounding at most, in a causal model, since a product of
+    matrices may round by position. A model that sees the future wins every comparison.
+    """
+    length = gpt.config.context
+    ids = random_ids(gpt, 2, length).to(next(gpt.parameters()).device)
+    changed = ids.clone()
+    changed[:, length // 2 :] = (ids[:, length // 2 :] + 1) % gpt.config.vocab_size
+    before, after = (gpt(each)[:, : length // 2] for each in (ids, changed))
+    return float((before - after).abs().max() / before.abs().max())
+
+
+@torch.inference_mode()
+def cache_error(gpt: GPT, length: int) -> float:
+    """Return the largest difference of logits between reading at once and token by token."""
+    ids = random_ids(gpt, 2, length)
+    cache = gpt.new_cache(2, next(gpt.parameters()).dtype)
+    steps = [gpt(ids[:, i : i + 1], cache=cache) for i in range(length)]
+    return float((torch.cat(steps, 1) - gpt(ids)).abs().max())
