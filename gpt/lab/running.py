@@ -10,10 +10,12 @@ from typing import Any
 from gpt.lab import statistics
 from gpt.lab.checks import Finding, Verdict, findings, overall
 from gpt.lab.experiment import Cost, Experiment, Figures, Part, Setting, SizeName
-from gpt.lab.record import Record, environment
+from gpt.lab.machine import environment
+from gpt.lab.record import Record
 from gpt.lab.results import NOISE, PartResults, Results, key_of
 from gpt.lab.statistics import Estimate
 from gpt.lab.workers import run_trials
+from pytok.counted import counted
 
 Progress = Callable[[str, int, int], object]
 """Called with the experiment and what it does, the trials that are over, and all."""
@@ -90,15 +92,22 @@ def run(
     options: Options = Options(),
     *,
     progress: Progress = lambda id, done, total: None,
+    notice: Callable[[str], object] = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
     """Make the trials of *experiment* that *folder* has not, and write its results there.
 
-    Returns None if *stop* has returned True before the end; the same call then continues. Raises
-    DataError for results that cannot be continued, TrainingError for a trial that fails.
+    *notice* is called with what a user should know. Returns None if *stop* has returned True before
+    the end; the same call then continues. Raises DataError for results that cannot be continued,
+    TrainingError for a trial that fails.
     """
     experiment = experiment.at(options.size)
     record = Record(folder, experiment, options.size)
+    if record.dropped:
+        notice(
+            f"{experiment.id}: {counted(record.dropped, 'trial')} of another version of it or of "
+            "its sizes count no more"
+        )
     while missing := _missing(experiment, options, _figures(record)):
         part = missing[0][0]
         phase = f"{experiment.id}: {part.name}"

@@ -127,9 +127,11 @@ def test_trials_of_changed_code_do_not_count(
 ) -> None:
     """They are of another experiment."""
     finished(tmp_path)
-    monkeypatch.setattr("gpt.lab.record.code_of", lambda experiment, size: "other")
+    monkeypatch.setattr("gpt.lab.record.digest_of", lambda part, size: "other")
+    record = Record(tmp_path, small.experiment(), "cpu")
 
-    assert Record(tmp_path, small.experiment(), "cpu").trials == {}
+    assert record.trials == {}
+    assert record.dropped == 28
 
 
 def test_results_of_another_size_are_kept(tmp_path: Path) -> None:
