@@ -265,9 +265,9 @@ def _announce(experiment: Experiment, options: Options, folder: Path) -> None:
         say(f"  {part} ({', '.join([ours[0].part.kind, *sizes])})")
         for arm in ours:
             costs = [counted(arm.trials, "trial")]
-            if arm.cost is not None:
-                costs.append(f"{arm.cost.parameters:,} parameters")
-                costs.append(f"{arm.cost.flops:.1e} FLOPs each")
+            if (cost := arm.cost) is not None:
+                costs.append(f"{cost.parameters:,} parameters")
+                costs.append(f"{cost.flops:.1e} FLOPs each")
             say(f"    {arm.arm}: {', '.join(costs)}")
 
 

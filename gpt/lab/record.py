@@ -45,6 +45,8 @@ class Record:
         self.trials: dict[Key, Trial] = {}
         self.dropped = 0
         """Trials of another version of the experiment, which count no more."""
+        self.environment: dict[str, Any] | None = None
+        """What the trials were made on; None if some are not yet in the file of the results."""
         if self.path.exists():
             document = _read(self.path, self.path.read_bytes())
             if document.get("size") != size:
@@ -52,6 +54,7 @@ class Record:
                     f"{self.path} has results of size {document.get('size')}; choose another --out "
                     f"for those of {size}"
                 )
+            self.environment = document.get("environment")
             for trial in document.get("trials", []):
                 self._add(trial, size, document["code"].get(trial["part"]))
         self._end = 0
@@ -62,11 +65,13 @@ class Record:
             for line in content[: self._end].splitlines():
                 trial = _read(self._lines, line)
                 self._add(trial, trial["size"], trial["code"])
+                self.environment = None
 
     def add(self, part: str, setting: Setting, figures: Figures, seconds: float) -> None:
         """Keep the *figures* of a trial; they are on the disk when this returns."""
         trial = Trial(key=key_of(part, setting), figures=figures, seconds=seconds)
         self.trials[trial.key] = trial
+        self.environment = None
         self._lines.parent.mkdir(parents=True, exist_ok=True)
         line = {**_plain(trial), "size": self._size, "code": self._code[part]}
         with self._lines.open("r+b" if self._end else "wb") as file:
@@ -80,7 +85,7 @@ class Record:
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write ``ID.json``: *document*, and all trials, a line each."""
         head = {**document, "size": self._size, "code": self._code}
-        text = json.dumps(finite(head), indent=1, allow_nan=False).removesuffix("\n}")
+        text = json.dumps(head, indent=1, allow_nan=False).removesuffix("\n}")
         trials = [_plain(self.trials[key]) for key in sorted(self.trials, key=str)]
         lines = ",\n".join("  " + json.dumps(trial, allow_nan=False) for trial in trials)
         replace_file(self.path, f'{text},\n "trials": [\n{lines}\n ]\n}}\n'.encode())

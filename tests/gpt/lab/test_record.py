@@ -28,7 +28,7 @@ def test_figures_that_are_not_finite_are_kept(tmp_path: Path) -> None:
     record = Record(tmp_path, experiment, "cpu")
     record.add("loss", setting, {"loss": math.inf, "steps": [1.0, math.nan]}, 1.0)
     lines = Record(tmp_path, experiment, "cpu")
-    record.finish({"estimate": -math.inf})
+    record.finish({"verdict": "none"})
     whole = Record(tmp_path, experiment, "cpu")
 
     for each in (lines, whole):
