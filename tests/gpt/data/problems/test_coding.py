@@ -32,8 +32,8 @@ def test_messages_are_rendered_with_the_turn_of_the_model(trained: Tokenizer) ->
 
 
 def test_a_text_is_completed_up_to_the_end_of_a_text(trained: Tokenizer) -> None:
-    """Its prompt is the beginning of one."""
-    coding = Coding.of_texts(trained)
+    """Its prompt is the beginning of one, after the end of another."""
+    coding, end = Coding.of_texts(trained), trained.special_tokens["<|endoftext|>"]
 
-    assert coding.encode("four") == trained.encode_ordinary("four")
-    assert coding.ends == {trained.special_tokens["<|endoftext|>"]}
+    assert coding.encode("four") == [end, *trained.encode_ordinary("four")]
+    assert coding.ends == {end}
