@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ DIVERGED = math.inf
 """Loss of a run that diverged: worse than any other."""
 ROUNDING = 1e-4
 """Largest `leak` of a causal model, in float32."""
+WINDOWS = 40
+"""Points of a curve of losses, each the mean of as many steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,16 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
     )
 
 
+def curve(losses: Sequence[float]) -> dict[str, list[float]]:
+    """Return the series "steps" and "losses": means of consecutive steps, `WINDOWS` at most."""
+    width = max(1, math.ceil(len(losses) / WINDOWS))
+    starts = range(0, len(losses), width)
+    return {
+        "steps": [float(min(start + width, len(losses))) for start in starts],
+        "losses": [statistics.fmean(losses[start : start + width]) for start in starts],
+    }
+
+
 def steps_of(setting: Setting) -> Run:
     """Return how an arm is trained, by default: for the steps of its size."""
     return Run(steps=setting.size["steps"], device=setting.device)
@@ -120,8 +133,8 @@ class Training:
         assert setting.rate is not None  # a part of trainings has a grid of rates
         run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if run is None:
-            return {BITS: DIVERGED, LEAK: 0.0, "losses": [], **self.also(setting, None)}
-        figures: Figures = {BITS: run.bits_per_byte, LEAK: leak(run.model), "losses": run.losses}
+            return {BITS: DIVERGED, LEAK: 0.0, **curve([]), **self.also(setting, None)}
+        figures = {BITS: run.bits_per_byte, LEAK: leak(run.model), **curve(run.losses)}
         return {**figures, **self.also(setting, run.model)}
 
     def cost(self, setting: Setting) -> Cost:
@@ -148,10 +161,15 @@ def training_part(
 
     No arm may see the tokens that it predicts, except those named *leaking*.
     """
-    causal = [
-        Below(claim=f"{arm} sees no later tokens", arm=arm, figure=LEAK, bound=ROUNDING)
-        for arm in arms
-        if arm not in leaking
+    causal = [arm for arm in arms if arm not in leaking] if leaking else [""]
+    guards = [
+        Below(
+            claim=f"{arm or 'no arm'} sees {'no ' if arm else ''}later tokens",
+            arm=arm,
+            figure=LEAK,
+            bound=ROUNDING,
+        )
+        for arm in causal
     ]
     return Part(
         name=name,
@@ -159,7 +177,7 @@ def training_part(
         arms=arms,
         measure=training,
         sizes=sizes,
-        checks=[*checks, *causal],
+        checks=[*checks, *guards],
         rates=rates,
         chosen_by=BITS,
         cost=training.cost,
