@@ -17,8 +17,6 @@ from pytok.chat.example import example_export
 from pytok.chat.importing import ImportOptions, import_chats
 from pytok.chat.record import Message
 
-Writer = Callable[[Sequence[Message]], str]
-
 
 def by_content(paths: Sequence[Path]) -> list[Message]:
     """Keep one message of each time, sender and text."""
@@ -31,7 +29,9 @@ def joined(paths: Sequence[Path]) -> list[Message]:
     return [message for path in paths for message in imported(path)]
 
 
-ARMS: dict[str, tuple[Writer, Callable[[Sequence[Path]], list[Message]]]] = {
+ARMS: dict[
+    str, tuple[Callable[[Sequence[Message]], str], Callable[[Sequence[Path]], list[Message]]]
+] = {
     "merged, iPhone": (example_export, lambda paths: imported(*paths)),
     "merged, Android": (android_export, lambda paths: imported(*paths)),
     "by content": (android_export, by_content),
