@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
@@ -56,7 +57,7 @@ def model(setting: Setting) -> Architecture:
     )
 
 
-def plain(arm: str, weights: dict[str, Tensor], layers: int, heads: int, ids: Tensor) -> Tensor:
+def plain(arm: str, weights: Mapping[str, Tensor], layers: int, heads: int, ids: Tensor) -> Tensor:
     """Return the logits (B, T, V) of a rung for *ids* (B, T), by its definition."""
 
     def norm(name: str, x: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ def plain(arm: str, weights: dict[str, Tensor], layers: int, heads: int, ids: Te
     for block in (f"blocks.{layer}." for layer in range(layers)):
         y = norm(block + "attention_norm", x)
         q, k, v = (
-            linear(f"{block}attention.{name}", y).unflatten(-1, (heads, -1)).transpose(1, 2)
+            linear(f"{block}attention.{name}", y).view(*ids.shape, heads, -1).transpose(1, 2)
             for name in ("query", "key", "value")
         )
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
