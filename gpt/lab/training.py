@@ -112,14 +112,21 @@ class Training:
 
     model: Callable[[Setting], Architecture]
     how: Callable[[Setting], Run] = steps_of
+    also: Callable[[Setting, GPT | None], Figures] = lambda setting, gpt: {}
+    """Returns more figures of the trained model, which is None if it diverged."""
 
     def __call__(self, setting: Setting) -> Figures:
         """Train an arm; return its loss on the held-out text, that of each step, and its leak."""
         assert setting.rate is not None  # a part of trainings has a grid of rates
         run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if run is None:
-            return {BITS: DIVERGED, LEAK: 0.0, "losses": []}
-        return {BITS: run.bits_per_byte, LEAK: leak(run.model), "losses": run.losses}
+            return {BITS: DIVERGED, LEAK: 0.0, "losses": [], **self.also(setting, None)}
+        return {
+            BITS: run.bits_per_byte,
+            LEAK: leak(run.model),
+            "losses": run.losses,
+            **self.also(setting, run.model),
+        }
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training."""
