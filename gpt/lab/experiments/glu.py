@@ -128,7 +128,7 @@ EXPERIMENT = Experiment(
             arms=list(MLPS),
             training=TRAINING,
             sizes=SIZES,
-            rates=(2e-3, 4e-3, 8e-3),
+            rates=(3e-3, 6e-3, 1.2e-2),
             tuning_seeds=TUNING_SEEDS[:1],
             checks=[
                 *(
