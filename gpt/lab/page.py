@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gpt.errors import DataError
 from gpt.lab import statistics
-from gpt.lab.experiment import Experiment
+from gpt.lab.checks import Below, Equal
+from gpt.lab.experiment import Experiment, Part
 from gpt.lab.picture import picture
 from gpt.lab.results import Results
 from gpt.lab.running import Outcome
@@ -85,19 +86,14 @@ def index(folder: Path, experiments: Iterable[Experiment]) -> str:
     rows = []
     for experiment in experiments:
         path = folder / f"{experiment.id}.json"
-        if not path.exists():
-            rows.append((experiment.id, experiment.question, "", "not run"))
-            continue
-        document = read_results(path)
-        rows.append(
-            (
-                f"[{experiment.id}]({experiment.id}.md)",
-                experiment.question,
-                document["verdict"],
-                headline(document),
-            )
-        )
-    return _table(("experiment", "question", "verdict", "measured here"), rows) + "\n"
+        if path.exists():
+            document = read_results(path)
+            name = f"[{experiment.id}]({experiment.id}.md)"
+            found = [headline(document), document["verdict"]]
+        else:
+            name, found = experiment.id, ["", "not run"]
+        rows.append((name, experiment.claim, *found))
+    return _table(("experiment", "claim", "measured here", "verdict"), rows) + "\n"
 
 
 def headline(document: Mapping[str, Any]) -> str:
@@ -132,15 +128,27 @@ def _arms_table(results: Results, name: str, document: Mapping[str, Any]) -> str
     part = results[name]
     rates = document["rates"].get(name, {})
     first = part.trials[name, part.part.arms[0], part.best_rate(part.part.arms[0]), part.seeds[0]]
-    figures = [figure for figure, value in first.items() if not isinstance(value, list)]
+    exact = {check.figure for check in part.part.checks if isinstance(check, Below | Equal)}
+    figures = [
+        figure
+        for figure, value in first.items()
+        if not isinstance(value, list) and figure not in exact
+    ]
     if not figures:
         return ""
     rows = []
     for arm in part.part.arms:
         estimates = [statistics.mean(part.values(arm, figure)) for figure in figures]
         cells = [_interval(vars(estimate)) for estimate in estimates]
-        rows.append((arm, *([f"{rates[arm]:g}"] if rates else []), *cells))
+        chosen = [_rate(rates[arm], part.part)] if rates else []
+        rows.append((arm, *chosen, *cells))
     return _table(("arm", *(["best rate"] if rates else []), *figures), rows)
+
+
+def _rate(rate: float, part: Part) -> str:
+    """Return the best learning rate of an arm, and whether a better one may be out of the grid."""
+    at_end = part.chooses and rate in (min(part.rates), max(part.rates))
+    return f"{rate:g}, at the end of the grid" if at_end else f"{rate:g}"
 
 
 def _origin(experiment: Experiment, document: Mapping[str, Any]) -> str:
@@ -156,12 +164,12 @@ def _origin(experiment: Experiment, document: Mapping[str, Any]) -> str:
         f"{document['first_seed']}, one thread each, on {machine['processor']}, torch "
         f"{machine['torch']}. {sizes}"
     )
-    command = f"gpt lab run {experiment.id} --size {document['size']}"
-    return f"## Run it\n\n```sh\n{command}\n```\n\n{_wrapped(made)}"
+    command = f"`gpt lab run {experiment.id} --size {document['size']}` makes this page."
+    return f"## Run it\n\n{command}\n\n{_wrapped(made)}"
 
 
 def _interval(estimate: Mapping[str, float]) -> str:
-    value, low, high = (estimate[name] for name in ("value", "low", "high"))
+    value, low, high = (float(estimate[name]) for name in ("value", "low", "high"))
     if estimate["n"] < 2:
         return f"{value:.4g}"
     return f"{value:.4f} ({low:.4f} to {high:.4f})"

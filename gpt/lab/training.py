@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from gpt.lab.probes import leak
 from gpt.lab.texts import english_shards
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.shapes import without_memory
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
@@ -22,7 +24,8 @@ from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
-from gpt.training.loop import train
+from gpt.training.loop import run
+from gpt.training.tasks.build import build_task
 
 BITS = "bits_per_byte"
 LEAK = "leak"
@@ -30,6 +33,8 @@ DIVERGED = math.inf
 """Loss of a run that diverged: worse than any other."""
 ROUNDING = 1e-4
 """Largest `leak` of a causal model, in float32."""
+WINDOWS = 40
+"""Points of a curve of losses, each the mean of as many steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,8 @@ class Run:
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
     device: str = "cpu"
     """On a GPU the model is compiled, and computes in bfloat16."""
+    initialize: Callable[[Model, int], object] | None = None
+    """Changes the first weights, by a seed. [default: as the trainer draws them]"""
 
 
 def recipe_of(
@@ -87,9 +94,16 @@ def recipe_of(
 def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
     """Train a model in memory; return None if it diverged."""
     store = Memory()
-    recipe = recipe_of(architecture, how, seed=seed, rate=rate)
+    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate))
+
+    def first() -> Model:
+        model = task.model()
+        if how.initialize is not None:
+            how.initialize(model, seed)
+        return model
+
     try:
-        train(recipe, store=store, reporter=NullReporter())
+        run(dataclasses.replace(task, model=first), store=store, reporter=NullReporter())
     except TrainingError:
         return None
     last = store.rows[-1]
@@ -99,6 +113,16 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
         losses=[row.loss for row in store.rows],
         bits_per_byte=last.val[BITS],
     )
+
+
+def curve(losses: Sequence[float]) -> dict[str, list[float]]:
+    """Return the series "steps" and "losses": means of consecutive steps, `WINDOWS` at most."""
+    width = max(1, math.ceil(len(losses) / WINDOWS))
+    starts = range(0, len(losses), width)
+    return {
+        "steps": [float(min(start + width, len(losses))) for start in starts],
+        "losses": [statistics.fmean(losses[start : start + width]) for start in starts],
+    }
 
 
 def steps_of(setting: Setting) -> Run:
@@ -118,8 +142,8 @@ class Training:
         assert setting.rate is not None  # a part of trainings has a grid of rates
         run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if run is None:
-            return {BITS: DIVERGED, LEAK: 0.0, "losses": []}
-        return {BITS: run.bits_per_byte, LEAK: leak(run.model), "losses": run.losses}
+            return {BITS: DIVERGED, LEAK: 0.0, **curve([])}
+        return {BITS: run.bits_per_byte, LEAK: leak(run.model), **curve(run.losses)}
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training."""
@@ -145,10 +169,15 @@ def training_part(
 
     No arm may see the tokens that it predicts, except those named *leaking*.
     """
-    causal = [
-        Below(claim=f"{arm} sees no later tokens", arm=arm, figure=LEAK, bound=ROUNDING)
-        for arm in arms
-        if arm not in leaking
+    causal = [arm for arm in arms if arm not in leaking] if leaking else [""]
+    guards = [
+        Below(
+            claim=f"{arm or 'no arm'} sees {'no ' if arm else ''}later tokens",
+            arm=arm,
+            figure=LEAK,
+            bound=ROUNDING,
+        )
+        for arm in causal
     ]
     return Part(
         name=name,
@@ -156,7 +185,7 @@ def training_part(
         arms=arms,
         measure=training,
         sizes=sizes,
-        checks=[*checks, *causal],
+        checks=[*checks, *guards],
         rates=rates,
         chosen_by=BITS,
         cost=training.cost,
