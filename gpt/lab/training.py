@@ -16,6 +16,7 @@ from gpt.lab.probes import leak
 from gpt.lab.texts import english_shards
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.shapes import without_memory
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
@@ -23,7 +24,8 @@ from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
-from gpt.training.loop import train
+from gpt.training.loop import run
+from gpt.training.tasks.build import build_task
 
 BITS = "bits_per_byte"
 LEAK = "leak"
@@ -61,6 +63,8 @@ class Run:
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
     device: str = "cpu"
     """On a GPU the model is compiled, and computes in bfloat16."""
+    initialize: Callable[[Model, int], object] | None = None
+    """Changes the first weights, by a seed. [default: as the trainer draws them]"""
 
 
 def recipe_of(
@@ -90,9 +94,16 @@ def recipe_of(
 def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
     """Train a model in memory; return None if it diverged."""
     store = Memory()
-    recipe = recipe_of(architecture, how, seed=seed, rate=rate)
+    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate))
+
+    def first() -> Model:
+        model = task.model()
+        if how.initialize is not None:
+            how.initialize(model, seed)
+        return model
+
     try:
-        train(recipe, store=store, reporter=NullReporter())
+        run(dataclasses.replace(task, model=first), store=store, reporter=NullReporter())
     except TrainingError:
         return None
     last = store.rows[-1]
