@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpt.data.shards import open_data, open_split
 from gpt.errors import TrainingError
+from gpt.evaluation.bits_per_byte import evaluate
 from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
 from gpt.lab.probes import leak
@@ -16,6 +18,7 @@ from gpt.lab.texts import english_shards
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.model.shapes import without_memory
+from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -101,6 +104,13 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
     )
 
 
+def held_out_bits(gpt: GPT, data: Path, device: str = "cpu") -> float:
+    """Return bits per byte of *gpt* on the held-out text of the shards *data*."""
+    runtime = Runtime.choose(device, "float32")
+    split = open_split(open_data(data), "val")
+    return evaluate(gpt.to(runtime.device), split, runtime=runtime).bits_per_byte
+
+
 def steps_of(setting: Setting) -> Run:
     """Return how an arm is trained, by default: for the steps of its size."""
     return Run(steps=setting.size["steps"], device=setting.device)
@@ -130,6 +140,14 @@ class Training:
         return Cost(parameters=parameters, flops=float(training_flops(model)) * tokens)
 
 
+def causality(arms: Sequence[str]) -> list[Below]:
+    """Return the checks that no model of *arms* sees the tokens that it predicts."""
+    return [
+        Below(claim=f"{arm} sees no later tokens", arm=arm, figure=LEAK, bound=ROUNDING)
+        for arm in arms
+    ]
+
+
 def training_part(
     *,
     arms: Sequence[str],
@@ -145,11 +163,7 @@ def training_part(
 
     No arm may see the tokens that it predicts, except those named *leaking*.
     """
-    causal = [
-        Below(claim=f"{arm} sees no later tokens", arm=arm, figure=LEAK, bound=ROUNDING)
-        for arm in arms
-        if arm not in leaking
-    ]
+    causal = causality([arm for arm in arms if arm not in leaking])
     return Part(
         name=name,
         kind="QUALITY",
