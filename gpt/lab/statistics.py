@@ -38,6 +38,8 @@ class Estimate:
         return value < self.low or value > self.high
 
     def __str__(self) -> str:
+        if not math.isfinite(self.high - self.low):
+            return f"{self.value:.4g} (no interval, n = {self.n})"
         return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g}, n = {self.n})"
 
 
