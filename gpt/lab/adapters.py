@@ -42,16 +42,14 @@ GPT3 = Architecture(
 )
 GPT3_VOCAB = 50_257
 ERRORS = {
-    "at first": ("changes no output at first", 1e-12),
-    "definition": ("equals its definition", 1e-12),
-    "merged": ("merged equals unmerged", 1e-12),
-    "unmerged": ("unmerges bit for bit", 0.0),
+    "at first": ("an adapter changes no output at first", 1e-12),
+    "definition": ("a model with one equals that of the weights by their definition", 1e-12),
+    "merged": ("merged it equals itself", 1e-12),
+    "unmerged": ("unmerging restores it bit for bit", 0.0),
 }
 """What is claimed of each error of `algebra`, and its bound."""
 IDENTITIES = [
-    Below(claim=f"{arm} {claim}", arm=arm, figure=figure, bound=bound)
-    for arm in ADAPTERS
-    for figure, (claim, bound) in ERRORS.items()
+    Below(claim=claim, figure=figure, bound=bound) for figure, (claim, bound) in ERRORS.items()
 ]
 """The checks of these errors."""
 

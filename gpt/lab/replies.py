@@ -144,7 +144,7 @@ def answers(checkpoint: Checkpoint, count: int, seed: int, *, device: str = "cpu
     written = [""] * count
     for index, delta in generate_batch(
         checkpoint.model(device),
-        checkpoint.tokenizer(),
+        Tokenizer.load(text_shards() / "tokenizer.json"),  # a model in memory has no file of it
         asked,
         max_tokens=MOST_TOKENS,
         sampling=Sampling(temperature=1.0, seed=1_000 * seed),

@@ -13,7 +13,6 @@ from gpt.lab.domains import (
     FORGOTTEN,
     MOVED,
     SIZES,
-    TABLE,
     VOCAB,
     code_part,
     code_shards,
@@ -50,7 +49,8 @@ def extended(setting: Setting) -> Figures:
     gpt = plan_tuning(base, data=code, out=Path("runs")).task().model().eval()
     tokens = Tokenizer.load(code / "tokenizer.json")
     pieces = spelling(tokens, Tokenizer.load(english_shards(VOCAB) / "tokenizer.json"))
-    table, before = (each.get_parameter(TABLE).detach() for each in (gpt, plain))
+    tables: list[Any] = [gpt.embedding, plain.embedding]
+    table, before = (each.weight.detach() for each in tables)
     errors = [float((table[new] - before[old].mean(0)).abs().max()) for new, old in pieces.items()]
     ids = random_ids(plain, 2, plain.config.context)
     with torch.inference_mode():
