@@ -46,11 +46,11 @@ ANIMALS = (
     "hare",
 )
 VERBS = ("sleeps", "sits", "runs", "eats", "waits", "sings", "hides", "walks")
-PLACES = ("barn", "field", "pond", "house", "tree", "road", "garden", "hill", "mill", "yard")
+SPOTS = ("barn", "field", "pond", "house", "tree", "road", "garden", "hill", "mill", "yard")
 TIMES = ("at night", "in the morning", "all day", "in the rain", "in winter", "after lunch")
 QUESTIONS = ("Tell me about the {}.", "What does the {} do?", "Where is the {}?", "And the {}?")
 SENTENCE = r"The ({}) ({}) in the ({}) ({})\.".format(
-    *("|".join(words) for words in (ANIMALS, VERBS, PLACES, TIMES))
+    *("|".join(words) for words in (ANIMALS, VERBS, SPOTS, TIMES))
 )
 ANSWER = re.compile(f"{SENTENCE}( {SENTENCE})*")
 MOST_SENTENCES, MOST_TOKENS = 4, 56
@@ -70,7 +70,7 @@ def question(rng: random.Random) -> tuple[str, str]:
 def answer(rng: random.Random, animal: str, sentences: int) -> str:
     """Return an answer of so many *sentences*."""
     return " ".join(
-        f"The {animal} {rng.choice(VERBS)} in the {rng.choice(PLACES)} {rng.choice(TIMES)}."
+        f"The {animal} {rng.choice(VERBS)} in the {rng.choice(SPOTS)} {rng.choice(TIMES)}."
         for _ in range(sentences)
     )
 
@@ -153,10 +153,18 @@ def answers(checkpoint: Checkpoint, count: int, seed: int, *, device: str = "cpu
     return written
 
 
-def wins(ours: list[str], theirs: list[str]) -> float:
-    """Return in how many of 100 pairs of answers ours is the shorter one; a tie is half a win."""
-    lengths = [(len(a), len(b)) for a, b in zip(ours, theirs, strict=True)]
-    return 100 * sum((a < b) + (a == b) / 2 for a, b in lengths) / len(lengths)
+def wins(ours: list[str], theirs: list[str], *, longer: bool = False) -> float:
+    """Return in how many of 100 pairs of answers ours is the shorter one, or the *longer* one.
+
+    A tie is half a win. Text that is no answer as the base has learned them loses against one.
+    """
+    sign = -1 if longer else 1
+
+    def rank(text: str) -> float:
+        return sign * len(text) if ANSWER.fullmatch(text) else math.inf
+
+    ranks = [(rank(a), rank(b)) for a, b in zip(ours, theirs, strict=True)]
+    return 100 * sum((a < b) + (a == b) / 2 for a, b in ranks) / len(ranks)
 
 
 def well_formed(texts: list[str]) -> float:

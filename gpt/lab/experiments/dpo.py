@@ -21,7 +21,7 @@ from gpt.runs.reading import read_checkpoint
 def preference(setting: Setting) -> Figures:
     """Tune the base, and compare its answers to fresh questions with those of the base.
 
-    A win is an answer that is shorter than that of the base; for swapped labels a longer one.
+    A win is an answer that is shorter than that of the base; with swapped labels a longer one.
     """
     assert setting.rate is not None
     found, fresh = tuned(setting, setting.size["steps"], setting.rate), setting.size["fresh"]
@@ -30,7 +30,7 @@ def preference(setting: Setting) -> Figures:
         return dict.fromkeys(names, DIVERGED) | {"wins": 0.0, "margin": 0.0}
     theirs = answers(read_checkpoint(base_of(setting)), fresh, setting.seed, device=setting.device)
     ours = answers(found.checkpoint, fresh, setting.seed, device=setting.device)
-    won = wins(theirs, ours) if setting.arm == SWAPPED else wins(ours, theirs)
+    won = wins(ours, theirs, longer=setting.arm == SWAPPED)
     figures = found.figures
     return {
         "lost": 100 - won,
@@ -102,7 +102,7 @@ EXPERIMENT = Experiment(
                     **{"pairs": 2_000, "steps": 300, "fresh": 1_000},
                 },
             },
-            rates=(1e-4, 3e-4, 1e-3, 3e-3),
+            rates=(1e-4, 3e-4, 5e-4, 1e-3, 3e-3, 1e-2),
             tuning_seeds=TUNING_SEEDS[:1],
             chosen_by="lost",
             noise_of="lost",
@@ -145,9 +145,9 @@ EXPERIMENT = Experiment(
         ),
     ],
     bounds="The paper has human preferences of summaries and dialogs, judged by GPT-4; here short "
-    "answers are preferred, which a program counts, and the base is a model of 250,000 weights. A "
+    "answers are preferred, as a program judges, and the base is a model of 250,000 weights. A "
     "tie is half a win; the base wins 50% against itself, since both sample with the same "
-    "numbers. The learning rate is that with the most wins on another seed; held-out accuracy "
-    "would choose rates that ruin the text.",
+    "numbers. Text that is no answer loses: high rates make it short, and broken. The rate is that "
+    "with the most wins on another seed, for held-out accuracy is 100% at all.",
     expects="DPO wins 80 to 90%, fine-tuning 60 to 70%; swapped labels make answers longer.",
 )
