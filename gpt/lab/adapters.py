@@ -68,7 +68,7 @@ def defined(arm: str, weight: Tensor, down: Tensor, up: Tensor, magnitude: Tenso
 def algebra(setting: Setting) -> Figures:
     """Compare a model with an adapter of `ADAPTERS` with its base, its definition, and merged.
 
-    All is in float64. Differences are shares of the largest logit, except ``unmerged``.
+    All is in float64. Differences are fractions of the largest logit, except ``unmerged``.
     """
     gpt, plain = (random_model(MODEL, 64, setting.seed) for _ in range(2))
     ids = random_ids(gpt, 2, MODEL.context)

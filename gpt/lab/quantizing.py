@@ -99,8 +99,10 @@ def normal_levels() -> Tensor:
 
 
 def bits(model: nn.Module) -> float:
-    """Return the bits that a weight takes in the quantized matrices of *model*."""
+    """Return the bits that a weight takes in the quantized matrices of *model*; 32 without such."""
     parts = [each for each in model.modules() if isinstance(each, QuantizedWeight)]
+    if not parts:
+        return 32.0
     size = sum(each.numel() * each.itemsize for part in parts for each in part.parameters())
     return 8 * size / sum(part.shape.numel() for part in parts)
 

@@ -19,7 +19,6 @@ from gpt.lab.training import Run, recipe_of
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
 from gpt.report.events import NullReporter
-from gpt.runs.state import SMOOTHING
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
@@ -119,6 +118,8 @@ def print_peak() -> None:
 
 
 CLEAR = Path("/proc/self/clear_refs")
+SMOOTHING = 0.1
+"""Fraction of the way to the loss of a step by which the smoothed one moves, as documented."""
 
 
 def _resident(name: str) -> float:
