@@ -9,11 +9,13 @@ import math
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gpt.data.shards import TrainingRows
 from gpt.lab.experiment import Figures, Setting
 from gpt.lab.training import Run, recipe_of
 from gpt.parallel.runtime import Runtime
@@ -145,3 +147,17 @@ def ending(setting: Setting) -> Figures:
     reached = [step for step, loss in enumerate(smoothed, 1) if loss <= limit]
     due = reached[0] if reached else most
     return {"steps": float(len(smoothed)), "late": float(len(smoothed) - due)}
+
+
+def overlapping(setting: Setting) -> Figures:
+    """Count how often an epoch has each token, with rows that overlap by the tokens of an arm."""
+    recipe = recipe_for(setting, overlap=int(setting.arm))
+    rows = build_task(recipe).rows
+    assert isinstance(rows, TrainingRows)
+    counts = Counter[int]()
+    for number in range(rows.per_epoch):
+        begin = rows.start(number)
+        counts.update(range(begin, begin + rows.context))
+    # The ends of the text are in fewer rows.
+    inner = [counts[at] for at in range(2 * rows.context, len(rows.tokens) - 2 * rows.context)]
+    return {"least": float(min(inner)), "most": float(max(inner))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpt.lab.checks import Below, Equal, Within
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Source
 from gpt.lab.quantizing import STORED, weights
-from gpt.lab.steps import ending, peak_bytes, process_peak, recipe_for, step_of
+from gpt.lab.steps import ending, overlapping, peak_bytes, process_peak, recipe_for, step_of
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.training.memory import estimate_memory
 
@@ -34,6 +34,8 @@ def peak(setting: Setting) -> Figures:
 
 SMALL = {"context": 16, "width": 256, "layers": 1}
 TINY = {"context": 16, "width": 32, "layers": 1, "rows": 8, "loss": 6.15, "most": 30}
+SEEN = {"0": 1, "8": 2, "12": 4}
+"""How often an epoch has each token, by the overlap of rows of 16."""
 FACTS = (
     ("float32", "bits", 32.0, 0.0, "32 bits in float32"),
     ("bfloat16", "bits", 16.0, 0.0, "16 bits in bfloat16"),
@@ -47,14 +49,16 @@ FACTS = (
 
 EXPERIMENT = Experiment(
     id="memory",
-    question="How much memory do weights and training take, and does a run end at its loss?",
+    question="What do weights and training take, and what do the options of a trainer do?",
     source=Source(
         paper="Reddit 2024, How to train your dra... model",
         link="https://www.reddit.com/r/Oobabooga/comments/19480dr/",
-        where="'VRAM of an unquantized model ~ 2 x billions of parameters'; stop at loss",
+        where="'VRAM of an unquantized model ~ 2 x billions of parameters'; stop at loss; "
+        "overlapping chunks",
     ),
     claim="A model that is not quantized takes 2 GB for a billion weights, one of 4 bits a "
-    "quarter; training that stops at a loss ends when it is reached.",
+    "quarter. Training that stops at a loss ends when it is reached; rows that overlap repeat "
+    "tokens.",
     parts=[
         Part(
             name="weights",
@@ -99,6 +103,23 @@ EXPERIMENT = Experiment(
                     figure="steps",
                     value=TINY["most"],
                 ),
+            ],
+        ),
+        Part(
+            name="overlap",
+            kind="EXACT",
+            arms=list(SEEN),
+            measure=overlapping,
+            sizes={"smoke": TINY, "cpu": TINY, "gpu": TINY},
+            checks=[
+                Equal(
+                    claim=f"rows of 16 tokens that overlap by {arm}: each token {times} times",
+                    arm=arm,
+                    figure=figure,
+                    value=times,
+                )
+                for arm, times in SEEN.items()
+                for figure in ("least", "most")
             ],
         ),
         Part(
