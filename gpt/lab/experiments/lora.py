@@ -102,6 +102,7 @@ EXPERIMENT = Experiment(
         code_part(
             arms=list(METHODS),
             measure=tuning,
+            rates=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
             checks=[
                 NotWorse(
                     claim="LoRA of rank 16 is as good as all weights",
