@@ -108,7 +108,7 @@ EXPERIMENT = Experiment(
         "preprocess.py: each 40 messages are one",
     ),
     claim="Chats are cut into conversations by a pause, of an hour for example, or after every 40 "
-    "messages. No number says which is better.",
+    "messages. Neither source compares them.",
     parts=[
         Part(
             name="known",
