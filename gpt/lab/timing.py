@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gpt.lab.attentions import kept_bytes
 from gpt.lab.experiment import Figures, Setting
 from gpt.model.gpt import GPT
 from gpt.nn.state import Cache
@@ -57,13 +58,7 @@ def decoding_figures(attention: AnyAttention, setting: Setting) -> Figures:
     the seconds of all rounds after the longest text.
     """
     size, rows = setting.size, setting.size["rows"]
-    architecture = Architecture(
-        context=max(size["lengths"]) + size["rounds"] + 1,
-        layers=size["layers"],
-        width=size["width"],
-        attention=attention,
-    )
-    gpt = GPT(GPTConfig.over(architecture, 64), setting.seed).eval().to(setting.device)
+    gpt = _model(attention, setting, max(size["lengths"]))
     times = [decoding_seconds(gpt, length, size["rounds"], rows) for length in size["lengths"]]
     seconds = [statistics.median(each) for each in times]
     return {
@@ -72,3 +67,26 @@ def decoding_figures(attention: AnyAttention, setting: Setting) -> Figures:
         "speed": [rows / each for each in seconds],
         "longest": times[-1],
     }
+
+
+def filling_figures(attention: AnyAttention, setting: Setting) -> Figures:
+    """Return how many rows have their cache in a number of bytes, and seconds per token of them.
+
+    Sizes are width, layers, length, rounds and bytes.
+    """
+    size, length = setting.size, setting.size["length"]
+    gpt = _model(attention, setting, length)
+    rows = max(1, size["bytes"] // kept_bytes(gpt.config, length))
+    times = decoding_seconds(gpt, length, size["rounds"], rows)
+    return {"rows": float(rows), "per token": [each / rows for each in times]}
+
+
+def _model(attention: AnyAttention, setting: Setting, length: int) -> GPT:
+    """Return a model that can decode after *length* tokens."""
+    architecture = Architecture(
+        context=length + setting.size["rounds"] + 1,
+        layers=setting.size["layers"],
+        width=setting.size["width"],
+        attention=attention,
+    )
+    return GPT(GPTConfig.over(architecture, 64), setting.seed).eval().to(setting.device)
