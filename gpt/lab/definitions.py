@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -64,5 +65,18 @@ def latent(attention: Any, x: Tensor) -> Tensor:
     shared = turned(shared[:, None]).expand(-1, keys.shape[1], -1, -1)
     keys = torch.cat((keys, shared), -1)
     mixed = attended(torch.cat((straight, turned(rotated)), -1), keys, values)
+    y: Tensor = attention.output(joined(mixed))
+    return y
+
+
+def linear(attention: Any, x: Tensor) -> Tensor:
+    """Return what linear attention makes of x (B, T, width) by all pairs, without positions.
+
+    Features are elu(x) + 1, heads have keys and values of their own.
+    """
+    projections = attention.query, attention.key, attention.value
+    queries, keys, values = (heads_of(layer(x), attention.head_width) for layer in projections)
+    weights = ((F.elu(queries) + 1) @ (F.elu(keys) + 1).mT).tril()
+    mixed = weights @ values / (weights.sum(-1, keepdim=True) + attention.eps)
     y: Tensor = attention.output(joined(mixed))
     return y

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -49,6 +50,22 @@ def decoding_seconds(gpt: GPT, length: int, rounds: int, rows: int = 1) -> list[
     """Return the seconds of decoding one more token of *rows* rows of *length* tokens."""
     cache, token = filled_cache(gpt, length, rows), text(gpt, 1, rows)
     return seconds_of(lambda: gpt(token, cache=cache), rounds)
+
+
+def reading_seconds(gpt: GPT, length: int, rounds: int) -> list[float]:
+    """Return the seconds of reading a text of *length* tokens at once."""
+    ids = text(gpt, length)
+    return seconds_of(lambda: gpt(ids), rounds)
+
+
+def totals(lengths: Sequence[int], seconds: Sequence[float]) -> list[float]:
+    """Return the seconds of generating each of *lengths* tokens, from those of a token after them.
+
+    Between the lengths they are interpolated; before the first they are as there.
+    """
+    points = pairwise(zip(lengths, seconds, strict=True))
+    added = ((end - start) * (x + y) / 2 for (start, x), (end, y) in points)
+    return list(accumulate(added, initial=lengths[0] * seconds[0]))
 
 
 def decoding_figures(attention: AnyAttention, setting: Setting) -> Figures:
