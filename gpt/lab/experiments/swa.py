@@ -5,22 +5,14 @@ from __future__ import annotations
 import torch
 
 from gpt.lab.checks import Below, Equal, Less, NotWorse
-from gpt.lab.experiment import (
-    TUNING_SEEDS,
-    Bars,
-    Check,
-    Experiment,
-    Figures,
-    Lines,
-    Part,
-    Setting,
-    Sizes,
-    Source,
-)
+from gpt.lab.experiment import TUNING_SEEDS, Bars, Check, Experiment, Figures, Lines, Part
+from gpt.lab.experiment import Setting, Sizes, Source
 from gpt.lab.probes import cache_error, random_ids, random_model
-from gpt.lab.training import BITS, Training, training_part
+from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.embedding import TokenShift
+from gpt.spec.optimizer import Muon
 from gpt.spec.pattern import Causal, Window
 
 CONTEXT, WINDOW, LAYERS, WIDTH, HEADS = 64, 5, 3, 32, 4
@@ -74,13 +66,19 @@ PATTERNS: dict[str, Causal | Window] = {
 
 
 def model(setting: Setting) -> Architecture:
-    """Return the model of an arm."""
-    return Architecture(**setting.size["shape"], attention=heads(PATTERNS[setting.arm]))
+    """Return the model of an arm; its token shift makes attention useful in a short run."""
+    attention = heads(PATTERNS[setting.arm])
+    return Architecture(**setting.size["shape"], attention=attention, shift=TokenShift())
+
+
+def how(setting: Setting) -> Run:
+    """Return how it is trained."""
+    return Run(steps=setting.size["steps"], optimizer=Muon(), device=setting.device)
 
 
 SIZES: Sizes = {
     "smoke": {"shape": {"context": 16, "layers": 4, "width": 32}, "steps": 3},
-    "cpu": {"shape": {"context": 64, "layers": 4, "width": 64}, "steps": 250},
+    "cpu": {"shape": {"context": 64, "layers": 4, "width": 64}, "steps": 200},
     "gpu": {"shape": {"context": 4096, "layers": 8, "width": 512}, "steps": 20_000},
 }
 LOSS: list[Check] = [
@@ -147,10 +145,10 @@ EXPERIMENT = Experiment(
         ),
         training_part(
             arms=list(PATTERNS),
-            training=Training(model=model),
+            training=Training(model=model, how=how),
             sizes=SIZES,
             checks=LOSS,
-            rates=(3e-3, 1e-2),
+            rates=(0.015, 0.03),
             tuning_seeds=TUNING_SEEDS[:1],
         ),
     ],
