@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt.data.batch import IGNORED
 
@@ -106,6 +106,22 @@ TASKS: dict[str, Task] = {
     "memorization": memorization,
     "compression": compression,
 }
+
+
+class Decoder(nn.Module):
+    """Reads all tokens of a row from the last hidden state alone: compression."""
+
+    def __init__(self, width: int, tokens: int) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.randn(tokens, width))
+        self.layers = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, VOCAB)
+        )
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return logits (B, T, V) from *hidden* (B, T, width)."""
+        logits: Tensor = self.layers(hidden[:, -1:] + self.positions[: hidden.shape[1]])
+        return logits
 
 
 def _rows(ids: np.ndarray, targets: np.ndarray) -> Rows:

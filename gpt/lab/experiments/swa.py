@@ -5,8 +5,18 @@ from __future__ import annotations
 import torch
 
 from gpt.lab.checks import Below, Equal, Less, NotWorse
-from gpt.lab.experiment import TUNING_SEEDS, Bars, Check, Experiment, Figures, Lines, Part
-from gpt.lab.experiment import Setting, Sizes, Source
+from gpt.lab.experiment import (
+    TUNING_SEEDS,
+    Bars,
+    Check,
+    Experiment,
+    Figures,
+    Lines,
+    Part,
+    Setting,
+    Sizes,
+    Source,
+)
 from gpt.lab.probes import cache_error, random_ids, random_model
 from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.spec.architecture import Architecture
