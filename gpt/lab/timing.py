@@ -1,109 +1,68 @@
-"""Times of reading and of decoding, as series of repetitions."""
+"""How long an experiment takes here: by the trials that were made here, or on another machine.
+
+`TIMINGS` has what the trials of the results in docs/lab took, and how fast their machine was.
+"""
 
 from __future__ import annotations
 
+import json
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
 
-import torch
-from torch import Tensor
+from gpt.lab.experiment import Experiment
+from gpt.lab.machine import speed
+from gpt.lab.record import Record, Trial
+from gpt.lab.running import Options, planned
 
-from gpt.lab.attentions import kept_bytes
-from gpt.lab.experiment import Figures, Setting
-from gpt.model.gpt import GPT
-from gpt.nn.state import Cache
-from gpt.spec.architecture import Architecture, GPTConfig
-from gpt.spec.attention import AnyAttention
-
-
-def seconds_of(work: Callable[[], object], rounds: int) -> list[float]:
-    """Return the seconds of calling *work*, *rounds* times, after once that does not count."""
-    times = []
-    with torch.inference_mode():
-        for _ in range(rounds + 1):
-            begin = time.perf_counter()
-            work()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - begin)
-    return times[1:]
+Seconds: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Seconds of a trial, on average, by part and arm."""
+TIMINGS = Path(__file__).with_name("timings.json")
+"""By experiment: the `Seconds` at the size `cpu`, and the speed in GFLOP/s of the machine."""
 
 
-def text(gpt: GPT, length: int, rows: int = 1) -> Tensor:
-    """Return (rows, length) token ids on the device of *gpt*: times do not depend on which."""
-    return torch.zeros(rows, length, dtype=torch.int64, device=next(gpt.parameters()).device)
-
-
-def filled_cache(gpt: GPT, length: int, rows: int = 1) -> Cache:
-    """Return a cache of *rows* equal rows of *length* tokens, of which one is read."""
-    cache = gpt.new_cache(1, next(gpt.parameters()).dtype)
-    with torch.inference_mode():
-        gpt(text(gpt, length), cache=cache)
-    if rows > 1:
-        cache.select([0] * rows)
-    return cache
-
-
-def decoding_seconds(gpt: GPT, length: int, rounds: int, rows: int = 1) -> list[float]:
-    """Return the seconds of decoding one more token of *rows* rows of *length* tokens."""
-    cache, token = filled_cache(gpt, length, rows), text(gpt, 1, rows)
-    return seconds_of(lambda: gpt(token, cache=cache), rounds)
-
-
-def reading_seconds(gpt: GPT, length: int, rounds: int) -> list[float]:
-    """Return the seconds of reading a text of *length* tokens at once."""
-    ids = text(gpt, length)
-    return seconds_of(lambda: gpt(ids), rounds)
-
-
-def totals(lengths: Sequence[int], seconds: Sequence[float]) -> list[float]:
-    """Return the seconds of generating each of *lengths* tokens, from those of a token after them.
-
-    Between the lengths they are interpolated; before the first they are as there.
-    """
-    points = pairwise(zip(lengths, seconds, strict=True))
-    added = ((end - start) * (x + y) / 2 for (start, x), (end, y) in points)
-    return list(accumulate(added, initial=lengths[0] * seconds[0]))
-
-
-def decoding_figures(attention: AnyAttention, setting: Setting) -> Figures:
-    """Return the median seconds of a token after texts of several lengths, and tokens per second.
-
-    Sizes are width, layers, lengths, rounds and rows, which are decoded side by side. "longest" are
-    the seconds of all rounds after the longest text.
-    """
-    size, rows = setting.size, setting.size["rows"]
-    gpt = _model(attention, setting, max(size["lengths"]))
-    times = [decoding_seconds(gpt, length, size["rounds"], rows) for length in size["lengths"]]
-    seconds = [statistics.median(each) for each in times]
+def seconds_of(trials: Iterable[Trial]) -> dict[str, dict[str, float]]:
+    """Return the seconds of *trials*, on average, by part and arm."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for trial in trials:
+        part, arm, *_ = trial.key
+        found.setdefault(part, {}).setdefault(arm, []).append(trial.seconds)
     return {
-        "tokens": [float(length) for length in size["lengths"]],
-        "seconds": seconds,
-        "speed": [rows / each for each in seconds],
-        "longest": times[-1],
+        part: {arm: round(statistics.fmean(each), 3) for arm, each in arms.items()}
+        for part, arms in found.items()
     }
 
 
-def filling_figures(attention: AnyAttention, setting: Setting) -> Figures:
-    """Return how many rows have their cache in a number of bytes, and seconds per token of them.
+def minutes(experiment: Experiment, folder: Path, options: Options) -> float | None:
+    """Return the minutes that the trials of *experiment* take that *folder* has not.
 
-    Sizes are width, layers, length, rounds and bytes.
+    None if none like them were timed, at this size.
     """
-    size, length = setting.size, setting.size["length"]
-    gpt = _model(attention, setting, length)
-    rows = max(1, size["bytes"] // kept_bytes(gpt.config, length))
-    times = decoding_seconds(gpt, length, size["rounds"], rows)
-    return {"rows": float(rows), "per token": [each / rows for each in times]}
+    record = Record(folder, experiment.at(options.size), options.size)
+    timed = seconds_of(record.trials.values())
+    elsewhere = _elsewhere(experiment) if options.size == "cpu" else None
+    total = 0.0
+    for arm in planned(experiment, options):
+        part = arm.part
+        made = sum(key[:2] == (part.name, arm.arm) for key in record.trials)
+        seconds = timed.get(part.name, {}).get(arm.arm)
+        if seconds is None and elsewhere is not None:
+            seconds = elsewhere.get(part.name, {}).get(arm.arm)
+        if seconds is None:
+            return None
+        jobs = 1 if part.kind == "SPEED" else options.jobs
+        total += max(0, arm.trials - made) * seconds / jobs
+    return total / 60
 
 
-def _model(attention: AnyAttention, setting: Setting, length: int) -> GPT:
-    """Return a model that can decode after *length* tokens."""
-    architecture = Architecture(
-        context=length + setting.size["rounds"] + 1,
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=attention,
-    )
-    return GPT(GPTConfig.over(architecture, 64), setting.seed).eval().to(setting.device)
+def _elsewhere(experiment: Experiment) -> dict[str, dict[str, float]] | None:
+    """Return the seconds of trials on the machine of docs/lab, as they would be here."""
+    found = json.loads(TIMINGS.read_text(encoding="utf-8")).get(experiment.id)
+    if found is None:
+        return None
+    slower = found["speed"] / speed()
+    return {
+        part: {arm: seconds * slower for arm, seconds in arms.items()}
+        for part, arms in found["seconds"].items()
+    }

@@ -150,7 +150,7 @@ EXPERIMENT = Experiment(
                     figure=BITS,
                     margin=0.02,
                 ),
-                *causality(list(KV_HEADS)),
+                *causality([""]),
             ],
             rates=(1e-4, 3e-4, 1e-3, 3e-3),
             chosen_by=BITS,

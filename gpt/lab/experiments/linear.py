@@ -20,7 +20,7 @@ from gpt.lab.experiment import (
     Source,
 )
 from gpt.lab.probes import attention_in, cache_error, passed, random_model
-from gpt.lab.timing import decoding_seconds, filled_cache, reading_seconds, totals
+from gpt.lab.stopwatch import decoding_seconds, filled_cache, reading_seconds, totals
 from gpt.lab.training import BITS, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
