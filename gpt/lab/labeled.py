@@ -1,0 +1,65 @@
+"""Classifiers that start from a base: their texts, made once in each process, and their test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gpt.data.labeled_files import Division, prepare_labeled
+from gpt.data.labeled_texts import LabeledText
+from gpt.errors import TrainingError
+from gpt.evaluation.classes import ClassEvaluation
+from gpt.lab.texts import once
+from gpt.runs.reading import Checkpoint
+from gpt.runs.store import Memory
+from gpt.training.tuning.classifying import plan_classifier, train_classifier
+
+
+def labeled(name: str, train: Iterable[LabeledText], test: Iterable[LabeledText]) -> Path:
+    """Return the folder of labeled texts *train* and *test*; *name* says which they are."""
+
+    def make(folder: Path) -> None:
+        for split, texts in (("train", train), ("test", test)):
+            lines = "".join(f"{each.label}\t{each.text}\n" for each in texts)
+            (folder / f"{split}.tsv").write_text(lines, encoding="utf-8")
+        division = Division(val=0.05, test_data=folder / "test.tsv")
+        prepare_labeled(folder / "train.tsv", folder / "data", division)
+
+    return once(name, make) / "data/data"
+
+
+def classified(
+    base: Path, data: Path, *, rate: float, seed: int, device: str = "cpu", **planned: Any
+) -> tuple[ClassEvaluation, Checkpoint] | None:
+    """Train a classifier in memory; return its test and itself, or None if it diverged.
+
+    *planned* are arguments of `plan_classifier`: train, token, causal, pad_to, epochs.
+    """
+    plan = plan_classifier(base, data=data, out=None, lr=rate, seed=seed, **planned)
+    steps, on_gpu = plan.recipe.steps, device != "cpu"
+    plan = plan.replace(
+        device=device,
+        dtype="bfloat16" if on_gpu else "float32",
+        compile=on_gpu,
+        threads=1,
+        eval_every=steps,
+        checkpoint_every=steps,
+        patience=None,
+    )
+    store = Memory()
+    try:
+        result = train_classifier(plan, store=store)
+    except TrainingError:
+        return None
+    assert result.test is not None
+    return result.test, store.read()
+
+
+def figures(found: tuple[ClassEvaluation, Checkpoint] | None) -> dict[str, float]:
+    """Return the accuracy, the error and the loss of a test; those of no classifier if it diverged."""
+    if found is None:
+        return {"accuracy": 0.0, "error": 1.0, "loss": math.inf}
+    accuracy = found[0].accuracy.rate
+    return {"accuracy": accuracy, "error": 1 - accuracy, "loss": found[0].loss}
