@@ -58,7 +58,7 @@ def classified(
 
 
 def figures(found: tuple[ClassEvaluation, Checkpoint] | None) -> dict[str, float]:
-    """Return the accuracy, the error and the loss of a test; those of no classifier if it diverged."""
+    """Return accuracy, error and loss of a test; the worst if the classifier diverged."""
     if found is None:
         return {"accuracy": 0.0, "error": 1.0, "loss": math.inf}
     accuracy = found[0].accuracy.rate

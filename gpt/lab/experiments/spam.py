@@ -138,11 +138,11 @@ SIZES: Sizes = {
     "cpu": {
         "layers": 3,
         "width": 96,
-        "steps": 300,
+        "steps": 500,
         "unlabeled": 4000,
         "texts": 600,
         "tests": 600,
-        "epochs": 4,
+        "epochs": 3,
     },
     "gpu": {
         "layers": 8,
@@ -255,8 +255,8 @@ EXPERIMENT = Experiment(
     panels=[Bars(part="rows", figure="accuracy", label="accuracy on new texts")],
     bounds="The chapter has SMS, and GPT-2 124M trained on 40 GB of text; here messages are made "
     "up, of which single words say little, and the base of 3 layers has read 4,000 of them. Each "
-    "row has its own best rate, where the chapter has 5e-5 for all. Its padding fills 120 tokens to "
-    "1,024, ours about 25 to 64.",
+    "row has its own best rate, where the chapter has 5e-5 for all. Its padding fills 120 tokens "
+    "to 1,024, ours about 25 to 64.",
     expects="The first token and the head alone far worse, random weights worse by 10 points, LoRA "
     "within 2 points of all weights; padding does little at this length.",
 )
