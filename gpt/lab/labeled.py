@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from gpt.data.batch import Batch
 from gpt.data.labeled_files import Division, prepare_labeled
+from gpt.data.labeled_rows import LENGTHS
 from gpt.data.labeled_texts import LabeledText
 from gpt.errors import TrainingError
 from gpt.evaluation.classes import ClassEvaluation
+from gpt.lab.onebatch import relative_error
 from gpt.lab.texts import once
+from gpt.model.classifier import Classifier
 from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Memory
+from gpt.spec import classifier
+from gpt.spec.architecture import Architecture
+from gpt.spec.classifier import Pooling
 from gpt.training.tuning.classifying import plan_classifier, train_classifier
 
 
@@ -63,3 +73,28 @@ def figures(found: tuple[ClassEvaluation, Checkpoint] | None) -> dict[str, float
         return {"accuracy": 0.0, "error": 1.0, "loss": math.inf}
     accuracy = found[0].accuracy.rate
     return {"accuracy": accuracy, "error": 1 - accuracy, "loss": found[0].loss}
+
+
+def pooling_error(body: Architecture, token: Pooling, seed: int) -> float:
+    """Return how far logits of padded texts are from the head on each text alone, in float64."""
+    spec = classifier.Classifier.over(body, classes=("no", "yes", "maybe"), token=token)
+    model = Classifier(spec.with_vocabulary(64), seed).double().eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.2, generator=generator)
+        ids, lengths = torch.randint(64, (3, 16), generator=generator), torch.tensor((16, 9, 1))
+        ours = model(Batch(ids, lengths, given={LENGTHS: lengths}))
+        alone = [
+            POOLS[token](model.hidden(row[None, :length])[0][0])
+            for row, length in zip(ids, lengths.tolist(), strict=True)
+        ]
+        return relative_error(ours, torch.stack(alone) @ model.head.weight.T)
+
+
+POOLS: Mapping[Pooling, Callable[[Tensor], Tensor]] = {
+    "last": lambda hidden: hidden[-1],
+    "first": lambda hidden: hidden[0],
+    "mean": lambda hidden: hidden.mean(0),
+}
+"""What the head reads of the vectors (T, width) of a text."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from gpt.model.gpt import GPT
+from gpt.nn.balance import Routing
+from gpt.nn.experts import Router
 from gpt.spec.architecture import Architecture, GPTConfig
 
 
@@ -57,3 +63,25 @@ def cache_error(gpt: GPT, length: int) -> float:
     cache = gpt.new_cache(2, next(gpt.parameters()).dtype)
     steps = [gpt(ids[:, i : i + 1], cache=cache) for i in range(length)]
     return float((torch.cat(steps, 1) - gpt(ids)).abs().max())
+
+
+@torch.inference_mode()
+def load_entropy(gpt: GPT, ids: Tensor) -> float:
+    """Return the entropy of the loads of experts for *ids*, the mean of all layers that have some.
+
+    A load is the fraction of all choices. The entropy is 1 if loads are equal, and 0 if one expert
+    is all; NaN without experts.
+    """
+    found: list[float] = []
+
+    def count(router: Any, inputs: object, output: tuple[Routing, Tensor | None]) -> None:
+        chosen, count = output[0].experts.flatten(), router.spec.count
+        loads = chosen.bincount(minlength=count) / chosen.numel()
+        found.append(-float(torch.special.xlogy(loads, loads).sum()) / math.log(count))
+
+    routers = [module for module in gpt.modules() if isinstance(module, Router)]
+    hooks = [router.register_forward_hook(count) for router in routers]
+    gpt(ids.to(gpt.device))
+    for hook in hooks:
+        hook.remove()
+    return statistics.fmean(found) if found else math.nan

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-import random
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from gpt.adapt.wrapping import merged_weights
-from gpt.data.batch import Batch
-from gpt.data.labeled_rows import LENGTHS
-from gpt.data.labeled_texts import LabeledText
 from gpt.lab.checks import Equal, Greater, Less, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -28,48 +22,19 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.labeled import classified, figures, labeled
-from gpt.lab.onebatch import relative_error
+from gpt.lab.labeled import classified, figures, labeled, pooling_error
+from gpt.lab.opinions import by_words, reviews
 from gpt.lab.texts import english, shards_of
 from gpt.lab.training import Run
 from gpt.lab.tuning import base_run
-from gpt.model.classifier import Classifier
 from gpt.model.gpt import GPT
 from gpt.runs.reading import read_checkpoint
-from gpt.spec import classifier
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.task import Train
 from pytok.tokenizer import Tokenizer
 
 CONTEXT, VOCAB, OLD = 64, 512, 20_000
-WORDS: Mapping[str, tuple[str, ...]] = {
-    "positive": ("great", "lovely", "perfect", "a joy", "superb"),
-    "negative": ("awful", "broken", "useless", "a waste", "terrible"),
-    "neutral": ("blue", "a gift", "from a shop", "two years old", "quite small"),
-}
-OPPOSITE = {"positive": "negative", "negative": "positive"}
-THINGS = ("phone", "film", "hotel", "book", "lamp", "coat", "song", "soup", "chair", "game")
-OTHERS = ("my sister says", "the shop says", "a friend says", "they all say", "you may say")
-MINE = ("I say", "for me", "I think", "to me", "I would say")
-
-
-def reviews(count: int, seed: int) -> Iterator[LabeledText]:
-    """Yield texts of two opinions, of which the writer's own is the label.
-
-    Which words occur says little of it: the other opinion is any, and "not" turns one around.
-    """
-    rng = random.Random(f"reviews {seed}")
-    for _ in range(count):
-        label, other = rng.choice([*WORDS]), rng.choice([*WORDS])
-        thing, clauses = rng.choice(THINGS), []
-        for speakers, meant in ((MINE, label), (OTHERS, other)):
-            turned = meant in OPPOSITE and rng.random() < 0.4
-            word = rng.choice(WORDS[OPPOSITE[meant] if turned else meant])
-            verb = "is not" if turned else "is"
-            clauses.append(f"{rng.choice(speakers)} the {thing} {verb} {word}")
-        rng.shuffle(clauses)
-        yield LabeledText(", ".join(clauses) + ".", label)
 
 
 def architecture(size: Size) -> Architecture:
@@ -101,32 +66,6 @@ def bits_of_old(gpt: GPT, tokenizer: Tokenizer) -> float:
     return float(nats) * len(ids) / len(text.encode()) / math.log(2)
 
 
-def by_words(train: Sequence[LabeledText], test: Sequence[LabeledText]) -> Figures:
-    """Test logistic regression of the counts of words, with a small penalty."""
-    words = sorted({word for each in train for word in each.text.split()})
-
-    def counts(texts: Sequence[LabeledText]) -> tuple[Tensor, Tensor]:
-        rows = [Counter(each.text.split()) for each in texts]
-        labels = [CLASSES.index(each.label) for each in texts]
-        return torch.tensor([[row[w] for w in words] for row in rows]).float(), torch.tensor(labels)
-
-    features, labels = counts(train)
-    weight = torch.zeros(len(CLASSES), len(words), requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight], max_iter=100)
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = F.cross_entropy(features @ weight.T, labels) + 1e-3 * weight.square().sum()
-        torch.autograd.backward(value)
-        return value
-
-    optimizer.step(loss)  # type: ignore[arg-type]
-    features, labels = counts(test)
-    logits = (features @ weight.T).detach()
-    accuracy = float((logits.argmax(1) == labels).float().mean())
-    return {"accuracy": accuracy, "loss": float(F.cross_entropy(logits, labels)), "forgot": 0.0}
-
-
 def arm(setting: Setting) -> Figures:
     """Train and test an arm on texts of the seed, and measure what its body has forgotten."""
     assert setting.rate is not None
@@ -134,7 +73,7 @@ def arm(setting: Setting) -> Figures:
     train = list(reviews(size["texts"], 1000 + seed))
     test = list(reviews(size["tests"], 5000 + seed))
     if setting.arm == WORDS_ALONE:
-        return by_words(train, test)
+        return {**by_words(train, test), "forgot": 0.0}
     data = labeled(f"reviews-{len(train)}-{seed}", train, test)
     start = base(size)
     planned = {"epochs": size["epochs"], "device": setting.device, "train": TRAIN[setting.arm]}
@@ -152,56 +91,22 @@ def arm(setting: Setting) -> Figures:
 
 
 def definition(setting: Setting) -> Figures:
-    """Compare logits of padded texts with the head on the last token of each text alone."""
-    spec = classifier.Classifier.over(architecture(setting.size), classes=CLASSES)
-    model = Classifier(spec.with_vocabulary(VOCAB), setting.seed).double().eval()
-    generator = torch.Generator().manual_seed(setting.seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.2, generator=generator)
-        ids, lengths = torch.randint(VOCAB, (3, 16), generator=generator), (16, 9, 1)
-        given = {LENGTHS: torch.tensor(lengths)}
-        ours = model(Batch(ids, given[LENGTHS], given=given))
-        rows = zip(ids, lengths, strict=True)
-        last = [model.hidden(row[None, :length])[0][0, -1] for row, length in rows]
-        return {"error": relative_error(ours, torch.stack(last) @ model.head.weight.T)}
+    """Compare the logits of a classifier with their definition."""
+    return {"error": pooling_error(architecture(setting.size), "last", setting.seed)}
 
 
-CLASSES, WORDS_ALONE = tuple(WORDS), "words alone"
+WORDS_ALONE = "words alone"
 TRAIN: Mapping[str, Train] = {
     "all weights": "all",
     "LoRA": "lora",
     "last block": "last-block",
     "head only": "head",
 }
+NAMES = ("layers", "width", "steps", "unlabeled", "texts", "tests", "epochs")
 SIZES: Sizes = {
-    "smoke": {
-        "layers": 1,
-        "width": 32,
-        "steps": 3,
-        "unlabeled": 100,
-        "texts": 64,
-        "tests": 32,
-        "epochs": 1,
-    },
-    "cpu": {
-        "layers": 3,
-        "width": 96,
-        "steps": 400,
-        "unlabeled": 2000,
-        "texts": 600,
-        "tests": 600,
-        "epochs": 4,
-    },
-    "gpu": {
-        "layers": 12,
-        "width": 768,
-        "steps": 5000,
-        "unlabeled": 50_000,
-        "texts": 1000,
-        "tests": 5000,
-        "epochs": 4,
-    },
+    "smoke": dict(zip(NAMES, (1, 32, 3, 100, 64, 32, 1), strict=True)),
+    "cpu": dict(zip(NAMES, (3, 96, 400, 2000, 600, 600, 4), strict=True)),
+    "gpu": dict(zip(NAMES, (12, 768, 5000, 50_000, 1000, 5000, 4), strict=True)),
 }
 
 EXPERIMENT = Experiment(

@@ -135,7 +135,7 @@ ONE, LONGER, ENSEMBLE, DISTILLED = ARMS = (
 )
 SIZES: Sizes = {
     "smoke": {"layers": 1, "width": 32, "context": 32, "steps": 3, "characters": 20_000},
-    "cpu": {"layers": 2, "width": 64, "context": 64, "steps": 300, "characters": 150_000},
+    "cpu": {"layers": 2, "width": 64, "context": 64, "steps": 200, "characters": 80_000},
     "gpu": {"layers": 12, "width": 768, "context": 512, "steps": 2000, "characters": 450_000},
 }
 
@@ -210,7 +210,7 @@ EXPERIMENT = Experiment(
     panels=[Bars(part="loss", figure=BITS, label="bits per byte, held out")],
     bounds="The paper has 200 million tokens, models of up to 1.4 billion parameters, regularized "
     "by 30 times the usual weight decay, and a student 8 times smaller; here 3 models of 2 layers "
-    "of width 64 read 120,000 characters some 8 times, and the student has their size. The "
+    "of width 64 read 64,000 characters some 8 times, and the student has their size. The "
     "student's steps cost the predictions of the teachers besides.",
     expects="The ensemble better than one by some 0.05 bits, and about as good as one with all of "
     "its steps, if that does not overfit; the student between.",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import statistics
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 from gpt.data.shards import open_data, open_split
 from gpt.lab.checks import Equal, Greater, Less
@@ -25,14 +23,12 @@ from gpt.lab.experiment import (
     Source,
 )
 from gpt.lab.onebatch import relative_error
-from gpt.lab.probes import leak, random_model
+from gpt.lab.probes import leak, load_entropy, random_model
 from gpt.lab.texts import english_shards
 from gpt.lab.training import BITS, DIVERGED, LEAK, Training, steps_of, trained, training_part
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.model.shapes import without_memory
-from gpt.nn.balance import Routing
-from gpt.nn.experts import Router
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.experts import BalanceLoss, Experts
@@ -132,26 +128,11 @@ def defined(setting: Setting) -> Figures:
     return {**routing(setting), **sizes(setting)}
 
 
-@torch.inference_mode()
 def entropy(gpt: GPT) -> float:
-    """Return the entropy of how often each expert is chosen for held-out text, of all layers.
-
-    It is 1 if all are chosen equally often, and 0 if one has all tokens.
-    """
+    """Return the entropy of how often each expert is chosen for held-out text."""
     tokens, context = open_split(open_data(english_shards(VOCAB)), "val"), gpt.config.context
     ids = torch.from_numpy(tokens.read(0, 64 * context).astype("int64")).view(-1, context)
-    found: list[float] = []
-
-    def count(router: nn.Module, inputs: object, output: tuple[Routing, Tensor | None]) -> None:
-        loads = output[0].experts.flatten().bincount(minlength=EXPERTS) / output[0].experts.numel()
-        found.append(-float(torch.special.xlogy(loads, loads).sum()) / math.log(EXPERTS))
-
-    routers = [module for module in gpt.modules() if isinstance(module, Router)]
-    hooks = [router.register_forward_hook(count) for router in routers]
-    gpt(ids.to(gpt.embedding.weight.device))
-    for hook in hooks:
-        hook.remove()
-    return statistics.fmean(found) if found else math.nan
+    return load_entropy(gpt, ids)
 
 
 def train(setting: Setting) -> Figures:
@@ -187,7 +168,8 @@ def equal(arm: str, figure: str, value: float, tolerance: float, claim: str) -> 
     return Equal(claim=claim, arm=arm, figure=figure, value=value, tolerance=tolerance)
 
 
-MISTRALS, NONE = tuple(PUBLISHED), {name: {} for name in SIZES}
+MISTRALS = tuple(PUBLISHED)
+NONE: Sizes = {name: {} for name in SIZES}
 LOSS = training_part(
     arms=ARMS,
     training=Training(model=model),
