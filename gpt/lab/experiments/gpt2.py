@@ -176,13 +176,7 @@ CHECKS: dict[str, list[Check]] = {
     "parts": [
         Equal(claim=claim, arm=arm, figure=figure, value=value, tolerance=tolerance)
         for arm, figure, value, tolerance, claim in (
-            (
-                "trainer",
-                "error",
-                0,
-                1e-6,
-                "the gradient of a batch in 4 parts is that of the batch",
-            ),
+            ("trainer", "error", 0, 1e-6, "a batch in 4 parts has the same gradient"),
             ("no 1/k", "times", PARTS, 1e-6, "without 1/k it is 4 times as large"),
             ("no 1/k", "change", 1, 0.01, "which AdamW does not show: its first step is the same"),
         )
