@@ -1,4 +1,4 @@
-"""A classifier of sentiment: against chance, against words, and what the base forgets."""
+"""A classifier of sentiment: against guessing, against words, and what the base forgets."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ EXPERIMENT = Experiment(
         paper="DataCamp 2023, An Introductory Guide to Fine-Tuning LLMs",
         link="https://www.datacamp.com/tutorial/fine-tuning-large-language-models",
         where="sentiment of three classes by GPT-2, and the pitfalls: overfitting and catastrophic "
-        "forgetting; no number. That LoRA forgets less: Biderman 2024, arXiv:2405.09673",
+        "forgetting, without a figure. That LoRA forgets less: Biderman 2024, arXiv:2405.09673",
     ),
     claim="GPT-2, tuned on 1,000 texts, classifies sentiment; what is tuned can forget the old.",
     parts=[
@@ -189,7 +189,7 @@ EXPERIMENT = Experiment(
             label="bits per byte of old text, more than before",
         ),
     ],
-    bounds="The guide tunes GPT-2 124M on tweets, and gives no number. Here texts are made up: of "
+    bounds="The guide tunes GPT-2 124M on tweets, and has no figure for it. Here texts are made up: of "
     "two opinions the writer's own counts, so words say little by design. The base of 3 layers "
     "has read English and such texts without labels for 400 steps. Forgetting is measured once, "
     "after all epochs; a curve over epochs is left out.",
