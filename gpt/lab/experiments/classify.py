@@ -189,10 +189,10 @@ EXPERIMENT = Experiment(
             label="bits per byte of old text, more than before",
         ),
     ],
-    bounds="The guide tunes GPT-2 124M on tweets, and has no figure for it. Here texts are made up: of "
-    "two opinions the writer's own counts, so words say little by design. The base of 3 layers "
-    "has read English and such texts without labels for 400 steps. Forgetting is measured once, "
-    "after all epochs; a curve over epochs is left out.",
+    bounds="The guide tunes GPT-2 124M on tweets, and has no figure. Here texts are made up: of two "
+    "opinions the writer's own counts, so words say little by design. The base is small, and has "
+    "read English and such texts without labels. Forgetting is measured once, after all epochs; a "
+    "curve over epochs is left out.",
     expects="Words alone near 0.6, all weights and LoRA above 0.9; all weights forget some tenths "
     "of a bit, LoRA less.",
 )
