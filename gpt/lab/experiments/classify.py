@@ -105,7 +105,7 @@ TRAIN: Mapping[str, Train] = {
 NAMES = ("layers", "width", "steps", "unlabeled", "texts", "tests", "epochs")
 SIZES: Sizes = {
     "smoke": dict(zip(NAMES, (1, 32, 3, 100, 64, 32, 1), strict=True)),
-    "cpu": dict(zip(NAMES, (3, 96, 400, 2000, 600, 600, 4), strict=True)),
+    "cpu": dict(zip(NAMES, (2, 64, 500, 6000, 1500, 500, 5), strict=True)),
     "gpu": dict(zip(NAMES, (12, 768, 5000, 50_000, 1000, 5000, 4), strict=True)),
 }
 
@@ -189,10 +189,10 @@ EXPERIMENT = Experiment(
             label="bits per byte of old text, more than before",
         ),
     ],
-    bounds="The guide tunes GPT-2 124M on tweets, and has no figure. Here texts are made up: of two "
-    "opinions the writer's own counts, so words say little by design. The base is small, and has "
-    "read English and such texts without labels. Forgetting is measured once, after all epochs; a "
-    "curve over epochs is left out.",
+    bounds="The guide tunes GPT-2 124M on tweets, and has no figure. Here texts are made up: of "
+    "two opinions the writer's own counts, so words say little by design. The base is small, and "
+    "has read English and such texts without labels. Forgetting is measured once, after all "
+    "epochs; a curve over epochs is left out.",
     expects="Words alone near 0.6, all weights and LoRA above 0.9; all weights forget some tenths "
     "of a bit, LoRA less.",
 )
