@@ -110,7 +110,7 @@ def first_change(gradient: Tensor) -> float:
     weights = nn.Parameter(torch.zeros_like(gradient))
     weights.grad = gradient
     torch.optim.AdamW([weights], lr=1.0, weight_decay=0.0).step()
-    return float(weights.norm())
+    return float(weights.detach().norm())
 
 
 def in_parts(setting: Setting) -> Figures:
