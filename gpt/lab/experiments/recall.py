@@ -96,6 +96,7 @@ SMOKE = {"tokens": 16, "width": 64, "rows": 4, "steps": 2, "rate": 3e-3}
 CPU = {"tokens": 48, "width": 64, "rows": 16, "steps": 200, "rate": 3e-3}
 GPU = {"tokens": 128, "width": 128, "rows": 128, "steps": 20_000, "rate": 1e-3}
 SIZES: Sizes = {"smoke": SMOKE, "cpu": CPU, "gpu": GPU}
+HEADS = ("recall", "noisy", "fuzzy", "copy", "memory", "code")
 BETTER = {
     "attention recalls better than sums of constant size": ("MHA", "linear", "recall"),
     "and better than a window": ("MHA", "window", "recall"),
@@ -151,7 +152,7 @@ EXPERIMENT = Experiment(
         ),
     ],
     panels=[
-        Grid(part="skills", figures={task: task for task in TASKS}, label="accuracy"),
+        Grid(part="skills", figures=dict(zip(HEADS, TASKS, strict=True)), label="accuracy"),
         Points(
             part="skills",
             x="kept",
