@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.nn.balance import Routing
 from gpt.nn.experts import Router
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -83,9 +84,9 @@ def passed(gpt: GPT, module: nn.Module, length: int) -> tuple[Tensor, Tensor]:
     return read, returned
 
 
-def attention_in(gpt: GPT, layer: int = 0) -> Any:
+def attention_in(gpt: Model, layer: int = 0) -> Any:
     """Return the attention of *layer*, whose projections a definition needs."""
-    return cast(Any, gpt.blocks[layer]).attention
+    return cast(Any, gpt).blocks[layer].attention
 
 
 @torch.inference_mode()
