@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 
 import torch
 import torch.nn.functional as F
@@ -138,15 +137,15 @@ def entropy(gpt: GPT) -> float:
 def train(setting: Setting) -> Figures:
     """Train an arm; return its loss, its leak, and the entropy of its experts."""
     assert setting.rate is not None
-    run = trained(model(setting), steps_of(setting), seed=setting.seed, rate=setting.rate)
+    architecture = model(setting)
+    flops = training_flops(without_memory(GPTConfig.over(architecture, VOCAB)))
+    run = trained(architecture, steps_of(setting), seed=setting.seed, rate=setting.rate)
     if run is None:
-        return {BITS: DIVERGED, LEAK: 0.0, "entropy": math.nan}
-    return {
-        BITS: run.bits_per_byte,
-        LEAK: leak(run.model),
-        "entropy": entropy(run.model),
-        "GFLOPs": training_flops(run.model) / 1e9,
-    }
+        return {BITS: DIVERGED, LEAK: 0.0, "entropy": 0.0, "GFLOPs": flops / 1e9}
+    found = {BITS: run.bits_per_byte, LEAK: leak(run.model), "GFLOPs": flops / 1e9}
+    if isinstance(architecture.mlp, Experts):
+        found["entropy"] = entropy(run.model)
+    return found
 
 
 LINEAR = ("gate", "input", "output")
@@ -256,7 +255,7 @@ EXPERIMENT = Experiment(
             part="loss",
             x="GFLOPs",
             y=BITS,
-            x_label="FLOPs of a token, billions",
+            x_label="FLOPs of training on a token, billions",
             y_label="bits per byte, held out",
         ),
         Bars(
