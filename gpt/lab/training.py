@@ -119,13 +119,18 @@ def steps_of(setting: Setting) -> Run:
     return Run(steps=setting.size["steps"], device=setting.device)
 
 
+def nothing_else(setting: Setting, gpt: GPT | None) -> Figures:
+    """Return no more figures."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """The trials that train the model of an arm."""
 
     model: Callable[[Setting], Architecture]
     how: Callable[[Setting], Run] = steps_of
-    also: Callable[[Setting, GPT | None], Figures] = lambda setting, gpt: {}
+    also: Callable[[Setting, GPT | None], Figures] = nothing_else
     """Returns more figures of the trained model, which is None if it diverged."""
 
     def __call__(self, setting: Setting) -> Figures:
@@ -134,7 +139,7 @@ class Training:
         run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if run is None:
             return {BITS: DIVERGED, LEAK: 0.0, **curve([]), **self.also(setting, None)}
-        figures = {BITS: run.bits_per_byte, LEAK: leak(run.model), **curve(run.losses)}
+        figures: Figures = {BITS: run.bits_per_byte, LEAK: leak(run.model), **curve(run.losses)}
         return {**figures, **self.also(setting, run.model)}
 
     def cost(self, setting: Setting) -> Cost:
