@@ -15,10 +15,11 @@ from gpt.lab.checks import Grows
 from gpt.lab.experiment import Figures, Lines, Part, Setting
 from gpt.lab.probes import random_model
 from gpt.model.gpt import GPT
+from gpt.model.shapes import without_memory
 from gpt.nn.attention.kernels import split_heads
 from gpt.nn.context import Context
 from gpt.nn.positions.encoding import PositionEncoding
-from gpt.spec.architecture import Architecture
+from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import AnyAttention, GroupedQuery
 from gpt.training.memory import LiveTensors
 
@@ -73,6 +74,38 @@ def written_out(gpt: GPT, x: Tensor) -> Tensor:
     return by_definition(gpt, x, allowed)
 
 
+def paths(allowed: Tensor) -> tuple[float, float]:
+    """Return the most steps from one token to another, and the mean over pairs.
+
+    A step is from a token to one that it attends to: *allowed* is bool (T, T).
+    """
+    tokens, steps, total = len(allowed), 0, 0.0
+    reached = torch.eye(tokens, dtype=torch.bool)
+    while not reached.all() and steps < tokens:
+        total, steps = total + float((~reached).sum()), steps + 1
+        reached = reached.float() @ allowed.float() > 0
+    return float(steps), total / (tokens * (tokens - 1))
+
+
+def bytes_per_token(attention: AnyAttention, tokens: int, width: int, *, fused: bool) -> float:
+    """Return the peak of a layer for a token of a text of *tokens*: shapes need no memory."""
+    architecture = Architecture(
+        context=tokens, layers=1, width=width, attention=attention, position=None
+    )
+    gpt = without_memory(GPTConfig.over(architecture, 16))
+    assert isinstance(gpt, GPT)
+    x = torch.empty(1, tokens, width, device="meta")
+    return peak(gpt, x, attend if fused else written_out) / tokens
+
+
+@torch.inference_mode()
+def peak(gpt: GPT, x: Tensor, mix: Callable[[GPT, Tensor], Tensor] = attend) -> float:
+    """Return the most bytes that tensors take while *mix* reads x, x among them."""
+    with LiveTensors([x]) as live:
+        mix(gpt, x)
+    return float(live.peak)
+
+
 def costs(setting: Setting, attention: AnyAttention) -> Figures:
     """Time attention to longer and longer texts, and count the bytes of its tensors.
 
@@ -93,10 +126,8 @@ def costs(setting: Setting, attention: AnyAttention) -> Figures:
                 begin = time.perf_counter()
                 mix(gpt, x).sum().item()  # waits for a GPU
                 times.append(time.perf_counter() - begin)
-            with LiveTensors([x]) as live:
-                mix(gpt, x)
         seconds.append(statistics.median(times[1:]))
-        peaks.append(float(live.peak))
+        peaks.append(peak(gpt, x, mix))
     tokens = [float(length) for length in lengths]
     return {"tokens": tokens, "seconds": seconds, "bytes": peaks}
 

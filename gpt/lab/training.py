@@ -20,6 +20,7 @@ from gpt.model.shapes import without_memory
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
@@ -57,6 +58,7 @@ class Run:
     optimizer: AdamW | Muon = field(default_factory=AdamW)
     schedule: Linear | Cosine = field(default_factory=lambda: Cosine(warmup=0.05, floor=0.1))
     clip: float | None = 1.0
+    objective: CrossEntropy | MaskedLM = field(default_factory=CrossEntropy)
     data: Path | None = None
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
     device: str = "cpu"
@@ -76,6 +78,8 @@ def recipe_of(
         optimizer=dataclasses.replace(how.optimizer, lr=rate),
         schedule=how.schedule,
         clip=how.clip,
+        objective=how.objective,
+        score=how.objective.SCORES[0](),
         seed=seed,
         eval_every=how.steps,
         checkpoint_every=how.steps,
