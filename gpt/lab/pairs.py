@@ -20,7 +20,7 @@ from gpt.evaluation.pairs import evaluate_pairs
 from gpt.lab.experiment import Cost, Figures, Setting
 from gpt.lab.texts import END, once
 from gpt.lab.training import DIVERGED
-from gpt.model.build import build_model
+from gpt.model.shapes import without_memory
 from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
@@ -37,6 +37,9 @@ from pytok.tokenizer import Tokenizer
 LETTERS = "abcdefghij"
 ORDERS = {"monotone": "=", "reversed": "<"}
 LOSS, MATCH = "loss", "match"
+SMOKE = {"layers": 1, "width": 32, "steps": 3, "pairs": 60, "longest": 4, "batch": 64}
+GPU = {"layers": 6, "width": 512, "steps": 4000, "pairs": 40_000, "longest": 12, "batch": 4096}
+"""Sizes of trials of pairs."""
 HELD_OUT = 64
 """Pairs of each order and length that are held out."""
 
@@ -129,7 +132,7 @@ class PairTraining:
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training, 6 for each and token."""
-        model = build_model(self.model(setting).with_vocabulary(257), 0)
+        model = without_memory(self.model(setting).with_vocabulary(257))
         parameters = sum(each.numel() for each in model.parameters())
         tokens = setting.size["steps"] * setting.size["batch"]
         return Cost(parameters=parameters, flops=6.0 * parameters * tokens)

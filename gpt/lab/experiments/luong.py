@@ -11,7 +11,7 @@ from torch import Tensor
 from gpt.data.batch import NO_TOKEN, Batch
 from gpt.lab.checks import Below, Greater, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.pairs import LOSS, MATCH, PairTraining
+from gpt.lab.pairs import GPU, LOSS, MATCH, SMOKE, PairTraining
 from gpt.model.build import build_model
 from gpt.nn.context import Memory
 from gpt.spec.dropout import Dropout
@@ -35,7 +35,7 @@ def model(setting: Setting) -> Recurrent:
     """Return the model of an arm."""
     return Recurrent(
         context=16,
-        layers=1,
+        layers=setting.size["layers"],
         width=setting.size["width"],
         alignment=ALIGNMENTS[setting.arm],
         dropout=Dropout(rate=0.0),
@@ -93,7 +93,8 @@ def weights(setting: Setting) -> Figures:
 
 
 TRAINING = PairTraining(model=model)
-WIDTH = {"width": 8}
+WIDTH = {"width": 8, "layers": 1}
+CPU = {"layers": 1, "width": 48, "steps": 400, "pairs": 4000, "longest": 12, "batch": 512}
 EXPERIMENT = Experiment(
     id="luong",
     question="What does attention add to a recurrent translator, and which kind of it?",
@@ -126,11 +127,7 @@ EXPERIMENT = Experiment(
             kind="QUALITY",
             arms=list(ALIGNMENTS),
             measure=TRAINING,
-            sizes={
-                "smoke": {"width": 16, "steps": 3, "pairs": 60, "longest": 4, "batch": 64},
-                "cpu": {"width": 48, "steps": 400, "pairs": 4000, "longest": 12, "batch": 512},
-                "gpu": {"width": 512, "steps": 4000, "pairs": 40_000, "longest": 12, "batch": 4096},
-            },
+            sizes={"smoke": SMOKE, "cpu": CPU, "gpu": GPU},
             checks=[
                 Less(claim="less is lost in long ones", arm="general", than="none", figure="drop"),
                 Greater(
