@@ -167,7 +167,7 @@ EXPERIMENT = Experiment(
                     margin=0.02,
                 ),
             ],
-            rates=(3e-3, 1e-2),
+            rates=(3e-3, 1e-2, 2e-2),
             chosen_by=LOSS,
             cost=TRAINING.cost,
             noise_of=LOSS,
