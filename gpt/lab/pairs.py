@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import pytok
+from gpt.data.batch import NO_TOKEN, Batch
 from gpt.data.pair_files import TOKENIZER, TRAIN, VAL
 from gpt.data.pairs import EncodedPairs, Pair
 from gpt.errors import TrainingError
@@ -75,6 +78,18 @@ def pairs_folder(train_pairs: int, longest: int) -> Path:
         _write(folder / VAL, held)
 
     return once(f"pairs-{train_pairs}-{longest}", make)
+
+
+@torch.inference_mode()
+def decoding_error(model: Any, vocab: int) -> float:
+    """Return the largest difference of logits between decoding and reading whole targets."""
+    draw, tokens = torch.Generator().manual_seed(2), 6
+    sources, inputs = (torch.randint(vocab, (2, n), generator=draw) for n in (9, tokens))
+    sources[1, 5:] = NO_TOKEN
+    whole = model(Batch(inputs=inputs, targets=inputs, sources=sources))
+    cache = model.start(sources)
+    steps = [model.step(inputs[:, i : i + 1], cache) for i in range(tokens)]
+    return float((torch.stack(steps, 1) - whole).abs().max())
 
 
 @dataclass(frozen=True, kw_only=True)

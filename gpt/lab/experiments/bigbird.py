@@ -26,14 +26,13 @@ def pattern(window: int, random: int, global_blocks: int = 0, block: int = 4) ->
     return dataclasses.replace(near, random_blocks=random, global_blocks=global_blocks)
 
 
-PATTERNS: dict[str, BigBird | Full] = {
+PATTERNS: dict[str, BigBird | Full] = {  # but for the first, each block attends to 7
     "full": Full(),
     "R": pattern(1, 6),
     "W": pattern(7, 0),
     "R+W": pattern(3, 4),
     "R+W+G": pattern(3, 2, 2),
 }
-"""Besides the first, each block attends to 7: random ones, neighbors, global ones."""
 
 
 def defined(spec: BigBird, random: Tensor, tokens: int) -> Tensor:

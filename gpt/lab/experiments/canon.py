@@ -77,7 +77,7 @@ EXPERIMENT = Experiment(
     source=Source(
         paper="Allen-Zhu 2025, Physics of Language Models: Part 4.1, Architecture Design and the "
         "Magic of Canon Layers",
-        link="https://physics.allen-zhu.com/part-4-architecture-design/part-4-1",
+        link="https://ssrn.com/abstract=5240330",
         where="Canon layers of kernel 4 at the points A, B, C and D, with a residual connection "
         "and no activation",
     ),

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt.data.batch import NO_TOKEN, Batch
 from gpt.lab.checks import Below, Greater, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.pairs import GPU, LOSS, MATCH, SMOKE, PairTraining
+from gpt.lab.pairs import GPU, LOSS, MATCH, SMOKE, PairTraining, decoding_error
 from gpt.model.build import build_model
 from gpt.nn.context import Memory
 from gpt.spec.dropout import Dropout
@@ -83,18 +82,17 @@ def weights(setting: Setting) -> Figures:
     memory = Memory(states, torch.ones(1, 9, dtype=torch.bool))
     plain = [defined(setting.arm, layer, targets[0, i], states[0], i) for i in range(tokens)]
     error = (layer.weights(targets, memory, 0)[0] - torch.stack(plain)).abs().max()
-    sources, inputs = (torch.randint(16, (2, n), generator=draw) for n in (9, tokens))
-    sources[1, 5:] = NO_TOKEN
-    whole = network(Batch(inputs=inputs, targets=inputs, sources=sources))
-    cache = network.start(sources)
-    steps = [network.step(inputs[:, i : i + 1], cache) for i in range(tokens)]
-    decoding = (torch.stack(steps, 1) - whole).abs().max()
-    return {"error": float(error), "decoding": float(decoding)}
+    return {"error": float(error), "decoding": decoding_error(network, 16)}
 
 
 TRAINING = PairTraining(model=model)
 WIDTH = {"width": 8, "layers": 1}
 CPU = {"layers": 1, "width": 48, "steps": 400, "pairs": 4000, "longest": 12, "batch": 512}
+BEATS = [
+    Greater(claim=f"{arm} beats {than}", arm=arm, than=than, figure=MATCH)
+    for arm, thans in (("general", ("none", "location")), ("local-p", ("general", "local-m")))
+    for than in thans
+]
 EXPERIMENT = Experiment(
     id="luong",
     question="What does attention add to a recurrent translator, and which kind of it?",
@@ -140,15 +138,7 @@ EXPERIMENT = Experiment(
                     figure="monotone",
                     than_figure="reversed",
                 ),
-                *(
-                    Greater(claim=f"{arm} beats {than}", arm=arm, than=than, figure=MATCH)
-                    for arm, than in (
-                        ("general", "none"),
-                        ("general", "location"),
-                        ("local-p", "general"),
-                        ("local-p", "local-m"),
-                    )
-                ),
+                *BEATS,
             ],
             rates=(3e-3, 1e-2),
             chosen_by=LOSS,

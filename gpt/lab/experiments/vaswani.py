@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from gpt.data.batch import NO_TOKEN, Batch
 from gpt.lab import sparse
 from gpt.lab.checks import Above, Below, Grows, Less, NotWorse
-from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.pairs import GPU, LOSS, MATCH, SMOKE, How, PairTraining
+from gpt.lab.experiment import (
+    TUNING_SEEDS,
+    Bars,
+    Check,
+    Experiment,
+    Figures,
+    Lines,
+    Part,
+    Setting,
+    Source,
+)
+from gpt.lab.pairs import GPU, LOSS, MATCH, SMOKE, How, PairTraining, decoding_error
 from gpt.model.build import build_model
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.encoder_decoder import EncoderDecoder
@@ -60,17 +67,11 @@ def variances(setting: Setting) -> Figures:
     for width in widths:
         queries, keys = (torch.randn(n, width, generator=draw) for n in (512, 64))
         scores = queries @ keys.T
-        factor = attention(1, setting.arm).dot_factor(width)
-        assert factor is not None
-        scores = factor * scores
+        scores *= attention(1, setting.arm).dot_factor(width) or 0
         variance.append(float(scores.var()))
         entropy.append(float(torch.special.entr(scores.softmax(-1)).sum(-1).mean()))
-    return {
-        "widths": [float(width) for width in widths],
-        "variance": variance,
-        "entropy": entropy,
-        "widest": entropy[-1],
-    }
+    series = {"widths": [float(width) for width in widths], "variance": variance}
+    return {**series, "entropy": entropy, "widest": entropy[-1]}
 
 
 @torch.inference_mode()
@@ -80,20 +81,41 @@ def definition(setting: Setting) -> Figures:
     gpt = sparse.model(attention(2, setting.arm), tokens, 32, torch.float64)
     x = 3 * torch.randn(2, tokens, 32, dtype=torch.float64, generator=draw)
     error = (sparse.attend(gpt, x) - sparse.written_out(gpt, x)).abs().max()
-    size = {"layers": 2, "width": 32}
     arm = "8 heads" if setting.arm == "scaled" else "1 head, unscaled"
-    network: Any = build_model(model(Setting(arm=arm, size=size)).with_vocabulary(16), 0).eval()
-    sources, inputs = (torch.randint(16, (2, n), generator=draw) for n in (9, tokens))
-    sources[1, 5:] = NO_TOKEN
-    whole = network(Batch(inputs=inputs, targets=inputs, sources=sources))
-    cache = network.start(sources)
-    steps = [network.step(inputs[:, i : i + 1], cache) for i in range(tokens)]
-    return {"error": float(error), "decoding": float((torch.stack(steps, 1) - whole).abs().max())}
+    config = model(Setting(arm=arm, size=setting.size)).with_vocabulary(16)
+    decoding = decoding_error(build_model(config, 0).eval(), 16)
+    return {"error": float(error), "decoding": decoding}
 
 
 TRAINING = PairTraining(model=model, how=how)
 CPU = {"layers": 1, "width": 64, "steps": 500, "pairs": 4000, "longest": 8, "batch": 384}
+TWO = {"layers": 2, "width": 32}
 WIDTHS = {"widths": (4, 8, 16, 32, 64, 128, 256, 512)}
+VARIANCE: list[Check] = [
+    Grows(
+        claim=f"{arm}: variance as d_k^{power}",
+        arm=arm,
+        x="widths",
+        y="variance",
+        between=(power - 0.05, power + 0.05),
+    )
+    for arm, power in (("unscaled", 1), ("scaled", 0))
+]
+VARIANCE += [
+    Below(claim="unscaled: one key has all", arm="unscaled", figure="widest", bound=0.5),
+    Above(claim="scaled: many have", arm="scaled", figure="widest", bound=3),
+]
+DEFINED: list[Check] = [
+    Below(claim="scaled: as defined", arm="scaled", figure="error", bound=1e-10),
+    Above(claim="unscaled: not", arm="unscaled", figure="error", bound=1e-3),
+]
+DEFINED += [
+    Below(claim=f"{arm}: decoding as reading", arm=arm, figure="decoding", bound=1e-4)
+    for arm in SCORES
+]
+MANY = NotWorse(
+    claim="8 are no worse than 16", arm="8 heads", than="16 heads", figure=LOSS, margin=0.02
+)
 EXPERIMENT = Experiment(
     id="vaswani",
     question="What do several heads, scaled scores and warm-up do for a transformer of pairs?",
@@ -112,37 +134,15 @@ EXPERIMENT = Experiment(
             arms=list(SCORES),
             measure=variances,
             sizes={"smoke": WIDTHS, "cpu": WIDTHS, "gpu": WIDTHS},
-            checks=[
-                *(
-                    Grows(
-                        claim=f"{arm}: the variance grows as d_k^{power}",
-                        arm=arm,
-                        x="widths",
-                        y="variance",
-                        between=(power - 0.05, power + 0.05),
-                    )
-                    for arm, power in (("unscaled", 1), ("scaled", 0))
-                ),
-                Below(
-                    claim="unscaled: one key has all", arm="unscaled", figure="widest", bound=0.5
-                ),
-                Above(claim="scaled: many have", arm="scaled", figure="widest", bound=3),
-            ],
+            checks=VARIANCE,
         ),
         Part(
             name="definition",
             kind="EXACT",
             arms=list(SCORES),
             measure=definition,
-            sizes={"smoke": {}, "cpu": {}, "gpu": {}},
-            checks=[
-                Below(claim="scaled: as defined", arm="scaled", figure="error", bound=1e-10),
-                Above(claim="unscaled: not", arm="unscaled", figure="error", bound=1e-3),
-                *(
-                    Below(claim=f"{arm}: decoding", arm=arm, figure="decoding", bound=1e-4)
-                    for arm in SCORES
-                ),
-            ],
+            sizes={"smoke": TWO, "cpu": TWO, "gpu": TWO},
+            checks=DEFINED,
         ),
         Part(
             name="translation",
@@ -159,13 +159,7 @@ EXPERIMENT = Experiment(
                         ("8 heads", "8 heads, no warm-up"),
                     )
                 ),
-                NotWorse(
-                    claim="8 heads are no worse than 16",
-                    arm="8 heads",
-                    than="16 heads",
-                    figure=LOSS,
-                    margin=0.02,
-                ),
+                MANY,
             ],
             rates=(3e-3, 1e-2, 2e-2),
             chosen_by=LOSS,
