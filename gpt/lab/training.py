@@ -9,14 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpt.data.shards import open_data, open_split
 from gpt.errors import TrainingError
+from gpt.evaluation.bits_per_byte import evaluate
 from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
 from gpt.lab.probes import leak
 from gpt.lab.texts import english_shards
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.shapes import without_memory
+from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -24,7 +28,8 @@ from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
-from gpt.training.loop import train
+from gpt.training.loop import run
+from gpt.training.tasks.build import build_task
 
 BITS = "bits_per_byte"
 LEAK = "leak"
@@ -63,6 +68,8 @@ class Run:
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
     device: str = "cpu"
     """On a GPU the model is compiled, and computes in bfloat16."""
+    initialize: Callable[[Model, int], object] | None = None
+    """Changes the first weights, by a seed. [default: as the trainer draws them]"""
 
 
 def recipe_of(
@@ -94,9 +101,16 @@ def recipe_of(
 def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
     """Train a model in memory; return None if it diverged."""
     store = Memory()
-    recipe = recipe_of(architecture, how, seed=seed, rate=rate)
+    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate))
+
+    def first() -> Model:
+        model = task.model()
+        if how.initialize is not None:
+            how.initialize(model, seed)
+        return model
+
     try:
-        train(recipe, store=store, reporter=NullReporter())
+        run(dataclasses.replace(task, model=first), store=store, reporter=NullReporter())
     except TrainingError:
         return None
     last = store.rows[-1]
@@ -116,6 +130,13 @@ def curve(losses: Sequence[float]) -> dict[str, list[float]]:
         "steps": [float(min(start + width, len(losses))) for start in starts],
         "losses": [statistics.fmean(losses[start : start + width]) for start in starts],
     }
+
+
+def held_out_bits(gpt: GPT, data: Path, device: str = "cpu") -> float:
+    """Return bits per byte of *gpt* on the held-out text of the shards *data*."""
+    runtime = Runtime.choose(device, "float32")
+    split = open_split(open_data(data), "val")
+    return evaluate(gpt.to(runtime.device), split, runtime=runtime).bits_per_byte
 
 
 def steps_of(setting: Setting) -> Run:
@@ -155,6 +176,19 @@ class Training:
         return Cost(parameters=parameters, flops=float(training_flops(model)) * tokens)
 
 
+def causality(arms: Sequence[str]) -> list[Below]:
+    """Return the checks that no model of *arms* sees later tokens; "" is every arm."""
+    return [
+        Below(
+            claim=f"{arm or 'no arm'} sees {'no ' if arm else ''}later tokens",
+            arm=arm,
+            figure=LEAK,
+            bound=ROUNDING,
+        )
+        for arm in arms
+    ]
+
+
 def training_part(
     *,
     arms: Sequence[str],
@@ -171,22 +205,13 @@ def training_part(
     No arm may see the tokens that it predicts, except those named *leaking*.
     """
     causal = [arm for arm in arms if arm not in leaking] if leaking else [""]
-    guards = [
-        Below(
-            claim=f"{arm or 'no arm'} sees {'no ' if arm else ''}later tokens",
-            arm=arm,
-            figure=LEAK,
-            bound=ROUNDING,
-        )
-        for arm in causal
-    ]
     return Part(
         name=name,
         kind="QUALITY",
         arms=arms,
         measure=training,
         sizes=sizes,
-        checks=[*checks, *guards],
+        checks=[*checks, *causality(causal)],
         rates=rates,
         chosen_by=BITS,
         cost=training.cost,
