@@ -113,9 +113,7 @@ BEATS: list[Check] = [
     Less(claim=f"{arm} beats {than}", arm=arm, than=than, figure=LOSS)
     for than, arm in BETTER.items()
 ]
-MANY = NotWorse(
-    claim="8 are no worse than 16", arm="8 heads", than="16 heads", figure=LOSS, margin=0.02
-)
+MANY = NotWorse(claim="8 as good as 16", arm="8 heads", than="16 heads", figure=LOSS, margin=0.02)
 EXPERIMENT = Experiment(
     id="vaswani",
     question="What do several heads, scaled scores and warm-up do for a transformer of pairs?",
