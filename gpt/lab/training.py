@@ -66,6 +66,8 @@ class Run:
     objective: CrossEntropy | MaskedLM = field(default_factory=CrossEntropy)
     data: Path | None = None
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
+    document_mask: bool = False
+    """Whether attention is restricted to tokens of the same document."""
     device: str = "cpu"
     """On a GPU the model is compiled, and computes in bfloat16."""
     initialize: Callable[[Model, int], object] | None = None
@@ -87,6 +89,7 @@ def recipe_of(
         clip=how.clip,
         objective=how.objective,
         score=how.objective.SCORES[0](),
+        document_mask=how.document_mask,
         seed=seed,
         eval_every=how.steps,
         checkpoint_every=how.steps,
