@@ -24,6 +24,7 @@ from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
@@ -62,6 +63,7 @@ class Run:
     optimizer: AdamW | Muon = field(default_factory=AdamW)
     schedule: Linear | Cosine = field(default_factory=lambda: Cosine(warmup=0.05, floor=0.1))
     clip: float | None = 1.0
+    objective: CrossEntropy | MaskedLM = field(default_factory=CrossEntropy)
     data: Path | None = None
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
     document_mask: bool = False
@@ -85,6 +87,8 @@ def recipe_of(
         optimizer=dataclasses.replace(how.optimizer, lr=rate),
         schedule=how.schedule,
         clip=how.clip,
+        objective=how.objective,
+        score=how.objective.SCORES[0](),
         document_mask=how.document_mask,
         seed=seed,
         eval_every=how.steps,
@@ -143,13 +147,18 @@ def steps_of(setting: Setting) -> Run:
     return Run(steps=setting.size["steps"], device=setting.device)
 
 
+def nothing_else(setting: Setting, gpt: GPT | None) -> Figures:
+    """Return no more figures."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """The trials that train the model of an arm."""
 
     model: Callable[[Setting], Architecture]
     how: Callable[[Setting], Run] = steps_of
-    also: Callable[[Setting, GPT | None], Figures] = lambda setting, gpt: {}
+    also: Callable[[Setting, GPT | None], Figures] = nothing_else
     """Returns more figures of the trained model, which is None if it diverged."""
 
     def __call__(self, setting: Setting) -> Figures:
