@@ -11,12 +11,13 @@ from gpt.errors import TrainingError
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate_batch
 from gpt.lab.texts import once
+from gpt.model.gpt import GPT
 from gpt.report.events import NullReporter
-from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW
 from gpt.spec.schedule import Cosine, Linear
+from gpt.training.tasks.conversations import ChatData
 from gpt.training.tuning.planning import TuningPlan, plan_tuning
 from gpt.training.tuning.run import tune
 from pytok.chat.template import ASSISTANT, ROLE_SYSTEM, USER, Conversation, Turn
@@ -104,35 +105,29 @@ def tuned_base(name: str, base: Path, data: Path, model: Architecture, **how: An
 
 
 def answers(
-    checkpoint: Checkpoint,
+    gpt: GPT,
+    plan: TuningPlan,
     chats: Sequence[Said],
     system: Sequence[str] = (),
     *,
     max_tokens: int,
     sampling: Sampling | None = None,
-    device: str = "cpu",
 ) -> list[str]:
-    """Return what the model of *checkpoint* answers after each of *chats*, which ends with a user.
+    """Return what *gpt*, of the run of *plan*, answers after each of *chats*.
 
-    Without *sampling* tokens are the likeliest.
+    They end with a text of the user. Without *sampling* tokens are the likeliest.
     """
-    template, tokenizer = checkpoint.chat_template(), checkpoint.tokenizer()
-    assert template is not None
-    prompts = [
-        template.prompt(
-            Conversation(
-                tuple(Turn((USER, ASSISTANT)[n % 2], text) for n, text in enumerate(said)),
-                system[number] if system else None,
-            ),
-            tokenizer,
-            ASSISTANT,
-        )
-        for number, said in enumerate(chats)
-    ]
+    assert isinstance(plan.data, ChatData)
+    template, tokenizer = plan.data.chat.template, plan.data.chat.tokenizer
+    prompts = []
+    for number, said in enumerate(chats):
+        turns = (Turn((USER, ASSISTANT)[n % 2], text) for n, text in enumerate(said))
+        before = Conversation(tuple(turns), system[number] if system else None)
+        prompts.append(template.prompt(before, tokenizer, ASSISTANT))
     ends = template.end_ids(tokenizer)
     texts = [""] * len(prompts)
     for index, delta in generate_batch(
-        checkpoint.model(device),
+        gpt.eval(),
         tokenizer,
         prompts,
         max_tokens=max_tokens,
