@@ -82,7 +82,7 @@ def turns(setting: Setting) -> Figures:
         MODEL,
         steps=setting.size["chat"],
         rows=16,
-        rate=SFT_RATE,
+        rate=3 * SFT_RATE,
         seed=setting.seed,
         device=setting.device,
         val=0.0,
@@ -137,7 +137,7 @@ def rules(setting: Setting) -> Figures:
 SMOKE = {"pretraining": 3, "texts": 400, "sft": 2, "solved": 100, "steps": 2, "prompts": 26}
 SMOKE |= {"chat": 2, "asked": 8}
 CPU = {"pretraining": 130, "texts": 20_000, "sft": 40, "solved": 2_000, "steps": 60, "prompts": 32}
-CPU |= {"chat": 60, "asked": 500}
+CPU |= {"chat": 250, "asked": 500}
 SIZES: Sizes = {"smoke": SMOKE, "cpu": CPU, "gpu": {**CPU, "steps": 400, "prompts": 128}}
 
 EXPERIMENT = Experiment(
