@@ -124,7 +124,7 @@ def bookkeeping(setting: Setting) -> Figures:
 
 
 SMOKE = {"texts": 200, "width": 16, "steps": 4}
-CPU = {"texts": TEXTS, "width": 64, "steps": 400}
+CPU = {"texts": TEXTS, "width": 64, "steps": 320}
 SIZES: Sizes = {"smoke": SMOKE, "cpu": CPU, "gpu": {**CPU, "width": 384, "steps": 10_000}}
 
 EXPERIMENT = Experiment(
