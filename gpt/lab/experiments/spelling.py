@@ -126,7 +126,7 @@ def bookkeeping(setting: Setting) -> Figures:
 
 
 SMOKE = {"questions": 200, "asked": 50, "vocab": 400, "width": 16, "rows": 4, "steps": 4}
-CPU = {"questions": 40_000, "asked": 400, "vocab": 1024, "width": 64, "rows": 32, "steps": 400}
+CPU = {"questions": 40_000, "asked": 400, "vocab": 1024, "width": 64, "rows": 16, "steps": 500}
 GPU = {**CPU, "questions": 400_000, "width": 512, "rows": 256, "steps": 5_000}
 TEXTS = {**CPU, "asked": 200}
 SIZES: Sizes = {"smoke": SMOKE, "cpu": CPU, "gpu": GPU}
