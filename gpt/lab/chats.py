@@ -1,139 +1,113 @@
-"""Generated conversations: files to tune on, models that are tuned on them, and their answers."""
+"""Chats for experiments: generated, written as WhatsApp exports them, imported, tokenized."""
 
 from __future__ import annotations
 
-import json
+import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias
 
-from gpt.errors import TrainingError
-from gpt.generation.sampling import Sampling
-from gpt.generation.text import generate_batch
-from gpt.lab.texts import once
-from gpt.model.gpt import GPT
-from gpt.report.events import NullReporter
-from gpt.runs.store import Memory
-from gpt.spec.architecture import Architecture
-from gpt.spec.optimizer import AdamW
-from gpt.spec.schedule import Cosine, Linear
-from gpt.training.tasks.conversations import ChatData
-from gpt.training.tuning.planning import TuningPlan, plan_tuning
-from gpt.training.tuning.run import tune
-from pytok.chat.template import ASSISTANT, ROLE_SYSTEM, USER, Conversation, Turn
+import pytok
+from pytok import shards
+from pytok.chat.conversations import (
+    ConversationOptions,
+    Split,
+    make_conversations,
+    split_into_sessions,
+)
+from pytok.chat.example import SHORTEST_GAP, example_chat
+from pytok.chat.importing import ImportOptions, import_chats
+from pytok.chat.record import Message
+from pytok.chat.template import Template
+from pytok.definition import END_OF_TEXT
 
-Said: TypeAlias = Sequence[str]
-"""The texts of a conversation, in which user and assistant take turns."""
+LATE = 0.03
+"""Probability that an answer comes late: after 40 minutes, by the median."""
 
 
-def write_chats(file: Path, chats: Iterable[Said], system: Iterable[str] = ()) -> None:
-    """Write *chats* as JSON lines of OpenAI's messages, each with its text of *system*, if any."""
-    opening = [[{"role": ROLE_SYSTEM, "content": text}] for text in system]
-    lines = []
-    for number, said in enumerate(chats):
-        roles = (USER, ASSISTANT) * len(said)
-        messages = [{"role": r, "content": text} for r, text in zip(roles, said, strict=False)]
-        first = opening[number] if opening else []
-        lines.append(json.dumps({"messages": [*first, *messages]}))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def text_chat(count: int, seed: int, *, authors: int = 2) -> list[Message]:
+    """Return *count* messages that are texts, of known sessions (`pytok.chat.example`)."""
+    chat = example_chat(count + count // 20 + 9, authors=authors, seed=seed)
+    return [replace(each, edited=False) for each in chat if each.kind == "text"][:count]
 
 
-def planned(
-    base: Path,
-    data: Path,
-    model: Architecture,
-    *,
-    steps: int,
-    rows: int,
-    rate: float,
-    seed: int,
-    embedding_rate: float | None = None,
-    schedule: Cosine | Linear | None = None,
-    device: str = "cpu",
-    out: Path | None = None,
-    changes: Mapping[str, Any] | None = None,
-    **fields: Any,
-) -> TuningPlan:
-    """Plan to tune *base*, which has the architecture *model*, for *steps* of *rows* rows.
+def repetitive_chat(count: int, seed: int, *, authors: int = 2) -> list[Message]:
+    """Return *count* texts, of which every sixth or so is sent twice in one minute.
 
-    All weights are trained unless *fields*, those of `plan_tuning`, have an adapter. There is no
-    dropout, no weight decay and no early stop. *changes* are further fields of the recipe.
+    Some are sent twice at once, others after another message.
     """
-    plan = plan_tuning(
-        base, data=data, out=out or Path("runs"), seed=seed, **{"adapter": None, **fields}
+    rng = random.Random(seed)
+    chat: list[Message] = []
+    for message in text_chat(count, seed, authors=authors):
+        chat.append(message)
+        draw = rng.random()
+        if draw < 0.1:
+            chat.append(chat[-1])
+        elif draw < 0.2 and len(chat) > 1:
+            chat.append(replace(chat[-2], time=chat[-1].time))
+    return chat[:count]
+
+
+def begun(chat: Sequence[Message], gap: timedelta) -> list[datetime]:
+    """Return the times of the messages that come more than *gap* after the one before."""
+    return [b.time for a, b in pairwise(chat) if b.time - a.time > gap]
+
+
+def overlapping(chat: Sequence[Message], seed: int) -> tuple[list[Message], list[datetime]]:
+    """Return *chat* with other pauses, and the times at which its sessions begin.
+
+    Some answers are late, and some sessions begin half an hour after the one before, so no length
+    of a pause divides the two.
+    """
+    rng, time = random.Random(seed), chat[0].time
+    found, starts = [chat[0]], []
+    for before, message in pairwise(chat):
+        pause = message.time - before.time
+        if pause >= SHORTEST_GAP:
+            pause = timedelta(minutes=30, hours=rng.expovariate(1 / 5))
+        elif pause and rng.random() < LATE:
+            pause = timedelta(minutes=rng.lognormvariate(3.7, 0.8))
+        time += pause
+        found.append(replace(message, time=time))
+        if message.time - before.time >= SHORTEST_GAP:
+            starts.append(time)
+    return found, starts
+
+
+def android_export(messages: Iterable[Message]) -> str:
+    """Write *messages* as WhatsApp does on Android in English (UK): with minutes, not seconds."""
+    return "".join(
+        f"{message.time:%d/%m/%Y, %H:%M} - {message.sender}: {message.text}\n"
+        for message in messages
     )
-    how: dict[str, Any] = {
-        "steps": steps,
-        "batch_size": rows,
-        "accumulate": 1,
-        "model": model,
-        "optimizer": AdamW(
-            lr=rate, embedding_lr=embedding_rate, betas=(0.9, 0.99), weight_decay=0.0
-        ),
-        "schedule": schedule or Cosine(floor=0.1),
-        "eval_every": steps,
-        "checkpoint_every": steps,
-        "patience": None,
-        "device": device,
-        "compile": device != "cpu",
-        "threads": 1,
-    }
-    return plan.replace(**{**how, **(changes or {})})
 
 
-def in_memory(plan: TuningPlan) -> Memory | None:
-    """Return the run of *plan* in memory, or None if it diverged."""
-    store = Memory()
-    try:
-        tune(plan, store=store, reporter=NullReporter())
-    except TrainingError:
-        return None
-    return store
+def imported(*paths: Path, key: str | None = None, timezone: str | None = None) -> list[Message]:
+    """Return the messages that an import of *paths* gives."""
+    options = ImportOptions(key=key, timezone=timezone)
+    return import_chats(list(paths), options).messages
 
 
-def tuned_base(name: str, base: Path, data: Path, model: Architecture, **how: Any) -> Path:
-    """Return the folder of *base* tuned on *data*, made once in each process.
+def chat_shards(
+    folder: Path, parts: Mapping[str, tuple[Sequence[Message], Split]], vocab: int
+) -> None:
+    """Write token shards of the splits "train" and "val", each cut into conversations by its rule.
 
-    *how* are arguments of `planned`; *name* says all that the result depends on.
+    The tokenizer is trained on the texts of "train"; all turns count.
     """
-
-    def make(folder: Path) -> None:
-        tune(planned(base, data, model, out=folder / "run", **how), reporter=NullReporter())
-
-    return once(name, make) / "run"
-
-
-def answers(
-    gpt: GPT,
-    plan: TuningPlan,
-    chats: Sequence[Said],
-    system: Sequence[str] = (),
-    *,
-    max_tokens: int,
-    sampling: Sampling | None = None,
-) -> list[str]:
-    """Return what *gpt*, of the run of *plan*, answers after each of *chats*.
-
-    They end with a text of the user. Without *sampling* tokens are the likeliest.
-    """
-    assert isinstance(plan.data, ChatData)
-    template, tokenizer = plan.data.chat.template, plan.data.chat.tokenizer
-    prompts = []
-    for number, said in enumerate(chats):
-        turns = (Turn((USER, ASSISTANT)[n % 2], text) for n, text in enumerate(said))
-        before = Conversation(tuple(turns), system[number] if system else None)
-        prompts.append(template.prompt(before, tokenizer, ASSISTANT))
-    ends = template.end_ids(tokenizer)
-    texts = [""] * len(prompts)
-    for index, delta in generate_batch(
-        gpt.eval(),
-        tokenizer,
-        prompts,
-        max_tokens=max_tokens,
-        sampling=sampling or Sampling(temperature=0),
-        stop_ids=ends,
-        excluded_ids=set(tokenizer.special_tokens.values()) - ends,
-    ):
-        texts[index] += delta
-    return texts
+    speakers = sorted({str(m.sender) for messages, _ in parts.values() for m in messages})
+    template = Template(tuple(speakers), None)
+    texts = [message.text for message in parts["train"][0]]
+    special = (END_OF_TEXT, *template.special_tokens)
+    tokenizer = pytok.train(texts, vocab, special_tokens=special)
+    with shards.writing(folder, tokenizer, parts) as writer:
+        for name, (messages, split) in parts.items():
+            options = ConversationOptions(split=split, min_turns=1)
+            sessions, omitted = split_into_sessions(messages, options)
+            for each in make_conversations(sessions, options, tokenizer, omitted):
+                ids = template.render(each, tokenizer, train_on="all").ids
+                size = sum(len(turn.text.encode()) for turn in each.turns)
+                writer.append(name, ids[1:], size, ends_document=True)
+            writer.flush()

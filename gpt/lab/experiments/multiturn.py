@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from gpt.lab.chats import Said, answers, in_memory, planned, write_chats
 from gpt.lab.checks import Below, Equal, Greater, NotWorse, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -22,6 +21,7 @@ from gpt.lab.stories import exact, f1, story
 from gpt.lab.texts import once, shards_of
 from gpt.lab.training import Run
 from gpt.lab.tuning import base_run
+from gpt.lab.turns import Said, answers, in_memory, planned, write_chats
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.training.tasks.conversations import ChatData

@@ -10,7 +10,6 @@ import torch
 from gpt.data.problems.coding import Coding
 from gpt.evaluation.problems import evaluate_problems
 from gpt.generation.rollouts import complete
-from gpt.lab.chats import in_memory, planned, write_chats
 from gpt.lab.checks import Below, Equal, Greater, Less, Within
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Sizes, Source
 from gpt.lab.puzzles import of_bytes
@@ -27,6 +26,7 @@ from gpt.lab.sorting import (
     solved,
 )
 from gpt.lab.texts import once
+from gpt.lab.turns import in_memory, planned, write_chats
 from gpt.model.objectives.grpo import group_advantages
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint
