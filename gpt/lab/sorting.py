@@ -44,7 +44,7 @@ MODEL = Architecture(
 def solved(seed: int, count: int) -> list[tuple[str, str]]:
     """Return problems of the training split and their answers."""
     drawn = (PROBLEMS.problem("train", seed, index) for index in range(count))
-    return [(each.prompt, each.answer or "") for each in drawn]
+    return [(str(each.prompt), each.answer or "") for each in drawn]
 
 
 def texts(seed: int, count: int) -> Path:

@@ -97,7 +97,7 @@ def turns(setting: Setting) -> Figures:
         gpt = run.model(setting.device)
     asked = [PROBLEMS.problem("val", FRESH, n).prompt for n in range(setting.size["asked"])]
     prompts = [
-        chat.template.prompt(Conversation((Turn(USER, each),)), chat.tokenizer, ASSISTANT)
+        chat.template.prompt(Conversation((Turn(USER, str(each)),)), chat.tokenizer, ASSISTANT)
         for each in asked
     ]
     found = complete(
@@ -124,12 +124,12 @@ def rules(setting: Setting) -> Figures:
     error = (group_advantages(rewards, "std") - torch.tensor(plain, dtype=torch.float64)).abs()
     train = [PROBLEMS.problem("train", seed, n) for seed in range(3) for n in range(500)]
     asked = [PROBLEMS.problem("val", FRESH, n) for n in range(500)]
-    right = ["".join(sorted(each.prompt[5:-1])) for each in train]
+    right = ["".join(sorted(str(each.prompt)[5:-1])) for each in train]
     return {
         "error": float(error.max()),
         "same in all": float(group_advantages(torch.ones(1, 4), "std").abs().max()),
         "right": sum(PROBLEMS.rewards(train, right)),
-        "unsorted": sum(PROBLEMS.rewards(train, [each.prompt[5:-1] for each in train])),
+        "unsorted": sum(PROBLEMS.rewards(train, [str(each.prompt)[5:-1] for each in train])),
         "in both": float(len({each.prompt for each in train} & {each.prompt for each in asked})),
     }
 
