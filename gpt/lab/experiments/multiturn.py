@@ -32,7 +32,7 @@ BASE, SINGLE, MULTI = "base", "single-turn", "multi-turn"
 UNMASKED, TEXTS = "multi-turn, all turns", "multi-turn, texts"
 MASKS = {BASE: "mine", SINGLE: "mine", MULTI: "mine", UNMASKED: "all", TEXTS: "text"}
 """What counts in the loss: the answers, all turns, or all texts without template tokens."""
-HELD_OUT_SEED, VOCAB = 2, 400
+HELD_OUT_SEED, VOCAB = 2, 380
 
 
 def model(setting: Setting) -> Architecture:
