@@ -1,8 +1,9 @@
-"""Parts about norms that must hold: formulas, what each does not notice, rounding, folding."""
+"""Parts about norms that must hold, and models with norms: fused, or operation by operation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from gpt.lab.checks import Above, Below, Equal
 from gpt.lab.experiment import Figures, Part, Setting, Sizes
 from gpt.nn.build import site_of
+from gpt.nn.norm import Norm
 from gpt.spec.architecture import Architecture
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 
 EXACT: Sizes = {name: {} for name in ("smoke", "cpu", "gpu")}
@@ -219,6 +222,45 @@ FOLDING = Part(
     ],
 )
 """Why convolutional networks keep batch normalization: it costs nothing in the end."""
+
+
+def model(
+    setting: Setting, norms: Mapping[str, LayerNorm | RMSNorm | BatchNorm | None]
+) -> Architecture:
+    """Return the model of an arm, whose name begins with that of its norm."""
+    return Architecture(
+        context=setting.size["context"],
+        layers=setting.size["layers"],
+        width=setting.size["width"],
+        attention=GroupedQuery(heads=4, kv_heads=4),
+        norm=norms[setting.arm.partition(",")[0]],
+    )
+
+
+def layer_norm(norm: Any, x: Tensor) -> Tensor:
+    """Normalize operation by operation, as the paper's programs did."""
+    centered = x - x.mean(-1, keepdim=True)
+    scale = (centered.square().mean(-1, keepdim=True) + norm.eps).rsqrt()
+    y: Tensor = centered * scale * norm.weight + norm.bias
+    return y
+
+
+def rms_norm(norm: Any, x: Tensor) -> Tensor:
+    """Normalize without mean and bias, operation by operation."""
+    y: Tensor = x * (x.square().mean(-1, keepdim=True) + norm.eps).rsqrt() * norm.weight
+    return y
+
+
+UNFUSED = {"layer": layer_norm, "rms": rms_norm}
+
+
+def unfuse(setting: Setting, module: nn.Module) -> nn.Module:
+    """Return *module* on the device, its norms operation by operation if the arm says so."""
+    kind, _, how = setting.arm.partition(", ")
+    for norm in module.modules():
+        if how == "unfused" and isinstance(norm, Norm):
+            norm.forward = partial(UNFUSED[kind], norm)
+    return module.to(setting.device)
 
 
 def difference(a: Tensor, b: Tensor) -> float:
