@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import pytest
@@ -40,6 +41,13 @@ def test_an_experiment_has_all_sizes_and_names_its_arms(id: str) -> None:
         for check in part.checks:
             arms = {getattr(check, name, part.arms[0]) for name in ("arm", "than", "to")}
             assert arms <= set(part.arms)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_trials_can_be_made_by_other_processes(id: str) -> None:
+    """What measures them is a function of a module, or an object with such functions."""
+    for part in experiment(id).parts:
+        assert pickle.loads(pickle.dumps(part.measure))
 
 
 @pytest.mark.parametrize("id", IDS)
