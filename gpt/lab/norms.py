@@ -54,9 +54,16 @@ UNNOTICED: Mapping[str, tuple[int, ...]] = {
 """Which of them a norm does not notice: Zhang and Sennrich 2019, arXiv:1910.07467, table 1."""
 
 
+def norm_of(spec: LayerNorm | RMSNorm | BatchNorm, width: int) -> Any:
+    """Return a norm of *width* features, which is in no model."""
+    attention = GroupedQuery(heads=1, kv_heads=1)
+    site = site_of(Architecture(width=width, attention=attention, position=None), 1)
+    return site.build(spec)
+
+
 def built(spec: LayerNorm | RMSNorm | BatchNorm, dtype: torch.dtype = torch.float64) -> Any:
     """Return a norm of WIDTH features, in training mode, whose scales are random."""
-    norm: Any = site_of(Architecture(width=WIDTH), 1).build(spec).to(dtype)
+    norm = norm_of(spec, WIDTH).to(dtype)
     with torch.no_grad():
         norm.weight.copy_(random(WIDTH, seed=1))
     return norm

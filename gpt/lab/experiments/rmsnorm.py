@@ -14,8 +14,7 @@ from gpt.lab.checks import Above, Below, NotWorse, Ratio
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Sizes, Source
 from gpt.lab.training import BITS, Training, training_part
 from gpt.model.gpt import GPT
-from gpt.nn.build import site_of
-from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.architecture import GPTConfig
 from gpt.spec.norm import LayerNorm, RMSNorm
 
 VOCAB = 512
@@ -59,7 +58,7 @@ def operation(setting: Setting) -> Figures:
     """Time the norm alone, forward and backward."""
     width = setting.size["width"]
     spec = NORMS[setting.arm.partition(",")[0]]
-    norm = norms.unfuse(setting, site_of(Architecture(width=width), VOCAB).build(spec))
+    norm = norms.unfuse(setting, norms.norm_of(spec, width))
     x = torch.randn(setting.size["rows"], width, device=setting.device, requires_grad=True)
     return timed(setting.size["rounds"], lambda: norm(x).sum())
 
