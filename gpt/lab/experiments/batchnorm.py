@@ -87,7 +87,7 @@ def measure(setting: Setting) -> Figures:
     }
 
 
-SIZES: Sizes = {"smoke": {"steps": 20}, "cpu": {"steps": 3000}, "gpu": {"steps": 50_000}}
+SIZES: Sizes = {"smoke": {"steps": 100}, "cpu": {"steps": 3000}, "gpu": {"steps": 50_000}}
 EXPERIMENT = Experiment(
     id="batchnorm",
     question="How many fewer steps does a network with batch normalization need?",
@@ -148,7 +148,7 @@ EXPERIMENT = Experiment(
             x_label="steps",
             y_label="accuracy on the test",
         ),
-        Bars(part="best", figure="steps", label="steps to 95%", log=("x",)),
+        Bars(part="best", figure="steps", label="steps to 95%"),
         Lines(
             part="best",
             x="step",
