@@ -40,7 +40,7 @@ BAR_WIDTH = 32
 """Columns of a bar at most; in a narrow terminal it has a quarter of them."""
 
 UNITS = {"merge": "tokens", "evaluate": "tokens", "turns written": "turns"}
-"""Units of the stages that do not count bytes."""
+"""Units of the stages that are counted in another unit than others of the work."""
 
 
 class Bars(AbstractContextManager["Bars"]):
@@ -49,7 +49,9 @@ class Bars(AbstractContextManager["Bars"]):
     A context manager; `update` is a progress callback of `pytok.train`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "MB") -> None:
+        """*unit* is that of the stages which are not in `UNITS`; "MB" counts bytes."""
+        self._unit = unit
         self._is_terminal = sys.stderr.isatty()
         self._start = time.monotonic()
         self._lines: LiveLines | None = None
@@ -62,9 +64,9 @@ class Bars(AbstractContextManager["Bars"]):
             self._lines.stop(keep=True)
 
     def update(self, stage: str, done: int, total: int) -> None:
-        """Show that *done* of *total* is done, in bytes or in the unit of `UNITS`."""
+        """Show that *done* of *total* is done."""
         now = time.monotonic()
-        self._stages.setdefault(stage, Stage(stage, now)).add(done, total, now)
+        self._stages.setdefault(stage, Stage(stage, now, self._unit)).add(done, total, now)
         if self._is_terminal and now >= self._next:
             self._draw()
             self._next = now + BAR_PAUSE
@@ -83,8 +85,9 @@ class Bars(AbstractContextManager["Bars"]):
 class Stage:
     """How far a stage of some work is."""
 
-    def __init__(self, name: str, start: float) -> None:
+    def __init__(self, name: str, start: float, unit: str = "MB") -> None:
         self.name, self._start, self._now = name, start, start
+        self._unit = UNITS.get(name, unit)
         self.done = self.total = 0
 
     def add(self, done: int, total: int, now: float) -> None:
@@ -105,11 +108,12 @@ class Stage:
 
     def amounts(self) -> list[str]:
         """Return what is done, and how fast."""
-        name = UNITS.get(self.name, "MB")
+        name = self._unit
         unit, decimals = (1e6, 1) if name == "MB" else (1, 0)
         total = f" of {self.total / unit:,.{decimals}f}" if self.total else ""
         done = f"{self.done / unit:,.{decimals}f}{total} {name}"
-        return [done, f"{self.speed / unit:,.{decimals}f} {name}/s"] if self.speed else [done]
+        speed = f"{self.speed / unit:,.{decimals}f}"
+        return [done, f"{speed} {name}/s"] if float(speed.replace(",", "")) else [done]
 
 
 def _bar_of(stage: Stage, width: int, lines: "LiveLines") -> "Text":

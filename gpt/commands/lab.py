@@ -67,17 +67,21 @@ def lab() -> None:
 @size_option
 @out_option
 def list_(size: str, out: Path | None) -> int:
-    """List the experiments, with the verdict of the last run."""
+    """List the experiments: what they ask, how long they take, and the last verdict."""
     from gpt.lab.catalog import experiments
     from gpt.lab.page import read_results
+    from gpt.lab.running import Options
+    from gpt.lab.timing import minutes
 
     folder = out or OUT / size
+    options = Options(size=cast("SizeName", size), jobs=os.cpu_count() or 1)
     for experiment in experiments():
         path = folder / f"{experiment.id}.json"
         verdict = read_results(path)["verdict"] if path.exists() else "not run"
         kinds = ", ".join(dict.fromkeys(part.kind for part in experiment.parts))
-        click.echo(f"{experiment.id:12} {verdict:16} {experiment.question}")
-        click.echo(f"{'':29} {experiment.source.paper}; {kinds}")
+        time = _duration(minutes(experiment, Path(os.devnull), options))
+        click.echo(f"{experiment.id:14} {verdict:15} {experiment.question}")
+        click.echo(f"{'':30} {experiment.source.paper}; {kinds}; {time}")
     say("next: gpt lab run ID")
     return 0
 
@@ -89,6 +93,7 @@ def list_(size: str, out: Path | None) -> int:
     gpt lab run swa
     gpt lab run glu preln --size cpu --jobs 2
     gpt lab run glu --seeds 5 --first-seed 100 --out again
+    gpt lab run all --dry-run
     """,
 )
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
@@ -114,6 +119,12 @@ def list_(size: str, out: Path | None) -> int:
     show_default="cores",
     help="Trials beside each other, one thread each.",
 )
+@option(
+    "--dry-run",
+    is_flag=True,
+    group="Experiment",
+    help="Only say what would be run: arms, sizes, costs and time.",
+)
 @out_option
 def run(
     ids: tuple[str, ...],
@@ -121,6 +132,7 @@ def run(
     seeds: int | None,
     first_seed: int,
     jobs: int | None,
+    dry_run: bool,
     out: Path | None,
 ) -> int:
     """Run experiments, and write their results, pictures and pages.
@@ -141,11 +153,19 @@ def run(
     )
     folder = out or OUT / size
     for experiment in chosen:
-        _announce(experiment, options)
+        _announce(experiment, options, folder)
+    if dry_run:
+        say(f"next: gpt lab run {' '.join(ids)} --size {size}")
+        return 0
     for experiment in chosen:
-        with Interruption() as interruption, Bars() as bars:
+        with Interruption() as interruption, Bars("trials") as bars:
             outcome = run_experiment(
-                experiment, folder, options, progress=bars.update, stop=interruption.happened
+                experiment,
+                folder,
+                options,
+                progress=bars.update,
+                notice=say,
+                stop=interruption.happened,
             )
         if outcome is None:
             say(f"{experiment.id}: stopped; to continue: {command_line()}")
@@ -180,7 +200,8 @@ def show(id: str, size: str) -> int:
         for check in part.checks:
             click.echo(f"  {check.claim}")
     click.echo()
-    _announce(experiment, Options(size=cast("SizeName", size)))
+    options = Options(size=cast("SizeName", size), jobs=os.cpu_count() or 1)
+    _announce(experiment, options, OUT / size)
     say(f"next: gpt lab run {id} --size {size}")
     return 0
 
@@ -224,17 +245,37 @@ def _chosen(ids: tuple[str, ...]) -> list[Experiment]:
         raise OptionsError(str(error)) from error
 
 
-def _announce(experiment: Experiment, options: Options) -> None:
-    """Print the arms of *experiment*, and what they cost."""
+def _announce(experiment: Experiment, options: Options, folder: Path) -> None:
+    """Print the arms of *experiment*, what they cost, and how long the rest of it takes."""
     from gpt.lab.running import planned
+    from gpt.lab.timing import minutes
 
-    count = options.count(experiment)
-    say(f"{experiment.id}: {counted(count, 'seed')}, {options.size}")
-    for arm in planned(experiment, options):
-        parts = [f"{arm.part.name}: {arm.arm}", counted(arm.trials, "trial")]
-        if arm.cost is not None:
-            parts += [f"{arm.cost.parameters:,} parameters", f"{arm.cost.flops:.1e} FLOPs each"]
-        say("  " + ", ".join(parts))
+    arms = list(planned(experiment, options))
+    facts = [
+        counted(options.count(experiment), "seed"),
+        options.size,
+        counted(sum(arm.trials for arm in arms), "trial"),
+        counted(options.jobs, "job"),
+        _duration(minutes(experiment, folder, options)),
+    ]
+    say(f"{experiment.id}: {', '.join(facts)}")
+    for part in dict.fromkeys(arm.part.name for arm in arms):
+        ours = [arm for arm in arms if arm.part.name == part]
+        sizes = [f"{name} {value}" for name, value in ours[0].size.items()]
+        say(f"  {part} ({', '.join([ours[0].part.kind, *sizes])})")
+        for arm in ours:
+            costs = [counted(arm.trials, "trial")]
+            if (cost := arm.cost) is not None:
+                costs.append(f"{cost.parameters:,} parameters")
+                costs.append(f"{cost.flops:.1e} FLOPs each")
+            say(f"    {arm.arm}: {', '.join(costs)}")
+
+
+def _duration(minutes: float | None) -> str:
+    """Return *minutes* as text."""
+    if minutes is None:
+        return "not timed yet"
+    return f"about {counted(round(minutes), 'minute')}" if minutes >= 1 else "under a minute"
 
 
 def _print_outcome(outcome: Outcome) -> None:

@@ -86,36 +86,37 @@ class Below(Uncorrected):
     """EXACT: a figure of an arm is at most a bound; an error, for example."""
 
     claim: str
-    arm: str
     figure: str
     bound: float
+    arm: str = ""
+    """[default: every arm of the part]"""
 
     def find(self, results: PartResults, p: float) -> Finding:
-        """Compare the figure of the first seed; NaN is above every bound."""
-        (found, *_) = results.values(self.arm, self.figure)
+        """Compare the figure of all seeds; NaN is above every bound."""
+        found = [value for arm in self._arms(results) for value in results.values(arm, self.figure)]
+        holds = all(value <= self.bound for value in found)
         return Finding(
             claim=self.claim,
-            ours=f"{found:.3g}",
-            verdict=Verdict.REPRODUCED if found <= self.bound else Verdict.NOT_REPRODUCED,
+            ours=f"{_largest(found):.3g}",
+            verdict=Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED,
         )
+
+    def _arms(self, results: PartResults) -> Sequence[str]:
+        return [self.arm] if self.arm else results.part.arms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Above(Uncorrected):
+class Above(Below):
     """EXACT: a figure of an arm is at least a bound: what a broken mechanism does, for example."""
 
-    claim: str
-    arm: str
-    figure: str
-    bound: float
-
     def find(self, results: PartResults, p: float) -> Finding:
-        """Compare the figure of the first seed; NaN is below every bound."""
-        (found, *_) = results.values(self.arm, self.figure)
+        """Compare the figure of all seeds; NaN is below every bound."""
+        found = [value for arm in self._arms(results) for value in results.values(arm, self.figure)]
+        holds = all(value >= self.bound for value in found)
         return Finding(
             claim=self.claim,
-            ours=f"{found:.3g}",
-            verdict=Verdict.REPRODUCED if found >= self.bound else Verdict.NOT_REPRODUCED,
+            ours=f"{-_largest([-value for value in found]):.3g}",
+            verdict=Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED,
         )
 
 
@@ -156,7 +157,7 @@ class Less:
             verdict = Verdict.REPRODUCED
         else:
             verdict = Verdict.DIRECTION
-        ours = f"{self.arm} is {self.WORD} by {found}, p = {p:.2g}"
+        ours = f"{self.arm} is {self.WORD} by {found}" + ("" if math.isnan(p) else f", p = {p:.2g}")
         return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
 
     def _ours(self, results: PartResults) -> list[float]:
@@ -327,6 +328,11 @@ class Ranked(Uncorrected):
             verdict = Verdict.NOT_REPRODUCED if found.p < SIGNIFICANT else Verdict.INCONCLUSIVE
         ours = f"rank correlation of {len(arms)} arms {found.value:.2f}, p = {found.p:.2g}"
         return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+
+
+def _largest(values: Sequence[float]) -> float:
+    """Return the largest of *values*; NaN if one is NaN."""
+    return math.nan if any(math.isnan(value) for value in values) else max(values)
 
 
 def findings(results: PartResults) -> list[Finding]:

@@ -12,14 +12,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gpt.errors import DataError
 from gpt.lab import statistics
-from gpt.lab.experiment import Experiment
+from gpt.lab.checks import Below, Equal
+from gpt.lab.experiment import Experiment, Part
 from gpt.lab.picture import picture
 from gpt.lab.results import Results
 from gpt.lab.running import Outcome
 from pytok.atomic import replace_file
+from pytok.counted import counted
 
 WIDTH = 140
 """Columns of the text of a page."""
+KINDS = ("QUALITY", "SPEED", "EXACT")
+"""Kinds of checks, in the order in which a page has them."""
 
 
 def write_pages(outcome: Outcome) -> list[Path]:
@@ -52,13 +56,13 @@ def page(experiment: Experiment, document: Mapping[str, Any], results: Results) 
     claim = f"{experiment.claim} ({source.paper}, {source.link}: {source.where}.)"
     parts = [
         f"# {experiment.question}",
-        _wrapped(f"**{document['verdict']}.** {claim}"),
+        _wrapped(f"**{tally(document)}.** {claim}"),
         f"![{experiment.question}]({experiment.id}.svg)",
         _table(
             ("kind", "claim", "verdict", "measured here"),
             [
                 (each["kind"], each["claim"], each["verdict"], each["ours"])
-                for each in document["findings"]
+                for each in by_kind(document)
             ],
         ),
         *(
@@ -85,19 +89,14 @@ def index(folder: Path, experiments: Iterable[Experiment]) -> str:
     rows = []
     for experiment in experiments:
         path = folder / f"{experiment.id}.json"
-        if not path.exists():
-            rows.append((experiment.id, experiment.question, "", "not run"))
-            continue
-        document = read_results(path)
-        rows.append(
-            (
-                f"[{experiment.id}]({experiment.id}.md)",
-                experiment.question,
-                document["verdict"],
-                headline(document),
-            )
-        )
-    return _table(("experiment", "question", "verdict", "measured here"), rows) + "\n"
+        if path.exists():
+            document = read_results(path)
+            name = f"[{experiment.id}]({experiment.id}.md)"
+            found = [headline(document), tally(document)]
+        else:
+            name, found = experiment.id, ["", "not run"]
+        rows.append((name, experiment.claim, *found))
+    return _table(("experiment", "claim", "measured here", "verdict"), rows) + "\n"
 
 
 def headline(document: Mapping[str, Any]) -> str:
@@ -107,17 +106,31 @@ def headline(document: Mapping[str, Any]) -> str:
     return f"{decisive['claim']}: {decisive['ours']}"
 
 
+def by_kind(document: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Return the findings, those of `KINDS` in order."""
+    return sorted(document["findings"], key=lambda each: KINDS.index(each["kind"]))
+
+
+def tally(document: Mapping[str, Any]) -> str:
+    """Return the verdict, and how many of the checks have it."""
+    verdicts = [each["verdict"] for each in document["findings"]]
+    count = verdicts.count(document["verdict"])
+    return f"{document['verdict']}, {count} of {counted(len(verdicts), 'check')}"
+
+
 def whole_page(folder: Path, experiments: Iterable[Experiment]) -> str:
     """Return one HTML page of all results in *folder*, which needs no other file."""
     entries = []
     for experiment in experiments:
         path = folder / f"{experiment.id}.json"
         if path.exists():
+            document = read_results(path)
             svg = path.with_suffix(".svg").read_text(encoding="utf-8")
             entries.append(
                 {
                     "experiment": experiment,
-                    "document": read_results(path),
+                    "tally": tally(document),
+                    "findings": by_kind(document),
                     "svg": svg[svg.index("<svg") :],
                 }
             )
@@ -132,15 +145,27 @@ def _arms_table(results: Results, name: str, document: Mapping[str, Any]) -> str
     part = results[name]
     rates = document["rates"].get(name, {})
     first = part.trials[name, part.part.arms[0], part.best_rate(part.part.arms[0]), part.seeds[0]]
-    figures = [figure for figure, value in first.items() if not isinstance(value, list)]
+    exact = {check.figure for check in part.part.checks if isinstance(check, Below | Equal)}
+    figures = [
+        figure
+        for figure, value in first.items()
+        if not isinstance(value, list) and figure not in exact
+    ]
     if not figures:
         return ""
     rows = []
     for arm in part.part.arms:
         estimates = [statistics.mean(part.values(arm, figure)) for figure in figures]
         cells = [_interval(vars(estimate)) for estimate in estimates]
-        rows.append((arm, *([f"{rates[arm]:g}"] if rates else []), *cells))
+        chosen = [_rate(rates[arm], part.part)] if rates else []
+        rows.append((arm, *chosen, *cells))
     return _table(("arm", *(["best rate"] if rates else []), *figures), rows)
+
+
+def _rate(rate: float, part: Part) -> str:
+    """Return the best learning rate of an arm, and whether a better one may be out of the grid."""
+    at_end = part.chooses and rate in (min(part.rates), max(part.rates))
+    return f"{rate:g}, at the end of the grid" if at_end else f"{rate:g}"
 
 
 def _origin(experiment: Experiment, document: Mapping[str, Any]) -> str:
@@ -156,12 +181,12 @@ def _origin(experiment: Experiment, document: Mapping[str, Any]) -> str:
         f"{document['first_seed']}, one thread each, on {machine['processor']}, torch "
         f"{machine['torch']}. {sizes}"
     )
-    command = f"gpt lab run {experiment.id} --size {document['size']}"
-    return f"## Run it\n\n```sh\n{command}\n```\n\n{_wrapped(made)}"
+    command = f"`gpt lab run {experiment.id} --size {document['size']}` makes this page."
+    return f"## Run it\n\n{command}\n\n{_wrapped(made)}"
 
 
 def _interval(estimate: Mapping[str, float]) -> str:
-    value, low, high = (estimate[name] for name in ("value", "low", "high"))
+    value, low, high = (float(estimate[name]) for name in ("value", "low", "high"))
     if estimate["n"] < 2:
         return f"{value:.4g}"
     return f"{value:.4f} ({low:.4f} to {high:.4f})"

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from typing import Any, cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt.model.gpt import GPT
+<<<<<<< HEAD
+from gpt.model.model import Model
+=======
+from gpt.nn.balance import Routing
+from gpt.nn.experts import Router
+>>>>>>> labclass
 from gpt.spec.architecture import Architecture, GPTConfig
 
 
@@ -39,7 +49,7 @@ def random_ids(gpt: GPT, rows: int, length: int) -> Tensor:
 def leak(gpt: GPT) -> float:
     """Return how much the logits before the middle of a row change with the tokens after it.
 
-    It is a share of the largest logit: rounding at most, in a causal model, since a product of
+    It is divided by the largest logit. In a causal model it is rounding at most: a product of
     matrices may round by position. A model that sees the future wins every comparison.
     """
     length = gpt.config.context
@@ -57,3 +67,52 @@ def cache_error(gpt: GPT, length: int) -> float:
     cache = gpt.new_cache(2, next(gpt.parameters()).dtype)
     steps = [gpt(ids[:, i : i + 1], cache=cache) for i in range(length)]
     return float((torch.cat(steps, 1) - gpt(ids)).abs().max())
+
+
+@torch.no_grad()
+def passed(gpt: GPT, module: nn.Module, length: int) -> tuple[Tensor, Tensor]:
+    """Return what *module* of *gpt* reads and returns for (2, *length*) ids: to test a definition.
+
+    Of a mechanism that returns more, its output is the first.
+    """
+    found: list[Tensor] = []
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        found.extend((inputs[0], output[0]))
+
+    hook = module.register_forward_hook(keep)
+    gpt(random_ids(gpt, 2, length))
+    hook.remove()
+    read, returned = found
+    return read, returned
+
+
+def attention_in(gpt: Model, layer: int = 0) -> Any:
+    """Return the attention of *layer*, whose projections a definition needs."""
+<<<<<<< HEAD
+    return cast(Any, gpt).blocks[layer].attention
+=======
+    return cast(Any, gpt.blocks[layer]).attention
+
+
+@torch.inference_mode()
+def load_entropy(gpt: GPT, ids: Tensor) -> float:
+    """Return the entropy of the loads of experts for *ids*, the mean of all layers that have some.
+
+    A load is the fraction of all choices. The entropy is 1 if loads are equal, and 0 if one expert
+    is all; NaN without experts.
+    """
+    found: list[float] = []
+
+    def count(router: Any, inputs: object, output: tuple[Routing, Tensor | None]) -> None:
+        chosen, count = output[0].experts.flatten(), router.spec.count
+        loads = chosen.bincount(minlength=count) / chosen.numel()
+        found.append(-float(torch.special.xlogy(loads, loads).sum()) / math.log(count))
+
+    routers = [module for module in gpt.modules() if isinstance(module, Router)]
+    hooks = [router.register_forward_hook(count) for router in routers]
+    gpt(ids.to(gpt.device))
+    for hook in hooks:
+        hook.remove()
+    return statistics.fmean(found) if found else math.nan
+>>>>>>> labclass

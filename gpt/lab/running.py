@@ -10,10 +10,12 @@ from typing import Any
 from gpt.lab import statistics
 from gpt.lab.checks import Finding, Verdict, findings, overall
 from gpt.lab.experiment import Cost, Experiment, Figures, Part, Setting, SizeName
-from gpt.lab.record import Record, environment
+from gpt.lab.machine import environment
+from gpt.lab.record import Record, finite
 from gpt.lab.results import NOISE, PartResults, Results, key_of
 from gpt.lab.statistics import Estimate
 from gpt.lab.workers import run_trials
+from pytok.counted import counted
 
 Progress = Callable[[str, int, int], object]
 """Called with the experiment and what it does, the trials that are over, and all."""
@@ -47,8 +49,15 @@ class PlannedArm:
     part: Part
     arm: str
     trials: int
-    cost: Cost | None
     size: Mapping[str, Any]
+
+    @property
+    def cost(self) -> Cost | None:
+        """What a trial costs, if the part says so: its model is built without memory."""
+        if self.part.cost is None:
+            return None
+        rate = self.part.rates[0] if self.part.rates else None
+        return self.part.cost(Setting(arm=self.arm, size=self.size, rate=rate))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +76,15 @@ class Outcome:
 
 
 def planned(experiment: Experiment, options: Options) -> Iterator[PlannedArm]:
-    """Yield the arms of *experiment* with the number of their trials, and their cost."""
+    """Yield the arms of *experiment* with the number of their trials."""
     count = options.count(experiment)
     for part in experiment.at(options.size).parts:
         size = part.sizes[options.size]
         for arm in part.arms:
             tuning = len(part.rates) * len(part.tuning_seeds) if part.chooses else 0
             again = count if part.noise_of and arm == part.arms[0] else 0
-            setting = Setting(arm=arm, size=size, rate=part.rates[0] if part.rates else None)
-            yield PlannedArm(
-                part=part,
-                arm=arm,
-                trials=tuning + len(part.seeds(count)) + again,
-                cost=None if part.cost is None else part.cost(setting),
-                size=size,
-            )
+            trials = tuning + len(part.seeds(count)) + again
+            yield PlannedArm(part=part, arm=arm, trials=trials, size=size)
 
 
 def run(
@@ -90,15 +93,22 @@ def run(
     options: Options = Options(),
     *,
     progress: Progress = lambda id, done, total: None,
+    notice: Callable[[str], object] = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
     """Make the trials of *experiment* that *folder* has not, and write its results there.
 
-    Returns None if *stop* has returned True before the end; the same call then continues. Raises
-    DataError for results that cannot be continued, TrainingError for a trial that fails.
+    *notice* is called with what a user should know. Returns None if *stop* has returned True before
+    the end; the same call then continues. Raises DataError for results that cannot be continued,
+    TrainingError for a trial that fails.
     """
     experiment = experiment.at(options.size)
     record = Record(folder, experiment, options.size)
+    if record.dropped:
+        notice(
+            f"{experiment.id}: {counted(record.dropped, 'trial')} of another version of it or of "
+            "its sizes count no more"
+        )
     while missing := _missing(experiment, options, _figures(record)):
         part = missing[0][0]
         phase = f"{experiment.id}: {part.name}"
@@ -113,7 +123,8 @@ def run(
         if stop():
             return None
     outcome = conclude(experiment, options, record)
-    record.finish(_document(outcome, options))
+    made_on = record.environment or environment()
+    record.finish({**described(outcome, options), "environment": made_on})
     return outcome
 
 
@@ -197,15 +208,14 @@ def _figures(record: Record) -> dict[Any, Figures]:
     return {key: trial.figures for key, trial in record.trials.items()}
 
 
-def _document(outcome: Outcome, options: Options) -> dict[str, Any]:
-    """Return the results of *outcome* as JSON can hold them."""
+def described(outcome: Outcome, options: Options) -> dict[str, Any]:
+    """Return what *outcome* says, as JSON can hold it."""
     experiment = outcome.experiment
     return {
         "id": experiment.id,
         "verdict": outcome.verdict.value,
         "seeds": options.count(experiment),
         "first_seed": options.first_seed,
-        "environment": environment(),
         "findings": [
             {
                 "part": part,
@@ -213,16 +223,16 @@ def _document(outcome: Outcome, options: Options) -> dict[str, Any]:
                 "claim": each.claim,
                 "ours": each.ours,
                 "verdict": each.verdict.value,
-                "estimate": each.estimate and vars(each.estimate),
+                "estimate": finite(each.estimate and vars(each.estimate)),
             }
             for part, group in outcome.findings.items()
             for each in group
         ],
-        "noise": {part: vars(estimate) for part, estimate in outcome.noise.items()},
+        "noise": {part: finite(vars(estimate)) for part, estimate in outcome.noise.items()},
         "rates": {
             part.name: {arm: outcome.results[part.name].best_rate(arm) for arm in part.arms}
             for part in experiment.parts
             if part.rates
         },
-        "sizes": {part.name: dict(part.sizes[options.size]) for part in experiment.parts},
+        "sizes": {part.name: finite(part.sizes[options.size]) for part in experiment.parts},
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
+import inspect
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -24,6 +26,38 @@ def english() -> str:
     """
     found: dict[str, str] = topics.topics
     return "\n\n".join(found[name] for name in sorted(found))
+
+
+CODE = (
+    "_pydecimal",
+    "argparse",
+    "ast",
+    "difflib",
+    "doctest",
+    "inspect",
+    "pydoc",
+    "tarfile",
+    "typing",
+)
+
+
+def python_code() -> str:
+    """Return modules of Python's library that are long and written in Python.
+
+    >>> "def __init__(self" in python_code()
+    True
+    """
+    return "\n\n".join(inspect.getsource(importlib.import_module(name)) for name in CODE)
+
+
+def library() -> dict[str, str]:
+    """Return the modules of Python's library, without its packages: 4 to 5 MB of code and text.
+
+    >>> len(library()) > 100
+    True
+    """
+    folder = Path(inspect.__file__).parent
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
 
 
 def once(name: str, make: Callable[[Path], object]) -> Path:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpt.data.shards import open_data, open_split
 from gpt.errors import TrainingError
+from gpt.evaluation.bits_per_byte import evaluate
 from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
 from gpt.lab.probes import leak
 from gpt.lab.texts import english_shards
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
 from gpt.model.shapes import without_memory
+from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
-from gpt.training.loop import train
+from gpt.training.loop import run
+from gpt.training.tasks.build import build_task
 
 BITS = "bits_per_byte"
 LEAK = "leak"
@@ -30,6 +36,8 @@ DIVERGED = math.inf
 """Loss of a run that diverged: worse than any other."""
 ROUNDING = 1e-4
 """Largest `leak` of a causal model, in float32."""
+WINDOWS = 40
+"""Points of a curve of losses, each the mean of as many steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +64,12 @@ class Run:
     clip: float | None = 1.0
     data: Path | None = None
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
+    document_mask: bool = False
+    """Whether attention is restricted to tokens of the same document."""
     device: str = "cpu"
     """On a GPU the model is compiled, and computes in bfloat16."""
+    initialize: Callable[[Model, int], object] | None = None
+    """Changes the first weights, by a seed. [default: as the trainer draws them]"""
 
 
 def recipe_of(
@@ -73,6 +85,7 @@ def recipe_of(
         optimizer=dataclasses.replace(how.optimizer, lr=rate),
         schedule=how.schedule,
         clip=how.clip,
+        document_mask=how.document_mask,
         seed=seed,
         eval_every=how.steps,
         checkpoint_every=how.steps,
@@ -87,9 +100,16 @@ def recipe_of(
 def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
     """Train a model in memory; return None if it diverged."""
     store = Memory()
-    recipe = recipe_of(architecture, how, seed=seed, rate=rate)
+    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate))
+
+    def first() -> Model:
+        model = task.model()
+        if how.initialize is not None:
+            how.initialize(model, seed)
+        return model
+
     try:
-        train(recipe, store=store, reporter=NullReporter())
+        run(dataclasses.replace(task, model=first), store=store, reporter=NullReporter())
     except TrainingError:
         return None
     last = store.rows[-1]
@@ -99,6 +119,23 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
         losses=[row.loss for row in store.rows],
         bits_per_byte=last.val[BITS],
     )
+
+
+def curve(losses: Sequence[float]) -> dict[str, list[float]]:
+    """Return the series "steps" and "losses": means of consecutive steps, `WINDOWS` at most."""
+    width = max(1, math.ceil(len(losses) / WINDOWS))
+    starts = range(0, len(losses), width)
+    return {
+        "steps": [float(min(start + width, len(losses))) for start in starts],
+        "losses": [statistics.fmean(losses[start : start + width]) for start in starts],
+    }
+
+
+def held_out_bits(gpt: GPT, data: Path, device: str = "cpu") -> float:
+    """Return bits per byte of *gpt* on the held-out text of the shards *data*."""
+    runtime = Runtime.choose(device, "float32")
+    split = open_split(open_data(data), "val")
+    return evaluate(gpt.to(runtime.device), split, runtime=runtime).bits_per_byte
 
 
 def steps_of(setting: Setting) -> Run:
@@ -125,13 +162,9 @@ class Training:
         assert setting.rate is not None  # a part of trainings has a grid of rates
         run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if run is None:
-            return {BITS: DIVERGED, LEAK: 0.0, "losses": [], **self.also(setting, None)}
-        return {
-            BITS: run.bits_per_byte,
-            LEAK: leak(run.model),
-            "losses": run.losses,
-            **self.also(setting, run.model),
-        }
+            return {BITS: DIVERGED, LEAK: 0.0, **curve([]), **self.also(setting, None)}
+        figures: Figures = {BITS: run.bits_per_byte, LEAK: leak(run.model), **curve(run.losses)}
+        return {**figures, **self.also(setting, run.model)}
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training."""
@@ -140,6 +173,19 @@ class Training:
         parameters = sum(part.parameters for part in parts_of(model).values())
         tokens = how.steps * how.rows * architecture.context
         return Cost(parameters=parameters, flops=float(training_flops(model)) * tokens)
+
+
+def causality(arms: Sequence[str]) -> list[Below]:
+    """Return the checks that no model of *arms* sees later tokens; "" is every arm."""
+    return [
+        Below(
+            claim=f"{arm or 'no arm'} sees {'no ' if arm else ''}later tokens",
+            arm=arm,
+            figure=LEAK,
+            bound=ROUNDING,
+        )
+        for arm in arms
+    ]
 
 
 def training_part(
@@ -157,18 +203,14 @@ def training_part(
 
     No arm may see the tokens that it predicts, except those named *leaking*.
     """
-    causal = [
-        Below(claim=f"{arm} sees no later tokens", arm=arm, figure=LEAK, bound=ROUNDING)
-        for arm in arms
-        if arm not in leaking
-    ]
+    causal = [arm for arm in arms if arm not in leaking] if leaking else [""]
     return Part(
         name=name,
         kind="QUALITY",
         arms=arms,
         measure=training,
         sizes=sizes,
-        checks=[*checks, *causal],
+        checks=[*checks, *causality(causal)],
         rates=rates,
         chosen_by=BITS,
         cost=training.cost,

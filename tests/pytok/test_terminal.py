@@ -41,6 +41,14 @@ def test_a_stage_knows_how_long_it_still_takes() -> None:
     assert stage.amounts() == ["5.0 of 20.0 MB", "2.5 MB/s"]
 
 
+def test_work_may_have_a_unit_of_its_own() -> None:
+    """Less than one a second is no speed that anyone reads."""
+    stage = Stage("loss", 0.0, "trials")
+    stage.add(3, 40, 60.0)
+
+    assert stage.amounts() == ["3 of 40 trials"]
+
+
 def test_an_unknown_total_leaves_the_time_open() -> None:
     """Such as that of a pipe."""
     stage = Stage("merge", 0.0)

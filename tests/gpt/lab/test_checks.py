@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 
 from gpt.lab.checks import (
+    Above,
     Below,
     Equal,
+    Factor,
     Finding,
+    Greater,
     Grows,
     Less,
     NotWorse,
     Ranked,
     Ratio,
     Verdict,
+    Within,
     findings,
     overall,
 )
@@ -72,6 +76,61 @@ CASES: dict[str, tuple[Check, dict[str, Any], Verdict]] = {
         {"base": [1.0], "new": [math.nan]},
         Verdict.NOT_REPRODUCED,
     ),
+    "one arm of all above the bound": (
+        Below(claim="", figure="y", bound=1.0),
+        {"base": [0.5, 0.6], "new": [0.5, 1.1]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "all arms below the bound": (
+        Below(claim="", figure="y", bound=1.0),
+        {"base": [0.5, 0.6], "new": [0.5, 0.9]},
+        Verdict.REPRODUCED,
+    ),
+    "above": (
+        Above(claim="", arm="new", figure="y", bound=1.0),
+        {"base": [0.5], "new": [1.1]},
+        Verdict.REPRODUCED,
+    ),
+    "NaN is not above": (
+        Above(claim="", arm="new", figure="y", bound=1.0),
+        {"base": [0.5], "new": [math.nan]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "greater": (
+        Greater(**LESS),
+        {"base": [1.5, 1.61, 1.7], "new": [2.0, 2.1, 2.2]},
+        Verdict.DIRECTION,
+    ),
+    "not greater": (
+        Greater(**LESS),
+        {"base": [2.0, 2.1, 2.2], "new": [1.5, 1.61, 1.7]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "in the range": (
+        Within(claim="", arm="new", figure="y", low=0.9),
+        {"base": [0.0] * 3, "new": [0.95, 0.96, 0.97]},
+        Verdict.REPRODUCED,
+    ),
+    "out of the range": (
+        Within(claim="", arm="new", figure="y", low=0.9),
+        {"base": [0.0] * 3, "new": [0.5, 0.51, 0.52]},
+        Verdict.NOT_REPRODUCED,
+    ),
+    "across the bound": (
+        Within(claim="", arm="new", figure="y", low=0.9),
+        {"base": [0.0] * 3, "new": [0.85, 0.9, 0.95]},
+        Verdict.INCONCLUSIVE,
+    ),
+    "half the steps": (
+        Factor(claim="", arm="new", to="base", figure="y", between=(0.4, 0.6)),
+        {"base": [100.0, 210.0, 320.0], "new": [50.0, 100.0, 165.0]},
+        Verdict.REPRODUCED,
+    ),
+    "a target that was not reached": (
+        Factor(claim="", arm="new", to="base", figure="y"),
+        {"base": [100.0, 210.0, 320.0], "new": [50.0, 100.0, math.inf]},
+        Verdict.INCONCLUSIVE,
+    ),
     "ranks": (
         Ranked(claim="", figure="y", paper={"base": 3.0, "new": 1.0, "other": 2.0}, least=0.9),
         {"base": [9.0], "new": [7.0], "other": [8.0]},
@@ -81,6 +140,11 @@ CASES: dict[str, tuple[Check, dict[str, Any], Verdict]] = {
         Ratio(claim="", arm="new", to="base", figure="y", between=(0.4, 0.6)),
         {"base": [[2.0, 2.01, 1.99]], "new": [[1.0, 1.01, 0.99]]},
         Verdict.REPRODUCED,
+    ),
+    "a ratio of single times": (
+        Ratio(claim="", arm="new", to="base", figure="y", between=(0.4, 0.6)),
+        {"base": [[2.0]], "new": [[1.0]]},
+        Verdict.INCONCLUSIVE,
     ),
     "a ratio of the wrong side": (
         Ratio(claim="", arm="base", to="new", figure="y", between=(0.4, 0.6)),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import html5lib
 import pytest
 
+from gpt.lab.experiment import Bars, Grid, Lines, Panel, Points
 from gpt.lab.page import index, page, read_results, whole_page, write_pages
 from gpt.lab.picture import picture
+from gpt.lab.results import Results
 from gpt.lab.running import Options, Outcome, run
 from tests.gpt.lab import small
 from tests.gpt.lab.test_running import in_process
@@ -27,7 +30,7 @@ def test_a_page_has_claim_verdict_and_figures(outcome: Outcome) -> None:
     """And the command that makes it again."""
     text = page(outcome.experiment, read_results(outcome.path), outcome.results)
 
-    assert "**DIRECTION.** It is better." in text
+    assert "**DIRECTION, 1 of 2 checks.** It is better." in text
     assert "| QUALITY | better is better | DIRECTION |" in text
     assert "gpt lab run small --size cpu" in text
 
@@ -39,12 +42,36 @@ def test_a_picture_is_the_same_each_time(outcome: Outcome) -> None:
     )
 
 
+PANELS = {
+    "bars": Bars(part="loss", figure="loss", label="nats"),
+    "lines": Lines(part="loss", x="x", y="y", x_label="steps", y_label="nats", log=("x", "y")),
+    "points": Points(part="loss", x="loss", y="loss", x_label="bytes", y_label="nats"),
+    "grid": Grid(part="loss", figures={"copying": "loss", "recall": "loss"}, label="nats"),
+}
+
+
+@pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
+def test_a_panel_names_its_arms(panel: Panel, outcome: Outcome) -> None:
+    """As text, which can be searched and read aloud."""
+    trials = {
+        key: {**figures, "x": [1.0, 2.0], "y": [3.0, 4.0]}
+        for key, figures in outcome.results["loss"].trials.items()
+    }
+    part = dataclasses.replace(outcome.results["loss"], trials=trials)
+    experiment = dataclasses.replace(outcome.experiment, panels=[panel, panel])
+    svg = picture(experiment, Results(parts={"loss": part}))
+
+    assert svg.count(">better</text>") == 2
+
+
 def test_the_table_names_what_was_not_run(outcome: Outcome, tmp_path: Path) -> None:
     """And has a line for what was."""
     folder = outcome.path.parent
 
-    assert "[small](small.md) | Is it better? | DIRECTION" in index(folder, [outcome.experiment])
-    assert "| small | Is it better? |  | not run |" in index(
+    table = index(folder, [outcome.experiment])
+
+    assert "| [small](small.md) | It is better. | better is better: better is less by" in table
+    assert "| small | It is better. |  | not run |" in index(
         tmp_path / "empty", [outcome.experiment]
     )
 

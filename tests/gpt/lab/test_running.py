@@ -127,9 +127,11 @@ def test_trials_of_changed_code_do_not_count(
 ) -> None:
     """They are of another experiment."""
     finished(tmp_path)
-    monkeypatch.setattr("gpt.lab.record.code_of", lambda experiment, size: "other")
+    monkeypatch.setattr("gpt.lab.record.digest_of", lambda part, size: "other")
+    record = Record(tmp_path, small.experiment(), "cpu")
 
-    assert Record(tmp_path, small.experiment(), "cpu").trials == {}
+    assert record.trials == {}
+    assert record.dropped == 28
 
 
 def test_results_of_another_size_are_kept(tmp_path: Path) -> None:
@@ -173,3 +175,19 @@ def test_a_trial_that_fails_in_workers_is_named(tmp_path: Path) -> None:
     expected = "part loss, arm base, rate 0.1, seed 3: ValueError: no such thing"
     with pytest.raises(TrainingError, match=expected):
         list(running.run_trials([(part, setting)], jobs=1))
+
+
+def test_results_keep_the_machine_of_their_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them again elsewhere makes none; new trials are of the machine that made them."""
+
+    def machine(outcome: Outcome) -> str:
+        return str(json.loads(outcome.path.read_text())["environment"]["processor"])
+
+    monkeypatch.setattr(running, "environment", lambda: {"processor": "first"})
+    finished(tmp_path, seeds=3)
+    monkeypatch.setattr(running, "environment", lambda: {"processor": "second"})
+
+    assert machine(finished(tmp_path, seeds=3)) == "first"
+    assert machine(finished(tmp_path, seeds=4)) == "second"

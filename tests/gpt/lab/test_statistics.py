@@ -22,6 +22,17 @@ def test_a_paired_difference_is_the_paired_t_test() -> None:
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
 
 
+def test_a_paired_ratio_is_a_geometric_mean() -> None:
+    """With the interval of Student's t for its logarithm."""
+    found = statistics.paired_ratio(A, B)
+    oracle = stats.ttest_rel(np.log(A), np.log(B))
+    interval = np.exp(oracle.confidence_interval(0.95))
+
+    assert found.value == pytest.approx(stats.gmean(np.divide(A, B)))
+    assert (found.low, found.high) == pytest.approx(tuple(interval))
+    assert found.p == pytest.approx(oracle.pvalue)
+
+
 def test_a_single_value_has_no_bounds() -> None:
     """One seed says nothing of noise."""
     found = statistics.mean([3.0])
