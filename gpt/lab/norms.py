@@ -162,7 +162,7 @@ def rounding(setting: Setting) -> Figures:
     """Compare root mean square normalization in bfloat16 with both orders of its casts.
 
     "differing" is the percentage that rounds otherwise than in the other order, "units" by how many
-    units in the last place at most.
+    units of the last bit at most.
     """
     spec, x = ORDERS[setting.arm], random(512, WIDTH).bfloat16()
     norm, wide = built(spec, torch.bfloat16), x.float()
@@ -194,7 +194,7 @@ CASTS = Part(
                 value=0.0,
             ),
             Above(claim="which changes more than 1% of them", arm=arm, figure="differing", bound=1),
-            Equal(claim="each by a unit in the last place", arm=arm, figure="units", value=1),
+            Equal(claim="each by a unit of the last bit", arm=arm, figure="units", value=1),
         )
     ],
 )

@@ -116,7 +116,7 @@ EXPERIMENT = Experiment(
                 "cpu": {"steps": 1000, "looks": 25},
                 "gpu": {"steps": 20_000, "looks": 200},
             },
-            rates=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+            rates=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
             chosen_by="loss",
             tuning_seeds=TUNING_SEEDS[:1],
             noise_of="loss",
