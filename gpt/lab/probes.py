@@ -10,12 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gpt.model.gpt import GPT
-<<<<<<< HEAD
 from gpt.model.model import Model
-=======
 from gpt.nn.balance import Routing
 from gpt.nn.experts import Router
->>>>>>> labclass
 from gpt.spec.architecture import Architecture, GPTConfig
 
 
@@ -89,10 +86,7 @@ def passed(gpt: GPT, module: nn.Module, length: int) -> tuple[Tensor, Tensor]:
 
 def attention_in(gpt: Model, layer: int = 0) -> Any:
     """Return the attention of *layer*, whose projections a definition needs."""
-<<<<<<< HEAD
     return cast(Any, gpt).blocks[layer].attention
-=======
-    return cast(Any, gpt.blocks[layer]).attention
 
 
 @torch.inference_mode()
@@ -115,4 +109,3 @@ def load_entropy(gpt: GPT, ids: Tensor) -> float:
     for hook in hooks:
         hook.remove()
     return statistics.fmean(found) if found else math.nan
->>>>>>> labclass
