@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
 
 PIXELS, CLASSES = 64, 10
 TEST = 0.25
@@ -100,6 +101,17 @@ def accuracy(network: nn.Module, data: Images) -> float:
     """Return the fraction of *data* that *network* classifies correctly, in evaluation mode."""
     network.eval()
     return float((network(data.pixels).argmax(-1) == data.labels).float().mean())
+
+
+def gradients_of_images(network: nn.Module, data: Images) -> Tensor:
+    """Return the gradient of the loss of each of *data*: (images, parameters)."""
+    weights = {name: each.detach() for name, each in network.named_parameters()}
+
+    def loss(weights: dict[str, Tensor], pixels: Tensor, label: Tensor) -> Tensor:
+        return F.cross_entropy(functional_call(network, weights, (pixels,)), label)
+
+    found = vmap(grad(loss), (None, 0, 0))(weights, data.pixels, data.labels)
+    return torch.cat([each.flatten(1) for each in found.values()], 1)
 
 
 @functools.cache

@@ -1,8 +1,9 @@
-"""Parts about norms that must hold: formulas, what each does not notice, rounding, folding."""
+"""Parts about norms that must hold, and models with norms: fused, or operation by operation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from gpt.lab.checks import Above, Below, Equal
 from gpt.lab.experiment import Figures, Part, Setting, Sizes
 from gpt.nn.build import site_of
+from gpt.nn.norm import Norm
 from gpt.spec.architecture import Architecture
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 
 EXACT: Sizes = {name: {} for name in ("smoke", "cpu", "gpu")}
@@ -51,9 +54,16 @@ UNNOTICED: Mapping[str, tuple[int, ...]] = {
 """Which of them a norm does not notice: Zhang and Sennrich 2019, arXiv:1910.07467, table 1."""
 
 
+def norm_of(spec: LayerNorm | RMSNorm | BatchNorm, width: int) -> Any:
+    """Return a norm of *width* features, which is in no model."""
+    attention = GroupedQuery(heads=1, kv_heads=1)
+    site = site_of(Architecture(width=width, attention=attention, position=None), 1)
+    return site.build(spec)
+
+
 def built(spec: LayerNorm | RMSNorm | BatchNorm, dtype: torch.dtype = torch.float64) -> Any:
     """Return a norm of WIDTH features, in training mode, whose scales are random."""
-    norm: Any = site_of(Architecture(width=WIDTH), 1).build(spec).to(dtype)
+    norm = norm_of(spec, WIDTH).to(dtype)
     with torch.no_grad():
         norm.weight.copy_(random(WIDTH, seed=1))
     return norm
@@ -152,7 +162,7 @@ def rounding(setting: Setting) -> Figures:
     """Compare root mean square normalization in bfloat16 with both orders of its casts.
 
     "differing" is the percentage that rounds otherwise than in the other order, "units" by how many
-    units in the last place at most.
+    units of the last bit at most.
     """
     spec, x = ORDERS[setting.arm], random(512, WIDTH).bfloat16()
     norm, wide = built(spec, torch.bfloat16), x.float()
@@ -184,7 +194,7 @@ CASTS = Part(
                 value=0.0,
             ),
             Above(claim="which changes more than 1% of them", arm=arm, figure="differing", bound=1),
-            Equal(claim="each by a unit in the last place", arm=arm, figure="units", value=1),
+            Equal(claim="each by a unit of the last bit", arm=arm, figure="units", value=1),
         )
     ],
 )
@@ -219,6 +229,45 @@ FOLDING = Part(
     ],
 )
 """Why convolutional networks keep batch normalization: it costs nothing in the end."""
+
+
+def model(
+    setting: Setting, norms: Mapping[str, LayerNorm | RMSNorm | BatchNorm | None]
+) -> Architecture:
+    """Return the model of an arm, whose name begins with that of its norm."""
+    return Architecture(
+        context=setting.size["context"],
+        layers=setting.size["layers"],
+        width=setting.size["width"],
+        attention=GroupedQuery(heads=4, kv_heads=4),
+        norm=norms[setting.arm.partition(",")[0]],
+    )
+
+
+def layer_norm(norm: Any, x: Tensor) -> Tensor:
+    """Normalize operation by operation, as the paper's programs did."""
+    centered = x - x.mean(-1, keepdim=True)
+    scale = (centered.square().mean(-1, keepdim=True) + norm.eps).rsqrt()
+    y: Tensor = centered * scale * norm.weight + norm.bias
+    return y
+
+
+def rms_norm(norm: Any, x: Tensor) -> Tensor:
+    """Normalize without mean and bias, operation by operation."""
+    y: Tensor = x * (x.square().mean(-1, keepdim=True) + norm.eps).rsqrt() * norm.weight
+    return y
+
+
+UNFUSED = {"layer": layer_norm, "rms": rms_norm}
+
+
+def unfuse(setting: Setting, module: nn.Module) -> nn.Module:
+    """Return *module* on the device, its norms operation by operation if the arm says so."""
+    kind, _, how = setting.arm.partition(", ")
+    for norm in module.modules():
+        if how == "unfused" and isinstance(norm, Norm):
+            norm.forward = partial(UNFUSED[kind], norm)
+    return module.to(setting.device)
 
 
 def difference(a: Tensor, b: Tensor) -> float:

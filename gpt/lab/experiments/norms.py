@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 
@@ -18,33 +20,20 @@ from gpt.lab.experiment import (
     Setting,
     Source,
 )
-from gpt.lab.norms import CASTS, CHANGES, EXACT, FOLDING, SPECS, formula_part
+from gpt.lab.norms import CASTS, CHANGES, EXACT, FOLDING, SPECS, formula_part, model
 from gpt.lab.probes import leak, random_model
 from gpt.lab.texts import english_shards
 from gpt.lab.training import BITS, ROUNDING, Training, training_part
 from gpt.model.gpt import GPT
-from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 
 VOCAB = 512
 NORMS = {"layer": LayerNorm(), "rms": RMSNorm(), "batch": BatchNorm(leaks=True), "none": None}
 
 
-def model(setting: Setting) -> Architecture:
-    """Return the model of an arm, whose name begins with its norm."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
-        norm=NORMS[setting.arm.partition(",")[0]],
-    )
-
-
 def leaks(setting: Setting) -> Figures:
     """Change later tokens, and look at the logits before them."""
-    gpt = random_model(model(setting), VOCAB, 0)
+    gpt = random_model(model(setting, NORMS), VOCAB, 0)
     return {"leak": leak(gpt.train(not setting.arm.endswith("evaluated")))}
 
 
@@ -115,7 +104,7 @@ EXPERIMENT = Experiment(
         ),
         training_part(
             arms=list(NORMS),
-            training=Training(model=model, also=gaps),
+            training=Training(model=partial(model, norms=NORMS), also=gaps),
             sizes={
                 "smoke": {"context": 16, "layers": 1, "width": 32, "steps": 3},
                 "cpu": {"context": 64, "layers": 2, "width": 64, "steps": 300},

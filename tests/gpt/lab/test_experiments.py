@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def test_an_experiment_runs(id: str, tmp_path: Path) -> None:
 
     assert outcome is not None
     assert {path.suffix for path in write_pages(outcome)} == {".svg", ".md"}
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_trials_can_be_made_by_other_processes(id: str) -> None:
+    """What measures them is a function of a module, or an object with such functions."""
+    for part in experiment(id).parts:
+        assert pickle.loads(pickle.dumps(part.measure))
 
 
 @pytest.mark.parametrize("id", IDS)
