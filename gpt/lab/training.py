@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from gpt.errors import TrainingError
 from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
@@ -26,6 +29,7 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
 from gpt.training.loop import run
 from gpt.training.tasks.build import build_task
+from gpt.training.tasks.task import Task
 
 BITS = "bits_per_byte"
 LEAK = "leak"
@@ -91,10 +95,19 @@ def recipe_of(
     )
 
 
-def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
-    """Train a model in memory; return None if it diverged."""
-    store = Memory()
-    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate))
+def glorot(model: Model, seed: int) -> None:
+    """Draw the matrices of the blocks uniformly (Glorot 2010); the trainer's branches are zero."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.get_submodule("blocks").modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+
+
+def task_of(
+    architecture: Architecture, how: Run, *, seed: int, rate: float, out: Path | None = None
+) -> Task:
+    """Return the task of a run, whose first weights are those that it asks for."""
+    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate, out=out))
 
     def first() -> Model:
         model = task.model()
@@ -102,8 +115,15 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
             how.initialize(model, seed)
         return model
 
+    return dataclasses.replace(task, model=first)
+
+
+def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
+    """Train a model in memory; return None if it diverged."""
+    store = Memory()
+    task = task_of(architecture, how, seed=seed, rate=rate)
     try:
-        run(dataclasses.replace(task, model=first), store=store, reporter=NullReporter())
+        run(task, store=store, reporter=NullReporter())
     except TrainingError:
         return None
     last = store.rows[-1]
@@ -140,10 +160,10 @@ class Training:
     def __call__(self, setting: Setting) -> Figures:
         """Train an arm; return its loss on the held-out text, that of each step, and its leak."""
         assert setting.rate is not None  # a part of trainings has a grid of rates
-        run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
-        if run is None:
+        done = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
+        if done is None:
             return {BITS: DIVERGED, LEAK: 0.0, **curve([])}
-        return {BITS: run.bits_per_byte, LEAK: leak(run.model), **curve(run.losses)}
+        return {BITS: done.bits_per_byte, LEAK: leak(done.model), **curve(done.losses)}
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training."""
