@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gpt.data.boundaries import Boundaries
-from gpt.data.preference_files import ASSISTANT, Content, Message
+from gpt.data.contents import ASSISTANT, Content, Message, messages_of
 from pytok.chat.template import ChatTemplate, Conversation, Turn
 from pytok.tokenizer import Tokenizer
 
@@ -47,12 +47,11 @@ def chat_renderer(template: ChatTemplate, tokenizer: Tokenizer) -> Render:
     def render(
         prompt: Content, completions: Sequence[Content]
     ) -> tuple[list[int], list[list[int]]]:
-        begun = tuple(map(Message._make, prompt))
-        me = template.me or ASSISTANT
-        alone = template.prompt(conversation_of(begun, template), tokenizer, me)
+        begun = messages_of(prompt)
+        alone = prompted(begun, template, tokenizer)
         joined = [
             template.render(
-                conversation_of((*begun, *map(Message._make, each)), template),
+                conversation_of((*begun, *messages_of(each)), template),
                 tokenizer,
                 train_on="all",
             ).ids
@@ -62,6 +61,14 @@ def chat_renderer(template: ChatTemplate, tokenizer: Tokenizer) -> Render:
         return alone[:shared], [each[shared:] for each in joined]
 
     return render
+
+
+def prompted(
+    messages: Sequence[Message], template: ChatTemplate, tokenizer: Tokenizer
+) -> list[int]:
+    """Return the ids of *messages*, after which the speaker whom a model plays has the turn."""
+    me = template.me or ASSISTANT
+    return template.prompt(conversation_of(messages, template), tokenizer, me)
 
 
 def conversation_of(messages: Sequence[Message], template: ChatTemplate) -> Conversation:

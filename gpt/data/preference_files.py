@@ -8,36 +8,15 @@ prompt: it is what both begin with. Other fields are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
+from gpt.data.contents import Content, Message, content_of
 from gpt.data.json_files import parse_json
 from gpt.errors import DataError
 from pytok.counted import counted
 from pytok.text import quoted
-
-ASSISTANT = "assistant"
-"""Role of the messages that a model writes."""
-
-
-class Message(NamedTuple):
-    """A message of a conversation."""
-
-    role: str
-    content: str
-
-
-Content: TypeAlias = str | tuple[Message, ...]
-"""A text, or messages that a chat template renders."""
-
-
-def texts_of(content: Content) -> Iterator[str]:
-    """Yield the texts in *content*."""
-    if isinstance(content, str):
-        yield content
-    else:
-        yield from (message.content for message in content)
 
 
 class Preference(NamedTuple):
@@ -130,7 +109,7 @@ def _preferences(
             return [pair]
         labeled = zip(pair.completions, (True, False), strict=True)
         return [Preference(line, pair.prompt, (each,), good) for each, good in labeled]
-    completion = _content(where, fields, "completion", LABELED)
+    completion = content_of(where, fields, "completion", LABELED)
     prompt = _prompt(where, fields, completion, LABELED)
     label = fields.get("label")
     if not isinstance(label, bool):
@@ -141,7 +120,7 @@ def _preferences(
 
 def _pair(where: str, line: int, fields: Mapping[str, Any]) -> Preference:
     """Return the pair of *fields*; its prompt is what both completions begin with, or a field."""
-    chosen, rejected = (_content(where, fields, name, PAIR) for name in ("chosen", "rejected"))
+    chosen, rejected = (content_of(where, fields, name, PAIR) for name in ("chosen", "rejected"))
     if isinstance(chosen, str) != isinstance(rejected, str):
         raise DataError(f"{where}: one of chosen and rejected is text, the other a list; {PAIR}")
     if isinstance(chosen, str) or isinstance(rejected, str):
@@ -169,7 +148,7 @@ def _prompt(where: str, fields: Mapping[str, Any], completion: Content, expected
     """Return the prompt of *fields*, of the same form as *completion*; a text can be empty."""
     prompt: Content = ""
     if fields.get("prompt") != "":
-        prompt = _content(where, fields, "prompt", expected)
+        prompt = content_of(where, fields, "prompt", expected)
     if isinstance(prompt, str) != isinstance(completion, str):
         form = "text" if isinstance(prompt, str) else "a list of messages"
         raise DataError(
@@ -189,41 +168,3 @@ def _common(first: tuple[Message, ...], second: tuple[Message, ...]) -> int:
         ),
         min(len(first), len(second)),
     )
-
-
-def _content(where: str, fields: Mapping[str, Any], name: str, expected: str) -> Content:
-    """Return the field *name*, a text or messages that are not empty."""
-    if name not in fields:
-        raise DataError(f"{where}: no field {name}; {expected}")
-    value = fields[name]
-    field = f"{where}: field {name}"
-    if isinstance(value, list) and value:
-        return tuple(_messages(field, value))
-    if not isinstance(value, str) or not value:
-        problem = "is empty" if value in ("", []) else f"is {quoted(value)}, not text"
-        raise DataError(f"{field} {problem}; {expected}")
-    return _text(field, value)
-
-
-def _messages(field: str, values: list[Any]) -> Iterator[Message]:
-    """Yield the messages *values*."""
-    for number, value in enumerate(values, start=1):
-        where = f"{field}, message {number}"
-        if not isinstance(value, dict):
-            raise DataError(f'{where}: {quoted(value)}; expected {{"role": ..., "content": ...}}')
-        for name in ("role", "content"):
-            if not isinstance(value.get(name), str):
-                raise DataError(f"{where}: {name} is {quoted(value.get(name))}, not text")
-        yield Message(_text(where, value["role"]), _text(where, value["content"]))
-
-
-def _text(field: str, text: str) -> str:
-    """Return *text* if UTF-8 can encode it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{field} has half of a surrogate pair at character {error.start}, which no text can "
-            "have; fix it"
-        ) from None
-    return text

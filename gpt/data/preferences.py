@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from gpt.data.batch import IGNORED, Batch
 from gpt.data.completions import Render
+from gpt.data.contents import Content, texts_of
 from gpt.data.pairs import cut, padded
-from gpt.data.preference_files import Content, Preference, texts_of
+from gpt.data.preference_files import Preference
 from gpt.errors import ConfigError, DataError
 from pytok.counted import counted
 from pytok.errors import ChatError

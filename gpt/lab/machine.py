@@ -32,8 +32,8 @@ def environment() -> dict[str, str | float]:
 def speed() -> float:
     """Return the speed of one thread in GFLOP/s, with the products and sums of small models.
 
-    It is the best of some rounds, which take about a second, and tells how long trials take here
-    that were timed elsewhere.
+    It is the best of some rounds, which take about a second. By it the time of trials elsewhere
+    becomes that of trials here.
     """
     import torch
 

@@ -39,7 +39,7 @@ def random_ids(gpt: GPT, rows: int, length: int) -> Tensor:
 def leak(gpt: GPT) -> float:
     """Return how much the logits before the middle of a row change with the tokens after it.
 
-    It is a share of the largest logit: rounding at most, in a causal model, since a product of
+    It is divided by the largest logit. In a causal model it is rounding at most: a product of
     matrices may round by position. A model that sees the future wins every comparison.
     """
     length = gpt.config.context

@@ -31,7 +31,7 @@ class Trial:
     key: Key
     figures: Figures
     seconds: float
-    """How long it took."""
+    """How long it took, in seconds of the processor."""
 
 
 class Record:

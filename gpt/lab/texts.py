@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
+import inspect
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -24,6 +26,28 @@ def english() -> str:
     """
     found: dict[str, str] = topics.topics
     return "\n\n".join(found[name] for name in sorted(found))
+
+
+CODE = (
+    "_pydecimal",
+    "argparse",
+    "ast",
+    "difflib",
+    "doctest",
+    "inspect",
+    "pydoc",
+    "tarfile",
+    "typing",
+)
+
+
+def python_code() -> str:
+    """Return modules of Python's library that are long and written in Python.
+
+    >>> "def __init__(self" in python_code()
+    True
+    """
+    return "\n\n".join(inspect.getsource(importlib.import_module(name)) for name in CODE)
 
 
 def once(name: str, make: Callable[[Path], object]) -> Path:

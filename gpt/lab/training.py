@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -69,6 +70,8 @@ class Run:
     """On a GPU the model is compiled, and computes in bfloat16."""
     initialize: Callable[[Model, int], object] | None = None
     """Changes the first weights, by a seed. [default: as the trainer draws them]"""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the recipe that replace these: bpe_dropout, dropout_schedule."""
 
 
 def recipe_of(
@@ -76,7 +79,7 @@ def recipe_of(
 ) -> Recipe:
     """Return the recipe of a run on one thread, or on a GPU; *out* is its folder, if any."""
     on_gpu = how.device != "cpu"
-    return Recipe(
+    recipe = Recipe(
         data=how.data or english_shards(how.vocab),
         out=out,
         steps=how.steps,
@@ -93,6 +96,7 @@ def recipe_of(
         threads=1,
         model=architecture,
     )
+    return dataclasses.replace(recipe, **how.changes)
 
 
 def glorot(model: Model, seed: int) -> None:
@@ -156,14 +160,17 @@ class Training:
 
     model: Callable[[Setting], Architecture]
     how: Callable[[Setting], Run] = steps_of
+    also: Callable[[Setting, GPT | None], Figures] = lambda setting, gpt: {}
+    """Returns more figures of the trained model, which is None if it diverged."""
 
     def __call__(self, setting: Setting) -> Figures:
         """Train an arm; return its loss on the held-out text, that of each step, and its leak."""
         assert setting.rate is not None  # a part of trainings has a grid of rates
         done = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if done is None:
-            return {BITS: DIVERGED, LEAK: 0.0, **curve([])}
-        return {BITS: done.bits_per_byte, LEAK: leak(done.model), **curve(done.losses)}
+            return {BITS: DIVERGED, LEAK: 0.0, **curve([]), **self.also(setting, None)}
+        figures = {BITS: done.bits_per_byte, LEAK: leak(done.model), **curve(done.losses)}
+        return {**figures, **self.also(setting, done.model)}
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training."""

@@ -60,13 +60,16 @@ def run_trials(
 
 
 def _measured(measure: Callable[[Setting], Figures], setting: Setting) -> tuple[Figures, float]:
-    """Make a trial in a worker."""
+    """Make a trial in a worker; return its figures, and the seconds of its thread.
+
+    These are of the processor: what else runs on the machine hardly changes them.
+    """
     import torch
 
     torch.manual_seed(setting.seed)
-    begin = time.perf_counter()
+    begin = time.process_time()
     figures = measure(setting)
-    return figures, time.perf_counter() - begin
+    return figures, time.process_time() - begin
 
 
 def _begin_worker() -> None:

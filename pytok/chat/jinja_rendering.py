@@ -11,8 +11,8 @@ from jinja2 import Template as CompiledTemplate
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from pytok.chat.jinja_sandbox import BoundedEnvironment
 from pytok.errors import ChatError
 
 BEGIN, END = "\ufdd0", "\ufdd1"
@@ -50,7 +50,7 @@ def _compiled(source: str) -> CompiledTemplate:
     ``strftime_now`` is missing: a template then writes a date of its own, and the rows of a run do
     not depend on the day.
     """
-    environment = ImmutableSandboxedEnvironment(
+    environment = BoundedEnvironment(
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=[_Generation, "jinja2.ext.loopcontrols"],
@@ -73,13 +73,14 @@ def render_source(
     Raises ChatError for whatever the template raises.
     """
     try:
-        text = _compiled(source).render(
-            messages=messages,
-            tools=None,
-            documents=None,
-            add_generation_prompt=prompts,
-            **dict(variables),
-        )
+        with BoundedEnvironment.rendering():
+            text = _compiled(source).render(
+                messages=messages,
+                tools=None,
+                documents=None,
+                add_generation_prompt=prompts,
+                **dict(variables),
+            )
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         where = "" if line is None else f" (line {line})"

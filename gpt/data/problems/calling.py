@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from gpt.data.contents import plain
 from gpt.data.problems.problem import Problem
 from gpt.errors import DataError
 from pytok.text import quoted
@@ -51,8 +52,9 @@ class RewardFunction:
         rewards = []
         for problem, completion in zip(problems, completions, strict=True):
             where = f"{problem.where}: " if problem.where else ""
-            called = f"{where}prompt {quoted(problem.prompt)}, completion {quoted(completion)}"
-            self._ask([problem.prompt, completion, dict(problem.fields)])
+            prompt = plain(problem.prompt)
+            called = f"{where}prompt {quoted(prompt)}, completion {quoted(completion)}"
+            self._ask([prompt, completion, dict(problem.fields)])
             rewards.append(self._answer(self._seconds, f"; {called}"))
         return rewards
 

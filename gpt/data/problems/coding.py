@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gpt.data.boundaries import Boundaries
+from gpt.data.completions import prompted
+from gpt.data.contents import Content, messages_of
 from gpt.errors import DataError
+from pytok.chat.template import ChatTemplate
 from pytok.definition import END_OF_TEXT
 from pytok.tokenizer import Tokenizer
 
@@ -14,7 +17,7 @@ from pytok.tokenizer import Tokenizer
 class Coding(NamedTuple):
     """Prompts to ids, and ids to completions."""
 
-    encode: Callable[[str], list[int]]
+    encode: Callable[[Content], list[int]]
     """Returns the ids of a prompt."""
     decode: Callable[[Sequence[int]], str]
     """Returns the text of a completion, given its ids without the end."""
@@ -34,7 +37,16 @@ class Coding(NamedTuple):
                 "completion would end; use a base with one"
             )
         return cls(
-            lambda prompt: [*boundaries.start, *tokenizer.encode_ordinary(prompt)],
+            lambda prompt: [*boundaries.start, *tokenizer.encode_ordinary(str(prompt))],
             tokenizer.decode,
             boundaries.ends,
+        )
+
+    @classmethod
+    def of_chats(cls, template: ChatTemplate, tokenizer: Tokenizer) -> Coding:
+        """Return that of a model which chats: a prompt is messages, and a completion its turn."""
+        return cls(
+            lambda prompt: prompted(messages_of(prompt), template, tokenizer),
+            tokenizer.decode,
+            template.end_ids(tokenizer),
         )

@@ -103,6 +103,7 @@ class Generated:
     """The problems of one kind, as many as are asked for."""
 
     digest = ""
+    templated = False
 
     def __init__(self, kind: Kind, name: str) -> None:
         self._kind, self._name = kind, name

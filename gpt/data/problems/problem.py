@@ -6,9 +6,12 @@ on is among those that are held out, whatever the seeds and however many are dra
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+from gpt.data.contents import Content, plain
 
 Split: TypeAlias = Literal["train", "val"]
 
@@ -19,7 +22,7 @@ HELD_OUT = 0.1
 class Problem(NamedTuple):
     """A prompt, and what its completions are checked by."""
 
-    prompt: str
+    prompt: Content
     answer: str | None
     """A right completion; None if only a function can say which are right."""
     fields: Mapping[str, Any] = {}
@@ -44,6 +47,10 @@ class Problems(Protocol):
         """Return whether *split* has any problem."""
 
     @property
+    def templated(self) -> bool:
+        """Whether prompts are messages, which a chat template renders."""
+
+    @property
     def digest(self) -> str:
         """What the problems are read from, as a digest; empty if they follow from their spec."""
 
@@ -52,7 +59,8 @@ class Problems(Protocol):
         """The problems in a few words."""
 
 
-def split_of(prompt: str) -> Split:
+def split_of(prompt: Content) -> Split:
     """Return the split that the problem of *prompt* belongs to."""
-    digest = blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    text = prompt if isinstance(prompt, str) else json.dumps(plain(prompt))
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return "val" if int.from_bytes(digest, "big") < HELD_OUT * 2**64 else "train"

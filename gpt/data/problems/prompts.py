@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gpt.data.contents import are_messages, content_of
 from gpt.data.json_files import parse_json
 from gpt.data.problems.calling import RewardFunction
 from gpt.data.problems.generated import Exact
@@ -20,6 +21,7 @@ from pytok.text import quoted
 
 PROMPT, ANSWER = "prompt", "answer"
 """Fields of a line that are not only passed on."""
+EXPECTED = f'expected {{"{PROMPT}": "..."}}, a text or a list of messages'
 
 
 class Prompts:
@@ -29,7 +31,12 @@ class Prompts:
         """Read *file*, JSON lines, and start the function; raises DataError."""
         data = _read(file)
         self._problems: dict[Split, list[Problem]] = {"train": [], "val": []}
-        for problem in parse(data, file, needs_answers=spec.reward is None):
+        parsed = parse(data, file, needs_answers=spec.reward is None)
+        try:
+            self.templated = are_messages((line, each.prompt) for line, each in parsed)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from None
+        for _, problem in parsed:
             self._problems[split_of(problem.prompt)].append(problem)
         if not self._problems["train"]:
             raise DataError(f"{file}: no prompt to train on; add more lines")
@@ -63,27 +70,31 @@ class Prompts:
         return f"{counted(train + held_out, 'prompt')} of {self._file}, {held_out:,} held out"
 
 
-def parse(data: bytes, file: Path, *, needs_answers: bool) -> list[Problem]:
-    """Return the problems of *data*, JSON lines of *file*; DataError names a line that is wrong."""
+def parse(data: bytes, file: Path, *, needs_answers: bool) -> list[tuple[int, Problem]]:
+    """Return the problems of *data*, JSON lines of *file*, with the numbers of their lines.
+
+    Raises DataError naming a line that is wrong.
+    """
     found = []
     for number, line in enumerate(data.splitlines(), start=1):
         if line.strip():
             where = f"{file}, line {number}"
             try:
-                found.append(_problem(parse_json(line), where, needs_answers))
+                found.append((number, _problem(parse_json(line), where, needs_answers)))
+            except DataError:
+                raise
             except ValueError as error:
                 raise DataError(f"{where}: {error}") from None
     return found
 
 
 def _problem(document: Any, where: str, needs_answer: bool) -> Problem:
-    """Return the problem of a line, *document*; raises ValueError."""
+    """Return the problem of a line, *document*; raises ValueError or DataError."""
     if not isinstance(document, dict):
         raise ValueError(f"expected an object with the field {PROMPT}, got {quoted(document)}")
-    fields = dict(document)
-    prompt, answer = fields.pop(PROMPT, None), fields.get(ANSWER)
-    if not isinstance(prompt, str) or not prompt:
-        raise ValueError(f"{PROMPT} must be a text, not empty; got {quoted(prompt)}")
+    prompt = content_of(where, document, PROMPT, EXPECTED)
+    fields = {name: value for name, value in document.items() if name != PROMPT}
+    answer = fields.get(ANSWER)
     if needs_answer and not isinstance(answer, str):
         raise ValueError(
             f"{ANSWER} must be the text of a right completion; got {quoted(answer)}; or name a "

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from gpt.data.completions import chat_renderer, plain_renderer
+from gpt.data.contents import are_messages
 from gpt.data.preference_files import PreferenceFile, read_preferences
 from gpt.data.preferences import (
     Encoded,
@@ -38,7 +39,7 @@ from gpt.runs.reading import Checkpoint
 from gpt.spec.objective import KTO, Preference
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Preferences
-from gpt.training.tasks.starting import Layout, starting_model
+from gpt.training.tasks.starting import Layout, required_template, starting_model
 from gpt.training.tasks.task import Progress, Task
 from pytok.counted import counted
 from pytok.tokenizer import Tokenizer
@@ -64,23 +65,15 @@ class PreferenceData:
         """Read and render the file of *recipe*; raises DataError naming a line that is wrong."""
         path = recipe.data
         file = read_preferences(path, paired=_objective(recipe).PAIRED)
-        forms = {isinstance(each.prompt, str): each.line for each in file.preferences}
-        if len(forms) == 2:
-            raise DataError(
-                f"{path}: line {forms[True]} is text, and line {forms[False]} a list of messages; "
-                "write all in one form"
-            )
-        tokenizer, templated = base.tokenizer(), False in forms
-        template = base.chat_template()
-        if not templated:
-            render = plain_renderer(tokenizer)
-        elif template is None:
-            raise DataError(
-                f"{path}: lists of messages need a chat template, and {base.folder} has none; "
-                "tune it on conversations first, or write prompt and completions as text"
-            )
+        try:
+            templated = are_messages((each.line, each.prompt) for each in file.preferences)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        tokenizer = base.tokenizer()
+        if templated:
+            render = chat_renderer(required_template(base, path), tokenizer)
         else:
-            render = chat_renderer(template, tokenizer)
+            render = plain_renderer(tokenizer)
         encoded = encode(path, file.preferences, render)
         return cls(base=base, tokenizer=tokenizer, file=file, encoded=encoded, templated=templated)
 

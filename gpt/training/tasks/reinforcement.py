@@ -21,7 +21,7 @@ from gpt.spec.objective import GRPO
 from gpt.spec.recipe import Recipe
 from gpt.spec.task import Reinforcement
 from gpt.training.rollouts import Rollouts
-from gpt.training.tasks.starting import Layout, starting_model
+from gpt.training.tasks.starting import Layout, required_template, starting_model
 from gpt.training.tasks.task import Task
 from pytok.counted import counted
 from pytok.tokenizer import Tokenizer
@@ -45,13 +45,12 @@ class ProblemData:
     def open(cls, recipe: Recipe, base: Checkpoint) -> ProblemData:
         """Open the problems of *recipe*; raises ConfigError or DataError if there are none."""
         assert isinstance(recipe.task, Reinforcement)
-        tokenizer = base.tokenizer()
-        return cls(
-            base=base,
-            tokenizer=tokenizer,
-            problems=build_problems(recipe.task.problems, recipe.data),
-            coding=Coding.of_texts(tokenizer),
-        )
+        tokenizer, problems = base.tokenizer(), build_problems(recipe.task.problems, recipe.data)
+        if problems.templated:
+            coding = Coding.of_chats(required_template(base, recipe.data), tokenizer)
+        else:
+            coding = Coding.of_texts(tokenizer)
+        return cls(base=base, tokenizer=tokenizer, problems=problems, coding=coding)
 
     def layout(self, recipe: Recipe, chosen: frozenset[str]) -> Layout:
         """Choose `STEPS` steps of `PROMPTS` prompts."""

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from gpt.adapt.weights import AdapterWeights, fill
 from gpt.adapt.wrapping import adapt, train_rows
-from gpt.errors import ConfigError
+from gpt.errors import ConfigError, DataError
 from gpt.interop.adapters import OpenAdapter, open_adapter
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import NO_SPELLING, grow_vocabulary, token_tables
@@ -20,6 +20,7 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.task import AnyTuning, FromBase, NewRows
 from gpt.training.tasks.pretraining import config_of
 from gpt.training.tasks.task import Task
+from pytok.chat.template import ChatTemplate
 
 STEP_TOKENS = 1024
 """Most tokens in a step. On a chat of 100,000 tokens, two epochs of LoRA reached 2.5 bits per byte
@@ -80,6 +81,17 @@ def open_start(base: Path, initial_adapter: Path | None = None) -> Checkpoint:
     rows = AdapterWeights(layers={}, rows=opened.weights.rows)
     grown = with_adapter(checkpoint, rows, opened.tokens)
     return StartingPoint(**vars(grown), initial=opened, tokens_before=checkpoint.config.vocab_size)
+
+
+def required_template(base: Checkpoint, path: Path) -> ChatTemplate:
+    """Return the chat template of *base*, which the messages of *path* need; DataError without."""
+    template = base.chat_template()
+    if template is None:
+        raise DataError(
+            f"{path}: lists of messages need a chat template, and {base.folder} has none; tune it "
+            "on conversations first, or write prompts and completions as text"
+        )
+    return template
 
 
 def starting_model(

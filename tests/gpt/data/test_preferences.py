@@ -13,7 +13,8 @@ import torch
 
 from gpt.data.batch import IGNORED
 from gpt.data.completions import chat_renderer, plain_renderer
-from gpt.data.preference_files import Message, Preference, read_preferences
+from gpt.data.contents import Message
+from gpt.data.preference_files import Preference, read_preferences
 from gpt.data.preferences import (
     DESIRABLE,
     REFERENCE,

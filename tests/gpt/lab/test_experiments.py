@@ -18,7 +18,7 @@ from gpt.lab.running import Options, planned, run
 EXACT = [(id, part.name) for id in IDS for part in experiment(id).parts if part.kind == "EXACT"]
 
 
-@pytest.mark.parametrize(("id", "name"), EXACT, ids="-".join)
+@pytest.mark.parametrize(("id", "name"), EXACT, ids=["-".join(each) for each in EXACT])
 def test_what_must_hold_holds(id: str, name: str) -> None:
     """Algebra, equalities and bytes, at the smallest size."""
     part = experiment(id).part(name)

@@ -307,6 +307,17 @@ def test_a_prompt_that_leaves_no_space_is_named(base: Path, prompts: Path, tmp_p
         tune(dataclasses.replace(recipe, batch_size=3 * 36, accumulate=1))
 
 
+def test_messages_need_a_base_with_a_template(base: Path, prompts: Path, tmp_path: Path) -> None:
+    """The line says which file, which base, and what to do."""
+    path = tmp_path / "prompts.jsonl"
+    lines = [{"prompt": [{"role": "user", "content": f"cat {n}?"}]} for n in range(9)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "reward.py").write_text(REWARDS)
+
+    with pytest.raises(DataError, match=r"prompts\.jsonl: lists of messages need a chat template"):
+        recipe_of(base, path, tmp_path / "out")
+
+
 def test_a_step_has_complete_groups(base: Path, prompts: Path, tmp_path: Path) -> None:
     """Or the recipe is refused before the run."""
     recipe = recipe_of(base, prompts, tmp_path / "run", batch_size=4, accumulate=1)

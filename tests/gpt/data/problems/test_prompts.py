@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gpt.data.contents import Message, plain
 from gpt.data.problems.calling import RewardFunction
 from gpt.data.problems.problem import Problem, split_of
 from gpt.data.problems.prompts import Prompts
@@ -180,8 +181,10 @@ def test_without_a_function_the_answer_is_compared(prompts: Prompts) -> None:
     [
         ("{", "Expecting property name enclosed in double quotes"),
         ("[1]", "expected an object with the field prompt, got [1]"),
-        ('{"answer": "1"}', "prompt must be a text, not empty; got None"),
-        ('{"prompt": ""}', "prompt must be a text, not empty; got ''"),
+        ('{"answer": "1"}', 'no field prompt; expected {"prompt": "..."}, a text or a list of'),
+        ('{"prompt": ""}', "field prompt is empty"),
+        ('{"prompt": 3}', "field prompt is 3, not text"),
+        ('{"prompt": [{"role": "user"}]}', "field prompt, message 1: content is None, not text"),
         ('{"prompt": "a", "answer": 1}', "answer must be the text of a right completion; got 1"),
         ('{"prompt": "a", "answer": "b", "completion": "c"}', "the field completion has the name"),
         ("[" * 10**5, "nested too deeply"),
@@ -195,6 +198,42 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
     with pytest.raises(DataError) as caught:
         Prompts(problems.Prompts(), path)
     assert str(caught.value).startswith(f"{path}, line 3: {problem}")
+
+
+MESSAGES = [{"role": "user", "content": "2 + 2?"}]
+
+
+def test_a_prompt_can_be_messages(tmp_path: Path) -> None:
+    """Which a chat template renders."""
+    path = tmp_path / "prompts.jsonl"
+    lines = [[{"role": "user", "content": f"{n} + 2?"}] for n in range(9)]
+    path.write_text("".join(json.dumps({"prompt": p, "answer": "4"}) + "\n" for p in lines))
+    prompts = Prompts(problems.Prompts(), path)
+
+    assert prompts.templated
+    assert plain(prompts.problem("train", 0, 0).prompt) in lines
+
+
+def test_a_function_receives_messages_as_the_file_has_them(tmp_path: Path) -> None:
+    """Objects with role and content."""
+    path = tmp_path / "reward.py"
+    path.write_text("def right(prompt, completion): return prompt[0]['content'] == completion\n")
+    called = RewardFunction(f"{path}:right", 30)
+    try:
+        asked = Problem((Message("user", "2 + 2?"),), None)
+        assert called([asked, asked], ["2 + 2?", "4"]) == [1, 0]
+    finally:
+        called.close()
+
+
+def test_text_and_messages_do_not_mix(tmp_path: Path) -> None:
+    """Both lines are named."""
+    path = tmp_path / "prompts.jsonl"
+    lines = ({"prompt": prompt, "answer": "4"} for prompt in ("2 + 2 =", MESSAGES))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    with pytest.raises(DataError, match=r"line 1 is text, and line 2 a list of messages"):
+        Prompts(problems.Prompts(), path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n"])
