@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gpt.data.shards import TrainingRows, open_data
 from gpt.errors import TrainingError
 from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
@@ -149,6 +150,21 @@ def curve(losses: Sequence[float]) -> dict[str, list[float]]:
     }
 
 
+def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
+    """Return the loss on *rows* rows that *gpt* was trained on, without dropout, in nats per token.
+
+    It is infinite if the model diverged.
+    """
+    if gpt is None:
+        return DIVERGED
+    split, config = open_data(data).splits["train"], gpt.config
+    all_rows = TrainingRows(split, context=config.context, vocab_size=config.vocab_size, seed=0)
+    batch = all_rows.batch(0, rows).to(gpt.embedding.weight.device)
+    with torch.inference_mode():
+        logits = gpt.eval()(batch.inputs).float()
+        return nn.functional.cross_entropy(logits.mT, batch.targets).item()
+
+
 def steps_of(setting: Setting) -> Run:
     """Return how an arm is trained, by default: for the steps of its size."""
     return Run(steps=setting.size["steps"], device=setting.device)
@@ -169,7 +185,7 @@ class Training:
         done = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
         if done is None:
             return {BITS: DIVERGED, LEAK: 0.0, **curve([]), **self.also(setting, None)}
-        figures = {BITS: done.bits_per_byte, LEAK: leak(done.model), **curve(done.losses)}
+        figures: Figures = {BITS: done.bits_per_byte, LEAK: leak(done.model), **curve(done.losses)}
         return {**figures, **self.also(setting, done.model)}
 
     def cost(self, setting: Setting) -> Cost:
