@@ -81,6 +81,23 @@ def english_shards(vocab_size: int) -> Path:
     return once(f"english-{vocab_size}", make) / "run/data"
 
 
+def short_shards(characters: int, vocab_size: int) -> Path:
+    """Return token shards of the first *characters* of `english`, with the same part held out.
+
+    The tokenizer is that of `english_shards`, too.
+    """
+
+    def make(folder: Path) -> None:
+        text = english()
+        held_out = text[len(text) * 9 // 10 :]
+        (folder / "text.txt").write_text(text[:characters] + held_out, encoding="utf-8")
+        tokenizer = pytok.Tokenizer.load(english_shards(vocab_size) / "tokenizer.json")
+        val = len(held_out) / (characters + len(held_out))
+        shards.write(folder / "text.txt", tokenizer, folder / "shards", val=val)
+
+    return once(f"english-{characters}-{vocab_size}", make) / "shards"
+
+
 def shards_of(name: str, texts: Sequence[str], vocab_size: int, *, val: float = 0.1) -> Path:
     """Return token shards of *texts*, each a document; *val* of them are held out.
 

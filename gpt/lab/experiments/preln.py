@@ -101,7 +101,7 @@ def cost(setting: Setting) -> Cost:
 
 
 SERIES: Any = {"x": "layers", "y": "gradient"}
-RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 SMALL = {"context": 16, "width": 32, "layers": 2}
 ARMS = ["post, warm-up", "post, none", "pre, warm-up", "pre, none"]
 
