@@ -81,18 +81,25 @@ def english_shards(vocab_size: int) -> Path:
     return once(f"english-{vocab_size}", make) / "run/data"
 
 
-def short_shards(characters: int, vocab_size: int) -> Path:
-    """Return token shards of the first *characters* of `english`, with the same part held out.
+PIECE = 1000
+"""Characters of a piece of a short text."""
 
-    The tokenizer is that of `english_shards`, too.
+
+def short_shards(characters: int, vocab_size: int) -> Path:
+    """Return token shards of *characters* of `english`, of which it holds out the same part.
+
+    They are pieces of it at equal distances, so a shorter text has as many topics as fit. The
+    tokenizer is that of `english_shards`, too.
     """
 
     def make(folder: Path) -> None:
         text = english()
-        held_out = text[len(text) * 9 // 10 :]
-        (folder / "text.txt").write_text(text[:characters] + held_out, encoding="utf-8")
+        split, count = len(text) * 9 // 10, max(1, characters // PIECE)
+        pieces = (text[split * i // count :][:PIECE] for i in range(count))
+        short, held_out = "".join(pieces), text[split:]
+        (folder / "text.txt").write_text(short + held_out, encoding="utf-8")
         tokenizer = pytok.Tokenizer.load(english_shards(vocab_size) / "tokenizer.json")
-        val = len(held_out) / (characters + len(held_out))
+        val = len(held_out) / len(short + held_out)
         shards.write(folder / "text.txt", tokenizer, folder / "shards", val=val)
 
     return once(f"english-{characters}-{vocab_size}", make) / "shards"

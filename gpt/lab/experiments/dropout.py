@@ -180,7 +180,7 @@ EXPERIMENT = Experiment(
             training=Training(model=model, how=how),
             sizes={
                 "smoke": {"context": 16, "layers": 1, "width": 32, "steps": 3, "characters": 20000},
-                "cpu": {"context": 32, "layers": 2, "width": 96, "steps": 200, "characters": 30000},
+                "cpu": {"context": 32, "layers": 2, "width": 96, "steps": 300, "characters": 15000},
                 "gpu": {"context": 256, "layers": 6, "width": 384, "steps": 5000}
                 | {"characters": 400000},
             },
