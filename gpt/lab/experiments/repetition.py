@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
             arms=ARMS,
             training=Training(model=model, how=how),
             sizes={"smoke": SMOKE, "cpu": CPU, "gpu": GPU},
-            rates=(3e-3, 6e-3, 1.2e-2),
+            rates=(1e-3, 2e-3, 4e-3, 8e-3),
             tuning_seeds=TUNING_SEEDS[:1],
             checks=[
                 NotWorse(
