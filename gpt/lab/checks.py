@@ -157,7 +157,7 @@ class Less:
             verdict = Verdict.REPRODUCED
         else:
             verdict = Verdict.DIRECTION
-        ours = f"{self.arm} is {self.WORD} by {found}, p = {p:.2g}"
+        ours = f"{self.arm} is {self.WORD} by {found}" + ("" if math.isnan(p) else f", p = {p:.2g}")
         return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
 
     def _ours(self, results: PartResults) -> list[float]:

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Figures, Part, Setting, Sizes
 from gpt.lab.probes import leak
 from gpt.lab.texts import english_shards, once
-from gpt.lab.training import BITS, DIVERGED, LEAK, ROUNDING, Run
+from gpt.lab.training import BITS, DIVERGED, LEAK, Run, causality
 from gpt.lab.tuning import base_run, tuned_model
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
@@ -124,17 +123,13 @@ def code_part(
     sizes: Sizes = SIZES,
 ) -> Part:
     """Return the part whose trials are those of `tuned_on_code`; no arm may see later tokens."""
-    causal = [
-        Below(claim=f"{arm} sees no later tokens", arm=arm, figure=LEAK, bound=ROUNDING)
-        for arm in arms
-    ]
     return Part(
         name="tuning",
         kind="QUALITY",
         arms=arms,
         measure=measure,
         sizes=sizes,
-        checks=[*checks, *causal],
+        checks=[*checks, *causality([""])],
         rates=rates,
         tuning_seeds=TUNING_SEEDS[:1],
         chosen_by=BITS,

@@ -18,9 +18,12 @@ from gpt.lab.picture import picture
 from gpt.lab.results import Results
 from gpt.lab.running import Outcome
 from pytok.atomic import replace_file
+from pytok.counted import counted
 
 WIDTH = 140
 """Columns of the text of a page."""
+KINDS = ("QUALITY", "SPEED", "EXACT")
+"""Kinds of checks, in the order in which a page has them."""
 
 
 def write_pages(outcome: Outcome) -> list[Path]:
@@ -53,13 +56,13 @@ def page(experiment: Experiment, document: Mapping[str, Any], results: Results) 
     claim = f"{experiment.claim} ({source.paper}, {source.link}: {source.where}.)"
     parts = [
         f"# {experiment.question}",
-        _wrapped(f"**{document['verdict']}.** {claim}"),
+        _wrapped(f"**{tally(document)}.** {claim}"),
         f"![{experiment.question}]({experiment.id}.svg)",
         _table(
             ("kind", "claim", "verdict", "measured here"),
             [
                 (each["kind"], each["claim"], each["verdict"], each["ours"])
-                for each in document["findings"]
+                for each in by_kind(document)
             ],
         ),
         *(
@@ -89,7 +92,7 @@ def index(folder: Path, experiments: Iterable[Experiment]) -> str:
         if path.exists():
             document = read_results(path)
             name = f"[{experiment.id}]({experiment.id}.md)"
-            found = [headline(document), document["verdict"]]
+            found = [headline(document), tally(document)]
         else:
             name, found = experiment.id, ["", "not run"]
         rows.append((name, experiment.claim, *found))
@@ -103,17 +106,31 @@ def headline(document: Mapping[str, Any]) -> str:
     return f"{decisive['claim']}: {decisive['ours']}"
 
 
+def by_kind(document: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Return the findings, those of `KINDS` in order."""
+    return sorted(document["findings"], key=lambda each: KINDS.index(each["kind"]))
+
+
+def tally(document: Mapping[str, Any]) -> str:
+    """Return the verdict, and how many of the checks have it."""
+    verdicts = [each["verdict"] for each in document["findings"]]
+    count = verdicts.count(document["verdict"])
+    return f"{document['verdict']}, {count} of {counted(len(verdicts), 'check')}"
+
+
 def whole_page(folder: Path, experiments: Iterable[Experiment]) -> str:
     """Return one HTML page of all results in *folder*, which needs no other file."""
     entries = []
     for experiment in experiments:
         path = folder / f"{experiment.id}.json"
         if path.exists():
+            document = read_results(path)
             svg = path.with_suffix(".svg").read_text(encoding="utf-8")
             entries.append(
                 {
                     "experiment": experiment,
-                    "document": read_results(path),
+                    "tally": tally(document),
+                    "findings": by_kind(document),
                     "svg": svg[svg.index("<svg") :],
                 }
             )

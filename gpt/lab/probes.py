@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -57,3 +59,26 @@ def cache_error(gpt: GPT, length: int) -> float:
     cache = gpt.new_cache(2, next(gpt.parameters()).dtype)
     steps = [gpt(ids[:, i : i + 1], cache=cache) for i in range(length)]
     return float((torch.cat(steps, 1) - gpt(ids)).abs().max())
+
+
+@torch.no_grad()
+def passed(gpt: GPT, module: nn.Module, length: int) -> tuple[Tensor, Tensor]:
+    """Return what *module* of *gpt* reads and returns for (2, *length*) ids: to test a definition.
+
+    Of a mechanism that returns more, its output is the first.
+    """
+    found: list[Tensor] = []
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        found.extend((inputs[0], output[0]))
+
+    hook = module.register_forward_hook(keep)
+    gpt(random_ids(gpt, 2, length))
+    hook.remove()
+    read, returned = found
+    return read, returned
+
+
+def attention_in(gpt: GPT, layer: int = 0) -> Any:
+    """Return the attention of *layer*, whose projections a definition needs."""
+    return cast(Any, gpt.blocks[layer]).attention

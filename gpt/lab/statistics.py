@@ -38,6 +38,8 @@ class Estimate:
         return value < self.low or value > self.high
 
     def __str__(self) -> str:
+        if not math.isfinite(self.high - self.low):
+            return f"{self.value:.4g} (no interval, n = {self.n})"
         return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g}, n = {self.n})"
 
 
@@ -79,16 +81,20 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
 def median_ratio(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Estimate:
     """Estimate the ratio of the medians of *ours* and *theirs* by bootstrap.
 
-    Both are resampled independently (Efron 1979), in the percentile interval.
+    Both are resampled independently (Efron 1979), in the percentile interval. It has no bounds if
+    one has a single value.
     """
+    value = statistics.median(ours) / statistics.median(theirs)
+    n = min(len(ours), len(theirs))
+    if n < 2:
+        return Estimate(value=value, low=0.0, high=math.inf, n=n)
     rng = np.random.default_rng(seed)
     medians = [
         np.median(rng.choice(np.asarray(values), (RESAMPLES, len(values))), axis=1)
         for values in (ours, theirs)
     ]
     low, high = np.quantile(medians[0] / medians[1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    value = statistics.median(ours) / statistics.median(theirs)
-    return Estimate(value=value, low=float(low), high=float(high), n=min(len(ours), len(theirs)))
+    return Estimate(value=value, low=float(low), high=float(high), n=n)
 
 
 def exponent(x: Sequence[float], y: Sequence[float]) -> Estimate:

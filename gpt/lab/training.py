@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from gpt.data.shards import TrainingRows, open_data
+from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.errors import TrainingError
+from gpt.evaluation.bits_per_byte import evaluate
 from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
 from gpt.lab.probes import leak
@@ -23,6 +24,7 @@ from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.model.model import Model
 from gpt.model.shapes import without_memory
+from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture, GPTConfig
@@ -165,6 +167,13 @@ def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
         return nn.functional.cross_entropy(logits.mT, batch.targets).item()
 
 
+def held_out_bits(gpt: GPT, data: Path, device: str = "cpu") -> float:
+    """Return bits per byte of *gpt* on the held-out text of the shards *data*."""
+    runtime = Runtime.choose(device, "float32")
+    split = open_split(open_data(data), "val")
+    return evaluate(gpt.to(runtime.device), split, runtime=runtime).bits_per_byte
+
+
 def steps_of(setting: Setting) -> Run:
     """Return how an arm is trained, by default: for the steps of its size."""
     return Run(steps=setting.size["steps"], device=setting.device)
@@ -197,6 +206,19 @@ class Training:
         return Cost(parameters=parameters, flops=float(training_flops(model)) * tokens)
 
 
+def causality(arms: Sequence[str]) -> list[Below]:
+    """Return the checks that no model of *arms* sees later tokens; "" is every arm."""
+    return [
+        Below(
+            claim=f"{arm or 'no arm'} sees {'no ' if arm else ''}later tokens",
+            arm=arm,
+            figure=LEAK,
+            bound=ROUNDING,
+        )
+        for arm in arms
+    ]
+
+
 def training_part(
     *,
     arms: Sequence[str],
@@ -213,22 +235,13 @@ def training_part(
     No arm may see the tokens that it predicts, except those named *leaking*.
     """
     causal = [arm for arm in arms if arm not in leaking] if leaking else [""]
-    guards = [
-        Below(
-            claim=f"{arm or 'no arm'} sees {'no ' if arm else ''}later tokens",
-            arm=arm,
-            figure=LEAK,
-            bound=ROUNDING,
-        )
-        for arm in causal
-    ]
     return Part(
         name=name,
         kind="QUALITY",
         arms=arms,
         measure=training,
         sizes=sizes,
-        checks=[*checks, *guards],
+        checks=[*checks, *causality(causal)],
         rates=rates,
         chosen_by=BITS,
         cost=training.cost,

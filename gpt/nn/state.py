@@ -140,7 +140,7 @@ class Ring:
 
     def bytes_at(self, tokens: int) -> int:
         """Return the bytes of *tokens* tokens of each row, at most the capacity."""
-        return self.nbytes // self._slots * min(tokens, self.capacity)
+        return sum(tensor[:, :, 0].nbytes for tensor in self.tensors) * min(tokens, self.capacity)
 
     @property
     def _slots(self) -> int:

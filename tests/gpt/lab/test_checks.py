@@ -141,6 +141,11 @@ CASES: dict[str, tuple[Check, dict[str, Any], Verdict]] = {
         {"base": [[2.0, 2.01, 1.99]], "new": [[1.0, 1.01, 0.99]]},
         Verdict.REPRODUCED,
     ),
+    "a ratio of single times": (
+        Ratio(claim="", arm="new", to="base", figure="y", between=(0.4, 0.6)),
+        {"base": [[2.0]], "new": [[1.0]]},
+        Verdict.INCONCLUSIVE,
+    ),
     "a ratio of the wrong side": (
         Ratio(claim="", arm="base", to="new", figure="y", between=(0.4, 0.6)),
         {"base": [[2.0, 2.01, 1.99]], "new": [[1.0, 1.01, 0.99]]},

@@ -30,7 +30,7 @@ def test_a_page_has_claim_verdict_and_figures(outcome: Outcome) -> None:
     """And the command that makes it again."""
     text = page(outcome.experiment, read_results(outcome.path), outcome.results)
 
-    assert "**DIRECTION.** It is better." in text
+    assert "**DIRECTION, 1 of 2 checks.** It is better." in text
     assert "| QUALITY | better is better | DIRECTION |" in text
     assert "gpt lab run small --size cpu" in text
 

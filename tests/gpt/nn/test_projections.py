@@ -239,3 +239,12 @@ def test_a_window_bounds_the_bytes_of_the_state() -> None:
     state = mechanism(spec, dataclasses.replace(SMALL, attention=spec)).new_state(1, torch.float32)
 
     assert [state.bytes_at(n) // (2 * 2 * 8 * 4) for n in (1, 4, 5, 6, 16)] == [1, 4, 5, 5, 5]
+
+
+def test_the_first_tokens_that_a_window_keeps_are_counted_once() -> None:
+    """Besides those of the window, and no more is allocated in the end."""
+    spec = GroupedQuery(heads=4, kv_heads=2, pattern=Window(size=5, first=2))
+    state = mechanism(spec, dataclasses.replace(SMALL, attention=spec)).new_state(1, torch.float32)
+
+    assert [state.bytes_at(n) // (2 * 2 * 8 * 4) for n in (1, 4, 5, 6, 16)] == [2, 6, 7, 7, 7]
+    assert state.nbytes == state.bytes_at(16)
