@@ -99,7 +99,7 @@ def short_shards(characters: int, vocab_size: int) -> Path:
         short, held_out = "".join(pieces), text[split:]
         (folder / "text.txt").write_text(short + held_out, encoding="utf-8")
         tokenizer = pytok.Tokenizer.load(english_shards(vocab_size) / "tokenizer.json")
-        val = len(held_out) / len(short + held_out)
+        val = (len(held_out) - 0.5) / len(short + held_out)  # whatever the rounding
         shards.write(folder / "text.txt", tokenizer, folder / "shards", val=val)
 
     return once(f"english-{characters}-{vocab_size}", make) / "shards"
