@@ -1,39 +1,79 @@
-"""Chats for experiments, and what WhatsApp would write of them: texts, databases and backups."""
+"""Chats for experiments: generated, written as WhatsApp exports them, imported, tokenized."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import random
-import sqlite3
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
-from pytok.chat.example import example_chat
+import pytok
+from pytok import shards
+from pytok.chat.conversations import (
+    ConversationOptions,
+    Split,
+    make_conversations,
+    split_into_sessions,
+)
+from pytok.chat.example import SHORTEST_GAP, example_chat
 from pytok.chat.importing import ImportOptions, import_chats
 from pytok.chat.record import Message
+from pytok.chat.template import Template
+from pytok.definition import END_OF_TEXT
+
+LATE = 0.03
+"""Probability that an answer comes late: after 40 minutes, by the median."""
+
+
+def text_chat(count: int, seed: int, *, authors: int = 2) -> list[Message]:
+    """Return *count* messages that are texts, of known sessions (`pytok.chat.example`)."""
+    chat = example_chat(count + count // 20 + 9, authors=authors, seed=seed)
+    return [replace(each, edited=False) for each in chat if each.kind == "text"][:count]
 
 
 def repetitive_chat(count: int, seed: int, *, authors: int = 2) -> list[Message]:
-    """Return *count* messages of words, of which every sixth or so is sent twice in one minute.
+    """Return *count* texts, of which every sixth or so is sent twice in one minute.
 
     Some are sent twice at once, others after another message.
     """
     rng = random.Random(seed)
     chat: list[Message] = []
-    for message in example_chat(count + count // 20 + 9, authors=authors, seed=seed):
-        if message.kind != "text":
-            continue
-        chat.append(replace(message, edited=False))
+    for message in text_chat(count, seed, authors=authors):
+        chat.append(message)
         draw = rng.random()
         if draw < 0.1:
             chat.append(chat[-1])
         elif draw < 0.2 and len(chat) > 1:
             chat.append(replace(chat[-2], time=chat[-1].time))
     return chat[:count]
+
+
+def begun(chat: Sequence[Message], gap: timedelta) -> list[datetime]:
+    """Return the times of the messages that come more than *gap* after the one before."""
+    return [b.time for a, b in pairwise(chat) if b.time - a.time > gap]
+
+
+def overlapping(chat: Sequence[Message], seed: int) -> tuple[list[Message], list[datetime]]:
+    """Return *chat* with other pauses, and the times at which its sessions begin.
+
+    Some answers are late, and some sessions begin half an hour after the one before, so no length
+    of a pause divides the two.
+    """
+    rng, time = random.Random(seed), chat[0].time
+    found, starts = [chat[0]], []
+    for before, message in pairwise(chat):
+        pause = message.time - before.time
+        if pause >= SHORTEST_GAP:
+            pause = timedelta(minutes=30, hours=rng.expovariate(1 / 5))
+        elif pause and rng.random() < LATE:
+            pause = timedelta(minutes=rng.lognormvariate(3.7, 0.8))
+        time += pause
+        found.append(replace(message, time=time))
+        if message.time - before.time >= SHORTEST_GAP:
+            starts.append(time)
+    return found, starts
 
 
 def android_export(messages: Iterable[Message]) -> str:
@@ -50,120 +90,24 @@ def imported(*paths: Path, key: str | None = None, timezone: str | None = None) 
     return import_chats(list(paths), options).messages
 
 
-# Databases and backups, in the layouts of phones.
+def chat_shards(
+    folder: Path, parts: Mapping[str, tuple[Sequence[Message], Split]], vocab: int
+) -> None:
+    """Write token shards of the splits "train" and "val", each cut into conversations by its rule.
 
-ME, GROUP = "Mara", "1"
-HIDDEN = 100
-"""Between the row of a person's number and that of their hidden identity."""
-Rows = list[tuple[object, ...]]
-JAVA_ARRAY = bytes.fromhex("aced0005757200025b42acf317f8060854e0020000787000000000")
-"""A serialized Java `byte[]`, but for the last byte of its length."""
-IV, SALT, SECRET = bytes(range(100, 116)), bytes(range(32)), bytes(range(7, 39))
-JIDS = "jid (_id INTEGER PRIMARY KEY, user TEXT, server TEXT, raw_string TEXT)"
-MAP = "jid_map (lid_row_id INTEGER PRIMARY KEY, jid_row_id INTEGER)"
-CHATS = "chat (_id INTEGER PRIMARY KEY, jid_row_id INTEGER, subject TEXT)"
-PROPS = "props (_id INTEGER PRIMARY KEY, key TEXT, value TEXT)"
-CONTACTS = "wa_contacts (_id INTEGER PRIMARY KEY, jid TEXT, display_name TEXT)"
-CURRENT = (
-    "message (_id INTEGER PRIMARY KEY, chat_row_id INTEGER, from_me INTEGER, key_id TEXT,"
-    " sender_jid_row_id INTEGER, status INTEGER, timestamp INTEGER, message_type INTEGER,"
-    " text_data TEXT, sort_id INTEGER)"
-)
-LEGACY = (
-    "messages (_id INTEGER PRIMARY KEY, key_remote_jid TEXT, key_from_me INTEGER, key_id TEXT,"
-    " remote_resource TEXT, status INTEGER, timestamp INTEGER, media_wa_type TEXT, data TEXT)"
-)
-
-
-def msgstore(
-    folder: Path, current: Sequence[tuple[int, Message]], legacy: Sequence[tuple[int, Message]]
-) -> Path:
-    """Write a phone's msgstore.db and wa.db of one group.
-
-    Numbered messages are in the new table, in the old one, or, while the app migrates, in both. In
-    the new one every other message of a person has their hidden identity.
+    The tokenizer is trained on the texts of "train"; all turns count.
     """
-    people = sorted({str(message.sender) for _, message in (*current, *legacy)} - {ME})
-    rows = {name: number for number, name in enumerate(people, 2)}
-    jids = {name: f"43{number}@s.whatsapp.net" for name, number in rows.items()}
-    group = f"{GROUP}@g.us"
-    users: Rows = [(1, GROUP, "g.us", group)]
-    users += [(rows[name], *jids[name].split("@"), jids[name]) for name in people]
-    users += [(HIDDEN + rows[n], f"9{rows[n]}", "lid", f"9{rows[n]}@lid") for n in people]
-
-    def sender(number: int, message: Message) -> int:
-        row = rows.get(str(message.sender), 0)
-        return row + HIDDEN * (number % 2) if row else 0
-
-    new: Rows = [
-        (n, 1, m.sender == ME, f"K{n}", sender(n, m), 0, milliseconds(m), 0, m.text, n)
-        for n, m in current
-    ]
-    old: Rows = [
-        (
-            n,
-            group,
-            m.sender == ME,
-            f"K{n}",
-            jids.get(str(m.sender)),
-            0,
-            milliseconds(m),
-            "0",
-            m.text,
-        )
-        for n, m in legacy
-    ]
-    tables: dict[str, Rows] = {JIDS: users, CHATS: [(1, 1, "Friends")]}
-    tables |= {MAP: [(HIDDEN + row, row) for row in rows.values()]}
-    tables |= {PROPS: [(1, "user_push_name", ME)]}
-    tables |= ({CURRENT: new} if new else {}) | ({LEGACY: old} if old else {})
-    database(folder / "wa.db", {CONTACTS: [(rows[n], jids[n], n) for n in people]})
-    return database(folder / "msgstore.db", tables)
-
-
-def milliseconds(message: Message) -> int:
-    """Return the time of *message*, which has a zone, since 1970."""
-    return int(message.time.timestamp() * 1000)
-
-
-def database(path: Path, tables: Mapping[str, Rows]) -> Path:
-    """Write rows by definition of their table."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for definition, rows in tables.items():
-            connection.execute(f"CREATE TABLE {definition}")
-            marks = ", ".join("?" * (definition.count(",") + 1))
-            connection.executemany(f"INSERT INTO {definition.split()[0]} VALUES ({marks})", rows)
-    return path
-
-
-def field(number: int, value: bytes) -> bytes:
-    """Encode bytes as a field of a protobuf message; fewer than 128."""
-    return bytes([number << 3 | 2, len(value)]) + value
-
-
-def backup(path: Path, crypt: int) -> Path:
-    """Encrypt a database as WhatsApp does, with its key beside it; return the backup.
-
-    As in backups of phones, the header has 188 bytes (crypt14) or 129 (crypt15), and the IV is at
-    offset 67 or 8.
-    """
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    app = field(4, field(1, bytes(103)))
-    if crypt == 14:
-        cipher = field(1, b"\0\1") + field(2, b"2") + field(3, SALT) + field(4, bytes(16))
-        header, secret = b"\x08\0" + field(2, cipher + field(5, IV)) + app, SECRET
-        key, array = "key", b"\0\1\2" + SALT + bytes(64) + SECRET
-    else:
-        header = b"\x08\1" + field(3, field(1, IV)) + app
-        root = hmac.digest(bytes(32), SECRET, "sha256")
-        secret = hmac.digest(root, b"backup encryption\x01", "sha256")
-        key, array = "encrypted_backup.key", SECRET
-    data = bytes([len(header), 1]) + header
-    data += AESGCM(secret).encrypt(IV, zlib.compress(path.read_bytes()), None)
-    data += hashlib.md5(data, usedforsecurity=False).digest()
-    path.with_name(key).write_bytes(JAVA_ARRAY[:-1] + bytes([len(array)]) + array)
-    encrypted = path.with_name(f"{path.name}.crypt{crypt}")
-    encrypted.write_bytes(data)
-    path.unlink()
-    return encrypted
+    speakers = sorted({str(m.sender) for messages, _ in parts.values() for m in messages})
+    template = Template(tuple(speakers), None)
+    texts = [message.text for message in parts["train"][0]]
+    special = (END_OF_TEXT, *template.special_tokens)
+    tokenizer = pytok.train(texts, vocab, special_tokens=special)
+    with shards.writing(folder, tokenizer, parts) as writer:
+        for name, (messages, split) in parts.items():
+            options = ConversationOptions(split=split, min_turns=1)
+            sessions, omitted = split_into_sessions(messages, options)
+            for each in make_conversations(sessions, options, tokenizer, omitted):
+                ids = template.render(each, tokenizer, train_on="all").ids
+                size = sum(len(turn.text.encode()) for turn in each.turns)
+                writer.append(name, ids[1:], size, ends_document=True)
+            writer.flush()

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -39,5 +40,43 @@ def grouped(attention: Any, x: Tensor) -> Tensor:
     """Return what grouped-query attention makes of x (B, T, width), without positions."""
     projections = attention.query, attention.key, attention.value
     mixed = attended(*(heads_of(layer(x), attention.head_width) for layer in projections))
+    y: Tensor = attention.output(joined(mixed))
+    return y
+
+
+def turned(x: Tensor, theta: float = 10_000.0) -> Tensor:
+    """Return x (B, H, T, R) with features i and i + R/2 of token t turned by t θ^(-2i/R): RoPE."""
+    half = x.shape[-1] // 2
+    rates = theta ** -(torch.arange(half, dtype=x.dtype) / half)
+    angles = torch.arange(x.shape[-2], dtype=x.dtype)[:, None] * rates
+    first, second = torch.split(x, half, -1)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((first * cos - second * sin, first * sin + second * cos), -1)
+
+
+def latent(attention: Any, x: Tensor) -> Tensor:
+    """Return what latent attention makes of x (B, T, width), with RoPE: all keys and values."""
+    widths: list[int] = attention.query_widths
+    queries = attention.query_up(attention.query_norm(attention.query(x)))
+    straight, rotated = torch.split(heads_of(queries, sum(widths)), widths, -1)
+    latents, shared = torch.split(attention.kv(x), attention.kept_widths, -1)
+    up = heads_of(attention.kv_up(attention.kv_norm(latents)), sum(attention.up_widths))
+    keys, values = torch.split(up, attention.up_widths, -1)
+    shared = turned(shared[:, None]).expand(-1, keys.shape[1], -1, -1)
+    keys = torch.cat((keys, shared), -1)
+    mixed = attended(torch.cat((straight, turned(rotated)), -1), keys, values)
+    y: Tensor = attention.output(joined(mixed))
+    return y
+
+
+def linear(attention: Any, x: Tensor) -> Tensor:
+    """Return what linear attention makes of x (B, T, width) by all pairs, without positions.
+
+    Features are elu(x) + 1, heads have keys and values of their own.
+    """
+    projections = attention.query, attention.key, attention.value
+    queries, keys, values = (heads_of(layer(x), attention.head_width) for layer in projections)
+    weights = ((F.elu(queries) + 1) @ (F.elu(keys) + 1).mT).tril()
+    mixed = weights @ values / (weights.sum(-1, keepdim=True) + attention.eps)
     y: Tensor = attention.output(joined(mixed))
     return y

@@ -13,6 +13,7 @@ from gpt.lab.probes import leak
 from gpt.lab.texts import english_shards, once
 from gpt.lab.training import BITS, DIVERGED, LEAK, Run, causality
 from gpt.lab.tuning import base_run, tuned_model
+from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 
@@ -26,6 +27,9 @@ VOCAB, ROWS = 512, 16
 """Tokens of the base, and rows of a step."""
 FORGOTTEN = "forgotten"
 """Bits per byte that a tuned model needs more than its base for the text of the base."""
+MOVED = "moved"
+"""Largest change of a weight in the table of the tokens that the base has."""
+TABLE = "embedding.weight"
 SIZES: Sizes = {
     "smoke": {
         **{"layers": 1, "width": 32, "context": 16},
@@ -88,15 +92,15 @@ def english_base(setting: Setting, seed: int = 0) -> Path:
 
 
 def tuned_on_code(setting: Setting, *, extend: int = 0, **planned: Any) -> Figures:
-    """Tune the base on code; return bits per byte of held-out code, and what was forgotten.
+    """Tune the base on code; return bits per byte of held-out code, what was forgotten and moved.
 
     *planned* are arguments of `gpt.training.tuning.planning.plan_tuning`; the tokenizer has
     *extend* tokens more than that of the base.
     """
     assert setting.rate is not None  # a part of tunings has a grid of rates
-    steps = setting.size["steps"]
+    steps, base = setting.size["steps"], english_base(setting)
     found = tuned_model(
-        english_base(setting),
+        base,
         code_shards(characters=setting.size["characters"], extend=extend),
         rate=setting.rate,
         seed=setting.seed,
@@ -106,11 +110,15 @@ def tuned_on_code(setting: Setting, *, extend: int = 0, **planned: Any) -> Figur
         **planned,
     )
     if found is None:
-        return {BITS: DIVERGED, FORGOTTEN: DIVERGED, LEAK: 0.0}
-    forgotten = found.base.after - found.base.before
+        return {BITS: DIVERGED, FORGOTTEN: DIVERGED, LEAK: 0.0, MOVED: DIVERGED, "first": DIVERGED}
+    before = read_checkpoint(base).weights[TABLE]
+    after = found.checkpoint.weights[TABLE][: len(before)]
     return {
-        **{BITS: found.val.after, FORGOTTEN: forgotten},
-        **{LEAK: leak(found.checkpoint.model()), "first": found.val.before},
+        BITS: found.val.after,
+        FORGOTTEN: found.base.after - found.base.before,
+        LEAK: leak(found.checkpoint.model()),
+        MOVED: float((after - before).abs().max()),
+        "first": found.val.before,
     }
 
 

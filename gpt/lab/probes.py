@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from gpt.model.gpt import GPT
+from gpt.model.model import Model
+from gpt.nn.balance import Routing
+from gpt.nn.experts import Router
 from gpt.spec.architecture import Architecture, GPTConfig
 
 
@@ -79,6 +84,28 @@ def passed(gpt: GPT, module: nn.Module, length: int) -> tuple[Tensor, Tensor]:
     return read, returned
 
 
-def attention_in(gpt: GPT, layer: int = 0) -> Any:
+def attention_in(gpt: Model, layer: int = 0) -> Any:
     """Return the attention of *layer*, whose projections a definition needs."""
-    return cast(Any, gpt.blocks[layer]).attention
+    return cast(Any, gpt).blocks[layer].attention
+
+
+@torch.inference_mode()
+def load_entropy(gpt: GPT, ids: Tensor) -> float:
+    """Return the entropy of the loads of experts for *ids*, the mean of all layers that have some.
+
+    A load is the fraction of all choices. The entropy is 1 if loads are equal, and 0 if one expert
+    is all; NaN without experts.
+    """
+    found: list[float] = []
+
+    def count(router: Any, inputs: object, output: tuple[Routing, Tensor | None]) -> None:
+        chosen, count = output[0].experts.flatten(), router.spec.count
+        loads = chosen.bincount(minlength=count) / chosen.numel()
+        found.append(-float(torch.special.xlogy(loads, loads).sum()) / math.log(count))
+
+    routers = [module for module in gpt.modules() if isinstance(module, Router)]
+    hooks = [router.register_forward_hook(count) for router in routers]
+    gpt(ids.to(gpt.device))
+    for hook in hooks:
+        hook.remove()
+    return statistics.fmean(found) if found else math.nan

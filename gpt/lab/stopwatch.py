@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
+from gpt.lab.attentions import kept_bytes
 from gpt.lab.experiment import Figures, Setting
 from gpt.model.gpt import GPT
 from gpt.nn.state import Cache
@@ -50,6 +52,22 @@ def decoding_seconds(gpt: GPT, length: int, rounds: int, rows: int = 1) -> list[
     return seconds_of(lambda: gpt(token, cache=cache), rounds)
 
 
+def reading_seconds(gpt: GPT, length: int, rounds: int) -> list[float]:
+    """Return the seconds of reading a text of *length* tokens at once."""
+    ids = text(gpt, length)
+    return seconds_of(lambda: gpt(ids), rounds)
+
+
+def totals(lengths: Sequence[int], seconds: Sequence[float]) -> list[float]:
+    """Return the seconds of generating each of *lengths* tokens, from those of a token after them.
+
+    Between the lengths they are interpolated; before the first they are as there.
+    """
+    points = pairwise(zip(lengths, seconds, strict=True))
+    added = ((end - start) * (x + y) / 2 for (start, x), (end, y) in points)
+    return list(accumulate(added, initial=lengths[0] * seconds[0]))
+
+
 def decoding_figures(attention: AnyAttention, setting: Setting) -> Figures:
     """Return the median seconds of a token after texts of several lengths, and tokens per second.
 
@@ -57,13 +75,7 @@ def decoding_figures(attention: AnyAttention, setting: Setting) -> Figures:
     the seconds of all rounds after the longest text.
     """
     size, rows = setting.size, setting.size["rows"]
-    architecture = Architecture(
-        context=max(size["lengths"]) + size["rounds"] + 1,
-        layers=size["layers"],
-        width=size["width"],
-        attention=attention,
-    )
-    gpt = GPT(GPTConfig.over(architecture, 64), setting.seed).eval().to(setting.device)
+    gpt = _model(attention, setting, max(size["lengths"]))
     times = [decoding_seconds(gpt, length, size["rounds"], rows) for length in size["lengths"]]
     seconds = [statistics.median(each) for each in times]
     return {
@@ -72,3 +84,26 @@ def decoding_figures(attention: AnyAttention, setting: Setting) -> Figures:
         "speed": [rows / each for each in seconds],
         "longest": times[-1],
     }
+
+
+def filling_figures(attention: AnyAttention, setting: Setting) -> Figures:
+    """Return how many rows have their cache in a number of bytes, and seconds per token of them.
+
+    Sizes are width, layers, length, rounds and bytes.
+    """
+    size, length = setting.size, setting.size["length"]
+    gpt = _model(attention, setting, length)
+    rows = max(1, size["bytes"] // kept_bytes(gpt.config, length))
+    times = decoding_seconds(gpt, length, size["rounds"], rows)
+    return {"rows": float(rows), "per token": [each / rows for each in times]}
+
+
+def _model(attention: AnyAttention, setting: Setting, length: int) -> GPT:
+    """Return a model that can decode after *length* tokens."""
+    architecture = Architecture(
+        context=length + setting.size["rounds"] + 1,
+        layers=setting.size["layers"],
+        width=setting.size["width"],
+        attention=attention,
+    )
+    return GPT(GPTConfig.over(architecture, 64), setting.seed).eval().to(setting.device)

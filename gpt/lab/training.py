@@ -69,6 +69,8 @@ class Run:
     clip: float | None = 1.0
     data: Path | None = None
     """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
+    document_mask: bool = False
+    """Whether attention is restricted to tokens of the same document."""
     device: str = "cpu"
     """On a GPU the model is compiled, and computes in bfloat16."""
     initialize: Callable[[Model, int], object] | None = None
@@ -90,6 +92,7 @@ def recipe_of(
         optimizer=dataclasses.replace(how.optimizer, lr=rate),
         schedule=how.schedule,
         clip=how.clip,
+        document_mask=how.document_mask,
         seed=seed,
         eval_every=how.steps,
         checkpoint_every=how.steps,

@@ -9,14 +9,13 @@ from itertools import zip_longest
 from typing import Any
 
 import pytok
+from gpt.lab import plain_bpe
 from gpt.lab.checks import Equal, Ratio
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Source
 from gpt.lab.texts import english
 from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.merging import Ties
-from pytok.reference import bpe
-from pytok.reference.pretokenize import Pattern
 
 TOY, TOY_IDS = "aaabdaaabac", [258, 100, 258, 97, 99]
 """Ids with bytes by value, as minbpe has them."""
@@ -38,30 +37,19 @@ def equality(setting: Setting) -> Figures:
     """Compare an engine with the definitions of training and of encoding, token by token."""
     engine, size = ENGINES[setting.arm], setting.size
     texts = [english()[: size["characters"]], noise(setting.seed, 500)]
-    merges = bpe.train(texts, size["vocab"])  # counts all pairs again for each merge
+    merges = plain_bpe.train(texts, size["vocab"] - 256, BYTE_ORDER)
     ours = pytok.train(texts, size["vocab"], pattern="gpt2", special_tokens=(), engine=engine)
     fresh = english()[-size["characters"] :] + noise(setting.seed + 1, 500)
-    pieces = Pattern("gpt2").split(fresh)
-    by_piece = {piece: replay(piece, merges) for piece in set(pieces)}
-    replayed = [id for piece in pieces for id in by_piece[piece]]
     ids = ours.encode(fresh)
     some = bytes(random.Random(setting.seed).choices(range(256), k=1000))
     read = ours.decode_bytes([ours.encode_single_token(bytes([byte])) for byte in some])
     return {
-        "merges": differing(list(ours.vocab), bpe.vocabulary(merges)),
-        "ids": differing(ids, replayed),
+        "merges": differing(list(ours.vocab)[256:], [left + right for left, right in merges]),
+        "tokens": differing(ours.decode_tokens_bytes(ids), plain_bpe.encode(fresh, merges)),
         "texts": float(ours.decode(ids) != fresh) + float(read != some),
         "toy": sum(differing(toy(ties, engine), TOY_IDS) for ties in TIES),
         "unseen": sum(differing(unseen(ties, engine), [b"low", b"er_"]) for ties in TIES),
     }
-
-
-def replay(piece: str, merges: dict[bpe.Pair, int]) -> list[int]:
-    """Return the ids of *piece*: every merge, in the order of training, everywhere."""
-    ids = bpe.byte_ids(piece)
-    for pair, new in merges.items():
-        ids = bpe.merge(ids, pair, new)
-    return ids
 
 
 def differing(ours: list[Any], theirs: list[Any]) -> float:
@@ -88,9 +76,9 @@ def speed(setting: Setting) -> Figures:
     for _ in range(setting.size["rounds"] + 1):
         begin = time.perf_counter()
         if setting.arm == "definition":
-            merges = bpe.train([text], vocab)
+            merges = plain_bpe.train([text], vocab - 256, BYTE_ORDER)
             trained = time.perf_counter()
-            bpe.encode(text, merges)
+            plain_bpe.encode(text, merges)
         else:
             engine = ENGINES[setting.arm]
             ours = pytok.train([text], vocab, special_tokens=(), engine=engine, num_threads=1)
@@ -110,8 +98,8 @@ def speed(setting: Setting) -> Figures:
 EQUALITIES = {
     "toy": "minbpe's example is [258, 100, 258, 97, 99], by either rule of ties",
     "unseen": "Sennrich's unseen word lower is low er, by either rule of ties",
-    "merges": "the tokens are those of counting all pairs again for each merge",
-    "ids": "the ids are those of each merge in order of training, everywhere",
+    "merges": "the merges are those of counting all pairs again for each",
+    "tokens": "a text has the tokens of each merge in order of training, everywhere",
     "texts": "decoding gives any text, and any bytes",
 }
 SPEEDS = (

@@ -72,7 +72,7 @@ def seconds(setting: Setting) -> Figures:
     return {"seconds": found, "median": statistics.median(found)}
 
 
-SMALL = {"context": 64, "width": 32, "rows": 16, "depths": (1, 2, 4, 8)}
+SMALL = {"context": 64, "width": 32, "rows": 8, "depths": (1, 2, 4, 8)}
 SIZES: Sizes = {"smoke": SMALL, "cpu": SMALL, "gpu": SMALL}
 
 EXPERIMENT = Experiment(

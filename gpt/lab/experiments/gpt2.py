@@ -39,9 +39,15 @@ def gpt2(width: int, layers: int) -> Architecture:
 
 def plain(gpt: GPT) -> reference.GPT:
     """Return GPT-2 as it is written on one page, with the weights of *gpt*."""
-    width, layers = gpt.config.width, gpt.config.layers
-    sizes = {"layers": layers, "heads": HEADS, "kv_heads": HEADS, "hidden": 4 * width}
-    config = reference.Config(vocab_size=BYTES, context=CONTEXT, width=width, **sizes)
+    config = reference.Config(
+        vocab_size=BYTES,
+        context=CONTEXT,
+        layers=gpt.config.layers,
+        heads=HEADS,
+        kv_heads=HEADS,
+        width=gpt.config.width,
+        hidden=4 * gpt.config.width,
+    )
     model = reference.GPT(config).double()
     model.load_state_dict(gpt.state_dict())
     return model
@@ -53,7 +59,7 @@ def equality(setting: Setting) -> Figures:
     ids, both = random_ids(gpt, 2, CONTEXT), (gpt, plain(gpt))
     logits = [model(ids) for model in both]
     for each in logits:
-        mean_loss(each[:, :-1], ids[:, 1:]).backward()
+        torch.autograd.backward(mean_loss(each[:, :-1], ids[:, 1:]))
     return {
         "logits": relative_error(*logits),
         "gradient": relative_error(*map(taken_gradient, both)),
@@ -104,7 +110,7 @@ def first_change(gradient: Tensor) -> float:
     weights = nn.Parameter(torch.zeros_like(gradient))
     weights.grad = gradient
     torch.optim.AdamW([weights], lr=1.0, weight_decay=0.0).step()
-    return weights.norm().item()
+    return float(weights.detach().norm())
 
 
 def in_parts(setting: Setting) -> Figures:
@@ -117,7 +123,7 @@ def in_parts(setting: Setting) -> Figures:
     else:
         for first in range(0, rows.count, size):
             inputs, targets, *_ = rows.batch(first, size)
-            mean_loss(gpt(inputs), targets).backward()
+            torch.autograd.backward(mean_loss(gpt(inputs), targets))
     ours = taken_gradient(gpt)
     return {
         "error": relative_error(ours, whole),
@@ -170,13 +176,7 @@ CHECKS: dict[str, list[Check]] = {
     "parts": [
         Equal(claim=claim, arm=arm, figure=figure, value=value, tolerance=tolerance)
         for arm, figure, value, tolerance, claim in (
-            (
-                "trainer",
-                "error",
-                0,
-                1e-6,
-                "the gradient of a batch in 4 parts is that of the batch",
-            ),
+            ("trainer", "error", 0, 1e-6, "a batch in 4 parts has the same gradient"),
             ("no 1/k", "times", PARTS, 1e-6, "without 1/k it is 4 times as large"),
             ("no 1/k", "change", 1, 0.01, "which AdamW does not show: its first step is the same"),
         )

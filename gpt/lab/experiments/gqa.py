@@ -25,8 +25,7 @@ from gpt.spec.schedule import Cosine
 START = "converted"
 WARM = Cosine(warmup=0.2, floor=0.1)
 KV_HEADS = {"MHA": 8, "GQA-4": 4, "GQA-2": 2, "MQA": 1, "MQA, first": 1, "MQA, random": 1}
-POOLS: dict[str, Pool] = {"MQA, first": "first", "MQA, random": "random"}
-"""What shared heads are made of, if not the mean."""
+POOLS: dict[str, Pool] = {"MQA, first": "first", "MQA, random": "random"}  # others: the mean
 
 
 def model(setting: Setting) -> Architecture:

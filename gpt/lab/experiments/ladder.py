@@ -30,6 +30,7 @@ ABSENT = DeepNorm(alpha=1e-30, beta=1.0)
 """x → branch(x): the stream is multiplied by so little that nothing is left of it."""
 RESIDUAL = DeepNorm(alpha=1.0, beta=1.0)
 """x → x + branch(x), with the same initialization."""
+WIRINGS: dict[str, DeepNorm | PreNorm] = {"residual": RESIDUAL, "norm": PreNorm()}
 RUNGS = ("bigram", "one head", "heads", "MLP", "blocks", "residual", "norm")
 VIDEO = {"bigram": 2.5, "one head": 2.4, "heads": 2.28, "MLP": 2.24, "residual": 2.08, "norm": 2.06}
 """Losses in nats per character, as the lecture says them."""
@@ -52,7 +53,7 @@ def model(setting: Setting) -> Architecture:
         if rung >= RUNGS.index("MLP")
         else MLP(activation="identity", hidden=size["width"]),
         norm=LayerNorm() if setting.arm == "norm" else None,
-        wiring={"residual": RESIDUAL, "norm": PreNorm()}.get(setting.arm, ABSENT),
+        wiring=WIRINGS.get(setting.arm, ABSENT),
         tie=False,
     )
 

@@ -159,7 +159,7 @@ EXPERIMENT = Experiment(
     panels=[
         Grid(
             part="merging",
-            figures={"lost": "lost", "doubled": "twice"},
+            figures={"lost": "lost", "twice": "doubled"},
             label="messages of 1,000",
         )
     ],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
-from gpt.lab.probes import cache_error, leak, random_model
+from gpt.lab.probes import cache_error, leak, load_entropy, random_ids, random_model
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
+from gpt.spec.experts import Experts
+from gpt.spec.mlp import MLP
 
 ARCHITECTURE = Architecture(
     context=16, layers=2, width=16, attention=GroupedQuery(heads=2, kv_heads=2)
@@ -38,3 +42,20 @@ def test_a_model_that_sees_the_future_is_found(monkeypatch: pytest.MonkeyPatch) 
 def test_every_parameter_is_at_work() -> None:
     """Also projections that start at zero."""
     assert all(p.abs().min() > 0 for p in random_model(ARCHITECTURE, 32, 0).parameters())
+
+
+def test_the_entropy_of_loads_is_low_if_one_expert_has_all_tokens() -> None:
+    """And without experts there is none."""
+    attention = GroupedQuery(heads=2, kv_heads=2)
+    experts = Experts(expert=MLP(hidden=8), count=4, top_k=1, router_bias=True)
+    gpt = random_model(
+        Architecture(context=8, layers=1, width=16, attention=attention, mlp=experts), 64, 0
+    )
+    ids = random_ids(gpt, 4, 8)
+    assert 0.3 < load_entropy(gpt, ids) <= 1
+
+    with torch.no_grad():
+        gpt.get_parameter("blocks.0.mlp.router.bias")[0] = 100.0
+    assert load_entropy(gpt, ids) == 0
+    dense = random_model(Architecture(context=8, layers=1, width=16, attention=attention), 64, 0)
+    assert math.isnan(load_entropy(dense, ids))
