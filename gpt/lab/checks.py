@@ -211,11 +211,14 @@ class NotWorse(Uncorrected):
     than: str
     figure: str
     margin: float
+    than_figure: str = ""
+    """The figure of the other arm. [default: the same]"""
 
     def find(self, results: PartResults, p: float) -> Finding:
         """Compare the interval of the difference with the margin."""
         found = statistics.paired_difference(
-            results.values(self.arm, self.figure), results.values(self.than, self.figure)
+            results.values(self.arm, self.figure),
+            results.values(self.than, self.than_figure or self.figure),
         )
         if found.high <= self.margin:
             verdict = Verdict.REPRODUCED

@@ -91,6 +91,30 @@ def english_shards(vocab_size: int) -> Path:
     return once(f"english-{vocab_size}", make) / "run/data"
 
 
+PIECE = 1000
+"""Characters of a piece of a short text."""
+
+
+def short_shards(characters: int, vocab_size: int) -> Path:
+    """Return token shards of *characters* of `english`, of which it holds out the same part.
+
+    They are pieces of it at equal distances, so a shorter text has as many topics as fit. The
+    tokenizer is that of `english_shards`, too.
+    """
+
+    def make(folder: Path) -> None:
+        text = english()
+        split, count = len(text) * 9 // 10, max(1, characters // PIECE)
+        pieces = (text[split * i // count :][:PIECE] for i in range(count))
+        short, held_out = "".join(pieces), text[split:]
+        (folder / "text.txt").write_text(short + held_out, encoding="utf-8")
+        tokenizer = pytok.Tokenizer.load(english_shards(vocab_size) / "tokenizer.json")
+        val = (len(held_out) - 0.5) / len(short + held_out)  # whatever the rounding
+        shards.write(folder / "text.txt", tokenizer, folder / "shards", val=val)
+
+    return once(f"english-{characters}-{vocab_size}", make) / "shards"
+
+
 def shards_of(name: str, texts: Sequence[str], vocab_size: int, *, val: float = 0.1) -> Path:
     """Return token shards of *texts*, each a document; *val* of them are held out.
 

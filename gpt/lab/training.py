@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from gpt.data.shards import open_data, open_split
+import torch
+from torch import nn
+
+from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.errors import TrainingError
 from gpt.evaluation.bits_per_byte import evaluate
 from gpt.lab.checks import Below
@@ -30,6 +34,7 @@ from gpt.spec.recipe import Recipe
 from gpt.spec.schedule import Cosine, Linear
 from gpt.training.loop import run
 from gpt.training.tasks.build import build_task
+from gpt.training.tasks.task import Task
 
 BITS = "bits_per_byte"
 LEAK = "leak"
@@ -72,6 +77,8 @@ class Run:
     """On a GPU the model is compiled, and computes in bfloat16."""
     initialize: Callable[[Model, int], object] | None = None
     """Changes the first weights, by a seed. [default: as the trainer draws them]"""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the recipe that replace these: bpe_dropout, dropout_schedule."""
 
 
 def recipe_of(
@@ -79,7 +86,7 @@ def recipe_of(
 ) -> Recipe:
     """Return the recipe of a run on one thread, or on a GPU; *out* is its folder, if any."""
     on_gpu = how.device != "cpu"
-    return Recipe(
+    recipe = Recipe(
         data=how.data or english_shards(how.vocab),
         out=out,
         steps=how.steps,
@@ -99,12 +106,22 @@ def recipe_of(
         threads=1,
         model=architecture,
     )
+    return dataclasses.replace(recipe, **how.changes)
 
 
-def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
-    """Train a model in memory; return None if it diverged."""
-    store = Memory()
-    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate))
+def glorot(model: Model, seed: int) -> None:
+    """Draw the matrices of the blocks uniformly (Glorot 2010); the trainer's branches are zero."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.get_submodule("blocks").modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+
+
+def task_of(
+    architecture: Architecture, how: Run, *, seed: int, rate: float, out: Path | None = None
+) -> Task:
+    """Return the task of a run, whose first weights are those that it asks for."""
+    task = build_task(recipe_of(architecture, how, seed=seed, rate=rate, out=out))
 
     def first() -> Model:
         model = task.model()
@@ -112,8 +129,15 @@ def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> 
             how.initialize(model, seed)
         return model
 
+    return dataclasses.replace(task, model=first)
+
+
+def trained(architecture: Architecture, how: Run, *, seed: int, rate: float) -> Trained | None:
+    """Train a model in memory; return None if it diverged."""
+    store = Memory()
+    task = task_of(architecture, how, seed=seed, rate=rate)
     try:
-        run(dataclasses.replace(task, model=first), store=store, reporter=NullReporter())
+        run(task, store=store, reporter=NullReporter())
     except TrainingError:
         return None
     last = store.rows[-1]
@@ -133,6 +157,21 @@ def curve(losses: Sequence[float]) -> dict[str, list[float]]:
         "steps": [float(min(start + width, len(losses))) for start in starts],
         "losses": [statistics.fmean(losses[start : start + width]) for start in starts],
     }
+
+
+def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
+    """Return the loss on *rows* rows that *gpt* was trained on, without dropout, in nats per token.
+
+    It is infinite if the model diverged.
+    """
+    if gpt is None:
+        return DIVERGED
+    split, config = open_data(data).splits["train"], gpt.config
+    all_rows = TrainingRows(split, context=config.context, vocab_size=config.vocab_size, seed=0)
+    batch = all_rows.batch(0, rows).to(gpt.embedding.weight.device)
+    with torch.inference_mode():
+        logits = gpt.eval()(batch.inputs).float()
+        return nn.functional.cross_entropy(logits.mT, batch.targets).item()
 
 
 def held_out_bits(gpt: GPT, data: Path, device: str = "cpu") -> float:
@@ -164,11 +203,11 @@ class Training:
     def __call__(self, setting: Setting) -> Figures:
         """Train an arm; return its loss on the held-out text, that of each step, and its leak."""
         assert setting.rate is not None  # a part of trainings has a grid of rates
-        run = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
-        if run is None:
+        done = trained(self.model(setting), self.how(setting), seed=setting.seed, rate=setting.rate)
+        if done is None:
             return {BITS: DIVERGED, LEAK: 0.0, **curve([]), **self.also(setting, None)}
-        figures: Figures = {BITS: run.bits_per_byte, LEAK: leak(run.model), **curve(run.losses)}
-        return {**figures, **self.also(setting, run.model)}
+        figures: Figures = {BITS: done.bits_per_byte, LEAK: leak(done.model), **curve(done.losses)}
+        return {**figures, **self.also(setting, done.model)}
 
     def cost(self, setting: Setting) -> Cost:
         """Return the parameters of a model, and the FLOPs of its training."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from gpt.errors import TrainingError
 from gpt.lab.texts import once
-from gpt.lab.training import Run, recipe_of
+from gpt.lab.training import Run, task_of
 from gpt.report.events import NullReporter
 from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture
-from gpt.training.loop import train
+from gpt.training.loop import run
 from gpt.training.tuning.planning import plan_tuning
 from gpt.training.tuning.run import Change, tune
 
@@ -43,8 +43,8 @@ def base_run(
     """
 
     def make(folder: Path) -> None:
-        recipe = recipe_of(architecture, how, seed=seed, rate=rate, out=folder / "run")
-        train(recipe, reporter=NullReporter())
+        task = task_of(architecture, how, seed=seed, rate=rate, out=folder / "run")
+        run(task, reporter=NullReporter())
 
     return once(f"{name}-{how.steps}-{seed}", make) / "run"
 

@@ -1,0 +1,32 @@
+"""Texts of experiments: how long they are, and what is held out."""
+
+from __future__ import annotations
+
+from gpt.data.shards import open_data
+from gpt.lab.texts import END, PIECE, english, english_shards, short_shards
+from pytok.tokenizer import Tokenizer
+
+
+def test_a_short_text_is_pieces_of_the_long_one() -> None:
+    """At equal distances, and what is held out is the end of the long one."""
+    data = short_shards(3 * PIECE, 300)
+    splits, tokenizer = open_data(data).splits, Tokenizer.load(data / "tokenizer.json")
+    text = english()
+    short, held_out = (
+        tokenizer.decode(splits[name].read(0, len(splits[name])).tolist())
+        for name in ("train", "val")
+    )
+    split = len(text) * 9 // 10
+
+    assert text[:PIECE] in short
+    assert text[split // 3 :][:PIECE] in short
+    assert text.endswith(held_out.removeprefix(END))
+    assert abs(len(short) - 3 * PIECE) < 0.1 * PIECE
+
+
+def test_a_short_text_has_the_tokenizer_of_the_long_one() -> None:
+    """So that losses are comparable."""
+    both = (short_shards(3 * PIECE, 300), english_shards(300))
+    ours, theirs = (Tokenizer.load(data / "tokenizer.json").fingerprint for data in both)
+
+    assert ours == theirs
